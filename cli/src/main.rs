@@ -1,0 +1,2 @@
+//! The tfx command.
+fn main() {}

@@ -1,0 +1,112 @@
+//! Campaigns: the public entry of clicks.
+
+use super::{Kind, Spec, Status, check_name};
+use crate::{
+    Timestamp,
+    id::{CampaignId, SourceId},
+    macros::{Scope, UrlTemplate},
+    money::{Amount, Currency},
+    problem::Problems,
+    slug::Slug,
+};
+use serde::{Deserialize, Serialize};
+
+/// What a person writes about a campaign.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CampaignSpec {
+    /// The path of its tracking link.
+    pub slug: Slug,
+    /// For people.
+    pub name: String,
+    /// Only an active campaign routes.
+    #[serde(default)]
+    pub status: Status,
+    /// How regular streams are chosen.
+    #[serde(default)]
+    pub rotation: Rotation,
+    /// Where its clicks are bought.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<SourceId>,
+    /// Where clicks go that no stream takes; else the global one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trafficback_url: Option<String>,
+    /// What a click costs when the click itself does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
+    /// How long a visitor is remembered when asking whether a click is unique, in seconds.
+    #[serde(default = "day")]
+    pub unique_window_s: u64,
+}
+
+fn day() -> u64 {
+    86_400
+}
+
+/// How regular streams are chosen.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rotation {
+    /// The first that matches, by position.
+    #[default]
+    Position,
+    /// Drawn by weight among those that match.
+    Weight,
+}
+
+/// What one click costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cost {
+    /// Per click.
+    pub per_click: Amount,
+    /// Of what.
+    #[serde(default)]
+    pub currency: Currency,
+}
+
+impl Spec for CampaignSpec {
+    type Id = CampaignId;
+    const KIND: Kind = Kind::Campaign;
+    const REFS: &'static [(&'static str, Kind)] = &[("source", Kind::Source)];
+
+    fn new_id(now: Timestamp, random: u128) -> CampaignId {
+        CampaignId::generate(now, random)
+    }
+
+    fn example() -> serde_json::Value {
+        serde_json::json!({ "slug": "summer", "name": "Summer" })
+    }
+
+    fn slug(&self) -> &Slug {
+        &self.slug
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn status(&self) -> Status {
+        self.status
+    }
+
+    fn validate(&self) -> Problems {
+        let mut problems = Problems::default();
+        check_name(&self.name, &mut problems);
+        if let Some(url) = &self.trafficback_url
+            && let Err(p) = UrlTemplate::parse(url, Scope::Redirect)
+        {
+            problems.nest("trafficback_url", p);
+        }
+        if let Some(cost) = &self.cost {
+            problems.require(cost.per_click >= Amount::ZERO, "cost.per_click", "must not be negative");
+        }
+        let year = 366 * 86_400;
+        problems.require(
+            (1..=year).contains(&self.unique_window_s),
+            "unique_window_s",
+            "must be 1 to 31622400 seconds (a year)",
+        );
+        problems
+    }
+}

@@ -1,0 +1,193 @@
+//! What a person configures: campaigns, streams, destinations, sources, networks, templates.
+//!
+//! A *spec* is what a person writes; an [`Entity`] is a spec with its id, version and times.
+//! Validation of one spec by itself is here; what needs other entities is checked by
+//! [`crate::routing::Snapshot`] and by api-service when saving.
+
+mod campaign;
+mod destination;
+mod network;
+mod parse;
+mod source;
+mod stream;
+mod template;
+
+pub use campaign::{CampaignSpec, Cost, Rotation};
+pub use destination::{Caps, DestinationSpec, HealthCheck, ProbeMethod, Schedule};
+pub use network::{NetworkSpec, Secret};
+pub use parse::parse;
+pub(crate) use source::sub_index;
+pub use source::{SourceParams, SourceSpec};
+pub use stream::{
+    Action, Bind, FilterRule, MatchMode, RedirectCode, Select, StreamDestination, StreamKind, StreamSpec,
+    check_weights,
+};
+pub use template::{TemplateDefaults, TemplateParams, TemplateSpec};
+
+use crate::{Timestamp, id, problem::Problems, slug::Slug};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+use std::{fmt, str::FromStr};
+
+/// A saved campaign.
+pub type Campaign = Entity<CampaignSpec>;
+/// A saved stream.
+pub type Stream = Entity<StreamSpec>;
+/// A saved destination.
+pub type Destination = Entity<DestinationSpec>;
+/// A saved traffic source.
+pub type Source = Entity<SourceSpec>;
+/// A saved affiliate network.
+pub type Network = Entity<NetworkSpec>;
+/// A saved postback template.
+pub type Template = Entity<TemplateSpec>;
+
+/// The kinds of entities.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A public entry with one tracking link.
+    Campaign,
+    /// A routing rule in a campaign.
+    Stream,
+    /// A URL template with its limits.
+    Destination,
+    /// Where clicks are bought.
+    Source,
+    /// Who pays.
+    Network,
+    /// How a network's postback maps to ours.
+    Template,
+}
+
+impl Kind {
+    /// All of them, in the order in which one may refer to another (later ones refer to earlier ones).
+    pub const ALL: [Self; 6] =
+        [Self::Source, Self::Network, Self::Template, Self::Destination, Self::Campaign, Self::Stream];
+
+    /// The singular noun: `campaign`.
+    pub const fn noun(self) -> &'static str {
+        match self {
+            Self::Campaign => "campaign",
+            Self::Stream => "stream",
+            Self::Destination => "destination",
+            Self::Source => "source",
+            Self::Network => "network",
+            Self::Template => "template",
+        }
+    }
+
+    /// The plural noun, as in REST paths: `campaigns`.
+    pub const fn plural(self) -> &'static str {
+        match self {
+            Self::Campaign => "campaigns",
+            Self::Stream => "streams",
+            Self::Destination => "destinations",
+            Self::Source => "sources",
+            Self::Network => "networks",
+            Self::Template => "templates",
+        }
+    }
+
+    /// The prefix of its ids, without the underscore.
+    pub const fn prefix(self) -> &'static str {
+        match self {
+            Self::Campaign => id::CampaignId::PREFIX,
+            Self::Stream => id::StreamId::PREFIX,
+            Self::Destination => id::DestinationId::PREFIX,
+            Self::Source => id::SourceId::PREFIX,
+            Self::Network => id::NetworkId::PREFIX,
+            Self::Template => id::TemplateId::PREFIX,
+        }
+    }
+
+    /// The kind in which its slugs are unique, if not globally: a stream's within its campaign,
+    /// a template's within its network. Such an entity is named `parent-slug/slug`.
+    pub const fn parent(self) -> Option<Self> {
+        match self {
+            Self::Stream => Some(Self::Campaign),
+            Self::Template => Some(Self::Network),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.noun())
+    }
+}
+
+/// Whether an entity takes part.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Status {
+    /// Takes part.
+    #[default]
+    Active,
+    /// Kept, listed, takes no part until resumed.
+    Paused,
+    /// Put away: takes no part, left out of lists unless asked for. Its slug stays taken.
+    Archived,
+}
+
+impl Status {
+    /// The word used in JSON and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Active => "active",
+            Self::Paused => "paused",
+            Self::Archived => "archived",
+        }
+    }
+}
+
+/// What a person writes about an entity.
+pub trait Spec: Clone + PartialEq + fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
+    /// The type of its id.
+    type Id: Clone + fmt::Display + FromStr + Serialize + DeserializeOwned + PartialEq + fmt::Debug + Send + Sync;
+    /// Which kind of entity this is.
+    const KIND: Kind;
+    /// Where it refers to other entities: a path (`destinations[].destination`) and the kind referred to.
+    /// There, a person may write a slug; api-service puts the id in before parsing.
+    const REFS: &'static [(&'static str, Kind)];
+
+    /// A new id.
+    fn new_id(now: Timestamp, random: u128) -> Self::Id;
+    /// A small valid instance, also used to go on past a broken required field when collecting problems.
+    fn example() -> serde_json::Value;
+    /// The slug.
+    fn slug(&self) -> &Slug;
+    /// The name people read.
+    fn name(&self) -> &str;
+    /// Whether it takes part.
+    fn status(&self) -> Status;
+    /// The id of the entity its slug is unique in, if any.
+    fn parent(&self) -> Option<&str> {
+        None
+    }
+    /// Everything that is wrong with it, seen by itself.
+    fn validate(&self) -> Problems;
+}
+
+/// A saved spec.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(bound = "")]
+pub struct Entity<S: Spec> {
+    /// Never changes.
+    pub id: S::Id,
+    /// 1 when created, one more with every change; what `If-Match` compares.
+    pub version: u64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// What the person wrote.
+    #[serde(flatten)]
+    pub spec: S,
+}
+
+/// Names are for people: 1 to 200 characters, no control characters.
+fn check_name(name: &str, problems: &mut Problems) {
+    let ok = !name.trim().is_empty() && name.chars().count() <= 200 && !name.chars().any(char::is_control);
+    problems.require(ok, "name", "must be 1 to 200 characters without control characters");
+}

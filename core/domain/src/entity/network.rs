@@ -1,0 +1,76 @@
+//! Affiliate networks: who pays.
+
+use super::{Kind, Spec, Status, check_name};
+use crate::{Timestamp, id::NetworkId, money::Currency, problem::Problems, slug::Slug};
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use std::fmt;
+
+/// What a person writes about an affiliate network.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NetworkSpec {
+    /// Unique; the path of its postbacks.
+    pub slug: Slug,
+    /// For people.
+    pub name: String,
+    /// Postbacks of a network that is not active are refused.
+    #[serde(default)]
+    pub status: Status,
+    /// What every postback must carry as `secret`. Api-service makes one when none is given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postback_secret: Option<Secret>,
+    /// Addresses postbacks may come from; none: any.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub allowed_ips: Vec<IpNet>,
+    /// The currency of a payout that names none.
+    #[serde(default)]
+    pub currency: Currency,
+}
+
+/// A text that is not shown: Debug masks it. It is stored and compared as it is.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Secret(pub String);
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+impl Spec for NetworkSpec {
+    type Id = NetworkId;
+    const KIND: Kind = Kind::Network;
+    const REFS: &'static [(&'static str, Kind)] = &[];
+
+    fn new_id(now: Timestamp, random: u128) -> NetworkId {
+        NetworkId::generate(now, random)
+    }
+
+    fn example() -> serde_json::Value {
+        serde_json::json!({ "slug": "adnet", "name": "Ad network" })
+    }
+
+    fn slug(&self) -> &Slug {
+        &self.slug
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn status(&self) -> Status {
+        self.status
+    }
+
+    fn validate(&self) -> Problems {
+        let mut problems = Problems::default();
+        check_name(&self.name, &mut problems);
+        if let Some(Secret(text)) = &self.postback_secret {
+            let ok = (8..=200).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
+            problems.require(ok, "postback_secret", "must be 8 to 200 visible ASCII characters");
+        }
+        problems
+    }
+}

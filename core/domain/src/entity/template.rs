@@ -1,0 +1,125 @@
+//! Postback templates: how one network's words map to ours.
+
+use super::{Kind, Spec, Status, check_name};
+use crate::{
+    Timestamp,
+    id::{NetworkId, TemplateId},
+    money::{Amount, Currency},
+    postback::ConversionStatus,
+    problem::Problems,
+    slug::Slug,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What a person writes about a postback template.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TemplateSpec {
+    /// The network it belongs to.
+    pub network: NetworkId,
+    /// Unique in its network; `default` serves the postbacks that name none.
+    pub slug: Slug,
+    /// For people.
+    pub name: String,
+    /// Only an active template is used.
+    #[serde(default)]
+    pub status: Status,
+    /// What the network calls our parameters.
+    #[serde(default)]
+    pub params: TemplateParams,
+    /// Our status to the network's words for it, compared without regard to case: `sale: [approved, paid]`.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub statuses: BTreeMap<ConversionStatus, Vec<String>>,
+    /// The network's words for what is answered 200 and not recorded: `[ping]`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ignore: Vec<String>,
+    /// What holds when a postback does not say.
+    #[serde(default)]
+    pub defaults: TemplateDefaults,
+}
+
+/// What the network calls our parameters; one without a name goes by the aliases that are always understood.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TemplateParams {
+    /// The click id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub click_id: Option<String>,
+    /// The transaction id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<String>,
+    /// The payout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payout: Option<String>,
+    /// The currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+    /// The status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+}
+
+/// What holds when a postback does not say.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TemplateDefaults {
+    /// Instead of `sale`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<ConversionStatus>,
+    /// Instead of the network's currency.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<Currency>,
+    /// Instead of the destination's payout.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payout: Option<Amount>,
+}
+
+impl Spec for TemplateSpec {
+    type Id = TemplateId;
+    const KIND: Kind = Kind::Template;
+    const REFS: &'static [(&'static str, Kind)] = &[("network", Kind::Network)];
+
+    fn new_id(now: Timestamp, random: u128) -> TemplateId {
+        TemplateId::generate(now, random)
+    }
+
+    fn example() -> serde_json::Value {
+        serde_json::json!({ "network": "net_0000000000000000000", "slug": "default", "name": "Default" })
+    }
+
+    fn slug(&self) -> &Slug {
+        &self.slug
+    }
+
+    fn name(&self) -> &str {
+        &self.name
+    }
+
+    fn status(&self) -> Status {
+        self.status
+    }
+
+    fn parent(&self) -> Option<&str> {
+        Some(self.network.as_str())
+    }
+
+    fn validate(&self) -> Problems {
+        let mut problems = Problems::default();
+        check_name(&self.name, &mut problems);
+        let mut seen: BTreeMap<String, &str> = BTreeMap::new();
+        for (status, words) in &self.statuses {
+            for (i, word) in words.iter().enumerate() {
+                if let Some(other) = seen.insert(word.to_lowercase(), status.as_str()) {
+                    problems.add(format!("statuses.{status}[{i}]"), format!("stands under {other} already"));
+                }
+            }
+        }
+        for (i, word) in self.ignore.iter().enumerate() {
+            if let Some(other) = seen.get(&word.to_lowercase()) {
+                problems.add(format!("ignore[{i}]"), format!("stands under {other} already"));
+            }
+        }
+        problems
+    }
+}

@@ -1,0 +1,64 @@
+//! A new state of a conversion.
+
+use super::ClickDims;
+use crate::{
+    Timestamp,
+    id::{ClickId, ConversionId, NetworkId},
+    money::Money,
+    postback::{Conversion, ConversionStatus},
+};
+use serde::{Deserialize, Serialize};
+
+/// A new state of a conversion. Reports count the highest `version` of each `conversion_id`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ConversionEvent {
+    /// [`crate::event::SCHEMA`].
+    pub schema: u16,
+    /// Which conversion.
+    pub conversion_id: ConversionId,
+    /// 1 when recorded, one more with every change.
+    pub version: u64,
+    /// Who reported it.
+    pub reporter_id: NetworkId,
+    /// The network's transaction id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<String>,
+    /// The click it belongs to.
+    pub click_id: ClickId,
+    /// When the click happened.
+    pub click_at: Timestamp,
+    /// When the conversion was first reported.
+    pub created_at: Timestamp,
+    /// When it came into this state.
+    pub updated_at: Timestamp,
+    /// Its state.
+    pub conversion_status: ConversionStatus,
+    /// The network's word for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_status: Option<String>,
+    /// What it brings.
+    pub revenue: Money,
+    /// Facts of the click.
+    #[serde(flatten)]
+    pub dims: ClickDims,
+}
+
+impl From<&Conversion> for ConversionEvent {
+    fn from(c: &Conversion) -> Self {
+        Self {
+            schema: super::SCHEMA,
+            conversion_id: c.id.clone(),
+            version: c.version,
+            reporter_id: c.network.clone(),
+            transaction_id: c.transaction_id.clone(),
+            click_id: c.click_id,
+            click_at: c.click_id.timestamp(),
+            created_at: c.created_at,
+            updated_at: c.updated_at,
+            conversion_status: c.status.clone(),
+            raw_status: c.raw_status.clone(),
+            revenue: c.revenue,
+            dims: c.click.clone(),
+        }
+    }
+}

@@ -1,0 +1,97 @@
+//! Every postback that came in, whatever became of it.
+
+use crate::{
+    Timestamp,
+    id::{ClickId, ConversionId, NetworkId},
+};
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+/// What became of a postback: received = the sum of these.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PostbackResult {
+    /// A new conversion.
+    Recorded,
+    /// A conversion changed its status or payout.
+    Updated,
+    /// Known already, or a second sale on a click that takes one.
+    Duplicate,
+    /// A step backwards; nothing changed.
+    Stale,
+    /// A status the template ignores.
+    Ignored,
+    /// Its click is not known yet.
+    Parked,
+    /// Its click never came.
+    Unmatched,
+    /// Refused: see `reason`.
+    Rejected,
+}
+
+impl PostbackResult {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Recorded,
+        Self::Updated,
+        Self::Duplicate,
+        Self::Stale,
+        Self::Ignored,
+        Self::Parked,
+        Self::Unmatched,
+        Self::Rejected,
+    ];
+
+    /// The word used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Recorded => "recorded",
+            Self::Updated => "updated",
+            Self::Duplicate => "duplicate",
+            Self::Stale => "stale",
+            Self::Ignored => "ignored",
+            Self::Parked => "parked",
+            Self::Unmatched => "unmatched",
+            Self::Rejected => "rejected",
+        }
+    }
+}
+
+/// One postback.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct PostbackLogEvent {
+    /// [`crate::event::SCHEMA`].
+    pub schema: u16,
+    /// A ULID, as click ids are.
+    pub id: ClickId,
+    /// When.
+    pub at: Timestamp,
+    /// The network's slug as asked for, known or not.
+    pub network: SmolStr,
+    /// The network, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network_id: Option<NetworkId>,
+    /// The template's slug, if one was asked for.
+    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+    pub template: SmolStr,
+    /// Where it came from.
+    pub remote_ip: SmolStr,
+    /// GET or POST.
+    pub method: SmolStr,
+    /// What it said, secrets masked, each value cut at 1 KiB.
+    #[serde(default)]
+    pub params: Vec<(String, String)>,
+    /// What became of it.
+    pub result: PostbackResult,
+    /// Why, when that is not plain.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The HTTP status of the answer; 0 for what happened later to a parked one.
+    pub status: u16,
+    /// The click it named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub click_id: Option<ClickId>,
+    /// The conversion it made or met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversion_id: Option<ConversionId>,
+}

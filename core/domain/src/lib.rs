@@ -1,0 +1,23 @@
+//! What the product decides. Pure: no sockets, no files, no clock, no global randomness;
+//! time and randomness come in as arguments, so a decision can be replayed from its inputs.
+//!
+//! - [`entity`]: what a person configures, with validation that reports every problem at once
+//! - [`routing`]: a click in, a [`routing::Decision`] out
+//! - [`macros`]: URL templates
+//! - [`postback`]: what a network's report means, and the status machine
+//! - [`event`]: what is written to the event log
+//! - [`report`]: dimensions, metrics and their arithmetic
+
+pub mod entity;
+pub mod event;
+pub mod id;
+pub mod macros;
+pub mod money;
+pub mod postback;
+pub mod problem;
+pub mod report;
+pub mod routing;
+pub mod slug;
+
+/// Points in time everywhere in the product; written as RFC 3339 with at most millisecond precision.
+pub use jiff::Timestamp;

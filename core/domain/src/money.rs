@@ -1,0 +1,193 @@
+//! Money: decimal, never binary floating point.
+
+use rust_decimal::{Decimal, RoundingStrategy};
+use serde::{Deserialize, Serialize};
+use std::{fmt, iter::Sum, ops, str::FromStr};
+
+/// An ISO 4217 style code: three upper-case letters. Input is upper-cased.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Currency([u8; 3]);
+
+impl Currency {
+    /// US dollar: the default of everything that has a currency.
+    pub const USD: Self = Self(*b"USD");
+
+    /// The code.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("???")
+    }
+}
+
+impl Default for Currency {
+    fn default() -> Self {
+        Self::USD
+    }
+}
+
+/// Why a text is not money.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidMoney {
+    /// Not a currency code.
+    #[error("must be a currency code of three letters, such as USD")]
+    Currency,
+    /// Not an amount.
+    #[error("must be a decimal number, such as 12.50")]
+    Amount,
+    /// Out of range.
+    #[error("must be between -1000000000 and 1000000000")]
+    Range,
+}
+
+impl FromStr for Currency {
+    type Err = InvalidMoney;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMoney> {
+        match text.as_bytes() {
+            [a, b, c] if [a, b, c].iter().all(|l| l.is_ascii_alphabetic()) => {
+                Ok(Self([a.to_ascii_uppercase(), b.to_ascii_uppercase(), c.to_ascii_uppercase()]))
+            }
+            _ => Err(InvalidMoney::Currency),
+        }
+    }
+}
+
+impl TryFrom<String> for Currency {
+    type Error = InvalidMoney;
+
+    fn try_from(text: String) -> Result<Self, InvalidMoney> {
+        text.parse()
+    }
+}
+
+impl From<Currency> for String {
+    fn from(currency: Currency) -> Self {
+        currency.as_str().to_owned()
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// An amount in millionths of its currency's unit, within ±10⁹ units per input.
+///
+/// Finer input is rounded half to even. Six decimals hold a cost per click of a thousandth of a cent.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct Amount(i64);
+
+impl Amount {
+    /// Nothing.
+    pub const ZERO: Self = Self(0);
+
+    /// From millionths, as stores keep it.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self(micros)
+    }
+
+    /// In millionths, as stores keep it.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// For arithmetic beyond sums.
+    pub fn to_decimal(self) -> Decimal {
+        Decimal::new(self.0, 6).normalize()
+    }
+}
+
+impl FromStr for Amount {
+    type Err = InvalidMoney;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMoney> {
+        if text.is_empty() || text.len() > 40 || text.contains('_') {
+            return Err(InvalidMoney::Amount);
+        }
+        let value = Decimal::from_str(text).map_err(|_| InvalidMoney::Amount)?;
+        if value.abs() > Decimal::from(1_000_000_000) {
+            return Err(InvalidMoney::Range);
+        }
+        let micros = (value * Decimal::from(1_000_000))
+            .round_dp_with_strategy(0, RoundingStrategy::MidpointNearestEven);
+        i64::try_from(micros).map(Self).map_err(|_| InvalidMoney::Range)
+    }
+}
+
+impl TryFrom<String> for Amount {
+    type Error = InvalidMoney;
+
+    fn try_from(text: String) -> Result<Self, InvalidMoney> {
+        text.parse()
+    }
+}
+
+impl From<Amount> for String {
+    fn from(amount: Amount) -> Self {
+        amount.to_string()
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_decimal().fmt(f)
+    }
+}
+
+impl ops::Add for Amount {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self(self.0.saturating_add(other.0))
+    }
+}
+
+impl ops::Sub for Amount {
+    type Output = Self;
+
+    fn sub(self, other: Self) -> Self {
+        Self(self.0.saturating_sub(other.0))
+    }
+}
+
+impl ops::AddAssign for Amount {
+    fn add_assign(&mut self, other: Self) {
+        *self = *self + other;
+    }
+}
+
+impl Sum for Amount {
+    fn sum<I: Iterator<Item = Self>>(iter: I) -> Self {
+        iter.fold(Self::ZERO, ops::Add::add)
+    }
+}
+
+/// An amount with its currency.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Money {
+    /// How much.
+    pub amount: Amount,
+    /// Of what.
+    pub currency: Currency,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_exact_and_bounded() {
+        let table = [("12.50", Ok("12.5")), ("0.0000005", Ok("0")), ("0.0000015", Ok("0.000002")), ("-3", Ok("-3"))];
+        for (text, want) in table {
+            assert_eq!(text.parse::<Amount>().map(|a| a.to_string()), want.map(str::to_owned), "{text}");
+        }
+        for bad in ["", "1,5", "NaN", "inf", "0x10", "1_000", "١٢", "1e400"] {
+            assert_eq!(bad.parse::<Amount>(), Err(InvalidMoney::Amount), "{bad}");
+        }
+        assert_eq!("1000000001".parse::<Amount>(), Err(InvalidMoney::Range));
+        assert_eq!("usd".parse::<Currency>(), Ok(Currency::USD));
+        assert_eq!("US".parse::<Currency>(), Err(InvalidMoney::Currency));
+    }
+}

@@ -1,0 +1,1 @@
+//! Which destinations of a stream can take a click.

@@ -1,0 +1,135 @@
+//! What was decided, and why everything asked before was passed over.
+
+use super::{CampaignPlan, DestinationPlan, StreamPlan};
+use crate::{id::CampaignId, macros::UrlTemplate};
+use std::fmt;
+
+/// The decision about one click.
+#[derive(Debug)]
+pub struct Decision<'s> {
+    /// The campaign that decided; none if the slug is unknown.
+    pub campaign: Option<&'s CampaignPlan>,
+    /// Campaigns that handed the click over before it came to `campaign`.
+    pub handed_over: Vec<&'s CampaignId>,
+    /// What happens to the click.
+    pub taken: Taken<'s>,
+    /// Whether the visitor is new. All false for bots, prefetches and HEAD.
+    pub unique: Unique,
+    /// Every stream that was asked and did not take the click, in the order asked.
+    pub passed: Vec<Passed<'s>>,
+}
+
+/// What happens to a click.
+#[derive(Debug, Clone, Copy)]
+pub enum Taken<'s> {
+    /// A stream took it.
+    Stream {
+        /// Which.
+        stream: &'s StreamPlan,
+        /// Where it goes, for an action that goes anywhere.
+        destination: Option<&'s DestinationPlan>,
+        /// True when the visitor was sent where he was bound to rather than drawn.
+        bound: bool,
+    },
+    /// No stream took it; it goes to a trafficback URL.
+    Trafficback {
+        /// The campaign's or the global one.
+        url: &'s UrlTemplate,
+    },
+    /// No stream took it and there is no trafficback URL: 404.
+    NotFound,
+    /// It came back too often, or its trafficback URL is one of our own: 508.
+    Loop,
+}
+
+/// Whether the visitor is new in each scope, within the campaign's window.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Unique {
+    /// In the campaign.
+    pub campaign: bool,
+    /// In the stream that took the click.
+    pub stream: bool,
+    /// At the destination.
+    pub destination: bool,
+}
+
+/// A stream that did not take the click.
+#[derive(Debug)]
+pub struct Passed<'s> {
+    /// Which.
+    pub stream: &'s StreamPlan,
+    /// Why.
+    pub reason: Reason<'s>,
+}
+
+/// Why a stream did not take a click.
+#[derive(Debug)]
+pub enum Reason<'s> {
+    /// It is paused or archived.
+    Inactive,
+    /// This filter did not pass (with `match: any`, the last of them).
+    Filter {
+        /// Index in `filters`.
+        index: usize,
+        /// Its field.
+        field: &'s str,
+    },
+    /// Its weight is 0 and the visitor is not bound to it.
+    WeightZero,
+    /// None of its destinations is a candidate; why, for each in order.
+    NoCandidate(Vec<(&'s str, NoCandidate)>),
+    /// It hands over to a campaign that is unknown, inactive or already visited, or the sixth in a row.
+    HandOver,
+}
+
+/// Why a destination is no candidate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum NoCandidate {
+    /// It does not exist (any more).
+    Missing,
+    /// It is paused or archived.
+    Inactive,
+    /// Outside its schedule.
+    Schedule,
+    /// Its health check says down.
+    Unhealthy,
+    /// A cap is reached.
+    Capped,
+    /// The visitor saw it within its anti-repeat window.
+    Repeat,
+    /// Its weight is 0 and the visitor is not bound to it.
+    WeightZero,
+}
+
+impl NoCandidate {
+    /// The word used in events and explanations.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Missing => "missing",
+            Self::Inactive => "inactive",
+            Self::Schedule => "schedule",
+            Self::Unhealthy => "unhealthy",
+            Self::Capped => "capped",
+            Self::Repeat => "repeat",
+            Self::WeightZero => "weight_zero",
+        }
+    }
+}
+
+impl fmt::Display for Reason<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Inactive => f.write_str("inactive"),
+            Self::Filter { index, field } => write!(f, "filter[{index}] {field}"),
+            Self::WeightZero => f.write_str("weight_zero"),
+            Self::NoCandidate(reasons) => {
+                f.write_str("no_candidate")?;
+                for (destination, why) in reasons {
+                    write!(f, " {destination}={}", why.as_str())?;
+                }
+                Ok(())
+            }
+            Self::HandOver => f.write_str("hand_over"),
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! Routing: a click in, a decision out. `docs/routing.md` explains it to people.
+//!
+//! [`decide`] is a pure function of snapshot, request, time, counters and random source, so that the daemon,
+//! `tfx explain`, the replay and the tests run the very same code. It does no I/O and takes no lock of its own.
+
+mod candidates;
+mod decide;
+mod decision;
+pub mod filter;
+mod record;
+mod snapshot;
+mod state;
+pub mod timetable;
+mod version;
+mod visitor;
+
+pub use decide::decide;
+pub use decision::{Decision, NoCandidate, Passed, Reason, Taken, Unique};
+pub use record::click_event;
+pub use snapshot::{CampaignPlan, Config, DestinationPlan, Globals, Snapshot, StreamPlan};
+pub use state::{CapUse, Counters, Health, NoCounters, Roi, Scope};
+pub use visitor::{Device, DeviceType, Geo, RequestKind, Visitor};

@@ -1,0 +1,1 @@
+//! The event producer: journal, batches, retries, policies, counters.

@@ -1,0 +1,1 @@
+//! What the CLI orchestrates: smoke, replay.

@@ -1,0 +1,90 @@
+//! What is read from the events: clicks, reports, and the past that routing needs.
+
+use crate::{
+    error::StoreError,
+    page::{Page, PageRequest},
+};
+use async_trait::async_trait;
+use tfx_domain::{
+    Timestamp,
+    event::{ClickEvent, PostbackLogEvent, PostbackResult},
+    id::{CampaignId, ClickId, DestinationId, StreamId, VisitorId},
+    report::{RawRow, ReportQuery},
+    routing::CapUse,
+};
+
+/// Which clicks to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClickQuery {
+    /// From, inclusive.
+    pub since: Option<Timestamp>,
+    /// To, exclusive.
+    pub until: Option<Timestamp>,
+    /// Only of this campaign.
+    pub campaign: Option<CampaignId>,
+    /// Only of this visitor.
+    pub visitor: Option<VisitorId>,
+    /// Only those that no stream took (`false`: only those that one took).
+    pub unrouted: Option<bool>,
+    /// Which part.
+    pub page: PageRequest,
+}
+
+/// Which postbacks to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct PostbackQuery {
+    /// From, inclusive.
+    pub since: Option<Timestamp>,
+    /// To, exclusive.
+    pub until: Option<Timestamp>,
+    /// Only to this network's slug.
+    pub network: Option<String>,
+    /// Only with this result.
+    pub result: Option<PostbackResult>,
+    /// Which part.
+    pub page: PageRequest,
+}
+
+/// The last time a visitor was somewhere, to fill the memory of a traffic-service that starts.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Seen {
+    /// Who.
+    pub visitor: VisitorId,
+    /// In which campaign.
+    pub campaign: CampaignId,
+    /// Taken by which stream.
+    pub stream: StreamId,
+    /// Sent to which destination.
+    pub destination: Option<DestinationId>,
+    /// When last.
+    pub at: Timestamp,
+}
+
+/// Reads events. Everything counts each event once, and each conversion in its latest state.
+#[async_trait]
+pub trait Analytics: Send + Sync {
+    /// A click of either topic, by id; looked for only around the id's time.
+    async fn click(&self, id: ClickId) -> Result<Option<ClickEvent>, StoreError>;
+
+    /// A page, newest first.
+    async fn clicks(&self, query: &ClickQuery) -> Result<Page<ClickEvent>, StoreError>;
+
+    /// A page, newest first.
+    async fn postbacks(&self, query: &PostbackQuery) -> Result<Page<PostbackLogEvent>, StoreError>;
+
+    /// The groups of a report, ordered by key. See [`RawRow`] for what each count means.
+    async fn report(&self, query: &ReportQuery) -> Result<Vec<RawRow>, StoreError>;
+
+    /// What has been used of a destination since the beginning of its day and ever; visits of people only,
+    /// conversions that are not rejected.
+    async fn cap_use(&self, destination: &DestinationId, day_start: Timestamp) -> Result<CapUse, StoreError>;
+
+    /// Clicks that a stream took: since `since`, or ever.
+    async fn stream_clicks(&self, stream: &StreamId, since: Option<Timestamp>) -> Result<u64, StoreError>;
+
+    /// Where people (no bots, no prefetches) were since `since`, the latest first, at most `limit`.
+    async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError>;
+
+    /// Answers if the store does.
+    async fn ping(&self) -> Result<(), StoreError>;
+}

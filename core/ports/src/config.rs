@@ -1,0 +1,167 @@
+//! Configuration: entities with their versions, and the audit log.
+//!
+//! Stores keep [`Record`]s, the same for every kind; [`Record::typed`] and [`Record::from_entity`] are the way to
+//! and from the domain's entities.
+
+use crate::{
+    error::StoreError,
+    page::{Page, PageRequest},
+};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::time::Duration;
+use tfx_domain::{
+    Timestamp,
+    entity::{Entity, Kind, Spec, Status},
+    problem::Problems,
+    routing::Config,
+};
+
+/// An entity as stores keep it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Record {
+    /// Which kind.
+    pub kind: Kind,
+    /// Unique over all kinds.
+    pub id: String,
+    /// The id of the entity its slug is unique in; empty: unique in its kind.
+    pub parent: String,
+    /// Unique within kind and parent.
+    pub slug: String,
+    /// Whether it takes part.
+    pub status: Status,
+    /// 1 when created.
+    pub version: u64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// The spec as JSON.
+    pub spec: Value,
+}
+
+impl Record {
+    /// From an entity.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] if the spec cannot be written as JSON.
+    pub fn from_entity<S: Spec>(entity: &Entity<S>) -> Result<Self, StoreError> {
+        let spec = serde_json::to_value(&entity.spec).map_err(|e| StoreError::broken("write as JSON", e))?;
+        Ok(Self {
+            kind: S::KIND,
+            id: entity.id.to_string(),
+            parent: entity.spec.parent().unwrap_or_default().to_owned(),
+            slug: entity.spec.slug().to_string(),
+            status: entity.spec.status(),
+            version: entity.version,
+            created_at: entity.created_at,
+            updated_at: entity.updated_at,
+            spec,
+        })
+    }
+
+    /// To an entity. What was saved by an older version is not validated anew.
+    ///
+    /// # Errors
+    /// [`StoreError::Broken`] if it is not of that kind or its spec cannot be read.
+    pub fn typed<S: Spec>(&self) -> Result<Entity<S>, StoreError> {
+        let id = self.id.parse().ok().filter(|_| self.kind == S::KIND).ok_or_else(|| StoreError::Broken {
+            what: format!("{} {} is not a {}", self.kind, self.id, S::KIND),
+            source: None,
+        })?;
+        let spec = S::deserialize(&self.spec)
+            .map_err(|e| StoreError::broken(format!("stored {} {}", self.kind, self.id), e))?;
+        Ok(Entity { id, version: self.version, created_at: self.created_at, updated_at: self.updated_at, spec })
+    }
+}
+
+/// All configuration from its records. What cannot be read is left out and reported.
+pub fn config_of(revision: u64, records: &[Record]) -> (Config, Problems) {
+    let mut problems = Problems::default();
+    let mut config = Config { revision, ..Config::default() };
+    for r in records {
+        let result = match r.kind {
+            Kind::Campaign => r.typed().map(|e| config.campaigns.push(e)),
+            Kind::Stream => r.typed().map(|e| config.streams.push(e)),
+            Kind::Destination => r.typed().map(|e| config.destinations.push(e)),
+            Kind::Source => r.typed().map(|e| config.sources.push(e)),
+            Kind::Network => r.typed().map(|e| config.networks.push(e)),
+            Kind::Template => r.typed().map(|e| config.templates.push(e)),
+        };
+        if let Err(e) = result {
+            problems.add(r.id.clone(), e.to_string());
+        }
+    }
+    (config, problems)
+}
+
+/// One line of the audit log; written in the transaction of the change it tells of.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// When.
+    pub at: Timestamp,
+    /// Who: a token's name or a user's address.
+    pub actor: String,
+    /// `create`, `update`, `pause`, `resume`, `archive`.
+    pub action: String,
+    /// What kind of entity.
+    pub kind: Kind,
+    /// Which.
+    pub id: String,
+    /// The version after the change.
+    pub version: u64,
+    /// What changed: `{field: [before, after]}`, secrets masked.
+    pub changes: Value,
+}
+
+/// Which entities to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RecordQuery {
+    /// Which kind.
+    pub kind: Kind,
+    /// Only those of this parent.
+    pub parent: Option<String>,
+    /// Only those with one of these; empty: all.
+    pub statuses: Vec<Status>,
+    /// Which part.
+    pub page: PageRequest,
+}
+
+/// Keeps configuration.
+#[async_trait]
+pub trait ConfigStore: Send + Sync {
+    /// Saves a new record (version 1) with its audit entry; returns the new revision.
+    ///
+    /// # Errors
+    /// [`StoreError::SlugTaken`]; what any store can answer.
+    async fn create(&self, record: Record, audit: AuditEntry) -> Result<u64, StoreError>;
+
+    /// Replaces a record whose version is `record.version - 1`; returns the new revision. The id, kind and
+    /// creation time stay; slug and parent may change.
+    ///
+    /// # Errors
+    /// [`StoreError::NotFound`], [`StoreError::VersionMismatch`], [`StoreError::SlugTaken`].
+    async fn update(&self, record: Record, audit: AuditEntry) -> Result<u64, StoreError>;
+
+    /// By id.
+    async fn get(&self, kind: Kind, id: &str) -> Result<Option<Record>, StoreError>;
+
+    /// By slug within its parent (empty for kinds without one).
+    async fn find(&self, kind: Kind, parent: &str, slug: &str) -> Result<Option<Record>, StoreError>;
+
+    /// A page, oldest first.
+    async fn list(&self, query: &RecordQuery) -> Result<Page<Record>, StoreError>;
+
+    /// Everything, at one revision.
+    async fn load(&self) -> Result<(u64, Vec<Record>), StoreError>;
+
+    /// Returns as soon as the revision is not `since`, at the latest after `at_most`; the revision as it is then.
+    async fn wait_for_change(&self, since: u64, at_most: Duration) -> Result<u64, StoreError>;
+
+    /// The audit log, newest first, of one entity or of all.
+    async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError>;
+
+    /// Answers if the store does.
+    async fn ping(&self) -> Result<(), StoreError>;
+}

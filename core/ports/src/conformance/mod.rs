@@ -1,0 +1,1 @@
+//! The suite every adapter must pass, stamped onto it by its tests.

@@ -1,0 +1,106 @@
+//! Conversions and the postbacks that wait for their click. A unique index decides what is new.
+
+use crate::{
+    error::StoreError,
+    page::{Page, PageRequest},
+};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tfx_domain::{
+    Timestamp,
+    event::PostbackResult,
+    id::{CampaignId, ClickId, ConversionId, NetworkId},
+    postback::{Conversion, ConversionStatus, Incoming},
+};
+
+/// What recording did.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Recorded {
+    /// Recorded, Updated, Duplicate or Stale.
+    pub result: PostbackResult,
+    /// The conversion as it stands after it; for a duplicate the one that was there.
+    pub conversion: Conversion,
+}
+
+/// A postback whose click is not known yet, with everything needed to try again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Parked {
+    /// The id of its postback log event.
+    pub id: ClickId,
+    /// Who reported.
+    pub network: NetworkId,
+    /// The slug of the template asked for; empty: none.
+    pub template: String,
+    /// The click it waits for.
+    pub click_id: ClickId,
+    /// What it said, without secrets.
+    pub params: Vec<(String, String)>,
+    /// When it came in.
+    pub received_at: Timestamp,
+    /// When it is tried next.
+    pub next_try_at: Timestamp,
+    /// How often it was tried.
+    pub tries: u32,
+}
+
+/// Which conversions to list.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConversionQuery {
+    /// First reported from, inclusive.
+    pub since: Option<Timestamp>,
+    /// First reported to, exclusive.
+    pub until: Option<Timestamp>,
+    /// Only of this campaign.
+    pub campaign: Option<CampaignId>,
+    /// Only reported by this network.
+    pub network: Option<NetworkId>,
+    /// Only with this status.
+    pub status: Option<ConversionStatus>,
+    /// Only of this click.
+    pub click: Option<ClickId>,
+    /// Which part.
+    pub page: PageRequest,
+}
+
+/// Keeps conversions. What a method has answered survives the loss of power.
+#[async_trait]
+pub trait ConversionStore: Send + Sync {
+    /// Applies reports in order, each by [`tfx_domain::postback::apply`] against the conversion of its
+    /// `(network, key)`. A new sale whose `(network, sale_claim)` is taken by another conversion is a duplicate
+    /// of that one; an existing conversion that would become a sale while the claim is taken stays as it is and
+    /// is a duplicate too. New states are marked unpublished in the same transaction.
+    ///
+    /// One answer for each report. Callers batch; an error means that none of the batch is recorded.
+    async fn record(&self, reports: &[Incoming]) -> Result<Vec<Recorded>, StoreError>;
+
+    /// By id.
+    async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError>;
+
+    /// A page, newest first.
+    async fn list(&self, query: &ConversionQuery) -> Result<Page<Conversion>, StoreError>;
+
+    /// Conversions whose present state was not marked published, oldest change first. After a crash between
+    /// recording and publishing they are published from here.
+    async fn unpublished(&self, limit: usize) -> Result<Vec<Conversion>, StoreError>;
+
+    /// Marks states as published; a conversion that has moved on stays unpublished.
+    async fn mark_published(&self, states: &[(ConversionId, u64)]) -> Result<(), StoreError>;
+
+    /// Keeps a postback until its click arrives. The same `(network, click, params)` again changes nothing.
+    async fn park(&self, parked: Parked) -> Result<(), StoreError>;
+
+    /// Parked postbacks due at `now`, oldest first.
+    async fn parked_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError>;
+
+    /// Tries again later.
+    async fn postpone(&self, id: ClickId, next_try_at: Timestamp) -> Result<(), StoreError>;
+
+    /// Takes a parked postback off: recorded or unmatched.
+    async fn unpark(&self, id: ClickId) -> Result<(), StoreError>;
+
+    /// How many are parked.
+    async fn parked_count(&self) -> Result<u64, StoreError>;
+
+    /// Answers if the store does.
+    async fn ping(&self) -> Result<(), StoreError>;
+}

@@ -1,0 +1,23 @@
+//! What the product needs from outside: traits by noun, and their errors. No adapter is known here.
+//!
+//! | trait | what it keeps | embedded | at scale |
+//! |---|---|---|---|
+//! | [`config::ConfigStore`] | entities, their versions, the audit log | SQLite | MongoDB |
+//! | [`conversions::ConversionStore`] | conversions with their unique keys, parked postbacks | SQLite | MongoDB |
+//! | [`sink::EventSink`] | takes events, durably | SQLite | Kafka |
+//! | [`analytics::Analytics`] | clicks, reports, usage; written only through the sink | SQLite | ClickHouse |
+//!
+//! The `conformance` feature holds the suite that every adapter must pass.
+
+pub mod analytics;
+pub mod clock;
+pub mod config;
+#[cfg(feature = "conformance")]
+pub mod conformance;
+pub mod conversions;
+pub mod entropy;
+pub mod error;
+pub mod page;
+pub mod sink;
+
+pub use error::StoreError;

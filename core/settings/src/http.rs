@@ -1,0 +1,89 @@
+//! Addresses, limits and trust. Not here: who may call what ([`crate::Access`]).
+
+use crate::{source::Reader, vars};
+use ipnet::IpNet;
+use std::time::Duration;
+
+/// Where each service listens and is found.
+#[derive(Debug, Clone)]
+pub struct Addresses {
+    /// `API_SERVICE_ADDR`.
+    pub api: String,
+    /// `TRAFFIC_SERVICE_ADDR`.
+    pub traffic: String,
+    /// `POSTBACK_SERVICE_ADDR`.
+    pub postback: String,
+    /// `API_SERVICE_URL`, without a final slash, as the other URLs.
+    pub api_url: String,
+    /// `TRAFFIC_SERVICE_URL`.
+    pub traffic_url: String,
+    /// `POSTBACK_SERVICE_URL`.
+    pub postback_url: String,
+    /// `PUBLIC_HOSTS`, lower-case.
+    pub public_hosts: Vec<String>,
+    /// `ADMIN_FRONTEND_ORIGIN`.
+    pub cors_origin: Option<String>,
+}
+
+impl Addresses {
+    pub(crate) fn read(r: &mut Reader<'_>) -> Self {
+        Self {
+            api: listen(r, &vars::API_SERVICE_ADDR),
+            traffic: listen(r, &vars::TRAFFIC_SERVICE_ADDR),
+            postback: listen(r, &vars::POSTBACK_SERVICE_ADDR),
+            api_url: base_url(r, &vars::API_SERVICE_URL),
+            traffic_url: base_url(r, &vars::TRAFFIC_SERVICE_URL),
+            postback_url: base_url(r, &vars::POSTBACK_SERVICE_URL),
+            public_hosts: r.list::<String>(&vars::PUBLIC_HOSTS).iter().map(|h| h.to_lowercase()).collect(),
+            cors_origin: r.text(&vars::ADMIN_FRONTEND_ORIGIN),
+        }
+    }
+}
+
+fn listen(r: &mut Reader<'_>, var: &vars::Var) -> String {
+    let text = r.text(var).unwrap_or_default();
+    let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, p)| p.parse::<u16>());
+    if !matches!(port, Some(Ok(_))) {
+        r.problem(var, format!("is '{text}'; allowed is {}", var.unit));
+    }
+    text
+}
+
+fn base_url(r: &mut Reader<'_>, var: &vars::Var) -> String {
+    let text = r.text(var).unwrap_or_default();
+    let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+    if !host.is_some_and(|h| !h.is_empty() && !h.starts_with('/')) {
+        r.problem(var, format!("is '{text}'; allowed is a URL that begins with http:// or https://"));
+    }
+    text.trim_end_matches('/').to_owned()
+}
+
+/// Limits and trust on everything that is received.
+#[derive(Debug, Clone)]
+pub struct HttpSettings {
+    /// `TRUSTED_PROXY_CIDRS`.
+    pub trusted_proxies: Vec<IpNet>,
+    /// `HTTP_MAX_BODY_BYTES`.
+    pub max_body_bytes: usize,
+    /// `HTTP_MAX_HEADER_BYTES`.
+    pub max_header_bytes: usize,
+    /// `HTTP_HEADER_TIMEOUT_MS`.
+    pub header_timeout: Duration,
+    /// `HTTP_REQUEST_TIMEOUT_MS`.
+    pub request_timeout: Duration,
+    /// `SHUTDOWN_GRACE_MS`.
+    pub shutdown_grace: Duration,
+}
+
+impl HttpSettings {
+    pub(crate) fn read(r: &mut Reader<'_>) -> Self {
+        Self {
+            trusted_proxies: r.list(&vars::TRUSTED_PROXY_CIDRS),
+            max_body_bytes: r.number(&vars::HTTP_MAX_BODY_BYTES, 1024, 104_857_600),
+            max_header_bytes: r.number(&vars::HTTP_MAX_HEADER_BYTES, 8192, 1_048_576),
+            header_timeout: r.millis(&vars::HTTP_HEADER_TIMEOUT_MS, 100, 600_000),
+            request_timeout: r.millis(&vars::HTTP_REQUEST_TIMEOUT_MS, 100, 600_000),
+            shutdown_grace: r.millis(&vars::SHUTDOWN_GRACE_MS, 0, 600_000),
+        }
+    }
+}

@@ -1,0 +1,112 @@
+//! Every setting: its name, default, unit and check. Read once at the start; nothing else reads the environment.
+//!
+//! [`vars`] is the list that `--help`, `.env.example` and the docs are made from. [`Settings::read`] parses all of
+//! them and reports every bad one at once. A struct per concern says what a daemon or command needs.
+
+mod source;
+pub mod vars;
+
+mod analytics;
+mod auth;
+mod events;
+mod http;
+mod postback;
+mod store;
+mod traffic;
+
+pub use analytics::ClickHouse;
+pub use auth::Access;
+pub use events::{EventsSettings, FailurePolicy};
+pub use http::{Addresses, HttpSettings};
+pub use postback::{LookupFailure, PostbackSettings};
+pub use source::{Source, SourceError};
+pub use store::{Engines, Mongo};
+pub use traffic::{GeoSettings, IpPrivacy, TrafficSettings};
+
+use std::path::PathBuf;
+use tfx_domain::problem::Problems;
+
+/// A text that is never shown: `Debug` masks it and there is no `Display`.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(String);
+
+impl Secret {
+    /// The text itself, for the one place that needs it.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Self {
+        Self(text)
+    }
+}
+
+impl std::fmt::Debug for Secret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Secret(***)")
+    }
+}
+
+/// All settings.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Where the embedded stores, journals and tokens live.
+    pub data_dir: PathBuf,
+    /// What is logged: `error`, `warn`, `info`, `debug`, or a `tracing` filter. None: the program's own default.
+    pub log_level: Option<String>,
+    /// Where each service listens and is found.
+    pub addresses: Addresses,
+    /// Limits and trust on everything that is received.
+    pub http: HttpSettings,
+    /// Which engines are used.
+    pub engines: Engines,
+    /// How events are written.
+    pub events: EventsSettings,
+    /// traffic-service.
+    pub traffic: TrafficSettings,
+    /// postback-service.
+    pub postback: PostbackSettings,
+    /// Who may call api-service and the internal endpoints.
+    pub access: Access,
+}
+
+impl Settings {
+    /// Reads all settings.
+    ///
+    /// # Errors
+    /// Every bad value, by the name of its setting, with the value (secrets masked) and what is allowed.
+    pub fn read(source: &Source) -> Result<Self, Problems> {
+        let mut r = source::Reader::new(source);
+        let data_dir = match r.text(&vars::TFX_DATA_DIR) {
+            Some(dir) => PathBuf::from(dir),
+            None => default_data_dir(source, &mut r),
+        };
+        let settings = Self {
+            data_dir,
+            log_level: r.text(&vars::LOG_LEVEL),
+            addresses: Addresses::read(&mut r),
+            http: HttpSettings::read(&mut r),
+            engines: Engines::read(&mut r),
+            events: EventsSettings::read(&mut r),
+            traffic: TrafficSettings::read(&mut r),
+            postback: PostbackSettings::read(&mut r),
+            access: Access::read(&mut r),
+        };
+        r.finish(settings)
+    }
+}
+
+/// `$XDG_DATA_HOME/tfx`, else `~/.local/share/tfx`.
+fn default_data_dir(source: &Source, r: &mut source::Reader<'_>) -> PathBuf {
+    let of = |name: &str| source.get(name).filter(|v| !v.is_empty()).map(PathBuf::from);
+    if let Some(dir) = of("XDG_DATA_HOME") {
+        return dir.join("tfx");
+    }
+    if let Some(home) = of("HOME") {
+        return home.join(".local/share/tfx");
+    }
+    r.problem(&vars::TFX_DATA_DIR, "is needed: neither XDG_DATA_HOME nor HOME says where data may live");
+    PathBuf::new()
+}

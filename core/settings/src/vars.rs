@@ -1,0 +1,155 @@
+//! The list of all settings.
+
+/// A program that reads settings.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Program {
+    /// traffic-service.
+    Traffic,
+    /// postback-service.
+    Postback,
+    /// api-service.
+    Api,
+    /// The tfx command (`tfx up` reads what the services read).
+    Cli,
+}
+
+/// One setting.
+#[derive(Debug, Clone, Copy)]
+pub struct Var {
+    /// Its name in the environment.
+    pub name: &'static str,
+    /// Its default; empty: none.
+    pub default: &'static str,
+    /// Its unit, or the values allowed.
+    pub unit: &'static str,
+    /// What it does.
+    pub about: &'static str,
+    /// Never shown.
+    pub secret: bool,
+    /// Who reads it.
+    pub of: &'static [Program],
+}
+
+use Program::{Api, Cli, Postback, Traffic};
+
+const ALL_PROGRAMS: &[Program] = &[Traffic, Postback, Api, Cli];
+const DAEMONS: &[Program] = &[Traffic, Postback, Api];
+
+macro_rules! vars {
+    ($($group:literal { $($name:ident = $default:literal, $unit:literal, $about:literal, $of:expr $(, $secret:ident)?;)* })*) => {
+        $($(
+            #[doc = $about]
+            pub const $name: Var = Var {
+                name: stringify!($name), default: $default, unit: $unit, about: $about,
+                secret: vars!(@secret $($secret)?), of: $of,
+            };
+        )*)*
+
+        /// All settings by group, in the order in which people read them.
+        pub const GROUPS: &[(&str, &[Var])] = &[$(($group, &[$($name),*])),*];
+    };
+    (@secret secret) => { true };
+    (@secret) => { false };
+}
+
+vars! {
+    "Everything" {
+        TFX_DATA_DIR = "", "a folder; default $XDG_DATA_HOME/tfx or ~/.local/share/tfx",
+            "Where the embedded stores, journals, snapshots and tokens live", ALL_PROGRAMS;
+        LOG_LEVEL = "", "error, warn, info, debug or a filter such as info,tfx_traffic=debug",
+            "What is logged; default info, under tfx up warn", DAEMONS;
+    }
+    "Addresses" {
+        API_SERVICE_ADDR = "127.0.0.1:8080", "host:port; port 0 takes a free one", "Where api-service listens", &[Api];
+        TRAFFIC_SERVICE_ADDR = "127.0.0.1:8081", "host:port; port 0 takes a free one", "Where traffic-service listens", &[Traffic];
+        POSTBACK_SERVICE_ADDR = "127.0.0.1:8082", "host:port; port 0 takes a free one", "Where postback-service listens", &[Postback];
+        API_SERVICE_URL = "http://127.0.0.1:8080", "a URL", "Where tfx finds api-service", &[Cli];
+        TRAFFIC_SERVICE_URL = "http://127.0.0.1:8081", "a URL",
+            "Where api-service finds traffic-service, and the base of tracking links while PUBLIC_HOSTS is empty", &[Api];
+        POSTBACK_SERVICE_URL = "http://127.0.0.1:8082", "a URL",
+            "Where api-service finds postback-service, and the base of postback URLs", &[Api];
+        PUBLIC_HOSTS = "", "host names, comma-separated",
+            "Host names of tracking links; a trafficback URL to one of them is a loop", &[Traffic, Api];
+        ADMIN_FRONTEND_ORIGIN = "", "an origin such as https://admin.example", "Browser origin that may call api-service (CORS)", &[Api];
+    }
+    "Limits and trust" {
+        TRUSTED_PROXY_CIDRS = "", "CIDRs, comma-separated",
+            "Proxies whose X-Forwarded-For is believed; leave empty unless traffic comes through them", DAEMONS;
+        HTTP_MAX_BODY_BYTES = "1048576", "bytes, 1024 to 104857600", "Largest request body", DAEMONS;
+        HTTP_MAX_HEADER_BYTES = "65536", "bytes, 8192 to 1048576", "Largest request line with headers", DAEMONS;
+        HTTP_HEADER_TIMEOUT_MS = "10000", "milliseconds, 100 to 600000", "Longest time to send the request's headers", DAEMONS;
+        HTTP_REQUEST_TIMEOUT_MS = "30000", "milliseconds, 100 to 600000", "Longest time to answer a request", DAEMONS;
+        SHUTDOWN_GRACE_MS = "10000", "milliseconds, 0 to 600000", "Longest time to drain requests and flush events on SIGTERM", DAEMONS;
+        INTERNAL_TOKEN = "", "16 or more visible characters; default: made and kept in TFX_DATA_DIR/internal.token",
+            "Bearer token of /internal/* and /metrics", DAEMONS, secret;
+    }
+    "Engines (unset: embedded)" {
+        MONGO_URI = "", "a mongodb:// URI", "MongoDB for configuration and conversions", DAEMONS, secret;
+        MONGO_DATABASE = "traffoflex", "a name", "Its database", DAEMONS;
+        EVENT_BROKERS = "", "host:port, comma-separated", "Kafka or Redpanda brokers for the event log; needs CLICKHOUSE_HTTP_URL", DAEMONS;
+        CLICKHOUSE_HTTP_URL = "", "a URL", "ClickHouse for analytics; needs EVENT_BROKERS", DAEMONS, secret;
+    }
+    "Events" {
+        EVENT_WRITE_FAILURE_POLICY = "fail_open", "fail_open or fail_closed",
+            "Whether a redirect waits until its event survives a crash of the process (fail_open) or the loss of power (fail_closed)", &[Traffic];
+        EVENT_BATCH_SIZE = "500", "events, 1 to 10000", "Most events delivered at once", &[Traffic, Postback];
+        EVENT_BATCH_TIMEOUT_MS = "50", "milliseconds, 1 to 60000", "Longest time an event waits for its batch", &[Traffic, Postback];
+        EVENT_WRITE_TIMEOUT_MS = "5000", "milliseconds, 10 to 600000", "Longest time of one write", &[Traffic, Postback];
+        EVENT_WRITE_MAX_ATTEMPTS = "5", "attempts, 1 to 1000", "Attempts before a batch counts as failed; it stays in the journal and is tried on", &[Traffic, Postback];
+        EVENT_WRITE_RETRY_BACKOFF_MS = "100", "milliseconds, 1 to 60000", "First pause between attempts; doubled up to 5 s", &[Traffic, Postback];
+        EVENT_JOURNAL_MAX_BYTES = "8589934592", "bytes, 1048576 to 1099511627776", "Most that undelivered events may take on disk", &[Traffic, Postback];
+    }
+    "Traffic" {
+        TRAFFIC_BARE_SLUGS = "false", "true or false", "Whether /SLUG works beside /c/SLUG", &[Traffic];
+        TRAFFICBACK_URL = "", "a URL template", "Where clicks go that no stream and no campaign takes", &[Traffic];
+        TRAFFICBACK_MAX_HOPS = "3", "hops, 1 to 20", "How often a click may come back from trafficback before it is a loop", &[Traffic];
+        GEOIP_CITY_DB = "", "a file in MaxMind format", "Country, region, city and continent of an address", &[Traffic];
+        GEOIP_COUNTRY_DB = "", "a file in MaxMind format", "Country and continent, where there is no city database", &[Traffic];
+        GEOIP_ASN_DB = "", "a file in MaxMind format", "Autonomous system and provider", &[Traffic];
+        GEOIP_CONNECTION_DB = "", "a file in MaxMind format", "Connection type", &[Traffic];
+        IP_STORAGE = "full", "full, truncated or hashed", "How much of an address is stored: all, without the last byte (IPv6: 80 bits), or a keyed hash", &[Traffic];
+        VISITOR_MEMORY = "1000000", "visitors, 1000 to 100000000", "How many visitors are remembered for uniqueness, binding and anti-repeat", &[Traffic];
+        DESTINATION_CAP_CACHE_TTL_MS = "5000", "milliseconds, 100 to 3600000", "How old counts of caps may be; they are refreshed behind the redirects", &[Traffic];
+    }
+    "Postbacks" {
+        CLICK_LOOKUP_TIMEOUT_MS = "1000", "milliseconds, 1 to 60000", "Longest time to look up the click of a postback", &[Postback];
+        CLICK_LOOKUP_FAILURE_POLICY = "park", "park or reject", "What happens to a postback whose click is not known (yet)", &[Postback];
+        POSTBACK_PARK_MAX_AGE_S = "86400", "seconds, 1 to 31536000", "How long a parked postback waits for its click", &[Postback];
+        POSTBACK_PARK_RETRY_MS = "2000", "milliseconds, 10 to 3600000", "First pause before a parked postback is tried again; doubled up to 10 minutes", &[Postback];
+    }
+    "Access" {
+        TFX_TOKEN = "", "a token", "What tfx shows api-service; default: the file TFX_TOKEN_FILE", &[Cli], secret;
+        TFX_TOKEN_FILE = "", "a file; default TFX_DATA_DIR/admin.token", "Where tfx finds its token", &[Cli];
+    }
+}
+
+/// The settings a program reads, in order.
+pub fn of(program: Program) -> impl Iterator<Item = &'static Var> {
+    GROUPS.iter().flat_map(|(_, vars)| vars.iter()).filter(move |v| v.of.contains(&program))
+}
+
+/// The text of `.env.example`.
+pub fn env_example() -> String {
+    use std::fmt::Write as _;
+    let mut out = String::from(
+        "# Every setting, with its default. Copy to .env and change what you need; the environment wins over this file.\n",
+    );
+    for (group, vars) in GROUPS {
+        let _ = write!(out, "\n# --- {group} ---\n");
+        for v in *vars {
+            let _ = write!(out, "\n# {}.\n# {}.\n#{}={}\n", v.about, v.unit, v.name, v.default);
+        }
+    }
+    out
+}
+
+/// The settings of a program as the end of its `--help`.
+pub fn help(program: Program) -> String {
+    use std::fmt::Write as _;
+    let mut out = String::from("Settings (environment, or .env in the current folder):\n");
+    for v in of(program) {
+        let default = if v.default.is_empty() { String::new() } else { format!(" [default: {}]", v.default) };
+        let _ = write!(out, "\n  {}{default}\n      {}. {}.\n", v.name, v.about, v.unit);
+    }
+    out
+}

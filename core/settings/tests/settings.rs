@@ -1,0 +1,73 @@
+//! A bad value stops the start with its name, the value and what is allowed; all of them at once.
+
+use tfx_settings::{FailurePolicy, Settings, Source, vars};
+
+fn read(values: &[(&str, &str)]) -> Result<Settings, Vec<(String, String)>> {
+    let mut source = Source::of([("HOME", "/home/x")]);
+    for (n, v) in values {
+        source.set(n, *v);
+    }
+    Settings::read(&source).map_err(|p| p.0.into_iter().map(|p| (p.path, p.message)).collect())
+}
+
+#[test]
+fn defaults_are_valid_and_embedded() {
+    let settings = read(&[]).expect("defaults");
+    assert!(settings.engines.embedded());
+    assert_eq!(settings.events.policy, FailurePolicy::FailOpen);
+    assert_eq!(settings.data_dir, std::path::Path::new("/home/x/.local/share/tfx"));
+}
+
+#[test]
+fn every_bad_value_is_reported_at_once_with_what_is_allowed() {
+    let problems = read(&[
+        ("EVENT_BATCH_SIZE", "0"),
+        ("EVENT_WRITE_FAILURE_POLICY", "maybe"),
+        ("TRUSTED_PROXY_CIDRS", "10.0.0.0/8,nonsense"),
+        ("API_SERVICE_ADDR", "8080"),
+        ("TRAFFIC_SERVICE_URL", "ftp://x"),
+        ("CLICK_LOOKUP_TIMEOUT_MS", "soon"),
+    ])
+    .expect_err("bad");
+    let names: Vec<&str> = problems.iter().map(|(n, _)| n.as_str()).collect();
+    for name in [
+        "API_SERVICE_ADDR",
+        "TRAFFIC_SERVICE_URL",
+        "TRUSTED_PROXY_CIDRS",
+        "EVENT_WRITE_FAILURE_POLICY",
+        "EVENT_BATCH_SIZE",
+        "CLICK_LOOKUP_TIMEOUT_MS",
+    ] {
+        assert!(names.contains(&name), "{name} in {names:?}");
+    }
+    assert!(problems.iter().any(|(_, m)| m.contains("'maybe'") && m.contains("fail_open or fail_closed")));
+}
+
+#[test]
+fn half_an_event_pipeline_names_both_settings() {
+    for (set, unset) in [
+        (("EVENT_BROKERS", "localhost:9092"), "CLICKHOUSE_HTTP_URL"),
+        (("CLICKHOUSE_HTTP_URL", "http://x"), "EVENT_BROKERS"),
+    ] {
+        let problems = read(&[set]).expect_err("half a set");
+        assert!(problems.iter().any(|(n, m)| n == unset && m.contains(set.0)), "{problems:?}");
+    }
+}
+
+#[test]
+fn secrets_are_masked_in_problems_and_debug() {
+    let problems = read(&[("INTERNAL_TOKEN", "canary")]).expect_err("too short");
+    assert!(!format!("{problems:?}").contains("canary"));
+    let settings = read(&[("INTERNAL_TOKEN", "canary-canary-canary"), ("TFX_TOKEN", "canary")]).expect("fine");
+    assert!(!format!("{settings:?}").contains("canary"));
+}
+
+#[test]
+fn env_example_is_what_the_list_says() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.env.example");
+    if std::env::var_os("UPDATE").is_some() {
+        std::fs::write(path, vars::env_example()).expect("write");
+    }
+    let committed = std::fs::read_to_string(path).expect(".env.example");
+    assert!(committed == vars::env_example(), "out of step: run UPDATE=1 cargo test -p tfx-settings");
+}

@@ -1,0 +1,1 @@
+//! From settings to ports: the only crate that names adapters.

@@ -1,0 +1,1 @@
+//! api-service: REST over configuration, reports and operations.

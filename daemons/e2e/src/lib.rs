@@ -1,0 +1,1 @@
+//! Whole flows across processes, and the tidy test of the house.

@@ -1,0 +1,1 @@
+//! postback-service: what a network reports, recorded once.

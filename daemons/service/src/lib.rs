@@ -1,0 +1,1 @@
+//! What every daemon shares: listener, health, logs, limits, drain.

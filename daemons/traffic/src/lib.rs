@@ -1,0 +1,1 @@
+//! traffic-service: a click in, a decision, an event, a redirect out.
