@@ -1,1 +1,22 @@
 //! Wire types of the REST API and its HTTP client, shared by api-service and tfx.
+//!
+//! A module per noun holds what goes over the wire; [`client`] holds the one HTTP client. Base path: [`BASE`].
+
+pub mod audit;
+pub mod clicks;
+pub mod client;
+pub mod conversions;
+pub mod entities;
+pub mod error;
+pub mod explain;
+pub mod page;
+pub mod postbacks;
+pub mod report;
+pub mod service;
+
+pub use client::Client;
+pub use error::ApiError;
+pub use page::{Labelled, Labels, Page};
+
+/// The base of all paths of the REST API.
+pub const BASE: &str = "/api/v1";

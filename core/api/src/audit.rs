@@ -1,0 +1,35 @@
+//! The audit log: who changed what, when.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tfx_domain::{Timestamp, entity::Kind};
+
+/// Which changes to list, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AuditQuery {
+    /// Only of the entity with this id.
+    pub id: Option<String>,
+    /// At most this many, 1 to 1,000.
+    pub limit: Option<usize>,
+    /// The `next` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// One change.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// When.
+    pub at: Timestamp,
+    /// Who.
+    pub actor: String,
+    /// `create`, `update`, `pause`, `resume`, `archive`.
+    pub action: String,
+    /// What kind of entity.
+    pub kind: Kind,
+    /// Which.
+    pub id: String,
+    /// The version after the change.
+    pub version: u64,
+    /// What changed: `{field: [before, after]}`, secrets masked.
+    pub changes: Value,
+}

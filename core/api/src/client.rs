@@ -1,0 +1,417 @@
+//! The HTTP client of api-service: one request, one answer, no retries. The token goes into a header marked as
+//! sensitive and is in no message and no `Debug`.
+
+use crate::{
+    BASE,
+    audit::{AuditEntry, AuditQuery},
+    clicks::{ClickEvent, ClickQuery},
+    conversions::{Conversion, ConversionQuery},
+    entities::{EntityQuery, Link, Verb},
+    error::{ApiError, ProblemDocument},
+    explain::{ExplainAnswer, ExplainRequest},
+    page::{Labelled, Page},
+    postbacks::{PostbackLogEvent, PostbackQuery, PostbackTest, PostbackTestAnswer},
+    report::{ReportAnswer, ReportRequest},
+    service::{EventStats, Whoami},
+};
+use reqwest::{
+    Method, Url,
+    header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, IF_MATCH},
+    redirect::Policy,
+};
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::Value;
+use std::{fmt, time::Duration};
+use tfx_domain::{
+    entity::Kind,
+    id::{ClickId, ConversionId},
+};
+
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A client of one api-service.
+#[derive(Clone)]
+pub struct Client {
+    http: reqwest::Client,
+    base: Url,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").field("base", &self.base.as_str()).finish_non_exhaustive()
+    }
+}
+
+/// A request in the making.
+struct Call<'a> {
+    method: Method,
+    /// Below [`BASE`]; each is percent-encoded as a whole, so that `campaign/stream` stays one.
+    path: &'a [&'a str],
+    query: Vec<(&'static str, String)>,
+    body: Option<&'a Value>,
+    if_match: Option<u64>,
+}
+
+impl<'a> Call<'a> {
+    fn get(path: &'a [&'a str]) -> Self {
+        Self { method: Method::GET, path, query: Vec::new(), body: None, if_match: None }
+    }
+
+    fn post(path: &'a [&'a str]) -> Self {
+        Self { method: Method::POST, ..Self::get(path) }
+    }
+
+    fn with(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
+        self.query.extend(value.map(|v| (name, v.to_string())));
+        self
+    }
+}
+
+impl Client {
+    /// A client of the api-service at `base_url` (scheme, host and port, perhaps a path before `/api/v1`). Without
+    /// a token every call is refused by the service.
+    ///
+    /// # Errors
+    /// [`ApiError::BadUrl`]; a token that cannot stand in a header is [`ApiError::Protocol`].
+    pub fn new(base_url: &str, token: Option<&str>) -> Result<Self, ApiError> {
+        let bad = |reason: &str| ApiError::BadUrl { url: base_url.to_owned(), reason: reason.to_owned() };
+        let base = Url::parse(base_url).map_err(|e| bad(&e.to_string()))?;
+        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
+            return Err(bad("it must begin with http:// or https:// and name a host"));
+        }
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json, application/problem+json"));
+        if let Some(token) = token {
+            let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim())).map_err(|_| {
+                let reason = "the token has characters that cannot stand in a header".to_owned();
+                ApiError::Protocol { url: base_url.to_owned(), reason }
+            })?;
+            value.set_sensitive(true);
+            headers.insert(AUTHORIZATION, value);
+        }
+        // A redirect would carry the token elsewhere; this API never answers with one.
+        let mut builder = reqwest::Client::builder()
+            .default_headers(headers)
+            .redirect(Policy::none())
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
+            .user_agent(concat!("tfx/", env!("CARGO_PKG_VERSION")));
+        if is_local(&base) {
+            builder = builder.no_proxy();
+        }
+        let http = builder.build().map_err(|e| bad(&root_cause(&e)))?;
+        Ok(Self { http, base })
+    }
+
+    /// Where api-service is looked for.
+    pub fn base_url(&self) -> &str {
+        self.base.as_str()
+    }
+
+    /// Creates an entity from its spec; references may be slugs. A network comes with its `postback_secret`.
+    ///
+    /// # Errors
+    /// [`ApiError`]; `slug_taken` (409) names who has the slug, `invalid` (422) every problem.
+    pub async fn create(&self, kind: Kind, spec: &Value) -> Result<Value, ApiError> {
+        self.call(Call { body: Some(spec), ..Call::post(&[kind.plural()]) }).await
+    }
+
+    /// One entity by id, slug or `parent/slug`.
+    ///
+    /// # Errors
+    /// [`ApiError`]; `not_found` (404).
+    pub async fn get(&self, kind: Kind, reference: &str) -> Result<Value, ApiError> {
+        self.call(Call::get(&[kind.plural(), reference])).await
+    }
+
+    /// A page of entities.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn list(&self, kind: Kind, query: &EntityQuery) -> Result<Page<Value>, ApiError> {
+        let statuses: Vec<&str> = query.status.iter().map(|s| s.as_str()).collect();
+        let path = [kind.plural()];
+        let call = Call::get(&path)
+            .with("status", (!statuses.is_empty()).then(|| statuses.join(",")))
+            .with(kind.parent().map_or("parent", Kind::noun), query.parent.as_ref());
+        self.call(call.with("limit", query.limit).with("cursor", query.cursor.as_ref())).await
+    }
+
+    /// Changes an entity by a JSON merge patch (RFC 7396) on its spec; with `if_match` only if it is at that
+    /// version.
+    ///
+    /// # Errors
+    /// [`ApiError`]; `version_mismatch` (412) with the current version, `invalid` (422).
+    pub async fn update(
+        &self,
+        kind: Kind,
+        reference: &str,
+        patch: &Value,
+        if_match: Option<u64>,
+    ) -> Result<Value, ApiError> {
+        let path = [kind.plural(), reference];
+        self.call(Call { method: Method::PATCH, body: Some(patch), if_match, ..Call::get(&path) }).await
+    }
+
+    /// Pauses, resumes or archives an entity. `force` archives what active entities still refer to.
+    ///
+    /// # Errors
+    /// [`ApiError`]; `in_use` (409) names who refers to it.
+    pub async fn lifecycle(
+        &self,
+        kind: Kind,
+        reference: &str,
+        verb: Verb,
+        force: bool,
+        if_match: Option<u64>,
+    ) -> Result<Value, ApiError> {
+        let path = [kind.plural(), reference, verb.as_str()];
+        self.call(Call { if_match, ..Call::post(&path).with("force", force.then_some(true)) }).await
+    }
+
+    /// The tracking link of a campaign.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn campaign_link(&self, reference: &str) -> Result<Link, ApiError> {
+        self.call(Call::get(&[Kind::Campaign.plural(), reference, "link"])).await
+    }
+
+    /// The URL to give to a network, with its secret.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn postback_url(&self, network: &str, template: Option<&str>) -> Result<Link, ApiError> {
+        let path = [Kind::Network.plural(), network, "postback-url"];
+        self.call(Call::get(&path).with("template", template)).await
+    }
+
+    /// A report.
+    ///
+    /// # Errors
+    /// [`ApiError`]; `invalid` (422) with every problem.
+    pub async fn report(&self, request: &ReportRequest) -> Result<ReportAnswer, ApiError> {
+        self.post(&["report"], request).await
+    }
+
+    /// A page of clicks, newest first.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn clicks(&self, q: &ClickQuery) -> Result<Page<ClickEvent>, ApiError> {
+        let call = Call::get(&["clicks"]).with("since", q.since).with("until", q.until);
+        let call = call.with("campaign", q.campaign.as_ref()).with("visitor", q.visitor);
+        self.call(call.with("unrouted", q.unrouted).with("limit", q.limit).with("cursor", q.cursor.as_ref()))
+            .await
+    }
+
+    /// One click.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn click(&self, id: ClickId) -> Result<Labelled<ClickEvent>, ApiError> {
+        self.call(Call::get(&["clicks", &id.to_string()])).await
+    }
+
+    /// A page of conversions, newest first.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn conversions(&self, q: &ConversionQuery) -> Result<Page<Conversion>, ApiError> {
+        let call = Call::get(&["conversions"]).with("since", q.since).with("until", q.until);
+        let call = call.with("campaign", q.campaign.as_ref()).with("network", q.network.as_ref());
+        let call = call.with("status", q.status.as_ref()).with("click", q.click);
+        self.call(call.with("limit", q.limit).with("cursor", q.cursor.as_ref())).await
+    }
+
+    /// One conversion.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn conversion(&self, id: &ConversionId) -> Result<Labelled<Conversion>, ApiError> {
+        self.call(Call::get(&["conversions", id.as_str()])).await
+    }
+
+    /// A page of the postback log, newest first.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn postbacks(&self, q: &PostbackQuery) -> Result<Page<PostbackLogEvent>, ApiError> {
+        let call = Call::get(&["postbacks"]).with("since", q.since).with("until", q.until);
+        let call = call.with("network", q.network.as_ref()).with("result", q.result.map(|r| r.as_str()));
+        self.call(call.with("limit", q.limit).with("cursor", q.cursor.as_ref())).await
+    }
+
+    /// Tries a postback; nothing is stored.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn postback_test(&self, test: &PostbackTest) -> Result<PostbackTestAnswer, ApiError> {
+        self.post(&["postbacks", "test"], test).await
+    }
+
+    /// A page of the audit log, newest first.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn audit(&self, q: &AuditQuery) -> Result<Page<AuditEntry>, ApiError> {
+        let call = Call::get(&["audit"]).with("id", q.id.as_ref());
+        self.call(call.with("limit", q.limit).with("cursor", q.cursor.as_ref())).await
+    }
+
+    /// Decides a click without recording it.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn explain(&self, request: &ExplainRequest) -> Result<ExplainAnswer, ApiError> {
+        self.post(&["explain"], request).await
+    }
+
+    /// Why a stored click went where it went.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn explain_click(&self, id: ClickId) -> Result<ExplainAnswer, ApiError> {
+        self.call(Call::get(&["explain", &id.to_string()])).await
+    }
+
+    /// The counters of the event producers.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn event_stats(&self) -> Result<EventStats, ApiError> {
+        self.call(Call::get(&["event-producer", "stats"])).await
+    }
+
+    /// Whose token this is.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn whoami(&self) -> Result<Whoami, ApiError> {
+        self.call(Call::get(&["whoami"])).await
+    }
+
+    async fn post<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T, ApiError> {
+        let body = serde_json::to_value(body)
+            .map_err(|e| ApiError::Protocol { url: self.base.to_string(), reason: e.to_string() })?;
+        self.call(Call { body: Some(&body), ..Call::post(path) }).await
+    }
+
+    async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, ApiError> {
+        let url = self.url(call.path)?;
+        let mut request = self.http.request(call.method, url.clone()).query(&call.query);
+        if let Some(body) = call.body {
+            request = request.json(body);
+        }
+        if let Some(version) = call.if_match {
+            request = request.header(IF_MATCH, version);
+        }
+        let response = request.send().await.map_err(|e| self.failed(&e))?;
+        let status = response.status();
+        let bytes = response.bytes().await.map_err(|e| self.failed(&e))?;
+        let protocol = |reason| ApiError::Protocol { url: url.to_string(), reason };
+        if status.is_success() {
+            return serde_json::from_slice(&bytes)
+                .map_err(|e| protocol(format!("its answer cannot be read: {e}")));
+        }
+        match serde_json::from_slice::<ProblemDocument>(&bytes) {
+            Ok(document) => Err(ApiError::Problem(Box::new(document))),
+            Err(_) => Err(protocol(format!("status {status}, no problem document"))),
+        }
+    }
+
+    fn url(&self, path: &[&str]) -> Result<Url, ApiError> {
+        let mut url = self.base.clone();
+        url.set_query(None);
+        url.set_fragment(None);
+        let reason = || "it has no path".to_owned();
+        url.path_segments_mut()
+            .map_err(|()| ApiError::BadUrl { url: self.base.to_string(), reason: reason() })?
+            .pop_if_empty()
+            .extend(BASE.split('/').skip(1))
+            .extend(path.iter().map(|s| dotless(s)));
+        Ok(url)
+    }
+
+    fn failed(&self, error: &reqwest::Error) -> ApiError {
+        let url = self.base.to_string();
+        if error.is_timeout() && !error.is_connect() {
+            return ApiError::Timeout { url, seconds: REQUEST_TIMEOUT.as_secs() };
+        }
+        let reason = root_cause(error);
+        if error.is_body() || error.is_decode() {
+            ApiError::Protocol { url, reason }
+        } else {
+            ApiError::Unreachable { url, reason }
+        }
+    }
+}
+
+/// `.` and `..` would be taken as steps in the path and vanish; no id or slug is one.
+fn dotless(segment: &str) -> &str {
+    if segment.is_empty() || segment == "." || segment == ".." { "-" } else { segment }
+}
+
+fn is_local(base: &Url) -> bool {
+    let host = base.host_str().unwrap_or("").trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
+}
+
+/// What the system said, without the layers around it.
+fn root_cause(error: &dyn std::error::Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TOKEN: &str = "canary-token-0123456789";
+
+    #[test]
+    fn a_reference_stays_one_path_segment() {
+        let client = Client::new("http://127.0.0.1:8080/", None).expect("client");
+        let table = [
+            ("summer", "/api/v1/streams/summer"),
+            ("summer/main", "/api/v1/streams/summer%2Fmain"),
+            ("../admin?x#y", "/api/v1/streams/..%2Fadmin%3Fx%23y"),
+            ("..", "/api/v1/streams/-"),
+            ("", "/api/v1/streams/-"),
+        ];
+        for (reference, want) in table {
+            let url = client.url(&["streams", reference]).expect("url");
+            assert_eq!(url.path(), want, "{reference}");
+            assert_eq!((url.query(), url.fragment()), (None, None));
+        }
+    }
+
+    #[test]
+    fn a_base_url_may_have_a_path() {
+        let client = Client::new("https://tfx.example/base/", None).expect("client");
+        assert_eq!(client.url(&["whoami"]).expect("url").as_str(), "https://tfx.example/base/api/v1/whoami");
+        for bad in ["", "tfx.example", "ftp://tfx.example", "http://"] {
+            assert!(matches!(Client::new(bad, None), Err(ApiError::BadUrl { .. })), "{bad}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_told_from_a_refusal_and_never_shows_the_token() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
+        let address = listener.local_addr().expect("address");
+        drop(listener);
+        let client = Client::new(&format!("http://{address}"), Some(TOKEN)).expect("client");
+        let error = client.whoami().await.expect_err("nobody there");
+        assert!(
+            matches!(&error, ApiError::Unreachable { url, .. } if url.contains(&address.to_string())),
+            "{error}"
+        );
+        assert!(!format!("{error} {error:?} {client:?}").contains(TOKEN));
+        let refused = Client::new("http://127.0.0.1", Some("two\nlines")).expect_err("header");
+        assert!(!format!("{refused} {refused:?}").contains("lines"));
+    }
+}

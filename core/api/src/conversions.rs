@@ -1,0 +1,26 @@
+//! Conversions. Their shape is the domain's: [`tfx_domain::postback::Conversion`].
+
+use serde::{Deserialize, Serialize};
+pub use tfx_domain::postback::{Conversion, ConversionStatus};
+use tfx_domain::{Timestamp, id::ClickId};
+
+/// Which conversions to list, newest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ConversionQuery {
+    /// First reported from, inclusive.
+    pub since: Option<Timestamp>,
+    /// First reported to, exclusive.
+    pub until: Option<Timestamp>,
+    /// Only of this campaign: id or slug.
+    pub campaign: Option<String>,
+    /// Only reported by this network: id or slug.
+    pub network: Option<String>,
+    /// Only with this status.
+    pub status: Option<ConversionStatus>,
+    /// Only of this click.
+    pub click: Option<ClickId>,
+    /// At most this many, 1 to 1,000.
+    pub limit: Option<usize>,
+    /// The `next` of the page before.
+    pub cursor: Option<String>,
+}

@@ -1,0 +1,88 @@
+//! Entities. Their bodies are the domain's specs as JSON; here is what stands around them.
+//!
+//! A shown entity is its spec with `id`, `version`, `created_at`, `updated_at` and `labels` (the slugs of what it
+//! refers to); a network shows `has_postback_secret` instead of its secret. What was shown can be sent back.
+
+use crate::page::Labels;
+use serde::{Deserialize, Serialize};
+use tfx_domain::{Timestamp, entity::Status};
+
+/// Fields that an answer has beside the spec; ignored when sent back.
+pub const SHOWN_ONLY: [&str; 6] =
+    ["id", "version", "created_at", "updated_at", "labels", "has_postback_secret"];
+
+/// Which entities of a kind to list, oldest first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct EntityQuery {
+    /// Only with one of these; none: active and paused.
+    pub status: Vec<Status>,
+    /// Only of this parent (streams: campaign, templates: network): id or slug.
+    pub parent: Option<String>,
+    /// At most this many, 1 to 1,000; else 100.
+    pub limit: Option<usize>,
+    /// The `next` of the page before.
+    pub cursor: Option<String>,
+}
+
+/// What every shown entity has, whatever its kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EntityHead {
+    /// Never changes.
+    pub id: String,
+    /// What `If-Match` compares.
+    pub version: u64,
+    /// When it was created.
+    pub created_at: Timestamp,
+    /// When it was last changed.
+    pub updated_at: Timestamp,
+    /// Its slug.
+    pub slug: String,
+    /// For people.
+    pub name: String,
+    /// Whether it takes part.
+    pub status: Status,
+    /// The slugs of what it refers to.
+    #[serde(default)]
+    pub labels: Labels,
+}
+
+/// What can be done with an entity besides changing its spec.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Verb {
+    /// It takes no part until resumed.
+    Pause,
+    /// It takes part again; also brings back what was archived.
+    Resume,
+    /// Put away; left out of lists unless asked for.
+    Archive,
+}
+
+impl Verb {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Pause, Self::Resume, Self::Archive];
+
+    /// The word in paths and in the audit log.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Pause => "pause",
+            Self::Resume => "resume",
+            Self::Archive => "archive",
+        }
+    }
+
+    /// What the entity's status is after it.
+    pub const fn status(self) -> Status {
+        match self {
+            Self::Pause => Status::Paused,
+            Self::Resume => Status::Active,
+            Self::Archive => Status::Archived,
+        }
+    }
+}
+
+/// A link to hand out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Link {
+    /// The URL.
+    pub url: String,
+}

@@ -1,0 +1,194 @@
+//! Why a click goes where it goes: asked of traffic-service, or read from a stored click.
+
+use crate::page::EntityRef;
+use serde::{Deserialize, Serialize};
+use std::{collections::BTreeMap, net::IpAddr};
+pub use tfx_domain::event::Outcome;
+use tfx_domain::{
+    Timestamp,
+    entity::StreamKind,
+    id::{ClickId, VisitorId},
+    routing::{DeviceType, RequestKind},
+};
+
+/// A click to decide without recording it. What is not said is as for a person without any past.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ExplainRequest {
+    /// The campaign: id or slug (api-service passes the slug on).
+    pub slug: String,
+    /// Where it comes from; else 127.0.0.1.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub ip: Option<IpAddr>,
+    /// The `User-Agent` header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub user_agent: Option<String>,
+    /// Country code, instead of what the geo database says of the address.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub country: Option<String>,
+    /// Region code, instead of what the geo database says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
+    /// City, instead of what the geo database says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub city: Option<String>,
+    /// The `Accept-Language` header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub language: Option<String>,
+    /// The `Referer` header.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub referrer: Option<String>,
+    /// Query parameters, decoded, in order.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub params: Vec<(String, String)>,
+    /// Other headers.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub headers: Vec<(String, String)>,
+    /// When; else now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// Destinations taken to be down: ids or slugs (api-service passes ids on).
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub unhealthy: Vec<String>,
+    /// Destinations, by id or slug, of whose caps that much is taken to be used: of each cap alike.
+    #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    pub cap_used: BTreeMap<String, u64>,
+    /// How often it came back from trafficback; else 0.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hops: Option<u8>,
+    /// Who, to use the bindings and uniqueness that traffic-service remembers; else somebody new.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub visitor: Option<VisitorId>,
+    /// Makes draws by weight repeatable; else random.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
+}
+
+/// What is decided, and why.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct ExplainAnswer {
+    /// What becomes of the click.
+    pub outcome: Outcome,
+    /// The stored click this tells of; none for a click that was only asked about.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub click_id: Option<ClickId>,
+    /// When.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<Timestamp>,
+    /// The slug that was asked for, known or not.
+    pub slug: String,
+    /// The campaign that decides; none if the slug is unknown.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub campaign: Option<EntityRef>,
+    /// Campaigns that handed the click over before.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub handed_over: Vec<EntityRef>,
+    /// The stream that takes it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub stream: Option<EntityRef>,
+    /// Where it goes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub destination: Option<EntityRef>,
+    /// The URL it is sent to; empty if to none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub url: String,
+    /// The HTTP status of the answer.
+    pub status: u16,
+    /// True when a binding decides.
+    pub bound: bool,
+    /// First of this visitor in the campaign, the stream, at the destination.
+    pub unique: UniqueFacts,
+    /// What is known of the visitor.
+    pub visitor: VisitorFacts,
+    /// Every stream that was asked, in order; the one that took the click last.
+    pub asked: Vec<Asked>,
+    /// The revision of the configuration that decides.
+    pub config_revision: u64,
+}
+
+/// Whether the visitor is new.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UniqueFacts {
+    /// In the campaign.
+    pub campaign: bool,
+    /// In the stream.
+    pub stream: bool,
+    /// At the destination.
+    pub destination: bool,
+}
+
+/// What is known of a visitor. Empty: unknown.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct VisitorFacts {
+    /// Who, pseudonymously.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<VisitorId>,
+    /// Whether a person asked.
+    pub request: RequestKind,
+    /// The address, as much of it as is kept.
+    pub ip: String,
+    /// ISO 3166-1 alpha-2.
+    pub country: String,
+    /// ISO 3166-2 without the country.
+    pub region: String,
+    /// English name.
+    pub city: String,
+    /// Continent code.
+    pub continent: String,
+    /// Provider.
+    pub isp: String,
+    /// Autonomous system number.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asn: Option<u32>,
+    /// Connection type.
+    pub connection_type: String,
+    /// The user agent.
+    pub user_agent: String,
+    /// Kind of machine.
+    pub device_type: DeviceType,
+    /// Device model.
+    pub device_model: String,
+    /// Operating system.
+    pub os: String,
+    /// Its version.
+    pub os_version: String,
+    /// Browser.
+    pub browser: String,
+    /// Its version.
+    pub browser_version: String,
+    /// Most preferred language.
+    pub language: String,
+    /// The referrer.
+    pub referrer: String,
+    /// Why it is a bot, if it is one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub bot: Option<String>,
+}
+
+/// A stream that was asked.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// Which.
+    pub stream_id: String,
+    /// Its slug; empty if it does not exist any more.
+    #[serde(default)]
+    pub slug: String,
+    /// The slug of its campaign.
+    #[serde(default)]
+    pub campaign: String,
+    /// When it is asked.
+    #[serde(default)]
+    pub kind: StreamKind,
+    /// Its place.
+    #[serde(default)]
+    pub position: u32,
+    /// True for the stream that took the click.
+    pub taken: bool,
+    /// Why not: `routing::Reason` as text (`filter[0] country`); empty when it took the click.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The same for people, with what was found: "country is DE, asked for US or CA".
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}

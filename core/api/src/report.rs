@@ -1,0 +1,126 @@
+//! Reports.
+
+use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+pub use tfx_domain::report::{Attribution, Dimension, Metric, ReportFilter};
+use tfx_domain::{
+    Timestamp,
+    money::{Amount, Currency},
+};
+
+/// What is asked.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReportRequest {
+    /// From, inclusive; else the beginning of today in `timezone`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// To, exclusive; else now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// IANA name of the time zone of hours, days, weeks and months; `UTC` unless said otherwise.
+    pub timezone: String,
+    /// What rows are grouped by, in order, at most 6. None: one row.
+    pub dimensions: Vec<Dimension>,
+    /// What must hold of every counted event; entities by id or slug.
+    pub filters: Vec<ReportFilter>,
+    /// When conversions count.
+    pub attribution: Attribution,
+    /// Of all amounts; else USD.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub currency: Option<Currency>,
+    /// Which figures, in order; none: the usual ones.
+    pub metrics: Vec<Metric>,
+    /// The order of rows; none: by key.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub sort: Option<Sort>,
+    /// At most this many rows, 1 to 100,000; else 10,000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub limit: Option<usize>,
+}
+
+impl Default for ReportRequest {
+    fn default() -> Self {
+        Self {
+            since: None,
+            until: None,
+            timezone: "UTC".to_owned(),
+            dimensions: Vec::new(),
+            filters: Vec::new(),
+            attribution: Attribution::default(),
+            currency: None,
+            metrics: Vec::new(),
+            sort: None,
+            limit: None,
+        }
+    }
+}
+
+/// An order of rows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Sort {
+    /// The name of a metric or of one of the report's dimensions.
+    pub by: String,
+    /// Largest first.
+    #[serde(default)]
+    pub desc: bool,
+}
+
+/// A report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportAnswer {
+    /// From, inclusive.
+    pub since: Timestamp,
+    /// To, exclusive.
+    pub until: Timestamp,
+    /// Of hours, days, weeks and months.
+    pub timezone: String,
+    /// When conversions count.
+    pub attribution: Attribution,
+    /// Of all amounts.
+    pub currency: Currency,
+    /// The columns of each row's key.
+    pub dimensions: Vec<Dimension>,
+    /// The figures, in order.
+    pub metrics: Vec<Metric>,
+    /// The rows.
+    pub rows: Vec<ReportRow>,
+    /// How many rows there are, those beyond the limit included.
+    pub row_count: usize,
+    /// The same figures over all rows, those beyond the limit included.
+    pub totals: BTreeMap<Metric, Decimal>,
+    /// Amounts in other currencies for which there is no rate: left out of the figures.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub unconverted: BTreeMap<Currency, Amount>,
+    /// A sentence about what the figures leave out, if they do.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
+}
+
+/// One row of a report.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ReportRow {
+    /// The value of each dimension.
+    pub key: Vec<DimensionValue>,
+    /// The figures; a ratio without a denominator is absent.
+    pub metrics: BTreeMap<Metric, Decimal>,
+}
+
+/// The value of a dimension.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DimensionValue {
+    /// The id of an entity, else the text; empty: unknown.
+    pub value: String,
+    /// The slug of an entity; a stream's stands with its campaign: `summer/main`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub slug: Option<String>,
+}
+
+impl DimensionValue {
+    /// What a person reads: the slug of an entity, else the value.
+    pub fn label(&self) -> &str {
+        self.slug.as_deref().unwrap_or(&self.value)
+    }
+}
