@@ -1,1 +1,28 @@
-//! What every daemon shares: listener, health, logs, limits, drain.
+//! What every daemon shares: listener, health, logs, limits, metrics, drain. It knows no store and no domain rule.
+//!
+//! A daemon builds an [`axum::Router`], binds with [`bind`] and calls [`serve`].
+
+pub mod client_ip;
+pub mod health;
+pub mod internal;
+pub mod logs;
+pub mod metrics;
+pub mod problem;
+pub mod request_id;
+pub mod shutdown;
+
+mod handle;
+mod listen;
+mod serve;
+
+pub use client_ip::client_ip;
+pub use listen::{BindError, bind};
+pub use problem::ProblemResponse;
+pub use serve::serve;
+pub use shutdown::{Shutdown, Trigger};
+
+use std::net::SocketAddr;
+
+/// The other end of the connection, as an extension of every request that [`serve`] hands over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peer(pub SocketAddr);

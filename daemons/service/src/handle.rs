@@ -1,0 +1,185 @@
+//! One request from hyper to the router and back: id, limits, time, panics, counting, the log line.
+
+use crate::{
+    Peer, ProblemResponse,
+    metrics::Registry,
+    problem::{self, LogDetail},
+    request_id,
+};
+use axum::{
+    Router,
+    body::{Body, HttpBody},
+    response::{IntoResponse, Response},
+};
+use bytes::Bytes;
+use http::{HeaderValue, Method, Request, StatusCode, Uri, header};
+use http_body_util::Limited;
+use hyper::body::{Frame, Incoming, SizeHint};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::{Pin, pin},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+use tower::Service as _;
+use tracing::Level;
+
+/// What all requests of a service share.
+pub(crate) struct Shared {
+    pub(crate) service: &'static str,
+    pub(crate) router: Router,
+    pub(crate) max_body: usize,
+    pub(crate) timeout: Duration,
+    pub(crate) metrics: Arc<Registry>,
+}
+
+/// Answers a request; sets `unread` if it was answered without its body having been read.
+pub(crate) async fn handle(
+    shared: &Shared,
+    peer: Peer,
+    mut request: Request<Incoming>,
+    unread: &AtomicBool,
+) -> Response {
+    let started = Instant::now();
+    let id = request_id::ensure(request.headers_mut());
+    let group = Registry::group(request.uri().path());
+    let logged = tracing::enabled!(Level::ERROR).then(|| (request.method().clone(), request.uri().clone()));
+    let has_body = !request.body().is_end_stream();
+    let read = has_body.then(|| Arc::new(AtomicBool::new(false)));
+
+    let mut response = if has_body && declared_length(&request).is_some_and(|n| n > shared.max_body as u64) {
+        too_large(shared.max_body)
+    } else {
+        request.extensions_mut().insert(peer);
+        let request = request.map(|body| match &read {
+            Some(read) => Body::new(Limited::new(Watched { body, read: Arc::clone(read) }, shared.max_body)),
+            None => Body::empty(),
+        });
+        answer(shared, request, read.as_deref()).await
+    };
+
+    let read_all = read.is_none_or(|r| r.load(Ordering::Relaxed));
+    if response.status() == StatusCode::PAYLOAD_TOO_LARGE
+        && response.headers().get(header::CONTENT_TYPE) != Some(&PROBLEM)
+    {
+        response = too_large(shared.max_body);
+    }
+    if !read_all {
+        unread.store(true, Ordering::Relaxed);
+    }
+    response.headers_mut().insert(request_id::HEADER, id.clone());
+    let took = started.elapsed();
+    shared.metrics.record(group, response.status().as_u16(), took);
+    if let Some((method, uri)) = logged {
+        log(shared.service, &id, &method, &uri, &response, took);
+    }
+    response
+}
+
+const PROBLEM: HeaderValue = HeaderValue::from_static(problem::MEDIA_TYPE);
+
+/// Runs the handler. The timer is set only if the handler does not answer at once, as most clicks do.
+async fn answer(shared: &Shared, request: Request<Body>, read: Option<&AtomicBool>) -> Response {
+    let mut router = shared.router.clone();
+    let mut handler = pin!(async move {
+        let Ok(response) = router.call(request).await;
+        response
+    });
+    let mut guarded =
+        std::future::poll_fn(move |cx| match catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx))) {
+            Ok(Poll::Pending) => Poll::Pending,
+            Ok(Poll::Ready(response)) => Poll::Ready(Some(response)),
+            Err(_) => Poll::Ready(None),
+        });
+    let first = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut guarded).poll(cx))).await;
+    let outcome = match first {
+        Poll::Ready(done) => Ok(done),
+        Poll::Pending => tokio::time::timeout(shared.timeout, guarded).await,
+    };
+    match outcome {
+        Ok(Some(response)) => response,
+        Ok(None) => {
+            shared.metrics.panicked();
+            ProblemResponse::internal("the handler panicked").into_response()
+        }
+        Err(_) if read.is_some_and(|r| !r.load(Ordering::Relaxed)) => ProblemResponse::new(
+            StatusCode::REQUEST_TIMEOUT,
+            "request_timeout",
+            format!("the request's body did not arrive within {} ms", shared.timeout.as_millis()),
+        )
+        .into_response(),
+        Err(_) => ProblemResponse::new(
+            StatusCode::GATEWAY_TIMEOUT,
+            "timeout",
+            format!("no answer within {} ms; try again", shared.timeout.as_millis()),
+        )
+        .into_response(),
+    }
+}
+
+fn declared_length(request: &Request<Incoming>) -> Option<u64> {
+    request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
+}
+
+fn too_large(limit: usize) -> Response {
+    let detail = format!("the body is larger than {limit} bytes (HTTP_MAX_BODY_BYTES)");
+    ProblemResponse::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail).into_response()
+}
+
+fn log(service: &str, id: &HeaderValue, method: &Method, uri: &Uri, response: &Response, took: Duration) {
+    let status = response.status().as_u16();
+    let request_id = id.to_str().unwrap_or("");
+    let latency_ms = took.as_secs_f64() * 1e3;
+    // The path without its query: a query may hold secrets and what people typed.
+    let (method, path) = (method.as_str(), uri.path());
+    match response.extensions().get::<LogDetail>() {
+        Some(LogDetail(error)) if status >= 500 => {
+            tracing::error!(service, request_id, method, path, status, latency_ms, error, "request");
+        }
+        _ if status >= 500 => {
+            tracing::error!(service, request_id, method, path, status, latency_ms, "request")
+        }
+        Some(LogDetail(error)) => {
+            tracing::info!(service, request_id, method, path, status, latency_ms, error, "request")
+        }
+        None if matches!(path, "/healthz" | "/readyz" | "/metrics") => {
+            tracing::debug!(service, request_id, method, path, status, latency_ms, "request");
+        }
+        None => tracing::info!(service, request_id, method, path, status, latency_ms, "request"),
+    }
+}
+
+/// A body that tells whether it has been read to its end.
+struct Watched {
+    body: Incoming,
+    read: Arc<AtomicBool>,
+}
+
+impl HttpBody for Watched {
+    type Data = Bytes;
+    type Error = hyper::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+        let this = self.get_mut();
+        let polled = Pin::new(&mut this.body).poll_frame(cx);
+        if matches!(polled, Poll::Ready(None)) || this.body.is_end_stream() {
+            this.read.store(true, Ordering::Relaxed);
+        }
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
+    }
+}

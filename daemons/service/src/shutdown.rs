@@ -1,0 +1,90 @@
+//! The one signal to stop: many wait for it, one fires it.
+
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::watch,
+};
+
+/// Fires the shutdown. Dropping it fires too: nobody is left who could.
+#[derive(Debug)]
+pub struct Trigger(watch::Sender<bool>);
+
+impl Trigger {
+    /// Fires; again changes nothing.
+    pub fn fire(&self) {
+        self.0.send_replace(true);
+    }
+}
+
+/// Waits for the shutdown.
+#[derive(Debug, Clone)]
+pub struct Shutdown(watch::Receiver<bool>);
+
+impl Shutdown {
+    /// A trigger and what waits for it.
+    #[expect(clippy::new_ret_no_self, reason = "both halves are made together")]
+    pub fn new() -> (Trigger, Self) {
+        let (tx, rx) = watch::channel(false);
+        (Trigger(tx), Self(rx))
+    }
+
+    /// Returns when the shutdown has been fired.
+    pub fn wait(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut rx = self.0.clone();
+        async move {
+            // An error means that the trigger is gone, which fires too.
+            let _ = rx.wait_for(|fired| *fired).await;
+        }
+    }
+
+    /// Whether it has been fired.
+    pub fn is_fired(&self) -> bool {
+        *self.0.borrow() || self.0.has_changed().is_err()
+    }
+}
+
+/// A shutdown that SIGTERM or SIGINT fires. Must be called inside a tokio runtime.
+pub fn on_signals() -> Shutdown {
+    let (trigger, shutdown) = Shutdown::new();
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut term), Ok(mut int)) => {
+            tokio::spawn(async move {
+                let name = tokio::select! {
+                    _ = term.recv() => "SIGTERM",
+                    _ = int.recv() => "SIGINT",
+                };
+                tracing::info!(signal = name, "shutting down");
+                trigger.fire();
+            });
+        }
+        (Err(e), _) | (_, Err(e)) => {
+            tracing::error!(error = %e, "cannot watch for signals; they will end the process without a drain");
+            tokio::spawn(async move {
+                let _keep = trigger;
+                std::future::pending::<()>().await;
+            });
+        }
+    }
+    shutdown
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn everyone_who_waits_is_told_also_later_and_when_the_trigger_is_gone() {
+        let (trigger, shutdown) = Shutdown::new();
+        assert!(!shutdown.is_fired());
+        let early = tokio::spawn(shutdown.wait());
+        trigger.fire();
+        early.await.expect("told");
+        assert!(shutdown.is_fired());
+        shutdown.clone().wait().await;
+
+        let (trigger, shutdown) = Shutdown::new();
+        drop(trigger);
+        assert!(shutdown.is_fired());
+        shutdown.wait().await;
+    }
+}
