@@ -1,0 +1,152 @@
+//! Exit codes, and the one error type that leads to them.
+//!
+//! A command returns `Result<(), Failure>`. Errors of the API become a [`Failure`] by `?`; anything else through
+//! [`Failure::usage`], [`Failure::failed`] and their like, with a hint that names the next command to run.
+
+use serde::Serialize;
+use std::fmt;
+use tfx_api::ApiError;
+use tfx_domain::problem::Problems;
+
+/// Done.
+pub(crate) const DONE: u8 = 0;
+/// It failed.
+pub(crate) const FAILED: u8 = 1;
+/// The command line or an input is wrong.
+pub(crate) const USAGE: u8 = 2;
+/// There is no such thing.
+pub(crate) const NOT_FOUND: u8 = 3;
+/// Not allowed, or not logged in.
+pub(crate) const DENIED: u8 = 4;
+/// Somebody else was first: the slug is taken, the version has moved on.
+pub(crate) const CONFLICT: u8 = 5;
+/// A service is unreachable.
+pub(crate) const UNREACHABLE: u8 = 6;
+/// Gave up waiting.
+pub(crate) const TIMED_OUT: u8 = 7;
+/// Interrupted.
+pub(crate) const INTERRUPTED: u8 = 130;
+
+/// What kind of failure; decides the exit code.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Kind {
+    /// Anything without a code of its own.
+    Failed,
+    /// The command line or an input is wrong.
+    Usage,
+    /// There is no such thing.
+    NotFound,
+    /// Not allowed, or not logged in.
+    Denied,
+    /// Somebody else was first.
+    Conflict,
+    /// A service is unreachable.
+    Unreachable,
+    /// Gave up waiting.
+    TimedOut,
+    /// Interrupted by the user.
+    Interrupted,
+    /// Whoever read our output has gone; nothing is said.
+    ClosedPipe,
+}
+
+impl Kind {
+    pub(crate) const fn code(self) -> u8 {
+        match self {
+            Self::Failed => FAILED,
+            Self::Usage => USAGE,
+            Self::NotFound => NOT_FOUND,
+            Self::Denied => DENIED,
+            Self::Conflict => CONFLICT,
+            Self::Unreachable => UNREACHABLE,
+            Self::TimedOut => TIMED_OUT,
+            Self::Interrupted => INTERRUPTED,
+            Self::ClosedPipe => DONE,
+        }
+    }
+}
+
+/// Why a command failed, for a person and, with `--output json`, for a program.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Failure {
+    /// What kind.
+    pub(crate) kind: Kind,
+    /// What failed, and why.
+    pub(crate) message: String,
+    /// Everything wrong with the input, each with its path.
+    #[serde(skip_serializing_if = "Problems::is_empty")]
+    pub(crate) problems: Problems,
+    /// What to do next.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) hint: Option<String>,
+}
+
+impl Failure {
+    pub(crate) fn new(kind: Kind, message: impl fmt::Display) -> Self {
+        Self { kind, message: message.to_string(), problems: Problems::default(), hint: None }
+    }
+
+    /// The command line or an input is wrong.
+    pub(crate) fn usage(message: impl fmt::Display) -> Self {
+        Self::new(Kind::Usage, message)
+    }
+
+    /// Anything without a code of its own.
+    pub(crate) fn failed(message: impl fmt::Display) -> Self {
+        Self::new(Kind::Failed, message)
+    }
+
+    /// The user pressed Ctrl-C.
+    pub(crate) fn interrupted() -> Self {
+        Self::new(Kind::Interrupted, "interrupted")
+    }
+
+    /// Says what to do next.
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Lists everything wrong with an input.
+    pub(crate) fn with(mut self, problems: Problems) -> Self {
+        self.problems = problems;
+        self
+    }
+}
+
+impl From<ApiError> for Failure {
+    fn from(error: ApiError) -> Self {
+        let message = error.to_string();
+        match &error {
+            ApiError::Unreachable { .. } => Self::new(Kind::Unreachable, message)
+                .hint("start the services with 'tfx up', or say where they are: --api-url URL or API_SERVICE_URL"),
+            ApiError::Timeout { .. } => Self::new(Kind::TimedOut, message),
+            ApiError::BadUrl { .. } => Self::usage(message),
+            ApiError::Protocol { .. } => {
+                Self::failed(message).hint("is API_SERVICE_URL the address of api-service?")
+            }
+            ApiError::Problem(p) => {
+                let kind = match (p.status, p.code.as_str()) {
+                    (401 | 403, _) => Kind::Denied,
+                    (404, _) => Kind::NotFound,
+                    (409 | 412, _) => Kind::Conflict,
+                    (400 | 413 | 415 | 422, _) => Kind::Usage,
+                    (502..=504, _) => Kind::Unreachable,
+                    _ => Kind::Failed,
+                };
+                Self::new(kind, message).with(p.problems.clone())
+            }
+        }
+    }
+}
+
+impl From<std::io::Error> for Failure {
+    fn from(error: std::io::Error) -> Self {
+        match error.kind() {
+            std::io::ErrorKind::BrokenPipe => Self::new(Kind::ClosedPipe, "closed pipe"),
+            std::io::ErrorKind::Interrupted => Self::interrupted(),
+            _ => Self::failed(error),
+        }
+    }
+}
