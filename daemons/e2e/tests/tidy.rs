@@ -21,7 +21,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tfx-traffic", DAEMON),
     ("tfx-postback", DAEMON),
     ("tfx-api-service", DAEMON),
-    ("tfx-e2e", &[]),
+    ("tfx-e2e", &["tfx-api", "tfx-domain"]),
     (
         "tfx",
         &[

@@ -1,0 +1,45 @@
+//! `tfx up --demo`: a campaign to click on, made once.
+
+use super::Stack;
+use crate::exit::Failure;
+use serde_json::{Value, json};
+use tfx_api::{ApiError, Client};
+use tfx_domain::entity::Kind;
+
+/// What to click on.
+#[derive(Debug)]
+pub(super) struct Demo {
+    pub(super) link: String,
+    /// With `{click_id}` where the click id goes.
+    pub(super) postback: String,
+}
+
+/// Makes network, destination, campaign and stream named `demo`, or finds them.
+pub(super) async fn make(stack: &Stack) -> Result<Demo, Failure> {
+    let api = stack.client()?;
+    ensure(&api, Kind::Network, json!({ "slug": "demo", "name": "Demo network" })).await?;
+    let offer = json!({
+        "slug": "demo", "name": "Demo offer", "network": "demo",
+        "url": "https://example.com/offer?click_id={click_id}&country={country}&device={device_type}",
+        "payout": { "amount": "2.50", "currency": "USD" },
+    });
+    ensure(&api, Kind::Destination, offer).await?;
+    let campaign = json!({ "slug": "demo", "name": "Demo campaign", "cost": { "per_click": "0.05" } });
+    ensure(&api, Kind::Campaign, campaign).await?;
+    let stream = json!({ "campaign": "demo", "slug": "everyone", "name": "Everyone",
+        "destinations": [{ "destination": "demo" }] });
+    ensure(&api, Kind::Stream, stream).await?;
+    let link = api.campaign_link("demo").await?.url;
+    let postback = api.postback_url("demo", None).await?.url;
+    // The network's own placeholders are for the network; for a try by hand, one sale.
+    let secret = postback.split(['?', '&']).find(|p| p.starts_with("secret=")).unwrap_or_default().to_owned();
+    let base = postback.split('?').next().unwrap_or_default();
+    Ok(Demo { link, postback: format!("{base}?{secret}&clickid={{click_id}}&txid=T1&payout=2.50&status=sale") })
+}
+
+async fn ensure(api: &Client, kind: Kind, spec: Value) -> Result<(), Failure> {
+    match api.create(kind, &spec).await {
+        Err(ApiError::Problem(p)) if p.code == "slug_taken" => Ok(()),
+        other => other.map(|_| ()).map_err(Failure::from),
+    }
+}

@@ -1,0 +1,169 @@
+//! The three services in this process.
+
+use crate::exit::{Failure, Kind};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tfx_api::Client;
+use tfx_service::{
+    listen,
+    shutdown::{Shutdown, Trigger},
+};
+use tfx_settings::{Secret, Settings, Source};
+use tfx_wiring::{DataDir, Hold};
+use tokio::{net::TcpListener, task::JoinSet, time};
+
+/// All services, running.
+pub(crate) struct Stack {
+    pub(crate) data_dir: Arc<DataDir>,
+    pub(crate) api_url: String,
+    pub(crate) traffic_url: String,
+    pub(crate) postback_url: String,
+    pub(crate) ready_ms: u128,
+    /// Made just now; shown once.
+    pub(crate) new_token: Option<Secret>,
+    token: Secret,
+    trigger: Trigger,
+    services: JoinSet<(&'static str, Result<(), String>)>,
+    api_url_set: bool,
+}
+
+impl Stack {
+    /// Starts all services and waits until each is ready.
+    ///
+    /// # Errors
+    /// The data folder is in use or unusable, a port is busy, a service does not come up.
+    pub(crate) async fn start(source: &Source, mut settings: Settings) -> Result<Self, Failure> {
+        let begun = Instant::now();
+        let data_dir = DataDir::open(&settings.data_dir, Hold::Exclusive).map_err(Failure::failed)?;
+        let data_dir = Arc::new(data_dir);
+        let (token, made) = data_dir.admin_token().map_err(Failure::failed)?;
+        let stores = tfx_wiring::open(&settings, &data_dir).map_err(Failure::failed)?;
+        let api = bind("API_SERVICE_ADDR", &settings.addresses.api).await?;
+        let traffic = bind("TRAFFIC_SERVICE_ADDR", &settings.addresses.traffic).await?;
+        let postback = bind("POSTBACK_SERVICE_ADDR", &settings.addresses.postback).await?;
+        // Where a service is found follows from where it listens, unless the user says otherwise.
+        let found = |name: &str, listener: &TcpListener, url: &mut String| -> Result<bool, Failure> {
+            let set = source.get(name).is_some_and(|v| !v.is_empty());
+            if !set {
+                *url = format!("http://{}", listener.local_addr().map_err(Failure::failed)?);
+            }
+            Ok(set)
+        };
+        let addresses = &mut settings.addresses;
+        let api_url_set = found("API_SERVICE_URL", &api, &mut addresses.api_url)?;
+        found("TRAFFIC_SERVICE_URL", &traffic, &mut addresses.traffic_url)?;
+        found("POSTBACK_SERVICE_URL", &postback, &mut addresses.postback_url)?;
+        let mut local = Vec::new();
+        for listener in [&api, &traffic, &postback] {
+            local.push(format!("http://{}", listener.local_addr().map_err(Failure::failed)?));
+        }
+        let settings = Arc::new(settings);
+        let (trigger, shutdown) = Shutdown::new();
+        let mut services = JoinSet::new();
+        macro_rules! spawn {
+            ($name:literal, $krate:ident, $listener:ident) => {
+                let run = $krate::run(settings.clone(), data_dir.clone(), stores.clone(), $listener, shutdown.clone());
+                services.spawn(async move { ($name, run.await.map_err(|e| format!("{e:#}"))) });
+            };
+        }
+        spawn!("traffic-service", tfx_traffic, traffic);
+        spawn!("postback-service", tfx_postback, postback);
+        spawn!("api-service", tfx_api_service, api);
+        let mut stack = Self {
+            data_dir,
+            api_url: settings.addresses.api_url.clone(),
+            traffic_url: settings.addresses.traffic_url.clone(),
+            postback_url: settings.addresses.postback_url.clone(),
+            ready_ms: 0,
+            new_token: made.then(|| token.clone()),
+            token,
+            trigger,
+            services,
+            api_url_set,
+        };
+        stack.wait_ready(&local).await?;
+        stack.ready_ms = begun.elapsed().as_millis();
+        Ok(stack)
+    }
+
+    /// A client of this stack.
+    ///
+    /// # Errors
+    /// The address it was given is not a URL.
+    pub(crate) fn client(&self) -> Result<Client, Failure> {
+        Ok(Client::new(&self.api_url, Some(self.token.expose()))?)
+    }
+
+    /// What other commands need to be told to find this stack, if it is not at the default address.
+    pub(crate) fn custom_api_url(&self) -> Option<&str> {
+        (!self.api_url_set && self.api_url != "http://127.0.0.1:8080").then_some(&self.api_url)
+    }
+
+    /// Runs until `stop`, then drains. A service that ends by itself ends all.
+    ///
+    /// # Errors
+    /// What a service ended with.
+    pub(crate) async fn run_until(mut self, stop: impl Future<Output = ()>) -> Result<(), Failure> {
+        tokio::select! {
+            () = stop => {}
+            Some(ended) = self.services.join_next() => {
+                let (name, why) = flat(ended);
+                self.trigger.fire();
+                while self.services.join_next().await.is_some() {}
+                let why = why.err().unwrap_or_else(|| "it ended by itself".to_owned());
+                return Err(Failure::failed(format!("{name}: {why}")));
+            }
+        }
+        self.stop().await
+    }
+
+    /// Drains and stops.
+    ///
+    /// # Errors
+    /// What a service ended with.
+    pub(crate) async fn stop(mut self) -> Result<(), Failure> {
+        self.trigger.fire();
+        let mut first = Ok(());
+        while let Some(ended) = self.services.join_next().await {
+            let (name, result) = flat(ended);
+            if let (Err(why), Ok(())) = (result, &first) {
+                first = Err(Failure::failed(format!("{name} did not stop cleanly: {why}")));
+            }
+        }
+        first
+    }
+
+    /// `/readyz` of a service answers 200 as soon as it can do its job.
+    async fn wait_ready(&mut self, local: &[String]) -> Result<(), Failure> {
+        let limit = Instant::now() + Duration::from_secs(30);
+        let http = tfx_ops::probe::Probe::new().map_err(Failure::failed)?;
+        for url in local {
+            while let Err(why) = http.ready(url).await {
+                if let Some(ended) = self.services.try_join_next() {
+                    let (name, result) = flat(ended);
+                    let why = result.err().unwrap_or_else(|| "it ended by itself".to_owned());
+                    return Err(Failure::failed(format!("{name} did not start: {why}")));
+                }
+                if Instant::now() > limit {
+                    return Err(Failure::new(Kind::TimedOut, format!("{url} is not ready after 30 s: {why}")));
+                }
+                time::sleep(Duration::from_millis(5)).await;
+            }
+        }
+        Ok(())
+    }
+}
+
+type Ended = Result<(&'static str, Result<(), String>), tokio::task::JoinError>;
+
+fn flat(ended: Ended) -> (&'static str, Result<(), String>) {
+    ended.unwrap_or_else(|e| ("a service", Err(e.to_string())))
+}
+
+async fn bind(setting: &'static str, addr: &str) -> Result<TcpListener, Failure> {
+    listen::bind(setting, addr).await.map_err(|e| {
+        Failure::failed(e).hint(format!("{setting}=127.0.0.1:0 tfx up takes a free port"))
+    })
+}
