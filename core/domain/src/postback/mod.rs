@@ -5,6 +5,7 @@
 //! inside their transaction; they decide nothing themselves.
 
 mod interpret;
+mod params;
 mod status;
 
 pub use interpret::{Interpreted, Postback, Refusal, interpret};

@@ -1,6 +1,7 @@
 //! The status machine of conversions.
 
 use super::{Conversion, Incoming};
+use crate::id::ClickId;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::{fmt, str::FromStr};
@@ -86,7 +87,210 @@ pub enum Applied {
 }
 
 /// Applies a report to the conversion recorded under its key, if there is one.
+///
+/// The same status with another payout, or a step that [`may_follow`] allows, is an update; the same again is a
+/// duplicate; any other step is stale. What a report does not say (payout, the network's word) stays as it was,
+/// and so do the click and its facts: a transaction belongs to the click it was first reported for.
 pub fn apply(existing: Option<&Conversion>, incoming: &Incoming) -> Applied {
-    let _ = (existing, incoming);
-    Applied::Duplicate
+    let Some(existing) = existing else { return Applied::New(first(incoming)) };
+    let moves = existing.status != incoming.status;
+    if moves && !may_follow(&existing.status, &incoming.status) {
+        return Applied::Stale;
+    }
+    let pays = incoming.revenue_given && existing.revenue != incoming.revenue;
+    if !moves && !pays {
+        return Applied::Duplicate;
+    }
+    let mut next = existing.clone();
+    next.version += 1;
+    next.updated_at = incoming.at;
+    if incoming.raw_status.is_some() {
+        next.raw_status.clone_from(&incoming.raw_status);
+    }
+    if pays {
+        next.revenue = incoming.revenue;
+    }
+    if moves {
+        next.status = incoming.status.clone();
+        next.sale_claim = sale_claim(&next.status, next.click_id, incoming.allow_upsell);
+    }
+    Applied::Updated(next)
+}
+
+/// The steps forwards. A custom status is a stage of the network's own before the outcome is known, so it may
+/// follow a lead and precede anything; nothing leaves `rejected`, and only `rejected` follows money.
+fn may_follow(from: &ConversionStatus, to: &ConversionStatus) -> bool {
+    use ConversionStatus::{Custom, Lead, Rebill, Rejected, Sale};
+    match (from, to) {
+        (Lead, Sale | Rejected | Custom(_)) | (Sale | Rebill, Rejected) | (Custom(_), _) => true,
+        (Lead, Lead | Rebill) | (Sale | Rebill, _) | (Rejected, _) => false,
+    }
+}
+
+fn first(incoming: &Incoming) -> Conversion {
+    Conversion {
+        id: incoming.new_id.clone(),
+        version: 1,
+        network: incoming.network.clone(),
+        key: incoming.key.clone(),
+        sale_claim: sale_claim(&incoming.status, incoming.click_id, incoming.allow_upsell),
+        transaction_id: incoming.transaction_id.clone(),
+        click_id: incoming.click_id,
+        status: incoming.status.clone(),
+        raw_status: incoming.raw_status.clone(),
+        revenue: incoming.revenue,
+        created_at: incoming.at,
+        updated_at: incoming.at,
+        click: incoming.click.clone(),
+    }
+}
+
+/// A sale claims its click unless the click may have several; whatever is no sale lets go of it.
+fn sale_claim(status: &ConversionStatus, click: ClickId, allow_upsell: bool) -> Option<String> {
+    (*status == ConversionStatus::Sale && !allow_upsell).then(|| click.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        Timestamp,
+        event::ClickDims,
+        id::{ConversionId, NetworkId},
+        money::{Currency, Money},
+    };
+
+    fn time(second: i64) -> Timestamp {
+        Timestamp::from_second(1_780_000_000 + second).expect("a time")
+    }
+
+    fn usd(amount: &str) -> Money {
+        Money { amount: amount.parse().expect("an amount"), currency: Currency::USD }
+    }
+
+    fn status(word: &str) -> ConversionStatus {
+        word.parse().expect("a status")
+    }
+
+    fn report(word: &str, second: i64) -> Incoming {
+        Incoming {
+            new_id: ConversionId::generate(time(second), 1),
+            network: NetworkId::generate(time(0), 1),
+            key: "tx:T1".to_owned(),
+            transaction_id: Some("T1".to_owned()),
+            click_id: ClickId::generate(time(0), 7),
+            status: status(word),
+            raw_status: Some(format!("raw {word}")),
+            revenue: usd("5"),
+            revenue_given: true,
+            allow_upsell: false,
+            at: time(second),
+            click: ClickDims { country: "US".into(), ..ClickDims::default() },
+        }
+    }
+
+    fn recorded(incoming: &Incoming) -> Conversion {
+        match apply(None, incoming) {
+            Applied::New(c) => c,
+            other => panic!("not new: {other:?}"),
+        }
+    }
+
+    #[test]
+    fn the_first_report_is_recorded_as_it_says() {
+        let incoming = report("sale", 3);
+        let c = recorded(&incoming);
+        assert_eq!((&c.id, c.version, c.created_at, c.updated_at), (&incoming.new_id, 1, time(3), time(3)));
+        assert_eq!(
+            (c.key.as_str(), c.status.as_str(), c.raw_status.as_deref()),
+            ("tx:T1", "sale", Some("raw sale"))
+        );
+        assert_eq!((c.revenue, c.click.country.as_str()), (usd("5"), "US"));
+        assert_eq!(c.sale_claim, Some(c.click_id.to_string()));
+        for word in ["lead", "rejected", "rebill", "install"] {
+            assert_eq!(recorded(&report(word, 3)).sale_claim, None, "{word}");
+        }
+        assert_eq!(recorded(&Incoming { allow_upsell: true, ..report("sale", 3) }).sale_claim, None);
+    }
+
+    /// Every pair of statuses with the same payout, another one, and none: what happens, as a letter each.
+    #[test]
+    fn the_whole_table_of_steps() {
+        let words = ["lead", "sale", "rejected", "rebill", "install", "deposit"];
+        // U update, D duplicate, S stale; the three letters of a pair: same payout, another, none said.
+        let table = [
+            /* lead     */ ["DUD", "UUU", "UUU", "SSS", "UUU", "UUU"],
+            /* sale     */ ["SSS", "DUD", "UUU", "SSS", "SSS", "SSS"],
+            /* rejected */ ["SSS", "SSS", "DUD", "SSS", "SSS", "SSS"],
+            /* rebill   */ ["SSS", "SSS", "UUU", "DUD", "SSS", "SSS"],
+            /* install  */ ["UUU", "UUU", "UUU", "UUU", "DUD", "UUU"],
+            /* deposit  */ ["UUU", "UUU", "UUU", "UUU", "UUU", "DUD"],
+        ];
+        for (from, row) in words.into_iter().zip(table) {
+            let before = recorded(&report(from, 0));
+            for (to, letters) in words.into_iter().zip(row) {
+                for (letter, (amount, given)) in letters.chars().zip([("5", true), ("9", true), ("9", false)])
+                {
+                    let case = format!("{from} -> {to}, payout {amount}, given {given}");
+                    let incoming = Incoming { revenue: usd(amount), revenue_given: given, ..report(to, 60) };
+                    match (apply(Some(&before), &incoming), letter) {
+                        (Applied::Duplicate, 'D') | (Applied::Stale, 'S') => {}
+                        (Applied::Updated(after), 'U') => {
+                            let claim = (to == "sale").then(|| before.click_id.to_string());
+                            let want = Conversion {
+                                version: 2,
+                                status: status(to),
+                                raw_status: Some(format!("raw {to}")),
+                                revenue: if given { usd(amount) } else { usd("5") },
+                                sale_claim: claim,
+                                updated_at: time(60),
+                                ..before.clone()
+                            };
+                            assert_eq!(after, want, "{case}");
+                        }
+                        (other, _) => panic!("{case}: expected {letter}, got {other:?}"),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn a_payout_in_another_currency_is_another_payout() {
+        let before = recorded(&report("sale", 0));
+        let eur = Money { currency: "EUR".parse().expect("a code"), ..usd("5") };
+        let after = apply(Some(&before), &Incoming { revenue: eur, ..report("sale", 1) });
+        assert!(
+            matches!(after, Applied::Updated(c) if c.revenue == eur && c.sale_claim == before.sale_claim)
+        );
+    }
+
+    #[test]
+    fn what_a_report_does_not_say_stays() {
+        let before = recorded(&report("lead", 0));
+        let silent = Incoming { raw_status: None, transaction_id: None, ..report("sale", 1) };
+        let Applied::Updated(after) = apply(Some(&before), &silent) else { panic!("no update") };
+        assert_eq!(
+            (after.raw_status.as_deref(), after.transaction_id.as_deref()),
+            (Some("raw lead"), Some("T1"))
+        );
+    }
+
+    #[test]
+    fn a_transaction_stays_with_its_first_click() {
+        let before = recorded(&report("lead", 0));
+        let elsewhere = Incoming { click_id: ClickId::generate(time(5), 9), ..report("sale", 6) };
+        let Applied::Updated(after) = apply(Some(&before), &elsewhere) else { panic!("no update") };
+        assert_eq!(after.click_id, before.click_id);
+        assert_eq!(after.sale_claim, Some(before.click_id.to_string()));
+    }
+
+    #[test]
+    fn statuses_are_words_in_any_case() {
+        assert_eq!(status(" SALE "), ConversionStatus::Sale);
+        assert_eq!(status("Installed").as_str(), "installed");
+        for bad in ["", "  ", "a\nb", &"x".repeat(65)] {
+            assert!(bad.parse::<ConversionStatus>().is_err(), "{bad:?}");
+        }
+    }
 }

@@ -1,0 +1,205 @@
+//! What postbacks of real networks mean, and which are refused.
+
+use super::*;
+use crate::entity::{NetworkSpec, TemplateSpec, parse};
+use proptest::prelude::*;
+use serde_json::json;
+
+const CLICK: &str = "01KTBA71G0Z9Q4X2V8N6M5R3JD";
+
+fn network() -> NetworkSpec {
+    parse(json!({ "slug": "adnet", "name": "Ad network", "currency": "EUR" })).expect("valid")
+}
+
+fn template(spec: serde_json::Value) -> TemplateSpec {
+    let mut all = json!({ "network": "net_0000000000000000000", "slug": "default", "name": "Default" });
+    for (field, value) in spec.as_object().expect("an object") {
+        all[field] = value.clone();
+    }
+    parse(all).expect("a valid template")
+}
+
+fn params(query: &str) -> Vec<(String, String)> {
+    url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+}
+
+fn read(template: Option<&TemplateSpec>, query: &str) -> Result<Interpreted, Refusal> {
+    interpret(&network(), template, &params(query))
+}
+
+fn report(template: Option<&TemplateSpec>, query: &str) -> Postback {
+    match read(template, query) {
+        Ok(Interpreted::Report(p)) => p,
+        other => panic!("{query}: {other:?}"),
+    }
+}
+
+/// The postback as one line: status, raw status, payout with its origin, currency, key.
+fn line(p: &Postback) -> String {
+    let payout =
+        p.payout.map_or("-".to_owned(), |a| format!("{a}{}", if p.payout_given { "" } else { "(default)" }));
+    let raw = p.raw_status.as_deref().unwrap_or("-");
+    format!("{} {raw} {payout} {} {}", p.status, p.currency, p.key().replace(CLICK, "CLICK"))
+}
+
+#[test]
+fn without_a_template() {
+    let table = [
+        // The least there can be: a sale in the network's currency, paying what the destination says.
+        ("click_id=CLICK", "sale - - EUR click:CLICK:main"),
+        // As Keitaro's and its clones' postbacks look.
+        ("subid=CLICK&status=lead&payout=10.00&tid=77&currency=usd", "lead lead 10 USD tx:77"),
+        ("subid=CLICK&status=rebill&payout=3", "rebill rebill 3 EUR click:CLICK:rebill"),
+        // As Binom's and Voluum's do.
+        (
+            "cnv_id=CLICK&cnv_status=approved&cnv_payout=1.5&cnv_currency=GBP",
+            "sale approved 1.5 GBP click:CLICK:main",
+        ),
+        ("cid=CLICK&payout=2&txid=A-1&et=Install", "install Install 2 EUR tx:A-1"),
+        ("hit=CLICK&type=PENDING&sum=4", "lead PENDING 4 EUR click:CLICK:main"),
+        ("sid=CLICK&status=Cancelled&rev=4&tx=9", "rejected Cancelled 4 EUR tx:9"),
+        // Names in any case, blanks around values, the first of a name, the preferred alias.
+        ("ClickID=+CLICK+&PayOut=+5+", "sale - 5 EUR click:CLICK:main"),
+        ("click_id=CLICK&payout=1&payout=2&sum=3", "sale - 1 EUR click:CLICK:main"),
+        ("sum=3&click_id=CLICK&payout=1", "sale - 1 EUR click:CLICK:main"),
+        // What was not filled in was not sent.
+        ("click_id=CLICK&payout=&status=&tid=&currency=", "sale - - EUR click:CLICK:main"),
+        (
+            "click_id=CLICK&payout={payout}&status=%23status%23&tid=[tid]&currency=${cur}",
+            "sale - - EUR click:CLICK:main",
+        ),
+        ("click_id={clickid}&subid=CLICK", "sale - - EUR click:CLICK:main"),
+        ("click_id=CLICK&payout=0", "sale - 0 EUR click:CLICK:main"),
+        // A custom status never falls into another slot.
+        ("click_id=CLICK&status=main", "main main - EUR click:CLICK:custom:main"),
+    ];
+    for (query, want) in table {
+        assert_eq!(line(&report(None, &query.replace("CLICK", CLICK))), want, "{query}");
+    }
+}
+
+#[test]
+fn through_the_templates_of_three_networks() {
+    let affise = template(json!({
+        "params": { "click_id": "clickid", "transaction_id": "action_id", "payout": "sum", "status": "status" },
+        "statuses": { "sale": ["1"], "lead": ["2", "5"], "rejected": ["3"] },
+    }));
+    let everflow = template(json!({
+        "params": { "click_id": "sub1", "transaction_id": "sid", "payout": "payout_amount", "status": "event_name" },
+        "statuses": { "sale": ["Base", "Purchase"], "rejected": ["Refund"] },
+        "ignore": ["ping", "View"],
+        "defaults": { "currency": "USD" },
+    }));
+    let flat = template(json!({
+        "params": { "click_id": "aff_sub" },
+        "defaults": { "status": "lead", "payout": "7.25", "currency": "GBP" },
+    }));
+    let table = [
+        (&affise, "clickid=CLICK&action_id=65ab&sum=12.40&currency=USD&status=1", "sale 1 12.4 USD tx:65ab"),
+        (&affise, "clickid=CLICK&action_id=65ab&sum=12.40&status=2", "lead 2 12.4 EUR tx:65ab"),
+        (&affise, "clickid=CLICK&action_id=65ab&status=3", "rejected 3 - EUR tx:65ab"),
+        (&affise, "clickid=CLICK&action_id=65ab&status=4", "4 4 - EUR tx:65ab"),
+        // The template says where the payout is: another name is not looked at.
+        (&affise, "clickid=CLICK&payout=99", "sale - - EUR click:CLICK:main"),
+        (&everflow, "sub1=CLICK&sid=T9&event_name=PURCHASE&payout_amount=30", "sale PURCHASE 30 USD tx:T9"),
+        (&everflow, "sub1=CLICK&sid=T9&event_name=refund", "rejected refund - USD tx:T9"),
+        // The default words still hold where the mapping is silent.
+        (&everflow, "sub1=CLICK&event_name=declined", "rejected declined - USD click:CLICK:main"),
+        (
+            &everflow,
+            "sub1=CLICK&event_name=AddToCart",
+            "addtocart AddToCart - USD click:CLICK:custom:addtocart",
+        ),
+        (&flat, "aff_sub=CLICK", "lead - 7.25(default) GBP click:CLICK:main"),
+        (&flat, "aff_sub=CLICK&amount=1&currency=EUR&status=sale", "sale sale 1 EUR click:CLICK:main"),
+    ];
+    for (template, query, want) in table {
+        assert_eq!(line(&report(Some(template), &query.replace("CLICK", CLICK))), want, "{query}");
+    }
+    // A ping needs no click.
+    let ping = read(Some(&everflow), "event_name=PING");
+    assert_eq!(ping, Ok(Interpreted::Ignored { raw_status: "PING".to_owned() }));
+    // `sid` is the transaction here, so it is no click id.
+    let refused =
+        read(Some(&template(json!({ "params": { "transaction_id": "sid" } }))), &format!("sid={CLICK}"));
+    assert_eq!(refused.expect_err("no click").parameter, "click_id");
+}
+
+#[test]
+fn refusals_name_the_parameter_and_what_is_allowed() {
+    let renamed = template(json!({ "params": { "click_id": "aff_sub", "payout": "price" } }));
+    let long = format!("click_id={CLICK}&tid={}", "x".repeat(257));
+    let long_status = format!("click_id={CLICK}&status={}", "x".repeat(65));
+    let aliases = "is missing; the click id is looked for in click_id, clickid, subid, cid, cnv_id, hit, sid";
+    let table = [
+        (None, "payout=1", "click_id", aliases),
+        (None, "", "click_id", aliases),
+        (Some(&renamed), "click_id=CLICK", "aff_sub", "is missing; the click id is looked for in aff_sub"),
+        (None, "SubId={click_id}", "SubId", "sent its macro '{click_id}' as it is"),
+        (None, "subid=abc", "subid", "'abc' is not a click id (26 characters"),
+        (None, "subid=%0d%0aX", "subid", "'X' is not a click id"),
+        (None, "subid=a%0ab", "subid", "'a\\nb' is not a click id"),
+        (None, "cid=CLICK&Sum=1,50", "Sum", "'1,50' must be a decimal number, such as 12.50, with a point"),
+        (Some(&renamed), "aff_sub=CLICK&price=$5", "price", "'$5' must be a decimal number"),
+        (None, "cid=CLICK&payout=-3", "payout", "'-3' must not be negative; send status=rejected"),
+        (None, "cid=CLICK&payout=NaN", "payout", "'NaN' must be a decimal number"),
+        (None, "cid=CLICK&payout=1e400", "payout", "must be a decimal number"),
+        (None, "cid=CLICK&payout=2000000000", "payout", "must be between"),
+        (None, "cid=CLICK&currency=EURO", "currency", "'EURO' must be a currency code of three letters"),
+        (None, "cid=CLICK&tid=a%00b", "tid", "must be at most 256 characters without control characters"),
+        (None, &long, "tid", "must be at most 256 characters"),
+        (None, &long_status, "status", "must be 1 to 64 characters"),
+        (None, "cid=CLICK&status=a%07b", "status", "must be 1 to 64 characters"),
+    ];
+    for (template, query, parameter, message) in table {
+        let refusal = read(template, &query.replace("CLICK", CLICK)).expect_err(query);
+        assert_eq!(refusal.parameter, parameter, "{query}");
+        assert!(refusal.message.contains(message), "{query}: {}", refusal.message);
+        assert!(!refusal.to_string().contains(char::is_control), "{query}");
+    }
+    assert!(read(None, &format!("click_id={CLICK}&tid={}", "ж".repeat(256))).is_ok());
+}
+
+const NAMES: [&str; 8] = ["click_id", "subid", "tid", "payout", "currency", "status", "type", "aff_sub"];
+
+proptest! {
+    #[test]
+    fn no_parameters_make_it_panic(
+        given in prop::collection::vec((prop_oneof![prop::sample::select(&NAMES[..]).prop_map(str::to_owned), any::<String>()], any::<String>()), 0..8),
+        with_click: bool,
+    ) {
+        let mut given = given;
+        if with_click {
+            given.push(("clickid".to_owned(), CLICK.to_owned()));
+        }
+        let t = template(json!({ "params": { "click_id": "aff_sub" }, "statuses": { "sale": ["ß"] } }));
+        for template in [None, Some(&t)] {
+            if let Ok(Interpreted::Report(p)) = interpret(&network(), template, &given) {
+                prop_assert!(!p.key().contains(char::is_control));
+                prop_assert!(p.payout.is_none_or(|a| a >= Amount::ZERO));
+            }
+        }
+    }
+
+    #[test]
+    fn case_and_order_of_the_parameters_change_nothing(
+        shuffled in Just(vec![
+            ("click_id", CLICK), ("tid", "T-1"), ("payout", "1.25"), ("currency", "USD"), ("status", "hold"), ("x", "y"),
+        ]).prop_shuffle(),
+        upper in prop::collection::vec(any::<bool>(), 6),
+        keep_tid: bool,
+    ) {
+        let given: Vec<(String, String)> = shuffled
+            .iter()
+            .zip(upper)
+            .filter(|((name, _), _)| keep_tid || *name != "tid")
+            .map(|((name, value), up)| (if up { name.to_uppercase() } else { (*name).to_owned() }, (*value).to_owned()))
+            .collect();
+        let Ok(Interpreted::Report(p)) = interpret(&network(), None, &given) else {
+            return Err(TestCaseError::fail("refused"));
+        };
+        let key = if keep_tid { "tx:T-1".to_owned() } else { format!("click:{CLICK}:main") };
+        prop_assert_eq!(p.key(), key);
+        prop_assert_eq!((p.status, p.payout, p.currency), (ConversionStatus::Lead, Some(Amount::from_micros(1_250_000)), Currency::USD));
+    }
+}
