@@ -2,9 +2,19 @@
 //!
 //! Parsed and checked when saved, rendered on the click path. Values are percent-encoded; `{_name}` is raw and
 //! allowed only outside scheme, host and port. No value can change scheme, host or port or break a header line.
+//! All macros: `docs/macros.md`.
+
+mod encode;
+mod parse;
+mod value;
 
 use crate::{event::ClickEvent, postback::Conversion, problem::Problems};
+use encode::Encoder;
+use parse::Segment;
 use rand::Rng;
+
+/// The longest URL that is rendered, in bytes: what common servers and proxies take in one header line.
+const MAX_URL: usize = 8192;
 
 /// Where a template is used, which decides the macros it may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -19,6 +29,13 @@ pub enum Scope {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UrlTemplate {
     source: String,
+    host: String,
+    /// Begins with a literal that holds scheme, host and port.
+    segments: Vec<Segment>,
+    /// The bytes of all literals, at most half of [`MAX_URL`].
+    literals: usize,
+    /// How many segments are macros.
+    macros: usize,
 }
 
 impl UrlTemplate {
@@ -27,8 +44,15 @@ impl UrlTemplate {
     /// # Errors
     /// Every unknown macro, misplaced macro, and whatever else keeps it from being an absolute http(s) URL.
     pub fn parse(text: &str, scope: Scope) -> Result<Self, Problems> {
-        let _ = scope;
-        Ok(Self { source: text.to_owned() })
+        let parse::Parsed { host, segments } = parse::parse(text, scope)?;
+        let mut template = Self { source: text.to_owned(), host, segments, literals: 0, macros: 0 };
+        for segment in &template.segments {
+            match segment {
+                Segment::Literal(text) => template.literals += text.len(),
+                Segment::Macro { .. } => template.macros += 1,
+            }
+        }
+        Ok(template)
     }
 
     /// The text it was parsed from.
@@ -36,14 +60,36 @@ impl UrlTemplate {
         &self.source
     }
 
-    /// The literal host (no macro can stand in it), lower-case, without port.
+    /// The literal host (no macro can stand in it), lower-case, without port; an IPv6 address without brackets.
     pub fn host(&self) -> &str {
-        ""
+        &self.host
     }
 
-    /// The URL for one click. Missing values become empty texts.
+    /// The URL for one click, at most 8 KiB. Missing values become empty texts; a value that is too long is cut.
     pub fn render(&self, click: &ClickEvent, conversion: Option<&Conversion>, rng: &mut impl Rng) -> String {
-        let _ = (click, conversion, rng);
-        self.source.clone()
+        // Most values are ids and short words; a long one makes the text grow once or twice.
+        let mut url = String::with_capacity((self.literals + self.macros * 32).min(MAX_URL));
+        let mut left = MAX_URL.saturating_sub(self.literals);
+        let mut to_come = self.macros;
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => url.push_str(text),
+                Segment::Macro { value, raw } => {
+                    let before = url.len();
+                    // Each value has its share and what those before it left over, so that a referrer of 8 KiB
+                    // does not push out the click id behind it.
+                    let mut out = Encoder::new(&mut url, *raw, left / to_come.max(1));
+                    // The encoder takes everything, and a date's format was tried when parsed; should writing
+                    // fail all the same, the value is a missing one.
+                    let _ = value.write(click, conversion, rng, &mut out);
+                    left = left.saturating_sub(url.len() - before);
+                    to_come = to_come.saturating_sub(1);
+                }
+            }
+        }
+        url
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,95 @@
+//! Writing values into a URL: encoded, bounded, and never able to break a header line.
+
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::fmt;
+
+/// What a URL can never contain as it is. (Non-ASCII is always encoded.)
+const NEVER: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+/// Everything but RFC 3986's unreserved characters.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+
+/// A literal part of a template: what cannot stand in a URL is encoded, `%` and delimiters are the author's.
+pub(super) fn literal(text: &str) -> String {
+    utf8_percent_encode(text, NEVER).collect()
+}
+
+/// Appends one value to a URL, at most `left` bytes of it, cut between characters.
+pub(super) struct Encoder<'a> {
+    url: &'a mut String,
+    set: &'static AsciiSet,
+    left: usize,
+}
+
+impl<'a> Encoder<'a> {
+    pub(super) fn new(url: &'a mut String, raw: bool, left: usize) -> Self {
+        Self { url, set: if raw { NEVER } else { RESERVED }, left }
+    }
+}
+
+impl fmt::Write for Encoder<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // An encoded byte takes three: most values fit without counting.
+        let (text, whole) = if text.len() <= self.left / 3 { (text, true) } else { self.cut(text) };
+        let before = self.url.len();
+        self.url.extend(utf8_percent_encode(text, self.set));
+        // After a cut nothing follows, or a value would have a hole.
+        self.left = if whole { self.left - (self.url.len() - before) } else { 0 };
+        Ok(())
+    }
+}
+
+impl Encoder<'_> {
+    /// The longest beginning that fits, and whether it is all of it.
+    fn cut<'t>(&self, text: &'t str) -> (&'t str, bool) {
+        let mut used = 0;
+        for (at, c) in text.char_indices() {
+            let length: usize = utf8_percent_encode(c.encode_utf8(&mut [0; 4]), self.set).map(str::len).sum();
+            used += length;
+            if used > self.left {
+                return (&text[..at], false);
+            }
+        }
+        (text, true)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fmt::Write as _;
+
+    fn encoded(pieces: &[&str], raw: bool, left: usize) -> String {
+        let mut url = String::new();
+        let mut encoder = Encoder::new(&mut url, raw, left);
+        for piece in pieces {
+            encoder.write_str(piece).expect("writes");
+        }
+        url
+    }
+
+    #[test]
+    fn only_unreserved_characters_stay() {
+        assert_eq!(encoded(&["aZ09-._~"], false, 100), "aZ09-._~");
+        assert_eq!(encoded(&["a b&c=d/é%\r\n"], false, 100), "a%20b%26c%3Dd%2F%C3%A9%25%0D%0A");
+        assert_eq!(encoded(&["a b&c=d/é%\r\n\0"], true, 100), "a%20b&c=d/%C3%A9%%0D%0A%00");
+    }
+
+    #[test]
+    fn a_value_is_cut_between_characters_and_nothing_follows_the_cut() {
+        assert_eq!(encoded(&["aé", "b"], false, 7), "a%C3%A9");
+        assert_eq!(encoded(&["aé", "b"], false, 6), "a");
+        assert_eq!(encoded(&["abc", "d"], false, 4), "abcd");
+        assert_eq!(encoded(&["abc"], false, 0), "");
+    }
+}

@@ -1,0 +1,340 @@
+//! The macros: their names, their arguments, and where each takes its value from.
+
+use super::Scope;
+use crate::{
+    Timestamp,
+    entity::sub_index,
+    event::ClickEvent,
+    postback::{Conversion, ConversionStatus},
+    routing::timetable,
+};
+use jiff::{
+    fmt::{StdFmtWrite, strtime::BrokenDownTime},
+    tz::TimeZone,
+};
+use rand::{Rng, RngExt};
+use smol_str::SmolStr;
+use std::fmt;
+
+/// The longest text that `{date:…}` may give.
+const LONGEST_DATE: usize = 100;
+
+/// A macro without arguments.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Fact {
+    ClickId,
+    ExternalId,
+    CampaignId,
+    CampaignSlug,
+    CampaignName,
+    StreamId,
+    DestinationId,
+    SourceId,
+    NetworkId,
+    Keyword,
+    Cost,
+    Currency,
+    Country,
+    Region,
+    City,
+    Isp,
+    Ip,
+    UserAgent,
+    DeviceType,
+    DeviceModel,
+    Os,
+    OsVersion,
+    Browser,
+    Language,
+    Referrer,
+    IsBot,
+    Timestamp,
+    TransactionId,
+    Status,
+    Revenue,
+    Profit,
+}
+
+/// Names of facts; an alias stands after its name. Listed for people in `docs/macros.md`.
+const FACTS: [(&str, Fact); 35] = [
+    ("click_id", Fact::ClickId),
+    ("subid", Fact::ClickId),
+    ("clickid", Fact::ClickId),
+    ("external_id", Fact::ExternalId),
+    ("campaign_id", Fact::CampaignId),
+    ("campaign_slug", Fact::CampaignSlug),
+    ("campaign_name", Fact::CampaignName),
+    ("stream_id", Fact::StreamId),
+    ("destination_id", Fact::DestinationId),
+    ("source_id", Fact::SourceId),
+    ("network_id", Fact::NetworkId),
+    ("keyword", Fact::Keyword),
+    ("cost", Fact::Cost),
+    ("currency", Fact::Currency),
+    ("country", Fact::Country),
+    ("region", Fact::Region),
+    ("city", Fact::City),
+    ("isp", Fact::Isp),
+    ("ip", Fact::Ip),
+    ("user_agent", Fact::UserAgent),
+    ("device_type", Fact::DeviceType),
+    ("device_model", Fact::DeviceModel),
+    ("os", Fact::Os),
+    ("os_version", Fact::OsVersion),
+    ("browser", Fact::Browser),
+    ("language", Fact::Language),
+    ("referrer", Fact::Referrer),
+    ("is_bot", Fact::IsBot),
+    ("timestamp", Fact::Timestamp),
+    ("transaction_id", Fact::TransactionId),
+    ("tid", Fact::TransactionId),
+    ("status", Fact::Status),
+    ("payout", Fact::Revenue),
+    ("revenue", Fact::Revenue),
+    ("profit", Fact::Profit),
+];
+
+impl Fact {
+    /// True for the facts of a conversion, which a redirect does not have.
+    const fn of_conversion(self) -> bool {
+        matches!(self, Self::TransactionId | Self::Status | Self::Revenue | Self::Profit)
+    }
+}
+
+/// What a macro stands for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum Value {
+    Fact(Fact),
+    /// `sub1` … `sub20`: 0 … 19.
+    Sub(usize),
+    Param(SmolStr),
+    Date {
+        format: Box<str>,
+        zone: TimeZone,
+    },
+    Random {
+        min: u64,
+        max: u64,
+    },
+    StatusWord(Box<[(ConversionStatus, Box<str>)]>),
+}
+
+impl Value {
+    /// Reads what stands between the braces, without the underscore of a raw macro.
+    pub(super) fn parse(text: &str, scope: Scope) -> Result<Self, String> {
+        let value = match text.split_once(':') {
+            None => plain(text)?,
+            Some(("param", name)) => param(name)?,
+            Some(("date", arguments)) => date(arguments)?,
+            Some(("random", arguments)) => random(arguments)?,
+            Some(("status", words)) => status_words(words)?,
+            Some(_) => return Err(unknown(text)),
+        };
+        let needs_conversion = match &value {
+            Self::Fact(fact) => fact.of_conversion(),
+            Self::StatusWord(_) => true,
+            Self::Sub(_) | Self::Param(_) | Self::Date { .. } | Self::Random { .. } => false,
+        };
+        if needs_conversion && scope == Scope::Redirect {
+            return Err(format!("{{{text}}} is known only in a traffic source's postback URL"));
+        }
+        Ok(value)
+    }
+
+    /// Writes the value as it is; nothing if it is missing.
+    pub(super) fn write(
+        &self,
+        click: &ClickEvent,
+        conversion: Option<&Conversion>,
+        rng: &mut impl Rng,
+        out: &mut impl fmt::Write,
+    ) -> fmt::Result {
+        match self {
+            Self::Fact(fact) if fact.of_conversion() => {
+                conversion.map_or(Ok(()), |c| write_conversion(*fact, click, c, out))
+            }
+            Self::Fact(fact) => write_click(*fact, click, conversion, out),
+            Self::Sub(index) => out.write_str(click.dims.subs.get(*index).map_or("", |s| s)),
+            Self::Param(name) => {
+                out.write_str(click.params.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v))
+            }
+            Self::Date { format, zone } => write_date(format, zone, click.at, out),
+            Self::Random { min, max } => write!(out, "{}", rng.random_range(*min..=*max)),
+            Self::StatusWord(words) => {
+                let word = conversion.and_then(|c| words.iter().find(|(status, _)| *status == c.status));
+                out.write_str(word.map_or("", |(_, word)| word))
+            }
+        }
+    }
+}
+
+fn plain(name: &str) -> Result<Value, String> {
+    if let Some((_, fact)) = FACTS.iter().find(|(n, _)| *n == name) {
+        return Ok(Value::Fact(*fact));
+    }
+    if let Some(index) = sub_index(name) {
+        return Ok(Value::Sub(index));
+    }
+    match name {
+        "param" => Err("{param} needs the name of a query parameter, such as {param:utm_source}".to_owned()),
+        "date" => Err(date_form(name)),
+        "random" => Err(random_form(name)),
+        _ => Err(unknown(name)),
+    }
+}
+
+/// Says what was probably meant: the same letters, whatever the case, blanks and separators.
+fn unknown(name: &str) -> String {
+    let squeezed = |t: &str| t.replace([' ', '_', '-'], "").to_ascii_lowercase();
+    let meant = FACTS.iter().map(|(n, _)| *n).find(|n| squeezed(n) == squeezed(name));
+    let subs = || sub_index(&squeezed(name)).map(|i| format!("sub{}", i + 1));
+    match meant.map(str::to_owned).or_else(subs) {
+        Some(meant) => format!("{{{name}}} is not a macro; did you mean {{{meant}}}?"),
+        None => format!("{{{name}}} is not a macro"),
+    }
+}
+
+/// The names of all macros of a scope, for a message.
+pub(super) fn known(scope: Scope) -> String {
+    let facts = FACTS.iter().filter(|(_, f)| scope == Scope::Outbound || !f.of_conversion());
+    let mut names: Vec<&str> = facts.map(|(n, _)| *n).collect();
+    names.extend(["sub1 to sub20", "param:NAME", "date:FORMAT,TZ", "random:MIN,MAX"]);
+    if scope == Scope::Outbound {
+        names.push("status:lead=0 sale=1");
+    }
+    names.join(", ")
+}
+
+fn param(name: &str) -> Result<Value, String> {
+    if (1..=64).contains(&name.chars().count()) {
+        return Ok(Value::Param(name.into()));
+    }
+    Err("{param:NAME} needs a name of 1 to 64 characters".to_owned())
+}
+
+fn date_form(arguments: &str) -> String {
+    format!(
+        "'{arguments}' is not a date format; write one such as {{date:%Y-%m-%d}} or {{date:%H:%M,Europe/Berlin}}"
+    )
+}
+
+fn date(arguments: &str) -> Result<Value, String> {
+    // What follows the last comma is a time zone unless it belongs to the format.
+    let (format, zone) = match arguments.rsplit_once(',') {
+        Some((format, zone)) if !zone.contains('%') => (format, timetable::zone(zone.trim())?),
+        _ => (arguments, TimeZone::UTC),
+    };
+    let mut sample = String::new();
+    let written = write_date(format, &zone, Timestamp::UNIX_EPOCH, &mut sample);
+    if written.is_err() || !format.contains('%') {
+        return Err(date_form(arguments));
+    }
+    if sample.len() > LONGEST_DATE || format.len() > LONGEST_DATE {
+        return Err(format!("a date must be at most {LONGEST_DATE} characters"));
+    }
+    Ok(Value::Date { format: format.into(), zone })
+}
+
+fn write_date(format: &str, zone: &TimeZone, at: Timestamp, out: &mut impl fmt::Write) -> fmt::Result {
+    let local = at.to_zoned_datetime(zone.clone());
+    BrokenDownTime::from(&local).format(format, StdFmtWrite(out)).map_err(|_| fmt::Error)
+}
+
+fn random_form(arguments: &str) -> String {
+    format!(
+        "'{arguments}' is not a range; write two whole numbers, the smaller first, such as {{random:1000,9999}}"
+    )
+}
+
+fn random(arguments: &str) -> Result<Value, String> {
+    let number = |text: &str| text.trim().parse::<u64>().ok();
+    match arguments.split_once(',').and_then(|(min, max)| Some((number(min)?, number(max)?))) {
+        Some((min, max)) if min <= max => Ok(Value::Random { min, max }),
+        _ => Err(random_form(arguments)),
+    }
+}
+
+fn status_words(text: &str) -> Result<Value, String> {
+    let mut words: Vec<(ConversionStatus, Box<str>)> = Vec::new();
+    for pair in text.split_whitespace() {
+        let form = || format!("'{pair}' is not of the form status=word, such as {{status:lead=0 sale=1}}");
+        let (status, word) = pair.split_once('=').ok_or_else(form)?;
+        let status: ConversionStatus = status.parse().map_err(|_| form())?;
+        if words.iter().any(|(s, _)| *s == status) {
+            return Err(format!("{{status:…}} names {status} twice"));
+        }
+        words.push((status, word.into()));
+    }
+    if words.is_empty() {
+        return Err("{status:…} needs a word for each status, such as {status:lead=0 sale=1}".to_owned());
+    }
+    Ok(Value::StatusWord(words.into()))
+}
+
+fn write_click(
+    fact: Fact,
+    click: &ClickEvent,
+    conversion: Option<&Conversion>,
+    out: &mut impl fmt::Write,
+) -> fmt::Result {
+    let dims = &click.dims;
+    let text: &str = match fact {
+        Fact::ClickId => return write!(out, "{}", click.click_id),
+        Fact::Timestamp => return write!(out, "{}", click.at.as_second()),
+        Fact::Cost => return click.cost.map_or(Ok(()), |c| write!(out, "{}", c.amount)),
+        // In an outbound postback the money that counts is the conversion's.
+        Fact::Currency => {
+            let money = conversion.map(|c| c.revenue).or(click.cost);
+            return money.map_or(Ok(()), |m| out.write_str(m.currency.as_str()));
+        }
+        Fact::ExternalId => &click.external_id,
+        Fact::CampaignId => dims.campaign_id.as_ref().map_or("", |id| id.as_str()),
+        Fact::CampaignSlug => &click.campaign_slug,
+        Fact::CampaignName => &click.campaign_name,
+        Fact::StreamId => dims.stream_id.as_ref().map_or("", |id| id.as_str()),
+        Fact::DestinationId => dims.destination_id.as_ref().map_or("", |id| id.as_str()),
+        Fact::SourceId => dims.source_id.as_ref().map_or("", |id| id.as_str()),
+        Fact::NetworkId => dims.network_id.as_ref().map_or("", |id| id.as_str()),
+        Fact::Keyword => &dims.keyword,
+        Fact::Country => &dims.country,
+        Fact::Region => &dims.region,
+        Fact::City => &dims.city,
+        Fact::Isp => &dims.isp,
+        Fact::Ip => &click.ip,
+        Fact::UserAgent => &click.user_agent,
+        Fact::DeviceType => dims.device_type.as_str(),
+        Fact::DeviceModel => &click.device_model,
+        Fact::Os => &dims.os,
+        Fact::OsVersion => &click.os_version,
+        Fact::Browser => &dims.browser,
+        Fact::Language => &dims.language,
+        Fact::Referrer => &click.referrer,
+        Fact::IsBot if dims.is_bot => "true",
+        Fact::IsBot => "false",
+        Fact::TransactionId | Fact::Status | Fact::Revenue | Fact::Profit => "",
+    };
+    out.write_str(text)
+}
+
+fn write_conversion(
+    fact: Fact,
+    click: &ClickEvent,
+    conversion: &Conversion,
+    out: &mut impl fmt::Write,
+) -> fmt::Result {
+    let revenue = conversion.revenue;
+    match fact {
+        Fact::TransactionId => out.write_str(conversion.transaction_id.as_deref().unwrap_or("")),
+        Fact::Status => out.write_str(conversion.status.as_str()),
+        Fact::Revenue => write!(out, "{}", revenue.amount),
+        Fact::Profit => match click.cost {
+            None => write!(out, "{}", revenue.amount),
+            Some(cost) if cost.currency == revenue.currency => {
+                write!(out, "{}", revenue.amount - cost.amount)
+            }
+            // No rate is known here; a wrong figure would be worse than none.
+            Some(_) => Ok(()),
+        },
+        _ => Ok(()),
+    }
+}
