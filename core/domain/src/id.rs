@@ -114,6 +114,16 @@ impl ClickId {
         Timestamp::from_millisecond(ms).unwrap_or(Timestamp::MAX)
     }
 
+    /// The id as a number, in the same order, as stores keep it.
+    pub fn to_bits(self) -> u128 {
+        self.0.into()
+    }
+
+    /// The id of that number.
+    pub fn from_bits(bits: u128) -> Self {
+        Self(bits.into())
+    }
+
     /// The smallest id at `at`, to bound scans by time.
     pub fn floor(at: Timestamp) -> Self {
         Self(ulid(at, 0))
@@ -208,6 +218,7 @@ mod tests {
             prop_assert_eq!(id.to_string().len(), 26);
             prop_assert_eq!(id.to_string().to_lowercase().parse::<ClickId>(), Ok(id));
             prop_assert!(ClickId::floor(at) <= id);
+            prop_assert_eq!(ClickId::from_bits(id.to_bits()), id);
         }
 
         #[test]

@@ -1,1 +1,60 @@
-//! Every port on SQLite.
+//! Every port on SQLite: two files in a data folder.
+//!
+//! - `config.db`: entities, audit log, conversions, parked postbacks
+//! - `events.db`: clicks, states of conversions, the postback log
+//!
+//! Both in WAL mode with `synchronous=FULL`: what a method has answered survives the loss of power. Each file has
+//! one writer thread per process, which puts concurrent calls into one transaction; several processes may have the
+//! same files open.
+
+mod config;
+mod conversions;
+mod db;
+mod error;
+mod paging;
+mod time;
+
+pub use error::OpenError;
+
+use db::{Blueprint, Database};
+use std::{path::Path, sync::Arc};
+use tfx_ports::{config::ConfigStore, conversions::ConversionStore};
+
+const CONFIG: Blueprint = Blueprint {
+    file: "config.db",
+    migrations: &[include_str!("schema/config/0001.sql")],
+    page_size: 4096,
+    cache_kib: 4096,
+};
+
+/// The open data folder. The ports keep their file open; it is closed when the last of them is dropped.
+pub struct Embedded {
+    config: Arc<config::Config>,
+    conversions: Arc<conversions::Conversions>,
+}
+
+impl Embedded {
+    /// Opens the data folder, making what is not there.
+    ///
+    /// # Errors
+    /// [`OpenError`]: the folder cannot be made or written, a file is not ours, damaged or too new, the device is
+    /// full, or another process holds a file.
+    pub fn open(dir: &Path) -> Result<Self, OpenError> {
+        std::fs::create_dir_all(dir).map_err(|source| OpenError::Folder { path: dir.to_owned(), source })?;
+        let config = Arc::new(Database::open(dir, &CONFIG)?);
+        Ok(Self {
+            config: Arc::new(config::Config::new(Arc::clone(&config))),
+            conversions: Arc::new(conversions::Conversions::new(config)),
+        })
+    }
+
+    /// Entities and the audit log.
+    pub fn config(&self) -> Arc<dyn ConfigStore> {
+        Arc::clone(&self.config) as _
+    }
+
+    /// Conversions and parked postbacks.
+    pub fn conversions(&self) -> Arc<dyn ConversionStore> {
+        Arc::clone(&self.conversions) as _
+    }
+}

@@ -72,7 +72,13 @@ impl Record {
         })?;
         let spec = S::deserialize(&self.spec)
             .map_err(|e| StoreError::broken(format!("stored {} {}", self.kind, self.id), e))?;
-        Ok(Entity { id, version: self.version, created_at: self.created_at, updated_at: self.updated_at, spec })
+        Ok(Entity {
+            id,
+            version: self.version,
+            created_at: self.created_at,
+            updated_at: self.updated_at,
+            spec,
+        })
     }
 }
 

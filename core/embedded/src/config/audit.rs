@@ -1,0 +1,78 @@
+//! The audit log.
+
+use crate::{
+    error::OrStoreError,
+    paging::{cursor, limit, page, sql_limit},
+};
+use rusqlite::{Connection, named_params, params};
+use tfx_domain::entity::Kind;
+use tfx_ports::{
+    StoreError,
+    config::AuditEntry,
+    page::{Page, PageRequest},
+};
+
+pub(super) fn insert(conn: &Connection, entry: &AuditEntry) -> Result<(), StoreError> {
+    let insert =
+        "INSERT INTO audit (at, actor, action, kind, id, version, changes) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    conn.prepare_cached(insert)
+        .and_then(|mut s| {
+            s.execute(params![
+                entry.at.to_string(),
+                entry.actor,
+                entry.action,
+                entry.kind.noun(),
+                entry.id,
+                i64::try_from(entry.version).unwrap_or(i64::MAX),
+                entry.changes.to_string(),
+            ])
+        })
+        .or_store_error("write the audit log")
+        .map(|_| ())
+}
+
+pub(super) fn list(
+    conn: &Connection,
+    id: Option<&str>,
+    request: &PageRequest,
+) -> Result<Page<AuditEntry>, StoreError> {
+    let before = cursor(request, |c| c.parse::<i64>().ok())?.unwrap_or(i64::MAX);
+    let limit = limit(request);
+    // Two statements, so that each is answered by its index.
+    let sql = match id {
+        Some(_) => {
+            "SELECT seq, at, actor, action, kind, id, version, changes FROM audit
+             WHERE id = :id AND seq < :before ORDER BY seq DESC LIMIT :limit"
+        }
+        None => {
+            "SELECT seq, at, actor, action, kind, id, version, changes FROM audit
+             WHERE :id IS NULL AND seq < :before ORDER BY seq DESC LIMIT :limit"
+        }
+    };
+    let what = "read the audit log";
+    let mut statement = conn.prepare_cached(sql).or_store_error(what)?;
+    let params = named_params! { ":id": id, ":before": before, ":limit": sql_limit(limit + 1) };
+    let mut rows = statement.query(params).or_store_error(what)?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next().or_store_error(what)? {
+        let text = |i: usize| row.get::<_, String>(i).or_store_error(what);
+        let seq: i64 = row.get(0).or_store_error(what)?;
+        let version: i64 = row.get(6).or_store_error(what)?;
+        let noun = text(4)?;
+        let entry = AuditEntry {
+            at: text(1)?.parse().map_err(|e| StoreError::broken(format!("audit entry {seq}"), e))?,
+            actor: text(2)?,
+            action: text(3)?,
+            kind: Kind::ALL.into_iter().find(|k| k.noun() == noun).ok_or_else(|| StoreError::Broken {
+                what: format!("audit entry {seq} has the kind '{noun}'"),
+                source: None,
+            })?,
+            id: text(5)?,
+            version: version.unsigned_abs(),
+            changes: serde_json::from_str(&text(7)?)
+                .map_err(|e| StoreError::broken(format!("audit entry {seq}"), e))?,
+        };
+        items.push((seq, entry));
+    }
+    Ok(page(items, limit, i64::to_string))
+}

@@ -1,0 +1,112 @@
+//! [`ConfigStore`] on `config.db`.
+
+mod audit;
+mod records;
+
+use crate::{db::Database, error::OrStoreError};
+use async_trait::async_trait;
+use rusqlite::Connection;
+use std::{sync::Arc, time::Duration};
+use tfx_domain::entity::Kind;
+use tfx_ports::{
+    StoreError,
+    config::{AuditEntry, ConfigStore, Record, RecordQuery},
+    page::{Page, PageRequest},
+};
+use tokio::{
+    sync::watch,
+    time::{Instant, timeout_at},
+};
+
+/// How often a waiting reader looks for changes by other processes; those of this one wake it at once.
+const POLL: Duration = Duration::from_millis(150);
+
+/// Configuration on SQLite.
+pub(crate) struct Config {
+    db: Arc<Database<()>>,
+    /// The newest revision made by this process.
+    made: watch::Sender<u64>,
+}
+
+impl Config {
+    pub(crate) fn new(db: Arc<Database<()>>) -> Self {
+        Self { db, made: watch::Sender::new(0) }
+    }
+
+    async fn change<W>(&self, what: &'static str, audit: AuditEntry, work: W) -> Result<u64, StoreError>
+    where
+        W: FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
+    {
+        let write = self.db.write(what, move |conn, ()| {
+            work(conn)?;
+            audit::insert(conn, &audit)?;
+            conn.prepare_cached("UPDATE revision SET value = value + 1 RETURNING value")
+                .and_then(|mut s| s.query_row([], |r| r.get(0)))
+                .or_store_error("count the revision")
+        });
+        let revision: i64 = write.await?;
+        let revision = revision.unsigned_abs();
+        self.made.send_modify(|r| *r = revision.max(*r));
+        Ok(revision)
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        self.db.read("read the revision", records::revision).await
+    }
+}
+
+#[async_trait]
+impl ConfigStore for Config {
+    async fn create(&self, record: Record, audit: AuditEntry) -> Result<u64, StoreError> {
+        self.change("create", audit, move |conn| records::create(conn, &record)).await
+    }
+
+    async fn update(&self, record: Record, audit: AuditEntry) -> Result<u64, StoreError> {
+        self.change("update", audit, move |conn| records::update(conn, &record)).await
+    }
+
+    async fn get(&self, kind: Kind, id: &str) -> Result<Option<Record>, StoreError> {
+        let id = id.to_owned();
+        self.db.read("read an entity", move |conn| records::get(conn, kind, &id)).await
+    }
+
+    async fn find(&self, kind: Kind, parent: &str, slug: &str) -> Result<Option<Record>, StoreError> {
+        let (parent, slug) = (parent.to_owned(), slug.to_owned());
+        self.db.read("find an entity", move |conn| records::find(conn, kind, &parent, &slug)).await
+    }
+
+    async fn list(&self, query: &RecordQuery) -> Result<Page<Record>, StoreError> {
+        let query = query.clone();
+        self.db.read("list entities", move |conn| records::list(conn, &query)).await
+    }
+
+    async fn load(&self) -> Result<(u64, Vec<Record>), StoreError> {
+        self.db
+            .read("load the configuration", |conn| Ok((records::revision(conn)?, records::all(conn)?)))
+            .await
+    }
+
+    async fn wait_for_change(&self, since: u64, at_most: Duration) -> Result<u64, StoreError> {
+        let end = Instant::now() + at_most;
+        let mut made = self.made.subscribe();
+        loop {
+            made.mark_unchanged();
+            let revision = self.revision().await?;
+            let now = Instant::now();
+            if revision != since || now >= end {
+                return Ok(revision);
+            }
+            // Whether woken or not, the next round looks.
+            let _ = timeout_at(end.min(now + POLL), made.changed()).await;
+        }
+    }
+
+    async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
+        let (id, page) = (id.map(str::to_owned), page.clone());
+        self.db.read("read the audit log", move |conn| audit::list(conn, id.as_deref(), &page)).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.revision().await.map(|_| ())
+    }
+}

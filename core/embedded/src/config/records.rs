@@ -1,0 +1,205 @@
+//! The table of entities.
+
+use crate::{
+    error::OrStoreError,
+    paging::{cursor, limit, page, sql_limit},
+};
+use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
+use tfx_domain::{
+    Timestamp,
+    entity::{Kind, Status},
+};
+use tfx_ports::{
+    StoreError,
+    config::{Record, RecordQuery},
+    page::Page,
+};
+
+/// The columns [`Raw`] reads.
+macro_rules! select {
+    ($rest:literal) => {
+        concat!(
+            "SELECT seq, kind, id, parent, slug, status, version, created_at, updated_at, spec FROM records ",
+            $rest
+        )
+    };
+}
+
+pub(super) fn revision(conn: &Connection) -> Result<u64, StoreError> {
+    let read =
+        conn.prepare_cached("SELECT value FROM revision").and_then(|mut s| s.query_row([], |r| r.get(0)));
+    read.map(i64::unsigned_abs).or_store_error("read the revision")
+}
+
+pub(super) fn create(conn: &Connection, record: &Record) -> Result<(), StoreError> {
+    check_slug(conn, record)?;
+    if get(conn, record.kind, &record.id)?.is_some() {
+        return Err(StoreError::Broken { what: format!("the id {} is taken", record.id), source: None });
+    }
+    let insert = "INSERT INTO records (id, kind, parent, slug, status, version, created_at, updated_at, spec)
+                  VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+    conn.prepare_cached(insert)
+        .and_then(|mut s| {
+            s.execute(params![
+                record.id,
+                record.kind.noun(),
+                record.parent,
+                record.slug,
+                record.status.as_str(),
+                version(record),
+                record.created_at.to_string(),
+                record.updated_at.to_string(),
+                record.spec.to_string(),
+            ])
+        })
+        .or_store_error("create")
+        .map(|_| ())
+}
+
+pub(super) fn update(conn: &Connection, record: &Record) -> Result<(), StoreError> {
+    let before = get(conn, record.kind, &record.id)?.ok_or(StoreError::NotFound)?;
+    if before.version + 1 != record.version {
+        return Err(StoreError::VersionMismatch { current: before.version });
+    }
+    check_slug(conn, record)?;
+    let update =
+        "UPDATE records SET parent = ?2, slug = ?3, status = ?4, version = ?5, updated_at = ?6, spec = ?7
+                  WHERE id = ?1";
+    conn.prepare_cached(update)
+        .and_then(|mut s| {
+            s.execute(params![
+                record.id,
+                record.parent,
+                record.slug,
+                record.status.as_str(),
+                version(record),
+                record.updated_at.to_string(),
+                record.spec.to_string(),
+            ])
+        })
+        .or_store_error("update")
+        .map(|_| ())
+}
+
+fn version(record: &Record) -> i64 {
+    i64::try_from(record.version).unwrap_or(i64::MAX)
+}
+
+/// The transaction holds the write lock, so this answer stays true until it ends; the index is the second line.
+fn check_slug(conn: &Connection, record: &Record) -> Result<(), StoreError> {
+    match find(conn, record.kind, &record.parent, &record.slug)? {
+        Some(other) if other.id != record.id => Err(StoreError::SlugTaken { existing: other.id }),
+        Some(_) | None => Ok(()),
+    }
+}
+
+pub(super) fn get(conn: &Connection, kind: Kind, id: &str) -> Result<Option<Record>, StoreError> {
+    one(conn, select!("WHERE id = ?1 AND kind = ?2"), params![id, kind.noun()])
+}
+
+pub(super) fn find(
+    conn: &Connection,
+    kind: Kind,
+    parent: &str,
+    slug: &str,
+) -> Result<Option<Record>, StoreError> {
+    one(conn, select!("WHERE kind = ?1 AND parent = ?2 AND slug = ?3"), params![kind.noun(), parent, slug])
+}
+
+pub(super) fn all(conn: &Connection) -> Result<Vec<Record>, StoreError> {
+    Ok(many(conn, select!("ORDER BY seq"), params![])?.into_iter().map(|(_, record)| record).collect())
+}
+
+pub(super) fn list(conn: &Connection, query: &RecordQuery) -> Result<Page<Record>, StoreError> {
+    let after = cursor(&query.page, |c| c.parse::<i64>().ok())?.unwrap_or(0);
+    let limit = limit(&query.page);
+    let words: Vec<&str> = query.statuses.iter().map(|s| s.as_str()).collect();
+    let items = many(
+        conn,
+        select!(
+            "WHERE kind = :kind AND seq > :after AND (:parent IS NULL OR parent = :parent)
+               AND (:statuses = '' OR instr(:statuses, status) > 0)
+             ORDER BY seq LIMIT :limit"
+        ),
+        named_params! {
+            ":kind": query.kind.noun(),
+            ":after": after,
+            ":parent": query.parent,
+            ":statuses": words.join(" "),
+            ":limit": sql_limit(limit + 1),
+        },
+    )?;
+    Ok(page(items, limit, i64::to_string))
+}
+
+fn one(conn: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Option<Record>, StoreError> {
+    let raw = conn
+        .prepare_cached(sql)
+        .and_then(|mut s| s.query_row(params, Raw::read).optional())
+        .or_store_error("read an entity")?;
+    raw.map(|r| r.record().map(|(_, record)| record)).transpose()
+}
+
+fn many(
+    conn: &Connection,
+    sql: &str,
+    params: impl rusqlite::Params,
+) -> Result<Vec<(i64, Record)>, StoreError> {
+    let mut statement = conn.prepare_cached(sql).or_store_error("read entities")?;
+    let rows = statement.query_map(params, Raw::read).or_store_error("read entities")?;
+    rows.map(|raw| raw.or_store_error("read entities")?.record()).collect()
+}
+
+/// A row before its texts are understood.
+struct Raw {
+    seq: i64,
+    kind: String,
+    id: String,
+    parent: String,
+    slug: String,
+    status: String,
+    version: i64,
+    created_at: String,
+    updated_at: String,
+    spec: String,
+}
+
+impl Raw {
+    fn read(row: &Row<'_>) -> rusqlite::Result<Self> {
+        Ok(Self {
+            seq: row.get(0)?,
+            kind: row.get(1)?,
+            id: row.get(2)?,
+            parent: row.get(3)?,
+            slug: row.get(4)?,
+            status: row.get(5)?,
+            version: row.get(6)?,
+            created_at: row.get(7)?,
+            updated_at: row.get(8)?,
+            spec: row.get(9)?,
+        })
+    }
+
+    fn record(self) -> Result<(i64, Record), StoreError> {
+        let broken = |what: &str, text: &str| StoreError::Broken {
+            what: format!("stored entity {} has the {what} '{text}'", self.id),
+            source: None,
+        };
+        let statuses = [Status::Active, Status::Paused, Status::Archived];
+        let kind = Kind::ALL.into_iter().find(|k| k.noun() == self.kind);
+        let status = statuses.into_iter().find(|s| s.as_str() == self.status);
+        let time = |text: &str| text.parse::<Timestamp>().map_err(|_| broken("time", text));
+        let record = Record {
+            kind: kind.ok_or_else(|| broken("kind", &self.kind))?,
+            status: status.ok_or_else(|| broken("status", &self.status))?,
+            created_at: time(&self.created_at)?,
+            updated_at: time(&self.updated_at)?,
+            version: self.version.unsigned_abs(),
+            spec: serde_json::from_str(&self.spec).map_err(|e| StoreError::broken(&self.id, e))?,
+            id: self.id,
+            parent: self.parent,
+            slug: self.slug,
+        };
+        Ok((self.seq, record))
+    }
+}

@@ -1,0 +1,90 @@
+//! [`ConversionStore`] on `config.db`.
+
+mod list;
+mod parked;
+mod record;
+
+use crate::db::Database;
+use async_trait::async_trait;
+use std::sync::Arc;
+use tfx_domain::{
+    Timestamp,
+    id::{ClickId, ConversionId},
+    postback::{Conversion, Incoming},
+};
+use tfx_ports::{
+    StoreError,
+    conversions::{ConversionQuery, ConversionStore, Parked, Recorded},
+    page::Page,
+};
+
+/// Conversions on SQLite.
+pub(crate) struct Conversions {
+    db: Arc<Database<()>>,
+}
+
+impl Conversions {
+    pub(crate) const fn new(db: Arc<Database<()>>) -> Self {
+        Self { db }
+    }
+}
+
+#[async_trait]
+impl ConversionStore for Conversions {
+    async fn record(&self, reports: &[Incoming]) -> Result<Vec<Recorded>, StoreError> {
+        if reports.is_empty() {
+            return Ok(Vec::new());
+        }
+        let reports = reports.to_vec();
+        let work = move |conn: &_, (): &mut ()| reports.iter().map(|r| record::record(conn, r)).collect();
+        self.db.write("record conversions", work).await
+    }
+
+    async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {
+        let id = id.clone();
+        self.db.read("read a conversion", move |conn| list::get(conn, &id)).await
+    }
+
+    async fn list(&self, query: &ConversionQuery) -> Result<Page<Conversion>, StoreError> {
+        let query = query.clone();
+        self.db.read("list conversions", move |conn| list::list(conn, &query)).await
+    }
+
+    async fn unpublished(&self, limit: usize) -> Result<Vec<Conversion>, StoreError> {
+        self.db.read("read unpublished conversions", move |conn| list::unpublished(conn, limit)).await
+    }
+
+    async fn mark_published(&self, states: &[(ConversionId, u64)]) -> Result<(), StoreError> {
+        if states.is_empty() {
+            return Ok(());
+        }
+        let states = states.to_vec();
+        self.db
+            .write("mark conversions published", move |conn, ()| record::mark_published(conn, &states))
+            .await
+    }
+
+    async fn park(&self, parked: Parked) -> Result<(), StoreError> {
+        self.db.write("park a postback", move |conn, ()| parked::park(conn, &parked)).await
+    }
+
+    async fn parked_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError> {
+        self.db.read("read parked postbacks", move |conn| parked::due(conn, now, limit)).await
+    }
+
+    async fn postpone(&self, id: ClickId, next_try_at: Timestamp) -> Result<(), StoreError> {
+        self.db.write("postpone a postback", move |conn, ()| parked::postpone(conn, id, next_try_at)).await
+    }
+
+    async fn unpark(&self, id: ClickId) -> Result<(), StoreError> {
+        self.db.write("unpark a postback", move |conn, ()| parked::unpark(conn, id)).await
+    }
+
+    async fn parked_count(&self) -> Result<u64, StoreError> {
+        self.db.read("count parked postbacks", parked::count).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.parked_count().await.map(|_| ())
+    }
+}

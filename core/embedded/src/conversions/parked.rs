@@ -1,0 +1,77 @@
+//! Postbacks that wait for their click.
+
+use crate::{error::OrStoreError, paging::sql_limit, time::ceil_ms};
+use rusqlite::{Connection, params};
+use tfx_domain::{Timestamp, id::ClickId};
+use tfx_ports::{StoreError, conversions::Parked};
+
+pub(super) fn park(conn: &Connection, p: &Parked) -> Result<(), StoreError> {
+    let insert = "INSERT INTO parked (id, network, click_id, params, template, received_at, received_ms,
+        next_try_at, next_try_ms, tries) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10) ON CONFLICT DO NOTHING";
+    let params = serde_json::to_string(&p.params).map_err(|e| StoreError::broken("park a postback", e))?;
+    conn.prepare_cached(insert)
+        .and_then(|mut s| {
+            s.execute(params![
+                p.id.to_string(),
+                p.network.as_str(),
+                p.click_id.to_string(),
+                params,
+                p.template,
+                p.received_at.to_string(),
+                ceil_ms(p.received_at),
+                p.next_try_at.to_string(),
+                ceil_ms(p.next_try_at),
+                p.tries,
+            ])
+        })
+        .or_store_error("park a postback")
+        .map(|_| ())
+}
+
+pub(super) fn due(conn: &Connection, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError> {
+    let what = "read parked postbacks";
+    let sql = "SELECT id, network, click_id, params, template, received_at, next_try_at, tries FROM parked
+               WHERE next_try_ms <= ?1 ORDER BY received_ms, id LIMIT ?2";
+    let mut statement = conn.prepare_cached(sql).or_store_error(what)?;
+    let mut rows = statement.query(params![now.as_millisecond(), sql_limit(limit)]).or_store_error(what)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().or_store_error(what)? {
+        let text = |i: usize| row.get::<_, String>(i).or_store_error(what);
+        let broken = |e: &dyn std::fmt::Display| StoreError::Broken {
+            what: format!("stored parked postback: {e}"),
+            source: None,
+        };
+        found.push(Parked {
+            id: text(0)?.parse().map_err(|e| broken(&e))?,
+            network: text(1)?.parse().map_err(|e| broken(&e))?,
+            click_id: text(2)?.parse().map_err(|e| broken(&e))?,
+            params: serde_json::from_str(&text(3)?).map_err(|e| broken(&e))?,
+            template: text(4)?,
+            received_at: text(5)?.parse().map_err(|e| broken(&e))?,
+            next_try_at: text(6)?.parse().map_err(|e| broken(&e))?,
+            tries: row.get(7).or_store_error(what)?,
+        });
+    }
+    Ok(found)
+}
+
+pub(super) fn postpone(conn: &Connection, id: ClickId, next_try_at: Timestamp) -> Result<(), StoreError> {
+    let update = "UPDATE parked SET next_try_at = ?2, next_try_ms = ?3, tries = tries + 1 WHERE id = ?1";
+    conn.prepare_cached(update)
+        .and_then(|mut s| s.execute(params![id.to_string(), next_try_at.to_string(), ceil_ms(next_try_at)]))
+        .or_store_error("postpone a postback")
+        .map(|_| ())
+}
+
+pub(super) fn unpark(conn: &Connection, id: ClickId) -> Result<(), StoreError> {
+    conn.prepare_cached("DELETE FROM parked WHERE id = ?1")
+        .and_then(|mut s| s.execute([id.to_string()]))
+        .or_store_error("unpark a postback")
+        .map(|_| ())
+}
+
+pub(super) fn count(conn: &Connection) -> Result<u64, StoreError> {
+    let read =
+        conn.prepare_cached("SELECT count(*) FROM parked").and_then(|mut s| s.query_row([], |r| r.get(0)));
+    read.map(i64::unsigned_abs).or_store_error("count parked postbacks")
+}

@@ -1,0 +1,119 @@
+//! Applying reports, inside a transaction that holds the write lock: what is read here stays true until it ends.
+//! The unique indexes hold the keys even against a mistake made here.
+
+use super::list::{body, read_body};
+use crate::error::OrStoreError;
+use rusqlite::{Connection, OptionalExtension, params};
+use tfx_domain::{
+    event::PostbackResult,
+    id::ConversionId,
+    postback::{Applied, Conversion, Incoming, apply},
+};
+use tfx_ports::{StoreError, conversions::Recorded};
+
+const WHAT: &str = "record a conversion";
+
+pub(super) fn record(conn: &Connection, report: &Incoming) -> Result<Recorded, StoreError> {
+    let existing =
+        find(conn, "SELECT body FROM conversions WHERE network = ?1 AND key = ?2", report, &report.key)?;
+    let done = |result, conversion| Ok(Recorded { result, conversion });
+    match (apply(existing.as_ref(), report), existing) {
+        (Applied::New(new), _) => match claimed_by_another(conn, report, &new)? {
+            Some(other) => done(PostbackResult::Duplicate, other),
+            None => {
+                insert(conn, &new)?;
+                done(PostbackResult::Recorded, new)
+            }
+        },
+        (Applied::Updated(next), Some(before)) => {
+            if claimed_by_another(conn, report, &next)?.is_some() {
+                return done(PostbackResult::Duplicate, before);
+            }
+            update(conn, &next)?;
+            done(PostbackResult::Updated, next)
+        }
+        (Applied::Duplicate, Some(before)) => done(PostbackResult::Duplicate, before),
+        (Applied::Stale, Some(before)) => done(PostbackResult::Stale, before),
+        (Applied::Updated(_) | Applied::Duplicate | Applied::Stale, None) => Err(StoreError::Broken {
+            what: format!("a report under a new key '{}' must be new", report.key),
+            source: None,
+        }),
+    }
+}
+
+fn find(
+    conn: &Connection,
+    sql: &str,
+    report: &Incoming,
+    key: &str,
+) -> Result<Option<Conversion>, StoreError> {
+    let text: Option<String> = conn
+        .prepare_cached(sql)
+        .and_then(|mut s| s.query_row(params![report.network.as_str(), key], |r| r.get(0)).optional())
+        .or_store_error(WHAT)?;
+    text.map(|t| read_body(&t)).transpose()
+}
+
+/// Who else has the sale that `conversion` claims.
+fn claimed_by_another(
+    conn: &Connection,
+    report: &Incoming,
+    conversion: &Conversion,
+) -> Result<Option<Conversion>, StoreError> {
+    let Some(claim) = &conversion.sale_claim else { return Ok(None) };
+    let holder =
+        find(conn, "SELECT body FROM conversions WHERE network = ?1 AND sale_claim = ?2", report, claim)?;
+    Ok(holder.filter(|h| h.id != conversion.id))
+}
+
+fn insert(conn: &Connection, c: &Conversion) -> Result<(), StoreError> {
+    let insert = "INSERT INTO conversions
+        (id, version, network, key, sale_claim, click_id, campaign, status, created_ms, unpublished, body)
+        VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9,
+                (SELECT coalesce(max(unpublished), 0) + 1 FROM conversions WHERE unpublished IS NOT NULL), ?10)";
+    let campaign = c.click.campaign_id.as_ref().map(tfx_domain::id::CampaignId::as_str);
+    conn.prepare_cached(insert)
+        .and_then(|mut s| {
+            s.execute(params![
+                c.id.as_str(),
+                version(c.version),
+                c.network.as_str(),
+                c.key,
+                c.sale_claim,
+                c.click_id.to_string(),
+                campaign,
+                c.status.as_str(),
+                c.created_at.as_millisecond(),
+                body(c)?,
+            ])
+        })
+        .or_store_error(WHAT)
+        .map(|_| ())
+}
+
+fn update(conn: &Connection, c: &Conversion) -> Result<(), StoreError> {
+    // Only what the status machine changes.
+    let update = "UPDATE conversions SET version = ?2, sale_claim = ?3, status = ?4, body = ?5,
+        unpublished = (SELECT coalesce(max(unpublished), 0) + 1 FROM conversions WHERE unpublished IS NOT NULL)
+        WHERE id = ?1";
+    conn.prepare_cached(update)
+        .and_then(|mut s| {
+            s.execute(params![c.id.as_str(), version(c.version), c.sale_claim, c.status.as_str(), body(c)?])
+        })
+        .or_store_error(WHAT)
+        .map(|_| ())
+}
+
+fn version(version: u64) -> i64 {
+    i64::try_from(version).unwrap_or(i64::MAX)
+}
+
+pub(super) fn mark_published(conn: &Connection, states: &[(ConversionId, u64)]) -> Result<(), StoreError> {
+    let what = "mark a conversion published";
+    let mark = "UPDATE conversions SET unpublished = NULL WHERE id = ?1 AND version = ?2 AND unpublished IS NOT NULL";
+    let mut statement = conn.prepare_cached(mark).or_store_error(what)?;
+    for (id, v) in states {
+        statement.execute(params![id.as_str(), version(*v)]).or_store_error(what)?;
+    }
+    Ok(())
+}

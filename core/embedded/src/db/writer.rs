@@ -1,0 +1,199 @@
+//! The writer of a file: one thread, one connection. Calls that wait while a transaction is being synced go
+//! together into the next one (group commit), each in a savepoint of its own.
+
+use crate::error::store_error;
+use rusqlite::Connection;
+use std::{
+    io,
+    sync::mpsc::{Receiver, Sender, channel},
+    thread::JoinHandle,
+};
+use tfx_ports::StoreError;
+use tokio::sync::oneshot;
+
+/// Calls in one transaction; bounds how long the first of them waits.
+const TOGETHER: usize = 256;
+
+/// What a writer remembers of the database between calls.
+pub(crate) trait Cache: Default + Send + 'static {
+    /// Something written was undone: forget what may not be there.
+    fn forget(&mut self);
+}
+
+impl Cache for () {
+    fn forget(&mut self) {}
+}
+
+/// A handle to the writer thread. Dropping it finishes what was asked and closes the file.
+pub(super) struct Writer<C: Cache> {
+    queue: Option<Sender<Box<dyn Call<C>>>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl<C: Cache> Writer<C> {
+    pub(super) fn start(name: &str, conn: Connection) -> io::Result<Self> {
+        let (queue, calls) = channel();
+        let thread =
+            std::thread::Builder::new().name(format!("tfx {name}")).spawn(move || serve(&conn, &calls))?;
+        Ok(Self { queue: Some(queue), thread: Some(thread) })
+    }
+
+    pub(super) async fn run<T, W>(&self, what: &'static str, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection, &mut C) -> Result<T, StoreError> + Send + 'static,
+    {
+        let gone =
+            || StoreError::Unavailable { what: format!("{what}: the writer has stopped"), source: None };
+        let (reply, answer) = oneshot::channel();
+        let queue = self.queue.as_ref().ok_or_else(gone)?;
+        queue.send(Box::new(Asked { what, work, reply })).map_err(|_| gone())?;
+        answer.await.map_err(|_| gone())?
+    }
+}
+
+impl<C: Cache> Drop for Writer<C> {
+    fn drop(&mut self) {
+        drop(self.queue.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic of the thread was its own message already.
+            let _ = thread.join();
+        }
+    }
+}
+
+/// Why a transaction did not happen, told to every call in it.
+struct Undone {
+    full: bool,
+    why: String,
+}
+
+impl Undone {
+    fn by(e: rusqlite::Error) -> Self {
+        Self::because(&store_error("commit", e))
+    }
+
+    fn because(e: &StoreError) -> Self {
+        Self { full: matches!(e, StoreError::Full { .. }), why: e.to_string() }
+    }
+
+    fn to_error(&self, what: &str) -> StoreError {
+        if self.full {
+            StoreError::Full { what: what.to_owned() }
+        } else {
+            StoreError::Unavailable { what: format!("{what}: {}", self.why), source: None }
+        }
+    }
+}
+
+/// Tells a caller the outcome of the transaction.
+type Tell = Box<dyn FnOnce(Result<(), &Undone>)>;
+
+/// A call that waits for its turn.
+trait Call<C>: Send {
+    /// Does the work; true if it succeeded, and whom to tell.
+    fn run(self: Box<Self>, conn: &Connection, cache: &mut C) -> (Result<(), Undone>, Tell);
+    /// There is no transaction to do it in.
+    fn fail(self: Box<Self>, why: &Undone);
+}
+
+struct Asked<T, W> {
+    what: &'static str,
+    work: W,
+    reply: oneshot::Sender<Result<T, StoreError>>,
+}
+
+impl<C, T, W> Call<C> for Asked<T, W>
+where
+    C: Cache,
+    T: Send + 'static,
+    W: FnOnce(&Connection, &mut C) -> Result<T, StoreError> + Send,
+{
+    fn run(self: Box<Self>, conn: &Connection, cache: &mut C) -> (Result<(), Undone>, Tell) {
+        let Self { what, work, reply } = *self;
+        let result = work(conn, cache);
+        let outcome = result.as_ref().map(|_| ()).map_err(Undone::because);
+        let tell: Tell = Box::new(move |commit| {
+            let answer = match commit {
+                Ok(()) => result,
+                Err(undone) => result.and_then(|_| Err(undone.to_error(what))),
+            };
+            // A caller who no longer waits needs no answer.
+            let _ = reply.send(answer);
+        });
+        (outcome, tell)
+    }
+
+    fn fail(self: Box<Self>, why: &Undone) {
+        let _ = self.reply.send(Err(why.to_error(self.what)));
+    }
+}
+
+fn serve<C: Cache>(conn: &Connection, calls: &Receiver<Box<dyn Call<C>>>) {
+    let mut cache = C::default();
+    while let Ok(first) = calls.recv() {
+        let mut together = Vec::with_capacity(8);
+        together.push(first);
+        while together.len() < TOGETHER
+            && let Ok(next) = calls.try_recv()
+        {
+            together.push(next);
+        }
+        transact(conn, &mut cache, together);
+    }
+}
+
+fn transact<C: Cache>(conn: &Connection, cache: &mut C, together: Vec<Box<dyn Call<C>>>) {
+    let mut calls = together.into_iter();
+    // More than one round only when SQLite itself gives up a transaction (a full disk).
+    while calls.len() > 0 {
+        if let Err(e) = conn.execute_batch("BEGIN IMMEDIATE") {
+            let undone = Undone::by(e);
+            calls.by_ref().for_each(|call| call.fail(&undone));
+            return;
+        }
+        let (waiting, commit) = fill(conn, cache, &mut calls);
+        if commit.is_err() {
+            cache.forget();
+            if !conn.is_autocommit() {
+                let _ = conn.execute_batch("ROLLBACK");
+            }
+        }
+        for tell in waiting {
+            tell(commit.as_ref().map(|()| ()));
+        }
+    }
+}
+
+/// Runs calls in the open transaction and commits it; all of them, unless the transaction is given up.
+fn fill<C: Cache>(
+    conn: &Connection,
+    cache: &mut C,
+    calls: &mut impl Iterator<Item = Box<dyn Call<C>>>,
+) -> (Vec<Tell>, Result<(), Undone>) {
+    let mut waiting = Vec::new();
+    for call in calls {
+        if let Err(e) = conn.execute_batch("SAVEPOINT call") {
+            let undone = Undone::by(e);
+            call.fail(&undone);
+            return (waiting, Err(undone));
+        }
+        let (outcome, tell) = call.run(conn, cache);
+        waiting.push(tell);
+        let end = match outcome {
+            Ok(()) => "RELEASE call",
+            Err(_) => "ROLLBACK TO call; RELEASE call",
+        };
+        if outcome.is_err() {
+            cache.forget();
+        }
+        if conn.is_autocommit() {
+            let given_up = || Undone { full: false, why: "the transaction was given up".into() };
+            return (waiting, Err(outcome.err().unwrap_or_else(given_up)));
+        }
+        if let Err(e) = conn.execute_batch(end) {
+            return (waiting, Err(Undone::by(e)));
+        }
+    }
+    (waiting, conn.execute_batch("COMMIT").map_err(Undone::by))
+}

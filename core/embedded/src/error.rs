@@ -1,0 +1,159 @@
+//! Why a store cannot be opened, and what a failure of SQLite means for a caller.
+
+use rusqlite::{Error as SqliteError, ErrorCode};
+use std::path::PathBuf;
+use tfx_ports::StoreError;
+
+/// Why a data folder cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The folder cannot be made.
+    #[error("cannot create the data folder {}: {source}; choose another one or make its parent writable", path.display())]
+    Folder {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// The folder or a file in it cannot be written.
+    #[error(
+        "cannot write {}: {why}; give this user write access to the folder and its files, or choose another folder",
+        path.display()
+    )]
+    NotWritable {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        why: String,
+    },
+    /// The file is something else.
+    #[error("{} is not a database of this product; move it away or choose another data folder", path.display())]
+    NotOurs {
+        /// The file.
+        path: PathBuf,
+    },
+    /// The file is damaged.
+    #[error("{} is damaged ({why}); restore the data folder from a backup", path.display())]
+    Damaged {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        why: String,
+    },
+    /// A newer binary wrote it.
+    #[error(
+        "{} has schema {found}, this binary knows up to {known}; start a newer binary or choose another data folder",
+        path.display()
+    )]
+    TooNew {
+        /// The file.
+        path: PathBuf,
+        /// Its schema.
+        found: i64,
+        /// The newest this binary knows.
+        known: i64,
+    },
+    /// No room.
+    #[error("no space left for {}; free some space on that device", path.display())]
+    Full {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Somebody holds it.
+    #[error("{} stayed locked by another process; stop what holds it and try again", path.display())]
+    Locked {
+        /// The file.
+        path: PathBuf,
+    },
+    /// Anything else.
+    #[error("cannot open {}: {source}", path.display())]
+    Other {
+        /// The file.
+        path: PathBuf,
+        /// What SQLite says.
+        source: SqliteError,
+    },
+}
+
+impl OpenError {
+    /// What a failure while opening `path` means to a person.
+    pub(crate) fn from_sqlite(path: PathBuf, e: SqliteError) -> Self {
+        match e.sqlite_error_code() {
+            Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+                let why = why_not_writable(&path).unwrap_or_else(|| e.to_string());
+                Self::NotWritable { path, why }
+            }
+            Some(ErrorCode::NotADatabase) => Self::NotOurs { path },
+            Some(ErrorCode::DatabaseCorrupt) => Self::Damaged { path, why: e.to_string() },
+            Some(ErrorCode::DiskFull) => Self::Full { path },
+            Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => Self::Locked { path },
+            _ => Self::Other { path, source: e },
+        }
+    }
+}
+
+/// SQLite only says "unable to open"; the system knows why.
+fn why_not_writable(path: &std::path::Path) -> Option<String> {
+    let folder = path.parent()?;
+    let probe = folder.join(".tfx-write-probe");
+    let made = std::fs::OpenOptions::new().write(true).create(true).truncate(true).open(&probe);
+    let result = made.map(|_| ()).and_then(|()| std::fs::remove_file(&probe));
+    let file = || std::fs::OpenOptions::new().append(true).open(path).map(|_| ());
+    result.and_then(|()| file()).err().map(|e| e.to_string())
+}
+
+/// What a failure of SQLite means for a caller; `what` was tried.
+pub(crate) fn store_error(what: &str, e: SqliteError) -> StoreError {
+    match e.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => StoreError::Full { what: what.to_owned() },
+        Some(
+            ErrorCode::DatabaseBusy
+            | ErrorCode::DatabaseLocked
+            | ErrorCode::SystemIoFailure
+            | ErrorCode::CannotOpen
+            | ErrorCode::ReadOnly
+            | ErrorCode::PermissionDenied
+            | ErrorCode::OutOfMemory
+            | ErrorCode::OperationInterrupted
+            | ErrorCode::FileLockingProtocolFailed,
+        ) => StoreError::unavailable(what, e),
+        _ => StoreError::broken(what, e),
+    }
+}
+
+/// `result.or_store_error("read a click")?`
+pub(crate) trait OrStoreError<T> {
+    /// What a failure means for a caller; `what` was tried.
+    fn or_store_error(self, what: &str) -> Result<T, StoreError>;
+}
+
+impl<T> OrStoreError<T> for Result<T, SqliteError> {
+    fn or_store_error(self, what: &str) -> Result<T, StoreError> {
+        self.map_err(|e| store_error(what, e))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rusqlite::ffi;
+
+    #[test]
+    fn a_caller_learns_whether_to_try_again() {
+        let table = [
+            (ffi::SQLITE_BUSY, true),
+            (ffi::SQLITE_LOCKED, true),
+            (ffi::SQLITE_IOERR, true),
+            (ffi::SQLITE_FULL, true),
+            (ffi::SQLITE_READONLY, true),
+            (ffi::SQLITE_CORRUPT, false),
+            (ffi::SQLITE_NOTADB, false),
+            (ffi::SQLITE_MISUSE, false),
+        ];
+        for (code, retryable) in table {
+            let e = store_error("write", SqliteError::SqliteFailure(ffi::Error::new(code), None));
+            assert_eq!(e.is_retryable(), retryable, "{code}: {e}");
+            assert_eq!(matches!(e, StoreError::Full { .. }), code == ffi::SQLITE_FULL);
+        }
+    }
+}
