@@ -63,7 +63,9 @@ mod tests {
     #[test]
     fn forgeries_do_not_change_the_address() {
         const XFF: &str = "x-forwarded-for";
-        let table: &[(&str, &[(&'static str, &str)], &str, &str, &str)] = &[
+        // What it shows, the headers, the peer, who is trusted, whose address counts.
+        type Case<'c> = (&'c str, &'c [(&'static str, &'c str)], &'c str, &'c str, &'c str);
+        let table: &[Case<'_>] = &[
             ("nobody is trusted", &[(XFF, "1.1.1.1")], "9.9.9.9", "", "9.9.9.9"),
             ("nobody is trusted, X-Real-IP", &[("x-real-ip", "1.1.1.1")], "9.9.9.9", "", "9.9.9.9"),
             ("the peer is not trusted", &[(XFF, "1.1.1.1")], "9.9.9.9", PROXIES, "9.9.9.9"),

@@ -141,10 +141,10 @@ fn log(service: &str, id: &HeaderValue, method: &Method, uri: &Uri, response: &R
             tracing::error!(service, request_id, method, path, status, latency_ms, error, "request");
         }
         _ if status >= 500 => {
-            tracing::error!(service, request_id, method, path, status, latency_ms, "request")
+            tracing::error!(service, request_id, method, path, status, latency_ms, "request");
         }
         Some(LogDetail(error)) => {
-            tracing::info!(service, request_id, method, path, status, latency_ms, error, "request")
+            tracing::info!(service, request_id, method, path, status, latency_ms, error, "request");
         }
         None if matches!(path, "/healthz" | "/readyz" | "/metrics") => {
             tracing::debug!(service, request_id, method, path, status, latency_ms, "request");

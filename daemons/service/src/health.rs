@@ -119,7 +119,7 @@ impl Readiness {
             let failed = |e: tokio::task::JoinError| Dependency {
                 name,
                 required,
-                state: State3::Failed,
+                state: Condition::Failed,
                 latency_ms: 0.0,
                 age_ms: None,
                 detail: Some(e.to_string()),
@@ -127,10 +127,10 @@ impl Readiness {
             dependencies.push(task.await.unwrap_or_else(failed));
         }
         let worst = |d: &Dependency| match d.state {
-            State3::Failed if !d.required => State3::Degraded,
+            Condition::Failed if !d.required => Condition::Degraded,
             state => state,
         };
-        let status = dependencies.iter().map(worst).max().unwrap_or(State3::Ok);
+        let status = dependencies.iter().map(worst).max().unwrap_or(Condition::Ok);
         Report { status, dependencies }
     }
 }
@@ -141,10 +141,10 @@ impl Check {
         let found = tokio::time::timeout(CHECK_TIMEOUT, (self.probe)()).await;
         let latency_ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
         let (state, age, detail) = match found {
-            Ok(Ok(d)) if d.degraded => (State3::Degraded, d.age, d.text),
-            Ok(Ok(d)) => (State3::Ok, d.age, d.text),
-            Ok(Err(e)) => (State3::Failed, None, Some(e)),
-            Err(_) => (State3::Failed, None, Some(format!("no answer within {CHECK_TIMEOUT:?}"))),
+            Ok(Ok(d)) if d.degraded => (Condition::Degraded, d.age, d.text),
+            Ok(Ok(d)) => (Condition::Ok, d.age, d.text),
+            Ok(Err(e)) => (Condition::Failed, None, Some(e)),
+            Err(_) => (Condition::Failed, None, Some(format!("no answer within {CHECK_TIMEOUT:?}"))),
         };
         let age_ms = age.map(|a| u64::try_from(a.as_millis()).unwrap_or(u64::MAX));
         Dependency { name: self.name, required: self.required, state, latency_ms, age_ms, detail }
@@ -155,7 +155,7 @@ impl Check {
 #[derive(Debug, Clone, Serialize)]
 pub struct Report {
     /// The worst state of all; an optional dependency that failed counts as degraded.
-    pub status: State3,
+    pub status: Condition,
     /// Each dependency.
     pub dependencies: Vec<Dependency>,
 }
@@ -163,7 +163,7 @@ pub struct Report {
 /// How a dependency is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
-pub enum State3 {
+pub enum Condition {
     /// Works.
     Ok,
     /// Works, but not as it should.
@@ -180,7 +180,7 @@ pub struct Dependency {
     /// Whether the service can do its job without it.
     pub required: bool,
     /// How it is.
-    pub state: State3,
+    pub state: Condition,
     /// How long the check took, milliseconds.
     pub latency_ms: f64,
     /// How old what it holds is, milliseconds.
@@ -203,7 +203,7 @@ async fn healthz() -> Response {
 async fn readyz(State(readiness): State<Readiness>) -> Response {
     let report = readiness.report().await;
     let status =
-        if report.status == State3::Failed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
+        if report.status == Condition::Failed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     (status, Json(report)).into_response()
 }
 

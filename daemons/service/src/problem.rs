@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 use std::borrow::Cow;
 use tfx_domain::problem::{Problem, Problems};
 use tfx_ports::StoreError;
@@ -30,16 +30,15 @@ pub struct ProblemResponse {
     pub log: Option<String>,
 }
 
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize)]
 struct Wire<'p> {
     #[serde(rename = "type")]
-    kind: Cow<'p, str>,
-    title: Cow<'p, str>,
+    kind: &'p str,
+    title: &'p str,
     status: u16,
-    detail: Cow<'p, str>,
-    code: Cow<'p, str>,
-    #[serde(default)]
-    problems: Cow<'p, [Problem]>,
+    detail: &'p str,
+    code: &'p str,
+    problems: &'p [Problem],
 }
 
 /// What an error's log line says; an extension of the response.
@@ -60,10 +59,9 @@ impl ProblemResponse {
 
     /// 422 with all problems.
     pub fn invalid(problems: Problems) -> Self {
-        Self {
-            problems: problems.clone(),
-            ..Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", problems.to_string())
-        }
+        let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", problems.to_string());
+        problem.problems = problems;
+        problem
     }
 
     /// 503 with Retry-After.
@@ -117,12 +115,12 @@ impl From<StoreError> for ProblemResponse {
 impl IntoResponse for ProblemResponse {
     fn into_response(self) -> Response {
         let wire = Wire {
-            kind: "about:blank".into(),
-            title: self.title.as_ref().into(),
+            kind: "about:blank",
+            title: &self.title,
             status: self.status.as_u16(),
-            detail: self.detail.as_str().into(),
-            code: self.code.into(),
-            problems: self.problems.0.as_slice().into(),
+            detail: &self.detail,
+            code: self.code,
+            problems: &self.problems.0,
         };
         let mut response = Response::new(Body::from(serde_json::to_vec(&wire).unwrap_or_default()));
         *response.status_mut() = self.status;

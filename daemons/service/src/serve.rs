@@ -88,7 +88,7 @@ pub async fn serve(
     match drained.await {
         Ok(()) => tracing::info!(service = name, open, "drained"),
         Err(_) => {
-            tracing::warn!(service = name, cut = connections.len(), "grace period over; connections cut")
+            tracing::warn!(service = name, cut = connections.len(), "grace period over; connections cut");
         }
     }
     connections.shutdown().await;

@@ -22,7 +22,6 @@ pub struct Shutdown(watch::Receiver<bool>);
 
 impl Shutdown {
     /// A trigger and what waits for it.
-    #[expect(clippy::new_ret_no_self, reason = "both halves are made together")]
     pub fn new() -> (Trigger, Self) {
         let (tx, rx) = watch::channel(false);
         (Trigger(tx), Self(rx))
