@@ -2,16 +2,25 @@
 
 use crate::{
     commands::Command,
+    complete,
     context::{Context, Overrides},
-    exit::{self, Failure},
+    exit::{self, Failure, Kind},
     output::{Format, Out},
 };
-use clap::{Parser, error::ErrorKind};
-use std::{path::PathBuf, process::ExitCode};
+use clap::{CommandFactory, Parser, error::ErrorKind};
+use clap_complete::CompleteEnv;
+use std::{env, path::PathBuf, process::ExitCode};
 
 /// Route clicks, record conversions, report what earned money.
 #[derive(Debug, Parser)]
-#[command(name = "tfx", version, about, propagate_version = true, subcommand_required = true, arg_required_else_help = true)]
+#[command(
+    name = "tfx",
+    version,
+    about,
+    propagate_version = true,
+    subcommand_required = true,
+    arg_required_else_help = true
+)]
 pub(crate) struct Cli {
     #[command(flatten)]
     global: Global,
@@ -31,7 +40,7 @@ struct Global {
     /// No colours (also NO_COLOR).
     #[arg(long, global = true, help_heading = "Global options")]
     no_color: bool,
-    /// Do not ask before destructive commands.
+    /// Answer yes where a command would ask before it destroys something.
     #[arg(short, long, global = true, help_heading = "Global options")]
     yes: bool,
     /// Settings of this profile in ~/.config/tfx/config.toml.
@@ -47,16 +56,15 @@ struct Global {
 
 /// Runs the command line and tells the exit code.
 pub(crate) fn main() -> ExitCode {
+    let completing = CompleteEnv::with_factory(Cli::command).var(complete::VAR).bin("tfx").completer("tfx");
+    match completing.try_complete(env::args_os(), env::current_dir().ok().as_deref()) {
+        Ok(true) => return ExitCode::from(exit::DONE),
+        Ok(false) => {}
+        Err(e) => return refused(&e),
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
-        Err(e) => {
-            let code = match e.kind() {
-                ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => exit::DONE,
-                _ => exit::USAGE,
-            };
-            let _ = e.print();
-            return ExitCode::from(code);
-        }
+        Err(e) => return refused(&e),
     };
     let out = Out::new(cli.global.output, cli.global.quiet, cli.global.no_color);
     match run(cli, out) {
@@ -68,6 +76,31 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
+/// Help and version, which clap gives as errors; and what is wrong with a command line.
+fn refused(error: &clap::Error) -> ExitCode {
+    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
+        let _ = error.print();
+        return ExitCode::from(exit::DONE);
+    }
+    if wants_json(env::args()) {
+        let text = error.render().to_string();
+        let message = text.trim().trim_start_matches("error: ");
+        Out::new(Format::Json, false, true).failure(&Failure::usage(message));
+    } else {
+        let _ = error.print();
+    }
+    ExitCode::from(exit::USAGE)
+}
+
+/// Whether JSON was asked for in a command line that cannot be read otherwise.
+fn wants_json(args: impl Iterator<Item = String>) -> bool {
+    let args: Vec<String> = args.collect();
+    let json = |value: &str| matches!(value, "json" | "jsonl");
+    let joined = args.iter().filter_map(|a| a.strip_prefix("--output=").or_else(|| a.strip_prefix("-o")));
+    let next = args.windows(2).filter(|w| matches!(w[0].as_str(), "-o" | "--output")).map(|w| w[1].as_str());
+    joined.chain(next).any(json)
+}
+
 fn run(cli: Cli, out: Out) -> Result<(), Failure> {
     let Global { profile, api_url, data_dir, yes, .. } = cli.global;
     let context = Context::new(&Overrides { profile, api_url, data_dir }, out, yes)?;
@@ -75,5 +108,18 @@ fn run(cli: Cli, out: Out) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::failed(format!("the runtime cannot be started: {e}")))?;
-    runtime.block_on(cli.command.run(&context))
+    runtime.block_on(cli.command.run(&context)).map_err(|failure| match failure.kind {
+        Kind::Denied if failure.hint.is_none() => failure.hint(context.token_hint()),
+        _ => failure,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
 }

@@ -18,8 +18,10 @@ use tfx_settings::{Settings, Source};
 /// What every command works with.
 #[derive(Debug)]
 pub(crate) struct Context {
-    /// Where settings came from, for `tfx config show`.
+    /// The settings as they were found.
     pub(crate) source: Source,
+    /// Settings that neither the environment nor `.env` gave, and who did.
+    origins: BTreeMap<String, &'static str>,
     /// How results are printed.
     pub(crate) out: Out,
     /// `--yes`: destructive commands do not ask.
@@ -41,18 +43,33 @@ impl Context {
     /// A `.env` or profile file that cannot be read, an unknown profile.
     pub(crate) fn new(overrides: &Overrides, out: Out, yes: bool) -> Result<Self, Failure> {
         let mut source = Source::process().map_err(|e| Failure::usage(format!("cannot read {e}")))?;
+        let mut origins = BTreeMap::new();
         for (name, value) in profile(&source, overrides.profile.as_deref())? {
             if source.get(&name).is_none_or(str::is_empty) {
                 source.set(&name, value);
+                origins.insert(name, "profile");
             }
         }
-        if let Some(url) = &overrides.api_url {
-            source.set("API_SERVICE_URL", url);
+        let dir = overrides.data_dir.as_ref().map(|dir| dir.display().to_string());
+        for (name, flag) in [("API_SERVICE_URL", &overrides.api_url), ("TFX_DATA_DIR", &dir)] {
+            if let Some(value) = flag {
+                source.set(name, value);
+                origins.insert(name.to_owned(), "flag");
+            }
         }
-        if let Some(dir) = &overrides.data_dir {
-            source.set("TFX_DATA_DIR", dir.display().to_string());
+        Ok(Self { source, origins, out, yes })
+    }
+
+    /// Where a setting came from: `flag`, `environment`, `.env`, `profile` or `default`.
+    pub(crate) fn origin(&self, name: &str) -> &'static str {
+        if let Some(origin) = self.origins.get(name) {
+            return origin;
         }
-        Ok(Self { source, out, yes })
+        match self.source.get(name).filter(|v| !v.trim().is_empty()) {
+            None => "default",
+            Some(_) if std::env::var_os(name).is_some() => "environment",
+            Some(_) => ".env",
+        }
     }
 
     /// All settings.
@@ -74,12 +91,44 @@ impl Context {
         let token = match &settings.access.token {
             Some(token) => Some(token.expose().to_owned()),
             None => {
-                let default = settings.data_dir.join("admin.token");
-                let path = settings.access.token_file.as_deref().unwrap_or(&default);
-                read_token(path, settings.access.token_file.is_some())?
+                let (path, named) = token_file(&settings);
+                read_token(&path, named)?
             }
         };
         Ok(Client::new(&settings.addresses.api_url, token.as_deref())?)
+    }
+
+    /// Where the token was looked for, for who is refused.
+    pub(crate) fn token_hint(&self) -> String {
+        let Ok(settings) = self.settings() else { return "set TFX_TOKEN or TFX_TOKEN_FILE".to_owned() };
+        if settings.access.token.is_some() {
+            return format!(
+                "the token came from TFX_TOKEN ({}); is it of this api-service?",
+                self.origin("TFX_TOKEN")
+            );
+        }
+        let (path, named) = token_file(&settings);
+        let path = path.display();
+        if named {
+            format!("the token came from the file {path} (TFX_TOKEN_FILE); is it of this api-service?")
+        } else if std::fs::exists(token_file(&settings).0).unwrap_or(false) {
+            format!(
+                "the token came from {path}; --data-dir, TFX_TOKEN or TFX_TOKEN_FILE say where another is"
+            )
+        } else {
+            format!(
+                "no token was found: TFX_TOKEN and TFX_TOKEN_FILE are not set and {path} is not there; \
+                     --data-dir says where 'tfx up' keeps its data"
+            )
+        }
+    }
+}
+
+/// Where the token is kept, and whether that was said by the user.
+fn token_file(settings: &Settings) -> (PathBuf, bool) {
+    match &settings.access.token_file {
+        Some(path) => (path.clone(), true),
+        None => (settings.data_dir.join("admin.token"), false),
     }
 }
 
@@ -88,8 +137,10 @@ fn read_token(path: &Path, named: bool) -> Result<Option<String>, Failure> {
     match fs::read_to_string(path) {
         Ok(text) => Ok(Some(text.trim().to_owned())),
         Err(e) if e.kind() == io::ErrorKind::NotFound && !named => Ok(None),
-        Err(e) => Err(Failure::new(Kind::Denied, format!("the token file {} cannot be read: {e}", path.display()))
-            .hint("set TFX_TOKEN, or TFX_TOKEN_FILE to a file that holds a token")),
+        Err(e) => {
+            Err(Failure::new(Kind::Denied, format!("the token file {} cannot be read: {e}", path.display()))
+                .hint("set TFX_TOKEN, or TFX_TOKEN_FILE to a file that holds a token"))
+        }
     }
 }
 
@@ -116,7 +167,11 @@ fn profile(source: &Source, name: Option<&str>) -> Result<BTreeMap<String, Strin
         None if name.is_none() => Ok(BTreeMap::new()),
         None => {
             let known: Vec<String> = file.profile.into_keys().collect();
-            Err(bad(format!("there is no profile '{}'; known are {}", name.unwrap_or_default(), known.join(", "))))
+            Err(bad(format!(
+                "there is no profile '{}'; known are {}",
+                name.unwrap_or_default(),
+                known.join(", ")
+            )))
         }
     }
 }

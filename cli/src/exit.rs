@@ -119,8 +119,9 @@ impl From<ApiError> for Failure {
     fn from(error: ApiError) -> Self {
         let message = error.to_string();
         match &error {
-            ApiError::Unreachable { .. } => Self::new(Kind::Unreachable, message)
-                .hint("start the services with 'tfx up', or say where they are: --api-url URL or API_SERVICE_URL"),
+            ApiError::Unreachable { .. } => Self::new(Kind::Unreachable, message).hint(
+                "start the services with 'tfx up', or say where they are: --api-url URL or API_SERVICE_URL",
+            ),
             ApiError::Timeout { .. } => Self::new(Kind::TimedOut, message),
             ApiError::BadUrl { .. } => Self::usage(message),
             ApiError::Protocol { .. } => {

@@ -2,9 +2,14 @@
 
 mod app;
 mod commands;
+mod complete;
 mod context;
 mod exit;
+mod input;
 mod output;
+mod pages;
+mod prompt;
+mod when;
 
 use std::process::ExitCode;
 

@@ -1,14 +1,19 @@
 //! How results and errors are printed. Results go to stdout, everything else to stderr.
 //!
 //! A command builds a [`Listing`] (rows of JSON objects plus the columns a table shows) or hands over one value, and
-//! calls [`Out::rows`] or [`Out::item`]; the format is the user's. Hints and notes go through [`Out::note`]. Escape
-//! codes are written to a terminal only, and not when `--no-color` or `NO_COLOR` is set.
+//! calls [`Out::rows`], [`Out::page`] or [`Out::item`]; the format is the user's. Hints and notes go through
+//! [`Out::note`]. Escape codes are written to a terminal only, and not when `--no-color` or `NO_COLOR` is set.
+//! Tables show times in the local zone; every other format shows them as they are (RFC 3339).
 
-use crate::exit::{Failure, Kind};
+use crate::{
+    exit::{Failure, Kind},
+    when,
+};
 use clap::ValueEnum;
 use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, presets};
-use serde_json::Value;
-use std::io::{self, IsTerminal, Write};
+use dialoguer::console::Term;
+use serde_json::{Value, json};
+use std::io::{self, BufWriter, IsTerminal, Write};
 
 /// The form of results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -28,23 +33,69 @@ pub(crate) enum Format {
     Name,
 }
 
-/// A column of a table: its title, its field (a path such as `cost.amount`), and how it stands.
+/// A column of a table: its title, its field (a path such as `cost.amount`), how it stands and how it reads.
 #[derive(Debug, Clone)]
 pub(crate) struct Column {
     pub(crate) title: String,
     pub(crate) field: String,
     pub(crate) right: bool,
+    show: Show,
+}
+
+/// How a column reads.
+#[derive(Debug, Clone, Copy)]
+enum Show {
+    /// The value of the field.
+    Plain,
+    /// A time: local in tables.
+    Time,
+    /// The slug of the entity whose id the field holds, from the row's `labels`.
+    Label,
+    /// Something made of the row.
+    Made(fn(&Value) -> String),
 }
 
 impl Column {
     /// A column of text.
     pub(crate) fn text(title: &str, field: &str) -> Self {
-        Self { title: title.to_owned(), field: field.to_owned(), right: false }
+        Self { title: title.to_owned(), field: field.to_owned(), right: false, show: Show::Plain }
     }
 
     /// A column of numbers.
     pub(crate) fn number(title: &str, field: &str) -> Self {
-        Self { title: title.to_owned(), field: field.to_owned(), right: true }
+        Self { right: true, ..Self::text(title, field) }
+    }
+
+    /// A column of times.
+    pub(crate) fn time(title: &str, field: &str) -> Self {
+        Self { show: Show::Time, ..Self::text(title, field) }
+    }
+
+    /// A column of entities: the field holds ids, people read slugs.
+    pub(crate) fn label(title: &str, field: &str) -> Self {
+        Self { show: Show::Label, ..Self::text(title, field) }
+    }
+
+    /// A column made of the whole row; `field` is its name in CSV.
+    pub(crate) fn made(title: &str, field: &str, of: fn(&Value) -> String) -> Self {
+        Self { show: Show::Made(of), ..Self::text(title, field) }
+    }
+
+    /// The same, standing right.
+    pub(crate) fn right(mut self) -> Self {
+        self.right = true;
+        self
+    }
+
+    /// What a cell says; `raw` is for programs.
+    fn cell(&self, row: &Value, raw: bool) -> String {
+        match self.show {
+            Show::Plain => text(at(row, &self.field)),
+            Show::Time if raw => text(at(row, &self.field)),
+            Show::Time => when::shown(&text(at(row, &self.field))),
+            Show::Label => label(row, at(row, &self.field)),
+            Show::Made(of) => of(row),
+        }
     }
 }
 
@@ -78,7 +129,7 @@ impl Out {
     /// # Errors
     /// A closed pipe or a full disk behind stdout.
     pub(crate) fn rows(&self, listing: &Listing) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
+        let mut out = BufWriter::new(io::stdout().lock());
         match self.format {
             Format::Table => self.table(&mut out, listing)?,
             Format::Json => json(&mut out, &Value::Array(listing.rows.clone()))?,
@@ -98,17 +149,45 @@ impl Out {
         Ok(out.flush()?)
     }
 
+    /// Prints a page of a list. JSON and YAML give `{items, next}`; elsewhere a note tells that there is more.
+    ///
+    /// # Errors
+    /// A closed pipe or a full disk behind stdout.
+    pub(crate) fn page(&self, listing: &Listing, next: Option<&str>) -> Result<(), Failure> {
+        if matches!(self.format, Format::Json | Format::Yaml) {
+            let page = json!({ "items": listing.rows, "next": next });
+            return self.item(&page, &[], "");
+        }
+        self.rows(listing)?;
+        if let Some(next) = next {
+            self.note(format!("there are more: --cursor {next}, or --all"));
+        }
+        Ok(())
+    }
+
+    /// Prints lines of text, whatever the format.
+    ///
+    /// # Errors
+    /// A closed pipe or a full disk behind stdout.
+    pub(crate) fn lines<S: AsRef<str>>(&self, lines: impl IntoIterator<Item = S>) -> Result<(), Failure> {
+        let mut out = BufWriter::new(io::stdout().lock());
+        for line in lines {
+            writeln!(out, "{}", line.as_ref())?;
+        }
+        Ok(out.flush()?)
+    }
+
     /// Prints one thing: as a list of its fields in a table, as itself elsewhere.
     ///
     /// # Errors
     /// A closed pipe or a full disk behind stdout.
     pub(crate) fn item(&self, item: &Value, fields: &[Column], name: &'static str) -> Result<(), Failure> {
-        let mut out = io::stdout().lock();
+        let mut out = BufWriter::new(io::stdout().lock());
         match self.format {
             Format::Table => {
                 let width = fields.iter().map(|f| f.title.chars().count()).max().unwrap_or(0);
                 for field in fields {
-                    let value = text(at(item, &field.field));
+                    let value = field.cell(item, false);
                     if !value.is_empty() {
                         let pad = " ".repeat(width - field.title.chars().count());
                         let title = self.bold(&field.title);
@@ -163,13 +242,17 @@ impl Out {
 
     fn table(&self, out: &mut impl Write, listing: &Listing) -> io::Result<()> {
         let mut table = Table::new();
-        table.load_style(presets::NOTHING).set_content_arrangement(ContentArrangement::Dynamic);
-        if !self.color {
-            table.force_no_tty();
-        }
-        if !io::stdout().is_terminal() {
-            // A pipe has no width: lines stay whole, so that they can be cut and searched.
-            table.set_content_arrangement(ContentArrangement::Disabled);
+        table.load_style(presets::NOTHING).force_no_tty();
+        // A pipe has no width: lines stay whole, so that they can be cut and searched.
+        let width = io::stdout().is_terminal().then(|| Term::stdout().size_checked()).flatten();
+        match width {
+            Some((_, columns)) => {
+                table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns)
+            }
+            None => table.set_content_arrangement(ContentArrangement::Disabled),
+        };
+        if self.color {
+            table.enforce_styling();
         }
         let header = listing.columns.iter().map(|c| {
             let cell = Cell::new(c.title.to_uppercase()).set_alignment(alignment(c));
@@ -180,8 +263,11 @@ impl Out {
             let cells = listing
                 .columns
                 .iter()
-                .map(|c| Cell::new(printable(&text(at(row, &c.field)))).set_alignment(alignment(c)));
+                .map(|c| Cell::new(printable(&c.cell(row, false))).set_alignment(alignment(c)));
             table.add_row(cells);
+        }
+        for column in table.column_iter_mut() {
+            column.set_padding((0, 2));
         }
         for line in table.lines() {
             writeln!(out, "{}", line.trim_end())?;
@@ -218,6 +304,30 @@ pub(crate) fn text(value: &Value) -> String {
     }
 }
 
+/// The slug that goes with an id in the row's `labels`, else the id.
+pub(crate) fn label(row: &Value, id: &Value) -> String {
+    let id = text(id);
+    row.get("labels").and_then(|l| l.get(&id)).map_or(id, text)
+}
+
+/// An amount with its currency, from `{amount, currency}`: `12.50 USD`. Two decimals at least.
+pub(crate) fn money(value: &Value) -> String {
+    let amount = value.get("amount").or_else(|| value.get("per_click")).map(text).unwrap_or_default();
+    if amount.is_empty() {
+        return amount;
+    }
+    format!("{} {}", cents(&amount), text(at(value, "currency")))
+}
+
+/// A decimal with two decimals at least.
+pub(crate) fn cents(amount: &str) -> String {
+    match amount.split_once('.') {
+        None => format!("{amount}.00"),
+        Some((_, decimals)) if decimals.len() < 2 => format!("{amount}0"),
+        Some(_) => amount.to_owned(),
+    }
+}
+
 /// Visitors write user agents and referrers: no control character of theirs reaches the terminal.
 pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
@@ -241,7 +351,7 @@ fn csv(out: &mut impl Write, listing: &Listing) -> Result<(), Failure> {
     };
     writer.write_record(listing.columns.iter().map(|c| c.field.as_str())).map_err(failed)?;
     for row in &listing.rows {
-        writer.write_record(listing.columns.iter().map(|c| text(at(row, &c.field)))).map_err(failed)?;
+        writer.write_record(listing.columns.iter().map(|c| c.cell(row, true))).map_err(failed)?;
     }
     Ok(writer.flush()?)
 }

@@ -1,15 +1,96 @@
-//! A folder per noun, a file per verb.
+//! A folder per noun, a file per verb; a file for a noun whose verbs are all shared or small.
 
-use crate::{context::Context, exit::Failure};
+mod audit;
+mod campaign;
+mod click;
+mod completions;
+mod config;
+mod conversion;
+mod destination;
+mod entity;
+mod events;
+mod explain;
+mod man;
+mod network;
+mod postback;
+mod report;
+mod source;
+mod stream;
+mod template;
+
+use crate::{context::Context, exit::Failure, output::text};
 use clap::Subcommand;
+use serde_json::Value;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
-pub(crate) enum Command {}
+pub(crate) enum Command {
+    /// Campaigns: public entries, each with one tracking link.
+    #[command(subcommand)]
+    Campaign(campaign::CampaignCommand),
+    /// Streams: who may enter a campaign, and where they go.
+    #[command(subcommand)]
+    Stream(Box<stream::StreamCommand>),
+    /// Destinations: where clicks are sent, with payout and limits.
+    #[command(subcommand)]
+    Destination(Box<destination::DestinationCommand>),
+    /// Traffic sources: where clicks are bought.
+    #[command(subcommand)]
+    Source(Box<source::SourceCommand>),
+    /// Affiliate networks: who pays.
+    #[command(subcommand)]
+    Network(network::NetworkCommand),
+    /// Postback templates: how a network's words map to ours.
+    #[command(subcommand)]
+    Template(Box<template::TemplateCommand>),
+    Explain(Box<explain::Explain>),
+    Report(Box<report::Report>),
+    /// Clicks: what was recorded of requests on tracking links.
+    #[command(subcommand)]
+    Click(click::ClickCommand),
+    /// Conversions: what networks reported about clicks.
+    #[command(subcommand)]
+    Conversion(conversion::ConversionCommand),
+    /// Postbacks: try one, list those that came in.
+    #[command(subcommand)]
+    Postback(postback::PostbackCommand),
+    Audit(audit::Audit),
+    /// Settings: check them, show them.
+    #[command(subcommand)]
+    Config(config::ConfigCommand),
+    /// Event producers: their counters.
+    #[command(subcommand)]
+    Events(events::EventsCommand),
+    Completions(completions::Completions),
+    Man(man::Man),
+}
 
 impl Command {
     /// Runs it.
-    pub(crate) async fn run(self, _context: &Context) -> Result<(), Failure> {
-        match self {}
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Campaign(c) => c.run(context).await,
+            Self::Stream(c) => c.run(context).await,
+            Self::Destination(c) => c.run(context).await,
+            Self::Source(c) => c.run(context).await,
+            Self::Network(c) => c.run(context).await,
+            Self::Template(c) => c.run(context).await,
+            Self::Explain(c) => c.run(context).await,
+            Self::Report(c) => c.run(context).await,
+            Self::Click(c) => c.run(context).await,
+            Self::Conversion(c) => c.run(context).await,
+            Self::Postback(c) => c.run(context).await,
+            Self::Audit(c) => c.run(context).await,
+            Self::Config(c) => c.run(context),
+            Self::Events(c) => c.run(context).await,
+            Self::Completions(c) => c.run(context),
+            Self::Man(c) => c.run(context),
+        }
     }
+}
+
+/// `[[name, value], …]` as people read parameters: `name=value name=value`.
+fn pairs(value: &Value) -> String {
+    let one = |pair: &Value| format!("{}={}", text(&pair[0]), text(&pair[1]));
+    value.as_array().into_iter().flatten().map(one).collect::<Vec<_>>().join(" ")
 }

@@ -25,6 +25,16 @@ impl Probe {
             Err(e) => Err(format!("{url} does not answer: {}", root_cause(&e))),
         }
     }
+
+    /// Asks for a URL once: status and body of the answer.
+    ///
+    /// # Errors
+    /// Why nobody answered, for people.
+    pub async fn get(&self, url: &str) -> Result<(u16, String), String> {
+        let response = self.0.get(url).send().await.map_err(|e| root_cause(&e))?;
+        let status = response.status().as_u16();
+        Ok((status, response.text().await.map_err(|e| root_cause(&e))?))
+    }
 }
 
 /// What the system said, without the layers around it.

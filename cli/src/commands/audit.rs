@@ -1,0 +1,84 @@
+//! `tfx audit`: who changed what, when.
+
+use super::entity::{failed, view};
+use crate::{
+    context::Context,
+    exit::Failure,
+    output::{Column, text},
+    pages::{Paging, View},
+};
+use clap::Args;
+use serde_json::Value;
+use tfx_api::audit::AuditQuery;
+use tfx_domain::entity::Kind;
+
+/// List changes, newest first.
+#[derive(Debug, Args)]
+pub(crate) struct Audit {
+    /// Only of one entity: its id, or KIND and slug such as campaign/summer or stream/summer/main.
+    #[arg(value_name = "ENTITY")]
+    entity: Option<String>,
+    #[command(flatten)]
+    paging: Paging,
+}
+
+impl Audit {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let client = context.client()?;
+        let named = self.entity.as_deref().and_then(|text| text.split_once('/'));
+        let id = match named {
+            None => self.entity.clone(),
+            Some((noun, reference)) => {
+                let kind = Kind::ALL.into_iter().find(|k| k.noun() == noun).ok_or_else(|| {
+                    let nouns = Kind::ALL.map(Kind::noun).join(", ");
+                    Failure::usage(format!("'{noun}' is no kind of entity; they are {nouns}"))
+                })?;
+                let entity = client.get(kind, reference).await.map_err(|e| failed(kind, reference, e))?;
+                context.out.note(format!("changes of the {kind} {}", view::name(kind)(&entity)));
+                Some(text(&entity["id"]))
+            }
+        };
+        let columns = vec![
+            Column::time("at", "at"),
+            Column::text("who", "actor"),
+            Column::text("did", "action"),
+            Column::text("kind", "kind"),
+            Column::label("what", "id"),
+            Column::number("version", "version"),
+            Column::made("changes", "changes", changes),
+        ];
+        let view = View { columns, name: |row| text(&row["id"]) };
+        self.paging
+            .print(context, view, async |limit, cursor| {
+                client.audit(&AuditQuery { id: id.clone(), limit, cursor }).await
+            })
+            .await
+    }
+}
+
+/// `name: Summer → Autumn; cost: → {…}`; of what was created, the fields alone.
+fn changes(row: &Value) -> String {
+    let Some(fields) = row["changes"].as_object() else { return String::new() };
+    let created = fields.values().all(|change| change[0].is_null());
+    let one = |(name, change): (&String, &Value)| match (text(&change[0]), text(&change[1])) {
+        _ if created => name.clone(),
+        (before, after) => format!("{name}: {before} → {after}"),
+    };
+    fields.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn changes_read_from_before_to_after() {
+        let row = json!({"changes": {"name": ["Summer", "Autumn"], "weight": [1, 2]}});
+        assert_eq!(changes(&row), "name: Summer → Autumn; weight: 1 → 2");
+        assert_eq!(
+            changes(&json!({"changes": {"name": [null, "Summer"], "slug": [null, "s"]}})),
+            "name; slug"
+        );
+    }
+}

@@ -1,0 +1,101 @@
+//! `tfx campaign`: public entries, each with one tracking link.
+
+mod link;
+mod wizard;
+
+use super::entity::{Anywhere, EntityCommand, Fields, NAMED, Named, Need, Noun, Spec, put};
+use crate::{complete, context::Context, exit::Failure, input, prompt, when};
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use tfx_domain::{
+    entity::Kind,
+    money::{Amount, Currency},
+};
+
+/// Campaigns.
+#[derive(Debug)]
+pub(crate) struct Campaign;
+
+impl Noun for Campaign {
+    const KIND: Kind = Kind::Campaign;
+    type Fields = CampaignFields;
+    type Within = Anywhere;
+    const NEEDS: &'static [Need] = &[NAMED];
+
+    fn next(created: &Value) -> Vec<String> {
+        let slug = created["slug"].as_str().unwrap_or_default();
+        vec![
+            format!("next: tfx stream create --campaign {slug} --name main --destination DESTINATION"),
+            format!("      tfx campaign link {slug}"),
+        ]
+    }
+}
+
+/// The fields of a campaign.
+#[derive(Debug, Args)]
+pub(crate) struct CampaignFields {
+    #[command(flatten)]
+    named: Named,
+    /// How regular streams are chosen [default: position].
+    #[arg(long, value_parser = ["position", "weight"])]
+    rotation: Option<String>,
+    /// The traffic source its clicks are bought from.
+    #[arg(long, value_name = "SOURCE", add = complete::of(Kind::Source))]
+    source: Option<String>,
+    /// What a click costs when it does not say itself: 0.02 or '0.02 EUR'.
+    #[arg(long, value_name = "AMOUNT", value_parser = input::money)]
+    cost: Option<(Amount, Option<Currency>)>,
+    /// Where clicks go that no stream takes.
+    #[arg(long, value_name = "URL")]
+    trafficback: Option<String>,
+    /// How long a visitor is remembered as no longer unique: 24h, 7d [default: 24h].
+    #[arg(long, value_name = "LENGTH", value_parser = when::span)]
+    unique_window: Option<u64>,
+}
+
+impl Fields for CampaignFields {
+    fn put(&self, spec: &mut Spec) -> Result<(), Failure> {
+        self.named.put(spec)?;
+        put(spec, "rotation", self.rotation.as_ref())?;
+        put(spec, "source", self.source.as_ref())?;
+        if let Some((per_click, currency)) = &self.cost {
+            put(spec, "cost.per_click", Some(per_click))?;
+            put(spec, "cost.currency", currency.as_ref())?;
+        }
+        put(spec, "trafficback_url", self.trafficback.as_ref())?;
+        put(spec, "unique_window_s", self.unique_window.as_ref())
+    }
+}
+
+/// What is done with campaigns.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CampaignCommand {
+    #[command(flatten)]
+    Entity(Box<EntityCommand<Campaign>>),
+    /// Print the tracking link.
+    Link(link::Link),
+}
+
+impl CampaignCommand {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Entity(command) => match *command {
+                // Whoever says nothing at all, on a terminal, is led the whole way to a working link.
+                EntityCommand::Create(c) if prompt::possible() && c.whole.spec(&c.fields)? == Spec::new() => {
+                    wizard::run(context).await
+                }
+                command => command.run(context).await,
+            },
+            Self::Link(link) => link.run(context).await,
+        }
+    }
+}
+
+/// A link alone, so that a script can take it; an object where objects are asked for.
+pub(crate) fn print_url(context: &Context, url: &str) -> Result<(), Failure> {
+    use crate::output::{Column, Format};
+    match context.out.format {
+        Format::Table | Format::Name => context.out.lines([url]),
+        _ => context.out.item(&json!({ "url": url }), &[Column::text("url", "url")], "url"),
+    }
+}

@@ -1,0 +1,161 @@
+//! `tfx click`: what was recorded of requests on tracking links.
+
+use crate::{
+    complete,
+    context::Context,
+    exit::Failure,
+    output::{Column, Format, label, money, text},
+    pages::{Paging, View},
+    when::Window,
+};
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use tfx_api::clicks::ClickQuery;
+use tfx_domain::{
+    entity::Kind,
+    id::{ClickId, VisitorId},
+};
+
+/// What is done with clicks.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ClickCommand {
+    /// List clicks, newest first.
+    List(List),
+    /// Show everything recorded of one click; `tfx explain --click` tells why it went where it went.
+    Show(Show),
+}
+
+/// Which clicks.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    window: Window,
+    /// Only of this campaign.
+    #[arg(long, value_name = "CAMPAIGN", add = complete::of(Kind::Campaign))]
+    campaign: Option<String>,
+    /// Only of this visitor.
+    #[arg(long, value_name = "ID")]
+    visitor: Option<VisitorId>,
+    /// Only those that no stream took.
+    #[arg(long, conflicts_with = "routed")]
+    unrouted: bool,
+    /// Only those that a stream took.
+    #[arg(long)]
+    routed: bool,
+    #[command(flatten)]
+    paging: Paging,
+}
+
+/// Which click.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The click id.
+    #[arg(value_name = "CLICK_ID")]
+    id: ClickId,
+}
+
+impl ClickCommand {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::List(list) => list.run(context).await,
+            Self::Show(show) => show.run(context).await,
+        }
+    }
+}
+
+fn columns() -> Vec<Column> {
+    vec![
+        Column::time("at", "at"),
+        Column::text("click", "click_id"),
+        Column::text("outcome", "outcome"),
+        Column::made("campaign", "campaign_id", campaign),
+        Column::label("stream", "stream_id"),
+        Column::label("destination", "destination_id"),
+        Column::text("country", "country"),
+        Column::text("device", "device_type"),
+        Column::text("os", "os"),
+        Column::text("browser", "browser"),
+        Column::made("bot", "is_bot", |row| if row["is_bot"] == true { "bot" } else { "" }.to_owned()),
+        Column::made("cost", "cost", |row| money(&row["cost"])).right(),
+    ]
+}
+
+/// The campaign's slug, or what was asked for when there is none.
+fn campaign(row: &Value) -> String {
+    match label(row, &row["campaign_id"]) {
+        slug if slug.is_empty() => text(&row["campaign_slug"]),
+        slug => slug,
+    }
+}
+
+impl List {
+    async fn run(self, context: &Context) -> Result<(), Failure> {
+        let client = context.client()?;
+        let (since, until) = self.window.bounds()?;
+        let unrouted = (self.unrouted || self.routed).then_some(self.unrouted);
+        let view = View { columns: columns(), name: |row| text(&row["click_id"]) };
+        self.paging
+            .print(context, view, async |limit, cursor| {
+                let (campaign, visitor) = (self.campaign.clone(), self.visitor);
+                client.clicks(&ClickQuery { since, until, campaign, visitor, unrouted, limit, cursor }).await
+            })
+            .await
+    }
+}
+
+impl Show {
+    async fn run(self, context: &Context) -> Result<(), Failure> {
+        let click = context.client()?.click(self.id).await?;
+        let item = serde_json::to_value(&click).map_err(Failure::failed)?;
+        if context.out.format == Format::Name {
+            return context.out.lines([self.id.to_string()]);
+        }
+        let mut fields = columns();
+        fields.extend([
+            Column::text("request", "request"),
+            Column::text("answer", "status"),
+            Column::text("sent to", "final_url"),
+            Column::made("bound", "bound", |row| {
+                if row["bound"] == true { "a binding decided" } else { "" }.to_owned()
+            }),
+            Column::label("source", "source_id"),
+            Column::label("network", "network_id"),
+            Column::text("visitor", "visitor_id"),
+            Column::text("address", "ip"),
+            Column::text("region", "region"),
+            Column::text("city", "city"),
+            Column::text("provider", "isp"),
+            Column::text("connection", "connection_type"),
+            Column::text("device model", "device_model"),
+            Column::text("os version", "os_version"),
+            Column::text("browser version", "browser_version"),
+            Column::text("language", "language"),
+            Column::text("user agent", "user_agent"),
+            Column::text("referrer", "referrer"),
+            Column::text("bot because", "bot_reason"),
+            Column::text("keyword", "keyword"),
+            Column::made("parameters", "params", |row| super::pairs(&row["params"])),
+            Column::text("external id", "external_id"),
+            Column::made("new", "unique", new),
+            Column::made("passed over", "passed", passed),
+            Column::text("configuration", "config_revision"),
+        ]);
+        context.out.item(&item, &fields, "click_id")
+    }
+}
+
+/// Where the visitor was new.
+fn new(row: &Value) -> String {
+    let places =
+        [("unique_campaign", "campaign"), ("unique_stream", "stream"), ("unique_destination", "destination")];
+    let new: Vec<&str> =
+        places.into_iter().filter_map(|(field, place)| (row[field] == true).then_some(place)).collect();
+    new.join(", ")
+}
+
+/// The streams asked before, each with its reason.
+fn passed(row: &Value) -> String {
+    let streams = row["passed"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let one = |p: &Value| format!("{}: {}", label(row, &p["stream_id"]), text(&p["reason"]));
+    streams.iter().map(one).collect::<Vec<_>>().join("; ")
+}

@@ -1,0 +1,22 @@
+//! `tfx config check`.
+
+use crate::{context::Context, exit::Failure, output::Column};
+use serde_json::json;
+
+pub(super) fn run(context: &Context) -> Result<(), Failure> {
+    let settings = context.settings()?;
+    let set = super::show::rows(context).iter().filter(|row| row["from"] != "default").count();
+    let item = json!({
+        "valid": true,
+        "set": set,
+        "data_dir": settings.data_dir,
+        "api": settings.addresses.api_url,
+    });
+    let fields = [
+        Column::text("valid", "valid"),
+        Column::text("settings set", "set"),
+        Column::text("data folder", "data_dir"),
+        Column::text("api-service", "api"),
+    ];
+    context.out.item(&item, &fields, "valid")
+}

@@ -1,0 +1,120 @@
+//! `tfx conversion`: what networks reported about clicks.
+
+use crate::{
+    complete,
+    context::Context,
+    exit::Failure,
+    output::{Column, Format, money, text},
+    pages::{Paging, View},
+    when::Window,
+};
+use clap::{Args, Subcommand};
+use tfx_api::conversions::{ConversionQuery, ConversionStatus};
+use tfx_domain::{
+    entity::Kind,
+    id::{ClickId, ConversionId},
+};
+
+/// What is done with conversions.
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConversionCommand {
+    /// List conversions, newest first.
+    List(List),
+    /// Show one conversion.
+    Show(Show),
+}
+
+/// Which conversions.
+#[derive(Debug, Args)]
+pub(crate) struct List {
+    #[command(flatten)]
+    window: Window,
+    /// Only of this campaign.
+    #[arg(long, value_name = "CAMPAIGN", add = complete::of(Kind::Campaign))]
+    campaign: Option<String>,
+    /// Only reported by this network.
+    #[arg(long, value_name = "NETWORK", add = complete::of(Kind::Network))]
+    network: Option<String>,
+    /// Only with this status: lead, sale, rejected, rebill or a word of the network.
+    #[arg(long)]
+    status: Option<ConversionStatus>,
+    /// Only of this click.
+    #[arg(long, value_name = "CLICK_ID")]
+    click: Option<ClickId>,
+    #[command(flatten)]
+    paging: Paging,
+}
+
+/// Which conversion.
+#[derive(Debug, Args)]
+pub(crate) struct Show {
+    /// The conversion's id.
+    #[arg(value_name = "CONVERSION_ID")]
+    id: ConversionId,
+}
+
+impl ConversionCommand {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::List(list) => list.run(context).await,
+            Self::Show(show) => show.run(context).await,
+        }
+    }
+}
+
+fn columns() -> Vec<Column> {
+    vec![
+        Column::time("reported", "created_at"),
+        Column::text("conversion", "id"),
+        Column::text("status", "status"),
+        Column::made("revenue", "revenue", |row| money(&row["revenue"])).right(),
+        Column::label("network", "network"),
+        Column::label("campaign", "click.campaign_id"),
+        Column::text("country", "click.country"),
+        Column::text("click", "click_id"),
+        Column::text("transaction", "transaction_id"),
+    ]
+}
+
+impl List {
+    async fn run(self, context: &Context) -> Result<(), Failure> {
+        let client = context.client()?;
+        let (since, until) = self.window.bounds()?;
+        let view = View { columns: columns(), name: |row| text(&row["id"]) };
+        self.paging
+            .print(context, view, async |limit, cursor| {
+                let query = ConversionQuery {
+                    since,
+                    until,
+                    campaign: self.campaign.clone(),
+                    network: self.network.clone(),
+                    status: self.status.clone(),
+                    click: self.click,
+                    limit,
+                    cursor,
+                };
+                client.conversions(&query).await
+            })
+            .await
+    }
+}
+
+impl Show {
+    async fn run(self, context: &Context) -> Result<(), Failure> {
+        let conversion = context.client()?.conversion(&self.id).await?;
+        let item = serde_json::to_value(&conversion).map_err(Failure::failed)?;
+        if context.out.format == Format::Name {
+            return context.out.lines([self.id.as_str()]);
+        }
+        let mut fields = columns();
+        fields.extend([
+            Column::text("network's word", "raw_status"),
+            Column::label("stream", "click.stream_id"),
+            Column::label("destination", "click.destination_id"),
+            Column::label("source", "click.source_id"),
+            Column::text("version", "version"),
+            Column::time("changed", "updated_at"),
+        ]);
+        context.out.item(&item, &fields, "id")
+    }
+}

@@ -1,0 +1,117 @@
+//! `tfx destination`: where clicks are sent.
+
+use super::entity::{Anywhere, EntityCommand, Fields, NAMED, Named, Need, Noun, Spec, put};
+use crate::{complete, exit::Failure, input, when};
+use clap::Args;
+use serde_json::{Value, json};
+use tfx_domain::{
+    entity::Kind,
+    macros::{Scope, UrlTemplate},
+    money::{Amount, Currency},
+};
+
+/// Destinations.
+#[derive(Debug)]
+pub(crate) struct Destination;
+
+/// What is done with destinations.
+pub(crate) type DestinationCommand = EntityCommand<Destination>;
+
+impl Noun for Destination {
+    const KIND: Kind = Kind::Destination;
+    type Fields = DestinationFields;
+    type Within = Anywhere;
+    const NEEDS: &'static [Need] = &[
+        NAMED,
+        Need {
+            question: "URL (macros such as {click_id} are filled in)",
+            flag: "--url",
+            met: |spec| spec.contains_key("url"),
+            check: offer_url,
+            put: |spec, text| {
+                spec.insert("url".to_owned(), text.into());
+            },
+        },
+    ];
+
+    fn next(created: &Value) -> Vec<String> {
+        let url = created["url"].as_str().unwrap_or_default();
+        let carries = ["{click_id}", "{subid}", "{clickid}"].iter().any(|m| url.contains(m));
+        if carries {
+            return Vec::new();
+        }
+        vec!["note: the URL has no {click_id}, so the network cannot report which click converted".to_owned()]
+    }
+}
+
+/// Whether a text is a URL that clicks can be sent to.
+pub(crate) fn offer_url(text: &str) -> Result<(), String> {
+    UrlTemplate::parse(text, Scope::Redirect).map(|_| ()).map_err(|problems| problems.to_string())
+}
+
+/// The fields of a destination.
+#[derive(Debug, Args)]
+pub(crate) struct DestinationFields {
+    #[command(flatten)]
+    named: Named,
+    /// Where clicks are sent; macros such as {click_id} are filled in.
+    #[arg(long)]
+    url: Option<String>,
+    /// The network that pays.
+    #[arg(long, value_name = "NETWORK", add = complete::of(Kind::Network))]
+    network: Option<String>,
+    /// What a conversion pays when the postback does not say: 25 or '25 EUR'.
+    #[arg(long, value_name = "AMOUNT", value_parser = input::money)]
+    payout: Option<(Amount, Option<Currency>)>,
+    /// A limit: clicks_daily, clicks_total, conversions_daily or conversions_total.
+    #[arg(long, value_name = "CAP=N", value_parser = input::count)]
+    cap: Vec<(String, u64)>,
+    /// When it takes clicks: 'mon-fri 09:00-18:00'; several are joined.
+    #[arg(long, value_name = "HOURS")]
+    schedule: Vec<String>,
+    /// The time zone of caps and schedule [default: UTC].
+    #[arg(long, value_name = "ZONE")]
+    timezone: Option<String>,
+    /// For how long it is not shown again to the same visitor: 24h, 7d.
+    #[arg(long, value_name = "LENGTH", value_parser = when::span)]
+    anti_repeat: Option<u64>,
+    /// Probe its health, at this URL or else its own.
+    #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
+    health_check: Option<String>,
+    /// Whether a second transaction on a click counts [default: false].
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    allow_upsell: Option<bool>,
+}
+
+impl Fields for DestinationFields {
+    fn put(&self, spec: &mut Spec) -> Result<(), Failure> {
+        self.named.put(spec)?;
+        put(spec, "url", self.url.as_ref())?;
+        put(spec, "network", self.network.as_ref())?;
+        if let Some((amount, currency)) = &self.payout {
+            put(spec, "payout.amount", Some(amount))?;
+            put(spec, "payout.currency", Some(&currency.unwrap_or_default()))?;
+        }
+        for (name, most) in &self.cap {
+            put(spec, &format!("caps.{name}"), Some(most))?;
+        }
+        if !self.schedule.is_empty() {
+            put(spec, "schedule.windows", Some(&self.schedule))?;
+        }
+        if let Some(zone) = &self.timezone {
+            let of: Vec<&str> = ["caps", "schedule"].into_iter().filter(|f| spec.contains_key(*f)).collect();
+            if of.is_empty() {
+                return Err(Failure::usage("--timezone says when days begin: it needs --cap or --schedule"));
+            }
+            for field in of {
+                put(spec, &format!("{field}.timezone"), Some(zone))?;
+            }
+        }
+        put(spec, "anti_repeat_s", self.anti_repeat.as_ref())?;
+        if let Some(url) = &self.health_check {
+            let check = if url.is_empty() { json!({}) } else { json!({ "url": url }) };
+            put(spec, "health_check", Some(&check))?;
+        }
+        put(spec, "allow_upsell", self.allow_upsell.as_ref())
+    }
+}

@@ -1,0 +1,180 @@
+//! How entities are shown: the columns of their lists and the fields of one.
+
+use crate::{
+    context::Context,
+    exit::Failure,
+    output::{Column, Format, at, label, money, text},
+};
+use serde_json::Value;
+use tfx_domain::entity::Kind;
+
+/// What `--output name` prints, and what every command takes as a reference.
+pub(crate) fn name(kind: Kind) -> fn(&Value) -> String {
+    match kind {
+        Kind::Stream => |row| format!("{}/{}", label(row, &row["campaign"]), text(&row["slug"])),
+        Kind::Template => |row| format!("{}/{}", label(row, &row["network"]), text(&row["slug"])),
+        _ => |row| text(&row["slug"]),
+    }
+}
+
+/// The columns of a list.
+pub(crate) fn columns(kind: Kind) -> Vec<Column> {
+    let mut out = vec![Column::made(kind.noun(), "slug", name(kind)), Column::text("name", "name")];
+    out.extend(own(kind));
+    out.push(Column::text("status", "status"));
+    out
+}
+
+/// Shows one entity.
+///
+/// # Errors
+/// A closed pipe.
+pub(crate) fn show(context: &Context, kind: Kind, entity: &Value) -> Result<(), Failure> {
+    if context.out.format == Format::Name {
+        return context.out.lines([name(kind)(entity)]);
+    }
+    let mut fields = columns(kind);
+    fields.extend(more(kind));
+    fields.extend([
+        Column::text("id", "id"),
+        Column::text("version", "version"),
+        Column::time("created", "created_at"),
+        Column::time("updated", "updated_at"),
+    ]);
+    context.out.item(entity, &fields, "slug")
+}
+
+/// What a kind has of its own, in lists.
+fn own(kind: Kind) -> Vec<Column> {
+    match kind {
+        Kind::Campaign => vec![
+            Column::text("rotation", "rotation"),
+            Column::label("source", "source"),
+            Column::made("cost/click", "cost", |row| money(&row["cost"])).right(),
+        ],
+        Kind::Stream => vec![
+            Column::text("kind", "kind"),
+            Column::number("pos", "position"),
+            Column::number("weight", "weight"),
+            Column::made("filters", "filters", filters),
+            Column::made("leads to", "destinations", leads_to),
+        ],
+        Kind::Destination => vec![
+            Column::text("url", "url"),
+            Column::label("network", "network"),
+            Column::made("payout", "payout", |row| money(&row["payout"])).right(),
+        ],
+        Kind::Source => vec![
+            Column::text("currency", "currency"),
+            Column::made("parameters", "params", |row| pairs(&row["params"])),
+            Column::text("postback url", "postback_url"),
+        ],
+        Kind::Network => {
+            vec![Column::text("currency", "currency"), Column::text("allowed ips", "allowed_ips")]
+        }
+        Kind::Template => vec![
+            Column::made("parameters", "params", |row| pairs(&row["params"])),
+            Column::made("statuses", "statuses", |row| pairs(&row["statuses"])),
+            Column::text("ignored", "ignore"),
+        ],
+    }
+}
+
+/// What only the view of one shows.
+fn more(kind: Kind) -> Vec<Column> {
+    match kind {
+        Kind::Campaign => vec![
+            Column::text("trafficback", "trafficback_url"),
+            Column::made("unique within", "unique_window_s", |row| seconds(&row["unique_window_s"])),
+        ],
+        Kind::Stream => vec![
+            Column::text("match", "match"),
+            Column::text("select", "select"),
+            Column::text("bind", "bind"),
+        ],
+        Kind::Destination => vec![
+            Column::made("caps", "caps", |row| pairs(&row["caps"])),
+            Column::made("schedule", "schedule", |row| pairs(&row["schedule"])),
+            Column::made("anti-repeat", "anti_repeat_s", |row| seconds(&row["anti_repeat_s"])),
+            Column::made("health check", "health_check", |row| pairs(&row["health_check"])),
+            Column::text("allows upsell", "allow_upsell"),
+        ],
+        Kind::Network => vec![Column::text("postback secret", "postback_secret")],
+        Kind::Template => vec![Column::made("defaults", "defaults", |row| pairs(&row["defaults"]))],
+        Kind::Source => Vec::new(),
+    }
+}
+
+/// `name: value; name: value`.
+fn pairs(value: &Value) -> String {
+    let one = |(name, inner): (&String, &Value)| match inner {
+        Value::Object(_) => format!("{name} ({})", pairs(inner)),
+        _ => format!("{name}: {}", text(inner)),
+    };
+    value.as_object().into_iter().flatten().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// `country=US,CA; bot!=true`, as `--filter` takes them.
+fn filters(row: &Value) -> String {
+    let one = |rule: &Value| {
+        let list = |field: &str| {
+            let values = rule[field].as_array().map(Vec::as_slice).unwrap_or_default();
+            values.iter().map(text).collect::<Vec<_>>().join(",")
+        };
+        let (is, is_not) = (list("is"), list("is_not"));
+        let field = text(&rule["field"]);
+        if is.is_empty() { format!("{field}!={is_not}") } else { format!("{field}={is}") }
+    };
+    let rules = row["filters"].as_array().map(Vec::as_slice).unwrap_or_default();
+    rules.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// `offer (70), other (30)`, or the action that needs no destination.
+fn leads_to(row: &Value) -> String {
+    let destinations = row["destinations"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let one = |d: &Value| {
+        let slug = label(row, &d["destination"]);
+        if destinations.len() == 1 { slug } else { format!("{slug} ({})", text(&d["weight"])) }
+    };
+    let list = destinations.iter().map(one).collect::<Vec<_>>().join(", ");
+    let action = &row["action"];
+    match (text(&action["type"]).as_str(), text(at(action, "code"))) {
+        ("" | "redirect", code) if code.is_empty() || code == "302" => list,
+        ("redirect", code) => format!("{list} by {code}"),
+        ("status", code) => format!("status {code}"),
+        ("campaign", _) => format!("campaign {}", label(row, &action["campaign"])),
+        (word @ ("text" | "html"), _) => word.to_owned(),
+        (word, _) => format!("{list} by {word}"),
+    }
+}
+
+/// `90s`, `15m`, `2h`, `1d`: the largest unit that fits.
+fn seconds(value: &Value) -> String {
+    let Some(total) = value.as_u64() else { return String::new() };
+    let units = [(86_400, "d"), (3_600, "h"), (60, "m")];
+    match units.iter().find(|(size, _)| total > 0 && total.is_multiple_of(*size)) {
+        Some((size, unit)) => format!("{}{unit}", total / size),
+        None => format!("{total}s"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_stream_reads_as_it_is_written() {
+        let row = json!({
+            "campaign": "cmp_1", "slug": "us", "labels": {"cmp_1": "summer", "dst_1": "offer", "dst_2": "other"},
+            "filters": [{"field": "country", "is": ["US", "CA"]}, {"field": "bot", "is_not": ["true"]}],
+            "destinations": [{"destination": "dst_1", "weight": 70}, {"destination": "dst_2", "weight": 30}],
+            "action": {"type": "redirect", "code": 301},
+        });
+        assert_eq!(name(Kind::Stream)(&row), "summer/us");
+        assert_eq!(filters(&row), "country=US,CA; bot!=true");
+        assert_eq!(leads_to(&row), "offer (70), other (30) by 301");
+        assert_eq!(leads_to(&json!({"action": {"type": "status", "code": 404}})), "status 404");
+        assert_eq!([3_600, 90, 172_800, 0].map(|s| seconds(&json!(s))), ["1h", "90s", "2d", "0s"]);
+    }
+}

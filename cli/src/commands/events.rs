@@ -1,0 +1,55 @@
+//! `tfx events`: the event producers of the services.
+
+use crate::{
+    context::Context,
+    exit::{Failure, Kind},
+    output::{Column, Format, Listing, text},
+    when,
+};
+use clap::Subcommand;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
+use tfx_api::service::{EventStats, ServiceStats};
+
+/// What is done with events.
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventsCommand {
+    /// Show what each service's event producer has written, retried, kept and lost since it started.
+    Stats,
+}
+
+impl EventsCommand {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Stats => stats(context).await,
+        }
+    }
+}
+
+async fn stats(context: &Context) -> Result<(), Failure> {
+    let stats = context.client()?.event_stats().await?;
+    print(context, &stats)?;
+    let silent: Vec<String> = [("traffic-service", &stats.traffic), ("postback-service", &stats.postback)]
+        .into_iter()
+        .filter_map(|(name, s)| s.error.as_ref().map(|why| format!("{name}: {why}")))
+        .collect();
+    if silent.is_empty() { Ok(()) } else { Err(Failure::new(Kind::Unreachable, silent.join("; "))) }
+}
+
+/// A row per counter, a column per service.
+fn print(context: &Context, stats: &EventStats) -> Result<(), Failure> {
+    if matches!(context.out.format, Format::Json | Format::Jsonl | Format::Yaml) {
+        return context.out.item(&serde_json::to_value(stats).map_err(Failure::failed)?, &[], "");
+    }
+    let fields = |s: &ServiceStats| s.stats.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
+    let (traffic, postback) = (fields(&stats.traffic), fields(&stats.postback));
+    let names: BTreeSet<&String> = traffic.keys().chain(postback.keys()).collect();
+    let cell = |value: Option<&Value>| value.map(|v| when::shown(&text(v))).unwrap_or_default();
+    let row = |name: &&String| json!({ "counter": name, "traffic": cell(traffic.get(*name)), "postback": cell(postback.get(*name)) });
+    let columns = vec![
+        Column::text("counter", "counter"),
+        Column::number("traffic", "traffic"),
+        Column::number("postback", "postback"),
+    ];
+    context.out.rows(&Listing { columns, rows: names.iter().map(row).collect(), name: "counter" })
+}

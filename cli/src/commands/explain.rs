@@ -1,0 +1,219 @@
+//! `tfx explain`: where a click goes, and why. Nothing is recorded.
+
+use super::entity::failed;
+use crate::{
+    complete,
+    context::Context,
+    exit::Failure,
+    input,
+    output::{Column, Format, Listing, text},
+    when::{self, When},
+};
+use clap::Args;
+use serde_json::{Value, json};
+use std::net::IpAddr;
+use tfx_api::explain::{ExplainAnswer, ExplainRequest, Outcome};
+use tfx_domain::{
+    entity::Kind,
+    id::{ClickId, VisitorId},
+};
+
+/// Show where a click goes and why each stream before did not take it.
+///
+/// Asks the running traffic-service, which decides by the same code as for real clicks and records nothing. What is
+/// not said is as for a person without any past. With --click it tells of a recorded click.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    tfx explain summer --country US --ua 'Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X)'\n  \
+    tfx explain summer --ip 192.0.2.1 --at 2026-12-24T20:00 --unhealthy offer\n  \
+    tfx explain --click 01KYKZ6QK0ABCDEFGHJKMNPQRS")]
+pub(crate) struct Explain {
+    /// The campaign, by slug or id.
+    #[arg(value_name = "CAMPAIGN", required_unless_present = "click", conflicts_with = "click", add = complete::of(Kind::Campaign))]
+    campaign: Option<String>,
+    /// A recorded click.
+    #[arg(long, value_name = "CLICK_ID", exclusive = true)]
+    click: Option<ClickId>,
+    /// Where it comes from [default: 127.0.0.1].
+    #[arg(long)]
+    ip: Option<IpAddr>,
+    /// The user agent.
+    #[arg(long)]
+    ua: Option<String>,
+    /// The country, whatever the geo database says of the address.
+    #[arg(long, value_name = "CODE")]
+    country: Option<String>,
+    /// The region, whatever the geo database says.
+    #[arg(long, value_name = "CODE")]
+    region: Option<String>,
+    /// The city, whatever the geo database says.
+    #[arg(long)]
+    city: Option<String>,
+    /// The Accept-Language header.
+    #[arg(long)]
+    language: Option<String>,
+    /// The Referer header.
+    #[arg(long, value_name = "URL")]
+    referrer: Option<String>,
+    /// A query parameter; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = input::pair)]
+    param: Vec<(String, String)>,
+    /// Another header; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = input::pair)]
+    header: Vec<(String, String)>,
+    /// When: 2026-12-24T20:00, 2h (ago), RFC 3339 [default: now].
+    #[arg(long, value_name = "TIME")]
+    at: Option<When>,
+    /// Take a destination to be down; may be repeated.
+    #[arg(long, value_name = "DESTINATION", add = complete::of(Kind::Destination))]
+    unhealthy: Vec<String>,
+    /// Take so much of each cap of a destination to be used; may be repeated.
+    #[arg(long, value_name = "DESTINATION=N", value_parser = input::count)]
+    cap_used: Vec<(String, u64)>,
+    /// How often it came back from trafficback [default: 0].
+    #[arg(long, value_name = "N")]
+    hops: Option<u8>,
+    /// Who, for bindings and uniqueness [default: somebody new].
+    #[arg(long, value_name = "ID")]
+    visitor: Option<VisitorId>,
+    /// Make draws by weight repeatable.
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
+}
+
+impl Explain {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let client = context.client()?;
+        let answer = match self.click {
+            Some(id) => client.explain_click(id).await?,
+            None => {
+                let request = self.request()?;
+                client.explain(&request).await.map_err(|e| failed(Kind::Campaign, &request.slug, e))?
+            }
+        };
+        print(context, &answer)
+    }
+
+    fn request(self) -> Result<ExplainRequest, Failure> {
+        let at = self.at.map(|at| at.start(when::local())).transpose();
+        Ok(ExplainRequest {
+            slug: self.campaign.unwrap_or_default(),
+            ip: self.ip,
+            user_agent: self.ua,
+            country: self.country,
+            region: self.region,
+            city: self.city,
+            language: self.language,
+            referrer: self.referrer,
+            params: self.param,
+            headers: self.header,
+            at: at.map_err(|e| Failure::usage(format!("--at {e}")))?,
+            unhealthy: self.unhealthy,
+            cap_used: self.cap_used.into_iter().collect(),
+            hops: self.hops,
+            visitor: self.visitor,
+            seed: self.seed,
+        })
+    }
+}
+
+fn print(context: &Context, answer: &ExplainAnswer) -> Result<(), Failure> {
+    let item = serde_json::to_value(answer).map_err(Failure::failed)?;
+    let streams = Listing {
+        columns: vec![
+            Column::made("stream", "slug", |row| match (text(&row["campaign"]), text(&row["slug"])) {
+                (_, slug) if slug.is_empty() => text(&row["stream_id"]),
+                (campaign, slug) => format!("{campaign}/{slug}"),
+            }),
+            Column::text("kind", "kind"),
+            Column::number("pos", "position"),
+            Column::made("takes it", "taken", |row| {
+                if row["taken"] == json!(true) { "yes" } else { "no" }.to_owned()
+            }),
+            Column::made("why", "reason", |row| match text(&row["detail"]) {
+                detail if detail.is_empty() => text(&row["reason"]),
+                detail => detail,
+            }),
+        ],
+        rows: item["asked"].as_array().cloned().unwrap_or_default(),
+        name: "slug",
+    };
+    match context.out.format {
+        Format::Table => {
+            context.out.item(&summary(answer, &item), &fields(), "slug")?;
+            if !streams.rows.is_empty() {
+                context.out.lines([""])?;
+                context.out.rows(&streams)?;
+            }
+            Ok(())
+        }
+        Format::Csv | Format::Name => context.out.rows(&streams),
+        _ => context.out.item(&item, &[], "slug"),
+    }
+}
+
+fn fields() -> Vec<Column> {
+    [
+        "outcome",
+        "because",
+        "campaign",
+        "handed over by",
+        "stream",
+        "destination",
+        "sent to",
+        "answer",
+        "bound",
+        "at",
+    ]
+    .into_iter()
+    .chain(["country", "device", "system", "browser", "language", "bot", "address", "new"])
+    .map(|title| if title == "at" { Column::time(title, title) } else { Column::text(title, title) })
+    .collect()
+}
+
+/// The answer in a person's words.
+fn summary(answer: &ExplainAnswer, item: &Value) -> Value {
+    let slug = |field: &str| match text(&item[field]["slug"]) {
+        slug if slug.is_empty() => text(&item[field]["id"]),
+        slug => slug,
+    };
+    let v = &answer.visitor;
+    let words =
+        |parts: &[&str]| parts.iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(" ");
+    let (outcome, because) = match answer.outcome {
+        Outcome::Routed => ("routed", ""),
+        Outcome::Trafficback => ("trafficback", "no stream took it"),
+        Outcome::NotFound if answer.campaign.is_none() => ("not found", "no active campaign has this slug"),
+        Outcome::NotFound => ("not found", "no stream took it and there is no trafficback URL"),
+        Outcome::Loop => ("loop", "it came back from trafficback too often"),
+    };
+    let new: Vec<&str> = [
+        (answer.unique.campaign, "in the campaign"),
+        (answer.unique.stream, "in the stream"),
+        (answer.unique.destination, "at the destination"),
+    ]
+    .into_iter()
+    .filter_map(|(new, place)| new.then_some(place))
+    .collect();
+    json!({
+        "slug": answer.slug,
+        "outcome": outcome,
+        "because": because,
+        "campaign": answer.campaign.as_ref().map_or(answer.slug.clone(), |_| slug("campaign")),
+        "handed over by": answer.handed_over.iter().map(|c| c.slug.clone()).collect::<Vec<_>>(),
+        "stream": slug("stream"),
+        "destination": slug("destination"),
+        "sent to": answer.url,
+        "answer": answer.status,
+        "bound": if answer.bound { "a binding decided" } else { "" },
+        "at": item["at"],
+        "country": words(&[&v.country, &v.region, &v.city, &v.isp]),
+        "device": words(&[&text(&item["visitor"]["device_type"]), &v.device_model]),
+        "system": words(&[&v.os, &v.os_version]),
+        "browser": words(&[&v.browser, &v.browser_version]),
+        "language": v.language,
+        "bot": v.bot,
+        "address": v.ip,
+        "new": new.join(", "),
+    })
+}

@@ -1,0 +1,85 @@
+//! `tfx network`: who pays.
+
+mod postback_url;
+
+use super::entity::{Anywhere, EntityCommand, Fields, NAMED, Named, Need, Noun, Spec, put};
+use crate::{context::Context, exit::Failure, input};
+use clap::{Args, Subcommand};
+use serde_json::Value;
+use std::{net::IpAddr, path::PathBuf};
+use tfx_domain::{entity::Kind, money::Currency};
+
+/// Affiliate networks.
+#[derive(Debug)]
+pub(crate) struct Network;
+
+impl Noun for Network {
+    const KIND: Kind = Kind::Network;
+    type Fields = NetworkFields;
+    type Within = Anywhere;
+    const NEEDS: &'static [Need] = &[NAMED];
+
+    fn next(created: &Value) -> Vec<String> {
+        let slug = created["slug"].as_str().unwrap_or_default();
+        vec![format!("next: tfx network postback-url {slug} prints the URL to give to the network")]
+    }
+}
+
+/// The fields of a network.
+#[derive(Debug, Args)]
+pub(crate) struct NetworkFields {
+    #[command(flatten)]
+    named: Named,
+    /// The currency of a payout that names none [default: USD].
+    #[arg(long, value_name = "CODE")]
+    currency: Option<Currency>,
+    /// An address or CIDR block postbacks may come from; may be repeated [default: any].
+    #[arg(long, value_name = "IP", value_parser = block)]
+    allow_ip: Vec<String>,
+    /// Read the postback secret from a file; - is standard input [default: one is made].
+    #[arg(long, value_name = "FILE")]
+    secret_file: Option<PathBuf>,
+}
+
+/// A CIDR block; an address is one of its own.
+fn block(text: &str) -> Result<String, String> {
+    let whole = match text.parse::<IpAddr>() {
+        Ok(IpAddr::V4(ip)) => format!("{ip}/32"),
+        Ok(IpAddr::V6(ip)) => format!("{ip}/128"),
+        Err(_) if text.contains('/') => text.to_owned(),
+        Err(_) => return Err("must be an address or a CIDR block: 192.0.2.1, 192.0.2.0/24".to_owned()),
+    };
+    Ok(whole)
+}
+
+impl Fields for NetworkFields {
+    fn put(&self, spec: &mut Spec) -> Result<(), Failure> {
+        self.named.put(spec)?;
+        put(spec, "currency", self.currency.as_ref())?;
+        if !self.allow_ip.is_empty() {
+            put(spec, "allowed_ips", Some(&self.allow_ip))?;
+        }
+        if let Some(path) = &self.secret_file {
+            put(spec, "postback_secret", Some(&input::text(path)?.trim()))?;
+        }
+        Ok(())
+    }
+}
+
+/// What is done with networks.
+#[derive(Debug, Subcommand)]
+pub(crate) enum NetworkCommand {
+    #[command(flatten)]
+    Entity(Box<EntityCommand<Network>>),
+    /// Print the postback URL to give to the network; it carries the secret.
+    PostbackUrl(postback_url::PostbackUrl),
+}
+
+impl NetworkCommand {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Entity(command) => command.run(context).await,
+            Self::PostbackUrl(command) => command.run(context).await,
+        }
+    }
+}

@@ -1,0 +1,158 @@
+//! `tfx postback test`: tries a postback without recording it; `--send` really sends it.
+
+use super::super::entity::failed;
+use crate::{
+    complete,
+    context::Context,
+    exit::{Failure, Kind as FailureKind},
+    input,
+    output::{Column, Format, money, text},
+};
+use clap::Args;
+use serde_json::{Value, json};
+use tfx_api::postbacks::PostbackTest;
+use tfx_domain::entity::Kind;
+use tfx_ops::probe::Probe;
+use url::{Url, form_urlencoded};
+
+/// Which postback.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    tfx postback test adnet 'subid=01KYKZ6QK0ABCDEFGHJKMNPQRS&tid=77&sum=12.50&status=approved'\n  \
+    tfx postback test adnet --template main --param subid=01KYKZ6QK0ABCDEFGHJKMNPQRS --send")]
+pub(crate) struct Test {
+    /// The network that would send it.
+    #[arg(add = complete::of(Kind::Network))]
+    network: String,
+    /// What it would send: a query string, or a whole URL of which the query is taken.
+    #[arg(value_name = "QUERY")]
+    query: Option<String>,
+    /// A parameter, not encoded; may be repeated.
+    #[arg(long, value_name = "NAME=VALUE", value_parser = input::pair)]
+    param: Vec<(String, String)>,
+    /// Read by this template of the network [default: its template 'default', if it has one].
+    #[arg(long)]
+    template: Option<String>,
+    /// Send it to postback-service, which records it.
+    #[arg(long)]
+    send: bool,
+}
+
+impl Test {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let mut params = self.query.as_deref().map(parameters).unwrap_or_default();
+        params.extend(self.param);
+        if params.is_empty() {
+            return Err(Failure::usage(
+                "what would the network send? Give a query string or --param NAME=VALUE",
+            ));
+        }
+        let client = context.client()?;
+        if self.send {
+            let link = client.postback_url(&self.network, self.template.as_deref()).await;
+            let link = link.map_err(|e| failed(Kind::Network, &self.network, e))?;
+            return send(context, &link.url, &params).await;
+        }
+        let asked = PostbackTest { network: self.network.clone(), template: self.template, params };
+        let answer =
+            client.postback_test(&asked).await.map_err(|e| failed(Kind::Network, &self.network, e))?;
+        let item = serde_json::to_value(&answer).map_err(Failure::failed)?;
+        if context.out.format == Format::Name {
+            return context.out.lines([answer.result.as_str()]);
+        }
+        context.out.item(&item, &fields(), "result")?;
+        context.out.note("nothing was recorded; --send really sends it");
+        Ok(())
+    }
+}
+
+/// The parameters of a query string, without the secret: nobody is asked for it here.
+fn parameters(text: &str) -> Vec<(String, String)> {
+    let query = text.split_once('?').map_or(text, |(_, query)| query);
+    let query = query.split('#').next().unwrap_or(query);
+    form_urlencoded::parse(query.as_bytes()).into_owned().filter(|(name, _)| name != "secret").collect()
+}
+
+fn fields() -> Vec<Column> {
+    vec![
+        Column::text("result", "result"),
+        Column::text("answer", "status"),
+        Column::text("because", "reason"),
+        Column::text("wrong parameter", "parameter"),
+        Column::text("network", "network.slug"),
+        Column::text("template", "template.slug"),
+        Column::text("click", "understood.click_id"),
+        Column::made("click found", "click_found", |row| match &row["click_found"] {
+            Value::Bool(found) => if *found { "yes" } else { "no" }.to_owned(),
+            _ => String::new(),
+        }),
+        Column::text("transaction", "understood.transaction_id"),
+        Column::made("status", "understood.status", |row| {
+            let (status, raw) = (text(&row["understood"]["status"]), text(&row["understood"]["raw_status"]));
+            if raw.is_empty() || raw == status { status } else { format!("{status} (said: {raw})") }
+        }),
+        Column::made("revenue", "understood.revenue", |row| money(&row["understood"]["revenue"])),
+        Column::text("same as", "understood.key"),
+        Column::made("conversion there", "existing", |row| match text(&row["existing"]["id"]) {
+            id if id.is_empty() => id,
+            id => {
+                format!("{id}, {}, {}", text(&row["existing"]["status"]), money(&row["existing"]["revenue"]))
+            }
+        }),
+    ]
+}
+
+/// Sends what the network would send, with its secret.
+async fn send(context: &Context, link: &str, params: &[(String, String)]) -> Result<(), Failure> {
+    let mut url =
+        Url::parse(link).map_err(|e| Failure::failed(format!("api-service gave a bad postback URL: {e}")))?;
+    let secret = url.query_pairs().find(|(name, _)| name == "secret").map(|(_, secret)| secret.into_owned());
+    url.query_pairs_mut().clear().extend_pairs(params);
+    let shown = url.to_string();
+    if let Some(secret) = secret {
+        url.query_pairs_mut().append_pair("secret", &secret);
+    }
+    let http = Probe::new().map_err(Failure::failed)?;
+    let (status, body) = http.get(url.as_str()).await.map_err(|why| {
+        let message =
+            format!("postback-service does not answer at {}: {why}", url.origin().ascii_serialization());
+        Failure::new(FailureKind::Unreachable, message).hint(
+            "start the services with 'tfx up'; POSTBACK_SERVICE_URL of api-service says where postbacks go",
+        )
+    })?;
+    let answer: Value = serde_json::from_str(&body).unwrap_or(Value::String(body));
+    let item = json!({ "sent": shown, "status": status, "answer": answer });
+    let fields = [
+        Column::text("sent", "sent"),
+        Column::text("answer", "status"),
+        Column::text("result", "answer.result"),
+        Column::text("conversion", "answer.conversion_id"),
+        Column::text("because", "answer.reason"),
+        Column::text("refused", "answer.detail"),
+    ];
+    context.out.item(&item, &fields, "status")?;
+    match status {
+        200..=299 => Ok(()),
+        503 => Err(Failure::new(FailureKind::Unreachable, "postback-service cannot record it now")),
+        403 => Err(Failure::new(FailureKind::Denied, "postback-service refused it")),
+        404 => Err(Failure::new(FailureKind::NotFound, "postback-service does not know what it names")),
+        _ => Err(Failure::failed(format!("postback-service refused it with status {status}"))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_is_decoded_and_loses_its_secret() {
+        let want = vec![("subid".to_owned(), "A B".to_owned()), ("sum".to_owned(), "1.5".to_owned())];
+        for text in [
+            "subid=A%20B&sum=1.5",
+            "subid=A+B&secret=canary&sum=1.5",
+            "https://pb.example/postback/adnet?secret=canary&subid=A+B&sum=1.5#x",
+        ] {
+            assert_eq!(parameters(text), want, "{text}");
+        }
+    }
+}

@@ -1,0 +1,240 @@
+//! `tfx report`: clicks, conversions, money.
+
+use crate::{
+    context::Context,
+    exit::Failure,
+    output::{Column, Format, Listing, cents, text},
+    when::{self, When},
+};
+use clap::{Args, ValueEnum};
+use jiff::tz::TimeZone;
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, str::FromStr};
+use tfx_api::report::{Attribution, Dimension, Metric, ReportAnswer, ReportFilter, ReportRequest, Sort};
+use tfx_domain::{money::Currency, report::Unit};
+
+/// Report clicks, conversions and money.
+///
+/// Without --since it covers the last seven days, today included.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    tfx report\n  \
+    tfx report --by campaign,country --since yesterday --until yesterday --sort -profit\n  \
+    tfx report --by day --where campaign=summer --where bot!=true --metrics clicks,conversions,revenue,roi\n\n\
+    Dimensions: campaign stream destination source network country region city isp device_type os browser language\n  \
+    referrer keyword sub1…sub20 status bot hour day week month\n\
+    Metrics: hits clicks unique_campaign unique_stream unique_destination bots prefetches trafficbacks conversions\n  \
+    leads sales rejected rebills revenue_hold revenue_confirmed revenue cost profit profit_confirmed roi\n  \
+    roi_confirmed cr cr_confirmed approval_rate epc epuc cpc cpa ecpm roas; or all")]
+pub(crate) struct Report {
+    /// What rows are grouped by, in order; none: one row.
+    #[arg(long, value_name = "DIMENSIONS", value_delimiter = ',', default_value = "campaign")]
+    by: Vec<By>,
+    /// Which figures, in order [default: the usual ones].
+    #[arg(long, value_name = "METRICS", value_delimiter = ',')]
+    metrics: Vec<Figures>,
+    /// From: 2h or 7d (ago), today, yesterday, 2026-01-31, RFC 3339.
+    #[arg(long, value_name = "TIME")]
+    since: Option<When>,
+    /// To, in the same forms; a day is included to its end [default: now].
+    #[arg(long, value_name = "TIME")]
+    until: Option<When>,
+    /// The time zone of days and hours, such as Europe/Berlin [default: this machine's].
+    #[arg(long, value_name = "ZONE")]
+    tz: Option<String>,
+    /// What must hold of every counted event: country=US,CA or bot!=true; may be repeated.
+    #[arg(long = "where", value_name = "DIMENSION=VALUES", value_parser = condition)]
+    conditions: Vec<ReportFilter>,
+    /// Whether a conversion counts at its click's time or its own.
+    #[arg(long, value_enum, default_value_t = At::Click)]
+    attribution: At,
+    /// Of all amounts [default: USD].
+    #[arg(long, value_name = "CODE")]
+    currency: Option<Currency>,
+    /// The order of rows: a metric or dimension; -metric puts the largest first.
+    #[arg(long, value_name = "[-]NAME", allow_hyphen_values = true)]
+    sort: Option<String>,
+    /// At most this many rows.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    limit: Option<u32>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum At {
+    Click,
+    Conversion,
+}
+
+/// A dimension, or none at all.
+#[derive(Debug, Clone, Copy)]
+struct By(Option<Dimension>);
+
+impl FromStr for By {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if matches!(text, "" | "none") { Ok(Self(None)) } else { text.parse().map(|d| Self(Some(d))) }
+    }
+}
+
+/// A metric, or all.
+#[derive(Debug, Clone, Copy)]
+struct Figures(Option<Metric>);
+
+impl FromStr for Figures {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        if text == "all" { Ok(Self(None)) } else { text.parse().map(|m| Self(Some(m))) }
+    }
+}
+
+/// `country=US,CA`, `bot!=true`; an empty value asks for what is not known.
+fn condition(text: &str) -> Result<ReportFilter, String> {
+    let (name, values) = text.split_once('=').ok_or("must be DIMENSION=VALUES or DIMENSION!=VALUES")?;
+    let (name, negate) = name.strip_suffix('!').map_or((name, false), |n| (n, true));
+    let values = values.split(',').map(|v| v.trim().to_owned()).collect();
+    Ok(ReportFilter { dimension: name.trim().parse()?, values, negate })
+}
+
+impl Report {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let request = self.request()?;
+        let answer = context.client()?.report(&request).await?;
+        if context.out.format == Format::Table {
+            context.out.note(caption(&answer));
+        }
+        print(context, &answer)?;
+        if let Some(note) = &answer.note {
+            context.out.note(format!("note: {note}"));
+        }
+        if answer.row_count > answer.rows.len() {
+            let (shown, all) = (answer.rows.len(), answer.row_count);
+            context.out.note(format!("{shown} of {all} rows; the total is of all (--limit)"));
+        }
+        Ok(())
+    }
+
+    fn request(self) -> Result<ReportRequest, Failure> {
+        let zone = match &self.tz {
+            Some(name) => TimeZone::get(name).map_err(|_| {
+                Failure::usage(format!("--tz: '{name}' is not a time zone such as Europe/Berlin"))
+            })?,
+            None => when::local().clone(),
+        };
+        let bad = |flag: &str, e: String| Failure::usage(format!("{flag} {e}"));
+        let since = self.since.unwrap_or(When::DaysBack(6)).start(&zone).map_err(|e| bad("--since", e))?;
+        let until = self.until.map(|u| u.end(&zone)).transpose().map_err(|e| bad("--until", e))?;
+        let all = self.metrics.iter().any(|m| m.0.is_none());
+        let sort = self.sort.as_deref().map(|by| match by.strip_prefix('-') {
+            Some(by) => Sort { by: by.to_owned(), desc: true },
+            None => Sort { by: by.to_owned(), desc: false },
+        });
+        Ok(ReportRequest {
+            since: Some(since),
+            until,
+            timezone: self.tz.unwrap_or_else(|| when::local_name().to_owned()),
+            dimensions: self.by.iter().filter_map(|b| b.0).collect(),
+            filters: self.conditions,
+            attribution: match self.attribution {
+                At::Click => Attribution::Click,
+                At::Conversion => Attribution::Conversion,
+            },
+            currency: self.currency,
+            metrics: if all {
+                Metric::ALL.to_vec()
+            } else {
+                self.metrics.iter().filter_map(|m| m.0).collect()
+            },
+            sort,
+            limit: self.limit.map(|n| n as usize),
+        })
+    }
+}
+
+/// Which time and what counting the figures are of.
+fn caption(answer: &ReportAnswer) -> String {
+    let zone = TimeZone::get(&answer.timezone).unwrap_or(TimeZone::UTC);
+    let (since, until) = (when::clock_time(answer.since, &zone), when::clock_time(answer.until, &zone));
+    let at = match answer.attribution {
+        Attribution::Click => "their click's time",
+        Attribution::Conversion => "their own time",
+    };
+    format!("{since} to {until} ({}), amounts in {}, conversions at {at}", answer.timezone, answer.currency)
+}
+
+fn print(context: &Context, answer: &ReportAnswer) -> Result<(), Failure> {
+    let item = serde_json::to_value(answer).map_err(Failure::failed)?;
+    match context.out.format {
+        Format::Json | Format::Yaml => return context.out.item(&item, &[], ""),
+        Format::Jsonl => {
+            let rows = item["rows"].as_array().cloned().unwrap_or_default();
+            return context.out.rows(&Listing { columns: Vec::new(), rows, name: "" });
+        }
+        _ => {}
+    }
+    let people = context.out.format == Format::Table;
+    let mut columns: Vec<Column> =
+        answer.dimensions.iter().map(|d| Column::text(&d.to_string(), &d.to_string())).collect();
+    columns.extend(answer.metrics.iter().map(|m| Column::number(&heading(*m, answer.currency), m.as_str())));
+    let mut rows: Vec<Value> = answer
+        .rows
+        .iter()
+        .map(|row| {
+            let mut cells = json!({ "label": row.key.first().map_or("", |k| k.label()) });
+            for (dimension, value) in answer.dimensions.iter().zip(&row.key) {
+                let label = if people && value.label().is_empty() { "-" } else { value.label() };
+                cells[dimension.to_string()] = json!(label);
+            }
+            figures(&mut cells, &row.metrics, people);
+            cells
+        })
+        .collect();
+    if people {
+        let mut total = json!({});
+        if let Some(first) = answer.dimensions.first() {
+            total[first.to_string()] = json!("TOTAL");
+        }
+        figures(&mut total, &answer.totals, true);
+        // One row without dimensions is its own total.
+        if answer.dimensions.is_empty() {
+            rows.clear();
+        }
+        rows.push(total);
+    }
+    context.out.rows(&Listing { columns, rows, name: "label" })
+}
+
+fn heading(metric: Metric, currency: Currency) -> String {
+    match metric.unit() {
+        Unit::Money => format!("{} {currency}", metric.label()),
+        _ => metric.label().to_owned(),
+    }
+}
+
+fn figures<V: serde::Serialize>(cells: &mut Value, metrics: &BTreeMap<Metric, V>, people: bool) {
+    for (metric, value) in metrics {
+        let figure = text(&json!(value));
+        let shown = match metric.unit() {
+            Unit::Money if people => cents(&figure),
+            Unit::Percent if people => format!("{figure}%"),
+            _ => figure,
+        };
+        cells[metric.as_str()] = json!(shown);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_condition_may_be_negated_and_may_ask_for_the_unknown() {
+        let of = |t: &str| condition(t).map(|f| (f.dimension, f.values, f.negate));
+        let texts = |t: &[&str]| t.iter().map(|v| (*v).to_owned()).collect::<Vec<_>>();
+        assert_eq!(of("country=US,CA"), Ok((Dimension::Country, texts(&["US", "CA"]), false)));
+        assert_eq!(of("bot!=true"), Ok((Dimension::Bot, texts(&["true"]), true)));
+        assert_eq!(of("keyword="), Ok((Dimension::Keyword, texts(&[""]), false)));
+        assert!(of("county=US").is_err() && of("country").is_err());
+    }
+}

@@ -1,0 +1,124 @@
+//! `tfx template`: how a network's postback maps to ours.
+
+use super::entity::{EntityCommand, Fields, NAMED, Named, Need, Noun, Spec, Within, put};
+use crate::{complete, exit::Failure, input, prompt};
+use clap::Args;
+use serde_json::Value;
+use tfx_domain::{
+    entity::Kind,
+    money::{Amount, Currency},
+    postback::ConversionStatus,
+};
+
+/// Postback templates.
+#[derive(Debug)]
+pub(crate) struct Template;
+
+/// What is done with postback templates.
+pub(crate) type TemplateCommand = EntityCommand<Template>;
+
+impl Noun for Template {
+    const KIND: Kind = Kind::Template;
+    type Fields = TemplateFields;
+    type Within = InNetwork;
+    const NEEDS: &'static [Need] = &[
+        Need {
+            question: "Network (slug or id)",
+            flag: "--network",
+            met: |spec| spec.contains_key("network"),
+            check: prompt::anything,
+            put: |spec, text| {
+                spec.insert("network".to_owned(), text.into());
+            },
+        },
+        NAMED,
+    ];
+
+    fn next(created: &Value) -> Vec<String> {
+        let slug = created["slug"].as_str().unwrap_or_default();
+        let network = crate::output::label(created, &created["network"]);
+        vec![
+            format!(
+                "next: tfx postback test {network} --template {slug} 'QUERY' tries it on what the network sends"
+            ),
+            format!("      tfx network postback-url {network} --template {slug}"),
+        ]
+    }
+}
+
+/// Of one network.
+#[derive(Debug, Args)]
+pub(crate) struct InNetwork {
+    /// Only of this network.
+    #[arg(long, value_name = "NETWORK", add = complete::of(Kind::Network))]
+    network: Option<String>,
+}
+
+impl Within for InNetwork {
+    fn parent(&self) -> Option<&str> {
+        self.network.as_deref()
+    }
+}
+
+/// The fields of a template.
+#[derive(Debug, Args)]
+pub(crate) struct TemplateFields {
+    /// The network it belongs to.
+    #[arg(long, value_name = "NETWORK", add = complete::of(Kind::Network))]
+    network: Option<String>,
+    /// The slug 'default' serves postbacks that name no template.
+    #[command(flatten)]
+    named: Named,
+    /// What the network calls the click id.
+    #[arg(long, value_name = "PARAM")]
+    click_id_param: Option<String>,
+    /// What the network calls the transaction id.
+    #[arg(long, value_name = "PARAM")]
+    transaction_param: Option<String>,
+    /// What the network calls the payout.
+    #[arg(long, value_name = "PARAM")]
+    payout_param: Option<String>,
+    /// What the network calls the currency.
+    #[arg(long, value_name = "PARAM")]
+    currency_param: Option<String>,
+    /// What the network calls the status.
+    #[arg(long, value_name = "PARAM")]
+    status_param: Option<String>,
+    /// The network's words for one of our statuses: sale=approved,paid; may be repeated.
+    #[arg(long, value_name = "STATUS=WORDS", value_parser = input::pair)]
+    map: Vec<(String, String)>,
+    /// The network's words for what is not recorded.
+    #[arg(long, value_name = "WORDS", value_delimiter = ',')]
+    ignore: Vec<String>,
+    /// The status of a postback that names none [default: sale].
+    #[arg(long, value_name = "STATUS")]
+    default_status: Option<ConversionStatus>,
+    /// The currency of a payout that names none [default: the network's].
+    #[arg(long, value_name = "CODE")]
+    default_currency: Option<Currency>,
+    /// The payout of a postback that names none [default: the destination's].
+    #[arg(long, value_name = "AMOUNT")]
+    default_payout: Option<Amount>,
+}
+
+impl Fields for TemplateFields {
+    fn put(&self, spec: &mut Spec) -> Result<(), Failure> {
+        put(spec, "network", self.network.as_ref())?;
+        self.named.put(spec)?;
+        put(spec, "params.click_id", self.click_id_param.as_ref())?;
+        put(spec, "params.transaction_id", self.transaction_param.as_ref())?;
+        put(spec, "params.payout", self.payout_param.as_ref())?;
+        put(spec, "params.currency", self.currency_param.as_ref())?;
+        put(spec, "params.status", self.status_param.as_ref())?;
+        for (status, words) in &self.map {
+            let words: Vec<&str> = words.split(',').map(str::trim).filter(|w| !w.is_empty()).collect();
+            put(spec, &format!("statuses.{status}"), Some(&words))?;
+        }
+        if !self.ignore.is_empty() {
+            put(spec, "ignore", Some(&self.ignore))?;
+        }
+        put(spec, "defaults.status", self.default_status.as_ref())?;
+        put(spec, "defaults.currency", self.default_currency.as_ref())?;
+        put(spec, "defaults.payout", self.default_payout.as_ref())
+    }
+}
