@@ -179,7 +179,8 @@ mod tests {
 
     #[test]
     fn amounts_are_exact_and_bounded() {
-        let table = [("12.50", Ok("12.5")), ("0.0000005", Ok("0")), ("0.0000015", Ok("0.000002")), ("-3", Ok("-3"))];
+        let table =
+            [("12.50", Ok("12.5")), ("0.0000005", Ok("0")), ("0.0000015", Ok("0.000002")), ("-3", Ok("-3"))];
         for (text, want) in table {
             assert_eq!(text.parse::<Amount>().map(|a| a.to_string()), want.map(str::to_owned), "{text}");
         }

@@ -64,7 +64,8 @@ impl FromStr for Slug {
         {
             return Err(InvalidSlug::Form);
         }
-        if crate::id::PREFIXES.iter().any(|p| lower.strip_prefix(p).is_some_and(|rest| rest.starts_with('_'))) {
+        if crate::id::PREFIXES.iter().any(|p| lower.strip_prefix(p).is_some_and(|rest| rest.starts_with('_')))
+        {
             return Err(InvalidSlug::LooksLikeId);
         }
         if RESERVED.contains(&lower.as_str()) {

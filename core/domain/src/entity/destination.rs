@@ -163,6 +163,13 @@ impl Spec for DestinationSpec {
         {
             problems.add("caps.timezone", message);
         }
+        if let Some(seconds) = self.anti_repeat_s {
+            problems.require(
+                seconds <= 366 * 86_400,
+                "anti_repeat_s",
+                "must be at most 31622400 seconds (a year)",
+            );
+        }
         if let Some(schedule) = &self.schedule
             && let Err(p) = timetable::Timetable::compile(&schedule.timezone, &schedule.windows)
         {
@@ -178,8 +185,13 @@ impl Spec for DestinationSpec {
                 let path = format!("health_check.expected_statuses[{i}]");
                 problems.require((100..=599).contains(status), &path, "must be 100 to 599");
             }
-            let ok = (1..=100).contains(&check.failures) && (1..=100).contains(&check.successes);
-            problems.require(ok, "health_check", "failures and successes must be 1 to 100");
+            for (field, times) in [("failures", check.failures), ("successes", check.successes)] {
+                problems.require(
+                    (1..=100).contains(&times),
+                    &format!("health_check.{field}"),
+                    "must be 1 to 100",
+                );
+            }
         }
         problems
     }

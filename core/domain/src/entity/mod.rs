@@ -4,6 +4,7 @@
 //! Validation of one spec by itself is here; what needs other entities is checked by
 //! [`crate::routing::Snapshot`] and by api-service when saving.
 
+mod action;
 mod campaign;
 mod destination;
 mod network;
@@ -11,6 +12,7 @@ mod parse;
 mod source;
 mod stream;
 mod template;
+mod words;
 
 pub use campaign::{CampaignSpec, Cost, Rotation};
 pub use destination::{Caps, DestinationSpec, HealthCheck, ProbeMethod, Schedule};
@@ -142,9 +144,19 @@ impl Status {
 }
 
 /// What a person writes about an entity.
-pub trait Spec: Clone + PartialEq + fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static {
+pub trait Spec:
+    Clone + PartialEq + fmt::Debug + Serialize + DeserializeOwned + Send + Sync + 'static
+{
     /// The type of its id.
-    type Id: Clone + fmt::Display + FromStr + Serialize + DeserializeOwned + PartialEq + fmt::Debug + Send + Sync;
+    type Id: Clone
+        + fmt::Display
+        + FromStr
+        + Serialize
+        + DeserializeOwned
+        + PartialEq
+        + fmt::Debug
+        + Send
+        + Sync;
     /// Which kind of entity this is.
     const KIND: Kind;
     /// Where it refers to other entities: a path (`destinations[].destination`) and the kind referred to.
@@ -191,3 +203,13 @@ fn check_name(name: &str, problems: &mut Problems) {
     let ok = !name.trim().is_empty() && name.chars().count() <= 200 && !name.chars().any(char::is_control);
     problems.require(ok, "name", "must be 1 to 200 characters without control characters");
 }
+
+const PARAM_NAME: &str =
+    "must be the name of a parameter: 1 to 64 characters without blanks and control characters";
+
+fn is_param_name(name: &str) -> bool {
+    (1..=64).contains(&name.chars().count()) && !name.chars().any(|c| c.is_control() || c.is_whitespace())
+}
+
+#[cfg(test)]
+mod tests;

@@ -3,8 +3,8 @@
 use super::{Kind, Spec, Status, check_name};
 use crate::{Timestamp, id::NetworkId, money::Currency, problem::Problems, slug::Slug};
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize};
-use std::fmt;
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
+use std::{fmt, net::IpAddr};
 
 /// What a person writes about an affiliate network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -21,17 +21,44 @@ pub struct NetworkSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postback_secret: Option<Secret>,
     /// Addresses postbacks may come from; none: any.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[serde(default, deserialize_with = "networks", skip_serializing_if = "Vec::is_empty")]
     pub allowed_ips: Vec<IpNet>,
     /// The currency of a payout that names none.
     #[serde(default)]
     pub currency: Currency,
 }
 
+/// Reads addresses and ranges in CIDR form; an address alone is a range of one.
+fn networks<'de, D: Deserializer<'de>>(input: D) -> Result<Vec<IpNet>, D::Error> {
+    #[derive(Deserialize)]
+    #[serde(try_from = "String")]
+    struct Range(IpNet);
+
+    impl TryFrom<String> for Range {
+        type Error = String;
+
+        fn try_from(text: String) -> Result<Self, String> {
+            let one = |t: &str| t.parse::<IpAddr>().map(IpNet::from);
+            text.parse().or_else(|_| one(&text)).map(Self).map_err(|_| {
+                format!("'{text}' is not an address or a range; write one such as 192.0.2.7 or 192.0.2.0/24")
+            })
+        }
+    }
+
+    Ok(Vec::<Range>::deserialize(input)?.into_iter().map(|r| r.0).collect())
+}
+
 /// A text that is not shown: Debug masks it. It is stored and compared as it is.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct Secret(pub String);
+
+impl<'de> Deserialize<'de> for Secret {
+    fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
+        // Serde's own message would repeat the value.
+        String::deserialize(input).map(Self).map_err(|_| D::Error::custom("must be a text"))
+    }
+}
 
 impl fmt::Debug for Secret {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -1,76 +1,82 @@
 //! From JSON to a spec, reporting every problem at once.
 
-use super::Spec;
+use super::{Spec, words::readable};
 use crate::problem::Problems;
 use serde_json::Value;
 use serde_path_to_error::Segment;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Fields that a shown entity has beside its spec; accepted and ignored, so that what was shown can be sent back.
 const META: [&str; 4] = ["id", "version", "created_at", "updated_at"];
 
+/// Each round mends one value; an input has at most this many problems worth reading.
+const MOST_PROBLEMS: usize = 100;
+
 /// Parses and validates a spec.
 ///
-/// Serde stops at the first broken field. To find them all, each broken value is noted and replaced: left out,
-/// or, if the field is required, taken from the spec's example, and parsing starts again.
+/// Serde stops at the first broken value. To find them all, each is noted and replaced, by the one of the spec's
+/// example if there is one, else by nothing, and parsing starts again.
 ///
 /// # Errors
 /// All problems, with the path of each.
 pub fn parse<S: Spec>(input: Value) -> Result<S, Problems> {
-    let mut problems = Problems::default();
     let Value::Object(mut fields) = input else {
         return Err(Problems::one("", "must be an object"));
     };
     for name in META {
         fields.remove(name);
     }
-    let example = S::example();
-    let mut value = Value::Object(fields);
-    // Each round mends one path; an input has at most this many problems worth reading.
-    for _ in 0..100 {
-        match serde_path_to_error::deserialize::<_, S>(&value) {
+    let given: BTreeSet<String> = fields.keys().cloned().collect();
+    let mut mender = Mender { value: Value::Object(fields), example: S::example(), removed: BTreeMap::new() };
+    let mut problems = Problems::default();
+    for _ in 0..MOST_PROBLEMS {
+        let error = match serde_path_to_error::deserialize::<_, S>(&mender.value) {
+            Ok(spec) if problems.is_empty() => return spec.validate().into_result(spec),
             Ok(spec) => {
-                // Problems of values are only meaningful for what the person wrote, not for what stood in.
-                if problems.is_empty() {
-                    problems = spec.validate();
+                for p in spec.validate().0 {
+                    let path = mender.original(&p.path);
+                    let field = path.split(['.', '[']).next().unwrap_or_default();
+                    // What was not given, or was replaced, is no fault of the person's.
+                    if given.contains(field) && !problems.0.iter().any(|q| overlap(&q.path, &path)) {
+                        problems.add(path, p.message);
+                    }
                 }
-                return problems.into_result(spec);
+                return Err(problems);
             }
-            Err(error) => {
-                let mut segments: Vec<Segment> = error.path().iter().cloned().collect();
-                let message = error.inner().to_string();
-                // A missing field is reported at its parent: the name is in the message.
-                if let Some(missing) = quoted(&message, "missing field `") {
-                    segments.push(Segment::Map { key: missing });
-                } else if let Some(unknown) = quoted(&message, "unknown field `")
-                    && !matches!(segments.last(), Some(Segment::Map { key }) if *key == unknown)
-                {
-                    segments.push(Segment::Map { key: unknown });
-                }
-                problems.add(path_text(&segments), readable(&message));
-                if !mend(&mut value, &segments, &example) {
-                    return Err(problems);
-                }
-            }
+            Err(error) => error,
+        };
+        let mut place: Vec<Segment> = error.path().iter().cloned().collect();
+        let message = locate(&error.inner().to_string(), &mut place);
+        let path = mender.original(&path_text(&place));
+        // A value that is still refused after it was mended: what holds it has to go.
+        if problems.0.iter().any(|p| p.path == path) {
+            place.pop();
+        } else {
+            problems.add(path, readable(&message));
+        }
+        if !mender.mend(&place) {
+            break;
         }
     }
     Err(problems)
 }
 
-fn quoted(message: &str, before: &str) -> Option<String> {
-    message.strip_prefix(before)?.split('`').next().map(str::to_owned)
-}
-
-/// Serde's words, without the position it adds.
-fn readable(message: &str) -> String {
-    let text = message.split(" at line ").next().unwrap_or(message);
-    if text.starts_with("missing field") {
-        return "is required".to_owned();
+/// Serde reports a missing or unknown field at the object that lacks or has it, and `TryFrom` errors at the whole
+/// value; the field's name is in the message: "missing field `a`", "unknown field `a`, …", "at `a`: …".
+fn locate(message: &str, place: &mut Vec<Segment>) -> String {
+    for before in ["missing field `", "unknown field `", "at `"] {
+        let Some((key, rest)) = message.strip_prefix(before).and_then(|m| m.split_once('`')) else {
+            continue;
+        };
+        let named = matches!(place.last(), Some(Segment::Map { key: last }) if last == key);
+        if before != "unknown field `" || !named {
+            place.push(Segment::Map { key: key.to_owned() });
+        }
+        if before == "at `" {
+            return rest.trim_start_matches(": ").to_owned();
+        }
     }
-    if let Some(rest) = text.strip_prefix("unknown field ") {
-        let known = rest.split_once(", expected ").map_or("", |(_, k)| k).replace('`', "");
-        return format!("is not a known field; known are {}", known.trim_start_matches("one of "));
-    }
-    text.replace('`', "'")
+    message.to_owned()
 }
 
 fn path_text(segments: &[Segment]) -> String {
@@ -93,36 +99,88 @@ fn path_text(segments: &[Segment]) -> String {
     out
 }
 
-/// Puts the example's value at `path`, or removes what is there. False if there is nothing left to try.
-fn mend(value: &mut Value, path: &[Segment], example: &Value) -> bool {
-    let Some((last, parents)) = path.split_last() else { return false };
-    let mut at = value;
-    let mut like = Some(example);
-    for segment in parents {
-        (at, like) = match segment {
-            Segment::Map { key } => match at.get_mut(key) {
-                Some(inner) => (inner, like.and_then(|e| e.get(key))),
-                None => return false,
-            },
-            Segment::Seq { index } => match at.get_mut(index) {
-                Some(inner) => (inner, like.and_then(|e| e.get(0))),
-                None => return false,
-            },
-            Segment::Enum { .. } | Segment::Unknown => return false,
-        };
+/// True if one path is the other or lies within it.
+fn overlap(a: &str, b: &str) -> bool {
+    let within = |inner: &str, outer: &str| {
+        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    within(a, b) || within(b, a)
+}
+
+/// The input with its broken values replaced.
+struct Mender {
+    value: Value,
+    example: Value,
+    /// Items taken out of lists: the list's path to their places in what the person wrote.
+    removed: BTreeMap<String, BTreeSet<usize>>,
+}
+
+impl Mender {
+    /// Replaces what is at `place`, or the nearest thing around it that can be replaced. False if there is none.
+    fn mend(&mut self, place: &[Segment]) -> bool {
+        (1..=place.len()).rev().any(|length| self.replace(&place[..length]))
     }
-    match (at, last) {
-        (Value::Object(map), Segment::Map { key }) => {
-            let stand_in = like.and_then(|e| e.get(key)).cloned();
-            match stand_in {
-                Some(v) if map.get(key) != Some(&v) => map.insert(key.clone(), v).is_some() || true,
+
+    fn replace(&mut self, place: &[Segment]) -> bool {
+        let Some((last, parents)) = place.split_last() else { return false };
+        let mut at = &mut self.value;
+        let mut like = Some(&self.example);
+        for segment in parents {
+            let inner = match segment {
+                Segment::Map { key } => {
+                    like = like.and_then(|e| e.get(key));
+                    at.get_mut(key)
+                }
+                Segment::Seq { index } => {
+                    like = like.and_then(|e| e.get(0));
+                    at.get_mut(index)
+                }
+                Segment::Enum { .. } | Segment::Unknown => None,
+            };
+            let Some(inner) = inner else { return false };
+            at = inner;
+        }
+        match (at, last) {
+            (Value::Object(map), Segment::Map { key }) => match like.and_then(|e| e.get(key)) {
+                Some(stand_in) if map.get(key) != Some(stand_in) => {
+                    map.insert(key.clone(), stand_in.clone());
+                    true
+                }
                 _ => map.remove(key).is_some(),
+            },
+            (Value::Array(items), Segment::Seq { index }) if *index < items.len() => {
+                items.remove(*index);
+                let list = self.original(&path_text(parents));
+                let place = self.shifted(&list, *index);
+                self.removed.entry(list).or_default().insert(place);
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// The path in what the person wrote: items that were taken out count.
+    fn original(&self, path: &str) -> String {
+        let mut out = String::new();
+        let mut rest = path;
+        while let Some((before, after)) = rest.split_once('[') {
+            out.push_str(before);
+            match after.split_once(']').and_then(|(n, tail)| Some((n.parse::<usize>().ok()?, tail))) {
+                Some((index, tail)) => {
+                    out = format!("{out}[{}]", self.shifted(&out, index));
+                    rest = tail;
+                }
+                None => {
+                    out.push('[');
+                    rest = after;
+                }
             }
         }
-        (Value::Array(items), Segment::Seq { index }) if *index < items.len() => {
-            items.remove(*index);
-            true
-        }
-        _ => false,
+        out + rest
+    }
+
+    fn shifted(&self, list: &str, index: usize) -> usize {
+        let gone = self.removed.get(list);
+        gone.into_iter().flatten().fold(index, |at, removed| if *removed <= at { at + 1 } else { at })
     }
 }

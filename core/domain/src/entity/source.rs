@@ -1,6 +1,6 @@
 //! Traffic sources: where clicks are bought.
 
-use super::{Kind, Spec, Status, check_name};
+use super::{Kind, PARAM_NAME, Spec, Status, check_name, is_param_name};
 use crate::{
     Timestamp,
     id::SourceId,
@@ -80,9 +80,15 @@ impl Spec for SourceSpec {
     fn validate(&self) -> Problems {
         let mut problems = Problems::default();
         check_name(&self.name, &mut problems);
-        for name in self.params.subs.keys() {
-            let ok = sub_index(name).is_some();
-            problems.require(ok, &format!("params.subs.{name}"), "must be one of sub1 to sub20");
+        let p = &self.params;
+        for (field, name) in [("external_id", &p.external_id), ("cost", &p.cost), ("keyword", &p.keyword)] {
+            let ok = name.as_deref().is_none_or(is_param_name);
+            problems.require(ok, &format!("params.{field}"), PARAM_NAME);
+        }
+        for (sub, name) in &p.subs {
+            let path = format!("params.subs.{sub}");
+            problems.require(sub_index(sub).is_some(), &path, "must be one of sub1 to sub20");
+            problems.require(is_param_name(name), &path, PARAM_NAME);
         }
         if let Some(url) = &self.postback_url
             && let Err(p) = UrlTemplate::parse(url, Scope::Outbound)

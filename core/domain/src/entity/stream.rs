@@ -1,6 +1,6 @@
 //! Streams: the routing rules of a campaign.
 
-use super::{Kind, Rotation, Spec, Status, check_name};
+use super::{Kind, Rotation, Spec, Status, action, check_name};
 use crate::{
     Timestamp,
     id::{CampaignId, DestinationId, StreamId},
@@ -99,12 +99,11 @@ pub struct FilterRule {
 
 /// What is done with a click.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[serde(tag = "type", rename_all = "snake_case", try_from = "action::Written")]
 pub enum Action {
     /// An HTTP redirect to the chosen destination.
     Redirect {
         /// 301, 302, 303 or 307.
-        #[serde(default)]
         code: RedirectCode,
     },
     /// A page that refreshes to the destination.

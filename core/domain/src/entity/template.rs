@@ -1,6 +1,6 @@
 //! Postback templates: how one network's words map to ours.
 
-use super::{Kind, Spec, Status, check_name};
+use super::{Kind, PARAM_NAME, Spec, Status, check_name, is_param_name};
 use crate::{
     Timestamp,
     id::{NetworkId, TemplateId},
@@ -75,6 +75,27 @@ pub struct TemplateDefaults {
     pub payout: Option<Amount>,
 }
 
+impl TemplateParams {
+    /// A name must be one, and can mean one thing only.
+    fn check(&self, problems: &mut Problems) {
+        let names = [
+            ("click_id", &self.click_id),
+            ("transaction_id", &self.transaction_id),
+            ("payout", &self.payout),
+            ("currency", &self.currency),
+            ("status", &self.status),
+        ];
+        let named: Vec<(&str, &str)> = names.iter().filter_map(|(f, n)| Some((*f, n.as_deref()?))).collect();
+        for (i, (field, name)) in named.iter().enumerate() {
+            let path = format!("params.{field}");
+            problems.require(is_param_name(name), &path, PARAM_NAME);
+            if let Some((other, _)) = named[..i].iter().find(|(_, n)| n.eq_ignore_ascii_case(name)) {
+                problems.add(path, format!("'{name}' is the name of {other} already"));
+            }
+        }
+    }
+}
+
 impl Spec for TemplateSpec {
     type Id = TemplateId;
     const KIND: Kind = Kind::Template;
@@ -107,17 +128,23 @@ impl Spec for TemplateSpec {
     fn validate(&self) -> Problems {
         let mut problems = Problems::default();
         check_name(&self.name, &mut problems);
+        self.params.check(&mut problems);
+        if let Some(payout) = self.defaults.payout {
+            problems.require(payout >= Amount::ZERO, "defaults.payout", "must not be negative");
+        }
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for (status, words) in &self.statuses {
             for (i, word) in words.iter().enumerate() {
+                let path = format!("statuses.{status}[{i}]");
+                problems.require(!word.trim().is_empty(), &path, "must not be empty");
                 if let Some(other) = seen.insert(word.to_lowercase(), status.as_str()) {
-                    problems.add(format!("statuses.{status}[{i}]"), format!("stands under {other} already"));
+                    problems.add(path, format!("'{word}' stands under {other} already"));
                 }
             }
         }
         for (i, word) in self.ignore.iter().enumerate() {
             if let Some(other) = seen.get(&word.to_lowercase()) {
-                problems.add(format!("ignore[{i}]"), format!("stands under {other} already"));
+                problems.add(format!("ignore[{i}]"), format!("'{word}' stands under {other} already"));
             }
         }
         problems

@@ -11,7 +11,7 @@ fn network() -> NetworkSpec {
     parse(json!({ "slug": "adnet", "name": "Ad network", "currency": "EUR" })).expect("valid")
 }
 
-fn template(spec: serde_json::Value) -> TemplateSpec {
+fn template(spec: &serde_json::Value) -> TemplateSpec {
     let mut all = json!({ "network": "net_0000000000000000000", "slug": "default", "name": "Default" });
     for (field, value) in spec.as_object().expect("an object") {
         all[field] = value.clone();
@@ -80,17 +80,17 @@ fn without_a_template() {
 
 #[test]
 fn through_the_templates_of_three_networks() {
-    let affise = template(json!({
+    let affise = template(&json!({
         "params": { "click_id": "clickid", "transaction_id": "action_id", "payout": "sum", "status": "status" },
         "statuses": { "sale": ["1"], "lead": ["2", "5"], "rejected": ["3"] },
     }));
-    let everflow = template(json!({
+    let everflow = template(&json!({
         "params": { "click_id": "sub1", "transaction_id": "sid", "payout": "payout_amount", "status": "event_name" },
         "statuses": { "sale": ["Base", "Purchase"], "rejected": ["Refund"] },
         "ignore": ["ping", "View"],
         "defaults": { "currency": "USD" },
     }));
-    let flat = template(json!({
+    let flat = template(&json!({
         "params": { "click_id": "aff_sub" },
         "defaults": { "status": "lead", "payout": "7.25", "currency": "GBP" },
     }));
@@ -121,13 +121,13 @@ fn through_the_templates_of_three_networks() {
     assert_eq!(ping, Ok(Interpreted::Ignored { raw_status: "PING".to_owned() }));
     // `sid` is the transaction here, so it is no click id.
     let refused =
-        read(Some(&template(json!({ "params": { "transaction_id": "sid" } }))), &format!("sid={CLICK}"));
+        read(Some(&template(&json!({ "params": { "transaction_id": "sid" } }))), &format!("sid={CLICK}"));
     assert_eq!(refused.expect_err("no click").parameter, "click_id");
 }
 
 #[test]
 fn refusals_name_the_parameter_and_what_is_allowed() {
-    let renamed = template(json!({ "params": { "click_id": "aff_sub", "payout": "price" } }));
+    let renamed = template(&json!({ "params": { "click_id": "aff_sub", "payout": "price" } }));
     let long = format!("click_id={CLICK}&tid={}", "x".repeat(257));
     let long_status = format!("click_id={CLICK}&status={}", "x".repeat(65));
     let aliases = "is missing; the click id is looked for in click_id, clickid, subid, cid, cnv_id, hit, sid";
@@ -172,7 +172,7 @@ proptest! {
         if with_click {
             given.push(("clickid".to_owned(), CLICK.to_owned()));
         }
-        let t = template(json!({ "params": { "click_id": "aff_sub" }, "statuses": { "sale": ["ß"] } }));
+        let t = template(&json!({ "params": { "click_id": "aff_sub" }, "statuses": { "sale": ["ß"] } }));
         for template in [None, Some(&t)] {
             if let Ok(Interpreted::Report(p)) = interpret(&network(), template, &given) {
                 prop_assert!(!p.key().contains(char::is_control));

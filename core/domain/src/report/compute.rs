@@ -78,8 +78,11 @@ struct Sums {
     cost: Decimal,
 }
 
+/// Takes one count out of a row.
+type Count = fn(&RawRow) -> u64;
+
 /// The counts a store returns.
-const COUNTS: [(Metric, fn(&RawRow) -> u64); 12] = [
+const COUNTS: [(Metric, Count); 12] = [
     (Metric::Hits, |r| r.hits),
     (Metric::Clicks, |r| r.clicks),
     (Metric::UniqueCampaign, |r| r.unique_campaign),

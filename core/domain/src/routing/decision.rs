@@ -19,6 +19,20 @@ pub struct Decision<'s> {
     pub passed: Vec<Passed<'s>>,
 }
 
+impl<'s> Decision<'s> {
+    /// Every stream that used the click: those that handed it over, in order, then the one that took it. These
+    /// are the streams whose clicks are counted and, if they bind, to which a person's visit is bound (each in
+    /// its own campaign).
+    pub fn took(&self) -> impl Iterator<Item = &'s StreamPlan> + '_ {
+        let handed = self.passed.iter().filter(|p| matches!(p.reason, Reason::HandedOver)).map(|p| p.stream);
+        let taker = match self.taken {
+            Taken::Stream { stream, .. } => Some(stream),
+            Taken::Trafficback { .. } | Taken::NotFound | Taken::Loop => None,
+        };
+        handed.chain(taker)
+    }
+}
+
 /// What happens to a click.
 #[derive(Debug, Clone, Copy)]
 pub enum Taken<'s> {
@@ -80,6 +94,8 @@ pub enum Reason<'s> {
     NoCandidate(Vec<(&'s str, NoCandidate)>),
     /// It hands over to a campaign that is unknown, inactive or already visited, or the sixth in a row.
     HandOver,
+    /// It handed the click over; the streams that follow are those of the other campaign.
+    HandedOver,
 }
 
 /// Why a destination is no candidate.
@@ -130,6 +146,7 @@ impl fmt::Display for Reason<'_> {
                 Ok(())
             }
             Self::HandOver => f.write_str("hand_over"),
+            Self::HandedOver => f.write_str("handed_over"),
         }
     }
 }

@@ -4,9 +4,12 @@
 //! `tfx explain`, the replay and the tests run the very same code. It does no I/O and takes no lock of its own.
 
 mod candidates;
+mod compile;
+mod cycle;
 mod decide;
 mod decision;
 pub mod filter;
+mod params;
 mod record;
 mod snapshot;
 mod state;
@@ -14,8 +17,10 @@ pub mod timetable;
 mod version;
 mod visitor;
 
+pub use cycle::find_cycle;
 pub use decide::decide;
 pub use decision::{Decision, NoCandidate, Passed, Reason, Taken, Unique};
+pub use params::ParamNames;
 pub use record::click_event;
 pub use snapshot::{CampaignPlan, Config, DestinationPlan, Globals, Snapshot, StreamPlan};
 pub use state::{CapUse, Counters, Health, NoCounters, Roi, Scope};

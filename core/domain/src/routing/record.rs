@@ -1,9 +1,34 @@
-//! From a decision to the event that records it.
+//! From a decision to the event that records it. Every text comes from a stranger: lengths are bounded here, and
+//! what reports group by keeps no control characters.
 
-use super::{Decision, Snapshot, Visitor};
-use crate::{Timestamp, event::ClickEvent, id::ClickId};
+use super::{
+    CampaignPlan, Decision, Reason, RequestKind, Snapshot, Taken, Visitor,
+    filter::host_of,
+    params::{MAX_PARAMS, ParamNames, param},
+};
+use crate::{
+    Timestamp,
+    event::{ClickDims, ClickEvent, Outcome, PassedStream, SCHEMA},
+    id::ClickId,
+    money::{Amount, Money},
+};
+use smol_str::{SmolStr, ToSmolStr};
+
+/// Longest text that reports group by, in characters.
+const MAX_DIM: usize = 256;
+/// Longest user agent and longest value of a parameter, in bytes.
+const MAX_VALUE: usize = 1024;
+/// Longest referrer, in bytes.
+const MAX_REFERRER: usize = 2048;
+/// Longest name of a parameter, in bytes.
+const MAX_PARAM_NAME: usize = 128;
+/// Dearest click a link may claim, in units of the source's currency; anything dearer is a forgery or a mistake.
+const MAX_CLICK_COST: Amount = Amount::from_micros(100_000 * 1_000_000);
 
 /// The event of a decided click: all facts, `final_url` and `status` still to be set by who renders the answer.
+///
+/// The source, its parameters and the cost are those of the campaign that was clicked on, even if it handed the
+/// click over: that is where it was bought.
 pub fn click_event(
     snapshot: &Snapshot,
     slug: &str,
@@ -12,11 +37,133 @@ pub fn click_event(
     click_id: ClickId,
     now: Timestamp,
 ) -> ClickEvent {
-    let _ = (snapshot, slug, visitor, decision, click_id, now);
-    todo_placeholder()
+    let entry = snapshot.campaign(slug);
+    let plain = ParamNames::default();
+    let names = entry.map_or(&plain, |c| &c.names);
+    let (outcome, bound) = match decision.taken {
+        Taken::Stream { bound, .. } => (Outcome::Routed, bound),
+        Taken::Trafficback { .. } => (Outcome::Trafficback, false),
+        Taken::NotFound => (Outcome::NotFound, false),
+        Taken::Loop => (Outcome::Loop, false),
+    };
+    let (geo, device) = (&visitor.geo, &visitor.device);
+    ClickEvent {
+        schema: SCHEMA,
+        click_id,
+        at: now,
+        outcome,
+        request: visitor.kind,
+        dims: dims(entry, visitor, decision, names),
+        campaign_slug: dim(slug),
+        campaign_name: decision.campaign.map(|c| c.campaign.spec.name.clone()).unwrap_or_default(),
+        visitor_id: visitor.id,
+        ip: visitor.ip.to_canonical().to_smolstr(),
+        continent: geo.continent.clone(),
+        asn: geo.asn,
+        connection_type: dim(&geo.connection_type),
+        user_agent: clip(&visitor.user_agent, MAX_VALUE).to_owned(),
+        device_model: dim(&device.model),
+        os_version: dim(&device.os_version),
+        browser_version: dim(&device.browser_version),
+        referrer: clip(&visitor.referrer, MAX_REFERRER).to_owned(),
+        params: params(visitor),
+        external_id: clip(param(visitor, &names.external_id), MAX_VALUE).to_owned(),
+        bot_reason: visitor.bot.as_deref().map(dim).unwrap_or_default(),
+        unique_campaign: decision.unique.campaign,
+        unique_stream: decision.unique.stream,
+        unique_destination: decision.unique.destination,
+        cost: entry.and_then(|c| cost(c, visitor)),
+        final_url: String::new(),
+        status: 0,
+        bound,
+        config_revision: snapshot.revision,
+        handed_over: decision.handed_over.iter().map(|&id| id.clone()).collect(),
+        passed: passed(decision),
+    }
 }
 
-#[allow(clippy::missing_panics_doc)]
-fn todo_placeholder() -> ClickEvent {
-    unreachable!("replaced by the routing work")
+fn dims(
+    entry: Option<&CampaignPlan>,
+    visitor: &Visitor,
+    decision: &Decision<'_>,
+    names: &ParamNames,
+) -> ClickDims {
+    let (stream, destination) = match decision.taken {
+        Taken::Stream { stream, destination, .. } => (Some(stream), destination),
+        Taken::Trafficback { .. } | Taken::NotFound | Taken::Loop => (None, None),
+    };
+    let (geo, device) = (&visitor.geo, &visitor.device);
+    let mut subs: Vec<SmolStr> = Vec::new();
+    for (i, name) in names.subs.iter().enumerate() {
+        let value = dim(param(visitor, name));
+        if !value.is_empty() {
+            subs.resize(i, SmolStr::default());
+            subs.push(value);
+        }
+    }
+    ClickDims {
+        campaign_id: decision.campaign.map(|c| c.campaign.id.clone()),
+        stream_id: stream.map(|s| s.stream.id.clone()),
+        destination_id: destination.map(|d| d.destination.id.clone()),
+        source_id: entry.and_then(|c| c.source.as_ref()).map(|s| s.id.clone()),
+        network_id: destination.and_then(|d| d.destination.spec.network.clone()),
+        country: geo.country.clone(),
+        region: geo.region.clone(),
+        city: dim(&geo.city),
+        isp: dim(&geo.isp),
+        device_type: device.device_type,
+        os: dim(&device.os),
+        browser: dim(&device.browser),
+        language: visitor.language.as_deref().map(dim).unwrap_or_default(),
+        referrer_host: dim(&host_of(&visitor.referrer).to_lowercase()),
+        keyword: dim(param(visitor, &names.keyword)),
+        subs,
+        is_bot: visitor.bot.is_some(),
+    }
+}
+
+fn params(visitor: &Visitor) -> Vec<(SmolStr, String)> {
+    let clipped = |(name, value): &(SmolStr, String)| {
+        let name =
+            if name.len() <= MAX_PARAM_NAME { name.clone() } else { clip(name, MAX_PARAM_NAME).into() };
+        (name, clip(value, MAX_VALUE).to_owned())
+    };
+    visitor.params.iter().take(MAX_PARAMS).map(clipped).collect()
+}
+
+/// What the click cost: what the source's parameter says, else what the campaign says. Nothing for what is no
+/// visit, and nothing for a click that comes back from trafficback: it was paid when it came first.
+fn cost(entry: &CampaignPlan, visitor: &Visitor) -> Option<Money> {
+    if visitor.kind != RequestKind::Visit || visitor.hops > 0 {
+        return None;
+    }
+    let said = entry.source.as_ref().and_then(|source| {
+        let amount: Amount = param(visitor, &entry.names.cost).trim().parse().ok()?;
+        let sane = (Amount::ZERO..=MAX_CLICK_COST).contains(&amount);
+        sane.then_some(Money { amount, currency: source.spec.currency })
+    });
+    said.or_else(|| entry.campaign.spec.cost.map(|c| Money { amount: c.per_click, currency: c.currency }))
+}
+
+fn passed(decision: &Decision<'_>) -> Vec<PassedStream> {
+    let text = |p: &super::Passed<'_>| match &p.reason {
+        // The usual one is rendered once, when the snapshot is made.
+        Reason::Filter { index, .. } => p.stream.labels.get(*index).cloned().unwrap_or_default(),
+        other => other.to_smolstr(),
+    };
+    let one = |p: &super::Passed<'_>| PassedStream { stream_id: p.stream.stream.id.clone(), reason: text(p) };
+    decision.passed.iter().map(one).collect()
+}
+
+/// At most `max` bytes, whole characters.
+fn clip(text: &str, max: usize) -> &str {
+    if text.len() <= max { text } else { &text[..text.floor_char_boundary(max)] }
+}
+
+/// At most [`MAX_DIM`] characters, without control characters.
+fn dim(text: &str) -> SmolStr {
+    if text.len() <= MAX_DIM && !text.chars().any(char::is_control) {
+        return text.into();
+    }
+    text.chars().filter(|c| !c.is_control()).take(MAX_DIM).collect()
 }

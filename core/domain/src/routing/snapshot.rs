@@ -1,13 +1,18 @@
 //! Configuration compiled for routing: everything parsed, looked up and sorted once.
 
+use super::{filter::Filter, params::ParamNames, timetable::Timetable};
 use crate::{
     entity::{Campaign, Destination, Network, Source, Stream, Template},
+    id::{CampaignId, DestinationId, NetworkId, SourceId, StreamId},
     macros::UrlTemplate,
     problem::Problems,
     slug::Slug,
 };
+use jiff::tz::TimeZone;
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
+use std::sync::Arc;
 
 /// All configuration at one revision, as the store keeps it. Also what the last-known-good file holds.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -39,11 +44,52 @@ pub struct Globals {
     pub public_hosts: Vec<String>,
 }
 
+/// A trafficback URL that is checked for pointing at ourselves.
+#[derive(Debug)]
+pub(super) struct Trafficback {
+    pub(super) url: UrlTemplate,
+    /// It points at one of our own hosts.
+    pub(super) own: bool,
+}
+
 /// A campaign with its streams.
 #[derive(Debug)]
 pub struct CampaignPlan {
     /// The entity.
     pub campaign: Campaign,
+    /// Where its clicks are bought.
+    pub source: Option<Arc<Source>>,
+    /// What the query parameters of its links are called.
+    pub names: Arc<ParamNames>,
+    pub(super) trafficback: Option<Trafficback>,
+    /// By kind, position and age; archived ones left out.
+    pub(super) streams: Vec<StreamPlan>,
+    /// Where the regular streams begin.
+    pub(super) regular_at: usize,
+    /// Where the default streams begin.
+    pub(super) default_at: usize,
+    /// True when some regular stream binds visitors.
+    pub(super) binds: bool,
+}
+
+impl CampaignPlan {
+    /// Its streams in the order in which they are asked (under `rotation: weight`, the regular ones are drawn).
+    /// Archived streams are not among them.
+    pub fn streams(&self) -> &[StreamPlan] {
+        &self.streams
+    }
+
+    pub(super) fn forced(&self) -> &[StreamPlan] {
+        &self.streams[..self.regular_at]
+    }
+
+    pub(super) fn regular(&self) -> &[StreamPlan] {
+        &self.streams[self.regular_at..self.default_at]
+    }
+
+    pub(super) fn defaults(&self) -> &[StreamPlan] {
+        &self.streams[self.default_at..]
+    }
 }
 
 /// A stream with its filters and destinations.
@@ -51,6 +97,10 @@ pub struct CampaignPlan {
 pub struct StreamPlan {
     /// The entity.
     pub stream: Stream,
+    /// Its filters, in order.
+    pub filters: Vec<Filter>,
+    /// `Reason::Filter` as text, for each filter.
+    pub(super) labels: Vec<SmolStr>,
 }
 
 /// A destination with its parsed URL, schedule and zone.
@@ -60,6 +110,10 @@ pub struct DestinationPlan {
     pub destination: Destination,
     /// Its URL.
     pub url: UrlTemplate,
+    /// When it takes clicks; none: always.
+    pub schedule: Option<Timetable>,
+    /// The time zone in which its caps' days begin.
+    pub cap_zone: TimeZone,
 }
 
 /// Configuration compiled for routing. Immutable; a change makes a new one.
@@ -67,24 +121,73 @@ pub struct DestinationPlan {
 pub struct Snapshot {
     /// Of the configuration it was made from.
     pub revision: u64,
+    pub(super) max_hops: u8,
+    pub(super) trafficback: Option<Trafficback>,
+    pub(super) campaigns: Vec<CampaignPlan>,
+    pub(super) by_slug: FxHashMap<Slug, usize>,
+    pub(super) by_id: FxHashMap<CampaignId, usize>,
+    /// The campaign and the place in it.
+    pub(super) streams: FxHashMap<StreamId, (usize, usize)>,
+    pub(super) destinations: FxHashMap<DestinationId, DestinationPlan>,
+    pub(super) sources: FxHashMap<SourceId, Arc<Source>>,
+    pub(super) networks: FxHashMap<NetworkId, Network>,
+    pub(super) headers: Vec<SmolStr>,
 }
 
 impl Snapshot {
     /// Compiles. Entities that are broken or dangling (which saving prevents) are left out and reported;
     /// the rest is served.
     pub fn compile(config: Config, globals: Globals) -> (Self, Problems) {
-        let _ = globals;
-        (Self { revision: config.revision }, Problems::default())
+        super::compile::compile(config, globals)
     }
 
-    /// The campaign of a slug, whatever its status.
+    /// The campaign of a slug, whatever its status. Case does not matter.
     pub fn campaign(&self, slug: &str) -> Option<&CampaignPlan> {
-        let _: Option<Slug> = slug.parse().ok();
-        None
+        let at = self.by_slug.get(slug).copied().or_else(|| {
+            let upper = slug.len() <= 64 && slug.bytes().any(|b| b.is_ascii_uppercase());
+            upper.then(|| self.by_slug.get(slug.to_ascii_lowercase().as_str()).copied()).flatten()
+        });
+        at.and_then(|i| self.campaigns.get(i))
+    }
+
+    /// The campaign of an id, whatever its status.
+    pub fn campaign_by_id(&self, id: &CampaignId) -> Option<&CampaignPlan> {
+        self.by_id.get(id).and_then(|i| self.campaigns.get(*i))
+    }
+
+    /// The stream of an id, unless it is archived.
+    pub fn stream(&self, id: &StreamId) -> Option<&StreamPlan> {
+        let (campaign, at) = self.streams.get(id)?;
+        self.campaigns.get(*campaign)?.streams.get(*at)
+    }
+
+    /// The destination of an id, whatever its status.
+    pub fn destination(&self, id: &DestinationId) -> Option<&DestinationPlan> {
+        self.destinations.get(id)
+    }
+
+    /// The source of an id.
+    pub fn source(&self, id: &SourceId) -> Option<&Source> {
+        self.sources.get(id).map(AsRef::as_ref)
+    }
+
+    /// The network of an id.
+    pub fn network(&self, id: &NetworkId) -> Option<&Network> {
+        self.networks.get(id)
+    }
+
+    /// All campaigns, by age.
+    pub fn campaigns(&self) -> impl ExactSizeIterator<Item = &CampaignPlan> {
+        self.campaigns.iter()
+    }
+
+    /// All destinations, in no order.
+    pub fn destinations(&self) -> impl ExactSizeIterator<Item = &DestinationPlan> {
+        self.destinations.values()
     }
 
     /// The headers that some filter asks for, lower-case.
     pub fn header_names(&self) -> &[SmolStr] {
-        &[]
+        &self.headers
     }
 }

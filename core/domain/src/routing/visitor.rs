@@ -39,6 +39,12 @@ impl Visitor {
     pub fn param(&self, name: &str) -> Option<&str> {
         self.params.iter().find(|(n, _)| n == name).map(|(_, v)| v.as_str())
     }
+
+    /// True for a visit of a person. Only that consumes: uniqueness, bindings, caps. Bots, prefetches and HEAD
+    /// are routed and change nothing.
+    pub fn counts(&self) -> bool {
+        self.bot.is_none() && self.kind == RequestKind::Visit
+    }
 }
 
 /// Whether a person asked for the page.

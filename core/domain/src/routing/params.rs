@@ -1,0 +1,64 @@
+//! What the query parameters of a campaign's links are called: by their own names, or as its source calls them.
+
+use super::Visitor;
+use crate::entity::{SourceParams, sub_index};
+use smol_str::SmolStr;
+
+/// How many query parameters of a click are looked at and recorded.
+pub(crate) const MAX_PARAMS: usize = 64;
+
+const SUBS: [&str; 20] = [
+    "sub1", "sub2", "sub3", "sub4", "sub5", "sub6", "sub7", "sub8", "sub9", "sub10", "sub11", "sub12",
+    "sub13", "sub14", "sub15", "sub16", "sub17", "sub18", "sub19", "sub20",
+];
+
+/// The names of the parameters that mean something.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ParamNames {
+    /// The source's own id of the click.
+    pub external_id: SmolStr,
+    /// What the click costs.
+    pub cost: SmolStr,
+    /// The keyword.
+    pub keyword: SmolStr,
+    /// `sub1` … `sub20`.
+    pub subs: [SmolStr; 20],
+}
+
+impl Default for ParamNames {
+    fn default() -> Self {
+        Self {
+            external_id: SmolStr::new_static("external_id"),
+            cost: SmolStr::new_static("cost"),
+            keyword: SmolStr::new_static("keyword"),
+            subs: SUBS.map(SmolStr::new_static),
+        }
+    }
+}
+
+impl From<&SourceParams> for ParamNames {
+    fn from(params: &SourceParams) -> Self {
+        let mut names = Self::default();
+        let own = [
+            (&mut names.external_id, &params.external_id),
+            (&mut names.cost, &params.cost),
+            (&mut names.keyword, &params.keyword),
+        ];
+        for (name, own) in own {
+            if let Some(own) = own {
+                *name = own.into();
+            }
+        }
+        for (sub, own) in &params.subs {
+            if let Some(i) = sub_index(sub) {
+                names.subs[i] = own.into();
+            }
+        }
+        names
+    }
+}
+
+/// The value of a parameter, empty if the click has none of that name among the first [`MAX_PARAMS`].
+pub(crate) fn param<'v>(visitor: &'v Visitor, name: &str) -> &'v str {
+    visitor.params.iter().take(MAX_PARAMS).find(|(n, _)| n == name).map_or("", |(_, v)| v)
+}

@@ -1,0 +1,7 @@
+//! Routing as its users see it: configurations in, decisions out.
+
+mod kit;
+mod properties;
+mod record;
+mod rules;
+mod stateful;

@@ -1,0 +1,189 @@
+//! The event of a click has its facts, and nothing a stranger sends breaks it.
+
+use crate::kit::{NOW, Past, ask, at, id, person, snapshot};
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use smol_str::SmolStr;
+use tfx_domain::{
+    event::{ClickEvent, Outcome},
+    id::ClickId,
+    routing::{RequestKind, Snapshot, Visitor, click_event},
+};
+
+fn world() -> Snapshot {
+    snapshot(&json!({
+        "sources": [{ "id": "push", "currency": "EUR", "params": { "external_id": "clk", "cost": "bid", "keyword": "kw", "subs": { "sub2": "zone" } } }],
+        "networks": [{ "id": "net" }],
+        "destinations": [{ "id": "d1", "network": "net" }],
+        "campaigns": [
+            { "id": "main", "name": "Main one", "source": "push", "cost": { "per_click": "0.02", "currency": "USD" } },
+            { "id": "next" },
+            { "id": "free" },
+        ],
+        "streams": [
+            { "id": "de", "campaign": "main", "kind": "forced", "filters": [{ "field": "country", "is": ["DE"] }], "destinations": ["d1"] },
+            { "id": "h", "campaign": "main", "action": { "type": "campaign", "campaign": "next" } },
+            { "id": "s", "campaign": "next", "destinations": ["d1"] },
+        ],
+    }))
+}
+
+fn record(visitor: &Visitor) -> ClickEvent {
+    let snapshot = world();
+    let decision = ask(&snapshot, visitor, &Past::default());
+    click_event(&snapshot, "main", visitor, &decision, ClickId::generate(at(NOW), 5), at(NOW))
+}
+
+fn with(params: &[(&str, &str)]) -> Visitor {
+    Visitor { params: params.iter().map(|(n, v)| ((*n).into(), (*v).to_owned())).collect(), ..person() }
+}
+
+#[test]
+fn every_fact_is_in_the_event() {
+    let event = record(&with(&[
+        ("sub1", "a"),
+        ("zone", "z"),
+        ("sub2", "not it"),
+        ("sub4", "d"),
+        ("kw", "Shoes"),
+        ("clk", "X1"),
+        ("bid", "0.015"),
+    ]));
+    let value = serde_json::to_value(&event).expect("serializes");
+    let want = json!({
+        "outcome": "routed", "request": "visit", "campaign_slug": "main", "campaign_name": "next",
+        "campaign_id": id("cmp", "next"), "stream_id": id("str", "s"), "destination_id": id("dst", "d1"),
+        "source_id": id("src", "push"), "network_id": id("net", "net"),
+        "country": "US", "region": "CA", "city": "Los Angeles", "continent": "NA", "isp": "Example Wireless",
+        "asn": 64500, "connection_type": "cellular", "device_type": "mobile", "device_model": "iPhone",
+        "os": "iOS", "os_version": "14.2.1", "browser": "Safari", "browser_version": "14.0",
+    });
+    let more = json!({
+        "language": "en-us", "referrer_host": "www.news.example", "referrer": "https://www.news.example/story",
+        "keyword": "Shoes", "subs": ["a", "z", "", "d"], "external_id": "X1", "ip": "203.0.113.9", "is_bot": false,
+        "cost": { "amount": "0.015", "currency": "EUR" },
+        "unique_campaign": true, "unique_stream": true, "unique_destination": true, "bound": false,
+        "config_revision": 7, "status": 0, "handed_over": [id("cmp", "main")],
+        "passed": [
+            { "stream_id": id("str", "de"), "reason": "filter[0] country" },
+            { "stream_id": id("str", "h"), "reason": "handed_over" },
+        ],
+    });
+    for (field, want) in [&want, &more].iter().flat_map(|w| w.as_object().expect("an object")) {
+        assert_eq!(&value[field], want, "{field}");
+    }
+    assert_eq!(event.at, at(NOW));
+}
+
+#[test]
+fn cost_is_what_the_source_says_if_that_is_sane() {
+    let usual = Some("0.02 USD");
+    let table = [
+        (with(&[("bid", "0.5")]), Some("0.5 EUR")),
+        (with(&[("bid", "0")]), Some("0 EUR")),
+        (with(&[("bid", "-1")]), usual),
+        (with(&[("bid", "NaN")]), usual),
+        (with(&[("bid", "{bid}")]), usual),
+        (with(&[("bid", "999999999")]), usual),
+        (with(&[("cost", "0.5")]), usual),
+        (with(&[]), usual),
+        (Visitor { bot: Some("ua".into()), ..with(&[]) }, usual),
+        (Visitor { kind: RequestKind::Head, ..with(&[("bid", "0.5")]) }, None),
+        (Visitor { kind: RequestKind::Prefetch, ..with(&[]) }, None),
+        // It was paid when it came first.
+        (Visitor { hops: 1, ..with(&[]) }, None),
+    ];
+    for (visitor, want) in table {
+        let cost = record(&visitor).cost.map(|m| format!("{} {}", m.amount, m.currency));
+        assert_eq!(cost.as_deref(), want, "{:?}", visitor.params);
+    }
+}
+
+#[test]
+fn an_unknown_campaign_is_recorded_too() {
+    let snapshot = world();
+    let decision = tfx_domain::routing::decide(
+        &snapshot,
+        "no\u{7}pe",
+        &person(),
+        at(NOW),
+        &Past::default(),
+        &mut rand::rng(),
+    );
+    let event =
+        click_event(&snapshot, "no\u{7}pe", &person(), &decision, ClickId::generate(at(NOW), 5), at(NOW));
+    assert_eq!(
+        (event.outcome, event.campaign_slug.as_str(), event.dims.campaign_id),
+        (Outcome::NotFound, "nope", None)
+    );
+    // Without a source, parameters go by their own names.
+    assert_eq!(
+        (event.dims.keyword.as_str(), event.dims.subs),
+        ("Running Shoes", vec![SmolStr::new("zone7")])
+    );
+}
+
+#[test]
+fn referrer_hosts() {
+    let table = [
+        ("https://User:Pw@WWW.Example.COM.:8080/a?b#c", "www.example.com"),
+        ("http://[2001:db8::1]:80/", "2001:db8::1"),
+        ("android-app://com.Example.app/", "com.example.app"),
+        ("not a url", ""),
+        ("https://", ""),
+        ("https://a\u{0}b/", "ab"),
+        ("", ""),
+    ];
+    for (referrer, want) in table {
+        assert_eq!(
+            record(&Visitor { referrer: referrer.to_owned(), ..person() }).dims.referrer_host,
+            want,
+            "{referrer}"
+        );
+    }
+}
+
+fn check_bounds(event: &ClickEvent) -> Result<(), TestCaseError> {
+    let dims = &event.dims;
+    for text in dims.subs.iter().chain([
+        &dims.keyword,
+        &dims.language,
+        &dims.referrer_host,
+        &event.campaign_slug,
+        &event.bot_reason,
+    ]) {
+        prop_assert!(text.chars().count() <= 256 && !text.chars().any(char::is_control), "{:?}", text);
+    }
+    prop_assert!(
+        event.user_agent.len() <= 1024 && event.referrer.len() <= 2048 && event.external_id.len() <= 1024
+    );
+    prop_assert!(
+        event.params.len() <= 64 && event.params.iter().all(|(n, v)| n.len() <= 128 && v.len() <= 1024)
+    );
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn whatever_is_sent_is_bounded_and_written(
+        params in proptest::collection::vec(("(sub1|sub4|zone|kw|clk|bid|.{0,200})", prop_oneof![4 => "(?s).{0,20}", 1 => "(?s).{0,600}"]), 0..90),
+        user_agent in "(?s).{0,800}",
+        referrer in "(https?://)?(?s).{0,1200}",
+        slug in "(main|(?s).{0,400})",
+        language in proptest::option::of("(?s).{0,300}"),
+        seed: u64,
+    ) {
+        use rand::{SeedableRng, rngs::StdRng};
+        let params = params.into_iter().map(|(n, v)| (SmolStr::from(n), v)).collect();
+        let visitor = Visitor { params, user_agent, referrer, language: language.map(SmolStr::from), ..person() };
+        let snapshot = world();
+        let decision = tfx_domain::routing::decide(&snapshot, &slug, &visitor, at(NOW), &Past::default(), &mut StdRng::seed_from_u64(seed));
+        let event = click_event(&snapshot, &slug, &visitor, &decision, ClickId::generate(at(NOW), 5), at(NOW));
+        check_bounds(&event)?;
+        let json = serde_json::to_string(&event).expect("serializes");
+        let back: Value = serde_json::from_str(&json).expect("parses");
+        prop_assert_eq!(serde_json::from_value::<ClickEvent>(back).expect("is an event"), event);
+    }
+}
