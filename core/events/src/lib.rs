@@ -1,1 +1,26 @@
-//! The event producer: journal, batches, retries, policies, counters.
+//! The event producer: every event is in a local journal before the answer goes out, and a deliverer takes it from
+//! there to the sink, in order, at least once, however long the sink is away.
+//!
+//! ```text
+//! publish ─→ queue ─→ writer thread ─→ journal (files) ─→ deliverer ─→ EventSink
+//!    ↑                    │ one write, at most one sync          │
+//!    └──── wakes ─────────┘ for everything that waits            └─→ refused.jsonl
+//! ```
+//!
+//! What is not here: sinks (adapters), settings, HTTP. Nothing else touches the journal's files. Why it is built
+//! this way: `docs/decisions/0001-journal-before-answer.md`.
+
+mod config;
+mod deliver;
+mod journal;
+mod producer;
+mod queue;
+mod refused;
+mod stats;
+#[cfg(test)]
+mod tests;
+mod writer;
+
+pub use config::{FailurePolicy, OpenError, ProducerConfig};
+pub use producer::{FlushReport, Producer, PublishError, Published};
+pub use stats::ProducerStats;

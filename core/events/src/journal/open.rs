@@ -1,0 +1,144 @@
+//! Opens a journal: takes its lock, finds how far writing and delivery got.
+
+use super::{
+    append::Appender,
+    cursor::Cursor,
+    disk::Disk,
+    files::{self, HEADER, VERSION},
+    layout::{Layout, Segment, Shared},
+    read::Reader,
+    record::{SMALLEST, parse},
+};
+use crate::{OpenError, stats::Counters};
+use std::{
+    fs::{self, DirBuilder, OpenOptions, TryLockError},
+    io,
+    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    path::Path,
+    sync::Arc,
+};
+
+/// How large a journal gets.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Limits {
+    /// All segments together, bytes.
+    pub(crate) max_bytes: u64,
+    /// One segment, bytes.
+    pub(crate) segment_bytes: u64,
+}
+
+/// An open journal.
+pub(crate) struct Journal {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) appender: Appender,
+    pub(crate) reader: Reader,
+}
+
+impl Journal {
+    /// Opens the journal in `dir`, creating it if need be.
+    pub(crate) fn open(
+        dir: &Path,
+        limits: Limits,
+        disk: Arc<dyn Disk>,
+        counters: Arc<Counters>,
+    ) -> Result<Self, OpenError> {
+        let failed =
+            |what| move |source| OpenError::Unusable { dir: dir.display().to_string(), what, source };
+        DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed("create"))?;
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let lock = options.open(dir.join("lock")).map_err(failed("open the lock file"))?;
+        lock.try_lock().map_err(|e| match e {
+            TryLockError::WouldBlock => OpenError::InUse { dir: dir.display().to_string() },
+            TryLockError::Error(source) => failed("lock")(source),
+        })?;
+        let cursor = Cursor::open(&dir.join("cursor")).map_err(failed("open the cursor"))?;
+        files::sync_dir(dir).map_err(failed("sync"))?;
+
+        let mut segments = files::list(dir).map_err(failed("list"))?;
+        for (first, _) in &segments {
+            let path = files::segment_path(dir, *first);
+            if let Some(version) = files::version_of(&path).map_err(failed("read a segment"))?
+                && version > VERSION
+            {
+                return Err(OpenError::NewerFormat {
+                    file: path.display().to_string(),
+                    version,
+                    known: VERSION,
+                });
+            }
+        }
+        let mut written = 1;
+        while let Some((first, length)) = segments.pop() {
+            match next_after(dir, first).map_err(failed("read the last segment"))? {
+                Some(next) => {
+                    written = written.max(next);
+                    segments.push((first, length));
+                    break;
+                }
+                // No record in it: its name is needed again.
+                None => {
+                    put_aside(dir, first, length, &counters).map_err(failed("put a damaged segment aside"))?
+                }
+            }
+            written = written.max(first);
+        }
+        let next = written.max(cursor.next());
+        let mut layout = Layout {
+            segments: segments.iter().map(|&(first, length)| Segment { first, length }).collect(),
+            bytes: segments.iter().map(|s| s.1).sum(),
+            next,
+            cursor: cursor.next().max(segments.first().map_or(next, |s| s.0)),
+            delivered_bytes: 0,
+            oldest_at: None,
+            wake_at: u64::MAX,
+        };
+        while let Some(segment) = layout.segments.front().copied()
+            && layout.segments.get(1).map_or(next, |s| s.first) <= layout.cursor
+        {
+            fs::remove_file(files::segment_path(dir, segment.first))
+                .map_err(failed("delete a delivered segment"))?;
+            layout.segments.pop_front();
+            layout.bytes -= segment.length;
+        }
+        if cursor.next() > 0 && cursor.next() < layout.cursor {
+            let missing = layout.cursor - cursor.next();
+            tracing::error!(dir = %dir.display(), missing, "segments of the event journal are missing; undelivered events are lost");
+            counters.damaged.add(1);
+        }
+        let shared = Arc::new(Shared::new(dir.to_owned(), layout, lock));
+        let appender = Appender::new(Arc::clone(&shared), disk, limits.max_bytes, limits.segment_bytes);
+        let reader = Reader::new(Arc::clone(&shared), cursor, counters);
+        Ok(Self { shared, appender, reader })
+    }
+}
+
+/// The sequence after the last record of a segment; none if it has no record.
+fn next_after(dir: &Path, first: u64) -> io::Result<Option<u64>> {
+    let bytes = fs::read(files::segment_path(dir, first))?;
+    let mut expected = first..first.saturating_add((bytes.len() / SMALLEST) as u64 + 1);
+    let mut next = None;
+    let mut at = usize::try_from(HEADER).unwrap_or(0).min(bytes.len());
+    while at < bytes.len() {
+        match parse(&bytes[at..], &expected) {
+            Ok(view) => {
+                at += view.size;
+                expected.start = view.sequence + 1;
+                next = Some(expected.start);
+            }
+            Err(_) => at += 1,
+        }
+    }
+    Ok(next)
+}
+
+/// Removes a segment without records; what is in it is kept if it is more than a torn beginning.
+fn put_aside(dir: &Path, first: u64, length: u64, counters: &Counters) -> io::Result<()> {
+    let path = files::segment_path(dir, first);
+    if length < HEADER + SMALLEST as u64 || fs::read(&path)?.iter().skip(HEADER as usize).all(|b| *b == 0) {
+        return fs::remove_file(path);
+    }
+    counters.damaged.add(1);
+    tracing::warn!(segment = %path.display(), length, "a segment of the event journal has no readable record; kept as .damaged");
+    fs::rename(path, files::damaged_path(dir, first, 0))
+}

@@ -1,0 +1,283 @@
+//! Reads the journal in order for delivery, passes over what is damaged, deletes what is delivered.
+
+use super::{
+    cursor::Cursor,
+    files::{self, HEADER, damaged_path, segment_path},
+    layout::{Shared, Span},
+    record::{Bad, View, parse},
+};
+use crate::stats::Counters;
+use bytes::Bytes;
+use smol_str::SmolStr;
+use std::{
+    fs::{self, File},
+    io::{self, ErrorKind, Write},
+    os::unix::fs::FileExt,
+    sync::Arc,
+};
+use tfx_ports::sink::Envelope;
+
+/// Bytes read at once.
+const CHUNK: u64 = 256 << 10;
+
+/// Events to deliver.
+#[derive(Debug, Default)]
+pub(crate) struct Batch {
+    /// In their order.
+    pub(crate) events: Vec<Envelope>,
+    /// When the last was written, milliseconds since 1970.
+    newest_at: Option<i64>,
+    /// Where the reader was after it.
+    place: Place,
+}
+
+/// A place between two records.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+struct Place {
+    /// First sequence of the segment.
+    segment: u64,
+    /// Bytes before it in the segment.
+    offset: u64,
+    /// The sequence of the record after it.
+    next: u64,
+}
+
+/// Reads the journal for delivery; there is one.
+pub(crate) struct Reader {
+    shared: Arc<Shared>,
+    counters: Arc<Counters>,
+    cursor: Cursor,
+    place: Place,
+    file: Option<(u64, File)>,
+    /// Records before it were delivered by an earlier process.
+    from: u64,
+}
+
+impl Reader {
+    pub(crate) fn new(shared: Arc<Shared>, cursor: Cursor, counters: Arc<Counters>) -> Self {
+        let from = shared.layout().cursor;
+        Self { shared, counters, cursor, place: Place::default(), file: None, from }
+    }
+
+    /// The next events, at most `max_events` and about `max_bytes`. Empty if there are none; [`Self::commit`] is due all
+    /// the same, since damaged bytes may have been passed over.
+    ///
+    /// # Errors
+    /// A segment cannot be read. Nothing was taken.
+    pub(crate) fn read(&mut self, max_events: usize, max_bytes: usize) -> io::Result<Batch> {
+        let start = self.place;
+        let batch = self.collect(max_events, max_bytes);
+        if batch.is_err() {
+            self.place = start;
+        }
+        batch
+    }
+
+    fn collect(&mut self, max_events: usize, max_bytes: usize) -> io::Result<Batch> {
+        let mut batch = Batch::default();
+        let mut size = 0;
+        let mut chunk_bytes = CHUNK;
+        while batch.events.len() < max_events && size < max_bytes {
+            let Some(span) = self.enter() else { break };
+            let mut left = span.segment.length - self.place.offset;
+            let wanted = left.min(chunk_bytes);
+            chunk_bytes = CHUNK;
+            let chunk = self.chunk(wanted)?;
+            if (chunk.len() as u64) < wanted {
+                left = chunk.len() as u64; // somebody cut the file
+            }
+            if chunk.is_empty() {
+                self.lose_rest(span);
+                continue;
+            }
+            let mut at = 0;
+            while batch.events.len() < max_events && size < max_bytes && at < chunk.len() {
+                match parse(&chunk[at..], &(self.place.next..span.end)) {
+                    Ok(view) => {
+                        if view.sequence >= self.from {
+                            size += view.size;
+                            if batch.events.is_empty() {
+                                self.oldest_is(view.at);
+                            }
+                            batch.newest_at = Some(view.at);
+                            batch.events.push(envelope(&view, &chunk, at));
+                        }
+                        self.place.next = view.sequence + 1;
+                        at += view.size;
+                    }
+                    Err(Bad::Short(needed)) if (at + needed) as u64 <= left && at + needed > chunk.len() => {
+                        chunk_bytes = CHUNK.max(needed as u64); // it goes on in the next chunk
+                        break;
+                    }
+                    Err(_) => {
+                        self.place.offset += at as u64;
+                        at = 0;
+                        self.pass_over(span)?;
+                        break;
+                    }
+                }
+            }
+            self.place.offset += at as u64;
+        }
+        batch.place = self.place;
+        Ok(batch)
+    }
+
+    /// The segment to read from, at a place before its end; none if everything was read.
+    fn enter(&mut self) -> Option<Span> {
+        loop {
+            let span = self.shared.layout().span(self.place.segment)?;
+            if span.segment.first != self.place.segment || self.place.offset == 0 {
+                self.place = Place { segment: span.segment.first, offset: HEADER, next: span.segment.first };
+            }
+            if self.place.offset < span.segment.length {
+                return Some(span);
+            }
+            self.place.next = self.place.next.max(span.end);
+            let following = span.following?;
+            self.place = Place { segment: following, offset: HEADER, next: following };
+        }
+    }
+
+    /// Up to `size` bytes from the present place; fewer if the file is cut or gone.
+    fn chunk(&mut self, size: u64) -> io::Result<Bytes> {
+        let first = self.place.segment;
+        if self.file.as_ref().is_none_or(|(open, _)| *open != first) {
+            match File::open(segment_path(&self.shared.dir, first)) {
+                Ok(file) => self.file = Some((first, file)),
+                Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Bytes::new()),
+                Err(e) => return Err(e),
+            }
+        }
+        let Some((_, file)) = &self.file else { return Ok(Bytes::new()) };
+        let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
+        let mut got = 0;
+        while got < bytes.len() {
+            match file.read_at(&mut bytes[got..], self.place.offset + got as u64) {
+                Ok(0) => break,
+                Ok(n) => got += n,
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        bytes.truncate(got);
+        Ok(Bytes::from(bytes))
+    }
+
+    /// Goes on to the next record after bytes that are none, or to the end of the segment.
+    fn pass_over(&mut self, span: Span) -> io::Result<()> {
+        let Place { segment, offset, next } = self.place;
+        let rest = self.chunk(span.segment.length - offset)?;
+        let found =
+            (1..rest.len()).find_map(|at| Some((at, parse(&rest[at..], &(next..span.end)).ok()?.sequence)));
+        let (size, resumes) = found.unwrap_or((rest.len(), span.end));
+        self.place.offset += size as u64;
+        let damaged = &rest[..size];
+        if resumes < self.from || found.is_none() && damaged.iter().all(|b| *b == 0) {
+            return Ok(()); // delivered already, or zeros where a crash left a hole
+        }
+        let kept = self.keep(segment, offset, damaged);
+        // At the end: a record that is not whole, or one that a failed append left behind.
+        if found.is_none() && !matches!(parse(&rest, &(0..u64::MAX)), Err(Bad::Broken)) {
+            tracing::info!(segment, offset, size, %kept, "the event journal ends in a write cut short by a crash");
+        } else {
+            let lost = resumes.saturating_sub(next);
+            self.counters.damaged.add(1);
+            tracing::error!(segment, offset, size, lost, %kept, "the event journal is damaged; going on after it");
+        }
+        Ok(())
+    }
+
+    /// Goes on after a segment whose file ends too early.
+    fn lose_rest(&mut self, span: Span) {
+        let Place { segment, offset, next } = self.place;
+        self.place.offset = span.segment.length;
+        let lost = span.end.saturating_sub(next.max(self.from));
+        if lost > 0 {
+            self.counters.damaged.add(1);
+            tracing::error!(
+                segment,
+                offset,
+                lost,
+                "a segment of the event journal was cut or deleted by somebody else"
+            );
+        }
+    }
+
+    /// Keeps damaged bytes for a person. Says where, or why not: delivery goes on, since a full disk empties only by it.
+    fn keep(&self, segment: u64, offset: u64, bytes: &[u8]) -> String {
+        let path = damaged_path(&self.shared.dir, segment, offset);
+        let kept = File::create(&path).and_then(|mut file| {
+            file.write_all(bytes)?;
+            file.sync_all()
+        });
+        match kept {
+            Ok(()) => path.display().to_string(),
+            Err(error) => format!("not kept: {error}"),
+        }
+    }
+
+    /// The sink has these events: they are not given again, and their segments go.
+    ///
+    /// # Errors
+    /// The cursor cannot be written or segments cannot be deleted: after a restart they may be delivered again.
+    pub(crate) fn commit(&mut self, batch: &Batch) -> io::Result<()> {
+        let next = batch.place.next.max(self.from);
+        let delivered = {
+            let mut layout = self.shared.layout();
+            let moved = next > layout.cursor;
+            layout.cursor = layout.cursor.max(next);
+            layout.oldest_at = if layout.depth() == 0 { None } else { batch.newest_at.or(layout.oldest_at) };
+            let before = layout.segments.iter().take_while(|s| s.first < batch.place.segment);
+            layout.delivered_bytes = before.map(|s| s.length).sum::<u64>() + batch.place.offset;
+            // The last segment stays: it may be written to.
+            let firsts: Vec<u64> = layout.segments.iter().map(|s| s.first).collect();
+            let done = firsts.windows(2).take_while(|pair| pair[1] <= layout.cursor).count();
+            moved.then(|| firsts.into_iter().take(done).collect::<Vec<_>>())
+        };
+        let Some(delivered) = delivered else { return Ok(()) };
+        self.cursor.write(next)?;
+        if !delivered.is_empty() {
+            self.cursor.sync()?;
+            for first in &delivered {
+                self.delete(*first)?;
+            }
+            files::sync_dir(&self.shared.dir)?;
+        }
+        Ok(())
+    }
+
+    fn delete(&mut self, first: u64) -> io::Result<()> {
+        self.file.take_if(|(open, _)| *open == first);
+        match fs::remove_file(segment_path(&self.shared.dir, first)) {
+            Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
+            _ => {}
+        }
+        let mut layout = self.shared.layout();
+        if let Some(gone) = layout.segments.pop_front_if(|s| s.first == first) {
+            layout.bytes -= gone.length;
+            layout.delivered_bytes = layout.delivered_bytes.saturating_sub(gone.length);
+        }
+        Ok(())
+    }
+
+    /// What was delivered stays so after the loss of power.
+    pub(crate) fn sync(&self) -> io::Result<()> {
+        self.cursor.sync()
+    }
+
+    fn oldest_is(&self, at: i64) {
+        let mut layout = self.shared.layout();
+        layout.oldest_at = Some(at);
+    }
+}
+
+fn envelope(view: &View<'_>, chunk: &Bytes, at: usize) -> Envelope {
+    let id = SmolStr::from(view.id);
+    Envelope {
+        topic: view.topic,
+        key: if view.key == view.id { id.clone() } else { SmolStr::from(view.key) },
+        id,
+        payload: chunk.slice(at + view.payload.start..at + view.payload.end),
+    }
+}

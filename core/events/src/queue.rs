@@ -1,0 +1,135 @@
+//! From the publishers to the writer thread: events framed into one buffer, one sleeper per publisher.
+//!
+//! Publishers frame straight into the buffer that is written, so the writer copies nothing, and everything that
+//! gathers while it writes goes out with its next write.
+
+use crate::journal::{AppendError, record::Encoded};
+use std::{
+    mem,
+    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    thread::{self, Thread},
+};
+use tokio::sync::oneshot;
+
+/// Most bytes that wait for the writer; more means that the disk has stalled.
+const MAX_BYTES: usize = 64 << 20;
+/// Buffers larger than this are given back after use.
+const KEEP_BYTES: usize = 4 << 20;
+
+/// What a publisher hears.
+pub(crate) type Outcome = Result<(), AppendError>;
+
+/// A publisher that waits.
+pub(crate) struct Waiter {
+    /// Where its records end in the buffer; they begin where those of the one before end.
+    pub(crate) end: usize,
+    /// How many they are.
+    pub(crate) events: u64,
+    /// Whether it waits for the disk.
+    pub(crate) durable: bool,
+    /// Wakes it.
+    pub(crate) done: oneshot::Sender<Outcome>,
+}
+
+/// Why the queue takes no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// The producer is closed.
+    Closed,
+    /// The writer does not keep up.
+    Stalled,
+}
+
+/// What waits for the writer.
+#[derive(Default)]
+pub(crate) struct Waiting {
+    /// Framed records.
+    pub(crate) bytes: Vec<u8>,
+    /// Whose they are.
+    pub(crate) waiters: Vec<Waiter>,
+}
+
+#[derive(Default)]
+struct Inner {
+    waiting: Waiting,
+    writer_sleeps: bool,
+    closed: bool,
+}
+
+/// From the publishers to the writer thread.
+#[derive(Default)]
+pub(crate) struct Queue {
+    inner: Mutex<Inner>,
+    writer: OnceLock<Thread>,
+}
+
+impl Queue {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Puts events in line, together.
+    pub(crate) fn push(
+        &self,
+        events: &[Encoded],
+        durable: bool,
+    ) -> Result<oneshot::Receiver<Outcome>, Refusal> {
+        let (done, answer) = oneshot::channel();
+        let wake = {
+            let mut inner = self.lock();
+            if inner.closed {
+                return Err(Refusal::Closed);
+            }
+            let size: usize = events.iter().map(Encoded::size).sum();
+            let waiting = &mut inner.waiting;
+            if !waiting.bytes.is_empty() && waiting.bytes.len() + size > MAX_BYTES {
+                return Err(Refusal::Stalled);
+            }
+            for event in events {
+                event.push(&mut waiting.bytes);
+            }
+            let end = waiting.bytes.len();
+            waiting.waiters.push(Waiter { end, events: events.len() as u64, durable, done });
+            mem::take(&mut inner.writer_sleeps)
+        };
+        if wake {
+            self.wake();
+        }
+        Ok(answer)
+    }
+
+    /// Takes everything in line into `taken`, sleeping until there is something. False if the queue is closed and empty.
+    /// Only the writer thread calls this.
+    pub(crate) fn take(&self, taken: &mut Waiting) -> bool {
+        self.writer.get_or_init(thread::current);
+        taken.waiters.clear();
+        taken.bytes.clear();
+        taken.bytes.shrink_to(KEEP_BYTES);
+        loop {
+            {
+                let mut inner = self.lock();
+                if !inner.waiting.waiters.is_empty() {
+                    mem::swap(&mut inner.waiting, taken);
+                    return true;
+                }
+                if inner.closed {
+                    return false;
+                }
+                inner.writer_sleeps = true;
+            }
+            thread::park();
+        }
+    }
+
+    /// Takes no more; the writer ends when it has written what is in line.
+    pub(crate) fn close(&self) {
+        self.lock().closed = true;
+        self.wake();
+    }
+
+    fn wake(&self) {
+        if let Some(writer) = self.writer.get() {
+            writer.unpark();
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! The writer thread: takes what the publishers queued, writes it at once, syncs once, wakes each.
+
+use crate::{
+    journal::Appender,
+    queue::{Outcome, Queue, Waiter, Waiting},
+    stats::Counters,
+};
+use std::sync::{Arc, atomic::Ordering::Relaxed};
+use tfx_ports::clock;
+use tokio::sync::oneshot;
+
+/// Most bytes of one write, unless one publisher's events are more.
+const WRITE_BYTES: usize = 1 << 20;
+
+/// The writer thread's state.
+pub(crate) struct Writer {
+    queue: Arc<Queue>,
+    appender: Appender,
+    counters: Arc<Counters>,
+    write_bytes: usize,
+}
+
+impl Writer {
+    /// A write is no larger than a segment.
+    pub(crate) fn new(
+        queue: Arc<Queue>,
+        appender: Appender,
+        counters: Arc<Counters>,
+        segment_bytes: u64,
+    ) -> Self {
+        let write_bytes = usize::try_from(segment_bytes).unwrap_or(WRITE_BYTES).min(WRITE_BYTES);
+        Self { queue, appender, counters, write_bytes }
+    }
+
+    /// Writes until the queue is closed and empty; then everything is synced and `ended` hears of it.
+    pub(crate) fn run(mut self, ended: oneshot::Sender<()>) {
+        let mut taken = Waiting::default();
+        while self.queue.take(&mut taken) {
+            self.write(&mut taken);
+        }
+        if let Err(error) = self.appender.sync() {
+            tracing::warn!(%error, "the event journal could not be synced at the end");
+        }
+        drop(self);
+        let _ = ended.send(()); // nobody waits if the producer was dropped
+    }
+
+    fn write(&mut self, taken: &mut Waiting) {
+        let now = clock::now().as_millisecond();
+        let mut waiters = taken.waiters.drain(..).peekable();
+        let mut rest = taken.bytes.as_mut_slice();
+        let mut start = 0;
+        let mut group: Vec<Waiter> = Vec::new();
+        while let Some(first) = waiters.next() {
+            let mut end = first.end;
+            group.push(first);
+            while let Some(more) = waiters.next_if(|w| w.end - start <= self.write_bytes) {
+                end = more.end;
+                group.push(more);
+            }
+            let (records, after) = rest.split_at_mut(end - start);
+            rest = after;
+            start = end;
+            self.write_group(records, &mut group, now);
+        }
+    }
+
+    /// Writes what belongs to `group` and answers everybody in it; who does not wait for the disk, before the sync.
+    fn write_group(&mut self, records: &mut [u8], group: &mut Vec<Waiter>, now: i64) {
+        let mut outcome = self.appender.append(records, now);
+        match &outcome {
+            Ok(()) => {
+                self.counters.bytes.add(records.len() as u64);
+                group.extract_if(.., |w| !w.durable).for_each(|w| answer(w, &Ok(())));
+                if !group.is_empty() {
+                    outcome = self.appender.sync();
+                }
+            }
+            Err(error) => {
+                let dropped: u64 = group.iter().filter(|w| !w.durable).map(|w| w.events).sum();
+                if dropped > 0 {
+                    self.counters.drop_events(dropped, error);
+                }
+            }
+        }
+        group.drain(..).for_each(|w| answer(w, &outcome));
+        self.note(&outcome);
+    }
+
+    fn note(&self, outcome: &Outcome) {
+        let down = &self.counters.journal_down;
+        match outcome {
+            Ok(()) if !down.load(Relaxed) => {}
+            Ok(()) => {
+                down.store(false, Relaxed);
+                let dropped = self.counters.dropped.get();
+                tracing::info!(dropped, "the event journal takes events again");
+            }
+            Err(error) => {
+                down.store(true, Relaxed);
+                self.counters.failed(error);
+            }
+        }
+    }
+}
+
+fn answer(waiter: Waiter, outcome: &Outcome) {
+    // A publisher that went away counted itself.
+    let _ = waiter.done.send(outcome.clone());
+}
