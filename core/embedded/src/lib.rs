@@ -7,10 +7,12 @@
 //! one writer thread per process, which puts concurrent calls into one transaction; several processes may have the
 //! same files open.
 
+mod analytics;
 mod config;
 mod conversions;
 mod db;
 mod error;
+mod events;
 mod paging;
 mod time;
 
@@ -18,7 +20,7 @@ pub use error::OpenError;
 
 use db::{Blueprint, Database};
 use std::{path::Path, sync::Arc};
-use tfx_ports::{config::ConfigStore, conversions::ConversionStore};
+use tfx_ports::{analytics::Analytics, config::ConfigStore, conversions::ConversionStore, sink::EventSink};
 
 const CONFIG: Blueprint = Blueprint {
     file: "config.db",
@@ -27,10 +29,19 @@ const CONFIG: Blueprint = Blueprint {
     cache_kib: 4096,
 };
 
+const EVENTS: Blueprint = Blueprint {
+    file: "events.db",
+    migrations: &[include_str!("schema/events/0001.sql")],
+    page_size: 8192,
+    cache_kib: 16_384,
+};
+
 /// The open data folder. The ports keep their file open; it is closed when the last of them is dropped.
 pub struct Embedded {
     config: Arc<config::Config>,
     conversions: Arc<conversions::Conversions>,
+    sink: Arc<events::Sink>,
+    analytics: Arc<analytics::Reader>,
 }
 
 impl Embedded {
@@ -42,9 +53,12 @@ impl Embedded {
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         std::fs::create_dir_all(dir).map_err(|source| OpenError::Folder { path: dir.to_owned(), source })?;
         let config = Arc::new(Database::open(dir, &CONFIG)?);
+        let events = Arc::new(Database::open(dir, &EVENTS)?);
         Ok(Self {
             config: Arc::new(config::Config::new(Arc::clone(&config))),
             conversions: Arc::new(conversions::Conversions::new(config)),
+            sink: Arc::new(events::Sink::new(Arc::clone(&events))),
+            analytics: Arc::new(analytics::Reader::new(events)),
         })
     }
 
@@ -56,5 +70,15 @@ impl Embedded {
     /// Conversions and parked postbacks.
     pub fn conversions(&self) -> Arc<dyn ConversionStore> {
         Arc::clone(&self.conversions) as _
+    }
+
+    /// Takes events.
+    pub fn sink(&self) -> Arc<dyn EventSink> {
+        Arc::clone(&self.sink) as _
+    }
+
+    /// Reads events.
+    pub fn analytics(&self) -> Arc<dyn Analytics> {
+        Arc::clone(&self.analytics) as _
     }
 }

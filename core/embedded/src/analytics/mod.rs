@@ -1,0 +1,72 @@
+//! [`Analytics`] on `events.db`.
+
+mod list;
+mod report;
+mod usage;
+
+use crate::{db::Database, error::OrStoreError, events::texts::Texts};
+use async_trait::async_trait;
+use std::sync::Arc;
+use tfx_domain::{
+    Timestamp,
+    event::{ClickEvent, PostbackLogEvent},
+    id::{ClickId, DestinationId, StreamId},
+    report::{RawRow, ReportQuery},
+    routing::CapUse,
+};
+use tfx_ports::{
+    StoreError,
+    analytics::{Analytics, ClickQuery, PostbackQuery, Seen},
+    page::Page,
+};
+
+/// Reads events from SQLite. What was delivered is seen at once.
+pub(crate) struct Reader {
+    db: Arc<Database<Texts>>,
+}
+
+impl Reader {
+    pub(crate) const fn new(db: Arc<Database<Texts>>) -> Self {
+        Self { db }
+    }
+}
+
+#[async_trait]
+impl Analytics for Reader {
+    async fn click(&self, id: ClickId) -> Result<Option<ClickEvent>, StoreError> {
+        self.db.read("read a click", move |conn| list::click(conn, id)).await
+    }
+
+    async fn clicks(&self, query: &ClickQuery) -> Result<Page<ClickEvent>, StoreError> {
+        let query = query.clone();
+        self.db.read("list clicks", move |conn| list::clicks(conn, &query)).await
+    }
+
+    async fn postbacks(&self, query: &PostbackQuery) -> Result<Page<PostbackLogEvent>, StoreError> {
+        let query = query.clone();
+        self.db.read("list postbacks", move |conn| list::postbacks(conn, &query)).await
+    }
+
+    async fn report(&self, query: &ReportQuery) -> Result<Vec<RawRow>, StoreError> {
+        let query = query.clone();
+        self.db.read("make a report", move |conn| report::report(conn, &query)).await
+    }
+
+    async fn cap_use(&self, destination: &DestinationId, day_start: Timestamp) -> Result<CapUse, StoreError> {
+        let destination = destination.clone();
+        self.db.read("read the use of a cap", move |conn| usage::cap_use(conn, &destination, day_start)).await
+    }
+
+    async fn stream_clicks(&self, stream: &StreamId, since: Option<Timestamp>) -> Result<u64, StoreError> {
+        let stream = stream.clone();
+        self.db.read("count a stream's clicks", move |conn| usage::stream_clicks(conn, &stream, since)).await
+    }
+
+    async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError> {
+        self.db.read("read where visitors were", move |conn| usage::seen_since(conn, since, limit)).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.db.read("ping", |conn| conn.query_row("SELECT 1", [], |_| Ok(())).or_store_error("ping")).await
+    }
+}

@@ -1,0 +1,180 @@
+//! The value of each dimension as a number per row, and its text once per group.
+
+use super::calendar::{Calendar, Unit};
+use crate::{
+    error::OrStoreError,
+    events::{facts::Facts, texts::Names},
+};
+use rusqlite::Row;
+use rustc_hash::FxHashMap;
+use smol_str::SmolStr;
+use std::borrow::Cow;
+use tfx_domain::{report::Dimension, routing::DeviceType};
+use tfx_ports::StoreError;
+
+/// Where a dimension's value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Column {
+    /// A column of numbers of `texts`.
+    Number(&'static str),
+    /// A column of texts.
+    Keyword,
+    /// One of the list in `subs`, from 0.
+    Sub(usize),
+    /// The status of a conversion.
+    Status,
+    /// From the facts.
+    Bot,
+    /// From the facts.
+    Device,
+    /// From the time.
+    Time(Unit),
+}
+
+/// A row and what is read of it already.
+pub(super) struct Cells<'r> {
+    pub(super) row: &'r Row<'r>,
+    /// Where the stored columns stand.
+    pub(super) places: &'r [(&'static str, usize)],
+    pub(super) at_ms: i64,
+    pub(super) facts: Facts,
+    /// A number of `texts`; 0 for clicks.
+    pub(super) status: i64,
+}
+
+impl Cells<'_> {
+    fn place(&self, name: &str) -> usize {
+        self.places.iter().find(|(n, _)| *n == name).map_or(usize::MAX, |(_, place)| *place)
+    }
+
+    pub(super) fn number(&self, name: &str) -> Result<i64, StoreError> {
+        super::integer(self.row, self.place(name))
+    }
+
+    fn stored_text(&self, name: &str) -> Result<&str, StoreError> {
+        let value = self.row.get_ref(self.place(name)).or_store_error(super::WHAT)?;
+        Ok(value.as_str_or_null().unwrap_or(None).unwrap_or_default())
+    }
+
+    /// The text of a column that is kept as one.
+    pub(super) fn text(&self, column: Column) -> Result<Cow<'_, str>, StoreError> {
+        match column {
+            Column::Keyword => self.stored_text("keyword").map(Cow::Borrowed),
+            Column::Sub(n) => match self.stored_text("subs")? {
+                "" => Ok(Cow::Borrowed("")),
+                json => nth(json, n).map_err(|e| StoreError::broken("stored sub ids", e)),
+            },
+            _ => Ok(Cow::Borrowed("")),
+        }
+    }
+}
+
+/// The `n`th of a JSON list of texts; empty if it is shorter.
+fn nth(json: &str, n: usize) -> serde_json::Result<Cow<'_, str>> {
+    let list: Vec<crate::events::Text<'_>> = serde_json::from_str(json)?;
+    Ok(list.into_iter().nth(n).map_or(Cow::Borrowed(""), |t| t.0))
+}
+
+/// Texts met in this report, as numbers; 0 is the empty one.
+#[derive(Default)]
+pub(super) struct Interned {
+    numbers: FxHashMap<SmolStr, i64>,
+    texts: Vec<SmolStr>,
+}
+
+impl Interned {
+    fn number(&mut self, text: &str) -> i64 {
+        if text.is_empty() {
+            return 0;
+        }
+        if let Some(number) = self.numbers.get(text) {
+            return *number;
+        }
+        self.texts.push(SmolStr::new(text));
+        let number = i64::try_from(self.texts.len()).unwrap_or(i64::MAX);
+        self.numbers.insert(SmolStr::new(text), number);
+        number
+    }
+
+    fn text(&self, number: i64) -> SmolStr {
+        let place = usize::try_from(number).ok().and_then(|n| n.checked_sub(1));
+        place.and_then(|p| self.texts.get(p)).cloned().unwrap_or_default()
+    }
+}
+
+impl Column {
+    pub(super) fn of(dimension: Dimension) -> Self {
+        match dimension {
+            Dimension::Campaign => Self::Number("campaign"),
+            Dimension::Stream => Self::Number("stream"),
+            Dimension::Destination => Self::Number("destination"),
+            Dimension::Source => Self::Number("source"),
+            Dimension::Network => Self::Number("network"),
+            Dimension::Country => Self::Number("country"),
+            Dimension::Region => Self::Number("region"),
+            Dimension::City => Self::Number("city"),
+            Dimension::Isp => Self::Number("isp"),
+            Dimension::Os => Self::Number("os"),
+            Dimension::Browser => Self::Number("browser"),
+            Dimension::Language => Self::Number("language"),
+            Dimension::ReferrerHost => Self::Number("referrer"),
+            Dimension::Keyword => Self::Keyword,
+            Dimension::Sub(n) => Self::Sub(usize::from(n).saturating_sub(1)),
+            Dimension::DeviceType => Self::Device,
+            Dimension::Status => Self::Status,
+            Dimension::Bot => Self::Bot,
+            Dimension::Hour => Self::Time(Unit::Hour),
+            Dimension::Day => Self::Time(Unit::Day),
+            Dimension::Week => Self::Time(Unit::Week),
+            Dimension::Month => Self::Time(Unit::Month),
+        }
+    }
+
+    /// The table's column it is read from, if it is from one of its own.
+    pub(super) const fn stored(&self) -> Option<&'static str> {
+        match self {
+            Self::Number(name) => Some(name),
+            Self::Keyword => Some("keyword"),
+            Self::Sub(_) => Some("subs"),
+            Self::Status | Self::Bot | Self::Device | Self::Time(_) => None,
+        }
+    }
+
+    /// The row's value as a number; 0 is unknown.
+    pub(super) fn cell(
+        self,
+        cells: &Cells<'_>,
+        texts: &mut Interned,
+        calendar: &mut Calendar,
+    ) -> Result<i64, StoreError> {
+        Ok(match self {
+            Self::Number(name) => cells.number(name)?,
+            Self::Keyword | Self::Sub(_) => texts.number(&cells.text(self)?),
+            Self::Status => cells.status,
+            Self::Bot => i64::from(cells.facts.is_bot()),
+            Self::Device => cells.facts.device(),
+            Self::Time(unit) => calendar.number(unit, cells.at_ms),
+        })
+    }
+
+    /// The text of such a number.
+    pub(super) fn text(
+        self,
+        cell: i64,
+        texts: &Interned,
+        names: &mut Names<'_>,
+    ) -> Result<SmolStr, StoreError> {
+        Ok(match self {
+            Self::Number(_) | Self::Status => names.name(cell)?,
+            Self::Keyword | Self::Sub(_) => texts.text(cell),
+            Self::Bot => SmolStr::new_static(if cell == 0 { "false" } else { "true" }),
+            Self::Device => SmolStr::new_static(device(cell).as_str()),
+            Self::Time(unit) => unit.label(cell),
+        })
+    }
+}
+
+/// The device type of its number in the facts.
+pub(super) fn device(number: i64) -> DeviceType {
+    usize::try_from(number).ok().and_then(|n| DeviceType::ALL.get(n)).copied().unwrap_or_default()
+}

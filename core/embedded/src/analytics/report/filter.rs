@@ -1,0 +1,78 @@
+//! Conditions on dimensions.
+
+use super::column::{Cells, Column, device};
+use crate::events::texts::Names;
+use rustc_hash::FxHashMap;
+use tfx_domain::report::{Dimension, ReportFilter};
+use tfx_ports::StoreError;
+
+/// A condition, with what is known already of the numbers it met.
+pub(super) struct Filter {
+    pub(super) column: Column,
+    /// Ids are compared as they are, everything else in lower case.
+    ids: bool,
+    values: Vec<String>,
+    negate: bool,
+    known: FxHashMap<i64, bool>,
+}
+
+impl Filter {
+    pub(super) fn new(filter: &ReportFilter) -> Result<Self, StoreError> {
+        let column = Column::of(filter.dimension);
+        if filter.dimension.is_time() {
+            return Err(StoreError::Broken {
+                what: format!(
+                    "a report is not filtered by {}; its time is since and until",
+                    filter.dimension
+                ),
+                source: None,
+            });
+        }
+        let ids = matches!(
+            filter.dimension,
+            Dimension::Campaign
+                | Dimension::Stream
+                | Dimension::Destination
+                | Dimension::Source
+                | Dimension::Network
+        );
+        let values = filter.values.iter().map(|v| if ids { v.clone() } else { v.to_lowercase() }).collect();
+        Ok(Self { column, ids, values, negate: filter.negate, known: FxHashMap::default() })
+    }
+
+    pub(super) fn passes(&mut self, cells: &Cells<'_>, names: &mut Names<'_>) -> Result<bool, StoreError> {
+        match self.column {
+            Column::Number(name) => self.number(cells.number(name)?, names),
+            Column::Status => self.number(cells.status, names),
+            Column::Bot => Ok(self.text(if cells.facts.is_bot() { "true" } else { "false" })),
+            // "unknown" is a word here, and unknown all the same.
+            Column::Device => match device(cells.facts.device()).as_str() {
+                "unknown" => Ok((self.is_one("unknown") || self.is_one("")) != self.negate),
+                word => Ok(self.text(word)),
+            },
+            Column::Keyword | Column::Sub(_) => Ok(self.text(&cells.text(self.column)?)),
+            Column::Time(_) => Ok(true),
+        }
+    }
+
+    fn number(&mut self, number: i64, names: &mut Names<'_>) -> Result<bool, StoreError> {
+        if let Some(known) = self.known.get(&number) {
+            return Ok(*known);
+        }
+        let passes = self.text(&names.name(number)?);
+        self.known.insert(number, passes);
+        Ok(passes)
+    }
+
+    fn text(&self, text: &str) -> bool {
+        self.is_one(text) != self.negate
+    }
+
+    fn is_one(&self, text: &str) -> bool {
+        if self.ids {
+            return self.values.iter().any(|v| v == text);
+        }
+        let lower = text.to_lowercase();
+        self.values.contains(&lower)
+    }
+}

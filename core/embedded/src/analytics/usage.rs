@@ -1,0 +1,95 @@
+//! The past that routing needs: caps, click limits, where visitors were.
+
+use crate::{
+    error::OrStoreError,
+    events::{
+        facts::NOT_A_CLICK,
+        id_bytes, id_of,
+        texts::{Names, number_of},
+        visits::{self, At},
+    },
+    time::ceil_ms,
+};
+use rusqlite::{Connection, params};
+use rustc_hash::FxHashSet;
+use tfx_domain::{
+    Timestamp,
+    id::{ClickId, DestinationId, StreamId, VisitorId},
+    postback::ConversionStatus,
+    routing::CapUse,
+};
+use tfx_ports::{StoreError, analytics::Seen};
+
+/// Conversions count at the time they were first reported.
+pub(super) fn cap_use(
+    conn: &Connection,
+    destination: &DestinationId,
+    day_start: Timestamp,
+) -> Result<CapUse, StoreError> {
+    let Some(number) = number_of(conn, destination.as_str())? else { return Ok(CapUse::default()) };
+    let rejected = number_of(conn, ConversionStatus::Rejected.as_str())?.unwrap_or(0);
+    let count = |since: i64| -> Result<u64, StoreError> {
+        let sql =
+            "SELECT count(*) FROM conversions WHERE destination = ?1 AND created_ms >= ?2 AND status <> ?3";
+        conn.prepare_cached(sql)
+            .and_then(|mut s| s.query_row(params![number, since, rejected], |r| r.get(0)))
+            .map(i64::unsigned_abs)
+            .or_store_error("count conversions")
+    };
+    Ok(CapUse {
+        clicks_daily: visits::since(conn, number, At::Destination, day_start)?,
+        clicks_total: visits::ever(conn, number)?,
+        conversions_daily: count(ceil_ms(day_start))?,
+        conversions_total: count(i64::MIN)?,
+    })
+}
+
+/// Visits of people only, as in reports.
+pub(super) fn stream_clicks(
+    conn: &Connection,
+    stream: &StreamId,
+    since: Option<Timestamp>,
+) -> Result<u64, StoreError> {
+    match (number_of(conn, stream.as_str())?, since) {
+        (None, _) => Ok(0),
+        (Some(number), None) => visits::ever(conn, number),
+        (Some(number), Some(since)) => visits::since(conn, number, At::Stream, since),
+    }
+}
+
+pub(super) fn seen_since(conn: &Connection, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError> {
+    let what = "read where visitors were";
+    let mut names = Names::new(conn)?;
+    let mut known = FxHashSet::default();
+    let mut seen = Vec::new();
+    let sql = "SELECT id, visitor, campaign, stream, coalesce(destination, 0) FROM clicks
+        WHERE id >= ?1 AND facts & ?2 = 0 AND campaign IS NOT NULL AND stream IS NOT NULL ORDER BY id DESC";
+    let mut statement = conn.prepare_cached(sql).or_store_error(what)?;
+    let from = ClickId::floor(Timestamp::from_millisecond(ceil_ms(since)).unwrap_or(Timestamp::MAX));
+    let mut rows = statement.query(params![id_bytes(from), NOT_A_CLICK]).or_store_error(what)?;
+    while seen.len() < limit
+        && let Some(row) = rows.next().or_store_error(what)?
+    {
+        let visitor: [u8; 16] = row.get(1).or_store_error(what)?;
+        let [campaign, stream, destination] = [2, 3, 4].map(|i| row.get::<_, i64>(i).unwrap_or(0));
+        // The first met is the latest; the earlier ones of the same place say nothing new.
+        if !known.insert((visitor, campaign, stream, destination)) {
+            continue;
+        }
+        let broken = |e| StoreError::broken("stored click", e);
+        let destination = names.name(destination)?;
+        let id: [u8; 16] = row.get(0).or_store_error(what)?;
+        seen.push(Seen {
+            visitor: VisitorId(u128::from_be_bytes(visitor)),
+            campaign: names.name(campaign)?.parse().map_err(broken)?,
+            stream: names.name(stream)?.parse().map_err(broken)?,
+            destination: if destination.is_empty() {
+                None
+            } else {
+                Some(destination.parse().map_err(broken)?)
+            },
+            at: id_of(&id)?.timestamp(),
+        });
+    }
+    Ok(seen)
+}

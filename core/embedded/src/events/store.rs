@@ -1,0 +1,238 @@
+//! Storing a batch of events in a transaction.
+
+use super::{
+    click_row::ClickRow,
+    currency_code,
+    facts::{Class, Facts},
+    id_bytes, id_ms,
+    texts::{Numbering, Texts},
+    visits::Visits,
+};
+use crate::error::OrStoreError;
+use rusqlite::{CachedStatement, Connection, params};
+use tfx_domain::{
+    event::{ConversionEvent, PostbackLogEvent, PostbackResult, Topic},
+    id::{CampaignId, ClickId, DestinationId, NetworkId, SourceId, StreamId, VisitorId},
+};
+use tfx_ports::{
+    StoreError,
+    sink::{Envelope, Refused},
+};
+
+const WHAT: &str = "store events";
+
+const CLICK: &str = "INSERT OR IGNORE INTO clicks
+    (id, facts, cost, currency, campaign, stream, destination, source, network, country, region, city, isp, os,
+     browser, language, referrer, keyword, subs, visitor, body)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+
+/// Stores what can be read; everything else is refused, each with its reason.
+pub(super) fn store(
+    conn: &Connection,
+    texts: &mut Texts,
+    batch: &[Envelope],
+) -> Result<Vec<Refused>, StoreError> {
+    let mut batch_store = BatchStore {
+        conn,
+        texts: Numbering::new(texts, conn)?,
+        clicks: conn.prepare_cached(CLICK).or_store_error(WHAT)?,
+        bodies: Bodies::new(conn)?,
+        visits: Visits::default(),
+    };
+    let mut refused = Vec::new();
+    for (index, event) in batch.iter().enumerate() {
+        let result = match event.topic {
+            Topic::ClickEvents | Topic::TrafficbackEvents => batch_store.click(event),
+            Topic::ConversionEvents => batch_store.conversion(event),
+            Topic::PostbackLogEvents => batch_store.postback(event),
+            Topic::DestinationHealthEvents => batch_store.other(event),
+        };
+        match result {
+            Ok(()) => {}
+            Err(Failed::Unreadable(reason)) => refused.push(Refused { index, reason }),
+            Err(Failed::Store(e)) => return Err(crate::error::store_error(WHAT, e)),
+        }
+    }
+    batch_store.visits.save(conn)?;
+    Ok(refused)
+}
+
+/// Why an event is not stored.
+enum Failed {
+    /// It never will be.
+    Unreadable(String),
+    /// The store fails.
+    Store(rusqlite::Error),
+}
+
+impl From<rusqlite::Error> for Failed {
+    fn from(e: rusqlite::Error) -> Self {
+        Self::Store(e)
+    }
+}
+
+fn unreadable(e: impl std::fmt::Display) -> Failed {
+    Failed::Unreadable(e.to_string())
+}
+
+struct BatchStore<'t, 'c> {
+    conn: &'c Connection,
+    texts: Numbering<'t, 'c>,
+    clicks: CachedStatement<'c>,
+    bodies: Bodies<'c>,
+    visits: Visits,
+}
+
+impl BatchStore<'_, '_> {
+    /// The time of a click is its id's.
+    fn click(&mut self, event: &Envelope) -> Result<(), Failed> {
+        let row: ClickRow<'_> = serde_json::from_slice(&event.payload).map_err(unreadable)?;
+        let id: ClickId = row.click_id.0.parse().map_err(unreadable)?;
+        let visitor: VisitorId = row.visitor_id.0.parse().map_err(unreadable)?;
+        check::<CampaignId>(&row.campaign_id.0)?;
+        check::<StreamId>(&row.stream_id.0)?;
+        check::<DestinationId>(&row.destination_id.0)?;
+        check::<SourceId>(&row.source_id.0)?;
+        check::<NetworkId>(&row.network_id.0)?;
+        let unique = [row.unique_campaign, row.unique_stream, row.unique_destination];
+        let facts = Facts::of_click(row.outcome, row.request, row.is_bot, unique, row.device_type);
+        let texts = &mut self.texts;
+        let stream = texts.number(&row.stream_id.0)?;
+        let destination = texts.number(&row.destination_id.0)?;
+        let s = &mut self.clicks;
+        s.raw_bind_parameter(1, id_bytes(id))?;
+        s.raw_bind_parameter(2, facts.0)?;
+        s.raw_bind_parameter(3, row.cost.map(|c| c.amount.micros()))?;
+        s.raw_bind_parameter(4, row.cost.map(|c| currency_code(c.currency)))?;
+        s.raw_bind_parameter(5, texts.number(&row.campaign_id.0)?)?;
+        s.raw_bind_parameter(6, stream)?;
+        s.raw_bind_parameter(7, destination)?;
+        s.raw_bind_parameter(8, texts.number(&row.source_id.0)?)?;
+        s.raw_bind_parameter(9, texts.number(&row.network_id.0)?)?;
+        s.raw_bind_parameter(10, texts.number(&row.country.0)?)?;
+        s.raw_bind_parameter(11, texts.number(&row.region.0)?)?;
+        s.raw_bind_parameter(12, texts.number(&row.city.0)?)?;
+        s.raw_bind_parameter(13, texts.number(&row.isp.0)?)?;
+        s.raw_bind_parameter(14, texts.number(&row.os.0)?)?;
+        s.raw_bind_parameter(15, texts.number(&row.browser.0)?)?;
+        s.raw_bind_parameter(16, texts.number(&row.language.0)?)?;
+        s.raw_bind_parameter(17, texts.number(&row.referrer_host.0)?)?;
+        s.raw_bind_parameter(18, some(&row.keyword.0))?;
+        s.raw_bind_parameter(19, row.subs.map(serde_json::value::RawValue::get))?;
+        s.raw_bind_parameter(20, visitor.0.to_be_bytes())?;
+        s.raw_bind_parameter(21, self.bodies.next)?;
+        if s.raw_execute()? == 1 {
+            self.bodies.insert(&event.payload)?;
+            if facts.class() == Class::Click {
+                self.visits.add(stream, id_ms(id));
+                self.visits.add(destination, id_ms(id));
+            }
+        }
+        Ok(())
+    }
+
+    fn conversion(&mut self, event: &Envelope) -> Result<(), Failed> {
+        let e: ConversionEvent = serde_json::from_slice(&event.payload).map_err(unreadable)?;
+        let d = &e.dims;
+        let texts = &mut self.texts;
+        let subs =
+            if d.subs.is_empty() { None } else { Some(serde_json::to_string(&d.subs).map_err(unreadable)?) };
+        self.conn.prepare_cached(include_str!("upsert_conversion.sql"))?.execute(params![
+            e.conversion_id.as_str(),
+            i64::try_from(e.version).map_err(unreadable)?,
+            e.click_at.as_millisecond(),
+            e.created_at.as_millisecond(),
+            texts.number(e.conversion_status.as_str())?,
+            Facts::of_visitor(d.is_bot, d.device_type).0,
+            e.revenue.amount.micros(),
+            currency_code(e.revenue.currency),
+            texts.number(d.campaign_id.as_ref().map_or("", CampaignId::as_str))?,
+            texts.number(d.stream_id.as_ref().map_or("", StreamId::as_str))?,
+            texts.number(d.destination_id.as_ref().map_or("", DestinationId::as_str))?,
+            texts.number(d.source_id.as_ref().map_or("", SourceId::as_str))?,
+            texts.number(d.network_id.as_ref().map_or("", NetworkId::as_str))?,
+            texts.number(&d.country)?,
+            texts.number(&d.region)?,
+            texts.number(&d.city)?,
+            texts.number(&d.isp)?,
+            texts.number(&d.os)?,
+            texts.number(&d.browser)?,
+            texts.number(&d.language)?,
+            texts.number(&d.referrer_host)?,
+            some(&d.keyword),
+            subs,
+        ])?;
+        Ok(())
+    }
+
+    fn postback(&mut self, event: &Envelope) -> Result<(), Failed> {
+        let e: PostbackLogEvent = serde_json::from_slice(&event.payload).map_err(unreadable)?;
+        let inserted = self
+            .conn
+            .prepare_cached(
+                "INSERT OR IGNORE INTO postbacks (id, network, result, body) VALUES (?, ?, ?, ?)",
+            )?
+            .execute(params![
+                id_bytes(e.id),
+                self.texts.number(&e.network)?,
+                result_code(e.result),
+                self.bodies.next
+            ])?;
+        if inserted == 1 {
+            self.bodies.insert(&event.payload)?;
+        }
+        Ok(())
+    }
+
+    fn other(&mut self, event: &Envelope) -> Result<(), Failed> {
+        serde_json::from_slice::<serde::de::IgnoredAny>(&event.payload).map_err(unreadable)?;
+        self.conn
+            .prepare_cached("INSERT OR IGNORE INTO other_events (topic, id, json) VALUES (?, ?, ?)")?
+            .execute(params![event.topic.code(), event.id.as_str(), event.payload.as_ref()])?;
+        Ok(())
+    }
+}
+
+fn some(text: &str) -> Option<&str> {
+    if text.is_empty() { None } else { Some(text) }
+}
+
+/// An id must be one of its kind, or absent.
+fn check<Id: std::str::FromStr<Err = tfx_domain::id::InvalidId>>(text: &str) -> Result<(), Failed> {
+    if text.is_empty() {
+        return Ok(());
+    }
+    text.parse::<Id>().map(|_| ()).map_err(unreadable)
+}
+
+/// A result as a number: its place in `PostbackResult::ALL`.
+pub(crate) fn result_code(result: PostbackResult) -> i64 {
+    PostbackResult::ALL.iter().position(|r| *r == result).and_then(|i| i64::try_from(i).ok()).unwrap_or(-1)
+}
+
+/// The bodies, appended in order.
+struct Bodies<'c> {
+    insert: CachedStatement<'c>,
+    /// The number of the next. The transaction holds the write lock: nobody else takes it.
+    next: i64,
+}
+
+impl<'c> Bodies<'c> {
+    fn new(conn: &'c Connection) -> Result<Self, StoreError> {
+        let last = conn
+            .prepare_cached("SELECT coalesce(max(id), 0) FROM bodies")
+            .and_then(|mut s| s.query_row([], |r| r.get::<_, i64>(0)))
+            .or_store_error(WHAT)?;
+        let insert =
+            conn.prepare_cached("INSERT INTO bodies (id, json) VALUES (?, ?)").or_store_error(WHAT)?;
+        Ok(Self { insert, next: last + 1 })
+    }
+
+    fn insert(&mut self, json: &[u8]) -> rusqlite::Result<()> {
+        self.insert.raw_bind_parameter(1, self.next)?;
+        self.insert.raw_bind_parameter(2, json)?;
+        self.insert.raw_execute()?;
+        self.next += 1;
+        Ok(())
+    }
+}
