@@ -188,7 +188,7 @@ pub struct Asked {
     /// Why not: `routing::Reason` as text (`filter[0] country`); empty when it took the click.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// The same for people, with what was found: "country is DE, asked for US or CA".
+    /// The same for people, with what was found: "country was DE".
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
 }

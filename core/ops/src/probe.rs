@@ -21,7 +21,9 @@ impl Probe {
     pub async fn ready(&self, url: &str) -> Result<(), String> {
         match self.0.get(format!("{url}/readyz")).send().await {
             Ok(r) if r.status() == StatusCode::OK => Ok(()),
-            Ok(r) => Err(format!("{url}/readyz answers {}: {}", r.status(), r.text().await.unwrap_or_default())),
+            Ok(r) => {
+                Err(format!("{url}/readyz answers {}: {}", r.status(), r.text().await.unwrap_or_default()))
+            }
             Err(e) => Err(format!("{url} does not answer: {}", root_cause(&e))),
         }
     }

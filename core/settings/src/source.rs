@@ -33,7 +33,9 @@ impl Source {
                 values.insert(name, value);
             }
         }
-        values.extend(std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?))));
+        values.extend(
+            std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?))),
+        );
         Ok(Self(values))
     }
 
@@ -96,7 +98,12 @@ impl<'s> Reader<'s> {
         parsed
     }
 
-    pub(crate) fn number<T: FromStr + PartialOrd + Display + Copy>(&mut self, var: &Var, low: T, high: T) -> T {
+    pub(crate) fn number<T: FromStr + PartialOrd + Display + Copy>(
+        &mut self,
+        var: &Var,
+        low: T,
+        high: T,
+    ) -> T {
         match self.optional::<T>(var) {
             Some(n) if n >= low && n <= high => n,
             Some(n) => {

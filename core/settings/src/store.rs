@@ -34,7 +34,10 @@ impl Engines {
             } else {
                 (vars::EVENT_BROKERS, vars::CLICKHOUSE_HTTP_URL)
             };
-            r.problem(&unset, format!("must be set when {} is: ClickHouse reads the brokers' topics", set.name));
+            r.problem(
+                &unset,
+                format!("must be set when {} is: ClickHouse reads the brokers' topics", set.name),
+            );
         }
         Self { mongo, brokers, clickhouse }
     }

@@ -58,7 +58,8 @@ fn half_an_event_pipeline_names_both_settings() {
 fn secrets_are_masked_in_problems_and_debug() {
     let problems = read(&[("INTERNAL_TOKEN", "canary")]).expect_err("too short");
     assert!(!format!("{problems:?}").contains("canary"));
-    let settings = read(&[("INTERNAL_TOKEN", "canary-canary-canary"), ("TFX_TOKEN", "canary")]).expect("fine");
+    let settings =
+        read(&[("INTERNAL_TOKEN", "canary-canary-canary"), ("TFX_TOKEN", "canary")]).expect("fine");
     assert!(!format!("{settings:?}").contains("canary"));
 }
 

@@ -39,7 +39,9 @@ pub enum DataDirError {
         path: String,
     },
     /// It cannot be created, read or written.
-    #[error("the data folder {path} cannot be used: {what}: {source}; set TFX_DATA_DIR to a folder you can write")]
+    #[error(
+        "the data folder {path} cannot be used: {what}: {source}; set TFX_DATA_DIR to a folder you can write"
+    )]
     Unusable {
         /// Which folder.
         path: String,
@@ -154,7 +156,12 @@ impl DataDir {
         let text = entropy::secret();
         let temporary = self.path.join(format!("{name}.{}", entropy::secret()));
         let mut options = OpenOptions::new();
-        let mut file = options.write(true).create_new(true).mode(0o600).open(&temporary).map_err(failed("create a secret"))?;
+        let mut file = options
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&temporary)
+            .map_err(failed("create a secret"))?;
         let written = file.write_all(format!("{text}\n").as_bytes()).and_then(|()| file.sync_all());
         let linked = written.and_then(|()| fs::hard_link(&temporary, &path));
         let _ = fs::remove_file(&temporary);

@@ -4,9 +4,7 @@ use crate::{DataDir, DataDirError};
 use std::sync::Arc;
 use tfx_embedded::Embedded;
 use tfx_events::{Producer, ProducerConfig};
-use tfx_ports::{
-    analytics::Analytics, config::ConfigStore, conversions::ConversionStore, sink::EventSink,
-};
+use tfx_ports::{analytics::Analytics, config::ConfigStore, conversions::ConversionStore, sink::EventSink};
 use tfx_settings::{FailurePolicy, Settings};
 
 /// The ports a process works with.
@@ -29,7 +27,9 @@ pub enum WiringError {
     #[error(transparent)]
     DataDir(#[from] DataDirError),
     /// An engine that this build cannot use.
-    #[error("{setting} is set, but this build has the embedded engine only; unset it to use the embedded store")]
+    #[error(
+        "{setting} is set, but this build has the embedded engine only; unset it to use the embedded store"
+    )]
     NoEngine {
         /// Which setting asked for it.
         setting: &'static str,

@@ -86,7 +86,13 @@ mod tests {
         let line = r#"::1 - bob [x] "GET /" 200 - "-" "-""#;
         let parsed = LogLine::parse(line).expect("a line");
         assert_eq!((parsed.referrer.as_str(), parsed.user_agent.as_str()), ("", ""));
-        for bad in ["", "x", "1.2.3.4 - - [t] GET", "host - - [t] \"GET /\" 200 1 \"-\" \"-\"", "1.2.3.4 - - [t] \"GET"] {
+        for bad in [
+            "",
+            "x",
+            "1.2.3.4 - - [t] GET",
+            "host - - [t] \"GET /\" 200 1 \"-\" \"-\"",
+            "1.2.3.4 - - [t] \"GET",
+        ] {
             assert_eq!(LogLine::parse(bad), None, "{bad}");
         }
     }

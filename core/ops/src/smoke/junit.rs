@@ -21,7 +21,8 @@ pub fn junit(steps: &[Step]) -> String {
             Outcome::Passed { .. } => out.push_str("/>\n"),
             Outcome::Failed { reason, look_at } => {
                 let (reason, look_at) = (escape(reason), escape(look_at));
-                let _ = writeln!(out, ">\n    <failure message=\"{reason}\">{look_at}</failure>\n  </testcase>");
+                let _ =
+                    writeln!(out, ">\n    <failure message=\"{reason}\">{look_at}</failure>\n  </testcase>");
             }
         }
     }
@@ -57,6 +58,9 @@ mod tests {
         ];
         let text = junit(&steps);
         assert!(text.contains("tests=\"2\" failures=\"1\" time=\"1.507\""), "{text}");
-        assert!(text.contains("<failure message=\"a &lt; &quot;b&quot; \">logs &amp; more</failure>"), "{text}");
+        assert!(
+            text.contains("<failure message=\"a &lt; &quot;b&quot; \">logs &amp; more</failure>"),
+            "{text}"
+        );
     }
 }

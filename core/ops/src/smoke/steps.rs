@@ -151,7 +151,8 @@ impl<'t> Run<'t> {
 
     async fn make(&mut self, kind: Kind, spec: Value) -> Result<Value, String> {
         let made = self.target.api.create(kind, &spec).await.map_err(|e| format!("{kind}: {e}"))?;
-        let id = made.get("id").and_then(Value::as_str).ok_or_else(|| format!("{kind}: the answer has no id"))?;
+        let id =
+            made.get("id").and_then(Value::as_str).ok_or_else(|| format!("{kind}: the answer has no id"))?;
         self.made.push((kind, id.to_owned()));
         Ok(made)
     }
@@ -224,7 +225,12 @@ impl<'t> Run<'t> {
                 }
             }
         }
-        Ok(format!("{} of {}, all after {} ms", self.clicks.len(), self.clicks.len(), begun.elapsed().as_millis()))
+        Ok(format!(
+            "{} of {}, all after {} ms",
+            self.clicks.len(),
+            self.clicks.len(),
+            begun.elapsed().as_millis()
+        ))
     }
 
     /// Sends a postback; its status and its `result`.
@@ -258,8 +264,10 @@ impl<'t> Run<'t> {
 
     async fn postbacks(&self) -> Result<String, String> {
         let recorded = PostbackResult::Recorded;
-        self.expect(&self.report_of(0, "txid=smoke-1&payout=12.5&status=sale"), StatusCode::OK, recorded).await?;
-        self.expect(&self.report_of(1, "txid=smoke-2&payout=2&status=lead"), StatusCode::OK, recorded).await?;
+        self.expect(&self.report_of(0, "txid=smoke-1&payout=12.5&status=sale"), StatusCode::OK, recorded)
+            .await?;
+        self.expect(&self.report_of(1, "txid=smoke-2&payout=2&status=lead"), StatusCode::OK, recorded)
+            .await?;
         let updated = PostbackResult::Updated;
         self.expect(&self.report_of(1, "txid=smoke-2&payout=2&status=sale"), StatusCode::OK, updated).await?;
         Ok("a sale, a lead, the lead becomes a sale".to_owned())
@@ -322,8 +330,9 @@ impl<'t> Run<'t> {
                 .iter()
                 .filter_map(|(metric, value)| {
                     let seen = answer.totals.get(metric).map(|v| v.normalize().to_string());
-                    (seen.as_deref() != Some(*value))
-                        .then(|| format!("{} is {}, wanted {value}", metric.as_str(), seen.unwrap_or_default()))
+                    (seen.as_deref() != Some(*value)).then(|| {
+                        format!("{} is {}, wanted {value}", metric.as_str(), seen.unwrap_or_default())
+                    })
                 })
                 .collect();
             if wrong.is_empty() {
