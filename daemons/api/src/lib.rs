@@ -1,1 +1,54 @@
-//! api-service: REST over configuration, reports and operations.
+//! api-service: REST over configuration, reports and operations. `docs/api.md` lists the endpoints.
+//!
+//! Handlers read the request ([`input`]), ask the ports, and answer JSON or a problem document. What is right or
+//! wrong about an entity, what a report's figures are and what a postback means is decided in `tfx-domain`.
+
+mod access;
+mod app;
+mod entities;
+mod events;
+mod explain;
+mod failure;
+mod input;
+mod labels;
+mod links;
+mod peers;
+mod postback_test;
+mod reply;
+mod report;
+mod services;
+
+use crate::{access::Access, app::App, peers::Peers};
+use std::sync::Arc;
+use tfx_service::Shutdown;
+use tfx_settings::Settings;
+use tfx_wiring::{DataDir, Stores};
+use tokio::{net::TcpListener, sync::Mutex};
+
+/// The service's name in logs and metrics.
+const NAME: &str = "api";
+
+/// Serves until the shutdown.
+///
+/// # Errors
+/// The tokens of the data folder cannot be read, a setting cannot be used, or the listener is broken.
+pub async fn run(
+    settings: Arc<Settings>,
+    data_dir: Arc<DataDir>,
+    stores: Stores,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let (admin_token, _) = data_dir.admin_token()?;
+    let internal_token = data_dir.internal_token(&settings)?;
+    let app = Arc::new(App {
+        access: Access::new(&admin_token),
+        peers: Peers::new(&settings, &internal_token)?,
+        stores,
+        settings: Arc::clone(&settings),
+        writes: Mutex::new(()),
+    });
+    let router = app::router(app, &internal_token)?;
+    tfx_service::serve(NAME, listener, router, &settings.http, shutdown).await?;
+    Ok(())
+}

@@ -1,1 +1,78 @@
 //! postback-service: what a network reports, recorded once.
+//!
+//! The way of a postback: [`http`](self) reads it into parameters → `auth` → `domain::postback::interpret` →
+//! `clicks` finds its click, else it is parked → `ports::conversions` records it (a unique index decides) → the
+//! events → marked as published → the answer.
+//!
+//! Where the process may die: before recording, the network has no answer and asks again; between recording and
+//! publishing, `republish` finds the state unpublished; after publishing, a second event has the same id. A parked
+//! postback leaves its place only after its outcome is in the log.
+
+mod answer;
+mod auth;
+mod clicks;
+mod config;
+mod http;
+mod log;
+mod params;
+mod parked;
+mod republish;
+mod take;
+
+use anyhow::Context as _;
+use clicks::Clicks;
+use config::{Configuration, Index};
+use std::sync::Arc;
+use take::Postbacks;
+use tfx_service::{Shutdown, serve};
+use tfx_settings::{FailurePolicy, Settings};
+use tfx_wiring::{DataDir, Stores};
+use tokio::net::TcpListener;
+
+/// The name in logs, metrics and the journal's folder.
+const SERVICE: &str = "postback";
+
+/// Serves until the shutdown; then drains requests and flushes events.
+///
+/// # Errors
+/// The journal or the internal token cannot be opened, or the listener breaks.
+pub async fn run(
+    settings: Arc<Settings>,
+    data_dir: Arc<DataDir>,
+    stores: Stores,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let token = data_dir.internal_token(&settings).context("the internal token")?;
+    // The policy is for what is refused. What is answered 200 waits for the disk, whatever the policy for clicks says.
+    let policy = FailurePolicy::FailOpen;
+    let producer = tfx_wiring::producer(&settings, &data_dir, SERVICE, policy, Arc::clone(&stores.sink))
+        .context("the event producer")?;
+    let config = Arc::new(Configuration::new(Arc::clone(&stores.config), Index::new));
+    config.refresh().await;
+    let postbacks = Arc::new(Postbacks {
+        config: Arc::clone(&config),
+        conversions: Arc::clone(&stores.conversions),
+        clicks: Clicks::new(Arc::clone(&stores.analytics), settings.postback.lookup_timeout),
+        producer: Arc::clone(&producer),
+        settings: settings.postback.clone(),
+        counters: log::Counters::default(),
+    });
+    let workers = [
+        tokio::spawn({
+            let (config, shutdown) = (Arc::clone(&config), shutdown.clone());
+            async move { config.follow(shutdown).await }
+        }),
+        tokio::spawn(parked::work(Arc::clone(&postbacks), shutdown.clone())),
+        tokio::spawn(republish::work(Arc::clone(&postbacks), shutdown.clone())),
+    ];
+    let router = http::router(&postbacks, &stores, settings.http.clone(), token.expose());
+    let served = serve(SERVICE, listener, router, &settings.http, shutdown).await;
+    for worker in workers {
+        // A worker ends at its next await; what it was about to do is done at the next start.
+        let _ = worker.await;
+    }
+    let report = producer.close(settings.http.shutdown_grace).await;
+    tracing::info!(service = SERVICE, delivered = report.delivered, left = report.left, "events flushed");
+    served.context("the listener")
+}

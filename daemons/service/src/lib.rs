@@ -1,8 +1,11 @@
-//! What every daemon shares: listener, health, logs, limits, metrics, drain. It knows no store and no domain rule.
+//! What every daemon shares: listener, health, logs, limits, metrics, drain, the configuration in
+//! memory. It knows no adapter and no domain rule.
 //!
 //! A daemon builds an [`axum::Router`], binds with [`bind`] and calls [`serve`].
 
 pub mod client_ip;
+pub mod config;
+pub mod events;
 pub mod health;
 pub mod internal;
 pub mod logs;
@@ -13,11 +16,14 @@ pub mod shutdown;
 
 mod handle;
 mod listen;
+mod program;
 mod serve;
 
 pub use client_ip::client_ip;
+pub use config::Configuration;
 pub use listen::{BindError, bind};
 pub use problem::ProblemResponse;
+pub use program::program;
 pub use serve::serve;
 pub use shutdown::{Shutdown, Trigger};
 

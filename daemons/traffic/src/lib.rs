@@ -1,1 +1,121 @@
-//! traffic-service: a click in, a decision, an event, a redirect out.
+//! traffic-service: a click in, a decision, an event, a redirect out. `docs/routing.md` explains the decision.
+//!
+//! The way of a click: [`click`] reads the request → `visitor` and `geo` make it a `Visitor` →
+//! `domain::routing::decide` → `answer` renders the response → the event goes to the journal → the response goes out.
+//! All of it is in memory: `snapshot` holds the configuration, `memory` what happened before. Neither is ever read
+//! from a store on the way.
+
+mod answer;
+mod click;
+mod explain;
+mod geo;
+mod http;
+mod memory;
+mod pages;
+mod snapshot;
+mod traffic;
+mod visitor;
+
+use crate::{
+    click::Clicks,
+    geo::GeoReader,
+    memory::{Memory, Refresher, Restoring, restore},
+    snapshot::Compiler,
+    traffic::{Counted, Traffic},
+    visitor::{Identity, UserAgents},
+};
+use anyhow::Context as _;
+use std::{sync::Arc, time::Duration};
+use tfx_domain::routing::Globals;
+use tfx_service::{Shutdown, serve};
+use tfx_settings::Settings;
+use tfx_wiring::{DataDir, Stores};
+use tokio::{net::TcpListener, task::JoinSet, time::timeout};
+
+/// The name in logs, metrics and the journal's folder.
+const SERVICE: &str = "traffic";
+/// How long the start waits for the configuration store before it goes on with the last one known.
+const CONFIG_WITHIN: Duration = Duration::from_secs(3);
+/// How often geo databases are looked at.
+const GEO_EVERY: Duration = Duration::from_secs(10);
+
+/// Serves until the shutdown; then drains requests and flushes events.
+///
+/// # Errors
+/// The journal, the keys or the user agents' thread cannot be opened, or the listener breaks.
+pub async fn run(
+    settings: Arc<Settings>,
+    data_dir: Arc<DataDir>,
+    stores: Stores,
+    listener: TcpListener,
+    shutdown: Shutdown,
+) -> anyhow::Result<()> {
+    let token = data_dir.internal_token(&settings).context("the internal token")?;
+    let key = data_dir.key().context("the key of visitor hashes")?;
+    let producer =
+        tfx_wiring::producer(&settings, &data_dir, SERVICE, settings.events.policy, Arc::clone(&stores.sink))
+            .context("the event producer")?;
+    let memory = Arc::new(Memory::new(settings.traffic.visitor_memory));
+    let compiler = Arc::new(Compiler {
+        globals: Globals {
+            trafficback_url: settings.traffic.trafficback_url.clone(),
+            trafficback_max_hops: settings.traffic.trafficback_max_hops,
+            public_hosts: settings.addresses.public_hosts.clone(),
+        },
+        file: data_dir.snapshot_file(),
+        memory: Arc::clone(&memory),
+    });
+    let live = Arc::new(Arc::clone(&compiler).follow(Arc::clone(&stores.config)));
+    if !timeout(CONFIG_WITHIN, live.refresh()).await.unwrap_or(false)
+        && let Some(last_known) = compiler.last_known()
+    {
+        tracing::warn!(revision = last_known.revision, "starting from the last known configuration");
+        live.stand_in(last_known);
+    }
+    let geo = Arc::new(GeoReader::open(&settings.traffic.geo));
+    let traffic = Arc::new(Traffic {
+        live: Arc::clone(&live),
+        memory: Arc::clone(&memory),
+        agents: UserAgents::start().context("the thread of user agents")?,
+        geo: Arc::clone(&geo),
+        identity: Identity::new(&key, settings.traffic.ip_privacy),
+        producer: Arc::clone(&producer),
+        counted: Counted::default(),
+    });
+    let restoring = Restoring::default();
+    let mut workers = JoinSet::new();
+    workers.spawn({
+        let (live, shutdown) = (Arc::clone(&live), shutdown.clone());
+        async move { live.follow(shutdown).await }
+    });
+    workers.spawn(Arc::clone(&geo).watch(GEO_EVERY, shutdown.clone()));
+    let refresher = Refresher {
+        memory: Arc::clone(&memory),
+        analytics: Arc::clone(&stores.analytics),
+        producer: Arc::clone(&producer),
+        every: settings.traffic.cap_cache_ttl,
+        batch_timeout: settings.events.batch_timeout,
+    };
+    workers.spawn(refresher.run(shutdown.clone()));
+    workers.spawn(restore(
+        Arc::clone(&memory),
+        Arc::clone(&stores.analytics),
+        live,
+        settings.traffic.visitor_memory,
+        restoring.clone(),
+        shutdown.clone(),
+    ));
+
+    let clicks = Clicks { traffic, trusted: settings.http.trusted_proxies.as_slice().into() };
+    let bare_slugs = settings.traffic.bare_slugs;
+    let router = http::router(&clicks, bare_slugs, Arc::clone(&stores.analytics), restoring, token.expose());
+    let served = serve(SERVICE, listener, router, &settings.http, shutdown).await;
+    while let Some(ended) = workers.join_next().await {
+        if let Err(error) = ended {
+            tracing::error!(service = SERVICE, %error, "a worker did not end well");
+        }
+    }
+    let report = producer.close(settings.http.shutdown_grace).await;
+    tracing::info!(service = SERVICE, delivered = report.delivered, left = report.left, "events flushed");
+    served.context("the listener")
+}

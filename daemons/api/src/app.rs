@@ -1,0 +1,79 @@
+//! What all handlers share, and the router they hang on.
+
+use crate::{
+    access::{self, Access},
+    entities, events, explain,
+    failure::Failure,
+    links,
+    peers::Peers,
+    postback_test, report, services,
+};
+use axum::{Router, extract::Request, middleware::from_fn_with_state, response::IntoResponse};
+use http::{HeaderName, HeaderValue, Method, StatusCode, header};
+use std::{sync::Arc, time::Duration};
+use tfx_api::BASE;
+use tfx_service::{health, internal, metrics};
+use tfx_settings::{Secret, Settings};
+use tfx_wiring::Stores;
+use tokio::sync::Mutex;
+use tower_http::cors::CorsLayer;
+
+/// What all handlers share.
+pub(crate) struct App {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) stores: Stores,
+    pub(crate) access: Access,
+    pub(crate) peers: Peers,
+    /// Held while an entity is checked against the others and saved.
+    pub(crate) writes: Mutex<()>,
+}
+
+/// Everything api-service answers.
+pub(crate) fn router(app: Arc<App>, internal_token: &Secret) -> anyhow::Result<Router> {
+    let api = Router::new()
+        .merge(entities::routes())
+        .merge(links::routes())
+        .merge(events::routes())
+        .merge(report::routes())
+        .merge(explain::routes())
+        .merge(postback_test::routes())
+        .merge(services::routes())
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method)
+        .layer(from_fn_with_state(Arc::clone(&app), access::check));
+    let mut router = Router::new()
+        .nest(BASE, api.with_state(Arc::clone(&app)))
+        .merge(health::routes(services::readiness(&app)))
+        .merge(internal::guard(metrics::routes(crate::NAME, |_| {}), internal_token.expose()))
+        .fallback(unknown_path)
+        .method_not_allowed_fallback(wrong_method);
+    if let Some(origin) = &app.settings.addresses.cors_origin {
+        // Outside the token's check: a browser's preflight carries no token.
+        router = router.layer(cors(origin)?);
+    }
+    Ok(router)
+}
+
+async fn unknown_path(request: Request) -> impl IntoResponse {
+    let path: String = request.uri().path().chars().take(200).collect();
+    Failure::not_found(format!("there is nothing at {path}; the API is under {BASE}, see docs/api.md"))
+}
+
+async fn wrong_method(request: Request) -> impl IntoResponse {
+    let detail = format!("{} is not possible here; the Allow header says what is", request.method());
+    Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
+}
+
+fn cors(origin: &str) -> anyhow::Result<CorsLayer> {
+    let value = HeaderValue::from_str(origin).map_err(|_| {
+        anyhow::anyhow!(
+            "ADMIN_FRONTEND_ORIGIN is '{origin}'; allowed is an origin such as https://admin.example"
+        )
+    })?;
+    Ok(CorsLayer::new()
+        .allow_origin(value)
+        .allow_methods([Method::GET, Method::POST, Method::PATCH])
+        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH])
+        .expose_headers([header::ETAG, header::LOCATION, HeaderName::from_static("x-request-id")])
+        .max_age(Duration::from_secs(600)))
+}

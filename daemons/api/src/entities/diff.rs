@@ -1,0 +1,39 @@
+//! What changed, for the audit log.
+
+use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
+
+/// Fields whose values are never shown.
+const SECRETS: [&str; 1] = ["postback_secret"];
+
+/// `{field: [before, after]}` of every top-level field that differs, secrets masked.
+pub(crate) fn changes(before: &Value, after: &Value) -> Value {
+    let fields = |v: &Value| v.as_object().cloned().unwrap_or_default();
+    let (before, after) = (fields(before), fields(after));
+    let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
+    let mut out = Map::new();
+    for name in names {
+        let of = |fields: &Map<String, Value>| fields.get(name).cloned().unwrap_or(Value::Null);
+        let (old, new) = (of(&before), of(&after));
+        if old != new {
+            let masked =
+                |v: Value| if SECRETS.contains(&name.as_str()) && !v.is_null() { "***".into() } else { v };
+            out.insert(name.clone(), json!([masked(old), masked(new)]));
+        }
+    }
+    Value::Object(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_differs_is_told_and_no_secret() {
+        let before = json!({"a": 1, "b": {"c": 2}, "postback_secret": "canary-one"});
+        let after = json!({"a": 1, "b": {"c": 3}, "d": [], "postback_secret": "canary-two"});
+        let want = json!({"b": [{"c": 2}, {"c": 3}], "d": [null, []], "postback_secret": ["***", "***"]});
+        assert_eq!(changes(&before, &after), want);
+        assert_eq!(changes(&Value::Null, &json!({"a": 1})), json!({"a": [null, 1]}));
+    }
+}

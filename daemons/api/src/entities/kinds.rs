@@ -1,0 +1,66 @@
+//! What differs between the kinds of entities, as data, so that everything else is written once.
+
+use serde_json::Value;
+use tfx_domain::{
+    Timestamp,
+    entity::{
+        CampaignSpec, DestinationSpec, Kind, NetworkSpec, SourceSpec, Spec, Status, StreamSpec, TemplateSpec,
+        parse,
+    },
+    problem::Problems,
+};
+
+/// A spec that passed its own validation.
+pub(crate) struct Checked {
+    /// As it is stored: every field in its normal form.
+    pub(crate) spec: Value,
+    pub(crate) parent: String,
+    pub(crate) slug: String,
+    pub(crate) status: Status,
+}
+
+/// What is done differently for each kind.
+pub(crate) struct Ops {
+    /// Paths at which ids of other entities stand, and their kinds.
+    pub(crate) refs: &'static [(&'static str, Kind)],
+    pub(crate) check: fn(Value) -> Result<Checked, Problems>,
+    pub(crate) new_id: fn(Timestamp, u128) -> String,
+}
+
+impl Ops {
+    const fn of<S: Spec>() -> Self {
+        Self { refs: S::REFS, check: check::<S>, new_id: new_id::<S> }
+    }
+}
+
+fn check<S: Spec>(value: Value) -> Result<Checked, Problems> {
+    let spec: S = parse(value)?;
+    Ok(Checked {
+        parent: spec.parent().unwrap_or_default().to_owned(),
+        slug: spec.slug().to_string(),
+        status: spec.status(),
+        spec: serde_json::to_value(&spec).map_err(|e| Problems::one("", e.to_string()))?,
+    })
+}
+
+fn new_id<S: Spec>(now: Timestamp, random: u128) -> String {
+    S::new_id(now, random).to_string()
+}
+
+/// The operations of a kind.
+pub(crate) const fn ops(kind: Kind) -> Ops {
+    match kind {
+        Kind::Campaign => Ops::of::<CampaignSpec>(),
+        Kind::Stream => Ops::of::<StreamSpec>(),
+        Kind::Destination => Ops::of::<DestinationSpec>(),
+        Kind::Source => Ops::of::<SourceSpec>(),
+        Kind::Network => Ops::of::<NetworkSpec>(),
+        Kind::Template => Ops::of::<TemplateSpec>(),
+    }
+}
+
+/// The kind that an id belongs to, by its prefix.
+pub(crate) fn kind_of(id: &str) -> Option<Kind> {
+    let (prefix, _) = id.split_once('_')?;
+    Kind::ALL.into_iter().find(|k| k.prefix() == prefix)
+}

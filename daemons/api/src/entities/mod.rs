@@ -1,0 +1,150 @@
+//! Entities over REST: one code path for all kinds. Reading is here, writing in [`write`].
+
+mod checks;
+mod diff;
+pub(crate) mod kinds;
+pub(crate) mod refs;
+mod write;
+
+use crate::{
+    app::App,
+    failure::Failure,
+    input::{Body, Path, Query, if_match},
+    labels,
+    reply::json,
+};
+use axum::{
+    Router,
+    extract::State,
+    response::Response,
+    routing::{get, post},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use kinds::ops;
+use serde_json::Value;
+use std::sync::Arc;
+use tfx_api::{BASE, Labels, Page, entities::Verb};
+use tfx_domain::entity::{Kind, Status};
+use tfx_ports::config::{Record, RecordQuery};
+use write::Saved;
+
+/// The routes of all kinds.
+pub(crate) fn routes() -> Router<Arc<App>> {
+    let mut router = Router::new();
+    for kind in Kind::ALL {
+        let all =
+            get(
+                move |State(app): State<Arc<App>>, query: Query| async move { list(&app, kind, query).await },
+            )
+            .post(
+                move |State(app): State<Arc<App>>, query: Query, Body(input): Body| async move {
+                    query.finish()?;
+                    let saved = write::create(&app, kind, input).await?;
+                    shown(&app, StatusCode::CREATED, &saved).await
+                },
+            );
+        let one =
+            get(move |State(app): State<Arc<App>>, Path(reference): Path, query: Query| async move {
+                query.finish()?;
+                let record = refs::named(app.stores.config.as_ref(), kind, &reference).await?;
+                shown(&app, StatusCode::OK, &Saved { record, secret: None }).await
+            })
+            .patch(
+                move |State(app): State<Arc<App>>,
+                      Path(reference): Path,
+                      mut query: Query,
+                      headers: HeaderMap,
+                      Body(patch): Body| async move {
+                    let force = query.flag("force").unwrap_or(false);
+                    query.finish()?;
+                    let version = if_match(&headers)?;
+                    let saved = write::update(&app, kind, &reference, patch, version, force).await?;
+                    shown(&app, StatusCode::OK, &saved).await
+                },
+            );
+        let base = format!("/{}", kind.plural());
+        router = router.route(&base, all).route(&format!("{base}/{{ref}}"), one);
+        for verb in Verb::ALL {
+            let change = post(
+                move |State(app): State<Arc<App>>,
+                      Path(reference): Path,
+                      mut query: Query,
+                      headers: HeaderMap| async move {
+                    let force = query.flag("force").unwrap_or(false);
+                    query.finish()?;
+                    let version = if_match(&headers)?;
+                    let saved = write::lifecycle(&app, kind, &reference, verb, version, force).await?;
+                    shown(&app, StatusCode::OK, &saved).await
+                },
+            );
+            router = router.route(&format!("{base}/{{ref}}/{}", verb.as_str()), change);
+        }
+    }
+    router
+}
+
+async fn list(app: &App, kind: Kind, mut query: Query) -> Result<Response, Failure> {
+    let statuses = query.parsed("status", statuses).unwrap_or_else(|| vec![Status::Active, Status::Paused]);
+    let parent = kind.parent().and_then(|p| query.text(p.noun()).map(|text| (p, text)));
+    let page = query.page();
+    query.finish()?;
+    let config = app.stores.config.as_ref();
+    let parent = match parent {
+        Some((kind, text)) => Some(refs::named(config, kind, &text).await?.id),
+        None => None,
+    };
+    let found = config.list(&RecordQuery { kind, parent, statuses, page }).await?;
+    let ids = found.items.iter().flat_map(|r| refs::ids(ops(kind).refs, &r.spec));
+    let labels = labels::of(config, ids).await?;
+    let items: Vec<Value> = found.items.iter().map(|r| body(r, &Labels::new(), None)).collect();
+    Ok(json(StatusCode::OK, &Page { items, next: found.next, labels }))
+}
+
+fn statuses(text: &str) -> Result<Vec<Status>, String> {
+    let all = [Status::Active, Status::Paused, Status::Archived];
+    if text == "all" {
+        return Ok(all.to_vec());
+    }
+    let one = |word: &str| all.into_iter().find(|s| s.as_str() == word.trim());
+    let found: Option<Vec<Status>> = text.split(',').map(one).collect();
+    found.ok_or_else(|| "must be active, paused, archived, several of them with commas, or all".to_owned())
+}
+
+/// One entity with its version as `ETag`.
+async fn shown(app: &App, status: StatusCode, saved: &Saved) -> Result<Response, Failure> {
+    let record = &saved.record;
+    let labels =
+        labels::of(app.stores.config.as_ref(), refs::ids(ops(record.kind).refs, &record.spec)).await?;
+    let mut response = json(status, &body(record, &labels, saved.secret.as_deref()));
+    let headers = response.headers_mut();
+    if let Ok(tag) = HeaderValue::try_from(format!("\"{}\"", record.version)) {
+        headers.insert(header::ETAG, tag);
+    }
+    if status == StatusCode::CREATED
+        && let Ok(place) = HeaderValue::try_from(format!("{BASE}/{}/{}", record.kind.plural(), record.id))
+    {
+        headers.insert(header::LOCATION, place);
+    }
+    Ok(response)
+}
+
+/// An entity as it is shown: its spec without secrets, and what stands around it.
+fn body(record: &Record, labels: &Labels, secret: Option<&str>) -> Value {
+    let mut fields = record.spec.as_object().cloned().unwrap_or_default();
+    let had_secret = fields.remove("postback_secret").is_some();
+    if record.kind == Kind::Network {
+        fields.insert("has_postback_secret".to_owned(), had_secret.into());
+    }
+    if let Some(secret) = secret {
+        fields.insert("postback_secret".to_owned(), secret.into());
+    }
+    fields.insert("id".to_owned(), record.id.as_str().into());
+    fields.insert("version".to_owned(), record.version.into());
+    fields.insert("created_at".to_owned(), record.created_at.to_string().into());
+    fields.insert("updated_at".to_owned(), record.updated_at.to_string().into());
+    if !labels.is_empty() {
+        let labels = labels.iter().map(|(id, slug)| (id.clone(), slug.as_str().into())).collect();
+        fields.insert("labels".to_owned(), Value::Object(labels));
+    }
+    Value::Object(fields)
+}

@@ -1,0 +1,196 @@
+//! Lists of what happened: clicks, conversions, the postback log, the audit log.
+
+use crate::{
+    app::App,
+    entities::refs::{self, named},
+    failure::Failure,
+    input::{Path, Query},
+    labels,
+    reply::json,
+};
+use axum::{
+    Router,
+    extract::State,
+    response::Response,
+    routing::get,
+};
+use http::StatusCode;
+use std::sync::Arc;
+use tfx_api::{Labelled, Labels, Page, audit::AuditEntry};
+use tfx_domain::{
+    entity::Kind,
+    event::{ClickDims, ClickEvent, PostbackResult},
+    id::{CampaignId, ClickId, ConversionId, NetworkId},
+    postback::Conversion,
+};
+use tfx_ports::{
+    analytics::{ClickQuery, PostbackQuery},
+    conversions::ConversionQuery,
+};
+
+/// The routes.
+pub(crate) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/clicks", get(clicks))
+        .route("/clicks/{id}", get(click))
+        .route("/conversions", get(conversions))
+        .route("/conversions/{id}", get(conversion))
+        .route("/postbacks", get(postbacks))
+        .route("/audit", get(audit))
+}
+
+async fn clicks(State(app): State<Arc<App>>, mut query: Query) -> Result<Response, Failure> {
+    let (since, until) = query.window();
+    let campaign = query.text("campaign");
+    let visitor = query.value("visitor");
+    let unrouted = query.flag("unrouted");
+    let page = query.page();
+    query.finish()?;
+    let campaign = campaign_id(&app, campaign).await?;
+    let asked = ClickQuery { since, until, campaign, visitor, unrouted, page };
+    let found = app.stores.analytics.clicks(&asked).await?;
+    let labels = labels_of(&app, found.items.iter().flat_map(click_ids)).await?;
+    Ok(json(StatusCode::OK, &Page { items: found.items, next: found.next, labels }))
+}
+
+async fn click(
+    State(app): State<Arc<App>>,
+    Path(id): Path,
+    query: Query,
+) -> Result<Response, Failure> {
+    query.finish()?;
+    let item = stored_click(&app, &id).await?;
+    let labels = labels_of(&app, click_ids(&item)).await?;
+    Ok(json(StatusCode::OK, &Labelled { item, labels }))
+}
+
+/// A click that was recorded.
+///
+/// # Errors
+/// 404, saying how long it may take until a click is there.
+pub(crate) async fn stored_click(app: &App, id: &str) -> Result<ClickEvent, Failure> {
+    let click_id: ClickId =
+        id.parse().map_err(|e| Failure::not_found(format!("there is no such click: '{id}' {e}")))?;
+    let found = app.stores.analytics.click(click_id).await?;
+    let detail =
+        || format!("no click {click_id} is recorded; one of the last seconds may still be on its way");
+    found.ok_or_else(|| Failure::not_found(detail()))
+}
+
+async fn conversions(State(app): State<Arc<App>>, mut query: Query) -> Result<Response, Failure> {
+    let (since, until) = query.window();
+    let campaign = query.text("campaign");
+    let network = query.text("network");
+    let status = query.value("status");
+    let click = query.value("click");
+    let page = query.page();
+    query.finish()?;
+    let campaign = campaign_id(&app, campaign).await?;
+    let network = match network {
+        Some(text) => {
+            named(app.stores.config.as_ref(), Kind::Network, &text).await?.id.parse::<NetworkId>().ok()
+        }
+        None => None,
+    };
+    let asked = ConversionQuery { since, until, campaign, network, status, click, page };
+    let found = app.stores.conversions.list(&asked).await?;
+    let labels = labels_of(&app, found.items.iter().flat_map(conversion_ids)).await?;
+    Ok(json(StatusCode::OK, &Page { items: found.items, next: found.next, labels }))
+}
+
+async fn conversion(
+    State(app): State<Arc<App>>,
+    Path(id): Path,
+    query: Query,
+) -> Result<Response, Failure> {
+    query.finish()?;
+    let missing = || Failure::not_found(format!("no conversion has the id '{id}'"));
+    let id: ConversionId = id.parse().map_err(|_| missing())?;
+    let item = app.stores.conversions.get(&id).await?.ok_or_else(missing)?;
+    let labels = labels_of(&app, conversion_ids(&item)).await?;
+    Ok(json(StatusCode::OK, &Labelled { item, labels }))
+}
+
+async fn postbacks(State(app): State<Arc<App>>, mut query: Query) -> Result<Response, Failure> {
+    let (since, until) = query.window();
+    let network = query.text("network");
+    let result = query.parsed("result", |text| {
+        let found = PostbackResult::ALL.into_iter().find(|r| r.as_str() == text);
+        found.ok_or_else(|| {
+            format!("must be one of {}", PostbackResult::ALL.map(PostbackResult::as_str).join(", "))
+        })
+    });
+    let page = query.page();
+    query.finish()?;
+    // The log keeps what was asked for, known or not; an id is turned into the slug, anything else is taken as it is.
+    let network = match network {
+        Some(text) => Some(match refs::find(app.stores.config.as_ref(), Kind::Network, &text).await? {
+            Some(record) => record.slug,
+            None => text,
+        }),
+        None => None,
+    };
+    let asked = PostbackQuery { since, until, network, result, page };
+    let found = app.stores.analytics.postbacks(&asked).await?;
+    let ids = found.items.iter().filter_map(|p| p.network_id.as_ref().map(ToString::to_string));
+    let labels = labels_of(&app, ids).await?;
+    Ok(json(StatusCode::OK, &Page { items: found.items, next: found.next, labels }))
+}
+
+async fn audit(State(app): State<Arc<App>>, mut query: Query) -> Result<Response, Failure> {
+    let id = query.text("id");
+    let page = query.page();
+    query.finish()?;
+    let found = app.stores.config.audit(id.as_deref(), &page).await?;
+    let labels = labels_of(&app, found.items.iter().map(|e| e.id.clone())).await?;
+    let items: Vec<AuditEntry> = found
+        .items
+        .into_iter()
+        .map(|e| AuditEntry {
+            at: e.at,
+            actor: e.actor,
+            action: e.action,
+            kind: e.kind,
+            id: e.id,
+            version: e.version,
+            changes: e.changes,
+        })
+        .collect();
+    Ok(json(StatusCode::OK, &Page { items, next: found.next, labels }))
+}
+
+async fn campaign_id(app: &App, text: Option<String>) -> Result<Option<CampaignId>, Failure> {
+    Ok(match text {
+        Some(text) => named(app.stores.config.as_ref(), Kind::Campaign, &text).await?.id.parse().ok(),
+        None => None,
+    })
+}
+
+async fn labels_of(app: &App, ids: impl IntoIterator<Item = String>) -> Result<Labels, Failure> {
+    labels::of(app.stores.config.as_ref(), ids).await
+}
+
+/// Every entity that a click mentions.
+pub(crate) fn click_ids(click: &ClickEvent) -> Vec<String> {
+    let mut ids = dims_ids(&click.dims);
+    ids.extend(click.handed_over.iter().map(ToString::to_string));
+    ids.extend(click.passed.iter().map(|p| p.stream_id.to_string()));
+    ids
+}
+
+fn conversion_ids(conversion: &Conversion) -> Vec<String> {
+    let mut ids = dims_ids(&conversion.click);
+    ids.push(conversion.network.to_string());
+    ids
+}
+
+fn dims_ids(dims: &ClickDims) -> Vec<String> {
+    let texts = [
+        dims.campaign_id.as_ref().map(ToString::to_string),
+        dims.stream_id.as_ref().map(ToString::to_string),
+        dims.destination_id.as_ref().map(ToString::to_string),
+        dims.source_id.as_ref().map(ToString::to_string),
+        dims.network_id.as_ref().map(ToString::to_string),
+    ];
+    texts.into_iter().flatten().collect()
+}

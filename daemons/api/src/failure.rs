@@ -1,0 +1,100 @@
+//! What a handler answers instead of a result: the shared problem document with two fields of this API.
+
+use axum::{
+    body::Body,
+    response::{IntoResponse, Response},
+};
+use http::StatusCode;
+use tfx_api::error::ProblemDocument;
+use tfx_domain::problem::Problems;
+use tfx_ports::StoreError;
+use tfx_service::ProblemResponse;
+
+/// Why a request was not done.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// A problem document.
+    Problem(Box<Problem>),
+    /// The answer of another service, passed on as it is.
+    Passed(Response),
+}
+
+/// A problem document in the making.
+#[derive(Debug)]
+pub(crate) struct Problem {
+    shared: ProblemResponse,
+    existing: Option<String>,
+    current: Option<u64>,
+}
+
+impl Failure {
+    pub(crate) fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
+        ProblemResponse::new(status, code, detail).into()
+    }
+
+    pub(crate) fn not_found(detail: impl Into<String>) -> Self {
+        ProblemResponse::not_found(detail).into()
+    }
+
+    /// 409 with the id of who has the slug.
+    pub(crate) fn slug_taken(detail: String, existing: String) -> Self {
+        let shared = ProblemResponse::new(StatusCode::CONFLICT, "slug_taken", detail);
+        Self::Problem(Box::new(Problem { shared, existing: Some(existing), current: None }))
+    }
+
+    /// 412 with the version it is at.
+    pub(crate) fn version_mismatch(current: u64) -> Self {
+        let shared = StoreError::VersionMismatch { current }.into();
+        Self::Problem(Box::new(Problem { shared, existing: None, current: Some(current) }))
+    }
+}
+
+impl From<ProblemResponse> for Failure {
+    fn from(shared: ProblemResponse) -> Self {
+        Self::Problem(Box::new(Problem { shared, existing: None, current: None }))
+    }
+}
+
+impl From<StoreError> for Failure {
+    fn from(e: StoreError) -> Self {
+        match e {
+            StoreError::VersionMismatch { current } => Self::version_mismatch(current),
+            StoreError::SlugTaken { existing } => {
+                Self::slug_taken(format!("the slug is taken by {existing}"), existing)
+            }
+            e => ProblemResponse::from(e).into(),
+        }
+    }
+}
+
+impl From<Problems> for Failure {
+    fn from(problems: Problems) -> Self {
+        ProblemResponse::invalid(problems).into()
+    }
+}
+
+impl IntoResponse for Failure {
+    fn into_response(self) -> Response {
+        match self {
+            Self::Passed(response) => response,
+            Self::Problem(problem) => {
+                let Problem { shared, existing, current } = *problem;
+                let document = (existing.is_some() || current.is_some()).then(|| ProblemDocument {
+                    kind: "about:blank".to_owned(),
+                    title: shared.title.to_string(),
+                    status: shared.status.as_u16(),
+                    detail: shared.detail.clone(),
+                    code: shared.code.to_owned(),
+                    problems: shared.problems.clone(),
+                    existing,
+                    current,
+                });
+                let mut response = shared.into_response();
+                if let Some(bytes) = document.and_then(|d| serde_json::to_vec(&d).ok()) {
+                    *response.body_mut() = Body::from(bytes);
+                }
+                response
+            }
+        }
+    }
+}

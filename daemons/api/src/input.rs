@@ -1,0 +1,329 @@
+//! Reading requests: JSON bodies and queries, every problem at once, each with its path.
+
+use crate::failure::Failure;
+use axum::{
+    body::Bytes,
+    extract::{FromRequest, FromRequestParts, RawQuery, Request},
+    response::IntoResponse as _,
+};
+use http::{HeaderMap, StatusCode, header, request::Parts};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+use serde_path_to_error::Segment;
+use std::{convert::Infallible, fmt::Display, str::FromStr};
+use tfx_domain::problem::Problems;
+use tfx_ports::page::PageRequest;
+
+/// A JSON body, whatever it holds.
+pub(crate) struct Body(pub(crate) Value);
+
+impl<S: Send + Sync> FromRequest<S> for Body {
+    type Rejection = Failure;
+
+    async fn from_request(request: Request, state: &S) -> Result<Self, Failure> {
+        if !is_json(request.headers()) {
+            let detail = "the body must be JSON: send it with Content-Type: application/json";
+            return Err(Failure::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", detail));
+        }
+        let bytes = Bytes::from_request(request, state).await.map_err(|e| match e.status() {
+            // Too large: the server around us words it, with the limit.
+            StatusCode::PAYLOAD_TOO_LARGE => Failure::Passed(e.into_response()),
+            _ => Failure::new(StatusCode::BAD_REQUEST, "body", "the body broke off"),
+        })?;
+        let value = serde_json::from_slice(&bytes).map_err(|e| {
+            Failure::new(StatusCode::BAD_REQUEST, "malformed_json", format!("the body is not JSON: {e}"))
+        })?;
+        Ok(Self(value))
+    }
+}
+
+/// The one variable part of a path: what an entity or a click is called.
+pub(crate) struct Path(pub(crate) String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Path {
+    type Rejection = Failure;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Failure> {
+        match axum::extract::Path::from_request_parts(parts, state).await {
+            Ok(axum::extract::Path(part)) => Ok(Self(part)),
+            Err(e) => {
+                let detail = format!("a part of the path cannot be read: {}", e.body_text());
+                Err(Failure::new(StatusCode::BAD_REQUEST, "malformed_path", detail))
+            }
+        }
+    }
+}
+
+/// `application/json`, `application/merge-patch+json` and other `+json`.
+fn is_json(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()) else { return false };
+    let essence = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
+    essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
+}
+
+/// Reads a wire type. Serde stops at the first broken value; each is noted, taken out, and reading starts again.
+///
+/// # Errors
+/// All problems.
+pub(crate) fn typed<T: DeserializeOwned>(mut value: Value) -> Result<T, Problems> {
+    let mut problems = Problems::default();
+    let mut noted: Vec<Vec<String>> = Vec::new();
+    // Each round takes something out, so this ends; an input has at most this many problems worth reading.
+    for _ in 0..100 {
+        match serde_path_to_error::deserialize::<_, T>(&value) {
+            Ok(read) => return problems.into_result(read),
+            Err(error) => {
+                let mut path: Vec<String> = error.path().iter().filter_map(step).collect();
+                let message = error.inner().to_string();
+                let missing = quoted(&message, "missing field `");
+                if let Some(unknown) = quoted(&message, "unknown field `")
+                    && path.last() != Some(&unknown)
+                {
+                    path.push(unknown);
+                }
+                // What breaks only because something inside it was taken out is not the sender's doing.
+                let mut named = path.clone();
+                named.extend(missing);
+                if !noted.iter().any(|n| n.starts_with(&named)) {
+                    problems.add(text(&named), readable(&message));
+                }
+                noted.push(named);
+                if !take_out(&mut value, &path) {
+                    break;
+                }
+            }
+        }
+    }
+    Err(problems)
+}
+
+fn step(segment: &Segment) -> Option<String> {
+    match segment {
+        Segment::Seq { index } => Some(format!("[{index}]")),
+        Segment::Map { key } | Segment::Enum { variant: key } => Some(key.clone()),
+        Segment::Unknown => None,
+    }
+}
+
+fn text(path: &[String]) -> String {
+    let mut out = String::new();
+    for step in path {
+        if !out.is_empty() && !step.starts_with('[') {
+            out.push('.');
+        }
+        out.push_str(step);
+    }
+    out
+}
+
+fn take_out(value: &mut Value, path: &[String]) -> bool {
+    let Some((last, parents)) = path.split_last() else { return false };
+    let mut at = value;
+    for step in parents {
+        let inner = match index(step) {
+            Some(i) if at.is_array() => at.get_mut(i),
+            _ => at.get_mut(step),
+        };
+        let Some(inner) = inner else { return false };
+        at = inner;
+    }
+    match at {
+        Value::Object(map) => map.remove(last).is_some(),
+        Value::Array(items) => match index(last) {
+            Some(i) if i < items.len() => {
+                items.remove(i);
+                true
+            }
+            _ => false,
+        },
+        _ => false,
+    }
+}
+
+fn index(step: &str) -> Option<usize> {
+    step.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
+}
+
+fn quoted(message: &str, before: &str) -> Option<String> {
+    message.strip_prefix(before)?.split('`').next().map(str::to_owned)
+}
+
+fn readable(message: &str) -> String {
+    if message.starts_with("missing field") {
+        return "is required".to_owned();
+    }
+    if let Some(rest) = message.strip_prefix("unknown field ") {
+        let known = rest.split_once(", expected ").map_or("", |(_, k)| k).replace('`', "");
+        return format!("is not a known field; known are {}", known.trim_start_matches("one of "));
+    }
+    message.replace('`', "'")
+}
+
+/// The query of a request. Take what is known, then [`Query::finish`].
+pub(crate) struct Query {
+    pairs: Vec<(String, String)>,
+    known: Vec<&'static str>,
+    problems: Problems,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Query {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let RawQuery(query) = RawQuery::from_request_parts(parts, state).await?;
+        let pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes()).into_owned().collect();
+        Ok(Self { pairs, known: Vec::new(), problems: Problems::default() })
+    }
+}
+
+/// The most items of a page.
+const MAX_LIMIT: usize = 1000;
+/// The items of a page that does not say.
+const DEFAULT_LIMIT: usize = 100;
+
+impl Query {
+    /// A text; empty counts as absent.
+    pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
+        self.known.push(name);
+        let mut found = self.pairs.iter().filter(|(n, _)| n == name).map(|(_, v)| v.clone());
+        let first = found.next();
+        if found.next().is_some() {
+            self.problems.add(name, "is given twice");
+        }
+        first.filter(|v| !v.is_empty())
+    }
+
+    /// A value of a type that says what is allowed.
+    pub(crate) fn value<T: FromStr<Err: Display>>(&mut self, name: &'static str) -> Option<T> {
+        self.parsed(name, |text| text.parse::<T>().map_err(|e| e.to_string()))
+    }
+
+    /// A value, with what is allowed if it is none.
+    pub(crate) fn parsed<T>(
+        &mut self,
+        name: &'static str,
+        parse: impl Fn(&str) -> Result<T, String>,
+    ) -> Option<T> {
+        let text = self.text(name)?;
+        match parse(&text) {
+            Ok(value) => Some(value),
+            Err(message) => {
+                self.problems.add(name, message);
+                None
+            }
+        }
+    }
+
+    /// `true` or `false`.
+    pub(crate) fn flag(&mut self, name: &'static str) -> Option<bool> {
+        self.parsed(name, |text| text.parse().map_err(|_| "must be true or false".to_owned()))
+    }
+
+    /// A point in time.
+    pub(crate) fn time(&mut self, name: &'static str) -> Option<tfx_domain::Timestamp> {
+        let allowed = "must be a point in time such as 2026-01-31T14:00:00Z";
+        self.parsed(name, |text| text.parse().map_err(|_| allowed.to_owned()))
+    }
+
+    /// `since` and `until`; the first must come before the second.
+    pub(crate) fn window(&mut self) -> (Option<tfx_domain::Timestamp>, Option<tfx_domain::Timestamp>) {
+        let window = (self.time("since"), self.time("until"));
+        if let (Some(since), Some(until)) = window
+            && since >= until
+        {
+            self.problems.add("until", "must be after since");
+        }
+        window
+    }
+
+    /// `limit` and `cursor`.
+    pub(crate) fn page(&mut self) -> PageRequest {
+        let allowed = || format!("must be 1 to {MAX_LIMIT}");
+        let limit = self.parsed("limit", |text| match text.parse() {
+            Ok(n) if (1..=MAX_LIMIT).contains(&n) => Ok(n),
+            _ => Err(allowed()),
+        });
+        PageRequest { cursor: self.text("cursor"), limit: limit.unwrap_or(DEFAULT_LIMIT) }
+    }
+
+    /// Ends the reading.
+    ///
+    /// # Errors
+    /// Every broken, repeated or unknown parameter.
+    pub(crate) fn finish(mut self) -> Result<(), Failure> {
+        for (name, _) in &self.pairs {
+            if !self.known.contains(&name.as_str()) {
+                let known = if self.known.is_empty() { "none".to_owned() } else { self.known.join(", ") };
+                self.problems.add(name.clone(), format!("is not a known parameter; known are {known}"));
+            }
+        }
+        Ok(self.problems.into_result(())?)
+    }
+}
+
+/// The version that `If-Match` asks for: `3`, `"3"` or `W/"3"`; `*` and none: any.
+///
+/// # Errors
+/// 400.
+pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
+    let Some(value) = headers.get(header::IF_MATCH) else { return Ok(None) };
+    let text = value.to_str().unwrap_or("").trim();
+    if text == "*" {
+        return Ok(None);
+    }
+    match text.trim_start_matches("W/").trim_matches('"').parse() {
+        Ok(version) => Ok(Some(version)),
+        Err(_) => {
+            Err(Failure::new(StatusCode::BAD_REQUEST, "bad_if_match", "If-Match must be a version such as 3"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+    use tfx_api::{explain::ExplainRequest, postbacks::PostbackTest, report::ReportRequest};
+
+    fn problems<T: DeserializeOwned>(value: Value) -> Vec<(String, String)> {
+        let problems = typed::<T>(value).err().map(|p| p.0).unwrap_or_default();
+        problems.into_iter().map(|p| (p.path, p.message)).collect()
+    }
+
+    #[test]
+    fn every_problem_of_a_body_is_found_once_with_its_path() {
+        let body = json!({
+            "since": "yesterday", "timezone": 5, "dimensions": ["country", "colour"],
+            "filters": [{ "dimension": "os" }, { "values": ["a"] }], "sort": { "desc": true }, "what": 1,
+        });
+        let found = problems::<ReportRequest>(body);
+        let paths: Vec<&str> = found.iter().map(|(p, _)| p.as_str()).collect();
+        for want in ["since", "timezone", "dimensions[1]", "what", "sort.by"] {
+            assert_eq!(paths.iter().filter(|p| **p == want).count(), 1, "{want} in {found:?}");
+        }
+        assert!(paths.iter().any(|p| p.starts_with("filters[")), "{found:?}");
+    }
+
+    #[test]
+    fn a_broken_half_of_a_pair_is_one_problem() {
+        let found = problems::<PostbackTest>(json!({ "network": "n", "params": [["a", 1], ["b", "c"]] }));
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert_eq!(found[0].0, "params[0][1]");
+        assert_eq!(problems::<PostbackTest>(json!({})), [("network".to_owned(), "is required".to_owned())]);
+        assert_eq!(problems::<ExplainRequest>(json!([1])).len(), 1);
+    }
+
+    #[test]
+    fn if_match_is_a_version() {
+        let of = |text: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::IF_MATCH, text.parse().expect("value"));
+            if_match(&headers).ok()
+        };
+        assert_eq!(of("3"), Some(Some(3)));
+        assert_eq!(of("\"3\""), Some(Some(3)));
+        assert_eq!(of("W/\"3\""), Some(Some(3)));
+        assert_eq!(of("*"), Some(None));
+        assert_eq!(of("new"), None);
+    }
+}

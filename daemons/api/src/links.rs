@@ -1,0 +1,134 @@
+//! The URLs that people hand out: tracking links, and postback URLs for networks.
+
+use crate::{
+    app::App,
+    entities::refs::{self, named},
+    failure::Failure,
+    input::{Path, Query},
+    reply::json,
+};
+use axum::{
+    Router,
+    extract::State,
+    response::Response,
+    routing::get,
+};
+use http::StatusCode;
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
+use std::{net::IpAddr, sync::Arc};
+use tfx_api::entities::Link;
+use tfx_domain::entity::{Kind, NetworkSpec, Secret, TemplateParams, TemplateSpec};
+use tfx_ports::config::Record;
+use tfx_settings::Addresses;
+
+/// What need not be escaped in a query.
+const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
+
+/// The routes.
+pub(crate) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/campaigns/{ref}/link", get(campaign_link))
+        .route("/networks/{ref}/postback-url", get(postback_url))
+}
+
+async fn campaign_link(
+    State(app): State<Arc<App>>,
+    Path(reference): Path,
+    query: Query,
+) -> Result<Response, Failure> {
+    query.finish()?;
+    let campaign = named(app.stores.config.as_ref(), Kind::Campaign, &reference).await?;
+    let url = format!("{}/c/{}", public_base(&app.settings.addresses), campaign.slug);
+    Ok(json(StatusCode::OK, &Link { url }))
+}
+
+/// The first public host; without one, where traffic-service is found.
+fn public_base(addresses: &Addresses) -> String {
+    let Some(host) = addresses.public_hosts.first() else { return addresses.traffic_url.clone() };
+    let local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    format!("{}://{host}", if local { "http" } else { "https" })
+}
+
+async fn postback_url(
+    State(app): State<Arc<App>>,
+    Path(reference): Path,
+    mut query: Query,
+) -> Result<Response, Failure> {
+    let template = query.text("template");
+    query.finish()?;
+    let config = app.stores.config.as_ref();
+    let record = named(config, Kind::Network, &reference).await?;
+    let network = record.typed::<NetworkSpec>()?.spec;
+    let template = match template {
+        Some(text) => {
+            let found = template_record(&app, &record.id, &text).await?;
+            let missing =
+                || Failure::not_found(format!("the network {} has no template '{text}'", record.slug));
+            Some(found.ok_or_else(missing)?.typed::<TemplateSpec>()?.spec)
+        }
+        None => None,
+    };
+    let base = &app.settings.addresses.postback_url;
+    let url = url_of(base, &network, template.as_ref());
+    Ok(json(StatusCode::OK, &Link { url }))
+}
+
+/// A template of a network by its slug there, its id or `network/slug`.
+pub(crate) async fn template_record(app: &App, network: &str, text: &str) -> Result<Option<Record>, Failure> {
+    let config = app.stores.config.as_ref();
+    let full = if text.contains('/') || text.starts_with("tpl_") {
+        text.to_owned()
+    } else {
+        format!("{network}/{text}")
+    };
+    Ok(refs::find(config, Kind::Template, &full).await?.filter(|t| t.parent == network))
+}
+
+/// Our parameters as the network calls them, each with a placeholder for the network's own macro.
+fn url_of(base: &str, network: &NetworkSpec, template: Option<&TemplateSpec>) -> String {
+    let path = template.map(|t| format!("/{}", t.slug)).unwrap_or_default();
+    let mut url = format!("{base}/postback/{}{path}?", network.slug);
+    if let Some(Secret(secret)) = &network.postback_secret {
+        url.push_str(&format!("secret={}&", utf8_percent_encode(secret, ESCAPED)));
+    }
+    let names = template.map_or_else(TemplateParams::default, |t| t.params.clone());
+    let params = [
+        ("click_id", names.click_id),
+        ("transaction_id", names.transaction_id),
+        ("payout", names.payout),
+        ("currency", names.currency),
+        ("status", names.status),
+    ];
+    let one = |(ours, theirs): (&str, Option<String>)| {
+        format!("{}={{{ours}}}", utf8_percent_encode(theirs.as_deref().unwrap_or(ours), ESCAPED))
+    };
+    url.push_str(&params.map(one).join("&"));
+    url
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_postback_url_has_the_secret_the_template_and_its_names() {
+        let network: NetworkSpec =
+            serde_json::from_value(json!({"slug": "net", "name": "Net", "postback_secret": "a&b=c123"}))
+                .expect("spec");
+        assert_eq!(
+            url_of("http://pb", &network, None),
+            "http://pb/postback/net?secret=a%26b%3Dc123&click_id={click_id}&transaction_id={transaction_id}\
+             &payout={payout}&currency={currency}&status={status}"
+        );
+        let template: TemplateSpec = serde_json::from_value(json!({
+            "network": "net_0000000000000000000", "slug": "main", "name": "Main", "params": {"click_id": "aff sub"},
+        }))
+        .expect("spec");
+        let url = url_of("http://pb", &network, Some(&template));
+        assert!(
+            url.starts_with("http://pb/postback/net/main?secret=") && url.contains("&aff%20sub={click_id}&"),
+            "{url}"
+        );
+    }
+}

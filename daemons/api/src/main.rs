@@ -1,0 +1,32 @@
+//! The api-service binary: data folder, listener, stores, the first token. Everything else is the library.
+
+use std::{
+    io::{Write as _, stderr},
+    process::ExitCode,
+    sync::Arc,
+};
+use tfx_service::{bind, program};
+use tfx_settings::vars::{API_SERVICE_ADDR, Program};
+use tfx_wiring::{DataDir, Hold};
+
+const ABOUT: &str = "REST over configuration, reports and operations";
+
+fn main() -> ExitCode {
+    program("api-service", ABOUT, Program::Api, |settings, shutdown| async move {
+        let data_dir = Arc::new(DataDir::open(&settings.data_dir, Hold::Shared)?);
+        let listener = bind(API_SERVICE_ADDR.name, &settings.addresses.api).await?;
+        let stores = tfx_wiring::open(&settings, &data_dir)?;
+        let (token, made_now) = data_dir.admin_token()?;
+        if made_now {
+            let file = data_dir.admin_token_file();
+            // Not through the log: a token has no place there. Nobody is left to tell when stderr is gone.
+            let _ = writeln!(
+                stderr(),
+                "api-service: the administrator's token, shown this once and kept in {} (0600): {}",
+                file.display(),
+                token.expose()
+            );
+        }
+        tfx_api_service::run(settings, data_dir, stores, listener, shutdown).await
+    })
+}

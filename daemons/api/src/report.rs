@@ -1,0 +1,242 @@
+//! `POST /report`: checks what is asked, resolves slugs, has the store count and the domain compute, and labels.
+
+use crate::{
+    app::App,
+    entities::refs,
+    failure::Failure,
+    input::{Body, Query, typed},
+    labels,
+    reply::json,
+};
+use axum::{Router, extract::State, response::Response, routing::post};
+use http::StatusCode;
+use jiff::tz::TimeZone;
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
+use tfx_api::{
+    Labels,
+    report::{DimensionValue, ReportAnswer, ReportRequest, ReportRow, Sort},
+};
+use tfx_domain::{
+    Timestamp,
+    entity::Kind,
+    money::Currency,
+    problem::Problems,
+    report::{Dimension, Metric, Report, ReportFilter, ReportQuery, Row, compute},
+    routing::DeviceType,
+};
+use tfx_ports::{clock, config::ConfigStore};
+
+const MAX_DIMENSIONS: usize = 6;
+const MAX_FILTERS: usize = 50;
+const MAX_VALUES: usize = 1000;
+const MAX_ROWS: usize = 100_000;
+const DEFAULT_ROWS: usize = 10_000;
+
+/// The figures of a report that names none.
+const USUAL: [Metric; 12] = [
+    Metric::Hits,
+    Metric::Clicks,
+    Metric::UniqueCampaign,
+    Metric::Bots,
+    Metric::Trafficbacks,
+    Metric::Conversions,
+    Metric::Revenue,
+    Metric::Cost,
+    Metric::Profit,
+    Metric::Roi,
+    Metric::Cr,
+    Metric::Epc,
+];
+
+/// The routes.
+pub(crate) fn routes() -> Router<Arc<App>> {
+    Router::new().route("/report", post(report))
+}
+
+async fn report(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> Result<Response, Failure> {
+    query.finish()?;
+    let asked: ReportRequest = typed(input)?;
+    let config = app.stores.config.as_ref();
+    let query = checked(config, &asked).await?;
+    let raw = app.stores.analytics.report(&query).await?;
+    let currency = asked.currency.unwrap_or(Currency::USD);
+    let report = compute(query, &raw, currency);
+    let labels = row_labels(config, &report).await?;
+    Ok(json(StatusCode::OK, &answer(&asked, report, &labels)))
+}
+
+/// The kind of entity that a dimension names.
+fn kind_of(dimension: Dimension) -> Option<Kind> {
+    match dimension {
+        Dimension::Campaign => Some(Kind::Campaign),
+        Dimension::Stream => Some(Kind::Stream),
+        Dimension::Destination => Some(Kind::Destination),
+        Dimension::Source => Some(Kind::Source),
+        Dimension::Network => Some(Kind::Network),
+        _ => None,
+    }
+}
+
+async fn checked(config: &dyn ConfigStore, asked: &ReportRequest) -> Result<ReportQuery, Failure> {
+    let mut problems = Problems::default();
+    let zone = TimeZone::get(&asked.timezone).unwrap_or_else(|_| {
+        let message =
+            format!("'{}' is not an IANA time zone such as Europe/Berlin", shorten(&asked.timezone));
+        problems.add("timezone", message);
+        TimeZone::UTC
+    });
+    let now = clock::now();
+    let until = asked.until.unwrap_or(now);
+    let since = asked.since.unwrap_or_else(|| day_start(now, &zone));
+    problems.require(since < until, "until", "must be after since");
+    let most = format!("must be at most {MAX_DIMENSIONS}");
+    problems.require(asked.dimensions.len() <= MAX_DIMENSIONS, "dimensions", &most);
+    for (i, dimension) in asked.dimensions.iter().enumerate() {
+        let again = asked.dimensions[..i].contains(dimension);
+        problems.require(!again, &format!("dimensions[{i}]"), "is named twice");
+    }
+    for (i, metric) in asked.metrics.iter().enumerate() {
+        problems.require(!asked.metrics[..i].contains(metric), &format!("metrics[{i}]"), "is named twice");
+    }
+    if let Some(sort) = &asked.sort
+        && column(sort, &asked.dimensions).is_none()
+    {
+        problems.add("sort.by", "must be a metric or one of the report's dimensions");
+    }
+    if let Some(limit) = asked.limit {
+        problems.require((1..=MAX_ROWS).contains(&limit), "limit", &format!("must be 1 to {MAX_ROWS}"));
+    }
+    problems.require(
+        asked.filters.len() <= MAX_FILTERS,
+        "filters",
+        &format!("must be at most {MAX_FILTERS}"),
+    );
+    let mut filters = Vec::new();
+    for (i, filter) in asked.filters.iter().take(MAX_FILTERS).enumerate() {
+        filters.push(checked_filter(config, filter, &format!("filters[{i}]"), &mut problems).await?);
+    }
+    Ok(problems.into_result(ReportQuery {
+        since,
+        until,
+        timezone: asked.timezone.clone(),
+        dimensions: asked.dimensions.clone(),
+        filters,
+        attribution: asked.attribution,
+    })?)
+}
+
+async fn checked_filter(
+    config: &dyn ConfigStore,
+    filter: &ReportFilter,
+    path: &str,
+    problems: &mut Problems,
+) -> Result<ReportFilter, Failure> {
+    let mut filter = filter.clone();
+    if filter.dimension.is_time() {
+        problems.add(format!("{path}.dimension"), "must not be a time; use since and until");
+    }
+    let count = filter.values.len();
+    let allowed = format!("must be 1 to {MAX_VALUES} values");
+    problems.require((1..=MAX_VALUES).contains(&count), &format!("{path}.values"), &allowed);
+    for (i, value) in filter.values.iter_mut().enumerate().take(MAX_VALUES).filter(|(_, v)| !v.is_empty()) {
+        let at = format!("{path}.values[{i}]");
+        match (filter.dimension, kind_of(filter.dimension)) {
+            (_, Some(kind)) => match refs::find(config, kind, value).await? {
+                Some(record) => *value = record.id,
+                None => problems.add(at, refs::unknown(kind, value)),
+            },
+            (Dimension::Bot, _) => {
+                problems.require(matches!(value.as_str(), "true" | "false"), &at, "must be true or false")
+            }
+            (Dimension::DeviceType, _) => {
+                let words = DeviceType::ALL.map(DeviceType::as_str);
+                let known = words.contains(&value.to_lowercase().as_str());
+                problems.require(known, &at, &format!("must be one of {}", words.join(", ")));
+            }
+            _ => {}
+        }
+    }
+    Ok(filter)
+}
+
+/// Midnight before `now`, or the moment the day began where midnight was skipped.
+fn day_start(now: Timestamp, zone: &TimeZone) -> Timestamp {
+    now.to_zoned_datetime(zone.clone()).start_of_day().map_or(now, |z| z.timestamp())
+}
+
+fn shorten(text: &str) -> String {
+    text.chars().take(60).collect()
+}
+
+/// What rows are ordered by.
+#[derive(Clone, Copy)]
+enum Column {
+    Metric(Metric),
+    Dimension(usize),
+}
+
+fn column(sort: &Sort, dimensions: &[Dimension]) -> Option<Column> {
+    let of_key = dimensions.iter().position(|d| d.to_string() == sort.by);
+    let metric = || sort.by.parse().ok().map(Column::Metric);
+    of_key.map(Column::Dimension).or_else(metric)
+}
+
+async fn row_labels(config: &dyn ConfigStore, report: &Report) -> Result<Labels, Failure> {
+    let columns: Vec<usize> = (0..report.query.dimensions.len())
+        .filter(|i| kind_of(report.query.dimensions[*i]).is_some())
+        .collect();
+    let cells = report.rows.iter().flat_map(|row| columns.iter().filter_map(|i| row.key.get(*i)));
+    let ids: BTreeSet<String> = cells.filter(|id| !id.is_empty()).map(ToString::to_string).collect();
+    labels::of(config, ids).await
+}
+
+fn answer(asked: &ReportRequest, mut report: Report, labels: &Labels) -> ReportAnswer {
+    let metrics = if asked.metrics.is_empty() { USUAL.to_vec() } else { asked.metrics.clone() };
+    let kinds: Vec<bool> = asked.dimensions.iter().map(|d| kind_of(*d).is_some()).collect();
+    let key = |row: &Row| -> Vec<DimensionValue> {
+        let cell = |(value, is_entity): (_, &bool)| DimensionValue {
+            slug: labels.get(AsRef::<str>::as_ref(value)).filter(|_| *is_entity).cloned(),
+            value: ToString::to_string(value),
+        };
+        row.key.iter().zip(&kinds).map(cell).collect()
+    };
+    let row_count = report.rows.len();
+    let order = asked.sort.as_ref().and_then(|sort| Some((column(sort, &asked.dimensions)?, sort.desc)));
+    if let Some((Column::Metric(metric), desc)) = order {
+        report.sort(metric, desc);
+    }
+    let mut rows: Vec<(Vec<DimensionValue>, Row)> =
+        report.rows.into_iter().map(|row| (key(&row), row)).collect();
+    if let Some((Column::Dimension(i), desc)) = order {
+        // What a person reads is what is sorted by: slugs, not ids.
+        rows.sort_by(|(a, _), (b, _)| {
+            let order = a.get(i).map(DimensionValue::label).cmp(&b.get(i).map(DimensionValue::label));
+            if desc { order.reverse() } else { order }
+        });
+    }
+    let pick = |all: &BTreeMap<Metric, _>| metrics.iter().filter_map(|m| Some((*m, *all.get(m)?))).collect();
+    let shown = rows.into_iter().take(asked.limit.unwrap_or(DEFAULT_ROWS));
+    let rows: Vec<ReportRow> =
+        shown.map(|(key, row)| ReportRow { key, metrics: pick(&row.metrics) }).collect();
+    let note = (!report.unconverted.is_empty()).then(|| {
+        let amounts: Vec<String> = report.unconverted.iter().map(|(c, a)| format!("{a} {c}")).collect();
+        format!("there is no rate to {} for {}: not in the figures", report.currency, amounts.join(", "))
+    });
+    ReportAnswer {
+        since: report.query.since,
+        until: report.query.until,
+        timezone: report.query.timezone,
+        attribution: report.query.attribution,
+        currency: report.currency,
+        dimensions: report.query.dimensions,
+        totals: pick(&report.totals.metrics),
+        metrics,
+        rows,
+        row_count,
+        unconverted: report.unconverted,
+        note,
+    }
+}

@@ -1,0 +1,75 @@
+//! Who is asking, how the other services do, and what this one depends on.
+
+use crate::{app::App, failure::Failure, input::Query, peers::Peer, reply::json};
+use axum::{
+    Router,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::{Method, StatusCode};
+use std::sync::Arc;
+use tfx_api::{
+    error::ProblemDocument,
+    service::{EventStats, ServiceStats, Whoami},
+};
+use tfx_service::health::{Detail, Readiness};
+
+/// The largest problem document that is read from another service.
+const MAX_PROBLEM: usize = 64 << 10;
+
+/// The routes.
+pub(crate) fn routes() -> Router<Arc<App>> {
+    Router::new().route("/whoami", get(whoami)).route("/event-producer/stats", get(stats))
+}
+
+async fn whoami(query: Query) -> Result<Response, Failure> {
+    query.finish()?;
+    let scopes = vec!["read".to_owned(), "write".to_owned()];
+    Ok(json(StatusCode::OK, &Whoami { name: "admin".to_owned(), scopes }))
+}
+
+/// Both are asked at once; one that does not answer does not hide the other.
+async fn stats(State(app): State<Arc<App>>, query: Query) -> Result<Response, Failure> {
+    query.finish()?;
+    let (traffic, postback) = tokio::join!(stats_of(&app.peers.traffic), stats_of(&app.peers.postback));
+    Ok(json(StatusCode::OK, &EventStats { traffic, postback }))
+}
+
+async fn stats_of(peer: &Peer) -> ServiceStats {
+    match peer.call(Method::GET, "/internal/event-producer/stats", None).await {
+        Ok(stats) => ServiceStats { stats: Some(stats), error: None },
+        Err(failure) => {
+            let body = axum::body::to_bytes(failure.into_response().into_body(), MAX_PROBLEM).await;
+            let document = body.ok().and_then(|b| serde_json::from_slice::<ProblemDocument>(&b).ok());
+            ServiceStats { stats: None, error: Some(document.map(|d| d.detail).unwrap_or_default()) }
+        }
+    }
+}
+
+/// The stores must answer; without the other services only explanations and counters are missing.
+pub(crate) fn readiness(app: &Arc<App>) -> Readiness {
+    let (config, conversions, analytics) = (app.clone(), app.clone(), app.clone());
+    let (traffic, postback) = (app.peers.traffic.clone(), app.peers.postback.clone());
+    Readiness::new()
+        .required("config", move || {
+            let app = Arc::clone(&config);
+            async move { app.stores.config.ping().await.map(|()| Detail::ok()).map_err(|e| e.to_string()) }
+        })
+        .required("conversions", move || {
+            let app = Arc::clone(&conversions);
+            async move { app.stores.conversions.ping().await.map(|()| Detail::ok()).map_err(|e| e.to_string()) }
+        })
+        .required("analytics", move || {
+            let app = Arc::clone(&analytics);
+            async move { app.stores.analytics.ping().await.map(|()| Detail::ok()).map_err(|e| e.to_string()) }
+        })
+        .optional("traffic-service", move || {
+            let peer = traffic.clone();
+            async move { peer.ping().await.map(|()| Detail::ok()) }
+        })
+        .optional("postback-service", move || {
+            let peer = postback.clone();
+            async move { peer.ping().await.map(|()| Detail::ok()) }
+        })
+}

@@ -1,0 +1,514 @@
+//! What happened, as the API tells it: clicks, conversions, postbacks, reports, explanations, tried postbacks.
+
+use crate::server::{Server, message, paths};
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use std::sync::{Arc, Mutex};
+use tfx_api::{
+    clicks::ClickQuery,
+    conversions::ConversionQuery,
+    explain::ExplainRequest,
+    postbacks::{PostbackQuery, PostbackResult, PostbackTest},
+    report::{Attribution, Dimension, Metric, ReportFilter, ReportRequest, Sort},
+};
+use tfx_domain::{
+    Timestamp,
+    entity::Kind,
+    event::{ClickEvent, ConversionEvent, Event, PostbackLogEvent},
+    id::{ClickId, ConversionId},
+    postback::Incoming,
+};
+use tfx_ports::sink::Envelope;
+
+fn at(text: &str) -> Timestamp {
+    text.parse().expect("a time")
+}
+
+fn click_id(at: Timestamp, n: u128) -> ClickId {
+    ClickId::generate(at, n)
+}
+
+async fn deliver(s: &Server, events: Vec<Event>) {
+    let envelope = |e: &Event| Envelope {
+        topic: e.topic(),
+        id: e.id(),
+        key: e.key(),
+        payload: e.to_json().expect("json").into(),
+    };
+    let batch: Vec<Envelope> = events.iter().map(envelope).collect();
+    assert_eq!(s.stores.sink.deliver(&batch).await.expect("delivered"), []);
+}
+
+/// What the tests report on: ids of the entities, and three clicks (two routed, one not) with one conversion.
+struct Past {
+    campaign: String,
+    stream: String,
+    destination: String,
+    routed: ClickId,
+    bot: ClickId,
+    unrouted: ClickId,
+    conversion: ConversionId,
+}
+
+async fn past(s: &Server) -> Past {
+    s.summer().await;
+    let id = |e: Value| e["id"].as_str().expect("an id").to_owned();
+    let campaign = id(s.api.get(Kind::Campaign, "summer").await.expect("campaign"));
+    let stream = id(s.api.get(Kind::Stream, "summer/main").await.expect("stream"));
+    let destination = id(s.api.get(Kind::Destination, "offer").await.expect("destination"));
+    let network = id(s.api.get(Kind::Network, "adnet").await.expect("network"));
+    let us = json!({ "campaign": "summer", "slug": "us", "filters": [{ "field": "country", "is": ["US"] }],
+        "destinations": [{ "destination": "offer" }], "kind": "forced" });
+    let us = id(s.create(Kind::Stream, us).await);
+    let time = at("2026-01-31T10:00:00Z");
+    let event = |n: u128, more: Value| -> ClickEvent {
+        let mut event = json!({
+            "schema": 1, "click_id": click_id(time, n), "at": time, "campaign_id": campaign, "campaign_slug": "summer",
+            "visitor_id": format!("{n:032x}"), "ip": "203.0.113.7", "country": "DE", "device_type": "mobile",
+            "status": 302, "config_revision": 7, "cost": { "amount": "0.5", "currency": "USD" },
+        });
+        event.as_object_mut().expect("object").extend(more.as_object().expect("object").clone());
+        serde_json::from_value(event).expect("a click")
+    };
+    let routed = event(
+        1,
+        json!({
+            "stream_id": stream, "destination_id": destination, "network_id": network, "final_url": "https://offer.example/",
+            "unique_campaign": true, "passed": [{ "stream_id": us, "reason": "filter[0] country" }],
+        }),
+    );
+    let bot = event(
+        2,
+        json!({ "stream_id": stream, "destination_id": destination, "is_bot": true, "bot_reason": "ua" }),
+    );
+    let unrouted = event(3, json!({ "outcome": "not_found", "status": 404, "country": "US" }));
+    let incoming = Incoming {
+        new_id: ConversionId::generate(time, 9),
+        network: network.parse().expect("an id"),
+        key: "tx:t1".to_owned(),
+        transaction_id: Some("t1".to_owned()),
+        click_id: routed.click_id,
+        status: "sale".parse().expect("a status"),
+        raw_status: None,
+        revenue: serde_json::from_value(json!({ "amount": "2.5", "currency": "USD" })).expect("money"),
+        revenue_given: true,
+        allow_upsell: false,
+        at: at("2026-02-01T10:00:00Z"),
+        click: routed.dims.clone(),
+    };
+    let recorded = s.stores.conversions.record(&[incoming]).await.expect("recorded").remove(0).conversion;
+    let log: PostbackLogEvent = serde_json::from_value(json!({
+        "schema": 1, "id": click_id(at("2026-02-01T10:00:00Z"), 5), "at": "2026-02-01T10:00:00Z", "network": "adnet",
+        "network_id": network, "remote_ip": "198.51.100.1", "method": "GET", "result": "recorded", "status": 200,
+        "click_id": routed.click_id, "conversion_id": recorded.id,
+    }))
+    .expect("a log event");
+    let past = Past {
+        campaign,
+        stream,
+        destination,
+        routed: routed.click_id,
+        bot: bot.click_id,
+        unrouted: unrouted.click_id,
+        conversion: recorded.id.clone(),
+    };
+    deliver(
+        s,
+        vec![
+            Event::Click(Box::new(routed)),
+            Event::Click(Box::new(bot)),
+            Event::Click(Box::new(unrouted)),
+            Event::Conversion(Box::new(ConversionEvent::from(&recorded))),
+            Event::PostbackLog(Box::new(log)),
+        ],
+    )
+    .await;
+    past
+}
+
+#[tokio::test]
+async fn clicks_conversions_and_postbacks_are_listed_with_names() {
+    let s = Server::start().await;
+    let p = past(&s).await;
+    let all = s.api.clicks(&ClickQuery::default()).await.expect("clicks");
+    assert_eq!(all.items.iter().map(|c| c.click_id).collect::<Vec<_>>(), [p.unrouted, p.bot, p.routed]);
+    assert_eq!(all.labels.get(&p.stream).map(String::as_str), Some("summer/main"));
+    assert_eq!(all.labels.get(&p.destination).map(String::as_str), Some("offer"));
+
+    let ids = |query: ClickQuery| {
+        let api = s.api.clone();
+        async move {
+            api.clicks(&query).await.expect("clicks").items.iter().map(|c| c.click_id).collect::<Vec<_>>()
+        }
+    };
+    assert_eq!(ids(ClickQuery { unrouted: Some(true), ..ClickQuery::default() }).await, [p.unrouted]);
+    assert_eq!(
+        ids(ClickQuery { visitor: "00000000000000000000000000000002".parse().ok(), ..ClickQuery::default() })
+            .await,
+        [p.bot]
+    );
+    assert_eq!(
+        ids(ClickQuery { until: Some(at("2026-01-31T10:00:00Z")), ..ClickQuery::default() }).await,
+        []
+    );
+    let by_campaign =
+        ClickQuery { campaign: Some("summer".to_owned()), limit: Some(1), ..ClickQuery::default() };
+    let first = s.api.clicks(&by_campaign).await.expect("a page");
+    assert_eq!((first.items.len(), first.next.is_some()), (1, true));
+    let second = s.api.clicks(&ClickQuery { cursor: first.next, ..by_campaign }).await.expect("a page");
+    assert_eq!(second.items[0].click_id, p.bot);
+
+    let one = s.api.click(p.routed).await.expect("one");
+    assert_eq!((one.item.dims.country.as_str(), one.labels.len()), ("DE", 5));
+    let missing = s.api.click(click_id(at("2026-01-01T00:00:00Z"), 1)).await.expect_err("unknown");
+    assert_eq!(missing.status(), Some(404));
+    assert_eq!(s.get("/clicks/nonsense").await.0, StatusCode::NOT_FOUND);
+
+    let sales = ConversionQuery {
+        status: "sale".parse().ok(),
+        network: Some("adnet".into()),
+        ..ConversionQuery::default()
+    };
+    let sales = s.api.conversions(&sales).await.expect("conversions");
+    assert_eq!(sales.items.iter().map(|c| &c.id).collect::<Vec<_>>(), [&p.conversion]);
+    let leads = ConversionQuery { status: "lead".parse().ok(), ..ConversionQuery::default() };
+    assert!(s.api.conversions(&leads).await.expect("none").items.is_empty());
+    assert_eq!(s.api.conversion(&p.conversion).await.expect("one").item.click_id, p.routed);
+
+    let log = PostbackQuery {
+        network: Some("adnet".into()),
+        result: Some(PostbackResult::Recorded),
+        ..PostbackQuery::default()
+    };
+    assert_eq!(s.api.postbacks(&log).await.expect("log").items.len(), 1);
+    let none = PostbackQuery { result: Some(PostbackResult::Rejected), ..PostbackQuery::default() };
+    assert!(s.api.postbacks(&none).await.expect("log").items.is_empty());
+
+    for (path, wrong) in [
+        (
+            "/clicks?since=yesterday&until=x&visitor=1&unrouted=maybe",
+            vec!["since", "until", "visitor", "unrouted"],
+        ),
+        ("/clicks?since=2026-01-02T00:00:00Z&until=2026-01-01T00:00:00Z", vec!["until"]),
+        ("/conversions?click=x", vec!["click"]),
+        ("/postbacks?result=lost", vec!["result"]),
+    ] {
+        let (status, problem) = s.get(path).await;
+        assert_eq!((status, paths(&problem)), (StatusCode::UNPROCESSABLE_ENTITY, wrong), "{path}");
+    }
+}
+
+fn january() -> ReportRequest {
+    ReportRequest {
+        since: Some(at("2026-01-01T00:00:00Z")),
+        until: Some(at("2026-03-01T00:00:00Z")),
+        ..ReportRequest::default()
+    }
+}
+
+#[tokio::test]
+async fn a_report_adds_up_and_names_its_rows() {
+    let s = Server::start().await;
+    let p = past(&s).await;
+    let request = ReportRequest {
+        dimensions: vec![Dimension::Campaign, Dimension::Country],
+        metrics: vec![
+            Metric::Hits,
+            Metric::Clicks,
+            Metric::Bots,
+            Metric::Sales,
+            Metric::Revenue,
+            Metric::Roi,
+        ],
+        sort: Some(Sort { by: "hits".into(), desc: true }),
+        ..january()
+    };
+    let report = s.api.report(&request).await.expect("a report");
+    assert_eq!(report.rows.len(), 2);
+    let row = &report.rows[0];
+    assert_eq!(
+        (row.key[0].value.as_str(), row.key[0].label(), row.key[1].label()),
+        (p.campaign.as_str(), "summer", "DE")
+    );
+    let figure = |m: Metric| row.metrics.get(&m).map(ToString::to_string);
+    assert_eq!(figure(Metric::Hits), Some("2".into()));
+    assert_eq!(figure(Metric::Clicks), Some("1".into()));
+    assert_eq!(figure(Metric::Bots), Some("1".into()));
+    assert_eq!(figure(Metric::Sales), Some("1".into()));
+    assert_eq!(figure(Metric::Revenue).map(|r| r.trim_end_matches('0').to_owned()), Some("2.5".into()));
+    assert_eq!(row.metrics.len(), 6, "only what was asked for");
+    assert_eq!(report.totals[&Metric::Hits].to_string(), "3");
+
+    let limited = s.api.report(&ReportRequest { limit: Some(1), ..request.clone() }).await.expect("a report");
+    assert_eq!((limited.rows.len(), limited.row_count), (1, 2));
+    assert_eq!(limited.totals, report.totals, "totals are those of all rows");
+
+    let by_country =
+        ReportRequest { sort: Some(Sort { by: "country".into(), desc: true }), ..request.clone() };
+    let sorted = s.api.report(&by_country).await.expect("a report");
+    assert_eq!(sorted.rows.iter().map(|r| r.key[1].label()).collect::<Vec<_>>(), ["US", "DE"]);
+
+    for value in ["offer", p.destination.as_str()] {
+        let filter =
+            ReportFilter { dimension: Dimension::Destination, values: vec![value.to_owned()], negate: false };
+        let filtered =
+            s.api.report(&ReportRequest { filters: vec![filter], ..january() }).await.expect("a report");
+        assert_eq!(filtered.totals[&Metric::Hits].to_string(), "2", "{value}");
+        assert!(filtered.metrics.contains(&Metric::Roi), "the usual figures");
+    }
+    let days =
+        ReportRequest { dimensions: vec![Dimension::Day], attribution: Attribution::Conversion, ..january() };
+    let days =
+        s.api.report(&ReportRequest { timezone: "Asia/Tokyo".into(), ..days }).await.expect("a report");
+    assert_eq!(days.rows.iter().map(|r| r.key[0].label()).collect::<Vec<_>>(), ["2026-01-31", "2026-02-01"]);
+
+    let other = ReportRequest { currency: "EUR".parse().ok(), ..january() };
+    let other = s.api.report(&other).await.expect("a report");
+    assert!(other.unconverted.len() == 1 && other.note.is_some_and(|n| n.contains("USD")));
+}
+
+#[tokio::test]
+async fn everything_wrong_with_a_report_is_told_at_once() {
+    let s = Server::start().await;
+    s.summer().await;
+    let (status, problem) = s
+        .post(
+            "/report",
+            json!({
+                "since": "2026-02-01T00:00:00Z", "until": "2026-01-01T00:00:00Z", "timezone": "Mars/Olympus",
+                "dimensions": ["day", "day"], "sort": { "by": "height" }, "limit": 0,
+                "filters": [
+                    { "dimension": "campaign", "values": ["summer", "winter"] },
+                    { "dimension": "hour", "values": ["x"] },
+                    { "dimension": "bot", "values": ["perhaps"] },
+                    { "dimension": "os", "values": [] },
+                ],
+            }),
+        )
+        .await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    let mut found = paths(&problem);
+    found.sort_unstable();
+    let want = [
+        "dimensions[1]",
+        "filters[0].values[1]",
+        "filters[1].dimension",
+        "filters[2].values[0]",
+        "filters[3].values",
+        "limit",
+        "sort.by",
+        "timezone",
+        "until",
+    ];
+    assert_eq!(found, want, "{problem}");
+    assert_eq!(message(&problem, "filters[0].values[1]"), "no campaign has the slug or id 'winter'");
+    let seven = json!({ "dimensions": ["day", "country", "city", "os", "browser", "isp", "bot"] });
+    assert_eq!(paths(&s.post("/report", seven).await.1), ["dimensions"]);
+    let (_, problem) = s.post("/report", json!({ "metrics": ["clicks", "luck"], "since": 5 })).await;
+    assert_eq!(
+        {
+            let mut p = paths(&problem);
+            p.sort_unstable();
+            p
+        },
+        ["metrics[1]", "since"]
+    );
+    // Nothing is needed: today, in UTC, in one row.
+    let (status, today) = s.post("/report", json!({})).await;
+    assert_eq!((status, &today["rows"].as_array().map(Vec::len)), (StatusCode::OK, &Some(1)), "{today}");
+}
+
+#[tokio::test]
+async fn a_stored_click_explains_itself() {
+    let s = Server::start().await;
+    let p = past(&s).await;
+    let told = s.api.explain_click(p.routed).await.expect("told");
+    let asked: Vec<_> = told
+        .asked
+        .iter()
+        .map(|a| (a.campaign.as_str(), a.slug.as_str(), a.taken, a.reason.as_str()))
+        .collect();
+    assert_eq!(asked, [("summer", "us", false, "filter[0] country"), ("summer", "main", true, "")]);
+    assert!(told.asked[0].detail.contains("country was DE"), "{:?}", told.asked[0]);
+    assert_eq!(told.destination.map(|d| d.slug), Some("offer".to_owned()));
+    assert_eq!((told.url.as_str(), told.status, told.config_revision), ("https://offer.example/", 302, 7));
+    let told = s.api.explain_click(p.bot).await.expect("told");
+    assert_eq!(told.visitor.bot.as_deref(), Some("ua"));
+}
+
+/// A traffic-service of one answer; it keeps what it was asked and with which bearer token.
+type Asked = Arc<Mutex<Vec<(String, String)>>>;
+
+async fn stand_in(status: u16, media_type: &'static str, body: Value) -> (String, Asked) {
+    let seen = Asked::default();
+    let keep = Arc::clone(&seen);
+    let handler = move |headers: axum::http::HeaderMap, asked: String| async move {
+        let bearer = headers.get("authorization").and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();
+        keep.lock().expect("no panic").push((bearer, asked));
+        (
+            axum::http::StatusCode::from_u16(status).expect("a status"),
+            [("content-type", media_type)],
+            body.to_string(),
+        )
+    };
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("an address"));
+    let router = axum::Router::new().fallback(handler);
+    tokio::spawn(tfx_service_free(listener, router));
+    (url, seen)
+}
+
+async fn tfx_service_free(listener: tokio::net::TcpListener, router: axum::Router) {
+    let settings =
+        tfx_settings::Settings::read(&tfx_settings::Source::of([("TFX_DATA_DIR", "/nonexistent")]))
+            .expect("settings");
+    let (_never, shutdown) = tfx_service::Shutdown::new();
+    tfx_service::serve("traffic", listener, router, &settings.http, shutdown).await.expect("served");
+}
+
+#[tokio::test]
+async fn explaining_asks_traffic_service_with_ids_and_the_internal_token() {
+    let s = Server::start().await;
+    s.summer().await;
+    let campaign = s.api.get(Kind::Campaign, "summer").await.expect("campaign")["id"].clone();
+    let stream = s.api.get(Kind::Stream, "summer/main").await.expect("stream")["id"].clone();
+    let event = json!({ "schema": 1, "click_id": "01KYKZ6QK0ABCDEFGHJKMNPQRS", "at": "2026-07-28T10:00:00Z",
+        "outcome": "not_found", "campaign_id": campaign, "campaign_slug": "summer", "visitor_id": "0".repeat(32),
+        "status": 404, "config_revision": 3, "country": "DE",
+        "passed": [{ "stream_id": stream, "reason": "filter[0] country" }] });
+    let (url, seen) = stand_in(200, "application/json", event).await;
+    let s = s.again(&[("TRAFFIC_SERVICE_URL", &url)]).await;
+    let request = ExplainRequest {
+        slug: campaign.as_str().expect("id").to_owned(),
+        unhealthy: vec!["offer".into()],
+        cap_used: [("offer".to_owned(), 5)].into(),
+        ..ExplainRequest::default()
+    };
+    let told = s.api.explain(&request).await.expect("told");
+    assert_eq!((told.status, told.config_revision, told.click_id), (404, 3, None));
+    let asked = &told.asked[0];
+    assert_eq!((asked.slug.as_str(), asked.reason.as_str()), ("main", "filter[0] country"));
+    assert!(asked.detail.contains("country was DE"), "{asked:?}");
+    let (bearer, asked) = seen.lock().expect("no panic").remove(0);
+    assert_eq!(bearer, format!("Bearer {}", s.internal_token));
+    let asked: ExplainRequest = serde_json::from_str(&asked).expect("a request");
+    assert_eq!(asked.slug, "summer");
+    assert!(asked.unhealthy[0].starts_with("dst_") && asked.cap_used.keys().all(|k| k.starts_with("dst_")));
+    let stats = s.api.event_stats().await.expect("stats");
+    assert!(
+        stats.traffic.stats.is_some()
+            && stats.postback.error.is_some_and(|e| e.contains("POSTBACK_SERVICE_URL"))
+    );
+    let (_, problem) = s.post("/explain", json!({ "unhealthy": ["nowhere"], "country": 5, "what": 1 })).await;
+    assert_eq!(paths(&problem), ["country", "what"]);
+    let (_, problem) = s.post("/explain", json!({ "unhealthy": ["nowhere"], "cap_used": { "x": 1 } })).await;
+    assert_eq!(paths(&problem), ["slug", "unhealthy[0]", "cap_used.x"]);
+}
+
+#[tokio::test]
+async fn a_traffic_service_that_is_away_or_strange_is_told_clearly() {
+    let s = Server::start().await;
+    let ask = json!({ "slug": "x" });
+    let (status, problem) = s.post("/explain", ask.clone()).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("service_unreachable")));
+    assert!(
+        problem["detail"]
+            .as_str()
+            .is_some_and(|d| d.contains("TRAFFIC_SERVICE_URL") && d.contains("127.0.0.1:1"))
+    );
+
+    let its_own = json!({ "type": "about:blank", "title": "x", "status": 422, "code": "invalid", "detail": "no such zone" });
+    let table = [
+        (200, "application/json", json!({ "strange": true }), 502, "cannot be read"),
+        (403, "application/problem+json", json!({}), 502, "INTERNAL_TOKEN"),
+        (500, "text/plain", json!({}), 502, "500"),
+        (404, "text/plain", json!({}), 502, "no such endpoint"),
+        (422, "application/problem+json", its_own, 422, "no such zone"),
+        (503, "application/problem+json", json!({}), 503, "not ready"),
+    ];
+    for (theirs, media_type, body, ours, told) in table {
+        let (url, _) = stand_in(theirs, media_type, body).await;
+        let s = Server::with(&[("TRAFFIC_SERVICE_URL", &url)]).await;
+        let (status, problem) = s.ask(Method::POST, "/explain", Some(&ask)).await;
+        assert_eq!(status.as_u16(), ours, "{theirs}: {problem}");
+        assert!(problem["detail"].as_str().is_some_and(|d| d.contains(told)), "{theirs}: {problem}");
+    }
+}
+
+#[tokio::test]
+async fn a_tried_postback_says_what_would_happen_and_stores_nothing() {
+    let s = Server::start().await;
+    let p = past(&s).await;
+    let ignoring =
+        json!({ "network": "adnet", "slug": "v2", "ignore": ["ping"], "statuses": { "lead": ["hold"] } });
+    s.create(Kind::Template, ignoring).await;
+    let (click, unknown) = (p.bot.to_string(), click_id(at("2026-01-31T10:00:00Z"), 77).to_string());
+    let sold = p.routed.to_string();
+    let table: &[(&str, Option<&str>, &[(&str, &str)], PostbackResult, u16)] = &[
+        ("new", None, &[("subid", &click), ("txid", "t2"), ("payout", "3")], PostbackResult::Recorded, 200),
+        (
+            "known just so",
+            None,
+            &[("click_id", &sold), ("tid", "t1"), ("payout", "2.5")],
+            PostbackResult::Duplicate,
+            200,
+        ),
+        (
+            "another payout",
+            None,
+            &[("click_id", &sold), ("tid", "t1"), ("payout", "9")],
+            PostbackResult::Updated,
+            200,
+        ),
+        (
+            "taken back",
+            None,
+            &[("click_id", &sold), ("tid", "t1"), ("status", "rejected")],
+            PostbackResult::Updated,
+            200,
+        ),
+        (
+            "backwards",
+            None,
+            &[("click_id", &sold), ("tid", "t1"), ("status", "lead")],
+            PostbackResult::Stale,
+            200,
+        ),
+        ("a second sale", None, &[("click_id", &sold), ("tid", "t9")], PostbackResult::Duplicate, 200),
+        ("ignored", Some("v2"), &[("click_id", &click), ("status", "ping")], PostbackResult::Ignored, 200),
+        ("unknown click", None, &[("click_id", &unknown)], PostbackResult::Parked, 200),
+        ("no click", None, &[("payout", "3")], PostbackResult::Rejected, 400),
+        ("bad payout", None, &[("click_id", &click), ("payout", "lots")], PostbackResult::Rejected, 400),
+    ];
+    for (what, template, params, result, status) in table {
+        let test = PostbackTest {
+            network: "adnet".to_owned(),
+            template: template.map(str::to_owned),
+            params: params.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect(),
+        };
+        let told = s.api.postback_test(&test).await.expect(what);
+        assert_eq!((told.result, told.status), (*result, *status), "{what}: {told:?}");
+        assert!(!told.reason.is_empty(), "{what}");
+        assert_eq!(told.parameter.is_some(), *status == 400, "{what}: {told:?}");
+    }
+    let default_payout = PostbackTest {
+        network: "adnet".into(),
+        template: None,
+        params: vec![("click_id".into(), click.clone())],
+    };
+    let told = s.api.postback_test(&default_payout).await.expect("told").understood.expect("understood");
+    assert_eq!(
+        told.revenue.map(|m| m.amount.to_string()),
+        Some("2.5".to_owned()),
+        "the destination's payout"
+    );
+
+    assert_eq!(s.api.conversions(&ConversionQuery::default()).await.expect("list").items.len(), 1);
+    assert_eq!(s.api.postbacks(&PostbackQuery::default()).await.expect("log").items.len(), 1);
+    assert_eq!(s.stores.conversions.parked_count().await.expect("count"), 0);
+
+    let (_, problem) = s.post("/postbacks/test", json!({ "network": "nobody" })).await;
+    assert_eq!(paths(&problem), ["network"]);
+    let (_, problem) = s.post("/postbacks/test", json!({ "network": "adnet", "template": "v9" })).await;
+    assert_eq!(paths(&problem), ["template"]);
+}

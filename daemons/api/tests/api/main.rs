@@ -1,0 +1,7 @@
+//! api-service over real sockets and the embedded store: what it promises to its clients.
+
+mod access;
+mod anything;
+mod entities;
+mod events;
+mod server;

@@ -1,0 +1,151 @@
+//! A running api-service over the embedded store, and ways to ask it.
+
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use std::sync::Arc;
+use tempfile::TempDir;
+use tfx_api::Client;
+use tfx_domain::entity::Kind;
+use tfx_service::{Shutdown, Trigger};
+use tfx_settings::{Settings, Source};
+use tfx_wiring::{DataDir, Hold, Stores};
+use tokio::{net::TcpListener, task::JoinHandle};
+
+/// A host of ours, as `PUBLIC_HOSTS` has it.
+pub(crate) const OWN_HOST: &str = "track.example";
+
+pub(crate) struct Server {
+    pub(crate) url: String,
+    pub(crate) token: String,
+    pub(crate) internal_token: String,
+    pub(crate) stores: Stores,
+    pub(crate) api: Client,
+    http: reqwest::Client,
+    trigger: Trigger,
+    running: JoinHandle<anyhow::Result<()>>,
+    dir: TempDir,
+}
+
+impl Server {
+    pub(crate) async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With settings over those of the tests.
+    pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
+        Self::in_folder(tempfile::tempdir().expect("a folder"), settings).await
+    }
+
+    /// Another one in the same folder, after this one.
+    pub(crate) async fn again(self, settings: &[(&str, &str)]) -> Self {
+        Self::in_folder(self.stop().await, settings).await
+    }
+
+    async fn in_folder(dir: TempDir, settings: &[(&str, &str)]) -> Self {
+        let mut source = Source::of([
+            ("TFX_DATA_DIR", dir.path().to_str().expect("a path")),
+            ("PUBLIC_HOSTS", OWN_HOST),
+            // Nobody listens on port 1.
+            ("TRAFFIC_SERVICE_URL", "http://127.0.0.1:1"),
+            ("POSTBACK_SERVICE_URL", "http://127.0.0.1:1"),
+        ]);
+        for (name, value) in settings {
+            source.set(name, *value);
+        }
+        let settings = Arc::new(Settings::read(&source).expect("settings"));
+        let data_dir = Arc::new(DataDir::open(dir.path(), Hold::Exclusive).expect("the data folder"));
+        let stores = tfx_wiring::open(&settings, &data_dir).expect("stores");
+        let token = data_dir.admin_token().expect("a token").0.expose().to_owned();
+        let internal_token = data_dir.internal_token(&settings).expect("a token").expose().to_owned();
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        let (trigger, shutdown) = Shutdown::new();
+        let running =
+            tokio::spawn(tfx_api_service::run(settings, data_dir, stores.clone(), listener, shutdown));
+        let api = Client::new(&url, Some(&token)).expect("a client");
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        Self { url, token, internal_token, stores, api, http, trigger, running, dir }
+    }
+
+    /// A request without a token.
+    pub(crate) fn bare(&self, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.url))
+    }
+
+    /// A request with the token, to a path below the base.
+    pub(crate) fn request(&self, method: Method, path: &str) -> RequestBuilder {
+        self.bare(method, &format!("/api/v1{path}")).bearer_auth(&self.token)
+    }
+
+    /// Status and JSON of an answer.
+    pub(crate) async fn ask(&self, method: Method, path: &str, body: Option<&Value>) -> (StatusCode, Value) {
+        let mut request = self.request(method, path);
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        answer(request).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {
+        self.ask(Method::GET, path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> (StatusCode, Value) {
+        self.ask(Method::POST, path, Some(&body)).await
+    }
+
+    /// Creates what must be creatable.
+    pub(crate) async fn create(&self, kind: Kind, body: Value) -> Value {
+        match self.api.create(kind, &body).await {
+            Ok(created) => created,
+            Err(e) => panic!("{kind} {body}: {e}"),
+        }
+    }
+
+    /// A campaign `summer` with one stream `main` to the destination `offer` of the network `adnet`.
+    pub(crate) async fn summer(&self) {
+        self.create(Kind::Network, json!({ "slug": "adnet", "name": "Ad network" })).await;
+        self.create(Kind::Source, json!({ "slug": "push" })).await;
+        let offer = json!({
+            "slug": "offer", "url": "https://offer.example/?c={click_id}", "network": "adnet",
+            "payout": { "amount": "2.5", "currency": "USD" },
+        });
+        self.create(Kind::Destination, offer).await;
+        self.create(Kind::Campaign, json!({ "slug": "summer", "name": "Summer", "source": "push" })).await;
+        let main =
+            json!({ "campaign": "summer", "slug": "main", "destinations": [{ "destination": "offer" }] });
+        self.create(Kind::Stream, main).await;
+    }
+
+    /// Stops and returns when everything is drained.
+    pub(crate) async fn stop(self) -> TempDir {
+        self.trigger.fire();
+        self.running.await.expect("no panic").expect("a clean end");
+        self.dir
+    }
+}
+
+/// Status and JSON of an answer, which must be JSON or empty.
+pub(crate) async fn answer(request: RequestBuilder) -> (StatusCode, Value) {
+    let response = request.send().await.expect("an answer");
+    let status = response.status();
+    let text = response.text().await.expect("a body");
+    let value = if text.is_empty() {
+        Value::Null
+    } else {
+        serde_json::from_str(&text).unwrap_or(Value::String(text))
+    };
+    (status, value)
+}
+
+/// The paths of an answer's problems.
+pub(crate) fn paths(problem: &Value) -> Vec<&str> {
+    let problems = problem["problems"].as_array().map(Vec::as_slice).unwrap_or_default();
+    problems.iter().filter_map(|p| p["path"].as_str()).collect()
+}
+
+/// The message of the problem at a path.
+pub(crate) fn message<'p>(problem: &'p Value, path: &str) -> &'p str {
+    let problems = problem["problems"].as_array().map(Vec::as_slice).unwrap_or_default();
+    problems.iter().find(|p| p["path"] == path).and_then(|p| p["message"].as_str()).unwrap_or("")
+}

@@ -1,0 +1,79 @@
+//! Networks, templates and what destinations pay, as postbacks ask for them.
+
+use std::collections::HashMap;
+use tfx_domain::{
+    entity::{Network, Status, Template},
+    id::{DestinationId, NetworkId},
+    money::Money,
+};
+use tfx_ports::config::{Record, config_of};
+
+/// The index, followed.
+pub(crate) type Configuration = tfx_service::Configuration<Index>;
+
+/// What a destination means for a conversion.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Terms {
+    pub(crate) payout: Option<Money>,
+    pub(crate) allow_upsell: bool,
+}
+
+/// The configuration as postbacks ask for it.
+#[derive(Debug, Default)]
+pub(crate) struct Index {
+    networks: HashMap<NetworkId, Network>,
+    by_slug: HashMap<String, NetworkId>,
+    templates: HashMap<NetworkId, Vec<Template>>,
+    destinations: HashMap<DestinationId, Terms>,
+}
+
+impl Index {
+    /// From the records of a revision. What cannot be read is left out and logged.
+    pub(crate) fn new(revision: u64, records: &[Record]) -> Self {
+        let (config, problems) = config_of(revision, records);
+        if !problems.is_empty() {
+            tracing::warn!(error = %problems, revision, "configuration that cannot be read is left out");
+        }
+        let mut index = Self::default();
+        for network in config.networks {
+            index.by_slug.insert(network.spec.slug.to_string(), network.id.clone());
+            index.networks.insert(network.id.clone(), network);
+        }
+        for template in config.templates {
+            index.templates.entry(template.spec.network.clone()).or_default().push(template);
+        }
+        for d in config.destinations {
+            let terms = Terms { payout: d.spec.payout, allow_upsell: d.spec.allow_upsell };
+            index.destinations.insert(d.id, terms);
+        }
+        index
+    }
+
+    /// The network of a path: by slug, whatever its case, or by id. Also one that is not active.
+    pub(crate) fn network(&self, reference: &str) -> Option<&Network> {
+        let reference = reference.to_ascii_lowercase();
+        let id = self.by_slug.get(&reference).cloned().or_else(|| reference.parse().ok())?;
+        self.networks.get(&id)
+    }
+
+    pub(crate) fn network_by_id(&self, id: &NetworkId) -> Option<&Network> {
+        self.networks.get(id)
+    }
+
+    /// A template of a network by its slug or id. Also one that is not active.
+    pub(crate) fn template(&self, network: &NetworkId, reference: &str) -> Option<&Template> {
+        let reference = reference.to_ascii_lowercase();
+        let named = |t: &&Template| t.spec.slug.as_str() == reference || t.id.as_str() == reference;
+        self.templates.get(network)?.iter().find(named)
+    }
+
+    /// The template for postbacks that name none: `default`, if it is active.
+    pub(crate) fn default_template(&self, network: &NetworkId) -> Option<&Template> {
+        self.template(network, "default").filter(|t| t.spec.status == Status::Active)
+    }
+
+    /// What a destination means for a conversion; one that is not known has no terms.
+    pub(crate) fn terms(&self, destination: Option<&DestinationId>) -> Terms {
+        destination.and_then(|id| self.destinations.get(id)).copied().unwrap_or_default()
+    }
+}

@@ -1,0 +1,183 @@
+//! The endpoints of postback-service, and a request's way into [`Received`].
+
+use crate::{
+    SERVICE, answer,
+    log::{Origin, Outcome, SECRET},
+    params,
+    take::{Postbacks, Received},
+};
+use axum::{
+    Extension, Router,
+    body::{Body, to_bytes},
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::any,
+};
+use bytes::Bytes;
+use http::{HeaderMap, Method, Request};
+use percent_encoding::percent_decode_str;
+use std::{error::Error, sync::Arc};
+use tfx_domain::{id::ClickId, postback::Refusal};
+use tfx_ports::{clock, entropy};
+use tfx_service::{
+    Peer, ProblemResponse, client_ip, events,
+    health::{self, Detail, Readiness},
+    internal, metrics,
+};
+use tfx_settings::HttpSettings;
+use tfx_wiring::Stores;
+
+struct Http {
+    postbacks: Arc<Postbacks>,
+    settings: HttpSettings,
+}
+
+/// All endpoints; those for operators behind `token`.
+pub(crate) fn router(
+    postbacks: &Arc<Postbacks>,
+    stores: &Stores,
+    settings: HttpSettings,
+    token: &str,
+) -> Router {
+    let counted = Arc::clone(postbacks);
+    let producer = Arc::clone(&postbacks.producer);
+    let operators = events::routes(producer).merge(metrics::routes(SERVICE, move |out| {
+        counted.counters.write(out);
+        events::write(SERVICE, &counted.producer.stats(), out);
+    }));
+    let state = Arc::new(Http { postbacks: Arc::clone(postbacks), settings });
+    Router::new()
+        .route("/postback", any(postback))
+        .route("/postback/", any(postback))
+        .route("/postback/{*path}", any(postback))
+        .with_state(state)
+        .merge(internal::guard(operators, token))
+        .merge(health::routes(readiness(postbacks, stores)))
+}
+
+fn readiness(postbacks: &Arc<Postbacks>, stores: &Stores) -> Readiness {
+    let config = Arc::clone(&postbacks.config);
+    let conversions = Arc::clone(&stores.conversions);
+    let analytics = Arc::clone(&stores.analytics);
+    let producer = Arc::clone(&postbacks.producer);
+    Readiness::new()
+        .required("config", move || {
+            let checked = config.check();
+            async move { checked }
+        })
+        .required("conversions", move || {
+            let store = Arc::clone(&conversions);
+            async move {
+                let parked = store.parked_count().await.map_err(|e| e.to_string())?;
+                Ok(Detail::ok().text(format!("{parked} parked")))
+            }
+        })
+        .optional("analytics", move || {
+            let store = Arc::clone(&analytics);
+            async move { store.ping().await.map(|()| Detail::ok()).map_err(|e| e.to_string()) }
+        })
+        .required("events", move || {
+            let stats = producer.stats();
+            async move { Ok(events::detail(stats)) }
+        })
+}
+
+async fn postback(
+    State(http): State<Arc<Http>>,
+    Extension(Peer(peer)): Extension<Peer>,
+    request: Request<Body>,
+) -> Response {
+    if !matches!(*request.method(), Method::GET | Method::POST) {
+        return answer::not_allowed();
+    }
+    let (head, body) = request.into_parts();
+    let (body, problem) = match to_bytes(body, http.settings.max_body_bytes).await {
+        Ok(body) => (body, Ok(())),
+        Err(e) if is_too_long(&e) => {
+            let limit = http.settings.max_body_bytes;
+            (Bytes::new(), Err(body_refused(413, format!("is larger than {limit} bytes"))))
+        }
+        Err(e) => (Bytes::new(), Err(body_refused(400, format!("broke off: {e}")))),
+    };
+    let (params, parsed) = params::read(head.uri.query(), &head.headers, &body);
+    let (network, template, path) = path_of(head.uri.path());
+    let ip = client_ip(peer.ip(), &head.headers, &http.settings.trusted_proxies);
+    let at = clock::now();
+    let received = Received {
+        secrets: secrets(&params, &head.headers),
+        problem: path.and(problem).and(parsed.map_err(|refusal| Outcome::invalid(400, refusal))),
+        origin: Origin {
+            id: ClickId::generate(at, entropy::random_u128()),
+            at,
+            network,
+            template,
+            ip: Some(ip),
+            method: head.method.as_str().into(),
+            params,
+        },
+    };
+    // A task of its own: a network that hangs up must not leave a postback half done.
+    let postbacks = Arc::clone(&http.postbacks);
+    match tokio::spawn(async move { postbacks.take(received).await }).await {
+        Ok(outcome) => answer::of(outcome),
+        Err(e) => ProblemResponse::internal(format!("taking a postback: {e}")).into_response(),
+    }
+}
+
+/// Network and template of `/postback/{network}[/{template}]`; more than that is nothing.
+fn path_of(path: &str) -> (String, String, Result<(), Outcome>) {
+    let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
+    let rest = path.strip_prefix("/postback").unwrap_or(path);
+    let mut parts = rest.split('/').filter(|p| !p.is_empty()).map(decoded);
+    let (network, template) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let rest = match parts.next() {
+        None => Ok(()),
+        Some(_) => Err(Outcome::rejected(404, "the path is longer than /postback/NETWORK/TEMPLATE")),
+    };
+    (network, template, rest)
+}
+
+fn body_refused(status: u16, message: String) -> Outcome {
+    Outcome::invalid(status, Refusal { parameter: "body".to_owned(), message })
+}
+
+/// Every secret a request carries.
+fn secrets(params: &[(String, String)], headers: &HeaderMap) -> Vec<String> {
+    let header = headers.get("x-postback-secret").and_then(|v| v.to_str().ok());
+    let all = [params::first(params, SECRET), header, internal::bearer(headers)];
+    all.into_iter().flatten().map(str::to_owned).collect()
+}
+
+/// Whether a body broke off because it is over a limit, ours or the listener's.
+fn is_too_long(e: &axum::Error) -> bool {
+    let mut cause: Option<&(dyn Error + 'static)> = e.source();
+    while let Some(e) = cause {
+        if e.is::<http_body_util::LengthLimitError>() {
+            return true;
+        }
+        cause = e.source();
+    }
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_network_and_template() {
+        let table = [
+            ("/postback/net", "net", "", true),
+            ("/postback/net/", "net", "", true),
+            ("/postback/net/tpl", "net", "tpl", true),
+            ("/postback/n%C3%A9t/%ff", "nét", "\u{fffd}", true),
+            ("/postback", "", "", true),
+            ("/postback/net/tpl/more", "net", "tpl", false),
+            ("/postback/a%2Fb", "a/b", "", true),
+        ];
+        for (path, network, template, ok) in table {
+            let (n, t, rest) = path_of(path);
+            assert_eq!((n.as_str(), t.as_str(), rest.is_ok()), (network, template, ok), "{path}");
+        }
+    }
+}

@@ -1,0 +1,192 @@
+//! What became of each postback: its event, and the counters.
+
+use crate::params::Params;
+use smol_str::SmolStr;
+use std::{
+    net::IpAddr,
+    sync::atomic::{AtomicU64, Ordering},
+};
+use tfx_domain::{
+    Timestamp,
+    event::{PostbackLogEvent, PostbackResult, SCHEMA},
+    id::{ClickId, ConversionId, NetworkId},
+    postback::Refusal,
+};
+use tfx_service::metrics::Text;
+
+const MAX_VALUE: usize = 1024;
+const MAX_PARAMS: usize = 64;
+const MAX_PATH: usize = 128;
+/// The parameter that carries the secret; never stored.
+pub(crate) const SECRET: &str = "secret";
+
+/// What became of a postback.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Outcome {
+    /// The HTTP status; 0 for what happened later to a parked one.
+    pub(crate) status: u16,
+    pub(crate) result: PostbackResult,
+    /// Why, when that is not plain. For the log; what the network may know is in `told`.
+    pub(crate) reason: String,
+    /// What the network is told beside the status, when it is refused.
+    pub(crate) told: String,
+    /// The parameter that is wrong.
+    pub(crate) parameter: Option<String>,
+    pub(crate) network: Option<NetworkId>,
+    pub(crate) click: Option<ClickId>,
+    pub(crate) conversion: Option<ConversionId>,
+}
+
+impl Outcome {
+    /// Answered 200 (or later).
+    pub(crate) fn accepted(status: u16, result: PostbackResult) -> Self {
+        Self {
+            status,
+            result,
+            reason: String::new(),
+            told: String::new(),
+            parameter: None,
+            network: None,
+            click: None,
+            conversion: None,
+        }
+    }
+
+    /// Refused because of one parameter, or `body`, or `path`.
+    pub(crate) fn invalid(status: u16, refusal: Refusal) -> Self {
+        let reason = refusal.to_string();
+        Self {
+            told: refusal.message,
+            parameter: Some(refusal.parameter),
+            reason,
+            ..Self::rejected(status, "")
+        }
+    }
+
+    /// Refused; the network is told the reason as it is logged.
+    pub(crate) fn rejected(status: u16, reason: impl Into<String>) -> Self {
+        let reason = reason.into();
+        Self { told: reason.clone(), reason, ..Self::accepted(status, PostbackResult::Rejected) }
+    }
+}
+
+/// Where a postback came from and what it said, as the log keeps it.
+#[derive(Debug, Clone)]
+pub(crate) struct Origin {
+    pub(crate) id: ClickId,
+    pub(crate) at: Timestamp,
+    pub(crate) network: String,
+    pub(crate) template: String,
+    pub(crate) ip: Option<IpAddr>,
+    pub(crate) method: SmolStr,
+    pub(crate) params: Params,
+}
+
+/// The event of a postback. `secret` is the network's, masked wherever it stands.
+pub(crate) fn event(origin: &Origin, outcome: &Outcome, secret: Option<&str>) -> PostbackLogEvent {
+    let masked = |(name, value): &(String, String)| {
+        let hide = name.eq_ignore_ascii_case(SECRET) || secret.is_some_and(|s| value.contains(s));
+        let value = if hide { "***".to_owned() } else { cut(value, MAX_VALUE).to_owned() };
+        (cut(name, MAX_PATH).to_owned(), value)
+    };
+    PostbackLogEvent {
+        schema: SCHEMA,
+        id: origin.id,
+        at: origin.at,
+        network: cut(&origin.network, MAX_PATH).into(),
+        network_id: outcome.network.clone(),
+        template: cut(&origin.template, MAX_PATH).into(),
+        remote_ip: origin.ip.map(|ip| SmolStr::from(ip.to_string())).unwrap_or_default(),
+        method: origin.method.clone(),
+        params: origin.params.iter().take(MAX_PARAMS).map(masked).collect(),
+        result: outcome.result,
+        reason: cut(&outcome.reason, MAX_VALUE).to_owned(),
+        status: outcome.status,
+        click_id: outcome.click,
+        conversion_id: outcome.conversion.clone(),
+    }
+}
+
+/// At most `max` bytes, whole characters.
+fn cut(text: &str, max: usize) -> &str {
+    &text[..text.floor_char_boundary(max)]
+}
+
+/// How many postbacks had which result.
+#[derive(Debug, Default)]
+pub(crate) struct Counters {
+    by_result: [AtomicU64; PostbackResult::ALL.len()],
+    forbidden: AtomicU64,
+    not_durable: AtomicU64,
+    republished: AtomicU64,
+}
+
+impl Counters {
+    pub(crate) fn count(&self, outcome: &Outcome) {
+        if let Some(i) = PostbackResult::ALL.iter().position(|r| *r == outcome.result) {
+            self.by_result[i].fetch_add(1, Ordering::Relaxed);
+        }
+        if outcome.status == 403 {
+            self.forbidden.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn not_durable(&self) {
+        self.not_durable.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn republished(&self, n: usize) {
+        self.republished.fetch_add(n as u64, Ordering::Relaxed);
+    }
+
+    pub(crate) fn write(&self, out: &mut Text) {
+        for (result, count) in PostbackResult::ALL.iter().zip(&self.by_result) {
+            let labels = [("result", result.as_str())];
+            out.counter("tfx_postbacks_total", "Postbacks by result", &labels, count.load(Ordering::Relaxed));
+        }
+        let single: [(&str, &str, &AtomicU64); 3] = [
+            ("tfx_postbacks_forbidden_total", "Postbacks with a wrong secret or address", &self.forbidden),
+            ("tfx_postbacks_not_durable_total", "Postbacks answered 503", &self.not_durable),
+            (
+                "tfx_conversions_republished_total",
+                "Conversion events published by the sweep",
+                &self.republished,
+            ),
+        ];
+        for (name, help, value) in single {
+            out.counter(name, help, &[], value.load(Ordering::Relaxed));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_bounded_and_holds_no_secret() {
+        let mut params = vec![
+            ("secret".to_owned(), "s3cret-x".to_owned()),
+            ("SECRET".to_owned(), "other".to_owned()),
+            ("note".to_owned(), "x s3cret-x y".to_owned()),
+            ("long".to_owned(), "é".repeat(1000)),
+        ];
+        params.extend((0..100).map(|i| (format!("p{i}"), "v".to_owned())));
+        let at = Timestamp::UNIX_EPOCH;
+        let origin = Origin {
+            id: ClickId::generate(at, 1),
+            at,
+            network: "é".repeat(500),
+            template: String::new(),
+            ip: None,
+            method: "GET".into(),
+            params,
+        };
+        let event = event(&origin, &Outcome::rejected(403, "r".repeat(5000)), Some("s3cret-x"));
+        let json = serde_json::to_string(&event).expect("json");
+        assert!(!json.contains("s3cret-x") && !json.contains("other"), "{json}");
+        assert_eq!(event.params.len(), MAX_PARAMS);
+        assert_eq!(event.params[3].1.len(), MAX_VALUE);
+        assert!(event.reason.len() == MAX_VALUE && event.network.len() <= MAX_PATH);
+    }
+}

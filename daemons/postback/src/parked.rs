@@ -1,0 +1,184 @@
+//! Postbacks whose click is not known yet: tried again, with pauses that double up to ten minutes, until the click
+//! arrives or the time is over.
+//!
+//! A parked postback is taken off only after its outcome is in the log. If the process dies before, it is tried
+//! again: recording is idempotent by its key, and the outcome's event has an id made from the parked one's.
+
+use crate::{
+    clicks::Missing,
+    log::{Origin, Outcome},
+    take::{Postbacks, after},
+};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use tfx_domain::{
+    Timestamp,
+    event::PostbackResult,
+    id::ClickId,
+    postback::{Interpreted, interpret},
+};
+use tfx_ports::{clock, conversions::Parked};
+use tfx_service::Shutdown;
+use tokio::task::JoinSet;
+
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+const BATCH: usize = 256;
+/// Look-ups at the same time.
+const AT_ONCE: usize = 8;
+
+/// Tries parked postbacks until the shutdown.
+pub(crate) async fn work(postbacks: Arc<Postbacks>, shutdown: Shutdown) {
+    let pause = (postbacks.settings.park_retry / 2).clamp(Duration::from_millis(10), Duration::from_secs(1));
+    let mut complained: Option<Instant> = None;
+    let trying = async {
+        loop {
+            match postbacks.conversions.parked_due(clock::now(), BATCH).await {
+                Ok(due) => {
+                    let full = due.len() == BATCH;
+                    round(&postbacks, due).await;
+                    if full {
+                        continue;
+                    }
+                }
+                Err(e) => {
+                    if complained.is_none_or(|at| at.elapsed() > Duration::from_secs(30)) {
+                        tracing::warn!(error = %e, "cannot look for parked postbacks");
+                        complained = Some(Instant::now());
+                    }
+                }
+            }
+            tokio::time::sleep(pause).await;
+        }
+    };
+    // What is cut off in the middle is tried again after the next start, as after a death.
+    tokio::select! {
+        () = trying => {}
+        () = shutdown.wait() => {}
+    }
+}
+
+/// Tries all that are due. Postbacks of one click stay in their order.
+async fn round(postbacks: &Arc<Postbacks>, due: Vec<Parked>) {
+    let mut lanes: Vec<Vec<Parked>> = (0..AT_ONCE).map(|_| Vec::new()).collect();
+    for parked in due {
+        let lane = (mixed(parked.click_id) % AT_ONCE as u128) as usize;
+        lanes[lane].push(parked);
+    }
+    let mut running = JoinSet::new();
+    for lane in lanes.into_iter().filter(|l| !l.is_empty()) {
+        let postbacks = Arc::clone(postbacks);
+        running.spawn(async move {
+            for parked in lane {
+                attempt(&postbacks, parked).await;
+            }
+        });
+    }
+    while running.join_next().await.is_some() {}
+}
+
+/// Tries one: records it, gives it up, or puts it off.
+async fn attempt(postbacks: &Postbacks, parked: Parked) {
+    let Some(index) = postbacks.config.owned() else { return };
+    let now = clock::now();
+    let give_up_at = after(parked.received_at, postbacks.settings.park_max_age);
+    let network = index.network_by_id(&parked.network);
+    let origin = Origin {
+        id: later_event(parked.id),
+        // A conversion counts from when it was reported, not from when its click was found.
+        at: parked.received_at,
+        network: network.map_or_else(|| parked.network.to_string(), |n| n.spec.slug.to_string()),
+        template: parked.template.clone(),
+        ip: None,
+        method: "".into(),
+        params: parked.params.clone(),
+    };
+    // A network or template that was archived meanwhile still explains what it reported before.
+    let template = network.and_then(|n| match parked.template.as_str() {
+        "" => index.default_template(&n.id),
+        slug => index.template(&n.id, slug),
+    });
+    let interpreted = network.map(|n| (n, interpret(&n.spec, template.map(|t| &t.spec), &parked.params)));
+    let outcome = match interpreted {
+        Some((network, Ok(Interpreted::Report(postback)))) => {
+            match postbacks.clicks.find(postback.click_id).await {
+                Ok(click) => postbacks.record(&index, &origin, network, &postback, &click, 0).await,
+                // Given up only when the store says that there is no such click, not while it is away.
+                Err(Missing::NotThere) if now >= give_up_at => {
+                    let mut outcome = Outcome::accepted(0, PostbackResult::Unmatched);
+                    outcome.reason = "its click did not come".to_owned();
+                    outcome.click = Some(parked.click_id);
+                    postbacks.conclude(&origin, outcome, Some(network), None).await
+                }
+                Err(_) => return put_off(postbacks, &parked, now, give_up_at).await,
+            }
+        }
+        Some((network, Ok(Interpreted::Ignored { raw_status }))) => {
+            let mut outcome = Outcome::accepted(0, PostbackResult::Ignored);
+            outcome.reason = format!("the template ignores status {raw_status}");
+            postbacks.conclude(&origin, outcome, Some(network), None).await
+        }
+        Some((network, Err(refusal))) => {
+            let outcome = Outcome::rejected(0, format!("the template was changed: {refusal}"));
+            postbacks.conclude(&origin, outcome, Some(network), None).await
+        }
+        None => {
+            postbacks.conclude(&origin, Outcome::rejected(0, "there is no such network"), None, None).await
+        }
+    };
+    // Anything but 0 means that it is not durable yet: it stays parked.
+    if outcome.status != 0 {
+        return put_off(postbacks, &parked, now, give_up_at).await;
+    }
+    if let Err(e) = postbacks.conversions.unpark(parked.id).await {
+        tracing::warn!(error = %e, "cannot take off a parked postback; it is tried again and counts once");
+    }
+}
+
+/// Tries again after a pause, at `give_up_at` at the latest unless that is over.
+async fn put_off(postbacks: &Postbacks, parked: &Parked, now: Timestamp, give_up_at: Timestamp) {
+    let next = after(now, pause(postbacks.settings.park_retry, parked.tries));
+    let next = if give_up_at > now { next.min(give_up_at) } else { next };
+    if let Err(e) = postbacks.conversions.postpone(parked.id, next).await {
+        tracing::warn!(error = %e, "cannot put off a parked postback; it is tried again at once");
+    }
+}
+
+/// The pause after a number of tries.
+fn pause(first: Duration, tries: u32) -> Duration {
+    first.saturating_mul(1 << (tries + 1).min(20)).min(LONGEST_PAUSE.max(first))
+}
+
+/// The id of the event that says what became of a parked postback: always the same for the same one.
+fn later_event(parked: ClickId) -> ClickId {
+    ClickId::generate(parked.timestamp(), mixed(parked))
+}
+
+fn mixed(id: ClickId) -> u128 {
+    id.to_string().bytes().fold(0x9e37_79b9_7f4a_7c15, |acc: u128, b| {
+        acc.wrapping_mul(0x0100_0000_0000_0000_013b).wrapping_add(u128::from(b)).rotate_left(23)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_double_up_to_ten_minutes() {
+        let seconds: Vec<u64> = (0..12).map(|n| pause(Duration::from_secs(2), n).as_secs()).collect();
+        assert_eq!(seconds, [4, 8, 16, 32, 64, 128, 256, 512, 600, 600, 600, 600]);
+        assert_eq!(pause(Duration::from_secs(3600), u32::MAX - 1), Duration::from_secs(3600));
+    }
+
+    #[test]
+    fn the_later_event_is_another_and_always_the_same() {
+        let ids: Vec<ClickId> = (0..1000).map(|i| ClickId::generate(Timestamp::UNIX_EPOCH, i)).collect();
+        let mut later: Vec<ClickId> = ids.iter().map(|id| later_event(*id)).collect();
+        assert!(ids.iter().zip(&later).all(|(a, b)| a != b && later_event(*a) == *b));
+        later.sort();
+        later.dedup();
+        assert_eq!(later.len(), ids.len());
+    }
+}

@@ -1,0 +1,74 @@
+//! Conversions that were recorded but not published: the process died in between, or marking failed. At the start
+//! and then every few seconds their present state is published (again); the event's id makes it count once.
+
+use crate::take::Postbacks;
+use std::{sync::Arc, time::Duration};
+use tfx_domain::{
+    Timestamp,
+    event::{ConversionEvent, Event},
+    postback::Conversion,
+};
+use tfx_ports::clock;
+use tfx_service::Shutdown;
+
+const PERIOD: Duration = Duration::from_secs(5);
+/// A state younger than this is most likely being published right now by the request that recorded it.
+const IN_FLIGHT: Duration = Duration::from_secs(10);
+const BATCH: usize = 500;
+
+/// Sweeps until the shutdown.
+pub(crate) async fn work(postbacks: Arc<Postbacks>, shutdown: Shutdown) {
+    let sweeping = async {
+        // Whatever is there at the start was left by a process that is gone.
+        let mut before = Timestamp::MAX;
+        loop {
+            sweep(&postbacks, before).await;
+            tokio::time::sleep(PERIOD).await;
+            before =
+                Timestamp::from_millisecond(clock::now().as_millisecond() - IN_FLIGHT.as_millis() as i64)
+                    .unwrap_or(Timestamp::MIN);
+        }
+    };
+    tokio::select! {
+        () = sweeping => {}
+        () = shutdown.wait() => {}
+    }
+}
+
+/// Publishes what is unpublished and was last changed before `before`.
+pub(crate) async fn sweep(postbacks: &Postbacks, before: Timestamp) {
+    loop {
+        let found = match postbacks.conversions.unpublished(BATCH).await {
+            Ok(found) => found,
+            Err(e) => {
+                tracing::warn!(error = %e, "cannot look for unpublished conversions");
+                return;
+            }
+        };
+        let full = found.len() == BATCH;
+        let due: Vec<Conversion> = found.into_iter().filter(|c| c.updated_at < before).collect();
+        if due.is_empty() {
+            return;
+        }
+        let events: Vec<Event> =
+            due.iter().map(|c| Event::Conversion(Box::new(ConversionEvent::from(c)))).collect();
+        if let Err(error) = postbacks.publish(&events).await {
+            tracing::warn!(
+                error,
+                conversions = events.len(),
+                "cannot publish recorded conversions; trying on"
+            );
+            return;
+        }
+        let states: Vec<_> = due.iter().map(|c| (c.id.clone(), c.version)).collect();
+        if let Err(e) = postbacks.conversions.mark_published(&states).await {
+            tracing::warn!(error = %e, "cannot mark conversions as published; trying on");
+            return;
+        }
+        postbacks.counters.republished(due.len());
+        tracing::info!(conversions = due.len(), "published conversions that were recorded but not published");
+        if !full {
+            return;
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! One postback from its parameters to what became of it. Nothing here knows HTTP.
+
+use crate::{
+    auth,
+    clicks::Clicks,
+    config::{Configuration, Index, Terms},
+    log::{self, Counters, Origin, Outcome, SECRET},
+};
+use std::{sync::Arc, time::Duration};
+use tfx_domain::{
+    Timestamp,
+    entity::{Network, Status, Template},
+    event::{ClickDims, ConversionEvent, Event, PostbackResult},
+    id::{ConversionId, NetworkId},
+    money::{Amount, Money},
+    postback::{Conversion, Incoming, Interpreted, Postback, interpret},
+};
+use tfx_events::Producer;
+use tfx_ports::{
+    clock,
+    conversions::{ConversionStore, Parked},
+    entropy,
+};
+use tfx_settings::{LookupFailure, PostbackSettings};
+
+/// Takes postbacks.
+pub(crate) struct Postbacks {
+    pub(crate) config: Arc<Configuration>,
+    pub(crate) conversions: Arc<dyn ConversionStore>,
+    pub(crate) clicks: Clicks,
+    pub(crate) producer: Arc<Producer>,
+    pub(crate) settings: PostbackSettings,
+    pub(crate) counters: Counters,
+}
+
+/// A postback as it came in.
+#[derive(Debug)]
+pub(crate) struct Received {
+    pub(crate) origin: Origin,
+    /// Every secret it carries: parameter or headers.
+    pub(crate) secrets: Vec<String>,
+    /// What is wrong with it as a request, whatever it says.
+    pub(crate) problem: Result<(), Outcome>,
+}
+
+impl Postbacks {
+    /// Takes a postback. What is answered 200 is durable and in the log; what is refused is logged if possible.
+    pub(crate) async fn take(&self, received: Received) -> Outcome {
+        let Received { origin, secrets, problem } = received;
+        let Some(index) = self.config.owned() else {
+            return self
+                .refuse(&origin, Outcome::rejected(503, "the configuration is not loaded yet"), None)
+                .await;
+        };
+        let (network, template) = match admit(&index, &origin, &secrets) {
+            Ok(admitted) => admitted,
+            Err(outcome) => {
+                let known = index.network(&origin.network);
+                return self.refuse(&origin, outcome, known).await;
+            }
+        };
+        if let Err(outcome) = problem {
+            return self.refuse(&origin, outcome, Some(network)).await;
+        }
+        match interpret(&network.spec, template.map(|t| &t.spec), &origin.params) {
+            Ok(Interpreted::Report(postback)) => match self.clicks.find(postback.click_id).await {
+                Ok(click) => self.record(&index, &origin, network, &postback, &click, 200).await,
+                Err(missing) => self.not_found(&origin, network, &postback, missing.reason()).await,
+            },
+            Ok(Interpreted::Ignored { raw_status }) => {
+                let mut outcome = Outcome::accepted(200, PostbackResult::Ignored);
+                outcome.reason = format!("the template ignores status {raw_status}");
+                self.conclude(&origin, outcome, Some(network), None).await
+            }
+            Err(refusal) => self.refuse(&origin, Outcome::invalid(400, refusal), Some(network)).await,
+        }
+    }
+
+    /// Records a report about a known click, publishes, answers with `status`.
+    pub(crate) async fn record(
+        &self,
+        index: &Index,
+        origin: &Origin,
+        network: &Network,
+        postback: &Postback,
+        click: &ClickDims,
+        status: u16,
+    ) -> Outcome {
+        let incoming =
+            incoming(&network.id, index.terms(click.destination_id.as_ref()), postback, click, origin.at);
+        let mut recorded = match self.conversions.record(std::slice::from_ref(&incoming)).await {
+            Ok(mut all) if all.len() == 1 => all.remove(0),
+            Ok(all) => {
+                let why = format!("the conversion store gave {} answers to one report", all.len());
+                return self.not_durable(origin, network, postback, why).await;
+            }
+            Err(e) => return self.not_durable(origin, network, postback, e.to_string()).await,
+        };
+        if status == 0 && recorded.result == PostbackResult::Duplicate {
+            recorded.result = of_an_earlier_try(&recorded.conversion, origin.at);
+        }
+        let mut outcome = Outcome::accepted(status, recorded.result);
+        outcome.click = Some(postback.click_id);
+        outcome.conversion = Some(recorded.conversion.id.clone());
+        let changed = matches!(recorded.result, PostbackResult::Recorded | PostbackResult::Updated);
+        self.conclude(origin, outcome, Some(network), changed.then_some(&recorded.conversion)).await
+    }
+
+    async fn not_found(
+        &self,
+        origin: &Origin,
+        network: &Network,
+        postback: &Postback,
+        why: String,
+    ) -> Outcome {
+        if self.settings.lookup_failure == LookupFailure::Reject {
+            let outcome = Outcome { click: Some(postback.click_id), ..Outcome::rejected(404, why) };
+            return self.refuse(origin, outcome, Some(network)).await;
+        }
+        let secret = network.spec.postback_secret.as_ref().map(|s| s.0.as_str());
+        let is_secret = |name: &str, value: &str| name.eq_ignore_ascii_case(SECRET) || Some(value) == secret;
+        let parked = Parked {
+            id: origin.id,
+            network: network.id.clone(),
+            template: origin.template.clone(),
+            click_id: postback.click_id,
+            params: origin.params.iter().filter(|(n, v)| !is_secret(n, v)).cloned().collect(),
+            received_at: origin.at,
+            next_try_at: after(origin.at, self.settings.park_retry),
+            tries: 0,
+        };
+        if let Err(e) = self.conversions.park(parked).await {
+            return self.not_durable(origin, network, postback, e.to_string()).await;
+        }
+        let outcome = Outcome {
+            click: Some(postback.click_id),
+            reason: why,
+            ..Outcome::accepted(200, PostbackResult::Parked)
+        };
+        self.conclude(origin, outcome, Some(network), None).await
+    }
+
+    /// Makes an accepted postback's events durable, marks its conversion as published, counts it.
+    pub(crate) async fn conclude(
+        &self,
+        origin: &Origin,
+        mut outcome: Outcome,
+        network: Option<&Network>,
+        changed: Option<&Conversion>,
+    ) -> Outcome {
+        outcome.network = network.map(|n| n.id.clone());
+        let mut events = Vec::with_capacity(2);
+        events.extend(changed.map(|c| Event::Conversion(Box::new(ConversionEvent::from(c)))));
+        events.push(Event::PostbackLog(Box::new(log::event(origin, &outcome, secret_of(network)))));
+        if let Err(e) = self.publish(&events).await {
+            tracing::error!(
+                error = e,
+                network = origin.network,
+                "cannot make the events of a postback durable"
+            );
+            outcome = Outcome { status: 503, told: NOT_DURABLE.to_owned(), reason: e, ..outcome };
+            self.counters.not_durable();
+            return outcome;
+        }
+        if let Some(c) = changed {
+            self.mark(&[(c.id.clone(), c.version)]).await;
+        }
+        self.counters.count(&outcome);
+        outcome
+    }
+
+    /// Makes events durable.
+    pub(crate) async fn publish(&self, events: &[Event]) -> Result<(), String> {
+        self.producer.publish_durable(events).await.map_err(|e| e.to_string())
+    }
+
+    /// Marks states as published. A failure is mended by `republish`: the event's id makes the second one count once.
+    pub(crate) async fn mark(&self, states: &[(ConversionId, u64)]) {
+        if let Err(e) = self.conversions.mark_published(states).await {
+            tracing::warn!(error = %e, "cannot mark conversions as published; they are published again later");
+        }
+    }
+
+    /// Logs what is refused, as far as that is possible: no failure of the log turns a 4xx into a 5xx.
+    async fn refuse(&self, origin: &Origin, mut outcome: Outcome, network: Option<&Network>) -> Outcome {
+        outcome.network = network.map(|n| n.id.clone());
+        let event = log::event(origin, &outcome, secret_of(network));
+        // A drop is counted by the producer.
+        let _ = self.producer.publish(&Event::PostbackLog(Box::new(event))).await;
+        self.counters.count(&outcome);
+        outcome
+    }
+
+    async fn not_durable(
+        &self,
+        origin: &Origin,
+        network: &Network,
+        postback: &Postback,
+        why: String,
+    ) -> Outcome {
+        tracing::error!(error = why, network = origin.network, "cannot store a postback");
+        let mut outcome = Outcome::rejected(503, why);
+        outcome.told = NOT_DURABLE.to_owned();
+        outcome.click = Some(postback.click_id);
+        self.counters.not_durable();
+        self.refuse(origin, outcome, Some(network)).await
+    }
+}
+
+const NOT_DURABLE: &str = "the postback could not be stored; send it again";
+
+/// The network, if the postback may speak for it, and its template.
+fn admit<'i>(
+    index: &'i Index,
+    origin: &Origin,
+    secrets: &[String],
+) -> Result<(&'i Network, Option<&'i Template>), Outcome> {
+    let network = index.network(&origin.network);
+    let network = network.ok_or_else(|| Outcome::rejected(404, "there is no such network"))?;
+    if network.spec.status != Status::Active {
+        return Err(Outcome::rejected(404, format!("the network is {}", network.spec.status.as_str())));
+    }
+    let Some(ip) = origin.ip else { return Err(Outcome::rejected(403, "the address is not known")) };
+    if let Err(why) = auth::check(&network.spec, ip, secrets) {
+        let told = "the secret or the address is not accepted".to_owned();
+        return Err(Outcome { told, ..Outcome::rejected(403, why) });
+    }
+    if origin.template.is_empty() {
+        return Ok((network, index.default_template(&network.id)));
+    }
+    match index.template(&network.id, &origin.template) {
+        Some(t) if t.spec.status == Status::Active => Ok((network, Some(t))),
+        Some(t) => Err(Outcome::rejected(404, format!("the template is {}", t.spec.status.as_str()))),
+        None => Err(Outcome::rejected(404, "the network has no such template")),
+    }
+}
+
+/// The report as stores record it. Revenue: what the postback or the template says, else the destination's payout.
+fn incoming(
+    network: &NetworkId,
+    terms: Terms,
+    postback: &Postback,
+    click: &ClickDims,
+    at: Timestamp,
+) -> Incoming {
+    let revenue = match (postback.payout, terms.payout) {
+        (Some(amount), _) => Money { amount, currency: postback.currency },
+        (None, Some(payout)) => payout,
+        (None, None) => Money { amount: Amount::ZERO, currency: postback.currency },
+    };
+    Incoming {
+        new_id: ConversionId::generate(clock::now(), entropy::random_u128()),
+        network: network.clone(),
+        key: postback.key(),
+        transaction_id: postback.transaction_id.clone(),
+        click_id: postback.click_id,
+        status: postback.status.clone(),
+        raw_status: postback.raw_status.clone(),
+        revenue,
+        revenue_given: postback.payout_given,
+        allow_upsell: terms.allow_upsell,
+        at,
+        click: click.clone(),
+    }
+}
+
+/// What a parked postback did that is a duplicate now: if it is what brought the conversion into its state, an
+/// earlier try recorded it and died before its outcome was in the log.
+fn of_an_earlier_try(conversion: &Conversion, at: Timestamp) -> PostbackResult {
+    match conversion.version {
+        _ if conversion.updated_at != at => PostbackResult::Duplicate,
+        1 => PostbackResult::Recorded,
+        _ => PostbackResult::Updated,
+    }
+}
+
+fn secret_of(network: Option<&Network>) -> Option<&str> {
+    network.and_then(|n| n.spec.postback_secret.as_ref()).map(|s| s.0.as_str())
+}
+
+/// `at` plus a pause, bounded by the end of time.
+pub(crate) fn after(at: Timestamp, pause: Duration) -> Timestamp {
+    let ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(at.as_millisecond().saturating_add(ms)).unwrap_or(Timestamp::MAX)
+}

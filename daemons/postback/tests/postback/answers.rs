@@ -1,0 +1,317 @@
+//! What a network is answered: the table of answers, forgeries, formats, strange bytes.
+
+use serde_json::{Value, json};
+use tfx_domain::event::PostbackResult;
+use crate::world::{Ground, SECRET, TOKEN, answer, new_click};
+
+#[tokio::test]
+async fn the_table_of_answers() {
+    let (ground, network, offer) = Ground::usual(&[]).await;
+    let ignoring =
+        json!({"slug": "pings", "name": "Pings", "ignore": ["ping"], "statuses": {"sale": ["won"]}});
+    ground.template(&network, ignoring).await;
+    ground.template(&network, json!({"slug": "old", "name": "Old", "status": "archived"})).await;
+    ground
+        .network(json!({"slug": "paused", "name": "P", "postback_secret": SECRET, "status": "paused"}))
+        .await;
+    let (click, other, unknown) = (ground.click(&offer).await, ground.click(&offer).await, new_click());
+    let id = network.id.clone();
+    let world = ground.start().await;
+    let s = SECRET;
+    // Path and query, status, the result or the code, the parameter that is named.
+    let table: Vec<(String, u16, &str, Option<&str>)> = vec![
+        (format!("adnet?secret={s}&click_id={click}&status=lead"), 200, "recorded", None),
+        (format!("adnet?secret={s}&click_id={click}&status=lead"), 200, "duplicate", None),
+        (format!("adnet?secret={s}&click_id={click}&status=lead&payout=9"), 200, "updated", None),
+        (format!("adnet?secret={s}&subid={click}&status=sale"), 200, "updated", None),
+        (format!("adnet?secret={s}&click_id={click}&status=lead"), 200, "stale", None),
+        (format!("ADNET?secret={s}&click_id={click}&status=rejected"), 200, "updated", None),
+        (format!("{id}/pings/?secret={s}&click_id={other}&status=WON&tid=t1"), 200, "recorded", None),
+        (format!("adnet?secret={s}&click_id={other}&tid=t2"), 200, "duplicate", None),
+        (format!("adnet/pings?secret={s}&status=Ping"), 200, "ignored", None),
+        (format!("adnet?secret={s}&click_id={unknown}"), 200, "parked", None),
+        (format!("adnet?secret={s}"), 400, "invalid", Some("click_id")),
+        (format!("adnet?secret={s}&click_id=123"), 400, "invalid", Some("click_id")),
+        (format!("adnet?secret={s}&click_id={click}&payout=1,5"), 400, "invalid", Some("payout")),
+        (format!("adnet?secret={s}&click_id={click}&amount=NaN"), 400, "invalid", Some("amount")),
+        (
+            format!("adnet?secret={s}&click_id={click}&payout=1&currency=dollars"),
+            400,
+            "invalid",
+            Some("currency"),
+        ),
+        (format!("adnet?click_id={click}"), 403, "forbidden", None),
+        (format!("nobody?secret={s}&click_id={click}"), 404, "not_found", None),
+        (format!("?secret={s}"), 404, "not_found", None),
+        (format!("paused?secret={s}&click_id={click}"), 404, "not_found", None),
+        (format!("adnet/nothing?secret={s}&click_id={click}"), 404, "not_found", None),
+        (format!("adnet/old?secret={s}&click_id={click}"), 404, "not_found", None),
+        (format!("adnet/pings/more?secret={s}&click_id={click}"), 404, "not_found", None),
+    ];
+    for (path, status, word, parameter) in &table {
+        let (got, json) = world.get(&format!("/postback/{path}")).await;
+        assert_eq!(got, *status, "{path}: {json}");
+        let field = if *status == 200 { &json["result"] } else { &json["code"] };
+        assert_eq!(field, word, "{path}: {json}");
+        if let Some(parameter) = parameter {
+            assert_eq!(json["problems"][0]["path"], *parameter, "{path}: {json}");
+        }
+        let names_one = matches!(*word, "recorded" | "updated" | "duplicate" | "stale");
+        assert_eq!(json["conversion_id"].is_string(), names_one, "{path}: {json}");
+    }
+    // received = recorded + updated + duplicate + stale + ignored + parked + rejected, each once.
+    let logged = world.logged(table.len()).await;
+    for result in PostbackResult::ALL {
+        let answered = table.iter().filter(|(_, status, word, _)| match result {
+            PostbackResult::Rejected => *status != 200,
+            _ => *word == result.as_str(),
+        });
+        let in_log = logged.iter().filter(|e| e.result == result).count();
+        assert_eq!(in_log, answered.count(), "{result:?}");
+    }
+    assert!(
+        logged.iter().all(|e| e.result != PostbackResult::Rejected || !e.reason.is_empty()),
+        "{logged:#?}"
+    );
+    assert_eq!(world.conversions().await, 2);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn forgeries_never_record() {
+    let (ground, _, offer) = Ground::usual(&[]).await;
+    let fenced = json!({"slug": "fenced", "name": "F", "postback_secret": "fenced-s3cret", "allowed_ips": ["203.0.113.0/24"]});
+    ground.network(fenced).await;
+    ground.network(json!({"slug": "open", "name": "O"})).await;
+    let click = ground.click(&offer).await;
+    let world = ground.start().await;
+    type Headers = &'static [(&'static str, &'static str)];
+    let table: &[(&str, String, Headers)] = &[
+        ("no secret", format!("adnet?click_id={click}"), &[]),
+        ("an empty one", format!("adnet?click_id={click}&secret="), &[]),
+        ("a wrong one", format!("adnet?click_id={click}&secret=adnet-s3creT"), &[]),
+        ("a beginning of it", format!("adnet?click_id={click}&secret=adnet-s3cre"), &[]),
+        ("another network's", format!("adnet?click_id={click}&secret=fenced-s3cret"), &[]),
+        ("in the second parameter", format!("adnet?click_id={click}&secret=x&secret={SECRET}"), &[]),
+        ("a wrong header", format!("adnet?click_id={click}"), &[("x-postback-secret", "nope-nope")]),
+        ("a wrong bearer", format!("adnet?click_id={click}"), &[("authorization", "Bearer nope-nope")]),
+        ("basic", format!("adnet?click_id={click}"), &[("authorization", "Basic adnet-s3cret")]),
+        ("a wrong address", format!("fenced?click_id={click}&secret=fenced-s3cret"), &[]),
+        (
+            "a forged address",
+            format!("fenced?click_id={click}&secret=fenced-s3cret"),
+            &[("x-forwarded-for", "203.0.113.5")],
+        ),
+        (
+            "another forged one",
+            format!("fenced?click_id={click}&secret=fenced-s3cret"),
+            &[("x-real-ip", "203.0.113.5")],
+        ),
+        (
+            "and a third",
+            format!("fenced?click_id={click}&secret=fenced-s3cret"),
+            &[("forwarded", "for=203.0.113.5")],
+        ),
+        ("a network that anybody could speak for", format!("open?click_id={click}"), &[]),
+    ];
+    for (name, path, headers) in table {
+        let mut request = world.client.post(world.url(&format!("/postback/{path}")));
+        for (header, value) in *headers {
+            request = request.header(*header, *value);
+        }
+        let (status, json) = answer(request).await;
+        assert_eq!((status, &json["code"]), (403, &json!("forbidden")), "{name}: {json}");
+    }
+    let logged = world.logged(table.len()).await;
+    let text = serde_json::to_string(&logged).expect("json");
+    for secret in [SECRET, "fenced-s3cret"] {
+        assert!(!text.contains(secret), "a secret is in the log");
+    }
+    assert!(logged.iter().all(|e| e.result == PostbackResult::Rejected && e.status == 403));
+    assert_eq!(world.conversions().await, 0);
+
+    for header in [("x-postback-secret", SECRET.to_owned()), ("authorization", format!("Bearer {SECRET}"))] {
+        let (status, json) = answer(
+            world
+                .client
+                .get(world.url(&format!("/postback/adnet?click_id={click}")))
+                .header(header.0, header.1),
+        )
+        .await;
+        assert_eq!(status, 200, "{json}");
+    }
+    let body = json!({"secret": SECRET, "click_id": click});
+    let (status, json) = answer(world.client.post(world.url("/postback/adnet")).json(&body)).await;
+    assert_eq!((status, &json["result"]), (200, &json!("duplicate")));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn behind_a_trusted_proxy_the_rightmost_untrusted_address_counts() {
+    let (ground, _, offer) = Ground::usual(&[("TRUSTED_PROXY_CIDRS", "127.0.0.0/8")]).await;
+    ground
+        .network(json!({"slug": "fenced", "name": "F", "postback_secret": SECRET, "allowed_ips": ["203.0.113.0/24"]}))
+        .await;
+    let click = ground.click(&offer).await;
+    let world = ground.start().await;
+    for (forwarded, want) in [
+        ("203.0.113.5", 200),
+        ("198.51.100.1, 203.0.113.5", 200),
+        ("203.0.113.5, 198.51.100.1", 403),
+        ("", 403),
+    ] {
+        let url = world.url(&format!("/postback/fenced?secret={SECRET}&click_id={click}"));
+        let (status, json) = answer(world.client.get(url).header("x-forwarded-for", forwarded)).await;
+        assert_eq!(status, want, "{forwarded}: {json}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn the_formats_of_three_networks() {
+    let (ground, _, offer) = Ground::usual(&[]).await;
+    // One speaks our aliases in a query; its payout is the destination's.
+    ground.network(json!({"slug": "query", "name": "Q", "postback_secret": SECRET})).await;
+    // One posts a form with names and words of its own, in euros.
+    let form = ground
+        .network(json!({"slug": "form", "name": "F", "postback_secret": SECRET, "currency": "EUR"}))
+        .await;
+    let words = json!({
+        "slug": "default", "name": "Default",
+        "params": {"click_id": "aff_sub", "payout": "commission", "transaction_id": "order", "status": "state"},
+        "statuses": {"lead": ["open"], "sale": ["Confirmed"], "rejected": ["void"]},
+    });
+    ground.template(&form, words).await;
+    // One posts nested JSON.
+    let nested = ground.network(json!({"slug": "json", "name": "J", "postback_secret": SECRET})).await;
+    let paths = json!({
+        "slug": "v2", "name": "V2",
+        "params": {"click_id": "data.click", "payout": "data.money", "transaction_id": "event_id", "status": "data.kind"},
+        "statuses": {"sale": ["1"]}, "defaults": {"currency": "GBP"},
+    });
+    ground.template(&nested, paths).await;
+    let clicks = [ground.click(&offer).await, ground.click(&offer).await, ground.click(&offer).await];
+    let world = ground.start().await;
+    let recorded = |(status, json): (u16, Value)| {
+        assert_eq!((status, &json["result"]), (200, &json!("recorded")), "{json}");
+        json["conversion_id"].as_str().expect("id").parse::<tfx_domain::id::ConversionId>().expect("id")
+    };
+    let one =
+        recorded(world.get(&format!("/postback/query?secret={SECRET}&cnv_id={}&et=lead", clicks[0])).await);
+    let body = format!("secret={SECRET}&aff_sub={}&commission=12.50&order=A-1&state=CONFIRMED", clicks[1]);
+    let request = world.client.post(world.url("/postback/form"));
+    let two = recorded(
+        answer(request.header("content-type", "application/x-www-form-urlencoded").body(body)).await,
+    );
+    let body = format!(
+        r#"{{"event_id": 12345678901234567890123, "secret": "{SECRET}", "data": {{"click": "{}", "money": 0.1, "kind": 1}}}}"#,
+        clicks[2].to_string().to_lowercase()
+    );
+    let request =
+        world.client.post(world.url("/postback/json/v2")).header("content-type", "application/json");
+    let three = recorded(answer(request.body(body)).await);
+
+    let want = [
+        (one, "lead", "7 USD", None),
+        (two, "sale", "12.5 EUR", Some("A-1")),
+        (three, "sale", "0.1 GBP", Some("12345678901234567890123")),
+    ];
+    for ((id, status, revenue, transaction), click) in want.into_iter().zip(clicks) {
+        let c = world.ground.faults.conversions.get(&id).await.expect("get").expect("there");
+        assert_eq!(c.status.as_str(), status);
+        assert_eq!(format!("{} {}", c.revenue.amount, c.revenue.currency), revenue);
+        assert_eq!((c.transaction_id.as_deref(), c.click_id), (transaction, click));
+        assert_eq!((c.click.destination_id, c.click.subs), (Some(offer.id.clone()), vec!["s1".into()]));
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn any_bytes_get_an_answer_below_500() {
+    let (ground, _, offer) = Ground::usual(&[]).await;
+    let click = ground.click(&offer).await;
+    let world = ground.start().await;
+    let ok = format!("secret={SECRET}&click_id={click}");
+    let post = |path: &str, content_type: &str, body: &[u8]| {
+        let head = format!(
+            "POST /postback/{path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n",
+            body.len()
+        );
+        [head.as_bytes(), body].concat()
+    };
+    let get = |rest: &[u8]| {
+        [b"GET /postback/", rest, b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"].concat()
+    };
+    let auth = format!("adnet?secret={SECRET}");
+    let big = [b"{\"click_id\":\"".as_slice(), &vec![b'x'; 1_000_000], b"\"}"].concat();
+    let too_big = vec![b'a'; 2_000_000];
+    let deep = vec![b'['; 500_000];
+    let table: Vec<(&str, Vec<u8>, &[u16])> = vec![
+        ("broken UTF-8 in a value", get(format!("adnet?{ok}&x=%ff%fe").as_bytes()), &[200]),
+        ("raw bytes in the query", get(&[auth.as_bytes(), b"&click_id=\xff\xfe"].concat()), &[400]),
+        ("broken percent-encoding", get(format!("adnet?{ok}&x=%&y=%zz&%=%1").as_bytes()), &[200]),
+        ("broken UTF-8 in the path", get(b"%ff%fe?secret=x"), &[404]),
+        ("a line break in the path", get(b"ad%0d%0anet?secret=x"), &[404]),
+        ("a NUL in the click id", get(format!("{auth}&click_id=%00").as_bytes()), &[400]),
+        ("a query of 60 KB", get(format!("{auth}&click_id={}", "x".repeat(60_000)).as_bytes()), &[400]),
+        ("a query of 64 KiB", get(format!("{auth}&click_id={}", "x".repeat(65_536)).as_bytes()), &[414, 431]),
+        ("2,000 parameters", get(format!("{auth}{}", "&a=1".repeat(2000)).as_bytes()), &[400]),
+        ("JSON that is none", post(&auth, "application/json", b"{\"click_id\":"), &[400]),
+        ("JSON that is no object", post(&auth, "application/json", b"[1]"), &[400]),
+        ("JSON that is no UTF-8", post(&auth, "application/json", b"{\"click_id\":\"\xff\"}"), &[400]),
+        (
+            "wrong types in JSON",
+            post(&auth, "application/json", br#"{"click_id":{"a":1},"payout":[1]}"#),
+            &[400],
+        ),
+        ("deep JSON", post(&auth, "application/json", &deep), &[400]),
+        ("1 MB of JSON", post(&auth, "application/json", &big), &[400]),
+        ("2 MB", post(&auth, "application/x-www-form-urlencoded", &too_big), &[413]),
+        ("a form as JSON", post("adnet", "application/json", ok.as_bytes()), &[403]),
+        ("JSON as a form", post(&auth, "application/x-www-form-urlencoded", b"{\"click_id\":1}"), &[400]),
+        ("bytes as a form", post(&auth, "application/x-www-form-urlencoded", b"\xff=\xfe&&=&%"), &[400]),
+        ("XML beside a good query", post(&format!("adnet?{ok}"), "text/xml", b"<x/>"), &[200]),
+        ("a content type that is none", post(&format!("adnet?{ok}"), "\u{1f4a9}", b"x"), &[200]),
+        (
+            "HEAD",
+            format!("HEAD /postback/adnet?{ok} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").into(),
+            &[405],
+        ),
+        (
+            "PUT",
+            format!("PUT /postback/adnet?{ok} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").into(),
+            &[405],
+        ),
+    ];
+    for (name, bytes, want) in table {
+        let status = world.raw(&bytes).await;
+        assert!(want.contains(&status), "{name}: {status}");
+    }
+    assert_eq!(world.get("/healthz").await.0, 200);
+    let (status, text) = answer(world.client.get(world.url("/metrics")).bearer_auth(TOKEN)).await;
+    assert!(
+        status == 200 && text.to_string().contains("tfx_panics_total{service=\\\"postback\\\"} 0"),
+        "{text}"
+    );
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn operators_need_the_token_and_see_the_state() {
+    let world = Ground::usual(&[]).await.0.start().await;
+    for path in ["/metrics", "/internal/event-producer/stats"] {
+        assert_eq!(world.get(path).await.0, 401, "{path}");
+        assert_eq!(
+            answer(world.client.get(world.url(path)).bearer_auth("wrong-token-wrong")).await.0,
+            403,
+            "{path}"
+        );
+        assert_eq!(answer(world.client.get(world.url(path)).bearer_auth(TOKEN)).await.0, 200, "{path}");
+    }
+    let (status, json) = world.get("/readyz").await;
+    assert_eq!((status, &json["status"]), (200, &json!("ok")), "{json}");
+    let names: Vec<&str> =
+        json["dependencies"].as_array().expect("list").iter().filter_map(|d| d["name"].as_str()).collect();
+    assert_eq!(names, ["config", "conversions", "analytics", "events"]);
+    world.stop().await;
+}

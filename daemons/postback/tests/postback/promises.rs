@@ -1,0 +1,303 @@
+//! Nothing is lost and nothing counts twice: races, parked postbacks, stores that go away, deaths in between.
+
+use serde_json::{Value, json};
+use std::time::Duration;
+use tfx_domain::{
+    entity::{DestinationSpec, Entity, NetworkSpec},
+    event::{ClickDims, PostbackResult},
+    id::{ClickId, ConversionId},
+    money::{Currency, Money},
+    postback::Incoming,
+};
+use tfx_ports::{clock, entropy};
+use tokio::task::JoinSet;
+use crate::world::{Ground, SECRET, World, answer, new_click, set};
+
+fn results(logged: &[tfx_domain::event::PostbackLogEvent], result: PostbackResult) -> usize {
+    logged.iter().filter(|e| e.result == result).count()
+}
+
+async fn sale(world: &World, click: ClickId, more: &str) -> (u16, Value) {
+    world.get(&format!("/postback/adnet?secret={SECRET}&click_id={click}{more}")).await
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_identical_postbacks_at_once_are_one_conversion() {
+    let (ground, _, offer) = Ground::usual(&[]).await;
+    let click = ground.click(&offer).await;
+    let world = ground.start().await;
+    let url = world.url(&format!("/postback/adnet?secret={SECRET}&click_id={click}&tid=T&payout=3"));
+    let mut running = JoinSet::new();
+    for _ in 0..200 {
+        let request = world.client.get(&url);
+        running.spawn(answer(request));
+    }
+    let mut ids = Vec::new();
+    let mut recorded = 0;
+    while let Some(done) = running.join_next().await {
+        let (status, json) = done.expect("no panic");
+        assert_eq!(status, 200, "{json}");
+        recorded += usize::from(json["result"] == "recorded");
+        ids.push(json["conversion_id"].as_str().expect("id").to_owned());
+    }
+    ids.dedup();
+    assert_eq!((recorded, ids.len()), (1, 1));
+    assert_eq!(world.conversions().await, 1);
+    let logged = world.logged(200).await;
+    assert_eq!(
+        (results(&logged, PostbackResult::Recorded), results(&logged, PostbackResult::Duplicate)),
+        (1, 199)
+    );
+    let row = world.report().await;
+    assert_eq!((row.sales, row.revenue_confirmed[&Currency::USD].to_string()), (1, "3".to_owned()));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_conversion_moves_through_its_states_and_the_report_counts_the_last() {
+    let (ground, _, offer) = Ground::usual(&[]).await;
+    let click = ground.click(&offer).await;
+    let world = ground.start().await;
+    let steps = [
+        ("&status=lead", "recorded", (1, 0, 0)),
+        ("&status=sale&payout=9.99", "updated", (0, 1, 0)),
+        ("&status=sale&payout=9.99", "duplicate", (0, 1, 0)),
+        ("&status=lead", "stale", (0, 1, 0)),
+        ("&status=rejected", "updated", (0, 0, 1)),
+        ("&status=sale", "stale", (0, 0, 1)),
+    ];
+    for (more, result, want) in steps {
+        let (status, json) = sale(&world, click, more).await;
+        assert_eq!((status, &json["result"]), (200, &json!(result)), "{more}");
+        world
+            .until(&format!("the report shows {want:?} after {more}"), async || {
+                let row = world.report().await;
+                (row.leads, row.sales, row.rejected) == want
+            })
+            .await;
+    }
+    assert_eq!(world.conversions().await, 1);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_parked_postback_is_recorded_once_when_its_click_arrives() {
+    let (ground, _, offer) = Ground::usual(&[]).await;
+    let world = ground.start().await;
+    let click = new_click();
+    for _ in 0..3 {
+        let (status, json) = sale(&world, click, "&payout=4").await;
+        assert_eq!((status, &json["result"]), (200, &json!("parked")));
+    }
+    // Across a restart.
+    let world = world.stop().await.start().await;
+    assert_eq!(world.ground.faults.conversions.parked_count().await.expect("count"), 1);
+    world.ground.deliver_click(click, &offer).await;
+    let logged = world.logged(4).await;
+    assert_eq!(
+        (results(&logged, PostbackResult::Parked), results(&logged, PostbackResult::Recorded)),
+        (3, 1)
+    );
+    let later = logged.iter().find(|e| e.result == PostbackResult::Recorded).expect("later");
+    assert_eq!((later.status, later.click_id, later.network.as_str()), (0, Some(click), "adnet"));
+    world.until("it is taken off", async || parked(&world).await == 0).await;
+    world.until("the report shows it", async || world.report().await.sales == 1).await;
+    let (_, json) = sale(&world, click, "&payout=4").await;
+    assert_eq!(json["result"], "duplicate");
+    world.stop().await;
+}
+
+async fn parked(world: &World) -> u64 {
+    world.ground.faults.conversions.parked_count().await.expect("count")
+}
+
+#[tokio::test]
+async fn a_parked_postback_that_cannot_be_taken_off_still_counts_once() {
+    let (ground, _, offer) = Ground::usual(&[]).await;
+    set(&ground.faults.unpark_fails, true);
+    let world = ground.start().await;
+    let click = new_click();
+    sale(&world, click, "").await;
+    world.ground.deliver_click(click, &offer).await;
+    world.logged(2).await;
+    // It comes up again and again, as it would after a death before it was taken off.
+    let stats = |json: Value| json["write_calls_total"].as_u64().expect("count");
+    let calls = async || {
+        let request = world.client.get(world.url("/internal/event-producer/stats")).bearer_auth(crate::world::TOKEN);
+        stats(answer(request).await.1)
+    };
+    let before = calls().await;
+    world.until("it was tried three times more", async || calls().await >= before + 3).await;
+    set(&world.ground.faults.unpark_fails, false);
+    world.until("it is taken off", async || parked(&world).await == 0).await;
+    let logged = world.logged(2).await;
+    assert_eq!(results(&logged, PostbackResult::Recorded), 1, "{logged:#?}");
+    assert_eq!((world.conversions().await, world.report().await.sales), (1, 1));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_click_that_never_comes_ends_unmatched() {
+    let (ground, ..) = Ground::usual(&[("POSTBACK_PARK_MAX_AGE_S", "1")]).await;
+    let world = ground.start().await;
+    let click = new_click();
+    assert_eq!(sale(&world, click, "").await.1["result"], "parked");
+    let logged = world.logged(2).await;
+    let last = logged.iter().find(|e| e.result == PostbackResult::Unmatched).expect("unmatched");
+    assert_eq!((last.status, last.click_id), (0, Some(click)));
+    world.until("it is taken off", async || parked(&world).await == 0).await;
+    assert_eq!(world.conversions().await, 0);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn under_reject_an_unknown_click_is_404() {
+    let (ground, ..) = Ground::usual(&[("CLICK_LOOKUP_FAILURE_POLICY", "reject")]).await;
+    let world = ground.start().await;
+    let (status, json) = sale(&world, new_click(), "").await;
+    assert_eq!((status, &json["code"]), (404, &json!("not_found")), "{json}");
+    assert_eq!(world.logged(1).await[0].result, PostbackResult::Rejected);
+    assert_eq!(parked(&world).await, 0);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_not_durable_is_503_and_never_200() {
+    let (ground, _, offer) = Ground::usual(&[]).await;
+    let click = ground.click(&offer).await;
+    let world = ground.start().await;
+    for (fault, click) in
+        [(&world.ground.faults.record_fails, click), (&world.ground.faults.park_fails, new_click())]
+    {
+        set(fault, true);
+        let (status, json) = sale(&world, click, "").await;
+        assert_eq!((status, &json["code"]), (503, &json!("unavailable")), "{json}");
+        set(fault, false);
+        let (status, _) = sale(&world, click, "").await;
+        assert_eq!(status, 200);
+    }
+    let logged = world.logged(4).await;
+    assert_eq!(
+        (results(&logged, PostbackResult::Rejected), results(&logged, PostbackResult::Recorded)),
+        (2, 1)
+    );
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn while_analytics_is_away_postbacks_wait_and_then_count() {
+    let (ground, _, offer) = Ground::usual(&[]).await;
+    let click = ground.click(&offer).await;
+    set(&ground.faults.analytics_away, true);
+    let world = ground.start().await;
+    let (status, json) = sale(&world, click, "").await;
+    assert_eq!((status, &json["result"]), (200, &json!("parked")));
+    let (status, json) = world.get("/readyz").await;
+    assert_eq!((status, &json["status"]), (200, &json!("degraded")), "{json}");
+    set(&world.ground.faults.analytics_away, false);
+    world.until("the report shows it", async || world.report().await.sales == 1).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn while_the_configuration_store_is_away_the_last_one_holds() {
+    let (ground, _, offer) = Ground::usual(&[]).await;
+    let click = ground.click(&offer).await;
+    let world = ground.start().await;
+    assert_eq!(world.get("/healthz").await.0, 200, "it serves, so the configuration was read");
+    set(&world.ground.faults.config_away, true);
+    world.until("it is noticed", async || world.get("/readyz").await.1["status"] == "degraded").await;
+    assert_eq!(sale(&world, click, "").await.0, 200);
+    world.ground.network(json!({"slug": "late", "name": "Late", "postback_secret": SECRET})).await;
+    set(&world.ground.faults.config_away, false);
+    let path = format!("/postback/late?secret={SECRET}&click_id={click}&tid=x");
+    world.until("the new network is known", async || world.get(&path).await.0 == 200).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn without_any_configuration_it_is_not_ready_and_answers_503() {
+    let (ground, _, offer) = Ground::usual(&[]).await;
+    let click = ground.click(&offer).await;
+    set(&ground.faults.config_away, true);
+    let world = ground.start().await;
+    let response = world.client.get(world.url("/readyz")).send().await.expect("answer");
+    assert_eq!(response.status(), 503);
+    assert_eq!(sale(&world, click, "").await.0, 503);
+    set(&world.ground.faults.config_away, false);
+    world.until("it is ready", async || sale(&world, click, "").await.0 == 200).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_recorded_but_not_published_is_published_at_the_start() {
+    let (ground, network, offer) = Ground::usual(&[]).await;
+    // As a process leaves it that dies right after recording.
+    let click = ground.click(&offer).await;
+    ground.faults.conversions.record(&[incoming(&network, &offer, click)]).await.expect("recorded");
+    let world = ground.start().await;
+    world.until("the report shows it", async || world.report().await.sales == 1).await;
+    let unpublished = async || world.ground.faults.conversions.unpublished(10).await.expect("list").len();
+    world.until("it is marked", async || unpublished().await == 0).await;
+    assert_eq!(sale(&world, click, "").await.1["result"], "duplicate");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_state_that_could_not_be_marked_is_published_again_and_counts_once() {
+    let (ground, _, offer) = Ground::usual(&[]).await;
+    set(&ground.faults.mark_fails, true);
+    let click = ground.click(&offer).await;
+    let world = ground.start().await;
+    assert_eq!(sale(&world, click, "").await.1["result"], "recorded");
+    let ground = world.stop().await;
+    assert_eq!(ground.faults.conversions.unpublished(10).await.expect("list").len(), 1);
+    set(&ground.faults.mark_fails, false);
+    let world = ground.start().await;
+    let unpublished = async || world.ground.faults.conversions.unpublished(10).await.expect("list").len();
+    world.until("it is marked", async || unpublished().await == 0).await;
+    let row = world.report().await;
+    assert_eq!((row.sales, row.revenue_confirmed[&Currency::USD].to_string()), (1, "7".to_owned()));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_network_that_hangs_up_leaves_nothing_half_done() {
+    let (ground, _, offer) = Ground::usual(&[]).await;
+    let click = ground.click(&offer).await;
+    let world = ground.start().await;
+    use tokio::io::AsyncWriteExt as _;
+    for i in 0..20 {
+        let mut stream = tokio::net::TcpStream::connect(world.addr).await.expect("connect");
+        let request = format!(
+            "GET /postback/adnet?secret={SECRET}&click_id={click}&tid={i}&status=rebill HTTP/1.1\r\nHost: x\r\n\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.expect("write");
+        tokio::time::sleep(Duration::from_micros(200 * i)).await;
+        drop(stream);
+    }
+    // Each was either never begun, or is recorded, published and logged.
+    let ground = world.stop().await;
+    let world = ground.start().await;
+    let recorded = world.conversions().await as u64;
+    world.until("all that is recorded is reported", async || world.report().await.rebills == recorded).await;
+    world.stop().await;
+}
+
+fn incoming(network: &Entity<NetworkSpec>, offer: &Entity<DestinationSpec>, click: ClickId) -> Incoming {
+    let now = clock::now();
+    Incoming {
+        new_id: ConversionId::generate(now, entropy::random_u128()),
+        network: network.id.clone(),
+        key: format!("click:{click}:main"),
+        transaction_id: None,
+        click_id: click,
+        status: "sale".parse().expect("status"),
+        raw_status: None,
+        revenue: Money { amount: "7".parse().expect("amount"), currency: Currency::USD },
+        revenue_given: false,
+        allow_upsell: false,
+        at: now,
+        click: ClickDims { destination_id: Some(offer.id.clone()), ..ClickDims::default() },
+    }
+}

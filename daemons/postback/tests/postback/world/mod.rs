@@ -1,0 +1,256 @@
+//! A postback-service on real sockets over the embedded stores, with faults that can be switched on.
+
+mod faults;
+
+pub(crate) use faults::{Faults, set};
+
+use serde_json::{Value, json};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use tempfile::TempDir;
+use tfx_domain::{
+    entity::{DestinationSpec, Entity, NetworkSpec, Spec, TemplateSpec},
+    event::{ClickEvent, Event, PostbackLogEvent},
+    id::ClickId,
+    report::{Attribution, RawRow, ReportQuery},
+};
+use tfx_ports::{
+    analytics::PostbackQuery,
+    clock,
+    config::{AuditEntry, Record},
+    conversions::ConversionQuery,
+    entropy,
+    page::PageRequest,
+    sink::Envelope,
+};
+use tfx_service::{Shutdown, Trigger};
+use tfx_settings::{Settings, Source};
+use tfx_wiring::{DataDir, Hold, Stores};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+    time::{Instant, timeout},
+};
+
+pub(crate) const SECRET: &str = "adnet-s3cret";
+pub(crate) const TOKEN: &str = "internal-token-of-the-tests";
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What is there before a service starts.
+pub(crate) struct Ground {
+    /// Goes when the ground goes.
+    _dir: TempDir,
+    pub(crate) stores: Stores,
+    pub(crate) faults: Faults,
+    data_dir: Arc<DataDir>,
+    settings: Arc<Settings>,
+}
+
+impl Ground {
+    /// Empty stores; settings over test defaults.
+    pub(crate) fn new(settings: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().expect("dir");
+        let settings = settings_of(dir.path(), settings);
+        let data_dir = Arc::new(DataDir::open(dir.path(), Hold::Exclusive).expect("data folder"));
+        let (stores, faults) = Faults::around(tfx_wiring::open(&settings, &data_dir).expect("stores"));
+        Self { _dir: dir, stores, faults, data_dir, settings: Arc::new(settings) }
+    }
+
+    /// With the network `adnet` (secret [`SECRET`]) and the destination `offer` paying 7 USD.
+    pub(crate) async fn usual(settings: &[(&str, &str)]) -> (Self, Entity<NetworkSpec>, Entity<DestinationSpec>) {
+        let ground = Self::new(settings);
+        let network =
+            ground.network(json!({"slug": "adnet", "name": "Ad network", "postback_secret": SECRET})).await;
+        let destination = ground
+            .create::<DestinationSpec>(json!({
+                "slug": "offer", "name": "Offer", "url": "https://offer.example/?c={click_id}",
+                "payout": {"amount": "7", "currency": "USD"},
+            }))
+            .await;
+        (ground, network, destination)
+    }
+
+    pub(crate) async fn network(&self, spec: Value) -> Entity<NetworkSpec> {
+        self.create(spec).await
+    }
+
+    pub(crate) async fn template(&self, network: &Entity<NetworkSpec>, mut spec: Value) -> Entity<TemplateSpec> {
+        spec["network"] = json!(network.id);
+        self.create(spec).await
+    }
+
+    pub(crate) async fn create<S: Spec>(&self, spec: Value) -> Entity<S> {
+        let spec: S = serde_json::from_value(spec).expect("spec");
+        assert!(spec.validate().is_empty(), "{}", spec.validate());
+        let now = clock::now();
+        let id = S::new_id(now, entropy::random_u128());
+        let entity = Entity { id, version: 1, created_at: now, updated_at: now, spec };
+        let record = Record::from_entity(&entity).expect("record");
+        let audit = AuditEntry {
+            at: now,
+            actor: "test".to_owned(),
+            action: "create".to_owned(),
+            kind: S::KIND,
+            id: record.id.clone(),
+            version: 1,
+            changes: json!({}),
+        };
+        self.stores.config.create(record, audit).await.expect("created");
+        entity
+    }
+
+    /// A click at the destination, known to the event store.
+    pub(crate) async fn click(&self, destination: &Entity<DestinationSpec>) -> ClickId {
+        let id = new_click();
+        self.deliver_click(id, destination).await;
+        id
+    }
+
+    pub(crate) async fn deliver_click(&self, id: ClickId, destination: &Entity<DestinationSpec>) {
+        let click: ClickEvent = serde_json::from_value(json!({
+            "schema": 1, "click_id": id, "at": id.timestamp(), "visitor_id": "0".repeat(32), "status": 302,
+            "config_revision": 1, "destination_id": destination.id, "country": "DE", "subs": ["s1"],
+            "campaign_id": "cmp_0000000000000000001", "stream_id": "str_0000000000000000001",
+        }))
+        .expect("click");
+        let event = Event::Click(Box::new(click));
+        let payload = event.to_json().expect("json").into();
+        let envelope = Envelope { topic: event.topic(), id: event.id(), key: event.key(), payload };
+        assert_eq!(self.stores.sink.deliver(&[envelope]).await.expect("delivered"), []);
+    }
+
+    pub(crate) async fn start(self) -> World {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let addr = listener.local_addr().expect("address");
+        let (trigger, shutdown) = Shutdown::new();
+        let run = tfx_postback::run(
+            Arc::clone(&self.settings),
+            Arc::clone(&self.data_dir),
+            self.stores.clone(),
+            listener,
+            shutdown,
+        );
+        World { addr, trigger, task: tokio::spawn(run), client: reqwest::Client::new(), ground: self }
+    }
+}
+
+/// A click that may come later.
+pub(crate) fn new_click() -> ClickId {
+    ClickId::generate(clock::now(), entropy::random_u128())
+}
+
+fn settings_of(dir: &Path, more: &[(&str, &str)]) -> Settings {
+    let mut source = Source::of([
+        ("TFX_DATA_DIR", dir.to_str().expect("path")),
+        ("INTERNAL_TOKEN", TOKEN),
+        ("POSTBACK_PARK_RETRY_MS", "20"),
+        ("EVENT_BATCH_TIMEOUT_MS", "5"),
+        ("EVENT_WRITE_RETRY_BACKOFF_MS", "10"),
+    ]);
+    for (name, value) in more {
+        source.set(name, *value);
+    }
+    Settings::read(&source).expect("settings")
+}
+
+/// A running service.
+pub(crate) struct World {
+    pub(crate) addr: SocketAddr,
+    pub(crate) ground: Ground,
+    pub(crate) client: reqwest::Client,
+    trigger: Trigger,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+impl World {
+    /// Stops the service; the ground stays.
+    pub(crate) async fn stop(self) -> Ground {
+        self.trigger.fire();
+        timeout(PATIENCE, self.task).await.expect("drained").expect("no panic").expect("no error");
+        self.ground
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.addr)
+    }
+
+    /// A GET: its status and JSON.
+    pub(crate) async fn get(&self, path: &str) -> (u16, Value) {
+        answer(self.client.get(self.url(path))).await
+    }
+
+    /// Bytes on a connection of their own, and the status of the answer.
+    pub(crate) async fn raw(&self, bytes: &[u8]) -> u16 {
+        let mut stream = TcpStream::connect(self.addr).await.expect("connect");
+        let _ = stream.write_all(bytes).await;
+        let mut out = Vec::new();
+        let _ = timeout(PATIENCE, stream.read_to_end(&mut out)).await.expect("the server hangs");
+        let text = String::from_utf8_lossy(&out);
+        let code = text.strip_prefix("HTTP/1.1 ").and_then(|t| t.get(..3)).and_then(|c| c.parse().ok());
+        code.unwrap_or_else(|| panic!("no answer but {text:?}"))
+    }
+
+    /// All logged postbacks, as soon as there are `n`.
+    pub(crate) async fn logged(&self, n: usize) -> Vec<PostbackLogEvent> {
+        let query = PostbackQuery {
+            since: None,
+            until: None,
+            network: None,
+            result: None,
+            page: PageRequest::first(1000),
+        };
+        let mut found = Vec::new();
+        self.until(&format!("{n} postbacks are logged"), async || {
+            found = self.ground.faults.analytics.postbacks(&query).await.expect("postbacks").items;
+            found.len() >= n
+        })
+        .await;
+        assert_eq!(found.len(), n, "{found:#?}");
+        found
+    }
+
+    /// The report over everything, as one row.
+    pub(crate) async fn report(&self) -> RawRow {
+        let query = ReportQuery {
+            since: tfx_domain::Timestamp::UNIX_EPOCH,
+            until: "2200-01-01T00:00:00Z".parse().expect("time"),
+            timezone: "UTC".to_owned(),
+            dimensions: Vec::new(),
+            filters: Vec::new(),
+            attribution: Attribution::Click,
+        };
+        self.ground.faults.analytics.report(&query).await.expect("report").pop().unwrap_or_default()
+    }
+
+    /// How many conversions are recorded.
+    pub(crate) async fn conversions(&self) -> usize {
+        let query = ConversionQuery {
+            since: None,
+            until: None,
+            campaign: None,
+            network: None,
+            status: None,
+            click: None,
+            page: PageRequest::first(1000),
+        };
+        self.ground.faults.conversions.list(&query).await.expect("list").items.len()
+    }
+
+    /// Waits until the condition holds.
+    pub(crate) async fn until(&self, what: &str, mut condition: impl AsyncFnMut() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !condition().await {
+            assert!(Instant::now() < deadline, "gave up waiting until {what}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    }
+}
+
+/// Status and JSON of an answer.
+pub(crate) async fn answer(request: reqwest::RequestBuilder) -> (u16, Value) {
+    let response = request.send().await.expect("answered");
+    let status = response.status().as_u16();
+    assert_eq!(response.headers().contains_key("retry-after"), status == 503, "Retry-After belongs to 503");
+    let text = response.text().await.expect("text");
+    (status, serde_json::from_str(&text).unwrap_or(Value::String(text)))
+}

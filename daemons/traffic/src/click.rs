@@ -1,0 +1,126 @@
+//! `/c/{slug}`: a click over HTTP.
+
+use crate::{
+    answer,
+    traffic::{Decided, Traffic},
+    visitor::{Asked, COOKIE, Facts, cut, decode, parse_query},
+};
+use axum::{
+    Extension,
+    extract::State,
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, Method, StatusCode, header, request::Parts};
+use ipnet::IpNet;
+use std::{borrow::Cow, sync::Arc};
+use tfx_domain::{event::Event, id::VisitorId};
+use tfx_ports::clock;
+use tfx_service::{Peer, ProblemResponse, client_ip};
+
+/// What the click routes share.
+#[derive(Clone)]
+pub(crate) struct Clicks {
+    pub(crate) traffic: Arc<Traffic>,
+    pub(crate) trusted: Arc<[IpNet]>,
+}
+
+/// Longest slug that is recorded, bytes; one of ours is shorter.
+const MAX_SLUG: usize = 256;
+/// How long a browser keeps its visitor id: a year.
+const COOKIE_AGE_S: u32 = 31_536_000;
+
+/// `/c/{slug}`, `/c/{slug}/` and, if it is allowed, `/{slug}`.
+pub(crate) async fn click(
+    State(clicks): State<Clicks>,
+    Extension(Peer(peer)): Extension<Peer>,
+    parts: Parts,
+) -> Response {
+    if !matches!(parts.method, Method::GET | Method::HEAD | Method::POST) {
+        return not_allowed();
+    }
+    let Clicks { traffic, trusted } = &clicks;
+    let ip = client_ip(peer.ip(), &parts.headers, trusted);
+    let asked = Asked {
+        method: &parts.method,
+        query: parts.uri.query().unwrap_or_default(),
+        headers: &parts.headers,
+        ip,
+    };
+    let Some(snapshot) = traffic.live.owned() else {
+        traffic.counted.refused();
+        return ProblemResponse::unavailable("the configuration is not known yet; try again").into_response();
+    };
+    let slug = slug_of(parts.uri.path());
+    let facts = Facts::of(&parts.headers);
+    let visitor = traffic.visitor(&facts, &asked, &snapshot, traffic.geo.lookup(ip)).await;
+    let Decided { event, mut response, consumed } = traffic.click(&snapshot, &slug, &visitor, clock::now());
+    // A browser that has no cookie yet gets one; it names whom he was taken for.
+    if visitor.counts() && facts.cookie.is_none() {
+        set_cookie(&mut response, visitor.id);
+    }
+    let outcome = event.outcome;
+    match traffic.producer.publish(&Event::Click(Box::new(event))).await {
+        Ok(_) => {
+            traffic.counted.recorded(outcome);
+            response
+        }
+        Err(error) => {
+            traffic.memory.take_back(&consumed);
+            traffic.counted.refused();
+            ProblemResponse::unavailable("the click could not be recorded; try again")
+                .logged(error.to_string())
+                .into_response()
+        }
+    }
+}
+
+/// The second page of `double_meta`. It records nothing: the click is recorded already.
+pub(crate) async fn second_page(State(clicks): State<Clicks>, uri: http::Uri) -> Response {
+    answer::second_page(&parse_query(uri.query().unwrap_or_default()).params, &clicks.traffic.identity)
+}
+
+fn slug_of(path: &str) -> Cow<'_, str> {
+    let rest = path.strip_prefix("/c/").or_else(|| path.strip_prefix('/')).unwrap_or(path);
+    cut(decode(rest.strip_suffix('/').unwrap_or(rest), false), MAX_SLUG)
+}
+
+fn set_cookie(response: &mut Response, id: VisitorId) {
+    let text = format!("{COOKIE}={id}; Path=/; Max-Age={COOKIE_AGE_S}; HttpOnly; SameSite=Lax");
+    if let Ok(value) = HeaderValue::from_str(&text) {
+        response.headers_mut().insert(header::SET_COOKIE, value);
+    }
+}
+
+fn not_allowed() -> Response {
+    let problem = ProblemResponse::new(
+        StatusCode::METHOD_NOT_ALLOWED,
+        "method_not_allowed",
+        "a tracking link takes GET, HEAD and POST",
+    );
+    let mut response = problem.into_response();
+    response.headers_mut().insert(header::ALLOW, HeaderValue::from_static("GET, HEAD, POST"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_names_a_slug_whatever_stands_in_it() {
+        let table = [
+            ("/c/summer", "summer"),
+            ("/c/summer/", "summer"),
+            ("/summer", "summer"),
+            ("/c/", ""),
+            ("/c/a/b", "a/b"),
+            ("/c/a+b%20c", "a+b c"),
+            ("/c/%ff%zz%", "\u{fffd}%zz%"),
+            ("/c/%2e%2e%2f", "../"),
+        ];
+        for (path, want) in table {
+            assert_eq!(slug_of(path), want, "{path}");
+        }
+        assert_eq!(slug_of(&format!("/c/{}", "ä".repeat(1000))).len(), MAX_SLUG);
+    }
+}

@@ -1,0 +1,211 @@
+//! What routing remembers: visitors and bindings, the use of caps and limits. Every answer comes from memory.
+//!
+//! What was seen before this process started comes back in the background ([`restore`]); what other instances did comes
+//! with the next refresh ([`refresh`]). Neither is ever waited for by a click.
+
+mod names;
+mod refresh;
+mod restore;
+mod seen;
+mod tally;
+
+pub(crate) use refresh::Refresher;
+pub(crate) use restore::{Restoring, restore};
+
+use arc_swap::ArcSwap;
+use names::Names;
+use rustc_hash::FxHashMap;
+use seen::{Seen, Spot};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+use tally::{CapTally, StreamTally};
+use tfx_domain::{
+    Timestamp,
+    entity::{Bind, Status},
+    id::{CampaignId, DestinationId, StreamId, VisitorId},
+    routing::{CapUse, Counters, Decision, Health, Roi, Scope, Snapshot, StreamPlan, Taken, Unique},
+};
+use tfx_ports::clock;
+use tokio::sync::Notify;
+
+/// The tallies that the configuration asks for.
+#[derive(Default)]
+struct Tallies {
+    caps: FxHashMap<DestinationId, Arc<CapTally>>,
+    limits: FxHashMap<StreamId, Arc<StreamTally>>,
+}
+
+/// What routing remembers.
+pub(crate) struct Memory {
+    seen: Seen,
+    streams: Names<StreamId>,
+    destinations: Names<DestinationId>,
+    tallies: ArcSwap<Tallies>,
+    /// Something is counted that the store was not asked about yet.
+    unread: Notify,
+    refresh_failures: AtomicU64,
+}
+
+/// What a click used up, to be taken back if it cannot be recorded.
+#[derive(Debug, Default)]
+pub(crate) struct Consumed {
+    fresh: [Option<Spot>; 3],
+    caps: Option<Arc<CapTally>>,
+    limits: Vec<Arc<StreamTally>>,
+}
+
+impl Memory {
+    /// An empty memory for so many visitors.
+    pub(crate) fn new(visitors: usize) -> Self {
+        Self {
+            seen: Seen::new(visitors),
+            streams: Names::default(),
+            destinations: Names::default(),
+            tallies: ArcSwap::default(),
+            unread: Notify::new(),
+            refresh_failures: AtomicU64::new(0),
+        }
+    }
+
+    /// Entries about visitors.
+    pub(crate) fn entries(&self) -> usize {
+        self.seen.len()
+    }
+
+    /// Refreshes of caps and limits that failed.
+    pub(crate) fn refresh_failures(&self) -> u64 {
+        self.refresh_failures.load(Relaxed)
+    }
+
+    /// Counts what this configuration has limits for; what was counted before stays.
+    pub(crate) fn configure(&self, snapshot: &Snapshot, now: Timestamp) {
+        let before = self.tallies.load();
+        let mut tallies = Tallies::default();
+        for plan in snapshot.destinations().filter(|d| d.destination.spec.caps.is_some()) {
+            let id = &plan.destination.id;
+            let kept = before.caps.get(id).filter(|t| *t.zone() == plan.cap_zone).cloned();
+            let tally = kept.unwrap_or_else(|| Arc::new(CapTally::new(plan.cap_zone.clone(), now)));
+            tallies.caps.insert(id.clone(), tally);
+        }
+        let limited = |s: &&StreamPlan| {
+            s.stream.spec.status == Status::Active && s.stream.spec.filters.iter().any(|f| f.field == "click_limit")
+        };
+        for plan in snapshot.campaigns().flat_map(|c| c.streams()).filter(limited) {
+            let id = &plan.stream.id;
+            tallies.limits.insert(id.clone(), before.limits.get(id).cloned().unwrap_or_default());
+        }
+        self.tallies.store(Arc::new(tallies));
+        self.unread.notify_one();
+    }
+
+    /// A person's visit uses up what it uses up. Gives where the person is new: what the decision found, unless
+    /// another click of his came in between.
+    pub(crate) fn consume(&self, visitor: VisitorId, decision: &Decision<'_>, now: Timestamp) -> (Unique, Consumed) {
+        let mut consumed = Consumed::default();
+        let mut unique = decision.unique;
+        let tallies = self.tallies.load();
+        let window = decision.campaign.map_or(0, |c| c.campaign.spec.unique_window_s);
+        let destination = match decision.taken {
+            Taken::Stream { destination, .. } => destination.map(|d| &d.destination.id),
+            Taken::Trafficback { .. } | Taken::NotFound | Taken::Loop => None,
+        };
+        let visit = |scope, bound, new: &mut bool| -> Option<Spot> {
+            let spot = self.seen.spot(visitor, scope);
+            let before = self.seen.visit(spot, now, bound);
+            *new &= !before.is_some_and(|b| seen_within(b.at, now, window));
+            new.then_some(spot)
+        };
+        for stream in decision.took() {
+            let spec = &stream.stream.spec;
+            let to_stream = if spec.bind == Bind::None { 0 } else { self.streams.number(&stream.stream.id) };
+            let to_destination = match destination {
+                Some(id) if spec.bind == Bind::Destination && spec.action.needs_destination() => self.destinations.number(id),
+                _ => 0,
+            };
+            // The one that took the click comes last, and it is the one whose uniqueness is told.
+            consumed.fresh[0] = visit(Scope::Campaign(&spec.campaign), to_stream, &mut unique.campaign);
+            consumed.fresh[1] = visit(Scope::Stream(&stream.stream.id), to_destination, &mut unique.stream);
+            if let Some(tally) = tallies.limits.get(&stream.stream.id) {
+                tally.clicked();
+                consumed.limits.push(Arc::clone(tally));
+            }
+        }
+        if let Some(id) = destination {
+            consumed.fresh[2] = visit(Scope::Destination(id), 0, &mut unique.destination);
+            if let Some(tally) = tallies.caps.get(id) {
+                tally.clicked(now);
+                consumed.caps = Some(Arc::clone(tally));
+            }
+        }
+        (unique, consumed)
+    }
+
+    /// The click could not be recorded: it did not happen.
+    pub(crate) fn take_back(&self, consumed: &Consumed) {
+        consumed.fresh.iter().flatten().for_each(|spot| self.seen.forget(*spot));
+        if let Some(tally) = &consumed.caps {
+            tally.taken_back();
+        }
+        consumed.limits.iter().for_each(|t| t.taken_back());
+    }
+
+    /// What an earlier process saw.
+    fn recall(&self, snapshot: &Snapshot, seen: &tfx_ports::analytics::Seen) {
+        let bind = snapshot.stream(&seen.stream).map_or(Bind::None, |s| s.stream.spec.bind);
+        let to_stream = if bind == Bind::None { 0 } else { self.streams.number(&seen.stream) };
+        let recall = |scope, bound| self.seen.recall(self.seen.spot(seen.visitor, scope), seen.at, bound);
+        recall(Scope::Campaign(&seen.campaign), to_stream);
+        let bound = seen.destination.as_ref().filter(|_| bind == Bind::Destination);
+        recall(Scope::Stream(&seen.stream), bound.map_or(0, |d| self.destinations.number(d)));
+        if let Some(destination) = &seen.destination {
+            recall(Scope::Destination(destination), 0);
+        }
+    }
+}
+
+/// As `decide` sees it: a time to come counts as now.
+fn seen_within(at: Timestamp, now: Timestamp, window_s: u64) -> bool {
+    now.duration_since(at).as_secs() < i64::try_from(window_s).unwrap_or(i64::MAX)
+}
+
+impl Counters for Memory {
+    fn bound_stream(&self, visitor: VisitorId, campaign: &CampaignId) -> Option<StreamId> {
+        let entry = self.seen.get(self.seen.spot(visitor, Scope::Campaign(campaign)))?;
+        self.streams.id(entry.bound)
+    }
+
+    fn bound_destination(&self, visitor: VisitorId, stream: &StreamId) -> Option<DestinationId> {
+        let entry = self.seen.get(self.seen.spot(visitor, Scope::Stream(stream)))?;
+        self.destinations.id(entry.bound)
+    }
+
+    fn last_seen(&self, visitor: VisitorId, scope: Scope<'_>) -> Option<Timestamp> {
+        self.seen.get(self.seen.spot(visitor, scope)).map(|e| e.at)
+    }
+
+    /// Nothing probes destinations yet: all count as healthy.
+    fn health(&self, _: &DestinationId) -> Health {
+        Health::Unknown
+    }
+
+    fn cap_use(&self, destination: &DestinationId, _: &jiff::tz::TimeZone, now: Timestamp) -> CapUse {
+        self.tallies.load().caps.get(destination).map(|t| t.used(now)).unwrap_or_default()
+    }
+
+    fn stream_clicks(&self, stream: &StreamId, since: Option<Timestamp>) -> u64 {
+        let tallies = self.tallies.load();
+        let Some(tally) = tallies.limits.get(stream) else { return 0 };
+        let (clicks, unread) = tally.clicks(since, clock::now());
+        if unread {
+            self.unread.notify_one();
+        }
+        clicks
+    }
+
+    /// Nothing computes returns yet: all rank alike.
+    fn roi(&self, _: &DestinationId) -> Option<Roi> {
+        None
+    }
+}

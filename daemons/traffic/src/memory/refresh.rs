@@ -1,0 +1,144 @@
+//! The use of caps and limits, read from the analytics store behind the clicks' back.
+
+use super::Memory;
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::Duration,
+};
+use tfx_domain::{
+    Timestamp,
+    id::{DestinationId, StreamId},
+};
+use tfx_events::Producer;
+use tfx_ports::{StoreError, analytics::Analytics, clock};
+use tfx_service::Shutdown;
+use tokio::{
+    task::JoinSet,
+    time::{Instant, sleep, timeout},
+};
+
+/// Questions asked of the store at the same time.
+const AT_ONCE: usize = 8;
+/// Longest time of one question.
+const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+/// How long own events may take to the store before a read counts as failed, beside their batch's time.
+const DELIVERED_WITHIN: Duration = Duration::from_secs(2);
+/// A failure that goes on is told this often.
+const TELL_EVERY: Duration = Duration::from_secs(60);
+
+/// Reads the use of caps and limits anew all the time.
+pub(crate) struct Refresher {
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) analytics: Arc<dyn Analytics>,
+    pub(crate) producer: Arc<Producer>,
+    /// How old the use of caps may be.
+    pub(crate) every: Duration,
+    /// Longest time an event waits for its batch.
+    pub(crate) batch_timeout: Duration,
+}
+
+/// One thing to read.
+enum Question {
+    Cap(DestinationId, super::tally::CapMark),
+    Limit(StreamId, Option<Timestamp>, u64),
+}
+
+impl Refresher {
+    /// Until the shutdown.
+    pub(crate) async fn run(self, shutdown: Shutdown) {
+        let mut told: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                () = sleep(self.every) => {}
+                () = self.memory.unread.notified() => {}
+                () = shutdown.wait() => return,
+            }
+            match self.refresh().await {
+                Ok(()) if told.take().is_some() => tracing::info!("the use of caps is read again"),
+                Ok(()) => {}
+                Err(error) => {
+                    self.memory.refresh_failures.fetch_add(1, Relaxed);
+                    if told.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
+                        tracing::warn!(%error, "the use of caps cannot be read; the last values and own clicks since count");
+                        told = Some(Instant::now());
+                    }
+                }
+            }
+        }
+    }
+
+    /// Reads everything once.
+    ///
+    /// # Errors
+    /// The first failure; what could be read is in use all the same.
+    pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
+        let questions = self.questions();
+        if questions.is_empty() {
+            return Ok(());
+        }
+        // Clicks up to the marks must be in the store before it is asked, or they would count nowhere.
+        self.delivered().await?;
+        let mut failed = None;
+        let mut running = JoinSet::new();
+        for question in questions {
+            if running.len() >= AT_ONCE
+                && let Some(Ok(Err(e))) = running.join_next().await
+            {
+                failed.get_or_insert(e);
+            }
+            running.spawn(ask(Arc::clone(&self.memory), Arc::clone(&self.analytics), question));
+        }
+        while let Some(done) = running.join_next().await {
+            if let Ok(Err(e)) = done {
+                failed.get_or_insert(e);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn questions(&self) -> Vec<Question> {
+        let now = clock::now();
+        let tallies = self.memory.tallies.load();
+        let caps = tallies.caps.iter().map(|(id, t)| Question::Cap(id.clone(), t.mark(now)));
+        let limits = tallies.limits.iter().flat_map(|(id, t)| {
+            t.marks(now).into_iter().map(|(since, mark)| Question::Limit(id.clone(), since, mark))
+        });
+        caps.chain(limits).collect()
+    }
+
+    /// Waits until what was published so far has left the journal.
+    async fn delivered(&self) -> Result<(), StoreError> {
+        let gone = |s: &tfx_events::ProducerStats| s.delivered_total + s.refused_total;
+        let stats = self.producer.stats();
+        let target = gone(&stats) + stats.outbox_depth_events;
+        let wait = async {
+            while gone(&self.producer.stats()) < target && self.producer.stats().outbox_depth_events > 0 {
+                sleep(Duration::from_millis(5)).await;
+            }
+        };
+        let within = self.batch_timeout + DELIVERED_WITHIN;
+        timeout(within, wait).await.map_err(|_| StoreError::Unavailable {
+            what: format!("own events were not delivered within {} ms", within.as_millis()),
+            source: None,
+        })
+    }
+}
+
+async fn ask(memory: Arc<Memory>, analytics: Arc<dyn Analytics>, question: Question) -> Result<(), StoreError> {
+    let late = |_| StoreError::Unavailable { what: "the analytics store does not answer".to_owned(), source: None };
+    match question {
+        Question::Cap(id, mark) => {
+            let said = timeout(ANSWER_WITHIN, analytics.cap_use(&id, mark.day.from)).await.map_err(late)??;
+            if let Some(tally) = memory.tallies.load().caps.get(&id) {
+                tally.read(mark, said);
+            }
+        }
+        Question::Limit(id, since, mark) => {
+            let said = timeout(ANSWER_WITHIN, analytics.stream_clicks(&id, since)).await.map_err(late)??;
+            if let Some(tally) = memory.tallies.load().limits.get(&id) {
+                tally.read(since, mark, said);
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,230 @@
+//! Who was seen where, and to what he is bound: a bounded map in many small parts.
+//!
+//! An entry is 16 bytes: a keyed hash of visitor and scope, the time, and a number for what he is bound to there. Each
+//! part keeps two generations: writes go to the young one; when it is half the part's share, it becomes the old one and
+//! the former old one is forgotten. So what goes first is what was not seen for longest, and nothing is ever searched.
+
+use rustc_hash::FxHashMap;
+use siphasher::sip128::{Hasher128, SipHasher13};
+use std::{
+    hash::Hasher,
+    mem,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+use tfx_domain::{Timestamp, id::VisitorId, routing::Scope};
+
+/// Parts, each with a lock of its own that is held for a few look-ups only.
+const PARTS: usize = 256;
+/// Entries a visitor needs: campaign, stream, destination.
+const ENTRIES: usize = 3;
+/// Bits of an entry that hold what the visitor is bound to; the others hold milliseconds since 1970, till 2109.
+const BOUND_BITS: u32 = 22;
+/// The largest number of something to be bound to; 0 is nothing.
+pub(super) const MAX_BOUND: u32 = (1 << BOUND_BITS) - 1;
+
+/// Where a visitor was: nobody can guess or provoke two that are the same.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Spot(u64);
+
+/// What is known of a spot.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Entry {
+    /// When the visitor was last there.
+    pub(super) at: Timestamp,
+    /// The number of what he is bound to; 0: nothing.
+    pub(super) bound: u32,
+}
+
+impl Entry {
+    fn pack(self) -> u64 {
+        let ms = u64::try_from(self.at.as_millisecond()).unwrap_or(0).min((1 << (64 - BOUND_BITS)) - 1);
+        ms << BOUND_BITS | u64::from(self.bound.min(MAX_BOUND))
+    }
+
+    fn unpack(packed: u64) -> Self {
+        let ms = i64::try_from(packed >> BOUND_BITS).unwrap_or(0);
+        let bound = u32::try_from(packed & u64::from(MAX_BOUND)).unwrap_or(0);
+        Self { at: Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH), bound }
+    }
+}
+
+#[derive(Default)]
+struct Part {
+    young: FxHashMap<Spot, u64>,
+    old: FxHashMap<Spot, u64>,
+}
+
+/// Who was seen where.
+pub(super) struct Seen {
+    parts: Box<[Mutex<Part>]>,
+    /// Entries of a generation of a part.
+    share: usize,
+    key: SipHasher13,
+}
+
+impl Seen {
+    /// Remembers at least half as many visitors, and at most so many.
+    pub(super) fn new(visitors: usize) -> Self {
+        let share = (visitors.saturating_mul(ENTRIES) / PARTS / 2).max(4);
+        let key = tfx_ports::entropy::random_u128().to_le_bytes();
+        let parts = (0..PARTS).map(|_| Mutex::default()).collect();
+        Self { parts, share, key: SipHasher13::new_with_key(&key) }
+    }
+
+    /// The spot of a visitor in a scope.
+    pub(super) fn spot(&self, visitor: VisitorId, scope: Scope<'_>) -> Spot {
+        let mut hasher = self.key;
+        hasher.write(&visitor.0.to_le_bytes());
+        // Ids begin with their kind, so no campaign is ever taken for a stream.
+        hasher.write(match scope {
+            Scope::Campaign(id) => id.as_str().as_bytes(),
+            Scope::Stream(id) => id.as_str().as_bytes(),
+            Scope::Destination(id) => id.as_str().as_bytes(),
+        });
+        Spot(hasher.finish128().h1)
+    }
+
+    fn part(&self, spot: Spot) -> MutexGuard<'_, Part> {
+        // Bits that the map inside does not use first.
+        let index = (spot.0 >> 40) as usize % PARTS;
+        self.parts[index].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known.
+    pub(super) fn get(&self, spot: Spot) -> Option<Entry> {
+        self.part(spot).get(spot)
+    }
+
+    /// The visitor is there now; bound to `bound`, or, if that is 0, to what he was. What was known before.
+    pub(super) fn visit(&self, spot: Spot, at: Timestamp, bound: u32) -> Option<Entry> {
+        let mut part = self.part(spot);
+        let before = part.get(spot);
+        let bound = if bound == 0 { before.map_or(0, |b| b.bound) } else { bound };
+        part.put(spot, Entry { at, bound }, self.share);
+        before
+    }
+
+    /// The visitor was there once; what is known of later wins.
+    pub(super) fn recall(&self, spot: Spot, at: Timestamp, bound: u32) {
+        let mut part = self.part(spot);
+        let entry = match part.get(spot) {
+            Some(known) => Entry {
+                at: known.at.max(at),
+                bound: if known.bound == 0 { bound } else { known.bound },
+            },
+            None => Entry { at, bound },
+        };
+        part.put(spot, entry, self.share);
+    }
+
+    /// Takes back a visit that was the first.
+    pub(super) fn forget(&self, spot: Spot) {
+        let mut part = self.part(spot);
+        part.young.remove(&spot);
+        part.old.remove(&spot);
+    }
+
+    /// Entries remembered.
+    pub(super) fn len(&self) -> usize {
+        let count = |p: &Mutex<Part>| {
+            let part = p.lock().unwrap_or_else(PoisonError::into_inner);
+            part.young.len() + part.old.len()
+        };
+        self.parts.iter().map(count).sum()
+    }
+}
+
+impl Part {
+    fn get(&self, spot: Spot) -> Option<Entry> {
+        self.young.get(&spot).or_else(|| self.old.get(&spot)).copied().map(Entry::unpack)
+    }
+
+    fn put(&mut self, spot: Spot, entry: Entry, share: usize) {
+        if self.young.len() >= share && !self.young.contains_key(&spot) {
+            self.old = mem::take(&mut self.young);
+        }
+        self.old.remove(&spot);
+        self.young.insert(spot, entry.pack());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use tfx_domain::id::{CampaignId, StreamId};
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp::from_millisecond(ms).expect("time")
+    }
+
+    fn campaign() -> CampaignId {
+        "cmp_0000000000000000000".parse().expect("id")
+    }
+
+    #[test]
+    fn a_visit_is_remembered_with_its_binding_which_only_another_binding_changes() {
+        let seen = Seen::new(1000);
+        let campaign = campaign();
+        let stream: StreamId = "str_0000000000000000000".parse().expect("id");
+        let spot = seen.spot(VisitorId(1), Scope::Campaign(&campaign));
+        assert_eq!(seen.get(spot), None);
+        assert_eq!(seen.visit(spot, at(1_000), 7), None);
+        assert_eq!(seen.visit(spot, at(2_000), 0), Some(Entry { at: at(1_000), bound: 7 }));
+        assert_eq!(seen.visit(spot, at(3_000), 9), Some(Entry { at: at(2_000), bound: 7 }));
+        assert_eq!(seen.get(spot), Some(Entry { at: at(3_000), bound: 9 }));
+        for other in [
+            seen.spot(VisitorId(2), Scope::Campaign(&campaign)),
+            seen.spot(VisitorId(1), Scope::Stream(&stream)),
+        ] {
+            assert_eq!(seen.get(other), None);
+        }
+        seen.forget(spot);
+        assert_eq!(seen.get(spot), None);
+    }
+
+    #[test]
+    fn what_is_recalled_from_the_past_does_not_hide_what_came_later() {
+        let seen = Seen::new(1000);
+        let campaign = campaign();
+        let spot = |n| seen.spot(VisitorId(n), Scope::Campaign(&campaign));
+        seen.visit(spot(1), at(5_000), 0);
+        seen.recall(spot(1), at(2_000), 3);
+        assert_eq!(seen.get(spot(1)), Some(Entry { at: at(5_000), bound: 3 }));
+        seen.visit(spot(2), at(5_000), 4);
+        seen.recall(spot(2), at(2_000), 3);
+        assert_eq!(seen.get(spot(2)), Some(Entry { at: at(5_000), bound: 4 }));
+        seen.recall(spot(3), at(2_000), 3);
+        seen.recall(spot(3), at(1_000), 2);
+        assert_eq!(seen.get(spot(3)), Some(Entry { at: at(2_000), bound: 3 }));
+    }
+
+    #[test]
+    fn memory_is_bounded_and_the_latest_half_is_kept() {
+        let visitors = 100_000;
+        let seen = Seen::new(visitors);
+        let campaign = campaign();
+        let spot = |n| seen.spot(VisitorId(n), Scope::Campaign(&campaign));
+        // Somebody who comes all the time is never forgotten, however many others pass by.
+        for n in 1..=600_000u32 {
+            seen.visit(spot(u128::from(n)), at(i64::from(n)), 0);
+            if n % 1000 == 0 {
+                seen.visit(spot(0), at(i64::from(n)), 5);
+            }
+        }
+        assert!(seen.len() <= visitors * ENTRIES + PARTS, "{}", seen.len());
+        assert_eq!(seen.get(spot(0)).map(|e| e.bound), Some(5));
+        assert_eq!(seen.get(spot(1)), None);
+        let latest = 600_000 - u128::try_from(visitors).expect("few");
+        let missing = (latest..600_000).filter(|n| seen.get(spot(*n)).is_none()).count();
+        assert_eq!(missing, 0, "the latest are all there");
+    }
+
+    proptest! {
+        #[test]
+        fn an_entry_survives_packing(ms in 0i64..4_000_000_000_000, bound in 0u32..=MAX_BOUND) {
+            let entry = Entry { at: at(ms), bound };
+            prop_assert_eq!(Entry::unpack(entry.pack()), entry);
+        }
+    }
+}

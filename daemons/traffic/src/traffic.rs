@@ -1,0 +1,143 @@
+//! A request becomes a visitor, a decision and an event; nothing here knows routes.
+
+use crate::{
+    answer,
+    geo::GeoReader,
+    memory::{Consumed, Memory},
+    snapshot::Live,
+    visitor::{Asked, Facts, Identity, UserAgents},
+};
+use axum::response::Response;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
+use tfx_domain::{
+    Timestamp,
+    event::{ClickEvent, Outcome},
+    id::ClickId,
+    routing::{Counters, Geo, Snapshot, Visitor, click_event, decide},
+};
+use tfx_events::Producer;
+use tfx_ports::entropy;
+use tfx_service::metrics::Text;
+
+/// Everything a click needs, in memory.
+pub(crate) struct Traffic {
+    pub(crate) live: Arc<Live>,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) agents: UserAgents,
+    pub(crate) geo: Arc<GeoReader>,
+    pub(crate) identity: Identity,
+    pub(crate) producer: Arc<Producer>,
+    pub(crate) counted: Counted,
+}
+
+/// A decided click that is not recorded yet.
+pub(crate) struct Decided {
+    pub(crate) event: ClickEvent,
+    pub(crate) response: Response,
+    pub(crate) consumed: Consumed,
+}
+
+impl Traffic {
+    /// The visitor of a request. Waits only for a user agent that was never seen before.
+    pub(crate) async fn visitor(
+        &self,
+        facts: &Facts<'_>,
+        request: &Asked<'_>,
+        snapshot: &Snapshot,
+        geo: Arc<Geo>,
+    ) -> Visitor {
+        let agent = self.agents.of(facts.said).await;
+        facts.visitor(request, &agent, geo, &self.identity, snapshot.header_names())
+    }
+
+    /// Decides and lets a person's visit use up what it uses up.
+    pub(crate) fn click(&self, snapshot: &Snapshot, slug: &str, visitor: &Visitor, now: Timestamp) -> Decided {
+        let mut rng = entropy::generator();
+        let decision = decide(snapshot, slug, visitor, now, &*self.memory, &mut rng);
+        let id = ClickId::generate(now, entropy::random_u128());
+        let mut event = click_event(snapshot, slug, visitor, &decision, id, now);
+        let mut consumed = Consumed::default();
+        if visitor.counts() {
+            let (unique, used) = self.memory.consume(visitor.id, &decision, now);
+            (event.unique_campaign, event.unique_stream) = (unique.campaign, unique.stream);
+            event.unique_destination = unique.destination;
+            consumed = used;
+        }
+        self.hide_address(&mut event, visitor);
+        let response = answer::of(&decision, &mut event, visitor.hops, &self.identity);
+        Decided { event, response, consumed }
+    }
+
+    /// The event of a click that only might be: nothing is used up.
+    pub(crate) fn suppose(
+        &self,
+        snapshot: &Snapshot,
+        slug: &str,
+        visitor: &Visitor,
+        now: Timestamp,
+        counters: &impl Counters,
+        seed: Option<u64>,
+    ) -> ClickEvent {
+        let decision = match seed {
+            Some(seed) => decide(snapshot, slug, visitor, now, counters, &mut entropy::seeded(seed)),
+            None => decide(snapshot, slug, visitor, now, counters, &mut entropy::generator()),
+        };
+        let id = ClickId::generate(now, entropy::random_u128());
+        let mut event = click_event(snapshot, slug, visitor, &decision, id, now);
+        self.hide_address(&mut event, visitor);
+        answer::of(&decision, &mut event, visitor.hops, &self.identity);
+        event
+    }
+
+    fn hide_address(&self, event: &mut ClickEvent, visitor: &Visitor) {
+        if self.identity.hides_addresses() {
+            event.ip = self.identity.kept(visitor.ip);
+        }
+    }
+}
+
+/// Clicks since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    routed: AtomicU64,
+    trafficback: AtomicU64,
+    not_found: AtomicU64,
+    loops: AtomicU64,
+    refused: AtomicU64,
+}
+
+impl Counted {
+    /// One that was recorded.
+    pub(crate) fn recorded(&self, outcome: Outcome) {
+        let counter = match outcome {
+            Outcome::Routed => &self.routed,
+            Outcome::Trafficback => &self.trafficback,
+            Outcome::NotFound => &self.not_found,
+            Outcome::Loop => &self.loops,
+        };
+        counter.fetch_add(1, Relaxed);
+    }
+
+    /// One that was answered 503.
+    pub(crate) fn refused(&self) {
+        self.refused.fetch_add(1, Relaxed);
+    }
+
+    pub(crate) fn write(&self, out: &mut Text) {
+        let outcomes = [
+            ("routed", &self.routed),
+            ("trafficback", &self.trafficback),
+            ("not_found", &self.not_found),
+            ("loop", &self.loops),
+        ];
+        for (outcome, counter) in outcomes {
+            let labels = [("outcome", outcome)];
+            out.counter("tfx_clicks_total", "Clicks recorded, by outcome", &labels, counter.load(Relaxed));
+        }
+        let refused = self.refused.load(Relaxed);
+        out.counter("tfx_clicks_refused_total", "Clicks answered 503: not recorded", &[], refused);
+    }
+}
