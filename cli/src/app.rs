@@ -13,14 +13,7 @@ use std::{env, path::PathBuf, process::ExitCode};
 
 /// Route clicks, record conversions, report what earned money.
 #[derive(Debug, Parser)]
-#[command(
-    name = "tfx",
-    version,
-    about,
-    propagate_version = true,
-    subcommand_required = true,
-    arg_required_else_help = true
-)]
+#[command(name = "tfx", version, subcommand_required = true, arg_required_else_help = true)]
 pub(crate) struct Cli {
     #[command(flatten)]
     global: Global,
@@ -32,7 +25,15 @@ pub(crate) struct Cli {
 #[derive(Debug, clap::Args)]
 struct Global {
     /// The form of results.
-    #[arg(short, long, global = true, value_enum, default_value_t, help_heading = "Global options")]
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORMAT",
+        help_heading = "Global options"
+    )]
     output: Format,
     /// Say nothing but results and errors.
     #[arg(short, long, global = true, help_heading = "Global options")]

@@ -136,6 +136,9 @@ impl From<ApiError> for Failure {
                     (502..=504, _) => Kind::Unreachable,
                     _ => Kind::Failed,
                 };
+                // The detail of a list of problems repeats them; each is shown by itself.
+                let listed = !p.problems.is_empty() && p.detail == p.problems.to_string();
+                let message = if listed { "some values are not valid".to_owned() } else { message };
                 Self::new(kind, message).with(p.problems.clone())
             }
         }

@@ -10,7 +10,7 @@ use crate::{
     when,
 };
 use clap::ValueEnum;
-use comfy_table::{Attribute, Cell, CellAlignment, ContentArrangement, Table, presets};
+use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use dialoguer::console::Term;
 use serde_json::{Value, json};
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -18,18 +18,17 @@ use std::io::{self, BufWriter, IsTerminal, Write};
 /// The form of results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// For people.
+    // For people.
     #[default]
     Table,
-    /// One JSON document.
+    // One document.
     Json,
-    /// A JSON object per line.
+    // An object per line.
     Jsonl,
-    /// YAML.
     Yaml,
-    /// Comma-separated, with a header line.
+    // With a header line.
     Csv,
-    /// The names only, one per line.
+    // What other commands take as a reference, one per line.
     Name,
 }
 
@@ -159,6 +158,9 @@ impl Out {
             return self.item(&page, &[], "");
         }
         self.rows(listing)?;
+        if listing.rows.is_empty() && self.format == Format::Table {
+            self.note("there is nothing to list");
+        }
         if let Some(next) = next {
             self.note(format!("there are more: --cursor {next}, or --all"));
         }
@@ -266,8 +268,12 @@ impl Out {
                 .map(|c| Cell::new(printable(&c.cell(row, false))).set_alignment(alignment(c)));
             table.add_row(cells);
         }
-        for column in table.column_iter_mut() {
+        for (i, (column, known)) in table.column_iter_mut().zip(&listing.columns).enumerate() {
             column.set_padding((0, 2));
+            // What a row is called by, and figures, are not broken; the others give way to a narrow terminal.
+            if i == 0 || known.right {
+                column.set_constraint(ColumnConstraint::ContentWidth);
+            }
         }
         for line in table.lines() {
             writeln!(out, "{}", line.trim_end())?;

@@ -3,7 +3,7 @@
 use crate::{
     context::Context,
     exit::{Failure, Kind},
-    output::{Column, at, text},
+    output::{Column, at},
 };
 use clap::Args;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -173,6 +173,9 @@ fn print(context: &Context, summary: &Summary, recorded: Option<u64>) -> Result<
         parts.collect::<Vec<_>>().join(", ")
     };
     let figure = |path: &str| at(&item, path).as_f64().map_or_else(String::new, |v| format!("{v:.1}"));
+    let latency = ["p50", "p90", "p99", "p999", "max"]
+        .map(|p| format!("{p} {:.1}", at(&item["latency_ms"], p).as_f64().unwrap_or(0.0)))
+        .join("  ");
     let shown = json!({
         "sent": item["sent"],
         "answered": item["answered"],
@@ -182,9 +185,7 @@ fn print(context: &Context, summary: &Summary, recorded: Option<u64>) -> Result<
         "skipped_lines": if item["skipped_lines"] == json!(0) { Value::Null } else { item["skipped_lines"].clone() },
         "seconds": figure("seconds"),
         "requests_per_second": figure("requests_per_second"),
-        "latency": ["p50", "p90", "p99", "p999", "max"]
-            .map(|p| format!("{p} {}", text(&json!(format!("{:.1}", at(&item["latency_ms"], p).as_f64().unwrap_or(0.0))))))
-            .join("  "),
+        "latency": latency,
     });
     let columns = [
         Column::text("sent", "sent"),

@@ -1,6 +1,7 @@
 //! A folder per noun, a file per verb; a file for a noun whose verbs are all shared or small.
 
 mod audit;
+mod bench;
 mod campaign;
 mod click;
 mod completions;
@@ -14,9 +15,11 @@ mod man;
 mod network;
 mod postback;
 mod report;
+mod smoke;
 mod source;
 mod stream;
 mod template;
+mod up;
 
 use crate::{context::Context, exit::Failure, output::text};
 use clap::Subcommand;
@@ -25,6 +28,7 @@ use serde_json::Value;
 /// The commands.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Up(up::Up),
     /// Campaigns: public entries, each with one tracking link.
     #[command(subcommand)]
     Campaign(campaign::CampaignCommand),
@@ -61,6 +65,8 @@ pub(crate) enum Command {
     /// Event producers: their counters.
     #[command(subcommand)]
     Events(events::EventsCommand),
+    Smoke(smoke::Smoke),
+    Bench(Box<bench::Bench>),
     Completions(completions::Completions),
     Man(man::Man),
 }
@@ -69,6 +75,7 @@ impl Command {
     /// Runs it.
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         match self {
+            Self::Up(c) => c.run(context).await,
             Self::Campaign(c) => c.run(context).await,
             Self::Stream(c) => c.run(context).await,
             Self::Destination(c) => c.run(context).await,
@@ -83,6 +90,8 @@ impl Command {
             Self::Audit(c) => c.run(context).await,
             Self::Config(c) => c.run(context),
             Self::Events(c) => c.run(context).await,
+            Self::Smoke(c) => c.run(context).await,
+            Self::Bench(c) => c.run(context).await,
             Self::Completions(c) => c.run(context),
             Self::Man(c) => c.run(context),
         }

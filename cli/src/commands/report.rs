@@ -208,6 +208,8 @@ fn print(context: &Context, answer: &ReportAnswer) -> Result<(), Failure> {
 fn heading(metric: Metric, currency: Currency) -> String {
     match metric.unit() {
         Unit::Money => format!("{} {currency}", metric.label()),
+        // The sign stands in each cell.
+        Unit::Percent => metric.label().trim_end_matches(" %").to_owned(),
         _ => metric.label().to_owned(),
     }
 }

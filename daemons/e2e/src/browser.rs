@@ -75,14 +75,16 @@ impl Browser {
             .expect("client");
         let mut count = 0_u64;
         while !self.stop.load(Ordering::Relaxed) {
-            let agent = format!("Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/138.{n}.{count} Safari/537.36");
+            let agent =
+                format!("Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/138.{n}.{count} Safari/537.36");
             let Ok(answer) = http.get(link).header(header::USER_AGENT, agent).send().await else { return };
             if answer.status() == reqwest::StatusCode::SERVICE_UNAVAILABLE {
                 continue; // Refused, not redirected: nothing is promised.
             }
             assert_eq!(answer.status(), reqwest::StatusCode::FOUND);
             let location = answer.headers()[header::LOCATION].to_str().expect("text").to_owned();
-            let id = location.split(['?', '&']).find_map(|p| p.strip_prefix("click_id=")).expect("a click id");
+            let id =
+                location.split(['?', '&']).find_map(|p| p.strip_prefix("click_id=")).expect("a click id");
             self.lock().clicks.push(id.parse().expect("a click id"));
             count += 1;
             if count.is_multiple_of(10) {

@@ -13,7 +13,7 @@ use tfx_api::Client;
 ///
 /// # Panics
 /// It is not built.
-pub fn binary() -> PathBuf {
+pub(crate) fn binary() -> PathBuf {
     let test = std::env::current_exe().expect("the path of the test");
     let profile = test.parent().and_then(Path::parent).expect("target/PROFILE/deps");
     let path = profile.join("tfx");
@@ -49,13 +49,20 @@ impl Up {
     /// The binary cannot be run.
     pub fn try_start(data_dir: &Path, settings: &[(&str, &str)]) -> Result<Self, String> {
         let mut command = Command::new(binary());
-        command.args(["up", "--demo", "--output", "jsonl"]).env("TFX_DATA_DIR", data_dir).current_dir(std::env::temp_dir());
+        command
+            .args(["up", "--demo", "--output", "jsonl"])
+            .env("TFX_DATA_DIR", data_dir)
+            .current_dir(std::env::temp_dir());
         for name in ["API_SERVICE_ADDR", "TRAFFIC_SERVICE_ADDR", "POSTBACK_SERVICE_ADDR"] {
             command.env(name, "127.0.0.1:0");
         }
         command.envs(settings.iter().copied());
-        let mut child =
-            command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("run tfx");
+        let mut child = command
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("run tfx");
         let stdout = child.stdout.take().expect("piped");
         let mut line = String::new();
         let read = BufReader::new(stdout).read_line(&mut line).expect("read its output");

@@ -29,7 +29,11 @@ async fn kill_nine_loses_nothing_and_counts_nothing_twice() {
         let moments = (0..rounds()).map(|n| Duration::from_millis(u64::from(150 + n * 137 % 1000)));
         for moment in moments {
             let up = Up::start(dir.path(), &settings);
+            let before = browser.clicks().len();
             let mut people = browser.go(&up, 8);
+            while browser.clicks().len() == before {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
             tokio::time::sleep(moment).await;
             up.kill();
             while let Some(person) = people.join_next().await {
@@ -124,7 +128,12 @@ async fn reconcile(api: &Client, browser: &Browser) -> (usize, usize) {
         if seen == (stored.len(), converted.len()) {
             return seen;
         }
-        assert!(Instant::now() < limit, "the report counts {seen:?}, the lists {} and {}", stored.len(), converted.len());
+        assert!(
+            Instant::now() < limit,
+            "the report counts {seen:?}, the lists {} and {}",
+            stored.len(),
+            converted.len()
+        );
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
 }

@@ -13,11 +13,26 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tfx-ports", &["tfx-domain"]),
     ("tfx-settings", &["tfx-domain"]),
     ("tfx-events", &["tfx-ports", "tfx-domain"]),
-    ("tfx-embedded", &["tfx-ports", "tfx-domain"]),
-    ("tfx-wiring", &["tfx-settings", "tfx-events", "tfx-embedded", "tfx-ports"]),
+    ("tfx-embedded", ADAPTER),
+    ("tfx-mongo", ADAPTER),
+    ("tfx-kafka", ADAPTER),
+    ("tfx-clickhouse", ADAPTER),
+    (
+        "tfx-wiring",
+        &[
+            "tfx-settings",
+            "tfx-events",
+            "tfx-embedded",
+            "tfx-mongo",
+            "tfx-kafka",
+            "tfx-clickhouse",
+            "tfx-ports",
+            "tfx-domain",
+        ],
+    ),
     ("tfx-api", &["tfx-domain"]),
     ("tfx-ops", &["tfx-api", "tfx-ports", "tfx-domain"]),
-    ("tfx-service", &["tfx-ports", "tfx-settings", "tfx-domain"]),
+    ("tfx-service", &["tfx-events", "tfx-ports", "tfx-settings", "tfx-domain"]),
     ("tfx-traffic", DAEMON),
     ("tfx-postback", DAEMON),
     ("tfx-api-service", DAEMON),
@@ -37,6 +52,8 @@ const ARROWS: &[(&str, &[&str])] = &[
         ],
     ),
 ];
+
+const ADAPTER: &[&str] = &["tfx-ports", "tfx-domain"];
 
 const DAEMON: &[&str] =
     &["tfx-service", "tfx-events", "tfx-api", "tfx-settings", "tfx-wiring", "tfx-ports", "tfx-domain"];
@@ -115,7 +132,11 @@ fn versions_of_dependencies_stand_in_the_workspace_alone() {
         for line in manifest.lines().map(str::trim) {
             if line.starts_with('[') {
                 inside = line.ends_with("dependencies]");
-            } else if inside && !line.is_empty() && !line.starts_with('#') && !line.contains("workspace = true") {
+            } else if inside
+                && !line.is_empty()
+                && !line.starts_with('#')
+                && !line.contains("workspace = true")
+            {
                 wrong.push(format!("{}: {line}", package.name));
             }
         }

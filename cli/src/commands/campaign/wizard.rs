@@ -217,7 +217,8 @@ async fn make(client: &Client, plan: &Plan) -> Result<Made, Failure> {
 
 async fn steps(client: &Client, plan: &Plan, made: &mut Made) -> Result<(), Failure> {
     if let Some(Network::New(name, slug)) = &plan.network {
-        add(client, made, Kind::Network, json!({ "name": name, "slug": slug })).await?;
+        let currency = plan.payout.as_ref().map(|p| p.currency).unwrap_or_default();
+        add(client, made, Kind::Network, json!({ "name": name, "slug": slug, "currency": currency })).await?;
     }
     let offer = free(client, Kind::Destination, &plan.slug).await?;
     let mut destination = json!({ "name": format!("{} offer", plan.name), "slug": offer, "url": plan.url });
@@ -266,7 +267,8 @@ fn show(context: &Context, plan: &Plan, made: &Made) -> Result<(), Failure> {
     }
     context.out.note("\nNext:");
     context.out.note(format!("  curl -si '{}' | grep -i location", made.link));
-    context.out.note(format!("  tfx explain {slug} --country US      where a click goes, and why"));
+    let country = plan.countries.as_deref().and_then(|c| c.split(',').next()).unwrap_or("US").trim();
+    context.out.note(format!("  tfx explain {slug} --country {country}      where a click goes, and why"));
     context.out.note(format!("  tfx report --where campaign={slug}"));
     Ok(())
 }

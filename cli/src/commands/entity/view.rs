@@ -123,7 +123,12 @@ fn filters(row: &Value) -> String {
         };
         let (is, is_not) = (list("is"), list("is_not"));
         let field = text(&rule["field"]);
-        if is.is_empty() { format!("{field}!={is_not}") } else { format!("{field}={is}") }
+        match is.chars().next() {
+            None => format!("{field}!={is_not}"),
+            // One comparison of versions stands as it was typed.
+            Some('<' | '>') if !is.contains(',') => format!("{field}{}", is.replace(' ', "")),
+            Some(_) => format!("{field}={is}"),
+        }
     };
     let rules = row["filters"].as_array().map(Vec::as_slice).unwrap_or_default();
     rules.iter().map(one).collect::<Vec<_>>().join("; ")
@@ -167,12 +172,13 @@ mod tests {
     fn a_stream_reads_as_it_is_written() {
         let row = json!({
             "campaign": "cmp_1", "slug": "us", "labels": {"cmp_1": "summer", "dst_1": "offer", "dst_2": "other"},
-            "filters": [{"field": "country", "is": ["US", "CA"]}, {"field": "bot", "is_not": ["true"]}],
+            "filters": [{"field": "country", "is": ["US", "CA"]}, {"field": "bot", "is_not": ["true"]},
+                {"field": "os_version", "is": [">= 14.2"]}],
             "destinations": [{"destination": "dst_1", "weight": 70}, {"destination": "dst_2", "weight": 30}],
             "action": {"type": "redirect", "code": 301},
         });
         assert_eq!(name(Kind::Stream)(&row), "summer/us");
-        assert_eq!(filters(&row), "country=US,CA; bot!=true");
+        assert_eq!(filters(&row), "country=US,CA; bot!=true; os_version>=14.2");
         assert_eq!(leads_to(&row), "offer (70), other (30) by 301");
         assert_eq!(leads_to(&json!({"action": {"type": "status", "code": 404}})), "status 404");
         assert_eq!([3_600, 90, 172_800, 0].map(|s| seconds(&json!(s))), ["1h", "90s", "2d", "0s"]);

@@ -6,10 +6,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tfx_api::Client;
-use tfx_service::{
-    listen,
-    shutdown::{Shutdown, Trigger},
-};
+use tfx_service::shutdown::{Shutdown, Trigger};
 use tfx_settings::{Secret, Settings, Source};
 use tfx_wiring::{DataDir, Hold};
 use tokio::{net::TcpListener, task::JoinSet, time};
@@ -163,7 +160,7 @@ fn flat(ended: Ended) -> (&'static str, Result<(), String>) {
 }
 
 async fn bind(setting: &'static str, addr: &str) -> Result<TcpListener, Failure> {
-    listen::bind(setting, addr).await.map_err(|e| {
+    tfx_service::bind(setting, addr).await.map_err(|e| {
         Failure::failed(e).hint(format!("{setting}=127.0.0.1:0 tfx up takes a free port"))
     })
 }
