@@ -4,6 +4,8 @@
 //! Storing is told in processor time, since the disk's share of waiting says nothing about the code; the time on
 //! the clock stands beside it.
 
+#![expect(clippy::print_stdout, reason = "the figures are what it is for")]
+
 use bytes::Bytes;
 use std::{
     fs,

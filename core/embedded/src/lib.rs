@@ -5,7 +5,7 @@
 //!
 //! Both in WAL mode with `synchronous=FULL`: what a method has answered survives the loss of power. Each file has
 //! one writer thread per process, which puts concurrent calls into one transaction; several processes may have the
-//! same files open.
+//! same files open. Why: `docs/decisions/0004-sqlite-embedded.md`.
 
 mod analytics;
 mod config;

@@ -3,6 +3,8 @@
 //!
 //! `cargo bench -p tfx-events` prints the ratio and the processor time per event, then criterion's figures.
 
+#![expect(clippy::print_stdout, reason = "a bench prints its figures")]
+
 use criterion::{Criterion, Throughput, criterion_group};
 use std::{
     fs::{self, File},

@@ -202,7 +202,7 @@ impl Deliverer {
 
     async fn trouble(&self, what: &'static str, error: &std::io::Error, pause: &mut Pause) {
         self.counters.sink_down.store(true, Relaxed);
-        self.counters.failed(format!("{what}: {error}"));
+        self.counters.failed(&format_args!("{what}: {error}"));
         tracing::error!(%error, "{what}; trying again");
         sleep(pause.next()).await;
     }
@@ -219,7 +219,7 @@ impl Deliverer {
         task.await.map_err(|error| {
             if error.is_panic() {
                 self.counters.sink_down.store(true, Relaxed);
-                self.counters.failed("delivery ended by a panic; restart the service");
+                self.counters.failed(&"delivery ended by a panic; restart the service");
                 tracing::error!(
                     "delivery of events ended by a panic; they wait in the journal until a restart"
                 );

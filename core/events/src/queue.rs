@@ -105,6 +105,9 @@ impl Queue {
         taken.waiters.clear();
         taken.bytes.clear();
         taken.bytes.shrink_to(KEEP_BYTES);
+        // Publishers that are about to come go with this write: on a busy machine that spares a switch of threads and a
+        // write for each click; on an idle one it returns at once.
+        thread::yield_now();
         loop {
             {
                 let mut inner = self.lock();
@@ -118,6 +121,7 @@ impl Queue {
                 inner.writer_sleeps = true;
             }
             thread::park();
+            thread::yield_now();
         }
     }
 

@@ -117,7 +117,7 @@ impl Counters {
         self.last().success_at = Some(clock::now());
     }
 
-    pub(crate) fn failed(&self, error: impl ToString) {
+    pub(crate) fn failed(&self, error: &dyn std::fmt::Display) {
         let mut last = self.last();
         last.failure_at = Some(clock::now());
         last.error = Some(error.to_string());

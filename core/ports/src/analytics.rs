@@ -60,7 +60,8 @@ pub struct Seen {
     pub at: Timestamp,
 }
 
-/// Reads events. Everything counts each event once, and each conversion in its latest state.
+/// Reads events. Everything counts each event once, and each conversion in its latest state. The time of a click or
+/// of a postback is that of its id.
 #[async_trait]
 pub trait Analytics: Send + Sync {
     /// A click of either topic, by id; looked for only around the id's time.
@@ -75,14 +76,15 @@ pub trait Analytics: Send + Sync {
     /// The groups of a report, ordered by key. See [`RawRow`] for what each count means.
     async fn report(&self, query: &ReportQuery) -> Result<Vec<RawRow>, StoreError>;
 
-    /// What has been used of a destination since the beginning of its day and ever; visits of people only,
-    /// conversions that are not rejected.
+    /// What has been used of a destination since the beginning of its day and ever: visits of people that a stream
+    /// took, and conversions that are not rejected, at the time they were first reported.
     async fn cap_use(&self, destination: &DestinationId, day_start: Timestamp) -> Result<CapUse, StoreError>;
 
-    /// Clicks that a stream took: since `since`, or ever.
+    /// Visits of people that a stream took: since `since`, inclusive, or ever.
     async fn stream_clicks(&self, stream: &StreamId, since: Option<Timestamp>) -> Result<u64, StoreError>;
 
-    /// Where people (no bots, no prefetches) were since `since`, the latest first, at most `limit`.
+    /// Where people (no bots, no prefetches) were since `since`, inclusive, the latest first, at most `limit`: each
+    /// visitor once for each campaign, stream and destination, at the last time a stream took him there.
     async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError>;
 
     /// Answers if the store does.

@@ -70,29 +70,31 @@ pub trait ConversionStore: Send + Sync {
     /// of that one; an existing conversion that would become a sale while the claim is taken stays as it is and
     /// is a duplicate too. New states are marked unpublished in the same transaction.
     ///
-    /// One answer for each report. Callers batch; an error means that none of the batch is recorded.
+    /// One answer for each report. Callers batch; an error means that none of the batch is recorded. A new
+    /// conversion whose id another one has is an error that is not retryable.
     async fn record(&self, reports: &[Incoming]) -> Result<Vec<Recorded>, StoreError>;
 
     /// By id.
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError>;
 
-    /// A page, newest first.
+    /// A page, newest first: by the time of the first report, of one time by id.
     async fn list(&self, query: &ConversionQuery) -> Result<Page<Conversion>, StoreError>;
 
     /// Conversions whose present state was not marked published, oldest change first. After a crash between
     /// recording and publishing they are published from here.
     async fn unpublished(&self, limit: usize) -> Result<Vec<Conversion>, StoreError>;
 
-    /// Marks states as published; a conversion that has moved on stays unpublished.
+    /// Marks states as published; a conversion that has moved on stays unpublished, one that is not there is passed
+    /// over.
     async fn mark_published(&self, states: &[(ConversionId, u64)]) -> Result<(), StoreError>;
 
     /// Keeps a postback until its click arrives. The same `(network, click, params)` again changes nothing.
     async fn park(&self, parked: Parked) -> Result<(), StoreError>;
 
-    /// Parked postbacks due at `now`, oldest first.
+    /// Parked postbacks due at `now`, the first received first.
     async fn parked_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError>;
 
-    /// Tries again later.
+    /// Tries again later; one that is no longer parked is passed over, here and in [`Self::unpark`].
     async fn postpone(&self, id: ClickId, next_try_at: Timestamp) -> Result<(), StoreError>;
 
     /// Takes a parked postback off: recorded or unmatched.

@@ -17,6 +17,9 @@ pub mod conformance;
 pub mod conversions;
 pub mod entropy;
 pub mod error;
+pub mod event_log;
+pub mod ingestion;
+pub mod migrate;
 pub mod page;
 pub mod sink;
 

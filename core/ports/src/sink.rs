@@ -19,7 +19,9 @@ pub struct Envelope {
     pub payload: Bytes,
 }
 
-/// An event that will never be taken: too large, not readable. The others of its batch are in.
+/// An event that will never be taken: too large, not readable, of another schema than [`tfx_domain::event::SCHEMA`].
+/// The others of its batch are in. A sink that does not read events refuses none of these; whoever reads them keeps
+/// them apart.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
     /// Its place in the batch.

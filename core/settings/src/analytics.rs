@@ -1,16 +1,63 @@
 //! ClickHouse.
 
 use crate::{Secret, source::Reader, vars};
+use url::Url;
 
 /// ClickHouse.
 #[derive(Debug, Clone)]
 pub struct ClickHouse {
-    /// `CLICKHOUSE_HTTP_URL`: may carry credentials.
-    pub url: Secret,
+    /// `CLICKHOUSE_HTTP_URL` without user, password and query.
+    pub url: String,
+    /// Of the URL, else `CLICKHOUSE_USER`.
+    pub user: Option<String>,
+    /// Of the URL, else `CLICKHOUSE_PASSWORD`.
+    pub password: Option<Secret>,
+    /// Of the URL, else `CLICKHOUSE_DATABASE`.
+    pub database: String,
+    /// `CLICKHOUSE_EVENT_BROKERS`, else `EVENT_BROKERS`.
+    pub brokers: Vec<String>,
+    /// `CLICKHOUSE_CONSUMER_GROUP`.
+    pub group: String,
+    /// `ANALYTICS_TTL_DAYS`; none: for ever.
+    pub ttl_days: Option<u32>,
 }
 
 impl ClickHouse {
-    pub(crate) fn read(r: &mut Reader<'_>) -> Option<Self> {
-        r.secret(&vars::CLICKHOUSE_HTTP_URL).map(|url| Self { url })
+    pub(crate) fn read(r: &mut Reader<'_>, event_brokers: &[String]) -> Option<Self> {
+        let mut brokers: Vec<String> = r.list(&vars::CLICKHOUSE_EVENT_BROKERS);
+        if brokers.is_empty() {
+            brokers = event_brokers.to_vec();
+        }
+        let ttl_days = Some(r.number(&vars::ANALYTICS_TTL_DAYS, 0, 36_500)).filter(|days| *days > 0);
+        let group = r.text(&vars::CLICKHOUSE_CONSUMER_GROUP).unwrap_or_default();
+        let (user, password) = (r.text(&vars::CLICKHOUSE_USER), r.secret(&vars::CLICKHOUSE_PASSWORD));
+        let database = r.text(&vars::CLICKHOUSE_DATABASE).unwrap_or_default();
+        let text = r.text(&vars::CLICKHOUSE_HTTP_URL)?;
+        let parsed =
+            Url::parse(&text).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
+        let Some(mut url) = parsed else {
+            r.problem(
+                &vars::CLICKHOUSE_HTTP_URL,
+                "is '***'; allowed is a URL that begins with http:// or https://",
+            );
+            return None;
+        };
+        let decoded = |t: &str| percent_encoding::percent_decode_str(t).decode_utf8_lossy().into_owned();
+        let in_url = Some(decoded(url.username())).filter(|u| !u.is_empty());
+        let password_in_url = url.password().map(|p| Secret::from(decoded(p)));
+        let database_in_url =
+            url.query_pairs().find(|(n, v)| n == "database" && !v.is_empty()).map(|(_, v)| v.into_owned());
+        // Cannot fail for a URL that has a host.
+        let _ = url.set_username("").and_then(|()| url.set_password(None));
+        url.set_query(None);
+        Some(Self {
+            url: url.into(),
+            user: in_url.or(user),
+            password: password_in_url.or(password),
+            database: database_in_url.unwrap_or(database),
+            brokers,
+            group,
+            ttl_days,
+        })
     }
 }

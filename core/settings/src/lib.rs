@@ -20,7 +20,7 @@ pub use events::{EventsSettings, FailurePolicy};
 pub use http::{Addresses, HttpSettings};
 pub use postback::{LookupFailure, PostbackSettings};
 pub use source::{Source, SourceError};
-pub use store::{Engines, Mongo};
+pub use store::{Engines, EventLog, Mongo};
 pub use traffic::{GeoSettings, IpPrivacy, TrafficSettings};
 
 use std::path::PathBuf;

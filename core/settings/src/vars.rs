@@ -84,15 +84,29 @@ vars! {
             "Bearer token of /internal/* and /metrics", DAEMONS, secret;
     }
     "Engines (unset: embedded)" {
-        MONGO_URI = "", "a mongodb:// URI", "MongoDB for configuration and conversions", DAEMONS, secret;
-        MONGO_DATABASE = "traffoflex", "a name", "Its database", DAEMONS;
-        EVENT_BROKERS = "", "host:port, comma-separated", "Kafka or Redpanda brokers for the event log; needs CLICKHOUSE_HTTP_URL", DAEMONS;
-        CLICKHOUSE_HTTP_URL = "", "a URL", "ClickHouse for analytics; needs EVENT_BROKERS", DAEMONS, secret;
+        MONGO_URI = "", "a mongodb:// URI", "MongoDB for configuration and conversions: a replica set, one member is enough", ALL_PROGRAMS, secret;
+        MONGO_DATABASE = "traffoflex", "a name", "Its database", ALL_PROGRAMS;
+        EVENT_BROKERS = "", "host:port, comma-separated", "Kafka or Redpanda brokers for the event log; needs CLICKHOUSE_HTTP_URL", ALL_PROGRAMS;
+        EVENT_KAFKA_OPTIONS = "", "name=value, comma-separated", "More options of librdkafka, such as security.protocol and sasl.*", ALL_PROGRAMS, secret;
+        EVENT_TOPIC_REPLICATION = "3", "copies, 1 to 15", "Copies of each partition of the topics that tfx migrate makes", &[Cli];
+        EVENT_TOPIC_RETENTION_HOURS = "168", "hours, 1 to 87600", "How long those topics keep their messages", &[Cli];
+        CLICK_EVENTS_TOPIC = "traffoflex.click_events", "a topic", "Clicks that a stream took", ALL_PROGRAMS;
+        CONVERSION_EVENTS_TOPIC = "traffoflex.conversion_events", "a topic", "States of conversions", ALL_PROGRAMS;
+        POSTBACK_LOG_EVENTS_TOPIC = "traffoflex.postback_log_events", "a topic", "Postbacks, whatever became of them", ALL_PROGRAMS;
+        TRAFFICBACK_EVENTS_TOPIC = "traffoflex.trafficback_events", "a topic", "Clicks that no stream took", ALL_PROGRAMS;
+        DESTINATION_HEALTH_EVENTS_TOPIC = "traffoflex.destination_health_events", "a topic", "Changes of a destination's health", ALL_PROGRAMS;
+        CLICKHOUSE_HTTP_URL = "", "a URL; may hold user, password and ?database=", "ClickHouse for analytics; needs EVENT_BROKERS", ALL_PROGRAMS, secret;
+        CLICKHOUSE_USER = "", "a name", "Its user, where the URL names none", ALL_PROGRAMS;
+        CLICKHOUSE_PASSWORD = "", "a text", "Its password, where the URL holds none", ALL_PROGRAMS, secret;
+        CLICKHOUSE_DATABASE = "traffoflex", "a name", "Its database, where the URL names none", ALL_PROGRAMS;
+        CLICKHOUSE_EVENT_BROKERS = "", "host:port, comma-separated; default EVENT_BROKERS", "The brokers as ClickHouse reaches them", ALL_PROGRAMS;
+        CLICKHOUSE_CONSUMER_GROUP = "traffoflex-clickhouse", "a name", "The consumer group with which ClickHouse reads the topics", ALL_PROGRAMS;
+        ANALYTICS_TTL_DAYS = "0", "days, 0 to 36500; 0: for ever", "How long ClickHouse keeps events; tfx migrate up applies a change", &[Cli];
     }
     "Events" {
         EVENT_WRITE_FAILURE_POLICY = "fail_open", "fail_open or fail_closed",
             "Whether a redirect waits until its event survives a crash of the process (fail_open) or the loss of power (fail_closed)", &[Traffic];
-        EVENT_BATCH_SIZE = "500", "events, 1 to 10000", "Most events delivered at once", &[Traffic, Postback];
+        EVENT_BATCH_SIZE = "5000", "events, 1 to 10000", "Most events delivered at once", &[Traffic, Postback];
         EVENT_BATCH_TIMEOUT_MS = "50", "milliseconds, 1 to 60000", "Longest time an event waits for its batch", &[Traffic, Postback];
         EVENT_WRITE_TIMEOUT_MS = "5000", "milliseconds, 10 to 600000", "Longest time of one write", &[Traffic, Postback];
         EVENT_WRITE_MAX_ATTEMPTS = "5", "attempts, 1 to 1000", "Attempts before a batch counts as failed; it stays in the journal and is tried on", &[Traffic, Postback];

@@ -1,5 +1,6 @@
 //! A bad value stops the start with its name, the value and what is allowed; all of them at once.
 
+use tfx_domain::event::Topic;
 use tfx_settings::{FailurePolicy, Settings, Source, vars};
 
 fn read(values: &[(&str, &str)]) -> Result<Settings, Vec<(String, String)>> {
@@ -52,6 +53,38 @@ fn half_an_event_pipeline_names_both_settings() {
         let problems = read(&[set]).expect_err("half a set");
         assert!(problems.iter().any(|(n, m)| n == unset && m.contains(set.0)), "{problems:?}");
     }
+}
+
+#[test]
+fn engines_are_read_with_what_the_url_says_over_the_rest() {
+    let settings = read(&[
+        ("EVENT_BROKERS", "a:9092, b:9092"),
+        ("CLICK_EVENTS_TOPIC", "mine.clicks"),
+        ("EVENT_KAFKA_OPTIONS", "sasl.username=u, sasl.password=canary=1"),
+        ("CLICKHOUSE_HTTP_URL", "http://ann:p%40ss@ch:8123/?database=other"),
+        ("CLICKHOUSE_USER", "ben"),
+        ("CLICKHOUSE_PASSWORD", "canary"),
+    ])
+    .expect("fine");
+    assert!(!settings.engines.embedded());
+    assert!(!format!("{settings:?}").contains("canary"));
+    let (log, clickhouse) = settings.engines.events.expect("both");
+    assert_eq!(log.brokers, ["a:9092", "b:9092"]);
+    assert_eq!(log.topic(Topic::ClickEvents), "mine.clicks");
+    assert_eq!(log.topic(Topic::ConversionEvents), "traffoflex.conversion_events");
+    assert_eq!(log.options["sasl.password"], "canary=1");
+    assert_eq!((clickhouse.url.as_str(), clickhouse.database.as_str()), ("http://ch:8123/", "other"));
+    assert_eq!(clickhouse.user.as_deref(), Some("ann"));
+    assert_eq!(clickhouse.password.expect("given").expose(), "p@ss");
+    assert_eq!((clickhouse.brokers, clickhouse.ttl_days), (log.brokers, None));
+    let problems = read(&[
+        ("EVENT_BROKERS", "a:1"),
+        ("CLICKHOUSE_HTTP_URL", "canary"),
+        ("EVENT_KAFKA_OPTIONS", "canary"),
+    ]);
+    let problems = problems.expect_err("no URL, no option");
+    assert_eq!(problems.len(), 2, "{problems:?}");
+    assert!(!format!("{problems:?}").contains("canary"));
 }
 
 #[test]

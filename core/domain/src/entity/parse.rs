@@ -1,4 +1,4 @@
-//! From JSON to a spec, reporting every problem at once.
+//! From JSON to a spec, reporting every problem at once (`docs/decisions/0008-every-problem-at-once.md`).
 
 use super::{Spec, words::readable};
 use crate::problem::Problems;

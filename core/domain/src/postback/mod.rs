@@ -2,7 +2,7 @@
 //!
 //! [`interpret`] turns parameters into a [`Postback`]; [`apply`] is the status machine that decides what a report
 //! does to a conversion that may exist already. Stores enforce the keys with unique indexes and call [`apply`]
-//! inside their transaction; they decide nothing themselves.
+//! inside their transaction; they decide nothing themselves (`docs/decisions/0006-one-status-machine.md`).
 
 mod interpret;
 mod params;

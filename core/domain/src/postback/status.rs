@@ -88,8 +88,9 @@ pub enum Applied {
 
 /// Applies a report to the conversion recorded under its key, if there is one.
 ///
-/// The same status with another payout, or a step that [`may_follow`] allows, is an update; the same again is a
-/// duplicate; any other step is stale. What a report does not say (payout, the network's word) stays as it was,
+/// The same status with another payout, or a step forwards, is an update; the same again is a
+/// duplicate; any other step is stale, and so is another payout that came in before the present one (a parked postback
+/// is applied late). What a report does not say (payout, the network's word) stays as it was,
 /// and so do the click and its facts: a transaction belongs to the click it was first reported for.
 pub fn apply(existing: Option<&Conversion>, incoming: &Incoming) -> Applied {
     let Some(existing) = existing else { return Applied::New(first(incoming)) };
@@ -101,9 +102,12 @@ pub fn apply(existing: Option<&Conversion>, incoming: &Incoming) -> Applied {
     if !moves && !pays {
         return Applied::Duplicate;
     }
+    if !moves && incoming.at < existing.updated_at {
+        return Applied::Stale;
+    }
     let mut next = existing.clone();
     next.version += 1;
-    next.updated_at = incoming.at;
+    next.updated_at = existing.updated_at.max(incoming.at);
     if incoming.raw_status.is_some() {
         next.raw_status.clone_from(&incoming.raw_status);
     }
@@ -263,6 +267,19 @@ mod tests {
         assert!(
             matches!(after, Applied::Updated(c) if c.revenue == eur && c.sale_claim == before.sale_claim)
         );
+    }
+
+    #[test]
+    fn a_payout_that_came_in_earlier_does_not_replace_a_later_one() {
+        let before = recorded(&Incoming { revenue: usd("4.50"), ..report("sale", 10) });
+        let parked = Incoming { revenue: usd("4.20"), ..report("sale", 9) };
+        assert!(matches!(apply(Some(&before), &parked), Applied::Stale));
+        assert!(matches!(apply(Some(&before), &Incoming { at: time(10), ..parked }), Applied::Updated(_)));
+        // A step forwards is one whenever it came in; time does not go back with it.
+        let Applied::Updated(after) = apply(Some(&before), &report("rejected", 9)) else {
+            panic!("no update")
+        };
+        assert_eq!((after.status.as_str(), after.updated_at), ("rejected", time(10)));
     }
 
     #[test]

@@ -23,59 +23,71 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Attribution {
-    /// At its click's time.
+    /// At its click's time (`click_at`).
     #[default]
     Click,
-    /// At the time it was first reported.
+    /// At the time it was first reported (`created_at`).
     Conversion,
 }
 
-/// A condition on a dimension.
+/// A condition on a dimension, compared with the whole value: no patterns, no trimming.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportFilter {
-    /// Which fact. Not a time dimension.
+    /// Which fact. Not a time dimension: a store answers that with an error that is not retryable.
     pub dimension: Dimension,
-    /// One of these (ids for entities, compared without regard to case otherwise; empty text: unknown).
+    /// One of these: ids for entities, compared as they are; otherwise texts, compared without regard to case in any
+    /// script. The empty text is the unknown, as in [`RawRow::key`]; a device type that is `unknown` is asked for by
+    /// that word too. Of no values there is none.
     pub values: Vec<String>,
-    /// True for none of these.
+    /// True for none of these; of no values everything is.
     #[serde(default)]
     pub negate: bool,
 }
 
 /// What a store is asked.
+///
+/// A click counts at the time of its id, whatever else its event says. A conversion counts once, in the highest
+/// version there is of it, with the facts of its click that this version carries, whether or not the store has the
+/// click.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportQuery {
     /// From, inclusive.
     pub since: Timestamp,
     /// To, exclusive.
     pub until: Timestamp,
-    /// IANA name of the time zone of hours, days, weeks and months.
+    /// IANA name of the time zone of hours, days, weeks and months; an unknown one is an error that is not
+    /// retryable.
     pub timezone: String,
-    /// What rows are grouped by, in order. None: one row.
+    /// What rows are grouped by, in order; one may stand twice. None: one row, also when nothing counts.
     pub dimensions: Vec<Dimension>,
-    /// What must hold of every counted event.
+    /// What must hold of every counted event: all of them.
     pub filters: Vec<ReportFilter>,
     /// When conversions count.
     pub attribution: Attribution,
 }
 
-/// One group as a store returns it.
+/// One group as a store returns it. Only groups in which something counts are returned; in the order of their keys,
+/// compared byte by byte.
+///
+/// In sums of money a currency stands if anything counted carries an amount in it, be the sum nought.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RawRow {
-    /// The value of each dimension asked for; empty text: unknown. Entities by id; `bot` is `true`/`false`;
-    /// hour `2026-01-31T14:00`, day `2026-01-31`, week `2026-W05` (ISO), month `2026-01`, in the query's zone.
+    /// The value of each dimension asked for, as it is in the event: texts that differ in case are two groups. Empty
+    /// text: unknown; but a device type says `unknown`. Entities by id; `bot` is `true`/`false`; hour
+    /// `2026-01-31T14:00`, day `2026-01-31`, week `2026-W05` (ISO, with the year the week belongs to), month
+    /// `2026-01`, in the query's zone. An hour that a clock change repeats is one group: its text is the same.
     pub key: Vec<SmolStr>,
     /// All requests on tracking links: the sum of the next four.
     pub hits: u64,
     /// Visits of people that a stream took.
     pub clicks: u64,
-    /// Requests of bots, whatever became of them (prefetches and HEAD excepted).
+    /// Requests of bots, whatever became of them (prefetches and HEAD excepted, which count there).
     pub bots: u64,
     /// Prefetches and HEAD requests, whatever became of them.
     pub prefetches: u64,
     /// Visits of people that no stream took: trafficback, not found, loop.
     pub trafficbacks: u64,
-    /// Clicks of visitors new to the campaign.
+    /// Clicks (as above: no bots, no prefetches) of visitors new to the campaign.
     pub unique_campaign: u64,
     /// Clicks of visitors new to the stream.
     pub unique_stream: u64,

@@ -62,7 +62,7 @@ pub(super) fn postbacks(
     let limit = limit(&query.page);
     let sql = "SELECT postbacks.id, json FROM postbacks CROSS JOIN bodies ON bodies.id = postbacks.body
         WHERE postbacks.id >= :since AND postbacks.id < :until
-          AND (:network IS NULL OR network = :network)
+          AND (:network IS NULL OR coalesce(network, 0) = :network)
           AND (:result IS NULL OR result = :result)
         ORDER BY postbacks.id DESC LIMIT :limit";
     let params = named_params! {
@@ -79,12 +79,15 @@ fn empty<T>() -> Page<T> {
     Page { items: Vec::new(), next: None }
 }
 
-/// The ids between which the page is: from, inclusive, to, exclusive. The cursor is the last id seen.
+/// The ids between which a page is: from, inclusive, to, exclusive.
+type Bounds = ([u8; 16], [u8; 16]);
+
+/// Where the page is; none if nothing can be there. The cursor is the last id seen.
 fn bounds(
     since: Option<Timestamp>,
     until: Option<Timestamp>,
     request: &PageRequest,
-) -> Result<Option<([u8; 16], [u8; 16])>, StoreError> {
+) -> Result<Option<Bounds>, StoreError> {
     let floor = |at| ClickId::floor(Timestamp::from_millisecond(ceil_ms(at)).unwrap_or(Timestamp::MAX));
     let since = since.map_or(ClickId::from_bits(0), floor);
     let until = until.map_or(ClickId::from_bits(u128::MAX), floor);
@@ -92,10 +95,11 @@ fn bounds(
     Ok((since < until).then(|| (id_bytes(since), id_bytes(until))))
 }
 
-/// The number of a text to filter by; the outer none if nothing has that text.
+/// The number of a text to filter by, 0 for the empty one; the outer none if nothing has that text.
 fn number(conn: &Connection, text: Option<&str>) -> Result<Option<Option<i64>>, StoreError> {
     match text {
         None => Ok(Some(None)),
+        Some("") => Ok(Some(Some(0))),
         Some(text) => Ok(number_of(conn, text)?.map(Some)),
     }
 }

@@ -160,7 +160,7 @@ fn transact<C: Cache>(conn: &Connection, cache: &mut C, together: Vec<Box<dyn Ca
             }
         }
         for tell in waiting {
-            tell(commit.as_ref().map(|()| ()));
+            tell(commit.as_ref().copied());
         }
     }
 }

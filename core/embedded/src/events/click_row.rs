@@ -3,11 +3,12 @@
 
 use serde::{
     Deserialize, Deserializer,
-    de::{Error, IgnoredAny, SeqAccess, Visitor},
+    de::{Error, SeqAccess, Visitor},
 };
 use serde_json::value::RawValue;
 use std::{borrow::Cow, fmt};
 use tfx_domain::{
+    Timestamp,
     event::Outcome,
     money::Money,
     routing::{DeviceType, RequestKind},
@@ -16,10 +17,9 @@ use tfx_domain::{
 /// The counted facts of a click. What is required is what makes it a click event.
 #[derive(Debug, Deserialize)]
 pub(super) struct ClickRow<'a> {
-    #[serde(rename = "schema")]
-    _schema: u16,
+    pub(super) schema: u16,
     #[serde(rename = "at")]
-    _at: IgnoredAny,
+    _at: Timestamp,
     #[serde(rename = "status")]
     _status: u16,
     #[serde(rename = "config_revision")]

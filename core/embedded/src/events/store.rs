@@ -11,7 +11,7 @@ use super::{
 use crate::error::OrStoreError;
 use rusqlite::{CachedStatement, Connection, params};
 use tfx_domain::{
-    event::{ConversionEvent, PostbackLogEvent, PostbackResult, Topic},
+    event::{ConversionEvent, PostbackLogEvent, PostbackResult, SCHEMA, Topic},
     id::{CampaignId, ClickId, DestinationId, NetworkId, SourceId, StreamId, VisitorId},
 };
 use tfx_ports::{
@@ -87,6 +87,7 @@ impl BatchStore<'_, '_> {
     /// The time of a click is its id's.
     fn click(&mut self, event: &Envelope) -> Result<(), Failed> {
         let row: ClickRow<'_> = serde_json::from_slice(&event.payload).map_err(unreadable)?;
+        check_schema(row.schema)?;
         let id: ClickId = row.click_id.0.parse().map_err(unreadable)?;
         let visitor: VisitorId = row.visitor_id.0.parse().map_err(unreadable)?;
         check::<CampaignId>(&row.campaign_id.0)?;
@@ -133,6 +134,7 @@ impl BatchStore<'_, '_> {
 
     fn conversion(&mut self, event: &Envelope) -> Result<(), Failed> {
         let e: ConversionEvent = serde_json::from_slice(&event.payload).map_err(unreadable)?;
+        check_schema(e.schema)?;
         let d = &e.dims;
         let texts = &mut self.texts;
         let subs =
@@ -167,6 +169,7 @@ impl BatchStore<'_, '_> {
 
     fn postback(&mut self, event: &Envelope) -> Result<(), Failed> {
         let e: PostbackLogEvent = serde_json::from_slice(&event.payload).map_err(unreadable)?;
+        check_schema(e.schema)?;
         let inserted = self
             .conn
             .prepare_cached(
@@ -195,6 +198,14 @@ impl BatchStore<'_, '_> {
 
 fn some(text: &str) -> Option<&str> {
     if text.is_empty() { None } else { Some(text) }
+}
+
+/// What an event of another schema means is not known here.
+fn check_schema(schema: u16) -> Result<(), Failed> {
+    if schema == SCHEMA {
+        return Ok(());
+    }
+    Err(Failed::Unreadable(format!("the event has schema {schema}, this build reads {SCHEMA}")))
 }
 
 /// An id must be one of its kind, or absent.

@@ -78,7 +78,8 @@ impl Journal {
                 }
                 // No record in it: its name is needed again.
                 None => {
-                    put_aside(dir, first, length, &counters).map_err(failed("put a damaged segment aside"))?
+                    put_aside(dir, first, length, &counters)
+                        .map_err(failed("put a damaged segment aside"))?;
                 }
             }
             written = written.max(first);

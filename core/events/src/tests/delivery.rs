@@ -17,12 +17,10 @@ async fn events_arrive_as_they_are_in_batches() {
     publish_all(&b.producer, &events).await;
     until("full batches need no timeout", || b.sink.ids() == ids(&events)).await;
     assert_eq!(*b.sink.batches.lock().expect("lock"), [10, 10, 10]);
-    let taken = b.sink.taken.lock().expect("lock");
-    for (envelope, event) in taken.iter().zip(&events) {
+    for (envelope, event) in b.sink.taken.lock().expect("lock").iter().zip(&events) {
         assert_eq!((envelope.topic, &envelope.key), (event.topic(), &event.key()));
         assert_eq!(envelope.payload, event.to_json().expect("json"));
     }
-    drop(taken);
     until("counted", || b.producer.stats().delivered_total == 30).await;
     let stats = b.producer.stats();
     assert_eq!((stats.write_calls_total, stats.write_attempts_total, stats.write_success_total), (30, 3, 3));

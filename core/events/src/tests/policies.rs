@@ -104,7 +104,7 @@ async fn a_full_journal_drops_or_fails_until_the_sink_takes_some() {
         };
         match (policy, refused) {
             (FailurePolicy::FailOpen, Ok(Published::Dropped)) => {
-                assert_eq!(b.producer.stats().dropped_total, 1)
+                assert_eq!(b.producer.stats().dropped_total, 1);
             }
             (FailurePolicy::FailClosed, Err(PublishError::Full { max: 4096, .. })) => {}
             other => panic!("{other:?}"),

@@ -2,6 +2,8 @@
 //!
 //! ```ignore
 //! tfx_ports::conformance!(config_store: fresh_config);
+//! tfx_ports::conformance!(conversion_store: fresh_conversions);
+//! tfx_ports::conformance!(event_store: fresh_events);
 //! ```
 //!
 //! Each `fresh_…` is an async function that makes a new, empty store. The macro makes a module with one test per
@@ -9,6 +11,10 @@
 //! conditions, never for time.
 
 pub mod config;
+pub mod conversions;
+pub mod events;
+mod random;
+pub mod sample;
 
 use std::{any::Any, sync::Arc};
 
@@ -32,6 +38,32 @@ macro_rules! conformance {
             every_change_is_in_the_audit_log, lists_are_complete_while_they_grow, lists_are_filtered,
             a_cursor_of_another_list_is_refused, what_is_loaded_is_one_revision, a_waiter_wakes_on_a_change,
             a_waiter_gives_up_in_time, of_simultaneous_writers_one_wins);
+    };
+    (conversion_store: $fresh:path) => {
+        $crate::conformance!(@ conversion_store, conversions, $fresh:
+            reports_follow_the_status_machine, what_is_not_new_changes_nothing, keys_are_the_networks_own,
+            a_transaction_keeps_its_first_click, a_claimed_click_takes_no_second_sale,
+            a_lead_does_not_become_a_second_sale, an_upsell_is_a_sale_of_its_own,
+            a_rejected_sale_lets_go_of_its_click, a_batch_is_applied_in_order, an_error_records_none_of_the_batch,
+            a_long_history_is_what_the_status_machine_says, conversions_are_found_as_they_were_recorded,
+            the_newest_come_first, lists_are_filtered, lists_are_complete_while_they_grow,
+            a_cursor_of_another_list_is_refused, new_states_wait_to_be_published,
+            a_state_that_moved_on_stays_unpublished, only_changes_are_published,
+            a_parked_postback_is_kept_until_taken_off, a_postback_is_parked_once,
+            parked_postbacks_come_due_in_order, postponing_tries_again_later, texts_of_strangers_are_only_texts,
+            of_many_identical_reports_one_is_new, of_simultaneous_sales_one_has_the_click,
+            of_simultaneous_leads_one_becomes_the_sale, no_simultaneous_update_is_lost,
+            a_race_of_an_update_with_duplicates, batches_in_opposite_orders_all_get_in);
+    };
+    (event_store: $fresh:path) => {
+        $crate::conformance!(@ event_store, events, $fresh:
+            clicks_are_found_field_by_field, events_are_read_however_they_are_written,
+            what_is_delivered_twice_counts_once, the_highest_version_of_a_conversion_counts,
+            what_is_no_event_blocks_nothing, an_empty_store_answers, lists_of_clicks_are_what_was_delivered,
+            lists_of_postbacks_are_what_was_delivered, lists_are_complete_while_they_grow,
+            a_cursor_of_another_list_is_refused, the_past_that_routing_needs, reports_by_each_dimension,
+            reports_by_several_dimensions, reports_are_filtered, reports_of_any_time,
+            what_no_report_can_answer_is_refused);
     };
     (@ $name:ident, $module:ident, $fresh:path: $($case:ident),+) => {
         mod $name {

@@ -133,7 +133,7 @@ impl Model {
                 self.journal = None;
                 self.open();
             }
-            Op::Crash(crash) => self.crash(crash),
+            Op::Crash(crash) => self.crash(&crash),
         }
         if self.unread == 0 {
             let depth = self.journal().shared.layout().depth();
@@ -147,7 +147,7 @@ impl Model {
         self.cursors = vec![fs::read(self.dir.path().join("cursor")).expect("reads")];
     }
 
-    fn crash(&mut self, crash: Crash) {
+    fn crash(&mut self, crash: &Crash) {
         self.journal = None;
         let dir = self.dir.path().to_owned();
         let found = segments(&dir);

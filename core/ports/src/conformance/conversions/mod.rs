@@ -1,0 +1,38 @@
+//! What every [`ConversionStore`] must do.
+
+mod kit;
+mod lists;
+mod model;
+mod parked;
+mod published;
+mod races;
+mod record;
+
+pub use lists::{
+    a_cursor_of_another_list_is_refused, conversions_are_found_as_they_were_recorded,
+    lists_are_complete_while_they_grow, lists_are_filtered, the_newest_come_first,
+};
+pub use model::a_long_history_is_what_the_status_machine_says;
+pub use parked::{
+    a_parked_postback_is_kept_until_taken_off, a_postback_is_parked_once, parked_postbacks_come_due_in_order,
+    postponing_tries_again_later, texts_of_strangers_are_only_texts,
+};
+pub use published::{
+    a_state_that_moved_on_stays_unpublished, new_states_wait_to_be_published, only_changes_are_published,
+};
+pub use races::{
+    a_race_of_an_update_with_duplicates, batches_in_opposite_orders_all_get_in,
+    no_simultaneous_update_is_lost, of_many_identical_reports_one_is_new,
+    of_simultaneous_leads_one_becomes_the_sale, of_simultaneous_sales_one_has_the_click,
+};
+pub use record::{
+    a_batch_is_applied_in_order, a_claimed_click_takes_no_second_sale, a_lead_does_not_become_a_second_sale,
+    a_rejected_sale_lets_go_of_its_click, a_transaction_keeps_its_first_click,
+    an_error_records_none_of_the_batch, an_upsell_is_a_sale_of_its_own, keys_are_the_networks_own,
+    reports_follow_the_status_machine, what_is_not_new_changes_nothing,
+};
+
+use super::Pair;
+use crate::conversions::ConversionStore;
+
+type Stores = Pair<dyn ConversionStore>;

@@ -1,0 +1,131 @@
+//! A long history, beside a list in memory that does the same.
+
+use super::{
+    Stores,
+    kit::{all, click, conversion, network, report},
+};
+use crate::{conformance::random::Random, conversions::Recorded};
+use std::collections::BTreeMap;
+use tfx_domain::{
+    event::PostbackResult,
+    id::ConversionId,
+    money::{Amount, Money},
+    postback::{Applied, Conversion, Incoming, apply},
+};
+
+/// What the store should have, plainly.
+#[derive(Default)]
+struct Model {
+    there: Vec<Conversion>,
+    /// Unpublished conversions and the number of their last change.
+    unpublished: BTreeMap<ConversionId, u64>,
+    changes: u64,
+}
+
+impl Model {
+    fn record(&mut self, report: &Incoming) -> Recorded {
+        let mine = |c: &&Conversion| c.network == report.network && c.key == report.key;
+        let existing = self.there.iter().find(mine).cloned();
+        let answer = |result, conversion: &Conversion| Recorded { result, conversion: conversion.clone() };
+        match (apply(existing.as_ref(), report), existing) {
+            (Applied::New(new), None) => match self.holder(&new) {
+                Some(other) => answer(PostbackResult::Duplicate, other),
+                None => {
+                    self.there.push(new.clone());
+                    self.changed(&new);
+                    answer(PostbackResult::Recorded, &new)
+                }
+            },
+            (Applied::Updated(next), Some(before)) => {
+                if self.holder(&next).is_some() {
+                    return answer(PostbackResult::Duplicate, &before);
+                }
+                self.changed(&next);
+                let place = self.there.iter().position(|c| c.id == next.id).expect("there");
+                self.there[place] = next.clone();
+                answer(PostbackResult::Updated, &next)
+            }
+            (Applied::Duplicate, Some(before)) => answer(PostbackResult::Duplicate, &before),
+            (Applied::Stale, Some(before)) => answer(PostbackResult::Stale, &before),
+            (applied, before) => panic!("{applied:?} of {before:?}"),
+        }
+    }
+
+    /// Another conversion that has the click this one claims.
+    fn holder(&self, c: &Conversion) -> Option<&Conversion> {
+        let claims = |o: &&Conversion| o.network == c.network && o.sale_claim == c.sale_claim && o.id != c.id;
+        c.sale_claim.as_ref().and_then(|_| self.there.iter().find(claims))
+    }
+
+    fn changed(&mut self, c: &Conversion) {
+        self.changes += 1;
+        self.unpublished.insert(c.id.clone(), self.changes);
+    }
+
+    /// The oldest change first.
+    fn waiting(&self) -> Vec<Conversion> {
+        let mut waiting: Vec<_> =
+            self.there.iter().filter(|c| self.unpublished.contains_key(&c.id)).collect();
+        waiting.sort_by_key(|c| self.unpublished[&c.id]);
+        waiting.into_iter().cloned().collect()
+    }
+}
+
+/// Batches of random reports of few transactions and clicks come to what the status machine makes of them one by
+/// one, and so does what waits to be published.
+pub async fn a_long_history_is_what_the_status_machine_says(s: Stores) {
+    let random = &mut Random::new(4);
+    let mut model = Model::default();
+    let mut n = 0;
+    for round in 0..60 {
+        let store = if random.one_in(2) { &s.one } else { &s.two };
+        let batch: Vec<_> = (0..=random.below(20))
+            .map(|_| {
+                n += 1;
+                any_report(random, n)
+            })
+            .collect();
+        let want: Vec<_> = batch.iter().map(|r| model.record(r)).collect();
+        assert_eq!(store.record(&batch).await.expect("record"), want, "round {round}: {batch:#?}");
+        if random.one_in(4) {
+            let some: Vec<_> = model.waiting().iter().step_by(2).map(|c| (c.id.clone(), c.version)).collect();
+            store.mark_published(&some).await.expect("mark");
+            for (id, _) in &some {
+                model.unpublished.remove(id);
+            }
+        }
+        assert_eq!(s.one.unpublished(1_000).await.expect("unpublished"), model.waiting(), "round {round}");
+    }
+    model.there.reverse();
+    assert_eq!(all(&s.two).await, model.there);
+}
+
+fn any_report(random: &mut Random, n: i64) -> Incoming {
+    let statuses = ["lead", "sale", "sale", "sale", "rejected", "rebill", "trial", "deposit"];
+    let amounts = [0, 1, 5_000_000, 5_000_000, 5_000_000, 1_234_567];
+    let clicks = random.below(12) as u128;
+    let revenue = Money {
+        amount: Amount::from_micros(*random.pick(&amounts)),
+        currency: random.pick(&["USD", "USD", "USD", "EUR"]).parse().expect("a currency"),
+    };
+    let plain = report(n, &format!("T{}", random.below(60)));
+    // Without a transaction id the click's own slot is the key.
+    let (key, transaction_id) = if random.one_in(3) {
+        (format!("click:{}:main", click(clicks)), None)
+    } else {
+        (plain.key, plain.transaction_id)
+    };
+    Incoming {
+        new_id: conversion(n.unsigned_abs().into()),
+        network: network(1 + random.below(2) as u128),
+        key,
+        transaction_id,
+        click_id: click(clicks),
+        status: random.pick(&statuses).parse().expect("a status"),
+        raw_status: (!random.one_in(4)).then(|| format!("raw {n}")),
+        revenue,
+        revenue_given: !random.one_in(4),
+        allow_upsell: random.one_in(3),
+        ..report(n, "")
+    }
+}

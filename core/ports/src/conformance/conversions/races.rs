@@ -1,0 +1,100 @@
+//! Many reports at the same time, over both handles.
+
+use super::{
+    Stores,
+    kit::{all, click, conversion, expect, record, report, reported, tally, usd},
+};
+use crate::conversions::Recorded;
+use std::{collections::BTreeSet, sync::Arc};
+use tfx_domain::{
+    event::PostbackResult,
+    postback::{ConversionStatus, Incoming},
+};
+use tokio::task::JoinSet;
+
+/// Records each report by itself, all at once, in turn over the two handles.
+async fn at_once(s: &Stores, reports: impl IntoIterator<Item = Incoming>) -> Vec<Recorded> {
+    let mut racing = JoinSet::new();
+    for (n, report) in reports.into_iter().enumerate() {
+        let store = Arc::clone(if n % 2 == 0 { &s.one } else { &s.two });
+        racing.spawn(async move { record(&store, &report).await });
+    }
+    racing.join_all().await
+}
+
+/// Of a thousand identical reports one is new and 999 are duplicates of it.
+pub async fn of_many_identical_reports_one_is_new(s: Stores) {
+    let answers = at_once(&s, (1..=1_000).map(|n| report(n, "T"))).await;
+    assert_eq!(tally(&answers), [1, 0, 999, 0]);
+    let there = all(&s.one).await;
+    assert_eq!(there.len(), 1);
+    assert!(answers.iter().all(|a| a.conversion == there[0]), "everyone is told of the same one");
+    assert_eq!(s.two.unpublished(10).await.expect("unpublished"), there);
+}
+
+/// Of many transactions for one click one is the sale, the others are duplicates of it.
+pub async fn of_simultaneous_sales_one_has_the_click(s: Stores) {
+    let answers = at_once(&s, (1..=100).map(|n| report(n, &format!("T{n}")))).await;
+    assert_eq!(tally(&answers), [1, 0, 99, 0]);
+    let there = all(&s.two).await;
+    assert_eq!(there.len(), 1);
+    assert!(answers.iter().all(|a| a.conversion == there[0]));
+}
+
+/// Of many leads of one click one becomes the sale, the others stay.
+pub async fn of_simultaneous_leads_one_becomes_the_sale(s: Stores) {
+    let leads: Vec<_> = (1..=40).map(|n| reported(n, &format!("T{n}"), "lead")).collect();
+    s.one.record(&leads).await.expect("leads");
+    let answers = at_once(&s, (1..=40).map(|n| report(100 + n, &format!("T{n}")))).await;
+    assert_eq!(tally(&answers), [0, 1, 39, 0]);
+    let there = all(&s.two).await;
+    let sales = there.iter().filter(|c| c.status == ConversionStatus::Sale).count();
+    assert_eq!((there.len(), sales), (40, 1));
+    assert!(there.iter().all(|c| c.version == 1 + u64::from(c.status == ConversionStatus::Sale)));
+}
+
+/// Every one of many different payouts is an update of its own, on top of the others.
+pub async fn no_simultaneous_update_is_lost(s: Stores) {
+    expect(&s.one, &report(1, "T"), PostbackResult::Recorded).await;
+    // All of one moment: an earlier one would be stale.
+    let at = report(61, "T").at;
+    let payouts = (1..=60).map(|n| Incoming { at, revenue: usd(&format!("10.{n}1")), ..report(1 + n, "T") });
+    let answers = at_once(&s, payouts).await;
+    assert_eq!(tally(&answers), [0, 60, 0, 0]);
+    let versions: BTreeSet<u64> = answers.iter().map(|a| a.conversion.version).collect();
+    assert_eq!(versions, (2..=61).collect(), "each version once");
+    let last = answers.iter().find(|a| a.conversion.version == 61).expect("the last");
+    assert_eq!(s.two.get(&conversion(1)).await.expect("get").as_ref(), Some(&last.conversion));
+}
+
+/// A lead, again and again, while it becomes a sale, again and again: one update, and nothing goes back.
+pub async fn a_race_of_an_update_with_duplicates(s: Stores) {
+    expect(&s.one, &reported(1, "T", "lead"), PostbackResult::Recorded).await;
+    let status = |n: i64| if n % 4 < 2 { "lead" } else { "sale" };
+    let answers = at_once(&s, (2..=101).map(|n| reported(n, "T", status(n)))).await;
+    let [recorded, updated, duplicate, stale] = tally(&answers);
+    assert_eq!((recorded, updated, duplicate + stale), (0, 1, 99));
+    assert!(stale <= 50 && duplicate >= 49, "{duplicate} duplicates, {stale} stale");
+    let there = all(&s.two).await;
+    assert_eq!((there.len(), there[0].version, there[0].status.as_str()), (1, 2, "sale"));
+    let of_lead = |a: &&Recorded| a.conversion.status == ConversionStatus::Lead;
+    assert!(answers.iter().filter(of_lead).all(|a| a.result == PostbackResult::Duplicate));
+}
+
+/// Batches that touch the same keys in opposite orders do not lock each other out, and count each key once.
+pub async fn batches_in_opposite_orders_all_get_in(s: Stores) {
+    let mut racing = JoinSet::new();
+    for batch in 0..16_i64 {
+        let store = Arc::clone(if batch % 2 == 0 { &s.one } else { &s.two });
+        let mut reports: Vec<_> = (0..50)
+            .map(|n| Incoming { click_id: click(n as u128), ..report(1 + batch * 100 + n, &format!("T{n}")) })
+            .collect();
+        if batch % 4 < 2 {
+            reports.reverse();
+        }
+        racing.spawn(async move { store.record(&reports).await.expect("a batch") });
+    }
+    let answers = racing.join_all().await.concat();
+    assert_eq!(tally(&answers), [50, 0, 750, 0]);
+    assert_eq!(all(&s.one).await.len(), 50);
+}

@@ -1,0 +1,201 @@
+//! Recording: what is new, what changes, what is known, and who has the one sale of a click.
+
+use super::{
+    Stores,
+    kit::{all, at, click, conversion, expect, network, record, report, reported, tally, usd},
+};
+use crate::error::StoreError;
+use tfx_domain::{
+    event::PostbackResult::{Duplicate, Recorded, Stale, Updated},
+    postback::{Applied, Conversion, Incoming, apply},
+};
+
+/// The first report makes a conversion that says what it said; each step is what the status machine makes of it.
+pub async fn reports_follow_the_status_machine(s: Stores) {
+    let steps = [
+        (reported(1, "T", "lead"), Recorded),
+        (reported(2, "T", "lead"), Duplicate),
+        (Incoming { revenue: usd("7.123456"), ..reported(3, "T", "lead") }, Updated),
+        (reported(4, "T", "rebill"), Stale),
+        (reported(5, "T", "in review"), Updated),
+        (Incoming { revenue_given: false, raw_status: None, ..reported(6, "T", "sale") }, Updated),
+        (reported(7, "T", "lead"), Stale),
+        (Incoming { revenue: usd("0"), ..reported(8, "T", "sale") }, Updated),
+        (Incoming { revenue: usd("0"), ..reported(9, "T", "rejected") }, Updated),
+        (reported(10, "T", "sale"), Stale),
+        (Incoming { revenue: usd("0"), ..reported(11, "T", "rejected") }, Duplicate),
+    ];
+    let mut there: Option<Conversion> = None;
+    for (n, (report, want)) in steps.iter().enumerate() {
+        let (writer, reader) = if n % 2 == 0 { (&s.one, &s.two) } else { (&s.two, &s.one) };
+        let expected = match apply(there.as_ref(), report) {
+            Applied::New(c) | Applied::Updated(c) => c,
+            Applied::Duplicate | Applied::Stale => there.expect("there"),
+        };
+        assert_eq!(expect(writer, report, *want).await, expected, "step {n}");
+        assert_eq!(reader.get(&expected.id).await.expect("get"), Some(expected.clone()), "step {n}");
+        there = Some(expected);
+    }
+    assert_eq!(all(&s.one).await, [there.expect("there")]);
+    s.one.ping().await.expect("ping");
+}
+
+/// A duplicate or stale report gets the conversion that is there, and leaves it, its time and its facts as they are.
+pub async fn what_is_not_new_changes_nothing(s: Stores) {
+    let before = expect(&s.one, &report(1, "T"), Recorded).await;
+    let mut again = report(2, "T");
+    again.click.country = "FR".into();
+    assert_eq!(expect(&s.two, &again, Duplicate).await, before);
+    assert_eq!(expect(&s.two, &reported(3, "T", "lead"), Stale).await, before);
+    assert_eq!(all(&s.one).await, [before]);
+    assert_eq!(s.one.get(&again.new_id).await.expect("get"), None, "its id is not used");
+    assert!(s.one.record(&[]).await.expect("nothing").is_empty());
+}
+
+/// The same key at another network is another conversion, and so is a key in another case or with a space more.
+pub async fn keys_are_the_networks_own(s: Stores) {
+    let keys = ["T", "t", " T", "T ", "Ｔ", "ß", "ss", "$where", "a.b", "tx:T", "日本 \u{1F600}"];
+    let mut n = 0;
+    for network_n in 1..=2 {
+        for key in keys {
+            n += 1;
+            let lead = Incoming { network: network(network_n), ..reported(n, key, "lead") };
+            expect(&s.one, &lead, Recorded).await;
+            let again = Incoming { new_id: conversion(500 + n.unsigned_abs() as u128), at: at(900), ..lead };
+            let known = expect(&s.two, &again, Duplicate).await;
+            assert_eq!((known.network, known.key), (again.network, again.key));
+        }
+    }
+    assert_eq!(all(&s.one).await.len(), keys.len() * 2);
+}
+
+/// A transaction belongs to the click it was first reported for, whatever later reports say.
+pub async fn a_transaction_keeps_its_first_click(s: Stores) {
+    expect(&s.one, &reported(1, "T", "lead"), Recorded).await;
+    let elsewhere = Incoming { click_id: click(2), ..report(2, "T") };
+    let sale = expect(&s.two, &elsewhere, Updated).await;
+    assert_eq!((sale.click_id, sale.sale_claim), (click(1), Some(click(1).to_string())));
+    expect(&s.one, &Incoming { click_id: click(2), ..report(3, "U") }, Recorded).await;
+    expect(&s.one, &report(4, "V"), Duplicate).await;
+}
+
+/// The second sale of a click that takes one is a duplicate of the first, at its network only.
+pub async fn a_claimed_click_takes_no_second_sale(s: Stores) {
+    let first = expect(&s.one, &report(1, "A"), Recorded).await;
+    let second = report(2, "B");
+    assert_eq!(expect(&s.two, &second, Duplicate).await, first, "what has the click");
+    assert_eq!(s.one.get(&second.new_id).await.expect("get"), None);
+    assert_eq!(expect(&s.two, &second, Duplicate).await, first, "again");
+
+    expect(&s.two, &Incoming { network: network(2), ..report(3, "B") }, Recorded).await;
+    expect(&s.two, &Incoming { click_id: click(2), ..report(4, "C") }, Recorded).await;
+    for (n, status) in (5..).zip(["lead", "rejected", "rebill", "trial"]) {
+        expect(&s.two, &reported(n, status, status), Recorded).await;
+    }
+    let paid_more = Incoming { revenue: usd("9"), ..report(20, "A") };
+    let updated = expect(&s.one, &paid_more, Updated).await;
+    assert_eq!(updated.sale_claim, Some(click(1).to_string()), "the sale itself may change");
+}
+
+/// A lead that would become a second sale stays a lead.
+pub async fn a_lead_does_not_become_a_second_sale(s: Stores) {
+    let lead = expect(&s.one, &reported(1, "A", "lead"), Recorded).await;
+    expect(&s.one, &report(2, "B"), Recorded).await;
+    assert_eq!(expect(&s.two, &report(3, "A"), Duplicate).await, lead);
+    assert_eq!(s.one.get(&lead.id).await.expect("get"), Some(lead.clone()));
+    // An allowed upsell claims nothing.
+    let upsell = expect(&s.two, &Incoming { allow_upsell: true, ..report(4, "A") }, Updated).await;
+    assert_eq!((upsell.id, upsell.version, upsell.sale_claim), (lead.id, 2, None));
+}
+
+/// Where upsells are allowed each transaction is a sale, and a click without a claim can still be claimed.
+pub async fn an_upsell_is_a_sale_of_its_own(s: Stores) {
+    for (n, tx) in (1..).zip(["A", "B", "C"]) {
+        let sale = expect(&s.one, &Incoming { allow_upsell: true, ..report(n, tx) }, Recorded).await;
+        assert_eq!(sale.sale_claim, None);
+    }
+    expect(&s.two, &report(4, "D"), Recorded).await;
+    expect(&s.two, &report(5, "E"), Duplicate).await;
+    expect(&s.one, &Incoming { allow_upsell: true, ..report(6, "F") }, Recorded).await;
+}
+
+/// When a sale is rejected its click may be sold again, to a new transaction or a waiting lead.
+pub async fn a_rejected_sale_lets_go_of_its_click(s: Stores) {
+    let lead = expect(&s.one, &reported(1, "A", "lead"), Recorded).await;
+    expect(&s.one, &report(2, "B"), Recorded).await;
+    expect(&s.two, &report(3, "A"), Duplicate).await;
+    expect(&s.two, &reported(4, "B", "rejected"), Updated).await;
+    let sale = expect(&s.one, &report(5, "A"), Updated).await;
+    assert_eq!((&sale.id, sale.sale_claim), (&lead.id, Some(click(1).to_string())));
+    expect(&s.one, &reported(6, "A", "rejected"), Updated).await;
+    expect(&s.two, &report(7, "C"), Recorded).await;
+    expect(&s.two, &report(8, "B"), Stale).await;
+}
+
+/// Reports of one batch see what those before them did, also when a claim moves from one to the next.
+pub async fn a_batch_is_applied_in_order(s: Stores) {
+    let batch = [
+        reported(1, "A", "lead"),
+        report(2, "A"),
+        report(3, "A"),
+        report(4, "B"),
+        reported(5, "A", "rejected"),
+        report(6, "B"),
+        report(7, "C"),
+        reported(8, "B", "rejected"),
+        report(9, "C"),
+        reported(10, "A", "lead"),
+    ];
+    let want = [
+        (Recorded, "A", 1),
+        (Updated, "A", 2),
+        (Duplicate, "A", 2),
+        (Duplicate, "A", 2),
+        (Updated, "A", 3),
+        (Recorded, "B", 1),
+        (Duplicate, "B", 1),
+        (Updated, "B", 2),
+        (Recorded, "C", 1),
+        (Stale, "A", 3),
+    ];
+    let answers = s.one.record(&batch).await.expect("record");
+    let got: Vec<_> = answers
+        .iter()
+        .map(|a| (a.result, a.conversion.transaction_id.as_deref().unwrap_or(""), a.conversion.version))
+        .collect();
+    assert_eq!(got, want);
+    let left: Vec<_> =
+        all(&s.two).await.iter().map(|c| (c.key.clone(), c.version, c.status.to_string())).collect();
+    let want = [("tx:C", 1, "sale"), ("tx:B", 2, "rejected"), ("tx:A", 3, "rejected")];
+    assert_eq!(left, want.map(|(key, version, status)| (key.to_owned(), version, status.to_owned())));
+
+    let many: Vec<_> = (0..1_000)
+        .map(|n| Incoming { click_id: click(n as u128), ..report(100 + n, &format!("M{}", n % 900)) })
+        .collect();
+    assert_eq!(tally(&s.two.record(&many).await.expect("a large batch")), [900, 0, 100, 0]);
+}
+
+/// An id that is taken is an error: the batch leaves nothing, and whoever records beside it does not notice.
+pub async fn an_error_records_none_of_the_batch(s: Stores) {
+    let there = expect(&s.one, &report(1, "A"), Recorded).await;
+    let before = all(&s.one).await;
+    let batch = [
+        Incoming { click_id: click(2), ..report(2, "B") },
+        reported(3, "A", "rejected"),
+        Incoming { new_id: there.id.clone(), click_id: click(3), ..report(4, "C") },
+        Incoming { click_id: click(4), ..report(5, "D") },
+    ];
+    let beside = Incoming { network: network(2), ..report(6, "E") };
+    let (failed, recorded) = tokio::join!(s.two.record(&batch), record(&s.two, &beside));
+    assert!(matches!(&failed, Err(e) if !e.is_retryable()), "nobody can record it: {failed:?}");
+    assert!(!matches!(failed, Err(StoreError::NotFound | StoreError::BadCursor)), "{failed:?}");
+    assert_eq!(recorded.result, Recorded);
+    let mut after = all(&s.one).await;
+    assert_eq!(after.remove(0).id, beside.new_id);
+    assert_eq!(after, before);
+    let unpublished = s.one.unpublished(10).await.expect("unpublished");
+    assert_eq!(unpublished, [there, recorded.conversion]);
+    // Without it the batch is taken as if it had never been tried.
+    let rest = [&batch[0], &batch[1], &batch[3]].map(Clone::clone);
+    assert_eq!(tally(&s.one.record(&rest).await.expect("the rest")), [2, 1, 0, 0]);
+}

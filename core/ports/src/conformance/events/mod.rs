@@ -1,0 +1,44 @@
+//! What every pair of [`EventSink`] and [`Analytics`] must do: what goes into the one is found in the other.
+//!
+//! Most of it is held against a few thousand generated events (`generator`) and what plain lists of them say (`plain`,
+//! `plain_report`), which is written from the documentation of the reports alone.
+
+mod clicks;
+mod delivery;
+mod generator;
+mod kit;
+mod lists;
+mod periods;
+mod plain;
+mod plain_report;
+mod reports;
+mod usage;
+
+pub use clicks::{clicks_are_found_field_by_field, events_are_read_however_they_are_written};
+pub use delivery::{
+    an_empty_store_answers, the_highest_version_of_a_conversion_counts, what_is_delivered_twice_counts_once,
+    what_is_no_event_blocks_nothing,
+};
+pub use lists::{
+    a_cursor_of_another_list_is_refused, lists_are_complete_while_they_grow,
+    lists_of_clicks_are_what_was_delivered, lists_of_postbacks_are_what_was_delivered,
+};
+pub use reports::{
+    reports_are_filtered, reports_by_each_dimension, reports_by_several_dimensions, reports_of_any_time,
+    what_no_report_can_answer_is_refused,
+};
+pub use usage::the_past_that_routing_needs;
+
+use crate::{analytics::Analytics, sink::EventSink};
+use std::{any::Any, sync::Arc};
+
+/// A new, empty store of events. It keeps everything whatever its age, and may see events some time after they are
+/// delivered.
+pub struct EventStore {
+    /// What takes events.
+    pub sink: Arc<dyn EventSink>,
+    /// What reads them.
+    pub analytics: Arc<dyn Analytics>,
+    /// What has to live as long as the two: a folder, a server.
+    pub keep: Box<dyn Any + Send>,
+}

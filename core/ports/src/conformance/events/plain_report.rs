@@ -1,0 +1,148 @@
+//! Reports from plain lists, word for word as [`RawRow`], [`ReportQuery`] and [`ReportFilter`] are documented.
+
+use super::plain::{Hit, Plain, hit};
+use jiff::{civil::DateTime, tz::TimeZone};
+use smol_str::{SmolStr, ToSmolStr, format_smolstr};
+use std::collections::BTreeMap;
+use tfx_domain::{
+    Timestamp,
+    event::{ClickDims, ClickEvent},
+    money::{Amount, Currency, Money},
+    postback::ConversionStatus,
+    report::{Attribution, Dimension, RawRow, ReportFilter, ReportQuery},
+};
+
+/// What a dimension is read from.
+struct Counted<'e> {
+    dims: &'e ClickDims,
+    /// Empty for clicks.
+    status: &'e str,
+    /// Local time.
+    at: DateTime,
+}
+
+impl Plain {
+    pub(super) fn report(&self, query: &ReportQuery) -> Vec<RawRow> {
+        let zone = TimeZone::get(&query.timezone).expect("a zone");
+        let mut rows: BTreeMap<Vec<SmolStr>, RawRow> = BTreeMap::new();
+        if query.dimensions.is_empty() {
+            rows.insert(Vec::new(), RawRow::default());
+        }
+        let within = |at: Timestamp| query.since <= at && at < query.until;
+        for click in self.clicks.values().filter(|c| within(c.click_id.timestamp())) {
+            let at = zone.to_datetime(click.click_id.timestamp());
+            let counted = Counted { dims: &click.dims, status: "", at };
+            if let Some(row) = counted.row(query, &mut rows) {
+                count_click(row, click);
+            }
+        }
+        for conversion in self.conversions.values() {
+            let at = match query.attribution {
+                Attribution::Click => conversion.click_at,
+                Attribution::Conversion => conversion.created_at,
+            };
+            if !within(at) {
+                continue;
+            }
+            let status = &conversion.conversion_status;
+            let at = zone.to_datetime(at);
+            let counted = Counted { dims: &conversion.dims, status: status.as_str(), at };
+            if let Some(row) = counted.row(query, &mut rows) {
+                count_conversion(row, status, conversion.revenue);
+            }
+        }
+        rows.into_iter().map(|(key, row)| RawRow { key, ..row }).collect()
+    }
+}
+
+impl Counted<'_> {
+    /// The row it counts in; none if it does not count.
+    fn row<'r>(
+        &self,
+        query: &ReportQuery,
+        rows: &'r mut BTreeMap<Vec<SmolStr>, RawRow>,
+    ) -> Option<&'r mut RawRow> {
+        if !query.filters.iter().all(|f| self.passes(f)) {
+            return None;
+        }
+        let key = query.dimensions.iter().map(|d| self.value(*d)).collect();
+        Some(rows.entry(key).or_default())
+    }
+
+    fn value(&self, dimension: Dimension) -> SmolStr {
+        fn id<T: ToSmolStr>(id: Option<&T>) -> SmolStr {
+            id.map(ToSmolStr::to_smolstr).unwrap_or_default()
+        }
+        let (dims, at) = (self.dims, &self.at);
+        match dimension {
+            Dimension::Campaign => id(dims.campaign_id.as_ref()),
+            Dimension::Stream => id(dims.stream_id.as_ref()),
+            Dimension::Destination => id(dims.destination_id.as_ref()),
+            Dimension::Source => id(dims.source_id.as_ref()),
+            Dimension::Network => id(dims.network_id.as_ref()),
+            Dimension::Country => dims.country.clone(),
+            Dimension::Region => dims.region.clone(),
+            Dimension::City => dims.city.clone(),
+            Dimension::Isp => dims.isp.clone(),
+            Dimension::DeviceType => dims.device_type.as_str().into(),
+            Dimension::Os => dims.os.clone(),
+            Dimension::Browser => dims.browser.clone(),
+            Dimension::Language => dims.language.clone(),
+            Dimension::ReferrerHost => dims.referrer_host.clone(),
+            Dimension::Keyword => dims.keyword.clone(),
+            Dimension::Sub(n) => dims.subs.get(usize::from(n) - 1).cloned().unwrap_or_default(),
+            Dimension::Status => self.status.into(),
+            Dimension::Bot => dims.is_bot.to_smolstr(),
+            Dimension::Hour => format_smolstr!("{}", at.strftime("%Y-%m-%dT%H:00")),
+            Dimension::Day => format_smolstr!("{}", at.strftime("%Y-%m-%d")),
+            Dimension::Week => format_smolstr!("{}", at.strftime("%G-W%V")),
+            Dimension::Month => format_smolstr!("{}", at.strftime("%Y-%m")),
+        }
+    }
+
+    fn passes(&self, filter: &ReportFilter) -> bool {
+        use Dimension::{Campaign, Destination, Network, Source, Stream};
+        let value = self.value(filter.dimension);
+        let is = |asked: &String| match filter.dimension {
+            Campaign | Stream | Destination | Source | Network => value == asked,
+            Dimension::DeviceType if asked.is_empty() => value == "unknown",
+            _ => value.to_lowercase() == asked.to_lowercase(),
+        };
+        filter.values.iter().any(is) != filter.negate
+    }
+}
+
+fn count_click(row: &mut RawRow, click: &ClickEvent) {
+    row.hits += 1;
+    match hit(click) {
+        Hit::Click => {
+            row.clicks += 1;
+            row.unique_campaign += u64::from(click.unique_campaign);
+            row.unique_stream += u64::from(click.unique_stream);
+            row.unique_destination += u64::from(click.unique_destination);
+        }
+        Hit::Bot => row.bots += 1,
+        Hit::Prefetch => row.prefetches += 1,
+        Hit::Trafficback => row.trafficbacks += 1,
+    }
+    if let Some(cost) = click.cost {
+        add(&mut row.cost, cost);
+    }
+}
+
+fn count_conversion(row: &mut RawRow, status: &ConversionStatus, revenue: Money) {
+    let (count, sum) = match status {
+        ConversionStatus::Lead | ConversionStatus::Custom(_) => (&mut row.leads, Some(&mut row.revenue_hold)),
+        ConversionStatus::Sale => (&mut row.sales, Some(&mut row.revenue_confirmed)),
+        ConversionStatus::Rebill => (&mut row.rebills, Some(&mut row.revenue_confirmed)),
+        ConversionStatus::Rejected => (&mut row.rejected, None),
+    };
+    *count += 1;
+    if let Some(sum) = sum {
+        add(sum, revenue);
+    }
+}
+
+fn add(sums: &mut BTreeMap<Currency, Amount>, money: Money) {
+    *sums.entry(money.currency).or_default() += money.amount;
+}
