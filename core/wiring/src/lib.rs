@@ -1,7 +1,8 @@
 //! From settings to ports: the only crate that names adapters.
 
 mod data_dir;
+mod engines;
 mod stores;
 
 pub use data_dir::{DataDir, DataDirError, Hold};
-pub use stores::{Stores, WiringError, open, producer};
+pub use stores::{Pipeline, Stores, WiringError, embedded, event_log, migrations, open, producer};

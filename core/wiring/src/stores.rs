@@ -1,10 +1,13 @@
 //! The ports a process works with.
 
-use crate::{DataDir, DataDirError};
+use crate::{DataDir, DataDirError, engines};
 use std::sync::Arc;
 use tfx_embedded::Embedded;
 use tfx_events::{Producer, ProducerConfig};
-use tfx_ports::{analytics::Analytics, config::ConfigStore, conversions::ConversionStore, sink::EventSink};
+use tfx_ports::{
+    StoreError, analytics::Analytics, config::ConfigStore, conversions::ConversionStore, event_log::EventLog,
+    ingestion::IngestionErrors, migrate::Migrations, sink::EventSink,
+};
 use tfx_settings::{FailurePolicy, Settings};
 
 /// The ports a process works with.
@@ -18,6 +21,19 @@ pub struct Stores {
     pub analytics: Arc<dyn Analytics>,
     /// Where events go.
     pub sink: Arc<dyn EventSink>,
+    /// The way from the event log to the analytics; none where the sink itself is the store.
+    pub pipeline: Option<Pipeline>,
+}
+
+/// The way from the event log to the analytics, as operators look after it.
+#[derive(Clone)]
+pub struct Pipeline {
+    /// The log.
+    pub log: Arc<dyn EventLog>,
+    /// What the analytics store could not take from it.
+    pub errors: Arc<dyn IngestionErrors>,
+    /// The consumer group with which the analytics store reads.
+    pub group: String,
 }
 
 /// Why the ports cannot be made.
@@ -26,43 +42,84 @@ pub enum WiringError {
     /// The data folder.
     #[error(transparent)]
     DataDir(#[from] DataDirError),
-    /// An engine that this build cannot use.
-    #[error(
-        "{setting} is set, but this build has the embedded engine only; unset it to use the embedded store"
-    )]
-    NoEngine {
-        /// Which setting asked for it.
-        setting: &'static str,
-    },
     /// The embedded store.
     #[error(transparent)]
     Embedded(#[from] tfx_embedded::OpenError),
+    /// MongoDB.
+    #[error(transparent)]
+    Mongo(#[from] tfx_mongo::OpenError),
+    /// The brokers or ClickHouse are told something that cannot be used.
+    #[error(transparent)]
+    Engine(#[from] StoreError),
     /// The journal.
     #[error(transparent)]
     Journal(#[from] tfx_events::OpenError),
 }
 
-/// Opens the stores that the settings name.
+/// Opens the embedded stores, whatever the settings say.
 ///
 /// # Errors
-/// An engine that cannot be used, or the embedded files cannot be opened.
-pub fn open(settings: &Settings, data_dir: &DataDir) -> Result<Stores, WiringError> {
-    let engines = &settings.engines;
-    let asked = [
-        (engines.mongo.is_some(), "MONGO_URI"),
-        (!engines.brokers.is_empty(), "EVENT_BROKERS"),
-        (engines.clickhouse.is_some(), "CLICKHOUSE_HTTP_URL"),
-    ];
-    if let Some((_, setting)) = asked.into_iter().find(|(set, _)| *set) {
-        return Err(WiringError::NoEngine { setting });
-    }
+/// Their files cannot be opened.
+pub fn embedded(data_dir: &DataDir) -> Result<Stores, WiringError> {
     let embedded = Embedded::open(data_dir.path())?;
     Ok(Stores {
         config: embedded.config(),
         conversions: embedded.conversions(),
         analytics: embedded.analytics(),
         sink: embedded.sink(),
+        pipeline: None,
     })
+}
+
+/// Opens the stores that the settings name. Engines need not answer yet: whoever asks them something waits or is told.
+///
+/// # Errors
+/// The embedded files cannot be opened, or a setting of an engine cannot be used.
+pub async fn open(settings: &Settings, data_dir: &DataDir) -> Result<Stores, WiringError> {
+    let (mongo, events) = (engines::mongo(settings).await?, engines::events(settings)?);
+    let (config, conversions, analytics, sink, pipeline);
+    match (mongo, events) {
+        (Some(mongo), Some(events)) => {
+            (config, conversions) = (mongo.config(), mongo.conversions());
+            (analytics, sink, pipeline) = events.ports()?;
+        }
+        (Some(mongo), None) => {
+            let rest = embedded(data_dir)?;
+            (config, conversions) = (mongo.config(), mongo.conversions());
+            (analytics, sink, pipeline) = (rest.analytics, rest.sink, None);
+        }
+        (None, Some(events)) => {
+            let rest = embedded(data_dir)?;
+            (config, conversions) = (rest.config, rest.conversions);
+            (analytics, sink, pipeline) = events.ports()?;
+        }
+        (None, None) => return embedded(data_dir),
+    }
+    Ok(Stores { config, conversions, analytics, sink, pipeline })
+}
+
+/// The engines that have migrations, in the order in which they are to be applied. The embedded stores bring themselves
+/// up to date when they are opened.
+///
+/// # Errors
+/// A setting of an engine cannot be used.
+pub async fn migrations(settings: &Settings) -> Result<Vec<Arc<dyn Migrations>>, WiringError> {
+    let mut all: Vec<Arc<dyn Migrations>> = Vec::new();
+    all.extend(engines::mongo(settings).await?.map(|mongo| mongo.migrations()));
+    if let Some(events) = engines::events(settings)? {
+        // Topics first: ClickHouse begins to read them as soon as its queues are there.
+        all.push(Arc::new(events.kafka.topic_admin()));
+        all.push(events.clickhouse.migrations(&events.pipeline)?);
+    }
+    Ok(all)
+}
+
+/// The event log alone, for operators; none where events go straight into the store.
+///
+/// # Errors
+/// A setting of an engine cannot be used.
+pub fn event_log(settings: &Settings) -> Result<Option<Arc<dyn EventLog>>, WiringError> {
+    Ok(engines::events(settings)?.map(|events| events.kafka.event_log()).transpose()?)
 }
 
 /// The event producer of a service. Must be called inside a tokio runtime.

@@ -1,0 +1,150 @@
+//! Clicks and postbacks as they went in, newest first.
+//!
+//! An event that was read twice stands twice until the server has merged it away; copies are alike and stand side by
+//! side, so they are dropped here. Asking the server to (FINAL) would read all of the time asked for, not a page.
+
+use crate::{
+    client::Client,
+    sql::{Sql, ceil_ms},
+};
+use clickhouse::Row;
+use serde::{Deserialize, de::DeserializeOwned};
+use tfx_domain::{
+    event::{ClickEvent, PostbackLogEvent},
+    id::{CampaignId, ClickId},
+};
+use tfx_ports::{
+    StoreError,
+    analytics::{ClickQuery, PostbackQuery},
+    page::{Page, PageRequest},
+};
+
+const CLICKS: [&str; 2] = ["click_events", "trafficback_events"];
+
+/// An event as it came.
+#[derive(Row, Deserialize)]
+struct Stored {
+    id: String,
+    event: String,
+}
+
+pub(super) async fn click(client: &Client, id: ClickId) -> Result<Option<ClickEvent>, StoreError> {
+    let mut sql = Sql::default();
+    for (n, table) in CLICKS.iter().enumerate() {
+        sql.push(if n == 0 { "" } else { " UNION ALL " });
+        sql.push("SELECT click_id AS id, event FROM ").push(table);
+        sql.push(" WHERE event != '' AND click_id = ?")
+            .text(id.to_string())
+            .at("at", "=", ms(id))
+            .push(" LIMIT 1");
+    }
+    let rows: Vec<Stored> = client.all("read a click", sql).await?;
+    rows.first().map(|row| decode(client, row)).transpose()
+}
+
+pub(super) async fn clicks(client: &Client, query: &ClickQuery) -> Result<Page<ClickEvent>, StoreError> {
+    let mut conditions = Sql::default();
+    if let Some(since) = query.since {
+        conditions.at("at", ">=", ceil_ms(since));
+    }
+    if let Some(until) = query.until {
+        conditions.at("at", "<", ceil_ms(until));
+    }
+    if let Some(campaign) = query.campaign.as_ref().map(CampaignId::as_str) {
+        conditions.push(" AND campaign_id = ?").text(campaign);
+    }
+    if let Some(visitor) = query.visitor {
+        conditions.push(" AND visitor_id = ?").text(visitor.to_string());
+    }
+    let tables = match query.unrouted {
+        Some(false) => &CLICKS[..1],
+        Some(true) => &CLICKS[1..],
+        None => &CLICKS[..],
+    };
+    page(client, "list clicks", tables, "click_id", &conditions, &query.page).await
+}
+
+pub(super) async fn postbacks(
+    client: &Client,
+    query: &PostbackQuery,
+) -> Result<Page<PostbackLogEvent>, StoreError> {
+    let mut conditions = Sql::default();
+    if let Some(since) = query.since {
+        conditions.at("at", ">=", ceil_ms(since));
+    }
+    if let Some(until) = query.until {
+        conditions.at("at", "<", ceil_ms(until));
+    }
+    if let Some(network) = &query.network {
+        conditions.push(" AND network = ?").text(network);
+    }
+    if let Some(result) = query.result {
+        conditions.push(" AND result = ?").text(result.as_str());
+    }
+    page(client, "list postbacks", &["postback_log_events"], "id", &conditions, &query.page).await
+}
+
+/// A page of the events of tables in one order: by time and id, which is the order of the ids. The cursor is the
+/// last id seen.
+async fn page<T: DeserializeOwned>(
+    client: &Client,
+    what: &str,
+    tables: &[&str],
+    id: &str,
+    conditions: &Sql,
+    request: &PageRequest,
+) -> Result<Page<T>, StoreError> {
+    let limit = request.limit.clamp(1, 1_000);
+    let cursor = |text: &String| text.parse::<ClickId>().map_err(|_| StoreError::BadCursor);
+    let mut before = request.cursor.as_ref().map(cursor).transpose()?;
+    let mut rows: Vec<Stored> = Vec::new();
+    loop {
+        let wanted = limit + 1 - rows.len();
+        let part: Vec<Stored> = client.all(what, select(tables, id, conditions, before, wanted)).await?;
+        let whole = part.len() < wanted;
+        rows.extend(part);
+        rows.dedup_by(|a, b| a.id == b.id);
+        if whole || rows.len() > limit {
+            break;
+        }
+        before = rows.last().map(|row| row.id.parse()).transpose().map_err(|e| broken(client, &rows, e))?;
+    }
+    let more = rows.len() > limit;
+    rows.truncate(limit);
+    let next = if more { rows.last().map(|row| row.id.clone()) } else { None };
+    let items = rows.iter().map(|row| decode(client, row)).collect::<Result<_, _>>()?;
+    Ok(Page { items, next })
+}
+
+/// The first `limit` rows before an id, newest first.
+fn select(tables: &[&str], id: &str, conditions: &Sql, before: Option<ClickId>, limit: usize) -> Sql {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let mut sql = Sql::new("SELECT id, event FROM (");
+    for (n, table) in tables.iter().enumerate() {
+        sql.push(if n == 0 { "" } else { " UNION ALL " });
+        sql.push("SELECT * FROM (SELECT ").push(id).push(" AS id, at, event FROM ").push(table);
+        sql.push(" WHERE event != ''").then(conditions.clone());
+        if let Some(before) = before {
+            sql.at("at", "<=", ms(before));
+            sql.push(" AND (at, ").push(id).push(") < (fromUnixTimestamp64Milli(toInt64(?), 'UTC'), ?)");
+            sql.number(ms(before)).text(before.to_string());
+        }
+        sql.push(" ORDER BY at DESC, ").push(id).push(" DESC LIMIT ?)").number(limit);
+    }
+    sql.push(") ORDER BY at DESC, id DESC LIMIT ?").number(limit);
+    sql
+}
+
+fn ms(id: ClickId) -> i64 {
+    i64::try_from(id.to_bits() >> 80).unwrap_or(i64::MAX)
+}
+
+fn decode<T: DeserializeOwned>(client: &Client, row: &Stored) -> Result<T, StoreError> {
+    serde_json::from_str(&row.event)
+        .map_err(|e| StoreError::broken(format!("stored event {} in {}", row.id, client.database), e))
+}
+
+fn broken(client: &Client, rows: &[Stored], e: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+    let id = rows.last().map_or("", |row| &row.id);
+    StoreError::broken(format!("stored id {id} in {}", client.database), e)
+}

@@ -1,0 +1,68 @@
+//! [`Analytics`] on the events tables.
+
+mod list;
+mod report;
+mod usage;
+
+use crate::{client::Client, sql::Sql};
+use async_trait::async_trait;
+use tfx_domain::{
+    Timestamp,
+    event::{ClickEvent, PostbackLogEvent},
+    id::{ClickId, DestinationId, StreamId},
+    report::{RawRow, ReportQuery},
+    routing::CapUse,
+};
+use tfx_ports::{
+    StoreError,
+    analytics::{Analytics, ClickQuery, PostbackQuery, Seen},
+    page::Page,
+};
+
+/// Reads events. What was delivered is seen after the server has read it from its topic.
+pub(crate) struct Reader {
+    client: Client,
+}
+
+impl Reader {
+    pub(crate) const fn new(client: Client) -> Self {
+        Self { client }
+    }
+}
+
+#[async_trait]
+impl Analytics for Reader {
+    async fn click(&self, id: ClickId) -> Result<Option<ClickEvent>, StoreError> {
+        list::click(&self.client, id).await
+    }
+
+    async fn clicks(&self, query: &ClickQuery) -> Result<Page<ClickEvent>, StoreError> {
+        list::clicks(&self.client, query).await
+    }
+
+    async fn postbacks(&self, query: &PostbackQuery) -> Result<Page<PostbackLogEvent>, StoreError> {
+        list::postbacks(&self.client, query).await
+    }
+
+    async fn report(&self, query: &ReportQuery) -> Result<Vec<RawRow>, StoreError> {
+        report::report(&self.client, query).await
+    }
+
+    async fn cap_use(&self, destination: &DestinationId, day_start: Timestamp) -> Result<CapUse, StoreError> {
+        usage::cap_use(&self.client, destination, day_start).await
+    }
+
+    async fn stream_clicks(&self, stream: &StreamId, since: Option<Timestamp>) -> Result<u64, StoreError> {
+        usage::stream_clicks(&self.client, stream, since).await
+    }
+
+    async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError> {
+        usage::seen_since(&self.client, since, limit).await
+    }
+
+    /// Also asks for the newest of the columns that are read, so that a schema that is too old is not ready.
+    async fn ping(&self) -> Result<(), StoreError> {
+        let sql = Sql::new("SELECT source_id, event FROM conversion_events LIMIT 0");
+        self.client.all::<(String, String)>("ping", sql).await.map(|_| ())
+    }
+}

@@ -1,0 +1,91 @@
+//! The value of each dimension: how the server computes it, and its text.
+
+use super::Source;
+use crate::sql::Sql;
+use smol_str::{SmolStr, format_smolstr};
+use tfx_domain::report::Dimension;
+
+/// Where a dimension's value comes from.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Column {
+    /// A column of texts.
+    Text(&'static str),
+    /// One of the list in `subs`, from 1.
+    Sub(u8),
+    /// The status of a conversion; empty for clicks.
+    Status,
+    /// Whether it was a bot.
+    Bot,
+    /// Local time, as a number that has the digits of its text: 2026013114.
+    Hour,
+    /// 20260131.
+    Day,
+    /// 202605.
+    Week,
+    /// 202601.
+    Month,
+}
+
+impl Column {
+    pub(super) const fn of(dimension: Dimension) -> Self {
+        match dimension {
+            Dimension::Campaign => Self::Text("campaign_id"),
+            Dimension::Stream => Self::Text("stream_id"),
+            Dimension::Destination => Self::Text("destination_id"),
+            Dimension::Source => Self::Text("source_id"),
+            Dimension::Network => Self::Text("network_id"),
+            Dimension::Country => Self::Text("country"),
+            Dimension::Region => Self::Text("region"),
+            Dimension::City => Self::Text("city"),
+            Dimension::Isp => Self::Text("isp"),
+            Dimension::DeviceType => Self::Text("device_type"),
+            Dimension::Os => Self::Text("os"),
+            Dimension::Browser => Self::Text("browser"),
+            Dimension::Language => Self::Text("language"),
+            Dimension::ReferrerHost => Self::Text("referrer_host"),
+            Dimension::Keyword => Self::Text("keyword"),
+            Dimension::Sub(n) => Self::Sub(n),
+            Dimension::Status => Self::Status,
+            Dimension::Bot => Self::Bot,
+            Dimension::Hour => Self::Hour,
+            Dimension::Day => Self::Day,
+            Dimension::Week => Self::Week,
+            Dimension::Month => Self::Month,
+        }
+    }
+
+    /// The expression to group by. Numbers group faster than texts.
+    pub(super) fn select(self, sql: &mut Sql, source: Source, zone: &str) {
+        let at = source.at;
+        let time = |sql: &mut Sql, text: String| {
+            for _ in text.matches('?') {
+                sql.text(zone);
+            }
+            sql.push(&text);
+        };
+        match self {
+            Self::Text(name) => drop(sql.push(name)),
+            Self::Sub(n) => drop(sql.push(&format!("subs[{n}]"))),
+            Self::Status if source.has_status => drop(sql.push("status")),
+            Self::Status => drop(sql.push("''")),
+            Self::Bot => drop(sql.push("toUInt8(is_bot)")),
+            Self::Hour => time(sql, format!("toUInt64(toYYYYMMDD({at}, ?)) * 100 + toHour({at}, ?)")),
+            Self::Day => time(sql, format!("toYYYYMMDD({at}, ?)")),
+            Self::Week => time(sql, format!("toUInt32(toISOYear({at}, ?)) * 100 + toISOWeek({at}, ?)")),
+            Self::Month => time(sql, format!("toYYYYMM({at}, ?)")),
+        }
+    }
+
+    /// The text of what the server gives for it.
+    pub(super) fn text(self, value: &str) -> SmolStr {
+        let part = |from: usize, to: usize| value.get(from..to).unwrap_or_default();
+        match self {
+            Self::Text(_) | Self::Sub(_) | Self::Status => SmolStr::new(value),
+            Self::Bot => SmolStr::new_static(if value == "1" { "true" } else { "false" }),
+            Self::Hour => format_smolstr!("{}-{}-{}T{}:00", part(0, 4), part(4, 6), part(6, 8), part(8, 10)),
+            Self::Day => format_smolstr!("{}-{}-{}", part(0, 4), part(4, 6), part(6, 8)),
+            Self::Week => format_smolstr!("{}-W{}", part(0, 4), part(4, 6)),
+            Self::Month => format_smolstr!("{}-{}", part(0, 4), part(4, 6)),
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! Reports: the server groups and sums clicks, trafficback and conversions, each by themselves; groups of one key
+//! are put together here.
+//!
+//! Keys are grouped as the tables have them and become texts once a group. Amounts are summed as decimals, a group
+//! per currency.
+
+mod column;
+mod filter;
+mod fold;
+
+use crate::{
+    client::Client,
+    sql::{Sql, ceil_ms},
+};
+use clickhouse::Row;
+use column::Column;
+use jiff::tz::TimeZone;
+use serde::Deserialize;
+use tfx_domain::report::{Attribution, RawRow, ReportQuery};
+use tfx_ports::StoreError;
+
+/// What is summed of clicks; 0 of conversions.
+const OF_CLICKS: &str = "
+    countIf(kind = 'click') AS clicks,
+    countIf(kind = 'bot') AS bots,
+    countIf(kind = 'prefetch') AS prefetches,
+    countIf(kind = 'trafficback') AS trafficbacks,
+    countIf(kind = 'click' AND unique_campaign) AS unique_campaign_,
+    countIf(kind = 'click' AND unique_stream) AS unique_stream_,
+    countIf(kind = 'click' AND unique_destination) AS unique_destination_,
+    sum(cost) AS cost_,
+    toUInt64(0) AS leads,
+    toUInt64(0) AS sales,
+    toUInt64(0) AS rejected,
+    toUInt64(0) AS rebills,
+    toDecimal128(0, 6) AS hold,
+    toDecimal128(0, 6) AS confirmed";
+
+/// What is summed of conversions; 0 of clicks. Custom statuses are on hold, as leads are.
+const OF_CONVERSIONS: &str = "
+    toUInt64(0) AS clicks,
+    toUInt64(0) AS bots,
+    toUInt64(0) AS prefetches,
+    toUInt64(0) AS trafficbacks,
+    toUInt64(0) AS unique_campaign_,
+    toUInt64(0) AS unique_stream_,
+    toUInt64(0) AS unique_destination_,
+    toDecimal128(0, 6) AS cost_,
+    countIf(status NOT IN ('sale', 'rejected', 'rebill')) AS leads,
+    countIf(status = 'sale') AS sales,
+    countIf(status = 'rejected') AS rejected,
+    countIf(status = 'rebill') AS rebills,
+    sumIf(revenue, status NOT IN ('sale', 'rejected', 'rebill')) AS hold,
+    sumIf(revenue, status IN ('sale', 'rebill')) AS confirmed";
+
+/// A group of one table and currency. Money in millionths.
+#[derive(Debug, Row, Deserialize)]
+struct Group {
+    key: Vec<String>,
+    currency: String,
+    clicks: u64,
+    bots: u64,
+    prefetches: u64,
+    trafficbacks: u64,
+    unique_campaign: u64,
+    unique_stream: u64,
+    unique_destination: u64,
+    cost: i128,
+    leads: u64,
+    sales: u64,
+    rejected: u64,
+    rebills: u64,
+    hold: i128,
+    confirmed: i128,
+}
+
+/// A table that reports read.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Source {
+    table: &'static str,
+    /// The column of the time at which its rows count.
+    at: &'static str,
+    currency: &'static str,
+    sums: &'static str,
+    has_status: bool,
+}
+
+pub(super) async fn report(client: &Client, query: &ReportQuery) -> Result<Vec<RawRow>, StoreError> {
+    let zone = TimeZone::get(&query.timezone)
+        .map_err(|e| StoreError::broken(format!("no time zone '{}'", query.timezone), e))?;
+    // In the case in which the server knows it.
+    let zone = zone.iana_name().unwrap_or("UTC");
+    for filter in &query.filters {
+        filter::check(filter)?;
+    }
+    let mut groups: Vec<Group> = Vec::new();
+    if query.since < query.until {
+        let mut sql = Sql::default();
+        for (n, source) in sources(query.attribution).into_iter().enumerate() {
+            sql.push(if n == 0 { "" } else { " UNION ALL " }).then(select(query, source, zone));
+        }
+        groups = client.all("make a report", sql).await?;
+    }
+    let columns: Vec<Column> = query.dimensions.iter().map(|d| Column::of(*d)).collect();
+    fold::rows(groups, &columns)
+}
+
+fn sources(attribution: Attribution) -> [Source; 3] {
+    let clicks =
+        |table| Source { table, at: "at", currency: "cost_currency", sums: OF_CLICKS, has_status: false };
+    let at = match attribution {
+        Attribution::Click => "click_at",
+        Attribution::Conversion => "created_at",
+    };
+    let conversions = Source {
+        table: "conversion_events",
+        at,
+        currency: "currency",
+        sums: OF_CONVERSIONS,
+        has_status: true,
+    };
+    [clicks("click_events"), clicks("trafficback_events"), conversions]
+}
+
+fn select(query: &ReportQuery, source: Source, zone: &str) -> Sql {
+    let keys: Vec<String> = (0..query.dimensions.len()).map(|n| format!("k{n}")).collect();
+    let texts: Vec<String> = keys.iter().map(|k| format!("toString({k})")).collect();
+    let mut sql = Sql::new(format!(
+        "SELECT CAST([{}], 'Array(String)') AS key, toString(currency_) AS currency, clicks, bots, prefetches,
+             trafficbacks, unique_campaign_ AS unique_campaign, unique_stream_ AS unique_stream,
+             unique_destination_ AS unique_destination, cost_ AS cost, leads, sales, rejected, rebills, hold, confirmed
+         FROM (SELECT ",
+        texts.join(", ")
+    ));
+    for (key, dimension) in keys.iter().zip(&query.dimensions) {
+        Column::of(*dimension).select(&mut sql, source, zone);
+        sql.push(" AS ").push(key).push(", ");
+    }
+    sql.push(source.currency).push(" AS currency_,").push(source.sums);
+    sql.push(" FROM ").push(source.table).push(" FINAL WHERE 1");
+    sql.at(source.at, ">=", ceil_ms(query.since)).at(source.at, "<", ceil_ms(query.until));
+    for filter in &query.filters {
+        filter::condition(&mut sql, filter, source);
+    }
+    sql.push(" GROUP BY ")
+        .push(&keys.iter().map(|k| format!("{k}, ")).collect::<String>())
+        .push("currency_)");
+    sql
+}

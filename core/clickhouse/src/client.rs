@@ -1,0 +1,83 @@
+//! One server, one database: queries with a time limit, and errors that say what to do.
+
+use crate::{ClickHouseConfig, error::store_error, sql::Sql};
+use clickhouse::{RowOwned, RowRead, error::Error, query::BytesCursor};
+use std::time::Duration;
+use tfx_ports::StoreError;
+
+/// How long a statement of a migration may take.
+const PATIENCE: Duration = Duration::from_secs(600);
+
+/// See the module.
+#[derive(Clone)]
+pub(crate) struct Client {
+    inner: clickhouse::Client,
+    pub(crate) url: String,
+    pub(crate) database: String,
+    timeout: Duration,
+}
+
+impl Client {
+    pub(crate) fn new(config: &ClickHouseConfig) -> Result<Self, StoreError> {
+        config.check()?;
+        let mut inner =
+            clickhouse::Client::default().with_url(&config.url).with_product_info("traffoflex", "1");
+        if let Some(user) = &config.user {
+            inner = inner.with_user(user);
+        }
+        if let Some(password) = &config.password {
+            inner = inner.with_password(password);
+        }
+        Ok(Self {
+            inner,
+            url: config.url.clone(),
+            database: config.database.clone(),
+            timeout: config.timeout,
+        })
+    }
+
+    /// All rows.
+    pub(crate) async fn all<T: RowOwned + RowRead>(
+        &self,
+        what: &str,
+        sql: Sql,
+    ) -> Result<Vec<T>, StoreError> {
+        let limit = self.timeout.as_secs_f64().to_string();
+        let query = sql.query(
+            &self.inner.clone().with_database(&self.database).with_setting("max_execution_time", limit),
+        );
+        self.in_time(self.timeout, what, query.fetch_all()).await
+    }
+
+    /// Runs a statement for its effect.
+    pub(crate) async fn execute(&self, what: &str, sql: Sql) -> Result<(), StoreError> {
+        let query = sql.query(&self.inner.clone().with_database(&self.database));
+        self.in_time(PATIENCE, what, query.execute()).await
+    }
+
+    /// Runs a statement outside of our database, which need not be there yet.
+    pub(crate) async fn execute_outside(&self, what: &str, sql: Sql) -> Result<(), StoreError> {
+        self.in_time(PATIENCE, what, sql.query(&self.inner).execute()).await
+    }
+
+    /// Bytes of a result as they come.
+    pub(crate) fn bytes(&self, what: &str, sql: Sql, format: &str) -> Result<BytesCursor, StoreError> {
+        let query = sql.query(&self.inner.clone().with_database(&self.database));
+        query.fetch_bytes(format).map_err(|e| self.failed(what, e))
+    }
+
+    /// What a failure means.
+    pub(crate) fn failed(&self, what: &str, e: Error) -> StoreError {
+        store_error(what, &self.url, &self.database, e)
+    }
+
+    async fn in_time<T>(
+        &self,
+        limit: Duration,
+        what: &str,
+        answer: impl Future<Output = Result<T, Error>>,
+    ) -> Result<T, StoreError> {
+        let answer = tokio::time::timeout(limit, answer).await.unwrap_or(Err(Error::TimedOut));
+        answer.map_err(|e| self.failed(what, e))
+    }
+}

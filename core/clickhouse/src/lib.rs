@@ -1,0 +1,55 @@
+//! Analytics on ClickHouse, which reads the topics of the event log itself.
+//!
+//! What it reads them with (queues, views, tables) is in `deploy/clickhouse/init`; [`Schema`] brings a server there
+//! and keeps it there. Nothing here writes events. Reading is in [`analytics`](ClickHouse::analytics) and
+//! [`ingestion_errors`](ClickHouse::ingestion_errors); everything that users say reaches the server as a bound value.
+
+mod analytics;
+mod client;
+mod config;
+mod error;
+mod export;
+mod ingestion;
+mod migrate;
+mod sql;
+
+pub use config::{ClickHouseConfig, PipelineConfig};
+pub use migrate::Schema;
+
+use client::Client;
+use std::sync::Arc;
+use tfx_ports::{StoreError, analytics::Analytics, ingestion::IngestionErrors, migrate::Migrations};
+
+/// A ClickHouse server and our database in it.
+#[derive(Clone)]
+pub struct ClickHouse {
+    client: Client,
+}
+
+impl ClickHouse {
+    /// Does not connect yet.
+    ///
+    /// # Errors
+    /// The configuration cannot be used; not retryable.
+    pub fn new(config: &ClickHouseConfig) -> Result<Self, StoreError> {
+        Ok(Self { client: Client::new(config)? })
+    }
+
+    /// Reads events.
+    pub fn analytics(&self) -> Arc<dyn Analytics> {
+        Arc::new(analytics::Reader::new(self.client.clone()))
+    }
+
+    /// The messages that became no event.
+    pub fn ingestion_errors(&self) -> Arc<dyn IngestionErrors> {
+        Arc::new(ingestion::Errors::new(self.client.clone()))
+    }
+
+    /// What brings the database to what this build needs.
+    ///
+    /// # Errors
+    /// The configuration cannot be used; not retryable.
+    pub fn migrations(&self, pipeline: &PipelineConfig) -> Result<Arc<dyn Migrations>, StoreError> {
+        Ok(Arc::new(Schema::new(self.client.clone(), pipeline)?))
+    }
+}

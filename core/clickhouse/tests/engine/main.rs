@@ -1,0 +1,8 @@
+//! The adapter on a real ClickHouse engine that reads a real broker: `make engines` brings both up.
+
+mod broker;
+mod conformance;
+mod flow;
+mod kit;
+mod tables;
+mod upgrade;

@@ -1,0 +1,107 @@
+//! Exports, retention, and what a person is told when the server is not as it should be.
+
+use crate::kit::{Database, click, report, sale};
+use std::time::Duration;
+use tfx_clickhouse::{ClickHouse, ClickHouseConfig, PipelineConfig};
+use tfx_domain::event::Topic;
+use tfx_ports::StoreError;
+
+async fn filled() -> Database {
+    let database = Database::without_queues().await;
+    let clicks: Vec<_> = (0..20).map(|n| serde_json::to_vec(&click(n)).expect("JSON")).collect();
+    let sales: Vec<_> = (0..5).map(|n| serde_json::to_vec(&sale(n)).expect("JSON")).collect();
+    let mut messages: Vec<_> = clicks.iter().map(|m| (Topic::ClickEvents, &m[..])).collect();
+    messages.extend(sales.iter().map(|m| (Topic::ConversionEvents, &m[..])));
+    messages.push((Topic::ClickEvents, b"\xff\0broken"));
+    // Twice, so that there is something to leave out.
+    database.insert(&messages).await.expect("insert");
+    database.insert(&messages).await.expect("insert");
+    database
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_brings_everything_back_once() {
+    let (from, into) = (filled().await, Database::without_queues().await);
+    let store = from.store();
+    for table in store.tables() {
+        let mut bytes = Vec::new();
+        let written = store.export(table, &mut bytes).await.expect("export");
+        assert_eq!(written, u64::try_from(bytes.len()).expect("small"));
+        if !bytes.is_empty() {
+            into.insert_native(table, bytes).await;
+        }
+        let rows = format!("SELECT count() FROM {table}");
+        let distinct = format!("SELECT count() FROM {table} FINAL");
+        assert_eq!(into.column::<u64>(&rows).await, from.column::<u64>(&distinct).await, "{table}");
+    }
+    let by = ["country", "status", "destination"];
+    let want = report(&store, &by).await;
+    assert_eq!(report(&into.store(), &by).await, want);
+    assert_eq!(
+        (want.iter().map(|r| r.clicks).sum::<u64>(), want.iter().map(|r| r.sales).sum::<u64>()),
+        (20, 5)
+    );
+    let raw = "SELECT hex(raw_message) FROM kafka_ingestion_errors FINAL";
+    assert_eq!(into.column::<String>(raw).await, ["FF0062726F6B656E"]);
+    let e = store.export("x; DROP TABLE clicks", &mut Vec::new()).await.expect_err("no such table");
+    assert!(e.to_string().contains("click_events"), "{e}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn retention_follows_its_setting_also_back() {
+    let database = filled().await;
+    let ttl = "SELECT countIf(match(create_table_query, 'TTL [a-z_]+ [+] toIntervalDay')) FROM system.tables
+               WHERE database = currentDatabase()";
+    // Where no broker is: only what is kept is looked at.
+    let pipeline = |ttl_days| PipelineConfig { ttl_days, ..PipelineConfig::new("127.0.0.1:1") };
+    let up = async |days| {
+        let migrations = database.store().migrations(&pipeline(days)).expect("migrations");
+        migrations.up(&|_| ()).await.expect("up");
+    };
+    up(None).await;
+    assert_eq!(database.column::<u64>(ttl).await, [0]);
+    up(Some(36_500)).await;
+    assert_eq!(database.column::<u64>(ttl).await, [6]);
+    database.execute("OPTIMIZE TABLE click_events FINAL").await;
+    assert_eq!(report(&database.store(), &[]).await[0].clicks, 20, "far from old enough");
+    up(Some(1)).await;
+    database.execute("OPTIMIZE TABLE click_events FINAL").await;
+    assert_eq!(report(&database.store(), &[]).await[0].clicks, 0, "of a day long past");
+    up(None).await;
+    assert_eq!(database.column::<u64>(ttl).await, [0]);
+}
+
+async fn failure(config: &ClickHouseConfig) -> StoreError {
+    let store = ClickHouse::new(config).expect("a client");
+    let e = store.analytics().ping().await.expect_err("not as it should be");
+    let text = format!("{e} {e:?}");
+    if let Some(password) = config.password.as_ref().filter(|p| !p.is_empty()) {
+        assert!(!text.contains(password.as_str()), "{text}");
+    }
+    e
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_person_learns_what_is_wrong_and_what_to_do() {
+    let database = Database::without_queues().await;
+    let good = &database.config;
+    let says = |e: &StoreError, retryable, words: &[&str]| {
+        assert_eq!(e.is_retryable(), retryable, "{e}");
+        for word in words {
+            assert!(e.to_string().contains(word), "{e}: no {word}");
+        }
+    };
+    let away = ClickHouseConfig { url: "http://127.0.0.1:9/".to_owned(), ..good.clone() };
+    says(&failure(&away).await, true, &["cannot reach", "http://127.0.0.1:9/", "CLICKHOUSE_HTTP_URL"]);
+    let wrong = ClickHouseConfig { password: Some("canary-wrong".to_owned()), ..good.clone() };
+    says(&failure(&wrong).await, false, &["refuses the user or the password", "CLICKHOUSE_PASSWORD"]);
+    let nowhere = ClickHouseConfig { database: "tfx_test_nowhere".to_owned(), ..good.clone() };
+    says(&failure(&nowhere).await, false, &["no database tfx_test_nowhere", "tfx migrate up clickhouse"]);
+    let hurried = ClickHouseConfig { timeout: Duration::from_nanos(1), ..good.clone() };
+    says(&failure(&hurried).await, true, &["did not answer in time"]);
+    database.execute("DROP VIEW conversion_events_store_mv").await;
+    database.execute("ALTER TABLE conversion_events DROP COLUMN source_id").await;
+    says(&failure(good).await, false, &["source_id", "tfx migrate up clickhouse"]);
+    database.execute("DROP TABLE conversion_events").await;
+    says(&failure(good).await, false, &["conversion_events", "tfx migrate up clickhouse"]);
+}

@@ -1,0 +1,48 @@
+//! [`EventLog`] on the brokers.
+
+use crate::{Kafka, KafkaSink, LagError, Message, Start, Tail};
+use async_trait::async_trait;
+use std::sync::Arc;
+use tfx_domain::event::Topic;
+use tfx_ports::{
+    StoreError,
+    event_log::{self, EventLog, From, LogMessage},
+    ingestion::Lag,
+};
+
+/// The log as operators see it.
+pub(crate) struct Log {
+    pub(crate) kafka: Kafka,
+    pub(crate) sink: Arc<KafkaSink>,
+}
+
+#[async_trait]
+impl EventLog for Log {
+    async fn lag(&self, group: &str) -> Result<Vec<Lag>, StoreError> {
+        self.kafka.lag(group, &Topic::ALL).await.map_err(|error| match error {
+            LagError::Store(error) => error,
+            LagError::UnknownGroup { .. } => StoreError::NotFound,
+        })
+    }
+
+    async fn tail(&self, topics: &[Topic], from: From) -> Result<Box<dyn event_log::Tail>, StoreError> {
+        let start = match from {
+            From::End => Start::End,
+            From::Beginning => Start::Beginning,
+            From::At(time) => Start::At(time),
+        };
+        Ok(Box::new(self.kafka.tail(topics, start).await?))
+    }
+
+    async fn republish(&self, topic: &str, key: Option<&[u8]>, payload: &[u8]) -> Result<(), StoreError> {
+        self.sink.republish(topic, key, payload).await
+    }
+}
+
+#[async_trait]
+impl event_log::Tail for Tail {
+    async fn next(&mut self) -> Result<LogMessage, StoreError> {
+        let Message { topic, partition, offset, timestamp, key, payload } = Self::next(self).await?;
+        Ok(LogMessage { topic, partition, offset, at: timestamp, key, payload })
+    }
+}

@@ -1,0 +1,63 @@
+//! How far a group is behind.
+
+use crate::{ready, support::*};
+use rdkafka::{
+    ClientConfig, Offset, TopicPartitionList,
+    consumer::{BaseConsumer, CommitMode, Consumer},
+};
+use std::collections::BTreeMap;
+use tfx_domain::event::Topic;
+use tfx_kafka::LagError;
+use tfx_ports::sink::EventSink;
+
+#[tokio::test]
+async fn lag_is_told_by_partition() {
+    let (kafka, config) = ready().await;
+    let sink = kafka.sink().expect("a sink");
+    sink.deliver(&numbered(Topic::ClickEvents, 40, 400)).await.expect("taken");
+    let group = format!("group-{}", config.topics.name(Topic::ClickEvents));
+    let topics = [Topic::ClickEvents, Topic::ConversionEvents];
+    match kafka.lag(&group, &topics).await {
+        Err(LagError::UnknownGroup { group: said }) => assert_eq!(said, group),
+        other => panic!("{other:?}"),
+    }
+
+    let messages = read(&kafka, &[Topic::ClickEvents], 400).await;
+    let mut ends: BTreeMap<i32, i64> = BTreeMap::new();
+    for m in &messages {
+        *ends.entry(m.partition).or_default() += 1;
+    }
+    let reader: BaseConsumer = ClientConfig::new()
+        .set("bootstrap.servers", &config.brokers)
+        .set("group.id", &group)
+        .create()
+        .expect("a consumer");
+    let mut taken = TopicPartitionList::new();
+    let (first, last) = (*ends.keys().next().expect("a key"), *ends.keys().last().expect("a key"));
+    let name = config.topics.name(Topic::ClickEvents);
+    taken.add_partition_offset(name, first, Offset::Offset(ends[&first])).expect("an offset");
+    taken.add_partition_offset(name, last, Offset::Offset(1)).expect("an offset");
+    reader.commit(&taken, CommitMode::Sync).expect("committed");
+
+    let lag = kafka.lag(&group, &topics).await.expect("a lag");
+    assert_eq!(lag.len(), 24);
+    for l in &lag {
+        let (end, taken) = if l.topic == name {
+            let taken = match l.partition {
+                p if p == first => Some(ends[&first]),
+                p if p == last => Some(1),
+                _ => None,
+            };
+            (ends.get(&l.partition).copied().unwrap_or(0), taken)
+        } else {
+            (0, None)
+        };
+        assert_eq!((l.end, l.taken), (end, taken), "{l:?}");
+    }
+    let behind: u64 = lag.iter().map(tfx_ports::ingestion::Lag::messages).sum();
+    assert_eq!(behind, 400 - u64::try_from(ends[&first] + 1).expect("positive"));
+    let places: Vec<_> = lag.iter().map(|l| (l.topic.clone(), l.partition)).collect();
+    let sorted: Vec<_> =
+        topics.iter().flat_map(|t| (0..12).map(|p| (config.topics.name(*t).to_owned(), p))).collect();
+    assert_eq!(places, sorted);
+}

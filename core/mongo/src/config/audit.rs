@@ -1,0 +1,85 @@
+//! The audit log.
+
+use crate::{
+    db::Db,
+    paging::{after, limit, page, query_limit},
+};
+use mongodb::bson::doc;
+use serde::{Deserialize, Serialize};
+use tfx_domain::entity::Kind;
+use tfx_ports::{
+    StoreError,
+    config::AuditEntry,
+    page::{Page, PageRequest},
+};
+
+/// An entry as it is stored.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredEntry {
+    /// The revision that the change made.
+    #[serde(rename = "_id")]
+    revision: i64,
+    /// RFC 3339, as given.
+    at: String,
+    actor: String,
+    action: String,
+    kind: Kind,
+    /// The id of the entity.
+    entity: String,
+    /// The bits of a `u64`.
+    version: i64,
+    /// The text of the JSON.
+    changes: String,
+}
+
+impl StoredEntry {
+    pub(super) fn new(entry: &AuditEntry, revision: i64) -> Self {
+        Self {
+            revision,
+            at: entry.at.to_string(),
+            actor: entry.actor.clone(),
+            action: entry.action.clone(),
+            kind: entry.kind,
+            entity: entry.id.clone(),
+            version: entry.version.cast_signed(),
+            changes: entry.changes.to_string(),
+        }
+    }
+
+    pub(super) const fn revision(&self) -> i64 {
+        self.revision
+    }
+
+    fn entry(self) -> Result<AuditEntry, StoreError> {
+        let broken = |e: &dyn std::fmt::Display| StoreError::Broken {
+            what: format!("audit entry {}: {e}", self.revision),
+            source: None,
+        };
+        Ok(AuditEntry {
+            at: self.at.parse().map_err(|e| broken(&e))?,
+            changes: serde_json::from_str(&self.changes).map_err(|e| broken(&e))?,
+            actor: self.actor,
+            action: self.action,
+            kind: self.kind,
+            id: self.entity,
+            version: self.version.cast_unsigned(),
+        })
+    }
+}
+
+pub(super) async fn list(
+    db: &Db,
+    id: Option<&str>,
+    request: &PageRequest,
+) -> Result<Page<AuditEntry>, StoreError> {
+    let before = after(request, |cursor| cursor.parse::<i64>().ok())?.unwrap_or(i64::MAX);
+    let limit = limit(request);
+    let mut filter = doc! {"_id": {"$lt": before}};
+    if let Some(id) = id {
+        filter.insert("entity", id);
+    }
+    let entries = db.collection::<StoredEntry>("audit");
+    let find = entries.find(filter).sort(doc! {"_id": -1}).limit(query_limit(limit + 1));
+    let stored = db.rows("read the audit log", find).await?;
+    page(stored, limit, |last| last.revision.to_string()).try_map(StoredEntry::entry)
+}

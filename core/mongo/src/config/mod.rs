@@ -1,0 +1,114 @@
+//! [`ConfigStore`]. Every change is a transaction that counts the revision up first: so changes happen one after
+//! the other, and the revision they make orders entities and audit log.
+
+mod audit;
+mod change;
+mod records;
+mod watch;
+
+use crate::db::Db;
+use async_trait::async_trait;
+use mongodb::{Collection, bson::doc};
+use serde::{Deserialize, Serialize};
+use std::{sync::Arc, time::Duration};
+use tfx_domain::entity::Kind;
+use tfx_ports::{
+    StoreError,
+    config::{AuditEntry, ConfigStore, Record, RecordQuery},
+    page::{Page, PageRequest},
+};
+use tokio::{
+    sync::Mutex,
+    time::{Instant, timeout_at},
+};
+use watch::Watch;
+
+/// How often a waiting reader looks by itself, whether a change stream works or not. Changes reach it within twice
+/// that.
+const LOOK: Duration = Duration::from_secs(1);
+
+/// The one document of `revision`.
+const REVISION_ID: &str = "config";
+
+/// The number of the last change.
+#[derive(Serialize, Deserialize)]
+struct Revision {
+    #[serde(rename = "_id")]
+    id: String,
+    value: i64,
+}
+
+/// Configuration on MongoDB.
+pub(crate) struct Config {
+    db: Arc<Db>,
+    watch: Watch,
+    /// Changes of this process take turns here instead of in conflicts.
+    turn: Mutex<()>,
+}
+
+impl Config {
+    pub(crate) fn new(db: Arc<Db>, change_streams: bool) -> Self {
+        let watch = Watch::new(Self::revisions(&db), change_streams);
+        Self { db, watch, turn: Mutex::new(()) }
+    }
+
+    fn revisions(db: &Db) -> Collection<Revision> {
+        db.collection("revision")
+    }
+
+    async fn revision(&self) -> Result<u64, StoreError> {
+        let revisions = Self::revisions(&self.db);
+        let found = self.db.call("read the revision", revisions.find_one(doc! {"_id": REVISION_ID})).await?;
+        Ok(found.map_or(0, |r| r.value.cast_unsigned()))
+    }
+}
+
+#[async_trait]
+impl ConfigStore for Config {
+    async fn create(&self, record: Record, audit: AuditEntry) -> Result<u64, StoreError> {
+        self.change(change::Change::create(&record), &audit).await
+    }
+
+    async fn update(&self, record: Record, audit: AuditEntry) -> Result<u64, StoreError> {
+        self.change(change::Change::update(&record), &audit).await
+    }
+
+    async fn get(&self, kind: Kind, id: &str) -> Result<Option<Record>, StoreError> {
+        records::get(&self.db, kind, id).await
+    }
+
+    async fn find(&self, kind: Kind, parent: &str, slug: &str) -> Result<Option<Record>, StoreError> {
+        records::find(&self.db, kind, parent, slug).await
+    }
+
+    async fn list(&self, query: &RecordQuery) -> Result<Page<Record>, StoreError> {
+        records::list(&self.db, query).await
+    }
+
+    async fn load(&self) -> Result<(u64, Vec<Record>), StoreError> {
+        records::load(&self.db).await
+    }
+
+    async fn wait_for_change(&self, since: u64, at_most: Duration) -> Result<u64, StoreError> {
+        let end = Instant::now() + at_most;
+        let mut changes = self.watch.changes();
+        loop {
+            changes.mark_unchanged();
+            let revision = self.revision().await?;
+            let now = Instant::now();
+            if revision != since || now >= end {
+                return Ok(revision);
+            }
+            // Whether woken or not, the next round looks.
+            let _ = timeout_at(end.min(now + LOOK), changes.changed()).await;
+        }
+    }
+
+    async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
+        audit::list(&self.db, id, page).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.db.call("ping", self.db.database().run_command(doc! {"ping": 1})).await.map(|_| ())
+    }
+}

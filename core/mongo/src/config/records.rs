@@ -1,0 +1,173 @@
+//! Entities: a collection for each kind.
+
+use super::{REVISION_ID, Revision};
+use crate::{
+    db::Db,
+    error::Failed,
+    paging::{after, limit, page, query_limit},
+};
+use futures_util::TryStreamExt;
+use mongodb::{
+    ClientSession, Collection,
+    bson::{Document, doc},
+    options::ReadConcern,
+};
+use serde::{Deserialize, Serialize};
+use tfx_domain::{
+    Timestamp,
+    entity::{Kind, Status},
+};
+use tfx_ports::{
+    StoreError,
+    config::{Record, RecordQuery},
+    page::Page,
+};
+
+/// An entity as it is stored.
+#[derive(Serialize, Deserialize)]
+pub(super) struct StoredRecord {
+    #[serde(rename = "_id")]
+    id: String,
+    /// The revision that created it: the order of lists.
+    seq: i64,
+    parent: String,
+    slug: String,
+    status: Status,
+    /// The bits of a `u64`.
+    version: i64,
+    /// RFC 3339, as given; so are all times here.
+    created_at: String,
+    updated_at: String,
+    /// The text of the JSON.
+    spec: String,
+}
+
+impl StoredRecord {
+    pub(super) fn new(record: &Record, seq: i64) -> Self {
+        Self {
+            id: record.id.clone(),
+            seq,
+            parent: record.parent.clone(),
+            slug: record.slug.clone(),
+            status: record.status,
+            version: record.version.cast_signed(),
+            created_at: record.created_at.to_string(),
+            updated_at: record.updated_at.to_string(),
+            spec: record.spec.to_string(),
+        }
+    }
+
+    pub(super) const fn version(&self) -> u64 {
+        self.version.cast_unsigned()
+    }
+
+    fn record(self, kind: Kind) -> Result<Record, StoreError> {
+        let broken = |e: &dyn std::fmt::Display| StoreError::Broken {
+            what: format!("stored {kind} {}: {e}", self.id),
+            source: None,
+        };
+        let time = |text: &str| text.parse::<Timestamp>().map_err(|e| broken(&e));
+        Ok(Record {
+            kind,
+            status: self.status,
+            version: self.version.cast_unsigned(),
+            created_at: time(&self.created_at)?,
+            updated_at: time(&self.updated_at)?,
+            spec: serde_json::from_str(&self.spec).map_err(|e| broken(&e))?,
+            id: self.id,
+            parent: self.parent,
+            slug: self.slug,
+        })
+    }
+}
+
+/// What an update changes; the rest stays as it was created.
+pub(super) fn changed_fields(record: &Record) -> Document {
+    doc! {"$set": {
+        "parent": &record.parent,
+        "slug": &record.slug,
+        "status": record.status.as_str(),
+        "version": record.version.cast_signed(),
+        "updated_at": record.updated_at.to_string(),
+        "spec": record.spec.to_string(),
+    }}
+}
+
+pub(super) fn collection(db: &Db, kind: Kind) -> Collection<StoredRecord> {
+    db.collection(kind.plural())
+}
+
+pub(super) async fn get(db: &Db, kind: Kind, id: &str) -> Result<Option<Record>, StoreError> {
+    one(db, kind, doc! {"_id": id}).await
+}
+
+pub(super) async fn find(
+    db: &Db,
+    kind: Kind,
+    parent: &str,
+    slug: &str,
+) -> Result<Option<Record>, StoreError> {
+    one(db, kind, doc! {"parent": parent, "slug": slug}).await
+}
+
+async fn one(db: &Db, kind: Kind, filter: Document) -> Result<Option<Record>, StoreError> {
+    let found = db.call("read an entity", collection(db, kind).find_one(filter)).await?;
+    found.map(|stored| stored.record(kind)).transpose()
+}
+
+pub(super) async fn list(db: &Db, query: &RecordQuery) -> Result<Page<Record>, StoreError> {
+    let from = after(&query.page, |cursor| cursor.parse::<i64>().ok())?.unwrap_or(0);
+    let limit = limit(&query.page);
+    let mut filter = doc! {"seq": {"$gt": from}};
+    if let Some(parent) = &query.parent {
+        filter.insert("parent", parent);
+    }
+    if !query.statuses.is_empty() {
+        let words: Vec<&str> = query.statuses.iter().map(|s| s.as_str()).collect();
+        filter.insert("status", doc! {"$in": words});
+    }
+    let all = collection(db, query.kind);
+    let find = all.find(filter).sort(doc! {"seq": 1}).limit(query_limit(limit + 1));
+    let stored = db.rows("list entities", find).await?;
+    page(stored, limit, |last| last.seq.to_string()).try_map(|s| s.record(query.kind))
+}
+
+/// All entities and their revision, in one snapshot. Tried again while the server cannot give one yet: just after
+/// a collection was made.
+pub(super) async fn load(db: &Db) -> Result<(u64, Vec<Record>), StoreError> {
+    let mut retry = db.retry();
+    loop {
+        match load_once(db).await {
+            Err(Failed::Conflict(e)) => retry.pause(e).await?,
+            other => return other.map_err(Failed::into_error),
+        }
+    }
+}
+
+async fn load_once(db: &Db) -> Result<(u64, Vec<Record>), Failed> {
+    let what = "load the configuration";
+    let mut session = db.snapshot(what).await?;
+    let revisions = db.collection::<Revision>("revision");
+    // Said again for each read: the database's own read concern would win over the session's.
+    let revision = revisions.find_one(doc! {"_id": REVISION_ID}).read_concern(ReadConcern::snapshot());
+    let revision =
+        db.step(what, revision.session(&mut session)).await?.map_or(0, |r| r.value.cast_unsigned());
+    let mut found = Vec::new();
+    for kind in Kind::ALL {
+        for stored in db.step(what, Box::pin(all_of(db, kind, &mut session))).await? {
+            found.push((stored.seq, stored.record(kind)?));
+        }
+    }
+    found.sort_by_key(|(seq, _)| *seq);
+    Ok((revision, found.into_iter().map(|(_, record)| record).collect()))
+}
+
+async fn all_of(
+    db: &Db,
+    kind: Kind,
+    session: &mut ClientSession,
+) -> mongodb::error::Result<Vec<StoredRecord>> {
+    let all = collection(db, kind);
+    let mut cursor = all.find(doc! {}).read_concern(ReadConcern::snapshot()).session(&mut *session).await?;
+    cursor.stream(session).try_collect().await
+}

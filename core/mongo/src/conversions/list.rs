@@ -1,0 +1,67 @@
+//! Reading conversions.
+
+use super::{conversions, stored::Stored};
+use crate::{
+    db::Db,
+    paging::{after, limit, page, query_limit},
+    time::date_from,
+};
+use mongodb::bson::{DateTime, Document, doc};
+use tfx_domain::{id::ConversionId, postback::Conversion};
+use tfx_ports::{StoreError, conversions::ConversionQuery, page::Page};
+
+/// Newest first: by the time of the first report, then by id.
+pub(super) async fn page_of(db: &Db, query: &ConversionQuery) -> Result<Page<Conversion>, StoreError> {
+    let limit = limit(&query.page);
+    let newest_first = doc! {"created": -1, "_id": -1};
+    let all = conversions(db);
+    let find = all.find(filter(query)?).sort(newest_first).limit(query_limit(limit + 1));
+    let stored = db.rows("list conversions", find).await?;
+    page(stored, limit, place).try_map(|s| s.conversion())
+}
+
+/// `MILLISECONDS.ID`: the next page begins after it.
+fn place(last: &Stored) -> String {
+    format!("{}.{}", last.created.timestamp_millis(), last.id)
+}
+
+fn parse_place(cursor: &str) -> Option<(DateTime, String)> {
+    let (ms, id) = cursor.split_once('.')?;
+    Some((DateTime::from_millis(ms.parse().ok()?), id.parse::<ConversionId>().ok()?.to_string()))
+}
+
+/// Every text is a value here, never an operator.
+fn filter(query: &ConversionQuery) -> Result<Document, StoreError> {
+    let mut all = Vec::new();
+    if let Some((at, id)) = after(&query.page, parse_place)? {
+        // The first condition bounds the walk along the index, the second is exact.
+        all.push(doc! {"created": {"$lte": at}});
+        all.push(doc! {"$or": [{"created": {"$lt": at}}, {"_id": {"$lt": id}}]});
+    }
+    let mut created = Document::new();
+    if let Some(since) = query.since {
+        created.insert("$gte", date_from(since));
+    }
+    if let Some(until) = query.until {
+        created.insert("$lt", date_from(until));
+    }
+    if !created.is_empty() {
+        all.push(doc! {"created": created});
+    }
+    let fields = [
+        ("campaign", query.campaign.as_ref().map(ToString::to_string)),
+        ("network", query.network.as_ref().map(ToString::to_string)),
+        ("status", query.status.as_ref().map(ToString::to_string)),
+        ("click", query.click.map(|c| c.to_string())),
+    ];
+    for (field, value) in fields {
+        if let Some(value) = value {
+            all.push(doc! {field: value});
+        }
+    }
+    Ok(if all.is_empty() {
+        Document::new()
+    } else {
+        doc! {"$and": all}
+    })
+}

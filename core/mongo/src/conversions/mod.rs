@@ -1,0 +1,109 @@
+//! [`ConversionStore`]. What reports do is decided in memory ([`plan`]) from what was read before, and written under
+//! the condition that it is still so: by the unique indexes for what is new, by the version for what was there.
+//! If it is not, it is read and decided anew. Reads and writes of a batch are one command each, however long it is,
+//! and calls that come together make one batch ([`gather`]).
+
+mod gather;
+mod known;
+mod list;
+mod parked;
+mod plan;
+mod published;
+mod record;
+mod sequence;
+mod stored;
+mod write;
+
+use crate::db::Db;
+use async_trait::async_trait;
+use gather::Gather;
+use mongodb::{Collection, bson::doc};
+use published::Marking;
+use record::Recording;
+use std::sync::Arc;
+use stored::Stored;
+use tfx_domain::{
+    Timestamp,
+    id::{ClickId, ConversionId},
+    postback::{Conversion, Incoming},
+};
+use tfx_ports::{
+    StoreError,
+    conversions::{ConversionQuery, ConversionStore, Parked, Recorded},
+    page::Page,
+};
+
+/// Conversions on MongoDB.
+pub(crate) struct Conversions {
+    db: Arc<Db>,
+    recording: Gather<Recording>,
+    marking: Gather<Marking>,
+}
+
+impl Conversions {
+    pub(crate) fn new(db: Arc<Db>) -> Self {
+        let recording = Gather::new(Recording(Arc::clone(&db)));
+        let marking = Gather::new(Marking(Arc::clone(&db)));
+        Self { db, recording, marking }
+    }
+}
+
+fn conversions(db: &Db) -> Collection<Stored> {
+    db.collection("conversions")
+}
+
+#[async_trait]
+impl ConversionStore for Conversions {
+    async fn record(&self, reports: &[Incoming]) -> Result<Vec<Recorded>, StoreError> {
+        if reports.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.recording.ask(record::WHAT, reports).await
+    }
+
+    async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {
+        let all = conversions(&self.db);
+        let found = self.db.call("read a conversion", all.find_one(doc! {"_id": id.as_str()})).await?;
+        found.map(|stored| stored.conversion()).transpose()
+    }
+
+    async fn list(&self, query: &ConversionQuery) -> Result<Page<Conversion>, StoreError> {
+        list::page_of(&self.db, query).await
+    }
+
+    async fn unpublished(&self, limit: usize) -> Result<Vec<Conversion>, StoreError> {
+        published::unpublished(&self.db, limit).await
+    }
+
+    async fn mark_published(&self, states: &[(ConversionId, u64)]) -> Result<(), StoreError> {
+        if states.is_empty() {
+            return Ok(());
+        }
+        self.marking.ask(published::WHAT, states).await.map(|_| ())
+    }
+
+    async fn park(&self, parked: Parked) -> Result<(), StoreError> {
+        self.db.ready().await?;
+        parked::park(&self.db, &parked).await
+    }
+
+    async fn parked_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError> {
+        parked::due(&self.db, now, limit).await
+    }
+
+    async fn postpone(&self, id: ClickId, next_try_at: Timestamp) -> Result<(), StoreError> {
+        parked::postpone(&self.db, id, next_try_at).await
+    }
+
+    async fn unpark(&self, id: ClickId) -> Result<(), StoreError> {
+        parked::unpark(&self.db, id).await
+    }
+
+    async fn parked_count(&self) -> Result<u64, StoreError> {
+        parked::count(&self.db).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.db.call("ping", self.db.database().run_command(doc! {"ping": 1})).await.map(|_| ())
+    }
+}

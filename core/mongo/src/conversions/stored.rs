@@ -1,0 +1,77 @@
+//! A conversion as it is stored: its JSON, and beside it what it is found by.
+
+use super::plan::State;
+use crate::time::date;
+use mongodb::bson::{DateTime, Document, doc};
+use serde::{Deserialize, Serialize};
+use tfx_domain::{id::CampaignId, postback::Conversion};
+use tfx_ports::StoreError;
+
+/// A document of `conversions`.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Stored {
+    #[serde(rename = "_id")]
+    pub(super) id: String,
+    /// The bits of a `u64`.
+    version: i64,
+    network: String,
+    key: String,
+    /// Absent unless it holds the one sale of a click.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    sale_claim: Option<String>,
+    click: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    campaign: Option<String>,
+    status: String,
+    pub(super) created: DateTime,
+    /// Orders what waits to be published; absent once it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    unpublished: Option<i64>,
+    /// The whole conversion as JSON.
+    body: String,
+}
+
+impl Stored {
+    /// A new state, to be published.
+    pub(super) fn unpublished(State { number, conversion: c }: &State) -> Result<Self, StoreError> {
+        Ok(Self {
+            id: c.id.as_str().to_owned(),
+            version: c.version.cast_signed(),
+            network: c.network.as_str().to_owned(),
+            key: c.key.clone(),
+            sale_claim: c.sale_claim.clone(),
+            click: c.click_id.to_string(),
+            campaign: c.click.campaign_id.as_ref().map(CampaignId::as_str).map(str::to_owned),
+            status: c.status.as_str().to_owned(),
+            created: date(c.created_at),
+            unpublished: Some(*number),
+            body: body(c)?,
+        })
+    }
+
+    pub(super) fn conversion(&self) -> Result<Conversion, StoreError> {
+        serde_json::from_str(&self.body)
+            .map_err(|e| StoreError::broken(format!("stored conversion {}", self.id), e))
+    }
+}
+
+/// What a change of state changes, and marks as to be published.
+pub(super) fn changed_fields(State { number, conversion: c }: &State) -> Result<Document, StoreError> {
+    let mut set = doc! {
+        "version": c.version.cast_signed(),
+        "status": c.status.as_str(),
+        "unpublished": number,
+        "body": body(c)?,
+    };
+    Ok(match &c.sale_claim {
+        Some(claim) => {
+            set.insert("sale_claim", claim);
+            doc! {"$set": set}
+        }
+        None => doc! {"$set": set, "$unset": {"sale_claim": ""}},
+    })
+}
+
+fn body(c: &Conversion) -> Result<String, StoreError> {
+    serde_json::to_string(c).map_err(|e| StoreError::broken("write a conversion as JSON", e))
+}

@@ -1,0 +1,189 @@
+//! One database: its collections, the time limit of every command, transactions, and what has to be there before
+//! the first write.
+
+use crate::{
+    MongoConfig, check,
+    error::{Failed, store_error, timed_out},
+    migrations,
+    retry::Retry,
+};
+use futures_util::TryStreamExt;
+use mongodb::{
+    Client, ClientSession, Collection, Database,
+    action::Find,
+    error::{Result as DriverResult, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT},
+    options::{ClientOptions, ReadConcern},
+};
+use serde::de::DeserializeOwned;
+use std::{
+    future::IntoFuture,
+    sync::atomic::{AtomicBool, Ordering},
+    time::Duration,
+};
+use tfx_ports::StoreError;
+use tokio::{runtime::Handle, time::timeout};
+
+pub(crate) struct Db {
+    client: Client,
+    database: Database,
+    options: ClientOptions,
+    operation_timeout: Duration,
+    give_up_after: Duration,
+    /// Set once the server was found fit and the indexes are there.
+    ready: AtomicBool,
+}
+
+impl Drop for Db {
+    /// Closes the connections at once. Left to itself the driver says good-bye to its sessions in the background,
+    /// and panics there when the process is ending.
+    fn drop(&mut self) {
+        if let Ok(runtime) = Handle::try_current() {
+            runtime.spawn(self.client.clone().shutdown().immediate(true).into_future());
+        }
+    }
+}
+
+impl Db {
+    pub(crate) fn new(
+        client: Client,
+        database: Database,
+        options: ClientOptions,
+        config: &MongoConfig,
+    ) -> Self {
+        Self {
+            client,
+            database,
+            options,
+            operation_timeout: config.operation_timeout,
+            give_up_after: config.give_up_after,
+            ready: AtomicBool::new(false),
+        }
+    }
+
+    pub(crate) const fn operation_timeout(&self) -> Duration {
+        self.operation_timeout
+    }
+
+    pub(crate) fn database(&self) -> &Database {
+        &self.database
+    }
+
+    /// As parsed from the connection string; holds the credentials.
+    pub(crate) fn options(&self) -> &ClientOptions {
+        &self.options
+    }
+
+    pub(crate) fn collection<T: Send + Sync>(&self, name: &str) -> Collection<T> {
+        self.database.collection(name)
+    }
+
+    pub(crate) fn retry(&self) -> Retry {
+        Retry::for_at_most(self.give_up_after)
+    }
+
+    /// Runs a command that reads, or that may be repeated without harm.
+    pub(crate) async fn call<T>(
+        &self,
+        what: &str,
+        command: impl IntoFuture<Output = DriverResult<T>>,
+    ) -> Result<T, StoreError> {
+        match timeout(self.operation_timeout, command.into_future()).await {
+            Ok(done) => done.map_err(|e| store_error(what, e)),
+            Err(_) => Err(timed_out(what, self.operation_timeout)),
+        }
+    }
+
+    /// All that a query finds.
+    pub(crate) async fn rows<T: DeserializeOwned + Send + Sync>(
+        &self,
+        what: &str,
+        find: Find<'_, T>,
+    ) -> Result<Vec<T>, StoreError> {
+        let read = async { find.await?.try_collect().await };
+        self.call(what, Box::pin(read)).await
+    }
+
+    /// Runs a command that writes by itself.
+    pub(crate) async fn write<T>(
+        &self,
+        what: &str,
+        command: impl IntoFuture<Output = DriverResult<T>>,
+    ) -> Result<T, Failed> {
+        match timeout(self.operation_timeout, command.into_future()).await {
+            Ok(done) => done.map_err(|e| Failed::from_driver(what, e, true)),
+            Err(_) => Err(Failed::Unknown(timed_out(what, self.operation_timeout))),
+        }
+    }
+
+    /// Runs a command of a transaction that is not committed yet: whatever happens to it, nothing is written.
+    pub(crate) async fn step<T>(
+        &self,
+        what: &str,
+        command: impl IntoFuture<Output = DriverResult<T>>,
+    ) -> Result<T, Failed> {
+        match timeout(self.operation_timeout, command.into_future()).await {
+            Ok(done) => done.map_err(|e| Failed::from_driver(what, e, false)),
+            Err(_) => Err(Failed::Refused(timed_out(what, self.operation_timeout))),
+        }
+    }
+
+    /// Begins a transaction, to be ended by [`Db::end`].
+    pub(crate) async fn begin(&self, what: &str) -> Result<ClientSession, Failed> {
+        let mut session = self.step(what, self.client.start_session()).await?;
+        self.step(what, session.start_transaction().read_concern(ReadConcern::snapshot())).await?;
+        Ok(session)
+    }
+
+    /// A session whose reads all see the database at one moment.
+    pub(crate) async fn snapshot(&self, what: &str) -> Result<ClientSession, StoreError> {
+        self.call(what, self.client.start_session().snapshot(true)).await
+    }
+
+    /// Ends a transaction: commits if its steps went well, else aborts at once, so that the locks of what failed
+    /// are not in the way of the next attempt.
+    pub(crate) async fn end<T>(
+        &self,
+        what: &str,
+        mut session: ClientSession,
+        steps: Result<T, Failed>,
+    ) -> Result<T, Failed> {
+        match steps {
+            Ok(done) => self.commit(what, &mut session).await.map(|()| done),
+            Err(e) => {
+                // If it does not get there, the server aborts by itself when the session is dropped or times out.
+                let _ = timeout(self.operation_timeout, session.abort_transaction()).await;
+                Err(e)
+            }
+        }
+    }
+
+    /// Commits. Asking the server again what became of a commit is safe, so that is done until it says so or the
+    /// time is up.
+    async fn commit(&self, what: &str, session: &mut ClientSession) -> Result<(), Failed> {
+        let mut retry = self.retry();
+        loop {
+            let unknown = match timeout(self.operation_timeout, session.commit_transaction()).await {
+                Ok(Ok(())) => return Ok(()),
+                Ok(Err(e)) if e.contains_label(UNKNOWN_TRANSACTION_COMMIT_RESULT) => store_error(what, e),
+                Ok(Err(e)) if e.contains_label(TRANSIENT_TRANSACTION_ERROR) => {
+                    return Err(Failed::Conflict(store_error(what, e)));
+                }
+                Ok(Err(e)) => return Err(Failed::from_driver(what, e, true)),
+                Err(_) => timed_out(what, self.operation_timeout),
+            };
+            retry.pause(unknown).await.map_err(Failed::Unknown)?;
+        }
+    }
+
+    /// Makes sure, until it was so once, that the server is fit and the indexes are there. Before every write:
+    /// without its unique index a key would be taken twice. Callers do not queue here: while the server is away,
+    /// each learns of it in its own time.
+    pub(crate) async fn ready(&self) -> Result<(), StoreError> {
+        if !self.ready.load(Ordering::Acquire) {
+            check::check(self).await?;
+            migrations::apply_pending(self).await?;
+            self.ready.store(true, Ordering::Release);
+        }
+        Ok(())
+    }
+}

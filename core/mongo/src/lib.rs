@@ -1,0 +1,92 @@
+//! Configuration and conversions on MongoDB: a replica set (one member is enough) of version 5 or later, since
+//! every change is a transaction.
+//!
+//! | collection | what |
+//! |---|---|
+//! | `sources` `networks` `templates` `destinations` `campaigns` `streams` | entities, `_id` is the entity's id |
+//! | `revision` | one document: the number of the last change of configuration |
+//! | `audit` | one document for each change, `_id` is the revision that it made |
+//! | `conversions` | one document for each conversion; its unique indexes decide what is new |
+//! | `parked` | postbacks that wait for their click |
+//! | `migrations` | which index lists were applied, see [`Mongo::migrations`] |
+//!
+//! What people and networks send is stored as strings, numbers and dates under fixed field names, and JSON as its
+//! text: a BSON document cannot hold every JSON key (one with a NUL) or number (above 2⁶³), and no `$` or `.` of
+//! anybody's becomes an operator or a path.
+//!
+//! Writes are acknowledged when a majority has them in its journal, whatever the connection string says; reads see
+//! only what a majority has. Nothing is written before the indexes that hold its keys are there.
+//!
+//! An error of a write means that nothing was written, with one exception that no network protocol can rule out:
+//! when the connection is lost between a commit and its answer, and does not come back within
+//! [`MongoConfig::give_up_after`], the error says that the outcome is not known. The same call again then finds
+//! what was written.
+
+mod check;
+mod client;
+mod config;
+mod conversions;
+mod db;
+mod error;
+mod indexes;
+mod migrations;
+mod open_error;
+mod paging;
+mod retry;
+mod settings;
+mod time;
+
+pub use open_error::OpenError;
+pub use settings::MongoConfig;
+
+use db::Db;
+use std::sync::Arc;
+use tfx_ports::{config::ConfigStore, conversions::ConversionStore, migrate::Migrations};
+
+/// The stores in one database. Cheap to clone the ports from; connections are shared and made when needed.
+pub struct Mongo {
+    db: Arc<Db>,
+    config: Arc<config::Config>,
+    conversions: Arc<conversions::Conversions>,
+}
+
+impl Mongo {
+    /// Prepares connections without making one: the server may be away, and come later. Call it on the runtime
+    /// that will use the stores.
+    ///
+    /// # Errors
+    /// [`OpenError::Uri`], [`OpenError::Database`].
+    pub async fn new(config: &MongoConfig) -> Result<Self, OpenError> {
+        let db = Arc::new(client::connect(config).await?);
+        Ok(Self {
+            config: Arc::new(config::Config::new(Arc::clone(&db), config.change_streams)),
+            conversions: Arc::new(conversions::Conversions::new(Arc::clone(&db))),
+            db,
+        })
+    }
+
+    /// Whether there is a server that can be worked with. The stores do without this call; it is for saying what
+    /// is wrong, and which setting to correct.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub async fn check(&self) -> Result<(), OpenError> {
+        check::check(&self.db).await
+    }
+
+    /// Entities and the audit log.
+    pub fn config(&self) -> Arc<dyn ConfigStore> {
+        Arc::clone(&self.config) as _
+    }
+
+    /// Conversions and parked postbacks.
+    pub fn conversions(&self) -> Arc<dyn ConversionStore> {
+        Arc::clone(&self.conversions) as _
+    }
+
+    /// The indexes, as steps. The stores apply what is pending before their first write; this is for doing it
+    /// ahead of a start, and for applying what has changed.
+    pub fn migrations(&self) -> Arc<dyn Migrations> {
+        Arc::new(migrations::Indexes::new(Arc::clone(&self.db)))
+    }
+}

@@ -1,0 +1,70 @@
+//! From settings to what each adapter is told.
+
+use crate::{Pipeline, WiringError};
+use std::{sync::Arc, time::Duration};
+use tfx_clickhouse::{ClickHouse, ClickHouseConfig, PipelineConfig};
+use tfx_domain::event::Topic;
+use tfx_kafka::{Kafka, KafkaConfig, TopicNames};
+use tfx_mongo::{Mongo, MongoConfig};
+use tfx_ports::{StoreError, analytics::Analytics, sink::EventSink};
+use tfx_settings::Settings;
+
+/// Longest time of one query.
+const QUERY_WITHIN: Duration = Duration::from_secs(30);
+
+/// The event log and the analytics that read it.
+pub(crate) struct Events {
+    pub(crate) kafka: Kafka,
+    pub(crate) clickhouse: ClickHouse,
+    pub(crate) pipeline: PipelineConfig,
+}
+
+impl Events {
+    /// Analytics, sink and what operators see of the way between them.
+    pub(crate) fn ports(
+        &self,
+    ) -> Result<(Arc<dyn Analytics>, Arc<dyn EventSink>, Option<Pipeline>), StoreError> {
+        let pipeline = Pipeline {
+            log: self.kafka.event_log()?,
+            errors: self.clickhouse.ingestion_errors(),
+            group: self.pipeline.group.clone(),
+        };
+        Ok((self.clickhouse.analytics(), self.kafka.sink()?, Some(pipeline)))
+    }
+}
+
+/// MongoDB, if it is used.
+pub(crate) async fn mongo(settings: &Settings) -> Result<Option<Mongo>, WiringError> {
+    match &settings.engines.mongo {
+        Some(mongo) => Ok(Some(Mongo::new(&MongoConfig::new(mongo.uri.expose(), &mongo.database)).await?)),
+        None => Ok(None),
+    }
+}
+
+/// Kafka and ClickHouse, if they are used.
+pub(crate) fn events(settings: &Settings) -> Result<Option<Events>, WiringError> {
+    let Some((log, analytics)) = &settings.engines.events else { return Ok(None) };
+    let kafka = Kafka::new(KafkaConfig {
+        topics: TopicNames::new(|topic| log.topic(topic).to_owned()),
+        replication: i32::from(log.replication),
+        retention: log.retention,
+        // Its own reason comes before the caller's bare time-out.
+        answer_within: settings.events.write_timeout.mul_f64(0.9),
+        options: log.options.clone(),
+        ..KafkaConfig::new(log.brokers.join(","))
+    })?;
+    let clickhouse = ClickHouse::new(&ClickHouseConfig {
+        url: analytics.url.clone(),
+        user: analytics.user.clone(),
+        password: analytics.password.as_ref().map(|p| p.expose().to_owned()),
+        database: analytics.database.clone(),
+        timeout: QUERY_WITHIN,
+    })?;
+    let pipeline = PipelineConfig {
+        brokers: analytics.brokers.join(","),
+        topics: Topic::ALL.map(|topic| log.topic(topic).to_owned()),
+        group: analytics.group.clone(),
+        ttl_days: analytics.ttl_days,
+    };
+    Ok(Some(Events { kafka, clickhouse, pipeline }))
+}
