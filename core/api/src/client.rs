@@ -9,8 +9,9 @@ use crate::{
     entities::{EntityQuery, Link, Verb},
     error::{ApiError, ProblemDocument},
     explain::{ExplainAnswer, ExplainRequest},
+    ingestion::{IngestionError, IngestionLag, IngestionQuery, ReplayAnswer, ReplayRequest},
     page::{Labelled, Page},
-    postbacks::{PostbackLogEvent, PostbackQuery, PostbackTest, PostbackTestAnswer},
+    postbacks::{PostbackLogEvent, PostbackQuery, PostbackResult, PostbackTest, PostbackTestAnswer},
     report::{ReportAnswer, ReportRequest},
     service::{EventStats, Whoami},
 };
@@ -239,7 +240,8 @@ impl Client {
     /// [`ApiError`].
     pub async fn postbacks(&self, q: &PostbackQuery) -> Result<Page<PostbackLogEvent>, ApiError> {
         let call = Call::get(&["postbacks"]).with("since", q.since).with("until", q.until);
-        let call = call.with("network", q.network.as_ref()).with("result", q.result.map(|r| r.as_str()));
+        let call =
+            call.with("network", q.network.as_ref()).with("result", q.result.map(PostbackResult::as_str));
         self.call(call.with("limit", q.limit).with("cursor", q.cursor.as_ref())).await
     }
 
@@ -282,6 +284,32 @@ impl Client {
     /// [`ApiError`].
     pub async fn event_stats(&self) -> Result<EventStats, ApiError> {
         self.call(Call::get(&["event-producer", "stats"])).await
+    }
+
+    /// A page of the messages that became no event.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn ingestion_errors(&self, q: &IngestionQuery) -> Result<Page<IngestionError>, ApiError> {
+        let call = Call::get(&["ingestion", "errors"]).with("since", q.since).with("topic", q.topic.as_ref());
+        let call = call.with("ascending", q.ascending.then_some(true));
+        self.call(call.with("limit", q.limit).with("cursor", q.cursor.as_ref())).await
+    }
+
+    /// How far behind the analytics store is.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn ingestion_lag(&self) -> Result<IngestionLag, ApiError> {
+        self.call(Call::get(&["ingestion", "lag"])).await
+    }
+
+    /// Puts broken messages into the event log again.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn ingestion_replay(&self, request: &ReplayRequest) -> Result<ReplayAnswer, ApiError> {
+        self.post(&["ingestion", "replay"], request).await
     }
 
     /// Whose token this is.

@@ -4,7 +4,7 @@ use crate::{
     access::{self, Access},
     entities, events, explain,
     failure::Failure,
-    links,
+    ingestion, links,
     peers::Peers,
     postback_test, report, services,
 };
@@ -29,21 +29,22 @@ pub(crate) struct App {
 }
 
 /// Everything api-service answers.
-pub(crate) fn router(app: Arc<App>, internal_token: &Secret) -> anyhow::Result<Router> {
+pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<Router> {
     let api = Router::new()
         .merge(entities::routes())
         .merge(links::routes())
         .merge(events::routes())
         .merge(report::routes())
         .merge(explain::routes())
+        .merge(ingestion::routes())
         .merge(postback_test::routes())
         .merge(services::routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
-        .layer(from_fn_with_state(Arc::clone(&app), access::check));
+        .layer(from_fn_with_state(Arc::clone(app), access::check));
     let mut router = Router::new()
-        .nest(BASE, api.with_state(Arc::clone(&app)))
-        .merge(health::routes(services::readiness(&app)))
+        .nest(BASE, api.with_state(Arc::clone(app)))
+        .merge(health::routes(services::readiness(app)))
         .merge(internal::guard(metrics::routes(crate::NAME, |_| {}), internal_token.expose()))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method);

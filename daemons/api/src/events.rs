@@ -8,12 +8,7 @@ use crate::{
     labels,
     reply::json,
 };
-use axum::{
-    Router,
-    extract::State,
-    response::Response,
-    routing::get,
-};
+use axum::{Router, extract::State, response::Response, routing::get};
 use http::StatusCode;
 use std::sync::Arc;
 use tfx_api::{Labelled, Labels, Page, audit::AuditEntry};
@@ -53,11 +48,7 @@ async fn clicks(State(app): State<Arc<App>>, mut query: Query) -> Result<Respons
     Ok(json(StatusCode::OK, &Page { items: found.items, next: found.next, labels }))
 }
 
-async fn click(
-    State(app): State<Arc<App>>,
-    Path(id): Path,
-    query: Query,
-) -> Result<Response, Failure> {
+async fn click(State(app): State<Arc<App>>, Path(id): Path, query: Query) -> Result<Response, Failure> {
     query.finish()?;
     let item = stored_click(&app, &id).await?;
     let labels = labels_of(&app, click_ids(&item)).await?;
@@ -98,11 +89,7 @@ async fn conversions(State(app): State<Arc<App>>, mut query: Query) -> Result<Re
     Ok(json(StatusCode::OK, &Page { items: found.items, next: found.next, labels }))
 }
 
-async fn conversion(
-    State(app): State<Arc<App>>,
-    Path(id): Path,
-    query: Query,
-) -> Result<Response, Failure> {
+async fn conversion(State(app): State<Arc<App>>, Path(id): Path, query: Query) -> Result<Response, Failure> {
     query.finish()?;
     let missing = || Failure::not_found(format!("no conversion has the id '{id}'"));
     let id: ConversionId = id.parse().map_err(|_| missing())?;

@@ -1,5 +1,6 @@
 //! `POST /explain` asks traffic-service, which has the snapshot, the geo databases and the memory, for the event that
-//! the click would leave; `GET /explain/{click_id}` reads the one that it left. Both are told in the same words.
+//! the click would leave; `GET /explain/{click_id}` reads the one that it left. Both are told in the same words
+//! (`docs/decisions/0003-explain-is-an-event.md`).
 
 use crate::{
     app::App,
@@ -74,11 +75,7 @@ async fn resolve(config: &dyn ConfigStore, request: &mut ExplainRequest) -> Resu
     Ok(problems.into_result(())?)
 }
 
-async fn stored(
-    State(app): State<Arc<App>>,
-    Path(id): Path,
-    query: Query,
-) -> Result<Response, Failure> {
+async fn stored(State(app): State<Arc<App>>, Path(id): Path, query: Query) -> Result<Response, Failure> {
     query.finish()?;
     let click = stored_click(&app, &id).await?;
     Ok(json(StatusCode::OK, &explained(&app, &click).await?))

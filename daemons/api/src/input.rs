@@ -238,12 +238,16 @@ impl Query {
 
     /// `limit` and `cursor`.
     pub(crate) fn page(&mut self) -> PageRequest {
-        let allowed = || format!("must be 1 to {MAX_LIMIT}");
+        self.page_of(MAX_LIMIT)
+    }
+
+    /// `limit`, of which there may be at most so many, and `cursor`.
+    pub(crate) fn page_of(&mut self, most: usize) -> PageRequest {
         let limit = self.parsed("limit", |text| match text.parse() {
-            Ok(n) if (1..=MAX_LIMIT).contains(&n) => Ok(n),
-            _ => Err(allowed()),
+            Ok(n) if (1..=most).contains(&n) => Ok(n),
+            _ => Err(format!("must be 1 to {most}")),
         });
-        PageRequest { cursor: self.text("cursor"), limit: limit.unwrap_or(DEFAULT_LIMIT) }
+        PageRequest { cursor: self.text("cursor"), limit: limit.unwrap_or(DEFAULT_LIMIT.min(most)) }
     }
 
     /// Ends the reading.

@@ -1,6 +1,6 @@
 //! api-service: REST over configuration, reports and operations. `docs/api.md` lists the endpoints.
 //!
-//! Handlers read the request ([`input`]), ask the ports, and answer JSON or a problem document. What is right or
+//! Handlers read the request (`input`), ask the ports, and answer JSON or a problem document. What is right or
 //! wrong about an entity, what a report's figures are and what a postback means is decided in `tfx-domain`.
 
 mod access;
@@ -9,6 +9,7 @@ mod entities;
 mod events;
 mod explain;
 mod failure;
+mod ingestion;
 mod input;
 mod labels;
 mod links;
@@ -48,7 +49,7 @@ pub async fn run(
         settings: Arc::clone(&settings),
         writes: Mutex::new(()),
     });
-    let router = app::router(app, &internal_token)?;
+    let router = app::router(&app, &internal_token)?;
     tfx_service::serve(NAME, listener, router, &settings.http, shutdown).await?;
     Ok(())
 }

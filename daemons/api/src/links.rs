@@ -7,12 +7,7 @@ use crate::{
     input::{Path, Query},
     reply::json,
 };
-use axum::{
-    Router,
-    extract::State,
-    response::Response,
-    routing::get,
-};
+use axum::{Router, extract::State, response::Response, routing::get};
 use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::{net::IpAddr, sync::Arc};

@@ -15,7 +15,7 @@ fn main() -> ExitCode {
     program("api-service", ABOUT, Program::Api, |settings, shutdown| async move {
         let data_dir = Arc::new(DataDir::open(&settings.data_dir, Hold::Shared)?);
         let listener = bind(API_SERVICE_ADDR.name, &settings.addresses.api).await?;
-        let stores = tfx_wiring::open(&settings, &data_dir)?;
+        let stores = tfx_wiring::open(&settings, &data_dir).await?;
         let (token, made_now) = data_dir.admin_token()?;
         if made_now {
             let file = data_dir.admin_token_file();

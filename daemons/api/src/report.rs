@@ -149,7 +149,7 @@ async fn checked_filter(
                 None => problems.add(at, refs::unknown(kind, value)),
             },
             (Dimension::Bot, _) => {
-                problems.require(matches!(value.as_str(), "true" | "false"), &at, "must be true or false")
+                problems.require(matches!(value.as_str(), "true" | "false"), &at, "must be true or false");
             }
             (Dimension::DeviceType, _) => {
                 let words = DeviceType::ALL.map(DeviceType::as_str);

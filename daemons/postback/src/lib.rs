@@ -1,4 +1,4 @@
-//! postback-service: what a network reports, recorded once.
+//! postback-service: what a network reports, recorded once. `docs/postbacks.md` explains it to people.
 //!
 //! The way of a postback: [`http`](self) reads it into parameters → `auth` → `domain::postback::interpret` →
 //! `clicks` finds its click, else it is parked → `ports::conversions` records it (a unique index decides) → the

@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     program("postback-service", ABOUT, Program::Postback, |settings, shutdown| async move {
         let data_dir = Arc::new(DataDir::open(&settings.data_dir, Hold::Shared)?);
         let listener = bind(POSTBACK_SERVICE_ADDR.name, &settings.addresses.postback).await?;
-        let stores = tfx_wiring::open(&settings, &data_dir)?;
+        let stores = tfx_wiring::open(&settings, &data_dir).await?;
         tfx_postback::run(settings, data_dir, stores, listener, shutdown).await
     })
 }

@@ -68,7 +68,7 @@ impl<T: Send + Sync + 'static> Configuration<T> {
     /// Reads everything; true if that worked.
     pub async fn refresh(&self) -> bool {
         let read = self.read().await.map_err(|e| e.to_string());
-        self.note(read)
+        self.note(&read)
     }
 
     /// Follows the store until the shutdown.
@@ -112,9 +112,9 @@ impl<T: Send + Sync + 'static> Configuration<T> {
         let revision = self.state().revision;
         let Some(since) = revision else { return self.refresh().await };
         match self.store.wait_for_change(since, AT_MOST).await {
-            Ok(revision) if revision == since => self.note(Ok(())),
+            Ok(revision) if revision == since => self.note(&Ok(())),
             Ok(_) => self.refresh().await,
-            Err(e) => self.note(Err(e.to_string())),
+            Err(e) => self.note(&Err(e.to_string())),
         }
     }
 
@@ -130,9 +130,9 @@ impl<T: Send + Sync + 'static> Configuration<T> {
     }
 
     /// Keeps what the store answered; its failure is logged when it begins and when it ends.
-    fn note(&self, answer: Result<(), String>) -> bool {
+    fn note(&self, answer: &Result<(), String>) -> bool {
         let mut state = self.state();
-        match &answer {
+        match answer {
             Ok(()) => {
                 state.confirmed = Some(Instant::now());
                 if state.error.take().is_some() {

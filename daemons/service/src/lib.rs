@@ -13,6 +13,8 @@ pub mod metrics;
 pub mod problem;
 pub mod request_id;
 pub mod shutdown;
+#[cfg(feature = "testing")]
+pub mod testing;
 
 mod handle;
 mod listen;
@@ -32,3 +34,8 @@ use std::net::SocketAddr;
 /// The other end of the connection, as an extension of every request that [`serve`] hands over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
+
+/// A click makes some fifty allocations on one thread and ends them on others; this one is made for that. Figures:
+/// `docs/benchmarks.md`.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -36,7 +36,7 @@ pub(crate) fn of(decision: &Decision<'_>, event: &mut ClickEvent, hops: u8, iden
             act(&stream.stream.spec.action, &event.final_url, identity)
         }
         Taken::Trafficback { url } => {
-            event.final_url = counted(url.render(event, None, &mut entropy::generator()), hops);
+            event.final_url = counted(&url.render(event, None, &mut entropy::generator()), hops);
             redirect(StatusCode::FOUND, &event.final_url)
         }
         Taken::NotFound => bare(StatusCode::NOT_FOUND),
@@ -80,7 +80,7 @@ fn seal(url: &str, identity: &Identity) -> String {
 }
 
 /// With the marker that tells how often the click went to trafficback.
-fn counted(url: String, hops: u8) -> String {
+fn counted(url: &str, hops: u8) -> String {
     let (before, fragment) = url.split_at(url.find('#').unwrap_or(url.len()));
     let join = match before.find('?') {
         None => "?",
@@ -132,9 +132,9 @@ mod tests {
             ("https://x.example/#a?b", "https://x.example/?_tfx_hops=1#a?b"),
         ];
         for (url, want) in table {
-            assert_eq!(counted(url.to_owned(), 0), want);
+            assert_eq!(counted(url, 0), want);
         }
-        assert!(counted("https://x.example/".to_owned(), 255).ends_with("=255"));
+        assert!(counted("https://x.example/", 255).ends_with("=255"));
     }
 
     #[test]
@@ -152,7 +152,11 @@ mod tests {
             second_page_url(url, &Identity::new(&[2; 32], IpPrivacy::Full)),
         ];
         for query_of in forged {
-            assert_eq!(second_page(&query(&query_of), &identity).status(), StatusCode::NOT_FOUND, "{query_of}");
+            assert_eq!(
+                second_page(&query(&query_of), &identity).status(),
+                StatusCode::NOT_FOUND,
+                "{query_of}"
+            );
         }
     }
 }

@@ -14,6 +14,7 @@ use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use ipnet::IpNet;
 use std::{borrow::Cow, sync::Arc};
 use tfx_domain::{event::Event, id::VisitorId};
+use tfx_events::Published;
 use tfx_ports::clock;
 use tfx_service::{Peer, ProblemResponse, client_ip};
 
@@ -29,7 +30,7 @@ const MAX_SLUG: usize = 256;
 /// How long a browser keeps its visitor id: a year.
 const COOKIE_AGE_S: u32 = 31_536_000;
 
-/// `/c/{slug}`, `/c/{slug}/` and, if it is allowed, `/{slug}`.
+/// `/c/{slug}` and, if it is allowed, `/{slug}`; each with a slash behind it too.
 pub(crate) async fn click(
     State(clicks): State<Clicks>,
     Extension(Peer(peer)): Extension<Peer>,
@@ -53,13 +54,17 @@ pub(crate) async fn click(
     let slug = slug_of(parts.uri.path());
     let facts = Facts::of(&parts.headers);
     let visitor = traffic.visitor(&facts, &asked, &snapshot, traffic.geo.lookup(ip)).await;
+    let flight = traffic.memory.begin();
     let Decided { event, mut response, consumed } = traffic.click(&snapshot, &slug, &visitor, clock::now());
     // A browser that has no cookie yet gets one; it names whom he was taken for.
     if visitor.counts() && facts.cookie.is_none() {
         set_cookie(&mut response, visitor.id);
     }
     let outcome = event.outcome;
-    match traffic.producer.publish(&Event::Click(Box::new(event))).await {
+    let published = traffic.producer.publish(&Event::Click(Box::new(event))).await;
+    let response = match published {
+        // A drop is counted by the producer, and the visitor does not suffer from it.
+        Ok(Published::Dropped) => response,
         Ok(_) => {
             traffic.counted.recorded(outcome);
             response
@@ -71,7 +76,9 @@ pub(crate) async fn click(
                 .logged(error.to_string())
                 .into_response()
         }
-    }
+    };
+    drop(flight);
+    response
 }
 
 /// The second page of `double_meta`. It records nothing: the click is recorded already.

@@ -30,8 +30,9 @@ pub(crate) async fn explain(
     State(clicks): State<Clicks>,
     body: Bytes,
 ) -> Result<Json<ClickEvent>, ProblemResponse> {
-    let request: ExplainRequest = serde_json::from_slice(&body)
-        .map_err(|e| ProblemResponse::invalid(Problems::one("", format!("is not an explain request: {e}"))))?;
+    let request: ExplainRequest = serde_json::from_slice(&body).map_err(|e| {
+        ProblemResponse::invalid(Problems::one("", format!("is not an explain request: {e}")))
+    })?;
     supposed(&clicks.traffic, &request).await.map(Json)
 }
 
@@ -41,11 +42,12 @@ async fn supposed(traffic: &Traffic, request: &ExplainRequest) -> Result<ClickEv
     let counters = Supposed::new(&traffic.memory, request, &mut problems);
     problems.into_result(()).map_err(ProblemResponse::invalid)?;
     let snapshot = traffic.live.owned();
-    let snapshot =
-        snapshot.ok_or_else(|| ProblemResponse::unavailable("the configuration is not known yet; try again"))?;
+    let snapshot = snapshot
+        .ok_or_else(|| ProblemResponse::unavailable("the configuration is not known yet; try again"))?;
     let ip = request.ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_canonical();
     let asked = Asked { method: &Method::GET, query: "", headers: &headers, ip };
-    let mut visitor = traffic.visitor(&Facts::of(&headers), &asked, &snapshot, geo(traffic, ip, request)).await;
+    let mut visitor =
+        traffic.visitor(&Facts::of(&headers), &asked, &snapshot, geo(traffic, ip, request)).await;
     visitor.id = request.visitor.unwrap_or_else(|| VisitorId(entropy::random_u128()));
     visitor.params = request.params.iter().map(|(n, v)| (SmolStr::new(n), v.clone())).collect();
     visitor.hops = request.hops.unwrap_or(0);
@@ -60,14 +62,15 @@ fn headers(request: &ExplainRequest, problems: &mut Problems) -> HeaderMap {
         ("language", "accept-language", &request.language),
         ("referrer", "referer", &request.referrer),
     ];
-    let mut put = |path: String, name: &str, value: &str| {
-        match (name.to_ascii_lowercase().parse::<HeaderName>(), HeaderValue::from_str(value)) {
-            (Ok(name), Ok(value)) => {
-                map.append(name, value);
-            }
-            (Err(_), _) => problems.add(path, format!("'{name}' is not the name of a header")),
-            (_, Err(_)) => problems.add(path, "must be a text without line breaks"),
+    let mut put = |path: String, name: &str, value: &str| match (
+        name.to_ascii_lowercase().parse::<HeaderName>(),
+        HeaderValue::from_str(value),
+    ) {
+        (Ok(name), Ok(value)) => {
+            map.append(name, value);
         }
+        (Err(_), _) => problems.add(path, format!("'{name}' is not the name of a header")),
+        (_, Err(_)) => problems.add(path, "must be a text without line breaks"),
     };
     for (path, name, value) in named {
         if let Some(value) = value {

@@ -13,7 +13,10 @@ use axum::{
     routing::{any, get, post},
 };
 use std::sync::Arc;
-use tfx_domain::{entity::FilterRule, routing::Snapshot};
+use tfx_domain::{
+    entity::FilterRule,
+    routing::{CampaignPlan, Snapshot},
+};
 use tfx_ports::analytics::Analytics;
 use tfx_service::{
     events,
@@ -41,6 +44,8 @@ pub(crate) fn router(
             traffic.counted.write(out);
             let entries = traffic.memory.entries();
             out.gauge("tfx_visitor_memory_entries", "Entries about visitors in memory", &[], entries);
+            let refreshes = traffic.memory.refreshes();
+            out.counter("tfx_cap_refreshes_total", "Refreshes of caps and limits", &[], refreshes);
             let failed = traffic.memory.refresh_failures();
             out.counter(
                 "tfx_cap_refresh_failures_total",
@@ -52,7 +57,7 @@ pub(crate) fn router(
         }));
     let mut public = Router::new().route("/c/{*slug}", any(click)).route("/c/", any(click));
     if bare_slugs {
-        public = public.route("/{slug}", any(click));
+        public = public.route("/{slug}", any(click)).route("/{slug}/", any(click));
     }
     public
         .route(SECOND_PAGE, get(second_page))
@@ -99,5 +104,5 @@ fn readiness(clicks: &Clicks, analytics: Arc<dyn Analytics>, restoring: Restorin
 
 fn asks_for_geo(snapshot: &Snapshot) -> bool {
     let geo = |f: &FilterRule| GEO_FIELDS.contains(&f.field.as_str());
-    snapshot.campaigns().flat_map(|c| c.streams()).any(|s| s.stream.spec.filters.iter().any(geo))
+    snapshot.campaigns().flat_map(CampaignPlan::streams).any(|s| s.stream.spec.filters.iter().any(geo))
 }

@@ -1,6 +1,6 @@
 //! traffic-service: a click in, a decision, an event, a redirect out. `docs/routing.md` explains the decision.
 //!
-//! The way of a click: [`click`] reads the request → `visitor` and `geo` make it a `Visitor` →
+//! The way of a click: `click` reads the request → `visitor` and `geo` make it a `Visitor` →
 //! `domain::routing::decide` → `answer` renders the response → the event goes to the journal → the response goes out.
 //! All of it is in memory: `snapshot` holds the configuration, `memory` what happened before. Neither is ever read
 //! from a store on the way.
@@ -37,7 +37,7 @@ const SERVICE: &str = "traffic";
 /// How long the start waits for the configuration store before it goes on with the last one known.
 const CONFIG_WITHIN: Duration = Duration::from_secs(3);
 /// How often geo databases are looked at.
-const GEO_EVERY: Duration = Duration::from_secs(10);
+const GEO_EVERY: Duration = Duration::from_secs(1);
 
 /// Serves until the shutdown; then drains requests and flushes events.
 ///

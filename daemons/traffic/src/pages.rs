@@ -14,7 +14,8 @@ pub(crate) fn no_referrer(url: &str) -> String {
 
 /// Sends on by script; without scripts, as [`meta_refresh`].
 pub(crate) fn script(url: &str) -> String {
-    let go = format!("<script>location.replace({})</script><noscript>{}</noscript>", in_script(url), refresh(url));
+    let go =
+        format!("<script>location.replace({})</script><noscript>{}</noscript>", in_script(url), refresh(url));
     page("", &go, url)
 }
 
@@ -74,7 +75,8 @@ mod tests {
             assert!(!page.contains("&b="), "{page}");
         }
         let script = script(hostile);
-        let inside = script.split("replace(").nth(1).and_then(|s| s.split(")</script>").next()).expect("script");
+        let inside =
+            script.split("replace(").nth(1).and_then(|s| s.split(")</script>").next()).expect("script");
         assert_eq!(serde_json::from_str::<String>(inside).expect("a string"), hostile);
     }
 

@@ -105,7 +105,10 @@ fn keep(file: &Path, config: &Config) -> io::Result<()> {
 fn read(file: &Path) -> io::Result<Config> {
     let kept: Kept = serde_json::from_slice(&fs::read(file)?)?;
     if kept.format != FORMAT {
-        return Err(io::Error::other(format!("it is of format {}, this program reads {FORMAT}", kept.format)));
+        return Err(io::Error::other(format!(
+            "it is of format {}, this program reads {FORMAT}",
+            kept.format
+        )));
     }
     Ok(kept.config)
 }
@@ -132,11 +135,8 @@ mod tests {
     fn what_is_kept_comes_back_without_secrets_and_for_nobody_else_to_read() {
         let dir = tempfile::tempdir().expect("dir");
         let file = dir.path().join("snapshot.json");
-        let compiler = Compiler {
-            globals: Globals::default(),
-            file: file.clone(),
-            memory: Arc::new(Memory::new(1000)),
-        };
+        let compiler =
+            Compiler { globals: Globals::default(), file: file.clone(), memory: Arc::new(Memory::new(1000)) };
         assert!(compiler.last_known().is_none(), "nothing is kept yet");
         keep(&file, &without_secrets(config())).expect("kept");
         let text = fs::read_to_string(&file).expect("text");

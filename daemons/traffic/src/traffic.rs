@@ -54,7 +54,13 @@ impl Traffic {
     }
 
     /// Decides and lets a person's visit use up what it uses up.
-    pub(crate) fn click(&self, snapshot: &Snapshot, slug: &str, visitor: &Visitor, now: Timestamp) -> Decided {
+    pub(crate) fn click(
+        &self,
+        snapshot: &Snapshot,
+        slug: &str,
+        visitor: &Visitor,
+        now: Timestamp,
+    ) -> Decided {
         let mut rng = entropy::generator();
         let decision = decide(snapshot, slug, visitor, now, &*self.memory, &mut rng);
         let id = ClickId::generate(now, entropy::random_u128());

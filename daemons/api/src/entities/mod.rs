@@ -43,25 +43,24 @@ pub(crate) fn routes() -> Router<Arc<App>> {
                     shown(&app, StatusCode::CREATED, &saved).await
                 },
             );
-        let one =
-            get(move |State(app): State<Arc<App>>, Path(reference): Path, query: Query| async move {
+        let one = get(move |State(app): State<Arc<App>>, Path(reference): Path, query: Query| async move {
+            query.finish()?;
+            let record = refs::named(app.stores.config.as_ref(), kind, &reference).await?;
+            shown(&app, StatusCode::OK, &Saved { record, secret: None }).await
+        })
+        .patch(
+            move |State(app): State<Arc<App>>,
+                  Path(reference): Path,
+                  mut query: Query,
+                  headers: HeaderMap,
+                  Body(patch): Body| async move {
+                let force = query.flag("force").unwrap_or(false);
                 query.finish()?;
-                let record = refs::named(app.stores.config.as_ref(), kind, &reference).await?;
-                shown(&app, StatusCode::OK, &Saved { record, secret: None }).await
-            })
-            .patch(
-                move |State(app): State<Arc<App>>,
-                      Path(reference): Path,
-                      mut query: Query,
-                      headers: HeaderMap,
-                      Body(patch): Body| async move {
-                    let force = query.flag("force").unwrap_or(false);
-                    query.finish()?;
-                    let version = if_match(&headers)?;
-                    let saved = write::update(&app, kind, &reference, patch, version, force).await?;
-                    shown(&app, StatusCode::OK, &saved).await
-                },
-            );
+                let version = if_match(&headers)?;
+                let saved = write::update(&app, kind, &reference, patch, version, force).await?;
+                shown(&app, StatusCode::OK, &saved).await
+            },
+        );
         let base = format!("/{}", kind.plural());
         router = router.route(&base, all).route(&format!("{base}/{{ref}}"), one);
         for verb in Verb::ALL {

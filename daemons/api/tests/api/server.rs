@@ -54,7 +54,7 @@ impl Server {
         }
         let settings = Arc::new(Settings::read(&source).expect("settings"));
         let data_dir = Arc::new(DataDir::open(dir.path(), Hold::Exclusive).expect("the data folder"));
-        let stores = tfx_wiring::open(&settings, &data_dir).expect("stores");
+        let stores = tfx_wiring::embedded(&data_dir).expect("stores");
         let token = data_dir.admin_token().expect("a token").0.expose().to_owned();
         let internal_token = data_dir.internal_token(&settings).expect("a token").expose().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

@@ -1,8 +1,8 @@
 //! What a network is answered: the table of answers, forgeries, formats, strange bytes.
 
+use crate::world::{Ground, SECRET, TOKEN, answer, new_click};
 use serde_json::{Value, json};
 use tfx_domain::event::PostbackResult;
-use crate::world::{Ground, SECRET, TOKEN, answer, new_click};
 
 #[tokio::test]
 async fn the_table_of_answers() {

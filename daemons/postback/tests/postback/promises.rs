@@ -1,5 +1,6 @@
 //! Nothing is lost and nothing counts twice: races, parked postbacks, stores that go away, deaths in between.
 
+use crate::world::{Ground, SECRET, World, answer, new_click};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tfx_domain::{
@@ -11,7 +12,6 @@ use tfx_domain::{
 };
 use tfx_ports::{clock, entropy};
 use tokio::task::JoinSet;
-use crate::world::{Ground, SECRET, World, answer, new_click, set};
 
 fn results(logged: &[tfx_domain::event::PostbackLogEvent], result: PostbackResult) -> usize {
     logged.iter().filter(|e| e.result == result).count()
@@ -114,7 +114,7 @@ async fn parked(world: &World) -> u64 {
 #[tokio::test]
 async fn a_parked_postback_that_cannot_be_taken_off_still_counts_once() {
     let (ground, _, offer) = Ground::usual(&[]).await;
-    set(&ground.faults.unpark_fails, true);
+    ground.faults.unpark_fails.on();
     let world = ground.start().await;
     let click = new_click();
     sale(&world, click, "").await;
@@ -123,12 +123,13 @@ async fn a_parked_postback_that_cannot_be_taken_off_still_counts_once() {
     // It comes up again and again, as it would after a death before it was taken off.
     let stats = |json: Value| json["write_calls_total"].as_u64().expect("count");
     let calls = async || {
-        let request = world.client.get(world.url("/internal/event-producer/stats")).bearer_auth(crate::world::TOKEN);
+        let request =
+            world.client.get(world.url("/internal/event-producer/stats")).bearer_auth(crate::world::TOKEN);
         stats(answer(request).await.1)
     };
     let before = calls().await;
     world.until("it was tried three times more", async || calls().await >= before + 3).await;
-    set(&world.ground.faults.unpark_fails, false);
+    world.ground.faults.unpark_fails.off();
     world.until("it is taken off", async || parked(&world).await == 0).await;
     let logged = world.logged(2).await;
     assert_eq!(results(&logged, PostbackResult::Recorded), 1, "{logged:#?}");
@@ -169,10 +170,10 @@ async fn what_is_not_durable_is_503_and_never_200() {
     for (fault, click) in
         [(&world.ground.faults.record_fails, click), (&world.ground.faults.park_fails, new_click())]
     {
-        set(fault, true);
+        fault.on();
         let (status, json) = sale(&world, click, "").await;
         assert_eq!((status, &json["code"]), (503, &json!("unavailable")), "{json}");
-        set(fault, false);
+        fault.off();
         let (status, _) = sale(&world, click, "").await;
         assert_eq!(status, 200);
     }
@@ -188,13 +189,13 @@ async fn what_is_not_durable_is_503_and_never_200() {
 async fn while_analytics_is_away_postbacks_wait_and_then_count() {
     let (ground, _, offer) = Ground::usual(&[]).await;
     let click = ground.click(&offer).await;
-    set(&ground.faults.analytics_away, true);
+    ground.faults.analytics_away.on();
     let world = ground.start().await;
     let (status, json) = sale(&world, click, "").await;
     assert_eq!((status, &json["result"]), (200, &json!("parked")));
     let (status, json) = world.get("/readyz").await;
     assert_eq!((status, &json["status"]), (200, &json!("degraded")), "{json}");
-    set(&world.ground.faults.analytics_away, false);
+    world.ground.faults.analytics_away.off();
     world.until("the report shows it", async || world.report().await.sales == 1).await;
     world.stop().await;
 }
@@ -205,11 +206,11 @@ async fn while_the_configuration_store_is_away_the_last_one_holds() {
     let click = ground.click(&offer).await;
     let world = ground.start().await;
     assert_eq!(world.get("/healthz").await.0, 200, "it serves, so the configuration was read");
-    set(&world.ground.faults.config_away, true);
+    world.ground.faults.config_away.on();
     world.until("it is noticed", async || world.get("/readyz").await.1["status"] == "degraded").await;
     assert_eq!(sale(&world, click, "").await.0, 200);
     world.ground.network(json!({"slug": "late", "name": "Late", "postback_secret": SECRET})).await;
-    set(&world.ground.faults.config_away, false);
+    world.ground.faults.config_away.off();
     let path = format!("/postback/late?secret={SECRET}&click_id={click}&tid=x");
     world.until("the new network is known", async || world.get(&path).await.0 == 200).await;
     world.stop().await;
@@ -219,12 +220,12 @@ async fn while_the_configuration_store_is_away_the_last_one_holds() {
 async fn without_any_configuration_it_is_not_ready_and_answers_503() {
     let (ground, _, offer) = Ground::usual(&[]).await;
     let click = ground.click(&offer).await;
-    set(&ground.faults.config_away, true);
+    ground.faults.config_away.on();
     let world = ground.start().await;
     let response = world.client.get(world.url("/readyz")).send().await.expect("answer");
     assert_eq!(response.status(), 503);
     assert_eq!(sale(&world, click, "").await.0, 503);
-    set(&world.ground.faults.config_away, false);
+    world.ground.faults.config_away.off();
     world.until("it is ready", async || sale(&world, click, "").await.0 == 200).await;
     world.stop().await;
 }
@@ -246,13 +247,13 @@ async fn what_was_recorded_but_not_published_is_published_at_the_start() {
 #[tokio::test]
 async fn a_state_that_could_not_be_marked_is_published_again_and_counts_once() {
     let (ground, _, offer) = Ground::usual(&[]).await;
-    set(&ground.faults.mark_fails, true);
+    ground.faults.mark_fails.on();
     let click = ground.click(&offer).await;
     let world = ground.start().await;
     assert_eq!(sale(&world, click, "").await.1["result"], "recorded");
     let ground = world.stop().await;
     assert_eq!(ground.faults.conversions.unpublished(10).await.expect("list").len(), 1);
-    set(&ground.faults.mark_fails, false);
+    ground.faults.mark_fails.off();
     let world = ground.start().await;
     let unpublished = async || world.ground.faults.conversions.unpublished(10).await.expect("list").len();
     world.until("it is marked", async || unpublished().await == 0).await;

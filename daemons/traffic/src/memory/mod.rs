@@ -3,6 +3,7 @@
 //! What was seen before this process started comes back in the background ([`restore`]); what other instances did comes
 //! with the next refresh ([`refresh`]). Neither is ever waited for by a click.
 
+mod flight;
 mod names;
 mod refresh;
 mod restore;
@@ -13,9 +14,10 @@ pub(crate) use refresh::Refresher;
 pub(crate) use restore::{Restoring, restore};
 
 use arc_swap::ArcSwap;
+use flight::{Flight, Flights};
 use names::Names;
 use rustc_hash::FxHashMap;
-use seen::{Seen, Spot};
+use seen::{Seen, Visit};
 use std::sync::{
     Arc,
     atomic::{AtomicU64, Ordering::Relaxed},
@@ -23,9 +25,11 @@ use std::sync::{
 use tally::{CapTally, StreamTally};
 use tfx_domain::{
     Timestamp,
-    entity::{Bind, Status},
+    entity::{Action, Bind, Status},
     id::{CampaignId, DestinationId, StreamId, VisitorId},
-    routing::{CapUse, Counters, Decision, Health, Roi, Scope, Snapshot, StreamPlan, Taken, Unique},
+    routing::{
+        CampaignPlan, CapUse, Counters, Decision, Health, Roi, Scope, Snapshot, StreamPlan, Taken, Unique,
+    },
 };
 use tfx_ports::clock;
 use tokio::sync::Notify;
@@ -43,15 +47,17 @@ pub(crate) struct Memory {
     streams: Names<StreamId>,
     destinations: Names<DestinationId>,
     tallies: ArcSwap<Tallies>,
+    flights: Flights,
     /// Something is counted that the store was not asked about yet.
     unread: Notify,
+    refreshes: AtomicU64,
     refresh_failures: AtomicU64,
 }
 
 /// What a click used up, to be taken back if it cannot be recorded.
 #[derive(Debug, Default)]
 pub(crate) struct Consumed {
-    fresh: [Option<Spot>; 3],
+    visits: Vec<Visit>,
     caps: Option<Arc<CapTally>>,
     limits: Vec<Arc<StreamTally>>,
 }
@@ -64,7 +70,9 @@ impl Memory {
             streams: Names::default(),
             destinations: Names::default(),
             tallies: ArcSwap::default(),
+            flights: Flights::default(),
             unread: Notify::new(),
+            refreshes: AtomicU64::new(0),
             refresh_failures: AtomicU64::new(0),
         }
     }
@@ -72,6 +80,11 @@ impl Memory {
     /// Entries about visitors.
     pub(crate) fn entries(&self) -> usize {
         self.seen.len()
+    }
+
+    /// Refreshes of caps and limits that were done, failed ones among them.
+    pub(crate) fn refreshes(&self) -> u64 {
+        self.refreshes.load(Relaxed)
     }
 
     /// Refreshes of caps and limits that failed.
@@ -90,19 +103,33 @@ impl Memory {
             tallies.caps.insert(id.clone(), tally);
         }
         let limited = |s: &&StreamPlan| {
-            s.stream.spec.status == Status::Active && s.stream.spec.filters.iter().any(|f| f.field == "click_limit")
+            s.stream.spec.status == Status::Active
+                && s.stream.spec.filters.iter().any(|f| f.field == "click_limit")
         };
-        for plan in snapshot.campaigns().flat_map(|c| c.streams()).filter(limited) {
+        for plan in snapshot.campaigns().flat_map(CampaignPlan::streams).filter(limited) {
             let id = &plan.stream.id;
-            tallies.limits.insert(id.clone(), before.limits.get(id).cloned().unwrap_or_default());
+            // The store counts a click for the stream that took it in the end. Those that hand over are counted here.
+            let stored = !matches!(plan.stream.spec.action, Action::Campaign { .. });
+            let kept = before.limits.get(id).filter(|t| t.is_stored() == stored).cloned();
+            tallies.limits.insert(id.clone(), kept.unwrap_or_else(|| Arc::new(StreamTally::new(stored))));
         }
         self.tallies.store(Arc::new(tallies));
         self.unread.notify_one();
     }
 
+    /// A click begins; it lands, by a drop, when it is recorded or taken back.
+    pub(crate) fn begin(&self) -> Flight<'_> {
+        self.flights.begin()
+    }
+
     /// A person's visit uses up what it uses up. Gives where the person is new: what the decision found, unless
     /// another click of his came in between.
-    pub(crate) fn consume(&self, visitor: VisitorId, decision: &Decision<'_>, now: Timestamp) -> (Unique, Consumed) {
+    pub(crate) fn consume(
+        &self,
+        visitor: VisitorId,
+        decision: &Decision<'_>,
+        now: Timestamp,
+    ) -> (Unique, Consumed) {
         let mut consumed = Consumed::default();
         let mut unique = decision.unique;
         let tallies = self.tallies.load();
@@ -111,29 +138,31 @@ impl Memory {
             Taken::Stream { destination, .. } => destination.map(|d| &d.destination.id),
             Taken::Trafficback { .. } | Taken::NotFound | Taken::Loop => None,
         };
-        let visit = |scope, bound, new: &mut bool| -> Option<Spot> {
-            let spot = self.seen.spot(visitor, scope);
-            let before = self.seen.visit(spot, now, bound);
-            *new &= !before.is_some_and(|b| seen_within(b.at, now, window));
-            new.then_some(spot)
+        let mut visit = |scope, bound, new: &mut bool| {
+            let visit = self.seen.visit(self.seen.spot(visitor, scope), now, bound);
+            *new &= !visit.before().is_some_and(|b| seen_within(b.at, now, window));
+            consumed.visits.push(visit);
         };
         for stream in decision.took() {
             let spec = &stream.stream.spec;
             let to_stream = if spec.bind == Bind::None { 0 } else { self.streams.number(&stream.stream.id) };
             let to_destination = match destination {
-                Some(id) if spec.bind == Bind::Destination && spec.action.needs_destination() => self.destinations.number(id),
+                Some(id) if spec.bind == Bind::Destination && spec.action.needs_destination() => {
+                    self.destinations.number(id)
+                }
                 _ => 0,
             };
             // The one that took the click comes last, and it is the one whose uniqueness is told.
-            consumed.fresh[0] = visit(Scope::Campaign(&spec.campaign), to_stream, &mut unique.campaign);
-            consumed.fresh[1] = visit(Scope::Stream(&stream.stream.id), to_destination, &mut unique.stream);
+            (unique.campaign, unique.stream) = (decision.unique.campaign, decision.unique.stream);
+            visit(Scope::Campaign(&spec.campaign), to_stream, &mut unique.campaign);
+            visit(Scope::Stream(&stream.stream.id), to_destination, &mut unique.stream);
             if let Some(tally) = tallies.limits.get(&stream.stream.id) {
                 tally.clicked();
                 consumed.limits.push(Arc::clone(tally));
             }
         }
         if let Some(id) = destination {
-            consumed.fresh[2] = visit(Scope::Destination(id), 0, &mut unique.destination);
+            visit(Scope::Destination(id), 0, &mut unique.destination);
             if let Some(tally) = tallies.caps.get(id) {
                 tally.clicked(now);
                 consumed.caps = Some(Arc::clone(tally));
@@ -144,7 +173,7 @@ impl Memory {
 
     /// The click could not be recorded: it did not happen.
     pub(crate) fn take_back(&self, consumed: &Consumed) {
-        consumed.fresh.iter().flatten().for_each(|spot| self.seen.forget(*spot));
+        consumed.visits.iter().rev().for_each(|visit| self.seen.take_back(visit));
         if let Some(tally) = &consumed.caps {
             tally.taken_back();
         }

@@ -53,7 +53,12 @@ impl Refresher {
                 () = self.memory.unread.notified() => {}
                 () = shutdown.wait() => return,
             }
-            match self.refresh().await {
+            let refreshed = tokio::select! {
+                refreshed = self.refresh() => refreshed,
+                () = shutdown.wait() => return,
+            };
+            self.memory.refreshes.fetch_add(1, Relaxed);
+            match refreshed {
                 Ok(()) if told.take().is_some() => tracing::info!("the use of caps is read again"),
                 Ok(()) => {}
                 Err(error) => {
@@ -101,17 +106,19 @@ impl Refresher {
         let tallies = self.memory.tallies.load();
         let caps = tallies.caps.iter().map(|(id, t)| Question::Cap(id.clone(), t.mark(now)));
         let limits = tallies.limits.iter().flat_map(|(id, t)| {
-            t.marks(now).into_iter().map(|(since, mark)| Question::Limit(id.clone(), since, mark))
+            let marks = t.marks(now).into_iter().filter(|_| t.is_stored());
+            marks.map(|(since, mark)| Question::Limit(id.clone(), since, mark))
         });
         caps.chain(limits).collect()
     }
 
-    /// Waits until what was published so far has left the journal.
+    /// Waits until every click that was counted so far is recorded, and has left the journal.
     async fn delivered(&self) -> Result<(), StoreError> {
         let gone = |s: &tfx_events::ProducerStats| s.delivered_total + s.refused_total;
-        let stats = self.producer.stats();
-        let target = gone(&stats) + stats.outbox_depth_events;
         let wait = async {
+            self.memory.flights.landed().await;
+            let stats = self.producer.stats();
+            let target = gone(&stats) + stats.outbox_depth_events;
             while gone(&self.producer.stats()) < target && self.producer.stats().outbox_depth_events > 0 {
                 sleep(Duration::from_millis(5)).await;
             }
@@ -124,11 +131,17 @@ impl Refresher {
     }
 }
 
-async fn ask(memory: Arc<Memory>, analytics: Arc<dyn Analytics>, question: Question) -> Result<(), StoreError> {
-    let late = |_| StoreError::Unavailable { what: "the analytics store does not answer".to_owned(), source: None };
+async fn ask(
+    memory: Arc<Memory>,
+    analytics: Arc<dyn Analytics>,
+    question: Question,
+) -> Result<(), StoreError> {
+    let late =
+        |_| StoreError::Unavailable { what: "the analytics store does not answer".to_owned(), source: None };
     match question {
         Question::Cap(id, mark) => {
-            let said = timeout(ANSWER_WITHIN, analytics.cap_use(&id, mark.day.from)).await.map_err(late)??;
+            let said =
+                timeout(ANSWER_WITHIN, analytics.cap_use(&id, mark.day.from)).await.map_err(late)??;
             if let Some(tally) = memory.tallies.load().caps.get(&id) {
                 tally.read(mark, said);
             }

@@ -9,7 +9,7 @@ use std::{
 use tfx_domain::{
     Timestamp,
     entity::Bind,
-    routing::Snapshot,
+    routing::{CampaignPlan, Snapshot},
 };
 use tfx_ports::{StoreError, analytics::Analytics, clock};
 use tfx_service::{Shutdown, health::Detail};
@@ -45,10 +45,12 @@ impl Restoring {
     pub(crate) fn detail(&self, entries: usize) -> Detail {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
             Progress::Running => Detail::ok().text(format!("restoring; {entries} entries so far")),
-            Progress::Failing(why) => {
-                Detail::degraded(format!("restoring, tried again: {why}; visitors of before count as new until then"))
+            Progress::Failing(why) => Detail::degraded(format!(
+                "restoring, tried again: {why}; visitors of before count as new until then"
+            )),
+            Progress::Done(visits) => {
+                Detail::ok().text(format!("{entries} entries; {visits} visits restored"))
             }
-            Progress::Done(visits) => Detail::ok().text(format!("{entries} entries; {visits} visits restored")),
         }
     }
 }
@@ -85,14 +87,21 @@ pub(crate) async fn restore(
     }
 }
 
-async fn once(memory: &Arc<Memory>, analytics: &dyn Analytics, live: &Live, limit: usize) -> Result<usize, StoreError> {
-    let unknown = || StoreError::Unavailable { what: "the configuration is not known yet".to_owned(), source: None };
+async fn once(
+    memory: &Arc<Memory>,
+    analytics: &dyn Analytics,
+    live: &Live,
+    limit: usize,
+) -> Result<usize, StoreError> {
+    let unknown =
+        || StoreError::Unavailable { what: "the configuration is not known yet".to_owned(), source: None };
     let snapshot = live.owned().ok_or_else(unknown)?;
     let since = since(&snapshot, clock::now());
     let visits = analytics.seen_since(since, limit).await?;
     let memory = Arc::clone(memory);
     let recall = move || {
-        visits.iter().for_each(|seen| memory.recall(&snapshot, seen));
+        // The latest come last: should there be too many, it is the oldest that are forgotten.
+        visits.iter().rev().for_each(|seen| memory.recall(&snapshot, seen));
         visits.len()
     };
     spawn_blocking(recall).await.map_err(|e| StoreError::broken("restoring visitors", e))
@@ -103,7 +112,7 @@ fn since(snapshot: &Snapshot, now: Timestamp) -> Timestamp {
     let seconds = |s: u64| i64::try_from(s).unwrap_or(YEAR_S);
     let windows = snapshot.campaigns().map(|c| seconds(c.campaign.spec.unique_window_s));
     let repeats = snapshot.destinations().filter_map(|d| d.destination.spec.anti_repeat_s).map(seconds);
-    let mut streams = snapshot.campaigns().flat_map(|c| c.streams());
+    let mut streams = snapshot.campaigns().flat_map(CampaignPlan::streams);
     let bindings = streams.any(|s| s.stream.spec.bind != Bind::None).then_some(BINDINGS_S);
     let longest = windows.chain(repeats).chain(bindings).max().unwrap_or(DAY_S).clamp(DAY_S, YEAR_S);
     now.checked_sub(jiff::SignedDuration::from_secs(longest)).unwrap_or(Timestamp::UNIX_EPOCH)

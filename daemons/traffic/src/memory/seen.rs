@@ -2,7 +2,8 @@
 //!
 //! An entry is 16 bytes: a keyed hash of visitor and scope, the time, and a number for what he is bound to there. Each
 //! part keeps two generations: writes go to the young one; when it is half the part's share, it becomes the old one and
-//! the former old one is forgotten. So what goes first is what was not seen for longest, and nothing is ever searched.
+//! the former old one is forgotten. So what goes first is what was not seen for longest, and nothing is ever searched
+//! (`docs/decisions/0005-visitors-in-memory.md`).
 
 use rustc_hash::FxHashMap;
 use siphasher::sip128::{Hasher128, SipHasher13};
@@ -45,6 +46,21 @@ impl Entry {
         let ms = i64::try_from(packed >> BOUND_BITS).unwrap_or(0);
         let bound = u32::try_from(packed & u64::from(MAX_BOUND)).unwrap_or(0);
         Self { at: Timestamp::from_millisecond(ms).unwrap_or(Timestamp::UNIX_EPOCH), bound }
+    }
+}
+
+/// A visit that was remembered, with what was known before it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Visit {
+    spot: Spot,
+    before: Option<Entry>,
+    now: Entry,
+}
+
+impl Visit {
+    /// What was known before.
+    pub(super) fn before(&self) -> Option<Entry> {
+        self.before
     }
 }
 
@@ -95,33 +111,36 @@ impl Seen {
         self.part(spot).get(spot)
     }
 
-    /// The visitor is there now; bound to `bound`, or, if that is 0, to what he was. What was known before.
-    pub(super) fn visit(&self, spot: Spot, at: Timestamp, bound: u32) -> Option<Entry> {
+    /// The visitor is there now; bound to `bound`, or, if that is 0, to what he was.
+    pub(super) fn visit(&self, spot: Spot, at: Timestamp, bound: u32) -> Visit {
         let mut part = self.part(spot);
         let before = part.get(spot);
         let bound = if bound == 0 { before.map_or(0, |b| b.bound) } else { bound };
-        part.put(spot, Entry { at, bound }, self.share);
-        before
+        let now = Entry { at, bound };
+        part.put(spot, now, self.share);
+        Visit { spot, before, now }
     }
 
     /// The visitor was there once; what is known of later wins.
     pub(super) fn recall(&self, spot: Spot, at: Timestamp, bound: u32) {
         let mut part = self.part(spot);
-        let entry = match part.get(spot) {
-            Some(known) => Entry {
-                at: known.at.max(at),
-                bound: if known.bound == 0 { bound } else { known.bound },
-            },
-            None => Entry { at, bound },
-        };
-        part.put(spot, entry, self.share);
+        let told = Entry { at, bound };
+        let known = part.get(spot).unwrap_or(told);
+        let (late, early) = if told.at > known.at { (told, known) } else { (known, told) };
+        let bound = if late.bound == 0 { early.bound } else { late.bound };
+        part.put(spot, Entry { at: late.at, bound }, self.share);
     }
 
-    /// Takes back a visit that was the first.
-    pub(super) fn forget(&self, spot: Spot) {
-        let mut part = self.part(spot);
-        part.young.remove(&spot);
-        part.old.remove(&spot);
+    /// The visit did not happen: what was known before is known again, unless he was there once more since.
+    pub(super) fn take_back(&self, visit: &Visit) {
+        let mut part = self.part(visit.spot);
+        if part.get(visit.spot) != Some(visit.now) {
+            return;
+        }
+        match visit.before {
+            Some(before) => part.put(visit.spot, before, self.share),
+            None => part.forget(visit.spot),
+        }
     }
 
     /// Entries remembered.
@@ -146,6 +165,11 @@ impl Part {
         self.old.remove(&spot);
         self.young.insert(spot, entry.pack());
     }
+
+    fn forget(&mut self, spot: Spot) {
+        self.young.remove(&spot);
+        self.old.remove(&spot);
+    }
 }
 
 #[cfg(test)]
@@ -169,9 +193,9 @@ mod tests {
         let stream: StreamId = "str_0000000000000000000".parse().expect("id");
         let spot = seen.spot(VisitorId(1), Scope::Campaign(&campaign));
         assert_eq!(seen.get(spot), None);
-        assert_eq!(seen.visit(spot, at(1_000), 7), None);
-        assert_eq!(seen.visit(spot, at(2_000), 0), Some(Entry { at: at(1_000), bound: 7 }));
-        assert_eq!(seen.visit(spot, at(3_000), 9), Some(Entry { at: at(2_000), bound: 7 }));
+        assert_eq!(seen.visit(spot, at(1_000), 7).before(), None);
+        assert_eq!(seen.visit(spot, at(2_000), 0).before(), Some(Entry { at: at(1_000), bound: 7 }));
+        assert_eq!(seen.visit(spot, at(3_000), 9).before(), Some(Entry { at: at(2_000), bound: 7 }));
         assert_eq!(seen.get(spot), Some(Entry { at: at(3_000), bound: 9 }));
         for other in [
             seen.spot(VisitorId(2), Scope::Campaign(&campaign)),
@@ -179,8 +203,22 @@ mod tests {
         ] {
             assert_eq!(seen.get(other), None);
         }
-        seen.forget(spot);
+    }
+
+    #[test]
+    fn a_visit_that_is_taken_back_leaves_what_was_before_or_came_after() {
+        let seen = Seen::new(1000);
+        let campaign = campaign();
+        let spot = seen.spot(VisitorId(1), Scope::Campaign(&campaign));
+        seen.take_back(&seen.visit(spot, at(1_000), 7));
         assert_eq!(seen.get(spot), None);
+        seen.visit(spot, at(1_000), 7);
+        seen.take_back(&seen.visit(spot, at(2_000), 9));
+        assert_eq!(seen.get(spot), Some(Entry { at: at(1_000), bound: 7 }));
+        let failed = seen.visit(spot, at(3_000), 9);
+        seen.visit(spot, at(4_000), 0);
+        seen.take_back(&failed);
+        assert_eq!(seen.get(spot), Some(Entry { at: at(4_000), bound: 9 }));
     }
 
     #[test]
@@ -194,9 +232,13 @@ mod tests {
         seen.visit(spot(2), at(5_000), 4);
         seen.recall(spot(2), at(2_000), 3);
         assert_eq!(seen.get(spot(2)), Some(Entry { at: at(5_000), bound: 4 }));
-        seen.recall(spot(3), at(2_000), 3);
-        seen.recall(spot(3), at(1_000), 2);
-        assert_eq!(seen.get(spot(3)), Some(Entry { at: at(2_000), bound: 3 }));
+        // In whatever order it comes back.
+        let visits = [(at(1_000), 2), (at(2_000), 3), (at(3_000), 0)];
+        visits.iter().for_each(|(at, bound)| seen.recall(spot(3), *at, *bound));
+        visits.iter().rev().for_each(|(at, bound)| seen.recall(spot(4), *at, *bound));
+        for n in [3, 4] {
+            assert_eq!(seen.get(spot(n)), Some(Entry { at: at(3_000), bound: 3 }));
+        }
     }
 
     #[test]

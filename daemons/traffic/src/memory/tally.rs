@@ -125,8 +125,11 @@ impl CapTally {
 const UNASKED_S: i64 = 600;
 
 /// Clicks a stream took, since the times that its limits ask about.
-#[derive(Debug, Default)]
-pub(super) struct StreamTally(Mutex<Vec<Window>>);
+#[derive(Debug)]
+pub(super) struct StreamTally {
+    windows: Mutex<Vec<Window>>,
+    stored: bool,
+}
 
 #[derive(Debug, Clone, Copy)]
 struct Window {
@@ -137,8 +140,17 @@ struct Window {
 }
 
 impl StreamTally {
+    /// `stored` says whether the store knows of its clicks; else own ones since the start are all there is.
+    pub(super) fn new(stored: bool) -> Self {
+        Self { windows: Mutex::default(), stored }
+    }
+
+    pub(super) fn is_stored(&self) -> bool {
+        self.stored
+    }
+
     fn windows(&self) -> MutexGuard<'_, Vec<Window>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Clicks since then; true if that was asked for the first time, so that it is not known yet.
@@ -228,7 +240,7 @@ mod tests {
     fn a_stream_counts_each_window_by_itself() {
         let now = at("2026-03-01T10:30:00Z");
         let hour = Some(at("2026-03-01T10:00:00Z"));
-        let tally = StreamTally::default();
+        let tally = StreamTally::new(true);
         assert_eq!(tally.clicks(hour, now), (0, true));
         assert_eq!(tally.clicks(None, now), (0, true));
         tally.clicked();

@@ -121,7 +121,7 @@ pub(crate) fn device_type(lower: &str, os: &str) -> DeviceType {
 /// The model, as far as the user agent says it: `iPhone`, `SM-G991B`.
 pub(crate) fn model(user_agent: &str) -> SmolStr {
     for apple in ["iPhone", "iPad", "iPod"] {
-        if user_agent.contains(&format_smolstr!("({apple}").as_str()) {
+        if user_agent.contains(format_smolstr!("({apple}").as_str()) {
             return SmolStr::new_static(apple);
         }
     }

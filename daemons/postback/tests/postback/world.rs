@@ -1,11 +1,7 @@
 //! A postback-service on real sockets over the embedded stores, with faults that can be switched on.
 
-mod faults;
-
-pub(crate) use faults::{Faults, set};
-
 use serde_json::{Value, json};
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 use tempfile::TempDir;
 use tfx_domain::{
     entity::{DestinationSpec, Entity, NetworkSpec, Spec, TemplateSpec},
@@ -14,27 +10,18 @@ use tfx_domain::{
     report::{Attribution, RawRow, ReportQuery},
 };
 use tfx_ports::{
-    analytics::PostbackQuery,
-    clock,
-    config::{AuditEntry, Record},
-    conversions::ConversionQuery,
-    entropy,
-    page::PageRequest,
-    sink::Envelope,
+    analytics::PostbackQuery, clock, conversions::ConversionQuery, entropy, page::PageRequest, sink::Envelope,
 };
-use tfx_service::{Shutdown, Trigger};
+use tfx_service::{
+    Shutdown, Trigger,
+    testing::{self, Faults, PATIENCE},
+};
 use tfx_settings::{Settings, Source};
 use tfx_wiring::{DataDir, Hold, Stores};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    task::JoinHandle,
-    time::{Instant, timeout},
-};
+use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 
 pub(crate) const SECRET: &str = "adnet-s3cret";
 pub(crate) const TOKEN: &str = "internal-token-of-the-tests";
-const PATIENCE: Duration = Duration::from_secs(30);
 
 /// What is there before a service starts.
 pub(crate) struct Ground {
@@ -52,12 +39,17 @@ impl Ground {
         let dir = tempfile::tempdir().expect("dir");
         let settings = settings_of(dir.path(), settings);
         let data_dir = Arc::new(DataDir::open(dir.path(), Hold::Exclusive).expect("data folder"));
-        let (stores, faults) = Faults::around(tfx_wiring::open(&settings, &data_dir).expect("stores"));
+        let open = tfx_wiring::embedded(&data_dir).expect("stores");
+        let faults = Faults::around(open.config, open.conversions, open.analytics, Arc::clone(&open.sink));
+        let all = Arc::new(faults.clone());
+        let stores = Stores { config: all.clone(), conversions: all.clone(), analytics: all, ..open };
         Self { _dir: dir, stores, faults, data_dir, settings: Arc::new(settings) }
     }
 
     /// With the network `adnet` (secret [`SECRET`]) and the destination `offer` paying 7 USD.
-    pub(crate) async fn usual(settings: &[(&str, &str)]) -> (Self, Entity<NetworkSpec>, Entity<DestinationSpec>) {
+    pub(crate) async fn usual(
+        settings: &[(&str, &str)],
+    ) -> (Self, Entity<NetworkSpec>, Entity<DestinationSpec>) {
         let ground = Self::new(settings);
         let network =
             ground.network(json!({"slug": "adnet", "name": "Ad network", "postback_secret": SECRET})).await;
@@ -74,29 +66,17 @@ impl Ground {
         self.create(spec).await
     }
 
-    pub(crate) async fn template(&self, network: &Entity<NetworkSpec>, mut spec: Value) -> Entity<TemplateSpec> {
+    pub(crate) async fn template(
+        &self,
+        network: &Entity<NetworkSpec>,
+        mut spec: Value,
+    ) -> Entity<TemplateSpec> {
         spec["network"] = json!(network.id);
         self.create(spec).await
     }
 
     pub(crate) async fn create<S: Spec>(&self, spec: Value) -> Entity<S> {
-        let spec: S = serde_json::from_value(spec).expect("spec");
-        assert!(spec.validate().is_empty(), "{}", spec.validate());
-        let now = clock::now();
-        let id = S::new_id(now, entropy::random_u128());
-        let entity = Entity { id, version: 1, created_at: now, updated_at: now, spec };
-        let record = Record::from_entity(&entity).expect("record");
-        let audit = AuditEntry {
-            at: now,
-            actor: "test".to_owned(),
-            action: "create".to_owned(),
-            kind: S::KIND,
-            id: record.id.clone(),
-            version: 1,
-            changes: json!({}),
-        };
-        self.stores.config.create(record, audit).await.expect("created");
-        entity
+        testing::create(&*self.stores.config, spec).await
     }
 
     /// A click at the destination, known to the event store.
@@ -181,13 +161,9 @@ impl World {
 
     /// Bytes on a connection of their own, and the status of the answer.
     pub(crate) async fn raw(&self, bytes: &[u8]) -> u16 {
-        let mut stream = TcpStream::connect(self.addr).await.expect("connect");
-        let _ = stream.write_all(bytes).await;
-        let mut out = Vec::new();
-        let _ = timeout(PATIENCE, stream.read_to_end(&mut out)).await.expect("the server hangs");
-        let text = String::from_utf8_lossy(&out);
-        let code = text.strip_prefix("HTTP/1.1 ").and_then(|t| t.get(..3)).and_then(|c| c.parse().ok());
-        code.unwrap_or_else(|| panic!("no answer but {text:?}"))
+        let answer = testing::exchange(self.addr, bytes).await;
+        let none = || panic!("no answer but {:?}", String::from_utf8_lossy(&answer));
+        testing::status_of(&answer).unwrap_or_else(none)
     }
 
     /// All logged postbacks, as soon as there are `n`.
@@ -237,12 +213,8 @@ impl World {
     }
 
     /// Waits until the condition holds.
-    pub(crate) async fn until(&self, what: &str, mut condition: impl AsyncFnMut() -> bool) {
-        let deadline = Instant::now() + PATIENCE;
-        while !condition().await {
-            assert!(Instant::now() < deadline, "gave up waiting until {what}");
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
+    pub(crate) async fn until(&self, what: &str, condition: impl AsyncFnMut() -> bool) {
+        testing::until(what, condition).await;
     }
 }
 

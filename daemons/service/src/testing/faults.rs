@@ -1,13 +1,7 @@
 //! Stores that stop answering on demand.
 
 use async_trait::async_trait;
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tfx_domain::{
     Timestamp,
     entity::Kind,
@@ -23,51 +17,93 @@ use tfx_ports::{
     config::{AuditEntry, ConfigStore, Record, RecordQuery},
     conversions::{ConversionQuery, ConversionStore, Parked, Recorded},
     page::{Page, PageRequest},
+    sink::{Envelope, EventSink, Refused},
 };
-use tfx_wiring::Stores;
+use tokio::sync::watch;
 
-/// What does not answer at the moment, and the stores themselves, which always do.
+/// A fault that can be switched on and off. It is off at first.
+#[derive(Debug, Clone, Default)]
+pub struct Switch(watch::Sender<bool>);
+
+impl Switch {
+    /// From now on it fails.
+    pub fn on(&self) {
+        self.0.send_replace(true);
+    }
+
+    /// From now on it works.
+    pub fn off(&self) {
+        self.0.send_replace(false);
+    }
+
+    fn check(&self) -> Result<(), StoreError> {
+        if *self.0.borrow() { Err(switched_off()) } else { Ok(()) }
+    }
+
+    /// Fails as soon as the fault is on, also while `work` is under way.
+    async fn interrupt<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+        let mut state = self.0.subscribe();
+        tokio::select! {
+            biased;
+            _ = state.wait_for(|on| *on) => Err(switched_off()),
+            done = work => done,
+        }
+    }
+}
+
+fn switched_off() -> StoreError {
+    StoreError::Unavailable { what: "switched off by the test".to_owned(), source: None }
+}
+
+/// What does not answer at the moment; and the stores themselves, which always do. Is each of the ports itself.
 #[derive(Clone)]
-pub(crate) struct Faults {
-    pub(crate) config_away: Arc<AtomicBool>,
-    pub(crate) analytics_away: Arc<AtomicBool>,
-    pub(crate) record_fails: Arc<AtomicBool>,
-    pub(crate) mark_fails: Arc<AtomicBool>,
-    pub(crate) park_fails: Arc<AtomicBool>,
-    pub(crate) unpark_fails: Arc<AtomicBool>,
-    pub(crate) config: Arc<dyn ConfigStore>,
-    pub(crate) conversions: Arc<dyn ConversionStore>,
-    pub(crate) analytics: Arc<dyn Analytics>,
+pub struct Faults {
+    /// Reading the configuration fails.
+    pub config_away: Switch,
+    /// Every question to the analytics store fails.
+    pub analytics_away: Switch,
+    /// Events are not taken.
+    pub sink_away: Switch,
+    /// Conversions cannot be recorded.
+    pub record_fails: Switch,
+    /// Conversions cannot be marked as published.
+    pub mark_fails: Switch,
+    /// Postbacks cannot be parked.
+    pub park_fails: Switch,
+    /// Parked postbacks cannot be taken off.
+    pub unpark_fails: Switch,
+    /// The store behind.
+    pub config: Arc<dyn ConfigStore>,
+    /// The store behind.
+    pub conversions: Arc<dyn ConversionStore>,
+    /// The store behind.
+    pub analytics: Arc<dyn Analytics>,
+    /// The sink behind.
+    pub sink: Arc<dyn EventSink>,
 }
 
 impl Faults {
-    pub(crate) fn around(stores: Stores) -> (Stores, Self) {
-        let faults = Self {
-            config_away: Arc::default(),
-            analytics_away: Arc::default(),
-            record_fails: Arc::default(),
-            mark_fails: Arc::default(),
-            park_fails: Arc::default(),
-            unpark_fails: Arc::default(),
-            config: Arc::clone(&stores.config),
-            conversions: Arc::clone(&stores.conversions),
-            analytics: Arc::clone(&stores.analytics),
-        };
-        let all = Arc::new(faults.clone());
-        (Stores { config: all.clone(), conversions: all.clone(), analytics: all, sink: stores.sink }, faults)
+    /// Around these.
+    pub fn around(
+        config: Arc<dyn ConfigStore>,
+        conversions: Arc<dyn ConversionStore>,
+        analytics: Arc<dyn Analytics>,
+        sink: Arc<dyn EventSink>,
+    ) -> Self {
+        Self {
+            config_away: Switch::default(),
+            analytics_away: Switch::default(),
+            sink_away: Switch::default(),
+            record_fails: Switch::default(),
+            mark_fails: Switch::default(),
+            park_fails: Switch::default(),
+            unpark_fails: Switch::default(),
+            config,
+            conversions,
+            analytics,
+            sink,
+        }
     }
-}
-
-/// Switches a fault.
-pub(crate) fn set(fault: &AtomicBool, on: bool) {
-    fault.store(on, Ordering::SeqCst);
-}
-
-fn unless(fault: &AtomicBool) -> Result<(), StoreError> {
-    if fault.load(Ordering::SeqCst) {
-        return Err(StoreError::Unavailable { what: "switched off by the test".to_owned(), source: None });
-    }
-    Ok(())
 }
 
 #[async_trait]
@@ -88,18 +124,17 @@ impl ConfigStore for Faults {
         self.config.list(query).await
     }
     async fn load(&self) -> Result<(u64, Vec<Record>), StoreError> {
-        unless(&self.config_away)?;
+        self.config_away.check()?;
         self.config.load().await
     }
-    async fn wait_for_change(&self, since: u64, _: Duration) -> Result<u64, StoreError> {
-        unless(&self.config_away)?;
-        self.config.wait_for_change(since, Duration::from_millis(20)).await
+    async fn wait_for_change(&self, since: u64, at_most: Duration) -> Result<u64, StoreError> {
+        self.config_away.interrupt(self.config.wait_for_change(since, at_most)).await
     }
     async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
         self.config.audit(id, page).await
     }
     async fn ping(&self) -> Result<(), StoreError> {
-        unless(&self.config_away)?;
+        self.config_away.check()?;
         self.config.ping().await
     }
 }
@@ -107,7 +142,7 @@ impl ConfigStore for Faults {
 #[async_trait]
 impl ConversionStore for Faults {
     async fn record(&self, reports: &[Incoming]) -> Result<Vec<Recorded>, StoreError> {
-        unless(&self.record_fails)?;
+        self.record_fails.check()?;
         self.conversions.record(reports).await
     }
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {
@@ -120,11 +155,11 @@ impl ConversionStore for Faults {
         self.conversions.unpublished(limit).await
     }
     async fn mark_published(&self, states: &[(ConversionId, u64)]) -> Result<(), StoreError> {
-        unless(&self.mark_fails)?;
+        self.mark_fails.check()?;
         self.conversions.mark_published(states).await
     }
     async fn park(&self, parked: Parked) -> Result<(), StoreError> {
-        unless(&self.park_fails)?;
+        self.park_fails.check()?;
         self.conversions.park(parked).await
     }
     async fn parked_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError> {
@@ -134,7 +169,7 @@ impl ConversionStore for Faults {
         self.conversions.postpone(id, next_try_at).await
     }
     async fn unpark(&self, id: ClickId) -> Result<(), StoreError> {
-        unless(&self.unpark_fails)?;
+        self.unpark_fails.check()?;
         self.conversions.unpark(id).await
     }
     async fn parked_count(&self) -> Result<u64, StoreError> {
@@ -148,29 +183,47 @@ impl ConversionStore for Faults {
 #[async_trait]
 impl Analytics for Faults {
     async fn click(&self, id: ClickId) -> Result<Option<ClickEvent>, StoreError> {
-        unless(&self.analytics_away)?;
+        self.analytics_away.check()?;
         self.analytics.click(id).await
     }
     async fn clicks(&self, query: &ClickQuery) -> Result<Page<ClickEvent>, StoreError> {
+        self.analytics_away.check()?;
         self.analytics.clicks(query).await
     }
     async fn postbacks(&self, query: &PostbackQuery) -> Result<Page<PostbackLogEvent>, StoreError> {
+        self.analytics_away.check()?;
         self.analytics.postbacks(query).await
     }
     async fn report(&self, query: &ReportQuery) -> Result<Vec<RawRow>, StoreError> {
+        self.analytics_away.check()?;
         self.analytics.report(query).await
     }
     async fn cap_use(&self, destination: &DestinationId, day_start: Timestamp) -> Result<CapUse, StoreError> {
+        self.analytics_away.check()?;
         self.analytics.cap_use(destination, day_start).await
     }
     async fn stream_clicks(&self, stream: &StreamId, since: Option<Timestamp>) -> Result<u64, StoreError> {
+        self.analytics_away.check()?;
         self.analytics.stream_clicks(stream, since).await
     }
     async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError> {
+        self.analytics_away.check()?;
         self.analytics.seen_since(since, limit).await
     }
     async fn ping(&self) -> Result<(), StoreError> {
-        unless(&self.analytics_away)?;
+        self.analytics_away.check()?;
         self.analytics.ping().await
+    }
+}
+
+#[async_trait]
+impl EventSink for Faults {
+    async fn deliver(&self, batch: &[Envelope]) -> Result<Vec<Refused>, StoreError> {
+        self.sink_away.check()?;
+        self.sink.deliver(batch).await
+    }
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.sink_away.check()?;
+        self.sink.ping().await
     }
 }

@@ -1,0 +1,193 @@
+//! What a redirect promises when events cannot go their way: the sink away, the journal full.
+
+use crate::world::{DESKTOP, Ground, World};
+use serde_json::{Value, json};
+use std::collections::HashSet;
+use tfx_domain::id::ClickId;
+use tfx_service::testing::until;
+
+/// Parameters that make an event of some 60 KB, so that a small journal is soon full.
+fn bulky() -> String {
+    (0..60).map(|i| format!("&p{i}={}", "x".repeat(1000))).collect()
+}
+
+/// The id in the URL of a redirect to `offer`.
+fn click_id(location: &str) -> ClickId {
+    let id = location.split("c=").nth(1).expect("a click id");
+    id.parse().expect("a click id")
+}
+
+/// A campaign `summer` under the smallest journal; `offer` takes clicks up to its cap and binds.
+async fn tight(policy: &str, cap: u64) -> World {
+    let ground = Ground::new(&[
+        ("EVENT_WRITE_FAILURE_POLICY", policy),
+        ("EVENT_JOURNAL_MAX_BYTES", "1048576"),
+        ("DESTINATION_CAP_CACHE_TTL_MS", "3600000"),
+    ]);
+    let campaign = ground.campaign("summer", json!({})).await;
+    let offer = ground.destination("offer", json!({ "caps": { "clicks_total": cap } })).await;
+    let limit = json!([{ "field": "click_limit", "is": [format!("total:{cap}")] }]);
+    let entry = json!({ "bind": "destination", "filters": limit, "position": 1 });
+    ground.stream_to(&campaign, &offer, entry).await;
+    let world = ground.start().await;
+    until("the caps were read", async || world.metric("tfx_cap_refreshes_total").await >= 1.0).await;
+    world
+}
+
+/// Clicks of new people until one is answered otherwise than with a redirect, or `most` were: the ids given.
+async fn fill(world: &World, most: u32) -> HashSet<ClickId> {
+    let (mut given, path) = (HashSet::new(), format!("/c/summer?{}", bulky()));
+    for person in 1..=most {
+        let answer = world.get_as(u128::from(person), &path).await;
+        match answer.location {
+            Some(location) => assert!(given.insert(click_id(&location))),
+            None => {
+                assert_eq!(answer.status, 503, "{answer:?}");
+                return given;
+            }
+        }
+    }
+    given
+}
+
+async fn stored(world: &World) -> HashSet<ClickId> {
+    let events = world.ground.events().await;
+    let ids: HashSet<ClickId> = events.iter().map(|e| e.click_id).collect();
+    assert_eq!(ids.len(), events.len());
+    ids
+}
+
+#[tokio::test]
+async fn while_the_sink_is_away_redirects_go_on_and_each_event_comes_once_and_in_order() {
+    for policy in ["fail_open", "fail_closed"] {
+        let settings = [("EVENT_WRITE_FAILURE_POLICY", policy), ("SHUTDOWN_GRACE_MS", "300")];
+        let ground = Ground::new(&settings);
+        ground.summer().await;
+        let world = ground.start().await;
+        world.ground.faults.sink_away.on();
+        let mut given = Vec::new();
+        for person in 1..=40 {
+            let answer = world.get_as(person, "/c/summer").await;
+            given.push(click_id(answer.location.as_deref().expect("a redirect")));
+        }
+        until("it is told", async || world.ready("events").await.1["state"] == "degraded").await;
+        let (status, events) = world.ready("events").await;
+        assert!(status == 200 && events["detail"].to_string().contains("40 events wait"), "{events}");
+        let stats = world.stats().await;
+        assert_eq!(
+            (&stats["outbox_depth_events"], &stats["dropped_total"]),
+            (&json!(40), &json!(0)),
+            "{stats}"
+        );
+        assert!(
+            stats["write_retry_total"].as_u64() > Some(0) && stats["write_failure_total"].as_u64() > Some(0)
+        );
+        // Over a restart too.
+        let world = world.restart().await;
+        for person in 41..=50 {
+            let answer = world.get_as(person, "/c/summer").await;
+            given.push(click_id(answer.location.as_deref().expect("a redirect")));
+        }
+        assert!(stored(&world).await.is_empty());
+        world.ground.faults.sink_away.off();
+        until("all are stored", async || stored(&world).await.len() >= given.len()).await;
+        assert_eq!(stored(&world).await, given.iter().copied().collect());
+        until("it is well again", async || world.ready("events").await.1["state"] == "ok").await;
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn fail_closed_with_a_full_journal_answers_503_uses_up_nothing_and_recovers() {
+    let world = tight("fail_closed", 1000).await;
+    world.ground.faults.sink_away.on();
+    let mut given = fill(&world, 200).await;
+    assert!((5..100).contains(&given.len()), "{} clicks filled it", given.len());
+    let path = format!("/c/summer?{}", bulky());
+    for _ in 0..3 {
+        let answer = world.get_as(999, &path).await;
+        assert_eq!((answer.status, answer.location.as_ref()), (503, None));
+        assert!(answer.headers["retry-after"].to_str().expect("text").parse::<u32>().is_ok());
+    }
+    let refused = world.metric("tfx_clicks_refused_total").await;
+    assert_eq!(refused, 4.0);
+    let recorded = world.metric("tfx_clicks_total{outcome=\"routed\"}").await;
+    assert_eq!(recorded, given.len() as f64);
+    let (status, events) = world.ready("events").await;
+    assert_eq!((status, &events["state"]), (200, &json!("degraded")), "{events}");
+    assert!(events["detail"].to_string().contains("EVENT_JOURNAL_MAX_BYTES"), "{events}");
+
+    world.ground.faults.sink_away.off();
+    until("what was answered is stored", async || stored(&world).await == given).await;
+    // Who was refused was not here: he is new, and unbound.
+    let mut answer = world.get_as(999, "/c/summer").await;
+    until("it takes clicks again", async || {
+        answer = world.get_as(999, "/c/summer").await;
+        answer.status == 302
+    })
+    .await;
+    given.insert(click_id(answer.location.as_deref().expect("a redirect")));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_refused_click_leaves_bindings_uniqueness_and_caps_as_they_were() {
+    let world = tight("fail_closed", 60).await;
+    world.ground.faults.sink_away.on();
+    let path = format!("/c/summer?{}", bulky());
+    let given = fill(&world, 50).await.len();
+    assert!(given < 50, "the journal takes {given}");
+    for person in 500..600 {
+        assert_eq!(world.get_as(person, &path).await.status, 503);
+    }
+    let explain = async |person: u128| {
+        let answer = world
+            .explain(&json!({ "slug": "summer", "visitor": format!("{person:032x}"), "user_agent": DESKTOP }))
+            .await;
+        let event = answer.json();
+        let unique = ["unique_campaign", "unique_stream", "unique_destination"].map(|f| event[f] == true);
+        (event["status"].clone(), event["bound"].clone(), unique)
+    };
+    // A hundred refused clicks would be far over the cap and the limit of 60.
+    assert_eq!(explain(500).await, (json!(302), json!(false), [true; 3]));
+    // Who was here before is so still after a click that was refused.
+    assert_eq!(explain(1).await, (json!(302), json!(true), [false; 3]));
+    assert_eq!(world.get_as(1, &path).await.status, 503);
+    assert_eq!(explain(1).await, (json!(302), json!(true), [false; 3]));
+    world.ground.faults.sink_away.off();
+    until("the journal is empty", async || world.stats().await["outbox_depth_events"] == 0).await;
+    let mut taken = given;
+    for person in 1000..1100 {
+        taken += usize::from(world.get_as(person, "/c/summer").await.status == 302);
+    }
+    assert_eq!(taken, 60, "exactly the cap");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn fail_open_with_a_full_journal_redirects_and_counts_each_drop() {
+    let world = tight("fail_open", 1000).await;
+    world.ground.faults.sink_away.on();
+    let given = fill(&world, 60).await;
+    assert_eq!(given.len(), 60, "nobody waits for the journal");
+    let dropped = |stats: &Value| stats["dropped_total"].as_u64().expect("a count") as usize;
+    let stats = world.stats().await;
+    assert!((1..60).contains(&dropped(&stats)), "{stats}");
+    assert_eq!(world.metric("tfx_events_dropped_total{service=\"traffic\"}").await, dropped(&stats) as f64);
+    let recorded = world.metric("tfx_clicks_total{outcome=\"routed\"}").await;
+    assert_eq!(recorded as usize + dropped(&stats), 60, "accepted = recorded + dropped");
+    assert_eq!(world.metric("tfx_clicks_refused_total").await, 0.0);
+    let (status, events) = world.ready("events").await;
+    assert_eq!((status, &events["state"]), (200, &json!("degraded")), "{events}");
+
+    world.ground.faults.sink_away.off();
+    until("the journal is empty", async || world.stats().await["outbox_depth_events"] == 0).await;
+    let stored = stored(&world).await;
+    assert!(stored.is_subset(&given));
+    assert_eq!(stored.len() + dropped(&world.stats().await), 60, "stored = accepted - dropped");
+    world.settle().await;
+    let (answer, _) = world.click("/c/summer", &[]).await;
+    assert_eq!(answer.status, 302);
+    until("it is well again", async || world.ready("events").await.1["state"] == "ok").await;
+    world.stop().await;
+}

@@ -1,0 +1,15 @@
+//! traffic-service over real sockets and the embedded stores.
+
+mod actions;
+mod addresses;
+mod bytes;
+mod caps;
+mod configuration;
+mod explain;
+mod geo;
+mod journal;
+mod operators;
+mod streams;
+mod trafficback;
+mod visitors;
+mod world;

@@ -1,0 +1,123 @@
+//! Clicks that no stream takes: trafficback, loops, campaigns that do not route.
+
+use crate::world::Ground;
+use serde_json::json;
+use tfx_domain::event::Outcome::{self, Loop, NotFound, Trafficback};
+
+fn nobody() -> serde_json::Value {
+    json!({ "filters": [{ "field": "sub1", "is": ["nobody"] }] })
+}
+
+/// Campaigns `active`, `own` (with a trafficback URL), `self` (with one at our own host), `paused`, `archived`; the
+/// only stream of each takes no click that is not of `nobody`.
+async fn ground(settings: &[(&str, &str)]) -> Ground {
+    let ground = Ground::new(&[&[("PUBLIC_HOSTS", "go.example,Track.Example")], settings].concat());
+    let offer = ground.destination("offer", json!({})).await;
+    let campaigns = [
+        ("active", json!({})),
+        ("own", json!({ "trafficback_url": "https://own.example/?from={campaign_slug}#top" })),
+        ("self", json!({ "trafficback_url": "http://track.example:8081/c/active" })),
+        ("paused", json!({ "status": "paused", "trafficback_url": "https://own.example/" })),
+        ("archived", json!({ "status": "archived" })),
+    ];
+    for (slug, more) in campaigns {
+        let campaign = ground.campaign(slug, more).await;
+        ground.stream_to(&campaign, &offer, nobody()).await;
+    }
+    ground
+}
+
+type Case<'c> = (&'c str, u16, Outcome, &'c str);
+
+async fn check(settings: &[(&str, &str)], table: &[Case<'_>]) {
+    let world = ground(settings).await.start().await;
+    let count =
+        async |outcome: &str| world.metric(&format!("tfx_clicks_total{{outcome=\"{outcome}\"}}")).await;
+    for (path, status, outcome, location) in table {
+        let word = serde_json::to_value(outcome).expect("JSON");
+        let word = word.as_str().expect("a word");
+        let before = count(word).await;
+        let (answer, event) = world.click(path, &[]).await;
+        assert_eq!((answer.status, event.outcome), (*status, *outcome), "{path}: {answer:?}");
+        assert_eq!(answer.location.as_deref().unwrap_or_default(), *location, "{path}");
+        assert_eq!(event.final_url, *location, "{path}");
+        assert_eq!(answer.body, "", "{path}");
+        assert!(!event.unique_campaign && event.dims.stream_id.is_none(), "{path}: {event:#?}");
+        assert_eq!(count(word).await, before + 1.0, "{path}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn without_a_global_url() {
+    let table: &[Case<'_>] = &[
+        ("/c/active", 404, NotFound, ""),
+        ("/c/own", 302, Trafficback, "https://own.example/?from=own&_tfx_hops=1#top"),
+        ("/c/own?_tfx_hops=2", 302, Trafficback, "https://own.example/?from=own&_tfx_hops=3#top"),
+        ("/c/own?_tfx_hops=3", 302, Trafficback, "https://own.example/?from=own&_tfx_hops=4#top"),
+        ("/c/own?_tfx_hops=4", 508, Loop, ""),
+        ("/c/own?_tfx_hops=99999999999", 508, Loop, ""),
+        ("/c/own?_tfx_hops=-1", 302, Trafficback, "https://own.example/?from=own&_tfx_hops=1#top"),
+        ("/c/unknown?_tfx_hops=4", 508, Loop, ""),
+        ("/c/self", 508, Loop, ""),
+        ("/c/paused", 404, NotFound, ""),
+        ("/c/archived", 404, NotFound, ""),
+        ("/c/unknown", 404, NotFound, ""),
+        ("/c/un/known", 404, NotFound, ""),
+        ("/c/", 404, NotFound, ""),
+    ];
+    check(&[], table).await;
+}
+
+#[tokio::test]
+async fn with_a_global_url() {
+    let table: &[Case<'_>] = &[
+        ("/c/active", 302, Trafficback, "https://all.example/?s=active&_tfx_hops=1"),
+        ("/c/own", 302, Trafficback, "https://own.example/?from=own&_tfx_hops=1#top"),
+        ("/c/paused", 302, Trafficback, "https://all.example/?s=paused&_tfx_hops=1"),
+        ("/c/archived", 302, Trafficback, "https://all.example/?s=archived&_tfx_hops=1"),
+        ("/c/un%20known%0d%0a", 302, Trafficback, "https://all.example/?s=un%20known&_tfx_hops=1"),
+        ("/c/active?_tfx_hops=2", 508, Loop, ""),
+    ];
+    let settings =
+        [("TRAFFICBACK_URL", "https://all.example/?s={campaign_slug}"), ("TRAFFICBACK_MAX_HOPS", "1")];
+    check(&settings, table).await;
+}
+
+#[tokio::test]
+async fn a_global_url_at_our_own_host_is_a_loop() {
+    let table: &[Case<'_>] = &[
+        ("/c/active", 508, Loop, ""),
+        ("/c/unknown", 508, Loop, ""),
+        ("/c/own", 302, Trafficback, "https://own.example/?from=own&_tfx_hops=1#top"),
+    ];
+    check(&[("TRAFFICBACK_URL", "https://GO.example/c/active")], table).await;
+}
+
+#[tokio::test]
+async fn a_click_that_comes_back_cost_when_it_came_first() {
+    let ground = Ground::new(&[]);
+    let source = json!({ "slug": "src", "name": "S", "params": { "cost": "bid" }, "currency": "EUR" });
+    let source =
+        tfx_service::testing::create::<tfx_domain::entity::SourceSpec>(&*ground.faults.config, source).await;
+    let cost = json!({ "source": source.id, "cost": { "per_click": "0.05" } });
+    let campaign = ground.campaign("paid", cost).await;
+    let offer = ground.destination("offer", json!({})).await;
+    ground.stream_to(&campaign, &offer, json!({})).await;
+    let world = ground.start().await;
+    let table = [
+        ("", Some("0.05 USD")),
+        ("?bid=0.25", Some("0.25 EUR")),
+        ("?bid=abc", Some("0.05 USD")),
+        ("?bid=-1", Some("0.05 USD")),
+        ("?bid=1e9", Some("0.05 USD")),
+        ("?bid=0", Some("0 EUR")),
+        ("?bid=0.25&_tfx_hops=1", None),
+    ];
+    for (query, want) in table {
+        let (_, event) = world.click(&format!("/c/paid{query}"), &[]).await;
+        let cost = event.cost.map(|c| format!("{} {}", c.amount, c.currency));
+        assert_eq!(cost.as_deref(), want, "{query}");
+    }
+    world.stop().await;
+}

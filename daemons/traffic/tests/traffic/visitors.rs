@@ -1,0 +1,248 @@
+//! Who a visitor is, what he is bound to, where he is new; and who is nobody.
+
+use crate::world::{BOT, DESKTOP, Ground, World, cookie};
+use serde_json::json;
+use tfx_domain::{
+    event::{ClickEvent, Event},
+    id::{ClickId, VisitorId},
+    routing::RequestKind,
+};
+use tfx_service::testing::until;
+
+#[tokio::test]
+async fn a_browser_gets_a_cookie_once_and_is_known_by_it() {
+    let ground = Ground::new(&[]);
+    ground.summer().await;
+    let world = ground.start().await;
+    let (first, event) = world.click("/c/summer", &[]).await;
+    let text = first.headers["set-cookie"].to_str().expect("text");
+    assert!(text.ends_with("; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax"), "{text}");
+    let id = first.new_cookie().expect("a cookie");
+    assert_eq!(id, event.visitor_id.to_string());
+    // Known by the cookie, wherever and with whatever he comes.
+    let given = format!("a=b; tfx_v={id}; c=d");
+    let (again, event) = world.click("/c/summer", &[("cookie", &given), ("user-agent", "Other/1.0")]).await;
+    assert_eq!((again.new_cookie(), event.visitor_id.to_string()), (None, id.clone()));
+    assert!(!event.unique_campaign);
+    // Without one, by address and user agent.
+    let (third, event) = world.click("/c/summer", &[]).await;
+    assert_eq!((third.new_cookie(), event.visitor_id.to_string()), (Some(id.clone()), id.clone()));
+    // What is not a cookie of ours is replaced.
+    for forged in ["tfx_v=", "tfx_v=1", "tfx_v=zzzzzzzzzzzzzzzzzzzzzzzzzzzzzzzz", "tfx_v=\u{1f4a9}", ";;=;"] {
+        let (answer, event) = world.click("/c/summer", &[("cookie", forged)]).await;
+        assert_eq!(answer.new_cookie().as_deref(), Some(id.as_str()), "{forged}");
+        assert_eq!(event.visitor_id.to_string(), id, "{forged}");
+    }
+    // One that somebody made up makes him somebody else, and nothing more.
+    let (answer, event) = world.click_as(7, "/c/summer").await;
+    assert_eq!((answer.new_cookie(), event.visitor_id.0, event.unique_campaign), (None, 7, true));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn head_prefetch_and_bots_are_redirected_but_use_up_nothing() {
+    let ground = Ground::new(&[]);
+    let campaign = ground.campaign("summer", json!({ "cost": { "per_click": "1" } })).await;
+    let offer = ground.destination("offer", json!({ "caps": { "clicks_total": 1 } })).await;
+    let limit = json!([{ "field": "click_limit", "is": ["day:1"] }]);
+    ground.stream_to(&campaign, &offer, json!({ "bind": "destination", "filters": limit })).await;
+    let world = ground.start().await;
+    let me = cookie(5);
+    let nobodies: [(&str, &[(&str, &str)], RequestKind, bool); 5] = [
+        ("HEAD", &[], RequestKind::Head, false),
+        ("GET", &[("sec-purpose", "prefetch;prerender")], RequestKind::Prefetch, false),
+        ("GET", &[("purpose", "preview")], RequestKind::Prefetch, false),
+        ("GET", &[("x-moz", "prefetch")], RequestKind::Prefetch, false),
+        ("GET", &[("user-agent", BOT)], RequestKind::Visit, true),
+    ];
+    for (method, headers, kind, bot) in nobodies {
+        for who in [Some(("cookie", me.as_str())), None] {
+            let headers: Vec<_> = headers.iter().copied().chain(who).collect();
+            let answer = world.send(method, "/c/summer", &headers).await;
+            assert_eq!(
+                (answer.status, answer.to(), answer.new_cookie()),
+                (302, "offer", None),
+                "{headers:?}"
+            );
+            let event = world.left_by(&answer).await;
+            assert_eq!((event.request, event.dims.is_bot), (kind, bot), "{headers:?}");
+            assert_eq!(event.bot_reason.is_empty(), !bot);
+            assert!(!event.unique_campaign && !event.unique_stream && !event.unique_destination);
+            assert_eq!(event.cost.is_some(), kind == RequestKind::Visit, "{headers:?}");
+        }
+    }
+    // The store counts them neither: what it says is read after each of these.
+    let failed = world.metric("tfx_cap_refresh_failures_total").await;
+    let (answer, event) = world.click_as(5, "/c/summer").await;
+    assert_eq!(answer.to(), "offer");
+    assert!(event.unique_campaign && event.unique_stream && event.unique_destination && !event.bound);
+    let (answer, event) = world.click_as(5, "/c/summer").await;
+    assert_eq!(answer.status, 404, "now the cap is used up");
+    assert_eq!(event.passed.len(), 1);
+    assert_eq!(world.metric("tfx_cap_refresh_failures_total").await, failed);
+    world.stop().await;
+}
+
+/// A campaign `bound` with two streams of three destinations, all by weight.
+async fn ground_of_six(bind: &str) -> Ground {
+    let ground = Ground::new(&[]);
+    let campaign = ground.campaign("bound", json!({ "rotation": "weight" })).await;
+    for half in ["a", "b"] {
+        let mut list = Vec::new();
+        for part in ["1", "2", "3"] {
+            let destination = ground.destination(&format!("{half}{part}"), json!({})).await;
+            list.push(json!({ "destination": destination.id }));
+        }
+        ground.stream(&campaign, half, json!({ "bind": bind, "destinations": list })).await;
+    }
+    ground
+}
+
+async fn where_to(world: &World, people: u128) -> Vec<String> {
+    let mut all = Vec::new();
+    for person in 1..=people {
+        all.push(world.get_as(person, "/c/bound").await.to().to_owned());
+    }
+    all
+}
+
+#[tokio::test]
+async fn a_bound_person_keeps_stream_and_destination_also_over_a_restart() {
+    let world = ground_of_six("destination").await.start().await;
+    let first = where_to(&world, 24).await;
+    assert!(first.iter().any(|d| d != &first[0]), "everybody at {}", first[0]);
+    assert_eq!(where_to(&world, 24).await, first);
+    let world = world.restart().await;
+    world.restored(24).await;
+    assert_eq!(where_to(&world, 24).await, first);
+    world.settle().await;
+    let (answer, event) = world.click_as(3, "/c/bound").await;
+    assert_eq!(answer.to(), first[2]);
+    assert!(event.bound && !event.unique_campaign && !event.unique_stream, "{event:#?}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_stream_binds_its_visitors_and_lets_them_go_when_it_is_paused() {
+    let ground = Ground::new(&[]);
+    let campaign = ground.campaign("bound", json!({ "rotation": "weight" })).await;
+    let mut streams = Vec::new();
+    for slug in ["a", "b"] {
+        let destination = ground.destination(slug, json!({})).await;
+        streams.push(ground.stream_to(&campaign, &destination, json!({ "bind": "stream" })).await);
+    }
+    let world = ground.start().await;
+    let first = where_to(&world, 16).await;
+    for _ in 0..3 {
+        assert_eq!(where_to(&world, 16).await, first);
+    }
+    world.ground.update(&mut streams[0], |s| s["status"] = json!("paused")).await;
+    until("everybody is at b", async || where_to(&world, 16).await.iter().all(|d| d == "b")).await;
+    world.ground.update(&mut streams[0], |s| s["status"] = json!("active")).await;
+    let mut person = 1000;
+    until("somebody new is at a", async || {
+        person += 1;
+        world.get_as(person, "/c/bound").await.to() == "a"
+    })
+    .await;
+    assert!(where_to(&world, 16).await.iter().all(|d| d == "b"), "they are bound to b now");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn uniqueness_and_anti_repeat_over_requests_and_a_restart() {
+    let ground = Ground::new(&[]);
+    let campaign = ground.campaign("new", json!({})).await;
+    let once = ground.destination("once", json!({ "anti_repeat_s": 3600 })).await;
+    let fresh = ground.destination("fresh", json!({})).await;
+    let rest = ground.destination("rest", json!({})).await;
+    ground
+        .stream_to(
+            &campaign,
+            &once,
+            json!({ "position": 1, "filters": [{ "field": "sub1", "is": ["once"] }] }),
+        )
+        .await;
+    ground
+        .stream_to(
+            &campaign,
+            &fresh,
+            json!({ "position": 2, "filters": [{ "field": "unique", "is": ["campaign"] }] }),
+        )
+        .await;
+    ground.stream_to(&campaign, &rest, json!({ "position": 3 })).await;
+    let world = ground.start().await;
+    let flags = |e: &ClickEvent| (e.unique_campaign, e.unique_stream, e.unique_destination);
+    let (answer, event) = world.click_as(1, "/c/new").await;
+    assert_eq!((answer.to(), flags(&event)), ("fresh", (true, true, true)));
+    let (answer, event) = world.click_as(1, "/c/new").await;
+    assert_eq!((answer.to(), flags(&event)), ("rest", (false, true, true)));
+    let (answer, event) = world.click_as(1, "/c/new?sub1=once").await;
+    assert_eq!((answer.to(), flags(&event)), ("once", (false, true, true)));
+    let (answer, event) = world.click_as(1, "/c/new?sub1=once").await;
+    assert_eq!((answer.to(), flags(&event)), ("rest", (false, false, false)));
+    assert!(event.passed[0].reason.contains("=repeat"), "{:?}", event.passed);
+    let world = world.restart().await;
+    world.restored(3).await;
+    let (answer, event) = world.click_as(1, "/c/new?sub1=once").await;
+    assert_eq!((answer.to(), flags(&event)), ("rest", (false, false, false)));
+    let (answer, _) = world.click_as(2, "/c/new").await;
+    assert_eq!(answer.to(), "fresh");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn who_is_handed_over_is_new_where_he_was_not_yet() {
+    let ground = Ground::new(&[]);
+    let (first, second) =
+        (ground.campaign("first", json!({})).await, ground.campaign("second", json!({})).await);
+    let stays = ground.destination("stays", json!({})).await;
+    let goes = ground.destination("goes", json!({})).await;
+    let stay = json!({ "kind": "forced", "filters": [{ "field": "sub1", "is": ["stay"] }] });
+    ground.stream_to(&first, &stays, stay).await;
+    ground.stream(&first, "over", json!({ "action": { "type": "campaign", "campaign": second.id } })).await;
+    ground.stream_to(&second, &goes, json!({})).await;
+    let world = ground.start().await;
+    let (answer, event) = world.click_as(1, "/c/first?sub1=stay").await;
+    assert_eq!((answer.to(), event.unique_campaign), ("stays", true));
+    // Known in the first campaign, new in the second.
+    let (answer, event) = world.click_as(1, "/c/first").await;
+    assert_eq!((answer.to(), event.dims.campaign_id.as_ref()), ("goes", Some(&second.id)));
+    assert!(event.unique_campaign && event.unique_stream && event.unique_destination, "{event:#?}");
+    let (_, event) = world.click_as(1, "/c/second").await;
+    assert!(!event.unique_campaign && !event.unique_stream, "{event:#?}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_memory_that_is_too_small_keeps_the_latest() {
+    let ground = Ground::new(&[("VISITOR_MEMORY", "1000")]);
+    ground.summer().await;
+    let world = ground.start().await;
+    let (_, sample) = world.click_as(1, "/c/summer").await;
+    let ground = world.stop().await;
+    // 1,500 people, one every second until now.
+    let events = (1..=1500_u32).map(|n| {
+        let mut click = sample.clone();
+        click.at = sample.at - std::time::Duration::from_secs(u64::from(1500 - n));
+        click.click_id = ClickId::generate(click.at, u128::from(n));
+        click.visitor_id = VisitorId(u128::from(n));
+        Event::Click(Box::new(click))
+    });
+    ground.deliver(&events.collect::<Vec<_>>()).await;
+    let world = ground.start().await;
+    world.restored(1000).await;
+    world.settle().await;
+    let mut known = 0;
+    for person in 1401..=1500 {
+        known += u32::from(!explained_as_new(&world, person).await);
+    }
+    assert_eq!(known, 100, "of the latest hundred");
+    assert!(explained_as_new(&world, 2).await, "the oldest is forgotten");
+    world.stop().await;
+}
+
+async fn explained_as_new(world: &World, person: u128) -> bool {
+    let question = json!({ "slug": "summer", "visitor": VisitorId(person), "user_agent": DESKTOP });
+    world.explain(&question).await.json()["unique_campaign"] == true
+}

@@ -1,0 +1,166 @@
+//! What is there before a service starts, and stays when it stops.
+
+use super::{World, everything};
+use serde_json::{Value, json};
+use std::{collections::BTreeMap, path::Path, sync::Arc};
+use tempfile::TempDir;
+use tfx_domain::{
+    entity::{CampaignSpec, DestinationSpec, Entity, Spec, StreamSpec},
+    event::{ClickEvent, Event},
+};
+use tfx_ports::sink::Envelope;
+use tfx_service::{
+    Shutdown,
+    testing::{self, Faults},
+};
+use tfx_settings::{Settings, Source};
+use tfx_wiring::{DataDir, Hold, Stores};
+use tokio::net::TcpListener;
+
+pub(crate) const TOKEN: &str = "internal-token-of-the-tests";
+
+pub(crate) struct Ground {
+    /// Goes when the ground goes.
+    dir: TempDir,
+    pub(crate) stores: Stores,
+    pub(crate) faults: Faults,
+    data_dir: Arc<DataDir>,
+    settings: BTreeMap<String, String>,
+}
+
+impl Ground {
+    /// Empty stores; settings over test defaults.
+    pub(crate) fn new(settings: &[(&str, &str)]) -> Self {
+        let dir = tempfile::tempdir().expect("dir");
+        let defaults = [
+            ("TFX_DATA_DIR", dir.path().to_str().expect("path")),
+            ("INTERNAL_TOKEN", TOKEN),
+            ("EVENT_BATCH_TIMEOUT_MS", "1"),
+            ("EVENT_WRITE_RETRY_BACKOFF_MS", "10"),
+            ("EVENT_WRITE_MAX_ATTEMPTS", "2"),
+            ("DESTINATION_CAP_CACHE_TTL_MS", "100"),
+        ];
+        let all = defaults.iter().chain(settings);
+        let settings: BTreeMap<_, _> = all.map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        let data_dir = Arc::new(DataDir::open(dir.path(), Hold::Exclusive).expect("data folder"));
+        let open = tfx_wiring::embedded(&data_dir).expect("stores");
+        let faults = Faults::around(open.config, open.conversions, open.analytics, open.sink);
+        let all = Arc::new(faults.clone());
+        let stores = Stores {
+            config: all.clone(),
+            conversions: all.clone(),
+            analytics: all.clone(),
+            sink: all,
+            pipeline: open.pipeline,
+        };
+        Self { dir, stores, faults, data_dir, settings }
+    }
+
+    /// From the next start on.
+    pub(crate) fn set(&mut self, setting: &str, value: &str) {
+        self.settings.insert(setting.to_owned(), value.to_owned());
+    }
+
+    /// The stores as another process sees them.
+    pub(crate) fn open_again(&self) -> Stores {
+        tfx_wiring::embedded(&self.data_dir).expect("stores")
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// A campaign; `more` goes over what it needs at least. So with the others.
+    pub(crate) async fn campaign(&self, slug: &str, more: Value) -> Entity<CampaignSpec> {
+        self.create(json!({ "slug": slug, "name": slug }), more).await
+    }
+
+    pub(crate) async fn stream(
+        &self,
+        campaign: &Entity<CampaignSpec>,
+        slug: &str,
+        more: Value,
+    ) -> Entity<StreamSpec> {
+        self.create(json!({ "campaign": campaign.id, "slug": slug, "name": slug }), more).await
+    }
+
+    /// A stream that redirects to one destination.
+    pub(crate) async fn stream_to(
+        &self,
+        campaign: &Entity<CampaignSpec>,
+        destination: &Entity<DestinationSpec>,
+        more: Value,
+    ) -> Entity<StreamSpec> {
+        let slug = destination.spec.slug.as_str();
+        let basis = json!({ "campaign": campaign.id, "slug": slug, "name": slug,
+            "destinations": [{ "destination": destination.id }] });
+        self.create(basis, more).await
+    }
+
+    /// A destination at `https://SLUG.example/`.
+    pub(crate) async fn destination(&self, slug: &str, more: Value) -> Entity<DestinationSpec> {
+        let url = format!("https://{slug}.example/?c={{click_id}}");
+        self.create(json!({ "slug": slug, "name": slug, "url": url }), more).await
+    }
+
+    /// A campaign `summer` whose only stream redirects everybody to `offer`.
+    pub(crate) async fn summer(&self) -> (Entity<CampaignSpec>, Entity<StreamSpec>, Entity<DestinationSpec>) {
+        let campaign = self.campaign("summer", json!({})).await;
+        let offer = self.destination("offer", json!({})).await;
+        let stream = self.stream_to(&campaign, &offer, json!({})).await;
+        (campaign, stream, offer)
+    }
+
+    async fn create<S: Spec>(&self, mut basis: Value, more: Value) -> Entity<S> {
+        let (Some(basis_fields), Value::Object(more)) = (basis.as_object_mut(), more) else {
+            panic!("an entity is an object")
+        };
+        basis_fields.extend(more);
+        testing::create(&*self.faults.config, basis).await
+    }
+
+    pub(crate) async fn update<S: Spec>(&self, entity: &mut Entity<S>, change: impl FnOnce(&mut Value)) {
+        testing::update(&*self.faults.config, entity, change).await;
+    }
+
+    /// Every stored click, newest first.
+    pub(crate) async fn events(&self) -> Vec<ClickEvent> {
+        self.faults.analytics.clicks(&everything()).await.expect("clicks").items
+    }
+
+    /// Events straight into the store.
+    pub(crate) async fn deliver(&self, events: &[Event]) {
+        let envelope = |e: &Event| {
+            let payload = e.to_json().expect("JSON").into();
+            Envelope { topic: e.topic(), id: e.id(), key: e.key(), payload }
+        };
+        let batch: Vec<_> = events.iter().map(envelope).collect();
+        assert_eq!(self.faults.sink.deliver(&batch).await.expect("delivered"), []);
+    }
+
+    pub(crate) async fn start(self) -> World {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let addr = listener.local_addr().expect("address");
+        let (trigger, shutdown) = Shutdown::new();
+        let settings = Arc::new(read(&self.settings));
+        let run =
+            tfx_traffic::run(settings, Arc::clone(&self.data_dir), self.stores.clone(), listener, shutdown);
+        let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none()).no_proxy();
+        let world = World {
+            addr,
+            trigger,
+            task: tokio::spawn(run),
+            client: client.build().expect("client"),
+            looked_at: std::sync::Mutex::default(),
+            ground: self,
+        };
+        let before = world.ground.events().await;
+        world.seen().extend(before.into_iter().map(|e| e.click_id));
+        world
+    }
+}
+
+fn read(settings: &BTreeMap<String, String>) -> Settings {
+    let pairs = settings.iter().map(|(n, v)| (n.as_str(), v.as_str()));
+    Settings::read(&Source::of(pairs)).expect("settings")
+}
