@@ -7,13 +7,22 @@ use crate::{
     exit::{self, Failure, Kind},
     output::{Format, Out},
 };
-use clap::{CommandFactory, Parser, error::ErrorKind};
+use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, error::ErrorKind};
 use clap_complete::CompleteEnv;
-use std::{env, path::PathBuf, process::ExitCode};
+use std::{
+    env,
+    ffi::OsString,
+    io::{self, IsTerminal},
+    path::PathBuf,
+    process::ExitCode,
+};
 
 /// Route clicks, record conversions, report what earned money.
 #[derive(Debug, Parser)]
 #[command(name = "tfx", version, subcommand_required = true, arg_required_else_help = true)]
+#[command(after_help = "To begin: tfx up --demo, then in another terminal tfx campaign create.\n\
+    Exit codes: 0 done, 1 failed, 2 usage, 3 not found, 4 not allowed, 5 conflict,\n  \
+    6 unreachable, 7 timed out, 130 interrupted.")]
 pub(crate) struct Cli {
     #[command(flatten)]
     global: Global,
@@ -63,7 +72,8 @@ pub(crate) fn main() -> ExitCode {
         Ok(false) => {}
         Err(e) => return refused(&e),
     }
-    let cli = match Cli::try_parse() {
+    let matches = Cli::command().color(help_colors()).try_get_matches();
+    let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(e) => return refused(&e),
     };
@@ -77,25 +87,44 @@ pub(crate) fn main() -> ExitCode {
     }
 }
 
+/// Colours of help and usage errors: on terminals only, whatever the environment would force on a pipe.
+fn help_colors() -> ColorChoice {
+    let plain = env::args_os().any(|arg| arg == "--no-color");
+    if plain || !io::stdout().is_terminal() || !io::stderr().is_terminal() {
+        ColorChoice::Never
+    } else {
+        ColorChoice::Auto
+    }
+}
+
 /// Help and version, which clap gives as errors; and what is wrong with a command line.
 fn refused(error: &clap::Error) -> ExitCode {
     if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        let _ = error.print();
-        return ExitCode::from(exit::DONE);
+        let Err(e) = error.print() else { return ExitCode::from(exit::DONE) };
+        let failure = Failure::from(e);
+        Out::new(Format::Table, false, true).failure(&failure);
+        return ExitCode::from(failure.kind.code());
     }
-    if wants_json(env::args()) {
-        let text = error.render().to_string();
-        let message = text.trim().trim_start_matches("error: ");
-        Out::new(Format::Json, false, true).failure(&Failure::usage(message));
+    if wants_json(env::args_os()) {
+        Out::new(Format::Json, false, true).failure(&in_one_line(error));
     } else {
         let _ = error.print();
     }
     ExitCode::from(exit::USAGE)
 }
 
+/// What is wrong, without the usage that clap shows to people.
+fn in_one_line(error: &clap::Error) -> Failure {
+    let text = error.render().to_string();
+    let said = text.trim().trim_start_matches("error: ").split("\n\nUsage:").next().unwrap_or_default();
+    let said = said.split("\n\nFor more information").next().unwrap_or_default();
+    let words: Vec<&str> = said.split_whitespace().collect();
+    Failure::usage(words.join(" ")).hint("the same command with --help tells what it takes")
+}
+
 /// Whether JSON was asked for in a command line that cannot be read otherwise.
-fn wants_json(args: impl Iterator<Item = String>) -> bool {
-    let args: Vec<String> = args.collect();
+fn wants_json(args: impl Iterator<Item = OsString>) -> bool {
+    let args: Vec<String> = args.map(|a| a.to_string_lossy().into_owned()).collect();
     let json = |value: &str| matches!(value, "json" | "jsonl");
     let joined = args.iter().filter_map(|a| a.strip_prefix("--output=").or_else(|| a.strip_prefix("-o")));
     let next = args.windows(2).filter(|w| matches!(w[0].as_str(), "-o" | "--output")).map(|w| w[1].as_str());
@@ -110,7 +139,7 @@ fn run(cli: Cli, out: Out) -> Result<(), Failure> {
         .build()
         .map_err(|e| Failure::failed(format!("the runtime cannot be started: {e}")))?;
     runtime.block_on(cli.command.run(&context)).map_err(|failure| match failure.kind {
-        Kind::Denied if failure.hint.is_none() => failure.hint(context.token_hint()),
+        Kind::Denied if failure.code.as_deref() == Some("unauthorized") => context.not_logged_in(failure),
         _ => failure,
     })
 }
@@ -122,5 +151,15 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn a_wrong_command_line_is_told_in_one_line_where_json_is_asked_for() {
+        let error = Cli::try_parse_from(["tfx", "campaign", "lst"]).expect_err("no such verb");
+        let failure = in_one_line(&error);
+        assert_eq!(failure.message, "unrecognized subcommand 'lst' tip: a similar subcommand exists: 'list'");
+        let asked = |args: &[&str]| wants_json(args.iter().map(OsString::from));
+        assert!(asked(&["tfx", "-o", "json", "x"]) && asked(&["tfx", "x", "--output=jsonl"]));
+        assert!(asked(&["tfx", "-ojson"]) && !asked(&["tfx", "-o", "table", "json"]));
     }
 }

@@ -1,11 +1,11 @@
 //! What every command works with: settings, output, and the client of api-service.
 //!
-//! Settings come from flags over the environment over `.env` over the profile file
-//! (`~/.config/tfx/config.toml`, `[profile.NAME]`, chosen by `--profile`, else `default`).
+//! Settings come from flags over the environment over `.env` over the profile file (see [`crate::profile`]).
 
 use crate::{
     exit::{Failure, Kind},
     output::Out,
+    profile,
 };
 use std::{
     collections::BTreeMap,
@@ -44,7 +44,7 @@ impl Context {
     pub(crate) fn new(overrides: &Overrides, out: Out, yes: bool) -> Result<Self, Failure> {
         let mut source = Source::process().map_err(|e| Failure::usage(format!("cannot read {e}")))?;
         let mut origins = BTreeMap::new();
-        for (name, value) in profile(&source, overrides.profile.as_deref())? {
+        for (name, value) in profile::read(&source, overrides.profile.as_deref())? {
             if source.get(&name).is_none_or(str::is_empty) {
                 source.set(&name, value);
                 origins.insert(name, "profile");
@@ -77,8 +77,18 @@ impl Context {
     /// # Errors
     /// Every bad one, by name.
     pub(crate) fn settings(&self) -> Result<Settings, Failure> {
-        Settings::read(&self.source).map_err(|problems| {
-            Failure::usage("some settings are not valid").with(problems).hint("see 'tfx config show'")
+        Settings::read(&self.source).map_err(|mut problems| {
+            for problem in &mut problems.0 {
+                problem.message.push_str(match self.origin(&problem.path) {
+                    "environment" => " (from the environment)",
+                    ".env" => " (from .env)",
+                    "profile" => " (from the profile)",
+                    _ => "",
+                });
+            }
+            Failure::usage("some settings are not valid")
+                .with(problems)
+                .hint("tfx config show tells what each setting is and where it comes from")
         })
     }
 
@@ -89,17 +99,29 @@ impl Context {
     pub(crate) fn client(&self) -> Result<Client, Failure> {
         let settings = self.settings()?;
         let token = match &settings.access.token {
-            Some(token) => Some(token.expose().to_owned()),
+            Some(token) => Some(token.expose().trim().to_owned()),
             None => {
                 let (path, named) = token_file(&settings);
                 read_token(&path, named)?
             }
         };
+        if token.as_deref().is_some_and(|t| !t.bytes().all(|b| b.is_ascii_graphic())) {
+            let message = "the token is not one: it has spaces, line breaks or characters beyond ASCII";
+            return Err(Failure::new(Kind::Denied, message).hint(self.token_hint()));
+        }
         Ok(Client::new(&settings.addresses.api_url, token.as_deref())?)
     }
 
+    /// The refusal of api-service in this command's words.
+    pub(crate) fn not_logged_in(&self, failure: Failure) -> Failure {
+        let url = self.source.get("API_SERVICE_URL").filter(|v| !v.is_empty());
+        let at = url.map_or_else(String::new, |url| format!(" at {url}"));
+        let message = format!("not logged in: api-service{at} answers only who shows its token");
+        Failure { message, ..failure }.hint(self.token_hint())
+    }
+
     /// Where the token was looked for, for who is refused.
-    pub(crate) fn token_hint(&self) -> String {
+    fn token_hint(&self) -> String {
         let Ok(settings) = self.settings() else { return "set TFX_TOKEN or TFX_TOKEN_FILE".to_owned() };
         if settings.access.token.is_some() {
             return format!(
@@ -135,43 +157,15 @@ fn token_file(settings: &Settings) -> (PathBuf, bool) {
 /// A token file that was named must be there; the default one need not.
 fn read_token(path: &Path, named: bool) -> Result<Option<String>, Failure> {
     match fs::read_to_string(path) {
+        Ok(text) if text.trim().is_empty() => {
+            Err(Failure::new(Kind::Denied, format!("the token file {} is empty", path.display()))
+                .hint("set TFX_TOKEN, or TFX_TOKEN_FILE to a file that holds a token"))
+        }
         Ok(text) => Ok(Some(text.trim().to_owned())),
         Err(e) if e.kind() == io::ErrorKind::NotFound && !named => Ok(None),
         Err(e) => {
             Err(Failure::new(Kind::Denied, format!("the token file {} cannot be read: {e}", path.display()))
                 .hint("set TFX_TOKEN, or TFX_TOKEN_FILE to a file that holds a token"))
-        }
-    }
-}
-
-/// The settings of a profile. Without a file there are none; a profile asked for by name must be there.
-fn profile(source: &Source, name: Option<&str>) -> Result<BTreeMap<String, String>, Failure> {
-    let home = source.get("XDG_CONFIG_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
-    let home = home.or_else(|| source.get("HOME").map(|h| Path::new(h).join(".config")));
-    let Some(path) = home.map(|h| h.join("tfx/config.toml")) else { return Ok(BTreeMap::new()) };
-    let bad = |what: String| Failure::usage(format!("{}: {what}", path.display()));
-    let text = match fs::read_to_string(&path) {
-        Ok(text) => text,
-        Err(e) if e.kind() == io::ErrorKind::NotFound && name.is_none() => return Ok(BTreeMap::new()),
-        Err(e) => return Err(bad(format!("cannot be read: {e}"))),
-    };
-    #[derive(serde::Deserialize)]
-    #[serde(deny_unknown_fields)]
-    struct File {
-        #[serde(default)]
-        profile: BTreeMap<String, BTreeMap<String, String>>,
-    }
-    let mut file: File = toml::from_str(&text).map_err(|e| bad(e.to_string()))?;
-    match file.profile.remove(name.unwrap_or("default")) {
-        Some(values) => Ok(values),
-        None if name.is_none() => Ok(BTreeMap::new()),
-        None => {
-            let known: Vec<String> = file.profile.into_keys().collect();
-            Err(bad(format!(
-                "there is no profile '{}'; known are {}",
-                name.unwrap_or_default(),
-                known.join(", ")
-            )))
         }
     }
 }

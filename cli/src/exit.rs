@@ -72,6 +72,9 @@ impl Kind {
 pub(crate) struct Failure {
     /// What kind.
     pub(crate) kind: Kind,
+    /// The word of api-service for it, such as `slug_taken`; programs tell failures of one kind apart by it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) code: Option<String>,
     /// What failed, and why.
     pub(crate) message: String,
     /// Everything wrong with the input, each with its path.
@@ -84,7 +87,7 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(kind: Kind, message: impl fmt::Display) -> Self {
-        Self { kind, message: message.to_string(), problems: Problems::default(), hint: None }
+        Self { kind, code: None, message: message.to_string(), problems: Problems::default(), hint: None }
     }
 
     /// The command line or an input is wrong.
@@ -106,6 +109,11 @@ impl Failure {
     pub(crate) fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Says what to do next if there is no such thing.
+    pub(crate) fn hint_if_missing(self, hint: &str) -> Self {
+        if self.kind == Kind::NotFound { self.hint(hint) } else { self }
     }
 
     /// Lists everything wrong with an input.
@@ -139,7 +147,8 @@ impl From<ApiError> for Failure {
                 // The detail of a list of problems repeats them; each is shown by itself.
                 let listed = !p.problems.is_empty() && p.detail == p.problems.to_string();
                 let message = if listed { "some values are not valid".to_owned() } else { message };
-                Self::new(kind, message).with(p.problems.clone())
+                let code = Some(p.code.clone()).filter(|code| !code.is_empty());
+                Self { code, ..Self::new(kind, message).with(p.problems.clone()) }
             }
         }
     }
@@ -150,7 +159,7 @@ impl From<std::io::Error> for Failure {
         match error.kind() {
             std::io::ErrorKind::BrokenPipe => Self::new(Kind::ClosedPipe, "closed pipe"),
             std::io::ErrorKind::Interrupted => Self::interrupted(),
-            _ => Self::failed(error),
+            _ => Self::failed(format!("the result cannot be written: {error}")),
         }
     }
 }

@@ -92,6 +92,14 @@ pub(crate) fn count(text: &str) -> Result<(String, u64), String> {
     value.trim().parse().map(|n| (name, n)).map_err(|_| "must be NAME=NUMBER".to_owned())
 }
 
+/// A number of things.
+///
+/// # Errors
+/// Not a whole number above 0.
+pub(crate) fn positive(text: &str) -> Result<u64, String> {
+    text.parse().ok().filter(|n| *n > 0).ok_or_else(|| "must be a whole number above 0".to_owned())
+}
+
 /// An amount with an optional currency: `25`, `0.02 EUR`.
 ///
 /// # Errors

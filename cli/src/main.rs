@@ -8,7 +8,11 @@ mod exit;
 mod input;
 mod output;
 mod pages;
+mod profile;
 mod prompt;
+#[cfg(test)]
+mod reference;
+mod table;
 mod when;
 
 use std::process::ExitCode;

@@ -3,14 +3,14 @@
 //! A command builds a [`Listing`] (rows of JSON objects plus the columns a table shows) or hands over one value, and
 //! calls [`Out::rows`], [`Out::page`] or [`Out::item`]; the format is the user's. Hints and notes go through
 //! [`Out::note`]. Escape codes are written to a terminal only, and not when `--no-color` or `NO_COLOR` is set.
-//! Tables show times in the local zone; every other format shows them as they are (RFC 3339).
+//! Tables show times in the local zone; every other format shows them as they are (RFC 3339). Tables themselves are
+//! drawn in [`crate::table`].
 
 use crate::{
     exit::{Failure, Kind},
-    when,
+    table, when,
 };
 use clap::ValueEnum;
-use comfy_table::{Attribute, Cell, CellAlignment, ColumnConstraint, ContentArrangement, Table, presets};
 use dialoguer::console::Term;
 use serde_json::{Value, json};
 use std::io::{self, BufWriter, IsTerminal, Write};
@@ -38,6 +38,10 @@ pub(crate) struct Column {
     pub(crate) title: String,
     pub(crate) field: String,
     pub(crate) right: bool,
+    /// Never broken over lines: what is copied from a table.
+    pub(crate) whole: bool,
+    /// CSV has the field itself, not what people read.
+    raw: bool,
     show: Show,
 }
 
@@ -57,17 +61,29 @@ enum Show {
 impl Column {
     /// A column of text.
     pub(crate) fn text(title: &str, field: &str) -> Self {
-        Self { title: title.to_owned(), field: field.to_owned(), right: false, show: Show::Plain }
+        Self {
+            title: title.to_owned(),
+            field: field.to_owned(),
+            right: false,
+            whole: false,
+            raw: false,
+            show: Show::Plain,
+        }
+    }
+
+    /// A column of ids.
+    pub(crate) fn id(title: &str, field: &str) -> Self {
+        Self { whole: true, ..Self::text(title, field) }
     }
 
     /// A column of numbers.
     pub(crate) fn number(title: &str, field: &str) -> Self {
-        Self { right: true, ..Self::text(title, field) }
+        Self { right: true, whole: true, ..Self::text(title, field) }
     }
 
     /// A column of times.
     pub(crate) fn time(title: &str, field: &str) -> Self {
-        Self { show: Show::Time, ..Self::text(title, field) }
+        Self { show: Show::Time, whole: true, raw: true, ..Self::text(title, field) }
     }
 
     /// A column of entities: the field holds ids, people read slugs.
@@ -82,18 +98,33 @@ impl Column {
 
     /// The same, standing right.
     pub(crate) fn right(mut self) -> Self {
-        self.right = true;
+        (self.right, self.whole) = (true, true);
         self
     }
 
-    /// What a cell says; `raw` is for programs.
-    fn cell(&self, row: &Value, raw: bool) -> String {
-        match self.show {
+    /// The same, but CSV has the field itself.
+    pub(crate) fn raw(mut self) -> Self {
+        self.raw = true;
+        self
+    }
+
+    /// What a cell says to people: one line, without control characters.
+    pub(crate) fn cell(&self, row: &Value) -> String {
+        let said = match self.show {
             Show::Plain => text(at(row, &self.field)),
-            Show::Time if raw => text(at(row, &self.field)),
             Show::Time => when::shown(&text(at(row, &self.field))),
             Show::Label => label(row, at(row, &self.field)),
             Show::Made(of) => of(row),
+        };
+        line(&said)
+    }
+
+    /// What it says in CSV. A line break is quoted there, so it may stay.
+    fn csv(&self, row: &Value) -> String {
+        match self.show {
+            Show::Made(of) if !self.raw => printable(&of(row)),
+            Show::Label => label(row, at(row, &self.field)),
+            _ => printable(&text(at(row, &self.field))),
         }
     }
 }
@@ -130,7 +161,17 @@ impl Out {
     pub(crate) fn rows(&self, listing: &Listing) -> Result<(), Failure> {
         let mut out = BufWriter::new(io::stdout().lock());
         match self.format {
-            Format::Table => self.table(&mut out, listing)?,
+            Format::Table => {
+                let drawn = self.table(listing);
+                for line in &drawn.lines {
+                    writeln!(out, "{line}")?;
+                }
+                out.flush()?;
+                if !drawn.left_out.is_empty() {
+                    let columns = drawn.left_out.join(", ");
+                    self.note(format!("too narrow for: {columns} (--output json or csv shows everything)"));
+                }
+            }
             Format::Json => json(&mut out, &Value::Array(listing.rows.clone()))?,
             Format::Jsonl => {
                 for row in &listing.rows {
@@ -141,7 +182,7 @@ impl Out {
             Format::Csv => csv(&mut out, listing)?,
             Format::Name => {
                 for row in &listing.rows {
-                    writeln!(out, "{}", text(at(row, listing.name)))?;
+                    writeln!(out, "{}", line(&text(at(row, listing.name))))?;
                 }
             }
         }
@@ -189,11 +230,11 @@ impl Out {
             Format::Table => {
                 let width = fields.iter().map(|f| f.title.chars().count()).max().unwrap_or(0);
                 for field in fields {
-                    let value = field.cell(item, false);
+                    let value = field.cell(item);
                     if !value.is_empty() {
                         let pad = " ".repeat(width - field.title.chars().count());
                         let title = self.bold(&field.title);
-                        writeln!(out, "{title}{pad}  {}", printable(&value))?;
+                        writeln!(out, "{title}{pad}  {value}")?;
                     }
                 }
             }
@@ -204,7 +245,7 @@ impl Out {
                 let rows = vec![item.clone()];
                 csv(&mut out, &Listing { columns: fields.to_vec(), rows, name })?;
             }
-            Format::Name => writeln!(out, "{}", text(at(item, name)))?,
+            Format::Name => writeln!(out, "{}", line(&text(at(item, name))))?,
         }
         Ok(out.flush()?)
     }
@@ -242,48 +283,11 @@ impl Out {
         if self.color { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() }
     }
 
-    fn table(&self, out: &mut impl Write, listing: &Listing) -> io::Result<()> {
-        let mut table = Table::new();
-        table.load_style(presets::NOTHING).force_no_tty();
-        // A pipe has no width: lines stay whole, so that they can be cut and searched.
+    /// A table as wide as the terminal; as wide as it needs to be in a pipe, where lines are cut and searched.
+    fn table(&self, listing: &Listing) -> table::Drawn {
         let width = io::stdout().is_terminal().then(|| Term::stdout().size_checked()).flatten();
-        match width {
-            Some((_, columns)) => {
-                table.set_content_arrangement(ContentArrangement::Dynamic).set_width(columns)
-            }
-            None => table.set_content_arrangement(ContentArrangement::Disabled),
-        };
-        if self.color {
-            table.enforce_styling();
-        }
-        let header = listing.columns.iter().map(|c| {
-            let cell = Cell::new(c.title.to_uppercase()).set_alignment(alignment(c));
-            if self.color { cell.add_attribute(Attribute::Bold) } else { cell }
-        });
-        table.set_header(header);
-        for row in &listing.rows {
-            let cells = listing
-                .columns
-                .iter()
-                .map(|c| Cell::new(printable(&c.cell(row, false))).set_alignment(alignment(c)));
-            table.add_row(cells);
-        }
-        for (i, (column, known)) in table.column_iter_mut().zip(&listing.columns).enumerate() {
-            column.set_padding((0, 2));
-            // What a row is called by, and figures, are not broken; the others give way to a narrow terminal.
-            if i == 0 || known.right {
-                column.set_constraint(ColumnConstraint::ContentWidth);
-            }
-        }
-        for line in table.lines() {
-            writeln!(out, "{}", line.trim_end())?;
-        }
-        Ok(())
+        table::draw(listing, width.map(|(_, columns)| columns), self.color)
     }
-}
-
-fn alignment(column: &Column) -> CellAlignment {
-    if column.right { CellAlignment::Right } else { CellAlignment::Left }
 }
 
 /// The value at a dotted path.
@@ -339,6 +343,11 @@ pub(crate) fn printable(text: &str) -> String {
     text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
 }
 
+/// The same on one line: what a visitor sent makes no row and no field of its own.
+pub(crate) fn line(text: &str) -> String {
+    printable(text).replace('\n', "\u{fffd}")
+}
+
 fn json(out: &mut impl Write, value: &Value) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, value).map_err(io::Error::from)?;
     writeln!(out)
@@ -357,7 +366,7 @@ fn csv(out: &mut impl Write, listing: &Listing) -> Result<(), Failure> {
     };
     writer.write_record(listing.columns.iter().map(|c| c.field.as_str())).map_err(failed)?;
     for row in &listing.rows {
-        writer.write_record(listing.columns.iter().map(|c| c.cell(row, true))).map_err(failed)?;
+        writer.write_record(listing.columns.iter().map(|c| c.csv(row))).map_err(failed)?;
     }
     Ok(writer.flush()?)
 }

@@ -3,7 +3,8 @@
 use crate::{
     context::Context,
     exit::Failure,
-    output::{Column, Format, Listing},
+    input,
+    output::{Column, Format, Listing, line},
 };
 use clap::Args;
 use serde::Serialize;
@@ -19,7 +20,7 @@ const PAGE: usize = 1000;
 #[derive(Debug, Args)]
 pub(crate) struct Paging {
     /// At most this many [default: 100].
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..), help_heading = "Paging")]
+    #[arg(long, value_name = "N", value_parser = input::positive, help_heading = "Paging")]
     limit: Option<u64>,
     /// Go on where an earlier page ended.
     #[arg(long, value_name = "CURSOR", help_heading = "Paging")]
@@ -61,7 +62,7 @@ impl Paging {
             }
             cursor = page.next;
             match out.format {
-                Format::Name => out.lines(listing.rows.drain(..).map(|row| (view.name)(&row)))?,
+                Format::Name => out.lines(listing.rows.drain(..).map(|row| line(&(view.name)(&row))))?,
                 Format::Jsonl => out.lines(listing.rows.drain(..).map(|row| row.to_string()))?,
                 _ => {}
             }

@@ -20,8 +20,10 @@ fn asking<T>(ask: impl FnOnce(&Term) -> dialoguer::Result<T>) -> Result<T, Failu
         let _ = term.write_line("");
     }
     answer.map_err(|e| match io::Error::from(e) {
-        e if e.kind() == io::ErrorKind::UnexpectedEof => Failure::interrupted(),
-        e => e.into(),
+        e if matches!(e.kind(), io::ErrorKind::Interrupted | io::ErrorKind::UnexpectedEof) => {
+            Failure::interrupted()
+        }
+        e => Failure::failed(format!("the terminal does not work: {e}")),
     })
 }
 

@@ -74,7 +74,7 @@ impl When {
     }
 
     fn resolve(self, zone: &TimeZone, end: bool) -> Result<Timestamp, String> {
-        let outside = |e: jiff::Error| format!("is outside of the calendar: {e}");
+        let outside = |_: jiff::Error| "is outside of the calendar".to_owned();
         let first_of = |day: Date| -> Result<Timestamp, jiff::Error> {
             let day = if end { day.tomorrow()? } else { day };
             Ok(day.to_zoned_datetime(zone.clone())?.timestamp())

@@ -27,7 +27,7 @@ impl Audit {
         let client = context.client()?;
         let named = self.entity.as_deref().and_then(|text| text.split_once('/'));
         let id = match named {
-            None => self.entity.clone(),
+            None => self.entity.as_deref().map(id).transpose()?,
             Some((noun, reference)) => {
                 let kind = Kind::ALL.into_iter().find(|k| k.noun() == noun).ok_or_else(|| {
                     let nouns = Kind::ALL.map(Kind::noun).join(", ");
@@ -54,6 +54,16 @@ impl Audit {
             })
             .await
     }
+}
+
+/// An id by itself; a slug alone does not say of which kind.
+fn id(text: &str) -> Result<String, Failure> {
+    let known =
+        text.split_once('_').is_some_and(|(prefix, _)| Kind::ALL.iter().any(|k| k.prefix() == prefix));
+    if known {
+        return Ok(text.to_owned());
+    }
+    Err(Failure::usage(format!("'{text}' is no id")).hint(format!("say its kind: tfx audit campaign/{text}")))
 }
 
 /// `name: Summer → Autumn; cost: → {…}`; of what was created, the fields alone.

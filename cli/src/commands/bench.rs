@@ -1,14 +1,16 @@
 //! `tfx bench`: real requests from an access log at tracking links, and whether the report adds up to them.
 
+use super::entity::failed;
 use crate::{
     context::Context,
     exit::{Failure, Kind},
     output::{Column, at},
 };
 use clap::Args;
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle};
 use serde_json::{Value, json};
 use std::{
+    fmt,
     fs::File,
     io::{self, BufRead, BufReader, IsTerminal},
     path::{Path, PathBuf},
@@ -19,7 +21,7 @@ use tfx_api::{
     Client,
     report::{Dimension, Metric, ReportFilter, ReportRequest},
 };
-use tfx_domain::Timestamp;
+use tfx_domain::{Timestamp, entity};
 use tfx_ops::{
     clock,
     replay::{self, Options, Progress, Summary},
@@ -56,7 +58,10 @@ pub(crate) struct Bench {
 }
 
 fn rate(text: &str) -> Result<f64, String> {
-    text.parse().ok().filter(|r| *r > 0.0 && *r <= 1e6).ok_or_else(|| "must be above 0 and at most 1000000".to_owned())
+    text.parse()
+        .ok()
+        .filter(|r| *r > 0.0 && *r <= 1e6)
+        .ok_or_else(|| "must be above 0 and at most 1000000".to_owned())
 }
 
 impl Bench {
@@ -72,7 +77,8 @@ impl Bench {
             Some(api) => {
                 let mut links = Vec::new();
                 for campaign in &self.to {
-                    links.push(api.campaign_link(campaign).await?.url);
+                    let link = api.campaign_link(campaign).await;
+                    links.push(link.map_err(|e| failed(entity::Kind::Campaign, campaign, e))?.url);
                 }
                 links
             }
@@ -136,7 +142,13 @@ async fn hits(api: &Client, campaigns: &[String], since: Timestamp) -> Result<u6
 }
 
 /// The count after the replay, as soon as it is at least what was answered; events take a moment.
-async fn settled(api: &Client, campaigns: &[String], since: Timestamp, before: u64, answered: u64) -> Result<u64, Failure> {
+async fn settled(
+    api: &Client,
+    campaigns: &[String],
+    since: Timestamp,
+    before: u64,
+    answered: u64,
+) -> Result<u64, Failure> {
     let limit = Instant::now() + Duration::from_secs(60);
     let mut last = u64::MAX;
     loop {
@@ -155,13 +167,16 @@ fn verdict(summary: &Summary, recorded: Option<u64>) -> Result<(), Failure> {
         && !(summary.answered..=summary.sent).contains(&recorded)
     {
         let message = format!("{} requests were answered, the report counts {recorded}", summary.answered);
-        return Err(Failure::failed(message).hint("tfx events stats shows what was dropped, refused or waits"));
+        return Err(
+            Failure::failed(message).hint("tfx events stats shows what was dropped, refused or waits")
+        );
     }
     if summary.interrupted {
         return Err(Failure::interrupted());
     }
     if summary.answered == 0 {
-        return Err(Failure::new(Kind::Unreachable, "no request was answered").hint("is traffic-service running there?"));
+        return Err(Failure::new(Kind::Unreachable, "no request was answered")
+            .hint("is traffic-service running there?"));
     }
     Ok(())
 }
@@ -221,8 +236,11 @@ impl Bar {
             return Self { bar: None, lines: Some(std::sync::Arc::new(Mutex::new(Instant::now()))) };
         }
         let bar = ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr());
-        let form = "{wide_bar} {pos}/{len}  {per_sec}  {eta} left";
-        bar.set_style(ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar()));
+        let form = "{wide_bar} {pos}/{len}  {rate}  {eta} left";
+        let style = ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar());
+        bar.set_style(style.with_key("rate", |state: &ProgressState, out: &mut dyn fmt::Write| {
+            let _ = write!(out, "{:.0}/s", state.per_sec());
+        }));
         Self { bar: Some(bar), lines: None }
     }
 

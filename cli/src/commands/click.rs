@@ -10,7 +10,7 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use tfx_api::clicks::ClickQuery;
+use tfx_api::{ApiError, clicks::ClickQuery};
 use tfx_domain::{
     entity::Kind,
     id::{ClickId, VisitorId},
@@ -66,7 +66,7 @@ impl ClickCommand {
 fn columns() -> Vec<Column> {
     vec![
         Column::time("at", "at"),
-        Column::text("click", "click_id"),
+        Column::id("click", "click_id"),
         Column::text("outcome", "outcome"),
         Column::made("campaign", "campaign_id", campaign),
         Column::label("stream", "stream_id"),
@@ -75,9 +75,14 @@ fn columns() -> Vec<Column> {
         Column::text("device", "device_type"),
         Column::text("os", "os"),
         Column::text("browser", "browser"),
-        Column::made("bot", "is_bot", |row| if row["is_bot"] == true { "bot" } else { "" }.to_owned()),
+        Column::made("bot", "is_bot", |row| if row["is_bot"] == true { "bot" } else { "" }.to_owned()).raw(),
         Column::made("cost", "cost", |row| money(&row["cost"])).right(),
     ]
+}
+
+/// An error about one click, with what to do next.
+pub(super) fn failed(error: ApiError) -> Failure {
+    Failure::from(error).hint_if_missing("tfx click list --since 15m")
 }
 
 /// The campaign's slug, or what was asked for when there is none.
@@ -100,12 +105,13 @@ impl List {
                 client.clicks(&ClickQuery { since, until, campaign, visitor, unrouted, limit, cursor }).await
             })
             .await
+            .map_err(|failure| failure.hint_if_missing("tfx campaign list --status all"))
     }
 }
 
 impl Show {
     async fn run(self, context: &Context) -> Result<(), Failure> {
-        let click = context.client()?.click(self.id).await?;
+        let click = context.client()?.click(self.id).await.map_err(failed)?;
         let item = serde_json::to_value(&click).map_err(Failure::failed)?;
         if context.out.format == Format::Name {
             return context.out.lines([self.id.to_string()]);
@@ -117,7 +123,8 @@ impl Show {
             Column::text("sent to", "final_url"),
             Column::made("bound", "bound", |row| {
                 if row["bound"] == true { "a binding decided" } else { "" }.to_owned()
-            }),
+            })
+            .raw(),
             Column::label("source", "source_id"),
             Column::label("network", "network_id"),
             Column::text("visitor", "visitor_id"),

@@ -65,13 +65,13 @@ impl ConversionCommand {
 fn columns() -> Vec<Column> {
     vec![
         Column::time("reported", "created_at"),
-        Column::text("conversion", "id"),
+        Column::id("conversion", "id"),
         Column::text("status", "status"),
         Column::made("revenue", "revenue", |row| money(&row["revenue"])).right(),
         Column::label("network", "network"),
         Column::label("campaign", "click.campaign_id"),
         Column::text("country", "click.country"),
-        Column::text("click", "click_id"),
+        Column::id("click", "click_id"),
         Column::text("transaction", "transaction_id"),
     ]
 }
@@ -96,12 +96,17 @@ impl List {
                 client.conversions(&query).await
             })
             .await
+            .map_err(|failure| {
+                failure.hint_if_missing("tfx campaign list and tfx network list tell what there is")
+            })
     }
 }
 
 impl Show {
     async fn run(self, context: &Context) -> Result<(), Failure> {
-        let conversion = context.client()?.conversion(&self.id).await?;
+        let conversion = context.client()?.conversion(&self.id).await;
+        let conversion =
+            conversion.map_err(|e| Failure::from(e).hint_if_missing("tfx conversion list --since 7d"))?;
         let item = serde_json::to_value(&conversion).map_err(Failure::failed)?;
         if context.out.format == Format::Name {
             return context.out.lines([self.id.as_str()]);

@@ -21,10 +21,15 @@ impl Noun for Destination {
     const KIND: Kind = Kind::Destination;
     type Fields = DestinationFields;
     type Within = Anywhere;
+    const EXAMPLES: &'static str = "Examples:\n  \
+        tfx destination create --name Offer --network adnet \\\n    \
+        --url 'https://offer.example/?s={click_id}' --payout '25 EUR'\n  \
+        tfx destination update offer --cap conversions_daily=100 \\\n    \
+        --schedule 'mon-fri 20:00-06:00' --timezone Europe/Berlin";
     const NEEDS: &'static [Need] = &[
         NAMED,
         Need {
-            question: "URL (macros such as {click_id} are filled in)",
+            question: "URL, with {click_id} in it",
             flag: "--url",
             met: |spec| spec.contains_key("url"),
             check: offer_url,
@@ -61,7 +66,7 @@ pub(crate) struct DestinationFields {
     #[arg(long, value_name = "NETWORK", add = complete::of(Kind::Network))]
     network: Option<String>,
     /// What a conversion pays when the postback does not say: 25 or '25 EUR'.
-    #[arg(long, value_name = "AMOUNT", value_parser = input::money)]
+    #[arg(long, value_name = "AMOUNT", value_parser = input::money, allow_negative_numbers = true)]
     payout: Option<(Amount, Option<Currency>)>,
     /// A limit: clicks_daily, clicks_total, conversions_daily or conversions_total.
     #[arg(long, value_name = "CAP=N", value_parser = input::count)]

@@ -44,7 +44,9 @@ fn print(context: &Context, stats: &EventStats) -> Result<(), Failure> {
     let fields = |s: &ServiceStats| s.stats.as_ref().and_then(Value::as_object).cloned().unwrap_or_default();
     let (traffic, postback) = (fields(&stats.traffic), fields(&stats.postback));
     let names: BTreeSet<&String> = traffic.keys().chain(postback.keys()).collect();
-    let cell = |value: Option<&Value>| value.map(|v| when::shown(&text(v))).unwrap_or_default();
+    let people = context.out.format == Format::Table;
+    let shown = |text: String| if people { when::shown(&text) } else { text };
+    let cell = |value: Option<&Value>| value.map(|v| shown(text(v))).unwrap_or_default();
     let row = |name: &&String| json!({ "counter": name, "traffic": cell(traffic.get(*name)), "postback": cell(postback.get(*name)) });
     let columns = vec![
         Column::text("counter", "counter"),

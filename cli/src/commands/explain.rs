@@ -18,26 +18,51 @@ use tfx_domain::{
     id::{ClickId, VisitorId},
 };
 
+/// Without a user agent a click is taken for a bot's.
+const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36";
+
+/// Why no stream was even asked.
+const UNASKED: &str = "the campaign is paused or archived, or has no stream";
+
+/// What is supposed of a click that has not happened.
+const SUPPOSED: [&str; 15] = [
+    "ip",
+    "ua",
+    "country",
+    "region",
+    "city",
+    "language",
+    "referrer",
+    "param",
+    "header",
+    "at",
+    "unhealthy",
+    "cap_used",
+    "hops",
+    "visitor",
+    "seed",
+];
+
 /// Show where a click goes and why each stream before did not take it.
 ///
 /// Asks the running traffic-service, which decides by the same code as for real clicks and records nothing. What is
-/// not said is as for a person without any past. With --click it tells of a recorded click.
+/// not said is as for a person who comes for the first time. With --click it tells of a recorded click.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    tfx explain summer --country US --ua 'Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X)'\n  \
-    tfx explain summer --ip 192.0.2.1 --at 2026-12-24T20:00 --unhealthy offer\n  \
+    tfx explain summer --country US --ua 'Mozilla/5.0 (iPhone)'\n  \
+    tfx explain summer --at 2026-12-24T20:00 --unhealthy offer\n  \
     tfx explain --click 01KYKZ6QK0ABCDEFGHJKMNPQRS")]
 pub(crate) struct Explain {
     /// The campaign, by slug or id.
     #[arg(value_name = "CAMPAIGN", required_unless_present = "click", conflicts_with = "click", add = complete::of(Kind::Campaign))]
     campaign: Option<String>,
     /// A recorded click.
-    #[arg(long, value_name = "CLICK_ID", exclusive = true)]
+    #[arg(long, value_name = "CLICK_ID", conflicts_with_all = SUPPOSED)]
     click: Option<ClickId>,
     /// Where it comes from [default: 127.0.0.1].
     #[arg(long)]
     ip: Option<IpAddr>,
-    /// The user agent.
+    /// The user agent; '' for none [default: of a common browser].
     #[arg(long)]
     ua: Option<String>,
     /// The country, whatever the geo database says of the address.
@@ -85,13 +110,19 @@ impl Explain {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.client()?;
         let answer = match self.click {
-            Some(id) => client.explain_click(id).await?,
+            Some(id) => client.explain_click(id).await.map_err(super::click::failed)?,
             None => {
                 let request = self.request()?;
                 client.explain(&request).await.map_err(|e| failed(Kind::Campaign, &request.slug, e))?
             }
         };
-        print(context, &answer)
+        print(context, &answer)?;
+        if answer.campaign.is_none() {
+            context.out.note("tfx campaign list --status all tells what there is");
+        } else if answer.asked.is_empty() && answer.outcome != Outcome::Loop {
+            context.out.note(format!("tfx campaign show {0}; tfx stream list --campaign {0}", answer.slug));
+        }
+        Ok(())
     }
 
     fn request(self) -> Result<ExplainRequest, Failure> {
@@ -99,7 +130,7 @@ impl Explain {
         Ok(ExplainRequest {
             slug: self.campaign.unwrap_or_default(),
             ip: self.ip,
-            user_agent: self.ua,
+            user_agent: Some(self.ua.unwrap_or_else(|| BROWSER.to_owned())),
             country: self.country,
             region: self.region,
             city: self.city,
@@ -129,7 +160,8 @@ fn print(context: &Context, answer: &ExplainAnswer) -> Result<(), Failure> {
             Column::number("pos", "position"),
             Column::made("takes it", "taken", |row| {
                 if row["taken"] == json!(true) { "yes" } else { "no" }.to_owned()
-            }),
+            })
+            .raw(),
             Column::made("why", "reason", |row| match text(&row["detail"]) {
                 detail if detail.is_empty() => text(&row["reason"]),
                 detail => detail,
@@ -147,7 +179,8 @@ fn print(context: &Context, answer: &ExplainAnswer) -> Result<(), Failure> {
             }
             Ok(())
         }
-        Format::Csv | Format::Name => context.out.rows(&streams),
+        Format::Csv => context.out.rows(&streams),
+        Format::Name => context.out.lines(answer.stream.as_ref().map(|stream| &stream.slug)),
         _ => context.out.item(&item, &[], "slug"),
     }
 }
@@ -182,8 +215,10 @@ fn summary(answer: &ExplainAnswer, item: &Value) -> Value {
         |parts: &[&str]| parts.iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(" ");
     let (outcome, because) = match answer.outcome {
         Outcome::Routed => ("routed", ""),
+        Outcome::Trafficback if answer.asked.is_empty() => ("trafficback", UNASKED),
         Outcome::Trafficback => ("trafficback", "no stream took it"),
-        Outcome::NotFound if answer.campaign.is_none() => ("not found", "no active campaign has this slug"),
+        Outcome::NotFound if answer.campaign.is_none() => ("not found", "no campaign has this slug"),
+        Outcome::NotFound if answer.asked.is_empty() => ("not found", UNASKED),
         Outcome::NotFound => ("not found", "no stream took it and there is no trafficback URL"),
         Outcome::Loop => ("loop", "it came back from trafficback too often"),
     };

@@ -11,12 +11,15 @@ mod destination;
 mod entity;
 mod events;
 mod explain;
+mod ingest;
 mod man;
+mod migrate;
 mod network;
 mod postback;
 mod report;
 mod smoke;
 mod source;
+mod stack;
 mod stream;
 mod template;
 mod up;
@@ -65,6 +68,13 @@ pub(crate) enum Command {
     /// Event producers: their counters.
     #[command(subcommand)]
     Events(events::EventsCommand),
+    /// The way from the event log into ClickHouse: what broke on it, how far behind it is.
+    #[command(subcommand)]
+    Ingest(ingest::IngestCommand),
+    Migrate(migrate::Migrate),
+    /// The engines that the services run on.
+    #[command(subcommand)]
+    Stack(stack::StackCommand),
     Smoke(smoke::Smoke),
     Bench(Box<bench::Bench>),
     Completions(completions::Completions),
@@ -90,6 +100,9 @@ impl Command {
             Self::Audit(c) => c.run(context).await,
             Self::Config(c) => c.run(context),
             Self::Events(c) => c.run(context).await,
+            Self::Ingest(c) => c.run(context).await,
+            Self::Migrate(c) => c.run(context).await,
+            Self::Stack(c) => c.run(context).await,
             Self::Smoke(c) => c.run(context).await,
             Self::Bench(c) => c.run(context).await,
             Self::Completions(c) => c.run(context),

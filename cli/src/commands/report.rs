@@ -19,13 +19,17 @@ use tfx_domain::{money::Currency, report::Unit};
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     tfx report\n  \
-    tfx report --by campaign,country --since yesterday --until yesterday --sort -profit\n  \
-    tfx report --by day --where campaign=summer --where bot!=true --metrics clicks,conversions,revenue,roi\n\n\
-    Dimensions: campaign stream destination source network country region city isp device_type os browser language\n  \
-    referrer keyword sub1…sub20 status bot hour day week month\n\
-    Metrics: hits clicks unique_campaign unique_stream unique_destination bots prefetches trafficbacks conversions\n  \
-    leads sales rejected rebills revenue_hold revenue_confirmed revenue cost profit profit_confirmed roi\n  \
-    roi_confirmed cr cr_confirmed approval_rate epc epuc cpc cpa ecpm roas; or all")]
+    tfx report --by campaign,country --since yesterday --sort -profit\n  \
+    tfx report --by day --where campaign=summer --metrics clicks,revenue,roi\n\n\
+    Dimensions:\n  \
+    campaign stream destination source network country region city isp\n  \
+    device_type os browser language referrer keyword sub1…sub20 status bot\n  \
+    hour day week month\n\
+    Metrics, or all:\n  \
+    hits clicks unique_campaign unique_stream unique_destination bots\n  \
+    prefetches trafficbacks conversions leads sales rejected rebills\n  \
+    revenue_hold revenue_confirmed revenue cost profit profit_confirmed roi\n  \
+    roi_confirmed cr cr_confirmed approval_rate epc epuc cpc cpa ecpm roas")]
 pub(crate) struct Report {
     /// What rows are grouped by, in order; none: one row.
     #[arg(long, value_name = "DIMENSIONS", value_delimiter = ',', default_value = "campaign")]

@@ -17,6 +17,9 @@ impl Noun for Source {
     type Fields = SourceFields;
     type Within = Anywhere;
     const NEEDS: &'static [Need] = &[NAMED];
+    const EXAMPLES: &'static str = "Example:\n  \
+        tfx source create --name Social --sub sub1=zone \\\n    \
+        --postback-url 'https://social.example/pb?id={external_id}&payout={payout}'";
 }
 
 /// The fields of a traffic source.

@@ -21,6 +21,9 @@ impl Noun for Template {
     const KIND: Kind = Kind::Template;
     type Fields = TemplateFields;
     type Within = InNetwork;
+    const EXAMPLES: &'static str = "Example:\n  \
+        tfx template create --network adnet --name Main --click-id-param s1 \\\n    \
+        --map sale=approved,paid --map rejected=trash --ignore ping";
     const NEEDS: &'static [Need] = &[
         Need {
             question: "Network (slug or id)",
@@ -97,7 +100,7 @@ pub(crate) struct TemplateFields {
     #[arg(long, value_name = "CODE")]
     default_currency: Option<Currency>,
     /// The payout of a postback that names none [default: the destination's].
-    #[arg(long, value_name = "AMOUNT")]
+    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
     default_payout: Option<Amount>,
 }
 

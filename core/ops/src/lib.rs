@@ -1,7 +1,10 @@
-//! What the CLI orchestrates, without a terminal: replaying an access log, the smoke check.
+//! What the CLI orchestrates, without a terminal: migrations, stacks of engines, replaying an access log, the smoke
+//! check.
 
+pub mod migrate;
 pub mod probe;
 pub mod replay;
 pub mod smoke;
+pub mod stack;
 
 pub use tfx_ports::{clock, entropy};

@@ -21,6 +21,11 @@ impl Noun for Campaign {
     type Fields = CampaignFields;
     type Within = Anywhere;
     const NEEDS: &'static [Need] = &[NAMED];
+    const EXAMPLES: &'static str = "Without any flag, on a terminal, it asks its way to a working link.\n\n\
+        Examples:\n  \
+        tfx campaign create\n  \
+        tfx campaign create --name Summer --cost '0.02 EUR'\n  \
+        tfx campaign show summer -o yaml | tfx campaign create -f - --slug autumn";
 
     fn next(created: &Value) -> Vec<String> {
         let slug = created["slug"].as_str().unwrap_or_default();
@@ -43,7 +48,7 @@ pub(crate) struct CampaignFields {
     #[arg(long, value_name = "SOURCE", add = complete::of(Kind::Source))]
     source: Option<String>,
     /// What a click costs when it does not say itself: 0.02 or '0.02 EUR'.
-    #[arg(long, value_name = "AMOUNT", value_parser = input::money)]
+    #[arg(long, value_name = "AMOUNT", value_parser = input::money, allow_negative_numbers = true)]
     cost: Option<(Amount, Option<Currency>)>,
     /// Where clicks go that no stream takes.
     #[arg(long, value_name = "URL")]

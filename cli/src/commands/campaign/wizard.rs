@@ -1,4 +1,6 @@
 //! `tfx campaign create` without a word, on a terminal: from nothing to a working link, question by question.
+//!
+//! Questions are short: one that is broken over two lines is drawn twice.
 
 use super::super::{
     destination::offer_url,
@@ -67,18 +69,16 @@ async fn ask(context: &Context, client: &Client) -> Result<Plan, Failure> {
     let name = prompt::text("Name of the campaign", None, entity::name)?;
     let slug = ask_slug(client, &name).await?;
     let url = with_click_id(context, prompt::text("Offer URL", None, offer_url)?)?;
-    let payout = prompt::optional(
-        "Payout of a conversion, such as 25 or 25 EUR (empty: the postback says)",
-        |text| input::money(text).map(|_| ()),
-    )?;
+    let payout = prompt::optional("Payout, such as 25 EUR (empty: the postback says)", |text| {
+        input::money(text).map(|_| ())
+    })?;
     let payout = payout.as_deref().map(input::money).transpose().map_err(Failure::usage)?;
     let payout = payout.map(|(amount, currency): (Amount, Option<Currency>)| Money {
         amount,
         currency: currency.unwrap_or_default(),
     });
     let rule = |text: &str| stream::country(text).map(|_| ());
-    let countries =
-        prompt::optional("Only from these countries, such as US,CA (empty: from everywhere)", rule)?;
+    let countries = prompt::optional("Countries, such as US,CA (empty: everywhere)", rule)?;
     let network = ask_network(client).await?;
     Ok(Plan { name, slug, url, payout, countries, network })
 }
@@ -128,8 +128,8 @@ fn with_click_id(context: &Context, url: String) -> Result<String, Failure> {
     if ["{click_id}", "{clickid}", "{subid}"].iter().any(|m| url.contains(m)) {
         return Ok(url);
     }
-    context.out.note("The URL carries no {click_id}, so conversions could not be matched with clicks.");
-    let question = "Parameter to send it in, such as subid (empty: leave the URL as it is)";
+    context.out.note("The URL carries no {click_id}: conversions could not be matched.");
+    let question = "Parameter for it, such as subid (empty: none)";
     let plain = |text: &str| match text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.".contains(&b)) {
         true => Ok(()),
         false => Err("must be letters, digits, '-', '_' or '.'".to_owned()),
@@ -164,8 +164,7 @@ async fn ask_network(client: &Client) -> Result<Option<Network>, Failure> {
             return Ok(Some(Network::Existing(slug.clone())));
         }
     }
-    let Some(name) = prompt::optional("Name of the network that pays (empty: none for now)", entity::name)?
-    else {
+    let Some(name) = prompt::optional("Network that pays (empty: none for now)", entity::name)? else {
         return Ok(None);
     };
     let slug = Slug::suggest(&name).map_or_else(String::new, |s| s.to_string());

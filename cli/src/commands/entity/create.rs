@@ -1,15 +1,16 @@
 //! `tfx NOUN create`.
 
-use super::{Fields, Noun, Spec, ask_for_missing, failed, view};
+use super::{Fields, Noun, Spec, ask_for_missing, failed, not_saved, view};
 use crate::{context::Context, exit::Failure, input};
 use clap::Args;
 use serde_json::Value;
 use std::path::PathBuf;
 use tfx_api::{ApiError, Client, entities::SHOWN_ONLY};
-use tfx_domain::entity::Kind;
+use tfx_domain::{entity::Kind, slug::Slug};
 
 /// Flags of every create.
 #[derive(Debug, Args)]
+#[command(after_help = N::EXAMPLES)]
 pub(crate) struct Create<N: Noun> {
     #[command(flatten)]
     pub(crate) fields: N::Fields,
@@ -33,19 +34,28 @@ pub(crate) struct Whole {
 
 impl Whole {
     /// The file, then the flags, then `--set`.
+    ///
+    /// # Errors
+    /// A file that cannot be read, a value that is not of its form.
     pub(crate) fn spec(&self, fields: &impl Fields) -> Result<Spec, Failure> {
-        let mut spec = match &self.file {
-            Some(path) => input::fields(path)?,
-            None => Spec::new(),
-        };
-        for name in SHOWN_ONLY {
-            spec.remove(name);
-        }
-        fields.put(&mut spec)?;
-        for (path, value) in &self.set {
-            input::put(&mut spec, path, value.clone());
-        }
+        let mut spec = Spec::new();
+        self.put(fields, &mut spec)?;
         Ok(spec)
+    }
+
+    /// The same over what is there.
+    ///
+    /// # Errors
+    /// As [`Self::spec`].
+    pub(super) fn put(&self, fields: &impl Fields, spec: &mut Spec) -> Result<(), Failure> {
+        if let Some(path) = &self.file {
+            spec.extend(bare(input::fields(path)?));
+        }
+        fields.put(spec)?;
+        for (path, value) in &self.set {
+            input::put(spec, path, value.clone());
+        }
+        Ok(())
     }
 }
 
@@ -54,18 +64,41 @@ impl<N: Noun> Create<N> {
         let mut spec = self.whole.spec(&self.fields)?;
         let client = context.client()?;
         ask_for_missing(N::KIND, N::NEEDS, &mut spec)?;
+        has_slug(&spec)?;
         let (entity, created) = create(&client, N::KIND, spec, self.if_not_exists).await?;
         view::show(context, N::KIND, &entity)?;
         if created {
-            for line in N::next(&entity) {
-                context.out.note(line);
-            }
+            N::next(&entity).iter().for_each(|line| context.out.note(line));
         } else {
-            let status = entity["status"].as_str().unwrap_or_default();
-            context.out.note(format!("it exists already and is {status}; nothing was changed"));
+            there_already(context, &entity);
         }
         Ok(())
     }
+}
+
+/// What was shown, as it can be sent back.
+pub(super) fn bare(mut fields: Spec) -> Spec {
+    for name in SHOWN_ONLY {
+        fields.remove(name);
+    }
+    fields
+}
+
+/// Whether there is a slug or a name it can be made of.
+fn has_slug(spec: &Spec) -> Result<(), Failure> {
+    match spec.get("name") {
+        Some(Value::String(name)) if !spec.contains_key("slug") && Slug::suggest(name).is_none() => {
+            Err(Failure::usage(format!("no slug can be made of the name '{name}'"))
+                .hint("--slug gives one: a-z, 0-9, - and _"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says that `--if-not-exists` found one.
+pub(super) fn there_already(context: &Context, entity: &Value) {
+    let status = entity["status"].as_str().unwrap_or_default();
+    context.out.note(format!("it exists already and is {status}; nothing was changed"));
 }
 
 /// Creates an entity, or gives the one that has the slug, and tells whether it is new.
@@ -85,6 +118,6 @@ pub(crate) async fn create(
             let entity = client.get(kind, id).await.map_err(|e| failed(kind, id, e))?;
             Ok((entity, false))
         }
-        Err(e) => Err(failed(kind, "", e)),
+        Err(e) => Err(not_saved(kind, "", e)),
     }
 }

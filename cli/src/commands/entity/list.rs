@@ -52,5 +52,9 @@ impl<N: Noun> List<N> {
                 client.list(N::KIND, &query).await
             })
             .await
+            .map_err(|failure| match N::KIND.parent() {
+                Some(parent) => failure.hint_if_missing(&format!("tfx {parent} list --status all")),
+                None => failure,
+            })
     }
 }

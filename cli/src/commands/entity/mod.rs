@@ -1,8 +1,9 @@
-//! What is the same for every kind of entity: create, list, show, update, pause, resume, archive.
+//! What is the same for every kind of entity: create, list, show, update, pause, resume, archive, clone.
 //!
 //! A noun says which kind it is, which flags its fields have and what a person must say at least; see [`Noun`].
 
 mod archive;
+mod clone;
 mod create;
 mod lifecycle;
 mod list;
@@ -37,6 +38,8 @@ pub(crate) trait Noun: Debug + Send + Sync + 'static {
     type Within: Within;
     /// What must be said when it is created.
     const NEEDS: &'static [Need];
+    /// How people create one, for the help.
+    const EXAMPLES: &'static str;
 
     /// What to do after creating one, for the notes.
     fn next(_created: &Value) -> Vec<String> {
@@ -182,6 +185,8 @@ pub(crate) enum EntityCommand<N: Noun> {
     Resume(lifecycle::Change<N>),
     /// Put it away: it takes no part and is left out of lists.
     Archive(archive::Archive<N>),
+    /// Make another like it; a campaign's streams and a network's templates come along.
+    Clone(clone::Clone<N>),
 }
 
 impl<N: Noun> EntityCommand<N> {
@@ -195,19 +200,38 @@ impl<N: Noun> EntityCommand<N> {
             Self::Pause(c) => c.run(context, Verb::Pause).await,
             Self::Resume(c) => c.run(context, Verb::Resume).await,
             Self::Archive(c) => c.run(context).await,
+            Self::Clone(c) => c.run(context).await,
         }
     }
+}
+
+/// An error of what was to be written, with what to do next.
+pub(crate) fn not_saved(kind: Kind, reference: &str, error: ApiError) -> Failure {
+    if error.code() != Some("invalid") {
+        return failed(kind, reference, error);
+    }
+    let failure = Failure::from(error);
+    let hint = match failure.problems.0.iter().find_map(|p| refers_to(&p.path)) {
+        Some(other) => format!("tfx {other} list tells what there is"),
+        None => format!("tfx {kind} create --help tells what each field takes"),
+    };
+    let message = format!("the {kind} was not saved: {}", failure.message);
+    Failure { message, ..failure }.hint(hint)
+}
+
+/// The kind that a field names: `destinations[0].destination` names a destination.
+fn refers_to(path: &str) -> Option<Kind> {
+    let field = path.rsplit('.').next()?;
+    Kind::ALL.into_iter().find(|kind| kind.noun() == field)
 }
 
 /// An error about an entity, with what to do next.
 pub(crate) fn failed(kind: Kind, reference: &str, error: ApiError) -> Failure {
     let hint = match (error.code(), error.problem()) {
         (Some("not_found"), _) => Some(format!("tfx {kind} list --status all")),
-        (Some("version_mismatch"), Some(p)) => p.current.map(|now| {
-            format!(
-                "it is at version {now} now; look with tfx {kind} show {reference}, then --if-match {now}"
-            )
-        }),
+        (Some("version_mismatch"), Some(p)) => p
+            .current
+            .map(|now| format!("tfx {kind} show {reference} tells what it is now; then --if-match {now}")),
         (Some("slug_taken"), Some(p)) => p.existing.as_ref().map(|id| {
             format!("tfx {kind} show {id} shows who has it; --if-not-exists takes that one as it is")
         }),

@@ -1,6 +1,6 @@
 //! `tfx NOUN update`.
 
-use super::{Noun, Reference, create::Whole, failed, view};
+use super::{Noun, Reference, create::Whole, not_saved, view};
 use crate::{context::Context, exit::Failure, input};
 use clap::Args;
 use serde_json::Value;
@@ -35,6 +35,6 @@ impl<N: Noun> Update<N> {
             )));
         }
         let changed = context.client()?.update(kind, reference, &Value::Object(patch), self.if_match).await;
-        view::show(context, kind, &changed.map_err(|e| failed(kind, reference, e))?)
+        view::show(context, kind, &changed.map_err(|e| not_saved(kind, reference, e))?)
     }
 }

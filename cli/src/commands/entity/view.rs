@@ -85,7 +85,7 @@ fn more(kind: Kind) -> Vec<Column> {
     match kind {
         Kind::Campaign => vec![
             Column::text("trafficback", "trafficback_url"),
-            Column::made("unique within", "unique_window_s", |row| seconds(&row["unique_window_s"])),
+            Column::made("unique within", "unique_window_s", |row| seconds(&row["unique_window_s"])).raw(),
         ],
         Kind::Stream => vec![
             Column::text("match", "match"),
@@ -95,7 +95,7 @@ fn more(kind: Kind) -> Vec<Column> {
         Kind::Destination => vec![
             Column::made("caps", "caps", |row| pairs(&row["caps"])),
             Column::made("schedule", "schedule", |row| pairs(&row["schedule"])),
-            Column::made("anti-repeat", "anti_repeat_s", |row| seconds(&row["anti_repeat_s"])),
+            Column::made("anti-repeat", "anti_repeat_s", |row| seconds(&row["anti_repeat_s"])).raw(),
             Column::made("health check", "health_check", |row| pairs(&row["health_check"])),
             Column::text("allows upsell", "allow_upsell"),
         ],

@@ -18,6 +18,9 @@ impl Noun for Network {
     type Fields = NetworkFields;
     type Within = Anywhere;
     const NEEDS: &'static [Need] = &[NAMED];
+    const EXAMPLES: &'static str = "Examples:\n  \
+        tfx network create --name AdNet --allow-ip 192.0.2.0/24\n  \
+        tfx network postback-url adnet";
 
     fn next(created: &Value) -> Vec<String> {
         let slug = created["slug"].as_str().unwrap_or_default();

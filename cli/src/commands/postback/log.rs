@@ -39,8 +39,8 @@ impl Log {
             Column::text("result", "result"),
             Column::number("answer", "status"),
             Column::text("reason", "reason"),
-            Column::text("click", "click_id"),
-            Column::text("conversion", "conversion_id"),
+            Column::id("click", "click_id"),
+            Column::id("conversion", "conversion_id"),
             Column::text("from", "remote_ip"),
             Column::made("said", "params", |row| super::super::pairs(&row["params"])),
         ];

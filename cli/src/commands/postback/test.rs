@@ -18,8 +18,8 @@ use url::{Url, form_urlencoded};
 /// Which postback.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    tfx postback test adnet 'subid=01KYKZ6QK0ABCDEFGHJKMNPQRS&tid=77&sum=12.50&status=approved'\n  \
-    tfx postback test adnet --template main --param subid=01KYKZ6QK0ABCDEFGHJKMNPQRS --send")]
+    tfx postback test adnet 'subid=CLICK_ID&tid=77&sum=12.50&status=approved'\n  \
+    tfx postback test adnet --template main --param subid=CLICK_ID --send")]
 pub(crate) struct Test {
     /// The network that would send it.
     #[arg(add = complete::of(Kind::Network))]
@@ -85,7 +85,8 @@ fn fields() -> Vec<Column> {
         Column::made("click found", "click_found", |row| match &row["click_found"] {
             Value::Bool(found) => if *found { "yes" } else { "no" }.to_owned(),
             _ => String::new(),
-        }),
+        })
+        .raw(),
         Column::text("transaction", "understood.transaction_id"),
         Column::made("status", "understood.status", |row| {
             let (status, raw) = (text(&row["understood"]["status"]), text(&row["understood"]["raw_status"]));
@@ -128,15 +129,28 @@ async fn send(context: &Context, link: &str, params: &[(String, String)]) -> Res
         Column::text("result", "answer.result"),
         Column::text("conversion", "answer.conversion_id"),
         Column::text("because", "answer.reason"),
-        Column::text("refused", "answer.detail"),
     ];
-    context.out.item(&item, &fields, "status")?;
+    if (200..300).contains(&status) {
+        return context.out.item(&item, &fields, "status");
+    }
+    Err(refused(status, &item["answer"]))
+}
+
+/// The words of postback-service, for who sees only this command.
+fn refused(status: u16, answer: &Value) -> Failure {
+    let why = match text(&answer["detail"]) {
+        detail if detail.is_empty() => text(answer),
+        detail => detail,
+    };
+    let message = format!("postback-service answers {status}: {why}");
     match status {
-        200..=299 => Ok(()),
-        503 => Err(Failure::new(FailureKind::Unreachable, "postback-service cannot record it now")),
-        403 => Err(Failure::new(FailureKind::Denied, "postback-service refused it")),
-        404 => Err(Failure::new(FailureKind::NotFound, "postback-service does not know what it names")),
-        _ => Err(Failure::failed(format!("postback-service refused it with status {status}"))),
+        400 | 413 | 415 => {
+            Failure::usage(message).hint("without --send it tells how each parameter is understood")
+        }
+        403 => Failure::new(FailureKind::Denied, message),
+        404 => Failure::new(FailureKind::NotFound, message),
+        500.. => Failure::new(FailureKind::Unreachable, message).hint("nothing was recorded; try again"),
+        _ => Failure::failed(message),
     }
 }
 

@@ -20,6 +20,11 @@ impl Noun for Stream {
     const KIND: Kind = Kind::Stream;
     type Fields = StreamFields;
     type Within = InCampaign;
+    const EXAMPLES: &'static str = "Examples:\n  \
+        tfx stream create --campaign summer --name US --filter country=US,CA \\\n    \
+        --filter 'bot!=true' --destination offer=70 --destination other=30\n  \
+        tfx stream create --campaign summer --name Rest --kind default \\\n    \
+        --action status:404";
     const NEEDS: &'static [Need] = &[
         Need {
             question: "Campaign (slug or id)",

@@ -34,7 +34,10 @@ pub(super) async fn make(stack: &Stack) -> Result<Demo, Failure> {
     // The network's own placeholders are for the network; for a try by hand, one sale.
     let secret = postback.split(['?', '&']).find(|p| p.starts_with("secret=")).unwrap_or_default().to_owned();
     let base = postback.split('?').next().unwrap_or_default();
-    Ok(Demo { link, postback: format!("{base}?{secret}&clickid={{click_id}}&txid=T1&payout=2.50&status=sale") })
+    Ok(Demo {
+        link,
+        postback: format!("{base}?{secret}&clickid={{click_id}}&txid=T1&payout=2.50&status=sale"),
+    })
 }
 
 async fn ensure(api: &Client, kind: Kind, spec: Value) -> Result<(), Failure> {

@@ -81,11 +81,15 @@ fn print(context: &Context, stack: &Stack, demo: Option<&demo::Demo>) -> Result<
     };
     context.out.note(format!("\nNext, in another terminal{elsewhere}:"));
     if let Some(demo) = demo {
-        context.out.note(format!("  curl -si '{}' | grep -i location    a click: note its click id", demo.link));
+        context
+            .out
+            .note(format!("  curl -si '{}' | grep -i location    a click: note its click id", demo.link));
         context.out.note(format!("  curl -s '{}'", demo.postback.replace("{click_id}", "CLICK_ID")));
         context.out.note("  tfx report                     what came of it");
     } else {
-        context.out.note("  tfx campaign create            asks a few questions and gives you a tracking link");
+        context
+            .out
+            .note("  tfx campaign create            asks a few questions and gives you a tracking link");
         context.out.note("  tfx report                     clicks, conversions, profit");
     }
     context.out.note("\nCtrl-C stops.");

@@ -36,7 +36,7 @@ impl Stack {
         let data_dir = DataDir::open(&settings.data_dir, Hold::Exclusive).map_err(Failure::failed)?;
         let data_dir = Arc::new(data_dir);
         let (token, made) = data_dir.admin_token().map_err(Failure::failed)?;
-        let stores = tfx_wiring::open(&settings, &data_dir).map_err(Failure::failed)?;
+        let stores = tfx_wiring::open(&settings, &data_dir).await.map_err(Failure::failed)?;
         let api = bind("API_SERVICE_ADDR", &settings.addresses.api).await?;
         let traffic = bind("TRAFFIC_SERVICE_ADDR", &settings.addresses.traffic).await?;
         let postback = bind("POSTBACK_SERVICE_ADDR", &settings.addresses.postback).await?;
@@ -61,7 +61,13 @@ impl Stack {
         let mut services = JoinSet::new();
         macro_rules! spawn {
             ($name:literal, $krate:ident, $listener:ident) => {
-                let run = $krate::run(settings.clone(), data_dir.clone(), stores.clone(), $listener, shutdown.clone());
+                let run = $krate::run(
+                    settings.clone(),
+                    data_dir.clone(),
+                    stores.clone(),
+                    $listener,
+                    shutdown.clone(),
+                );
                 services.spawn(async move { ($name, run.await.map_err(|e| format!("{e:#}"))) });
             };
         }
@@ -144,7 +150,10 @@ impl Stack {
                     return Err(Failure::failed(format!("{name} did not start: {why}")));
                 }
                 if Instant::now() > limit {
-                    return Err(Failure::new(Kind::TimedOut, format!("{url} is not ready after 30 s: {why}")));
+                    return Err(Failure::new(
+                        Kind::TimedOut,
+                        format!("{url} is not ready after 30 s: {why}"),
+                    ));
                 }
                 time::sleep(Duration::from_millis(5)).await;
             }
@@ -160,7 +169,7 @@ fn flat(ended: Ended) -> (&'static str, Result<(), String>) {
 }
 
 async fn bind(setting: &'static str, addr: &str) -> Result<TcpListener, Failure> {
-    tfx_service::bind(setting, addr).await.map_err(|e| {
-        Failure::failed(e).hint(format!("{setting}=127.0.0.1:0 tfx up takes a free port"))
-    })
+    tfx_service::bind(setting, addr)
+        .await
+        .map_err(|e| Failure::failed(e).hint(format!("{setting}=127.0.0.1:0 tfx up takes a free port")))
 }

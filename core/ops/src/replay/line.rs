@@ -38,7 +38,7 @@ impl LogLine {
         Some(Self {
             address,
             head: method == "HEAD",
-            query: query.chars().filter(|c| c.is_ascii_graphic()).collect(),
+            query: query.chars().filter(char::is_ascii_graphic).collect(),
             referrer: given(referrer),
             user_agent: given(user_agent),
         })

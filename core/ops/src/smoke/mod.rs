@@ -9,11 +9,13 @@ mod steps;
 pub use junit::junit;
 
 use serde::Serialize;
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tfx_api::Client;
 
 /// The services to check.
-#[derive(Debug)]
 pub struct Target {
     /// api-service.
     pub api: Client,
@@ -21,6 +23,16 @@ pub struct Target {
     pub traffic_url: String,
     /// Where postback-service is.
     pub postback_url: String,
+    /// The event log, if there is one and it can be reached from here.
+    pub log: Option<EventLog>,
+}
+
+/// The event log, to put a broken message into.
+pub struct EventLog {
+    /// The log.
+    pub port: Arc<dyn tfx_ports::event_log::EventLog>,
+    /// The whole name of one of its topics.
+    pub topic: String,
 }
 
 /// How it is run.

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use tfx_api::{
     entities::Verb,
     explain::{ExplainRequest, Outcome},
+    ingestion::IngestionQuery,
     postbacks::PostbackResult,
     report::{Dimension, Metric, ReportFilter, ReportRequest},
 };
@@ -32,11 +33,12 @@ pub(super) enum Name {
     Trafficback,
     Report,
     Delivered,
+    Ingestion,
     CleanUp,
 }
 
 impl Name {
-    pub(super) const ALL: [Self; 13] = [
+    pub(super) const ALL: [Self; 14] = [
         Self::Ready,
         Self::Access,
         Self::Create,
@@ -49,6 +51,7 @@ impl Name {
         Self::Trafficback,
         Self::Report,
         Self::Delivered,
+        Self::Ingestion,
         Self::CleanUp,
     ];
 
@@ -66,6 +69,7 @@ impl Name {
             Self::Trafficback => "a click no stream takes goes to trafficback",
             Self::Report => "the report adds up",
             Self::Delivered => "no event was dropped, refused or left behind",
+            Self::Ingestion => "a broken message is kept apart and told",
             Self::CleanUp => "what was made is archived",
         }
     }
@@ -81,6 +85,7 @@ impl Name {
             Self::Postbacks | Self::Dedupe | Self::Forgery => "tfx postback log; the log of postback-service",
             Self::Report => "tfx click list, tfx conversion list, tfx postback log",
             Self::Delivered => "tfx events stats; the log of the service that it names",
+            Self::Ingestion => "tfx ingest errors; tfx ingest lag; the log of ClickHouse",
             Self::CleanUp => "tfx campaign list; the log of api-service",
         }
     }
@@ -124,6 +129,7 @@ impl<'t> Run<'t> {
             Name::Trafficback => self.trafficback().await,
             Name::Report => self.report().await,
             Name::Delivered => self.delivered().await,
+            Name::Ingestion => self.ingestion().await,
             Name::CleanUp => self.clean_up().await,
         }
     }
@@ -145,7 +151,7 @@ impl<'t> Run<'t> {
     }
 
     async fn access(&self) -> Result<String, String> {
-        let me = self.target.api.whoami().await.map_err(text)?;
+        let me = self.target.api.whoami().await.map_err(|e| text(&e))?;
         Ok(format!("as {}", me.name))
     }
 
@@ -325,7 +331,7 @@ impl<'t> Run<'t> {
         ];
         let limit = Instant::now() + self.options.patience;
         loop {
-            let answer = self.target.api.report(&request).await.map_err(text)?;
+            let answer = self.target.api.report(&request).await.map_err(|e| text(&e))?;
             let wrong: Vec<String> = wanted
                 .iter()
                 .filter_map(|(metric, value)| {
@@ -345,7 +351,7 @@ impl<'t> Run<'t> {
     async fn delivered(&self) -> Result<String, String> {
         let limit = Instant::now() + self.options.patience;
         loop {
-            let stats = self.target.api.event_stats().await.map_err(text)?;
+            let stats = self.target.api.event_stats().await.map_err(|e| text(&e))?;
             let mut wrong = Vec::new();
             for (name, service) in [("traffic", &stats.traffic), ("postback", &stats.postback)] {
                 let Some(counters) = &service.stats else {
@@ -362,6 +368,39 @@ impl<'t> Run<'t> {
                 return Ok("0 dropped, 0 refused, outbox empty".to_owned());
             }
             pause(limit, wrong.join("; ")).await?;
+        }
+    }
+
+    /// Only the one that this check breaks itself may be among the errors since it began.
+    async fn ingestion(&self) -> Result<String, String> {
+        let broken = format!("smoke-{} is no event", self.options.tag);
+        if let Some(log) = &self.target.log {
+            log.port.republish(&log.topic, None, broken.as_bytes()).await.map_err(|e| e.to_string())?;
+        }
+        let begun = Instant::now();
+        let limit = begun + self.options.patience;
+        let query = IngestionQuery { since: Some(self.begun), ..IngestionQuery::default() };
+        loop {
+            let found = match self.target.api.ingestion_errors(&query).await {
+                Ok(page) => page.items,
+                Err(e) if e.problem().is_some_and(|p| p.code == "no_event_log") => {
+                    return Ok("no event log here: events go straight into the store".to_owned());
+                }
+                Err(e) => return Err(text(&e)),
+            };
+            let (own, others): (Vec<_>, Vec<_>) = found.iter().partition(|e| e.message == broken);
+            if let Some(other) = others.first() {
+                let (topic, partition, offset) = (&other.topic, other.partition, other.offset);
+                return Err(format!("{topic}/{partition}@{offset}: {}", other.error));
+            }
+            if self.target.log.is_none() {
+                return Ok("no broken message since the check began".to_owned());
+            }
+            if let Some(told) = own.first() {
+                let ms = begun.elapsed().as_millis();
+                return Ok(format!("{}/{}@{} after {ms} ms", told.topic, told.partition, told.offset));
+            }
+            pause(limit, "it is not among the errors".to_owned()).await?;
         }
     }
 
@@ -387,7 +426,7 @@ fn location(response: &Response) -> String {
     response.headers().get(header::LOCATION).and_then(|l| l.to_str().ok()).unwrap_or_default().to_owned()
 }
 
-fn text(error: tfx_api::ApiError) -> String {
+fn text(error: &tfx_api::ApiError) -> String {
     error.to_string()
 }
 

@@ -1,6 +1,7 @@
 //! `tfx smoke`: does the main job work, from the first click to the report?
 
-use super::up::Stack;
+mod stand;
+
 use crate::{
     context::Context,
     exit::Failure,
@@ -8,28 +9,29 @@ use crate::{
 };
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
+use stand::Stand;
 use std::{fs, path::PathBuf, time::Duration};
 use tfx_ops::smoke::{self, Options, Outcome, Step, Target};
-use tfx_settings::{Settings, Source};
 
 /// Check the whole way of a click, from the tracking link to the report.
 ///
 /// Makes a network, a destination, a campaign and a stream of its own, sends clicks and postbacks, waits for them in
-/// the report, checks dedupe, forgeries and trafficback, and archives what it made.
+/// the report, checks dedupe, forgeries, trafficback and what the analytics store could not take, and archives what it
+/// made. A stack that it started is stopped in the end.
 #[derive(Debug, Args)]
 pub(crate) struct Smoke {
-    /// What to check: a fresh embedded stack on free ports, or the one that runs.
+    /// What to check.
     #[arg(long, value_enum, default_value_t)]
     stack: Which,
     /// Write the steps to this file in JUnit format.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
-    /// Keep what it made (and the data folder of an embedded stack).
+    /// Keep what it made: entities, data folders, and a stack that it started.
     #[arg(long)]
     keep: bool,
-    /// Longest wait for something to become true, in seconds.
-    #[arg(long, default_value_t = 30, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=3600))]
-    patience: u64,
+    /// Longest wait for something to become true, in seconds [default: 30; 120 where events go through Kafka].
+    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    patience: Option<u64>,
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
@@ -37,52 +39,41 @@ enum Which {
     /// A fresh one in this process, on free ports and in a folder of its own.
     #[default]
     Embedded,
+    /// Fresh real engines as processes on this machine, with the services in this process.
+    Local,
+    /// Everything in containers, by deploy/docker-compose.yml.
+    Compose,
     /// The one that runs at API_SERVICE_URL, TRAFFIC_SERVICE_URL and POSTBACK_SERVICE_URL.
     Attach,
 }
 
 impl Smoke {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let patience = self.patience.unwrap_or(match self.stack {
+            Which::Embedded => 30,
+            Which::Local | Which::Compose | Which::Attach => 120,
+        });
         let tag = tfx_ops::entropy::secret()[..8].to_owned();
-        let options = Options { patience: Duration::from_secs(self.patience), keep: self.keep, tag };
-        let steps = match self.stack {
-            Which::Attach => {
-                let settings = context.settings()?;
-                let target = Target {
-                    api: context.client()?,
-                    traffic_url: settings.addresses.traffic_url,
-                    postback_url: settings.addresses.postback_url,
-                };
-                check(context, &target, &options).await
-            }
-            Which::Embedded => {
-                let folder = tempfile::Builder::new().prefix("tfx-smoke-").tempdir().map_err(Failure::failed)?;
-                let mut source = Source::of([("TFX_DATA_DIR", folder.path().display().to_string())]);
-                for name in ["API_SERVICE_ADDR", "TRAFFIC_SERVICE_ADDR", "POSTBACK_SERVICE_ADDR"] {
-                    source.set(name, "127.0.0.1:0");
-                }
-                let settings = Settings::read(&source).map_err(Failure::failed)?;
-                let stack = Stack::start(&source, settings).await?;
-                let target = Target {
-                    api: stack.client()?,
-                    traffic_url: stack.traffic_url.clone(),
-                    postback_url: stack.postback_url.clone(),
-                };
-                let steps = check(context, &target, &options).await;
-                stack.stop().await?;
-                if self.keep {
-                    context.out.note(format!("the data folder is kept: {}", folder.keep().display()));
-                }
-                steps
-            }
+        let options = Options { patience: Duration::from_secs(patience), keep: self.keep, tag };
+        let (stand, target) = match self.stack {
+            Which::Embedded => Stand::embedded().await?,
+            Which::Local => Stand::local(context).await?,
+            Which::Compose => Stand::compose(context).await?,
+            Which::Attach => Stand::attach(context)?,
         };
+        let steps = tokio::select! {
+            steps = check(context, &target, &options) => Ok(steps),
+            _ = tokio::signal::ctrl_c() => Err(Failure::interrupted()),
+        };
+        let ended = stand.end(context, self.keep).await;
+        let steps = steps?;
         if let Some(path) = &self.junit {
             fs::write(path, smoke::junit(&steps))
                 .map_err(|e| Failure::failed(format!("{}: {e}", path.display())))?;
         }
         print(context, &steps)?;
         match steps.iter().find(|s| !s.passed()) {
-            None => Ok(()),
+            None => ended,
             Some(step) => Err(failed(step)),
         }
     }

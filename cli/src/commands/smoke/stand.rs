@@ -1,0 +1,161 @@
+//! What a smoke check runs against: started for it, or found running.
+
+use super::super::{stack::failed, up::Stack};
+use crate::{context::Context, exit::Failure};
+use std::{env, path::Path};
+use tempfile::TempDir;
+use tfx_api::Client;
+use tfx_domain::event::Topic;
+use tfx_ops::{
+    migrate,
+    smoke::{EventLog, Target},
+    stack::{self, Engine},
+};
+use tfx_settings::{Settings, Source};
+
+/// What was started for the check.
+#[derive(Default)]
+pub(super) struct Stand {
+    services: Option<Stack>,
+    engines: Option<stack::Stack>,
+    folder: Option<TempDir>,
+}
+
+impl Stand {
+    /// All services on a new embedded store.
+    pub(super) async fn embedded() -> Result<(Self, Target), Failure> {
+        let mut stand = Self::default();
+        let folder = temporary()?;
+        let target = stand.start(services_in(folder.path())).await?;
+        stand.folder = Some(folder);
+        Ok((stand, target))
+    }
+
+    /// All services on new engines.
+    pub(super) async fn local(context: &Context) -> Result<(Self, Target), Failure> {
+        let folder = temporary()?;
+        let engines = stack::Stack::find(Engine::Local, &env::current_dir().map_err(Failure::failed)?);
+        let engines = engines.map_err(failed)?.in_folder(&folder.path().join("engines"));
+        let mut stand = Self { services: None, engines: Some(engines), folder: Some(folder) };
+        match stand.start_on_engines(context).await {
+            Ok(target) => Ok((stand, target)),
+            Err(failure) => {
+                // The first failure is the one to tell.
+                let _ = stand.end(context, false).await;
+                Err(failure)
+            }
+        }
+    }
+
+    async fn start_on_engines(&mut self, context: &Context) -> Result<Target, Failure> {
+        let Self { engines: Some(engines), folder: Some(folder), .. } = &*self else {
+            return Err(Failure::failed("there are no engines"));
+        };
+        engines.up().await.map_err(failed)?;
+        let mut source = services_in(&folder.path().join("services"));
+        for (name, value) in engines.settings().await.map_err(failed)? {
+            source.set(&name, value);
+        }
+        // One broker.
+        source.set("EVENT_TOPIC_REPLICATION", "1");
+        let settings = Settings::read(&source).map_err(Failure::failed)?;
+        let migrations = tfx_wiring::migrations(&settings).await.map_err(Failure::failed)?;
+        let out = context.out;
+        let applied = migrate::up(&migrations, &[], move |target, step| {
+            out.note(format!("applied {target} {}", step.id));
+        });
+        applied.await.map_err(Failure::failed)?;
+        self.start(source).await
+    }
+
+    /// The containers, with the ports that the file publishes on this machine.
+    pub(super) async fn compose(context: &Context) -> Result<(Self, Target), Failure> {
+        let engines = stack::Stack::find(Engine::Compose, &env::current_dir().map_err(Failure::failed)?);
+        let stand = Self { engines: Some(engines.map_err(failed)?), ..Self::default() };
+        match stand.composed(context).await {
+            Ok(target) => Ok((stand, target)),
+            Err(failure) => {
+                let _ = stand.end(context, false).await;
+                Err(failure)
+            }
+        }
+    }
+
+    async fn composed(&self, context: &Context) -> Result<Target, Failure> {
+        let Some(engines) = &self.engines else { return Err(Failure::failed("there are no containers")) };
+        engines.up().await.map_err(failed)?;
+        let token = engines.exec("api-service", &["tfx", "token", "admin"]).await.map_err(failed)?;
+        let addresses = context.settings()?.addresses;
+        Ok(Target {
+            api: Client::new(&addresses.api_url, Some(&token))?,
+            traffic_url: addresses.traffic_url,
+            postback_url: addresses.postback_url,
+            log: None,
+        })
+    }
+
+    /// What runs already.
+    pub(super) fn attach(context: &Context) -> Result<(Self, Target), Failure> {
+        let settings = context.settings()?;
+        let target = Target {
+            api: context.client()?,
+            traffic_url: settings.addresses.traffic_url.clone(),
+            postback_url: settings.addresses.postback_url.clone(),
+            log: event_log(&settings)?,
+        };
+        Ok((Self::default(), target))
+    }
+
+    async fn start(&mut self, source: Source) -> Result<Target, Failure> {
+        let settings = Settings::read(&source).map_err(Failure::failed)?;
+        let log = event_log(&settings)?;
+        let services = Stack::start(&source, settings).await?;
+        let target = Target {
+            api: services.client()?,
+            traffic_url: services.traffic_url.clone(),
+            postback_url: services.postback_url.clone(),
+            log,
+        };
+        self.services = Some(services);
+        Ok(target)
+    }
+
+    /// Stops what was started; with `keep` the engines and folders stay.
+    pub(super) async fn end(self, context: &Context, keep: bool) -> Result<(), Failure> {
+        let services = match self.services {
+            Some(services) => services.stop().await,
+            None => Ok(()),
+        };
+        if keep {
+            if let Some(folder) = self.folder {
+                context.out.note(format!("kept: {}", folder.keep().display()));
+            }
+            return services;
+        }
+        if let Some(engines) = self.engines {
+            engines.down(true).await.map_err(failed)?;
+        }
+        services
+    }
+}
+
+fn temporary() -> Result<TempDir, Failure> {
+    tempfile::Builder::new().prefix("tfx-smoke-").tempdir().map_err(Failure::failed)
+}
+
+/// Services on free ports, with their data in this folder.
+fn services_in(folder: &Path) -> Source {
+    let mut source = Source::of([("TFX_DATA_DIR", folder.display().to_string())]);
+    for name in ["API_SERVICE_ADDR", "TRAFFIC_SERVICE_ADDR", "POSTBACK_SERVICE_ADDR"] {
+        source.set(name, "127.0.0.1:0");
+    }
+    source
+}
+
+/// The event log of these settings, to put a broken message into.
+fn event_log(settings: &Settings) -> Result<Option<EventLog>, Failure> {
+    let Some((log, _)) = &settings.engines.events else { return Ok(None) };
+    let topic = log.topic(Topic::ClickEvents).to_owned();
+    let port = tfx_wiring::event_log(settings).map_err(Failure::failed)?;
+    Ok(port.map(|port| EventLog { port, topic }))
+}

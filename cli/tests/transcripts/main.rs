@@ -1,0 +1,30 @@
+//! What a person and a script see of tfx: the real binary in a real shell, line by line.
+//!
+//! A test makes a [`place::Place`] (a home and a data folder of its own), perhaps with the services running in it,
+//! types lines into `sh` and compares what came back with a file under `snapshots/`: the line, what it printed, what it
+//! said on stderr (behind `2| `) and its exit code unless it is 0. What differs from run to run has a placeholder of the
+//! same width; see [`placeholders`].
+//!
+//! After a wanted change, `INSTA_UPDATE=always cargo test -p tfx --test transcripts` renews the files; read the
+//! difference before you commit it.
+
+mod place;
+mod placeholders;
+mod transcript;
+mod web;
+
+mod clicks;
+mod completions;
+mod configuration;
+mod entities;
+mod errors;
+mod formats;
+mod help;
+mod pipes;
+mod postbacks;
+mod replay;
+mod report;
+mod scripts;
+mod shapes;
+mod terminal;
+mod up;

@@ -1,0 +1,39 @@
+//! Postbacks: tried, sent, listed; what they make of clicks.
+
+use crate::{clicks::campaign, place::Place, transcript::Transcript, web};
+
+#[test]
+fn a_postback_is_tried_sent_and_listed() {
+    let mut place = Place::running();
+    campaign(&place);
+    let click = web::click(&place, "/c/summer");
+    place.until("tfx click list --output name", &click);
+    place.set("CLICK", &click);
+    place.ok("tfx template create --network adnet --name Main --click-id-param s --map sale=approved");
+    let mut t = Transcript::new(&place);
+    t.all(
+        "tfx postback test adnet \"clickid=$CLICK&txid=T1&payout=12.50&status=lead\"
+        tfx postback test adnet \"clickid=$CLICK&txid=T1&payout=12.50&status=lead\" --send
+        tfx postback test adnet \"clickid=$CLICK&txid=T1&payout=12.50&status=lead\" --send --output json
+        tfx postback test adnet --template main --param s=$CLICK --param txid=T1 --param payout=12.50 --param status=approved --send
+        tfx postback test adnet \"clickid=$CLICK&txid=T1&payout=12.50&status=lead\" --output name
+        tfx postback test adnet \"https://pb.example/postback/adnet?clickid=$CLICK&secret=x&payout=1\"
+        tfx postback test adnet txid=T1
+        tfx postback test adnet txid=T1 --send
+        tfx postback test adnet \"clickid=$CLICK&payout=much\" --send
+        tfx postback test adnet \"clickid=$CLICK&payout=much\" --send --output json
+        tfx postback test nowhere txid=T1
+        tfx postback test adnet txid=T1 --template nowhere
+        tfx postback test adnet",
+    );
+    place.until("tfx postback log --output name --quiet | wc -l | tr -d ' '", "6");
+    t.all(
+        "tfx postback log
+        tfx postback log --result rejected --output csv
+        tfx conversion list
+        tfx conversion show $(tfx conversion list --output name)
+        tfx conversion list --status lead
+        tfx conversion list --click $CLICK --network adnet --campaign summer --output name",
+    );
+    t.is("postbacks");
+}

@@ -1,0 +1,145 @@
+//! On a terminal: questions, Ctrl-C, colours, narrow tables.
+
+use crate::place::Place;
+use rexpect::session::{PtySession, spawn_command};
+use std::process::Stdio;
+
+/// Far more than anything here takes.
+const PATIENCE: Option<u64> = Some(30_000);
+const CTRL_C: char = 'c';
+
+/// Types a line into a shell on a terminal of so many columns, and waits for the shell's last word, `exit CODE`.
+fn terminal(place: &Place, columns: u16, line: &str) -> PtySession {
+    let mut sh = place.command("sh");
+    // Ctrl-C is for tfx; the shell stays.
+    let line = format!("trap : INT; stty cols {columns} rows 40; {line}; echo exit $?");
+    sh.args(["-c", &line]).env("TERM", "xterm-256color");
+    sh.stdin(Stdio::inherit()).stdout(Stdio::inherit()).stderr(Stdio::inherit());
+    spawn_command(sh, PATIENCE).expect("a terminal")
+}
+
+/// Answers a question.
+fn answer(t: &mut PtySession, question: &str, text: &str) {
+    t.exp_string(question).unwrap_or_else(|e| panic!("{question}: {e}"));
+    t.send(&format!("{text}\r")).expect("typed");
+    t.flush().expect("typed");
+}
+
+/// Everything up to the shell's last word, and that.
+fn rest(t: &mut PtySession) -> (String, String) {
+    let (text, code) = t.exp_regex("exit [0-9]+\r\n").expect("an end");
+    (text.replace("\r\n", "\n"), code.trim().to_owned())
+}
+
+#[test]
+fn campaign_create_leads_from_nothing_to_a_link_that_redirects() {
+    let place = Place::running();
+    let mut t = terminal(&place, 80, "NO_COLOR=1 tfx campaign create");
+    answer(&mut t, "Name of the campaign", "Summer Sale");
+    answer(&mut t, "Short name in the link [summer-sale]", "");
+    answer(&mut t, "Offer URL", "offer.example");
+    // Asked again, with the reason.
+    t.exp_string("must begin with http:// or https://").expect("why");
+    answer(&mut t, "Offer URL", "https://offer.example/?a=1");
+    answer(&mut t, "Parameter for it", "s");
+    answer(&mut t, "Payout", "12.50 EUR");
+    answer(&mut t, "Countries", "");
+    answer(&mut t, "Network that pays", "Ad Net");
+    t.exp_string("sends to  https://offer.example/?a=1&s={click_id}").expect("a summary");
+    answer(&mut t, "Create it?", "y");
+    let (said, code) = rest(&mut t);
+    assert_eq!(code, "exit 0", "{said}");
+    let link = place.ok("tfx campaign link summer-sale");
+    assert!(said.contains(&link), "{said}");
+    assert!(said.contains("/postback/ad-net?secret="), "{said}");
+
+    place.until("tfx explain summer-sale --output json | grep -c '\"outcome\": \"routed\"'", "1");
+    let click = crate::web::get(&place, "/c/summer-sale", crate::web::PHONE);
+    assert!(
+        click.starts_with("HTTP/1.1 302") && click.contains("location: https://offer.example/?a=1&s=01"),
+        "{click}"
+    );
+}
+
+#[test]
+fn ctrl_c_at_a_question_leaves_no_trace() {
+    let place = Place::running();
+    let mut t = terminal(&place, 80, "NO_COLOR=1 tfx campaign create");
+    answer(&mut t, "Name of the campaign", "Summer");
+    t.exp_string("Short name").expect("a question");
+    t.send_control(CTRL_C).expect("typed");
+    let (said, code) = rest(&mut t);
+    assert_eq!(code, "exit 130", "{said}");
+    assert!(said.contains("error: interrupted"), "{said}");
+    assert_eq!(place.ok("tfx campaign list --output name --quiet"), "");
+}
+
+#[test]
+fn missing_values_are_asked_for_and_destruction_asks_first() {
+    let place = Place::running();
+    let mut t = terminal(&place, 80, "NO_COLOR=1 tfx destination create --name Offer");
+    answer(&mut t, "URL, with {click_id} in it", "https://offer.example/?s={clickid_}");
+    t.exp_string("is not a macro").expect("why");
+    answer(&mut t, "URL, with {click_id} in it", "https://offer.example/?s={click_id}");
+    assert_eq!(rest(&mut t).1, "exit 0");
+
+    let mut t = terminal(&place, 80, "NO_COLOR=1 tfx destination archive offer");
+    answer(&mut t, "Archive the destination offer?", "n");
+    let (said, code) = rest(&mut t);
+    assert!(said.contains("nothing was changed") && code == "exit 0", "{said}");
+
+    let mut t = terminal(&place, 80, "NO_COLOR=1 tfx destination archive offer");
+    answer(&mut t, "Archive the destination offer?", "y");
+    assert_eq!(rest(&mut t).1, "exit 0");
+    assert_eq!(place.ok("tfx destination list --output name --quiet"), "");
+}
+
+#[test]
+fn a_replay_stops_at_ctrl_c_and_prints_what_it_did() {
+    let place = Place::running();
+    crate::clicks::campaign(&place);
+    place.file("access.log", &crate::replay::LOG.repeat(100));
+    let mut t =
+        terminal(&place, 80, "NO_COLOR=1 tfx bench --replay access.log --to summer --rate 20 --repeat 100");
+    t.exp_regex("[1-9][0-9]*/30000").expect("progress");
+    t.send_control(CTRL_C).expect("typed");
+    let (said, code) = rest(&mut t);
+    assert_eq!(code, "exit 130", "{said}");
+    assert!(said.contains("in the report") && said.contains("error: interrupted"), "{said}");
+}
+
+#[test]
+fn tables_are_coloured_unless_told_otherwise() {
+    let place = Place::running();
+    place.ok("tfx source create --name Social");
+    let bold = "\u{1b}[1m";
+    for (line, coloured) in [
+        ("tfx source list", true),
+        ("tfx source show social", true),
+        ("tfx source list --no-color", false),
+        ("NO_COLOR=1 tfx source list", false),
+        ("TERM=dumb tfx source list", false),
+        ("NO_COLOR= tfx source list", true),
+        ("tfx source list --output json", false),
+        ("tfx source list | cat", false),
+    ] {
+        let mut t = terminal(&place, 80, line);
+        let (said, _) = rest(&mut t);
+        assert_eq!(said.contains(bold), coloured, "{line}: {said:?}");
+        assert!(coloured || !said.contains('\u{1b}'), "{line}: {said:?}");
+    }
+}
+
+#[test]
+fn a_narrow_terminal_breaks_text_but_no_names() {
+    let place = Place::running();
+    place.ok("tfx destination create --name 'A rather long name' --slug a-rather-long-slug --url 'https://offer.example/a/long/path?s={click_id}'");
+    let mut t = terminal(&place, 60, "tfx destination list --no-color");
+    let (said, code) = rest(&mut t);
+    assert_eq!(code, "exit 0");
+    assert!(said.contains("a-rather-long-slug"), "{said}");
+    assert!(said.lines().all(|l| l.chars().count() <= 60), "{said}");
+    let mut t = terminal(&place, 30, "tfx destination list --no-color");
+    let (said, _) = rest(&mut t);
+    assert!(said.contains("a-rather-long-slug") && said.contains("too narrow for: url"), "{said}");
+}

@@ -1,0 +1,214 @@
+//! Stacks of engines that the repository's `deploy/` folder describes: in containers, or as plain processes.
+
+use serde::Serialize;
+use std::{
+    collections::BTreeMap,
+    ffi::OsStr,
+    io,
+    path::{Path, PathBuf},
+    process::{ExitStatus, Stdio},
+};
+use tokio::process::Command;
+
+/// How the engines are run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Engine {
+    /// As processes on this machine, from pinned packages: `deploy/local/stack`.
+    Local,
+    /// In containers, with the services: `deploy/docker-compose.yml`.
+    Compose,
+}
+
+/// Why a stack was not touched.
+#[derive(Debug, thiserror::Error)]
+pub enum StackError {
+    /// The files are not here.
+    #[error("there is no {what} in {from} or above it")]
+    NoDeploy {
+        /// What was looked for.
+        what: &'static str,
+        /// Where.
+        from: String,
+    },
+    /// The program that does it cannot be run.
+    #[error("{program} cannot be run: {source}")]
+    Program {
+        /// Which.
+        program: String,
+        /// Why.
+        source: io::Error,
+    },
+    /// It did not do it; it has said why.
+    #[error("{program} failed ({status})")]
+    Failed {
+        /// Which.
+        program: String,
+        /// How it ended.
+        status: ExitStatus,
+    },
+}
+
+/// A stack.
+#[derive(Debug, Clone)]
+pub struct Stack {
+    engine: Engine,
+    file: PathBuf,
+    /// The folder of a local stack; none: its usual one.
+    folder: Option<PathBuf>,
+}
+
+impl Stack {
+    /// The stack described by the nearest `deploy/` in or above `from`.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn find(engine: Engine, from: &Path) -> Result<Self, StackError> {
+        let what = match engine {
+            Engine::Local => "deploy/local/stack",
+            Engine::Compose => "deploy/docker-compose.yml",
+        };
+        let missing = || StackError::NoDeploy { what, from: from.display().to_string() };
+        let file = from.ancestors().map(|d| d.join(what)).find(|f| f.is_file()).ok_or_else(missing)?;
+        Ok(Self { engine, file, folder: None })
+    }
+
+    /// A local stack of its own in this folder.
+    #[must_use]
+    pub fn in_folder(self, folder: &Path) -> Self {
+        Self { folder: Some(folder.to_owned()), ..self }
+    }
+
+    /// Starts what does not run and waits until everything answers. It tells how far it is on stderr.
+    ///
+    /// # Errors
+    /// [`StackError`].
+    pub async fn up(&self) -> Result<(), StackError> {
+        match self.engine {
+            Engine::Local => self.run(["up"]).await,
+            Engine::Compose => self.run(["up", "--build", "--detach", "--wait"]).await,
+        }
+    }
+
+    /// Ends everything. `purge`: what it keeps goes too.
+    ///
+    /// # Errors
+    /// [`StackError`].
+    pub async fn down(&self, purge: bool) -> Result<(), StackError> {
+        match (self.engine, purge) {
+            (_, false) => self.run(["down"]).await,
+            (Engine::Local, true) => self.run(["down", "--purge"]).await,
+            (Engine::Compose, true) => self.run(["down", "--volumes"]).await,
+        }
+    }
+
+    /// Prints what runs.
+    ///
+    /// # Errors
+    /// [`StackError`]; a local stack of which something does not run is [`StackError::Failed`].
+    pub async fn status(&self) -> Result<(), StackError> {
+        match self.engine {
+            Engine::Local => self.run(["status"]).await,
+            Engine::Compose => self.run(["ps"]).await,
+        }
+    }
+
+    /// Prints what a service (none: all) has logged; with `follow`, on and on.
+    ///
+    /// # Errors
+    /// [`StackError`].
+    pub async fn logs(&self, service: Option<&str>, follow: bool) -> Result<(), StackError> {
+        let mut arguments = vec!["logs"];
+        arguments.extend(follow.then_some("--follow"));
+        arguments.extend(service);
+        self.run(arguments).await
+    }
+
+    /// The settings with which programs on this machine find a local stack.
+    ///
+    /// # Errors
+    /// [`StackError`]; it does not run.
+    pub async fn settings(&self) -> Result<BTreeMap<String, String>, StackError> {
+        let output = self.command(["env"]).stderr(Stdio::inherit()).output().await;
+        let output = output.map_err(|source| self.not_run(source))?;
+        if !output.status.success() {
+            return Err(self.failed(output.status));
+        }
+        let text = String::from_utf8_lossy(&output.stdout);
+        let pair = |line: &str| line.split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned()));
+        Ok(text.lines().filter_map(pair).collect())
+    }
+
+    /// What a command inside a service of a compose stack prints.
+    ///
+    /// # Errors
+    /// [`StackError`].
+    pub async fn exec(&self, service: &str, command: &[&str]) -> Result<String, StackError> {
+        let mut arguments = vec!["exec", "-T", service];
+        arguments.extend(command);
+        let output = self.command(arguments).stderr(Stdio::inherit()).output().await;
+        let output = output.map_err(|source| self.not_run(source))?;
+        if !output.status.success() {
+            return Err(self.failed(output.status));
+        }
+        Ok(String::from_utf8_lossy(&output.stdout).trim().to_owned())
+    }
+
+    async fn run(&self, arguments: impl IntoIterator<Item = &str>) -> Result<(), StackError> {
+        let status = self.command(arguments).status().await.map_err(|source| self.not_run(source))?;
+        if status.success() { Ok(()) } else { Err(self.failed(status)) }
+    }
+
+    fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
+        match self.engine {
+            Engine::Local => {
+                let mut command = Command::new(&self.file);
+                command.args(arguments);
+                if let Some(folder) = &self.folder {
+                    command.arg("--dir").arg(folder);
+                }
+                command.stdin(Stdio::null());
+                command
+            }
+            Engine::Compose => {
+                let mut command = Command::new("docker");
+                command.args([OsStr::new("compose"), OsStr::new("-f"), self.file.as_os_str()]);
+                command.args(arguments).stdin(Stdio::null());
+                // Somebody else's MongoDB has the port: ours stays inside the containers' network for this run.
+                if std::net::TcpListener::bind("127.0.0.1:27017").is_err() {
+                    command.env("MONGO_PUBLISHED_PORT", "127.0.0.1:0");
+                }
+                command
+            }
+        }
+    }
+
+    fn program(&self) -> String {
+        match self.engine {
+            Engine::Local => self.file.display().to_string(),
+            Engine::Compose => "docker compose".to_owned(),
+        }
+    }
+
+    fn not_run(&self, source: io::Error) -> StackError {
+        StackError::Program { program: self.program(), source }
+    }
+
+    fn failed(&self, status: ExitStatus) -> StackError {
+        StackError::Failed { program: self.program(), status }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stack_is_found_from_anywhere_in_the_repository_and_nowhere_else() {
+        let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+        let found = Stack::find(Engine::Local, &here.join("src")).expect("found");
+        assert!(found.file.ends_with("deploy/local/stack"));
+        let missing = Stack::find(Engine::Compose, Path::new("/proc")).expect_err("nothing there");
+        assert!(missing.to_string().contains("deploy/docker-compose.yml"), "{missing}");
+    }
+}
