@@ -1,10 +1,13 @@
-# make up      run everything, embedded, with a campaign to click on
-# make test    everything CI checks
-# make bench   figures (see docs/benchmarks.md)
+# make up         run everything, embedded, with a campaign to click on
+# make test       everything CI checks, real engines included
+# make e2e-smoke  the whole way of a click on real engines, as processes on this machine
+# make engines    bring MongoDB, a broker and ClickHouse up for tests by hand; engines-down ends them
+# make bench      figures (docs/benchmarks.md)
 
 CARGO ?= cargo
+STACK = deploy/local/stack
 
-.PHONY: help up test lint check doc bench toolchain
+.PHONY: help up test lint check doc e2e-smoke engines engines-down bench toolchain python
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -12,17 +15,32 @@ help:
 up: toolchain
 	$(CARGO) run --release --bin tfx -- up --demo
 
-test: toolchain lint check doc
+test: toolchain python lint check doc
 
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
 
-check:
-	$(CARGO) test --workspace --locked
+# The engines are ended whatever becomes of the tests.
+check: python
+	python3 -B -m unittest discover deploy/local
+	$(CARGO) build --workspace --locked --bins
+	$(STACK) up
+	$(CARGO) test --workspace --locked --no-fail-fast; code=$$?; $(STACK) down; exit $$code
+	target/debug/tfx smoke --stack embedded
+	target/debug/tfx smoke --stack local
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+e2e-smoke: toolchain python
+	$(CARGO) run --locked --bin tfx -- smoke --stack local
+
+engines: python
+	$(STACK) up
+
+engines-down:
+	$(STACK) down
 
 bench: toolchain
 	$(CARGO) bench --workspace --locked
@@ -30,6 +48,11 @@ bench: toolchain
 # What a fresh machine may lack, said in one line each.
 toolchain:
 	@command -v $(CARGO) >/dev/null || { echo "cargo is missing: install Rust from https://rustup.rs" >&2; exit 1; }
-	@command -v cc >/dev/null || { \
+	@command -v cc >/dev/null && command -v make >/dev/null || { \
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq build-essential; \
 	  else echo "a C compiler is missing: install build-essential (Debian) or the Xcode command line tools (macOS)" >&2; exit 1; fi; }
+
+python:
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' && python3 -m pip --version >/dev/null || { \
+	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq python3 python3-pip; \
+	  else echo "python3 (3.10 or later) with pip is missing: the engines of the tests come with it" >&2; exit 1; fi; }

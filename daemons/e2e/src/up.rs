@@ -9,15 +9,15 @@ use std::{
 };
 use tfx_api::Client;
 
-/// The `tfx` binary beside the running test.
+/// A program of ours beside the running test.
 ///
 /// # Panics
 /// It is not built.
-pub(crate) fn binary() -> PathBuf {
+pub(crate) fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of the test");
     let profile = test.parent().and_then(Path::parent).expect("target/PROFILE/deps");
-    let path = profile.join("tfx");
-    assert!(path.is_file(), "{} is missing: build it first with 'cargo build --bin tfx'", path.display());
+    let path = profile.join(name);
+    assert!(path.is_file(), "{} is missing: build it first with 'cargo build --bin {name}'", path.display());
     path
 }
 
@@ -48,7 +48,7 @@ impl Up {
     /// # Panics
     /// The binary cannot be run.
     pub fn try_start(data_dir: &Path, settings: &[(&str, &str)]) -> Result<Self, String> {
-        let mut command = Command::new(binary());
+        let mut command = Command::new(binary("tfx"));
         command
             .args(["up", "--demo", "--output", "jsonl"])
             .env("TFX_DATA_DIR", data_dir)
