@@ -130,7 +130,9 @@ impl From<ApiError> for Failure {
             ApiError::Unreachable { .. } => Self::new(Kind::Unreachable, message).hint(
                 "start the services with 'tfx up', or say where they are: --api-url URL or API_SERVICE_URL",
             ),
-            ApiError::Timeout { .. } => Self::new(Kind::TimedOut, message),
+            ApiError::Timeout { .. } => {
+                Self::new(Kind::TimedOut, message).hint("GET /readyz of api-service tells what it waits for")
+            }
             ApiError::BadUrl { .. } => Self::usage(message),
             ApiError::Protocol { .. } => {
                 Self::failed(message).hint("is API_SERVICE_URL the address of api-service?")
@@ -139,6 +141,7 @@ impl From<ApiError> for Failure {
                 let kind = match (p.status, p.code.as_str()) {
                     (401 | 403, _) => Kind::Denied,
                     (404, _) => Kind::NotFound,
+                    (_, "no_event_log") => Kind::Usage,
                     (409 | 412, _) => Kind::Conflict,
                     (400 | 413 | 415 | 422, _) => Kind::Usage,
                     (502..=504, _) => Kind::Unreachable,
@@ -161,5 +164,47 @@ impl From<std::io::Error> for Failure {
             std::io::ErrorKind::Interrupted => Self::interrupted(),
             _ => Self::failed(format!("the result cannot be written: {error}")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tfx_api::error::ProblemDocument;
+
+    fn problem(status: u16) -> ApiError {
+        let document = format!(r#"{{ "status": {status}, "code": "word", "detail": "why" }}"#);
+        let document: ProblemDocument = serde_json::from_str(&document).expect("a document");
+        ApiError::Problem(Box::new(document))
+    }
+
+    #[test]
+    fn every_failure_has_its_exit_code() {
+        let (url, reason) = ("http://h/".to_owned(), "why".to_owned());
+        let table = [
+            (problem(400), 2),
+            (problem(401), 4),
+            (problem(403), 4),
+            (problem(404), 3),
+            (problem(409), 5),
+            (problem(412), 5),
+            (problem(413), 2),
+            (problem(422), 2),
+            (problem(429), 1),
+            (problem(500), 1),
+            (problem(503), 6),
+            (ApiError::BadUrl { url: url.clone(), reason: reason.clone() }, 2),
+            (ApiError::Unreachable { url: url.clone(), reason: reason.clone() }, 6),
+            (ApiError::Timeout { url: url.clone(), seconds: 30 }, 7),
+            (ApiError::Protocol { url, reason }, 1),
+        ];
+        for (error, code) in table {
+            let said = error.to_string();
+            let failure = Failure::from(error);
+            assert_eq!(failure.kind.code(), code, "{said}");
+            assert_eq!(failure.message, said);
+        }
+        assert_eq!(Failure::interrupted().kind.code(), 130);
+        assert_eq!(Failure::from(std::io::Error::from(std::io::ErrorKind::BrokenPipe)).kind.code(), 0);
     }
 }

@@ -1,6 +1,7 @@
 //! The tfx command. Parsing, running and printing are in [`app`]; this file only leaves with the exit code.
 
 mod app;
+mod cell;
 mod commands;
 mod complete;
 mod context;

@@ -36,9 +36,15 @@ fn the_table_of_docs_cli_md_has_every_command() {
         std::fs::write(path, page).expect("docs/cli.md");
         return;
     }
-    let message =
-        "the table of docs/cli.md is not clap's; renew it with: UPDATE=1 cargo test -p tfx reference";
-    assert_eq!(table, want, "{message}");
+    let lacking = |there: &str, of: &str| -> Vec<String> {
+        of.lines().filter(|line| !there.lines().any(|l| l == *line)).map(str::to_owned).collect()
+    };
+    let (missing, stale) = (lacking(table, &want), lacking(&want, table));
+    assert!(
+        table == want,
+        "the table of docs/cli.md is not clap's; missing: {missing:#?}; stale: {stale:#?}; \
+         renew it with: UPDATE=1 cargo test -p tfx reference"
+    );
 }
 
 #[test]

@@ -7,8 +7,8 @@ use std::io::Write;
 
 /// Print the completion script for a shell.
 ///
-/// bash: source <(tfx completions bash). zsh: tfx completions zsh > "${fpath[1]}/_tfx". fish: tfx completions fish >
-/// ~/.config/fish/completions/tfx.fish. They complete commands, flags, and slugs from the running API.
+/// bash: source <(tfx completions bash). zsh: tfx completions zsh > ~/.zfunc/_tfx (a folder in fpath). fish: tfx
+/// completions fish > ~/.config/fish/completions/tfx.fish. They complete commands, flags, and slugs from the running API.
 #[derive(Debug, Args)]
 pub(crate) struct Completions {
     /// Which shell.

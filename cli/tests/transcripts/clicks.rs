@@ -2,17 +2,29 @@
 
 use crate::{place::Place, transcript::Transcript, web};
 
-/// A campaign with a stream for two countries, one for everyone from there on, and a visitor's own text in its clicks.
+/// A campaign with a stream for two countries and one for telephones, known to all services when this returns.
 pub(crate) fn campaign(place: &Place) {
-    place.ok("tfx network create --name AdNet");
-    place.ok("tfx destination create --name Offer --url 'https://offer.example/?s={click_id}' --network adnet --payout 4");
-    place.ok("tfx campaign create --name Summer --cost 0.05");
-    place.ok("tfx stream create --campaign summer --name US --filter country=US,CA --destination offer");
-    place.ok(
-        "tfx stream create --campaign summer --name Phones --filter device_type=mobile --destination offer",
-    );
-    // Routed as soon as traffic-service has the configuration.
-    place.until("tfx explain summer --ua 'Mozilla/5.0 (iPhone; CPU iPhone OS 17_0 like Mac OS X)' --output json | grep -c offer.example", "1");
+    for line in [
+        "network create --name AdNet",
+        "template create --network adnet --name Main --click-id-param s --map sale=approved",
+        "destination create --name Offer --url 'https://offer.example/?s={click_id}' --network adnet --payout 4",
+        "campaign create --name Summer --cost 0.05",
+        "campaign create --name Paused",
+        "campaign pause paused",
+        "stream create --campaign summer --name US --filter country=US,CA --destination offer",
+        "stream create --campaign summer --name Phones --filter device_type=mobile --destination offer",
+        "network create --name Last",
+    ] {
+        place.ok(&format!("tfx {line}"));
+    }
+    // Services take the configuration in its order: who knows what was made last knows everything.
+    place.until("tfx explain summer --ua 'Mozilla/5.0 (iPhone)' --output json | grep -c offer.example", "1");
+    place.until("tfx postback test last txid=1 --send 2>&1 | grep -c 'answers 400'", "1");
+}
+
+/// Waits until so many clicks are recorded.
+pub(crate) fn recorded(place: &Place, clicks: usize) {
+    place.until("tfx click list --output name --quiet | wc -l | tr -d ' '", &clicks.to_string());
 }
 
 #[test]
@@ -20,9 +32,12 @@ fn clicks_are_listed_shown_and_explained() {
     let place = Place::running();
     campaign(&place);
     let phone = web::click(&place, "/c/summer?sub1=z1&keyword=red%1b%5b31m%0Ashoes&x=%0Astatus%20%20paid");
+    // One after the other, so that their order is known.
+    recorded(&place, 1);
     web::get(&place, "/c/summer", "curl/8");
+    recorded(&place, 2);
     web::get(&place, "/c/nowhere", web::PHONE);
-    place.until("tfx click list --output name --quiet | wc -l | tr -d ' '", "3");
+    recorded(&place, 3);
     let mut t = Transcript::new(&place);
     t.all(
         "tfx click list
@@ -41,7 +56,6 @@ fn clicks_are_listed_shown_and_explained() {
 fn a_click_is_explained_before_it_happens() {
     let place = Place::running();
     campaign(&place);
-    place.ok("tfx campaign create --name Paused && tfx campaign pause paused");
     let mut t = Transcript::new(&place);
     t.all(
         "tfx explain summer --country US

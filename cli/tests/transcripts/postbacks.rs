@@ -1,15 +1,19 @@
 //! Postbacks: tried, sent, listed; what they make of clicks.
 
-use crate::{clicks::campaign, place::Place, transcript::Transcript, web};
+use crate::{
+    clicks::{campaign, recorded},
+    place::Place,
+    transcript::Transcript,
+    web,
+};
 
 #[test]
 fn a_postback_is_tried_sent_and_listed() {
     let mut place = Place::running();
     campaign(&place);
     let click = web::click(&place, "/c/summer");
-    place.until("tfx click list --output name", &click);
+    recorded(&place, 1);
     place.set("CLICK", &click);
-    place.ok("tfx template create --network adnet --name Main --click-id-param s --map sale=approved");
     let mut t = Transcript::new(&place);
     t.all(
         "tfx postback test adnet \"clickid=$CLICK&txid=T1&payout=12.50&status=lead\"
@@ -26,10 +30,10 @@ fn a_postback_is_tried_sent_and_listed() {
         tfx postback test adnet txid=T1 --template nowhere
         tfx postback test adnet",
     );
-    place.until("tfx postback log --output name --quiet | wc -l | tr -d ' '", "6");
+    place.until("tfx postback log --network adnet --output name --quiet | wc -l | tr -d ' '", "6");
     t.all(
-        "tfx postback log
-        tfx postback log --result rejected --output csv
+        "tfx postback log --network adnet
+        tfx postback log --network adnet --result rejected --output csv
         tfx conversion list
         tfx conversion show $(tfx conversion list --output name)
         tfx conversion list --status lead

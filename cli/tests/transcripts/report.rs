@@ -1,6 +1,11 @@
 //! Reports: dimensions, conditions, figures, forms.
 
-use crate::{clicks::campaign, place::Place, transcript::Transcript, web};
+use crate::{
+    clicks::{campaign, recorded},
+    place::Place,
+    transcript::Transcript,
+    web,
+};
 
 #[test]
 fn reports() {
@@ -10,7 +15,7 @@ fn reports() {
     web::click(&place, "/c/summer?sub1=zone-b");
     web::get(&place, "/c/summer", "curl/8");
     place.set("CLICK", &click);
-    place.until("tfx click list --output name --quiet | wc -l | tr -d ' '", "3");
+    recorded(&place, 3);
     place.ok("tfx postback test adnet \"clickid=$CLICK&txid=T1&payout=12.5\" --send");
     place.until("tfx report --by none --metrics conversions --output csv | tail -1", "1");
     let mut t = Transcript::new(&place);

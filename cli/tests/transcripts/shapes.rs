@@ -1,7 +1,12 @@
 //! The shape of every JSON result: which fields there are, of which type. Programs rely on it; a change is a change of
 //! the product.
 
-use crate::{clicks::campaign, place::Place, transcript::same, web};
+use crate::{
+    clicks::{campaign, recorded},
+    place::Place,
+    transcript::same,
+    web,
+};
 use serde_json::{Map, Value};
 use std::fmt::Write;
 
@@ -59,7 +64,7 @@ fn of_every_result() {
     let click = web::click(&place, "/c/summer?sub1=a&keyword=shoes");
     web::get(&place, "/c/nowhere", web::PHONE);
     place.set("CLICK", &click);
-    place.until("tfx click list --output name --quiet | wc -l | tr -d ' '", "2");
+    recorded(&place, 2);
     place.ok(
         "tfx source create --name Social --cost-param c --sub sub1=z --postback-url https://social.example/",
     );
@@ -68,8 +73,7 @@ fn of_every_result() {
         "tfx destination update offer --cap clicks_daily=9 --schedule mon-sun --anti-repeat 1h --health-check",
     );
     place.ok("tfx network update adnet --allow-ip 127.0.0.1");
-    place
-        .ok("tfx template create --network adnet --name Main --map sale=ok --ignore ping --default-payout 5");
+    place.ok("tfx template update adnet/main --ignore ping --default-payout 5");
     place.file("access.log", &crate::replay::LOG.repeat(2));
     let mut text = String::new();
     for line in [

@@ -2,7 +2,8 @@
 //!
 //! librdkafka retries for as long as it takes and keeps the order while it does; a call here only waits for it, and
 //! says why when it stops waiting. An event fails only where waiting is no use: its own size, a missing topic, a right
-//! that is missing, a producer that is beyond repair (and is replaced).
+//! that is missing, a producer that is beyond repair or forgotten by the brokers (and is replaced; what it had on its
+//! way may then be there twice).
 
 use crate::{
     complaints::Complaints,
@@ -18,13 +19,13 @@ use rdkafka::{
     config::RDKafkaLogLevel,
     error::{KafkaError, RDKafkaErrorCode},
     metadata::MetadataTopic,
-    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, ThreadedProducer},
+    producer::{BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer},
 };
 use smol_str::format_smolstr;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicU32, AtomicU64, Ordering::Relaxed},
     },
     time::{Duration, Instant},
 };
@@ -38,6 +39,9 @@ use tokio::time::timeout;
 /// Longest time of a ping.
 const PING: Duration = Duration::from_secs(2);
 
+/// Time-outs in a row, each with brokers that answer, after which a producer counts as forgotten by them.
+const STRIKES: u32 = 6;
+
 /// Messages handed to librdkafka before others on this thread get a turn.
 const TURN: usize = 1024;
 
@@ -45,6 +49,7 @@ const TURN: usize = 1024;
 struct Listener {
     ledger: Arc<Ledger>,
     complaints: Arc<Complaints>,
+    strikes: Arc<AtomicU32>,
 }
 
 impl ClientContext for Listener {
@@ -64,6 +69,7 @@ impl ProducerContext for Listener {
         let outcome = match result {
             Ok(_) => {
                 self.complaints.clear();
+                self.strikes.store(0, Relaxed);
                 Outcome::Taken
             }
             Err((error, _)) => {
@@ -82,14 +88,16 @@ pub struct KafkaSink {
     ledger: Arc<Ledger>,
     complaints: Arc<Complaints>,
     producer: Mutex<Arc<Producer>>,
+    strikes: Arc<AtomicU32>,
     republished: AtomicU64,
 }
 
 impl KafkaSink {
     pub(crate) fn new(config: Arc<KafkaConfig>) -> Result<Self, StoreError> {
         let (ledger, complaints) = (Arc::<Ledger>::default(), Arc::<Complaints>::default());
-        let producer = Mutex::new(produce(&config, &ledger, &complaints)?);
-        Ok(Self { config, ledger, complaints, producer, republished: AtomicU64::new(0) })
+        let strikes = Arc::<AtomicU32>::default();
+        let producer = Mutex::new(produce(&config, &ledger, &complaints, &strikes)?);
+        Ok(Self { config, ledger, complaints, producer, strikes, republished: AtomicU64::new(0) })
     }
 
     /// Writes bytes to one of the product's topics (whole name), as if a producer had. When it answers well, they are
@@ -143,15 +151,40 @@ impl KafkaSink {
         error::not_taken(&self.config, &self.complaints, code, topic)
     }
 
-    /// The producer, or a new one if it is beyond repair.
+    /// The producer, or a new one if it is beyond repair or the brokers have forgotten it.
     fn producer(&self) -> Result<Arc<Producer>, StoreError> {
         let mut producer = self.producer.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((code, why)) = producer.client().fatal_error() {
+        let forgotten = self.strikes.load(Relaxed) >= STRIKES;
+        let fatal = producer.client().fatal_error();
+        if let Some((code, why)) = &fatal {
             tracing::warn!(target: "librdkafka", %code, why, "the producer is beyond repair; starting another");
-            let fresh = produce(&self.config, &self.ledger, &self.complaints)?;
-            *producer = fresh;
+        } else if forgotten {
+            tracing::warn!(target: "librdkafka", "brokers answer but acknowledge nothing; starting another producer");
+            // Its messages fail by this, and are sent anew when they are given again.
+            producer.purge(PurgeConfig::default().queue().inflight());
+        }
+        if fatal.is_some() || forgotten {
+            self.strikes.store(0, Relaxed);
+            *producer = produce(&self.config, &self.ledger, &self.complaints, &self.strikes)?;
         }
         Ok(Arc::clone(&producer))
+    }
+
+    /// Nothing was acknowledged in time. Brokers that answer all the same may have forgotten this producer: those that
+    /// lost their state do not know its id, and some refuse it for ever, while librdkafka insists on it.
+    fn strike(&self) {
+        let producer = Arc::clone(&self.producer.lock().unwrap_or_else(PoisonError::into_inner));
+        let (strikes, complaints) = (Arc::clone(&self.strikes), Arc::clone(&self.complaints));
+        let topic = self.config.topics.name(Topic::ClickEvents).to_owned();
+        // Behind the caller's back, whose time is up.
+        tokio::task::spawn_blocking(move || {
+            if producer.client().fetch_metadata(Some(&topic), PING).is_ok() {
+                complaints.clear();
+                strikes.fetch_add(1, Relaxed);
+            } else {
+                strikes.store(0, Relaxed);
+            }
+        });
     }
 
     /// Hands a message to librdkafka. It may be refused on the spot; the ledger knows why.
@@ -199,7 +232,10 @@ impl KafkaSink {
             biased;
             settled = timeout(self.config.answer_within, claim.settled()) => match settled {
                 Ok(()) => Ok(()),
-                Err(_) => Err(error::no_answer(&self.config, &self.complaints, claim.open())),
+                Err(_) => {
+                    self.strike();
+                    Err(error::no_answer(&self.config, &self.complaints, claim.open()))
+                }
             },
             () = alarm => Err(error::no_broker(&self.config, &self.complaints)),
         }
@@ -231,8 +267,13 @@ fn produce(
     config: &KafkaConfig,
     ledger: &Arc<Ledger>,
     complaints: &Arc<Complaints>,
+    strikes: &Arc<AtomicU32>,
 ) -> Result<Arc<Producer>, StoreError> {
-    let listener = Listener { ledger: Arc::clone(ledger), complaints: Arc::clone(complaints) };
+    let listener = Listener {
+        ledger: Arc::clone(ledger),
+        complaints: Arc::clone(complaints),
+        strikes: Arc::clone(strikes),
+    };
     let producer = connect::producer(config).create_with_context(listener);
     producer.map(|p| Arc::new(Client::new(p))).map_err(|e| error::of_options(&e))
 }

@@ -7,7 +7,7 @@ use crate::{
 use async_trait::async_trait;
 use tfx_domain::Timestamp;
 
-/// A message that became no event.
+/// A message that became no event. Read again, it is the same one, observed when it was first.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct IngestionError {
     /// When the store met it.
@@ -31,7 +31,8 @@ pub struct IngestionQuery {
     pub since: Option<Timestamp>,
     /// Only of this topic (whole name).
     pub topic: Option<String>,
-    /// True: oldest first, so that a follower misses and repeats nothing; false: newest first.
+    /// True: oldest first, so that a follower misses and repeats nothing; the last seconds are left out, since what a
+    /// store is just writing may be older than what it shows. False: newest first, up to now.
     pub ascending: bool,
     /// Which part. A list that ascends always gives a `next`, also at its present end, to go on from there later.
     pub page: PageRequest,

@@ -162,6 +162,9 @@ pub(crate) fn click_ids(click: &ClickEvent) -> Vec<String> {
     let mut ids = dims_ids(&click.dims);
     ids.extend(click.handed_over.iter().map(ToString::to_string));
     ids.extend(click.passed.iter().map(|p| p.stream_id.to_string()));
+    // Why none of a stream's destinations was a candidate: `no_candidate dst_…=capped`.
+    let reasons = click.passed.iter().flat_map(|p| p.reason.split(' '));
+    ids.extend(reasons.filter_map(|word| Some(word.split_once('=')?.0.to_owned())));
     ids
 }
 

@@ -97,7 +97,7 @@ async fn asked_streams(
     let mut out = Vec::new();
     for passed in &click.passed {
         let reason = passed.reason.to_string();
-        let detail = detail(click, &reason);
+        let detail = detail(click, &reason, labels);
         out.push(Asked { reason, detail, ..stream(config, &passed.stream_id, labels).await? });
     }
     if let Some(id) = &click.dims.stream_id {
@@ -122,7 +122,7 @@ async fn stream(config: &dyn ConfigStore, id: &StreamId, labels: &Labels) -> Res
 }
 
 /// A reason for people, with the fact of the click that it hung on.
-fn detail(click: &ClickEvent, reason: &str) -> String {
+fn detail(click: &ClickEvent, reason: &str, labels: &Labels) -> String {
     let (word, rest) = reason.split_once(' ').unwrap_or((reason, ""));
     match word {
         "inactive" => "it was paused or archived".to_owned(),
@@ -130,7 +130,14 @@ fn detail(click: &ClickEvent, reason: &str) -> String {
         "hand_over" => {
             "the campaign it hands over to was unknown, inactive, visited before or one too many".to_owned()
         }
-        "no_candidate" => format!("none of its destinations could take the click: {rest}"),
+        "no_candidate" => {
+            let named = |word: &str| match word.split_once('=') {
+                Some((id, why)) => format!("{} ({why})", labels.get(id).map_or(id, |slug| slug)),
+                None => word.to_owned(),
+            };
+            let each: Vec<String> = rest.split(' ').map(named).collect();
+            format!("none of its destinations could take the click: {}", each.join(", "))
+        }
         filter if filter.starts_with("filter[") => match fact(click, rest) {
             Some("") => format!("{filter} did not pass: {rest} was unknown"),
             Some(value) => format!("{filter} did not pass: {rest} was {value}"),

@@ -13,7 +13,10 @@ use axum::{
 use http::{HeaderValue, Method, StatusCode, header, request::Parts};
 use ipnet::IpNet;
 use std::{borrow::Cow, sync::Arc};
-use tfx_domain::{event::Event, id::VisitorId};
+use tfx_domain::{
+    event::{Event, Outcome},
+    id::VisitorId,
+};
 use tfx_events::Published;
 use tfx_ports::clock;
 use tfx_service::{Peer, ProblemResponse, client_ip};
@@ -60,16 +63,17 @@ pub(crate) async fn click(
     if visitor.counts() && facts.cookie.is_none() {
         set_cookie(&mut response, visitor.id);
     }
-    let outcome = event.outcome;
+    let waiting = Waiting { traffic, outcome: Some(event.outcome) };
     let published = traffic.producer.publish(&Event::Click(Box::new(event))).await;
     let response = match published {
         // A drop is counted by the producer, and the visitor does not suffer from it.
-        Ok(Published::Dropped) => response,
-        Ok(_) => {
-            traffic.counted.recorded(outcome);
+        Ok(Published::Dropped) => {
+            waiting.is_not_recorded();
             response
         }
+        Ok(_) => response,
         Err(error) => {
+            waiting.is_not_recorded();
             traffic.memory.take_back(&consumed);
             traffic.counted.refused();
             ProblemResponse::unavailable("the click could not be recorded; try again")
@@ -79,6 +83,26 @@ pub(crate) async fn click(
     };
     drop(flight);
     response
+}
+
+/// A click that waits for its record. If the visitor goes away meanwhile, it is recorded all the same, and counted.
+struct Waiting<'t> {
+    traffic: &'t Traffic,
+    outcome: Option<Outcome>,
+}
+
+impl Waiting<'_> {
+    fn is_not_recorded(mut self) {
+        self.outcome = None;
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if let Some(outcome) = self.outcome {
+            self.traffic.counted.recorded(outcome);
+        }
+    }
 }
 
 /// The second page of `double_meta`. It records nothing: the click is recorded already.

@@ -2,7 +2,7 @@
 
 use crate::{
     context::Context,
-    exit::{Failure, Kind},
+    exit::Failure,
     output::{Column, Format, printable, text},
     pages::{Paging, View},
     when::{self, When},
@@ -45,6 +45,10 @@ impl Errors {
         let since = self.since.map(|at| at.start(when::local())).transpose();
         let since = since.map_err(|e| Failure::usage(format!("--since {e}")))?;
         if self.follow {
+            if matches!(context.out.format, Format::Yaml | Format::Csv) {
+                let message = "--follow prints a line for each error: --output table, jsonl or name";
+                return Err(Failure::usage(message));
+            }
             return follow(context, &client, since, self.topic).await;
         }
         let columns = vec![
@@ -133,17 +137,13 @@ fn print(context: &Context, page: &Page<IngestionError>) -> Result<(), Failure> 
         let row = serde_json::to_value(item).map_err(Failure::failed)?;
         let line = match context.out.format {
             Format::Name => place(&row),
-            Format::Json | Format::Jsonl => row.to_string(),
+            Format::Json | Format::Jsonl | Format::Yaml | Format::Csv => row.to_string(),
             Format::Table => format!(
                 "{}  {}  {}",
                 when::shown(&text(&row["observed_at"])),
                 place(&row),
                 printable(&item.error)
             ),
-            Format::Yaml | Format::Csv => {
-                let message = "--follow prints a line for each error: --output table, jsonl or name";
-                return Err(Failure::new(Kind::Usage, message));
-            }
         };
         context.out.lines([line])?;
     }

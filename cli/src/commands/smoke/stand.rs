@@ -84,7 +84,7 @@ impl Stand {
     async fn composed(&self, context: &Context) -> Result<Target, Failure> {
         let Some(engines) = &self.engines else { return Err(Failure::failed("there are no containers")) };
         engines.up().await.map_err(failed)?;
-        let token = engines.exec("api-service", &["tfx", "token", "admin"]).await.map_err(failed)?;
+        let token = engines.exec("api-service", &["cat", "/data/admin.token"]).await.map_err(failed)?;
         let addresses = context.settings()?.addresses;
         Ok(Target {
             api: Client::new(&addresses.api_url, Some(&token))?,

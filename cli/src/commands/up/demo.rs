@@ -3,8 +3,13 @@
 use super::Stack;
 use crate::exit::Failure;
 use serde_json::{Value, json};
-use tfx_api::{ApiError, Client};
+use std::time::{Duration, Instant};
+use tfx_api::{ApiError, Client, explain::ExplainRequest};
 use tfx_domain::entity::Kind;
+use tokio::time::sleep;
+
+/// Changes reach traffic-service within this.
+const WITHIN: Duration = Duration::from_secs(2);
 
 /// What to click on.
 #[derive(Debug)]
@@ -29,6 +34,7 @@ pub(super) async fn make(stack: &Stack) -> Result<Demo, Failure> {
     let stream = json!({ "campaign": "demo", "slug": "everyone", "name": "Everyone",
         "destinations": [{ "destination": "demo" }] });
     ensure(&api, Kind::Stream, stream).await?;
+    served(&api).await;
     let link = api.campaign_link("demo").await?.url;
     let postback = api.postback_url("demo", None).await?.url;
     // The network's own placeholders are for the network; for a try by hand, one sale.
@@ -38,6 +44,15 @@ pub(super) async fn make(stack: &Stack) -> Result<Demo, Failure> {
         link,
         postback: format!("{base}?{secret}&clickid={{click_id}}&txid=T1&payout=2.50&status=sale"),
     })
+}
+
+/// Waits until traffic-service has heard of the campaign, so that the link works when it is shown.
+async fn served(api: &Client) {
+    let request = ExplainRequest { slug: "demo".to_owned(), ..ExplainRequest::default() };
+    let limit = Instant::now() + WITHIN;
+    while api.explain(&request).await.map_or(true, |a| a.campaign.is_none()) && Instant::now() < limit {
+        sleep(Duration::from_millis(5)).await;
+    }
 }
 
 async fn ensure(api: &Client, kind: Kind, spec: Value) -> Result<(), Failure> {

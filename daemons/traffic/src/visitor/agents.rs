@@ -6,7 +6,13 @@ use quick_cache::sync::Cache;
 use serde::Deserialize;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use smol_str::SmolStr;
-use std::{borrow::Cow, hash::Hasher, sync::Arc, thread, time::Duration};
+use std::{
+    borrow::Cow,
+    hash::Hasher,
+    sync::{Arc, LazyLock},
+    thread,
+    time::Duration,
+};
 use tfx_domain::routing::Device;
 use tokio::{
     sync::{mpsc, oneshot},
@@ -114,12 +120,13 @@ impl UserAgents {
 }
 
 fn work(mut jobs: mpsc::Receiver<Job>) {
-    let parser = Parser::new();
-    if let Err(error) = &parser {
+    // Compiled once for the process, however often a service is started in it.
+    static PARSER: LazyLock<Result<Parser, ParserError>> = LazyLock::new(Parser::new);
+    if let Err(error) = &*PARSER {
         tracing::error!(%error, "user agents cannot be parsed; devices stay unknown");
     }
     while let Some(job) = jobs.blocking_recv() {
-        let agent = parser.as_ref().map(|p| p.parse(&job.user_agent)).unwrap_or_default();
+        let agent = PARSER.as_ref().map(|p| p.parse(&job.user_agent)).unwrap_or_default();
         let _ = job.answer.send(agent); // whoever asked may be gone
     }
 }

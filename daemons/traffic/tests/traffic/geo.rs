@@ -128,10 +128,10 @@ async fn filters_that_ask_for_geo_facts_without_a_setting_are_told() {
 #[tokio::test]
 async fn a_damaged_database_makes_no_click_fail() {
     let whole = countries("DE", "FR");
-    // Every place of tree, records and description once, in turn.
-    for turn in 0..4 {
+    // Every other byte of tree, records and description, in turn; and of all but the description.
+    for turn in 0..2 {
         let mut damaged = whole.clone();
-        damaged.iter_mut().skip(turn).step_by(4).for_each(|b| *b ^= 0x5a);
+        damaged.iter_mut().skip(turn).step_by(2).for_each(|b| *b ^= 0x5a);
         for bytes in [&damaged[..], &[&damaged[..whole.len() - 150], &whole[whole.len() - 150..]].concat()] {
             let (world, _file, _dir) = world(Some(bytes)).await;
             for address in [GERMAN, FRENCH, UNKNOWN, "0.0.0.0", "255.255.255.255", "::"] {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use std::collections::HashSet;
 use tfx_domain::id::ClickId;
 use tfx_service::testing::until;
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 /// Parameters that make an event of some 60 KB, so that a small journal is soon full.
 fn bulky() -> String {
@@ -30,7 +31,12 @@ async fn tight(policy: &str, cap: u64) -> World {
     let entry = json!({ "bind": "destination", "filters": limit, "position": 1 });
     ground.stream_to(&campaign, &offer, entry).await;
     let world = ground.start().await;
-    until("the caps were read", async || world.metric("tfx_cap_refreshes_total").await >= 1.0).await;
+    let refreshes = async || world.metric("tfx_cap_refreshes_total").await;
+    until("the caps were read", async || refreshes().await >= 1.0).await;
+    // Whoever asks first whether the limit is reached makes it be read too.
+    let before = refreshes().await;
+    world.explain(&json!({ "slug": "summer", "user_agent": DESKTOP })).await;
+    until("the limit was read", async || refreshes().await > before).await;
     world
 }
 
@@ -132,12 +138,12 @@ async fn fail_closed_with_a_full_journal_answers_503_uses_up_nothing_and_recover
 
 #[tokio::test]
 async fn a_refused_click_leaves_bindings_uniqueness_and_caps_as_they_were() {
-    let world = tight("fail_closed", 60).await;
+    let world = tight("fail_closed", 40).await;
     world.ground.faults.sink_away.on();
     let path = format!("/c/summer?{}", bulky());
-    let given = fill(&world, 50).await.len();
-    assert!(given < 50, "the journal takes {given}");
-    for person in 500..600 {
+    let given = fill(&world, 35).await.len();
+    assert!(given < 35, "the journal takes {given}");
+    for person in 500..560 {
         assert_eq!(world.get_as(person, &path).await.status, 503);
     }
     let explain = async |person: u128| {
@@ -148,7 +154,7 @@ async fn a_refused_click_leaves_bindings_uniqueness_and_caps_as_they_were() {
         let unique = ["unique_campaign", "unique_stream", "unique_destination"].map(|f| event[f] == true);
         (event["status"].clone(), event["bound"].clone(), unique)
     };
-    // A hundred refused clicks would be far over the cap and the limit of 60.
+    // Sixty refused clicks would be far over the cap and the limit of 40.
     assert_eq!(explain(500).await, (json!(302), json!(false), [true; 3]));
     // Who was here before is so still after a click that was refused.
     assert_eq!(explain(1).await, (json!(302), json!(true), [false; 3]));
@@ -157,10 +163,10 @@ async fn a_refused_click_leaves_bindings_uniqueness_and_caps_as_they_were() {
     world.ground.faults.sink_away.off();
     until("the journal is empty", async || world.stats().await["outbox_depth_events"] == 0).await;
     let mut taken = given;
-    for person in 1000..1100 {
+    for person in 1000..1050 {
         taken += usize::from(world.get_as(person, "/c/summer").await.status == 302);
     }
-    assert_eq!(taken, 60, "exactly the cap");
+    assert_eq!(taken, 40, "exactly the cap");
     world.stop().await;
 }
 
@@ -168,14 +174,14 @@ async fn a_refused_click_leaves_bindings_uniqueness_and_caps_as_they_were() {
 async fn fail_open_with_a_full_journal_redirects_and_counts_each_drop() {
     let world = tight("fail_open", 1000).await;
     world.ground.faults.sink_away.on();
-    let given = fill(&world, 60).await;
-    assert_eq!(given.len(), 60, "nobody waits for the journal");
+    let given = fill(&world, 30).await;
+    assert_eq!(given.len(), 30, "nobody waits for the journal");
     let dropped = |stats: &Value| stats["dropped_total"].as_u64().expect("a count") as usize;
     let stats = world.stats().await;
-    assert!((1..60).contains(&dropped(&stats)), "{stats}");
+    assert!((1..30).contains(&dropped(&stats)), "{stats}");
     assert_eq!(world.metric("tfx_events_dropped_total{service=\"traffic\"}").await, dropped(&stats) as f64);
     let recorded = world.metric("tfx_clicks_total{outcome=\"routed\"}").await;
-    assert_eq!(recorded as usize + dropped(&stats), 60, "accepted = recorded + dropped");
+    assert_eq!(recorded as usize + dropped(&stats), 30, "accepted = recorded + dropped");
     assert_eq!(world.metric("tfx_clicks_refused_total").await, 0.0);
     let (status, events) = world.ready("events").await;
     assert_eq!((status, &events["state"]), (200, &json!("degraded")), "{events}");
@@ -184,10 +190,33 @@ async fn fail_open_with_a_full_journal_redirects_and_counts_each_drop() {
     until("the journal is empty", async || world.stats().await["outbox_depth_events"] == 0).await;
     let stored = stored(&world).await;
     assert!(stored.is_subset(&given));
-    assert_eq!(stored.len() + dropped(&world.stats().await), 60, "stored = accepted - dropped");
+    assert_eq!(stored.len() + dropped(&world.stats().await), 30, "stored = accepted - dropped");
     world.settle().await;
     let (answer, _) = world.click("/c/summer", &[]).await;
     assert_eq!(answer.status, 302);
     until("it is well again", async || world.ready("events").await.1["state"] == "ok").await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_click_whose_visitor_goes_away_meanwhile_is_counted_as_it_is_stored() {
+    let ground = Ground::new(&[("EVENT_WRITE_FAILURE_POLICY", "fail_closed")]);
+    ground.summer().await;
+    let world = ground.start().await;
+    world.get("/c/summer").await; // the user agent is known from now on
+    let request = format!("GET /c/summer HTTP/1.1\r\nHost: x\r\nUser-Agent: {DESKTOP}\r\n\r\n");
+    for _ in 0..100 {
+        let mut stream = TcpStream::connect(world.addr).await.expect("connect");
+        stream.write_all(request.as_bytes()).await.expect("write");
+        drop(stream);
+    }
+    let count = async |name: &str| world.stats().await[name].as_u64().expect("a count");
+    until("some went away while their click was written", async || count("context_cancel_total").await > 10)
+        .await;
+    // Some were gone before they were even heard.
+    world.settle().await;
+    let all = stored(&world).await.len();
+    assert_eq!(count("write_calls_total").await, all as u64);
+    assert_eq!(world.metric("tfx_clicks_total{outcome=\"routed\"}").await, all as f64);
     world.stop().await;
 }

@@ -1,5 +1,5 @@
 //! Reports: one pass over the clicks of the time asked for and one over the conversions, counted in memory by
-//! group. Only groups are kept, never rows. (Measured against GROUP BY: see `benches/ingest.rs`.)
+//! group. Only groups are kept, never rows.
 
 mod calendar;
 mod column;

@@ -1,4 +1,4 @@
-//! `tfx events`: the event producers of the services.
+//! `tfx events stats`.
 
 use crate::{
     context::Context,
@@ -6,27 +6,11 @@ use crate::{
     output::{Column, Format, Listing, text},
     when,
 };
-use clap::Subcommand;
 use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use tfx_api::service::{EventStats, ServiceStats};
 
-/// What is done with events.
-#[derive(Debug, Subcommand)]
-pub(crate) enum EventsCommand {
-    /// Show what each service's event producer has written, retried, kept and lost since it started.
-    Stats,
-}
-
-impl EventsCommand {
-    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
-        match self {
-            Self::Stats => stats(context).await,
-        }
-    }
-}
-
-async fn stats(context: &Context) -> Result<(), Failure> {
+pub(super) async fn run(context: &Context) -> Result<(), Failure> {
     let stats = context.client()?.event_stats().await?;
     let silent: Vec<String> =
         [&stats.traffic, &stats.postback].into_iter().filter_map(|s| s.error.clone()).collect();
