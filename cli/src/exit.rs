@@ -141,9 +141,8 @@ impl From<ApiError> for Failure {
                 let kind = match (p.status, p.code.as_str()) {
                     (401 | 403, _) => Kind::Denied,
                     (404, _) => Kind::NotFound,
-                    (_, "no_event_log") => Kind::Usage,
+                    (_, "no_event_log") | (400 | 413 | 415 | 422, _) => Kind::Usage,
                     (409 | 412, _) => Kind::Conflict,
-                    (400 | 413 | 415 | 422, _) => Kind::Usage,
                     (502..=504, _) => Kind::Unreachable,
                     _ => Kind::Failed,
                 };

@@ -37,11 +37,19 @@ impl Browser {
     /// # Panics
     /// An answer is not what it should be.
     pub fn go(&self, up: &Up, people: usize) -> JoinSet<()> {
+        self.go_to(up.get("demo_link"), up.get("demo_postback"), people)
+    }
+
+    /// The same at this tracking link; `postback` is a postback URL like the demo's.
+    ///
+    /// # Panics
+    /// An answer is not what it should be.
+    pub fn go_to(&self, link: &str, postback: &str, people: usize) -> JoinSet<()> {
         self.stop.store(false, Ordering::Relaxed);
         let mut tasks = JoinSet::new();
         for n in 0..people {
             let me = self.clone();
-            let (link, postback) = (up.get("demo_link").to_owned(), up.get("demo_postback").to_owned());
+            let (link, postback) = (link.to_owned(), postback.to_owned());
             tasks.spawn(async move { me.person(n, &link, &postback).await });
         }
         tasks

@@ -14,6 +14,7 @@ use std::{
 const REAPER: &str = r#"trap '' INT TERM HUP
 while read -r pid; do all="$all $pid"; done
 for pid in $all; do [ "$(readlink "/proc/$pid/cwd")" = "$2" ] && kill -9 "$pid"; done
+for engine in clickhouse broker mongo; do "$1" stop $engine --kill --dir "$2"; done
 "$1" down --purge --dir "$2"
 rm -rf "$2""#;
 

@@ -1,14 +1,18 @@
 //! Whole flows across processes: the real binaries, started, killed and started again; and the tidy test of the house.
 //!
 //! [`Up`] is a running `tfx up` on free ports with a data folder of its own; [`Browser`] clicks and reports.
-//! [`Services`] are the three services as processes on real [`Engines`].
+//! [`Services`] are the three services as processes of their own, on real [`Engines`] or embedded.
 
 mod browser;
 mod engines;
+mod reconcile;
 mod services;
+mod small_disk;
 mod up;
 
 pub use browser::{Browser, DEMO_PAYOUT};
 pub use engines::{Engine, Engines};
+pub use reconcile::{every_click, totals};
 pub use services::{Service, Services};
-pub use up::Up;
+pub use small_disk::SmallDisk;
+pub use up::{Up, free_addresses, program};

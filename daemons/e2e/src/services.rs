@@ -57,10 +57,11 @@ impl Service {
     }
 }
 
-/// The three services on engines, with a data folder of their own. Killed when dropped.
+/// The three services on one data folder of their own. Killed when dropped.
 #[derive(Debug)]
 pub struct Services {
-    engines: Arc<Engines>,
+    /// None: embedded.
+    engines: Option<Arc<Engines>>,
     dir: TempDir,
     settings: BTreeMap<String, String>,
     running: BTreeMap<Service, Child>,
@@ -73,9 +74,22 @@ impl Services {
     /// # Panics
     /// There is no port or no room for a folder.
     pub fn new(engines: Arc<Engines>, more: &[(&str, &str)]) -> Self {
-        let dir =
-            tempfile::Builder::new().prefix("services-").tempdir_in(engines.folder()).expect("a folder");
-        let mut settings: BTreeMap<_, _> = engines.settings().into_iter().collect();
+        Self::with(Some(engines), more)
+    }
+
+    /// The same on the embedded stores.
+    ///
+    /// # Panics
+    /// There is no port or no room for a folder.
+    pub fn embedded(more: &[(&str, &str)]) -> Self {
+        Self::with(None, more)
+    }
+
+    fn with(engines: Option<Arc<Engines>>, more: &[(&str, &str)]) -> Self {
+        let place = engines.as_ref().map_or_else(std::env::temp_dir, |e| e.folder().to_owned());
+        let dir = tempfile::Builder::new().prefix("services-").tempdir_in(place).expect("a folder");
+        let mut settings = BTreeMap::new();
+        settings.extend(engines.iter().flat_map(|e| e.settings()));
         settings.insert("TFX_DATA_DIR".to_owned(), dir.path().display().to_string());
         settings.insert("INTERNAL_TOKEN".to_owned(), INTERNAL.to_owned());
         // All are held until each has one.
@@ -110,7 +124,8 @@ impl Services {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(binary(program));
-        command.env_clear().envs(&self.settings).current_dir(self.engines.folder()).stdin(Stdio::null());
+        let place = self.engines.as_ref().map_or(self.dir.path(), |e| e.folder());
+        command.env_clear().envs(&self.settings).current_dir(place).stdin(Stdio::null());
         command
     }
 
@@ -127,7 +142,9 @@ impl Services {
         let log = File::options().append(true).create(true).open(self.log(service)).expect("a log");
         let both = (log.try_clone().expect("a handle"), log);
         let child = self.command(service.program()).stdout(both.0).stderr(both.1).spawn().expect("run it");
-        self.engines.ends_with_them(child.id());
+        if let Some(engines) = &self.engines {
+            engines.ends_with_them(child.id());
+        }
         assert!(self.running.insert(service, child).is_none(), "{service:?} runs already");
     }
 

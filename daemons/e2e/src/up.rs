@@ -3,11 +3,15 @@
 use serde_json::Value;
 use std::{
     io::{self, BufRead, BufReader, Read},
+    net::TcpListener,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
 use tfx_api::Client;
+
+/// Where each service is told to listen.
+const ADDRESSES: [&str; 3] = ["API_SERVICE_ADDR", "TRAFFIC_SERVICE_ADDR", "POSTBACK_SERVICE_ADDR"];
 
 /// A program of ours beside the running test.
 ///
@@ -17,7 +21,11 @@ pub(crate) fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of the test");
     let profile = test.parent().and_then(Path::parent).expect("target/PROFILE/deps");
     let path = profile.join(name);
-    assert!(path.is_file(), "{} is missing: build it first with 'cargo build --bin {name}'", path.display());
+    assert!(
+        path.is_file(),
+        "{} is missing: 'cargo build --bins' builds it, and so does 'cargo test --workspace'",
+        path.display()
+    );
     path
 }
 
@@ -48,15 +56,28 @@ impl Up {
     /// # Panics
     /// The binary cannot be run.
     pub fn try_start(data_dir: &Path, settings: &[(&str, &str)]) -> Result<Self, String> {
-        let mut command = Command::new(binary("tfx"));
-        command
-            .args(["up", "--demo", "--output", "jsonl"])
-            .env("TFX_DATA_DIR", data_dir)
-            .current_dir(std::env::temp_dir());
-        for name in ["API_SERVICE_ADDR", "TRAFFIC_SERVICE_ADDR", "POSTBACK_SERVICE_ADDR"] {
-            command.env(name, "127.0.0.1:0");
-        }
+        Self::run(Self::command(data_dir, settings))
+    }
+
+    /// The command that starts it on free ports.
+    ///
+    /// # Panics
+    /// The binary is not built.
+    pub fn command(data_dir: &Path, settings: &[(&str, &str)]) -> Command {
+        let mut command = program("tfx");
+        command.args(["up", "--demo", "--output", "jsonl"]).env("TFX_DATA_DIR", data_dir);
         command.envs(settings.iter().copied());
+        command
+    }
+
+    /// Runs such a command.
+    ///
+    /// # Errors
+    /// Its exit code and what it wrote to stderr.
+    ///
+    /// # Panics
+    /// The binary cannot be run.
+    pub fn run(mut command: Command) -> Result<Self, String> {
         let mut child = command
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -135,4 +156,28 @@ impl Drop for Up {
 
 fn text<'v>(value: &'v Value, field: &str) -> &'v str {
     value.get(field).and_then(Value::as_str).unwrap_or_else(|| panic!("no {field} in {value}"))
+}
+
+/// A program of ours that knows nothing of who runs the tests: no environment, no profile, no `.env`. It listens on a
+/// free port unless it is told otherwise.
+///
+/// # Panics
+/// It is not built.
+pub fn program(name: &str) -> Command {
+    let mut command = Command::new(binary(name));
+    command.env_clear().env("HOME", "/nonexistent").current_dir(std::env::temp_dir());
+    for name in ADDRESSES {
+        command.env(name, "127.0.0.1:0");
+    }
+    command
+}
+
+/// Addresses that nobody listens at, one for each service: for processes that are to come back where they were.
+///
+/// # Panics
+/// There is no port.
+pub fn free_addresses() -> [String; 3] {
+    // All are held until each has one.
+    let held = ADDRESSES.map(|_| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    held.map(|listener| listener.local_addr().expect("bound").to_string())
 }

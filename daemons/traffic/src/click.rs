@@ -68,12 +68,12 @@ pub(crate) async fn click(
     let response = match published {
         // A drop is counted by the producer, and the visitor does not suffer from it.
         Ok(Published::Dropped) => {
-            waiting.is_not_recorded();
+            waiting.not_recorded();
             response
         }
         Ok(_) => response,
         Err(error) => {
-            waiting.is_not_recorded();
+            waiting.not_recorded();
             traffic.memory.take_back(&consumed);
             traffic.counted.refused();
             ProblemResponse::unavailable("the click could not be recorded; try again")
@@ -92,7 +92,7 @@ struct Waiting<'t> {
 }
 
 impl Waiting<'_> {
-    fn is_not_recorded(mut self) {
+    fn not_recorded(mut self) {
         self.outcome = None;
     }
 }

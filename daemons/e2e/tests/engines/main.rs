@@ -1,0 +1,16 @@
+//! Faults on the real engines, with the three services as processes: what was answered is in the reports, once,
+//! whatever goes away when. `docs/faults.md` has the figures that these tests print.
+//!
+//! All share one set of engines, one after the other; it is theirs alone and ends with them.
+
+mod again;
+mod broker;
+mod clickhouse;
+mod follow;
+mod ground;
+mod kill;
+mod ledger;
+mod load;
+mod messages;
+mod mongo;
+mod refusals;

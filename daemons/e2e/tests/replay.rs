@@ -1,0 +1,105 @@
+//! `tfx bench --replay` with the services killed in the middle: what was answered is in the report, once.
+
+use serde_json::Value;
+use std::{
+    collections::HashMap,
+    fs,
+    io::{BufRead as _, BufReader},
+    path::Path,
+    process::Stdio,
+    thread,
+    time::{Duration, Instant},
+};
+use tfx_e2e::{Up, every_click, free_addresses, program, totals};
+
+const LINES: u64 = 1500;
+const RATE: u64 = 500;
+
+/// Requests of many people and machines, some of them bots, each with a number of its own.
+fn write_log(path: &Path) {
+    let agents = [
+        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/138.0.0.0 Safari/537.36",
+        "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) Version/17.5 Mobile/15E148 Safari/604.1",
+        "Mozilla/5.0 (compatible; Googlebot/2.1; +http://www.google.com/bot.html)",
+        "curl \\\"quoted\\\" \u{fc}",
+        "-",
+    ];
+    let referrers = ["-", "https://news.example/?q=1", "http://\u{fc}ber.example/"];
+    let line = |n: u64| {
+        let i = usize::try_from(n).expect("small");
+        let (agent, referrer) = (agents[i % agents.len()], referrers[i % referrers.len()]);
+        let (a, b, method) = (n % 250, n / 250 + 1, if n.is_multiple_of(9) { "HEAD" } else { "GET" });
+        let query = format!("n={n}&sub1=%C3%A4%ff&keyword=red+shoes");
+        format!(
+            "203.0.{b}.{a} - - [17/May/2026:10:05:03 +0000] \"{method} /page?{query} HTTP/1.1\" 200 20 \"{referrer}\" \"{agent}\"\n"
+        )
+    };
+    fs::write(path, (0..LINES).map(line).collect::<String>()).expect("write the log");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_replay_was_answered_is_in_the_report_once_though_all_was_killed_in_the_middle() {
+    let dir = tempfile::tempdir().expect("dir");
+    let (data, log) = (dir.path().join("data"), dir.path().join("access.log"));
+    write_log(&log);
+    let [api, traffic, postback] = free_addresses();
+    let settings = [
+        ("API_SERVICE_ADDR", api.as_str()),
+        ("TRAFFIC_SERVICE_ADDR", &traffic),
+        ("POSTBACK_SERVICE_ADDR", &postback),
+        ("TRUSTED_PROXY_CIDRS", "127.0.0.1/32"),
+    ];
+    let up = Up::start(&data, &settings);
+    let mut bench = program("tfx")
+        .args(["bench", "--output", "json", "--concurrency", "16", "--rate", &RATE.to_string()])
+        .args(["--to", up.get("demo_link"), "--replay"])
+        .arg(&log)
+        .stdout(Stdio::piped())
+        .stderr(Stdio::inherit())
+        .spawn()
+        .expect("run tfx bench");
+    // A third of it; then everything is killed and started again.
+    let client = up.api();
+    let limit = Instant::now() + Duration::from_secs(60);
+    while totals(&client).await.0 < usize::try_from(LINES / 3).expect("small") {
+        assert!(Instant::now() < limit, "the replay does not get anywhere");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    up.kill();
+    let up = Up::start(&data, &settings);
+    let out = BufReader::new(bench.stdout.take().expect("piped"));
+    let lines = thread::spawn(move || out.lines().collect::<Result<Vec<_>, _>>().expect("text"));
+    let status = tokio::task::spawn_blocking(move || bench.wait().expect("wait")).await.expect("ended");
+    let text = lines.join().expect("read").concat();
+    let summary: Value = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{e}: {text}"));
+    assert!(status.success(), "{status}: {summary}");
+    let count = |name: &str| summary[name].as_u64().expect("a count");
+    let (sent, answered) = (count("sent"), count("answered"));
+    assert_eq!((sent, count("skipped_lines")), (LINES, 0), "{summary}");
+    assert!(answered > LINES / 2 && answered < sent, "not killed in the middle: {summary}");
+    assert_eq!(
+        summary["by_status"].as_object().expect("map").keys().collect::<Vec<_>>(),
+        ["302"],
+        "{summary}"
+    );
+
+    let client = up.api();
+    let settled = async || totals(&client).await.0 as u64;
+    let limit = Instant::now() + Duration::from_secs(60);
+    while settled().await < answered {
+        assert!(Instant::now() < limit, "{answered} were answered, {} are reported", settled().await);
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    let mut stored: HashMap<String, u32> = HashMap::new();
+    every_click(&client, |click| {
+        let (_, n) = click.params.iter().find(|(name, _)| name == "n").expect("its number");
+        *stored.entry(n.clone()).or_default() += 1;
+        assert!(click.ip.starts_with("203.0."), "{click:?}");
+    })
+    .await;
+    assert!(stored.values().all(|n| *n == 1), "something is stored twice: {stored:?}");
+    let stored = stored.len() as u64;
+    assert!((answered..=sent).contains(&stored), "answered {answered}, stored {stored}, sent {sent}");
+    assert_eq!(settled().await, stored, "the report counts what is stored");
+    println!("{sent} sent, {answered} answered with 302, {stored} stored, each once");
+}
