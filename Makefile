@@ -2,7 +2,7 @@
 # make test       everything CI checks, real engines included
 # make e2e-smoke  the whole way of a click on real engines, as processes on this machine
 # make engines    bring MongoDB, a broker and ClickHouse up for tests by hand; engines-down ends them
-# make bench      figures (docs/benchmarks.md)
+# make bench      figures (docs/benchmarks.md); needs make engines
 
 CARGO ?= cargo
 STACK = deploy/local/stack
@@ -25,8 +25,7 @@ lint:
 check: python
 	python3 -B -m unittest discover deploy/local
 	$(CARGO) build --workspace --locked --bins
-	$(STACK) up
-	$(CARGO) test --workspace --locked --no-fail-fast; code=$$?; $(STACK) down; exit $$code
+	trap '$(STACK) down' EXIT INT TERM; $(STACK) up && $(CARGO) test --workspace --locked --no-fail-fast
 	target/debug/tfx smoke --stack embedded
 	target/debug/tfx smoke --stack local
 

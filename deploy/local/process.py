@@ -77,7 +77,7 @@ class Process:
         except ProcessLookupError:
             pass
 
-    def end(self, kill=False, patience=30):
+    def end(self, kill=False, patience=60):
         """Asks it to end, and waits; insists when it does not. True when it ended by itself."""
         self.signal(signal.SIGKILL if kill else signal.SIGTERM)
         self.signal(signal.SIGCONT)

@@ -78,6 +78,12 @@ pub struct ReplayRequest {
     pub at: Option<(i32, i64)>,
     /// Only count them.
     pub dry_run: bool,
+    /// Those met before, exclusive; else now.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// The `next` of the answer before.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
 }
 
 /// What was put into the log again.
@@ -87,4 +93,7 @@ pub struct ReplayAnswer {
     pub found: u64,
     /// Messages that were written to their topic again.
     pub replayed: u64,
+    /// Where to go on: the time of one request was over before the end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
 }

@@ -165,7 +165,17 @@ impl Deliverer {
                 self.counters.failures.add(1);
                 self.counters.sink_down.store(true, Relaxed);
                 let waiting = self.shared.layout().depth();
-                tracing::warn!(failures, waiting, %error, "the event sink does not take events; they wait in the journal");
+                let total = self.counters.stats();
+                tracing::warn!(
+                    failures,
+                    waiting,
+                    delivered_total = total.delivered_total,
+                    write_failure_total = total.write_failure_total,
+                    write_retry_total = total.write_retry_total,
+                    dropped_total = total.dropped_total,
+                    %error,
+                    "the event sink does not take events; they wait in the journal"
+                );
             }
             sleep(pause.next()).await;
             self.counters.retries.add(1);

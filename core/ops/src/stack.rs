@@ -56,6 +56,8 @@ pub struct Stack {
     file: PathBuf,
     /// The folder of a local stack; none: its usual one.
     folder: Option<PathBuf>,
+    /// The project of a compose stack; none: its usual one.
+    project: Option<String>,
 }
 
 impl Stack {
@@ -70,13 +72,19 @@ impl Stack {
         };
         let missing = || StackError::NoDeploy { what, from: from.display().to_string() };
         let file = from.ancestors().map(|d| d.join(what)).find(|f| f.is_file()).ok_or_else(missing)?;
-        Ok(Self { engine, file, folder: None })
+        Ok(Self { engine, file, folder: None, project: None })
     }
 
     /// A local stack of its own in this folder.
     #[must_use]
     pub fn in_folder(self, folder: &Path) -> Self {
         Self { folder: Some(folder.to_owned()), ..self }
+    }
+
+    /// A compose stack of its own, with containers and volumes of its own.
+    #[must_use]
+    pub fn as_project(self, name: &str) -> Self {
+        Self { project: Some(name.to_owned()), ..self }
     }
 
     /// Starts what does not run and waits until everything answers. It tells how far it is on stderr.
@@ -173,6 +181,15 @@ impl Stack {
             Engine::Compose => {
                 let mut command = Command::new("docker");
                 command.args([OsStr::new("compose"), OsStr::new("-f"), self.file.as_os_str()]);
+                if let Some(project) = &self.project {
+                    command.args(["-p", project]);
+                }
+                // Compose itself looks beside the file only.
+                let settings =
+                    self.file.ancestors().nth(2).map(|root| root.join(".env")).filter(|f| f.is_file());
+                if let Some(settings) = settings {
+                    command.arg("--env-file").arg(settings);
+                }
                 command.args(arguments).stdin(Stdio::null());
                 // Somebody else's MongoDB has the port: ours stays inside the containers' network for this run.
                 if std::net::TcpListener::bind("127.0.0.1:27017").is_err() {

@@ -88,7 +88,8 @@ pub trait ConversionStore: Send + Sync {
     /// over.
     async fn mark_published(&self, states: &[(ConversionId, u64)]) -> Result<(), StoreError>;
 
-    /// Keeps a postback until its click arrives. The same `(network, click, params)` again changes nothing.
+    /// Keeps a postback until its click arrives. The same `(network, template, click, params)` again
+    /// changes nothing.
     async fn park(&self, parked: Parked) -> Result<(), StoreError>;
 
     /// Parked postbacks due at `now`, the first received first.

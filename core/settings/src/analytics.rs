@@ -16,7 +16,7 @@ pub struct ClickHouse {
     pub database: String,
     /// `CLICKHOUSE_EVENT_BROKERS`, else `EVENT_BROKERS`.
     pub brokers: Vec<String>,
-    /// `CLICKHOUSE_CONSUMER_GROUP`.
+    /// `CLICKHOUSE_CONSUMER_GROUP`, else made of the database.
     pub group: String,
     /// `ANALYTICS_TTL_DAYS`; none: for ever.
     pub ttl_days: Option<u32>,
@@ -29,7 +29,7 @@ impl ClickHouse {
             brokers = event_brokers.to_vec();
         }
         let ttl_days = Some(r.number(&vars::ANALYTICS_TTL_DAYS, 0, 36_500)).filter(|days| *days > 0);
-        let group = r.text(&vars::CLICKHOUSE_CONSUMER_GROUP).unwrap_or_default();
+        let group = r.text(&vars::CLICKHOUSE_CONSUMER_GROUP);
         let (user, password) = (r.text(&vars::CLICKHOUSE_USER), r.secret(&vars::CLICKHOUSE_PASSWORD));
         let database = r.text(&vars::CLICKHOUSE_DATABASE).unwrap_or_default();
         let text = r.text(&vars::CLICKHOUSE_HTTP_URL)?;
@@ -50,13 +50,14 @@ impl ClickHouse {
         // Cannot fail for a URL that has a host.
         let _ = url.set_username("").and_then(|()| url.set_password(None));
         url.set_query(None);
+        let database = database_in_url.unwrap_or(database);
         Some(Self {
             url: url.into(),
             user: in_url.or(user),
             password: password_in_url.or(password),
-            database: database_in_url.unwrap_or(database),
+            group: group.unwrap_or_else(|| format!("{database}-clickhouse")),
+            database,
             brokers,
-            group,
             ttl_days,
         })
     }

@@ -13,7 +13,12 @@ use axum::{
     routing::{get, post},
 };
 use http::StatusCode;
-use std::sync::Arc;
+use std::{
+    collections::HashSet,
+    hash::{BuildHasher as _, BuildHasherDefault, DefaultHasher},
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tfx_api::ingestion::{IngestionError, IngestionLag, PartitionLag, ReplayAnswer, ReplayRequest};
 use tfx_domain::problem::Problems;
 use tfx_ports::{
@@ -25,6 +30,8 @@ use tfx_wiring::Pipeline;
 
 /// Most errors of a page: each holds a message, which may be of a megabyte.
 const MAX_LIMIT: usize = 100;
+/// How long one request goes on replaying before it says where the next one goes on.
+const ONE_REQUEST: Duration = Duration::from_secs(10);
 /// So much of a message is shown.
 const SHOWN: usize = 4096;
 
@@ -119,22 +126,31 @@ async fn replay(State(app): State<Arc<App>>, query: Query, Body(input): Body) ->
     problems.into_result(())?;
     let Pipeline { log, errors, .. } = pipeline(&app)?;
     // What fails again is met later than now, so this comes to an end.
-    let now = clock::now();
+    let until = request.until.unwrap_or_else(clock::now);
+    let begun = Instant::now();
     let mut answer = ReplayAnswer::default();
+    // A message that was replayed before and is still broken stands there twice; once is enough.
+    let mut seen: HashSet<(String, u64)> = HashSet::new();
     let mut asked = IngestionQuery {
         since: request.since,
         topic: request.topic.clone(),
         ascending: true,
-        page: PageRequest::first(MAX_LIMIT),
+        page: PageRequest { cursor: request.cursor.clone(), limit: MAX_LIMIT },
     };
     loop {
         let page = errors.list(&asked).await?;
         let last = page.items.len() < MAX_LIMIT;
         for error in page.items {
-            if error.observed_at > now {
+            if error.observed_at >= until {
                 return Ok(json(StatusCode::OK, &answer));
             }
-            if request.at.is_some_and(|at| at != (error.partition, error.offset)) {
+            let elsewhere = request.at.is_some_and(|at| at != (error.partition, error.offset));
+            if elsewhere
+                || !seen.insert((
+                    error.topic.clone(),
+                    BuildHasherDefault::<DefaultHasher>::default().hash_one(&error.raw),
+                ))
+            {
                 continue;
             }
             answer.found += 1;
@@ -144,6 +160,10 @@ async fn replay(State(app): State<Arc<App>>, query: Query, Body(input): Body) ->
             }
         }
         match page.next {
+            Some(next) if !last && begun.elapsed() > ONE_REQUEST => {
+                answer.next = Some(next);
+                return Ok(json(StatusCode::OK, &answer));
+            }
             Some(next) if !last => asked.page.cursor = Some(next),
             _ => return Ok(json(StatusCode::OK, &answer)),
         }

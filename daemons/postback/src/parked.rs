@@ -119,6 +119,10 @@ async fn attempt(postbacks: &Postbacks, parked: Parked) {
             outcome.reason = format!("the template ignores status {raw_status}");
             postbacks.conclude(&origin, outcome, Some(network), None).await
         }
+        // The configuration of this instance may be behind, or is being mended: it is tried on as long as for a click.
+        None | Some((_, Err(_))) if now < give_up_at => {
+            return put_off(postbacks, &parked, now, give_up_at).await;
+        }
         Some((network, Err(refusal))) => {
             let outcome = Outcome::rejected(0, format!("the template was changed: {refusal}"));
             postbacks.conclude(&origin, outcome, Some(network), None).await

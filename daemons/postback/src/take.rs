@@ -2,7 +2,7 @@
 
 use crate::{
     auth,
-    clicks::Clicks,
+    clicks::{Clicks, Missing},
     config::{Configuration, Index, Terms},
     log::{self, Counters, Origin, Outcome, SECRET},
 };
@@ -65,7 +65,7 @@ impl Postbacks {
         match interpret(&network.spec, template.map(|t| &t.spec), &origin.params) {
             Ok(Interpreted::Report(postback)) => match self.clicks.find(postback.click_id).await {
                 Ok(click) => self.record(&index, &origin, network, &postback, &click, 200).await,
-                Err(missing) => self.not_found(&origin, network, &postback, missing.reason()).await,
+                Err(missing) => self.not_found(&origin, network, &postback, missing).await,
             },
             Ok(Interpreted::Ignored { raw_status }) => {
                 let mut outcome = Outcome::accepted(200, PostbackResult::Ignored);
@@ -111,9 +111,14 @@ impl Postbacks {
         origin: &Origin,
         network: &Network,
         postback: &Postback,
-        why: String,
+        missing: Missing,
     ) -> Outcome {
+        let why = missing.reason();
         if self.settings.lookup_failure == LookupFailure::Reject {
+            // 404 says that there is no such click: only who has looked may say that.
+            if let Missing::NotAnswered(_) = missing {
+                return self.not_durable(origin, network, postback, why).await;
+            }
             let outcome = Outcome { click: Some(postback.click_id), ..Outcome::rejected(404, why) };
             return self.refuse(origin, outcome, Some(network)).await;
         }

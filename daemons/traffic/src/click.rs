@@ -17,7 +17,7 @@ use tfx_domain::{
     event::{Event, Outcome},
     id::VisitorId,
 };
-use tfx_events::Published;
+use tfx_events::{PublishError, Published};
 use tfx_ports::clock;
 use tfx_service::{Peer, ProblemResponse, client_ip};
 
@@ -72,17 +72,23 @@ pub(crate) async fn click(
             response
         }
         Ok(_) => response,
+        // It may still be recorded, so it is not taken back: a click too many in a cap is better than one too few.
+        Err(error @ PublishError::Timeout(_)) => not_recorded(&error),
         Err(error) => {
             waiting.not_recorded();
             traffic.memory.take_back(&consumed);
             traffic.counted.refused();
-            ProblemResponse::unavailable("the click could not be recorded; try again")
-                .logged(error.to_string())
-                .into_response()
+            not_recorded(&error)
         }
     };
     drop(flight);
     response
+}
+
+fn not_recorded(error: &PublishError) -> Response {
+    ProblemResponse::unavailable("the click could not be recorded; try again")
+        .logged(error.to_string())
+        .into_response()
 }
 
 /// A click that waits for its record. If the visitor goes away meanwhile, it is recorded all the same, and counted.

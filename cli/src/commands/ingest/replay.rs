@@ -8,7 +8,11 @@ use crate::{
     when::{self, When},
 };
 use clap::Args;
-use tfx_api::ingestion::ReplayRequest;
+use tfx_api::{
+    Client,
+    ingestion::{ReplayAnswer, ReplayRequest},
+};
+use tfx_ops::clock;
 
 /// Put broken messages into their topics again.
 ///
@@ -41,8 +45,15 @@ impl Replay {
         let client = context.client()?;
         let since = self.since.map(|at| at.start(when::local())).transpose();
         let since = since.map_err(|e| Failure::usage(format!("--since {e}")))?;
-        let mut request = ReplayRequest { since, topic: self.topic, at: self.at, dry_run: true };
-        let mut answer = client.ingestion_replay(&request).await?;
+        let request = ReplayRequest {
+            since,
+            until: Some(clock::now()),
+            topic: self.topic,
+            at: self.at,
+            dry_run: true,
+            cursor: None,
+        };
+        let mut answer = all(&client, request.clone()).await?;
         if !self.dry_run && answer.found > 0 {
             let question = format!("Put {} messages into their topics again?", answer.found);
             let agreed = context.yes || (prompt::possible() && prompt::confirm(&question, false)?);
@@ -50,8 +61,7 @@ impl Replay {
                 let refused = format!("{} messages were found, none was put back", answer.found);
                 return Err(Failure::usage(refused).hint("say --yes, or --dry-run to only count them"));
             }
-            request.dry_run = false;
-            answer = client.ingestion_replay(&request).await?;
+            answer = all(&client, ReplayRequest { dry_run: false, ..request }).await?;
         }
         let item = serde_json::to_value(&answer).map_err(Failure::failed)?;
         let columns = [Column::number("found", "found"), Column::number("put back", "replayed")];
@@ -60,5 +70,19 @@ impl Replay {
             context.out.note("next: tfx ingest errors --since 1m shows what is still broken");
         }
         Ok(())
+    }
+}
+
+/// Request after request until the end.
+async fn all(client: &Client, mut request: ReplayRequest) -> Result<ReplayAnswer, Failure> {
+    let mut sum = ReplayAnswer::default();
+    loop {
+        let answer = client.ingestion_replay(&request).await?;
+        sum.found += answer.found;
+        sum.replayed += answer.replayed;
+        request.cursor = answer.next;
+        if request.cursor.is_none() {
+            return Ok(sum);
+        }
     }
 }

@@ -37,7 +37,11 @@ impl Stand {
         let engines = stack::Stack::find(Engine::Local, &env::current_dir().map_err(Failure::failed)?);
         let engines = engines.map_err(failed)?.in_folder(&folder.path().join("engines"));
         let mut stand = Self { services: None, engines: Some(engines), folder: Some(folder) };
-        match stand.start_on_engines(context).await {
+        let started = tokio::select! {
+            started = stand.start_on_engines(context) => started,
+            _ = tokio::signal::ctrl_c() => Err(Failure::interrupted()),
+        };
+        match started {
             Ok(target) => Ok((stand, target)),
             Err(failure) => {
                 // The first failure is the one to tell.
@@ -71,8 +75,14 @@ impl Stand {
     /// The containers, with the ports that the file publishes on this machine.
     pub(super) async fn compose(context: &Context) -> Result<(Self, Target), Failure> {
         let engines = stack::Stack::find(Engine::Compose, &env::current_dir().map_err(Failure::failed)?);
-        let stand = Self { engines: Some(engines.map_err(failed)?), ..Self::default() };
-        match stand.composed(context).await {
+        // In a project of its own: what is purged in the end is what this check made.
+        let engines = engines.map_err(failed)?.as_project("tfx-smoke");
+        let stand = Self { engines: Some(engines), ..Self::default() };
+        let started = tokio::select! {
+            started = stand.composed(context) => started,
+            _ = tokio::signal::ctrl_c() => Err(Failure::interrupted()),
+        };
+        match started {
             Ok(target) => Ok((stand, target)),
             Err(failure) => {
                 let _ = stand.end(context, false).await;

@@ -24,7 +24,7 @@ struct Stored {
     click: String,
     /// The text of the JSON.
     params: String,
-    /// SHA-256 of `params`: an index key that stays small.
+    /// SHA-256 of template and `params`: an index key that stays small.
     digest: Binary,
     template: String,
     /// For the order, and as given.
@@ -40,7 +40,13 @@ impl Stored {
     fn new(p: &Parked) -> Result<Self, StoreError> {
         let params =
             serde_json::to_string(&p.params).map_err(|e| StoreError::broken("park a postback", e))?;
-        let digest = Sha256::digest(params.as_bytes()).to_vec();
+        // A slug holds no NUL, so no two pairs run into one.
+        let digest = Sha256::new()
+            .chain_update(&p.template)
+            .chain_update([0])
+            .chain_update(&params)
+            .finalize()
+            .to_vec();
         Ok(Self {
             id: p.id.to_string(),
             network: p.network.to_string(),

@@ -24,6 +24,11 @@ use tokio::{
 /// What each sale of the campaign pays.
 pub(crate) const PAYOUT: &str = "2.5";
 
+/// Whether the long form is asked for.
+pub(crate) fn long() -> bool {
+    std::env::var("FAULTS").is_ok_and(|form| form == "long")
+}
+
 static ENGINES: Mutex<Option<Arc<Engines>>> = Mutex::const_new(None);
 static CAMPAIGNS: AtomicU32 = AtomicU32::new(0);
 

@@ -2,6 +2,7 @@
 
 use crate::{
     ground::{Ground, PAYOUT, until},
+    journal::until_empty,
     load::Ledger,
 };
 use std::{
@@ -46,6 +47,7 @@ pub(crate) async fn reconcile(ground: &Ground, ledger: &Ledger, all: bool) -> St
     })
     .await;
     // What came late of something that was not answered is counted too.
+    until_empty(ground).await;
     ground.until_ingested().await;
     let listed = clicks(ground).await;
     once("click", ledger.clicks.iter().map(|c| c.id), &listed, all);

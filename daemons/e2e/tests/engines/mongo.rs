@@ -1,1 +1,86 @@
-//! x
+//! MongoDB goes away: clicks are routed, also by a traffic-service that starts without it, and no postback is answered
+//! 200 until it can be recorded.
+
+use crate::{
+    ground::Ground,
+    ledger::reconcile,
+    load::{Load, p99},
+};
+use reqwest::StatusCode;
+use std::time::{Duration, Instant};
+use tfx_e2e::{Engine, Service};
+use tokio::task::block_in_place;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_mongodb_clicks_are_routed_even_after_a_restart_and_no_postback_is_lost() {
+    let mut ground = Ground::new(&[]).await;
+    let mut load = Load::start(&ground, 100, true);
+    load.more(200).await;
+    let stopped = Instant::now();
+    ground.stop(Engine::Mongo, true);
+    load.until(|l| l.postbacks.iter().any(|a| a.status == Some(StatusCode::SERVICE_UNAVAILABLE))).await;
+    let refused = Instant::now();
+    let state = |name: &'static str| {
+        move |r: &serde_json::Value| {
+            let all = r["dependencies"].as_array().cloned().unwrap_or_default();
+            all.into_iter().find(|d| d["name"] == name).unwrap_or_default()
+        }
+    };
+    let report = ground
+        .until_ready(Service::Traffic, |status, r| status == 200 && state("config")(r)["state"] == "degraded")
+        .await;
+    let memory = state("config")(&report)["detail"].as_str().expect("a detail").to_owned();
+    assert!(memory.contains("from memory") && memory.contains("MONGO_URI"), "{memory}");
+
+    let killed = Instant::now();
+    ground.kill(Service::Traffic);
+    ground.start(Service::Traffic);
+    let report = ground
+        .until_ready(Service::Traffic, |status, r| status == 200 && state("config")(r)["state"] == "degraded")
+        .await;
+    let started = killed.elapsed();
+    assert_eq!(report["status"], "degraded");
+    let disk = state("config")(&report)["detail"].as_str().expect("a detail").to_owned();
+    assert!(disk.contains("from disk") && disk.contains("MONGO_URI"), "{disk}");
+    load.more(200).await;
+
+    ground.until_ready(Service::Postback, |status, r| status == 503 && r["status"] == "failed").await;
+    let report = ground.until_ready(Service::Api, |status, _| status == 503).await;
+    assert!(report.to_string().contains("MONGO_URI"), "{report}");
+    let (code, told) = block_in_place(|| ground.complaint(&["campaign", "list"]));
+    assert!(code == Some(6) && told.contains("MONGO_URI"), "{code:?} {told}");
+    println!("MongoDB killed: tfx campaign list says: {}", told.trim());
+
+    let back = Instant::now();
+    ground.restart(Engine::Mongo);
+    let ok = |status: u16, r: &serde_json::Value| status == 200 && r["status"] == "ok";
+    ground.until_ready(Service::Traffic, ok).await;
+    let again = back.elapsed();
+    let ledger = load.end().await;
+    // Everything that was answered while it was away: refused, or recorded just before.
+    let meanwhile: Vec<_> = ledger.postbacks.iter().filter(|a| (refused..back).contains(&a.begun)).collect();
+    let wrong: Vec<_> =
+        meanwhile.iter().filter(|a| a.begun + a.took < back && a.status == Some(StatusCode::OK)).collect();
+    assert!(wrong.is_empty() && !meanwhile.is_empty(), "answered 200 while it could not record: {wrong:?}");
+    let slowest = meanwhile.iter().filter(|a| a.begun + a.took < back).map(|a| a.took).max();
+    // What the killed traffic-service recorded and did not answer is in the report, too.
+    let stored = reconcile(&ground, &ledger, false).await;
+    let (before, during) = (ledger.between(ledger.clicks[0].begun, stopped), ledger.between(stopped, back));
+    println!(
+        "MongoDB killed: away for {:.1} s; traffic-service killed and serving from its snapshot after {} ms; {} redirects \
+         meanwhile, p99 {:.1} ms ({:.1} ms before, {:.2}x); {} postbacks refused with 503 (the slowest after {} ms), each \
+         answered 200 later; all is well {} ms after the start; answered {} redirects and {} sales, {stored}; 0 missing, 0 \
+         double",
+        (back - stopped).as_secs_f64(),
+        started.as_millis(),
+        during.len(),
+        p99(&during),
+        p99(&before),
+        p99(&during) / p99(&before),
+        meanwhile.len(),
+        slowest.unwrap_or(Duration::ZERO).as_millis(),
+        again.as_millis(),
+        ledger.clicks.len(),
+        ledger.sales().len(),
+    );
+}

@@ -69,7 +69,7 @@ CREATE TABLE parked (
     next_try_at TEXT NOT NULL,
     next_try_ms INTEGER NOT NULL,
     tries       INTEGER NOT NULL,
-    UNIQUE (network, click_id, params)
+    UNIQUE (network, template, click_id, params)
 ) STRICT;
 
 CREATE INDEX parked_due ON parked (next_try_ms);

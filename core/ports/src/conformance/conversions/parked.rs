@@ -48,19 +48,13 @@ pub async fn a_parked_postback_is_kept_until_taken_off(s: Stores) {
     assert_eq!(s.one.parked_count().await.expect("count"), 2);
 }
 
-/// The same of the same network for the same click changes nothing; anything else is another postback.
+/// The same of the same network and template for the same click changes nothing; anything else is another postback.
 pub async fn a_postback_is_parked_once(s: Stores) {
     let first = parked(1);
     s.one.park(first.clone()).await.expect("park");
     s.two.park(first.clone()).await.expect("the same call again");
-    let again = Parked {
-        id: click(5_000),
-        template: "other".to_owned(),
-        received_at: at(50),
-        next_try_at: at(51),
-        tries: 9,
-        ..first.clone()
-    };
+    let again =
+        Parked { id: click(5_000), received_at: at(50), next_try_at: at(51), tries: 9, ..first.clone() };
     s.two.park(again.clone()).await.expect("the network sends it again");
     assert_eq!(due(&s.one, 500).await, std::slice::from_ref(&first));
     s.two.unpark(again.id).await.expect("it was never kept");
@@ -71,6 +65,7 @@ pub async fn a_postback_is_parked_once(s: Stores) {
         Parked { id: click(5_002), received_at: at(3), click_id: click(77), ..first.clone() },
         Parked { id: click(5_003), received_at: at(4), params: params(&[("payout", "5")]), ..first.clone() },
         Parked { id: click(5_004), received_at: at(5), params: Vec::new(), ..first.clone() },
+        Parked { id: click(5_005), received_at: at(6), template: "other".to_owned(), ..first.clone() },
     ];
     for other in &others {
         s.two.park(other.clone()).await.expect("park");
@@ -86,7 +81,7 @@ pub async fn a_postback_is_parked_once(s: Stores) {
     for result in racing.join_all().await {
         result.expect("park");
     }
-    assert_eq!(s.one.parked_count().await.expect("count"), 6, "one of the forty");
+    assert_eq!(s.one.parked_count().await.expect("count"), 7, "one of the forty");
 }
 
 /// Due at its time and not before; the first received comes first; a limit takes the first.
