@@ -159,6 +159,9 @@ async fn under_reject_an_unknown_click_is_404() {
     assert_eq!((status, &json["code"]), (404, &json!("not_found")), "{json}");
     assert_eq!(world.logged(1).await[0].result, PostbackResult::Rejected);
     assert_eq!(parked(&world).await, 0);
+    // Nobody has looked, so nobody may say that there is none.
+    world.ground.faults.analytics_away.on();
+    assert_eq!(sale(&world, new_click(), "").await.0, 503);
     world.stop().await;
 }
 
