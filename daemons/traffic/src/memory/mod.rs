@@ -10,7 +10,7 @@ mod restore;
 mod seen;
 mod tally;
 
-pub(crate) use refresh::Refresher;
+pub(crate) use refresh::{Refresher, Way};
 pub(crate) use restore::{Restoring, restore};
 
 use arc_swap::ArcSwap;

@@ -2,6 +2,7 @@
 
 use super::Memory;
 use std::{
+    collections::HashMap,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
@@ -10,8 +11,9 @@ use tfx_domain::{
     id::{DestinationId, StreamId},
 };
 use tfx_events::Producer;
-use tfx_ports::{StoreError, analytics::Analytics, clock};
+use tfx_ports::{StoreError, analytics::Analytics, clock, ingestion::Lag};
 use tfx_service::Shutdown;
+use tfx_wiring::Pipeline;
 use tokio::{
     task::JoinSet,
     time::{Instant, sleep, timeout},
@@ -23,6 +25,10 @@ const AT_ONCE: usize = 8;
 const ANSWER_WITHIN: Duration = Duration::from_secs(5);
 /// How long own events may take to the store before a read counts as failed, beside their batch's time.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(2);
+/// How long the store may take to read from the event log what is in it, before a read counts as failed.
+const TAKEN_WITHIN: Duration = Duration::from_secs(10);
+/// Pause between looks at that.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
 /// A failure that goes on is told this often.
 const TELL_EVERY: Duration = Duration::from_secs(60);
 
@@ -35,6 +41,33 @@ pub(crate) struct Refresher {
     pub(crate) every: Duration,
     /// Longest time an event waits for its batch.
     pub(crate) batch_timeout: Duration,
+    /// The log between this service and the store, if there is one.
+    pub(crate) way: Option<Way>,
+}
+
+/// The log that clicks go through before the store has them.
+pub(crate) struct Way {
+    pub(crate) pipeline: Pipeline,
+    /// The whole name of the topic of clicks.
+    pub(crate) topic: String,
+}
+
+impl Way {
+    /// Waits until the store has taken every click that is in the log now.
+    async fn taken(&self) -> Result<(), StoreError> {
+        let Pipeline { log, group, .. } = &self.pipeline;
+        let mut ends: Option<HashMap<i32, i64>> = None;
+        loop {
+            let lag = log.lag(group).await?;
+            let clicks = || lag.iter().filter(|l| l.topic == self.topic);
+            let ends = ends.get_or_insert_with(|| clicks().map(|l| (l.partition, l.end)).collect());
+            let behind = |l: &Lag| ends.get(&l.partition).is_some_and(|end| l.taken.unwrap_or(0) < *end);
+            if !clicks().any(behind) {
+                return Ok(());
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
 }
 
 /// One thing to read.
@@ -83,6 +116,14 @@ impl Refresher {
         }
         // Clicks up to the marks must be in the store before it is asked, or they would count nowhere.
         self.delivered().await?;
+        if let Some(way) = &self.way {
+            timeout(TAKEN_WITHIN, way.taken()).await.map_err(|_| StoreError::Unavailable {
+                what: format!(
+                    "the analytics store did not read own clicks from the log within {TAKEN_WITHIN:?}"
+                ),
+                source: None,
+            })??;
+        }
         let mut failed = None;
         let mut running = JoinSet::new();
         for question in questions {
