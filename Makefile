@@ -1,13 +1,16 @@
 # make up         run everything, embedded, with a campaign to click on
 # make test       everything CI checks, real engines included
 # make e2e-smoke  the whole way of a click on real engines, as processes on this machine
+# make faults     minutes of outages and kills on real engines, with figures (docs/faults.md)
 # make engines    bring MongoDB, a broker and ClickHouse up for tests by hand; engines-down ends them
 # make bench      figures (docs/benchmarks.md); needs make engines
 
 CARGO ?= cargo
 STACK = deploy/local/stack
 
-.PHONY: help up test lint check doc e2e-smoke engines engines-down bench toolchain python
+MORE_TESTS = -p tfx-e2e --test engines
+
+.PHONY: help up test lint check doc e2e-smoke faults engines engines-down bench toolchain python
 
 help:
 	@sed -n 's/^# //p' Makefile
@@ -20,6 +23,7 @@ test: toolchain python lint check doc
 lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
+	$(CARGO) clippy $(MORE_TESTS) --locked -- -D warnings
 
 # The engines are ended whatever becomes of the tests.
 check: python
@@ -34,6 +38,10 @@ doc:
 
 e2e-smoke: toolchain python
 	$(CARGO) run --locked --bin tfx -- smoke --stack local
+
+faults: toolchain python
+	$(CARGO) build --workspace --locked --bins
+	$(CARGO) test $(MORE_TESTS) --locked -- --nocapture
 
 engines: python
 	$(STACK) up

@@ -176,7 +176,9 @@ pub(crate) fn describe(e: &DriverError) -> String {
                 .unwrap_or_else(|| "the insert failed".to_owned())
         }
         ErrorKind::Io(io) => io.to_string(),
-        ErrorKind::ServerSelection { .. } => "no primary of the replica set can be reached".to_owned(),
+        ErrorKind::ServerSelection { .. } => {
+            "no primary of the replica set of MONGO_URI can be reached; is MongoDB running?".to_owned()
+        }
         ErrorKind::ConnectionPoolCleared { .. } => "the connection was lost".to_owned(),
         other => other.to_string(),
     }

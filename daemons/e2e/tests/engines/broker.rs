@@ -30,8 +30,9 @@ async fn a_broker_that_stands_still_for_a_while_loses_nothing_under_either_polic
             (stats["write_failure_total"].as_u64() > Some(0)).then_some(()).ok_or_else(|| stats.to_string())
         })
         .await;
-        let report =
-            ground.until_ready(Service::Traffic, |status, r| status == 200 && r["status"] == "degraded").await;
+        let report = ground
+            .until_ready(Service::Traffic, |status, r| status == 200 && r["status"] == "degraded")
+            .await;
         let told = report.to_string();
         assert!(told.contains("EVENT_BROKERS"), "{told}");
         let resumed = Instant::now();
@@ -39,7 +40,8 @@ async fn a_broker_that_stands_still_for_a_while_loses_nothing_under_either_polic
         let drained = drained(&ground).await;
         load.more(250).await;
         let ledger = load.end().await;
-        let (before, during) = (ledger.between(ledger.clicks[0].begun, paused), ledger.between(paused, resumed));
+        let (before, during) =
+            (ledger.between(ledger.clicks[0].begun, paused), ledger.between(paused, resumed));
         let stored = reconcile(&ground, &ledger, true).await;
         let stats = ground.counters(Service::Traffic).await;
         assert_eq!((stats["dropped_total"].as_u64(), stats["refused_total"].as_u64()), (Some(0), Some(0)));

@@ -44,7 +44,12 @@ pub(crate) struct Drained {
 impl std::fmt::Display for Drained {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let rate = self.most as f64 / self.took.as_secs_f64();
-        write!(f, "journal {} events deep, drained in {} ms ({rate:.0} events/s)", self.most, self.took.as_millis())
+        write!(
+            f,
+            "journal {} events deep, drained in {} ms ({rate:.0} events/s)",
+            self.most,
+            self.took.as_millis()
+        )
     }
 }
 

@@ -5,15 +5,13 @@
 //!
 //! All share one set of engines, one after the other; it is theirs alone and ends with them.
 
-mod again;
+#![expect(clippy::print_stdout, reason = "they print their figures")]
+
 mod broker;
 mod clickhouse;
-mod follow;
 mod ground;
 mod journal;
 mod kill;
 mod ledger;
 mod load;
-mod messages;
 mod mongo;
-mod refusals;
