@@ -59,7 +59,7 @@ async fn away(alone: bool) {
     let capped = format!("{}-capped", ground.campaign);
     ground.add_campaign(&capped, json!({ "caps": { "clicks_total": CAP } })).await;
     assert_eq!(routed(&ground, &capped, CAP / 2).await, CAP / 2);
-    let mut load = Load::start(&ground, 100, false);
+    let mut load = Load::start(&ground, 50, false);
     load.more(200).await;
     // Nobody's fifth click: no sale of these is reported yet.
     let known: Vec<ClickId> = load.ledger().clicks[..4].iter().map(|c| c.id).collect();
@@ -70,11 +70,17 @@ async fn away(alone: bool) {
     until_empty(&ground).await;
     ground.until_ingested().await;
 
-    let mut load = Load::start(&ground, 100, false);
-    let stopped = Instant::now();
-    ground.stop(Engine::ClickHouse, !alone);
-    if !alone {
+    let (mut load, stopped);
+    if alone {
+        load = Load::start(&ground, 50, false);
+        load.more(100).await;
+        stopped = Instant::now();
+        ground.stop(Engine::ClickHouse, false);
+    } else {
+        ground.stop(Engine::ClickHouse, true);
         ground.stop(Engine::Broker, true);
+        stopped = Instant::now();
+        load = Load::start(&ground, 50, false);
     }
     ground.until_ready(Service::Traffic, |status, r| status == 200 && r["status"] == "degraded").await;
     let failures = ground.metric(Service::Traffic, "tfx_cap_refresh_failures_total").await;
@@ -91,11 +97,13 @@ async fn away(alone: bool) {
         until_deep(&ground, 300).await;
         ground.restart(Engine::Broker);
         block_in_place(|| ground.said(&["migrate", "up", "topics"]));
-        println!("broker killed and started anew without its topics: {}", drained(&ground).await);
     }
     let back = Instant::now();
     let last = load.ledger().clicks.last().expect("some").id;
     ground.restart(Engine::ClickHouse);
+    if !alone {
+        println!("broker killed and started anew without its topics: {}", drained(&ground).await);
+    }
     // It answers long before it knows what waits for it in the topics.
     until("ClickHouse has taken what waited", async || {
         assert_eq!(

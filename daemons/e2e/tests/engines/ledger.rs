@@ -1,13 +1,14 @@
 //! What was answered against what is stored: click by click, conversion by conversion.
 
 use crate::{
-    ground::{Ground, PAYOUT, until},
+    ground::{Ground, PAYOUT},
     journal::until_empty,
     load::Ledger,
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt::Display,
+    time::{Duration, Instant},
 };
 use tfx_api::{
     clicks::ClickQuery,
@@ -15,6 +16,10 @@ use tfx_api::{
     report::{Dimension, Metric, ReportFilter, ReportRequest},
 };
 use tfx_domain::{Timestamp, id::ClickId};
+use tokio::time::sleep;
+
+/// Parked postbacks are tried again after pauses that double: up to as long again as their click took to arrive.
+const PATIENCE: Duration = Duration::from_secs(150);
 
 /// What is stored of a campaign.
 #[derive(Debug)]
@@ -40,12 +45,15 @@ impl Display for Stored {
 pub(crate) async fn reconcile(ground: &Ground, ledger: &Ledger, all: bool) -> Stored {
     let (answered, sales) = (ledger.clicks.len(), ledger.sales());
     assert!(answered > 0 && !sales.is_empty(), "{answered} clicks, {} sales", sales.len());
-    until("the report counts what was answered", async || {
-        let seen = totals(ground).await?;
-        let done = seen.0 >= answered && seen.1 >= sales.len();
-        done.then_some(()).ok_or_else(|| format!("answered {:?}, reported {seen:?}", (answered, sales.len())))
-    })
-    .await;
+    let begun = Instant::now();
+    // If they do not come, what follows says which.
+    while begun.elapsed() < PATIENCE {
+        let seen = totals(ground).await.expect("a report");
+        if seen.0 >= answered && seen.1 >= sales.len() {
+            break;
+        }
+        sleep(Duration::from_millis(200)).await;
+    }
     // What came late of something that was not answered is counted too.
     until_empty(ground).await;
     ground.until_ingested().await;
