@@ -175,6 +175,9 @@ pub(crate) fn describe(e: &DriverError) -> String {
                 .or_else(|| concern.map(|w| format!("{} ({})", w.message, w.code)))
                 .unwrap_or_else(|| "the insert failed".to_owned())
         }
+        ErrorKind::Authentication { .. } => {
+            "MongoDB does not accept the user and password of MONGO_URI".to_owned()
+        }
         ErrorKind::Io(io) => io.to_string(),
         ErrorKind::ServerSelection { .. } => {
             "no primary of the replica set of MONGO_URI can be reached; is MongoDB running?".to_owned()

@@ -10,6 +10,10 @@ use tfx_domain::problem::Problems;
 use tfx_ports::StoreError;
 use tfx_service::ProblemResponse;
 
+/// A store refuses for good. What it says may quote rows and queries, so that is in the log alone.
+const BROKEN: &str = "a store cannot do this; 'tfx migrate status' and GET /readyz may show why, and the log of \
+                      api-service says it, by the X-Request-Id";
+
 /// Why a request was not done.
 #[derive(Debug)]
 pub(crate) enum Failure {
@@ -61,6 +65,15 @@ impl From<StoreError> for Failure {
             StoreError::VersionMismatch { current } => Self::version_mismatch(current),
             StoreError::SlugTaken { existing } => {
                 Self::slug_taken(format!("the slug is taken by {existing}"), existing)
+            }
+            // Whoever asks here holds a token: he is told which store it is and what it says.
+            StoreError::Unavailable { what, .. } => {
+                ProblemResponse::unavailable(format!("{what}; try again")).into()
+            }
+            e @ StoreError::Broken { .. } => {
+                let mut problem = ProblemResponse::from(e);
+                BROKEN.clone_into(&mut problem.detail);
+                problem.into()
             }
             e => ProblemResponse::from(e).into(),
         }

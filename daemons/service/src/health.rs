@@ -14,8 +14,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-/// Longest time a check may take.
-const CHECK_TIMEOUT: Duration = Duration::from_secs(2);
+/// Longest time a check may take: longer than the stores look for a server, so that their reason is told; shorter than
+/// the five seconds that `deploy/` waits for an answer.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// What a check found that did not fail.
 #[derive(Debug, Clone, Default)]

@@ -143,6 +143,7 @@ impl Stack {
         let limit = Instant::now() + Duration::from_secs(30);
         let http = tfx_ops::probe::Probe::new().map_err(Failure::failed)?;
         for url in local {
+            let mut pause = Duration::from_millis(5);
             while let Err(why) = http.ready(url).await {
                 if let Some(ended) = self.services.try_join_next() {
                     let (name, result) = flat(ended);
@@ -155,7 +156,9 @@ impl Stack {
                         format!("{url} is not ready after 30 s: {why}"),
                     ));
                 }
-                time::sleep(Duration::from_millis(5)).await;
+                time::sleep(pause).await;
+                // A service that takes long is not asked, and does not log, a thousand times.
+                pause = pause.mul_f64(1.3).min(Duration::from_secs(1));
             }
         }
         Ok(())
