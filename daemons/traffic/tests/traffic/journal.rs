@@ -77,8 +77,9 @@ async fn while_the_sink_is_away_redirects_go_on_and_each_event_comes_once_and_in
             given.push(click_id(answer.location.as_deref().expect("a redirect")));
         }
         until("it is told", async || world.ready("events").await.1["state"] == "degraded").await;
-        let (status, events) = world.ready("events").await;
-        assert!(status == 200 && events["detail"].to_string().contains("40 events wait"), "{events}");
+        let waiting = async || world.ready("events").await.1["detail"].to_string().contains("40 events wait");
+        until("the number is told", waiting).await;
+        assert_eq!(world.ready("events").await.0, 200);
         let stats = world.stats().await;
         assert_eq!(
             (&stats["outbox_depth_events"], &stats["dropped_total"]),
@@ -119,9 +120,10 @@ async fn fail_closed_with_a_full_journal_answers_503_uses_up_nothing_and_recover
     assert_eq!(refused, 4.0);
     let recorded = world.metric("tfx_clicks_total{outcome=\"routed\"}").await;
     assert_eq!(recorded, given.len() as f64);
+    let told = async || world.ready("events").await.1["detail"].to_string().contains("EVENT_JOURNAL_MAX_BYTES");
+    until("the setting to raise is named", told).await;
     let (status, events) = world.ready("events").await;
     assert_eq!((status, &events["state"]), (200, &json!("degraded")), "{events}");
-    assert!(events["detail"].to_string().contains("EVENT_JOURNAL_MAX_BYTES"), "{events}");
 
     world.ground.faults.sink_away.off();
     until("what was answered is stored", async || stored(&world).await == given).await;
@@ -183,8 +185,8 @@ async fn fail_open_with_a_full_journal_redirects_and_counts_each_drop() {
     let recorded = world.metric("tfx_clicks_total{outcome=\"routed\"}").await;
     assert_eq!(recorded as usize + dropped(&stats), 30, "accepted = recorded + dropped");
     assert_eq!(world.metric("tfx_clicks_refused_total").await, 0.0);
-    let (status, events) = world.ready("events").await;
-    assert_eq!((status, &events["state"]), (200, &json!("degraded")), "{events}");
+    until("it is told", async || world.ready("events").await.1["state"] == "degraded").await;
+    assert_eq!(world.ready("events").await.0, 200);
 
     world.ground.faults.sink_away.off();
     until("the journal is empty", async || world.stats().await["outbox_depth_events"] == 0).await;

@@ -20,9 +20,9 @@ async fn forced_then_regular_then_default_each_by_position() {
         ("default-a", json!({ "kind": "default", "position": 1, "filters": only("da") })),
         ("regular-b", json!({ "position": 2, "filters": [{ "field": "device_type", "is": ["mobile"] }] })),
         ("regular-a", json!({ "position": 1, "filters": only("ra") })),
-        ("forced-b", json!({ "kind": "forced", "position": 1, "filters": only("f") })),
+        ("forced-b", json!({ "kind": "forced", "position": 2, "filters": only("f") })),
         ("forced-a", json!({ "kind": "forced", "position": 0, "filters": only("f") })),
-        ("forced-off", json!({ "kind": "forced", "position": 0, "status": "paused", "filters": only("f") })),
+        ("forced-off", json!({ "kind": "forced", "position": 1, "status": "paused", "filters": only("f") })),
     ];
     let mut ids = HashMap::new();
     for (slug, more) in streams {
