@@ -59,6 +59,8 @@ pub struct TrafficSettings {
     pub visitor_memory: usize,
     /// `DESTINATION_CAP_CACHE_TTL_MS`.
     pub cap_cache_ttl: Duration,
+    /// `DESTINATION_ROI_WINDOW_S`.
+    pub roi_window: Duration,
 }
 
 impl TrafficSettings {
@@ -82,6 +84,7 @@ impl TrafficSettings {
             ip_privacy: r.parse(&vars::IP_STORAGE),
             visitor_memory: r.number(&vars::VISITOR_MEMORY, 1000, 100_000_000),
             cap_cache_ttl: r.millis(&vars::DESTINATION_CAP_CACHE_TTL_MS, 100, 3_600_000),
+            roi_window: Duration::from_secs(r.number(&vars::DESTINATION_ROI_WINDOW_S, 3600, 31_536_000)),
         }
     }
 }

@@ -123,7 +123,8 @@ vars! {
         GEOIP_CONNECTION_DB = "", "a file in MaxMind format", "Connection type", &[Traffic];
         IP_STORAGE = "full", "full, truncated or hashed", "How much of an address is stored: all, without the last byte (IPv6: 80 bits), or a keyed hash", &[Traffic];
         VISITOR_MEMORY = "1000000", "visitors, 1000 to 100000000", "How many visitors are remembered for uniqueness, binding and anti-repeat", &[Traffic];
-        DESTINATION_CAP_CACHE_TTL_MS = "5000", "milliseconds, 100 to 3600000", "How old counts of caps may be; they are refreshed behind the redirects", &[Traffic];
+        DESTINATION_CAP_CACHE_TTL_MS = "5000", "milliseconds, 100 to 3600000", "How old counts of caps and returns may be; they are refreshed behind the redirects", &[Traffic];
+        DESTINATION_ROI_WINDOW_S = "604800", "seconds, 3600 to 31536000", "How far back select: roi compares what destinations brought", &[Traffic];
     }
     "Postbacks" {
         CLICK_LOOKUP_TIMEOUT_MS = "1000", "milliseconds, 1 to 60000", "Longest time to look up the click of a postback", &[Postback];

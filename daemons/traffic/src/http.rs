@@ -44,15 +44,19 @@ pub(crate) fn router(
             traffic.counted.write(out);
             let entries = traffic.memory.entries();
             out.gauge("tfx_visitor_memory_entries", "Entries about visitors in memory", &[], entries);
-            let refreshes = traffic.memory.refreshes();
-            out.counter("tfx_cap_refreshes_total", "Refreshes of caps and limits", &[], refreshes);
-            let failed = traffic.memory.refresh_failures();
-            out.counter(
-                "tfx_cap_refresh_failures_total",
-                "Refreshes of caps and limits that failed",
-                &[],
-                failed,
-            );
+            let (caps, roi) = (&traffic.memory.cap_reads, &traffic.memory.roi_reads);
+            for (name, help, value) in [
+                ("tfx_cap_refreshes_total", "Refreshes of caps and limits", caps.done()),
+                ("tfx_cap_refresh_failures_total", "Refreshes of caps and limits that failed", caps.failed()),
+                ("tfx_roi_refreshes_total", "Refreshes of what destinations brought", roi.done()),
+                (
+                    "tfx_roi_refresh_failures_total",
+                    "Refreshes of what destinations brought that failed",
+                    roi.failed(),
+                ),
+            ] {
+                out.counter(name, help, &[], value);
+            }
             events::write(SERVICE, &traffic.producer.stats(), out);
         }));
     let mut public = Router::new().route("/c/{*slug}", any(click)).route("/c/", any(click));

@@ -19,7 +19,7 @@ mod visitor;
 use crate::{
     click::Clicks,
     geo::GeoReader,
-    memory::{Memory, Refresher, Restoring, Way, restore},
+    memory::{Memory, Refresher, Restoring, ReturnsReader, Way, restore},
     snapshot::Compiler,
     traffic::{Counted, Traffic},
     visitor::{Identity, UserAgents},
@@ -98,6 +98,13 @@ pub async fn run(
         way: way(&settings, &stores),
     };
     workers.spawn(refresher.run(shutdown.clone()));
+    let returns = ReturnsReader {
+        memory: Arc::clone(&memory),
+        analytics: Arc::clone(&stores.analytics),
+        every: settings.traffic.cap_cache_ttl,
+        window: settings.traffic.roi_window,
+    };
+    workers.spawn(returns.run(shutdown.clone()));
     workers.spawn(restore(
         Arc::clone(&memory),
         Arc::clone(&stores.analytics),

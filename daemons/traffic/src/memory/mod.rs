@@ -1,31 +1,32 @@
 //! What routing remembers: visitors and bindings, the use of caps and limits. Every answer comes from memory.
 //!
 //! What was seen before this process started comes back in the background ([`restore`]); what other instances did comes
-//! with the next refresh ([`refresh`]). Neither is ever waited for by a click.
+//! with the next refresh ([`refresh`]), and what destinations brought with [`returns`]. None is ever waited for by a click.
 
 mod flight;
 mod names;
+mod reads;
 mod refresh;
 mod restore;
+mod returns;
 mod seen;
 mod tally;
 
 pub(crate) use refresh::{Refresher, Way};
 pub(crate) use restore::{Restoring, restore};
+pub(crate) use returns::ReturnsReader;
 
 use arc_swap::ArcSwap;
 use flight::{Flight, Flights};
 use names::Names;
+use reads::Reads;
 use rustc_hash::FxHashMap;
 use seen::{Seen, Visit};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
-};
+use std::sync::Arc;
 use tally::{CapTally, StreamTally};
 use tfx_domain::{
     Timestamp,
-    entity::{Action, Bind, Status},
+    entity::{Action, Bind, Select, Status},
     id::{CampaignId, DestinationId, StreamId, VisitorId},
     routing::{
         CampaignPlan, CapUse, Counters, Decision, Health, Roi, Scope, Snapshot, StreamPlan, Taken, Unique,
@@ -39,6 +40,8 @@ use tokio::sync::Notify;
 struct Tallies {
     caps: FxHashMap<DestinationId, Arc<CapTally>>,
     limits: FxHashMap<StreamId, Arc<StreamTally>>,
+    /// Destinations that are chosen by what they brought.
+    ranked: Vec<DestinationId>,
 }
 
 /// What routing remembers.
@@ -47,11 +50,16 @@ pub(crate) struct Memory {
     streams: Names<StreamId>,
     destinations: Names<DestinationId>,
     tallies: ArcSwap<Tallies>,
+    returns: ArcSwap<FxHashMap<DestinationId, Roi>>,
     flights: Flights,
     /// Something is counted that the store was not asked about yet.
     unread: Notify,
-    refreshes: AtomicU64,
-    refresh_failures: AtomicU64,
+    /// Something is ranked that was not before.
+    unranked: Notify,
+    /// Reads of caps and limits.
+    pub(crate) cap_reads: Reads,
+    /// Reads of what destinations brought.
+    pub(crate) roi_reads: Reads,
 }
 
 /// What a click used up, to be taken back if it cannot be recorded.
@@ -70,26 +78,18 @@ impl Memory {
             streams: Names::default(),
             destinations: Names::default(),
             tallies: ArcSwap::default(),
+            returns: ArcSwap::default(),
             flights: Flights::default(),
             unread: Notify::new(),
-            refreshes: AtomicU64::new(0),
-            refresh_failures: AtomicU64::new(0),
+            unranked: Notify::new(),
+            cap_reads: Reads::default(),
+            roi_reads: Reads::default(),
         }
     }
 
     /// Entries about visitors.
     pub(crate) fn entries(&self) -> usize {
         self.seen.len()
-    }
-
-    /// Refreshes of caps and limits that were done, failed ones among them.
-    pub(crate) fn refreshes(&self) -> u64 {
-        self.refreshes.load(Relaxed)
-    }
-
-    /// Refreshes of caps and limits that failed.
-    pub(crate) fn refresh_failures(&self) -> u64 {
-        self.refresh_failures.load(Relaxed)
     }
 
     /// Counts what this configuration has limits for; what was counted before stays.
@@ -113,8 +113,19 @@ impl Memory {
             let kept = before.limits.get(id).filter(|t| t.is_stored() == stored).cloned();
             tallies.limits.insert(id.clone(), kept.unwrap_or_else(|| Arc::new(StreamTally::new(stored))));
         }
+        let ranks =
+            |s: &&StreamPlan| s.stream.spec.status == Status::Active && s.stream.spec.select == Select::Roi;
+        let ranked = snapshot.campaigns().flat_map(CampaignPlan::streams).filter(ranks);
+        tallies.ranked =
+            ranked.flat_map(|s| &s.stream.spec.destinations).map(|d| d.destination.clone()).collect();
+        tallies.ranked.sort_unstable();
+        tallies.ranked.dedup();
+        let more = tallies.ranked.iter().any(|d| before.ranked.binary_search(d).is_err());
         self.tallies.store(Arc::new(tallies));
         self.unread.notify_one();
+        if more {
+            self.unranked.notify_one();
+        }
     }
 
     /// A click begins; it lands, by a drop, when it is recorded or taken back.
@@ -233,8 +244,7 @@ impl Counters for Memory {
         clicks
     }
 
-    /// Nothing computes returns yet: all rank alike.
-    fn roi(&self, _: &DestinationId) -> Option<Roi> {
-        None
+    fn roi(&self, destination: &DestinationId) -> Option<Roi> {
+        self.returns.load().get(destination).copied()
     }
 }

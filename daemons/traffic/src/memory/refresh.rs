@@ -1,11 +1,7 @@
 //! The use of caps and limits, read from the analytics store behind the clicks' back.
 
 use super::Memory;
-use std::{
-    collections::HashMap,
-    sync::{Arc, atomic::Ordering::Relaxed},
-    time::Duration,
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tfx_domain::{
     Timestamp,
     id::{DestinationId, StreamId},
@@ -16,7 +12,7 @@ use tfx_service::Shutdown;
 use tfx_wiring::Pipeline;
 use tokio::{
     task::JoinSet,
-    time::{Instant, sleep, timeout},
+    time::{sleep, timeout},
 };
 
 /// Questions asked of the store at the same time.
@@ -29,8 +25,6 @@ const DELIVERED_WITHIN: Duration = Duration::from_secs(2);
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 /// Pause between looks at that.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
-/// A failure that goes on is told this often.
-const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// Reads the use of caps and limits anew all the time.
 pub(crate) struct Refresher {
@@ -79,7 +73,7 @@ enum Question {
 impl Refresher {
     /// Until the shutdown.
     pub(crate) async fn run(self, shutdown: Shutdown) {
-        let mut told: Option<Instant> = None;
+        let mut told = None;
         loop {
             tokio::select! {
                 () = sleep(self.every) => {}
@@ -90,18 +84,7 @@ impl Refresher {
                 refreshed = self.refresh() => refreshed,
                 () = shutdown.wait() => return,
             };
-            self.memory.refreshes.fetch_add(1, Relaxed);
-            match refreshed {
-                Ok(()) if told.take().is_some() => tracing::info!("the use of caps is read again"),
-                Ok(()) => {}
-                Err(error) => {
-                    self.memory.refresh_failures.fetch_add(1, Relaxed);
-                    if told.is_none_or(|at| at.elapsed() >= TELL_EVERY) {
-                        tracing::warn!(%error, "the use of caps cannot be read; the last values and own clicks since count");
-                        told = Some(Instant::now());
-                    }
-                }
-            }
+            self.memory.cap_reads.count("the use of caps", refreshed, &mut told);
         }
     }
 

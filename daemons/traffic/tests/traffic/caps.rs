@@ -1,15 +1,12 @@
 //! Caps and click limits: reached at once by own clicks, known after a restart, reopened by what the store says.
 
-use crate::world::{Ground, World};
+use crate::world::{Ground, World, sale};
 use serde_json::json;
 use tfx_domain::{
     entity::{CampaignSpec, DestinationSpec, Entity},
-    event::{ClickDims, ConversionEvent, Event, SCHEMA},
-    id::{ConversionId, NetworkId},
-    money::{Amount, Currency, Money},
+    event::Event,
     postback::ConversionStatus,
 };
-use tfx_ports::{clock, entropy};
 use tfx_service::testing::until;
 
 /// A campaign `capped` that sends to `first` while its caps allow it, then to `second`.
@@ -77,30 +74,11 @@ async fn while_the_analytics_store_is_away_own_clicks_count_on() {
 
 #[tokio::test]
 async fn a_conversion_cap_closes_by_a_report_and_opens_when_it_is_rejected() {
-    let (ground, campaign, first) = capped(json!({ "conversions_total": 1 })).await;
+    let (ground, ..) = capped(json!({ "conversions_total": 1 })).await;
     let world = ground.start().await;
     let (answer, click) = world.click_as(1, "/c/capped").await;
     assert_eq!(answer.to(), "first");
-    let now = clock::now();
-    let mut sale = ConversionEvent {
-        schema: SCHEMA,
-        conversion_id: ConversionId::generate(now, entropy::random_u128()),
-        version: 1,
-        reporter_id: NetworkId::generate(now, entropy::random_u128()),
-        transaction_id: None,
-        click_id: click.click_id,
-        click_at: click.at,
-        created_at: now,
-        updated_at: now,
-        conversion_status: ConversionStatus::Sale,
-        raw_status: None,
-        revenue: Money { amount: Amount::ZERO, currency: Currency::USD },
-        dims: ClickDims {
-            campaign_id: Some(campaign.id),
-            destination_id: Some(first.id),
-            ..ClickDims::default()
-        },
-    };
+    let mut sale = sale(&click, "0");
     world.ground.deliver(&[Event::Conversion(Box::new(sale.clone()))]).await;
     until("it is closed", async || where_to(&world, 1).await == "s").await;
     (sale.version, sale.conversion_status) = (2, ConversionStatus::Rejected);

@@ -120,7 +120,8 @@ async fn fail_closed_with_a_full_journal_answers_503_uses_up_nothing_and_recover
     assert_eq!(refused, 4.0);
     let recorded = world.metric("tfx_clicks_total{outcome=\"routed\"}").await;
     assert_eq!(recorded, given.len() as f64);
-    let told = async || world.ready("events").await.1["detail"].to_string().contains("EVENT_JOURNAL_MAX_BYTES");
+    let told =
+        async || world.ready("events").await.1["detail"].to_string().contains("EVENT_JOURNAL_MAX_BYTES");
     until("the setting to raise is named", told).await;
     let (status, events) = world.ready("events").await;
     assert_eq!((status, &events["state"]), (200, &json!("degraded")), "{events}");

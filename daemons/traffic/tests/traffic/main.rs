@@ -9,6 +9,7 @@ mod explain;
 mod geo;
 mod journal;
 mod operators;
+mod returns;
 mod streams;
 mod trafficback;
 mod visitors;

@@ -6,9 +6,12 @@ use std::{collections::BTreeMap, path::Path, sync::Arc};
 use tempfile::TempDir;
 use tfx_domain::{
     entity::{CampaignSpec, DestinationSpec, Entity, Spec, StreamSpec},
-    event::{ClickEvent, Event},
+    event::{ClickEvent, ConversionEvent, Event, SCHEMA},
+    id::{ConversionId, NetworkId},
+    money::{Currency, Money},
+    postback::ConversionStatus,
 };
-use tfx_ports::sink::Envelope;
+use tfx_ports::{clock, entropy, sink::Envelope};
 use tfx_service::{
     Shutdown,
     testing::{self, Faults},
@@ -163,4 +166,24 @@ impl Ground {
 fn read(settings: &BTreeMap<String, String>) -> Settings {
     let pairs = settings.iter().map(|(n, v)| (n.as_str(), v.as_str()));
     Settings::read(&Source::of(pairs)).expect("settings")
+}
+
+/// The first version of a sale that this click brought, in US dollars.
+pub(crate) fn sale(click: &ClickEvent, revenue: &str) -> ConversionEvent {
+    let now = clock::now();
+    ConversionEvent {
+        schema: SCHEMA,
+        conversion_id: ConversionId::generate(now, entropy::random_u128()),
+        version: 1,
+        reporter_id: NetworkId::generate(now, entropy::random_u128()),
+        transaction_id: None,
+        click_id: click.click_id,
+        click_at: click.at,
+        created_at: now,
+        updated_at: now,
+        conversion_status: ConversionStatus::Sale,
+        raw_status: None,
+        revenue: Money { amount: revenue.parse().expect("an amount"), currency: Currency::USD },
+        dims: click.dims.clone(),
+    }
 }

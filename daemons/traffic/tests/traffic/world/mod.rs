@@ -5,7 +5,7 @@ mod ground;
 mod mmdb;
 
 pub(crate) use answer::Answer;
-pub(crate) use ground::{Ground, TOKEN};
+pub(crate) use ground::{Ground, TOKEN, sale};
 pub(crate) use mmdb::database;
 
 use serde_json::Value;
