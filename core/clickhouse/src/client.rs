@@ -5,6 +5,8 @@ use clickhouse::{RowOwned, RowRead, error::Error, query::BytesCursor};
 use std::time::Duration;
 use tfx_ports::StoreError;
 
+/// Longest text of a question, bytes: a report may ask for tens of thousands of values.
+const LONGEST_QUERY: &str = "16777216";
 /// How long a statement of a migration may take.
 const PATIENCE: Duration = Duration::from_secs(600);
 
@@ -44,7 +46,12 @@ impl Client {
     ) -> Result<Vec<T>, StoreError> {
         let limit = self.timeout.as_secs_f64().to_string();
         let query = sql.query(
-            &self.inner.clone().with_database(&self.database).with_setting("max_execution_time", limit),
+            &self
+                .inner
+                .clone()
+                .with_database(&self.database)
+                .with_setting("max_execution_time", limit)
+                .with_setting("max_query_size", LONGEST_QUERY),
         );
         self.in_time(self.timeout, what, query.fetch_all()).await
     }

@@ -76,12 +76,13 @@ pub trait Analytics: Send + Sync {
     /// The groups of a report, ordered by key. See [`RawRow`] for what each count means.
     async fn report(&self, query: &ReportQuery) -> Result<Vec<RawRow>, StoreError>;
 
-    /// What has been used of a destination since the beginning of its day and ever: visits of people that a stream
-    /// took, and conversions that are not rejected, at the time they were first reported.
-    async fn cap_use(&self, destination: &DestinationId, day_start: Timestamp) -> Result<CapUse, StoreError>;
+    /// What has been used of each of these destinations since the beginning of their day and ever, in their order:
+    /// visits of people that a stream took, and conversions that are not rejected, at the time they were first
+    /// reported.
+    async fn cap_use(&self, of: &[DestinationId], day_start: Timestamp) -> Result<Vec<CapUse>, StoreError>;
 
-    /// Visits of people that a stream took: since `since`, inclusive, or ever.
-    async fn stream_clicks(&self, stream: &StreamId, since: Option<Timestamp>) -> Result<u64, StoreError>;
+    /// Visits of people that each of these streams took, in their order: since `since`, inclusive, or ever.
+    async fn stream_clicks(&self, of: &[StreamId], since: Option<Timestamp>) -> Result<Vec<u64>, StoreError>;
 
     /// Where people (no bots, no prefetches) were since `since`, inclusive, the latest first, at most `limit`: each
     /// visitor once for each campaign, stream and destination, at the last time a stream took him there.

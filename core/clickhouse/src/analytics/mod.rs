@@ -48,12 +48,12 @@ impl Analytics for Reader {
         report::report(&self.client, query).await
     }
 
-    async fn cap_use(&self, destination: &DestinationId, day_start: Timestamp) -> Result<CapUse, StoreError> {
-        usage::cap_use(&self.client, destination, day_start).await
+    async fn cap_use(&self, of: &[DestinationId], day_start: Timestamp) -> Result<Vec<CapUse>, StoreError> {
+        usage::cap_use(&self.client, of, day_start).await
     }
 
-    async fn stream_clicks(&self, stream: &StreamId, since: Option<Timestamp>) -> Result<u64, StoreError> {
-        usage::stream_clicks(&self.client, stream, since).await
+    async fn stream_clicks(&self, of: &[StreamId], since: Option<Timestamp>) -> Result<Vec<u64>, StoreError> {
+        usage::stream_clicks(&self.client, of, since).await
     }
 
     async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError> {

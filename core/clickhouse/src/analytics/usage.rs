@@ -6,6 +6,7 @@ use crate::{
 };
 use clickhouse::Row;
 use serde::Deserialize;
+use std::collections::HashMap;
 use tfx_domain::{
     Timestamp,
     id::{DestinationId, StreamId},
@@ -13,45 +14,52 @@ use tfx_domain::{
 };
 use tfx_ports::{StoreError, analytics::Seen};
 
-/// Clicks in time order hardly overlap between parts, so FINAL costs little here (see `benches/report.rs`).
+/// One scan for all of them. Clicks in time order hardly overlap between parts, so FINAL costs little here (see
+/// `benches/report.rs`).
 pub(super) async fn cap_use(
     client: &Client,
-    destination: &DestinationId,
+    of: &[DestinationId],
     day_start: Timestamp,
-) -> Result<CapUse, StoreError> {
-    let from = ceil_ms(day_start);
+) -> Result<Vec<CapUse>, StoreError> {
+    let ids: Vec<String> = of.iter().map(|d| d.as_str().to_owned()).collect();
     let mut sql = Sql::default();
-    let of_day = |sql: &mut Sql, column: &str| {
-        sql.push("SELECT countIf(")
-            .push(column)
-            .push(" >= fromUnixTimestamp64Milli(toInt64(?), 'UTC')), count()");
-        sql.number(from);
+    let mut count = |select: &str, of_day: &str, from: &str| {
+        sql.push(select).push(" AS which, toString(destination_id) AS id, countIf(").push(of_day);
+        sql.push(" >= fromUnixTimestamp64Milli(toInt64(?), 'UTC')), count() FROM ");
+        sql.number(ceil_ms(day_start)).push(from);
+        sql.push(" AND destination_id IN ? GROUP BY id").texts(ids.clone());
     };
-    of_day(&mut sql, "at");
-    sql.push(", 0 FROM click_events FINAL WHERE kind = 'click' AND destination_id = ?")
-        .text(destination.as_str());
-    sql.push(" UNION ALL ");
-    of_day(&mut sql, "created_at");
-    sql.push(", 1 FROM conversion_events FINAL WHERE status != 'rejected' AND destination_id = ?");
-    sql.text(destination.as_str());
-    let rows: Vec<(u64, u64, u8)> = client.all("read the use of a cap", sql).await?;
-    let of = |which| rows.iter().find(|r| r.2 == which).map_or((0, 0), |r| (r.0, r.1));
-    let ((clicks_daily, clicks_total), (conversions_daily, conversions_total)) = (of(0), of(1));
-    Ok(CapUse { clicks_daily, clicks_total, conversions_daily, conversions_total })
+    count("SELECT 0", "at", "click_events FINAL WHERE kind = 'click'");
+    count(" UNION ALL SELECT 1", "created_at", "conversion_events FINAL WHERE status != 'rejected'");
+    let rows: Vec<(u8, String, u64, u64)> = client.all("read the use of caps", sql).await?;
+    let mut used = HashMap::<String, CapUse>::new();
+    for (which, id, daily, total) in rows {
+        let used = used.entry(id).or_default();
+        match which {
+            0 => (used.clicks_daily, used.clicks_total) = (daily, total),
+            _ => (used.conversions_daily, used.conversions_total) = (daily, total),
+        }
+    }
+    Ok(of.iter().map(|d| used.get(d.as_str()).copied().unwrap_or_default()).collect())
 }
 
 pub(super) async fn stream_clicks(
     client: &Client,
-    stream: &StreamId,
+    of: &[StreamId],
     since: Option<Timestamp>,
-) -> Result<u64, StoreError> {
-    let mut sql = Sql::new("SELECT count() FROM click_events FINAL WHERE kind = 'click' AND stream_id = ?");
-    sql.text(stream.as_str());
+) -> Result<Vec<u64>, StoreError> {
+    let mut sql = Sql::new(
+        "SELECT toString(stream_id) AS id, count() FROM click_events FINAL
+         WHERE kind = 'click' AND stream_id IN ?",
+    );
+    sql.texts(of.iter().map(|s| s.as_str().to_owned()).collect());
     if let Some(since) = since {
         sql.at("at", ">=", ceil_ms(since));
     }
-    let rows: Vec<u64> = client.all("count a stream's clicks", sql).await?;
-    Ok(rows.first().copied().unwrap_or(0))
+    sql.push(" GROUP BY id");
+    let rows: Vec<(String, u64)> = client.all("count clicks of streams", sql).await?;
+    let clicks: HashMap<String, u64> = rows.into_iter().collect();
+    Ok(of.iter().map(|s| clicks.get(s.as_str()).copied().unwrap_or(0)).collect())
 }
 
 #[derive(Row, Deserialize)]

@@ -6,6 +6,7 @@ mod usage;
 
 use crate::{db::Database, error::OrStoreError, events::texts::Texts};
 use async_trait::async_trait;
+use rusqlite::Connection;
 use std::sync::Arc;
 use tfx_domain::{
     Timestamp,
@@ -52,14 +53,16 @@ impl Analytics for Reader {
         self.db.read("make a report", move |conn| report::report(conn, &query)).await
     }
 
-    async fn cap_use(&self, destination: &DestinationId, day_start: Timestamp) -> Result<CapUse, StoreError> {
-        let destination = destination.clone();
-        self.db.read("read the use of a cap", move |conn| usage::cap_use(conn, &destination, day_start)).await
+    async fn cap_use(&self, of: &[DestinationId], day_start: Timestamp) -> Result<Vec<CapUse>, StoreError> {
+        let of = of.to_vec();
+        let read = move |conn: &Connection| of.iter().map(|d| usage::cap_use(conn, d, day_start)).collect();
+        self.db.read("read the use of caps", read).await
     }
 
-    async fn stream_clicks(&self, stream: &StreamId, since: Option<Timestamp>) -> Result<u64, StoreError> {
-        let stream = stream.clone();
-        self.db.read("count a stream's clicks", move |conn| usage::stream_clicks(conn, &stream, since)).await
+    async fn stream_clicks(&self, of: &[StreamId], since: Option<Timestamp>) -> Result<Vec<u64>, StoreError> {
+        let of = of.to_vec();
+        let read = move |conn: &Connection| of.iter().map(|s| usage::stream_clicks(conn, s, since)).collect();
+        self.db.read("count clicks of streams", read).await
     }
 
     async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError> {

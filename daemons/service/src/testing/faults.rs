@@ -198,13 +198,13 @@ impl Analytics for Faults {
         self.analytics_away.check()?;
         self.analytics.report(query).await
     }
-    async fn cap_use(&self, destination: &DestinationId, day_start: Timestamp) -> Result<CapUse, StoreError> {
+    async fn cap_use(&self, of: &[DestinationId], day_start: Timestamp) -> Result<Vec<CapUse>, StoreError> {
         self.analytics_away.check()?;
-        self.analytics.cap_use(destination, day_start).await
+        self.analytics.cap_use(of, day_start).await
     }
-    async fn stream_clicks(&self, stream: &StreamId, since: Option<Timestamp>) -> Result<u64, StoreError> {
+    async fn stream_clicks(&self, of: &[StreamId], since: Option<Timestamp>) -> Result<Vec<u64>, StoreError> {
         self.analytics_away.check()?;
-        self.analytics.stream_clicks(stream, since).await
+        self.analytics.stream_clicks(of, since).await
     }
     async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError> {
         self.analytics_away.check()?;

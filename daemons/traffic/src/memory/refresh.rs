@@ -1,7 +1,14 @@
 //! The use of caps and limits, read from the analytics store behind the clicks' back.
 
-use super::Memory;
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use super::{
+    Memory,
+    tally::{CapMark, CapTally, StreamTally},
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 use tfx_domain::{
     Timestamp,
     id::{DestinationId, StreamId},
@@ -10,15 +17,12 @@ use tfx_events::Producer;
 use tfx_ports::{StoreError, analytics::Analytics, clock, ingestion::Lag};
 use tfx_service::Shutdown;
 use tfx_wiring::Pipeline;
-use tokio::{
-    task::JoinSet,
-    time::{sleep, timeout},
-};
+use tokio::time::{sleep, timeout};
 
-/// Questions asked of the store at the same time.
-const AT_ONCE: usize = 8;
+/// Destinations or streams in one question.
+const IN_ONE: usize = 1000;
 /// Longest time of one question.
-const ANSWER_WITHIN: Duration = Duration::from_secs(5);
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 /// How long own events may take to the store before a read counts as failed, beside their batch's time.
 const DELIVERED_WITHIN: Duration = Duration::from_secs(2);
 /// How long the store may take to read from the event log what is in it, before a read counts as failed.
@@ -64,11 +68,15 @@ impl Way {
     }
 }
 
-/// One thing to read.
-enum Question {
-    Cap(DestinationId, super::tally::CapMark),
-    Limit(StreamId, Option<Timestamp>, u64),
+/// What to read for one tally, and where that stands.
+struct Question<Id, Tally, Mark> {
+    id: Id,
+    tally: Arc<Tally>,
+    mark: Mark,
 }
+
+/// By the beginning of the day or window: those of the same are asked together.
+type Questions<Since, Id, Tally, Mark> = BTreeMap<Since, Vec<Question<Id, Tally, Mark>>>;
 
 impl Refresher {
     /// Until the shutdown.
@@ -93,8 +101,9 @@ impl Refresher {
     /// # Errors
     /// The first failure; what could be read is in use all the same.
     pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
-        let questions = self.questions();
-        if questions.is_empty() {
+        let now = clock::now();
+        let (caps, limits) = (self.caps(now), self.limits(now));
+        if caps.is_empty() && limits.is_empty() {
             return Ok(());
         }
         // Clicks up to the marks must be in the store before it is asked, or they would count nowhere.
@@ -107,33 +116,49 @@ impl Refresher {
                 source: None,
             })??;
         }
-        let mut failed = None;
-        let mut running = JoinSet::new();
-        for question in questions {
-            if running.len() >= AT_ONCE
-                && let Some(Ok(Err(e))) = running.join_next().await
-            {
-                failed.get_or_insert(e);
-            }
-            running.spawn(ask(Arc::clone(&self.memory), Arc::clone(&self.analytics), question));
-        }
-        while let Some(done) = running.join_next().await {
-            if let Ok(Err(e)) = done {
-                failed.get_or_insert(e);
+        let mut read = Ok(());
+        for (day, caps) in &caps {
+            for caps in caps.chunks(IN_ONE) {
+                let ids: Vec<_> = caps.iter().map(|c| c.id.clone()).collect();
+                match answer(self.analytics.cap_use(&ids, *day)).await {
+                    Ok(said) => caps.iter().zip(said).for_each(|(c, said)| c.tally.read(c.mark, said)),
+                    failed => read = read.and(failed.map(drop)),
+                }
             }
         }
-        failed.map_or(Ok(()), Err)
+        for (since, limits) in &limits {
+            for limits in limits.chunks(IN_ONE) {
+                let ids: Vec<_> = limits.iter().map(|l| l.id.clone()).collect();
+                match answer(self.analytics.stream_clicks(&ids, *since)).await {
+                    Ok(said) => {
+                        limits.iter().zip(said).for_each(|(l, said)| l.tally.read(*since, l.mark, said));
+                    }
+                    failed => read = read.and(failed.map(drop)),
+                }
+            }
+        }
+        read
     }
 
-    fn questions(&self) -> Vec<Question> {
-        let now = clock::now();
-        let tallies = self.memory.tallies.load();
-        let caps = tallies.caps.iter().map(|(id, t)| Question::Cap(id.clone(), t.mark(now)));
-        let limits = tallies.limits.iter().flat_map(|(id, t)| {
-            let marks = t.marks(now).into_iter().filter(|_| t.is_stored());
-            marks.map(|(since, mark)| Question::Limit(id.clone(), since, mark))
-        });
-        caps.chain(limits).collect()
+    fn caps(&self, now: Timestamp) -> Questions<Timestamp, DestinationId, CapTally, CapMark> {
+        let mut questions = Questions::new();
+        for (id, tally) in &self.memory.tallies.load().caps {
+            let mark = tally.mark(now);
+            let question = Question { id: id.clone(), tally: Arc::clone(tally), mark };
+            questions.entry(mark.day.from).or_default().push(question);
+        }
+        questions
+    }
+
+    fn limits(&self, now: Timestamp) -> Questions<Option<Timestamp>, StreamId, StreamTally, u64> {
+        let mut questions = Questions::new();
+        for (id, tally) in self.memory.tallies.load().limits.iter().filter(|(_, t)| t.is_stored()) {
+            for (since, mark) in tally.marks(now) {
+                let question = Question { id: id.clone(), tally: Arc::clone(tally), mark };
+                questions.entry(since).or_default().push(question);
+            }
+        }
+        questions
     }
 
     /// Waits until every click that was counted so far is recorded, and has left the journal.
@@ -155,27 +180,9 @@ impl Refresher {
     }
 }
 
-async fn ask(
-    memory: Arc<Memory>,
-    analytics: Arc<dyn Analytics>,
-    question: Question,
-) -> Result<(), StoreError> {
-    let late =
-        |_| StoreError::Unavailable { what: "the analytics store does not answer".to_owned(), source: None };
-    match question {
-        Question::Cap(id, mark) => {
-            let said =
-                timeout(ANSWER_WITHIN, analytics.cap_use(&id, mark.day.from)).await.map_err(late)??;
-            if let Some(tally) = memory.tallies.load().caps.get(&id) {
-                tally.read(mark, said);
-            }
-        }
-        Question::Limit(id, since, mark) => {
-            let said = timeout(ANSWER_WITHIN, analytics.stream_clicks(&id, since)).await.map_err(late)??;
-            if let Some(tally) = memory.tallies.load().limits.get(&id) {
-                tally.read(since, mark, said);
-            }
-        }
-    }
-    Ok(())
+async fn answer<T>(question: impl Future<Output = Result<T, StoreError>>) -> Result<T, StoreError> {
+    timeout(ANSWER_WITHIN, question).await.unwrap_or_else(|_| {
+        let what = format!("the analytics store did not answer within {ANSWER_WITHIN:?}");
+        Err(StoreError::Unavailable { what, source: None })
+    })
 }

@@ -89,12 +89,12 @@ pub async fn what_is_delivered_twice_counts_once(s: EventStore) {
     }
     settle(&s, 1).await;
     assert_eq!(view(&s).await, want);
-    let destination = taken.dims.destination_id.as_ref().expect("a destination");
-    let used = s.analytics.cap_use(destination, at(0)).await.expect("use");
+    let destination = [taken.dims.destination_id.clone().expect("a destination")];
+    let used = s.analytics.cap_use(&destination, at(0)).await.expect("use");
     let want = CapUse { clicks_daily: 1, clicks_total: 1, conversions_daily: 1, conversions_total: 1 };
-    assert_eq!(used, want);
-    let stream = taken.dims.stream_id.as_ref().expect("a stream");
-    assert_eq!(s.analytics.stream_clicks(stream, None).await.expect("clicks"), 1);
+    assert_eq!(used, [want]);
+    let stream = [taken.dims.stream_id.clone().expect("a stream")];
+    assert_eq!(s.analytics.stream_clicks(&stream, None).await.expect("clicks"), [1]);
     assert_eq!(s.sink.deliver(&[]).await.expect("nothing"), []);
 }
 
@@ -137,8 +137,8 @@ pub async fn the_highest_version_of_a_conversion_counts(s: EventStore) {
     eventually("the versions", &want, async || total(&s, &before_the_end()).await).await;
     settle(&s, 1).await;
     assert_eq!(total(&s, &before_the_end()).await, want);
-    let destination = click.dims.destination_id.as_ref().expect("a destination");
-    let used = s.analytics.cap_use(destination, at(0)).await.expect("use");
+    let destination = [click.dims.destination_id.clone().expect("a destination")];
+    let used = s.analytics.cap_use(&destination, at(0)).await.expect("use")[0];
     assert_eq!((used.conversions_daily, used.conversions_total), (5, 5));
 }
 
@@ -306,9 +306,11 @@ pub async fn an_empty_store_answers(s: EventStore) {
     assert_eq!(s.analytics.click(taken.click_id).await.expect("click"), None);
     let by_day = ReportQuery { dimensions: vec!["day".parse().expect("a dimension")], ..everything() };
     assert_eq!(s.analytics.report(&by_day).await.expect("report"), []);
-    let destination = taken.dims.destination_id.as_ref().expect("a destination");
-    assert_eq!(s.analytics.cap_use(destination, at(0)).await.expect("use"), CapUse::default());
-    let stream = taken.dims.stream_id.as_ref().expect("a stream");
-    assert_eq!(s.analytics.stream_clicks(stream, Some(at(0))).await.expect("clicks"), 0);
+    let destination = [taken.dims.destination_id.clone().expect("a destination")];
+    assert_eq!(s.analytics.cap_use(&destination, at(0)).await.expect("use"), [CapUse::default()]);
+    let stream = [taken.dims.stream_id.clone().expect("a stream")];
+    assert_eq!(s.analytics.stream_clicks(&stream, Some(at(0))).await.expect("clicks"), [0]);
+    assert_eq!(s.analytics.cap_use(&[], at(0)).await.expect("use"), []);
+    assert_eq!(s.analytics.stream_clicks(&[], None).await.expect("clicks"), Vec::<u64>::new());
     assert_eq!(s.analytics.seen_since(Timestamp::UNIX_EPOCH, 10).await.expect("seen"), []);
 }

@@ -15,16 +15,18 @@ pub async fn the_past_that_routing_needs(s: EventStore) {
     let plain = loaded(&s).await;
     let mut times: Vec<Timestamp> = boundaries().into_iter().step_by(9).flat_map(around).step_by(3).collect();
     times.extend([Timestamp::UNIX_EPOCH, whole().0, whole().1, boundaries()[3] + Duration::from_nanos(1)]);
-    for (n, since) in times.iter().enumerate() {
-        // One number more than there are: what was never used.
-        let id = destination(1 + n % (DESTINATIONS + 1));
-        let used = s.analytics.cap_use(&id, *since).await.expect("use");
-        assert_eq!(used, plain.cap_use(&id, *since), "{id} since {since}");
+    // One number more than there are: what was never used. In any order, and one of them twice.
+    let destinations: Vec<_> = (1..=DESTINATIONS + 1).rev().chain([1]).map(destination).collect();
+    let streams: Vec<_> = (1..=STREAMS + 1).rev().chain([1]).map(stream).collect();
+    for since in &times {
+        let used = s.analytics.cap_use(&destinations, *since).await.expect("use");
+        let want: Vec<_> = destinations.iter().map(|d| plain.cap_use(d, *since)).collect();
+        assert_eq!(used, want, "since {since}");
 
-        let id = stream(1 + n % (STREAMS + 1));
         for since in [Some(*since), None] {
-            let clicks = s.analytics.stream_clicks(&id, since).await.expect("clicks");
-            assert_eq!(clicks, plain.stream_clicks(&id, since), "{id} since {since:?}");
+            let clicks = s.analytics.stream_clicks(&streams, since).await.expect("clicks");
+            let want: Vec<_> = streams.iter().map(|s| plain.stream_clicks(s, since)).collect();
+            assert_eq!(clicks, want, "since {since:?}");
         }
 
         let want = plain.seen_since(*since);
