@@ -29,6 +29,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import native_lz4
 from clickhouse_sql import VERSION, QueryError, blank, quoted, reads, split_insert, without_sync, word
 
+# What the engine is told as a server is in its config.d.
+CONFIG = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clickhouse.xml")
 # Settings of the transport, not of the query. Those of REFUSED would need what this stand does not have.
 TRANSPORT = {"query", "database", "default_format", "user", "password", "query_id", "wait_end_of_query", "buffer_size",
              "decompress", "quota_key", "role", "send_progress_in_http_headers", "enable_http_compression",
@@ -63,7 +65,7 @@ class Engine:
         os.chdir(here)
         self.lock, self.scratch = threading.Lock(), os.path.join(data, "insert.tmp")
         remove_dropped(os.path.join(data, "store"))
-        self.connection = _chdb.connect("file:" + os.path.join(data, "store"))
+        self.connection = _chdb.connect(f"file:{os.path.join(data, 'store')}?config-file={CONFIG}")
         self.timezone = self.run(b"SELECT timezone()").bytes().strip().decode()
         # The engine's own comforts that a server does not have.
         self.run(b"SET implicit_select = DEFAULT, allow_introspection_functions = DEFAULT")

@@ -44,7 +44,8 @@ impl ClickHouseConfig {
         let _ = url.set_username("").and_then(|()| url.set_password(None));
         url.set_query(None);
         let database = database.filter(|d| !d.is_empty()).unwrap_or_else(|| "traffoflex".to_owned());
-        Ok(Self { url: url.into(), user, password, database, timeout: Duration::from_secs(30) })
+        let timeout = Duration::from_secs(30);
+        Ok(Self { url: url.into(), user, password, database, timeout })
     }
 
     pub(crate) fn check(&self) -> Result<(), StoreError> {
@@ -77,8 +78,8 @@ pub struct PipelineConfig {
     pub brokers: String,
     /// The topics' whole names, in the order of [`Topic::ALL`].
     pub topics: [String; Topic::ALL.len()],
-    /// The consumer group.
-    pub group: String,
+    /// What the names of the consumer groups begin with; each topic has its own.
+    pub groups: String,
     /// How many days events are kept by their time, and broken messages by the time they were met; none: for ever.
     pub ttl_days: Option<u32>,
 }
@@ -89,7 +90,7 @@ impl PipelineConfig {
         Self {
             brokers: brokers.into(),
             topics: Topic::ALL.map(|topic| format!("traffoflex.{}", topic.as_str())),
-            group: "traffoflex-clickhouse".to_owned(),
+            groups: "traffoflex-clickhouse".to_owned(),
             ttl_days: None,
         }
     }

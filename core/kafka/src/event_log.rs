@@ -1,13 +1,14 @@
 //! [`EventLog`] on the brokers.
 
-use crate::{Kafka, KafkaSink, LagError, Message, Start, Tail};
+use crate::{Kafka, KafkaSink, Message, Start, Tail};
 use async_trait::async_trait;
+use futures_util::future::try_join_all;
 use std::sync::Arc;
 use tfx_domain::event::Topic;
 use tfx_ports::{
     StoreError,
     event_log::{self, EventLog, From, LogMessage},
-    ingestion::Lag,
+    ingestion::{Lag, group_of},
 };
 
 /// The log as operators see it.
@@ -18,11 +19,13 @@ pub(crate) struct Log {
 
 #[async_trait]
 impl EventLog for Log {
-    async fn lag(&self, group: &str) -> Result<Vec<Lag>, StoreError> {
-        self.kafka.lag(group, &Topic::ALL).await.map_err(|error| match error {
-            LagError::Store(error) => error,
-            LagError::UnknownGroup { .. } => StoreError::NotFound,
-        })
+    async fn lag(&self, groups: &str, topics: &[Topic]) -> Result<Vec<Lag>, StoreError> {
+        let of = async |topic: &Topic| self.kafka.lag(&group_of(groups, *topic), &[*topic]).await;
+        let lags = try_join_all(topics.iter().map(of)).await?;
+        if !lags.iter().any(|lag| lag.is_known) {
+            return Err(StoreError::NotFound);
+        }
+        Ok(lags.into_iter().flat_map(|lag| lag.partitions).collect())
     }
 
     async fn tail(&self, topics: &[Topic], from: From) -> Result<Box<dyn event_log::Tail>, StoreError> {

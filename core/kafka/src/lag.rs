@@ -9,28 +9,20 @@ use std::{collections::HashMap, sync::Arc};
 use tfx_domain::event::Topic;
 use tfx_ports::{StoreError, ingestion::Lag};
 
-/// Why the lag cannot be told.
-#[derive(Debug, thiserror::Error)]
-pub enum LagError {
-    /// Nobody has read under that name yet.
-    #[error("the brokers know no consumer group {group}: whoever reads under that name has not begun yet")]
-    UnknownGroup {
-        /// The name.
-        group: String,
-    },
-    /// The brokers cannot be asked, or a topic is missing.
-    #[error(transparent)]
-    Store(#[from] StoreError),
+/// How far a consumer group is behind.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GroupLag {
+    /// Whether the brokers know it: somebody reads under that name, or has.
+    pub is_known: bool,
+    /// Each partition of the topics, in order.
+    pub partitions: Vec<Lag>,
 }
 
 pub(crate) async fn lag(
     config: Arc<KafkaConfig>,
     group: String,
     topics: &[Topic],
-) -> Result<Vec<Lag>, LagError> {
-    if group.is_empty() {
-        return Err(LagError::UnknownGroup { group });
-    }
+) -> Result<GroupLag, StoreError> {
     let names: Vec<String> = topics.iter().map(|t| config.topics.name(*t).to_owned()).collect();
     probe::ask(config, Some(group.clone()), move |probe| {
         let partitions = probe.partitions(&names)?;
@@ -46,16 +38,14 @@ pub(crate) async fn lag(
                 taken.insert((e.topic().to_owned(), e.partition()), offset);
             }
         }
-        if taken.is_empty() && !is_known(probe, &group)? {
-            return Err(LagError::UnknownGroup { group });
-        }
+        let is_known = !taken.is_empty() || is_known(probe, &group)?;
         // Asked last, so that the end is never before what was taken.
         let ends = probe.ends(&partitions)?;
         let lag = |((topic, partition), end): ((String, i32), Option<i64>)| {
             let taken = taken.get(&(topic.clone(), partition)).copied();
             Lag { topic, partition, end: end.unwrap_or(0), taken }
         };
-        Ok(ends.into_iter().map(lag).collect())
+        Ok(GroupLag { is_known, partitions: ends.into_iter().map(lag).collect() })
     })
     .await
 }

@@ -26,7 +26,7 @@ mod tail;
 mod topics;
 
 pub use config::{KafkaConfig, PARTITIONS, TopicNames};
-pub use lag::LagError;
+pub use lag::GroupLag;
 pub use lookup::{Found, Lookup};
 pub use message::{Message, Positions};
 pub use sink::KafkaSink;
@@ -35,7 +35,7 @@ pub use topics::TopicAdmin;
 
 use std::sync::Arc;
 use tfx_domain::event::Topic;
-use tfx_ports::{StoreError, event_log::EventLog, ingestion::Lag};
+use tfx_ports::{StoreError, event_log::EventLog};
 
 /// The brokers and the product's topics there. Connects when something is asked of it.
 #[derive(Debug, Clone)]
@@ -84,8 +84,8 @@ impl Kafka {
     /// How far a consumer group is behind in each partition of these topics, in order.
     ///
     /// # Errors
-    /// [`LagError`]: the brokers do not know the group; a topic is missing; no broker answers.
-    pub async fn lag(&self, group: &str, topics: &[Topic]) -> Result<Vec<Lag>, LagError> {
+    /// A topic is missing; no broker answers.
+    pub async fn lag(&self, group: &str, topics: &[Topic]) -> Result<GroupLag, StoreError> {
         lag::lag(Arc::clone(&self.config), group.to_owned(), topics).await
     }
 

@@ -37,11 +37,11 @@ pub enum From {
 /// The log.
 #[async_trait]
 pub trait EventLog: Send + Sync {
-    /// How far a consumer group is behind, in each partition of each topic.
+    /// How far the groups of [`group_of`](crate::ingestion::group_of) are behind, in each partition of these topics.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]: nobody has read under that name yet.
-    async fn lag(&self, group: &str) -> Result<Vec<Lag>, StoreError>;
+    /// [`StoreError::NotFound`]: none of them has read anything yet.
+    async fn lag(&self, groups: &str, topics: &[Topic]) -> Result<Vec<Lag>, StoreError>;
 
     /// Reads topics on and on. Nobody else's reading is changed by it.
     async fn tail(&self, topics: &[Topic], from: From) -> Result<Box<dyn Tail>, StoreError>;

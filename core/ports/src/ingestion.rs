@@ -5,7 +5,7 @@ use crate::{
     page::{Page, PageRequest},
 };
 use async_trait::async_trait;
-use tfx_domain::Timestamp;
+use tfx_domain::{Timestamp, event::Topic};
 
 /// A message that became no event. Read again, it is the same one, observed when it was first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -36,6 +36,12 @@ pub struct IngestionQuery {
     pub ascending: bool,
     /// Which part. A list that ascends always gives a `next`, also at its present end, to go on from there later.
     pub page: PageRequest,
+}
+
+/// The consumer group with which the store reads a topic, by what the names of its groups begin with. Each topic has
+/// one of its own: in a shared one the readers of all topics stop and begin anew whenever one of them comes or goes.
+pub fn group_of(groups: &str, topic: Topic) -> String {
+    format!("{groups}.{}", topic.as_str())
 }
 
 /// How far behind the store is in one partition.

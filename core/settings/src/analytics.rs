@@ -16,8 +16,8 @@ pub struct ClickHouse {
     pub database: String,
     /// `CLICKHOUSE_EVENT_BROKERS`, else `EVENT_BROKERS`.
     pub brokers: Vec<String>,
-    /// `CLICKHOUSE_CONSUMER_GROUP`, else made of the database.
-    pub group: String,
+    /// What the names of the consumer groups begin with: `CLICKHOUSE_CONSUMER_GROUP`, else made of the database.
+    pub groups: String,
     /// `ANALYTICS_TTL_DAYS`; none: for ever.
     pub ttl_days: Option<u32>,
 }
@@ -29,7 +29,7 @@ impl ClickHouse {
             brokers = event_brokers.to_vec();
         }
         let ttl_days = Some(r.number(&vars::ANALYTICS_TTL_DAYS, 0, 36_500)).filter(|days| *days > 0);
-        let group = r.text(&vars::CLICKHOUSE_CONSUMER_GROUP);
+        let groups = r.text(&vars::CLICKHOUSE_CONSUMER_GROUP);
         let (user, password) = (r.text(&vars::CLICKHOUSE_USER), r.secret(&vars::CLICKHOUSE_PASSWORD));
         let database = r.text(&vars::CLICKHOUSE_DATABASE).unwrap_or_default();
         let text = r.text(&vars::CLICKHOUSE_HTTP_URL)?;
@@ -55,7 +55,7 @@ impl ClickHouse {
             url: url.into(),
             user: in_url.or(user),
             password: password_in_url.or(password),
-            group: group.unwrap_or_else(|| format!("{database}-clickhouse")),
+            groups: groups.unwrap_or_else(|| format!("{database}-clickhouse")),
             database,
             brokers,
             ttl_days,

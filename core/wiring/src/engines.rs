@@ -27,7 +27,7 @@ impl Events {
         let pipeline = Pipeline {
             log: self.kafka.event_log()?,
             errors: self.clickhouse.ingestion_errors(),
-            group: self.pipeline.group.clone(),
+            groups: self.pipeline.groups.clone(),
         };
         Ok((self.clickhouse.analytics(), self.kafka.sink()?, Some(pipeline)))
     }
@@ -63,7 +63,7 @@ pub(crate) fn events(settings: &Settings) -> Result<Option<Events>, WiringError>
     let pipeline = PipelineConfig {
         brokers: analytics.brokers.join(","),
         topics: Topic::ALL.map(|topic| log.topic(topic).to_owned()),
-        group: analytics.group.clone(),
+        groups: analytics.groups.clone(),
         ttl_days: analytics.ttl_days,
     };
     Ok(Some(Events { kafka, clickhouse, pipeline }))

@@ -32,8 +32,8 @@ pub struct Pipeline {
     pub log: Arc<dyn EventLog>,
     /// What the analytics store could not take from it.
     pub errors: Arc<dyn IngestionErrors>,
-    /// The consumer group with which the analytics store reads.
-    pub group: String,
+    /// What the names of the consumer groups with which the analytics store reads begin with.
+    pub groups: String,
 }
 
 /// Why the ports cannot be made.

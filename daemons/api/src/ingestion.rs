@@ -20,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tfx_api::ingestion::{IngestionError, IngestionLag, PartitionLag, ReplayAnswer, ReplayRequest};
-use tfx_domain::problem::Problems;
+use tfx_domain::{event::Topic, problem::Problems};
 use tfx_ports::{
     StoreError, clock,
     ingestion::{self, IngestionQuery},
@@ -94,11 +94,11 @@ fn escaped(bytes: &[u8]) -> String {
 
 async fn lag(State(app): State<Arc<App>>, query: Query) -> Result<Response, Failure> {
     query.finish()?;
-    let Pipeline { log, group, .. } = pipeline(&app)?;
-    let lag = match log.lag(group).await {
+    let Pipeline { log, groups, .. } = pipeline(&app)?;
+    let lag = match log.lag(groups, &Topic::ALL).await {
         Err(StoreError::NotFound) => {
             let detail = format!(
-                "ClickHouse has not begun to read under the consumer group {group} (CLICKHOUSE_CONSUMER_GROUP); is it running, and was 'tfx migrate up' run?"
+                "ClickHouse has not begun to read under the consumer groups {groups}.* (CLICKHOUSE_CONSUMER_GROUP); is it running, and was 'tfx migrate up' run?"
             );
             return Err(Failure::not_found(detail));
         }
@@ -115,7 +115,7 @@ async fn lag(State(app): State<Arc<App>>, query: Query) -> Result<Response, Fail
         })
         .collect();
     let messages = partitions.iter().map(|p| p.messages).sum();
-    Ok(json(StatusCode::OK, &IngestionLag { group: group.clone(), messages, partitions }))
+    Ok(json(StatusCode::OK, &IngestionLag { groups: groups.clone(), messages, partitions }))
 }
 
 async fn replay(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> Result<Response, Failure> {

@@ -26,7 +26,7 @@ use crate::{
 };
 use anyhow::Context as _;
 use std::{sync::Arc, time::Duration};
-use tfx_domain::{event::Topic, routing::Globals};
+use tfx_domain::routing::Globals;
 use tfx_service::{Shutdown, serve};
 use tfx_settings::Settings;
 use tfx_wiring::{DataDir, Stores};
@@ -95,7 +95,7 @@ pub async fn run(
         producer: Arc::clone(&producer),
         every: settings.traffic.cap_cache_ttl,
         batch_timeout: settings.events.batch_timeout,
-        way: way(&settings, &stores),
+        way: stores.pipeline.clone().map(Way),
     };
     workers.spawn(refresher.run(shutdown.clone()));
     let returns = ReturnsReader {
@@ -126,11 +126,4 @@ pub async fn run(
     let report = producer.close(settings.http.shutdown_grace).await;
     tracing::info!(service = SERVICE, delivered = report.delivered, left = report.left, "events flushed");
     served.context("the listener")
-}
-
-/// What clicks go through before the analytics store has them.
-fn way(settings: &Settings, stores: &Stores) -> Option<Way> {
-    let (log, _) = settings.engines.events.as_ref()?;
-    let pipeline = stores.pipeline.clone()?;
-    Some(Way { pipeline, topic: log.topic(Topic::ClickEvents).to_owned() })
 }

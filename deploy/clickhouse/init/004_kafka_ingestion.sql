@@ -11,7 +11,8 @@
 -- stands for an event that they can decode. (The engine passes over an empty message by itself: there is no row.)
 --
 -- To run this file again is safe while messages arrive. The queues go first and come last: in between, messages
--- wait in the topics, and the consumer group remembers where it was.
+-- wait in the topics, and the consumer groups remember where they were. Each queue has a group of its own: in a shared
+-- one the readers of all topics stop and begin anew whenever one of them comes or goes.
 
 USE traffoflex;
 
@@ -558,7 +559,7 @@ ENGINE = Kafka
 SETTINGS
     kafka_broker_list = 'redpanda-0:9092,redpanda-1:9092,redpanda-2:9092',
     kafka_topic_list = 'traffoflex.click_events',
-    kafka_group_name = 'traffoflex-clickhouse',
+    kafka_group_name = 'traffoflex-clickhouse.click_events',
     kafka_format = 'RawBLOB',
     kafka_handle_error_mode = 'stream',
     kafka_max_block_size = 20000,
@@ -569,7 +570,7 @@ ENGINE = Kafka
 SETTINGS
     kafka_broker_list = 'redpanda-0:9092,redpanda-1:9092,redpanda-2:9092',
     kafka_topic_list = 'traffoflex.trafficback_events',
-    kafka_group_name = 'traffoflex-clickhouse',
+    kafka_group_name = 'traffoflex-clickhouse.trafficback_events',
     kafka_format = 'RawBLOB',
     kafka_handle_error_mode = 'stream',
     kafka_max_block_size = 20000,
@@ -580,7 +581,7 @@ ENGINE = Kafka
 SETTINGS
     kafka_broker_list = 'redpanda-0:9092,redpanda-1:9092,redpanda-2:9092',
     kafka_topic_list = 'traffoflex.conversion_events',
-    kafka_group_name = 'traffoflex-clickhouse',
+    kafka_group_name = 'traffoflex-clickhouse.conversion_events',
     kafka_format = 'RawBLOB',
     kafka_handle_error_mode = 'stream',
     kafka_max_block_size = 20000,
@@ -591,7 +592,7 @@ ENGINE = Kafka
 SETTINGS
     kafka_broker_list = 'redpanda-0:9092,redpanda-1:9092,redpanda-2:9092',
     kafka_topic_list = 'traffoflex.postback_log_events',
-    kafka_group_name = 'traffoflex-clickhouse',
+    kafka_group_name = 'traffoflex-clickhouse.postback_log_events',
     kafka_format = 'RawBLOB',
     kafka_handle_error_mode = 'stream',
     kafka_max_block_size = 20000,
@@ -602,7 +603,7 @@ ENGINE = Kafka
 SETTINGS
     kafka_broker_list = 'redpanda-0:9092,redpanda-1:9092,redpanda-2:9092',
     kafka_topic_list = 'traffoflex.destination_health_events',
-    kafka_group_name = 'traffoflex-clickhouse',
+    kafka_group_name = 'traffoflex-clickhouse.destination_health_events',
     kafka_format = 'RawBLOB',
     kafka_handle_error_mode = 'stream',
     kafka_max_block_size = 20000,

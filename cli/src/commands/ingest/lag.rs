@@ -21,7 +21,7 @@ impl Lag {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let lag = context.client()?.ingestion_lag().await?;
         if matches!(context.out.format, Format::Json | Format::Jsonl | Format::Yaml) {
-            return context.out.item(&serde_json::to_value(&lag).map_err(Failure::failed)?, &[], "group");
+            return context.out.item(&serde_json::to_value(&lag).map_err(Failure::failed)?, &[], "groups");
         }
         let mut columns = vec![Column::text("topic", "topic")];
         let rows: Vec<Value> = if self.partitions {
@@ -38,7 +38,7 @@ impl Lag {
         };
         columns.push(Column::number("waiting", "messages"));
         context.out.rows(&Listing { columns, rows, name: "topic" })?;
-        context.out.note(format!("{} messages wait for the consumer group {}", lag.messages, lag.group));
+        context.out.note(format!("{} messages wait for the consumer groups {}.*", lag.messages, lag.groups));
         Ok(())
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::{PipelineConfig, config::broken};
 use tfx_domain::event::Topic;
-use tfx_ports::StoreError;
+use tfx_ports::{StoreError, ingestion::group_of};
 
 pub(super) const DATABASE: &str = include_str!("../../../../deploy/clickhouse/init/001_database.sql");
 pub(super) const EARLY_TABLES: &str = include_str!("../../../../deploy/clickhouse/init/002_early_tables.sql");
@@ -10,7 +10,6 @@ pub(super) const TABLES: &str = include_str!("../../../../deploy/clickhouse/init
 pub(super) const PIPELINE: &str = include_str!("../../../../deploy/clickhouse/init/004_kafka_ingestion.sql");
 
 const BROKERS: &str = "'redpanda-0:9092,redpanda-1:9092,redpanda-2:9092'";
-const GROUP: &str = "'traffoflex-clickhouse'";
 const CREATE: &str = "CREATE DATABASE IF NOT EXISTS traffoflex";
 const USE: &str = "USE traffoflex";
 /// As a text, where the pipeline looks at itself.
@@ -21,14 +20,13 @@ pub(super) struct Names(Vec<(String, String)>);
 
 impl Names {
     pub(super) fn new(database: &str, pipeline: &PipelineConfig) -> Result<Self, StoreError> {
-        if pipeline.brokers.trim().is_empty() || pipeline.group.trim().is_empty() {
-            return Err(broken("ClickHouse needs brokers and a consumer group to read the topics with"));
+        if pipeline.brokers.trim().is_empty() || pipeline.groups.trim().is_empty() {
+            return Err(broken("ClickHouse needs brokers and consumer groups to read the topics with"));
         }
         let mut names = vec![
             (CREATE.to_owned(), format!("CREATE DATABASE IF NOT EXISTS {database}")),
             (OWN.to_owned(), quoted(database)),
             (BROKERS.to_owned(), quoted(&pipeline.brokers)),
-            (GROUP.to_owned(), quoted(&pipeline.group)),
         ];
         for (topic, name) in Topic::ALL.iter().zip(&pipeline.topics) {
             // The engine takes several topics with commas between them.
@@ -36,6 +34,7 @@ impl Names {
                 return Err(broken(format!("{name:?} cannot be the topic of {}", topic.as_str())));
             }
             names.push((topic_written(*topic), quoted(name)));
+            names.push((group_written(*topic), quoted(&group_of(&pipeline.groups, *topic))));
         }
         Ok(Self(names))
     }
@@ -68,6 +67,10 @@ fn topic_written(topic: Topic) -> String {
     format!("'traffoflex.{}'", topic.as_str())
 }
 
+fn group_written(topic: Topic) -> String {
+    format!("'{}'", group_of("traffoflex-clickhouse", topic))
+}
+
 /// A literal of ClickHouse's SQL.
 fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
@@ -86,12 +89,12 @@ mod tests {
             (USE.to_owned(), [0, 1, 1, 1]),
             (OWN.to_owned(), [0, 0, 0, 1]),
             (BROKERS.to_owned(), [0, 0, 0, 5]),
-            (GROUP.to_owned(), [0, 0, 0, 5]),
             ("redpanda".to_owned(), [0, 0, 0, 15]),
-            // The topics, the group five times, the database twice.
+            // The topics, their groups, the database twice.
             ("traffoflex".to_owned(), [1, 1, 1, 12]),
         ];
         expected.extend(Topic::ALL.map(|topic| (topic_written(topic), [0, 0, 0, 1])));
+        expected.extend(Topic::ALL.map(|topic| (group_written(topic), [0, 0, 0, 1])));
         for (literal, times) in expected {
             assert_eq!(FILES.map(|file| file.matches(&literal).count()), times, "{literal}");
         }
@@ -101,7 +104,7 @@ mod tests {
     fn names_are_filled_in_as_they_are_and_once() {
         let pipeline = PipelineConfig {
             topics: Topic::ALL.map(|t| format!("it's \\ 'traffoflex-clickhouse' {}", t.as_str())),
-            group: "g'; DROP TABLE click_events; --".to_owned(),
+            groups: "g'; DROP TABLE click_events; --".to_owned(),
             ..PipelineConfig::new("a:1,b:2")
         };
         let names = Names::new("mine", &pipeline).expect("fine");
@@ -113,7 +116,10 @@ mod tests {
             queue.contains(r"kafka_topic_list = 'it\'s \\ \'traffoflex-clickhouse\' click_events'"),
             "{queue}"
         );
-        assert!(queue.contains(r"kafka_group_name = 'g\'; DROP TABLE click_events; --'"), "{queue}");
+        assert!(
+            queue.contains(r"kafka_group_name = 'g\'; DROP TABLE click_events; --.click_events'"),
+            "{queue}"
+        );
         assert!(Names::new("mine", &PipelineConfig::new(" ")).is_err());
         let two = PipelineConfig { topics: Topic::ALL.map(|_| "a,b".to_owned()), ..pipeline };
         assert!(Names::new("mine", &two).is_err());

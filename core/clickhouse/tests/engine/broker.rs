@@ -11,7 +11,7 @@ use rdkafka::{
 use std::time::Duration;
 use tfx_clickhouse::PipelineConfig;
 use tfx_domain::event::Topic;
-use tfx_ports::entropy::random_u128;
+use tfx_ports::{entropy::random_u128, ingestion::group_of};
 
 /// Partitions of each topic.
 pub(crate) const PARTITIONS: i32 = 2;
@@ -35,7 +35,7 @@ impl Broker {
         let suffix = format!("{:08x}", random_u128() as u32);
         let pipeline = PipelineConfig {
             topics: Topic::ALL.map(|t| format!("tfx-{suffix}.{}", t.as_str())),
-            group: format!("tfx-{suffix}"),
+            groups: format!("tfx-{suffix}"),
             ..PipelineConfig::new(engine("EVENT_BROKERS"))
         };
         let admin: AdminClient<DefaultClientContext> = config(&pipeline).create().expect("an admin client");
@@ -58,32 +58,32 @@ impl Broker {
         Place { topic: self.topic(topic).to_owned(), partition: written.partition, offset: written.offset }
     }
 
-    /// Waits until a consumer group has taken everything that there is now.
-    pub(crate) async fn taken_by(&self, group: &str) {
-        let consumer: BaseConsumer = config(&self.pipeline)
-            .set("group.id", group)
-            .set("enable.auto.commit", "false")
-            .create()
-            .expect("a consumer");
-        let mut wanted = TopicPartitionList::new();
+    /// Waits until these groups, one a topic, have taken everything that there is now.
+    pub(crate) async fn taken_by(&self, groups: &str) {
         let limit = Duration::from_secs(10);
-        for topic in &self.pipeline.topics {
+        for (topic, name) in Topic::ALL.iter().zip(&self.pipeline.topics) {
+            let consumer: BaseConsumer = config(&self.pipeline)
+                .set("group.id", group_of(groups, *topic))
+                .set("enable.auto.commit", "false")
+                .create()
+                .expect("a consumer");
+            let mut wanted = TopicPartitionList::new();
             for partition in 0..PARTITIONS {
-                let (_, end) = consumer.fetch_watermarks(topic, partition, limit).expect("watermarks");
+                let (_, end) = consumer.fetch_watermarks(name, partition, limit).expect("watermarks");
                 if end > 0 {
-                    wanted.add_partition_offset(topic, partition, Offset::Offset(end)).expect("a place");
+                    wanted.add_partition_offset(name, partition, Offset::Offset(end)).expect("a place");
                 }
             }
+            crate::kit::until("the group has taken everything", async || {
+                let committed = consumer.committed_offsets(wanted.clone(), limit).ok()?;
+                let done = wanted.elements().iter().all(|w| {
+                    let at = committed.find_partition(w.topic(), w.partition()).map(|c| c.offset());
+                    at == Some(w.offset())
+                });
+                done.then_some(())
+            })
+            .await;
         }
-        crate::kit::until("the group has taken everything", async || {
-            let committed = consumer.committed_offsets(wanted.clone(), limit).ok()?;
-            let done = wanted.elements().iter().all(|w| {
-                let at = committed.find_partition(w.topic(), w.partition()).map(|c| c.offset());
-                at == Some(w.offset())
-            });
-            done.then_some(())
-        })
-        .await;
     }
 }
 

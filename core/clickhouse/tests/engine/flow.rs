@@ -143,7 +143,7 @@ async fn messages_become_rows_or_errors_once_however_often_they_are_read() {
     let big = [&whole[..whole.len() - 1], b",", &big[1..]].concat();
     broker.write(Topic::ClickEvents, "big", &big).await;
 
-    broker.taken_by(&broker.pipeline.group).await;
+    broker.taken_by(&broker.pipeline.groups).await;
     let good = u64::try_from(places.len()).expect("small");
     let row = report(&store, &[]).await.remove(0);
     assert_eq!((row.clicks, row.trafficbacks, row.sales), (good + 1, good, good), "{row:?}");
@@ -170,13 +170,13 @@ async fn messages_become_rows_or_errors_once_however_often_they_are_read() {
 
     let before = view(&store).await;
     let again =
-        PipelineConfig { group: format!("{}-again", broker.pipeline.group), ..broker.pipeline.clone() };
+        PipelineConfig { groups: format!("{}-again", broker.pipeline.groups), ..broker.pipeline.clone() };
     let migrations = store.migrations(&again).expect("migrations");
     let states: Vec<_> = migrations.status().await.expect("status").iter().map(|s| s.state).collect();
     let applied = StepState::Applied;
     assert_eq!(states, [applied, applied, applied, StepState::Changed, applied]);
     migrations.up(&|_| ()).await.expect("up");
-    broker.taken_by(&again.group).await;
+    broker.taken_by(&again.groups).await;
     assert_eq!(view(&store).await, before, "after the topics were read from the beginning again");
 }
 

@@ -19,7 +19,7 @@ const PIPELINE: &str = include_str!("../../../../deploy/clickhouse/init/004_kafk
 /// The statements of the files for this pipeline.
 fn filled_in(file: &str, database: &str, pipeline: &PipelineConfig) -> Vec<String> {
     let mut text = file.replace("redpanda-0:9092,redpanda-1:9092,redpanda-2:9092", &pipeline.brokers);
-    text = text.replace("traffoflex-clickhouse", &pipeline.group);
+    text = text.replace("traffoflex-clickhouse", &pipeline.groups);
     text = text.replace("'traffoflex'", &format!("'{database}'"));
     for (topic, name) in Topic::ALL.iter().zip(&pipeline.topics) {
         text = text.replace(&format!("'traffoflex.{}'", topic.as_str()), &format!("'{name}'"));
@@ -47,7 +47,7 @@ async fn make_early(database: &Database, broker: &Broker) {
              kafka_format = 'JSONEachRow', kafka_handle_error_mode = 'stream', kafka_flush_interval_ms = 500",
             pipeline.brokers,
             broker.topic(Topic::ConversionEvents),
-            pipeline.group
+            pipeline.groups
         ))
         .await;
     database
@@ -99,7 +99,7 @@ async fn an_early_volume_is_migrated_while_messages_arrive() {
     for _ in 0..50 {
         write().await;
     }
-    broker.taken_by(&broker.pipeline.group).await;
+    broker.taken_by(&broker.pipeline.groups).await;
     let all = written.load(Ordering::Relaxed);
     assert!(all > 100, "messages arrived meanwhile");
     let by_source = report(&store, &["source"]).await;
@@ -108,8 +108,8 @@ async fn an_early_volume_is_migrated_while_messages_arrive() {
     assert!(sales == u64::from(all) || sales == u64::from(all) - 1, "{sales} of {all}");
     let distinct = database.column::<u64>("SELECT uniqExact(conversion_id) FROM conversion_events").await;
     assert_eq!(distinct, [sales], "none lost, none doubled");
-    let early = by_source.iter().find(|r| r.key[0].is_empty()).expect("rows of the early pipeline");
-    assert!(early.sales >= 50 && by_source.len() == 2, "{by_source:?}");
+    // What the early pipeline left out is there: the new queues read the topics from their beginning.
+    assert!(by_source.len() == 1 && !by_source[0].key[0].is_empty(), "{by_source:?}");
     let columns = database
         .column::<String>(
             "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = 'conversion_events'

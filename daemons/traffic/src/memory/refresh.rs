@@ -11,6 +11,7 @@ use std::{
 };
 use tfx_domain::{
     Timestamp,
+    event::Topic,
     id::{DestinationId, StreamId},
 };
 use tfx_events::Producer;
@@ -44,23 +45,18 @@ pub(crate) struct Refresher {
 }
 
 /// The log that clicks go through before the store has them.
-pub(crate) struct Way {
-    pub(crate) pipeline: Pipeline,
-    /// The whole name of the topic of clicks.
-    pub(crate) topic: String,
-}
+pub(crate) struct Way(pub(crate) Pipeline);
 
 impl Way {
     /// Waits until the store has taken every click that is in the log now.
     async fn taken(&self) -> Result<(), StoreError> {
-        let Pipeline { log, group, .. } = &self.pipeline;
+        let Pipeline { log, groups, .. } = &self.0;
         let mut ends: Option<HashMap<i32, i64>> = None;
         loop {
-            let lag = log.lag(group).await?;
-            let clicks = || lag.iter().filter(|l| l.topic == self.topic);
-            let ends = ends.get_or_insert_with(|| clicks().map(|l| (l.partition, l.end)).collect());
+            let lag = log.lag(groups, &[Topic::ClickEvents]).await?;
+            let ends = ends.get_or_insert_with(|| lag.iter().map(|l| (l.partition, l.end)).collect());
             let behind = |l: &Lag| ends.get(&l.partition).is_some_and(|end| l.taken.unwrap_or(0) < *end);
-            if !clicks().any(behind) {
+            if !lag.iter().any(behind) {
                 return Ok(());
             }
             sleep(LOOK_EVERY).await;
