@@ -17,6 +17,7 @@ pub(crate) struct Client {
     pub(crate) url: String,
     pub(crate) database: String,
     timeout: Duration,
+    pub(crate) lease: Duration,
 }
 
 impl Client {
@@ -35,6 +36,7 @@ impl Client {
             url: config.url.clone(),
             database: config.database.clone(),
             timeout: config.timeout,
+            lease: config.lease,
         })
     }
 

@@ -19,7 +19,13 @@ pub struct ClickHouseConfig {
     /// Longest time of one query; longer ones are ended, here and in the server. Exports and migrations take their
     /// time.
     pub timeout: Duration,
+    /// After how long without a sign of life a migration counts as dead, and another one may begin: [`LEASE`]. Whole
+    /// seconds.
+    pub lease: Duration,
 }
+
+/// The usual lease of a migration. It gives six signs of life in this time, also in the middle of a statement.
+pub const LEASE: Duration = Duration::from_secs(120);
 
 impl ClickHouseConfig {
     /// From a URL that may hold user, password and `?database=`; the rest as by default.
@@ -45,7 +51,7 @@ impl ClickHouseConfig {
         url.set_query(None);
         let database = database.filter(|d| !d.is_empty()).unwrap_or_else(|| "traffoflex".to_owned());
         let timeout = Duration::from_secs(30);
-        Ok(Self { url: url.into(), user, password, database, timeout })
+        Ok(Self { url: url.into(), user, password, database, timeout, lease: LEASE })
     }
 
     pub(crate) fn check(&self) -> Result<(), StoreError> {
@@ -67,6 +73,7 @@ impl fmt::Debug for ClickHouseConfig {
             .field("user", &self.user)
             .field("database", &self.database)
             .field("timeout", &self.timeout)
+            .field("lease", &self.lease)
             .finish_non_exhaustive()
     }
 }

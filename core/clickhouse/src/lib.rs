@@ -13,7 +13,7 @@ mod ingestion;
 mod migrate;
 mod sql;
 
-pub use config::{ClickHouseConfig, PipelineConfig};
+pub use config::{ClickHouseConfig, LEASE, PipelineConfig};
 pub use migrate::Schema;
 
 use client::Client;

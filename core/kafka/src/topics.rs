@@ -1,5 +1,7 @@
 //! The topics as a migration target: makes those that are missing, tells of those that differ, deletes and changes
-//! none. More partitions would move keys and undo their order; a longer retention may be somebody's wish.
+//! none. More partitions would move keys and undo their order; setting one value of a topic would reset those that
+//! somebody else has set (`AlterConfigs` takes all or none). More than what is asked for may be somebody's wish and
+//! counts as applied.
 
 use crate::{
     complaints::Complaints,
@@ -20,7 +22,7 @@ use std::{
 use tfx_domain::event::Topic;
 use tfx_ports::{
     StoreError,
-    migrate::{Migrations, Step, StepState},
+    migrate::{Difference, Migrations, Remedy, Step, StepState},
 };
 
 /// How long a new topic may take to be seen by all brokers, and how often they are asked.
@@ -112,17 +114,15 @@ impl TopicAdmin {
     fn steps(&self, shapes: Vec<(String, Option<Shape>)>) -> Vec<Step> {
         let wanted = self.wanted();
         let step = |(n, (name, shape)): (usize, (String, Option<Shape>))| {
-            let differs = shape.map(|s| differences(s, wanted)).unwrap_or_default();
-            let state = match shape {
-                None => StepState::Pending,
-                Some(_) if differs.is_empty() => StepState::Applied,
-                Some(_) => StepState::Changed,
-            };
-            let mut what = format!("topic {name}: {}", in_words(wanted));
-            if !differs.is_empty() {
-                what = format!("{what}; it has {}, which is for you to change", differs.join(", "));
+            let id = format!("{:03}_{name}", n + 1);
+            let what = format!("topic {name}: {}", in_words(wanted));
+            let step = Step { id, what, state: StepState::Pending, applied_at: None, differs: Vec::new() };
+            match shape {
+                None => step,
+                Some(is) => {
+                    Step { state: StepState::Applied, ..step }.compared(differences(&name, is, wanted))
+                }
             }
-            Step { id: format!("{:03}_{name}", n + 1), what, state, applied_at: None }
         };
         shapes.into_iter().enumerate().map(step).collect()
     }
@@ -163,7 +163,7 @@ impl Migrations for TopicAdmin {
         Ok(self.steps(self.shapes().await?))
     }
 
-    /// A topic that differs stays [`StepState::Changed`].
+    /// A topic that differs stays [`StepState::Differs`]: the product works with it.
     async fn up(&self, done: &(dyn for<'s> Fn(&'s Step) + Send + Sync)) -> Result<Vec<Step>, StoreError> {
         let before = self.status().await?;
         let names = self.names();
@@ -198,7 +198,7 @@ fn number(n: usize) -> i32 {
 
 fn in_words(shape: Shape) -> String {
     let Shape { partitions, replicas, retention_ms } = shape;
-    format!("{partitions} partitions, {}, {}", copies(replicas), keeps(retention_ms))
+    format!("{}, {}, {}", count_of_partitions(partitions), copies(replicas), keeps(retention_ms))
 }
 
 fn copies(replicas: i32) -> String {
@@ -214,19 +214,41 @@ fn keeps(retention_ms: Option<i64>) -> String {
     }
 }
 
-/// What a topic has that it should not have, in words.
-fn differences(is: Shape, wanted: Shape) -> Vec<String> {
+/// How a topic differs from what is wanted.
+fn differences(name: &str, is: Shape, wanted: Shape) -> Vec<Difference> {
     let mut differs = Vec::new();
+    let mut tell = |has: String, should: &str, less: bool, todo: String| {
+        let (remedy, todo) = match less {
+            true => (Remedy::ByHand, todo),
+            false => (Remedy::Kept, "more than asked for is left as it is".to_owned()),
+        };
+        differs.push(Difference::new(format!("topic {name} has {has} instead of {should}"), remedy, todo));
+    };
     if is.partitions != wanted.partitions {
-        differs.push(format!("{} partitions", is.partitions));
+        let todo = "tfx migrate up leaves them alone, since more would move keys; add them with the brokers' tools \
+                    when no events wait";
+        let should = wanted.partitions.to_string();
+        tell(count_of_partitions(is.partitions), &should, is.partitions < wanted.partitions, todo.to_owned());
     }
     if is.replicas != wanted.replicas {
-        differs.push(copies(is.replicas));
+        let todo =
+            "add copies with the brokers' tools, or say with EVENT_TOPIC_REPLICATION how many there are";
+        let should = wanted.replicas.to_string();
+        tell(copies(is.replicas), &should, is.replicas < wanted.replicas, todo.to_owned());
     }
-    if is.retention_ms.is_some() && is.retention_ms != wanted.retention_ms {
-        differs.push(keeps(is.retention_ms));
+    if let (Some(ms), Some(should)) = (is.retention_ms, wanted.retention_ms)
+        && ms != should
+    {
+        let todo = format!(
+            "events that ClickHouse has not read by then are lost; set retention.ms={should} with the brokers' tools"
+        );
+        tell(keeps(Some(ms)), &keeps(Some(should)), ms >= 0 && ms < should, todo);
     }
     differs
+}
+
+fn count_of_partitions(n: i32) -> String {
+    format!("{n} {}", if n == 1 { "partition" } else { "partitions" })
 }
 
 #[cfg(test)]
@@ -237,26 +259,41 @@ mod tests {
     fn a_topic_that_differs_is_told_of() {
         let admin = TopicAdmin::new(Arc::new(KafkaConfig::new("b:1")));
         let right = admin.wanted();
-        let table = [
-            (right, ""),
-            (Shape { retention_ms: None, ..right }, ""),
-            (Shape { partitions: 6, ..right }, "6 partitions"),
-            (Shape { replicas: 1, ..right }, "1 copy"),
+        let less = [
+            (Shape { partitions: 6, ..right }, "6 partitions instead of 12"),
+            (Shape { replicas: 1, ..right }, "1 copy instead of 3"),
+            (
+                Shape { retention_ms: Some(90_500), ..right },
+                "90 s of retention instead of 7 days of retention",
+            ),
+        ];
+        let more = [
+            (Shape { partitions: 24, ..right }, "24 partitions"),
+            (Shape { replicas: 5, ..right }, "5 copies"),
             (Shape { retention_ms: Some(DAY_MS * 30), ..right }, "30 days of retention"),
             (Shape { retention_ms: Some(-1), ..right }, "no end of retention"),
-            (Shape { partitions: 1, retention_ms: Some(90_500), ..right }, "1 partitions, 90 s of retention"),
         ];
-        for (shape, says) in table {
-            assert_eq!(differences(shape, right).join(", "), says);
+        let step = |shape| {
             let step = admin.steps(vec![("t".into(), Some(shape))]).remove(0);
-            let expected = if says.is_empty() { StepState::Applied } else { StepState::Changed };
-            assert_eq!(step.state, expected, "{}", step.what);
-            assert!(
-                step.what.starts_with("topic t: 12 partitions, 3 copies, 7 days of retention"),
-                "{}",
-                step.what
-            );
+            assert_eq!(step.what, "topic t: 12 partitions, 3 copies, 7 days of retention");
+            step
+        };
+        for same in [right, Shape { retention_ms: None, ..right }] {
+            assert_eq!((step(same).state, step(same).differs), (StepState::Applied, vec![]));
         }
+        for (table, state, remedy) in
+            [(&less[..], StepState::Differs, Remedy::ByHand), (&more[..], StepState::Applied, Remedy::Kept)]
+        {
+            for (shape, says) in table {
+                let step = step(*shape);
+                let [differs] = step.differs.as_slice() else { panic!("{step:?}") };
+                assert_eq!((step.state, differs.remedy), (state, remedy), "{differs:?}");
+                assert!(differs.what.starts_with(&format!("topic t has {says}")), "{differs:?}");
+                assert!(!step.is_due(), "nothing that migrating could do");
+            }
+        }
+        let both = Shape { partitions: 1, replicas: 1, ..right };
+        assert_eq!(step(both).differs.len(), 2);
         let steps = admin.steps(vec![("t".into(), None)]);
         assert_eq!((steps[0].state, steps[0].id.as_str()), (StepState::Pending, "001_t"));
     }

@@ -18,7 +18,7 @@ use std::{collections::HashMap, sync::Arc};
 use tfx_domain::Timestamp;
 use tfx_ports::{
     StoreError, clock,
-    migrate::{Migrations, Step, StepState},
+    migrate::{Difference, Migrations, Remedy, Step, StepState},
 };
 
 /// The collection of what was applied.
@@ -76,7 +76,7 @@ impl Migrations for Indexes {
 /// be the text of a newer build beside this one.
 pub(crate) async fn apply_pending(db: &Db) -> Result<(), StoreError> {
     for (all, step) in ALL.iter().zip(status(db).await?) {
-        if step.state == StepState::Pending {
+        if matches!(step.state, StepState::Pending | StepState::Differs) {
             apply(db, all).await?;
         }
     }
@@ -92,12 +92,17 @@ async fn status(db: &Db) -> Result<Vec<Step>, StoreError> {
         let recorded = applied.get(all.id);
         let state = match recorded {
             Some(a) if a.text != text(all)? => StepState::Changed,
-            Some(_) if differing(db, all).await?.is_empty() => StepState::Applied,
-            Some(_) | None => StepState::Pending,
+            Some(_) => StepState::Applied,
+            None => StepState::Pending,
         };
         let applied_at =
             recorded.and_then(|a| Timestamp::from_millisecond(a.applied_at.timestamp_millis()).ok());
-        steps.push(Step { id: all.id.to_owned(), what: all.what.to_owned(), state, applied_at });
+        let (id, what) = (all.id.to_owned(), all.what.to_owned());
+        let step = Step { id, what, state, applied_at, differs: Vec::new() };
+        steps.push(match state {
+            StepState::Applied => step.compared(differing(db, all).await?),
+            _ => step,
+        });
     }
     Ok(steps)
 }
@@ -118,23 +123,61 @@ fn model(index: &Index) -> IndexModel {
     IndexModel::builder().keys(keys).options(options).build()
 }
 
-/// The indexes that are not there as they should be.
-async fn differing<'a>(db: &Db, all: &'a CollectionIndexes) -> Result<Vec<&'a Index>, StoreError> {
+/// The indexes that are not there as they should be. Making them anew loses no document.
+async fn differing(db: &Db, all: &CollectionIndexes) -> Result<Vec<Difference>, StoreError> {
     let there = existing(db, &db.collection(all.collection)).await?;
-    let same = |index: &&Index| {
+    let differs = all.indexes.iter().filter_map(|index| {
         let wanted = model(index);
-        !there.iter().any(|t| equal(t, &wanted))
-    };
-    Ok(all.indexes.iter().filter(same).collect())
+        if there.iter().any(|t| equal(t, &wanted)) {
+            return None;
+        }
+        let name = format!("index {}.{}", all.collection, index.name);
+        let named =
+            |t: &&IndexModel| t.options.as_ref().is_some_and(|o| o.name.as_deref() == Some(index.name));
+        let what = match there.iter().find(named) {
+            None => format!("{name} is missing"),
+            Some(is) => format!("{name} is ({}) instead of ({})", in_words(is), in_words(&wanted)),
+        };
+        let todo = if index.unique {
+            "tfx migrate up makes it; until then what it forbids can be written twice"
+        } else {
+            "tfx migrate up makes it"
+        };
+        Some(Difference::new(what, Remedy::Up, todo))
+    });
+    Ok(differs.collect())
 }
 
 fn equal(one: &IndexModel, other: &IndexModel) -> bool {
     let of = |m: &IndexModel| {
         let options = m.options.clone().unwrap_or_default();
         let keys: Vec<(String, i64)> = m.keys.iter().map(|(k, v)| (k.clone(), direction(v))).collect();
-        (options.name, keys, options.unique.unwrap_or(false), options.partial_filter_expression)
+        (options.name, keys, options.partial_filter_expression)
     };
-    of(one) == of(other)
+    of(one) == of(other) && marks(one) == marks(other)
+}
+
+/// What is said about an index beside its keys.
+fn marks(index: &IndexModel) -> Vec<&'static str> {
+    let Some(options) = &index.options else { return Vec::new() };
+    let all = [
+        (options.unique == Some(true), "unique"),
+        (options.sparse == Some(true), "sparse"),
+        (options.hidden == Some(true), "hidden"),
+        (options.collation.is_some(), "with a collation"),
+        // Removes documents.
+        (options.expire_after.is_some(), "with an expiry"),
+    ];
+    all.into_iter().filter(|(is, _)| *is).map(|(_, mark)| mark).collect()
+}
+
+fn in_words(index: &IndexModel) -> String {
+    let keys = index.keys.iter().map(|(field, way)| format!("{field} {}", direction(way)));
+    let mut words: Vec<String> = keys.chain(marks(index).into_iter().map(str::to_owned)).collect();
+    if let Some(partial) = index.options.as_ref().and_then(|o| o.partial_filter_expression.as_ref()) {
+        words.push(format!("where {partial}"));
+    }
+    words.join(", ")
 }
 
 /// mongosh writes 1 as a double or an integer, the driver as an integer.
@@ -169,6 +212,11 @@ async fn apply(db: &Db, all: &CollectionIndexes) -> Result<Step, StoreError> {
             drop_differing(db, &collection, all, &what).await?;
             create().await
         }
+        // The server takes an index as the one asked for that it hides from every query.
+        Ok(_) if !differing(db, all).await?.is_empty() => {
+            drop_differing(db, &collection, all, &what).await?;
+            create().await
+        }
         other => other,
     };
     created.map_err(|e| {
@@ -189,7 +237,7 @@ async fn apply(db: &Db, all: &CollectionIndexes) -> Result<Step, StoreError> {
         Err(e) => return Err(e.into_error()),
     }
     let (id, what) = (all.id.to_owned(), all.what.to_owned());
-    Ok(Step { id, what, state: StepState::Applied, applied_at: Some(now) })
+    Ok(Step { id, what, state: StepState::Applied, applied_at: Some(now), differs: Vec::new() })
 }
 
 /// Drops what stands in the way: indexes with the name or the keys of one that should be there.

@@ -3,7 +3,7 @@
 use serde::Serialize;
 use std::sync::Arc;
 use tfx_ports::StoreError;
-pub use tfx_ports::migrate::{Migrations, Step, StepState};
+pub use tfx_ports::migrate::{Difference, Migrations, Remedy, Step, StepState};
 
 /// A step of an engine.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -18,6 +18,12 @@ pub struct Row {
     pub applied_at: Option<tfx_domain::Timestamp>,
     /// What it brings.
     pub what: String,
+    /// What is not as it made it.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub differs: Vec<Difference>,
+    /// Whether [`up`] has something to do about it.
+    #[serde(skip)]
+    pub due: bool,
 }
 
 /// Why it did not work.
@@ -50,7 +56,7 @@ pub async fn status(engines: &[Arc<dyn Migrations>], named: &[&str]) -> Result<V
     Ok(rows)
 }
 
-/// Applies what is due; `done` is told of each step as it is applied.
+/// Applies and mends what is due; `done` is told of each step as it is applied.
 ///
 /// # Errors
 /// [`MigrateError`]. The same again goes on where it ended.
@@ -80,5 +86,7 @@ fn chosen<'m>(
 }
 
 fn row(target: &'static str, step: Step) -> Row {
-    Row { target, step: step.id, state: step.state, applied_at: step.applied_at, what: step.what }
+    let due = step.is_due();
+    let Step { id, what, state, applied_at, differs } = step;
+    Row { target, step: id, state, applied_at, what, differs, due }
 }

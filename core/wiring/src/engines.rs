@@ -59,6 +59,7 @@ pub(crate) fn events(settings: &Settings) -> Result<Option<Events>, WiringError>
         password: analytics.password.as_ref().map(|p| p.expose().to_owned()),
         database: analytics.database.clone(),
         timeout: QUERY_WITHIN,
+        lease: tfx_clickhouse::LEASE,
     })?;
     let pipeline = PipelineConfig {
         brokers: analytics.brokers.join(","),

@@ -3,10 +3,10 @@
 use crate::{
     context::Context,
     exit::Failure,
-    output::{Column, Listing},
+    output::{Column, Listing, printable},
 };
 use clap::{Args, Subcommand, ValueEnum};
-use tfx_ops::migrate::{self, MigrateError, Row, StepState};
+use tfx_ops::migrate::{self, MigrateError, Remedy, Row, StepState};
 
 /// Bring MongoDB, the topics and ClickHouse to what this version needs.
 ///
@@ -21,15 +21,15 @@ pub(crate) struct Migrate {
 
 #[derive(Debug, Subcommand)]
 enum MigrateCommand {
-    /// Show each step and whether it is applied (the default).
+    /// Show each step, whether it is applied and whether what it made is still there (the default).
     Status {
         #[command(flatten)]
         of: Targets,
-        /// Exit with 1 when something is to be applied.
+        /// Exit with 1 when something is to be applied or differs.
         #[arg(long)]
         check: bool,
     },
-    /// Apply what is not applied yet, in order.
+    /// Apply what is not applied yet and mend what differs, in order; nothing that could lose data.
     Up {
         #[command(flatten)]
         of: Targets,
@@ -76,15 +76,24 @@ impl Migrate {
         match self.command.unwrap_or(status) {
             MigrateCommand::Status { of, check } => {
                 let rows = migrate::status(&engines, &of.names()).await.map_err(failed)?;
-                let due = rows.iter().filter(|r| r.state != StepState::Applied).count();
                 print(context, &rows)?;
-                match due {
-                    0 => Ok(()),
-                    due if check => {
-                        Err(Failure::failed(format!("{due} steps are to be applied")).hint("tfx migrate up"))
-                    }
-                    due => {
-                        context.out.note(format!("{due} to be applied: tfx migrate up"));
+                let due = rows.iter().filter(|r| r.due).count();
+                let by_hand =
+                    rows.iter().flat_map(|r| &r.differs).filter(|d| d.remedy == Remedy::ByHand).count();
+                let mut left = Vec::new();
+                if due > 0 {
+                    left.push(format!("{} to be applied", steps(due)));
+                }
+                if by_hand > 0 {
+                    left.push(format!("{by_hand} to be mended by hand"));
+                }
+                let left = left.join(", ");
+                let hint = if due > 0 { "tfx migrate up" } else { "what to do is said above" };
+                match (rows.iter().all(|r| r.state == StepState::Applied), check) {
+                    (true, _) => Ok(()),
+                    (false, true) => Err(Failure::failed(left).hint(hint)),
+                    (false, false) => {
+                        context.out.note(format!("{left}: {hint}"));
                         Ok(())
                     }
                 }
@@ -117,8 +126,13 @@ fn failed(error: MigrateError) -> Failure {
     }
 }
 
-fn print(context: &Context, rows: &[Row]) -> Result<(), Failure> {
-    let rows = rows.iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(Failure::failed)?;
+fn steps(n: usize) -> String {
+    format!("{n} {}", if n == 1 { "step is" } else { "steps are" })
+}
+
+/// The steps, and beside them what is not as they made it.
+fn print(context: &Context, all: &[Row]) -> Result<(), Failure> {
+    let rows = all.iter().map(serde_json::to_value).collect::<Result<_, _>>().map_err(Failure::failed)?;
     let columns = vec![
         Column::text("target", "target"),
         Column::text("step", "step"),
@@ -126,5 +140,11 @@ fn print(context: &Context, rows: &[Row]) -> Result<(), Failure> {
         Column::time("applied", "applied_at"),
         Column::text("what", "what"),
     ];
-    context.out.rows(&Listing { columns, rows, name: "step" })
+    context.out.rows(&Listing { columns, rows, name: "step" })?;
+    for (row, differs) in all.iter().flat_map(|row| row.differs.iter().map(move |d| (row, d))) {
+        context
+            .out
+            .note(printable(&format!("{} {}: {}; {}", row.target, row.step, differs.what, differs.todo)));
+    }
+    Ok(())
 }

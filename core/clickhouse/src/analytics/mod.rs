@@ -4,7 +4,7 @@ mod list;
 mod report;
 mod usage;
 
-use crate::{client::Client, sql::Sql};
+use crate::client::Client;
 use async_trait::async_trait;
 use tfx_domain::{
     Timestamp,
@@ -62,7 +62,6 @@ impl Analytics for Reader {
 
     /// Also asks for the newest of the columns that are read, so that a schema that is too old is not ready.
     async fn ping(&self) -> Result<(), StoreError> {
-        let sql = Sql::new("SELECT source_id, event FROM conversion_events LIMIT 0");
-        self.client.all::<(String, String)>("ping", sql).await.map(|_| ())
+        crate::migrate::complete(&self.client).await
     }
 }

@@ -1,68 +1,26 @@
-//! Whether the tables that are there are those that the views are going to fill. A table of an early volume is
-//! completed by `003_mvp_event_tables.sql`; what that cannot do must be known before the queues go on, since a view
-//! that fails stops its topic.
+//! What the files make, read from the files themselves, so that there is no second list of it.
 
-use super::script;
-use crate::{client::Client, config::broken, sql::Sql};
-use tfx_ports::StoreError;
-
-/// A table as the file makes it.
+/// A table as a file makes it.
 #[derive(Debug, PartialEq, Eq)]
-struct Table {
-    name: String,
-    columns: Vec<String>,
-    order: String,
+pub(super) struct Table {
+    pub(super) name: String,
+    pub(super) columns: Vec<Column>,
+    pub(super) order: String,
 }
 
-/// How much must be there.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Extent {
-    /// Before the file is run: what is there must be what the file can complete.
-    Some,
-    /// After it: everything.
-    All,
-}
-
-/// Compares what is there.
-pub(super) async fn check(client: &Client, extent: Extent) -> Result<(), StoreError> {
-    let what = "check the tables";
-    let columns = Sql::new("SELECT table, name FROM system.columns WHERE database = currentDatabase()");
-    let columns: Vec<(String, String)> = client.all(what, columns).await?;
-    let tables =
-        Sql::new("SELECT name, engine, sorting_key FROM system.tables WHERE database = currentDatabase()");
-    let tables: Vec<(String, String, String)> = client.all(what, tables).await?;
-    for table in made_by(script::TABLES) {
-        let name = &table.name;
-        let found = tables.iter().find(|(n, ..)| n == name);
-        if found.is_none() && extent == Extent::Some {
-            continue;
-        }
-        let (engine, order) = found.map_or(("", ""), |(_, engine, order)| (engine, order));
-        let lacks = |c: &&String| !columns.iter().any(|(t, n)| t == name && n == *c);
-        let missing: Vec<&str> = table.columns.iter().filter(lacks).map(String::as_str).collect();
-        let wrong = if !engine.ends_with("ReplacingMergeTree") {
-            format!("its engine is {engine} instead of ReplacingMergeTree")
-        } else if plain(order) != plain(&table.order) {
-            format!("it is ordered by ({order}) instead of ({})", table.order)
-        } else if !missing.is_empty() && extent == Extent::All {
-            format!("it lacks {}", missing.join(", "))
-        } else {
-            continue;
-        };
-        return Err(broken(format!(
-            "the table {}.{name} is not one of this product: {wrong}. Keep it under another name (RENAME TABLE {name} TO {name}_old) and run again: tfx migrate up clickhouse",
-            client.database
-        )));
-    }
-    Ok(())
-}
-
-fn plain(order: &str) -> String {
-    order.chars().filter(|c| !matches!(c, '(' | ')' | ' ' | '`')).collect()
+/// A column of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Column {
+    pub(super) name: String,
+    pub(super) kind: String,
+    /// `ALIAS …`, `MATERIALIZED …`; empty: a plain one.
+    pub(super) made: String,
+    /// All that follows the name in the file.
+    pub(super) definition: String,
 }
 
 /// The tables of a file of ours: each column on a line of its own, the order on one.
-fn made_by(file: &str) -> Vec<Table> {
+pub(super) fn tables(file: &str) -> Vec<Table> {
     let mut tables: Vec<Table> = Vec::new();
     let mut in_columns = false;
     for line in file.lines() {
@@ -77,20 +35,38 @@ fn made_by(file: &str) -> Vec<Table> {
             tables.iter_mut().last().into_iter().for_each(|t| order.clone_into(&mut t.order));
         } else if matches!(line, "(" | ")") {
             in_columns = line == "(";
-        } else if let (true, Some(column)) = (in_columns, line.split_whitespace().next()) {
-            tables.iter_mut().last().into_iter().for_each(|t| t.columns.push(column.to_owned()));
+        } else if let (true, Some(column)) = (in_columns, column(line)) {
+            tables.iter_mut().last().into_iter().for_each(|t| t.columns.push(column.clone()));
         }
     }
     tables
 }
 
+fn column(line: &str) -> Option<Column> {
+    let (name, definition) = line.trim().trim_end_matches(',').split_once(' ')?;
+    let definition = definition.trim_start();
+    let ends = |word: &str| definition.find(word).unwrap_or(definition.len());
+    let made = ends(" ALIAS ").min(ends(" MATERIALIZED "));
+    let kind = definition[..made.min(ends(" CODEC("))].to_owned();
+    let made = definition[made..].trim_start().to_owned();
+    Some(Column { name: name.to_owned(), kind, made, definition: definition.to_owned() })
+}
+
+/// What a statement makes; none for any other.
+pub(super) fn object(statement: &str) -> Option<&str> {
+    let rest = ["CREATE TABLE ", "CREATE MATERIALIZED VIEW ", "CREATE VIEW "];
+    let rest = rest.iter().find_map(|verb| statement.strip_prefix(verb))?;
+    rest.split_whitespace().next()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::migrate::script;
 
     #[test]
     fn the_file_is_understood() {
-        let tables = made_by(script::TABLES);
+        let tables = tables(script::TABLES);
         let names: Vec<_> =
             tables.iter().map(|t| (t.name.as_str(), t.order.as_str(), t.columns.len())).collect();
         assert_eq!(
@@ -105,7 +81,36 @@ mod tests {
             ]
         );
         let conversions = &tables[2].columns;
-        let at = conversions.iter().position(|c| c == "source_id").expect("a source");
-        assert_eq!(conversions[at - 1], "destination_id");
+        let at = conversions.iter().position(|c| c.name == "source_id").expect("a source");
+        assert_eq!(conversions[at - 1].name, "destination_id");
+    }
+
+    #[test]
+    fn a_column_is_its_type_and_how_it_is_made() {
+        let table = [
+            ("    status             UInt16,", "status", "UInt16", ""),
+            ("    at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),", "at", "DateTime64(3, 'UTC')", ""),
+            (
+                "    ip  String ALIAS JSONExtractString(event, 'ip')",
+                "ip",
+                "String",
+                "ALIAS JSONExtractString(event, 'ip')",
+            ),
+            ("    n UInt64 MATERIALIZED f(x)", "n", "UInt64", "MATERIALIZED f(x)"),
+        ];
+        for (line, name, kind, made) in table {
+            let column = column(line).expect(line);
+            assert_eq!((&*column.name, &*column.kind, &*column.made), (name, kind, made));
+        }
+        assert_eq!(column(""), None);
+    }
+
+    #[test]
+    fn a_statement_is_known_by_what_it_makes() {
+        assert_eq!(object("CREATE TABLE a_queue (raw String)\nENGINE = Kafka"), Some("a_queue"));
+        assert_eq!(object("CREATE TABLE rows\n(\n"), Some("rows"));
+        assert_eq!(object("CREATE MATERIALIZED VIEW a_mv TO rows AS\nSELECT 1"), Some("a_mv"));
+        assert_eq!(object("CREATE VIEW state AS\nSELECT 1"), Some("state"));
+        assert_eq!(object("DROP VIEW IF EXISTS state"), None);
     }
 }

@@ -1,16 +1,18 @@
 //! One migration at a time: two that make and drop the same views at once could let a queue run into nothing.
 //!
 //! ClickHouse has no locks, but making a table is atomic. Whoever makes the table `tfx_migration_lock_N`, N one more
-//! than that of the last, has the lock until he drops it, or until it is so old that he must have died. The number
-//! never goes back while somebody may still believe in an old one.
+//! than that of the last, has the lock until he drops it, or gives no sign of life for as long as the lease.
+//!
+//! A sign of life is an alteration of the table, which the server dates. The holder gives one every sixth of the lease,
+//! however long his statements take. If none has got through for half the lease, or the table is gone, he leaves his
+//! work: before anybody else may begin it. So nobody believes in an old number when numbers begin again.
 
 use crate::{client::Client, sql::Sql};
 use clickhouse::error::Error;
 use std::{error::Error as _, time::Duration};
 use tfx_ports::StoreError;
+use tokio::time::{Instant, sleep, timeout};
 
-/// After how many seconds a holder counts as dead; far more than a migration takes.
-const DEAD_AFTER_S: i64 = 180;
 const PREFIX: &str = "tfx_migration_lock_";
 const PAUSE: Duration = Duration::from_millis(500);
 
@@ -18,20 +20,25 @@ const PAUSE: Duration = Duration::from_millis(500);
 pub(super) struct Lock<'c> {
     client: &'c Client,
     number: u64,
+    /// When the last sign of life was sent.
+    since: Instant,
 }
 
 impl<'c> Lock<'c> {
     /// Waits for it.
     pub(super) async fn take(client: &'c Client) -> Result<Self, StoreError> {
+        let lease = client.lease.as_secs();
+        let dead = |age: i64| u64::try_from(age).is_ok_and(|age| age > lease);
         let mut told = false;
         loop {
             let held = held(client).await?;
-            if held.iter().all(|(_, age)| *age > DEAD_AFTER_S) {
+            if held.iter().all(|(_, age)| dead(*age)) {
                 let number = held.iter().map(|(n, _)| n + 1).max().unwrap_or(1);
+                let since = Instant::now();
                 if make(client, number).await? {
-                    let lock = Self { client, number };
+                    let lock = Self { client, number, since };
                     let after = self::held(client).await?;
-                    if after.iter().all(|(n, age)| *n == number || *age > DEAD_AFTER_S) {
+                    if after.iter().all(|(n, age)| *n == number || dead(*age)) {
                         lock.drop_dead(&after).await?;
                         return Ok(lock);
                     }
@@ -40,14 +47,12 @@ impl<'c> Lock<'c> {
                 }
             }
             if !told {
-                tracing::info!(
-                    "another migration is at work, or died less than {DEAD_AFTER_S} s ago: waiting"
-                );
+                tracing::info!("another migration is at work, or died less than {lease} s ago: waiting");
                 told = true;
             }
             // Apart from each other, so that one comes first.
             let apart = Duration::from_millis(u64::from(tfx_ports::entropy::random_u128() as u8));
-            tokio::time::sleep(PAUSE + apart).await;
+            sleep(PAUSE + apart).await;
         }
     }
 
@@ -58,12 +63,52 @@ impl<'c> Lock<'c> {
         Ok(())
     }
 
-    /// Lets it go. If that fails it is dead some time later.
-    pub(super) async fn release(self) {
-        if let Err(e) = unmake(self.client, self.number).await {
-            tracing::warn!(error = %e, "the migration lock stays for {DEAD_AFTER_S} s");
+    /// Does the work as long as the lock is ours, then lets it go.
+    pub(super) async fn hold<T>(
+        self,
+        work: impl Future<Output = Result<T, StoreError>>,
+    ) -> Result<T, StoreError> {
+        let done = tokio::select! { done = work => done, lost = self.keep() => Err(lost) };
+        self.release().await;
+        done
+    }
+
+    /// Gives signs of life; ends when the lock is lost.
+    async fn keep(&self) -> StoreError {
+        let (every, at_most) = (self.client.lease / 6, self.client.lease / 2);
+        let mut since = self.since;
+        loop {
+            sleep(every).await;
+            let now = Instant::now();
+            if now - since > at_most {
+                return lost("ClickHouse has taken no sign of life of it");
+            }
+            match timeout(every, self.renew()).await {
+                Ok(Ok(())) => since = now,
+                Ok(Err(e)) if super::is_missing(&e) => return lost("somebody dropped its lock"),
+                Ok(Err(e)) => tracing::warn!(error = %e, "the migration lock is not renewed yet"),
+                Err(_) => tracing::warn!("the migration lock is not renewed yet: no answer"),
+            }
         }
     }
+
+    async fn renew(&self) -> Result<(), StoreError> {
+        let sql = format!("ALTER TABLE {PREFIX}{} MODIFY COMMENT 'at work'", self.number);
+        self.client.execute("renew the migration lock", Sql::new(sql)).await
+    }
+
+    /// If that fails it is dead some time later.
+    async fn release(self) {
+        if let Err(e) = unmake(self.client, self.number).await {
+            let s = self.client.lease.as_secs();
+            tracing::warn!(error = %e, "the migration lock stays for {s} s");
+        }
+    }
+}
+
+fn lost(why: &str) -> StoreError {
+    let what = format!("the migration stopped, since another may have begun: {why}; run it again");
+    StoreError::Unavailable { what, source: None }
 }
 
 /// The locks there are, with their age in seconds.

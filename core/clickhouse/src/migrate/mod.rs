@@ -4,27 +4,36 @@
 //! make it changed, and it is applied anew. ClickHouse has no transactions for this; so every step may be run again
 //! from its beginning, and what dies in the middle is finished by the next. Queues go first and come last
 //! (`004_kafka_ingestion.sql`): messages wait in their topics meanwhile.
+//!
+//! A step that is recorded is still compared with what is there. Applied again it makes what is missing, columns too;
+//! what would convert or replace stored rows is told, and left to a person.
 
 mod expected;
+mod found;
 mod lock;
 mod retention;
 mod script;
 
-use crate::{PipelineConfig, client::Client, error::code, sql::Sql};
+use crate::{PipelineConfig, client::Client, config::broken, error::code, sql::Sql};
 use async_trait::async_trait;
 use clickhouse::{Row, error::Error};
-use expected::Extent;
+use expected::{Column, Table};
+use found::Found;
 use lock::Lock;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use std::{collections::BTreeMap, error::Error as _};
+use std::{
+    collections::{BTreeMap, HashSet},
+    error::Error as _,
+};
 use tfx_domain::Timestamp;
 use tfx_ports::{
     StoreError,
-    migrate::{Migrations, Step, StepState},
+    migrate::{Difference, Migrations, Remedy, Step, StepState},
 };
 
 const DATABASE: &str = "001_database";
+const EARLY_TABLES: &str = "002_early_tables";
 const TABLES: &str = "003_mvp_event_tables";
 const PIPELINE: &str = "004_kafka_ingestion";
 const RETENTION: &str = "005_retention";
@@ -71,7 +80,7 @@ impl Schema {
         let names = script::Names::new(&client.database, pipeline)?;
         let files = [
             (DATABASE, "the database", script::DATABASE),
-            ("002_early_tables", "the tables of early drafts", script::EARLY_TABLES),
+            (EARLY_TABLES, "the tables of early drafts", script::EARLY_TABLES),
             (TABLES, "tables of events and of broken messages", script::TABLES),
             (PIPELINE, "queues and views that fill them from the topics", script::PIPELINE),
         ];
@@ -101,8 +110,10 @@ impl Schema {
         }
     }
 
-    fn stand(&self, recorded: &BTreeMap<String, Recorded>) -> Vec<Step> {
-        let step = |planned: &Planned| {
+    /// Every step, as it is recorded and as what it made is found.
+    async fn stand(&self) -> Result<Vec<Step>, StoreError> {
+        let recorded = self.recorded().await?;
+        let steps = self.steps.iter().map(|planned| {
             let record = recorded.get(planned.id);
             Step {
                 id: planned.id.to_owned(),
@@ -113,19 +124,40 @@ impl Schema {
                     Some(_) => StepState::Changed,
                 },
                 applied_at: record.and_then(|r| Timestamp::from_millisecond(r.ms).ok()),
+                differs: Vec::new(),
             }
-        };
-        self.steps.iter().map(step).collect()
+        });
+        let mut steps: Vec<Step> = steps.collect();
+        if steps.iter().any(|s| s.state == StepState::Applied) {
+            let found = Found::read(&self.client).await?;
+            for (step, planned) in steps.iter_mut().zip(&self.steps) {
+                if step.state == StepState::Applied {
+                    *step = step.clone().compared(self.differences(&found, planned).await?);
+                }
+            }
+        }
+        Ok(steps)
+    }
+
+    async fn differences(&self, found: &Found, planned: &Planned) -> Result<Vec<Difference>, StoreError> {
+        Ok(match (&planned.work, planned.id) {
+            // Whoever still reads them may have changed them.
+            (_, EARLY_TABLES) => found.absent(&expected::tables(script::EARLY_TABLES)),
+            (_, TABLES) => found.tables(&tables()),
+            (Work::Script(statements), PIPELINE) => found.pipeline(&self.client, statements).await?,
+            (Work::Retention(days), _) => retention::differences(found, *days),
+            (Work::Script(_), _) => Vec::new(),
+        })
     }
 
     async fn apply(&self, planned: &Planned) -> Result<(), StoreError> {
         let what = format!("migration {}", planned.id);
         match &planned.work {
             Work::Script(statements) => {
-                match planned.id {
-                    TABLES => expected::check(&self.client, Extent::Some).await?,
-                    PIPELINE => expected::check(&self.client, Extent::All).await?,
-                    _ => {}
+                if planned.id == PIPELINE {
+                    // A view that fails stops its topic.
+                    let differs = Found::read(&self.client).await?.tables(&tables());
+                    refuse(differs.iter().filter(|d| d.remedy != Remedy::Kept))?;
                 }
                 for statement in statements {
                     let sql = Sql::verbatim(statement);
@@ -133,6 +165,11 @@ impl Schema {
                         self.client.execute_outside(&what, sql).await?;
                     } else {
                         self.client.execute(&what, sql).await?;
+                    }
+                }
+                if planned.id == TABLES {
+                    for addition in Found::read(&self.client).await?.additions(&tables()) {
+                        self.client.execute(&what, Sql::verbatim(&addition)).await?;
                     }
                 }
             }
@@ -149,14 +186,56 @@ impl Schema {
         done: &(dyn for<'s> Fn(&'s Step) + Send + Sync),
     ) -> Result<Vec<Step>, StoreError> {
         for (place, planned) in self.steps.iter().enumerate() {
-            if self.stand(&self.recorded().await?)[place].state == StepState::Applied {
+            let step = self.stand().await?.swap_remove(place);
+            if !step.is_due() {
                 continue;
             }
+            if planned.id == TABLES && step.state != StepState::Differs {
+                let there = Found::read(&self.client).await?.tables(&tables());
+                refuse(there.iter().filter(|d| d.remedy == Remedy::ByHand))?;
+            }
             self.apply(planned).await?;
-            done(&self.stand(&self.recorded().await?)[place]);
+            done(&self.stand().await?[place]);
         }
-        self.status().await
+        let steps = self.stand().await?;
+        refuse(steps.iter().flat_map(|s| &s.differs).filter(|d| d.remedy == Remedy::ByHand))?;
+        Ok(steps)
     }
+}
+
+/// The tables that events are kept in.
+fn tables() -> Vec<Table> {
+    expected::tables(script::TABLES)
+}
+
+/// Whether the tables and columns that this build reads are there.
+pub(crate) async fn complete(client: &Client) -> Result<(), StoreError> {
+    let what = "look at the tables";
+    let there = "SELECT table, name FROM system.columns WHERE database = currentDatabase()";
+    let there: HashSet<(String, String)> = client.all(what, Sql::new(there)).await?.into_iter().collect();
+    let mut lacks = Vec::new();
+    for table in tables() {
+        let has = |c: &Column| there.contains(&(table.name.clone(), c.name.clone()));
+        let missing: Vec<_> = table.columns.iter().filter(|c| !has(c)).collect();
+        if missing.len() == table.columns.len() {
+            lacks.push(format!("table {}", table.name));
+        } else {
+            lacks.extend(missing.iter().map(|c| format!("column {}.{}", table.name, c.name)));
+        }
+    }
+    if lacks.is_empty() {
+        return Ok(());
+    }
+    let (database, lacks) = (&client.database, lacks.join(", "));
+    Err(broken(format!(
+        "the database {database} is not what this build needs (it lacks {lacks}); run: tfx migrate up clickhouse"
+    )))
+}
+
+/// An error of all of these, if there are any.
+fn refuse<'d>(differs: impl Iterator<Item = &'d Difference>) -> Result<(), StoreError> {
+    let all: Vec<String> = differs.map(|d| format!("{}; {}", d.what, d.todo)).collect();
+    if all.is_empty() { Ok(()) } else { Err(broken(all.join("\n"))) }
 }
 
 #[async_trait]
@@ -166,7 +245,7 @@ impl Migrations for Schema {
     }
 
     async fn status(&self) -> Result<Vec<Step>, StoreError> {
-        Ok(self.stand(&self.recorded().await?))
+        self.stand().await
     }
 
     async fn up(&self, done: &(dyn for<'s> Fn(&'s Step) + Send + Sync)) -> Result<Vec<Step>, StoreError> {
@@ -183,12 +262,11 @@ impl Migrations for Schema {
             }
         }
         let lock = Lock::take(&self.client).await?;
-        let result = match self.client.execute("record migrations", Sql::new(RECORD)).await {
-            Ok(()) => self.apply_all(done).await,
-            Err(e) => Err(e),
+        let work = async {
+            self.client.execute("record migrations", Sql::new(RECORD)).await?;
+            self.apply_all(done).await
         };
-        lock.release().await;
-        result
+        lock.hold(work).await
     }
 }
 

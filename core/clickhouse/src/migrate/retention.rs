@@ -1,8 +1,12 @@
 //! How long rows are kept: not part of the files, since only a setting knows, and since it is changed on tables that
 //! are there.
 
+use super::found::Found;
 use crate::{client::Client, sql::Sql};
-use tfx_ports::StoreError;
+use tfx_ports::{
+    StoreError,
+    migrate::{Difference, Remedy},
+};
 
 /// Tables, and the time by which each keeps its rows.
 const TABLES: [(&str, &str); 6] = [
@@ -14,18 +18,56 @@ const TABLES: [(&str, &str); 6] = [
     ("kafka_ingestion_errors", "observed_at"),
 ];
 
-/// None: for ever.
+/// Brings every table that is there to it. None: for ever.
 pub(super) async fn apply(client: &Client, what: &str, days: Option<u32>) -> Result<(), StoreError> {
-    let limited = "SELECT name FROM system.tables
-        WHERE database = currentDatabase() AND position(create_table_query, ' TTL ') > 0";
-    let limited: Vec<String> = client.all(what, Sql::new(limited)).await?;
+    let found = Found::read(client).await?;
     for (table, time) in TABLES {
-        let change = match days {
-            Some(days) => format!("MODIFY TTL {time} + toIntervalDay({days})"),
-            None if limited.iter().any(|name| name == table) => "REMOVE TTL".to_owned(),
-            None => continue,
+        let Some(engine) = found.engine(table) else { continue };
+        let change = match (days, limit(engine)) {
+            (Some(days), _) => format!("MODIFY TTL {}", after(time, days)),
+            (None, Some(_)) => "REMOVE TTL".to_owned(),
+            (None, None) => continue,
         };
         client.execute(what, Sql::new(format!("ALTER TABLE {table} {change}"))).await?;
     }
     Ok(())
+}
+
+/// Tables that keep their rows for another time.
+pub(super) fn differences(found: &Found, days: Option<u32>) -> Vec<Difference> {
+    let differs = TABLES.iter().filter_map(|(table, time)| {
+        let is = limit(found.engine(table)?);
+        let should = days.map(|days| after(time, days));
+        let in_words =
+            |limit: Option<&str>| limit.map_or_else(|| "for ever".to_owned(), |l| format!("until {l}"));
+        (is != should.as_deref()).then(|| {
+            let (is, should) = (in_words(is), in_words(should.as_deref()));
+            let what = format!("table {table} keeps its rows {is} instead of {should}");
+            Difference::new(what, Remedy::Up, "tfx migrate up sets what ANALYTICS_TTL_DAYS says")
+        })
+    });
+    differs.collect()
+}
+
+fn after(time: &str, days: u32) -> String {
+    format!("{time} + toIntervalDay({days})")
+}
+
+/// What an engine says about how long it keeps its rows.
+fn limit(engine: &str) -> Option<&str> {
+    let limit = engine.split_once(" TTL ")?.1;
+    Some(limit.split(" SETTINGS ").next().unwrap_or(limit))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_engine_says_how_long_it_keeps_rows() {
+        let engine =
+            "ReplacingMergeTree ORDER BY at TTL at + toIntervalDay(30) SETTINGS index_granularity = 8192";
+        assert_eq!(limit(engine), Some("at + toIntervalDay(30)"));
+        assert_eq!(limit("ReplacingMergeTree ORDER BY at SETTINGS index_granularity = 8192"), None);
+    }
 }

@@ -2,7 +2,9 @@
 
 mod broker;
 mod conformance;
+mod differs;
 mod flow;
 mod kit;
+mod lock;
 mod tables;
 mod upgrade;

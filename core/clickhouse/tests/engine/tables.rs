@@ -47,6 +47,41 @@ async fn an_export_brings_everything_back_once() {
     assert!(e.to_string().contains("click_events"), "{e}");
 }
 
+/// More rows than go into one block, with every kind of value that is easily bent on the way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_export_of_many_blocks_bends_no_value() {
+    let (from, into) = (Database::without_queues().await, Database::without_queues().await);
+    let texts = r"['', '\0', '\'', '\\N', '\t\r\n', '\xff\xfe', 'größe 🦀', repeat('x', 70000)]";
+    from.execute(&format!(
+        "INSERT INTO click_events (click_id, at, kind, outcome, country, keyword, subs, is_bot, cost, cost_currency,
+             status, event, _partition, _offset)
+         SELECT concat('c', toString(number)), toDateTime64('2026-11-20 10:00:00.001', 3, 'UTC') + number % 86400,
+             ['click', 'bot', 'prefetch', 'trafficback'][number % 4 + 1], {texts}[number % 7 + 1],
+             toString(number % 300), {texts}[if(number % 10000 = 0, 8, number % 7 + 1)],
+             arraySlice({texts}, 1, number % 8), number % 2,
+             [-999999999999.999999, 999999999999.999999, 0, 0.000001]::Array(Decimal(18, 6))[number % 4 + 1],
+             'EUR', number % 65536, {texts}[number % 7 + 1], -2147483648 + number, 9223372036854775807 - number
+         FROM numbers(200000) SETTINGS max_block_size = 65409"
+    ))
+    .await;
+    from.execute(&format!(
+        "INSERT INTO kafka_ingestion_errors (observed_at, topic, partition, offset, raw_message, error)
+         SELECT toDateTime64(number, 3, 'UTC'), 't', number % 12, number, {texts}[number % 7 + 1], {texts}[number % 6 + 1]
+         FROM numbers(1000)"
+    ))
+    .await;
+    let sums = [("click_events", "*"), ("kafka_ingestion_errors", "*, content, earliness")];
+    for (table, columns) in sums {
+        let mut bytes = Vec::new();
+        from.store().export(table, &mut bytes).await.expect("export");
+        into.insert_native(table, bytes).await;
+        let sum = format!("SELECT count(), sum(cityHash64({columns})) FROM {table} FINAL");
+        let (there, back) = (from.column::<(u64, u64)>(&sum).await, into.column::<(u64, u64)>(&sum).await);
+        assert_eq!(there, back, "{table}");
+    }
+    assert_eq!(into.column::<u64>("SELECT count() FROM click_events FINAL").await, [200_000]);
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn retention_follows_its_setting_also_back() {
     let database = filled().await;
@@ -102,6 +137,8 @@ async fn a_person_learns_what_is_wrong_and_what_to_do() {
     database.execute("DROP VIEW conversion_events_store_mv").await;
     database.execute("ALTER TABLE conversion_events DROP COLUMN source_id").await;
     says(&failure(good).await, false, &["source_id", "tfx migrate up clickhouse"]);
+    database.execute("ALTER TABLE click_events DROP COLUMN keyword").await;
+    says(&failure(good).await, false, &["column click_events.keyword, column conversion_events.source_id"]);
     database.execute("DROP TABLE conversion_events").await;
     says(&failure(good).await, false, &["conversion_events", "tfx migrate up clickhouse"]);
 }

@@ -4,13 +4,13 @@ use crate::support::Fresh;
 use mongodb::{
     IndexModel,
     bson::{Document, doc},
-    options::IndexOptions,
+    options::{Collation, IndexOptions},
 };
-use std::sync::Mutex;
+use std::{sync::Mutex, time::Duration};
 use tfx_mongo::Mongo;
 use tfx_ports::{
     StoreError,
-    migrate::{Step, StepState},
+    migrate::{Remedy, Step, StepState},
 };
 
 /// Brings it up; the steps that were applied, and how all stand.
@@ -80,11 +80,45 @@ async fn a_lost_index_is_found_out_and_made_again() {
     up(&mongo).await.expect("up");
     let conversions = fresh.raw().await.collection::<Document>("conversions");
     conversions.drop_index("once").await.expect("drop");
-    let pending: Vec<Step> =
-        status(&mongo).await.into_iter().filter(|s| s.state == StepState::Pending).collect();
-    assert_eq!(pending.iter().map(|s| s.id.as_str()).collect::<Vec<_>>(), ["008_conversions"]);
+    let steps = status(&mongo).await;
+    let differs: Vec<_> = steps.iter().filter(|s| s.state == StepState::Differs).collect();
+    let [step] = differs.as_slice() else { panic!("{steps:?}") };
+    assert!(step.id == "008_conversions" && step.is_due() && step.applied_at.is_some(), "{step:?}");
+    let [once] = step.differs.as_slice() else { panic!("{step:?}") };
+    assert_eq!((once.what.as_str(), once.remedy), ("index conversions.once is missing", Remedy::Up));
+    assert!(once.todo.contains("twice"), "{once:?}");
     assert_eq!(up(&mongo).await.expect("up").0, ["008_conversions"]);
     assert!(names(&fresh, "conversions").await.contains(&"once".to_owned()));
+}
+
+/// Each means something else under the same name and keys: documents that are not seen, or that go away.
+#[tokio::test]
+async fn an_index_that_was_changed_is_told_of_and_made_anew() {
+    let fresh = Fresh::new();
+    let mongo = fresh.open().await;
+    up(&mongo).await.expect("up");
+    let database = fresh.raw().await;
+    let parked = database.collection::<Document>("parked");
+    let due = |options| IndexModel::builder().keys(doc! {"next_try": 1}).options(options).build();
+    let named = || IndexOptions::builder().name("due".to_owned());
+    let german = Collation::builder().locale("de").build();
+    let cases = [
+        (named().hidden(true).build(), "next_try 1, hidden"),
+        (named().sparse(true).build(), "next_try 1, sparse"),
+        (named().collation(german).build(), "next_try 1, with a collation"),
+        (named().expire_after(Duration::from_secs(1 << 30)).build(), "next_try 1, with an expiry"),
+    ];
+    for (options, says) in cases {
+        parked.drop_index("due").await.expect("drop");
+        parked.create_index(due(options)).await.expect("another");
+        let steps = status(&mongo).await;
+        let differs: Vec<_> = steps.iter().flat_map(|s| &s.differs).map(|d| d.what.as_str()).collect();
+        assert_eq!(differs, [format!("index parked.due is ({says}) instead of (next_try 1)")]);
+        let (told, steps) = up(&mongo).await.expect("up");
+        assert_eq!(told, ["009_parked"], "{says}");
+        assert!(all_are(&steps, StepState::Applied), "{says}");
+        assert_eq!(steps, status(&mongo).await, "{says}");
+    }
 }
 
 /// Of an older release, or made by hand: other keys under the name, or other options on the keys.
