@@ -1,19 +1,20 @@
-# make up         run everything, embedded, with a campaign to click on
-# make test       everything CI checks, real engines included
-# make e2e-smoke  the whole way of a click on real engines, as processes on this machine
-# make faults     minutes of outages and kills on real engines, with figures (docs/faults.md)
-# make engines    bring MongoDB, a broker and ClickHouse up for tests by hand; engines-down ends them
-# make bench      figures (docs/benchmarks.md); needs make engines
+# make up            run everything, embedded, with a campaign to click on
+# make test          everything CI checks, real engines included
+# make check-deploy  compose, the image, the units, MongoDB's scripts: what shows of deploy/ without Docker
+# make e2e-smoke     the whole way of a click on real engines, as processes on this machine
+# make faults        minutes of outages and kills on real engines, with figures (docs/faults.md)
+# make engines       bring MongoDB, a broker and ClickHouse up for tests by hand; engines-down ends them
+# make bench         figures (docs/benchmarks.md); needs make engines
 
 CARGO ?= cargo
 STACK = deploy/local/stack
 
 MORE_TESTS = -p tfx-e2e --test engines
 
-.PHONY: help up test lint check doc e2e-smoke faults engines engines-down bench toolchain python
+.PHONY: help up test lint check doc check-deploy e2e-smoke faults engines engines-down bench toolchain python deploy-tools
 
 help:
-	@sed -n 's/^# //p' Makefile
+	@sed -n '/^#/!q; s/^# //p' Makefile
 
 up: toolchain
 	$(CARGO) run --release --bin tfx -- up --demo
@@ -27,9 +28,8 @@ lint:
 
 ifeq ($(shell uname -s),Linux)
 # The engines are ended whatever becomes of the tests.
-check: python
+check: python check-deploy
 	python3 -B -m unittest discover deploy/local
-	$(CARGO) build --workspace --locked --bins
 	trap '$(STACK) down' EXIT INT TERM; $(STACK) up && $(CARGO) test --workspace --locked --no-fail-fast
 	target/debug/tfx smoke --stack embedded
 	target/debug/tfx smoke --stack local
@@ -44,6 +44,10 @@ endif
 
 doc:
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+
+check-deploy: toolchain python deploy-tools
+	$(CARGO) build --workspace --locked --bins
+	python3 -B -m unittest discover deploy/check
 
 e2e-smoke: toolchain python
 	$(CARGO) run --locked --bin tfx -- smoke --stack local
@@ -72,3 +76,12 @@ python:
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' && python3 -m pip --version >/dev/null || { \
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq python3 python3-pip; \
 	  else echo "python3 (3.10 or later) with pip is missing: the engines of the tests come with it" >&2; exit 1; fi; }
+
+# Debian's packages of what check-deploy runs; mongosh comes from npm by itself.
+deploy-tools:
+	@missing=; need() { command -v $$1 >/dev/null || missing="$$missing $$2"; }; \
+	docker compose version >/dev/null 2>&1 || need docker-compose docker-compose; \
+	need shellcheck shellcheck; need systemd-analyze systemd; need npm npm; \
+	[ -z "$$missing" ] || if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	  apt-get update -qq && apt-get install -y -qq --no-install-recommends $$missing; \
+	  else echo "these are missing, by the names of Debian's packages:$$missing" >&2; exit 1; fi

@@ -3,6 +3,8 @@
 # there stays as it is; `tfx migrate status` says where it differs.
 set -euo pipefail
 
+: "${TOPICS:?names the topics, with spaces between them}"
+
 rpk cluster config set auto_create_topics_enabled false
 
 topics=$(rpk topic list)

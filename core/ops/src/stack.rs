@@ -5,6 +5,7 @@ use std::{
     collections::BTreeMap,
     ffi::OsStr,
     io,
+    net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
 };
@@ -46,6 +47,14 @@ pub enum StackError {
         program: String,
         /// How it ended.
         status: ExitStatus,
+    },
+    /// A container's port cannot be reached from this machine.
+    #[error("port {port} of {service} is not published on this machine")]
+    NotPublished {
+        /// The service.
+        service: String,
+        /// Its port, in the container.
+        port: u16,
     },
 }
 
@@ -137,12 +146,7 @@ impl Stack {
     /// # Errors
     /// [`StackError`]; it does not run.
     pub async fn settings(&self) -> Result<BTreeMap<String, String>, StackError> {
-        let output = self.command(["env"]).stderr(Stdio::inherit()).output().await;
-        let output = output.map_err(|source| self.not_run(source))?;
-        if !output.status.success() {
-            return Err(self.failed(output.status));
-        }
-        let text = String::from_utf8_lossy(&output.stdout);
+        let text = self.said(["env"]).await?;
         let pair = |line: &str| line.split_once('=').map(|(n, v)| (n.to_owned(), v.to_owned()));
         Ok(text.lines().filter_map(pair).collect())
     }
@@ -154,6 +158,20 @@ impl Stack {
     pub async fn exec(&self, service: &str, command: &[&str]) -> Result<String, StackError> {
         let mut arguments = vec!["exec", "-T", service];
         arguments.extend(command);
+        self.said(arguments).await
+    }
+
+    /// Where this machine reaches the port of a service of a compose stack: `host:port`.
+    ///
+    /// # Errors
+    /// [`StackError`].
+    pub async fn published(&self, service: &str, port: u16) -> Result<String, StackError> {
+        let said = self.said(["port", service, &port.to_string()]).await?;
+        reachable(&said).ok_or_else(|| StackError::NotPublished { service: service.to_owned(), port })
+    }
+
+    /// What it prints.
+    async fn said(&self, arguments: impl IntoIterator<Item = &str>) -> Result<String, StackError> {
         let output = self.command(arguments).stderr(Stdio::inherit()).output().await;
         let output = output.map_err(|source| self.not_run(source))?;
         if !output.status.success() {
@@ -216,9 +234,34 @@ impl Stack {
     }
 }
 
+/// The first of the addresses that compose tells for a port, as a client reaches it.
+fn reachable(said: &str) -> Option<String> {
+    let mut address: SocketAddr = said.lines().next()?.trim().parse().ok()?;
+    if address.ip().is_unspecified() {
+        address.set_ip(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    }
+    (address.port() != 0).then(|| address.to_string())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn published_ports_are_reached_on_this_machine() {
+        for (said, reached) in [
+            ("0.0.0.0:18081\n[::]:18081\n", Some("127.0.0.1:18081")),
+            ("127.0.0.1:8080", Some("127.0.0.1:8080")),
+            ("[::]:8081\n", Some("127.0.0.1:8081")),
+            ("192.0.2.7:8081", Some("192.0.2.7:8081")),
+            // What compose says of a port that is not published, by version.
+            (":0", None),
+            ("0.0.0.0:0", None),
+            ("", None),
+        ] {
+            assert_eq!(reachable(said).as_deref(), reached, "{said:?}");
+        }
+    }
 
     #[test]
     fn a_stack_is_found_from_anywhere_in_the_repository_and_nowhere_else() {

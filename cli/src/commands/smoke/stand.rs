@@ -13,6 +13,9 @@ use tfx_ops::{
 };
 use tfx_settings::{Settings, Source};
 
+/// The brokers of the containers, with the ports by which they are reached from outside.
+const BROKERS: [(&str, u16); 3] = [("redpanda-0", 19092), ("redpanda-1", 29092), ("redpanda-2", 39092)];
+
 /// What was started for the check.
 #[derive(Default)]
 pub(super) struct Stand {
@@ -95,12 +98,24 @@ impl Stand {
         let Some(engines) = &self.engines else { return Err(Failure::failed("there are no containers")) };
         engines.up().await.map_err(failed)?;
         let token = engines.exec("api-service", &["cat", "/data/admin.token"]).await.map_err(failed)?;
-        let addresses = context.settings()?.addresses;
+        let at = async |service, port| {
+            let address = engines.published(service, port).await.map_err(failed)?;
+            Ok::<_, Failure>(format!("http://{address}"))
+        };
+        let mut brokers = Vec::new();
+        for (service, port) in BROKERS {
+            brokers.push(engines.published(service, port).await.map_err(failed)?);
+        }
+        // The names of the topics and the brokers' options are those that the containers were given.
+        let mut source = context.source.clone();
+        source.set("EVENT_BROKERS", brokers.join(","));
+        source.set("CLICKHOUSE_HTTP_URL", at("clickhouse", 8123).await?);
+        let settings = Settings::read(&source).map_err(Failure::failed)?;
         Ok(Target {
-            api: Client::new(&addresses.api_url, Some(&token))?,
-            traffic_url: addresses.traffic_url,
-            postback_url: addresses.postback_url,
-            log: None,
+            api: Client::new(&at("api-service", 8080).await?, Some(&token))?,
+            traffic_url: at("traffic-service", 8081).await?,
+            postback_url: at("postback-service", 8082).await?,
+            log: event_log(&settings)?,
         })
     }
 

@@ -88,6 +88,9 @@ pub(super) fn failed(error: StackError) -> Failure {
     let hint = match &error {
         StackError::NoDeploy { .. } => "run it in a checkout of the repository",
         StackError::Program { .. } => "is it installed, and on the PATH?",
+        StackError::NotPublished { .. } => {
+            "the ports: of the service in deploy/docker-compose.yml publish it"
+        }
         StackError::Failed { .. } => "what it said stands above; tfx stack logs shows more",
     };
     Failure::failed(error).hint(hint)
