@@ -39,7 +39,7 @@ check:
 	$(CARGO) build --workspace --locked --bins
 	$(CARGO) test --workspace --exclude tfx-mongo --exclude tfx-kafka --exclude tfx-clickhouse --locked --no-fail-fast
 	target/debug/tfx smoke --stack embedded
-	@echo "MongoDB, Kafka and ClickHouse were not tested: their packages are for Linux"
+	@echo "Not tested: MongoDB, Kafka and ClickHouse, whose packages are for Linux, and a full disk"
 endif
 
 doc:
@@ -71,6 +71,9 @@ toolchain:
 	@command -v cc >/dev/null && command -v make >/dev/null || { \
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq build-essential; \
 	  else echo "a C compiler is missing: install build-essential (Debian) or the Xcode command line tools (macOS)" >&2; exit 1; fi; }
+	@perl -MFindBin -MIPC::Cmd -MFile::Compare -MData::Dumper -e 1 2>/dev/null || { \
+	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq perl; \
+	  else echo "perl with its modules is missing, which OpenSSL is built with: install perl (Debian) or perl-core (Fedora)" >&2; exit 1; fi; }
 
 python:
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' && python3 -m pip --version >/dev/null || { \

@@ -1,9 +1,8 @@
 //! What the adapter is told: brokers, topics, and options of librdkafka.
 //!
-//! TLS and SASL are options (`security.protocol`, `sasl.mechanism`, `sasl.username`, …). librdkafka has SASL/PLAIN
-//! built in; TLS, SCRAM and OAUTHBEARER need OpenSSL: the feature `ssl-vendored` of the `rdkafka` crate.
+//! TLS and logins are options (`security.protocol`, `sasl.mechanism`, `sasl.username`, …), `security.rs` checks them.
 
-use crate::connect;
+use crate::{connect, error, security};
 use std::{collections::BTreeMap, fmt, time::Duration};
 use tfx_domain::event::Topic;
 use tfx_ports::StoreError;
@@ -99,7 +98,10 @@ impl KafkaConfig {
                 return broken(format!("two kinds of events cannot share the topic {name}"));
             }
         }
-        connect::check(self)
+        let bad = |why: String| error::bad_options(&why);
+        security::check_protocol(&self.options).map_err(bad)?;
+        connect::check(self)?; // whether there are such options
+        security::check(&self.options).map_err(bad)
     }
 }
 
@@ -140,6 +142,8 @@ mod tests {
         assert!(option("request.required.acks", "1").contains("cannot be set"));
         let unknown = option("sasl.mecanism", "PLAIN");
         assert!(unknown.contains("sasl.mecanism") && unknown.contains("No such"), "{unknown}");
+        let rest = option("nary=7", "x");
+        assert!(!rest.contains("nary") && rest.contains("a comma ends a value"), "{rest}");
         let value = option("socket.timeout.ms", "soon");
         assert!(value.contains("socket.timeout.ms"), "{value}");
         assert!(refusal(|c| c.topics = TopicNames::new(|_| "a b".into())).contains("\"a b\""));

@@ -55,8 +55,11 @@ const DEFAULTS: &[(&str, &str)] = &[
     ("reconnect.backoff.max.ms", "2000"),
     // A broker that hangs is given up in seconds, not a minute.
     ("socket.timeout.ms", "10000"),
-    ("socket.connection.setup.timeout.ms", "5000"),
+    // TCP, TLS and login; less than an answer is waited for, so that who waits hears what it was.
+    ("socket.connection.setup.timeout.ms", "4000"),
     ("topic.metadata.refresh.fast.interval.ms", "100"),
+    // The system's certificates, wherever it keeps them: OpenSSL is linked in and knows no place by itself.
+    ("ssl.ca.location", "probe"),
     // No telemetry to the brokers.
     ("enable.metrics.push", "false"),
 ];

@@ -1,6 +1,6 @@
 //! What a failure of librdkafka means for a caller.
 
-use crate::{complaints::Complaints, config::KafkaConfig};
+use crate::{complaints::Complaints, config::KafkaConfig, security};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode as Code};
 use tfx_ports::StoreError;
 
@@ -74,7 +74,7 @@ pub(crate) fn not_taken(
 
 /// No answer came in time.
 pub(crate) fn no_answer(config: &KafkaConfig, complaints: &Complaints, waiting: usize) -> StoreError {
-    if complaints.cause().is_some() {
+    if complaints.cause().is_some() || complaints.is_down() {
         return no_broker(config, complaints);
     }
     let what = format!(
@@ -90,9 +90,16 @@ pub(crate) fn no_broker(config: &KafkaConfig, complaints: &Complaints) -> StoreE
     let brokers = &config.brokers;
     let what = match complaints.cause() {
         Some((cause, true)) => {
-            format!("the brokers of EVENT_BROKERS ({brokers}) refuse the credentials: {cause}")
+            let check = security::of_login(&cause);
+            format!("the brokers of EVENT_BROKERS ({brokers}) refuse the login: {cause}; {check}")
         }
-        Some((cause, false)) => format!("no broker of EVENT_BROKERS ({brokers}) can be reached: {cause}"),
+        Some((cause, false)) => {
+            let check = security::of_absence(&config.options, &cause).map(|c| format!("; {c}"));
+            format!(
+                "no broker of EVENT_BROKERS ({brokers}) can be reached: {cause}{}",
+                check.unwrap_or_default()
+            )
+        }
         None => format!("no broker of EVENT_BROKERS ({brokers}) answers"),
     };
     StoreError::Unavailable { what, source: None }
@@ -148,11 +155,25 @@ pub(crate) fn of_code(what: &str, code: Code) -> StoreError {
 /// librdkafka does not take an option.
 pub(crate) fn of_options(error: &KafkaError) -> StoreError {
     // The whole error would quote the value, which may be a secret.
-    let why = match error {
-        KafkaError::ClientConfig(_, why, option, _) => format!("{option}: {why}"),
-        other => other.to_string(),
-    };
-    StoreError::Broken { what: format!("the Kafka options do not work: {why}"), source: None }
+    match error {
+        // The end of a password with a comma in it looks like one more option.
+        KafkaError::ClientConfig(_, _, option, _) if !is_name(option) => {
+            bad_options("one of its names is none (a comma ends a value, even a password's)")
+        }
+        KafkaError::ClientConfig(_, why, option, _) => bad_options(&format!("{option}: {why}")),
+        KafkaError::ClientCreation(why) => bad_options(why),
+        other => bad_options(&other.to_string()),
+    }
+}
+
+/// Options cannot work, and why.
+pub(crate) fn bad_options(why: &str) -> StoreError {
+    StoreError::Broken { what: format!("EVENT_KAFKA_OPTIONS cannot work: {why}"), source: None }
+}
+
+/// Whether it looks like the name of an option.
+fn is_name(option: &str) -> bool {
+    option.contains('.') && option.chars().all(|c| matches!(c, 'a'..='z' | '.' | '_'))
 }
 
 const fn is_absence(code: Code) -> bool {

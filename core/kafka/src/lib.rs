@@ -21,6 +21,7 @@ mod ledger;
 mod lookup;
 mod message;
 mod probe;
+mod security;
 mod sink;
 mod tail;
 mod topics;

@@ -26,8 +26,8 @@ pub(crate) const REQUEST: Duration = Duration::from_secs(10);
 /// Part of it, after which it is asked again unless there is nobody to ask.
 const SLICE: Duration = Duration::from_secs(1);
 
-/// Events of librdkafka looked at when something has failed.
-const EVENTS: usize = 64;
+/// Events of librdkafka looked at when something has failed. OpenSSL alone makes a hundred lines of log in a second.
+const EVENTS: usize = 1024;
 
 /// Longest time to make sure of the ends of partitions.
 const ENDS: Duration = Duration::from_secs(3);

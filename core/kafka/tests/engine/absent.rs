@@ -84,11 +84,3 @@ async fn who_hangs_up_on_a_user_is_named_and_the_password_is_not() {
         assert!(text.contains(&config.brokers) && !text.contains("canary"), "{text}");
     }
 }
-
-#[tokio::test]
-async fn a_protection_that_is_not_built_in_is_said_at_once() {
-    let mut config = nowhere();
-    config.options.insert("security.protocol".into(), "ssl".into());
-    let text = tfx_kafka::Kafka::new(config).expect_err("not built in").to_string();
-    assert!(text.contains("security.protocol") && text.contains("OpenSSL"), "{text}");
-}
