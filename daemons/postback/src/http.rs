@@ -3,7 +3,7 @@
 use crate::{
     SERVICE, answer,
     log::{Origin, Outcome, SECRET},
-    params,
+    params::{self, Said},
     take::{Postbacks, Received},
 };
 use axum::{
@@ -99,7 +99,7 @@ async fn postback(
         }
         Err(e) => (Bytes::new(), Err(body_refused(400, format!("broke off: {e}")))),
     };
-    let (params, parsed) = params::read(head.uri.query(), &head.headers, &body);
+    let Said { params, nested, problem: parsed } = params::read(head.uri.query(), &head.headers, &body);
     let (network, template, path) = path_of(head.uri.path());
     let ip = client_ip(peer.ip(), &head.headers, &http.settings.trusted_proxies);
     let at = clock::now();
@@ -115,6 +115,7 @@ async fn postback(
             method: head.method.as_str().into(),
             params,
         },
+        nested,
     };
     // A task of its own: a network that hangs up must not leave a postback half done.
     let postbacks = Arc::clone(&http.postbacks);

@@ -18,23 +18,35 @@ const MAX_PARAMS: usize = 1000;
 /// Parameters in their order.
 pub(crate) type Params = Vec<(String, String)>;
 
-/// All parameters of a request; the refusal names the part that is wrong. What was readable is kept for the log.
-pub(crate) fn read(query: Option<&str>, headers: &HeaderMap, body: &[u8]) -> (Params, Result<(), Refusal>) {
+/// What a request says.
+pub(crate) struct Said {
+    pub(crate) params: Params,
+    /// Names of a JSON body whose values are objects or lists.
+    pub(crate) nested: Vec<String>,
+    /// Names the part that is wrong. What was readable is kept for the log.
+    pub(crate) problem: Result<(), Refusal>,
+}
+
+/// All parameters of a request.
+pub(crate) fn read(query: Option<&str>, headers: &HeaderMap, body: &[u8]) -> Said {
     let refusal = |parameter: &str, message| Refusal { parameter: parameter.to_owned(), message };
     let mut params = pairs(query.unwrap_or("").as_bytes());
+    let mut nested = Vec::new();
     let problem = match format_of(headers, body) {
         Format::None => Ok(()),
         Format::Form => {
             params.extend(pairs(body));
             Ok(())
         }
-        Format::Json => json(body).map(|more| params.extend(more)).map_err(|e| refusal("body", e)),
+        Format::Json => {
+            json(body, &mut nested).map(|more| params.extend(more)).map_err(|e| refusal("body", e))
+        }
     };
     let problem = problem.and_then(|()| match params.len() {
         0..=MAX_PARAMS => Ok(()),
         n => Err(refusal("parameters", format!("are {n}; allowed are {MAX_PARAMS}"))),
     });
-    (params, problem)
+    Said { params, nested, problem }
 }
 
 /// The first value of a name.
@@ -70,20 +82,30 @@ fn pairs(encoded: &[u8]) -> Params {
         .collect()
 }
 
-/// An object, flattened one level: `{"a": {"b": 1}}` is `a.b=1`. Numbers keep the digits they came with.
-fn json(body: &[u8]) -> Result<Params, String> {
+/// An object, flattened one level: `{"a": {"b": 1}}` is `a.b=1`, and `a` is nested. Numbers keep the digits they came
+/// with.
+fn json(body: &[u8], nested: &mut Vec<String>) -> Result<Params, String> {
     let text = std::str::from_utf8(body).map_err(|_| "is not UTF-8".to_owned())?;
     let object = |text| serde_json::from_str::<Object<'_>>(text).map(|o| o.0);
     let fields = object(text).map_err(|e| format!("is not a JSON object: {e}"))?;
     let mut out = Vec::with_capacity(fields.len());
+    let mut add = |name: String, value: &RawValue, flat: bool| {
+        if value.get().starts_with(['{', '[']) {
+            nested.push(name.clone());
+        }
+        if !flat {
+            out.extend(text_of(value).map(|v| (name, v)));
+        }
+    };
     for (name, value) in fields {
         if value.get().starts_with('{') {
             // Cannot fail: it was read as JSON just now.
             for (inner, value) in object(value.get()).unwrap_or_default() {
-                out.extend(text_of(value).map(|v| (format!("{name}.{inner}"), v)));
+                add(format!("{name}.{inner}"), value, false);
             }
+            add(name, value, true);
         } else {
-            out.extend(text_of(value).map(|v| (name, v)));
+            add(name, value, false);
         }
     }
     Ok(out)
@@ -131,7 +153,7 @@ mod tests {
         if !content_type.is_empty() {
             headers.insert("content-type", content_type.parse().expect("value"));
         }
-        let (params, problem) = read(Some(query), &headers, body);
+        let Said { params, problem, .. } = read(Some(query), &headers, body);
         let shown: Vec<String> = params.iter().map(|(n, v)| format!("{n}={v}")).collect();
         (shown.join("|"), problem.is_ok())
     }
@@ -167,6 +189,13 @@ mod tests {
         for (query, content_type, body, want) in table {
             assert_eq!(of(query, content_type, body), ((*want).to_owned(), true), "{query} {content_type}");
         }
+    }
+
+    #[test]
+    fn objects_and_lists_are_told_from_texts() {
+        let body = br#"{"payout":{"a":1,"b":[2]},"txid":["x"],"status":"{}","note":"[1]","z":null}"#;
+        let said = read(Some("sub=[1]"), &HeaderMap::new(), body);
+        assert_eq!(said.nested, ["payout.b", "payout", "txid"]);
     }
 
     #[test]

@@ -9,10 +9,7 @@ use crate::{
     log::{Origin, Outcome},
     take::{Postbacks, after},
 };
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Duration};
 use tfx_domain::{
     Timestamp,
     event::PostbackResult,
@@ -20,7 +17,7 @@ use tfx_domain::{
     postback::{Interpreted, interpret},
 };
 use tfx_ports::{clock, conversions::Parked};
-use tfx_service::Shutdown;
+use tfx_service::{Seldom, Shutdown};
 use tokio::task::JoinSet;
 
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
@@ -31,11 +28,12 @@ const AT_ONCE: usize = 8;
 /// Tries parked postbacks until the shutdown.
 pub(crate) async fn work(postbacks: Arc<Postbacks>, shutdown: Shutdown) {
     let pause = (postbacks.settings.park_retry / 2).clamp(Duration::from_millis(10), Duration::from_secs(1));
-    let mut complained: Option<Instant> = None;
+    let mut complaint = Seldom::default();
     let trying = async {
         loop {
             match postbacks.conversions.parked_due(clock::now(), BATCH).await {
                 Ok(due) => {
+                    complaint.over();
                     let full = due.len() == BATCH;
                     round(&postbacks, due).await;
                     if full {
@@ -43,9 +41,8 @@ pub(crate) async fn work(postbacks: Arc<Postbacks>, shutdown: Shutdown) {
                     }
                 }
                 Err(e) => {
-                    if complained.is_none_or(|at| at.elapsed() > Duration::from_secs(30)) {
+                    if complaint.due() {
                         tracing::warn!(error = %e, "cannot look for parked postbacks");
-                        complained = Some(Instant::now());
                     }
                 }
             }

@@ -2,14 +2,14 @@
 //! and then every few seconds their present state is published (again); the event's id makes it count once.
 
 use crate::take::Postbacks;
-use std::{sync::Arc, time::Duration};
+use std::{fmt::Display, sync::Arc, time::Duration};
 use tfx_domain::{
     Timestamp,
     event::{ConversionEvent, Event},
     postback::Conversion,
 };
 use tfx_ports::clock;
-use tfx_service::Shutdown;
+use tfx_service::{Seldom, Shutdown};
 
 const PERIOD: Duration = Duration::from_secs(5);
 /// A state younger than this is most likely being published right now by the request that recorded it.
@@ -21,8 +21,15 @@ pub(crate) async fn work(postbacks: Arc<Postbacks>, shutdown: Shutdown) {
     let sweeping = async {
         // Whatever is there at the start was left by a process that is gone.
         let mut before = Timestamp::MAX;
+        let mut complaint = Seldom::default();
         loop {
-            sweep(&postbacks, before).await;
+            match sweep(&postbacks, before).await {
+                Ok(()) => complaint.over(),
+                Err(error) if complaint.due() => {
+                    tracing::warn!(error, "recorded conversions are not published; trying on");
+                }
+                Err(_) => {}
+            }
             tokio::time::sleep(PERIOD).await;
             before =
                 Timestamp::from_millisecond(clock::now().as_millisecond() - IN_FLIGHT.as_millis() as i64)
@@ -35,40 +42,28 @@ pub(crate) async fn work(postbacks: Arc<Postbacks>, shutdown: Shutdown) {
     }
 }
 
-/// Publishes what is unpublished and was last changed before `before`.
-pub(crate) async fn sweep(postbacks: &Postbacks, before: Timestamp) {
+/// Publishes what is unpublished and was last changed before `before`; or why not.
+pub(crate) async fn sweep(postbacks: &Postbacks, before: Timestamp) -> Result<(), String> {
+    let failed = |what: &str, e: &dyn Display| format!("cannot {what}: {e}");
     loop {
-        let found = match postbacks.conversions.unpublished(BATCH).await {
-            Ok(found) => found,
-            Err(e) => {
-                tracing::warn!(error = %e, "cannot look for unpublished conversions");
-                return;
-            }
-        };
+        let found = postbacks.conversions.unpublished(BATCH).await;
+        let found = found.map_err(|e| failed("look for unpublished conversions", &e))?;
         let full = found.len() == BATCH;
         let due: Vec<Conversion> = found.into_iter().filter(|c| c.updated_at < before).collect();
         if due.is_empty() {
-            return;
+            return Ok(());
         }
         let events: Vec<Event> =
             due.iter().map(|c| Event::Conversion(Box::new(ConversionEvent::from(c)))).collect();
-        if let Err(error) = postbacks.publish(&events).await {
-            tracing::warn!(
-                error,
-                conversions = events.len(),
-                "cannot publish recorded conversions; trying on"
-            );
-            return;
-        }
+        let published = postbacks.publish(&events).await;
+        published.map_err(|e| failed(&format!("publish {} of them", events.len()), &e))?;
         let states: Vec<_> = due.iter().map(|c| (c.id.clone(), c.version)).collect();
-        if let Err(e) = postbacks.conversions.mark_published(&states).await {
-            tracing::warn!(error = %e, "cannot mark conversions as published; trying on");
-            return;
-        }
+        let marked = postbacks.conversions.mark_published(&states).await;
+        marked.map_err(|e| failed("mark them as published", &e))?;
         postbacks.counters.republished(due.len());
         tracing::info!(conversions = due.len(), "published conversions that were recorded but not published");
         if !full {
-            return;
+            return Ok(());
         }
     }
 }

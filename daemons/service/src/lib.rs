@@ -19,6 +19,7 @@ pub mod testing;
 mod handle;
 mod listen;
 mod program;
+mod seldom;
 mod serve;
 
 pub use client_ip::client_ip;
@@ -26,6 +27,7 @@ pub use config::Configuration;
 pub use listen::{BindError, bind};
 pub use problem::ProblemResponse;
 pub use program::program;
+pub use seldom::Seldom;
 pub use serve::serve;
 pub use shutdown::{Shutdown, Trigger};
 

@@ -132,6 +132,22 @@ pub fn interpret(
     }))
 }
 
+/// Refuses parameters that hold an object or a list (of a JSON body) where a fact is looked for: read as missing, or as
+/// the text it is written with, it would make another sale than was reported.
+///
+/// # Errors
+/// The first of these names from which a fact would be read.
+pub fn refuse_nested(
+    template: Option<&TemplateSpec>,
+    params: &[(String, String)],
+    nested: &[String],
+) -> Result<(), Refusal> {
+    match Params::new(params, template).read_from(nested) {
+        Some(name) => Err(Refusal::new(name, "is an object or a list; allowed is a text or a number")),
+        None => Ok(()),
+    }
+}
+
 fn click_id(params: &Params) -> Result<ClickId, Refusal> {
     if let Some((name, value)) = params.find(Field::ClickId) {
         return value.parse().map_err(|e| Refusal::new(name, format!("{} {e}", shown(value))));

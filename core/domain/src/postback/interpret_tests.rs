@@ -43,6 +43,29 @@ fn line(p: &Postback) -> String {
 }
 
 #[test]
+fn an_object_is_no_fact_wherever_one_is_looked_for() {
+    let own = template(&json!({ "params": { "status": "data.state" } }));
+    let table = [
+        (None, "click_id=CLICK", "payout", Some("payout")),
+        (None, "click_id=CLICK", "STATUS", Some("STATUS")),
+        (None, "click_id=CLICK&tid=[1]", "tid", Some("tid")),
+        // Nobody asks for it.
+        (None, "click_id=CLICK", "data", None),
+        // Another name comes first, and says something.
+        (None, "click_id=CLICK&status=sale", "type", None),
+        (None, "click_id=CLICK&status={status}", "type", Some("type")),
+        // The template looks elsewhere.
+        (Some(&own), "click_id=CLICK", "status", None),
+        (Some(&own), "click_id=CLICK", "data.state", Some("data.state")),
+    ];
+    for (template, query, nested, refused) in table {
+        let said = refuse_nested(template, &params(query), &[nested.to_owned()]);
+        let names = said.as_ref().err().map(|r| r.parameter.as_str());
+        assert_eq!(names, refused, "{query} {nested}");
+    }
+}
+
+#[test]
 fn without_a_template() {
     let table = [
         // The least there can be: a sale in the network's currency, paying what the destination says.

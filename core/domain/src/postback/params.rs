@@ -62,6 +62,15 @@ impl<'a> Params<'a> {
         own.into_iter().chain(aliases)
     }
 
+    /// The first of these names by which a field would be read, since none that it prefers holds a value.
+    pub(super) fn read_from<'n>(&self, names: &'n [String]) -> Option<&'n str> {
+        Field::ALL.iter().find_map(|field| {
+            let own = |name: &str| names.iter().find(|n| n.eq_ignore_ascii_case(name)).map(String::as_str);
+            let found = self.names(*field).find(|name| own(name).is_some() || self.value(name).is_some())?;
+            own(found)
+        })
+    }
+
     /// The parameter that says `field`, as it is spelt, and its value without blanks around.
     pub(super) fn find(&self, field: Field) -> Option<(&'a str, &'a str)> {
         self.values(field).find(|(_, value)| !is_placeholder(value))
@@ -74,11 +83,21 @@ impl<'a> Params<'a> {
 
     fn values(&self, field: Field) -> impl Iterator<Item = (&'a str, &'a str)> {
         let given = self.given;
-        self.names(field)
-            .flat_map(move |name| given.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name)))
-            .map(|(name, value)| (name.as_str(), value.trim()))
-            .filter(|(_, value)| !value.is_empty())
+        self.names(field).flat_map(move |name| named(given, name))
     }
+
+    fn value(&self, name: &'a str) -> Option<(&'a str, &'a str)> {
+        named(self.given, name).find(|(_, value)| !is_placeholder(value))
+    }
+}
+
+/// The parameters of that name that hold something.
+fn named<'a>(given: &'a [(String, String)], name: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
+    given
+        .iter()
+        .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
+        .map(|(name, value)| (name.as_str(), value.trim()))
+        .filter(|(_, value)| !value.is_empty())
 }
 
 /// True for what stands where a network's macro was not replaced: `{payout}`, `{{payout}}`, `${payout}`,

@@ -143,6 +143,14 @@ async fn forgeries_never_record() {
     let body = json!({"secret": SECRET, "click_id": click});
     let (status, json) = answer(world.client.post(world.url("/postback/adnet")).json(&body)).await;
     assert_eq!((status, &json["result"]), (200, &json!("duplicate")));
+    // A fact that is no text would be another sale than was reported.
+    for wrong in [json!({"payout": {"a": 1}}), json!({"status": ["sale"]}), json!({"txid": [1]})] {
+        let mut body = json!({"secret": SECRET, "click_id": click});
+        let (name, value) = wrong.as_object().and_then(|o| o.iter().next()).expect("one");
+        body[name] = value.clone();
+        let (status, json) = answer(world.client.post(world.url("/postback/adnet")).json(&body)).await;
+        assert_eq!((status, &json["problems"][0]["path"]), (400, &json!(name)), "{json}");
+    }
     world.stop().await;
 }
 

@@ -12,7 +12,7 @@ use tfx_domain::{
     routing::{CampaignPlan, Snapshot},
 };
 use tfx_ports::{StoreError, analytics::Analytics, clock};
-use tfx_service::{Shutdown, health::Detail};
+use tfx_service::{Seldom, Shutdown, health::Detail};
 use tokio::{task::spawn_blocking, time::sleep};
 
 /// Pause before the store is asked again.
@@ -64,6 +64,7 @@ pub(crate) async fn restore(
     progress: Restoring,
     shutdown: Shutdown,
 ) {
+    let mut complaint = Seldom::default();
     loop {
         let tried = tokio::select! {
             tried = once(&memory, &*analytics, &live, limit) => tried,
@@ -76,7 +77,9 @@ pub(crate) async fn restore(
                 return;
             }
             Err(error) => {
-                tracing::warn!(%error, "visitors of earlier runs cannot be restored; trying again");
+                if complaint.due() {
+                    tracing::warn!(%error, "visitors of earlier runs cannot be restored; trying again");
+                }
                 progress.set(Progress::Failing(error.to_string()));
             }
         }
