@@ -42,7 +42,7 @@ pub(crate) struct SourceFields {
     /// The currency of its costs [default: USD].
     #[arg(long, value_name = "CODE")]
     currency: Option<Currency>,
-    /// Where conversions are reported to; macros such as {external_id} are filled in.
+    /// Where conversions are to be reported to, with macros such as {external_id}; kept, this version reports none yet.
     #[arg(long, value_name = "URL")]
     postback_url: Option<String>,
 }

@@ -24,7 +24,7 @@ pub struct ClickHouse {
 
 impl ClickHouse {
     pub(crate) fn read(r: &mut Reader<'_>, event_brokers: &[String]) -> Option<Self> {
-        let mut brokers: Vec<String> = r.list(&vars::CLICKHOUSE_EVENT_BROKERS);
+        let mut brokers = r.addresses(&vars::CLICKHOUSE_EVENT_BROKERS);
         if brokers.is_empty() {
             brokers = event_brokers.to_vec();
         }

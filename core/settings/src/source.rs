@@ -130,6 +130,17 @@ impl<'s> Reader<'s> {
         out
     }
 
+    /// `host:port`, several.
+    pub(crate) fn addresses(&mut self, var: &Var) -> Vec<String> {
+        let all: Vec<String> = self.list(var);
+        let port = |port: &str| port.parse().is_ok_and(|port: u16| port > 0);
+        let host = |host: &str| !host.is_empty() && !host.contains(['/', ' ', '@']);
+        for wrong in all.iter().filter(|a| !a.rsplit_once(':').is_some_and(|(h, p)| host(h) && port(p))) {
+            self.bad(var, wrong);
+        }
+        all
+    }
+
     fn bad(&mut self, var: &Var, value: &str) {
         let shown = if var.secret { "***" } else { value };
         self.problem(var, format!("is '{shown}'; allowed is {}", var.unit));

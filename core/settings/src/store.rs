@@ -4,6 +4,9 @@ use crate::{ClickHouse, Secret, source::Reader, vars};
 use std::{collections::BTreeMap, fmt, time::Duration};
 use tfx_domain::event::Topic;
 
+/// Longest name of a topic, by the brokers' rule.
+const LONGEST_TOPIC: usize = 249;
+
 /// MongoDB.
 #[derive(Debug, Clone)]
 pub struct Mongo {
@@ -35,8 +38,8 @@ impl EventLog {
     }
 
     fn read(r: &mut Reader<'_>) -> Option<Self> {
-        let brokers: Vec<String> = r.list(&vars::EVENT_BROKERS);
-        let topics = Topic::ALL.map(|topic| r.text(&topic_var(topic)).unwrap_or_default());
+        let brokers = r.addresses(&vars::EVENT_BROKERS);
+        let topics = Topic::ALL.map(|topic| topic_name(r, &topic_var(topic)));
         let replication = r.number(&vars::EVENT_TOPIC_REPLICATION, 1, 15);
         let hours = r.number(&vars::EVENT_TOPIC_RETENTION_HOURS, 1, 87_600);
         let mut options = BTreeMap::new();
@@ -66,6 +69,21 @@ impl fmt::Debug for EventLog {
     }
 }
 
+/// As brokers take it.
+fn topic_name(r: &mut Reader<'_>, var: &vars::Var) -> String {
+    let name = r.text(var).unwrap_or_default();
+    let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
+    if name.len() > LONGEST_TOPIC || !name.chars().all(good) || matches!(name.as_str(), "." | "..") {
+        r.problem(
+            var,
+            format!(
+                "is '{name}'; allowed are letters, digits, '.', '_' and '-', at most {LONGEST_TOPIC} of them"
+            ),
+        );
+    }
+    name
+}
+
 const fn topic_var(topic: Topic) -> vars::Var {
     match topic {
         Topic::ClickEvents => vars::CLICK_EVENTS_TOPIC,
@@ -89,6 +107,11 @@ impl Engines {
     pub(crate) fn read(r: &mut Reader<'_>) -> Self {
         let database = r.text(&vars::MONGO_DATABASE).unwrap_or_default();
         let mongo = r.secret(&vars::MONGO_URI).map(|uri| Mongo { uri, database });
+        let schemes = ["mongodb://", "mongodb+srv://"];
+        if mongo.as_ref().is_some_and(|m| !schemes.iter().any(|s| m.uri.expose().starts_with(s))) {
+            let message = "is '***'; allowed is a URI that begins with mongodb:// or mongodb+srv://";
+            r.problem(&vars::MONGO_URI, message);
+        }
         let log = EventLog::read(r);
         let clickhouse = ClickHouse::read(r, log.as_ref().map_or(&[], |l| &l.brokers));
         let half = match (&log, r.text(&vars::CLICKHOUSE_HTTP_URL)) {

@@ -28,6 +28,10 @@ fn every_bad_value_is_reported_at_once_with_what_is_allowed() {
         ("API_SERVICE_ADDR", "8080"),
         ("TRAFFIC_SERVICE_URL", "ftp://x"),
         ("CLICK_LOOKUP_TIMEOUT_MS", "soon"),
+        ("MONGO_URI", "canary"),
+        ("EVENT_BROKERS", "a:9092,garbage"),
+        ("CLICKHOUSE_EVENT_BROKERS", "ssl://b:9092"),
+        ("CLICK_EVENTS_TOPIC", "no topic!"),
     ])
     .expect_err("bad");
     let names: Vec<&str> = problems.iter().map(|(n, _)| n.as_str()).collect();
@@ -38,9 +42,15 @@ fn every_bad_value_is_reported_at_once_with_what_is_allowed() {
         "EVENT_WRITE_FAILURE_POLICY",
         "EVENT_BATCH_SIZE",
         "CLICK_LOOKUP_TIMEOUT_MS",
+        "MONGO_URI",
+        "EVENT_BROKERS",
+        "CLICKHOUSE_EVENT_BROKERS",
+        "CLICK_EVENTS_TOPIC",
     ] {
         assert!(names.contains(&name), "{name} in {names:?}");
     }
+    assert!(problems.iter().any(|(_, m)| m.contains("'garbage'; allowed is host:port")), "{problems:?}");
+    assert!(!problems.iter().any(|(_, m)| m.contains("canary")), "{problems:?}");
     assert!(problems.iter().any(|(_, m)| m.contains("'maybe'") && m.contains("fail_open or fail_closed")));
 }
 

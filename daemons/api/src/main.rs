@@ -1,7 +1,7 @@
 //! The api-service binary: data folder, listener, stores, the first token. Everything else is the library.
 
 use std::{
-    io::{Write as _, stderr},
+    io::{IsTerminal as _, Write as _, stderr},
     process::ExitCode,
     sync::Arc,
 };
@@ -19,12 +19,13 @@ fn main() -> ExitCode {
         let (token, made_now) = data_dir.admin_token()?;
         if made_now {
             let file = data_dir.admin_token_file();
-            // Not through the log: a token has no place there. Nobody is left to tell when stderr is gone.
+            // A log has no place for a token: what is no terminal is told the file alone.
+            let shown = if stderr().is_terminal() { format!(": {}", token.expose()) } else { String::new() };
+            // Nobody is left to tell when stderr is gone.
             let _ = writeln!(
                 stderr(),
-                "api-service: the administrator's token, shown this once and kept in {} (0600): {}",
-                file.display(),
-                token.expose()
+                "api-service: the administrator's token was made and is kept in {} (0600){shown}",
+                file.display()
             );
         }
         tfx_api_service::run(settings, data_dir, stores, listener, shutdown).await
