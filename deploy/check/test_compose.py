@@ -9,6 +9,8 @@ import unittest
 import tools
 
 SERVICES = {"api-service": "8080", "traffic-service": "8081", "postback-service": "8082"}
+# What the services and the one that goes before them are given.
+OF_IMAGE = ["migrate", *SERVICES]
 BROKERS = ["redpanda-0", "redpanda-1", "redpanda-2"]
 # What tfx alone reads, on the host.
 OF_TFX = {"TFX_TOKEN", "TFX_TOKEN_FILE"}
@@ -87,7 +89,7 @@ class Compose(unittest.TestCase):
         self.assertNotEqual(done.returncode, 0)
 
     def test_all_that_is_promised_is_there(self):
-        there = {*BROKERS, "redpanda-init", "mongo", "clickhouse", "redpanda-console", *SERVICES}
+        there = {*BROKERS, "redpanda-init", "mongo", "clickhouse", "redpanda-console", *OF_IMAGE}
         self.assertEqual(set(self.plain), there)
         for name, service in self.plain.items():
             self.assertRegex(service["image"], r":(v?\d+\.\d+\.\d+[.\d]*|local)$", f"{name}: a pinned version")
@@ -96,7 +98,9 @@ class Compose(unittest.TestCase):
         brokers = {name: "service_healthy" for name in BROKERS}
         topics = {"redpanda-init": "service_completed_successfully"}
         all_of = {**brokers, **topics, "mongo": "service_healthy", "clickhouse": "service_healthy"}
-        wanted = {"redpanda-init": brokers, "clickhouse": topics, "redpanda-console": topics, **{name: all_of for name in SERVICES}}
+        migrated = {**all_of, "migrate": "service_completed_successfully"}
+        wanted = {"redpanda-init": brokers, "clickhouse": topics, "redpanda-console": topics, "migrate": all_of,
+                  **{name: migrated for name in SERVICES}}
         for name, service in self.plain.items():
             seen = {other: how["condition"] for other, how in service.get("depends_on", {}).items()}
             self.assertEqual(seen, wanted.get(name, {}), name)
@@ -113,6 +117,13 @@ class Compose(unittest.TestCase):
             seen = self.environment(self.plain, name)
             self.assertEqual((seen["READY_PORT"], seen[setting]), (port, f"0.0.0.0:{port}"), name)
             self.assertEqual(self.plain[name]["command"], [name])
+
+    def test_the_engines_are_migrated_before_anything_uses_them(self):
+        migrate = self.plain["migrate"]
+        self.assertEqual((migrate["command"], migrate["restart"]), (["tfx", "migrate", "up"], "no"))
+        # It ends, so nobody asks it whether it is ready.
+        self.assertEqual(migrate["healthcheck"], {"test": ["NONE"]})
+        self.assertEqual(migrate["image"], self.plain["api-service"]["image"])
 
     def test_only_the_public_services_answer_other_machines(self):
         local = {("api-service", "8080", "8080"), ("redpanda-console", "8085", "8080"), ("mongo", "27017", "27017"),
@@ -140,7 +151,7 @@ class Compose(unittest.TestCase):
     def test_every_setting_reaches_the_services_and_they_know_each(self):
         known = set(example())
         services = self.read("".join(f"{name}=set-{name.lower()}\n" for name in known))
-        for service in SERVICES:
+        for service in OF_IMAGE:
             seen = self.environment(services, service)
             self.assertEqual(set(seen) - {"READY_PORT"}, known - OF_TFX, service)
             for name in known - OF_TFX - FIXED:
@@ -154,7 +165,7 @@ class Compose(unittest.TestCase):
         self.assertEqual(set(services["redpanda-init"]["environment"]["TOPICS"].split()), topics)
 
     def test_the_services_take_the_settings(self):
-        for service in SERVICES:
+        for service in OF_IMAGE:
             seen = self.environment(self.plain, service)
             seen["TFX_DATA_DIR"] = self.folder
             done = tools.tfx("config", "check", cwd=self.folder, **seen)

@@ -35,9 +35,14 @@ impl ClickHouse {
         Ok(Self { client: Client::new(config)? })
     }
 
-    /// Reads events.
+    /// Reads events, wherever they come from.
     pub fn analytics(&self) -> Arc<dyn Analytics> {
-        Arc::new(analytics::Reader::new(self.client.clone()))
+        Arc::new(analytics::Reader::new(self.client.clone(), None))
+    }
+
+    /// Reads events of these topics: it is not well while the server reads others.
+    pub fn analytics_of(&self, pipeline: &PipelineConfig) -> Arc<dyn Analytics> {
+        Arc::new(analytics::Reader::new(self.client.clone(), Some(pipeline.clone())))
     }
 
     /// The messages that became no event.

@@ -29,7 +29,7 @@ impl Events {
             errors: self.clickhouse.ingestion_errors(),
             groups: self.pipeline.groups.clone(),
         };
-        Ok((self.clickhouse.analytics(), self.kafka.sink()?, Some(pipeline)))
+        Ok((self.clickhouse.analytics_of(&self.pipeline), self.kafka.sink()?, Some(pipeline)))
     }
 }
 

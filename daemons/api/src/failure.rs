@@ -46,6 +46,15 @@ impl Failure {
         Self::Problem(Box::new(Problem { shared, existing: Some(existing), current: None }))
     }
 
+    /// What the event log says, also where it refuses for good: it speaks of topics, consumer groups and rights, never
+    /// of rows, and only who looks after it asks.
+    pub(crate) fn of_log(e: StoreError) -> Self {
+        match e {
+            StoreError::Broken { what, .. } => ProblemResponse::unavailable(what).into(),
+            e => e.into(),
+        }
+    }
+
     /// 412 with the version it is at.
     pub(crate) fn version_mismatch(current: u64) -> Self {
         let shared = StoreError::VersionMismatch { current }.into();
@@ -108,6 +117,30 @@ impl IntoResponse for Failure {
                 }
                 response
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_of_the_event_log_it_is_told_what_is_broken() {
+        let missing = "the topic clicks does not exist: run `tfx migrate up topics`";
+        let broken = || StoreError::Broken { what: missing.to_owned(), source: None };
+        let away = || StoreError::Unavailable { what: "no broker".to_owned(), source: None };
+        let table = [
+            (Failure::of_log(broken()), 503, "unavailable", missing),
+            (Failure::of_log(away()), 503, "unavailable", "no broker; try again"),
+            (Failure::from(broken()), 500, "internal", BROKEN),
+        ];
+        for (failure, status, code, detail) in table {
+            let response = failure.into_response();
+            assert_eq!(response.status(), status);
+            let body = axum::body::to_bytes(response.into_body(), 10_000).await.expect("a body");
+            let document: ProblemDocument = serde_json::from_slice(&body).expect("a document");
+            assert_eq!((document.code.as_str(), document.detail.as_str()), (code, detail));
         }
     }
 }

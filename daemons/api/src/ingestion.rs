@@ -102,7 +102,7 @@ async fn lag(State(app): State<Arc<App>>, query: Query) -> Result<Response, Fail
             );
             return Err(Failure::not_found(detail));
         }
-        lag => lag?,
+        lag => lag.map_err(Failure::of_log)?,
     };
     let partitions: Vec<PartitionLag> = lag
         .into_iter()
@@ -155,7 +155,9 @@ async fn replay(State(app): State<Arc<App>>, query: Query, Body(input): Body) ->
             }
             answer.found += 1;
             if !request.dry_run {
-                log.republish(&error.topic, key_of(&error.raw).as_deref(), &error.raw).await?;
+                let key = key_of(&error.raw);
+                let put = log.republish(&error.topic, key.as_deref(), &error.raw).await;
+                put.map_err(Failure::of_log)?;
                 answer.replayed += 1;
             }
         }

@@ -4,7 +4,7 @@ mod list;
 mod report;
 mod usage;
 
-use crate::client::Client;
+use crate::{PipelineConfig, client::Client};
 use async_trait::async_trait;
 use tfx_domain::{
     Timestamp,
@@ -22,11 +22,13 @@ use tfx_ports::{
 /// Reads events. What was delivered is seen after the server has read it from its topic.
 pub(crate) struct Reader {
     client: Client,
+    /// What services write, if that is known.
+    pipeline: Option<PipelineConfig>,
 }
 
 impl Reader {
-    pub(crate) const fn new(client: Client) -> Self {
-        Self { client }
+    pub(crate) const fn new(client: Client, pipeline: Option<PipelineConfig>) -> Self {
+        Self { client, pipeline }
     }
 }
 
@@ -60,8 +62,9 @@ impl Analytics for Reader {
         usage::seen_since(&self.client, since, limit).await
     }
 
-    /// Also asks for the newest of the columns that are read, so that a schema that is too old is not ready.
+    /// Also asks for the newest of the columns that are read, so that a schema that is too old is not ready; and whether
+    /// the server reads what services write.
     async fn ping(&self) -> Result<(), StoreError> {
-        crate::migrate::complete(&self.client).await
+        crate::migrate::ready(&self.client, self.pipeline.as_ref()).await
     }
 }

@@ -11,21 +11,21 @@
 mod expected;
 mod found;
 mod lock;
+mod ready;
 mod retention;
 mod script;
+
+pub(crate) use ready::ready;
 
 use crate::{PipelineConfig, client::Client, config::broken, error::code, sql::Sql};
 use async_trait::async_trait;
 use clickhouse::{Row, error::Error};
-use expected::{Column, Table};
+use expected::Table;
 use found::Found;
 use lock::Lock;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
-use std::{
-    collections::{BTreeMap, HashSet},
-    error::Error as _,
-};
+use std::{collections::BTreeMap, error::Error as _};
 use tfx_domain::Timestamp;
 use tfx_ports::{
     StoreError,
@@ -206,30 +206,6 @@ impl Schema {
 /// The tables that events are kept in.
 fn tables() -> Vec<Table> {
     expected::tables(script::TABLES)
-}
-
-/// Whether the tables and columns that this build reads are there.
-pub(crate) async fn complete(client: &Client) -> Result<(), StoreError> {
-    let what = "look at the tables";
-    let there = "SELECT table, name FROM system.columns WHERE database = currentDatabase()";
-    let there: HashSet<(String, String)> = client.all(what, Sql::new(there)).await?.into_iter().collect();
-    let mut lacks = Vec::new();
-    for table in tables() {
-        let has = |c: &Column| there.contains(&(table.name.clone(), c.name.clone()));
-        let missing: Vec<_> = table.columns.iter().filter(|c| !has(c)).collect();
-        if missing.len() == table.columns.len() {
-            lacks.push(format!("table {}", table.name));
-        } else {
-            lacks.extend(missing.iter().map(|c| format!("column {}.{}", table.name, c.name)));
-        }
-    }
-    if lacks.is_empty() {
-        return Ok(());
-    }
-    let (database, lacks) = (&client.database, lacks.join(", "));
-    Err(broken(format!(
-        "the database {database} is not what this build needs (it lacks {lacks}); run: tfx migrate up clickhouse"
-    )))
 }
 
 /// An error of all of these, if there are any.

@@ -72,7 +72,7 @@ fn group_written(topic: Topic) -> String {
 }
 
 /// A literal of ClickHouse's SQL.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 

@@ -184,3 +184,45 @@ async fn a_column_of_another_type_is_left_to_a_person() {
     assert_eq!(steps[2].state, StepState::Applied, "{steps:#?}");
     assert_eq!(database.column::<u16>("SELECT status FROM click_events").await, [302]);
 }
+
+/// Settings that were changed without a migration: services write where nobody reads, and are not ready.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_reads_other_topics_than_services_write_is_not_ready() {
+    let database = Database::unmade();
+    let (store, made) = (database.store(), nowhere(None));
+    up(&*store.migrations(&made).expect("migrations")).await;
+    let says = async |pipeline: &PipelineConfig| match store.analytics_of(pipeline).ping().await {
+        Ok(()) => "ready".to_owned(),
+        Err(e) => {
+            assert!(!e.is_retryable(), "{e}");
+            e.to_string()
+        }
+    };
+    assert_eq!(says(&made).await, "ready");
+
+    let topics = made.topics.clone().map(|topic| topic.replace("traffoflex.click", "shop.'click"));
+    let changed = PipelineConfig { topics, groups: "shop's".to_owned(), ..made.clone() };
+    let told = says(&changed).await;
+    for part in [
+        "ClickHouse reads traffoflex.click_events, not shop.'click_events (CLICK_EVENTS_TOPIC)",
+        "ClickHouse reads with the consumer group traffoflex-clickhouse.",
+        ", not shop's.",
+        "(CLICKHOUSE_CONSUMER_GROUP), and 3 more; run: tfx migrate up clickhouse",
+    ] {
+        assert!(told.contains(part), "{told}: no {part}");
+    }
+    // As it says; then it is those of before that are not served.
+    up(&*store.migrations(&changed).expect("migrations")).await;
+    assert_eq!(says(&changed).await, "ready");
+    assert!(says(&made).await.contains("reads shop.\\'click_events, not traffoflex.click_events"));
+
+    let name = &database.config.database;
+    database.execute("DROP VIEW click_events_mv").await;
+    database.execute("DROP TABLE conversion_events_queue").await;
+    let told = says(&changed).await;
+    let unread = "nothing reads shop.'click_events, traffoflex.conversion_events into the database";
+    assert_eq!(told, format!("{unread} {name}; run: tfx migrate up clickhouse"));
+    store.analytics().ping().await.expect("whoever only reads tables has them");
+    up(&*store.migrations(&changed).expect("migrations")).await;
+    assert_eq!(says(&changed).await, "ready");
+}

@@ -4,4 +4,5 @@ mod access;
 mod anything;
 mod entities;
 mod events;
+mod ingestion;
 mod server;

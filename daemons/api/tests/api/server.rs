@@ -33,15 +33,24 @@ impl Server {
 
     /// With settings over those of the tests.
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
-        Self::in_folder(tempfile::tempdir().expect("a folder"), settings).await
+        Self::in_folder(tempfile::tempdir().expect("a folder"), settings, |stores| stores).await
+    }
+
+    /// With other ports than those of the embedded store.
+    pub(crate) async fn over(ports: impl FnOnce(Stores) -> Stores) -> Self {
+        Self::in_folder(tempfile::tempdir().expect("a folder"), &[], ports).await
     }
 
     /// Another one in the same folder, after this one.
     pub(crate) async fn again(self, settings: &[(&str, &str)]) -> Self {
-        Self::in_folder(self.stop().await, settings).await
+        Self::in_folder(self.stop().await, settings, |stores| stores).await
     }
 
-    async fn in_folder(dir: TempDir, settings: &[(&str, &str)]) -> Self {
+    async fn in_folder(
+        dir: TempDir,
+        settings: &[(&str, &str)],
+        ports: impl FnOnce(Stores) -> Stores,
+    ) -> Self {
         let mut source = Source::of([
             ("TFX_DATA_DIR", dir.path().to_str().expect("a path")),
             ("PUBLIC_HOSTS", OWN_HOST),
@@ -54,7 +63,7 @@ impl Server {
         }
         let settings = Arc::new(Settings::read(&source).expect("settings"));
         let data_dir = Arc::new(DataDir::open(dir.path(), Hold::Exclusive).expect("the data folder"));
-        let stores = tfx_wiring::embedded(&data_dir).expect("stores");
+        let stores = ports(tfx_wiring::embedded(&data_dir).expect("stores"));
         let token = data_dir.admin_token().expect("a token").0.expose().to_owned();
         let internal_token = data_dir.internal_token(&settings).expect("a token").expose().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
