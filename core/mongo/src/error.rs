@@ -61,6 +61,8 @@ impl From<StoreError> for Failed {
     }
 }
 
+const CREDENTIALS: &str = "MongoDB does not accept the user and password of MONGO_URI";
+
 const DUPLICATE_KEY: i32 = 11_000;
 const OUT_OF_DISK_SPACE: i32 = 14_031;
 const UNAUTHORIZED: i32 = 13;
@@ -175,8 +177,10 @@ pub(crate) fn describe(e: &DriverError) -> String {
                 .or_else(|| concern.map(|w| format!("{} ({})", w.message, w.code)))
                 .unwrap_or_else(|| "the insert failed".to_owned())
         }
-        ErrorKind::Authentication { .. } => {
-            "MongoDB does not accept the user and password of MONGO_URI".to_owned()
+        ErrorKind::Authentication { .. } => CREDENTIALS.to_owned(),
+        // The driver passes over a server that refused it a moment ago, and says why among other things.
+        ErrorKind::ServerSelection { message, .. } if message.contains("SCRAM failure") => {
+            CREDENTIALS.to_owned()
         }
         ErrorKind::Io(io) => io.to_string(),
         ErrorKind::ServerSelection { .. } => {

@@ -1,6 +1,7 @@
 //! Is a service ready?
 
 use reqwest::{Client, StatusCode};
+use serde_json::Value;
 use std::time::Duration;
 
 /// Asks services whether they are ready.
@@ -22,7 +23,8 @@ impl Probe {
         match self.0.get(format!("{url}/readyz")).send().await {
             Ok(r) if r.status() == StatusCode::OK => Ok(()),
             Ok(r) => {
-                Err(format!("{url}/readyz answers {}: {}", r.status(), r.text().await.unwrap_or_default()))
+                let (status, body) = (r.status(), r.text().await.unwrap_or_default());
+                Err(format!("{url}/readyz answers {status}: {}", reasons(&body).unwrap_or(body)))
             }
             Err(e) => Err(format!("{url} does not answer: {}", root_cause(&e))),
         }
@@ -39,6 +41,15 @@ impl Probe {
     }
 }
 
+/// What does not work, and why, of what `/readyz` answers; none: it says nothing of the kind.
+fn reasons(report: &str) -> Option<String> {
+    let report: Value = serde_json::from_str(report).ok()?;
+    let failed = report["dependencies"].as_array()?.iter().filter(|d| d["state"] == "failed");
+    let reason = |d: &Value| Some(format!("{}: {}", d["name"].as_str()?, d["detail"].as_str()?));
+    let reasons: Vec<_> = failed.filter(|d| d["required"] == true).filter_map(reason).collect();
+    (!reasons.is_empty()).then(|| reasons.join("; "))
+}
+
 /// What the system said, without the layers around it.
 pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
     let mut cause = error;
@@ -46,4 +57,21 @@ pub(crate) fn root_cause(error: &dyn std::error::Error) -> String {
         cause = inner;
     }
     cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_a_service_that_is_not_ready_the_reasons_are_told() {
+        let report = r#"{"status":"failed","dependencies":[
+            {"name":"config","required":true,"state":"ok"},
+            {"name":"analytics","required":true,"state":"failed","detail":"check CLICKHOUSE_PASSWORD"},
+            {"name":"traffic-service","required":false,"state":"failed","detail":"refused"}]}"#;
+        assert_eq!(reasons(report).as_deref(), Some("analytics: check CLICKHOUSE_PASSWORD"));
+        for other in ["", "Bad gateway", "[]", r#"{"dependencies":[{"name":"config","state":"ok"}]}"#] {
+            assert_eq!(reasons(other), None, "{other}");
+        }
+    }
 }

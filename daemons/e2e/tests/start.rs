@@ -115,3 +115,24 @@ fn a_setting_that_cannot_be_used_is_a_usage_error_that_names_them_all() {
     );
     assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 0, "nothing was made");
 }
+
+#[test]
+fn brokers_without_clickhouse_and_the_reverse_are_a_usage_error() {
+    for (set, value, unset) in [
+        ("EVENT_BROKERS", "127.0.0.1:9092", "CLICKHOUSE_HTTP_URL"),
+        ("CLICKHOUSE_HTTP_URL", "http://127.0.0.1:8123/", "EVENT_BROKERS"),
+    ] {
+        let dir = tempfile::tempdir().expect("dir");
+        let wrong = format!("must be set when {set} is");
+        let services = ["api-service", "traffic-service", "postback-service"].map(|name| (name, &[][..]));
+        let commands = [&["up"][..], &["config", "check"], &["migrate", "status"], &["migrate", "up"]];
+        for (name, args) in services.into_iter().chain(commands.map(|args| ("tfx", args))) {
+            let mut command = program(name);
+            command.args(args).env(set, value).env("TFX_DATA_DIR", dir.path());
+            let (code, said) = refused(command);
+            assert_eq!(code, Some(2), "{name} {args:?}: {said}");
+            names(&said, &[unset, &wrong]);
+        }
+        assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 0, "nothing was made");
+    }
+}

@@ -8,7 +8,7 @@ use std::{
 use tfx_api::Client;
 use tfx_service::shutdown::{Shutdown, Trigger};
 use tfx_settings::{Secret, Settings, Source};
-use tfx_wiring::{DataDir, Hold};
+use tfx_wiring::{DataDir, Hold, Stores};
 use tokio::{net::TcpListener, task::JoinSet, time};
 
 /// All services, running.
@@ -35,11 +35,13 @@ impl Stack {
         let begun = Instant::now();
         let data_dir = DataDir::open(&settings.data_dir, Hold::Exclusive).map_err(Failure::failed)?;
         let data_dir = Arc::new(data_dir);
-        let (token, made) = data_dir.admin_token().map_err(Failure::failed)?;
         let stores = tfx_wiring::open(&settings, &data_dir).await.map_err(Failure::failed)?;
+        usable(&stores).await?;
         let api = bind("API_SERVICE_ADDR", &settings.addresses.api).await?;
         let traffic = bind("TRAFFIC_SERVICE_ADDR", &settings.addresses.traffic).await?;
         let postback = bind("POSTBACK_SERVICE_ADDR", &settings.addresses.postback).await?;
+        // Last, since it is shown the first time only: a start that fails has shown nothing.
+        let (token, made) = data_dir.admin_token().map_err(Failure::failed)?;
         // Where a service is found follows from where it listens, unless the user says otherwise.
         let found = |name: &str, listener: &TcpListener, url: &mut String| -> Result<bool, Failure> {
             let set = source.get(name).is_some_and(|v| !v.is_empty());
@@ -162,6 +164,20 @@ impl Stack {
             }
         }
         Ok(())
+    }
+}
+
+/// What waiting does not mend is said at once: refused credentials, a schema that is not there. Engines that do not answer
+/// yet are waited for.
+async fn usable(stores: &Stores) -> Result<(), Failure> {
+    let Stores { config, conversions, analytics, .. } = stores;
+    let (config, conversions, analytics) = tokio::join!(config.ping(), conversions.ping(), analytics.ping());
+    match [config, conversions, analytics]
+        .into_iter()
+        .find_map(|seen| seen.err().filter(|e| !e.is_retryable()))
+    {
+        Some(e) => Err(Failure::failed(e)),
+        None => Ok(()),
     }
 }
 

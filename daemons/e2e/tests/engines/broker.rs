@@ -3,7 +3,7 @@
 
 use crate::{
     ground::{Ground, until},
-    journal::{drained, until_deep},
+    journal::{deep, drained, until_deep},
     ledger::reconcile,
     load::{Load, p99},
 };
@@ -35,9 +35,9 @@ async fn a_broker_that_stands_still_for_a_while_loses_nothing_under_either_polic
             .await;
         let told = report.to_string();
         assert!(told.contains("EVENT_BROKERS"), "{told}");
-        let resumed = Instant::now();
+        let (deep, resumed) = (deep(&ground).await, Instant::now());
         ground.resume(Engine::Broker);
-        let drained = drained(&ground).await;
+        let drained = drained(&ground, resumed, deep).await;
         load.more(250).await;
         let ledger = load.end().await;
         let (before, during) =

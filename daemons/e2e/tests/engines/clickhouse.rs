@@ -3,7 +3,7 @@
 
 use crate::{
     ground::{Ground, long, until},
-    journal::{drained, until_deep, until_empty},
+    journal::{deep, drained, until_deep, until_empty},
     ledger::reconcile,
     load::{Load, p99},
 };
@@ -93,16 +93,20 @@ async fn away(alone: bool) {
     assert_eq!(routed(&ground, &capped, CAP).await, CAP - CAP / 2);
     load.report(known.clone());
     load.more(300).await;
+    let mut anew = None;
     if !alone {
         until_deep(&ground, 300).await;
+        let deep = deep(&ground).await;
         ground.restart(Engine::Broker);
         block_in_place(|| ground.said(&["migrate", "up", "topics"]));
+        anew = Some((Instant::now(), deep));
     }
     let back = Instant::now();
     let last = load.ledger().clicks.last().expect("some").id;
     ground.restart(Engine::ClickHouse);
-    if !alone {
-        println!("broker killed and started anew without its topics: {}", drained(&ground).await);
+    if let Some((anew, deep)) = anew {
+        let drained = drained(&ground, anew, deep).await;
+        println!("broker killed and started anew without its topics: {drained}");
     }
     // It answers long before it knows what waits for it in the topics.
     until("ClickHouse has taken what waited", async || {

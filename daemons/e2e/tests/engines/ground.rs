@@ -31,6 +31,13 @@ pub(crate) fn long() -> bool {
 
 static ENGINES: Mutex<Option<Arc<Engines>>> = Mutex::const_new(None);
 static CAMPAIGNS: AtomicU32 = AtomicU32::new(0);
+/// How often the topics were begun anew.
+static READINGS: AtomicU32 = AtomicU32::new(0);
+
+/// What the consumer groups of this reading of the topics begin with.
+fn groups() -> String {
+    format!("readers-{}", READINGS.load(Ordering::Relaxed))
+}
 
 /// Nobody else uses the engines meanwhile.
 pub(crate) struct Turn {
@@ -68,8 +75,13 @@ impl Ground {
     /// With these settings beside the defaults.
     pub(crate) async fn new(settings: &[(&str, &str)]) -> Self {
         let turn = Turn::take().await;
-        let quick = [("POSTBACK_PARK_RETRY_MS", "500"), ("LOG_LEVEL", "warn")];
-        let mut services = Services::new(Arc::clone(&turn.engines), &[&quick, settings].concat());
+        let groups = groups();
+        let own = [
+            ("POSTBACK_PARK_RETRY_MS", "500"),
+            ("LOG_LEVEL", "warn"),
+            ("CLICKHOUSE_CONSUMER_GROUP", groups.as_str()),
+        ];
+        let mut services = Services::new(Arc::clone(&turn.engines), &[&own, settings].concat());
         block_in_place(|| services.said(&["migrate", "up"]));
         Service::ALL.into_iter().for_each(|service| services.start(service));
         for service in Service::ALL {
@@ -147,6 +159,18 @@ impl Ground {
 
     pub(crate) fn restart(&self, engine: Engine) {
         block_in_place(|| self.turn.engines.restart(engine));
+    }
+
+    /// Has ClickHouse read the topics from their beginning, with other consumer groups: what their names begin with.
+    pub(crate) async fn read_anew(&mut self) -> String {
+        READINGS.fetch_add(1, Ordering::Relaxed);
+        let groups = groups();
+        self.services.set("CLICKHOUSE_CONSUMER_GROUP", &groups);
+        block_in_place(|| self.services.said(&["migrate", "up"]));
+        self.services.kill(Service::Api);
+        self.services.start(Service::Api);
+        self.services.until_ready(Service::Api, |status, _| status == 200).await;
+        groups
     }
 
     /// What ClickHouse says to a statement, as text.

@@ -14,7 +14,7 @@ fn depth(stats: &Value) -> u64 {
 /// Waits until the journal of traffic-service has grown to this.
 pub(crate) async fn until_deep(ground: &Ground, events: u64) {
     until("the journal grows", async || {
-        let seen = depth(&ground.counters(Service::Traffic).await);
+        let seen = deep(ground).await;
         (seen >= events).then_some(()).ok_or_else(|| format!("{seen} events"))
     })
     .await;
@@ -53,9 +53,15 @@ impl std::fmt::Display for Drained {
     }
 }
 
-/// Waits, while clicks go on, until the journal of traffic-service holds no more than what is under way.
-pub(crate) async fn drained(ground: &Ground) -> Drained {
-    let (begun, mut most) = (Instant::now(), 0);
+/// Events in the journal of traffic-service.
+pub(crate) async fn deep(ground: &Ground) -> u64 {
+    depth(&ground.counters(Service::Traffic).await)
+}
+
+/// Waits, while clicks go on, until the journal of traffic-service holds no more than what is under way. It has been
+/// draining since `begun`, when it was so deep.
+pub(crate) async fn drained(ground: &Ground, begun: Instant, deep: u64) -> Drained {
+    let mut most = deep;
     loop {
         let stats = ground.counters(Service::Traffic).await;
         most = most.max(depth(&stats));

@@ -7,6 +7,7 @@
 
 #![expect(clippy::print_stdout, reason = "they print their figures")]
 
+mod again;
 mod broker;
 mod clickhouse;
 mod ground;
