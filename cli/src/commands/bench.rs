@@ -57,6 +57,9 @@ pub(crate) struct Bench {
     timeout: u64,
 }
 
+/// Longest wait for the report to count what was answered.
+const SETTLES: Duration = Duration::from_secs(60);
+
 fn rate(text: &str) -> Result<f64, String> {
     text.parse()
         .ok()
@@ -108,11 +111,12 @@ impl Bench {
         let summary = replay::replay(log, &options, progress, stop).await.map_err(Failure::usage)?;
         bar.end();
         let recorded = match &api {
-            Some(api) => Some(settled(api, &self.to, since, before, summary.answered).await?),
-            None => None,
+            Some(api) => settled(context, api, &self.to, since, before, summary.answered).await.map(Some),
+            None => Ok(None),
         };
-        print(context, &summary, recorded)?;
-        verdict(&summary, recorded)
+        // What was measured is told, also if what became of it cannot be.
+        print(context, &summary, recorded.as_ref().ok().copied().flatten())?;
+        verdict(&summary, recorded?)
     }
 }
 
@@ -141,24 +145,51 @@ async fn hits(api: &Client, campaigns: &[String], since: Timestamp) -> Result<u6
     Ok(answer.totals.get(&Metric::Hits).and_then(|v| u64::try_from(*v).ok()).unwrap_or(0))
 }
 
-/// The count after the replay, as soon as it is at least what was answered; events take a moment.
+/// The count after the replay, as soon as it is at least what was answered; events take a moment, and so do services that
+/// are started again.
 async fn settled(
+    context: &Context,
     api: &Client,
     campaigns: &[String],
     since: Timestamp,
     before: u64,
     answered: u64,
 ) -> Result<u64, Failure> {
-    let limit = Instant::now() + Duration::from_secs(60);
+    let limit = Instant::now() + SETTLES;
     let mut last = u64::MAX;
-    loop {
-        let recorded = hits(api, campaigns, since).await?.saturating_sub(before);
-        if (recorded >= answered && recorded == last) || Instant::now() > limit {
-            return Ok(recorded);
+    let mut told = false;
+    let wait = async {
+        loop {
+            match hits(api, campaigns, since).await {
+                Ok(hits) => {
+                    let recorded = hits.saturating_sub(before);
+                    if (recorded >= answered && recorded == last) || Instant::now() > limit {
+                        return Ok(recorded);
+                    }
+                    last = recorded;
+                }
+                Err(failure) if !passing(failure.kind) || Instant::now() > limit => return Err(failure),
+                Err(failure) => {
+                    if !told {
+                        let seconds = SETTLES.as_secs();
+                        let message = failure.message;
+                        context.out.note(format!("no report yet, asking again for {seconds} s: {message}"));
+                        told = true;
+                    }
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
         }
-        last = recorded;
-        tokio::time::sleep(Duration::from_millis(200)).await;
+    };
+    tokio::select! {
+        recorded = wait => recorded,
+        _ = tokio::signal::ctrl_c() => Err(Failure::interrupted()),
     }
+}
+
+/// Whether asking again may help.
+const fn passing(kind: Kind) -> bool {
+    matches!(kind, Kind::Unreachable | Kind::TimedOut | Kind::Failed)
 }
 
 /// Requests without an answer may have been recorded or not; everything that was answered must have been.

@@ -26,5 +26,6 @@ mod replay;
 mod report;
 mod scripts;
 mod shapes;
+mod stack;
 mod terminal;
 mod up;

@@ -143,3 +143,23 @@ fn a_narrow_terminal_breaks_text_but_no_names() {
     let (said, _) = rest(&mut t);
     assert!(said.contains("a-rather-long-slug") && said.contains("too narrow for: url"), "{said}");
 }
+
+#[test]
+fn a_smoke_check_that_is_interrupted_puts_away_what_it_made_and_tells_ci() {
+    let mut place = Place::running();
+    let (api, traffic) = (format!("http://{}", place.api()), format!("http://{}", place.traffic()));
+    place.set("TRAFFIC_SERVICE_URL", &traffic);
+    // api-service is ready, and knows of no postback: the check waits for the network to be known there.
+    place.set("POSTBACK_SERVICE_URL", &api);
+    let mut t = terminal(&place, 120, "tfx smoke --stack attach --patience 3600 --junit smoke.xml");
+    t.exp_string("ok   every click is stored").expect("the clicks");
+    t.send_control(CTRL_C).expect("sent");
+    let (said, code) = rest(&mut t);
+    assert_eq!(code, "exit 130", "{said}");
+    assert!(said.contains("FAIL postbacks are recorded"), "{said}");
+    assert!(said.contains("ok   what was made is archived"), "{said}");
+    assert_eq!(place.ok("tfx campaign list --output name"), "");
+    let junit = std::fs::read_to_string(place.dir().join("smoke.xml")).expect("the file");
+    assert!(junit.contains("tests=\"14\" failures=\"1\" skipped=\"6\""), "{junit}");
+    assert!(junit.contains("<failure message=\"interrupted\">"), "{junit}");
+}

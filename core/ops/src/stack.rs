@@ -9,7 +9,7 @@ use std::{
     path::{Path, PathBuf},
     process::{ExitStatus, Stdio},
 };
-use tokio::process::Command;
+use tokio::{process::Command, sync::OnceCell};
 
 /// How the engines are run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -48,6 +48,9 @@ pub enum StackError {
         /// How it ended.
         status: ExitStatus,
     },
+    /// There is no Docker Compose to be run.
+    #[error("Docker Compose 2 is missing: {0}")]
+    NoCompose(String),
     /// A container's port cannot be reached from this machine.
     #[error("port {port} of {service} is not published on this machine")]
     NotPublished {
@@ -67,6 +70,8 @@ pub struct Stack {
     folder: Option<PathBuf>,
     /// The project of a compose stack; none: its usual one.
     project: Option<String>,
+    /// How Docker Compose is called here, once it was looked for.
+    compose: OnceCell<&'static [&'static str]>,
 }
 
 impl Stack {
@@ -81,7 +86,7 @@ impl Stack {
         };
         let missing = || StackError::NoDeploy { what, from: from.display().to_string() };
         let file = from.ancestors().map(|d| d.join(what)).find(|f| f.is_file()).ok_or_else(missing)?;
-        Ok(Self { engine, file, folder: None, project: None })
+        Ok(Self { engine, file, folder: None, project: None, compose: OnceCell::new() })
     }
 
     /// A local stack of its own in this folder.
@@ -172,7 +177,7 @@ impl Stack {
 
     /// What it prints.
     async fn said(&self, arguments: impl IntoIterator<Item = &str>) -> Result<String, StackError> {
-        let output = self.command(arguments).stderr(Stdio::inherit()).output().await;
+        let output = self.command(arguments).await?.stderr(Stdio::inherit()).output().await;
         let output = output.map_err(|source| self.not_run(source))?;
         if !output.status.success() {
             return Err(self.failed(output.status));
@@ -181,12 +186,12 @@ impl Stack {
     }
 
     async fn run(&self, arguments: impl IntoIterator<Item = &str>) -> Result<(), StackError> {
-        let status = self.command(arguments).status().await.map_err(|source| self.not_run(source))?;
+        let status = self.command(arguments).await?.status().await.map_err(|source| self.not_run(source))?;
         if status.success() { Ok(()) } else { Err(self.failed(status)) }
     }
 
-    fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
-        match self.engine {
+    async fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Result<Command, StackError> {
+        Ok(match self.engine {
             Engine::Local => {
                 let mut command = Command::new(&self.file);
                 command.args(arguments);
@@ -197,8 +202,9 @@ impl Stack {
                 command
             }
             Engine::Compose => {
-                let mut command = Command::new("docker");
-                command.args([OsStr::new("compose"), OsStr::new("-f"), self.file.as_os_str()]);
+                let call = self.compose.get_or_try_init(compose).await?;
+                let mut command = Command::new(call[0]);
+                command.args(&call[1..]).args([OsStr::new("-f"), self.file.as_os_str()]);
                 if let Some(project) = &self.project {
                     command.args(["-p", project]);
                 }
@@ -215,13 +221,13 @@ impl Stack {
                 }
                 command
             }
-        }
+        })
     }
 
     fn program(&self) -> String {
         match self.engine {
             Engine::Local => self.file.display().to_string(),
-            Engine::Compose => "docker compose".to_owned(),
+            Engine::Compose => self.compose.get().unwrap_or(&PLUGIN).join(" "),
         }
     }
 
@@ -231,6 +237,40 @@ impl Stack {
 
     fn failed(&self, status: ExitStatus) -> StackError {
         StackError::Failed { program: self.program(), status }
+    }
+}
+
+/// Compose as a plugin of docker, and as a program of its own.
+const PLUGIN: &[&str] = &["docker", "compose"];
+const PROGRAM: &[&str] = &["docker-compose"];
+
+/// How Docker Compose is called here. Compose 1 does not do: it cannot wait for what it starts.
+async fn compose() -> Result<&'static [&'static str], StackError> {
+    let docker = match version(PLUGIN).await {
+        Ok(Some(_)) => return Ok(PLUGIN),
+        Ok(None) => "docker has no compose plugin".to_owned(),
+        Err(why) => why,
+    };
+    let alone = match version(PROGRAM).await {
+        Ok(Some(version)) if !version.starts_with("1.") => return Ok(PROGRAM),
+        Ok(Some(version)) => format!("docker-compose is of version {version}"),
+        Ok(None) => "docker-compose does not tell its version".to_owned(),
+        Err(why) => why,
+    };
+    Err(StackError::NoCompose(format!("{docker}, and {alone}")))
+}
+
+/// The version of Compose that is called so; none: it is not Compose. An error: why it cannot be run.
+async fn version(call: &[&str]) -> Result<Option<String>, String> {
+    let asked =
+        Command::new(call[0]).args(&call[1..]).args(["version", "--short"]).stdin(Stdio::null()).output();
+    match asked.await {
+        Ok(said) if said.status.success() => {
+            Ok(Some(String::from_utf8_lossy(&said.stdout).trim().to_owned()))
+        }
+        Ok(_) => Ok(None),
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Err(format!("there is no {}", call[0])),
+        Err(e) => Err(format!("{} cannot be run ({e})", call[0])),
     }
 }
 

@@ -4,12 +4,13 @@ use serde_json::Value;
 use std::{
     collections::HashMap,
     fs,
-    io::{BufRead as _, BufReader},
+    io::{self, BufRead as _, BufReader, Read as _},
     path::Path,
-    process::Stdio,
+    process::{Child, Command, Stdio},
     thread,
     time::{Duration, Instant},
 };
+use tfx_api::Client;
 use tfx_e2e::{Up, every_click, free_addresses, program, totals};
 
 const LINES: u64 = 1500;
@@ -37,6 +38,15 @@ fn write_log(path: &Path) {
     fs::write(path, (0..LINES).map(line).collect::<String>()).expect("write the log");
 }
 
+/// Waits until a third of the log is in the report, on top of what was there.
+async fn a_third(client: &Client, before: usize) {
+    let limit = Instant::now() + Duration::from_secs(60);
+    while totals(client).await.0 < before + usize::try_from(LINES / 3).expect("small") {
+        assert!(Instant::now() < limit, "the replay does not get anywhere");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_a_replay_was_answered_is_in_the_report_once_though_all_was_killed_in_the_middle() {
     let dir = tempfile::tempdir().expect("dir");
@@ -59,12 +69,7 @@ async fn what_a_replay_was_answered_is_in_the_report_once_though_all_was_killed_
         .spawn()
         .expect("run tfx bench");
     // A third of it; then everything is killed and started again.
-    let client = up.api();
-    let limit = Instant::now() + Duration::from_secs(60);
-    while totals(&client).await.0 < usize::try_from(LINES / 3).expect("small") {
-        assert!(Instant::now() < limit, "the replay does not get anywhere");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    a_third(&up.api(), 0).await;
     up.kill();
     let up = Up::start(&data, &settings);
     let out = BufReader::new(bench.stdout.take().expect("piped"));
@@ -102,4 +107,70 @@ async fn what_a_replay_was_answered_is_in_the_report_once_though_all_was_killed_
     assert!((answered..=sent).contains(&stored), "answered {answered}, stored {stored}, sent {sent}");
     assert_eq!(settled().await, stored, "the report counts what is stored");
     println!("{sent} sent, {answered} answered with 302, {stored} stored, each once");
+}
+
+/// A replay at the campaign `demo` of services that are killed in the middle of it, once it asks for the report in vain.
+async fn left_alone(data: &Path, log: &Path, up: Up) -> Child {
+    let mut bench = program("tfx")
+        .args(["bench", "--output", "json", "--rate", &RATE.to_string(), "--to", "demo", "--replay"])
+        .arg(log)
+        .env("TFX_DATA_DIR", data)
+        .env("API_SERVICE_URL", up.get("api").trim_end_matches("/api/v1"))
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("run tfx bench");
+    let client = up.api();
+    let before = totals(&client).await.0;
+    a_third(&client, before).await;
+    up.kill();
+    let mut said = BufReader::new(bench.stderr.take().expect("piped"));
+    let waits = tokio::task::spawn_blocking(move || {
+        let mut lines = said.by_ref().lines().map_while(Result::ok);
+        let waits = lines.any(|line| line.starts_with("no report yet"));
+        // What it says later must not fill the pipe and stop it.
+        thread::spawn(move || io::copy(&mut said, &mut io::sink()));
+        waits
+    });
+    assert!(waits.await.expect("read"), "it does not wait for the report");
+    bench
+}
+
+/// Its exit code, and what it measured.
+async fn ended(bench: Child) -> (Option<i32>, Value) {
+    let wait = tokio::task::spawn_blocking(move || bench.wait_with_output().expect("wait"));
+    let out = wait.await.expect("ended");
+    let summary: Value = serde_json::from_slice(&out.stdout).expect("a summary");
+    assert_eq!(summary["sent"], LINES, "{summary}");
+    assert!(summary["latency_ms"]["p50"].is_f64(), "{summary}");
+    (out.status.code(), summary)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_replay_waits_for_the_report_of_services_that_died_and_tells_what_it_measured_anyhow() {
+    let dir = tempfile::tempdir().expect("dir");
+    let (data, log) = (dir.path().join("data"), dir.path().join("access.log"));
+    write_log(&log);
+    let [api, traffic, postback] = free_addresses();
+    let settings = [
+        ("API_SERVICE_ADDR", api.as_str()),
+        ("TRAFFIC_SERVICE_ADDR", &traffic),
+        ("POSTBACK_SERVICE_ADDR", &postback),
+        ("TRUSTED_PROXY_CIDRS", "127.0.0.1/32"),
+    ];
+    // They come back: the report is asked again, and adds up.
+    let bench = left_alone(&data, &log, Up::start(&data, &settings)).await;
+    let up = Up::start(&data, &settings);
+    let (code, summary) = ended(bench).await;
+    let count = |name: &str| summary[name].as_u64().expect("a count");
+    assert_eq!(code, Some(0), "{summary}");
+    assert!((count("answered")..LINES).contains(&count("recorded")), "{summary}");
+
+    // They do not, and whoever waits gives up.
+    let bench = left_alone(&data, &log, up).await;
+    let sent = Command::new("kill").args(["-INT", &bench.id().to_string()]).status().expect("kill");
+    assert!(sent.success(), "it does not run");
+    let (code, summary) = ended(bench).await;
+    assert_eq!(code, Some(130), "{summary}");
+    assert!(summary["answered"].as_u64() > Some(0) && summary["recorded"].is_null(), "{summary}");
 }

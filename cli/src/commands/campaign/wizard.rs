@@ -6,6 +6,7 @@ use super::super::{
     destination::offer_url,
     entity::{self, Spec},
     stream,
+    up::first_click,
 };
 use crate::{
     context::Context,
@@ -265,7 +266,7 @@ fn show(context: &Context, plan: &Plan, made: &Made) -> Result<(), Failure> {
         context.out.note("\nGive the postback URL to the network, with its own macros in the place of {…}.");
     }
     context.out.note("\nNext:");
-    context.out.note(format!("  curl -si '{}' | grep -i location", made.link));
+    context.out.note(format!("  {}", first_click(&made.link)));
     let country = plan.countries.as_deref().and_then(|c| c.split(',').next()).unwrap_or("US").trim();
     context.out.note(format!("  tfx explain {slug} --country {country}      where a click goes, and why"));
     context.out.note(format!("  tfx report --where campaign={slug}"));

@@ -10,8 +10,12 @@ use crate::{
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use stand::Stand;
-use std::{fs, path::PathBuf, time::Duration};
-use tfx_ops::smoke::{self, Options, Outcome, Step, Target};
+use std::{
+    fs,
+    path::PathBuf,
+    time::{Duration, Instant},
+};
+use tfx_ops::smoke::{self, Checked, Options, Outcome, Step, Target};
 
 /// Check the whole way of a click, from the tracking link to the report.
 ///
@@ -55,36 +59,56 @@ impl Smoke {
         });
         let tag = tfx_ops::entropy::secret()[..8].to_owned();
         let options = Options { patience: Duration::from_secs(patience), keep: self.keep, tag };
-        let (stand, target) = match self.stack {
-            Which::Embedded => Stand::embedded().await?,
-            Which::Local => Stand::local(context).await?,
-            Which::Compose => Stand::compose(context).await?,
-            Which::Attach => Stand::attach(context)?,
+        let begun = Instant::now();
+        let started = match self.stack {
+            Which::Embedded => Stand::embedded().await,
+            Which::Local => Stand::local(context).await,
+            Which::Compose => Stand::compose(context).await,
+            Which::Attach => Stand::attach(context),
         };
-        let steps = tokio::select! {
-            steps = check(context, &target, &options) => Ok(steps),
-            _ = tokio::signal::ctrl_c() => Err(Failure::interrupted()),
+        let (stand, target) = match started {
+            Ok(started) => started,
+            Err(failure) => {
+                let look_at = failure.hint.clone().unwrap_or_default();
+                let steps = smoke::not_started(failure.message.clone(), look_at, begun.elapsed());
+                // The first failure is the one to tell; that there is no file is worth a word.
+                if let Err(e) = self.write(&steps) {
+                    context.out.note(e.message);
+                }
+                return Err(failure);
+            }
         };
+        let Checked { steps, interrupted } = check(context, &target, &options).await;
         let ended = stand.end(context, self.keep).await;
-        let steps = steps?;
-        if let Some(path) = &self.junit {
-            fs::write(path, smoke::junit(&steps))
-                .map_err(|e| Failure::failed(format!("{}: {e}", path.display())))?;
-        }
+        self.write(&steps)?;
         print(context, &steps)?;
-        match steps.iter().find(|s| !s.passed()) {
+        match steps.iter().find(|s| s.failed()) {
+            _ if interrupted => Err(Failure::interrupted()),
             None => ended,
             Some(step) => Err(failed(step)),
         }
     }
+
+    /// Writes the steps for CI, if they are wanted.
+    fn write(&self, steps: &[Step]) -> Result<(), Failure> {
+        let Some(path) = &self.junit else { return Ok(()) };
+        fs::write(path, smoke::junit(steps)).map_err(|e| Failure::failed(format!("{}: {e}", path.display())))
+    }
 }
 
-async fn check(context: &Context, target: &Target, options: &Options) -> Vec<Step> {
+async fn check(context: &Context, target: &Target, options: &Options) -> Checked {
+    let stop = async {
+        let _ = tokio::signal::ctrl_c().await;
+    };
     // The table comes at the end; meanwhile a line per step tells that something happens.
     let live = context.out.format == Format::Table;
-    smoke::smoke(target, options, |step| {
+    smoke::smoke(target, options, stop, |step| {
         if live {
-            let sign = if step.passed() { "ok  " } else { "FAIL" };
+            let sign = match step.outcome {
+                Outcome::Passed { .. } => "ok  ",
+                Outcome::Failed { .. } => "FAIL",
+                Outcome::Skipped { .. } => "skip",
+            };
             context.out.note(format!("{sign} {} ({} ms)", step.name, step.millis));
         }
     })
@@ -96,7 +120,7 @@ fn failed(step: &Step) -> Failure {
         Outcome::Failed { reason, look_at } => {
             Failure::failed(format!("{}: {reason}", step.name)).hint(format!("look at: {look_at}"))
         }
-        Outcome::Passed { detail } => Failure::failed(detail),
+        Outcome::Passed { detail: said } | Outcome::Skipped { reason: said } => Failure::failed(said),
     }
 }
 
@@ -105,6 +129,7 @@ fn print(context: &Context, steps: &[Step]) -> Result<(), Failure> {
         let (result, detail) = match &s.outcome {
             Outcome::Passed { detail } => ("passed", detail),
             Outcome::Failed { reason, .. } => ("FAILED", reason),
+            Outcome::Skipped { reason } => ("skipped", reason),
         };
         json!({ "step": s.name, "result": result, "ms": s.millis, "detail": detail })
     });

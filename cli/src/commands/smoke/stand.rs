@@ -29,7 +29,10 @@ impl Stand {
     pub(super) async fn embedded() -> Result<(Self, Target), Failure> {
         let mut stand = Self::default();
         let folder = temporary()?;
-        let target = stand.start(services_in(folder.path())).await?;
+        let target = tokio::select! {
+            started = stand.start(services_in(folder.path())) => started?,
+            _ = tokio::signal::ctrl_c() => return Err(Failure::interrupted()),
+        };
         stand.folder = Some(folder);
         Ok((stand, target))
     }

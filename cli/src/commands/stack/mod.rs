@@ -88,6 +88,9 @@ pub(super) fn failed(error: StackError) -> Failure {
     let hint = match &error {
         StackError::NoDeploy { .. } => "run it in a checkout of the repository",
         StackError::Program { .. } => "is it installed, and on the PATH?",
+        StackError::NoCompose(_) => {
+            "install docker with its compose plugin; --engine local and smoke --stack local do without"
+        }
         StackError::NotPublished { .. } => {
             "the ports: of the service in deploy/docker-compose.yml publish it"
         }

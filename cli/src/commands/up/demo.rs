@@ -1,7 +1,7 @@
 //! `tfx up --demo`: a campaign to click on, made once.
 
 use super::Stack;
-use crate::exit::Failure;
+use crate::exit::{Failure, Kind as FailureKind};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
 use tfx_api::{ApiError, Client, explain::ExplainRequest};
@@ -35,8 +35,8 @@ pub(super) async fn make(stack: &Stack) -> Result<Demo, Failure> {
         "destinations": [{ "destination": "demo" }] });
     ensure(&api, Kind::Stream, stream).await?;
     served(&api).await;
-    let link = api.campaign_link("demo").await?.url;
-    let postback = api.postback_url("demo", None).await?.url;
+    let link = api.campaign_link("demo").await.map_err(failed)?.url;
+    let postback = api.postback_url("demo", None).await.map_err(failed)?.url;
     // The network's own placeholders are for the network; for a try by hand, one sale.
     let secret = postback.split(['?', '&']).find(|p| p.starts_with("secret=")).unwrap_or_default().to_owned();
     let base = postback.split('?').next().unwrap_or_default();
@@ -44,6 +44,11 @@ pub(super) async fn make(stack: &Stack) -> Result<Demo, Failure> {
         link,
         postback: format!("{base}?{secret}&clickid={{click_id}}&txid=T1&payout=2.50&status=sale"),
     })
+}
+
+/// The command with which a link is tried. Without the name of a browser, the click would count as a bot's.
+pub(crate) fn first_click(link: &str) -> String {
+    format!("curl -si -A 'Mozilla/5.0 (iPhone)' '{link}' | grep -i location    a click, as from a phone")
 }
 
 /// Waits until traffic-service has heard of the campaign, so that the link works when it is shown.
@@ -58,6 +63,16 @@ async fn served(api: &Client) {
 async fn ensure(api: &Client, kind: Kind, spec: Value) -> Result<(), Failure> {
     match api.create(kind, &spec).await {
         Err(ApiError::Problem(p)) if p.code == "slug_taken" => Ok(()),
-        other => other.map(|_| ()).map_err(Failure::from),
+        other => other.map(|_| ()).map_err(failed),
     }
+}
+
+/// The services are in this process: one that answers is not unreachable, whatever it lacks.
+fn failed(error: ApiError) -> Failure {
+    let answered = matches!(error, ApiError::Problem(_));
+    let failure = Failure::from(error);
+    if answered && failure.kind == FailureKind::Unreachable {
+        return Failure { kind: FailureKind::Failed, ..failure };
+    }
+    failure
 }

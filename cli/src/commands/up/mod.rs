@@ -3,6 +3,7 @@
 mod demo;
 mod stack;
 
+pub(crate) use demo::first_click;
 pub(crate) use stack::Stack;
 
 use crate::{context::Context, exit::Failure, output::Column};
@@ -81,9 +82,7 @@ fn print(context: &Context, stack: &Stack, demo: Option<&demo::Demo>) -> Result<
     };
     context.out.note(format!("\nNext, in another terminal{elsewhere}:"));
     if let Some(demo) = demo {
-        context
-            .out
-            .note(format!("  curl -si '{}' | grep -i location    a click: note its click id", demo.link));
+        context.out.note(format!("  {}: note its click id", first_click(&demo.link)));
         context.out.note(format!("  curl -s '{}'", demo.postback.replace("{click_id}", "CLICK_ID")));
         context.out.note("  tfx report                     what came of it");
     } else {

@@ -5,13 +5,14 @@ use std::fmt::Write as _;
 
 /// The text of a JUnit XML file.
 pub fn junit(steps: &[Step]) -> String {
-    let failures = steps.iter().filter(|s| !s.passed()).count();
+    let failures = steps.iter().filter(|s| s.failed()).count();
+    let skipped = steps.iter().filter(|s| matches!(s.outcome, Outcome::Skipped { .. })).count();
     let seconds = |millis: u64| format!("{}.{:03}", millis / 1000, millis % 1000);
     let total = seconds(steps.iter().map(|s| s.millis).sum());
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
     let _ = writeln!(
         out,
-        "<testsuite name=\"tfx smoke\" tests=\"{}\" failures=\"{failures}\" time=\"{total}\">",
+        "<testsuite name=\"tfx smoke\" tests=\"{}\" failures=\"{failures}\" skipped=\"{skipped}\" time=\"{total}\">",
         steps.len()
     );
     for step in steps {
@@ -19,6 +20,9 @@ pub fn junit(steps: &[Step]) -> String {
         let _ = write!(out, "  <testcase classname=\"smoke\" name=\"{name}\" time=\"{time}\"");
         match &step.outcome {
             Outcome::Passed { .. } => out.push_str("/>\n"),
+            Outcome::Skipped { reason } => {
+                let _ = writeln!(out, ">\n    <skipped message=\"{}\"/>\n  </testcase>", escape(reason));
+            }
             Outcome::Failed { reason, look_at } => {
                 let (reason, look_at) = (escape(reason), escape(look_at));
                 let _ =
@@ -50,16 +54,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_failure_is_told_and_escaped() {
-        let failed = Outcome::Failed { reason: "a < \"b\"\n".to_owned(), look_at: "logs & more" };
+    fn what_failed_or_was_skipped_is_told_and_escaped() {
+        let failed = Outcome::Failed { reason: "a < \"b\"\n".to_owned(), look_at: "logs & more".to_owned() };
         let steps = [
             Step { name: "one", millis: 1500, outcome: Outcome::Passed { detail: String::new() } },
             Step { name: "two", millis: 7, outcome: failed },
+            Step { name: "three", millis: 0, outcome: Outcome::Skipped { reason: "a & b".to_owned() } },
         ];
         let text = junit(&steps);
-        assert!(text.contains("tests=\"2\" failures=\"1\" time=\"1.507\""), "{text}");
+        assert!(text.contains("tests=\"3\" failures=\"1\" skipped=\"1\" time=\"1.507\""), "{text}");
         assert!(
             text.contains("<failure message=\"a &lt; &quot;b&quot; \">logs &amp; more</failure>"),
+            "{text}"
+        );
+        assert!(
+            text.contains("time=\"0.000\">\n    <skipped message=\"a &amp; b\"/>\n  </testcase>"),
             "{text}"
         );
     }

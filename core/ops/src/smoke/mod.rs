@@ -1,7 +1,7 @@
 //! The smoke check: clicks in, money out, against running services.
 //!
 //! It makes what it needs under names of its own, drives the public endpoints as a browser and a network would, and
-//! archives what it made. The first step that fails ends it (what was made is still put away).
+//! archives what it made. The first step that fails ends it: the rest is skipped, but what was made is still put away.
 
 mod junit;
 mod steps;
@@ -10,10 +10,16 @@ pub use junit::junit;
 
 use serde::Serialize;
 use std::{
+    pin::pin,
     sync::Arc,
     time::{Duration, Instant},
 };
+use steps::{Name, Run};
 use tfx_api::Client;
+use tokio::time::timeout;
+
+/// Longest wait, after an interruption, for what was made to be put away.
+const LAST: Duration = Duration::from_secs(5);
 
 /// The services to check.
 pub struct Target {
@@ -60,7 +66,12 @@ pub enum Outcome {
         /// What was seen instead.
         reason: String,
         /// What to look at.
-        look_at: &'static str,
+        look_at: String,
+    },
+    /// It was not looked at.
+    Skipped {
+        /// Why.
+        reason: String,
     },
 }
 
@@ -77,31 +88,70 @@ pub struct Step {
 }
 
 impl Step {
-    /// Whether it is as it should be.
-    pub const fn passed(&self) -> bool {
-        matches!(self.outcome, Outcome::Passed { .. })
+    /// Whether it is not as it should be.
+    pub const fn failed(&self) -> bool {
+        matches!(self.outcome, Outcome::Failed { .. })
+    }
+
+    fn skipped(which: Name, why: &str) -> Self {
+        Self { name: which.title(), millis: 0, outcome: Outcome::Skipped { reason: why.to_owned() } }
     }
 }
 
-/// Runs the check; `on_step` sees every step as it ends. Done when every step passed.
-pub async fn smoke(target: &Target, options: &Options, mut on_step: impl FnMut(&Step)) -> Vec<Step> {
-    let mut run = steps::Run::new(target, options);
-    let mut done: Vec<Step> = Vec::new();
-    for which in steps::Name::ALL {
+/// What came of a check.
+#[derive(Debug)]
+pub struct Checked {
+    /// All steps, in order.
+    pub steps: Vec<Step>,
+    /// `stop` came first: the step that was under way is told as failed.
+    pub interrupted: bool,
+}
+
+/// The steps of a check whose services did not start within `took`: one that failed, and all others skipped.
+pub fn not_started(reason: String, look_at: String, took: Duration) -> Vec<Step> {
+    let outcome = Outcome::Failed { reason, look_at };
+    let first = Step { name: "the stack starts", millis: millis(took), outcome };
+    let rest = Name::ALL.into_iter().map(|which| Step::skipped(which, "the stack did not start"));
+    [first].into_iter().chain(rest).collect()
+}
+
+/// Runs the check; `on_step` sees every step as it ends. Done when no step failed.
+pub async fn smoke(
+    target: &Target,
+    options: &Options,
+    stop: impl Future<Output = ()>,
+    mut on_step: impl FnMut(&Step),
+) -> Checked {
+    let mut stop = pin!(stop);
+    let mut run = Run::new(target, options);
+    let mut steps: Vec<Step> = Vec::new();
+    let mut interrupted = false;
+    for which in Name::ALL {
         // Cleaning up is owed even after a failure; everything else stops at the first.
-        let failed = done.iter().any(|s| !s.passed());
-        if failed && which != steps::Name::CleanUp {
+        if steps.iter().any(Step::failed) && which != Name::CleanUp {
+            steps.push(Step::skipped(which, "a step before it failed"));
             continue;
         }
         let begun = Instant::now();
-        let outcome = match run.step(which).await {
-            Ok(detail) => Outcome::Passed { detail },
-            Err(reason) => Outcome::Failed { reason, look_at: which.look_at() },
+        let outcome = if interrupted {
+            let late = |_| which.failed("it takes too long".to_owned());
+            timeout(LAST, run.step(which)).await.unwrap_or_else(late)
+        } else {
+            tokio::select! {
+                outcome = run.step(which) => outcome,
+                () = &mut stop => {
+                    interrupted = true;
+                    which.failed("interrupted".to_owned())
+                }
+            }
         };
-        let millis = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let step = Step { name: which.title(), millis, outcome };
+        let step = Step { name: which.title(), millis: millis(begun.elapsed()), outcome };
         on_step(&step);
-        done.push(step);
+        steps.push(step);
     }
-    done
+    Checked { steps, interrupted }
+}
+
+fn millis(took: Duration) -> u64 {
+    u64::try_from(took.as_millis()).unwrap_or(u64::MAX)
 }

@@ -49,9 +49,6 @@ impl Run<'_> {
     }
 
     pub(super) async fn clean_up(&mut self) -> Result<String, String> {
-        if self.options.keep {
-            return Ok("kept, as asked".to_owned());
-        }
         let mut failed = Vec::new();
         let count = self.made.len();
         for (kind, id) in self.made.drain(..).rev() {

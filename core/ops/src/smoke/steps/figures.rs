@@ -1,6 +1,6 @@
 //! What is told afterwards: clicks, the report, counters, broken messages.
 
-use super::{Run, pause, text};
+use super::{super::Outcome, Run, pause, text};
 use serde_json::Value;
 use std::time::Instant;
 use tfx_api::{
@@ -93,7 +93,7 @@ impl Run<'_> {
     }
 
     /// Only the one that this check breaks itself may be among the errors since it began.
-    pub(super) async fn ingestion(&self) -> Result<String, String> {
+    pub(super) async fn ingestion(&self) -> Result<Outcome, String> {
         let broken = format!("smoke-{} is no event", self.options.tag);
         if let Some(log) = &self.target.log {
             log.port.republish(&log.topic, None, broken.as_bytes()).await.map_err(|e| e.to_string())?;
@@ -105,7 +105,8 @@ impl Run<'_> {
             let found = match self.target.api.ingestion_errors(&query).await {
                 Ok(page) => page.items,
                 Err(e) if e.problem().is_some_and(|p| p.code == "no_event_log") => {
-                    return Ok("no event log here: events go straight into the store".to_owned());
+                    let reason = "no event log here: events go straight into the store".to_owned();
+                    return Ok(Outcome::Skipped { reason });
                 }
                 Err(e) => return Err(text(&e)),
             };
@@ -115,11 +116,12 @@ impl Run<'_> {
                 return Err(format!("{topic}/{partition}@{offset}: {}", other.error));
             }
             if self.target.log.is_none() {
-                return Ok("no broken message since the check began".to_owned());
+                return Ok(Outcome::Passed { detail: "no broken message since the check began".to_owned() });
             }
             if let Some(told) = own.first() {
                 let ms = begun.elapsed().as_millis();
-                return Ok(format!("{}/{}@{} after {ms} ms", told.topic, told.partition, told.offset));
+                let detail = format!("{}/{}@{} after {ms} ms", told.topic, told.partition, told.offset);
+                return Ok(Outcome::Passed { detail });
             }
             pause(limit, "it is not among the errors".to_owned()).await?;
         }

@@ -4,11 +4,11 @@ mod entities;
 mod figures;
 mod traffic;
 
-use super::{Options, Target};
+use super::{Options, Outcome, Target};
 use crate::probe::{Probe, root_cause};
 use reqwest::{Client as Http, redirect};
 use std::time::{Duration, Instant};
-use tfx_api::explain::Outcome;
+use tfx_api::explain::Outcome as Explained;
 use tfx_domain::{Timestamp, entity::Kind, id::ClickId};
 use tokio::time;
 
@@ -68,7 +68,12 @@ impl Name {
         }
     }
 
-    pub(super) const fn look_at(self) -> &'static str {
+    /// The outcome of this step if it is not as it should be.
+    pub(super) fn failed(self, reason: String) -> Outcome {
+        Outcome::Failed { reason, look_at: self.look_at().to_owned() }
+    }
+
+    const fn look_at(self) -> &'static str {
         match self {
             Self::Ready => "GET /readyz of each service; is it running, and at that address?",
             Self::Access => "TFX_TOKEN, TFX_TOKEN_FILE, the data folder's admin.token",
@@ -109,12 +114,12 @@ impl<'t> Run<'t> {
         Self { target, options, http, begun, made: Vec::new(), secret: String::new(), clicks: Vec::new() }
     }
 
-    pub(super) async fn step(&mut self, which: Name) -> Result<String, String> {
-        match which {
+    pub(super) async fn step(&mut self, which: Name) -> Outcome {
+        let seen = match which {
             Name::Ready => self.ready().await,
             Name::Access => self.access().await,
             Name::Create => self.create().await,
-            Name::Reload => self.until_explained(Outcome::Routed).await,
+            Name::Reload => self.until_explained(Explained::Routed).await,
             Name::Clicks => self.send_clicks().await,
             Name::Stored => self.stored().await,
             Name::Postbacks => self.postbacks().await,
@@ -123,9 +128,13 @@ impl<'t> Run<'t> {
             Name::Trafficback => self.trafficback().await,
             Name::Report => self.report().await,
             Name::Delivered => self.delivered().await,
-            Name::Ingestion => self.ingestion().await,
+            Name::Ingestion => return self.ingestion().await.unwrap_or_else(|e| which.failed(e)),
+            Name::CleanUp if self.options.keep => {
+                return Outcome::Skipped { reason: "kept, as asked".to_owned() };
+            }
             Name::CleanUp => self.clean_up().await,
-        }
+        };
+        seen.map_or_else(|e| which.failed(e), |detail| Outcome::Passed { detail })
     }
 
     fn slug(&self, what: &str) -> String {
