@@ -14,8 +14,34 @@ use crate::{
 };
 use clap::ValueEnum;
 use dialoguer::console::Term;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
-use std::io::{self, BufWriter, IsTerminal, Write};
+use std::{
+    io::{self, BufWriter, IsTerminal, Write},
+    time::Duration,
+};
+
+/// How often a command that goes on looks whether stdout is still read.
+const LOOK_EVERY: Duration = Duration::from_millis(250);
+
+/// Ends with Ctrl-C, or when whoever reads stdout has gone: nothing is written meanwhile that could fail.
+pub(crate) async fn nobody_listens() {
+    let hung_up = async {
+        loop {
+            let stdout = io::stdout();
+            let mut polled = [PollFd::new(&stdout, PollFlags::empty())];
+            let seen = poll(&mut polled, Some(&Timespec::default()));
+            if seen.is_ok() && polled[0].revents().intersects(PollFlags::ERR | PollFlags::HUP) {
+                return;
+            }
+            tokio::time::sleep(LOOK_EVERY).await;
+        }
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        () = hung_up => {}
+    }
+}
 
 /// The form of results.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]

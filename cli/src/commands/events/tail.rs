@@ -3,7 +3,7 @@
 use crate::{
     context::Context,
     exit::Failure,
-    output::{Format, printable},
+    output::{Format, nobody_listens, printable},
     when::{self, When},
 };
 use clap::{Args, builder::PossibleValuesParser};
@@ -59,7 +59,7 @@ impl Tail {
         while left > 0 {
             let message = tokio::select! {
                 message = tail.next() => message.map_err(Failure::failed)?,
-                _ = tokio::signal::ctrl_c() => return Ok(()),
+                () = nobody_listens() => return Ok(()),
             };
             context.out.lines([line(&message)])?;
             left -= 1;

@@ -3,7 +3,7 @@
 use crate::{
     context::Context,
     exit::Failure,
-    output::{Column, Format, printable, text},
+    output::{Column, Format, nobody_listens, printable, text},
     pages::{Paging, View},
     when::{self, When},
 };
@@ -81,7 +81,7 @@ fn cut(message: &str) -> String {
     }
 }
 
-/// Goes on until Ctrl-C. The cursor is the place in the store's own order, so that services that restart lose and
+/// Goes on until Ctrl-C or a closed pipe. The cursor is the place in the store's own order, so that services that restart lose and
 /// repeat nothing.
 async fn follow(
     context: &Context,
@@ -95,7 +95,7 @@ async fn follow(
     loop {
         let asked = tokio::select! {
             asked = client.ingestion_errors(&query) => asked,
-            _ = tokio::signal::ctrl_c() => return Ok(()),
+            () = nobody_listens() => return Ok(()),
         };
         let more = match asked {
             Ok(page) => {
@@ -117,7 +117,7 @@ async fn follow(
         if !more {
             tokio::select! {
                 () = sleep(EVERY) => {}
-                _ = tokio::signal::ctrl_c() => return Ok(()),
+                () = nobody_listens() => return Ok(()),
             }
         }
     }
