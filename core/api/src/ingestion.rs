@@ -40,7 +40,7 @@ pub struct IngestionError {
 /// How far behind the analytics store is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IngestionLag {
-    /// What the names of the consumer groups begin with with which it reads: `groups.click_events` …
+    /// How the names of the consumer groups begin, with which it reads: `groups.click_events` …
     pub groups: String,
     /// Messages not taken yet, over all partitions.
     pub messages: u64,

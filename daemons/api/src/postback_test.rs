@@ -112,7 +112,7 @@ impl<'a> Trial<'a> {
             let reason = format!("the template is {}; resume it first", record.status.as_str());
             return Ok(self.end(Rejected, 404, reason));
         }
-        let postback = match interpret(&self.spec, self.template.as_ref().map(|(_, t)| t), params) {
+        let postback = match interpret(&self.spec, self.template.as_ref().map(|(_, t)| t), params, &[]) {
             Err(refusal) => {
                 self.answer.parameter = Some(refusal.parameter.clone());
                 return Ok(self.end(Rejected, 400, refusal.to_string()));

@@ -38,6 +38,16 @@ fn write_log(path: &Path) {
     fs::write(path, (0..LINES).map(line).collect::<String>()).expect("write the log");
 }
 
+/// The services stay at their addresses when they are started again.
+fn settings([api, traffic, postback]: &[String; 3]) -> [(&str, &str); 4] {
+    [
+        ("API_SERVICE_ADDR", api),
+        ("TRAFFIC_SERVICE_ADDR", traffic),
+        ("POSTBACK_SERVICE_ADDR", postback),
+        ("TRUSTED_PROXY_CIDRS", "127.0.0.1/32"),
+    ]
+}
+
 /// Waits until a third of the log is in the report, on top of what was there.
 async fn a_third(client: &Client, before: usize) {
     let limit = Instant::now() + Duration::from_secs(60);
@@ -52,13 +62,8 @@ async fn what_a_replay_was_answered_is_in_the_report_once_though_all_was_killed_
     let dir = tempfile::tempdir().expect("dir");
     let (data, log) = (dir.path().join("data"), dir.path().join("access.log"));
     write_log(&log);
-    let [api, traffic, postback] = free_addresses();
-    let settings = [
-        ("API_SERVICE_ADDR", api.as_str()),
-        ("TRAFFIC_SERVICE_ADDR", &traffic),
-        ("POSTBACK_SERVICE_ADDR", &postback),
-        ("TRUSTED_PROXY_CIDRS", "127.0.0.1/32"),
-    ];
+    let addresses = free_addresses();
+    let settings = settings(&addresses);
     let up = Up::start(&data, &settings);
     let mut bench = program("tfx")
         .args(["bench", "--output", "json", "--concurrency", "16", "--rate", &RATE.to_string()])
@@ -151,13 +156,8 @@ async fn a_replay_waits_for_the_report_of_services_that_died_and_tells_what_it_m
     let dir = tempfile::tempdir().expect("dir");
     let (data, log) = (dir.path().join("data"), dir.path().join("access.log"));
     write_log(&log);
-    let [api, traffic, postback] = free_addresses();
-    let settings = [
-        ("API_SERVICE_ADDR", api.as_str()),
-        ("TRAFFIC_SERVICE_ADDR", &traffic),
-        ("POSTBACK_SERVICE_ADDR", &postback),
-        ("TRUSTED_PROXY_CIDRS", "127.0.0.1/32"),
-    ];
+    let addresses = free_addresses();
+    let settings = settings(&addresses);
     // They come back: the report is asked again, and adds up.
     let bench = left_alone(&data, &log, Up::start(&data, &settings)).await;
     let up = Up::start(&data, &settings);

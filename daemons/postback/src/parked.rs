@@ -96,7 +96,8 @@ async fn attempt(postbacks: &Postbacks, parked: Parked) {
         "" => index.default_template(&n.id),
         slug => index.template(&n.id, slug),
     });
-    let interpreted = network.map(|n| (n, interpret(&n.spec, template.map(|t| &t.spec), &parked.params)));
+    let interpreted =
+        network.map(|n| (n, interpret(&n.spec, template.map(|t| &t.spec), &parked.params, &[])));
     let outcome = match interpreted {
         Some((network, Ok(Interpreted::Report(postback)))) => {
             match postbacks.clicks.find(postback.click_id).await {

@@ -13,7 +13,7 @@ use tfx_domain::{
     event::{ClickDims, ConversionEvent, Event, PostbackResult},
     id::{ConversionId, NetworkId},
     money::{Amount, Money},
-    postback::{Conversion, Incoming, Interpreted, Postback, interpret, refuse_nested},
+    postback::{Conversion, Incoming, Interpreted, Postback, interpret},
 };
 use tfx_events::Producer;
 use tfx_ports::{
@@ -65,9 +65,7 @@ impl Postbacks {
             return self.refuse(&origin, outcome, Some(network)).await;
         }
         let template = template.map(|t| &t.spec);
-        match refuse_nested(template, &origin.params, &nested)
-            .and_then(|()| interpret(&network.spec, template, &origin.params))
-        {
+        match interpret(&network.spec, template, &origin.params, &nested) {
             Ok(Interpreted::Report(postback)) => match self.clicks.find(postback.click_id).await {
                 Ok(click) => self.record(&index, &origin, network, &postback, &click, 200).await,
                 Err(missing) => self.not_found(&origin, network, &postback, missing).await,

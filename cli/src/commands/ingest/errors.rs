@@ -81,8 +81,8 @@ fn cut(message: &str) -> String {
     }
 }
 
-/// Goes on until Ctrl-C or a closed pipe. The cursor is the place in the store's own order, so that services that restart lose and
-/// repeat nothing.
+/// Goes on until Ctrl-C or a closed pipe. The cursor is the place in the store's own order, so that services that restart
+/// lose and repeat nothing.
 async fn follow(
     context: &Context,
     client: &Client,

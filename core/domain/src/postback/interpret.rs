@@ -98,12 +98,16 @@ impl Refusal {
 /// (`{payout}`, `#price#`), count as not sent. A status to ignore is recognised before anything else is asked for,
 /// since a ping carries no click.
 ///
+/// `nested` are the names of a JSON body that hold an object or a list. Such a fact is refused: read as missing, or as the
+/// text it is written with, it would make another sale than was reported.
+///
 /// # Errors
-/// No click id, or a malformed click id, transaction id, payout, currency or status.
+/// No click id, a fact that is nested, or a malformed click id, transaction id, payout, currency or status.
 pub fn interpret(
     network: &NetworkSpec,
     template: Option<&TemplateSpec>,
     params: &[(String, String)],
+    nested: &[String],
 ) -> Result<Interpreted, Refusal> {
     let params = Params::new(params, template);
     let status = params.find(Field::Status);
@@ -111,6 +115,9 @@ pub fn interpret(
         && template.is_some_and(|t| t.ignore.iter().any(|i| same_word(i, word)))
     {
         return Ok(Interpreted::Ignored { raw_status: word.to_owned() });
+    }
+    if let Some(name) = params.read_from(nested) {
+        return Err(Refusal::new(name, "is an object or a list; allowed is a text or a number"));
     }
     let click_id = click_id(&params)?;
     let transaction_id = params.find(Field::TransactionId).map(transaction_id).transpose()?;
@@ -130,22 +137,6 @@ pub fn interpret(
         payout_given: given.is_some(),
         currency: currency.or_else(|| defaults.and_then(|d| d.currency)).unwrap_or(network.currency),
     }))
-}
-
-/// Refuses parameters that hold an object or a list (of a JSON body) where a fact is looked for: read as missing, or as
-/// the text it is written with, it would make another sale than was reported.
-///
-/// # Errors
-/// The first of these names from which a fact would be read.
-pub fn refuse_nested(
-    template: Option<&TemplateSpec>,
-    params: &[(String, String)],
-    nested: &[String],
-) -> Result<(), Refusal> {
-    match Params::new(params, template).read_from(nested) {
-        Some(name) => Err(Refusal::new(name, "is an object or a list; allowed is a text or a number")),
-        None => Ok(()),
-    }
 }
 
 fn click_id(params: &Params) -> Result<ClickId, Refusal> {

@@ -24,7 +24,7 @@ fn params(query: &str) -> Vec<(String, String)> {
 }
 
 fn read(template: Option<&TemplateSpec>, query: &str) -> Result<Interpreted, Refusal> {
-    interpret(&network(), template, &params(query))
+    interpret(&network(), template, &params(query), &[])
 }
 
 fn report(template: Option<&TemplateSpec>, query: &str) -> Postback {
@@ -45,6 +45,8 @@ fn line(p: &Postback) -> String {
 #[test]
 fn an_object_is_no_fact_wherever_one_is_looked_for() {
     let own = template(&json!({ "params": { "status": "data.state" } }));
+    let pings = template(&json!({ "ignore": ["ping"] }));
+    let query_of = |query: &str| params(&query.replace("CLICK", CLICK));
     let table = [
         (None, "click_id=CLICK", "payout", Some("payout")),
         (None, "click_id=CLICK", "STATUS", Some("STATUS")),
@@ -57,9 +59,11 @@ fn an_object_is_no_fact_wherever_one_is_looked_for() {
         // The template looks elsewhere.
         (Some(&own), "click_id=CLICK", "status", None),
         (Some(&own), "click_id=CLICK", "data.state", Some("data.state")),
+        // Nothing is asked of a ping.
+        (Some(&pings), "status=ping", "payout", None),
     ];
     for (template, query, nested, refused) in table {
-        let said = refuse_nested(template, &params(query), &[nested.to_owned()]);
+        let said = interpret(&network(), template, &query_of(query), &[nested.to_owned()]);
         let names = said.as_ref().err().map(|r| r.parameter.as_str());
         assert_eq!(names, refused, "{query} {nested}");
     }
@@ -197,7 +201,7 @@ proptest! {
         }
         let t = template(&json!({ "params": { "click_id": "aff_sub" }, "statuses": { "sale": ["ß"] } }));
         for template in [None, Some(&t)] {
-            if let Ok(Interpreted::Report(p)) = interpret(&network(), template, &given) {
+            if let Ok(Interpreted::Report(p)) = interpret(&network(), template, &given, &[]) {
                 prop_assert!(!p.key().contains(char::is_control));
                 prop_assert!(p.payout.is_none_or(|a| a >= Amount::ZERO));
             }
@@ -218,7 +222,7 @@ proptest! {
             .filter(|((name, _), _)| keep_tid || *name != "tid")
             .map(|((name, value), up)| (if up { name.to_uppercase() } else { (*name).to_owned() }, (*value).to_owned()))
             .collect();
-        let Ok(Interpreted::Report(p)) = interpret(&network(), None, &given) else {
+        let Ok(Interpreted::Report(p)) = interpret(&network(), None, &given, &[]) else {
             return Err(TestCaseError::fail("refused"));
         };
         let key = if keep_tid { "tx:T-1".to_owned() } else { format!("click:{CLICK}:main") };

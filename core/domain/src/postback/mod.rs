@@ -8,7 +8,7 @@ mod interpret;
 mod params;
 mod status;
 
-pub use interpret::{Interpreted, Postback, Refusal, interpret, refuse_nested};
+pub use interpret::{Interpreted, Postback, Refusal, interpret};
 pub use status::{Applied, ConversionStatus, apply};
 
 use crate::{
