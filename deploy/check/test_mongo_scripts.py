@@ -1,5 +1,6 @@
 """The scripts of `deploy/mongo` on a real server, by a real mongosh, in the order in which a new volume sees them: the indexes
-on a server that is in no replica set yet, then the replica set. Held against what `tfx migrate` makes."""
+on a member whose replica set nobody made, which listens on 127.0.0.1 alone, then the health check on the server as it stays.
+Held against what `tfx migrate` makes."""
 
 import json
 import os
@@ -85,26 +86,33 @@ class Scripts(unittest.TestCase):
         self.done(tools.tfx("migrate", "up", "mongo", cwd=self.home, MONGO_DATABASE=database,
                             MONGO_URI=f"mongodb://127.0.0.1:{self.port}/?replicaSet={services.REPLICA_SET}"))
 
+    def becomes_healthy(self, host):
+        deadline = time.monotonic() + stand.PATIENCE
+        while (checked := self.mongosh(REPLICA_SET, MONGO_HOST=host)).returncode:
+            self.assertIn("not primary yet", checked.stdout, checked.stderr)
+            self.assertLess(time.monotonic(), deadline, "it does not become primary")
+
+    def members(self):
+        config = self.told(CONFIG)
+        return config["_id"], [member["host"] for member in config["members"]]
+
     def test_a_new_volume_is_made_as_the_product_makes_it(self):
-        server = self.start(replica_set=False)
-        # What the image does on a new volume, for the database of the settings and for that of another setting.
+        # As the image starts it for its scripts: the replica set is asked for, and nobody has made it. The image takes
+        # --replSet away only where a root user is set, which compose does not set.
+        server = self.start(replica_set=True)
         self.assertIn("traffoflex.conversions: once, one_sale,", self.script(None))
         self.script("of_the_script")
         made, by_default = self.indexes("of_the_script", "traffoflex")
         self.assertEqual(made, by_default)
         self.assertGreaterEqual(len(made), 12)
-        # Nothing is healthy before there is a replica set.
-        self.assertNotEqual(self.mongosh(REPLICA_SET).returncode, 0)
+        self.assertEqual(self.members(), (services.REPLICA_SET, [f"127.0.0.1:{self.port}"]))
         self.end(server)
 
         self.start(replica_set=True)
-        host = f"127.0.0.1:{self.port}"
-        deadline = time.monotonic() + stand.PATIENCE
-        while (checked := self.mongosh(REPLICA_SET, MONGO_HOST=host)).returncode:
-            self.assertIn("not primary yet", checked.stdout, checked.stderr)
-            self.assertLess(time.monotonic(), deadline, "it does not become primary")
+        host = f"localhost:{self.port}"
+        self.becomes_healthy(host)
+        self.assertEqual(self.members(), (services.REPLICA_SET, [host]), "it has its name before anybody uses it")
         config = self.told(CONFIG)
-        self.assertEqual((config["_id"], [m["host"] for m in config["members"]]), (services.REPLICA_SET, [host]))
         # The health check of every ten seconds after that changes nothing.
         self.done(self.mongosh(REPLICA_SET, MONGO_HOST="elsewhere:27017"))
         self.assertEqual(self.told(CONFIG), config)
@@ -118,6 +126,17 @@ class Scripts(unittest.TestCase):
         self.script("of_the_product")
         for after in self.indexes("of_the_script", "of_the_product"):
             self.assertEqual(after, made, "one after the other changes nothing")
+
+    def test_a_volume_whose_scripts_did_not_run_is_made_by_the_health_check(self):
+        self.start(replica_set=True)
+        host = f"127.0.0.1:{self.port}"
+        self.becomes_healthy(host)
+        self.assertEqual(self.members(), (services.REPLICA_SET, [host]))
+
+    def test_a_server_in_no_replica_set_takes_the_indexes_and_is_never_healthy(self):
+        self.start(replica_set=False)
+        self.assertIn("traffoflex.conversions: once, one_sale,", self.script(None))
+        self.assertNotEqual(self.mongosh(REPLICA_SET).returncode, 0)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,9 @@
 // mongo` does the same, replaces indexes that are defined otherwise, and records what it did; the services make sure
 // of the indexes before their first write.
 //
+// The image of MongoDB runs it on the first start of a volume, on a member of a replica set that is not made yet and
+// that listens on 127.0.0.1 alone. It makes the set under that address; replica_set.js then gives it its name.
+//
 // The list is held equal to core/mongo/src/indexes.rs by a test there, which reads it as JSON: keys are pairs of
 // field and direction, onlyWith makes an index of only those documents that have the field.
 
@@ -61,6 +64,26 @@ const INDEXES = [
     {"name": "of_destination", "keys": [["destination_id", 1], ["at", -1]]}
   ]}
 ];
+
+// A member that is told of a set which nobody made takes no writes, and one that was just told becomes primary in time.
+const PATIENCE_MS = 60000;
+
+function waitForPrimary() {
+  const until = Date.now() + PATIENCE_MS;
+  for (let hello = db.hello(); !hello.isWritablePrimary; hello = db.hello()) {
+    if (/does not have a valid replica set config/i.test(hello.info || "")) {
+      const { replication, net } = db.adminCommand({ getCmdLineOpts: 1 }).parsed;
+      const host = `127.0.0.1:${(net && net.port) || 27017}`;
+      rs.initiate({ _id: replication.replSet || replication.replSetName, members: [{ _id: 0, host }] });
+    } else if (Date.now() > until) {
+      const primary = hello.primary ? `the primary is ${hello.primary}` : "there is no primary";
+      throw new Error(`this member takes no writes; ${primary}: run the script with a URI that names the replica set`);
+    }
+    sleep(100);
+  }
+}
+
+waitForPrimary();
 
 const database = db.getSiblingDB(process.env.MONGO_DATABASE || "traffoflex");
 
