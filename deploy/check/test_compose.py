@@ -111,11 +111,10 @@ class Compose(unittest.TestCase):
             check = self.plain[name]["healthcheck"]
             self.assertIn(says, " ".join(check["test"]), name)
             self.assertGreaterEqual(check["retries"], 3, name)
-        # Those of the services are in the image; each must know its port.
+        # Those of the services are in the image, which reads their addresses.
         for name, port in SERVICES.items():
             setting = name.replace("-", "_").upper() + "_ADDR"
-            seen = self.environment(self.plain, name)
-            self.assertEqual((seen["READY_PORT"], seen[setting]), (port, f"0.0.0.0:{port}"), name)
+            self.assertEqual(self.environment(self.plain, name)[setting], f"0.0.0.0:{port}", name)
             self.assertEqual(self.plain[name]["command"], [name])
 
     def test_the_engines_are_migrated_before_anything_uses_them(self):
@@ -153,7 +152,7 @@ class Compose(unittest.TestCase):
         services = self.read("".join(f"{name}=set-{name.lower()}\n" for name in known))
         for service in OF_IMAGE:
             seen = self.environment(services, service)
-            self.assertEqual(set(seen) - {"READY_PORT"}, known - OF_TFX, service)
+            self.assertEqual(set(seen), known - OF_TFX, service)
             for name in known - OF_TFX - FIXED:
                 self.assertEqual(seen[name], f"set-{name.lower()}", service)
             for name in FIXED - {"CLICKHOUSE_HTTP_URL"}:
@@ -191,6 +190,8 @@ class Compose(unittest.TestCase):
         # The images run them by name. core/clickhouse runs the same four, one after the other, on the engine.
         scripts = sorted(os.listdir(os.path.join(tools.DEPLOY, "clickhouse", "init")))
         self.assertEqual(scripts, ["001_database.sql", "002_early_tables.sql", "003_mvp_event_tables.sql", "004_kafka_ingestion.sql"])
+        for service in OF_IMAGE:
+            self.assertIn(("deploy/geo", "/geo"), list(self.mounts(service)))
         for service, targets in (("mongo", ["/replica_set.js"]), ("redpanda-init", ["/init-topics.sh"])):
             mounts = list(self.mounts(service))
             self.assertLessEqual(set(targets), {target for _, target in mounts}, service)

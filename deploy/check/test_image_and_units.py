@@ -1,11 +1,13 @@
 """What of the image, the topic script and the systemd units shows without Docker, without brokers and without systemd running."""
 
+import http.server
 import json
 import os
 import re
 import shutil
 import tempfile
 import textwrap
+import threading
 import unittest
 
 import tools
@@ -77,6 +79,61 @@ class Image(Case):
     def test_it_is_no_superuser(self):
         user = re.findall(r"^USER (\d+):(\d+)$", text("deploy", "Dockerfile"), re.MULTILINE)
         self.assertEqual(user, [("10001", "10001")])
+
+
+class Health(Case):
+    """The health check of the image: processes by their names, and servers that answer /readyz with a status."""
+
+    CHECK = os.path.join(tools.DEPLOY, "healthcheck.sh")
+    KINDS = ("API", "TRAFFIC", "POSTBACK")
+
+    def serve(self, status):
+        class Answer(http.server.BaseHTTPRequestHandler):
+            def do_GET(self):
+                self.send_response(status if self.path == "/readyz" else 404)
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Answer)
+        self.addCleanup(server.server_close)
+        self.addCleanup(server.shutdown)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server.server_port
+
+    def check(self, *processes, host="127.0.0.1", **statuses):
+        for number, command in enumerate(processes):
+            self.put(f"proc/{number}/cmdline", "".join(f"{word}\0" for word in command.split()))
+        env = {f"{kind}_SERVICE_ADDR": f"{host}:{self.serve(statuses.get(kind.lower(), 200))}" for kind in self.KINDS}
+        return tools.run(["bash", self.CHECK], cwd=self.folder, env={**env, "PROC": os.path.join(self.folder, "proc")})
+
+    def test_shellcheck_has_nothing_against_it(self):
+        done = tools.run([tools.program("shellcheck"), "--severity=style", self.CHECK])
+        self.assertEqual((done.returncode, done.stdout), (0, ""), done.stdout)
+
+    def test_the_service_that_runs_is_asked(self):
+        done = self.check("/usr/local/bin/traffic-service", "bash", host="0.0.0.0", api=503, postback=503)
+        self.assertEqual((done.returncode, done.stdout), (0, ""), done.stderr)
+        done = self.check("traffic-service", traffic=503)
+        self.assertEqual(done.returncode, 1)
+        self.assertRegex(done.stdout, r"^127\.0\.0\.1:\d+ answers /readyz with '503'$")
+
+    def test_all_three_in_one_process_are_asked(self):
+        self.assertEqual(self.check("tfx up --demo").returncode, 0)
+        for kind in self.KINDS:
+            self.assertEqual(self.check("tfx up", **{kind.lower(): 503}).returncode, 1, kind)
+
+    def test_a_container_without_a_service_is_not_healthy(self):
+        done = self.check("tfx migrate up", "sleep 5")
+        self.assertEqual((done.returncode, done.stdout), (1, "no service runs here\n"))
+
+    def test_the_image_has_it_and_listens_where_it_asks(self):
+        dockerfile = text("deploy", "Dockerfile")
+        self.assertIn("COPY --chmod=755 deploy/healthcheck.sh /usr/local/bin/healthcheck\n", dockerfile)
+        self.assertIn("deploy/healthcheck.sh", Image.context(self))
+        self.assertEqual(re.findall(r"([A-Z]+)_SERVICE_ADDR=0\.0\.0\.0:(\d+)", dockerfile),
+                         [("API", "8080"), ("TRAFFIC", "8081"), ("POSTBACK", "8082")])
 
 
 class Topics(Case):
