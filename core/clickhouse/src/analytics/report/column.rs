@@ -54,25 +54,22 @@ impl Column {
         }
     }
 
-    /// The expression to group by. Numbers group faster than texts.
-    pub(super) fn select(self, sql: &mut Sql, source: Source, zone: &str) {
-        let at = source.at;
-        let time = |sql: &mut Sql, text: String| {
-            for _ in text.matches('?') {
-                sql.text(zone);
-            }
-            sql.push(&text);
-        };
+    /// The expression to group by. Numbers group faster than texts. `local_` is the local time, in UTC.
+    pub(super) fn select(self, sql: &mut Sql, source: Source) {
         match self {
             Self::Text(name) => drop(sql.push(name)),
             Self::Sub(n) => drop(sql.push(&format!("subs[{n}]"))),
             Self::Status if source.has_status => drop(sql.push("status")),
             Self::Status => drop(sql.push("''")),
             Self::Bot => drop(sql.push("toUInt8(is_bot)")),
-            Self::Hour => time(sql, format!("toUInt64(toYYYYMMDD({at}, ?)) * 100 + toHour({at}, ?)")),
-            Self::Day => time(sql, format!("toYYYYMMDD({at}, ?)")),
-            Self::Week => time(sql, format!("toUInt32(toISOYear({at}, ?)) * 100 + toISOWeek({at}, ?)")),
-            Self::Month => time(sql, format!("toYYYYMM({at}, ?)")),
+            Self::Hour => {
+                sql.push("toUInt64(toYYYYMMDD(local_, 'UTC')) * 100 + toHour(local_, 'UTC')");
+            }
+            Self::Day => drop(sql.push("toYYYYMMDD(local_, 'UTC')")),
+            Self::Week => {
+                sql.push("toUInt32(toISOYear(local_, 'UTC')) * 100 + toISOWeek(local_, 'UTC')");
+            }
+            Self::Month => drop(sql.push("toYYYYMM(local_, 'UTC')")),
         }
     }
 

@@ -7,6 +7,7 @@
 mod column;
 mod filter;
 mod fold;
+mod local;
 
 use crate::{
     client::Client,
@@ -15,6 +16,7 @@ use crate::{
 use clickhouse::Row;
 use column::Column;
 use jiff::tz::TimeZone;
+use local::LocalTime;
 use serde::Deserialize;
 use tfx_domain::report::{Attribution, RawRow, ReportQuery};
 use tfx_ports::StoreError;
@@ -88,8 +90,7 @@ struct Source {
 pub(super) async fn report(client: &Client, query: &ReportQuery) -> Result<Vec<RawRow>, StoreError> {
     let zone = TimeZone::get(&query.timezone)
         .map_err(|e| StoreError::broken(format!("no time zone '{}'", query.timezone), e))?;
-    // In the case in which the server knows it.
-    let zone = zone.iana_name().unwrap_or("UTC");
+    let local = LocalTime::new(&zone, query);
     for filter in &query.filters {
         filter::check(filter)?;
     }
@@ -97,7 +98,7 @@ pub(super) async fn report(client: &Client, query: &ReportQuery) -> Result<Vec<R
     if query.since < query.until {
         let mut sql = Sql::default();
         for (n, source) in sources(query.attribution).into_iter().enumerate() {
-            sql.push(if n == 0 { "" } else { " UNION ALL " }).then(select(query, source, zone));
+            sql.push(if n == 0 { "" } else { " UNION ALL " }).then(select(query, source, &local));
         }
         groups = client.all("make a report", sql).await?;
     }
@@ -122,18 +123,22 @@ fn sources(attribution: Attribution) -> [Source; 3] {
     [clicks("click_events"), clicks("trafficback_events"), conversions]
 }
 
-fn select(query: &ReportQuery, source: Source, zone: &str) -> Sql {
+fn select(query: &ReportQuery, source: Source, local: &LocalTime) -> Sql {
     let keys: Vec<String> = (0..query.dimensions.len()).map(|n| format!("k{n}")).collect();
     let texts: Vec<String> = keys.iter().map(|k| format!("toString({k})")).collect();
     let mut sql = Sql::new(format!(
         "SELECT CAST([{}], 'Array(String)') AS key, toString(currency_) AS currency, clicks, bots, prefetches,
              trafficbacks, unique_campaign_ AS unique_campaign, unique_stream_ AS unique_stream,
              unique_destination_ AS unique_destination, cost_ AS cost, leads, sales, rejected, rebills, hold, confirmed
-         FROM (SELECT ",
+         FROM (",
         texts.join(", ")
     ));
+    if query.dimensions.iter().any(|d| d.is_time()) {
+        sql.push("WITH ").push(&local.of(source.at)).push(" AS local_ ");
+    }
+    sql.push("SELECT ");
     for (key, dimension) in keys.iter().zip(&query.dimensions) {
-        Column::of(*dimension).select(&mut sql, source, zone);
+        Column::of(*dimension).select(&mut sql, source);
         sql.push(" AS ").push(key).push(", ");
     }
     sql.push(source.currency).push(" AS currency_,").push(source.sums);

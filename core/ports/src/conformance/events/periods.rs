@@ -5,10 +5,16 @@ use jiff::{civil, tz::TimeZone};
 use std::time::Duration;
 use tfx_domain::Timestamp;
 
-/// Zones of whole hours, of summer time in both hemispheres, of 45 minutes, and one whose clocks change by half an
-/// hour.
-pub(super) const ZONES: [&str; 5] =
-    ["Europe/Berlin", "UTC", "America/New_York", "Asia/Kathmandu", "Australia/Lord_Howe"];
+/// Zones of whole hours, of summer time in both hemispheres, of 45 minutes, one whose clocks change by half an hour,
+/// and one of whose clock changes, which follow the moon, editions of the time zones know different ones.
+pub(super) const ZONES: [&str; 6] = [
+    "Europe/Berlin",
+    "UTC",
+    "America/New_York",
+    "Asia/Kathmandu",
+    "Australia/Lord_Howe",
+    "Africa/Casablanca",
+];
 
 pub(super) fn zone(name: &str) -> TimeZone {
     TimeZone::get(name).expect("a zone")
