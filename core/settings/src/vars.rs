@@ -74,7 +74,7 @@ vars! {
     }
     "Limits and trust" {
         TRUSTED_PROXY_CIDRS = "", "CIDRs, comma-separated",
-            "Proxies whose X-Forwarded-For is believed; leave empty unless traffic comes through them", DAEMONS;
+            "Proxies whose X-Forwarded-For or Forwarded is believed; leave empty unless traffic comes through them", DAEMONS;
         HTTP_MAX_BODY_BYTES = "1048576", "bytes, 1024 to 104857600", "Largest request body", DAEMONS;
         HTTP_MAX_HEADER_BYTES = "65536", "bytes, 8192 to 1048576", "Largest request line with headers", DAEMONS;
         HTTP_HEADER_TIMEOUT_MS = "10000", "milliseconds, 100 to 600000", "Longest time to send the request's headers", DAEMONS;

@@ -27,7 +27,7 @@ async fn a_forwarded_address_is_believed_from_a_trusted_proxy_only() {
         (&[("x-forwarded-for", "198.51.100.1, 203.0.113.7")], "203.0.113.7"),
         (&[("x-forwarded-for", "203.0.113.7, 127.0.0.9")], "203.0.113.7"),
         (&[("x-forwarded-for", "2001:db8::7")], "2001:db8::7"),
-        (&[("forwarded", "for=203.0.113.7")], "127.0.0.1"),
+        (&[("forwarded", "for=203.0.113.7;proto=https")], "203.0.113.7"),
     ];
     for (headers, want) in table {
         assert_eq!(world.click("/c/summer", headers).await.1.ip, want, "{headers:?}");
