@@ -1,4 +1,5 @@
 # make up            run everything, embedded, with a campaign to click on
+# make install       build all four programs and install them with their manual and completions (PREFIX, DESTDIR)
 # make test          everything CI checks, real engines included
 # make check-deploy  compose, the image, the units, MongoDB's scripts: what shows of deploy/ without Docker
 # make e2e-smoke     the whole way of a click on real engines, as processes on this machine
@@ -11,13 +12,27 @@ STACK = deploy/local/stack
 
 MORE_TESTS = -p tfx-e2e --test engines
 
-.PHONY: help up test lint check doc check-deploy e2e-smoke faults engines engines-down bench toolchain python deploy-tools
+.PHONY: help up install test lint check doc check-deploy e2e-smoke faults engines engines-down bench toolchain python deploy-tools
 
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
 
 up: toolchain
 	$(CARGO) run --release --bin tfx -- up --demo
+
+PREFIX ?= /usr/local
+INTO = $(DESTDIR)$(PREFIX)
+PROGRAMS = tfx api-service traffic-service postback-service
+
+install: toolchain
+	$(CARGO) build --release --locked $(PROGRAMS:%=--bin %)
+	install -d $(INTO)/bin $(INTO)/share/man/man1 $(INTO)/share/bash-completion/completions \
+	  $(INTO)/share/zsh/site-functions $(INTO)/share/fish/vendor_completions.d
+	install -m 755 $(PROGRAMS:%=target/release/%) $(INTO)/bin/
+	target/release/tfx man $(INTO)/share/man/man1
+	install -m 644 completions/tfx.bash $(INTO)/share/bash-completion/completions/tfx
+	install -m 644 completions/_tfx $(INTO)/share/zsh/site-functions/_tfx
+	install -m 644 completions/tfx.fish $(INTO)/share/fish/vendor_completions.d/tfx.fish
 
 test: toolchain lint check doc
 

@@ -5,9 +5,11 @@ use crate::{
     complete,
     context::{Context, Overrides},
     exit::{self, Failure, Kind},
+    help,
     output::{Format, Out},
+    wrong,
 };
-use clap::{ColorChoice, CommandFactory, FromArgMatches, Parser, error::ErrorKind};
+use clap::{ColorChoice, FromArgMatches, Parser, error::ErrorKind};
 use clap_complete::CompleteEnv;
 use std::{
     env,
@@ -16,6 +18,7 @@ use std::{
     path::PathBuf,
     process::ExitCode,
 };
+use tfx_domain::problem::Problems;
 
 /// Route clicks, record conversions, report what earned money.
 #[derive(Debug, Parser)]
@@ -66,16 +69,21 @@ struct Global {
 
 /// Runs the command line and tells the exit code.
 pub(crate) fn main() -> ExitCode {
-    let completing = CompleteEnv::with_factory(Cli::command).var(complete::VAR).bin("tfx").completer("tfx");
+    let completing = CompleteEnv::with_factory(help::command).var(complete::VAR).bin("tfx").completer("tfx");
     match completing.try_complete(env::args_os(), env::current_dir().ok().as_deref()) {
         Ok(true) => return ExitCode::from(exit::DONE),
         Ok(false) => {}
         Err(e) => return refused(&e),
     }
-    let matches = Cli::command().color(help_colors()).try_get_matches();
+    let command = help::command().color(help_colors());
+    let args: Vec<OsString> = env::args_os().collect();
+    let matches = command.clone().try_get_matches_from(&args);
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
-        Err(e) => return refused(&e),
+        Err(e) => {
+            let others = wrong::others(&command, args, &e);
+            return if others.is_empty() { refused(&e) } else { all_refused(&e, &others) };
+        }
     };
     let out = Out::new(cli.global.output, cli.global.quiet, cli.global.no_color);
     match run(cli, out) {
@@ -110,6 +118,16 @@ fn refused(error: &clap::Error) -> ExitCode {
     } else {
         let _ = error.print();
     }
+    ExitCode::from(exit::USAGE)
+}
+
+/// Several things wrong with a command line, each in a line.
+fn all_refused(first: &clap::Error, others: &[clap::Error]) -> ExitCode {
+    let mut problems = Problems::default();
+    std::iter::once(first).chain(others).for_each(|e| problems.add("", in_one_line(e).message));
+    let failure = Failure::usage("the command line is not valid").with(problems);
+    let format = if wants_json(env::args_os()) { Format::Json } else { Format::Table };
+    Out::new(format, false, true).failure(&failure.hint("the same command with --help tells what it takes"));
     ExitCode::from(exit::USAGE)
 }
 
@@ -150,7 +168,7 @@ mod tests {
 
     #[test]
     fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
+        help::command().debug_assert();
     }
 
     #[test]

@@ -13,7 +13,8 @@ use std::{
     path::{Path, PathBuf},
 };
 use tfx_api::Client;
-use tfx_settings::{Settings, Source};
+use tfx_domain::problem::Problems;
+use tfx_settings::{ClientSettings, Notice, Settings, Source};
 
 /// What every command works with.
 #[derive(Debug)]
@@ -77,19 +78,31 @@ impl Context {
     /// # Errors
     /// Every bad one, by name.
     pub(crate) fn settings(&self) -> Result<Settings, Failure> {
-        Settings::read(&self.source).map_err(|mut problems| {
-            for problem in &mut problems.0 {
-                problem.message.push_str(match self.origin(&problem.path) {
-                    "environment" => " (from the environment)",
-                    ".env" => " (from .env)",
-                    "profile" => " (from the profile)",
-                    _ => "",
-                });
-            }
-            Failure::usage("some settings are not valid")
-                .with(problems)
-                .hint("tfx config show tells what each setting is and where it comes from")
-        })
+        Settings::read(&self.source).map_err(|problems| self.bad(problems))
+    }
+
+    /// Settings that cannot be used, with where each comes from.
+    fn bad(&self, mut problems: Problems) -> Failure {
+        for problem in &mut problems.0 {
+            problem.message.push_str(match self.origin(&problem.path) {
+                "environment" => " (from the environment)",
+                ".env" => " (from .env)",
+                "profile" => " (from the profile)",
+                _ => "",
+            });
+        }
+        Failure::usage("some settings are not valid")
+            .with(problems)
+            .hint("tfx config show tells what each setting is and where it comes from")
+    }
+
+    /// Tells what is set and does nothing.
+    pub(crate) fn tell_notices(&self) -> Vec<Notice> {
+        let notices = tfx_settings::notices(&self.source);
+        for Notice { name, message } in &notices {
+            self.out.note(format!("warning: {name} {message}"));
+        }
+        notices
     }
 
     /// A client of api-service, with the token of `TFX_TOKEN`, `TFX_TOKEN_FILE` or the data folder.
@@ -97,8 +110,8 @@ impl Context {
     /// # Errors
     /// Bad settings, no token.
     pub(crate) fn client(&self) -> Result<Client, Failure> {
-        let settings = self.settings()?;
-        let token = match &settings.access.token {
+        let settings = ClientSettings::read(&self.source).map_err(|problems| self.bad(problems))?;
+        let token = match &settings.token {
             Some(token) => Some(token.expose().trim().to_owned()),
             None => {
                 let (path, named) = token_file(&settings);
@@ -109,7 +122,7 @@ impl Context {
             let message = "the token is not one: it has spaces, line breaks or characters beyond ASCII";
             return Err(Failure::new(Kind::Denied, message).hint(self.token_hint()));
         }
-        Ok(Client::new(&settings.addresses.api_url, token.as_deref())?)
+        Ok(Client::new(&settings.api_url, token.as_deref())?)
     }
 
     /// The refusal of api-service in this command's words.
@@ -122,8 +135,10 @@ impl Context {
 
     /// Where the token was looked for, for who is refused.
     fn token_hint(&self) -> String {
-        let Ok(settings) = self.settings() else { return "set TFX_TOKEN or TFX_TOKEN_FILE".to_owned() };
-        if settings.access.token.is_some() {
+        let Ok(settings) = ClientSettings::read(&self.source) else {
+            return "set TFX_TOKEN or TFX_TOKEN_FILE".to_owned();
+        };
+        if settings.token.is_some() {
             return format!(
                 "the token came from TFX_TOKEN ({}); is it of this api-service?",
                 self.origin("TFX_TOKEN")
@@ -147,8 +162,8 @@ impl Context {
 }
 
 /// Where the token is kept, and whether that was said by the user.
-fn token_file(settings: &Settings) -> (PathBuf, bool) {
-    match &settings.access.token_file {
+fn token_file(settings: &ClientSettings) -> (PathBuf, bool) {
+    match &settings.token_file {
         Some(path) => (path.clone(), true),
         None => (settings.data_dir.join("admin.token"), false),
     }

@@ -27,6 +27,19 @@ pub(crate) const TIMED_OUT: u8 = 7;
 /// Interrupted.
 pub(crate) const INTERRUPTED: u8 = 130;
 
+/// Every exit code with its meaning, for the manual.
+pub(crate) const CODES: [(u8, &str); 9] = [
+    (DONE, "Done."),
+    (FAILED, "It failed."),
+    (USAGE, "The command line or an input is wrong."),
+    (NOT_FOUND, "There is no such thing."),
+    (DENIED, "Not allowed, not logged in, or asked too often."),
+    (CONFLICT, "Somebody else was first: the slug is taken, the version has moved on."),
+    (UNREACHABLE, "A service is unreachable."),
+    (TIMED_OUT, "Gave up waiting."),
+    (INTERRUPTED, "Interrupted."),
+];
+
 /// What kind of failure; decides the exit code.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -80,6 +93,9 @@ pub(crate) struct Failure {
     /// Everything wrong with the input, each with its path.
     #[serde(skip_serializing_if = "Problems::is_empty")]
     pub(crate) problems: Problems,
+    /// Who refused: the address of api-service that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) asked: Option<String>,
     /// What to do next.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) hint: Option<String>,
@@ -87,7 +103,14 @@ pub(crate) struct Failure {
 
 impl Failure {
     pub(crate) fn new(kind: Kind, message: impl fmt::Display) -> Self {
-        Self { kind, code: None, message: message.to_string(), problems: Problems::default(), hint: None }
+        Self {
+            kind,
+            code: None,
+            message: message.to_string(),
+            problems: Problems::default(),
+            asked: None,
+            hint: None,
+        }
     }
 
     /// The command line or an input is wrong.
@@ -139,7 +162,7 @@ impl From<ApiError> for Failure {
             }
             ApiError::Problem(p) => {
                 let kind = match (p.status, p.code.as_str()) {
-                    (401 | 403, _) => Kind::Denied,
+                    (401 | 403 | 429, _) => Kind::Denied,
                     (404, _) => Kind::NotFound,
                     (_, "no_event_log") | (400 | 413 | 415 | 422, _) => Kind::Usage,
                     (409 | 412, _) => Kind::Conflict,
@@ -150,7 +173,9 @@ impl From<ApiError> for Failure {
                 let listed = !p.problems.is_empty() && p.detail == p.problems.to_string();
                 let message = if listed { "some values are not valid".to_owned() } else { message };
                 let code = Some(p.code.clone()).filter(|code| !code.is_empty());
-                Self { code, ..Self::new(kind, message).with(p.problems.clone()) }
+                let hint = p.retry_after_s.map(|seconds| format!("try again in {seconds} s"));
+                let asked = Some(p.asked.clone()).filter(|url| !url.is_empty());
+                Self { code, asked, hint, ..Self::new(kind, message).with(p.problems.clone()) }
             }
         }
     }
@@ -189,7 +214,7 @@ mod tests {
             (problem(412), 5),
             (problem(413), 2),
             (problem(422), 2),
-            (problem(429), 1),
+            (problem(429), 4),
             (problem(500), 1),
             (problem(503), 6),
             (ApiError::BadUrl { url: url.clone(), reason: reason.clone() }, 2),

@@ -6,6 +6,7 @@ mod commands;
 mod complete;
 mod context;
 mod exit;
+mod help;
 mod input;
 mod output;
 mod pages;
@@ -15,6 +16,7 @@ mod prompt;
 mod reference;
 mod table;
 mod when;
+mod wrong;
 
 use std::process::ExitCode;
 

@@ -196,6 +196,9 @@ impl Out {
             let path = if p.path.is_empty() { String::new() } else { format!("{}: ", p.path) };
             let _ = writeln!(err, "  - {}{}", printable(&path), printable(&p.message));
         }
+        if let Some(asked) = &failure.asked {
+            let _ = writeln!(err, "asked: {}", printable(asked));
+        }
         if let Some(hint) = &failure.hint {
             let _ = writeln!(err, "hint: {}", printable(hint));
         }
@@ -222,6 +225,17 @@ fn yaml(out: &mut impl Write, value: &Value) -> io::Result<()> {
     out.write_all(text.as_bytes())
 }
 
+/// A cell that a spreadsheet shows and does not run: texts come from strangers (`=HYPERLINK(…)` as a keyword). An
+/// apostrophe goes before what would begin a formula there (the table of OWASP's "CSV Injection"); numbers stay as they are.
+fn no_formula(cell: String) -> String {
+    const BEGINS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
+    let number = || {
+        cell.strip_prefix(['-', '+'])
+            .is_some_and(|n| n.parse::<f64>().is_ok() && n.starts_with(|c: char| c.is_ascii_digit()))
+    };
+    if cell.starts_with(BEGINS) && !number() { format!("'{cell}") } else { cell }
+}
+
 fn csv(out: &mut impl Write, listing: &Listing) -> Result<(), Failure> {
     let mut writer = csv::Writer::from_writer(out);
     let failed = |e: csv::Error| match e.into_kind() {
@@ -230,7 +244,24 @@ fn csv(out: &mut impl Write, listing: &Listing) -> Result<(), Failure> {
     };
     writer.write_record(listing.columns.iter().map(|c| c.field.as_str())).map_err(failed)?;
     for row in &listing.rows {
-        writer.write_record(listing.columns.iter().map(|c| c.csv(row))).map_err(failed)?;
+        writer.write_record(listing.columns.iter().map(|c| no_formula(c.csv(row)))).map_err(failed)?;
     }
     Ok(writer.flush()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::no_formula;
+
+    #[test]
+    fn a_spreadsheet_shows_what_a_stranger_sent_and_does_not_run_it() {
+        for text in
+            ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "-", "-inf", "＝1", "-1e5)"]
+        {
+            assert_eq!(no_formula(text.to_owned()), format!("'{text}"));
+        }
+        for text in ["", "summer", "1=1", "-5", "-0.25", "+49", "-1e5", "a@b.example", "'=1"] {
+            assert_eq!(no_formula(text.to_owned()), text);
+        }
+    }
 }

@@ -1,7 +1,7 @@
 //! What is written about the commands is held to the commands: the table of `docs/cli.md`, and the width of examples.
 
-use crate::app::Cli;
-use clap::{Command, CommandFactory};
+use crate::help;
+use clap::Command;
 
 /// Every command that does something, by its words, with the first line of its help.
 fn commands() -> Vec<(String, String)> {
@@ -17,7 +17,7 @@ fn commands() -> Vec<(String, String)> {
         }
     }
     let mut out = Vec::new();
-    walk(&Cli::command(), "tfx", &mut out);
+    walk(&help::command(), "tfx", &mut out);
     out
 }
 
@@ -55,7 +55,7 @@ fn examples_fit_a_terminal_of_eighty_columns() {
         }
         command.get_subcommands().for_each(walk);
     }
-    walk(&Cli::command());
+    walk(&help::command());
 }
 
 #[test]
@@ -66,5 +66,5 @@ fn every_flag_and_argument_says_what_it_is() {
         }
         command.get_subcommands().for_each(walk);
     }
-    walk(&Cli::command());
+    walk(&help::command());
 }

@@ -27,7 +27,7 @@ use tfx_ops::{
     replay::{self, Options, Progress, Summary},
 };
 
-/// Send the requests of an access log (combined format) at tracking links.
+/// Send the requests of an access log at tracking links.
 ///
 /// Each request keeps its query, user agent and referrer; its address goes into X-Forwarded-For, which
 /// traffic-service believes if it runs with TRUSTED_PROXY_CIDRS=127.0.0.1/32. For campaigns named by slug the report

@@ -43,7 +43,7 @@ const SUPPOSED: [&str; 15] = [
     "seed",
 ];
 
-/// Show where a click goes and why each stream before did not take it.
+/// Show where a click goes, and why no stream before took it.
 ///
 /// Asks the running traffic-service, which decides by the same code as for real clicks and records nothing. What is
 /// not said is as for a person who comes for the first time. With --click it tells of a recorded click.

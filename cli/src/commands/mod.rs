@@ -68,7 +68,7 @@ pub(crate) enum Command {
     /// Event producers: their counters.
     #[command(subcommand)]
     Events(events::EventsCommand),
-    /// The way from the event log into ClickHouse: what broke on it, how far behind it is.
+    /// ClickHouse's reading of topics: what broke, how far behind it is.
     #[command(subcommand)]
     Ingest(ingest::IngestCommand),
     Migrate(migrate::Migrate),

@@ -18,6 +18,8 @@ fn usage() {
         tfx campaign create --slug api
         tfx campaign create --name T --cost abc
         tfx campaign create --name T --cost -5
+        tfx campaign create --name T --cost abc --rotation round --nope
+        tfx campaign create --cost abc --unique-window never -o json
         tfx campaign create --name T --trafficback 'javascript:alert(1)'
         tfx campaign create --name T --source nowhere
         tfx campaign create --name T --set a.b=1

@@ -17,7 +17,7 @@ use crate::{
 };
 use reqwest::{
     Method, Url,
-    header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, IF_MATCH},
+    header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER},
     redirect::Policy,
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -337,6 +337,8 @@ impl Client {
         }
         let response = request.send().await.map_err(|e| self.failed(&e))?;
         let status = response.status();
+        let retry_after_s =
+            response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
         let bytes = response.bytes().await.map_err(|e| self.failed(&e))?;
         let protocol = |reason| ApiError::Protocol { url: url.to_string(), reason };
         if status.is_success() {
@@ -344,7 +346,11 @@ impl Client {
                 .map_err(|e| protocol(format!("its answer cannot be read: {e}")));
         }
         match serde_json::from_slice::<ProblemDocument>(&bytes) {
-            Ok(document) => Err(ApiError::Problem(Box::new(document))),
+            Ok(document) => Err(ApiError::Problem(Box::new(ProblemDocument {
+                asked: url.to_string(),
+                retry_after_s,
+                ..document
+            }))),
             Err(_) => Err(protocol(format!("status {status}, no problem document"))),
         }
     }

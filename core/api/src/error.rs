@@ -29,6 +29,12 @@ pub struct ProblemDocument {
     /// With `version_mismatch`: the version it is at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<u64>,
+    /// Where it was asked. Set by the client.
+    #[serde(skip)]
+    pub asked: String,
+    /// In how many seconds to try again, where the answer says so. Set by the client.
+    #[serde(skip)]
+    pub retry_after_s: Option<u64>,
 }
 
 fn about_blank() -> String {

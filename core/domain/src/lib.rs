@@ -13,6 +13,7 @@ pub mod event;
 pub mod id;
 pub mod macros;
 pub mod money;
+pub mod nearest;
 pub mod postback;
 pub mod problem;
 pub mod report;

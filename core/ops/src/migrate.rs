@@ -42,18 +42,24 @@ pub enum MigrateError {
     },
 }
 
-/// Every step of the engines named (none: of all), in the order in which they are applied.
+/// Every step of the engines named (none: of all), in the order in which they are applied; and which engines did not
+/// answer.
 ///
 /// # Errors
-/// [`MigrateError`].
-pub async fn status(engines: &[Arc<dyn Migrations>], named: &[&str]) -> Result<Vec<Row>, MigrateError> {
-    let mut rows = Vec::new();
+/// [`MigrateError::NotUsed`].
+pub async fn status(
+    engines: &[Arc<dyn Migrations>],
+    named: &[&str],
+) -> Result<(Vec<Row>, Vec<MigrateError>), MigrateError> {
+    let (mut rows, mut silent) = (Vec::new(), Vec::new());
     for engine in chosen(engines, named)? {
         let target = engine.target();
-        let steps = engine.status().await.map_err(|source| MigrateError::Failed { target, source })?;
-        rows.extend(steps.into_iter().map(|step| row(target, step)));
+        match engine.status().await {
+            Ok(steps) => rows.extend(steps.into_iter().map(|step| row(target, step))),
+            Err(source) => silent.push(MigrateError::Failed { target, source }),
+        }
     }
-    Ok(rows)
+    Ok((rows, silent))
 }
 
 /// Applies and mends what is due; `done` is told of each step as it is applied.

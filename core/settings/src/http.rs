@@ -49,7 +49,7 @@ fn listen(r: &mut Reader<'_>, var: &vars::Var) -> String {
     text
 }
 
-fn base_url(r: &mut Reader<'_>, var: &vars::Var) -> String {
+pub(crate) fn base_url(r: &mut Reader<'_>, var: &vars::Var) -> String {
     let text = r.text(var).unwrap_or_default();
     let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     if !host.is_some_and(|h| !h.is_empty() && !h.starts_with('/')) {

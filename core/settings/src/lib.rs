@@ -10,6 +10,7 @@ mod analytics;
 mod auth;
 mod events;
 mod http;
+mod notice;
 mod postback;
 mod store;
 mod traffic;
@@ -18,6 +19,7 @@ pub use analytics::ClickHouse;
 pub use auth::Access;
 pub use events::{EventsSettings, FailurePolicy};
 pub use http::{Addresses, HttpSettings};
+pub use notice::{Notice, notices};
 pub use postback::{LookupFailure, PostbackSettings};
 pub use source::{Source, SourceError};
 pub use store::{Engines, EventLog, Mongo};
@@ -79,10 +81,7 @@ impl Settings {
     /// Every bad value, by the name of its setting, with the value (secrets masked) and what is allowed.
     pub fn read(source: &Source) -> Result<Self, Problems> {
         let mut r = source::Reader::new(source);
-        let data_dir = match r.text(&vars::TFX_DATA_DIR) {
-            Some(dir) => PathBuf::from(dir),
-            None => default_data_dir(source, &mut r),
-        };
+        let data_dir = data_dir(source, &mut r);
         let settings = Self {
             data_dir,
             log_level: r.text(&vars::LOG_LEVEL),
@@ -95,6 +94,44 @@ impl Settings {
             access: Access::read(&mut r),
         };
         r.finish(settings)
+    }
+}
+
+/// What a program that asks api-service reads; a bad setting of a server does not concern it.
+#[derive(Debug, Clone)]
+pub struct ClientSettings {
+    /// `API_SERVICE_URL`, without a final slash.
+    pub api_url: String,
+    /// Where the token is, if nothing says otherwise.
+    pub data_dir: PathBuf,
+    /// `TFX_TOKEN`.
+    pub token: Option<Secret>,
+    /// `TFX_TOKEN_FILE`.
+    pub token_file: Option<PathBuf>,
+}
+
+impl ClientSettings {
+    /// Reads them.
+    ///
+    /// # Errors
+    /// As [`Settings::read`].
+    pub fn read(source: &Source) -> Result<Self, Problems> {
+        let mut r = source::Reader::new(source);
+        let settings = Self {
+            api_url: http::base_url(&mut r, &vars::API_SERVICE_URL),
+            data_dir: data_dir(source, &mut r),
+            token: r.secret(&vars::TFX_TOKEN),
+            token_file: r.text(&vars::TFX_TOKEN_FILE).map(PathBuf::from),
+        };
+        r.finish(settings)
+    }
+}
+
+/// `TFX_DATA_DIR`, else the default.
+fn data_dir(source: &Source, r: &mut source::Reader<'_>) -> PathBuf {
+    match r.text(&vars::TFX_DATA_DIR) {
+        Some(dir) => PathBuf::from(dir),
+        None => default_data_dir(source, r),
     }
 }
 

@@ -1,12 +1,22 @@
 //! Where values come from: the environment over a `.env` file; and the reader that collects problems.
 
 use crate::{Secret, vars::Var};
-use std::{collections::HashMap, fmt::Display, path::Path, str::FromStr, time::Duration};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Display,
+    path::Path,
+    str::FromStr,
+    time::Duration,
+};
 use tfx_domain::problem::Problems;
 
 /// Values by name.
 #[derive(Debug, Clone, Default)]
-pub struct Source(HashMap<String, String>);
+pub struct Source {
+    values: HashMap<String, String>,
+    /// Names that stand in the file `.env`.
+    in_file: HashSet<String>,
+}
 
 /// A `.env` file that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -24,34 +34,46 @@ impl Source {
     /// # Errors
     /// A `.env` file that is there but cannot be read or parsed.
     pub fn process() -> Result<Self, SourceError> {
-        let mut values = HashMap::new();
+        let mut source = Self::default();
         let path = Path::new(".env");
         let failed = |e: dotenvy::Error| SourceError { path: ".env".to_owned(), reason: e.to_string() };
         if path.is_file() {
             for item in dotenvy::from_path_iter(path).map_err(failed)? {
                 let (name, value) = item.map_err(failed)?;
-                values.insert(name, value);
+                source.set_in_file(&name, value);
             }
         }
-        values.extend(
+        source.values.extend(
             std::env::vars_os().filter_map(|(n, v)| Some((n.into_string().ok()?, v.into_string().ok()?))),
         );
-        Ok(Self(values))
+        Ok(source)
     }
 
     /// Exactly these values, for tests and for services started in-process.
     pub fn of<N: Into<String>, V: Into<String>>(values: impl IntoIterator<Item = (N, V)>) -> Self {
-        Self(values.into_iter().map(|(n, v)| (n.into(), v.into())).collect())
+        let values = values.into_iter().map(|(n, v)| (n.into(), v.into())).collect();
+        Self { values, in_file: HashSet::new() }
     }
 
     /// Sets a value over whatever is there: a flag over the environment.
     pub fn set(&mut self, name: &str, value: impl Into<String>) {
-        self.0.insert(name.to_owned(), value.into());
+        self.values.insert(name.to_owned(), value.into());
+    }
+
+    /// Sets a value that stands in the file `.env`.
+    pub(crate) fn set_in_file(&mut self, name: &str, value: impl Into<String>) {
+        self.set(name, value);
+        self.in_file.insert(name.to_owned());
+    }
+
+    /// Every name that is set, and whether it stands in the file `.env`.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, bool)> {
+        self.values.keys().map(|name| (name.as_str(), self.in_file.contains(name)))
     }
 
     /// The raw value.
     pub fn get(&self, name: &str) -> Option<&str> {
-        self.0.get(name).map(String::as_str)
+        self.values.get(name).map(String::as_str)
     }
 }
 

@@ -110,6 +110,8 @@ impl IntoResponse for Failure {
                     problems: shared.problems.clone(),
                     existing,
                     current,
+                    asked: String::new(),
+                    retry_after_s: None,
                 });
                 let mut response = shared.into_response();
                 if let Some(bytes) = document.and_then(|d| serde_json::to_vec(&d).ok()) {

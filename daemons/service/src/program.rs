@@ -31,8 +31,8 @@ where
         // Nobody is left to tell when stderr is gone.
         let _ = writeln!(stderr(), "{name}: {problem}");
     };
-    let settings = match Source::process() {
-        Ok(source) => Settings::read(&source),
+    let (settings, notices) = match Source::process() {
+        Ok(source) => (Settings::read(&source), tfx_settings::notices(&source)),
         Err(e) => {
             say(&e);
             return ExitCode::from(2);
@@ -48,6 +48,9 @@ where
     if let Err(e) = logs::init(settings.log_level.as_deref().unwrap_or("info")) {
         say(&e);
         return ExitCode::from(2);
+    }
+    for tfx_settings::Notice { name, message } in notices {
+        tracing::warn!(setting = name, reason = message, "a setting does nothing");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime");
     let ended =

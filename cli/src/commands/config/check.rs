@@ -5,12 +5,18 @@ use serde_json::json;
 
 pub(super) fn run(context: &Context) -> Result<(), Failure> {
     let settings = context.settings()?;
+    let notices: Vec<_> = context
+        .tell_notices()
+        .into_iter()
+        .map(|n| json!({ "setting": n.name, "message": n.message }))
+        .collect();
     let set = super::show::rows(context).iter().filter(|row| row["from"] != "default").count();
     let item = json!({
         "valid": true,
         "set": set,
         "data_dir": settings.data_dir,
         "api": settings.addresses.api_url,
+        "without_effect": notices,
     });
     let fields = [
         Column::text("valid", "valid"),

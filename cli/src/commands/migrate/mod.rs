@@ -2,13 +2,13 @@
 
 use crate::{
     context::Context,
-    exit::Failure,
+    exit::{Failure, Kind},
     output::{Column, Listing, printable},
 };
 use clap::{Args, Subcommand, ValueEnum};
 use tfx_ops::migrate::{self, MigrateError, Remedy, Row, StepState};
 
-/// Bring MongoDB, the topics and ClickHouse to what this version needs.
+/// Bring MongoDB, topics and ClickHouse to what this version needs.
 ///
 /// Steps are ordered, recorded where they act, and safe to repeat: on new and on existing volumes, with data in them and
 /// messages arriving. The embedded stores bring themselves up to date.
@@ -75,8 +75,13 @@ impl Migrate {
         let status = MigrateCommand::Status { of: Targets { targets: Vec::new() }, check: false };
         match self.command.unwrap_or(status) {
             MigrateCommand::Status { of, check } => {
-                let rows = migrate::status(&engines, &of.names()).await.map_err(failed)?;
+                let (rows, mut silent) = migrate::status(&engines, &of.names()).await.map_err(failed)?;
                 print(context, &rows)?;
+                // The last one is the error that the command ends with.
+                if let Some(last) = silent.pop() {
+                    silent.iter().for_each(|e| context.out.note(printable(&format!("error: {e}"))));
+                    return Err(failed(last));
+                }
                 let due = rows.iter().filter(|r| r.due).count();
                 let by_hand =
                     rows.iter().flat_map(|r| &r.differs).filter(|d| d.remedy == Remedy::ByHand).count();
@@ -120,8 +125,9 @@ fn failed(error: MigrateError) -> Failure {
         MigrateError::NotUsed(_) => {
             Failure::usage(error).hint("'tfx config show --set' shows which engines are used")
         }
-        MigrateError::Failed { .. } => {
-            Failure::failed(error).hint("what was applied stays; run it again when that is mended")
+        MigrateError::Failed { ref source, .. } => {
+            let kind = if source.is_retryable() { Kind::Unreachable } else { Kind::Failed };
+            Failure::new(kind, error).hint("what was applied stays; run it again when that is mended")
         }
     }
 }

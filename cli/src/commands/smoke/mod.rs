@@ -17,7 +17,7 @@ use std::{
 };
 use tfx_ops::smoke::{self, Checked, Options, Outcome, Step, Target};
 
-/// Check the whole way of a click, from the tracking link to the report.
+/// Check the whole way of a click, from tracking link to report.
 ///
 /// Makes a network, a destination, a campaign and a stream of its own, sends clicks and postbacks, waits for them in
 /// the report, checks dedupe, forgeries, trafficback and what the analytics store could not take, and archives what it

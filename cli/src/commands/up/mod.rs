@@ -26,6 +26,7 @@ impl Up {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let settings = context.settings()?;
         logs::init(settings.log_level.as_deref().unwrap_or("warn")).map_err(Failure::usage)?;
+        context.tell_notices();
         let shutdown = shutdown::on_signals();
         let stack = Stack::start(&context.source, settings).await?;
         let demo = if self.demo { demo::make(&stack).await.map(Some) } else { Ok(None) };

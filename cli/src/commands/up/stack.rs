@@ -6,8 +6,9 @@ use std::{
     time::{Duration, Instant},
 };
 use tfx_api::Client;
+use tfx_domain::problem::Problems;
 use tfx_service::shutdown::{Shutdown, Trigger};
-use tfx_settings::{Secret, Settings, Source};
+use tfx_settings::{Addresses, Secret, Settings, Source};
 use tfx_wiring::{DataDir, Hold, Stores};
 use tokio::{net::TcpListener, task::JoinSet, time};
 
@@ -37,9 +38,7 @@ impl Stack {
         let data_dir = Arc::new(data_dir);
         let stores = tfx_wiring::open(&settings, &data_dir).await.map_err(Failure::failed)?;
         usable(&stores).await?;
-        let api = bind("API_SERVICE_ADDR", &settings.addresses.api).await?;
-        let traffic = bind("TRAFFIC_SERVICE_ADDR", &settings.addresses.traffic).await?;
-        let postback = bind("POSTBACK_SERVICE_ADDR", &settings.addresses.postback).await?;
+        let [api, traffic, postback] = bind(&settings.addresses).await?;
         // Last, since it is shown the first time only: a start that fails has shown nothing.
         let (token, made) = data_dir.admin_token().map_err(Failure::failed)?;
         // Where a service is found follows from where it listens, unless the user says otherwise.
@@ -187,8 +186,32 @@ fn flat(ended: Ended) -> (&'static str, Result<(), String>) {
     ended.unwrap_or_else(|e| ("a service", Err(e.to_string())))
 }
 
-async fn bind(setting: &'static str, addr: &str) -> Result<TcpListener, Failure> {
-    tfx_service::bind(setting, addr)
-        .await
-        .map_err(|e| Failure::failed(e).hint(format!("{setting}=127.0.0.1:0 tfx up takes a free port")))
+/// Listens for all three, or tells of every address that cannot be listened on.
+async fn bind(addresses: &Addresses) -> Result<[TcpListener; 3], Failure> {
+    let bind = |setting: &'static str, addr: &str| {
+        let addr = addr.to_owned();
+        async move { tfx_service::bind(setting, &addr).await.map_err(|e| (setting, e)) }
+    };
+    let all = tokio::join!(
+        bind("API_SERVICE_ADDR", &addresses.api),
+        bind("TRAFFIC_SERVICE_ADDR", &addresses.traffic),
+        bind("POSTBACK_SERVICE_ADDR", &addresses.postback),
+    );
+    let failed: Vec<_> = match all {
+        (Ok(api), Ok(traffic), Ok(postback)) => return Ok([api, traffic, postback]),
+        (api, traffic, postback) => {
+            [api.err(), traffic.err(), postback.err()].into_iter().flatten().collect()
+        }
+    };
+    let free: Vec<String> = failed.iter().map(|(setting, _)| format!("{setting}=127.0.0.1:0")).collect();
+    let hint = match failed.len() {
+        1 => format!("{} tfx up takes a free port", free.join(" ")),
+        _ => format!("{} tfx up takes free ports", free.join(" ")),
+    };
+    if let [(_, only)] = &failed[..] {
+        return Err(Failure::failed(only).hint(hint));
+    }
+    let mut problems = Problems::default();
+    failed.iter().for_each(|(setting, e)| problems.add(*setting, e.to_string()));
+    Err(Failure::failed("some addresses cannot be listened on").with(problems).hint(hint))
 }

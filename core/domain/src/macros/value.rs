@@ -5,6 +5,7 @@ use crate::{
     Timestamp,
     entity::sub_index,
     event::ClickEvent,
+    nearest::nearest,
     postback::{Conversion, ConversionStatus},
     routing::timetable,
 };
@@ -183,10 +184,10 @@ fn plain(name: &str) -> Result<Value, String> {
     }
 }
 
-/// Says what was probably meant: the same letters, whatever the case, blanks and separators.
+/// Says what was probably meant.
 fn unknown(name: &str) -> String {
     let squeezed = |t: &str| t.replace([' ', '_', '-'], "").to_ascii_lowercase();
-    let meant = FACTS.iter().map(|(n, _)| *n).find(|n| squeezed(n) == squeezed(name));
+    let meant = nearest(name, FACTS.iter().map(|(n, _)| *n));
     let subs = || sub_index(&squeezed(name)).map(|i| format!("sub{}", i + 1));
     match meant.map(str::to_owned).or_else(subs) {
         Some(meant) => format!("{{{name}}} is not a macro; did you mean {{{meant}}}?"),

@@ -1,5 +1,6 @@
 //! What reports group and filter by.
 
+use crate::nearest::did_you_mean;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -107,7 +108,8 @@ impl FromStr for Dimension {
             return Ok(Self::Sub(u8::try_from(n + 1).unwrap_or(20)));
         }
         let known: Vec<&str> = NAMED.iter().map(|(_, n)| *n).collect();
-        Err(format!("'{text}' is not a dimension; known are {}, sub1 to sub20", known.join(", ")))
+        let meant = did_you_mean(text, known.iter().copied());
+        Err(format!("'{text}' is not a dimension{meant}; known are {}, sub1 to sub20", known.join(", ")))
     }
 }
 

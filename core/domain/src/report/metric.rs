@@ -1,5 +1,6 @@
 //! The metrics of a report: names, labels, units. Formulas for people: `docs/reports.md`; for machines: `compute`.
 
+use crate::nearest::did_you_mean;
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
@@ -140,7 +141,8 @@ impl FromStr for Metric {
     fn from_str(text: &str) -> Result<Self, String> {
         Self::ALL.iter().copied().find(|m| m.as_str() == text).ok_or_else(|| {
             let known: Vec<&str> = Self::ALL.iter().map(|m| m.as_str()).collect();
-            format!("'{text}' is not a metric; known are {}", known.join(", "))
+            let meant = did_you_mean(text, known.iter().copied());
+            format!("'{text}' is not a metric{meant}; known are {}", known.join(", "))
         })
     }
 }
@@ -156,6 +158,9 @@ mod tests {
             assert_eq!(m.as_str().parse(), Ok(*m));
         }
         let error = "clics".parse::<Metric>().expect_err("unknown");
-        assert!(error.starts_with("'clics' is not a metric; known are hits, clicks, "), "{error}");
+        assert!(
+            error.starts_with("'clics' is not a metric (did you mean 'clicks'?); known are hits, clicks, "),
+            "{error}"
+        );
     }
 }

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::{
     entity::{FilterRule, sub_index},
+    nearest::did_you_mean,
     problem::Problems,
     routing::{DeviceType, timetable::Timetable, version::VersionTest},
 };
@@ -175,7 +176,8 @@ fn exact_text(field: &str) -> Result<Text, String> {
             } else {
                 let known: Vec<&str> = FIELDS.iter().map(|(name, _)| *name).collect();
                 let shown: String = other.chars().take(50).collect();
-                return Err(format!("'{shown}' is not a field; the fields are {}", known.join(", ")));
+                let meant = did_you_mean(other, known.iter().copied());
+                return Err(format!("'{shown}' is not a field{meant}; the fields are {}", known.join(", ")));
             }
         }
     })
@@ -193,10 +195,10 @@ fn header_name(name: &str) -> Result<SmolStr, String> {
 
 /// The place of a word among those allowed.
 fn word(text: &str, allowed: &[&str]) -> Result<usize, String> {
-    allowed
-        .iter()
-        .position(|w| w.eq_ignore_ascii_case(text))
-        .ok_or_else(|| format!("'{text}' is not one of {}", allowed.join(", ")))
+    allowed.iter().position(|w| w.eq_ignore_ascii_case(text)).ok_or_else(|| {
+        let meant = did_you_mean(text, allowed.iter().copied());
+        format!("'{text}' is not one of {}{meant}", allowed.join(", "))
+    })
 }
 
 fn country(text: &str) -> Result<SmolStr, String> {
