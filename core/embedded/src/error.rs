@@ -40,6 +40,20 @@ pub enum OpenError {
         /// What SQLite says.
         why: String,
     },
+    /// It is empty or gone, and what belongs to it is not.
+    #[error(
+        "{} is {state} beside {}, which is not: it was lost, and a new one would be without what was in it; restore it \
+         from a backup, or move the whole data folder away to begin anew",
+        path.display(), other.display()
+    )]
+    Lost {
+        /// The file.
+        path: PathBuf,
+        /// `empty` or `missing`.
+        state: &'static str,
+        /// The one beside it.
+        other: PathBuf,
+    },
     /// A newer binary wrote it.
     #[error(
         "{} has schema {found}, this binary knows up to {known}; start a newer binary or choose another data folder",

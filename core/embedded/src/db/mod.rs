@@ -1,5 +1,6 @@
 //! One database file: a writer thread with group commit, and a few readers.
 
+pub(crate) mod beside;
 mod open;
 mod readers;
 mod writer;
