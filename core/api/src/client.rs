@@ -26,6 +26,7 @@ use std::{fmt, time::Duration};
 use tfx_domain::{
     entity::Kind,
     id::{ClickId, ConversionId},
+    routing::CapState,
 };
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -155,6 +156,22 @@ impl Client {
         self.call(Call { method: Method::PATCH, body: Some(patch), if_match, ..Call::get(&path) }).await
     }
 
+    /// The same, and links with the slug it had before end.
+    ///
+    /// # Errors
+    /// As [`Self::update`].
+    pub async fn update_dropping_slug(
+        &self,
+        kind: Kind,
+        reference: &str,
+        patch: &Value,
+        if_match: Option<u64>,
+    ) -> Result<Value, ApiError> {
+        let path = [kind.plural(), reference];
+        let call = Call { method: Method::PATCH, body: Some(patch), if_match, ..Call::get(&path) };
+        self.call(call.with("drop_old_slug", Some(true))).await
+    }
+
     /// Pauses, resumes or archives an entity. `force` archives what active entities still refer to.
     ///
     /// # Errors
@@ -171,12 +188,29 @@ impl Client {
         self.call(Call { if_match, ..Call::post(&path).with("force", force.then_some(true)) }).await
     }
 
-    /// The tracking link of a campaign.
+    /// The tracking link of a campaign, with the tokens of its source.
     ///
     /// # Errors
     /// [`ApiError`].
     pub async fn campaign_link(&self, reference: &str) -> Result<Link, ApiError> {
-        self.call(Call::get(&[Kind::Campaign.plural(), reference, "link"])).await
+        self.campaign_link_for(reference, None).await
+    }
+
+    /// The tracking link of a campaign, with the tokens of that source.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn campaign_link_for(&self, reference: &str, source: Option<&str>) -> Result<Link, ApiError> {
+        let path = [Kind::Campaign.plural(), reference, "link"];
+        self.call(Call::get(&path).with("source", source)).await
+    }
+
+    /// What is used of a destination's caps, as traffic-service knows it.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn cap_use(&self, destination: &str) -> Result<Vec<CapState>, ApiError> {
+        self.call(Call::get(&[Kind::Destination.plural(), destination, "cap-use"])).await
     }
 
     /// The URL to give to a network, with its secret.

@@ -8,8 +8,17 @@ use serde::{Deserialize, Serialize};
 use tfx_domain::{Timestamp, entity::Status};
 
 /// Fields that an answer has beside the spec; ignored when sent back.
-pub const SHOWN_ONLY: [&str; 6] =
-    ["id", "version", "created_at", "updated_at", "labels", "has_postback_secret"];
+pub const SHOWN_ONLY: [&str; 9] = [
+    "id",
+    "version",
+    "created_at",
+    "updated_at",
+    "labels",
+    "has_postback_secret",
+    "active_streams",
+    "streams",
+    "cap_use",
+];
 
 /// Which entities of a kind to list, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -85,4 +94,7 @@ impl Verb {
 pub struct Link {
     /// The URL.
     pub url: String,
+    /// What is to be known about it before it is used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub note: Option<String>,
 }

@@ -8,7 +8,8 @@ use tfx_domain::{
     Timestamp,
     entity::StreamKind,
     id::{ClickId, VisitorId},
-    routing::{DeviceType, RequestKind},
+    moment,
+    routing::{DeviceType, RequestKind, Standing},
 };
 
 /// A click to decide without recording it. What is not said is as for a person without any past.
@@ -45,7 +46,7 @@ pub struct ExplainRequest {
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub headers: Vec<(String, String)>,
     /// When; else now.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "moment::optional")]
     pub at: Option<Timestamp>,
     /// Destinations taken to be down: ids or slugs (api-service passes ids on).
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -167,7 +168,7 @@ pub struct VisitorFacts {
 }
 
 /// A stream that was asked.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Asked {
     /// Which.
     pub stream_id: String,
@@ -188,7 +189,21 @@ pub struct Asked {
     /// Why not: `routing::Reason` as text (`filter[0] country`); empty when it took the click.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// The same for people, with what was found: "country was DE".
+    /// The same for people, with the filter's words and what was found: "country is US, CA; country was DE".
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub detail: String,
+    /// Its destinations, where they were looked at; none of a recorded click, whose moment is over.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub candidates: Vec<Candidate>,
+}
+
+/// A destination that was looked at.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Candidate {
+    /// Its slug.
+    pub slug: String,
+    /// Whether the click goes there.
+    pub chosen: bool,
+    /// How it stands.
+    pub standing: Standing,
 }

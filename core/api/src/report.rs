@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 pub use tfx_domain::report::{Attribution, Dimension, Metric, ReportFilter};
 use tfx_domain::{
-    Timestamp,
+    Timestamp, moment,
     money::{Amount, Currency},
 };
 
@@ -14,10 +14,10 @@ use tfx_domain::{
 #[serde(default, deny_unknown_fields)]
 pub struct ReportRequest {
     /// From, inclusive; else the beginning of today in `timezone`.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "moment::optional")]
     pub since: Option<Timestamp>,
     /// To, exclusive; else now.
-    #[serde(skip_serializing_if = "Option::is_none")]
+    #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "moment::optional")]
     pub until: Option<Timestamp>,
     /// IANA name of the time zone of hours, days, weeks and months; `UTC` unless said otherwise.
     pub timezone: String,

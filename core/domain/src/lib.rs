@@ -4,6 +4,7 @@
 //! - [`entity`]: what a person configures, with validation that reports every problem at once
 //! - [`routing`]: a click in, a [`routing::Decision`] out
 //! - [`macros`]: URL templates
+//! - [`rules`]: what must hold between entities
 //! - [`postback`]: what a network's report means, and the status machine
 //! - [`event`]: what is written to the event log
 //! - [`report`]: dimensions, metrics and their arithmetic
@@ -12,12 +13,14 @@ pub mod entity;
 pub mod event;
 pub mod id;
 pub mod macros;
+pub mod moment;
 pub mod money;
 pub mod nearest;
 pub mod postback;
 pub mod problem;
 pub mod report;
 pub mod routing;
+pub mod rules;
 pub mod slug;
 
 /// Points in time everywhere in the product; written as RFC 3339 with at most millisecond precision.

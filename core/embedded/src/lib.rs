@@ -24,7 +24,7 @@ use tfx_ports::{analytics::Analytics, config::ConfigStore, conversions::Conversi
 
 const CONFIG: Blueprint = Blueprint {
     file: "config.db",
-    migrations: &[include_str!("schema/config/0001.sql")],
+    migrations: &[include_str!("schema/config/0001.sql"), include_str!("schema/config/0004.sql")],
     page_size: 4096,
     cache_kib: 4096,
 };
@@ -52,6 +52,7 @@ impl Embedded {
     /// full, or another process holds a file.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
         std::fs::create_dir_all(dir).map_err(|source| OpenError::Folder { path: dir.to_owned(), source })?;
+        db::beside::check(dir)?;
         let config = Arc::new(Database::open(dir, &CONFIG)?);
         let events = Arc::new(Database::open(dir, &EVENTS)?);
         Ok(Self {

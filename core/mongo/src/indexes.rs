@@ -39,6 +39,9 @@ const fn unique(name: &'static str, keys: &'static [(&'static str, i32)]) -> Ind
 
 /// A public name is taken once, also by what is archived.
 const SLUG: Index = unique("slug", &[("parent", 1), ("slug", 1)]);
+/// A former one too.
+const ALIASES: Index =
+    Index { only_with: Some("aliases"), ..unique("aliases", &[("parent", 1), ("aliases", 1)]) };
 /// Lists, oldest first.
 const IN_ORDER: Index = index("in_order", &[("seq", 1)]);
 
@@ -129,6 +132,24 @@ pub(crate) const ALL: &[CollectionIndexes] = &[
         collection: "destination_health_history",
         what: "changes of a destination's health, newest first",
         indexes: &[index("of_destination", &[("destination_id", 1), ("at", -1)])],
+    },
+    CollectionIndexes {
+        id: "013_networks",
+        collection: "networks",
+        what: "affiliate networks by former slug",
+        indexes: &[ALIASES],
+    },
+    CollectionIndexes {
+        id: "014_templates",
+        collection: "templates",
+        what: "postback templates by network and former slug",
+        indexes: &[ALIASES],
+    },
+    CollectionIndexes {
+        id: "015_campaigns",
+        collection: "campaigns",
+        what: "campaigns by former slug",
+        indexes: &[ALIASES],
     },
 ];
 

@@ -61,6 +61,17 @@ impl Record {
         })
     }
 
+    /// Its former slugs.
+    pub fn aliases(&self) -> Vec<&str> {
+        self.spec
+            .get("aliases")
+            .and_then(Value::as_array)
+            .into_iter()
+            .flatten()
+            .filter_map(Value::as_str)
+            .collect()
+    }
+
     /// To an entity. What was saved by an older version is not validated anew.
     ///
     /// # Errors
@@ -121,6 +132,29 @@ pub struct AuditEntry {
     pub changes: Value,
 }
 
+/// A change of one entity, with the line of the audit log that tells of it.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Change {
+    /// The entity as it is to be.
+    pub record: Record,
+    /// The line.
+    pub audit: AuditEntry,
+    /// Whether it is to be created; else there is one whose version is `record.version - 1`.
+    pub new: bool,
+}
+
+impl Change {
+    /// A new entity.
+    pub const fn create(record: Record, audit: AuditEntry) -> Self {
+        Self { record, audit, new: true }
+    }
+
+    /// An entity that changes. Its id, kind and creation time stay; slug and parent may change.
+    pub const fn update(record: Record, audit: AuditEntry) -> Self {
+        Self { record, audit, new: false }
+    }
+}
+
 /// Which entities to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordQuery {
@@ -137,23 +171,36 @@ pub struct RecordQuery {
 /// Keeps configuration.
 #[async_trait]
 pub trait ConfigStore: Send + Sync {
-    /// Saves a new record (version 1) with its audit entry; returns the new revision.
+    /// Makes changes, all of them or none; returns the new revision, which grows by one with each.
+    ///
+    /// `at` is the revision at which they were checked against everything else: if there is another one, nothing is
+    /// done, in the same transaction. None: they hang on nothing else.
     ///
     /// # Errors
-    /// [`StoreError::SlugTaken`]; what any store can answer.
-    async fn create(&self, record: Record, audit: AuditEntry) -> Result<u64, StoreError>;
+    /// [`StoreError::Moved`], [`StoreError::NotFound`], [`StoreError::VersionMismatch`], [`StoreError::SlugTaken`] (also
+    /// of a slug that is a former one of another, and of a former one that another has); what any store can answer.
+    async fn apply(&self, changes: Vec<Change>, at: Option<u64>) -> Result<u64, StoreError>;
 
-    /// Replaces a record whose version is `record.version - 1`; returns the new revision. The id, kind and
-    /// creation time stay; slug and parent may change.
+    /// [`Self::apply`] of one new entity that hangs on nothing else.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`], [`StoreError::VersionMismatch`], [`StoreError::SlugTaken`].
-    async fn update(&self, record: Record, audit: AuditEntry) -> Result<u64, StoreError>;
+    /// As [`Self::apply`].
+    async fn create(&self, record: Record, audit: AuditEntry) -> Result<u64, StoreError> {
+        self.apply(vec![Change::create(record, audit)], None).await
+    }
+
+    /// [`Self::apply`] of one change that hangs on nothing else.
+    ///
+    /// # Errors
+    /// As [`Self::apply`].
+    async fn update(&self, record: Record, audit: AuditEntry) -> Result<u64, StoreError> {
+        self.apply(vec![Change::update(record, audit)], None).await
+    }
 
     /// By id.
     async fn get(&self, kind: Kind, id: &str) -> Result<Option<Record>, StoreError>;
 
-    /// By slug within its parent (empty for kinds without one).
+    /// By slug within its parent (empty for kinds without one), or by a former slug.
     async fn find(&self, kind: Kind, parent: &str, slug: &str) -> Result<Option<Record>, StoreError>;
 
     /// A page, oldest first.
@@ -161,6 +208,9 @@ pub trait ConfigStore: Send + Sync {
 
     /// Everything, at one revision.
     async fn load(&self) -> Result<(u64, Vec<Record>), StoreError>;
+
+    /// The revision, and every entity that changed after `revision`, as it is now; perhaps others too.
+    async fn changed_since(&self, revision: u64) -> Result<(u64, Vec<Record>), StoreError>;
 
     /// Returns as soon as the revision is not `since`, at the latest after `at_most`; the revision as it is then.
     async fn wait_for_change(&self, since: u64, at_most: Duration) -> Result<u64, StoreError>;

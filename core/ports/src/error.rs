@@ -20,6 +20,12 @@ pub enum StoreError {
         /// What it is now.
         current: u64,
     },
+    /// The configuration is not the one that was checked any more.
+    #[error("the configuration has moved on to revision {revision}")]
+    Moved {
+        /// What it is at now.
+        revision: u64,
+    },
     /// A cursor that this store did not give.
     #[error("the cursor is not one of this list")]
     BadCursor,

@@ -2,7 +2,8 @@
 
 use crate::{
     access::{self, Access},
-    entities, events, explain,
+    entities::{self, Followed},
+    events, explain,
     failure::Failure,
     ingestion, links,
     peers::Peers,
@@ -25,7 +26,7 @@ pub(crate) struct App {
     pub(crate) access: Access,
     pub(crate) peers: Peers,
     /// Held while an entity is checked against the others and saved.
-    pub(crate) writes: Mutex<()>,
+    pub(crate) writes: Mutex<Followed>,
 }
 
 /// Everything api-service answers.

@@ -18,23 +18,28 @@ use axum::{
     routing::{get, post},
 };
 use http::{Method, StatusCode};
+use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 use tfx_api::{
     Labels,
-    explain::{Asked, ExplainAnswer, ExplainRequest, UniqueFacts, VisitorFacts},
+    explain::{Asked, Candidate, ExplainAnswer, ExplainRequest, UniqueFacts, VisitorFacts},
 };
 use tfx_domain::{
-    entity::{Kind, StreamSpec},
+    entity::{FilterRule, Kind, StreamSpec},
     event::ClickEvent,
     id::StreamId,
     problem::Problems,
+    routing::{CapState, Standing},
 };
 use tfx_ports::config::ConfigStore;
 use tfx_service::ProblemResponse;
 
 /// The routes.
 pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/explain", post(asked)).route("/explain/{click_id}", get(stored))
+    Router::new()
+        .route("/explain", post(asked))
+        .route("/explain/{click_id}", get(stored))
+        .route("/destinations/{ref}/cap-use", get(cap_use))
 }
 
 async fn asked(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> Result<Response, Failure> {
@@ -42,10 +47,13 @@ async fn asked(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> 
     let mut request: ExplainRequest = typed(input)?;
     resolve(app.stores.config.as_ref(), &mut request).await?;
     let body = serde_json::to_value(&request).map_err(|e| ProblemResponse::internal(e.to_string()))?;
-    let event = app.peers.traffic.call(Method::POST, "/internal/explain", Some(&body)).await?;
-    let click: ClickEvent = serde_json::from_value(event).map_err(|e| app.peers.traffic.unreadable(&e))?;
+    let event = app.peers.traffic.call(Method::POST, "/internal/explain?standings", Some(&body)).await?;
+    let unreadable = |e: serde_json::Error| app.peers.traffic.unreadable(&e);
+    let standings = event.get("standings").cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
+    let standings: Standings = serde_json::from_value(standings).map_err(unreadable)?;
+    let click: ClickEvent = serde_json::from_value(event).map_err(unreadable)?;
     // The click did not happen, so nobody must look for its id.
-    Ok(json(StatusCode::OK, &ExplainAnswer { click_id: None, ..explained(&app, &click).await? }))
+    Ok(json(StatusCode::OK, &ExplainAnswer { click_id: None, ..explained(&app, &click, standings).await? }))
 }
 
 /// traffic-service knows campaigns by slug and destinations by id. A slug of no campaign is left as it is: what
@@ -78,13 +86,45 @@ async fn resolve(config: &dyn ConfigStore, request: &mut ExplainRequest) -> Resu
 async fn stored(State(app): State<Arc<App>>, Path(id): Path, query: Query) -> Result<Response, Failure> {
     query.finish()?;
     let click = stored_click(&app, &id).await?;
-    Ok(json(StatusCode::OK, &explained(&app, &click).await?))
+    Ok(json(StatusCode::OK, &explained(&app, &click, Standings::new()).await?))
 }
 
-async fn explained(app: &App, click: &ClickEvent) -> Result<ExplainAnswer, Failure> {
+/// `GET /destinations/{ref}/cap-use`: what is used of its caps, as traffic-service knows it.
+async fn cap_use(
+    State(app): State<Arc<App>>,
+    Path(reference): Path,
+    query: Query,
+) -> Result<Response, Failure> {
+    query.finish()?;
+    let destination = refs::named(app.stores.config.as_ref(), Kind::Destination, &reference).await?;
+    let path = format!("/internal/cap-use/{}", destination.id);
+    let used = app.peers.traffic.call(Method::GET, &path, None).await?;
+    let used: Vec<CapState> = serde_json::from_value(used).map_err(|e| app.peers.traffic.unreadable(&e))?;
+    Ok(json(StatusCode::OK, &used))
+}
+
+/// How destinations stand, by stream.
+type Standings = BTreeMap<String, Vec<Standing>>;
+
+async fn explained(
+    app: &App,
+    click: &ClickEvent,
+    mut standings: Standings,
+) -> Result<ExplainAnswer, Failure> {
     let config = app.stores.config.as_ref();
-    let labels = labels::of(config, click_ids(click)).await?;
-    let asked = asked_streams(config, click, &labels).await?;
+    let candidates = standings.values().flatten().map(|s| s.destination.clone());
+    let labels = labels::of(config, click_ids(click).into_iter().chain(candidates)).await?;
+    let mut asked = asked_streams(config, click, &labels).await?;
+    for stream in &mut asked {
+        let chosen = click.dims.destination_id.as_ref().filter(|_| stream.taken);
+        let candidate = |standing: Standing| Candidate {
+            slug: labels.get(&standing.destination).cloned().unwrap_or_default(),
+            chosen: chosen.is_some_and(|id| id.as_str() == standing.destination),
+            standing,
+        };
+        let all = standings.remove(&stream.stream_id).unwrap_or_default();
+        stream.candidates = all.into_iter().map(candidate).collect();
+    }
     Ok(explanation(click, &labels, asked))
 }
 
@@ -97,17 +137,25 @@ async fn asked_streams(
     let mut out = Vec::new();
     for passed in &click.passed {
         let reason = passed.reason.to_string();
-        let detail = detail(click, &reason, labels);
-        out.push(Asked { reason, detail, ..stream(config, &passed.stream_id, labels).await? });
+        let (asked, filters) = stream(config, &passed.stream_id, labels).await?;
+        let detail = detail(click, &reason, labels, &filters);
+        out.push(Asked { reason, detail, ..asked });
     }
     if let Some(id) = &click.dims.stream_id {
-        out.push(Asked { taken: true, ..stream(config, id, labels).await? });
+        let (asked, filters) = stream(config, id, labels).await?;
+        let detail = filters.iter().map(FilterRule::words).collect::<Vec<_>>().join("; ");
+        out.push(Asked { taken: true, detail, ..asked });
     }
     Ok(out)
 }
 
-async fn stream(config: &dyn ConfigStore, id: &StreamId, labels: &Labels) -> Result<Asked, Failure> {
+async fn stream(
+    config: &dyn ConfigStore,
+    id: &StreamId,
+    labels: &Labels,
+) -> Result<(Asked, Vec<FilterRule>), Failure> {
     let (campaign, slug) = labels.get(id.as_str()).and_then(|l| l.split_once('/')).unwrap_or_default();
+    let mut filters = Vec::new();
     let mut asked = Asked {
         stream_id: id.to_string(),
         slug: slug.to_owned(),
@@ -117,12 +165,13 @@ async fn stream(config: &dyn ConfigStore, id: &StreamId, labels: &Labels) -> Res
     if let Some(record) = config.get(Kind::Stream, id.as_str()).await? {
         let spec = record.typed::<StreamSpec>()?.spec;
         (asked.kind, asked.position) = (spec.kind, spec.position);
+        filters = spec.filters;
     }
-    Ok(asked)
+    Ok((asked, filters))
 }
 
 /// A reason for people, with the fact of the click that it hung on.
-fn detail(click: &ClickEvent, reason: &str, labels: &Labels) -> String {
+fn detail(click: &ClickEvent, reason: &str, labels: &Labels, filters: &[FilterRule]) -> String {
     let (word, rest) = reason.split_once(' ').unwrap_or((reason, ""));
     match word {
         "inactive" => "it was paused or archived".to_owned(),
@@ -138,11 +187,20 @@ fn detail(click: &ClickEvent, reason: &str, labels: &Labels) -> String {
             let each: Vec<String> = rest.split(' ').map(named).collect();
             format!("none of its destinations could take the click: {}", each.join(", "))
         }
-        filter if filter.starts_with("filter[") => match fact(click, rest) {
-            Some("") => format!("{filter} did not pass: {rest} was unknown"),
-            Some(value) => format!("{filter} did not pass: {rest} was {value}"),
-            None => format!("{filter} did not pass: {rest}"),
-        },
+        filter if filter.starts_with("filter[") => {
+            let place = filter.trim_start_matches("filter[").trim_end_matches(']').parse::<usize>().ok();
+            // The stream as it is now may not be the one that was asked then.
+            let rule = place.and_then(|i| filters.get(i)).filter(|rule| rule.field == rest);
+            let words = rule.map(|rule| format!("{}; ", rule.words())).unwrap_or_default();
+            match fact(click, rest) {
+                Some("") => format!("{filter} did not pass: {words}{rest} was unknown"),
+                Some(value) => format!("{filter} did not pass: {words}{rest} was {value}"),
+                None => format!(
+                    "{filter} did not pass: {}",
+                    rule.map_or_else(|| rest.to_owned(), FilterRule::words)
+                ),
+            }
+        }
         _ => String::new(),
     }
 }

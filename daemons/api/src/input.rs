@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
 use std::{convert::Infallible, fmt::Display, str::FromStr};
-use tfx_domain::problem::Problems;
+use tfx_domain::{moment, problem::Problems};
 use tfx_ports::page::PageRequest;
 
 /// A JSON body, whatever it holds.
@@ -221,8 +221,7 @@ impl Query {
 
     /// A point in time.
     pub(crate) fn time(&mut self, name: &'static str) -> Option<tfx_domain::Timestamp> {
-        let allowed = "must be a point in time such as 2026-01-31T14:00:00Z";
-        self.parsed(name, |text| text.parse().map_err(|_| allowed.to_owned()))
+        self.parsed(name, |text| moment::parse(text).map_err(str::to_owned))
     }
 
     /// `since` and `until`; the first must come before the second.

@@ -19,7 +19,7 @@ mod reply;
 mod report;
 mod services;
 
-use crate::{access::Access, app::App, peers::Peers};
+use crate::{access::Access, app::App, entities::Followed, peers::Peers};
 use std::sync::Arc;
 use tfx_service::Shutdown;
 use tfx_settings::Settings;
@@ -47,7 +47,7 @@ pub async fn run(
         peers: Peers::new(&settings, &internal_token)?,
         stores,
         settings: Arc::clone(&settings),
-        writes: Mutex::new(()),
+        writes: Mutex::new(Followed::new(&settings.addresses.public_hosts)),
     });
     let router = app::router(&app, &internal_token)?;
     tfx_service::serve(NAME, listener, router, &settings.http, shutdown).await?;

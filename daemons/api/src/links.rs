@@ -12,7 +12,7 @@ use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::{net::IpAddr, sync::Arc};
 use tfx_api::entities::Link;
-use tfx_domain::entity::{Kind, NetworkSpec, Secret, TemplateParams, TemplateSpec};
+use tfx_domain::entity::{CampaignSpec, Kind, NetworkSpec, Secret, SourceSpec, TemplateParams, TemplateSpec};
 use tfx_ports::config::Record;
 use tfx_settings::Addresses;
 
@@ -29,12 +29,40 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 async fn campaign_link(
     State(app): State<Arc<App>>,
     Path(reference): Path,
-    query: Query,
+    mut query: Query,
 ) -> Result<Response, Failure> {
+    let source = query.text("source");
     query.finish()?;
-    let campaign = named(app.stores.config.as_ref(), Kind::Campaign, &reference).await?;
-    let url = format!("{}/c/{}", public_base(&app.settings.addresses), campaign.slug);
-    Ok(json(StatusCode::OK, &Link { url }))
+    let config = app.stores.config.as_ref();
+    let campaign = named(config, Kind::Campaign, &reference).await?;
+    let own = campaign.typed::<CampaignSpec>()?.spec.source.map(|id| id.to_string());
+    let source = match source.as_ref().or(own.as_ref()) {
+        Some(text) => Some(named(config, Kind::Source, text).await?),
+        None => None,
+    };
+    let mut url = format!("{}/c/{}", public_base(&app.settings.addresses), campaign.slug);
+    let mut note = None;
+    if let Some(source) = source {
+        url.push_str(&tokens(&source.typed::<SourceSpec>()?.spec));
+        note = (own.as_ref() != Some(&source.id)).then(|| {
+            format!(
+                "the campaign {0} is not said to buy from {1}, so it reads parameters by other names; \
+                 tfx campaign update {0} --source {1}",
+                campaign.slug, source.slug
+            )
+        });
+    }
+    Ok(json(StatusCode::OK, &Link { url, note }))
+}
+
+/// The query of a source's links: what it calls its parameters, each with its token as it is.
+fn tokens(source: &SourceSpec) -> String {
+    let mut query = String::new();
+    for (name, token) in source.params.in_links() {
+        let sign = if query.is_empty() { '?' } else { '&' };
+        query.push_str(&format!("{sign}{}={token}", utf8_percent_encode(name, ESCAPED)));
+    }
+    query
 }
 
 /// The first public host; without one, where traffic-service is found.
@@ -65,7 +93,7 @@ async fn postback_url(
     };
     let base = &app.settings.addresses.postback_url;
     let url = url_of(base, &network, template.as_ref());
-    Ok(json(StatusCode::OK, &Link { url }))
+    Ok(json(StatusCode::OK, &Link { url, note: None }))
 }
 
 /// A template of a network by its slug there, its id or `network/slug`.
@@ -105,6 +133,20 @@ fn url_of(base: &str, network: &NetworkSpec, template: Option<&TemplateSpec>) ->
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_link_has_the_tokens_of_its_source_as_they_are() {
+        let query = |params: serde_json::Value| {
+            let spec = json!({"slug": "push", "name": "Push", "params": params});
+            tokens(&serde_json::from_value(spec).expect("spec"))
+        };
+        let all = json!({
+            "external_id": "click={SUBID}", "cost": "bid=[[BID]]", "keyword": "kw",
+            "subs": {"sub10": "ten=$10", "sub2": "zone id=%zone%"}, "others": ["site={site_id}"],
+        });
+        assert_eq!(query(all), "?click={SUBID}&bid=[[BID]]&zone%20id=%zone%&ten=$10&site={site_id}");
+        assert_eq!(query(json!({"cost": "bid"})), "", "a name alone is no token");
+    }
 
     #[test]
     fn a_postback_url_has_the_secret_the_template_and_its_names() {

@@ -35,6 +35,12 @@ impl Index {
             tracing::warn!(error = %problems, revision, "configuration that cannot be read is left out");
         }
         let mut index = Self::default();
+        // A slug that a network has goes before a former one of another.
+        for network in &config.networks {
+            for alias in &network.spec.aliases {
+                index.by_slug.insert(alias.to_string(), network.id.clone());
+            }
+        }
         for network in config.networks {
             index.by_slug.insert(network.spec.slug.to_string(), network.id.clone());
             index.networks.insert(network.id.clone(), network);
@@ -49,7 +55,7 @@ impl Index {
         index
     }
 
-    /// The network of a path: by slug, whatever its case, or by id. Also one that is not active.
+    /// The network of a path: by slug or former slug, whatever its case, or by id. Also one that is not active.
     pub(crate) fn network(&self, reference: &str) -> Option<&Network> {
         let reference = reference.to_ascii_lowercase();
         let id = self.by_slug.get(&reference).cloned().or_else(|| reference.parse().ok())?;
@@ -60,11 +66,13 @@ impl Index {
         self.networks.get(id)
     }
 
-    /// A template of a network by its slug or id. Also one that is not active.
+    /// A template of a network by its slug, former slug or id. Also one that is not active.
     pub(crate) fn template(&self, network: &NetworkId, reference: &str) -> Option<&Template> {
         let reference = reference.to_ascii_lowercase();
         let named = |t: &&Template| t.spec.slug.as_str() == reference || t.id.as_str() == reference;
-        self.templates.get(network)?.iter().find(named)
+        let formerly = |t: &&Template| t.spec.aliases.iter().any(|alias| alias.as_str() == reference);
+        let templates = self.templates.get(network)?;
+        templates.iter().find(named).or_else(|| templates.iter().find(formerly))
     }
 
     /// The template for postbacks that name none: `default`, if it is active.

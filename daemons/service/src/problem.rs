@@ -95,6 +95,10 @@ impl From<StoreError> for ProblemResponse {
                 "version_mismatch",
                 format!("it was changed in the meantime and is at version {current}; read it again"),
             ),
+            StoreError::Moved { .. } => {
+                Self::unavailable("others change the configuration without a pause; try again")
+                    .logged(e.to_string())
+            }
             StoreError::BadCursor => Self::new(
                 StatusCode::BAD_REQUEST,
                 "bad_cursor",

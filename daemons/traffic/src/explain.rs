@@ -3,12 +3,17 @@
 use crate::{
     click::Clicks,
     memory::Memory,
-    traffic::Traffic,
+    traffic::{Standings, Traffic},
     visitor::{Asked, Facts},
 };
-use axum::{Json, body::Bytes, extract::State};
+use axum::{
+    Json,
+    body::Bytes,
+    extract::{Path, RawQuery, State},
+};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use rustc_hash::{FxHashMap, FxHashSet};
+use serde_json::Value;
 use smol_str::{SmolStr, StrExt as _};
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -20,23 +25,48 @@ use tfx_domain::{
     event::ClickEvent,
     id::{CampaignId, DestinationId, StreamId, VisitorId},
     problem::Problems,
-    routing::{CapUse, Counters, Geo, Health, Roi, Scope},
+    routing::{CapState, CapUse, Counters, Geo, Health, Roi, Scope, caps},
 };
 use tfx_ports::{clock, entropy};
 use tfx_service::ProblemResponse;
 
-/// Answers with the event.
+/// Answers with the event; with `?standings` also how the destinations stand of the streams that looked at theirs.
 pub(crate) async fn explain(
     State(clicks): State<Clicks>,
+    RawQuery(query): RawQuery,
     body: Bytes,
-) -> Result<Json<ClickEvent>, ProblemResponse> {
+) -> Result<Json<Value>, ProblemResponse> {
     let request: ExplainRequest = serde_json::from_slice(&body).map_err(|e| {
         ProblemResponse::invalid(Problems::one("", format!("is not an explain request: {e}")))
     })?;
-    supposed(&clicks.traffic, &request).await.map(Json)
+    let (event, standings) = supposed(&clicks.traffic, &request).await?;
+    let internal = |e: serde_json::Error| ProblemResponse::internal(e.to_string());
+    let mut answer = serde_json::to_value(event).map_err(internal)?;
+    if query.as_deref() == Some("standings") {
+        answer["standings"] = serde_json::to_value(standings).map_err(internal)?;
+    }
+    Ok(Json(answer))
 }
 
-async fn supposed(traffic: &Traffic, request: &ExplainRequest) -> Result<ClickEvent, ProblemResponse> {
+/// `GET /internal/cap-use/{destination}`: what is used of its caps, as the next click would find it.
+pub(crate) async fn cap_use(
+    State(clicks): State<Clicks>,
+    Path(id): Path<String>,
+) -> Result<Json<Vec<CapState>>, ProblemResponse> {
+    let traffic = &clicks.traffic;
+    let snapshot = traffic.live.owned();
+    let snapshot = snapshot
+        .ok_or_else(|| ProblemResponse::unavailable("the configuration is not known yet; try again"))?;
+    let plan = id.parse::<DestinationId>().ok().and_then(|id| snapshot.destination(&id));
+    let plan =
+        plan.ok_or_else(|| ProblemResponse::not_found("traffic-service does not know this destination yet"))?;
+    Ok(Json(caps(plan, clock::now(), &*traffic.memory)))
+}
+
+async fn supposed(
+    traffic: &Traffic,
+    request: &ExplainRequest,
+) -> Result<(ClickEvent, Standings), ProblemResponse> {
     let mut problems = Problems::default();
     let headers = headers(request, &mut problems);
     let counters = Supposed::new(&traffic.memory, request, &mut problems);

@@ -4,7 +4,7 @@ use crate::{
     SERVICE,
     answer::SECOND_PAGE,
     click::{Clicks, click, second_page},
-    explain::explain,
+    explain::{cap_use, explain},
     geo::GeoState,
     memory::Restoring,
 };
@@ -38,6 +38,7 @@ pub(crate) fn router(
     let traffic = Arc::clone(&clicks.traffic);
     let operators = Router::new()
         .route("/internal/explain", post(explain))
+        .route("/internal/cap-use/{destination}", get(cap_use))
         .with_state(clicks.clone())
         .merge(events::routes(Arc::clone(&clicks.traffic.producer)))
         .merge(metrics::routes(SERVICE, move |out| {

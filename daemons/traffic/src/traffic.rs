@@ -8,15 +8,20 @@ use crate::{
     visitor::{Asked, Facts, Identity, UserAgents},
 };
 use axum::response::Response;
-use std::sync::{
-    Arc,
-    atomic::{AtomicU64, Ordering::Relaxed},
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
 };
 use tfx_domain::{
     Timestamp,
     event::{ClickEvent, Outcome},
-    id::ClickId,
-    routing::{Counters, Geo, Snapshot, Visitor, click_event, decide},
+    id::{ClickId, StreamId},
+    routing::{
+        Counters, Geo, Reason, Snapshot, Standing, StreamPlan, Taken, Visitor, click_event, decide, standings,
+    },
 };
 use tfx_events::Producer;
 use tfx_ports::entropy;
@@ -32,6 +37,9 @@ pub(crate) struct Traffic {
     pub(crate) producer: Arc<Producer>,
     pub(crate) counted: Counted,
 }
+
+/// How the destinations of streams stand, by stream.
+pub(crate) type Standings = BTreeMap<StreamId, Vec<Standing>>;
 
 /// A decided click that is not recorded yet.
 pub(crate) struct Decided {
@@ -77,7 +85,7 @@ impl Traffic {
         Decided { event, response, consumed }
     }
 
-    /// The event of a click that only might be: nothing is used up.
+    /// The event of a click that only might be, and how the destinations stood that were looked at: nothing is used up.
     pub(crate) fn suppose(
         &self,
         snapshot: &Snapshot,
@@ -86,7 +94,7 @@ impl Traffic {
         now: Timestamp,
         counters: &impl Counters,
         seed: Option<u64>,
-    ) -> ClickEvent {
+    ) -> (ClickEvent, Standings) {
         let decision = match seed {
             Some(seed) => decide(snapshot, slug, visitor, now, counters, &mut entropy::seeded(seed)),
             None => decide(snapshot, slug, visitor, now, counters, &mut entropy::generator()),
@@ -95,7 +103,16 @@ impl Traffic {
         let mut event = click_event(snapshot, slug, visitor, &decision, id, now);
         self.hide_address(&mut event, visitor);
         answer::of(&decision, &mut event, visitor.hops, &self.identity);
-        event
+        let looked = decision.passed.iter().filter(|p| matches!(p.reason, Reason::NoCandidate(_)));
+        let taker = match decision.taken {
+            Taken::Stream { stream, destination: Some(_), .. } => Some(stream),
+            _ => None,
+        };
+        let stands = |stream: &StreamPlan| {
+            (stream.stream.id.clone(), standings(snapshot, stream, visitor, now, counters))
+        };
+        let all = looked.map(|p| p.stream).chain(taker).map(stands).collect();
+        (event, all)
     }
 
     fn hide_address(&self, event: &mut ClickEvent, visitor: &Visitor) {

@@ -62,6 +62,15 @@ const INDEXES = [
   ]},
   {"collection": "destination_health_history", "indexes": [
     {"name": "of_destination", "keys": [["destination_id", 1], ["at", -1]]}
+  ]},
+  {"collection": "networks", "indexes": [
+    {"name": "aliases", "keys": [["parent", 1], ["aliases", 1]], "unique": true, "onlyWith": "aliases"}
+  ]},
+  {"collection": "templates", "indexes": [
+    {"name": "aliases", "keys": [["parent", 1], ["aliases", 1]], "unique": true, "onlyWith": "aliases"}
+  ]},
+  {"collection": "campaigns", "indexes": [
+    {"name": "aliases", "keys": [["parent", 1], ["aliases", 1]], "unique": true, "onlyWith": "aliases"}
   ]}
 ];
 

@@ -1,12 +1,13 @@
 //! Campaigns: the public entry of clicks.
 
-use super::{Kind, Spec, Status, check_name};
+use super::{Kind, Spec, Status, check_aliases, check_name};
 use crate::{
     Timestamp,
     id::{CampaignId, SourceId},
     macros::{Scope, UrlTemplate},
     money::{Amount, Currency},
     problem::Problems,
+    rules::{Part, Reference},
     slug::Slug,
 };
 use serde::{Deserialize, Serialize};
@@ -17,6 +18,9 @@ use serde::{Deserialize, Serialize};
 pub struct CampaignSpec {
     /// The path of its tracking link.
     pub slug: Slug,
+    /// Former slugs: their tracking links lead here too.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<Slug>,
     /// For people.
     pub name: String,
     /// Only an active campaign routes.
@@ -60,7 +64,7 @@ pub enum Rotation {
 pub struct Cost {
     /// Per click.
     pub per_click: Amount,
-    /// Of what.
+    /// Of what; api-service takes the source's when none is given.
     #[serde(default)]
     pub currency: Currency,
 }
@@ -90,9 +94,24 @@ impl Spec for CampaignSpec {
         self.status
     }
 
+    fn aliases(&self) -> &[Slug] {
+        &self.aliases
+    }
+
+    fn refers_to(&self) -> Vec<Reference> {
+        self.source.iter().map(|id| Reference::new("source", Kind::Source, id)).collect()
+    }
+
+    fn part(&self) -> Part {
+        let url =
+            self.trafficback_url.as_ref().and_then(|text| UrlTemplate::parse(text, Scope::Redirect).ok());
+        Part::Campaign { rotation: self.rotation, trafficback_host: url.map(|url| url.host().into()) }
+    }
+
     fn validate(&self) -> Problems {
         let mut problems = Problems::default();
         check_name(&self.name, &mut problems);
+        check_aliases(&self.slug, &self.aliases, &mut problems);
         if let Some(url) = &self.trafficback_url
             && let Err(p) = UrlTemplate::parse(url, Scope::Redirect)
         {

@@ -8,6 +8,7 @@ use crate::{
     money::{Amount, Money},
     problem::Problems,
     routing::timetable,
+    rules::Reference,
     slug::Slug,
 };
 use serde::{Deserialize, Serialize};
@@ -28,7 +29,8 @@ pub struct DestinationSpec {
     /// Who pays for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<NetworkId>,
-    /// What a conversion pays when the postback does not say.
+    /// What a conversion pays when the postback does not say; api-service takes the network's currency when none is
+    /// given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub payout: Option<Money>,
     /// Limits; a destination at one of them is no candidate.
@@ -147,6 +149,10 @@ impl Spec for DestinationSpec {
 
     fn status(&self) -> Status {
         self.status
+    }
+
+    fn refers_to(&self) -> Vec<Reference> {
+        self.network.iter().map(|id| Reference::new("network", Kind::Network, id)).collect()
     }
 
     fn validate(&self) -> Problems {

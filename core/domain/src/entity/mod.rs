@@ -2,7 +2,7 @@
 //!
 //! A *spec* is what a person writes; an [`Entity`] is a spec with its id, version and times.
 //! Validation of one spec by itself is here; what needs other entities is checked by
-//! [`crate::routing::Snapshot`] and by api-service when saving.
+//! [`crate::rules`] when saving, and by [`crate::routing::Snapshot`].
 
 mod action;
 mod campaign;
@@ -19,14 +19,19 @@ pub use destination::{Caps, DestinationSpec, HealthCheck, ProbeMethod, Schedule}
 pub use network::{NetworkSpec, Secret};
 pub use parse::parse;
 pub(crate) use source::sub_index;
-pub use source::{SourceParams, SourceSpec};
+pub use source::{SourceParam, SourceParams, SourceSpec};
 pub use stream::{
-    Action, Bind, FilterRule, MatchMode, RedirectCode, Select, StreamDestination, StreamKind, StreamSpec,
-    check_weights,
+    Action, Bind, FilterRule, MAX_DESTINATIONS, MatchMode, RedirectCode, Select, StreamDestination,
+    StreamKind, StreamSpec, serves_nobody,
 };
 pub use template::{TemplateDefaults, TemplateParams, TemplateSpec};
 
-use crate::{Timestamp, id, problem::Problems, slug::Slug};
+use crate::{
+    Timestamp, id,
+    problem::Problems,
+    rules::{Part, Reference},
+    slug::Slug,
+};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{fmt, str::FromStr};
 
@@ -177,6 +182,18 @@ pub trait Spec:
     fn parent(&self) -> Option<&str> {
         None
     }
+    /// Former slugs, under which links to it still work.
+    fn aliases(&self) -> &[Slug] {
+        &[]
+    }
+    /// The entities it refers to, where it does.
+    fn refers_to(&self) -> Vec<Reference> {
+        Vec::new()
+    }
+    /// What rules between entities ask of it.
+    fn part(&self) -> Part {
+        Part::Other
+    }
     /// Everything that is wrong with it, seen by itself.
     fn validate(&self) -> Problems;
 }
@@ -202,6 +219,21 @@ pub struct Entity<S: Spec> {
 fn check_name(name: &str, problems: &mut Problems) {
     let ok = !name.trim().is_empty() && name.chars().count() <= 200 && !name.chars().any(char::is_control);
     problems.require(ok, "name", "must be 1 to 200 characters without control characters");
+}
+
+/// Most former slugs that an entity keeps.
+pub const MAX_ALIASES: usize = 50;
+
+/// Former slugs are others than the slug, each once.
+fn check_aliases(slug: &Slug, aliases: &[Slug], problems: &mut Problems) {
+    if aliases.len() > MAX_ALIASES {
+        problems.add("aliases", format!("must be at most {MAX_ALIASES} former slugs, not {}", aliases.len()));
+    }
+    for (i, alias) in aliases.iter().enumerate().take(MAX_ALIASES) {
+        let path = format!("aliases[{i}]");
+        problems.require(alias != slug, &path, "is the slug itself");
+        problems.require(!aliases[..i].contains(alias), &path, "is named twice");
+    }
 }
 
 const PARAM_NAME: &str =

@@ -1,7 +1,7 @@
 //! Affiliate networks: who pays.
 
-use super::{Kind, Spec, Status, check_name};
-use crate::{Timestamp, id::NetworkId, money::Currency, problem::Problems, slug::Slug};
+use super::{Kind, Spec, Status, check_aliases, check_name};
+use crate::{Timestamp, id::NetworkId, money::Currency, problem::Problems, rules::Part, slug::Slug};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::{fmt, net::IpAddr};
@@ -12,6 +12,9 @@ use std::{fmt, net::IpAddr};
 pub struct NetworkSpec {
     /// Unique; the path of its postbacks.
     pub slug: Slug,
+    /// Former slugs: postbacks to them are this network's.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<Slug>,
     /// For people.
     pub name: String,
     /// Postbacks of a network that is not active are refused.
@@ -91,9 +94,18 @@ impl Spec for NetworkSpec {
         self.status
     }
 
+    fn aliases(&self) -> &[Slug] {
+        &self.aliases
+    }
+
+    fn part(&self) -> Part {
+        Part::Pays(self.currency)
+    }
+
     fn validate(&self) -> Problems {
         let mut problems = Problems::default();
         check_name(&self.name, &mut problems);
+        check_aliases(&self.slug, &self.aliases, &mut problems);
         if let Some(Secret(text)) = &self.postback_secret {
             let ok = (8..=200).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
             problems.require(ok, "postback_secret", "must be 8 to 200 visible ASCII characters");

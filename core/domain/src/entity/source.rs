@@ -7,6 +7,7 @@ use crate::{
     macros::{Scope, UrlTemplate},
     money::Currency,
     problem::Problems,
+    rules::Part,
     slug::Slug,
 };
 use serde::{Deserialize, Serialize};
@@ -34,22 +35,115 @@ pub struct SourceSpec {
     pub postback_url: Option<String>,
 }
 
-/// The names of a source's query parameters. Without a name of its own, each goes by its default.
+/// A source's query parameters. Without a name of its own, each goes by its default; with a token, it stands in links.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceParams {
     /// The source's own id of the click; default `external_id`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub external_id: Option<String>,
+    pub external_id: Option<SourceParam>,
     /// What the click costs; default `cost`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cost: Option<String>,
+    pub cost: Option<SourceParam>,
     /// The keyword; default `keyword`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub keyword: Option<String>,
-    /// Sub ids: `sub1` to `sub20` to the name of the parameter; default the same name.
+    pub keyword: Option<SourceParam>,
+    /// Sub ids: `sub1` to `sub20` to the parameter; default the same name.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub subs: BTreeMap<String, String>,
+    pub subs: BTreeMap<String, SourceParam>,
+    /// Parameters that links carry besides, under their own names: `zoneid={zoneid}`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub others: Vec<SourceParam>,
+}
+
+/// A query parameter of a source, written `bid` or, with the token that the source fills in, `bid={bid}`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "String", into = "String")]
+pub struct SourceParam {
+    /// What it is called.
+    pub name: String,
+    /// What the source puts its value in the place of; in links as it is.
+    pub token: Option<String>,
+}
+
+impl From<String> for SourceParam {
+    fn from(text: String) -> Self {
+        match text.split_once('=') {
+            Some((name, token)) => Self { name: name.to_owned(), token: Some(token.to_owned()) },
+            None => Self { name: text, token: None },
+        }
+    }
+}
+
+impl From<SourceParam> for String {
+    fn from(param: SourceParam) -> Self {
+        match param.token {
+            Some(token) => format!("{}={token}", param.name),
+            None => param.name,
+        }
+    }
+}
+
+/// Tokens stand in links as they are, so nothing in them may end the parameter.
+const TOKEN: &str =
+    "must have a token of 1 to 200 characters without blanks, '&' and '#' behind the '=': bid={bid}";
+/// Most parameters under their own names.
+const MAX_OTHERS: usize = 40;
+
+impl SourceParam {
+    fn check(&self, path: &str, problems: &mut Problems) {
+        problems.require(is_param_name(&self.name), path, PARAM_NAME);
+        if let Some(token) = &self.token {
+            let plain = |c: char| !c.is_whitespace() && !c.is_control() && !matches!(c, '&' | '#');
+            let ok = (1..=200).contains(&token.chars().count()) && token.chars().all(plain);
+            problems.require(ok, path, TOKEN);
+        }
+    }
+}
+
+impl SourceParams {
+    /// Every parameter that is said, with its path: what the product reads first, in its order.
+    fn all(&self) -> impl Iterator<Item = (String, &SourceParam)> {
+        let named = [("external_id", &self.external_id), ("cost", &self.cost), ("keyword", &self.keyword)];
+        let named =
+            named.into_iter().filter_map(|(field, param)| Some((format!("params.{field}"), param.as_ref()?)));
+        let mut subs: Vec<_> = self.subs.iter().collect();
+        subs.sort_by_key(|(sub, _)| sub_index(sub));
+        let subs = subs.into_iter().map(|(sub, param)| (format!("params.subs.{sub}"), param));
+        let others = self.others.iter().enumerate().map(|(i, param)| (format!("params.others[{i}]"), param));
+        named.chain(subs).chain(others)
+    }
+
+    /// The parameters that its links carry, each with its token.
+    pub fn in_links(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.all().filter_map(|(_, param)| Some((param.name.as_str(), param.token.as_deref()?)))
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        for sub in self.subs.keys() {
+            let path = format!("params.subs.{sub}");
+            problems.require(sub_index(sub).is_some(), &path, "must be one of sub1 to sub20");
+        }
+        if self.others.len() > MAX_OTHERS {
+            problems.add(
+                "params.others",
+                format!("must be at most {MAX_OTHERS} parameters, not {}", self.others.len()),
+            );
+            return;
+        }
+        let mut in_links: BTreeMap<&str, String> = BTreeMap::new();
+        for (path, param) in self.all() {
+            param.check(&path, problems);
+            if path.starts_with("params.others") && param.token.is_none() {
+                problems.add(path.as_str(), "must have a token: zoneid={zoneid}");
+            }
+            if param.token.is_some()
+                && let Some(other) = in_links.insert(&param.name, path.clone())
+            {
+                problems.add(path, format!("'{}' stands in links already, at {other}", param.name));
+            }
+        }
+    }
 }
 
 impl Spec for SourceSpec {
@@ -77,19 +171,14 @@ impl Spec for SourceSpec {
         self.status
     }
 
+    fn part(&self) -> Part {
+        Part::Pays(self.currency)
+    }
+
     fn validate(&self) -> Problems {
         let mut problems = Problems::default();
         check_name(&self.name, &mut problems);
-        let p = &self.params;
-        for (field, name) in [("external_id", &p.external_id), ("cost", &p.cost), ("keyword", &p.keyword)] {
-            let ok = name.as_deref().is_none_or(is_param_name);
-            problems.require(ok, &format!("params.{field}"), PARAM_NAME);
-        }
-        for (sub, name) in &p.subs {
-            let path = format!("params.subs.{sub}");
-            problems.require(sub_index(sub).is_some(), &path, "must be one of sub1 to sub20");
-            problems.require(is_param_name(name), &path, PARAM_NAME);
-        }
+        self.params.check(&mut problems);
         if let Some(url) = &self.postback_url
             && let Err(p) = UrlTemplate::parse(url, Scope::Outbound)
         {

@@ -1,11 +1,12 @@
 //! Streams: the routing rules of a campaign.
 
-use super::{Kind, Rotation, Spec, Status, action, check_name};
+use super::{Kind, Spec, Status, action, check_name};
 use crate::{
     Timestamp,
     id::{CampaignId, DestinationId, StreamId},
     problem::Problems,
     routing::filter,
+    rules::{Part, Reference},
     slug::Slug,
 };
 use serde::{Deserialize, Serialize};
@@ -69,6 +70,17 @@ pub enum StreamKind {
     Default,
 }
 
+impl StreamKind {
+    /// The word used in JSON and on the command line.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Forced => "forced",
+            Self::Regular => "regular",
+            Self::Default => "default",
+        }
+    }
+}
+
 /// How filters are joined.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -95,6 +107,20 @@ pub struct FilterRule {
     /// Passes when none of these holds.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub is_not: Vec<String>,
+}
+
+impl FilterRule {
+    /// In words: `country is US, CA`, `bot is not true`; a long list is cut.
+    pub fn words(&self) -> String {
+        const SHOWN: usize = 5;
+        let (verb, values) = if self.is.is_empty() { ("is not", &self.is_not) } else { ("is", &self.is) };
+        let shown = values.iter().take(SHOWN).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let more = match values.len().checked_sub(SHOWN) {
+            Some(more) if more > 0 => format!(" and {more} more"),
+            _ => String::new(),
+        };
+        format!("{} {verb} {shown}{more}", self.field)
+    }
 }
 
 /// What is done with a click.
@@ -262,22 +288,65 @@ impl Spec for StreamSpec {
         Some(self.campaign.as_str())
     }
 
+    fn refers_to(&self) -> Vec<Reference> {
+        let mut all = vec![Reference::new("campaign", Kind::Campaign, &self.campaign)];
+        for (i, d) in self.destinations.iter().enumerate() {
+            let path = format!("destinations[{i}].destination");
+            all.push(Reference::new(path, Kind::Destination, &d.destination));
+        }
+        if let Action::Campaign { campaign } = &self.action {
+            all.push(Reference::new("action.campaign", Kind::Campaign, campaign));
+        }
+        all
+    }
+
+    fn part(&self) -> Part {
+        let hands_over_to = match &self.action {
+            Action::Campaign { campaign } => Some(campaign.as_str().into()),
+            _ => None,
+        };
+        let (kind, weight, position) = (self.kind, self.weight, self.position);
+        Part::Stream { kind, weight, position, hands_over_to, patterns: self.patterns() }
+    }
+
     fn validate(&self) -> Problems {
         let mut problems = Problems::default();
         check_name(&self.name, &mut problems);
-        for (i, rule) in self.filters.iter().enumerate() {
-            if let Err(p) = filter::compile(rule) {
-                problems.nest(&format!("filters[{i}]"), p);
+        // Counted first: what is too much is not read.
+        let patterns = self.patterns();
+        if self.filters.len() > MAX_FILTERS {
+            problems
+                .add("filters", format!("must be at most {MAX_FILTERS} filters, not {}", self.filters.len()));
+        } else if patterns > filter::MAX_PATTERNS {
+            let most = filter::MAX_PATTERNS;
+            problems.add(
+                "filters",
+                format!("must have at most {most} patterns (regex:, 50 contains:), not {patterns}"),
+            );
+        } else {
+            for (i, rule) in self.filters.iter().enumerate() {
+                if let Err(p) = filter::compile(rule) {
+                    problems.nest(&format!("filters[{i}]"), p);
+                }
             }
         }
-        problems.require(self.filters.len() <= 200, "filters", "must be at most 200 filters");
         problems.require(self.weight <= 1_000_000, "weight", "must be 0 to 1000000");
         self.check_action(&mut problems);
         problems
     }
 }
 
+/// Most filters of a stream.
+const MAX_FILTERS: usize = 200;
+/// Most destinations of a stream.
+pub const MAX_DESTINATIONS: usize = 200;
+
 impl StreamSpec {
+    /// How many patterns its filters need.
+    pub fn patterns(&self) -> usize {
+        self.filters.iter().map(filter::patterns).sum()
+    }
+
     fn check_action(&self, problems: &mut Problems) {
         let destinations = &self.destinations;
         if self.action.needs_destination() {
@@ -285,8 +354,12 @@ impl StreamSpec {
         } else {
             problems.require(destinations.is_empty(), "destinations", "must be empty for this action");
         }
-        problems.require(destinations.len() <= 200, "destinations", "must be at most 200 destinations");
-        for (i, d) in destinations.iter().enumerate() {
+        if destinations.len() > MAX_DESTINATIONS {
+            let message =
+                format!("must be at most {MAX_DESTINATIONS} destinations, not {}", destinations.len());
+            problems.add("destinations", message);
+        }
+        for (i, d) in destinations.iter().enumerate().take(MAX_DESTINATIONS) {
             let path = format!("destinations[{i}]");
             problems.require(d.weight <= 1_000_000, &format!("{path}.weight"), "must be 0 to 1000000");
             let again = destinations[..i].iter().any(|e| e.destination == d.destination);
@@ -312,30 +385,15 @@ impl StreamSpec {
     }
 }
 
-/// Under `rotation: weight`, a set of active regular streams in which every weight is 0 would serve nobody new.
-///
-/// # Errors
-/// The problem, at `weight`.
-pub fn check_weights<'a>(
-    rotation: Rotation,
-    streams: impl IntoIterator<Item = &'a StreamSpec>,
-) -> Result<(), Problems> {
-    if rotation != Rotation::Weight {
-        return Ok(());
-    }
+/// Under `rotation: weight`, active regular streams whose weights are all 0 would serve nobody new; none at all is a
+/// campaign in the making.
+pub fn serves_nobody(weights: impl IntoIterator<Item = u32>) -> bool {
     let mut any = false;
-    for s in streams {
-        if s.kind == StreamKind::Regular && s.status == Status::Active {
-            if s.weight > 0 {
-                return Ok(());
-            }
-            any = true;
+    for weight in weights {
+        if weight > 0 {
+            return false;
         }
+        any = true;
     }
-    if any {
-        let message = "every active regular stream of this campaign would have weight 0, so no new visitor could \
-                       be served; give one of them a weight above 0";
-        return Err(Problems::one("weight", message));
-    }
-    Ok(())
+    any
 }

@@ -1,12 +1,13 @@
 //! Postback templates: how one network's words map to ours.
 
-use super::{Kind, PARAM_NAME, Spec, Status, check_name, is_param_name};
+use super::{Kind, PARAM_NAME, Spec, Status, check_aliases, check_name, is_param_name};
 use crate::{
     Timestamp,
     id::{NetworkId, TemplateId},
     money::{Amount, Currency},
     postback::ConversionStatus,
     problem::Problems,
+    rules::Reference,
     slug::Slug,
 };
 use serde::{Deserialize, Serialize};
@@ -20,6 +21,9 @@ pub struct TemplateSpec {
     pub network: NetworkId,
     /// Unique in its network; `default` serves the postbacks that name none.
     pub slug: Slug,
+    /// Former slugs: postback URLs with them use this template.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aliases: Vec<Slug>,
     /// For people.
     pub name: String,
     /// Only an active template is used.
@@ -125,9 +129,18 @@ impl Spec for TemplateSpec {
         Some(self.network.as_str())
     }
 
+    fn aliases(&self) -> &[Slug] {
+        &self.aliases
+    }
+
+    fn refers_to(&self) -> Vec<Reference> {
+        vec![Reference::new("network", Kind::Network, &self.network)]
+    }
+
     fn validate(&self) -> Problems {
         let mut problems = Problems::default();
         check_name(&self.name, &mut problems);
+        check_aliases(&self.slug, &self.aliases, &mut problems);
         self.params.check(&mut problems);
         if let Some(payout) = self.defaults.payout {
             problems.require(payout >= Amount::ZERO, "defaults.payout", "must not be negative");

@@ -75,7 +75,7 @@ pub(super) fn choose<'s, C: Counters>(
                 .iter()
                 .map(|(d, _)| asker.counters.roi(&d.destination.id).unwrap_or_default())
                 .collect();
-            several.get(draw_share(&roi_shares(&brought), rng.random()))
+            several.get(draw_share(&roi_shares(&brought).0, rng.random()))
         }
     };
     chosen.map(|(destination, _)| (*destination, false)).ok_or(Reason::NoCandidate(passed))
@@ -83,7 +83,7 @@ pub(super) fn choose<'s, C: Counters>(
 
 impl<'s, C: Counters> Asker<'s, '_, C> {
     /// The destination if it can take the click now; cheap reasons first.
-    fn candidate(&self, id: &DestinationId) -> Result<&'s DestinationPlan, NoCandidate> {
+    pub(super) fn candidate(&self, id: &DestinationId) -> Result<&'s DestinationPlan, NoCandidate> {
         let plan = self.snapshot.destination(id).ok_or(NoCandidate::Missing)?;
         let spec = &plan.destination.spec;
         if spec.status != Status::Active {
@@ -144,13 +144,13 @@ fn draw_share(shares: &[f64], point: f64) -> usize {
     shares.len().saturating_sub(1)
 }
 
-/// The share of clicks of each candidate, by return on investment.
+/// The share of clicks of each candidate, by return on investment, and the score by which they are ranked.
 ///
 /// Each is ranked by (revenue + P·r) / (cost + P·c), where r and c are the revenue and cost of an average click of
 /// all candidates together and P is [`ROI_PRIOR_CLICKS`]: one without data ranks as the average. When nothing cost
 /// anything, cost is taken to be the same for every click. The best share 1 − [`ROI_FLOOR`] (equals share it), and
 /// the floor is shared evenly by all.
-fn roi_shares(brought: &[Roi]) -> Vec<f64> {
+pub(super) fn roi_shares(brought: &[Roi]) -> (Vec<f64>, Vec<f64>) {
     // Negative and undefined sums (refunds, a broken feed) count as nothing.
     let sane = |x: f64| if x.is_finite() && x > 0.0 { x } else { 0.0 };
     #[expect(clippy::cast_precision_loss, reason = "a ratio of counts far below 2^52")]
@@ -171,7 +171,8 @@ fn roi_shares(brought: &[Roi]) -> Vec<f64> {
     let count = |n: usize| u32::try_from(n).map_or(f64::from(u32::MAX), f64::from);
     let first = count(scores.iter().filter(|s| is_best(**s)).count());
     let floor = ROI_FLOOR / count(brought.len());
-    scores.into_iter().map(|s| if is_best(s) { floor + (1.0 - ROI_FLOOR) / first } else { floor }).collect()
+    let share = |s: &f64| if is_best(*s) { floor + (1.0 - ROI_FLOOR) / first } else { floor };
+    (scores.iter().map(share).collect(), scores)
 }
 
 #[cfg(test)]
@@ -203,7 +204,7 @@ mod tests {
             (&[roi(10, f64::NAN, 5.0), roi(1000, 100.0, 50.0)], &[0.05, 0.95]),
         ];
         for (brought, want) in table {
-            let got = roi_shares(brought);
+            let got = roi_shares(brought).0;
             let close = got.iter().zip(*want).all(|(g, w)| (g - w).abs() < 1e-9);
             assert!(close && got.len() == want.len(), "{brought:?}: {got:?}, not {want:?}");
         }
@@ -212,7 +213,8 @@ mod tests {
     #[test]
     fn one_lucky_click_does_not_outrank_a_proven_destination() {
         // 3 % and 1 % of 5,000 clicks convert at 10 each; the third had one click, and it converted.
-        let shares = roi_shares(&[roi(5_000, 1500.0, 250.0), roi(5_000, 500.0, 250.0), roi(1, 10.0, 0.05)]);
+        let (shares, _) =
+            roi_shares(&[roi(5_000, 1500.0, 250.0), roi(5_000, 500.0, 250.0), roi(1, 10.0, 0.05)]);
         assert!(shares[0] > 0.9, "{shares:?}");
     }
 
@@ -222,7 +224,7 @@ mod tests {
             brought in proptest::collection::vec((0u64..100_000, -10.0f64..1e6, -10.0f64..1e6), 1..20)
         ) {
             let brought: Vec<Roi> = brought.into_iter().map(|(n, r, c)| roi(n, r, c)).collect();
-            let shares = roi_shares(&brought);
+            let (shares, _) = roi_shares(&brought);
             prop_assert!((shares.iter().sum::<f64>() - 1.0).abs() < 1e-9);
             let floor = ROI_FLOOR / f64::from(u32::try_from(brought.len()).expect("few"));
             prop_assert!(shares.iter().all(|s| *s >= floor - 1e-12));

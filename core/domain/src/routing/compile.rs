@@ -46,6 +46,7 @@ pub(super) fn compile(config: Config, globals: Globals) -> (Snapshot, Problems) 
     campaigns.sort_unstable_by(|a, b| a.id.cmp(&b.id));
     let mut names = Names::default();
     let mut headers = BTreeSet::new();
+    let mut aliases = Vec::new();
     for campaign in campaigns {
         let path = format!("campaigns.{}", campaign.id);
         let taken =
@@ -64,6 +65,7 @@ pub(super) fn compile(config: Config, globals: Globals) -> (Snapshot, Problems) 
         let plans = streams.remove(&campaign.id).unwrap_or_default();
         let at = snapshot.campaigns.len();
         snapshot.by_slug.insert(campaign.spec.slug.clone(), at);
+        aliases.extend(campaign.spec.aliases.iter().map(|alias| (alias.clone(), at)));
         snapshot.by_id.insert(campaign.id.clone(), at);
         snapshot.streams.extend(plans.iter().enumerate().map(|(i, p)| (p.stream.id.clone(), (at, i))));
         headers.extend(plans.iter().flat_map(|p| &p.filters).filter_map(|f| f.header().cloned()));
@@ -82,6 +84,10 @@ pub(super) fn compile(config: Config, globals: Globals) -> (Snapshot, Problems) 
             binds,
         };
         snapshot.campaigns.push(plan);
+    }
+    // A slug that somebody has is no former one of somebody else.
+    for (alias, at) in aliases {
+        snapshot.by_slug.entry(alias).or_insert(at);
     }
     for plan in streams.into_values().flatten() {
         problems.add(format!("streams.{}.campaign", plan.stream.id), "does not exist");
@@ -141,7 +147,7 @@ fn stream_plan(stream: Stream) -> Result<StreamPlan, Problems> {
     let mut filters = Vec::with_capacity(stream.spec.filters.len());
     let mut labels: Vec<SmolStr> = Vec::with_capacity(stream.spec.filters.len());
     for (index, rule) in stream.spec.filters.iter().enumerate() {
-        match filter::compile(rule) {
+        match filter::plan(rule) {
             Ok(filter) => {
                 filters.push(filter);
                 labels.push(Reason::Filter { index, field: &rule.field }.to_smolstr());
@@ -185,6 +191,6 @@ fn checked(url: UrlTemplate, own: &FxHashSet<String>) -> Trafficback {
 }
 
 /// Lower-case, without the final dot and the brackets of IPv6.
-fn bare_host(host: &str) -> String {
+pub(crate) fn bare_host(host: &str) -> String {
     host.trim().trim_end_matches('.').trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase()
 }

@@ -46,12 +46,12 @@ impl From<&SourceParams> for ParamNames {
         ];
         for (name, own) in own {
             if let Some(own) = own {
-                *name = own.into();
+                *name = SmolStr::new(&own.name);
             }
         }
         for (sub, own) in &params.subs {
             if let Some(i) = sub_index(sub) {
-                names.subs[i] = own.into();
+                names.subs[i] = SmolStr::new(&own.name);
             }
         }
         names

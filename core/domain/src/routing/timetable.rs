@@ -2,7 +2,7 @@
 //! the missing hour is in no window, on the day they go back the repeated hour is in its window twice.
 
 use crate::{Timestamp, problem::Problems};
-use jiff::tz::TimeZone;
+use jiff::{civil::DateTime, tz::TimeZone};
 
 const DAY: u16 = 24 * 60;
 const WEEK: u16 = 7 * DAY;
@@ -61,9 +61,14 @@ impl Timetable {
         Ok(Self { zone: zone(zone_name)?, windows: merged(spans) })
     }
 
+    /// What the clocks of its zone say.
+    pub fn local(&self, now: Timestamp) -> DateTime {
+        self.zone.to_datetime(now)
+    }
+
     /// Whether `now` is inside one of the windows.
     pub fn contains(&self, now: Timestamp) -> bool {
-        let local = self.zone.to_datetime(now);
+        let local = self.local(now);
         let number = |n: i8| u16::try_from(n).unwrap_or(0);
         let day = number(local.weekday().to_monday_zero_offset());
         let minute = day * DAY + number(local.hour()) * 60 + number(local.minute());

@@ -4,4 +4,5 @@ mod kit;
 mod properties;
 mod record;
 mod rules;
+mod standings;
 mod stateful;

@@ -31,6 +31,15 @@ pub(super) fn insert(conn: &Connection, entry: &AuditEntry) -> Result<(), StoreE
         .map(|_| ())
 }
 
+/// How many lines there are after a revision.
+pub(super) fn lines_since(conn: &Connection, revision: u64) -> Result<u64, StoreError> {
+    let revision = i64::try_from(revision).unwrap_or(i64::MAX);
+    conn.prepare_cached("SELECT count(*) FROM audit WHERE seq > ?")
+        .and_then(|mut s| s.query_row([revision], |r| r.get(0)))
+        .map(i64::unsigned_abs)
+        .or_store_error("read the audit log")
+}
+
 pub(super) fn list(
     conn: &Connection,
     id: Option<&str>,

@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
-    config::{AuditEntry, ConfigStore, Record, RecordQuery},
+    config::{AuditEntry, Change, ConfigStore, Record, RecordQuery},
     page::{Page, PageRequest},
 };
 use tokio::{
@@ -33,36 +33,54 @@ impl Config {
         Self { db, made: watch::Sender::new(0) }
     }
 
-    async fn change<W>(&self, what: &'static str, audit: AuditEntry, work: W) -> Result<u64, StoreError>
-    where
-        W: FnOnce(&Connection) -> Result<(), StoreError> + Send + 'static,
-    {
-        let write = self.db.write(what, move |conn, ()| {
-            work(conn)?;
-            audit::insert(conn, &audit)?;
-            conn.prepare_cached("UPDATE revision SET value = value + 1 RETURNING value")
-                .and_then(|mut s| s.query_row([], |r| r.get(0)))
-                .or_store_error("count the revision")
-        });
-        let revision: i64 = write.await?;
-        let revision = revision.unsigned_abs();
-        self.made.send_modify(|r| *r = revision.max(*r));
-        Ok(revision)
-    }
-
     async fn revision(&self) -> Result<u64, StoreError> {
         self.db.read("read the revision", records::revision).await
     }
 }
 
+/// All changes in the transaction that holds the write lock: what is compared here stays so until it ends.
+fn apply(conn: &Connection, changes: &[Change], at: Option<u64>) -> Result<u64, StoreError> {
+    let revision = records::revision(conn)?;
+    if at.is_some_and(|at| at != revision) {
+        return Err(StoreError::Moved { revision });
+    }
+    for Change { record, audit, new } in changes {
+        if *new {
+            records::create(conn, record)?;
+        } else {
+            records::update(conn, record)?;
+        }
+        audit::insert(conn, audit)?;
+    }
+    let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
+    conn.prepare_cached("UPDATE revision SET value = value + ? RETURNING value")
+        .and_then(|mut s| s.query_row([count], |r| r.get(0)))
+        .map(i64::unsigned_abs)
+        .or_store_error("count the revision")
+}
+
 #[async_trait]
 impl ConfigStore for Config {
-    async fn create(&self, record: Record, audit: AuditEntry) -> Result<u64, StoreError> {
-        self.change("create", audit, move |conn| records::create(conn, &record)).await
+    async fn apply(&self, changes: Vec<Change>, at: Option<u64>) -> Result<u64, StoreError> {
+        let write = self.db.write("change the configuration", move |conn, ()| apply(conn, &changes, at));
+        let revision = write.await?;
+        self.made.send_modify(|r| *r = revision.max(*r));
+        Ok(revision)
     }
 
-    async fn update(&self, record: Record, audit: AuditEntry) -> Result<u64, StoreError> {
-        self.change("update", audit, move |conn| records::update(conn, &record)).await
+    async fn changed_since(&self, revision: u64) -> Result<(u64, Vec<Record>), StoreError> {
+        let read = move |conn: &Connection| {
+            let now = records::revision(conn)?;
+            // The audit log has a line for each revision; one that does not reach so far back cannot tell.
+            let told = audit::lines_since(conn, revision)?;
+            let records = match now.checked_sub(revision) {
+                Some(0) => Vec::new(),
+                Some(passed) if passed == told => records::changed_since(conn, revision)?,
+                _ => records::all(conn)?,
+            };
+            Ok((now, records))
+        };
+        self.db.read("read what changed", read).await
     }
 
     async fn get(&self, kind: Kind, id: &str) -> Result<Option<Record>, StoreError> {

@@ -52,8 +52,8 @@ pub(super) fn create(conn: &Connection, record: &Record) -> Result<(), StoreErro
                 record.spec.to_string(),
             ])
         })
-        .or_store_error("create")
-        .map(|_| ())
+        .or_store_error("create")?;
+    keep_aliases(conn, record)
 }
 
 pub(super) fn update(conn: &Connection, record: &Record) -> Result<(), StoreError> {
@@ -77,20 +77,42 @@ pub(super) fn update(conn: &Connection, record: &Record) -> Result<(), StoreErro
                 record.spec.to_string(),
             ])
         })
-        .or_store_error("update")
-        .map(|_| ())
+        .or_store_error("update")?;
+    keep_aliases(conn, record)
 }
 
 fn version(record: &Record) -> i64 {
     i64::try_from(record.version).unwrap_or(i64::MAX)
 }
 
-/// The transaction holds the write lock, so this answer stays true until it ends; the index is the second line.
+/// Whether slug and former slugs are nobody else's, neither now nor formerly. The transaction holds the write lock, so
+/// this answer stays true until it ends; the indexes are the second line.
 fn check_slug(conn: &Connection, record: &Record) -> Result<(), StoreError> {
-    match find(conn, record.kind, &record.parent, &record.slug)? {
-        Some(other) if other.id != record.id => Err(StoreError::SlugTaken { existing: other.id }),
-        Some(_) | None => Ok(()),
+    let taken = "SELECT id FROM records WHERE kind = ?1 AND parent = ?2 AND slug = ?3 AND id != ?4
+                 UNION ALL SELECT id FROM aliases WHERE kind = ?1 AND parent = ?2 AND slug = ?3 AND id != ?4";
+    let mut statement = conn.prepare_cached(taken).or_store_error("look for a slug")?;
+    for slug in [record.slug.as_str()].into_iter().chain(record.aliases()) {
+        let who = params![record.kind.noun(), record.parent, slug, record.id];
+        let existing = statement.query_row(who, |r| r.get(0)).optional().or_store_error("look for a slug")?;
+        if let Some(existing) = existing {
+            return Err(StoreError::SlugTaken { existing });
+        }
     }
+    Ok(())
+}
+
+/// Makes an entity be found by its former slugs.
+fn keep_aliases(conn: &Connection, record: &Record) -> Result<(), StoreError> {
+    let what = "keep former slugs";
+    let mut forget = conn.prepare_cached("DELETE FROM aliases WHERE id = ?").or_store_error(what)?;
+    forget.execute([&record.id]).or_store_error(what)?;
+    let insert = "INSERT INTO aliases (kind, parent, slug, id) VALUES (?, ?, ?, ?)";
+    for alias in record.aliases() {
+        conn.prepare_cached(insert)
+            .and_then(|mut s| s.execute(params![record.kind.noun(), record.parent, alias, record.id]))
+            .or_store_error(what)?;
+    }
+    Ok(())
 }
 
 pub(super) fn get(conn: &Connection, kind: Kind, id: &str) -> Result<Option<Record>, StoreError> {
@@ -103,7 +125,20 @@ pub(super) fn find(
     parent: &str,
     slug: &str,
 ) -> Result<Option<Record>, StoreError> {
-    one(conn, select!("WHERE kind = ?1 AND parent = ?2 AND slug = ?3"), params![kind.noun(), parent, slug])
+    let by_slug = select!("WHERE kind = ?1 AND parent = ?2 AND slug = ?3");
+    let by_alias =
+        select!("WHERE id = (SELECT id FROM aliases WHERE kind = ?1 AND parent = ?2 AND slug = ?3)");
+    match one(conn, by_slug, params![kind.noun(), parent, slug])? {
+        None => one(conn, by_alias, params![kind.noun(), parent, slug]),
+        found => Ok(found),
+    }
+}
+
+/// Those of which the audit log has a line after a revision.
+pub(super) fn changed_since(conn: &Connection, revision: u64) -> Result<Vec<Record>, StoreError> {
+    let changed = select!("WHERE id IN (SELECT id FROM audit WHERE seq > ?) ORDER BY seq");
+    let revision = i64::try_from(revision).unwrap_or(i64::MAX);
+    Ok(many(conn, changed, params![revision])?.into_iter().map(|(_, record)| record).collect())
 }
 
 pub(super) fn all(conn: &Connection) -> Result<Vec<Record>, StoreError> {

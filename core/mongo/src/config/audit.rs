@@ -50,6 +50,11 @@ impl StoredEntry {
         self.revision
     }
 
+    /// Of which entity it tells.
+    pub(super) fn into_entity(self) -> (Kind, String) {
+        (self.kind, self.entity)
+    }
+
     fn entry(self) -> Result<AuditEntry, StoreError> {
         let broken = |e: &dyn std::fmt::Display| StoreError::Broken {
             what: format!("audit entry {}: {e}", self.revision),

@@ -1,7 +1,7 @@
-//! Changing an entity: revision, entity and audit entry in one transaction.
+//! Changing entities: revision, entities and audit entries in one transaction.
 
 use super::{
-    Config, REVISION_ID,
+    Config, REVISION_ID, Revision,
     audit::StoredEntry,
     records::{self, StoredRecord},
 };
@@ -9,80 +9,90 @@ use crate::error::Failed;
 use mongodb::{ClientSession, bson::doc, options::ReturnDocument};
 use tfx_ports::{
     StoreError,
-    config::{AuditEntry, Record},
+    config::{Change, Record},
 };
 
-/// What is to be done.
-pub(super) struct Change<'a> {
-    record: &'a Record,
-    new: bool,
-    what: String,
-}
-
-impl<'a> Change<'a> {
-    pub(super) fn create(record: &'a Record) -> Self {
-        Self { record, new: true, what: format!("create {} {}", record.kind, record.id) }
-    }
-
-    pub(super) fn update(record: &'a Record) -> Self {
-        Self { record, new: false, what: format!("update {} {}", record.kind, record.id) }
-    }
-}
-
 impl Config {
-    /// Makes a change; returns the revision it made.
-    pub(super) async fn change(&self, change: Change<'_>, audit: &AuditEntry) -> Result<u64, StoreError> {
+    /// Makes changes; returns the revision they made.
+    pub(super) async fn change(&self, changes: &[Change], at: Option<u64>) -> Result<u64, StoreError> {
+        let what = match changes {
+            [] => return self.revision().await,
+            [Change { record, new: true, .. }] => format!("create {} {}", record.kind, record.id),
+            [Change { record, .. }] => format!("update {} {}", record.kind, record.id),
+            several => format!("make {} changes", several.len()),
+        };
         self.db.ready().await?;
         let _turn = self.turn.lock().await;
         let mut retry = self.db.retry();
         loop {
-            match self.attempt(&change, audit).await {
+            match self.attempt(&what, changes, at).await {
                 Ok(revision) => {
                     self.watch.wake();
                     return Ok(revision);
                 }
                 Err(Failed::Conflict(e)) => retry.pause(e).await?,
-                Err(Failed::Taken(e)) => retry.pause(self.who_has_it(&change, e).await?).await?,
+                Err(Failed::Taken(e)) => retry.pause(self.who_has_it(&what, changes, e).await?).await?,
                 Err(e @ (Failed::Unknown(_) | Failed::Refused(_))) => return Err(e.into_error()),
             }
         }
     }
 
-    async fn attempt(&self, change: &Change<'_>, audit: &AuditEntry) -> Result<u64, Failed> {
-        let mut session = self.db.begin(&change.what).await?;
-        let steps = self.steps(change, audit, &mut session).await;
-        self.db.end(&change.what, session, steps).await
+    async fn attempt(&self, what: &str, changes: &[Change], at: Option<u64>) -> Result<u64, Failed> {
+        let mut session = self.db.begin(what).await?;
+        let steps = self.steps(what, changes, at, &mut session).await;
+        self.db.end(what, session, steps).await
     }
 
     async fn steps(
         &self,
-        change: &Change<'_>,
-        audit: &AuditEntry,
+        what: &str,
+        changes: &[Change],
+        at: Option<u64>,
         session: &mut ClientSession,
     ) -> Result<u64, Failed> {
-        let what = &change.what;
-        let revision = self.count(what, session).await?;
-        if change.new {
-            let stored = StoredRecord::new(change.record, revision);
-            let all = records::collection(&self.db, change.record.kind);
-            self.db.step(what, all.insert_one(stored).session(&mut *session)).await?;
-        } else {
-            self.replace(change, session).await?;
+        let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
+        let last = self.count(what, count, at, session).await?;
+        let mut revision = last - count;
+        for Change { record, audit, new } in changes {
+            revision += 1;
+            self.names_are_free(what, record, session).await?;
+            if *new {
+                let stored = StoredRecord::new(record, revision);
+                let all = records::collection(&self.db, record.kind);
+                self.db.step(what, all.insert_one(stored).session(&mut *session)).await?;
+            } else {
+                self.replace(what, record, session).await?;
+            }
+            let entries = self.db.collection::<StoredEntry>("audit");
+            let insert = entries.insert_one(StoredEntry::new(audit, revision)).session(&mut *session);
+            self.db.step(what, insert).await?;
         }
-        let entries = self.db.collection::<StoredEntry>("audit");
-        let insert = entries.insert_one(StoredEntry::new(audit, revision)).session(session);
-        self.db.step(what, insert).await?;
-        Ok(revision.cast_unsigned())
+        Ok(last.cast_unsigned())
     }
 
-    /// The next revision. Who else wants it now conflicts with us.
-    async fn count(&self, what: &str, session: &mut ClientSession) -> Result<i64, Failed> {
+    /// The last of the next `count` revisions. Who else wants them now conflicts with us: so changes happen one after
+    /// the other, and what a transaction reads after this stays so until it ends.
+    async fn count(
+        &self,
+        what: &str,
+        count: i64,
+        at: Option<u64>,
+        session: &mut ClientSession,
+    ) -> Result<i64, Failed> {
         let revisions = Self::revisions(&self.db);
+        let mut this = doc! {"_id": REVISION_ID};
+        if let Some(at) = at {
+            this.insert("value", at.cast_signed());
+        }
         let add = revisions
-            .find_one_and_update(doc! {"_id": REVISION_ID}, doc! {"$inc": {"value": 1_i64}})
+            .find_one_and_update(this, doc! {"$inc": {"value": count}})
             .return_document(ReturnDocument::After);
-        if let Some(revision) = self.db.step(what, add.session(session)).await? {
+        if let Some(revision) = self.db.step(what, add.session(&mut *session)).await? {
             return Ok(revision.value);
+        }
+        let find = revisions.find_one(doc! {"_id": REVISION_ID}).session(session);
+        if let Some(Revision { value, .. }) = self.db.step(what, find).await? {
+            return Err(Failed::Refused(StoreError::Moved { revision: value.cast_unsigned() }));
         }
         // The first change of all, or a database mended by hand. Not in the transaction: two would collide there.
         let entries = self.db.collection::<StoredEntry>("audit");
@@ -98,18 +108,33 @@ impl Config {
         Err(Failed::Conflict(StoreError::Unavailable { what: why, source: None }))
     }
 
-    async fn replace(&self, change: &Change<'_>, session: &mut ClientSession) -> Result<(), Failed> {
-        let record = change.record;
+    /// Nobody else has its slug or former slugs, now or formerly. No index holds slugs and former ones together; the
+    /// turn that the revision gives does.
+    async fn names_are_free(
+        &self,
+        what: &str,
+        record: &Record,
+        session: &mut ClientSession,
+    ) -> Result<(), Failed> {
+        let all = records::collection(&self.db, record.kind);
+        let find = all.find_one(records::others_named(record)).session(session);
+        match self.db.step(what, find).await? {
+            Some(other) => Err(Failed::Refused(StoreError::SlugTaken { existing: other.id().to_owned() })),
+            None => Ok(()),
+        }
+    }
+
+    async fn replace(&self, what: &str, record: &Record, session: &mut ClientSession) -> Result<(), Failed> {
         let all = records::collection(&self.db, record.kind);
         if let Some(before) = record.version.checked_sub(1) {
             let this = doc! {"_id": &record.id, "version": before.cast_signed()};
             let update = all.update_one(this, records::changed_fields(record)).session(&mut *session);
-            if self.db.step(&change.what, update).await?.matched_count == 1 {
+            if self.db.step(what, update).await?.matched_count == 1 {
                 return Ok(());
             }
         }
         let find = all.find_one(doc! {"_id": &record.id}).session(session);
-        Err(Failed::Refused(match self.db.step(&change.what, find).await? {
+        Err(Failed::Refused(match self.db.step(what, find).await? {
             Some(now) => StoreError::VersionMismatch { current: now.version() },
             None => StoreError::NotFound,
         }))
@@ -117,15 +142,21 @@ impl Config {
 
     /// A unique key is taken: by whom? The conflict to try again with, if by nobody any more, or by somebody whose
     /// write a majority does not have yet.
-    async fn who_has_it(&self, change: &Change<'_>, e: StoreError) -> Result<StoreError, StoreError> {
-        let record = change.record;
-        match records::find(&self.db, record.kind, &record.parent, &record.slug).await? {
-            Some(other) if other.id != record.id => return Err(StoreError::SlugTaken { existing: other.id }),
-            Some(_) | None => {}
-        }
-        if change.new && records::get(&self.db, record.kind, &record.id).await?.is_some() {
-            let what = format!("{}: the id is taken", change.what);
-            return Err(StoreError::Broken { what, source: None });
+    async fn who_has_it(
+        &self,
+        what: &str,
+        changes: &[Change],
+        e: StoreError,
+    ) -> Result<StoreError, StoreError> {
+        for Change { record, new, .. } in changes {
+            let all = records::collection(&self.db, record.kind);
+            if let Some(other) = self.db.call(what, all.find_one(records::others_named(record))).await? {
+                return Err(StoreError::SlugTaken { existing: other.id().to_owned() });
+            }
+            if *new && records::get(&self.db, record.kind, &record.id).await?.is_some() {
+                let what = format!("{what}: the id is taken");
+                return Err(StoreError::Broken { what, source: None });
+            }
         }
         Ok(e)
     }

@@ -14,7 +14,7 @@ use std::{sync::Arc, time::Duration};
 use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
-    config::{AuditEntry, ConfigStore, Record, RecordQuery},
+    config::{AuditEntry, Change, ConfigStore, Record, RecordQuery},
     page::{Page, PageRequest},
 };
 use tokio::{
@@ -65,12 +65,12 @@ impl Config {
 
 #[async_trait]
 impl ConfigStore for Config {
-    async fn create(&self, record: Record, audit: AuditEntry) -> Result<u64, StoreError> {
-        self.change(change::Change::create(&record), &audit).await
+    async fn apply(&self, changes: Vec<Change>, at: Option<u64>) -> Result<u64, StoreError> {
+        self.change(&changes, at).await
     }
 
-    async fn update(&self, record: Record, audit: AuditEntry) -> Result<u64, StoreError> {
-        self.change(change::Change::update(&record), &audit).await
+    async fn changed_since(&self, revision: u64) -> Result<(u64, Vec<Record>), StoreError> {
+        records::changed_since(&self.db, revision).await
     }
 
     async fn get(&self, kind: Kind, id: &str) -> Result<Option<Record>, StoreError> {

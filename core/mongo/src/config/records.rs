@@ -40,6 +40,9 @@ pub(super) struct StoredRecord {
     updated_at: String,
     /// The text of the JSON.
     spec: String,
+    /// Former slugs; missing where there are none, so that its index holds only who has some.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    aliases: Vec<String>,
 }
 
 impl StoredRecord {
@@ -54,7 +57,12 @@ impl StoredRecord {
             created_at: record.created_at.to_string(),
             updated_at: record.updated_at.to_string(),
             spec: record.spec.to_string(),
+            aliases: record.aliases().into_iter().map(str::to_owned).collect(),
         }
+    }
+
+    pub(super) fn id(&self) -> &str {
+        &self.id
     }
 
     pub(super) const fn version(&self) -> u64 {
@@ -83,14 +91,31 @@ impl StoredRecord {
 
 /// What an update changes; the rest stays as it was created.
 pub(super) fn changed_fields(record: &Record) -> Document {
-    doc! {"$set": {
+    let mut set = doc! {
         "parent": &record.parent,
         "slug": &record.slug,
         "status": record.status.as_str(),
         "version": record.version.cast_signed(),
         "updated_at": record.updated_at.to_string(),
         "spec": record.spec.to_string(),
-    }}
+    };
+    let aliases = record.aliases();
+    if aliases.is_empty() {
+        return doc! {"$set": set, "$unset": {"aliases": ""}};
+    }
+    set.insert("aliases", aliases);
+    doc! {"$set": set}
+}
+
+/// Finds who else has one of these names in that place, as a slug or as a former one.
+pub(super) fn others_named(record: &Record) -> Document {
+    let mut names = record.aliases();
+    names.push(&record.slug);
+    doc! {
+        "parent": &record.parent,
+        "_id": {"$ne": &record.id},
+        "$or": [{"slug": {"$in": &names}}, {"aliases": {"$in": &names}}],
+    }
 }
 
 pub(super) fn collection(db: &Db, kind: Kind) -> Collection<StoredRecord> {
@@ -107,7 +132,10 @@ pub(super) async fn find(
     parent: &str,
     slug: &str,
 ) -> Result<Option<Record>, StoreError> {
-    one(db, kind, doc! {"parent": parent, "slug": slug}).await
+    match one(db, kind, doc! {"parent": parent, "slug": slug}).await? {
+        None => one(db, kind, doc! {"parent": parent, "aliases": slug}).await,
+        found => Ok(found),
+    }
 }
 
 async fn one(db: &Db, kind: Kind, filter: Document) -> Result<Option<Record>, StoreError> {
@@ -147,27 +175,87 @@ pub(super) async fn load(db: &Db) -> Result<(u64, Vec<Record>), StoreError> {
 async fn load_once(db: &Db) -> Result<(u64, Vec<Record>), Failed> {
     let what = "load the configuration";
     let mut session = db.snapshot(what).await?;
+    let revision = revision(db, what, &mut session).await?;
+    Ok((revision, found(db, what, None, &mut session).await?))
+}
+
+/// The revision, and what changed after `since`, in one snapshot: what the audit log names. Its lines are numbered by
+/// revisions; a log that does not reach so far back cannot tell, and then it is everything.
+pub(super) async fn changed_since(db: &Db, since: u64) -> Result<(u64, Vec<Record>), StoreError> {
+    let mut retry = db.retry();
+    loop {
+        match changed_once(db, since).await {
+            Err(Failed::Conflict(e)) => retry.pause(e).await?,
+            other => return other.map_err(Failed::into_error),
+        }
+    }
+}
+
+async fn changed_once(db: &Db, since: u64) -> Result<(u64, Vec<Record>), Failed> {
+    let what = "read what changed";
+    let mut session = db.snapshot(what).await?;
+    let now = revision(db, what, &mut session).await?;
+    if now == since {
+        return Ok((now, Vec::new()));
+    }
+    let lines = db.step(what, Box::pin(lines_since(db, since, &mut session))).await?;
+    let complete = now.checked_sub(since) == u64::try_from(lines.len()).ok();
+    let of = complete.then(|| lines.into_iter().map(super::audit::StoredEntry::into_entity).collect());
+    Ok((now, found(db, what, of, &mut session).await?))
+}
+
+async fn revision(db: &Db, what: &str, session: &mut ClientSession) -> Result<u64, Failed> {
     let revisions = db.collection::<Revision>("revision");
     // Said again for each read: the database's own read concern would win over the session's.
-    let revision = revisions.find_one(doc! {"_id": REVISION_ID}).read_concern(ReadConcern::snapshot());
-    let revision =
-        db.step(what, revision.session(&mut session)).await?.map_or(0, |r| r.value.cast_unsigned());
+    let find = revisions.find_one(doc! {"_id": REVISION_ID}).read_concern(ReadConcern::snapshot());
+    Ok(db.step(what, find.session(session)).await?.map_or(0, |r| r.value.cast_unsigned()))
+}
+
+/// Entities, the oldest first: those named, or all.
+async fn found(
+    db: &Db,
+    what: &str,
+    of: Option<Vec<(Kind, String)>>,
+    session: &mut ClientSession,
+) -> Result<Vec<Record>, Failed> {
     let mut found = Vec::new();
     for kind in Kind::ALL {
-        for stored in db.step(what, Box::pin(all_of(db, kind, &mut session))).await? {
+        let filter = match &of {
+            None => doc! {},
+            Some(of) => {
+                let ids: Vec<&String> = of.iter().filter(|(k, _)| *k == kind).map(|(_, id)| id).collect();
+                if ids.is_empty() {
+                    continue;
+                }
+                doc! {"_id": {"$in": ids}}
+            }
+        };
+        for stored in db.step(what, Box::pin(all_of(db, kind, filter, session))).await? {
             found.push((stored.seq, stored.record(kind)?));
         }
     }
     found.sort_by_key(|(seq, _)| *seq);
-    Ok((revision, found.into_iter().map(|(_, record)| record).collect()))
+    Ok(found.into_iter().map(|(_, record)| record).collect())
+}
+
+async fn lines_since(
+    db: &Db,
+    since: u64,
+    session: &mut ClientSession,
+) -> mongodb::error::Result<Vec<super::audit::StoredEntry>> {
+    let log = db.collection::<super::audit::StoredEntry>("audit");
+    let find = log.find(doc! {"_id": {"$gt": since.cast_signed()}}).read_concern(ReadConcern::snapshot());
+    let mut cursor = find.session(&mut *session).await?;
+    cursor.stream(session).try_collect().await
 }
 
 async fn all_of(
     db: &Db,
     kind: Kind,
+    filter: Document,
     session: &mut ClientSession,
 ) -> mongodb::error::Result<Vec<StoredRecord>> {
     let all = collection(db, kind);
-    let mut cursor = all.find(doc! {}).read_concern(ReadConcern::snapshot()).session(&mut *session).await?;
+    let mut cursor = all.find(filter).read_concern(ReadConcern::snapshot()).session(&mut *session).await?;
     cursor.stream(session).try_collect().await
 }

@@ -1,5 +1,13 @@
 //! What every [`ConfigStore`] must do.
 
+pub use super::{
+    changes::{
+        changes_are_made_together_or_not_at_all, former_slugs_are_taken_and_found,
+        what_changed_is_told_since_any_revision, what_was_checked_holds_when_it_is_saved,
+    },
+    rules::{no_race_saves_a_circle, no_race_saves_a_split_without_weight},
+};
+
 use super::Pair;
 use crate::{
     config::{AuditEntry, ConfigStore, Record, RecordQuery},
@@ -14,13 +22,13 @@ use tfx_domain::{
 };
 use tokio::{task::JoinSet, time::Instant};
 
-type Stores = Pair<dyn ConfigStore>;
+pub(super) type Stores = Pair<dyn ConfigStore>;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + second).expect("in range")
 }
 
-fn record(kind: Kind, n: usize, parent: &str, slug: &str) -> Record {
+pub(super) fn record(kind: Kind, n: usize, parent: &str, slug: &str) -> Record {
     let created = at(i64::try_from(n).expect("small"));
     Record {
         kind,
@@ -35,7 +43,7 @@ fn record(kind: Kind, n: usize, parent: &str, slug: &str) -> Record {
     }
 }
 
-fn audit(record: &Record, action: &str) -> AuditEntry {
+pub(super) fn audit(record: &Record, action: &str) -> AuditEntry {
     AuditEntry {
         at: record.updated_at,
         actor: "anna@example.com".to_owned(),
@@ -47,15 +55,15 @@ fn audit(record: &Record, action: &str) -> AuditEntry {
     }
 }
 
-async fn create(store: &Arc<dyn ConfigStore>, record: &Record) -> u64 {
+pub(super) async fn create(store: &Arc<dyn ConfigStore>, record: &Record) -> u64 {
     store.create(record.clone(), audit(record, "create")).await.expect("create")
 }
 
-async fn update(store: &Arc<dyn ConfigStore>, record: &Record) -> Result<u64, StoreError> {
+pub(super) async fn update(store: &Arc<dyn ConfigStore>, record: &Record) -> Result<u64, StoreError> {
     store.update(record.clone(), audit(record, "update")).await
 }
 
-fn next_version(record: &Record) -> Record {
+pub(super) fn next_version(record: &Record) -> Record {
     Record { version: record.version + 1, updated_at: at(1_000), ..record.clone() }
 }
 

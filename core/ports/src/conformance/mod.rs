@@ -10,10 +10,12 @@
 //! case. A case changes only what it made itself, compares revisions with the one it found, and waits for
 //! conditions, never for time.
 
+mod changes;
 pub mod config;
 pub mod conversions;
 pub mod events;
 mod random;
+mod rules;
 pub mod sample;
 
 use std::{any::Any, sync::Arc};
@@ -37,7 +39,9 @@ macro_rules! conformance {
             an_update_needs_the_version_before_it, what_is_refused_leaves_no_trace,
             every_change_is_in_the_audit_log, lists_are_complete_while_they_grow, lists_are_filtered,
             a_cursor_of_another_list_is_refused, what_is_loaded_is_one_revision, a_waiter_wakes_on_a_change,
-            a_waiter_gives_up_in_time, of_simultaneous_writers_one_wins);
+            a_waiter_gives_up_in_time, of_simultaneous_writers_one_wins, changes_are_made_together_or_not_at_all,
+            what_was_checked_holds_when_it_is_saved, former_slugs_are_taken_and_found,
+            what_changed_is_told_since_any_revision, no_race_saves_a_circle, no_race_saves_a_split_without_weight);
     };
     (conversion_store: $fresh:path) => {
         $crate::conformance!(@ conversion_store, conversions, $fresh:

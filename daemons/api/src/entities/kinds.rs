@@ -8,7 +8,9 @@ use tfx_domain::{
         parse,
     },
     problem::Problems,
+    rules::Node,
 };
+use tfx_ports::{StoreError, config::Record};
 
 /// A spec that passed its own validation.
 pub(crate) struct Checked {
@@ -25,11 +27,12 @@ pub(crate) struct Ops {
     pub(crate) refs: &'static [(&'static str, Kind)],
     pub(crate) check: fn(Value) -> Result<Checked, Problems>,
     pub(crate) new_id: fn(Timestamp, u128) -> String,
+    pub(crate) node: fn(&Record) -> Result<Node, StoreError>,
 }
 
 impl Ops {
     const fn of<S: Spec>() -> Self {
-        Self { refs: S::REFS, check: check::<S>, new_id: new_id::<S> }
+        Self { refs: S::REFS, check: check::<S>, new_id: new_id::<S>, node: node::<S> }
     }
 }
 
@@ -45,6 +48,11 @@ fn check<S: Spec>(value: Value) -> Result<Checked, Problems> {
 
 fn new_id<S: Spec>(now: Timestamp, random: u128) -> String {
     S::new_id(now, random).to_string()
+}
+
+fn node<S: Spec>(record: &Record) -> Result<Node, StoreError> {
+    let entity = record.typed::<S>()?;
+    Ok(Node::of(&entity.id, &entity.spec))
 }
 
 /// The operations of a kind.

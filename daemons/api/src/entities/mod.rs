@@ -1,7 +1,8 @@
 //! Entities over REST: one code path for all kinds. Reading is here, writing in [`write`].
 
-mod checks;
+mod defaults;
 mod diff;
+mod followed;
 pub(crate) mod kinds;
 pub(crate) mod refs;
 mod write;
@@ -19,6 +20,7 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
+pub(crate) use followed::Followed;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use kinds::ops;
 use serde_json::Value;
@@ -26,7 +28,7 @@ use std::sync::Arc;
 use tfx_api::{BASE, Labels, Page, entities::Verb};
 use tfx_domain::entity::{Kind, Status};
 use tfx_ports::config::{Record, RecordQuery};
-use write::Saved;
+use write::{How, Saved};
 
 /// The routes of all kinds.
 pub(crate) fn routes() -> Router<Arc<App>> {
@@ -55,9 +57,10 @@ pub(crate) fn routes() -> Router<Arc<App>> {
                   headers: HeaderMap,
                   Body(patch): Body| async move {
                 let force = query.flag("force").unwrap_or(false);
+                let drop_old_slug = query.flag("drop_old_slug").unwrap_or(false);
                 query.finish()?;
-                let version = if_match(&headers)?;
-                let saved = write::update(&app, kind, &reference, patch, version, force).await?;
+                let how = How { if_match: if_match(&headers)?, force, drop_old_slug };
+                let saved = write::update(&app, kind, &reference, patch, how).await?;
                 shown(&app, StatusCode::OK, &saved).await
             },
         );
@@ -71,8 +74,8 @@ pub(crate) fn routes() -> Router<Arc<App>> {
                       headers: HeaderMap| async move {
                     let force = query.flag("force").unwrap_or(false);
                     query.finish()?;
-                    let version = if_match(&headers)?;
-                    let saved = write::lifecycle(&app, kind, &reference, verb, version, force).await?;
+                    let how = How { if_match: if_match(&headers)?, force, drop_old_slug: false };
+                    let saved = write::lifecycle(&app, kind, &reference, verb, how).await?;
                     shown(&app, StatusCode::OK, &saved).await
                 },
             );
@@ -95,7 +98,15 @@ async fn list(app: &App, kind: Kind, mut query: Query) -> Result<Response, Failu
     let found = config.list(&RecordQuery { kind, parent, statuses, page }).await?;
     let ids = found.items.iter().flat_map(|r| refs::ids(ops(kind).refs, &r.spec));
     let labels = labels::of(config, ids).await?;
-    let items: Vec<Value> = found.items.iter().map(|r| body(r, &Labels::new(), None)).collect();
+    let mut items: Vec<Value> = found.items.iter().map(|r| body(r, &Labels::new(), None)).collect();
+    if kind == Kind::Campaign {
+        let mut followed = app.writes.lock().await;
+        followed.catch_up(config).await?;
+        let relations = followed.relations(config).await?;
+        for (item, record) in items.iter_mut().zip(&found.items) {
+            item["active_streams"] = relations.active_streams(&record.id).into();
+        }
+    }
     Ok(json(StatusCode::OK, &Page { items, next: found.next, labels }))
 }
 

@@ -4,7 +4,7 @@ use super::kinds::kind_of;
 use crate::failure::Failure;
 use serde_json::Value;
 use tfx_domain::{
-    entity::{Kind, Status},
+    entity::{Kind, MAX_DESTINATIONS, Status},
     problem::Problems,
 };
 use tfx_ports::config::{ConfigStore, Record};
@@ -92,7 +92,8 @@ pub(crate) async fn resolve(
     let kept = before.map(|spec| ids(refs, spec)).unwrap_or_default();
     let mut stand_in = 0;
     for (path, kind) in refs {
-        for (at, text) in at_path(value, path) {
+        // A list that is too long is told by its own check; nobody looks up what it holds.
+        for (at, text) in at_path(value, path).into_iter().take(MAX_DESTINATIONS) {
             let message = match find(config, *kind, text).await? {
                 Some(record) if record.status != Status::Archived || kept.contains(&record.id) => {
                     *text = record.id;

@@ -1,29 +1,33 @@
-//! Creating and changing. Writes of this process go one after another, so that what is checked between entities
-//! still holds when it is saved; between processes the store's versions and unique slugs decide.
+//! Creating and changing. What is checked between entities is checked by `tfx_domain::rules` against a revision, and the
+//! store saves only at that revision: also two api-services together save nothing that one of them would refuse
+//! (`docs/decisions/0023-rules-in-the-transaction.md`). Writes of this process go one after another.
 
 use super::{
-    checks, diff,
+    defaults, diff,
+    followed::node,
     kinds::{Checked, ops},
     refs,
 };
 use crate::{app::App, failure::Failure};
-use serde_json::{Map, Value};
+use http::StatusCode;
+use serde_json::{Map, Value, json};
 use tfx_api::entities::{SHOWN_ONLY, Verb};
 use tfx_domain::{
     entity::{Kind, Status},
-    problem::Problems,
-    slug::Slug,
+    problem::{Problem, Problems},
+    rules::Relations,
 };
 use tfx_ports::{
     StoreError, clock,
-    config::{AuditEntry, Record},
+    config::{AuditEntry, Change, ConfigStore, Record},
     entropy,
 };
+use tfx_service::ProblemResponse;
 
 /// Who the audit log says it was, until there are users.
 const ACTOR: &str = "admin token";
 /// How often a change is tried again that another process was faster than.
-const ATTEMPTS: u32 = 10;
+const ATTEMPTS: u32 = 20;
 
 /// What changed, and the secret that was made for it.
 pub(crate) struct Saved {
@@ -32,39 +36,42 @@ pub(crate) struct Saved {
     pub(crate) secret: Option<String>,
 }
 
+/// Under which conditions something changes.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct How {
+    /// Only at this version.
+    pub(crate) if_match: Option<u64>,
+    /// Also what is still in use is archived.
+    pub(crate) force: bool,
+    /// With another slug, the one before does not go on leading here.
+    pub(crate) drop_old_slug: bool,
+}
+
+/// What is asked for.
+enum Wish<'w> {
+    Create { kind: Kind, fields: Map<String, Value> },
+    Change { kind: Kind, reference: &'w str, action: &'w str, edit: Edit, how: How },
+}
+
+/// What is done to a spec.
+enum Edit {
+    Patch(Map<String, Value>),
+    Status(Status),
+}
+
+/// What a wish comes to.
+enum Draft {
+    /// It is so already.
+    Nothing(Record),
+    /// To be saved.
+    Change(Box<Change>, Option<String>),
+}
+
 /// Creates an entity.
 pub(crate) async fn create(app: &App, kind: Kind, input: Value) -> Result<Saved, Failure> {
-    let _one_at_a_time = app.writes.lock().await;
-    let config = app.stores.config.as_ref();
     let mut fields = object(input)?;
-    fill_in_names(&mut fields);
-    let mut problems = Problems::default();
-    let mut value = Value::Object(fields);
-    refs::resolve(config, ops(kind).refs, &mut value, None, &mut problems).await?;
-    if kind == Kind::Stream {
-        fill_in_position(app, &mut value).await?;
-    }
-    if kind == Kind::Network {
-        fill_in_secret(&mut value);
-    }
-    let checked = checked(kind, value, problems)?;
-    let now = clock::now();
-    let record = Record {
-        kind,
-        id: (ops(kind).new_id)(now, entropy::random_u128()),
-        parent: checked.parent,
-        slug: checked.slug,
-        status: checked.status,
-        version: 1,
-        created_at: now,
-        updated_at: now,
-        spec: checked.spec,
-    };
-    checks::check(app, None, &record).await?;
-    let audit = entry(&record, "create", diff::changes(&Value::Null, &record.spec));
-    config.create(record.clone(), audit).await.map_err(|e| taken(&record, e))?;
-    let secret = secret_of(&record.spec);
-    Ok(Saved { record, secret })
+    defaults::names(&mut fields);
+    granted(app, &Wish::Create { kind, fields }).await
 }
 
 /// Changes an entity by a merge patch. A patch that changes nothing makes no new version.
@@ -73,17 +80,10 @@ pub(crate) async fn update(
     kind: Kind,
     reference: &str,
     patch: Value,
-    if_match: Option<u64>,
-    force: bool,
+    how: How,
 ) -> Result<Saved, Failure> {
-    let patch = object(patch)?;
-    change(app, kind, reference, "update", if_match, force, |before| {
-        let mut spec = before.clone();
-        forget_old_action(&mut spec, &patch);
-        merge(&mut spec, Value::Object(patch.clone()));
-        spec
-    })
-    .await
+    let edit = Edit::Patch(object(patch)?);
+    granted(app, &Wish::Change { kind, reference, action: "update", edit, how }).await
 }
 
 /// Pauses, resumes or archives.
@@ -92,72 +92,169 @@ pub(crate) async fn lifecycle(
     kind: Kind,
     reference: &str,
     verb: Verb,
-    if_match: Option<u64>,
-    force: bool,
+    how: How,
 ) -> Result<Saved, Failure> {
-    change(app, kind, reference, verb.as_str(), if_match, force, |before| {
-        let mut spec = before.clone();
-        if let Value::Object(fields) = &mut spec {
-            fields.insert("status".to_owned(), verb.status().as_str().into());
-        }
-        spec
-    })
-    .await
+    let (action, edit) = (verb.as_str(), Edit::Status(verb.status()));
+    granted(app, &Wish::Change { kind, reference, action, edit, how }).await
 }
 
-async fn change(
-    app: &App,
-    kind: Kind,
-    reference: &str,
-    action: &str,
-    if_match: Option<u64>,
-    force: bool,
-    edit: impl Fn(&Value) -> Value,
-) -> Result<Saved, Failure> {
-    let _one_at_a_time = app.writes.lock().await;
+/// Checks and saves. What is refused, or was checked against a revision that is not the last any more, is looked at again
+/// after catching up, until nothing has moved meanwhile.
+async fn granted(app: &App, wish: &Wish<'_>) -> Result<Saved, Failure> {
     let config = app.stores.config.as_ref();
-    let mut attempt = 0;
+    let mut followed = app.writes.lock().await;
+    let mut attempts = 0;
     loop {
-        attempt += 1;
-        let before = refs::named(config, kind, reference).await?;
-        if let Some(wanted) = if_match
-            && wanted != before.version
-        {
-            return Err(Failure::version_mismatch(before.version));
+        attempts += 1;
+        let relations = followed.relations(config).await?;
+        let failure = match draft(config, relations, wish).await {
+            Ok(Draft::Nothing(record)) => return Ok(Saved { record, secret: None }),
+            Ok(Draft::Change(change, secret)) => {
+                let record = change.record.clone();
+                match followed.save(config, *change).await {
+                    Ok(()) => return Ok(Saved { record, secret }),
+                    Err(e) => taken(config, &record, e).await,
+                }
+            }
+            Err(failure) => failure,
+        };
+        match followed.catch_up(config).await {
+            Ok(true) if attempts < ATTEMPTS => {}
+            Ok(_) | Err(_) => return Err(failure),
         }
-        let mut value = edit(&before.spec);
-        let mut problems = Problems::default();
-        refs::resolve(config, ops(kind).refs, &mut value, Some(&before.spec), &mut problems).await?;
-        if kind == Kind::Network {
-            fill_in_secret(&mut value);
+    }
+}
+
+/// What a wish comes to, checked by itself and against the others.
+async fn draft(
+    config: &dyn ConfigStore,
+    relations: &mut Relations,
+    wish: &Wish<'_>,
+) -> Result<Draft, Failure> {
+    let before = match wish {
+        Wish::Create { .. } => None,
+        Wish::Change { kind, reference, how, .. } => {
+            let before = refs::named(config, *kind, reference).await?;
+            if let Some(wanted) = how.if_match
+                && wanted != before.version
+            {
+                return Err(Failure::version_mismatch(before.version));
+            }
+            Some(before)
         }
-        let checked = checked(kind, value, problems)?;
-        if checked.spec == before.spec {
-            return Ok(Saved { record: before, secret: None });
+    };
+    let (kind, action, mut value) = match (wish, &before) {
+        (Wish::Change { kind, action, edit, how, .. }, Some(before)) => {
+            (*kind, *action, edit.of(before, how.drop_old_slug))
         }
-        let after = Record {
+        (Wish::Create { kind, fields }, _) => (*kind, "create", Value::Object(fields.clone())),
+        (Wish::Change { .. }, None) => return Err(ProblemResponse::internal("nothing to change").into()),
+    };
+    let old = before.as_ref().map(|b| &b.spec);
+    let mut problems = Problems::default();
+    refs::resolve(config, ops(kind).refs, &mut value, old, &mut problems).await?;
+    defaults::currency(kind, relations, &mut value);
+    if kind == Kind::Stream && before.is_none() {
+        defaults::position(relations, &mut value);
+    }
+    if kind == Kind::Network {
+        defaults::secret(&mut value);
+    }
+    let checked = checked(kind, value, problems)?;
+    let now = clock::now();
+    let after = match before.clone() {
+        Some(before) if before.spec == checked.spec => return Ok(Draft::Nothing(before)),
+        Some(before) => Record {
             parent: checked.parent,
             slug: checked.slug,
             status: checked.status,
             version: before.version + 1,
-            updated_at: clock::now(),
+            updated_at: now,
             spec: checked.spec,
-            ..before.clone()
-        };
-        checks::check(app, Some(&before), &after).await?;
-        if after.status == Status::Archived && before.status != Status::Archived && !force {
-            checks::unused(app, &after).await?;
-        }
-        let audit = entry(&after, action, diff::changes(&before.spec, &after.spec));
-        match config.update(after.clone(), audit).await {
-            Ok(_) => {
-                let secret = secret_of(&after.spec).filter(|s| secret_of(&before.spec).as_ref() != Some(s));
-                return Ok(Saved { record: after, secret });
-            }
-            Err(StoreError::VersionMismatch { .. }) if if_match.is_none() && attempt < ATTEMPTS => {}
-            Err(e) => return Err(taken(&after, e)),
-        }
+            ..before
+        },
+        None => Record {
+            kind,
+            id: (ops(kind).new_id)(now, entropy::random_u128()),
+            parent: checked.parent,
+            slug: checked.slug,
+            status: checked.status,
+            version: 1,
+            created_at: now,
+            updated_at: now,
+            spec: checked.spec,
+        },
+    };
+    relations.check(&[node(&after)?]).into_result(())?;
+    let archives =
+        before.as_ref().is_some_and(|b| b.status != Status::Archived) && after.status == Status::Archived;
+    if archives && !matches!(wish, Wish::Change { how: How { force: true, .. }, .. }) {
+        unused(relations, &after)?;
     }
+    let audit = entry(&after, action, diff::changes(old.unwrap_or(&Value::Null), &after.spec));
+    let secret = secret_of(&after.spec).filter(|s| old.and_then(secret_of).as_ref() != Some(s));
+    let change = if before.is_none() { Change::create(after, audit) } else { Change::update(after, audit) };
+    Ok(Draft::Change(Box::new(change), secret))
+}
+
+impl Edit {
+    /// The spec after it.
+    fn of(&self, before: &Record, drop_old_slug: bool) -> Value {
+        let mut spec = before.spec.clone();
+        match self {
+            Self::Status(status) => {
+                if let Value::Object(fields) = &mut spec {
+                    fields.insert("status".to_owned(), status.as_str().into());
+                }
+            }
+            Self::Patch(patch) => {
+                forget_old_action(&mut spec, patch);
+                merge(&mut spec, Value::Object(patch.clone()));
+                if !patch.contains_key("aliases") {
+                    keep_old_slug(before, drop_old_slug, &mut spec);
+                }
+            }
+        }
+        spec
+    }
+}
+
+/// A slug that stands in links out there goes on leading here when it is replaced.
+fn keep_old_slug(before: &Record, drop: bool, spec: &mut Value) {
+    let Some(slug) = spec.get("slug").and_then(Value::as_str).map(str::to_lowercase) else { return };
+    if slug == before.slug || !matches!(before.kind, Kind::Campaign | Kind::Network | Kind::Template) {
+        return;
+    }
+    let mut aliases: Vec<&str> = before.aliases();
+    aliases.retain(|alias| *alias != slug);
+    if !drop {
+        aliases.push(&before.slug);
+    }
+    let aliases = json!(aliases);
+    if let Value::Object(fields) = spec {
+        fields.insert("aliases".to_owned(), aliases);
+    }
+}
+
+/// What archiving would leave dangling: active entities that refer to this one and are not inside it (a campaign's
+/// streams and a network's templates go with it).
+///
+/// # Errors
+/// 409 that names them.
+fn unused(relations: &Relations, record: &Record) -> Result<(), Failure> {
+    let users = relations.users_of(&record.id);
+    if users.is_empty() {
+        return Ok(());
+    }
+    let more = if users.len() > 5 { format!(" and {} more", users.len() - 5) } else { String::new() };
+    let shown = users.iter().take(5).map(String::as_str).collect::<Vec<_>>().join(", ");
+    let (kind, slug) = (record.kind, &record.slug);
+    let detail =
+        format!("the {kind} {slug} is used by {shown}{more}; change those first, or archive it by force");
+    let mut problem = ProblemResponse::new(StatusCode::CONFLICT, "in_use", detail);
+    problem.problems =
+        Problems(users.into_iter().map(|path| Problem { path, message: "uses it".to_owned() }).collect());
+    Err(problem.into())
 }
 
 /// The fields of a body, without those that only answers have.
@@ -167,48 +264,6 @@ fn object(input: Value) -> Result<Map<String, Value>, Failure> {
         fields.remove(name);
     }
     Ok(fields)
-}
-
-/// A slug from the name, or a name from the slug.
-fn fill_in_names(fields: &mut Map<String, Value>) {
-    let text =
-        |fields: &Map<String, Value>, name| fields.get(name).and_then(Value::as_str).map(str::to_owned);
-    let absent = |fields: &Map<String, Value>, name| fields.get(name).is_none_or(Value::is_null);
-    if absent(fields, "slug") {
-        fields.remove("slug");
-        if let Some(slug) = text(fields, "name").and_then(|n| Slug::suggest(&n)) {
-            fields.insert("slug".to_owned(), slug.as_str().into());
-        }
-    } else if absent(fields, "name")
-        && let Some(slug) = text(fields, "slug")
-    {
-        fields.insert("name".to_owned(), slug.into());
-    }
-}
-
-/// A new stream comes after those of its campaign and kind.
-async fn fill_in_position(app: &App, value: &mut Value) -> Result<(), Failure> {
-    let Value::Object(fields) = value else { return Ok(()) };
-    if fields.contains_key("position") {
-        return Ok(());
-    }
-    let Some(campaign) = fields.get("campaign").and_then(Value::as_str) else { return Ok(()) };
-    let kind = fields.get("kind").and_then(Value::as_str).unwrap_or("regular");
-    let streams =
-        checks::all(app, Kind::Stream, Some(campaign.to_owned()), &[Status::Active, Status::Paused]).await?;
-    let same = streams.iter().filter(|r| r.spec["kind"] == kind);
-    let last = same.filter_map(|r| r.spec["position"].as_u64()).max().unwrap_or(0);
-    fields.insert("position".to_owned(), (last + 1).min(u64::from(u32::MAX)).into());
-    Ok(())
-}
-
-/// A network always has a secret: one is made when none is given, or when it is set to null.
-fn fill_in_secret(value: &mut Value) {
-    if let Value::Object(fields) = value
-        && fields.get("postback_secret").is_none_or(Value::is_null)
-    {
-        fields.insert("postback_secret".to_owned(), entropy::secret().into());
-    }
 }
 
 fn secret_of(spec: &Value) -> Option<String> {
@@ -271,18 +326,28 @@ fn entry(record: &Record, action: &str, changes: Value) -> AuditEntry {
     }
 }
 
-fn taken(record: &Record, error: StoreError) -> Failure {
-    match error {
-        StoreError::SlugTaken { existing } => {
-            let scope = record.kind.parent().map(|p| format!(" of its {p}")).unwrap_or_default();
-            let detail = format!(
-                "the slug '{}' is taken by another {}{scope}, {existing}; choose another slug, or change that one",
-                record.slug, record.kind
-            );
-            Failure::slug_taken(detail, existing)
-        }
-        other => other.into(),
-    }
+async fn taken(config: &dyn ConfigStore, record: &Record, error: StoreError) -> Failure {
+    let StoreError::SlugTaken { existing } = error else { return error.into() };
+    let kind = record.kind;
+    let scope = kind.parent().map(|p| format!(" of its {p}")).unwrap_or_default();
+    let other = config.get(kind, &existing).await.ok().flatten();
+    // It may be a slug or a former one, of either.
+    let names =
+        |r: &Record| [r.slug.as_str()].into_iter().chain(r.aliases()).map(str::to_owned).collect::<Vec<_>>();
+    let ours = names(record);
+    let name = other.as_ref().and_then(|o| names(o).into_iter().find(|n| ours.contains(n)));
+    let name = name.unwrap_or_else(|| record.slug.clone());
+    let detail = match other.filter(|o| o.slug != name) {
+        Some(other) => format!(
+            "'{name}' is a former slug of the {kind} {}, {existing}, and its old links still lead there; choose another, \
+             or take it away from there first (its aliases)",
+            other.slug
+        ),
+        None => format!(
+            "the slug '{name}' is taken by another {kind}{scope}, {existing}; choose another slug, or change that one"
+        ),
+    };
+    Failure::slug_taken(detail, existing)
 }
 
 #[cfg(test)]
@@ -310,25 +375,6 @@ mod tests {
             let shown = format!("{target} + {patch}");
             merge(&mut target, patch);
             assert_eq!(target, want, "{shown}");
-        }
-    }
-
-    #[test]
-    fn one_name_makes_the_other() {
-        let filled = |value: Value| {
-            let Value::Object(mut fields) = value else { panic!("object") };
-            fill_in_names(&mut fields);
-            Value::Object(fields)
-        };
-        assert_eq!(
-            filled(json!({"name": "Summer Sale"})),
-            json!({"name": "Summer Sale", "slug": "summer-sale"})
-        );
-        assert_eq!(filled(json!({"slug": "x", "name": null})), json!({"slug": "x", "name": "x"}));
-        for left_alone in
-            [json!({}), json!({"name": "日本"}), json!({"slug": 5}), json!({"slug": "a", "name": 5})]
-        {
-            assert_eq!(filled(left_alone.clone()), left_alone);
         }
     }
 }

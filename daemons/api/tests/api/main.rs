@@ -5,4 +5,6 @@ mod anything;
 mod entities;
 mod events;
 mod ingestion;
+mod rules;
 mod server;
+mod slugs;

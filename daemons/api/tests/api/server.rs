@@ -2,7 +2,7 @@
 
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 use tempfile::TempDir;
 use tfx_api::Client;
 use tfx_domain::entity::Kind;
@@ -23,7 +23,7 @@ pub(crate) struct Server {
     http: reqwest::Client,
     trigger: Trigger,
     running: JoinHandle<anyhow::Result<()>>,
-    dir: TempDir,
+    dir: Option<TempDir>,
 }
 
 impl Server {
@@ -46,13 +46,28 @@ impl Server {
         Self::in_folder(self.stop().await, settings, |stores| stores).await
     }
 
+    /// Another one beside this one, over the same files, as another process would be.
+    pub(crate) async fn beside(&self) -> Self {
+        let dir = self.dir.as_ref().expect("a folder");
+        Self::at(dir.path(), &[], |stores| stores).await
+    }
+
     async fn in_folder(
         dir: TempDir,
         settings: &[(&str, &str)],
         ports: impl FnOnce(Stores) -> Stores,
     ) -> Self {
+        Self::at(dir.path(), settings, ports).await.keeping(dir)
+    }
+
+    fn keeping(mut self, dir: TempDir) -> Self {
+        self.dir = Some(dir);
+        self
+    }
+
+    async fn at(dir: &Path, settings: &[(&str, &str)], ports: impl FnOnce(Stores) -> Stores) -> Self {
         let mut source = Source::of([
-            ("TFX_DATA_DIR", dir.path().to_str().expect("a path")),
+            ("TFX_DATA_DIR", dir.to_str().expect("a path")),
             ("PUBLIC_HOSTS", OWN_HOST),
             // Nobody listens on port 1.
             ("TRAFFIC_SERVICE_URL", "http://127.0.0.1:1"),
@@ -62,7 +77,7 @@ impl Server {
             source.set(name, *value);
         }
         let settings = Arc::new(Settings::read(&source).expect("settings"));
-        let data_dir = Arc::new(DataDir::open(dir.path(), Hold::Exclusive).expect("the data folder"));
+        let data_dir = Arc::new(DataDir::open(dir, Hold::Shared).expect("the data folder"));
         let stores = ports(tfx_wiring::embedded(&data_dir).expect("stores"));
         let token = data_dir.admin_token().expect("a token").0.expose().to_owned();
         let internal_token = data_dir.internal_token(&settings).expect("a token").expose().to_owned();
@@ -73,7 +88,7 @@ impl Server {
             tokio::spawn(tfx_api_service::run(settings, data_dir, stores.clone(), listener, shutdown));
         let api = Client::new(&url, Some(&token)).expect("a client");
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { url, token, internal_token, stores, api, http, trigger, running, dir }
+        Self { url, token, internal_token, stores, api, http, trigger, running, dir: None }
     }
 
     /// A request without a token.
@@ -126,11 +141,17 @@ impl Server {
         self.create(Kind::Stream, main).await;
     }
 
+    /// Stops one that stood beside another.
+    pub(crate) async fn stop_beside(self) {
+        self.trigger.fire();
+        self.running.await.expect("no panic").expect("a clean end");
+    }
+
     /// Stops and returns when everything is drained.
     pub(crate) async fn stop(self) -> TempDir {
         self.trigger.fire();
         self.running.await.expect("no panic").expect("a clean end");
-        self.dir
+        self.dir.expect("a folder")
     }
 }
 

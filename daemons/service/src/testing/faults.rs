@@ -14,7 +14,7 @@ use tfx_domain::{
 use tfx_ports::{
     StoreError,
     analytics::{Analytics, ClickQuery, PostbackQuery, Seen},
-    config::{AuditEntry, ConfigStore, Record, RecordQuery},
+    config::{AuditEntry, Change, ConfigStore, Record, RecordQuery},
     conversions::{ConversionQuery, ConversionStore, Parked, Recorded},
     page::{Page, PageRequest},
     sink::{Envelope, EventSink, Refused},
@@ -108,11 +108,12 @@ impl Faults {
 
 #[async_trait]
 impl ConfigStore for Faults {
-    async fn create(&self, record: Record, audit: AuditEntry) -> Result<u64, StoreError> {
-        self.config.create(record, audit).await
+    async fn apply(&self, changes: Vec<Change>, at: Option<u64>) -> Result<u64, StoreError> {
+        self.config.apply(changes, at).await
     }
-    async fn update(&self, record: Record, audit: AuditEntry) -> Result<u64, StoreError> {
-        self.config.update(record, audit).await
+    async fn changed_since(&self, revision: u64) -> Result<(u64, Vec<Record>), StoreError> {
+        self.config_away.check()?;
+        self.config.changed_since(revision).await
     }
     async fn get(&self, kind: Kind, id: &str) -> Result<Option<Record>, StoreError> {
         self.config.get(kind, id).await

@@ -4,6 +4,7 @@
 use super::{
     Code, Filter, Test, Text, VersionOf, Within,
     ip::IpSet,
+    pattern::Patterns,
     text::{Bare, TextTest, folded},
     when::{ClickLimit, DateRange},
 };
@@ -55,6 +56,18 @@ pub const FIELDS: &[(&str, &str)] = &[
 /// # Errors
 /// An unknown field, and every operand that is not of the field's form, each with its path (`field`, `is[2]`).
 pub fn compile(rule: &FilterRule) -> Result<Filter, Problems> {
+    made(rule, Patterns::Checked)
+}
+
+/// The same of a filter that was checked when it was saved: its patterns are made when they are first asked.
+///
+/// # Errors
+/// As [`compile`], but of patterns.
+pub(in crate::routing) fn plan(rule: &FilterRule) -> Result<Filter, Problems> {
+    made(rule, Patterns::Later)
+}
+
+fn made(rule: &FilterRule, patterns: Patterns) -> Result<Filter, Problems> {
     let mut problems = Problems::default();
     let negate = rule.is.is_empty();
     let (key, operands) = if negate { ("is_not", &rule.is_not) } else { ("is", &rule.is) };
@@ -67,7 +80,7 @@ pub fn compile(rule: &FilterRule) -> Result<Filter, Problems> {
         problems.add(key, format!("must be at most {MAX_OPERANDS} values"));
         return Err(problems);
     }
-    let mut given = Operands { key, values: operands, problems };
+    let mut given = Operands { key, values: operands, patterns, problems };
     match test(&rule.field, &mut given) {
         Ok(test) => given.problems.into_result(Filter { negate, test }),
         Err(message) => {
@@ -81,6 +94,7 @@ pub fn compile(rule: &FilterRule) -> Result<Filter, Problems> {
 struct Operands<'r> {
     key: &'static str,
     values: &'r [String],
+    patterns: Patterns,
     problems: Problems,
 }
 
@@ -99,7 +113,7 @@ impl Operands<'_> {
 
     fn text(&mut self, of: Text, bare: Bare) -> Test {
         let values = self.values;
-        let test = TextTest::compile(values, bare, |i, message| self.problem(i, message));
+        let test = TextTest::compile(values, bare, self.patterns, |i, message| self.problem(i, message));
         if of.is_geo() && test.asks_for_empty() {
             let i = values.iter().position(|v| v == "empty").unwrap_or(0);
             self.problem(i, "an unknown place cannot be asked for".to_owned());

@@ -4,10 +4,13 @@
 
 mod compile;
 mod ip;
+mod pattern;
 mod text;
 mod when;
 
+pub(super) use compile::plan;
 pub use compile::{FIELDS, compile};
+pub use pattern::{MAX_PATTERNS, patterns};
 pub(super) use text::host_of;
 
 use super::{

@@ -1,15 +1,11 @@
 //! Comparing texts without regard to case: exact, `contains:`, `glob:`, `regex:`, `empty`, and referrer hosts.
 
-use regex::{Regex, RegexBuilder};
+use super::pattern::{CONTAINS_CHUNK, Pattern, Patterns};
 use smol_str::SmolStr;
-use std::str::Chars;
+use std::{str::Chars, sync::Arc};
 
 /// Longest operand.
 const MAX_OPERAND: usize = 1_000;
-/// Bounds the memory and time of one pattern; a pattern that needs more is refused when saved.
-const MAX_PATTERN_MEMORY: usize = 1 << 20;
-/// How many `contains:` operands share one automaton.
-const CONTAINS_CHUNK: usize = 50;
 /// From how many exact operands on they are searched by halves.
 const MANY: usize = 16;
 
@@ -33,23 +29,28 @@ pub(super) struct TextTest {
     /// Folded.
     hosts: Vec<SmolStr>,
     globs: Vec<Vec<char>>,
-    patterns: Vec<Regex>,
+    patterns: Vec<Arc<Pattern>>,
 }
 
 impl TextTest {
     /// Compiles operands; `problem` takes the number of an operand and what is wrong with it.
-    pub(super) fn compile(operands: &[String], bare: Bare, mut problem: impl FnMut(usize, String)) -> Self {
+    pub(super) fn compile(
+        operands: &[String],
+        bare: Bare,
+        patterns: Patterns,
+        mut problem: impl FnMut(usize, String),
+    ) -> Self {
         let mut test = Self::default();
         let mut parts: Vec<String> = Vec::new();
         for (i, operand) in operands.iter().enumerate() {
-            if let Err(message) = test.add(operand, bare, &mut parts) {
+            if let Err(message) = test.add(operand, bare, patterns, &mut parts) {
                 problem(i, message);
             }
         }
         for chunk in parts.chunks(CONTAINS_CHUNK) {
-            match RegexBuilder::new(&chunk.join("|")).case_insensitive(true).size_limit(16 << 20).build() {
+            match Pattern::parts(&chunk.join("|"), patterns) {
                 Ok(pattern) => test.patterns.push(pattern),
-                Err(_) => problem(0, "these parts are too long to be looked for together".to_owned()),
+                Err(message) => problem(0, message),
             }
         }
         test.exact.sort_unstable();
@@ -57,7 +58,13 @@ impl TextTest {
         test
     }
 
-    fn add(&mut self, operand: &str, bare: Bare, parts: &mut Vec<String>) -> Result<(), String> {
+    fn add(
+        &mut self,
+        operand: &str,
+        bare: Bare,
+        patterns: Patterns,
+        parts: &mut Vec<String>,
+    ) -> Result<(), String> {
         if operand.chars().count() > MAX_OPERAND {
             return Err(format!("must be at most {MAX_OPERAND} characters"));
         }
@@ -76,13 +83,7 @@ impl TextTest {
             self.globs.push(glob.chars().map(fold).collect());
         } else if let Some(pattern) = operand.strip_prefix("regex:") {
             filled(pattern)?;
-            let built = RegexBuilder::new(pattern)
-                .case_insensitive(true)
-                .size_limit(MAX_PATTERN_MEMORY)
-                .dfa_size_limit(MAX_PATTERN_MEMORY)
-                .nest_limit(50)
-                .build();
-            self.patterns.push(built.map_err(|e| refused(&e))?);
+            self.patterns.push(Pattern::regex(pattern, patterns)?);
         } else if let Some(part) = operand.strip_prefix("contains:") {
             filled(part)?;
             parts.push(regex::escape(part));
@@ -127,20 +128,6 @@ impl TextTest {
             host.as_bytes()[start..].eq_ignore_ascii_case(h.as_bytes())
                 && (start == 0 || host.as_bytes()[start - 1] == b'.')
         })
-    }
-}
-
-fn refused(error: &regex::Error) -> String {
-    match error {
-        regex::Error::CompiledTooBig(_) => {
-            "is a regular expression that needs too much memory; make it simpler".to_owned()
-        }
-        // The crate's text draws the pattern over several lines; its last line says what is wrong.
-        other => {
-            let text = other.to_string();
-            let last = text.lines().last().unwrap_or("").trim_start_matches("error: ").to_owned();
-            format!("is not a regular expression: {last}")
-        }
     }
 }
 
@@ -224,10 +211,13 @@ fn wildcard(pattern: &[char], text: &str) -> bool {
 mod tests {
     use super::*;
     use proptest::prelude::*;
+    use regex::Regex;
 
     fn test(bare: Bare, operand: &str) -> Result<TextTest, String> {
         let mut problem = None;
-        let test = TextTest::compile(&[operand.to_owned()], bare, |_, message| problem = Some(message));
+        let test = TextTest::compile(&[operand.to_owned()], bare, Patterns::Checked, |_, message| {
+            problem = Some(message)
+        });
         problem.map_or(Ok(test), Err)
     }
 
@@ -276,7 +266,7 @@ mod tests {
             .map(|i| format!("Value{i}"))
             .chain((0..200).map(|i| format!("contains:part{i}!")))
             .collect();
-        let test = TextTest::compile(&operands, Bare::Exact, |i, m| panic!("{i} {m}"));
+        let test = TextTest::compile(&operands, Bare::Exact, Patterns::Checked, |i, m| panic!("{i} {m}"));
         for i in 0..200 {
             assert!(test.passes(&format!("vALUE{i}")) && test.passes(&format!("a PART{i}! b")), "{i}");
         }

@@ -1,6 +1,6 @@
 //! Date ranges and click limits.
 
-use crate::{Timestamp, routing::timetable::zone};
+use crate::{Timestamp, moment, routing::timetable::zone};
 use jiff::{
     civil::{Date, DateTime},
     tz::TimeZone,
@@ -49,14 +49,13 @@ fn point(text: &str, zone: &TimeZone, end: bool) -> Result<Timestamp, String> {
         || format!("'{text}' is not a date (2026-01-31) or a time (2026-01-31T18:00, 2026-01-31T18:00:00Z)");
     if text.len() == 10 {
         let day: Date = text.parse().map_err(|_| refuse())?;
-        let day = if end { day.tomorrow().map_err(|_| refuse())? } else { day };
-        return zone.to_timestamp(day.at(0, 0, 0, 0)).map_err(|_| refuse());
+        return Ok(if end { moment::end_of_day(day, zone) } else { moment::local(day.at(0, 0, 0, 0), zone) });
     }
-    if let Ok(time) = text.parse::<Timestamp>() {
+    if let Ok(time) = moment::parse(text) {
         return Ok(time);
     }
     let local: DateTime = text.parse().map_err(|_| refuse())?;
-    zone.to_timestamp(local).map_err(|_| refuse())
+    Ok(moment::local(local, zone))
 }
 
 /// A limit on the clicks a stream takes.
@@ -128,6 +127,9 @@ mod tests {
             ("2026-01-01 Europe/Berlin", "2026-01-01T23:00:00Z", false),
             ("..2026-01-01", "2000-01-01T00:00:00Z", true),
             ("2026-01-01..", "2099-01-01T00:00:00Z", true),
+            ("2026-01-01..9999-12-31", "2099-01-01T00:00:00Z", true),
+            ("2026-01-01..9999-12-31T23:59:59Z", "2099-01-01T00:00:00Z", true),
+            ("2026-01-01..9999-12-31T23:59 Asia/Kolkata", "2099-01-01T00:00:00Z", true),
             ("2026-01-01T10:00:00Z..2026-01-01T11:00:00Z", "2026-01-01T11:00:00Z", false),
             ("2026-01-01T10:00..2026-01-01T11:00 Asia/Kolkata", "2026-01-01T04:30:00Z", true),
             // The day clocks go forward has 23 hours.

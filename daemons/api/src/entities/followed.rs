@@ -1,0 +1,86 @@
+//! What the rules between entities look at, as of a revision of the store, kept up to date: so that a change is checked
+//! against everything without everything being read for it.
+
+use super::kinds::ops;
+use tfx_domain::rules::{Node, Relations};
+use tfx_ports::{
+    StoreError,
+    config::{Change, ConfigStore, Record},
+};
+
+/// The relations between all entities, followed.
+pub(crate) struct Followed {
+    /// None: nothing is read yet.
+    revision: Option<u64>,
+    relations: Relations,
+    public_hosts: Vec<String>,
+}
+
+impl Followed {
+    /// Nothing is read yet; `public_hosts` are our own names.
+    pub(crate) fn new(public_hosts: &[String]) -> Self {
+        Self { revision: None, relations: Relations::new(public_hosts), public_hosts: public_hosts.to_vec() }
+    }
+
+    /// As they are, if they were read before; else as the store has them. May be of yesterday: what hangs on them is
+    /// saved with [`Self::save`], which finds out.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn relations(&mut self, config: &dyn ConfigStore) -> Result<&mut Relations, StoreError> {
+        if self.revision.is_none() {
+            self.catch_up(config).await?;
+        }
+        Ok(&mut self.relations)
+    }
+
+    /// Takes over what has changed; true if anything has.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn catch_up(&mut self, config: &dyn ConfigStore) -> Result<bool, StoreError> {
+        let (revision, records) = match self.revision {
+            Some(known) => config.changed_since(known).await?,
+            None => config.load().await?,
+        };
+        if self.revision.is_some_and(|known| revision < known) {
+            // The store was put back to an earlier state.
+            *self = Self::new(&self.public_hosts);
+            let (revision, records) = config.load().await?;
+            records.iter().for_each(|record| self.take(record));
+            self.revision = Some(revision);
+            return Ok(true);
+        }
+        records.iter().for_each(|record| self.take(record));
+        let moved = self.revision != Some(revision);
+        self.revision = Some(revision);
+        Ok(moved)
+    }
+
+    /// Saves a change that was checked against these relations, unless the store has moved on since.
+    ///
+    /// # Errors
+    /// [`StoreError::Moved`] and whatever else the store answers.
+    pub(crate) async fn save(&mut self, config: &dyn ConfigStore, change: Change) -> Result<(), StoreError> {
+        let record = change.record.clone();
+        let revision = config.apply(vec![change], self.revision).await?;
+        self.take(&record);
+        self.revision = Some(revision);
+        Ok(())
+    }
+
+    fn take(&mut self, record: &Record) {
+        // What this program cannot read is left out; the services that route by it say so.
+        if let Ok(node) = node(record) {
+            self.relations.put(node);
+        }
+    }
+}
+
+/// An entity as the rules see it.
+///
+/// # Errors
+/// It is of a form that this program does not know.
+pub(crate) fn node(record: &Record) -> Result<Node, StoreError> {
+    (ops(record.kind).node)(record)
+}

@@ -1,0 +1,132 @@
+//! What must hold between entities: also over two services at once, and before anything is looked up.
+
+use crate::server::{Server, message, paths};
+use reqwest::StatusCode;
+use serde_json::json;
+use tfx_domain::entity::Kind;
+
+const REFUSED: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_services_save_nothing_together_that_one_would_refuse() {
+    let one = Server::start().await;
+    let two = one.beside().await;
+    let mut wins = [0, 0];
+    for n in 0..60 {
+        let (a, b) = (format!("a{n}"), format!("b{n}"));
+        one.create(Kind::Campaign, json!({ "slug": a, "rotation": "weight" })).await;
+        two.create(Kind::Campaign, json!({ "slug": b })).await;
+        let hands_over = |from: &str, to: &str| json!({ "campaign": from, "slug": "on", "action": { "type": "campaign", "campaign": to } });
+        let ((left, _), (right, _)) =
+            tokio::join!(one.post("/streams", hands_over(&a, &b)), two.post("/streams", hands_over(&b, &a)));
+        let mut answers = [left, right];
+        wins[usize::from(right == StatusCode::CREATED)] += 1;
+        answers.sort();
+        assert_eq!(answers, [StatusCode::CREATED, REFUSED], "a circle, race {n}");
+
+        let text =
+            |slug: &str| json!({ "campaign": a, "slug": slug, "action": { "type": "text", "body": "x" } });
+        let (x, y) = (one.create(Kind::Stream, text("x")).await, two.create(Kind::Stream, text("y")).await);
+        let on = format!("{a}/on");
+        if one.api.get(Kind::Stream, &on).await.is_ok() {
+            one.api.update(Kind::Stream, &on, &json!({ "weight": 0 }), None).await.expect("x and y serve");
+        }
+        let zero = json!({ "weight": 0 });
+        let id = |stream: &serde_json::Value| stream["id"].as_str().expect("an id").to_owned();
+        let (x, y) = (id(&x), id(&y));
+        let (left, right) = tokio::join!(
+            one.api.update(Kind::Stream, &x, &zero, None),
+            two.api.update(Kind::Stream, &y, &zero, None)
+        );
+        assert_eq!(usize::from(left.is_ok()) + usize::from(right.is_ok()), 1, "weights all 0, race {n}");
+    }
+    two.stop_beside().await;
+    one.stop().await;
+}
+
+#[tokio::test]
+async fn what_another_service_made_a_moment_ago_is_known() {
+    let one = Server::start().await;
+    let two = one.beside().await;
+    for n in 0..5 {
+        let (offer, campaign) = (format!("offer{n}"), format!("c{n}"));
+        two.create(Kind::Destination, json!({ "slug": offer, "url": "https://o.example/" })).await;
+        one.create(Kind::Campaign, json!({ "slug": campaign })).await;
+        let stream = json!({ "campaign": campaign, "slug": "s", "destinations": [{ "destination": offer }] });
+        let server = if n % 2 == 0 { &one } else { &two };
+        server.create(Kind::Stream, stream).await;
+    }
+    two.stop_beside().await;
+    one.stop().await;
+}
+
+#[tokio::test]
+async fn a_list_that_is_too_long_is_refused_before_what_it_holds_is_looked_up() {
+    let s = Server::start().await;
+    s.create(Kind::Campaign, json!({ "slug": "summer" })).await;
+    let unknown: Vec<_> = (0..20_000).map(|n| json!({ "destination": format!("d{n}") })).collect();
+    let long = json!({ "campaign": "summer", "slug": "s", "destinations": unknown });
+    let (status, problem) = s.post("/streams", long).await;
+    assert_eq!(status, REFUSED);
+    assert!(message(&problem, "destinations").contains("at most 200"), "{}", problem["detail"]);
+    assert!(paths(&problem).len() <= 201, "only so many were looked up: {}", paths(&problem).len());
+    let patterns: Vec<String> = (0..2_500).map(|n| format!("regex:^a{n}\\w+$")).collect();
+    let heavy = json!({
+        "campaign": "summer", "slug": "s", "action": { "type": "text", "body": "x" },
+        "filters": [{ "field": "keyword", "is": patterns }],
+    });
+    let (status, problem) = s.post("/streams", heavy).await;
+    assert_eq!((status, paths(&problem)), (REFUSED, vec!["filters"]));
+    // Bounded over the streams of a campaign too.
+    let some: Vec<String> = (0..150).map(|n| format!("regex:^b{n}$")).collect();
+    let stream = |slug: &str| {
+        json!({ "campaign": "summer", "slug": slug, "action": { "type": "text", "body": "x" },
+            "filters": [{ "field": "keyword", "is": some }] })
+    };
+    s.create(Kind::Stream, stream("first")).await;
+    let (status, problem) = s.post("/streams", stream("second")).await;
+    assert_eq!((status, paths(&problem)), (REFUSED, vec!["filters"]));
+}
+
+#[tokio::test]
+async fn an_amount_without_a_currency_is_of_who_pays_or_asks_for_it() {
+    let s = Server::start().await;
+    s.create(Kind::Network, json!({ "slug": "eur", "currency": "EUR" })).await;
+    s.create(Kind::Source, json!({ "slug": "gbp", "currency": "GBP" })).await;
+    let offer = |slug: &str, network: serde_json::Value, payout: serde_json::Value| json!({ "slug": slug, "url": "https://o.example/", "network": network, "payout": payout });
+    for (slug, network, payout, want) in [
+        ("a", json!("eur"), json!({ "amount": "5" }), "EUR"),
+        ("b", json!("eur"), json!({ "amount": "5", "currency": null }), "EUR"),
+        ("c", json!("eur"), json!({ "amount": "5", "currency": "PLN" }), "PLN"),
+        ("d", json!(null), json!({ "amount": "5" }), "USD"),
+    ] {
+        let made = s.create(Kind::Destination, offer(slug, network, payout)).await;
+        assert_eq!(made["payout"]["currency"], want, "{slug}");
+    }
+    let dearer = s.api.update(Kind::Destination, "c", &json!({ "payout": { "amount": "6" } }), None).await;
+    assert_eq!(
+        dearer.expect("changed")["payout"],
+        json!({ "amount": "6", "currency": "PLN" }),
+        "it keeps its own"
+    );
+    let cost = json!({ "slug": "summer", "source": "gbp", "cost": { "per_click": "0.02" } });
+    assert_eq!(s.create(Kind::Campaign, cost).await["cost"]["currency"], "GBP");
+    let (status, problem) =
+        s.post("/destinations", offer("e", json!("nobody"), json!({ "amount": "5" }))).await;
+    assert_eq!((status, paths(&problem)), (REFUSED, vec!["network"]), "one problem, not two");
+}
+
+#[tokio::test]
+async fn the_end_of_the_calendar_is_for_ever_and_no_library_speaks() {
+    let s = Server::start().await;
+    let ask = |since: &str, until: &str| json!({ "since": since, "until": until });
+    let (status, report) = s.post("/report", ask("2026-01-01T00:00:00Z", "9999-12-31T23:59:59Z")).await;
+    assert_eq!(status, StatusCode::OK, "{report}");
+    let (status, problem) = s.post("/report", ask("yesterday", "9999-13-31T00:00:00Z")).await;
+    assert_eq!(status, REFUSED);
+    for path in ["since", "until"] {
+        assert!(message(&problem, path).starts_with("must be a point in time such as"), "{problem}");
+    }
+    let (status, _) = s.get("/clicks?until=9999-12-31T23:59:59Z").await;
+    assert_eq!(status, StatusCode::OK);
+}
