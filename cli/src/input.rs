@@ -118,14 +118,134 @@ pub(crate) fn money(text: &str) -> Result<(Amount, Option<Currency>), String> {
     Ok((amount, currency))
 }
 
-/// `path=value`: JSON if it reads as JSON, else text.
+/// `path=value`: JSON if it reads as JSON, else text. An item of a list stands in brackets, in which a `=` is only that.
 ///
 /// # Errors
 /// No `=`, no path.
 pub(crate) fn setting(text: &str) -> Result<(String, Value), String> {
-    let (path, value) = pair(text)?;
+    let mut inside = false;
+    let sign = text.find(|c| {
+        inside = (inside || c == '[') && c != ']';
+        c == '=' && !inside
+    });
+    let (path, value) = match sign.map(|at| (text[..at].trim(), &text[at + 1..])) {
+        Some((path, value)) if !path.is_empty() => (path.to_owned(), value.to_owned()),
+        _ => pair(text)?,
+    };
     let value = serde_json::from_str(&value).unwrap_or(Value::String(value));
     Ok((path, value))
+}
+
+/// A step of a path.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A field.
+    Field(String),
+    /// An item of a list: what it is called there, or its place.
+    Item(String),
+}
+
+/// The steps of `destinations[offer].weight`.
+///
+/// # Errors
+/// It is no path.
+pub(crate) fn steps(path: &str) -> Result<Vec<Step>, String> {
+    let none = || format!("'{path}' is not a path such as caps.timezone or destinations[offer].weight");
+    let mut out = Vec::new();
+    let mut rest = path;
+    loop {
+        let end = rest.find(['.', '[']).unwrap_or(rest.len());
+        let (field, after) = rest.split_at(end);
+        if field.is_empty() {
+            return Err(none());
+        }
+        out.push(Step::Field(field.to_owned()));
+        rest = after;
+        while let Some(inside) = rest.strip_prefix('[') {
+            let (item, after) =
+                inside.split_once(']').filter(|(item, _)| !item.is_empty()).ok_or_else(none)?;
+            out.push(Step::Item(item.to_owned()));
+            rest = after;
+        }
+        match rest.strip_prefix('.') {
+            Some(after) => rest = after,
+            None if rest.is_empty() => return Ok(out),
+            None => return Err(none()),
+        }
+    }
+}
+
+/// Puts a value into one item of a list of `there`, and the list into `fields`; without a value takes it away. What
+/// `fields` says of the list already goes before.
+///
+/// # Errors
+/// There is no such list or item; which there are.
+pub(crate) fn put_item(
+    fields: &mut Map<String, Value>,
+    there: &Value,
+    path: &str,
+    steps: &[Step],
+    value: Option<&Value>,
+) -> Result<(), Failure> {
+    let [Step::Field(first), rest @ ..] = steps else {
+        return Err(Failure::usage(format!("{path} begins with no field")));
+    };
+    let before = fields.get(first).or_else(|| there.get(first)).cloned().unwrap_or(Value::Null);
+    let mut whole = before;
+    walk(&mut whole, rest, there, value).map_err(|why| Failure::usage(format!("{path}: {why}")))?;
+    fields.insert(first.clone(), whole);
+    Ok(())
+}
+
+fn walk(at: &mut Value, steps: &[Step], entity: &Value, value: Option<&Value>) -> Result<(), String> {
+    let Some((step, rest)) = steps.split_first() else {
+        *at = value.cloned().unwrap_or(Value::Null);
+        return Ok(());
+    };
+    match step {
+        Step::Field(name) => {
+            let Value::Object(fields) = at else { return Err(format!("there is no field {name}")) };
+            if rest.is_empty() && value.is_none() {
+                fields.remove(name);
+                return Ok(());
+            }
+            walk(fields.entry(name.clone()).or_insert(Value::Null), rest, entity, value)
+        }
+        Step::Item(name) => {
+            let Value::Array(items) = at else { return Err("there is no list".to_owned()) };
+            let found = items.iter().position(|item| names(item, entity).iter().any(|n| n == name));
+            let place = found.or_else(|| name.parse().ok().filter(|i| *i < items.len()));
+            let Some(place) = place else {
+                let all: Vec<String> =
+                    items.iter().filter_map(|i| names(i, entity).into_iter().next()).collect();
+                return Err(format!("there is no '{name}'; there are {}", all.join(", ")));
+            };
+            if rest.is_empty() && value.is_none() {
+                items.remove(place);
+                return Ok(());
+            }
+            walk(&mut items[place], rest, entity, value)
+        }
+    }
+}
+
+/// What an item of a list is called: the slug or id of what it refers to, the field it asks, the name of a parameter,
+/// itself.
+fn names(item: &Value, entity: &Value) -> Vec<String> {
+    let Value::Object(fields) = item else {
+        let whole = crate::output::text(item);
+        let name = whole.split_once('=').map(|(name, _)| name.to_owned());
+        return name.into_iter().chain([whole]).collect();
+    };
+    let mut out = Vec::new();
+    for field in ["destination", "field", "slug", "name"] {
+        if let Some(text) = fields.get(field).and_then(Value::as_str) {
+            let label = entity["labels"].get(text).and_then(Value::as_str);
+            out.extend(label.map(str::to_owned));
+            out.push(text.to_owned());
+        }
+    }
+    out
 }
 
 /// Puts a value at a dotted path, making objects on the way.
@@ -160,6 +280,46 @@ mod tests {
         for bad in ["", "EUR", "1,5", "1 EURO", "-1", "1e5"] {
             assert!(money(bad).is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn one_item_of_a_list_is_changed_by_its_name() {
+        let there = json!({
+            "labels": { "dst_1": "offer", "dst_2": "other" },
+            "destinations": [{ "destination": "dst_1", "weight": 70 }, { "destination": "dst_2", "weight": 30 }],
+            "filters": [{ "field": "country", "is": ["US"] }, { "field": "param:a=b", "is": ["x"] }],
+            "allowed_ips": ["192.0.2.1/32"],
+        });
+        let table = [
+            ("destinations[offer].weight=60", "/destinations/0/weight", json!(60)),
+            ("destinations[dst_2].weight=60", "/destinations/1/weight", json!(60)),
+            ("destinations[1].weight=60", "/destinations/1/weight", json!(60)),
+            ("filters[country].is=[\"CA\"]", "/filters/0/is", json!(["CA"])),
+            ("filters[country].is[US]=CA", "/filters/0/is/0", json!("CA")),
+            ("filters[param:a=b].is[0]=[y=]", "/filters/1/is/0", json!("[y=]")),
+        ];
+        for (text, at, want) in table {
+            let (path, value) = setting(text).expect(text);
+            let mut patch = Map::new();
+            put_item(&mut patch, &there, &path, &steps(&path).expect(text), Some(&value)).expect(text);
+            let patch = Value::Object(patch);
+            assert_eq!(patch.pointer(at), Some(&want), "{text}: {patch}");
+            assert_eq!(patch.as_object().map(Map::len), Some(1), "{text}: only that list");
+        }
+        let mut patch = Map::new();
+        let gone = steps("destinations[other]").expect("steps");
+        put_item(&mut patch, &there, "destinations[other]", &gone, None).expect("taken away");
+        assert_eq!(patch["destinations"].as_array().map(Vec::len), Some(1));
+        let nope = steps("destinations[nope].weight").expect("steps");
+        let why = put_item(&mut patch, &there, "x", &nope, None).expect_err("none").message;
+        assert!(why.contains("'nope'") && why.contains("offer"), "{why}");
+        for bad in ["", "a..b", "a[b", "a[]", "[a]", "a[b]c", "a."] {
+            assert!(steps(bad).is_err(), "{bad}");
+        }
+        assert_eq!(
+            setting("trafficback_url=https://x.example/?a[b]=c").map(|(path, _)| path),
+            Ok("trafficback_url".to_owned())
+        );
     }
 
     #[test]

@@ -8,7 +8,7 @@ use jiff::{
     tz::TimeZone,
 };
 use std::{str::FromStr, sync::OnceLock};
-use tfx_domain::Timestamp;
+use tfx_domain::{Timestamp, moment};
 use tfx_ops::clock;
 
 /// The forms, for help and errors.
@@ -44,7 +44,7 @@ impl FromStr for When {
             let ago = i64::try_from(seconds).map_err(|_| "is too long ago".to_owned())?;
             return Ok(Self::Ago(SignedDuration::from_secs(ago)));
         }
-        if let Ok(at) = text.parse::<Timestamp>() {
+        if let Ok(at) = moment::parse(text) {
             return Ok(Self::At(at));
         }
         if text.len() == 10
@@ -75,9 +75,8 @@ impl When {
 
     fn resolve(self, zone: &TimeZone, end: bool) -> Result<Timestamp, String> {
         let outside = |_: jiff::Error| "is outside of the calendar".to_owned();
-        let first_of = |day: Date| -> Result<Timestamp, jiff::Error> {
-            let day = if end { day.tomorrow()? } else { day };
-            Ok(day.to_zoned_datetime(zone.clone())?.timestamp())
+        let first_of = |day: Date| {
+            if end { moment::end_of_day(day, zone) } else { moment::local(day.at(0, 0, 0, 0), zone) }
         };
         let now = clock::now();
         match self {
@@ -85,10 +84,10 @@ impl When {
             Self::DaysBack(days) => {
                 let today = now.to_zoned_datetime(zone.clone()).date();
                 let day = today.checked_sub(SignedDuration::from_hours(24 * days)).map_err(outside)?;
-                first_of(day).map_err(outside)
+                Ok(first_of(day))
             }
-            Self::Day(day) => first_of(day).map_err(outside),
-            Self::Local(at) => Ok(at.to_zoned_datetime(zone.clone()).map_err(outside)?.timestamp()),
+            Self::Day(day) => Ok(first_of(day)),
+            Self::Local(at) => Ok(moment::local(at, zone)),
             Self::At(at) => Ok(at),
         }
     }

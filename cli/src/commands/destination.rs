@@ -65,7 +65,7 @@ pub(crate) struct DestinationFields {
     /// The network that pays.
     #[arg(long, value_name = "NETWORK", add = complete::of(Kind::Network))]
     network: Option<String>,
-    /// What a conversion pays when the postback does not say: 25 or '25 EUR'.
+    /// What a conversion pays when the postback does not say: 25 (of the network's currency) or '25 EUR'.
     #[arg(long, value_name = "AMOUNT", value_parser = input::money, allow_negative_numbers = true)]
     payout: Option<(Amount, Option<Currency>)>,
     /// A limit: clicks_daily, clicks_total, conversions_daily or conversions_total.
@@ -95,7 +95,7 @@ impl Fields for DestinationFields {
         put(spec, "network", self.network.as_ref())?;
         if let Some((amount, currency)) = &self.payout {
             put(spec, "payout.amount", Some(amount))?;
-            put(spec, "payout.currency", Some(&currency.unwrap_or_default()))?;
+            put(spec, "payout.currency", currency.as_ref())?;
         }
         for (name, most) in &self.cap {
             put(spec, &format!("caps.{name}"), Some(most))?;

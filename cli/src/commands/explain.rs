@@ -4,7 +4,7 @@ use super::entity::failed;
 use crate::{
     complete,
     context::Context,
-    exit::Failure,
+    exit::{Failure, Kind as FailureKind},
     input,
     output::{Column, Format, Listing, text},
     when::{self, When},
@@ -116,6 +116,15 @@ impl Explain {
                 client.explain(&request).await.map_err(|e| failed(Kind::Campaign, &request.slug, e))?
             }
         };
+        if answer.campaign.is_none() && answer.click_id.is_none() {
+            let becomes = match answer.outcome {
+                Outcome::Trafficback => format!("such a click goes to {}", answer.url),
+                _ => format!("such a click is answered {}", answer.status),
+            };
+            let message = format!("no campaign has the slug or id '{}'; {becomes}", answer.slug);
+            return Err(Failure::new(FailureKind::NotFound, message)
+                .hint("tfx campaign list --status all tells what there is"));
+        }
         print(context, &answer)?;
         if answer.campaign.is_none() {
             context.out.note("tfx campaign list --status all tells what there is");
@@ -177,12 +186,84 @@ fn print(context: &Context, answer: &ExplainAnswer) -> Result<(), Failure> {
                 context.out.lines([""])?;
                 context.out.rows(&streams)?;
             }
+            let candidates = candidates(&item);
+            if !candidates.rows.is_empty() {
+                context.out.lines([""])?;
+                context.out.rows(&candidates)?;
+            }
             Ok(())
         }
         Format::Csv => context.out.rows(&streams),
         Format::Name => context.out.lines(answer.stream.as_ref().map(|stream| &stream.slug)),
         _ => context.out.item(&item, &[], "slug"),
     }
+}
+
+/// The destinations of the streams that looked at theirs: why this one, and why not the others.
+fn candidates(answer: &Value) -> Listing {
+    let mut rows = Vec::new();
+    for stream in answer["asked"].as_array().into_iter().flatten() {
+        for candidate in stream["candidates"].as_array().into_iter().flatten() {
+            let mut row = candidate.clone();
+            row["stream"] = json!(format!("{}/{}", text(&stream["campaign"]), text(&stream["slug"])));
+            rows.push(row);
+        }
+    }
+    let columns = vec![
+        Column::made("destination", "slug", |row| match text(&row["slug"]) {
+            slug if slug.is_empty() => text(&row["standing"]["destination"]),
+            slug => slug,
+        }),
+        Column::text("of stream", "stream"),
+        Column::made("chosen", "chosen", |row| {
+            if row["chosen"] == json!(true) { "yes" } else { "" }.to_owned()
+        })
+        .raw(),
+        Column::made("weight", "weight", |row| text(&row["standing"]["weight"])).right(),
+        Column::made("share", "share", |row| match row["standing"]["share"].as_f64() {
+            Some(share) => format!("{:.0} %", share * 100.0),
+            None => String::new(),
+        })
+        .right(),
+        Column::made("rank", "rank", |row| text(&row["standing"]["rank"])).right(),
+        Column::made("why not", "why_not", why_not),
+        Column::made("caps", "caps", caps),
+        Column::made("schedule", "schedule", schedule),
+    ];
+    Listing { columns, rows, name: "slug" }
+}
+
+fn why_not(row: &Value) -> String {
+    let standing = &row["standing"];
+    let bound = if standing["bound"] == json!(true) { "the visitor is bound to it" } else { "" };
+    match text(&standing["why_not"]).as_str() {
+        "" => bound.to_owned(),
+        "missing" => "it does not exist".to_owned(),
+        "inactive" => "it is paused or archived".to_owned(),
+        "schedule" => "outside of its schedule".to_owned(),
+        "unhealthy" => "its health check says down".to_owned(),
+        "capped" => "a cap is spent".to_owned(),
+        "repeat" => "the visitor saw it a short while ago".to_owned(),
+        "weight_zero" => "its weight is 0 and the visitor is not bound to it".to_owned(),
+        other => other.to_owned(),
+    }
+}
+
+/// `clicks_daily 37 of 60`.
+fn caps(row: &Value) -> String {
+    let one =
+        |cap: &Value| format!("{} {} of {}", text(&cap["cap"]), text(&cap["used"]), text(&cap["limit"]));
+    let all = row["standing"]["caps"].as_array().into_iter().flatten();
+    all.map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// `mon-fri 09:00-18:00 Europe/Berlin, there it is Sat 14:05`.
+fn schedule(row: &Value) -> String {
+    let s = &row["standing"]["schedule"];
+    if s.is_null() {
+        return String::new();
+    }
+    format!("{} {}, there it is {}", text(&s["windows"]), text(&s["timezone"]), text(&s["local"]))
 }
 
 fn fields() -> Vec<Column> {

@@ -47,7 +47,7 @@ pub(crate) struct CampaignFields {
     /// The traffic source its clicks are bought from.
     #[arg(long, value_name = "SOURCE", add = complete::of(Kind::Source))]
     source: Option<String>,
-    /// What a click costs when it does not say itself: 0.02 or '0.02 EUR'.
+    /// What a click costs when it does not say itself: 0.02 (of the source's currency) or '0.02 EUR'.
     #[arg(long, value_name = "AMOUNT", value_parser = input::money, allow_negative_numbers = true)]
     cost: Option<(Amount, Option<Currency>)>,
     /// Where clicks go that no stream takes.
@@ -77,7 +77,7 @@ impl Fields for CampaignFields {
 pub(crate) enum CampaignCommand {
     #[command(flatten)]
     Entity(Box<EntityCommand<Campaign>>),
-    /// Print the tracking link.
+    /// Print the tracking link, with the tokens of the traffic source.
     Link(link::Link),
 }
 

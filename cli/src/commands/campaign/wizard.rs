@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 use tfx_api::{ApiError, Client, entities::EntityQuery};
 use tfx_domain::{
     entity::Kind,
-    money::{Amount, Currency, Money},
+    money::{Amount, Currency},
     slug::Slug,
 };
 
@@ -28,10 +28,12 @@ struct Plan {
     name: String,
     slug: String,
     url: String,
-    payout: Option<Money>,
+    payout: Option<(Amount, Option<Currency>)>,
     /// As in `--filter`.
     countries: Option<String>,
     network: Option<Network>,
+    /// Where its clicks are bought, by slug.
+    source: Option<String>,
 }
 
 /// Who pays.
@@ -74,14 +76,11 @@ async fn ask(context: &Context, client: &Client) -> Result<Plan, Failure> {
         input::money(text).map(|_| ())
     })?;
     let payout = payout.as_deref().map(input::money).transpose().map_err(Failure::usage)?;
-    let payout = payout.map(|(amount, currency): (Amount, Option<Currency>)| Money {
-        amount,
-        currency: currency.unwrap_or_default(),
-    });
     let rule = |text: &str| stream::country(text).map(|_| ());
     let countries = prompt::optional("Countries, such as US,CA (empty: everywhere)", rule)?;
     let network = ask_network(client).await?;
-    Ok(Plan { name, slug, url, payout, countries, network })
+    let source = ask_source(client).await?;
+    Ok(Plan { name, slug, url, payout, countries, network, source })
 }
 
 /// A slug that nobody has.
@@ -173,6 +172,19 @@ async fn ask_network(client: &Client) -> Result<Option<Network>, Failure> {
     Ok(Some(Network::New(name, slug)))
 }
 
+/// Only where there are some: their tokens come into the link.
+async fn ask_source(client: &Client) -> Result<Option<String>, Failure> {
+    let page = client.list(Kind::Source, &EntityQuery { limit: Some(50), ..EntityQuery::default() }).await?;
+    let known: Vec<String> = page.items.iter().map(|s| text(&s["slug"])).collect();
+    if known.is_empty() {
+        return Ok(None);
+    }
+    let mut items = vec!["none for now".to_owned()];
+    items.extend(known.iter().cloned());
+    let chosen = prompt::choose("Traffic source, for its tokens in the link", &items)?;
+    Ok(chosen.checked_sub(1).and_then(|i| known.get(i).cloned()))
+}
+
 fn summary(plan: &Plan) -> String {
     let mut lines = vec![
         String::new(),
@@ -180,13 +192,21 @@ fn summary(plan: &Plan) -> String {
         format!("  sends to  {}", plan.url),
         format!("  from      {}", plan.countries.as_deref().unwrap_or("everywhere")),
     ];
-    if let Some(money) = &plan.payout {
-        lines.push(format!("  payout    {} {}", cents(&money.amount.to_string()), money.currency));
+    if let Some((amount, currency)) = &plan.payout {
+        let of = match (currency, &plan.network) {
+            (Some(currency), _) => currency.to_string(),
+            (None, Some(Network::Existing(slug))) => format!("in the currency of {slug}"),
+            (None, _) => Currency::default().to_string(),
+        };
+        lines.push(format!("  payout    {} {of}", cents(&amount.to_string())));
     }
     match &plan.network {
         Some(Network::Existing(slug)) => lines.push(format!("  network   {slug}")),
         Some(Network::New(name, slug)) => lines.push(format!("  network   {name} ({slug}), new")),
         None => {}
+    }
+    if let Some(source) = &plan.source {
+        lines.push(format!("  source    {source}"));
     }
     lines.push(String::new());
     lines.join("\n")
@@ -217,19 +237,23 @@ async fn make(client: &Client, plan: &Plan) -> Result<Made, Failure> {
 
 async fn steps(client: &Client, plan: &Plan, made: &mut Made) -> Result<(), Failure> {
     if let Some(Network::New(name, slug)) = &plan.network {
-        let currency = plan.payout.as_ref().map(|p| p.currency).unwrap_or_default();
+        let currency = plan.payout.and_then(|(_, currency)| currency).unwrap_or_default();
         add(client, made, Kind::Network, json!({ "name": name, "slug": slug, "currency": currency })).await?;
     }
     let offer = free(client, Kind::Destination, &plan.slug).await?;
     let mut destination = json!({ "name": format!("{} offer", plan.name), "slug": offer, "url": plan.url });
-    if let Some(payout) = &plan.payout {
-        destination["payout"] = json!(payout);
+    if let Some((amount, currency)) = &plan.payout {
+        destination["payout"] = json!({ "amount": amount, "currency": currency });
     }
     if let Some(network) = &plan.network {
         destination["network"] = json!(network.slug());
     }
     add(client, made, Kind::Destination, destination).await?;
-    add(client, made, Kind::Campaign, json!({ "name": plan.name, "slug": plan.slug })).await?;
+    let mut campaign = json!({ "name": plan.name, "slug": plan.slug });
+    if let Some(source) = &plan.source {
+        campaign["source"] = json!(source);
+    }
+    add(client, made, Kind::Campaign, campaign).await?;
     let mut everyone = json!({
         "campaign": plan.slug, "name": "Main", "slug": "main", "destinations": [{ "destination": offer }],
     });
@@ -270,6 +294,10 @@ fn show(context: &Context, plan: &Plan, made: &Made) -> Result<(), Failure> {
     let country = plan.countries.as_deref().and_then(|c| c.split(',').next()).unwrap_or("US").trim();
     context.out.note(format!("  tfx explain {slug} --country {country}      where a click goes, and why"));
     context.out.note(format!("  tfx report --where campaign={slug}"));
+    if plan.source.is_none() {
+        context.out.note("  tfx source create --name NAME --param 'zoneid={zoneid}'   where clicks are bought, with its tokens");
+        context.out.note(format!("  tfx campaign update {slug} --source NAME; tfx campaign link {slug}"));
+    }
     Ok(())
 }
 

@@ -40,6 +40,7 @@ impl<N: Noun> Clone<N> {
         let original = client.get(kind, reference).await.map_err(|e| failed(kind, reference, e))?;
         let mut spec = copied(kind, &original);
         self.whole.put(&self.fields, &mut spec)?;
+        self.whole.put_items(&mut spec)?;
         named(kind, &original, &said, &mut spec);
         let (copy, created) = create(&client, kind, spec, self.if_not_exists).await?;
         if !created {
@@ -61,6 +62,8 @@ impl<N: Noun> Clone<N> {
 /// The spec of another like it. A stream goes behind the others; what was put away comes back.
 fn copied(kind: Kind, original: &Value) -> Spec {
     let mut spec = bare(original.as_object().cloned().unwrap_or_default());
+    // Old links go on leading to the original.
+    spec.remove("aliases");
     if kind == Kind::Stream {
         spec.remove("position");
     }

@@ -1,7 +1,11 @@
 //! `tfx NOUN create`.
 
 use super::{Fields, Noun, Spec, ask_for_missing, failed, not_saved, view};
-use crate::{context::Context, exit::Failure, input};
+use crate::{
+    context::Context,
+    exit::Failure,
+    input::{self, Step},
+};
 use clap::Args;
 use serde_json::Value;
 use std::path::PathBuf;
@@ -53,7 +57,35 @@ impl Whole {
         }
         fields.put(spec)?;
         for (path, value) in &self.set {
-            input::put(spec, path, value.clone());
+            if !path.contains('[') {
+                input::put(spec, path, value.clone());
+            }
+        }
+        Ok(())
+    }
+
+    /// What `--set` says of single items of lists: path, steps and value.
+    ///
+    /// # Errors
+    /// A path that is none.
+    pub(super) fn items(&self) -> Result<Vec<(&str, Vec<Step>, Value)>, Failure> {
+        let items = self.set.iter().filter(|(path, _)| path.contains('['));
+        items
+            .map(|(path, value)| {
+                let steps = input::steps(path).map_err(Failure::usage)?;
+                Ok((path.as_str(), steps, value.clone()))
+            })
+            .collect()
+    }
+
+    /// Puts what `--set` says of single items of lists that are in the spec.
+    ///
+    /// # Errors
+    /// There is no such item.
+    pub(super) fn put_items(&self, spec: &mut Spec) -> Result<(), Failure> {
+        let there = Value::Object(spec.clone());
+        for (path, steps, value) in self.items()? {
+            input::put_item(spec, &there, path, &steps, Some(&value))?;
         }
         Ok(())
     }
@@ -62,6 +94,7 @@ impl Whole {
 impl<N: Noun> Create<N> {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let mut spec = self.whole.spec(&self.fields)?;
+        self.whole.put_items(&mut spec)?;
         let client = context.client()?;
         ask_for_missing(N::KIND, N::NEEDS, &mut spec)?;
         has_slug(&spec)?;

@@ -50,6 +50,12 @@ fn own(kind: Kind) -> Vec<Column> {
         Kind::Campaign => vec![
             Column::text("rotation", "rotation"),
             Column::label("source", "source"),
+            Column::made("active streams", "active_streams", |row| match row["active_streams"].as_u64() {
+                Some(0) => "none!".to_owned(),
+                Some(n) => n.to_string(),
+                None => String::new(),
+            })
+            .right(),
             Column::made("cost/click", "cost", |row| money(&row["cost"])).right(),
         ],
         Kind::Stream => vec![
@@ -84,6 +90,7 @@ fn own(kind: Kind) -> Vec<Column> {
 fn more(kind: Kind) -> Vec<Column> {
     match kind {
         Kind::Campaign => vec![
+            Column::text("former slugs", "aliases"),
             Column::text("trafficback", "trafficback_url"),
             Column::made("unique within", "unique_window_s", |row| seconds(&row["unique_window_s"])).raw(),
         ],
@@ -94,15 +101,31 @@ fn more(kind: Kind) -> Vec<Column> {
         ],
         Kind::Destination => vec![
             Column::made("caps", "caps", |row| pairs(&row["caps"])),
+            Column::made("used now", "cap_use", cap_use),
             Column::made("schedule", "schedule", |row| pairs(&row["schedule"])),
             Column::made("anti-repeat", "anti_repeat_s", |row| seconds(&row["anti_repeat_s"])).raw(),
             Column::made("health check", "health_check", |row| pairs(&row["health_check"])),
             Column::text("allows upsell", "allow_upsell"),
         ],
-        Kind::Network => vec![Column::text("postback secret", "postback_secret")],
-        Kind::Template => vec![Column::made("defaults", "defaults", |row| pairs(&row["defaults"]))],
+        Kind::Network => {
+            vec![Column::text("former slugs", "aliases"), Column::text("postback secret", "postback_secret")]
+        }
+        Kind::Template => vec![
+            Column::text("former slugs", "aliases"),
+            Column::made("defaults", "defaults", |row| pairs(&row["defaults"])),
+        ],
         Kind::Source => Vec::new(),
     }
+}
+
+/// `clicks_daily 37 of 60; conversions_total 5 of 5 (spent)`.
+fn cap_use(row: &Value) -> String {
+    let one = |cap: &Value| {
+        let (used, limit) = (cap["used"].as_u64(), cap["limit"].as_u64());
+        let spent = if used >= limit { " (spent)" } else { "" };
+        format!("{} {} of {}{spent}", text(&cap["cap"]), text(&cap["used"]), text(&cap["limit"]))
+    };
+    row["cap_use"].as_array().into_iter().flatten().map(one).collect::<Vec<_>>().join("; ")
 }
 
 /// `name: value; name: value`.
