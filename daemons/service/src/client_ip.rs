@@ -140,7 +140,10 @@ fn node(entry: &[u8]) -> Option<IpAddr> {
         let (ip, port) = match entry.strip_prefix('[') {
             Some(rest) => {
                 let (ip, port) = rest.split_once(']')?;
-                (IpAddr::V6(ip.parse().ok()?), if port.is_empty() { None } else { Some(port.strip_prefix(':')?) })
+                (
+                    IpAddr::V6(ip.parse().ok()?),
+                    if port.is_empty() { None } else { Some(port.strip_prefix(':')?) },
+                )
             }
             None => {
                 let (ip, port) = entry.split_once(':')?;
@@ -213,9 +216,21 @@ mod tests {
             ),
             ("garbage at once", &[(XFF, "8.8.8.8, garbage")], "10.0.0.1", PROXIES, "10.0.0.1"),
             ("empty entries do not count", &[(XFF, "1.1.1.1,, 8.8.8.8, ,")], "10.0.0.1", PROXIES, "8.8.8.8"),
-            ("empty entries between proxies", &[(XFF, ",8.8.8.8,,10.0.0.2,")], "10.0.0.1", PROXIES, "8.8.8.8"),
+            (
+                "empty entries between proxies",
+                &[(XFF, ",8.8.8.8,,10.0.0.2,")],
+                "10.0.0.1",
+                PROXIES,
+                "8.8.8.8",
+            ),
             ("an empty header beside", &[(XFF, "8.8.8.8"), (XFF, "")], "10.0.0.1", PROXIES, "8.8.8.8"),
-            ("a list of nothing is none", &[(XFF, ", ,"), ("x-real-ip", "8.8.8.8")], "10.0.0.1", PROXIES, "8.8.8.8"),
+            (
+                "a list of nothing is none",
+                &[(XFF, ", ,"), ("x-real-ip", "8.8.8.8")],
+                "10.0.0.1",
+                PROXIES,
+                "8.8.8.8",
+            ),
             ("a port that is none", &[(XFF, "8.8.8.8:99999")], "10.0.0.1", PROXIES, "10.0.0.1"),
             ("ports", &[(XFF, "8.8.8.8:4711")], "10.0.0.1", PROXIES, "8.8.8.8"),
             ("IPv6 with a port", &[(XFF, "[2a00::1]:443")], "10.0.0.1", PROXIES, "2a00::1"),
@@ -317,7 +332,11 @@ mod tests {
             client_ip("10.0.0.1".parse().expect("ip"), &headers, &trusted).to_string()
         };
         assert_eq!(of("x-forwarded-for", b"8.8.8.8, \xff"), "10.0.0.1");
-        assert_eq!(of("x-forwarded-for", b"\xff, 8.8.8.8"), "8.8.8.8", "what a client wrote before it does not");
+        assert_eq!(
+            of("x-forwarded-for", b"\xff, 8.8.8.8"),
+            "8.8.8.8",
+            "what a client wrote before it does not"
+        );
         assert_eq!(of("forwarded", b"for=8.8.8.8, for=\xff"), "10.0.0.1");
         assert_eq!(of("x-real-ip", b"\xff"), "10.0.0.1");
     }

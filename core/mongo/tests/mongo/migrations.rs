@@ -132,7 +132,7 @@ async fn an_index_that_differs_is_replaced_and_others_are_left_alone() {
     campaigns.create_index(index(doc! {"note": 1}, "of_somebody", false)).await.expect("somebody's");
     let mongo = fresh.open().await;
     assert!(all_are(&up(&mongo).await.expect("up").1, StepState::Applied));
-    assert_eq!(names(&fresh, "campaigns").await, ["_id_", "in_order", "of_somebody", "slug"]);
+    assert_eq!(names(&fresh, "campaigns").await, ["_id_", "aliases", "in_order", "of_somebody", "slug"]);
 }
 
 #[tokio::test]

@@ -92,8 +92,15 @@ pub(crate) async fn resolve(
     let kept = before.map(|spec| ids(refs, spec)).unwrap_or_default();
     let mut stand_in = 0;
     for (path, kind) in refs {
+        let named = at_path(value, path);
         // A list that is too long is told by its own check; nobody looks up what it holds.
-        for (at, text) in at_path(value, path).into_iter().take(MAX_DESTINATIONS) {
+        let too_long = named.len() > MAX_DESTINATIONS;
+        for (at, text) in named {
+            if too_long {
+                stand_in += 1;
+                *text = format!("{}_{stand_in:019}", kind.prefix());
+                continue;
+            }
             let message = match find(config, *kind, text).await? {
                 Some(record) if record.status != Status::Archived || kept.contains(&record.id) => {
                     *text = record.id;

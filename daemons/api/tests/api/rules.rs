@@ -68,8 +68,8 @@ async fn a_list_that_is_too_long_is_refused_before_what_it_holds_is_looked_up() 
     let long = json!({ "campaign": "summer", "slug": "s", "destinations": unknown });
     let (status, problem) = s.post("/streams", long).await;
     assert_eq!(status, REFUSED);
+    assert_eq!(paths(&problem), ["destinations"], "none was looked up");
     assert!(message(&problem, "destinations").contains("at most 200"), "{}", problem["detail"]);
-    assert!(paths(&problem).len() <= 201, "only so many were looked up: {}", paths(&problem).len());
     let patterns: Vec<String> = (0..2_500).map(|n| format!("regex:^a{n}\\w+$")).collect();
     let heavy = json!({
         "campaign": "summer", "slug": "s", "action": { "type": "text", "body": "x" },
@@ -95,15 +95,16 @@ async fn an_amount_without_a_currency_is_of_who_pays_or_asks_for_it() {
     s.create(Kind::Source, json!({ "slug": "gbp", "currency": "GBP" })).await;
     let offer = |slug: &str, network: serde_json::Value, payout: serde_json::Value| json!({ "slug": slug, "url": "https://o.example/", "network": network, "payout": payout });
     for (slug, network, payout, want) in [
-        ("a", json!("eur"), json!({ "amount": "5" }), "EUR"),
-        ("b", json!("eur"), json!({ "amount": "5", "currency": null }), "EUR"),
-        ("c", json!("eur"), json!({ "amount": "5", "currency": "PLN" }), "PLN"),
-        ("d", json!(null), json!({ "amount": "5" }), "USD"),
+        ("one", json!("eur"), json!({ "amount": "5" }), "EUR"),
+        ("two", json!("eur"), json!({ "amount": "5", "currency": null }), "EUR"),
+        ("three", json!("eur"), json!({ "amount": "5", "currency": "PLN" }), "PLN"),
+        ("four", json!(null), json!({ "amount": "5" }), "USD"),
     ] {
         let made = s.create(Kind::Destination, offer(slug, network, payout)).await;
         assert_eq!(made["payout"]["currency"], want, "{slug}");
     }
-    let dearer = s.api.update(Kind::Destination, "c", &json!({ "payout": { "amount": "6" } }), None).await;
+    let dearer =
+        s.api.update(Kind::Destination, "three", &json!({ "payout": { "amount": "6" } }), None).await;
     assert_eq!(
         dearer.expect("changed")["payout"],
         json!({ "amount": "6", "currency": "PLN" }),
