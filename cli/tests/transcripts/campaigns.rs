@@ -31,7 +31,7 @@ fn a_split_is_shown_changed_and_explained() {
     place.until("tfx destination show offer --output json | grep -c '\"limit\": 60'", "1");
     place.until("tfx explain summer --country US --output json | grep -c '\"cap\": \"clicks_daily\"' | sed 's/[2-9]/1/'", "1");
     let explained = place.ok("tfx explain summer --country US");
-    for said in ["of 60", "share", "weight"] {
+    for said in ["of 60", "SHARE", "WEIGHT"] {
         assert!(explained.contains(said), "{said} in {explained}");
     }
     let nope = place.sh("tfx explain nope");

@@ -50,8 +50,8 @@ fn own(kind: Kind) -> Vec<Column> {
         Kind::Campaign => vec![
             Column::text("rotation", "rotation"),
             Column::label("source", "source"),
-            Column::made("active streams", "active_streams", |row| match row["active_streams"].as_u64() {
-                Some(0) => "none!".to_owned(),
+            Column::made("streams", "active_streams", |row| match row["active_streams"].as_u64() {
+                Some(0) => "none active".to_owned(),
                 Some(n) => n.to_string(),
                 None => String::new(),
             })
