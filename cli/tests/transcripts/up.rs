@@ -43,6 +43,7 @@ fn what_stands_in_its_way_is_named() {
     let mut t = Transcript::new(&place);
     t.sh("tfx up");
     t.sh(&format!("API_SERVICE_ADDR={busy} tfx up --data-dir other"));
+    t.sh(&format!("API_SERVICE_ADDR={busy} POSTBACK_SERVICE_ADDR={busy} tfx up --data-dir other"));
     t.sh("API_SERVICE_ADDR=here tfx up --data-dir other");
     t.sh("tfx up --data-dir file/inside");
     t.sh("LOG_LEVEL=no=such=filter tfx up --data-dir other");

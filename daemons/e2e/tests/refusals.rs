@@ -103,6 +103,21 @@ async fn wrong_credentials_for_mongodb_name_its_setting() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn an_engine_that_is_away_hides_none_of_the_others() {
+    let corner = Corner::new();
+    let away = ("MONGO_URI", "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=300");
+    let services = Services::embedded(&[&corner.settings()[..], &[away]].concat());
+    let ended = block_in_place(|| services.tfx(&["migrate", "status"]).output().expect("run tfx"));
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let (shown, said) = (text(&ended.stdout), text(&ended.stderr));
+    assert_eq!(ended.status.code(), Some(6), "{said}");
+    assert!(said.contains("mongo: "), "{said}");
+    for target in ["topics", "clickhouse"] {
+        assert!(shown.contains(target), "{target} is not in: {shown}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_missing_topic_is_named_and_what_waits_for_it_is_delivered_once() {
     const CLICKS: u64 = 20;
     let corner = Corner::new();
