@@ -52,6 +52,8 @@ fn not_found() {
     t.all(
         "tfx campaign show nowhere
         tfx campaign show nowhere --output json
+        tfx campaign show sumer
+        tfx stream create --campaign sumer --name X --action js
         tfx campaign link nowhere
         tfx campaign clone nowhere
         tfx campaign archive nowhere --yes

@@ -67,7 +67,9 @@ async fn resolve(config: &dyn ConfigStore, request: &mut ExplainRequest) -> Resu
     for (i, text) in request.unhealthy.iter_mut().enumerate() {
         match refs::find(config, Kind::Destination, text).await? {
             Some(destination) => *text = destination.id,
-            None => problems.add(format!("unhealthy[{i}]"), refs::unknown(Kind::Destination, text)),
+            None => {
+                problems.add(format!("unhealthy[{i}]"), refs::unknown(config, Kind::Destination, text).await)
+            }
         }
     }
     let mut cap_used = BTreeMap::new();
@@ -76,7 +78,9 @@ async fn resolve(config: &dyn ConfigStore, request: &mut ExplainRequest) -> Resu
             Some(destination) => {
                 cap_used.insert(destination.id, *used);
             }
-            None => problems.add(format!("cap_used.{text}"), refs::unknown(Kind::Destination, text)),
+            None => {
+                problems.add(format!("cap_used.{text}"), refs::unknown(config, Kind::Destination, text).await)
+            }
         }
     }
     request.cap_used = cap_used;

@@ -51,7 +51,10 @@ async fn test(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> R
             found.filter(|t| t.status == Status::Active)
         }
         (None, _) => {
-            problems.add("network", refs::unknown(Kind::Network, &test.network));
+            problems.add(
+                "network",
+                refs::unknown(app.stores.config.as_ref(), Kind::Network, &test.network).await,
+            );
             None
         }
     };

@@ -146,7 +146,7 @@ async fn checked_filter(
         match (filter.dimension, kind_of(filter.dimension)) {
             (_, Some(kind)) => match refs::find(config, kind, value).await? {
                 Some(record) => *value = record.id,
-                None => problems.add(at, refs::unknown(kind, value)),
+                None => problems.add(at, refs::unknown(config, kind, value).await),
             },
             (Dimension::Bot, _) => {
                 problems.require(matches!(value.as_str(), "true" | "false"), &at, "must be true or false");

@@ -5,9 +5,13 @@ use crate::failure::Failure;
 use serde_json::Value;
 use tfx_domain::{
     entity::{Kind, MAX_DESTINATIONS, Status},
+    nearest::nearest,
     problem::Problems,
 };
-use tfx_ports::config::{ConfigStore, Record};
+use tfx_ports::{
+    config::{ConfigStore, Record, RecordQuery},
+    page::PageRequest,
+};
 
 /// The entity a person means, if there is one.
 pub(crate) async fn find(
@@ -40,19 +44,48 @@ pub(crate) async fn find(
 pub(crate) async fn named(config: &dyn ConfigStore, kind: Kind, text: &str) -> Result<Record, Failure> {
     match find(config, kind, text).await? {
         Some(record) => Ok(record),
-        None => Err(Failure::not_found(unknown(kind, text))),
+        None => Err(Failure::not_found(unknown(config, kind, text).await)),
     }
 }
 
-/// Why there is no such entity.
-pub(crate) fn unknown(kind: Kind, text: &str) -> String {
+/// Why there is no such entity, and which one was probably meant.
+pub(crate) async fn unknown(config: &dyn ConfigStore, kind: Kind, text: &str) -> String {
+    let meant = near(config, kind, text).await.map(|slug| format!("; did you mean '{slug}'?"));
     let shown: String = text.chars().take(100).collect();
     match kind.parent() {
         Some(parent) if !text.contains('/') && kind_of(text).is_none() => {
             format!("a {kind} is named by its id or as {parent}/{kind}: '{shown}' is neither")
         }
-        _ => format!("no {kind} has the slug or id '{shown}'"),
+        _ => format!("no {kind} has the slug or id '{shown}'{}", meant.unwrap_or_default()),
     }
+}
+
+/// The reference that is nearest to a text, among the first thousand. A store that does not answer suggests nothing.
+async fn near(config: &dyn ConfigStore, kind: Kind, text: &str) -> Option<String> {
+    let (parent, slug) = match (kind.parent(), text.split_once('/')) {
+        (None, _) => (None, text),
+        (Some(parent_kind), Some((parent, slug))) => {
+            match Box::pin(find(config, parent_kind, parent)).await.ok()? {
+                Some(record) => (Some(record), slug),
+                // The parent itself may be written wrong.
+                None => {
+                    let meant = Box::pin(near(config, parent_kind, parent)).await?;
+                    let meant = format!("{meant}/{slug}");
+                    return find(config, kind, &meant).await.ok()?.map(|_| meant);
+                }
+            }
+        }
+        (Some(_), None) => return None,
+    };
+    let query = RecordQuery {
+        kind,
+        parent: parent.as_ref().map(|p| p.id.clone()),
+        statuses: vec![Status::Active, Status::Paused],
+        page: PageRequest::first(1000),
+    };
+    let known = config.list(&query).await.ok()?.items;
+    let meant = nearest(slug, known.iter().map(|r| r.slug.as_str()))?;
+    Some(parent.map_or_else(|| meant.to_owned(), |p| format!("{}/{meant}", p.slug)))
 }
 
 /// Every text at `path` (`destinations[].destination`) with the path at which it stands.
@@ -107,7 +140,7 @@ pub(crate) async fn resolve(
                     continue;
                 }
                 Some(_) => format!("the {kind} '{text}' is archived; resume it or name another"),
-                None => unknown(*kind, text),
+                None => unknown(config, *kind, text).await,
             };
             problems.add(at, message);
             stand_in += 1;
