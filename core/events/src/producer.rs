@@ -187,7 +187,10 @@ impl Producer {
             Ok(()) if durable => Ok(Published::Durable),
             Ok(()) => Ok(Published::Written),
             Err(error) if durable => Err(error),
-            Err(PublishError::Timeout(_)) => Ok(Published::Late),
+            Err(PublishError::Timeout(_)) => {
+                self.counters.late.add(1);
+                Ok(Published::Late)
+            }
             Err(_) => Ok(Published::Dropped), // counted where it failed
         }
     }
@@ -214,11 +217,16 @@ impl Producer {
             (layout.depth(), layout.depth_bytes(), layout.oldest_at.filter(|_| layout.depth() > 0))
         };
         let age = oldest.map_or(0, |at| clock::now().as_millisecond() - at);
+        let unwritten = self.queue.unwritten();
+        let stalled = unwritten > 0 && self.counters.stalled.load(Relaxed);
+        let counted = self.counters.stats();
         ProducerStats {
+            unwritten_events: unwritten,
+            degraded: counted.degraded || stalled,
             outbox_depth_events: depth,
             outbox_depth_bytes: bytes,
             oldest_undelivered_age_ms: u64::try_from(age).unwrap_or(0),
-            ..self.counters.stats()
+            ..counted
         }
     }
 
@@ -269,7 +277,11 @@ impl Producer {
         match outcome {
             Ok(Ok(outcome)) => Ok(outcome?),
             Ok(Err(_)) => Err(PublishError::Closed),
-            Err(_) => Err(PublishError::Timeout(self.config.write_timeout)),
+            Err(_) => {
+                let error = PublishError::Timeout(self.config.write_timeout);
+                self.counters.stalled(&error);
+                Err(error)
+            }
         }
     }
 }

@@ -6,7 +6,10 @@
 use crate::journal::{AppendError, record::Encoded};
 use std::{
     mem,
-    sync::{Mutex, MutexGuard, OnceLock, PoisonError},
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
     thread::{self, Thread},
 };
 use tokio::sync::oneshot;
@@ -61,6 +64,8 @@ struct Inner {
 pub(crate) struct Queue {
     inner: Mutex<Inner>,
     writer: OnceLock<Thread>,
+    /// Events in line and in the writer's hands.
+    unwritten: AtomicU64,
 }
 
 impl Queue {
@@ -89,7 +94,9 @@ impl Queue {
                 event.push(&mut waiting.bytes);
             }
             let end = waiting.bytes.len();
-            waiting.waiters.push(Waiter { end, events: events.len() as u64, durable, done });
+            let events = events.len() as u64;
+            self.unwritten.fetch_add(events, Relaxed);
+            waiting.waiters.push(Waiter { end, events, durable, done });
             mem::take(&mut inner.writer_sleeps)
         };
         if wake {
@@ -123,6 +130,16 @@ impl Queue {
             thread::park();
             thread::yield_now();
         }
+    }
+
+    /// Events that were put in line and are not written yet.
+    pub(crate) fn unwritten(&self) -> u64 {
+        self.unwritten.load(Relaxed)
+    }
+
+    /// The writer is done with so many, well or not.
+    pub(crate) fn done_with(&self, events: u64) {
+        self.unwritten.fetch_sub(events, Relaxed);
     }
 
     /// Takes no more; the writer ends when it has written what is in line.

@@ -33,6 +33,11 @@ pub struct ProducerStats {
     pub context_cancel_total: u64,
     /// Events that are lost: `fail_open`, and the journal did not take them.
     pub dropped_total: u64,
+    /// Events that the disk did not take within the write timeout, under `fail_open`: their publishers went on, and they
+    /// are written when the disk allows it.
+    pub late_total: u64,
+    /// Events in memory that the journal does not have yet; they are lost if the process dies now.
+    pub unwritten_events: u64,
     /// Events the sink took.
     pub delivered_total: u64,
     /// Events the sink refused for good; they are in `refused.jsonl`.
@@ -47,7 +52,7 @@ pub struct ProducerStats {
     pub outbox_depth_bytes: u64,
     /// How long the oldest of them has waited, milliseconds; 0 if there is none.
     pub oldest_undelivered_age_ms: u64,
-    /// The sink failed finally and did not recover, or the journal does not take events.
+    /// The sink failed finally and did not recover, or the journal does not take events, or not in time.
     pub degraded: bool,
     /// When the sink last took a batch.
     pub last_success_at: Option<Timestamp>,
@@ -82,6 +87,7 @@ pub(crate) struct Counters {
     pub(crate) marshal_failures: Counter,
     pub(crate) cancels: Counter,
     pub(crate) dropped: Counter,
+    pub(crate) late: Counter,
     pub(crate) delivered: Counter,
     pub(crate) refused: Counter,
     pub(crate) damaged: Counter,
@@ -90,6 +96,8 @@ pub(crate) struct Counters {
     pub(crate) sink_down: AtomicBool,
     /// The last write to the journal failed.
     pub(crate) journal_down: AtomicBool,
+    /// Somebody waited in vain for the disk; over as soon as nothing waits for it.
+    pub(crate) stalled: AtomicBool,
     last: Mutex<Last>,
     drops: Mutex<Drops>,
 }
@@ -134,7 +142,22 @@ impl Counters {
         }
     }
 
-    /// The counters, without the journal's depth.
+    /// A publisher gave up waiting for the disk.
+    pub(crate) fn stalled(&self, why: &dyn std::fmt::Display) {
+        self.failed(why);
+        if !self.stalled.swap(true, Relaxed) {
+            tracing::warn!(late_total = self.late.get(), error = %why, "the disk of the event journal has stalled");
+        }
+    }
+
+    /// The writer has written something.
+    pub(crate) fn moves_again(&self) {
+        if self.stalled.load(Relaxed) && self.stalled.swap(false, Relaxed) {
+            tracing::info!(late_total = self.late.get(), "the disk of the event journal answers again");
+        }
+    }
+
+    /// The counters, without the journal's depth and what waits for the disk.
     pub(crate) fn stats(&self) -> ProducerStats {
         let last = self.last().clone();
         ProducerStats {
@@ -146,6 +169,8 @@ impl Counters {
             marshal_failure_total: self.marshal_failures.get(),
             context_cancel_total: self.cancels.get(),
             dropped_total: self.dropped.get(),
+            late_total: self.late.get(),
+            unwritten_events: 0,
             delivered_total: self.delivered.get(),
             refused_total: self.refused.get(),
             damaged_total: self.damaged.get(),

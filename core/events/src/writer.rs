@@ -67,6 +67,7 @@ impl Writer {
 
     /// Writes what belongs to `group` and answers everybody in it; who does not wait for the disk, before the sync.
     fn write_group(&mut self, records: &mut [u8], group: &mut Vec<Waiter>, now: i64) {
+        let events = group.iter().map(|w| w.events).sum();
         let mut outcome = self.appender.append(records, now);
         match &outcome {
             Ok(()) => {
@@ -83,7 +84,9 @@ impl Writer {
                 }
             }
         }
+        self.queue.done_with(events);
         group.drain(..).for_each(|w| answer(w, &outcome));
+        self.counters.moves_again();
         self.note(&outcome);
     }
 
