@@ -25,6 +25,9 @@ pub enum InvalidSlug {
     Reserved,
 }
 
+/// The longest, in characters.
+const MAX: usize = 64;
+
 const RESERVED: [&str; 8] = ["c", "postback", "api", "auth", "healthz", "readyz", "metrics", "internal"];
 
 impl Slug {
@@ -42,7 +45,7 @@ impl Slug {
                 _ if out.ends_with('-') || out.is_empty() => {}
                 _ => out.push('-'),
             }
-            if out.len() == 64 {
+            if out.len() == MAX {
                 break;
             }
         }
@@ -54,14 +57,13 @@ impl FromStr for Slug {
     type Err = InvalidSlug;
 
     fn from_str(text: &str) -> Result<Self, InvalidSlug> {
+        if text.len() > MAX {
+            return Err(InvalidSlug::Form);
+        }
         let lower = SmolStr::from_iter(text.chars().map(|c| c.to_ascii_lowercase()));
         let form = |b: u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_');
         let bytes = lower.as_bytes();
-        if bytes.is_empty()
-            || bytes.len() > 64
-            || !bytes.iter().all(|b| form(*b))
-            || !bytes[0].is_ascii_alphanumeric()
-        {
+        if bytes.is_empty() || !bytes.iter().all(|b| form(*b)) || !bytes[0].is_ascii_alphanumeric() {
             return Err(InvalidSlug::Form);
         }
         if crate::id::PREFIXES.iter().any(|p| lower.strip_prefix(p).is_some_and(|rest| rest.starts_with('_')))

@@ -25,6 +25,8 @@ const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 /// Every click counts, so none may be answered from a cache.
 const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
+/// `robots.txt` counts nothing and never changes.
+const ROBOTS_FOR: HeaderValue = HeaderValue::from_static("public, max-age=86400");
 
 /// The answer; puts its URL and status into the event.
 pub(crate) fn of(decision: &Decision<'_>, event: &mut ClickEvent, hops: u8, identity: &Identity) -> Response {
@@ -106,6 +108,16 @@ fn body(content_type: HeaderValue, text: String) -> Response {
     response.headers_mut().insert(header::CONTENT_TYPE, content_type);
     response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     response
+}
+
+/// What is neither a link of ours nor could be one.
+pub(crate) fn nothing_here() -> Response {
+    bare(StatusCode::NOT_FOUND)
+}
+
+/// What crawlers are told: tracking links are not for them.
+pub(crate) async fn robots() -> impl IntoResponse {
+    ([(header::CONTENT_TYPE, TEXT), (header::CACHE_CONTROL, ROBOTS_FOR)], "User-agent: *\nDisallow: /\n")
 }
 
 fn bare(status: StatusCode) -> Response {

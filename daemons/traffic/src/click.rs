@@ -3,7 +3,7 @@
 use crate::{
     answer,
     traffic::{Decided, Traffic},
-    visitor::{Asked, COOKIE, Facts, cut, decode, parse_query},
+    visitor::{Asked, COOKIE, Facts, decode, parse_query},
 };
 use axum::{
     Extension,
@@ -16,6 +16,7 @@ use std::{borrow::Cow, sync::Arc};
 use tfx_domain::{
     event::{Event, Outcome},
     id::VisitorId,
+    slug::Slug,
 };
 use tfx_events::{PublishError, Published};
 use tfx_ports::clock;
@@ -28,17 +29,17 @@ pub(crate) struct Clicks {
     pub(crate) trusted: Arc<[IpNet]>,
 }
 
-/// Longest slug that is recorded, bytes; one of ours is shorter.
-const MAX_SLUG: usize = 256;
 /// How long a browser keeps its visitor id: a year.
 const COOKIE_AGE_S: u32 = 31_536_000;
 
-/// `/c/{slug}` and, if it is allowed, `/{slug}`; each with a slash behind it too.
+/// `/c/{slug}` and, if it is allowed, `/{slug}`; each with a slash behind it too. What no slug can be is nobody's click:
+/// browsers ask for `favicon.ico`, scanners for `.env`, and neither is a person who followed a link.
 pub(crate) async fn click(
     State(clicks): State<Clicks>,
     Extension(Peer(peer)): Extension<Peer>,
     parts: Parts,
 ) -> Response {
+    let Some(slug) = slug_of(parts.uri.path()) else { return answer::nothing_here() };
     if !matches!(parts.method, Method::GET | Method::HEAD | Method::POST) {
         return not_allowed();
     }
@@ -54,7 +55,6 @@ pub(crate) async fn click(
         traffic.counted.refused();
         return ProblemResponse::unavailable("the configuration is not known yet; try again").into_response();
     };
-    let slug = slug_of(parts.uri.path());
     let facts = Facts::of(&parts.headers);
     let visitor = traffic.visitor(&facts, &asked, &snapshot, traffic.geo.lookup(ip)).await;
     let flight = traffic.memory.begin();
@@ -116,9 +116,11 @@ pub(crate) async fn second_page(State(clicks): State<Clicks>, uri: http::Uri) ->
     answer::second_page(&parse_query(uri.query().unwrap_or_default()).params, &clicks.traffic.identity)
 }
 
-fn slug_of(path: &str) -> Cow<'_, str> {
+/// The slug as it is written there; none if it can be none.
+fn slug_of(path: &str) -> Option<Cow<'_, str>> {
     let rest = path.strip_prefix("/c/").or_else(|| path.strip_prefix('/')).unwrap_or(path);
-    cut(decode(rest.strip_suffix('/').unwrap_or(rest), false), MAX_SLUG)
+    let text = decode(rest.strip_suffix('/').unwrap_or(rest), false);
+    text.parse::<Slug>().is_ok().then_some(text)
 }
 
 fn set_cookie(response: &mut Response, id: VisitorId) {
@@ -144,20 +146,53 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_path_names_a_slug_whatever_stands_in_it() {
-        let table = [
+    fn a_path_names_a_slug_or_nothing() {
+        let longest = "s".repeat(64);
+        for (path, want) in [
             ("/c/summer", "summer"),
             ("/c/summer/", "summer"),
+            ("/c/SUMMER-1_x", "SUMMER-1_x"),
+            ("/c/s%75mmer", "summer"),
             ("/summer", "summer"),
-            ("/c/", ""),
-            ("/c/a/b", "a/b"),
-            ("/c/a+b%20c", "a+b c"),
-            ("/c/%ff%zz%", "\u{fffd}%zz%"),
-            ("/c/%2e%2e%2f", "../"),
-        ];
-        for (path, want) in table {
-            assert_eq!(slug_of(path), want, "{path}");
+            ("/c/c-1", "c-1"),
+            (&format!("/c/{longest}"), &longest),
+        ] {
+            assert_eq!(slug_of(path).as_deref(), Some(want), "{path}");
         }
-        assert_eq!(slug_of(&format!("/c/{}", "ä".repeat(1000))).len(), MAX_SLUG);
+        let nothing = [
+            "/c/",
+            "/c//",
+            "/",
+            "",
+            "/c/a/b",
+            "/c/a+b",
+            "/c/a%20b",
+            "/c/%ff%zz%",
+            "/c/%2e%2e%2f",
+            "/c/-a",
+            "/c/_a",
+            "/c/a.b",
+            "/c/ä",
+            "/c/%00",
+            "/c/net_0",
+            "/c/postback",
+            "/favicon.ico",
+            "/robots.txt",
+            "/.env",
+            "/wp-login.php",
+            "/xmlrpc.php",
+            "/sitemap.xml",
+            "/apple-touch-icon.png",
+            "/.well-known/",
+            "/ads.txt",
+            "/api",
+            "/metrics",
+            "/summer,",
+            "/summer)",
+        ];
+        for path in nothing {
+            assert_eq!(slug_of(path), None, "{path}");
+        }
+        assert_eq!(slug_of(&format!("/c/{longest}s")), None);
     }
 }

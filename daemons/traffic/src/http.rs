@@ -2,7 +2,7 @@
 
 use crate::{
     SERVICE,
-    answer::SECOND_PAGE,
+    answer::{SECOND_PAGE, robots},
     click::{Clicks, click, second_page},
     explain::{cap_use, explain},
     geo::GeoState,
@@ -66,6 +66,7 @@ pub(crate) fn router(
     }
     public
         .route(SECOND_PAGE, get(second_page))
+        .route("/robots.txt", get(robots))
         .with_state(clicks.clone())
         .merge(internal::guard(operators, token))
         .merge(health::routes(readiness(clicks, analytics, restoring)))

@@ -63,8 +63,7 @@ async fn without_a_global_url() {
         ("/c/paused", 404, NotFound, ""),
         ("/c/archived", 404, NotFound, ""),
         ("/c/unknown", 404, NotFound, ""),
-        ("/c/un/known", 404, NotFound, ""),
-        ("/c/", 404, NotFound, ""),
+        ("/c/UN-known_1/", 404, NotFound, ""),
     ];
     check(&[], table).await;
 }
@@ -76,12 +75,72 @@ async fn with_a_global_url() {
         ("/c/own", 302, Trafficback, "https://own.example/?from=own&_tfx_hops=1#top"),
         ("/c/paused", 302, Trafficback, "https://all.example/?s=paused&_tfx_hops=1"),
         ("/c/archived", 302, Trafficback, "https://all.example/?s=archived&_tfx_hops=1"),
-        ("/c/un%20known%0d%0a", 302, Trafficback, "https://all.example/?s=un%20known&_tfx_hops=1"),
+        ("/c/un-known", 302, Trafficback, "https://all.example/?s=un-known&_tfx_hops=1"),
         ("/c/active?_tfx_hops=2", 508, Loop, ""),
     ];
     let settings =
         [("TRAFFICBACK_URL", "https://all.example/?s={campaign_slug}"), ("TRAFFICBACK_MAX_HOPS", "1")];
     check(&settings, table).await;
+}
+
+/// What browsers, crawlers and scanners ask every host for, and links that somebody broke.
+#[tokio::test]
+async fn what_no_slug_can_be_is_a_plain_404_and_nobodys_click() {
+    let words = [
+        "favicon.ico",
+        "robots.txt",
+        ".env",
+        "wp-login.php",
+        "xmlrpc.php",
+        "sitemap.xml",
+        "apple-touch-icon.png",
+        "ads.txt",
+        "index.html",
+        "a.b",
+        "-a",
+        "_a",
+        "a%20b",
+        "a%2fb",
+        "%ff",
+        "%00",
+        "%E2%98%83",
+        "cmp_1",
+        "readyz",
+    ];
+    let long = "s".repeat(65);
+    for bare in ["false", "true"] {
+        let settings = [("TRAFFICBACK_URL", "https://all.example/"), ("TRAFFIC_BARE_SLUGS", bare)];
+        let ground = Ground::new(&settings);
+        ground.summer().await;
+        let world = ground.start().await;
+        let roots = words.iter().chain([&"_go"]).filter(|w| !matches!(**w, "robots.txt" | "readyz"));
+        let under_c = words.iter().map(|w| format!("/c/{w}"));
+        let mut paths: Vec<String> = under_c.chain(roots.map(|w| format!("/{w}"))).collect();
+        paths.extend(
+            ["/.well-known/security.txt", "/c/", "/c//", "/c/a/b", "/.git/config"].map(str::to_owned),
+        );
+        paths.extend([format!("/c/{long}"), format!("/{long}")]);
+        for path in &paths {
+            for method in ["GET", "HEAD", "POST"] {
+                let answer = world.send(method, path, &[]).await;
+                let want: &[u16] = if path == "/_go" && method == "POST" { &[405] } else { &[404] };
+                assert!(want.contains(&answer.status), "{method} {path} with {bare}: {answer:?}");
+                assert!(answer.location.is_none() && answer.new_cookie().is_none(), "{path}: {answer:?}");
+            }
+        }
+        let robots = world.get("/robots.txt").await;
+        assert_eq!((robots.status, robots.body.as_str()), (200, "User-agent: *\nDisallow: /\n"));
+        assert_eq!(world.send("HEAD", "/robots.txt", &[]).await.status, 200);
+        world.left_nothing().await;
+        for outcome in ["routed", "trafficback", "not_found", "loop"] {
+            let series = format!("tfx_clicks_total{{outcome=\"{outcome}\"}}");
+            assert_eq!(world.metric(&series).await, 0.0, "{outcome}");
+        }
+        // What could be a slug is a click.
+        let (answer, event) = world.click("/c/favicon", &[]).await;
+        assert_eq!((answer.to(), event.outcome), ("all", Trafficback));
+        world.stop().await;
+    }
 }
 
 #[tokio::test]
