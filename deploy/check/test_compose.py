@@ -189,7 +189,7 @@ class Compose(unittest.TestCase):
             self.assertIn((folder, "/docker-entrypoint-initdb.d"), list(self.mounts(service)))
         # The images run them by name. core/clickhouse runs the same four, one after the other, on the engine.
         scripts = sorted(os.listdir(os.path.join(tools.DEPLOY, "clickhouse", "init")))
-        self.assertEqual(scripts, ["001_database.sql", "002_early_tables.sql", "003_mvp_event_tables.sql", "004_kafka_ingestion.sql"])
+        self.assertEqual(scripts, ["001_database.sql", "002_early_tables.sql", "003_mvp_event_tables.sql", "004_kafka_ingestion.sql", "007_use_of_caps.sql"])
         for service in OF_IMAGE:
             self.assertIn(("deploy/geo", "/geo"), list(self.mounts(service)))
         for service, targets in (("mongo", ["/replica_set.js"]), ("redpanda-init", ["/init-topics.sh"])):

@@ -14,23 +14,34 @@ use tfx_domain::{
 };
 use tfx_ports::{StoreError, analytics::Seen};
 
-/// One scan for all of them. Clicks in time order hardly overlap between parts, so FINAL costs little here (see
-/// `benches/report.rs`).
+/// Where the days that are counted in `closed_days` end. The rest is counted from the clicks, which hardly overlap
+/// between parts in time order, so FINAL costs little there (see `benches/report.rs`).
+const REST: &str =
+    "WITH (SELECT if(count() = 0, toDateTime64(0, 3, 'UTC'), toDateTime64(max(day) + 1, 3, 'UTC'))
+    FROM closed_days WHERE entity = '') AS rest";
+
+/// One question for all of them.
 pub(super) async fn cap_use(
     client: &Client,
     of: &[DestinationId],
     day_start: Timestamp,
 ) -> Result<Vec<CapUse>, StoreError> {
     let ids: Vec<String> = of.iter().map(|d| d.as_str().to_owned()).collect();
-    let mut sql = Sql::default();
-    let mut count = |select: &str, of_day: &str, from: &str| {
-        sql.push(select).push(" AS which, toString(destination_id) AS id, countIf(").push(of_day);
-        sql.push(" >= fromUnixTimestamp64Milli(toInt64(?), 'UTC')), count() FROM ");
-        sql.number(ceil_ms(day_start)).push(from);
-        sql.push(" AND destination_id IN ? GROUP BY id").texts(ids.clone());
-    };
-    count("SELECT 0", "at", "click_events FINAL WHERE kind = 'click'");
-    count(" UNION ALL SELECT 1", "created_at", "conversion_events FINAL WHERE status != 'rejected'");
+    let mut sql = Sql::new(REST);
+    sql.push(", fromUnixTimestamp64Milli(toInt64(?), 'UTC') AS day_start").number(ceil_ms(day_start));
+    sql.push(
+        " SELECT 0 AS which, id, sum(daily), sum(total) FROM (
+            SELECT toString(destination_id) AS id, countIf(at >= day_start) AS daily, countIf(at >= rest) AS total
+            FROM click_events FINAL
+            WHERE kind = 'click' AND at >= least(rest, day_start) AND destination_id IN ? GROUP BY id
+            UNION ALL
+            SELECT entity AS id, 0 AS daily, sum(clicks) AS total FROM closed_days FINAL
+            WHERE entity IN ? GROUP BY id) GROUP BY id
+        UNION ALL
+        SELECT 1 AS which, destination_id AS id, countIf(created_at >= day_start), count() FROM conversion_use FINAL
+        WHERE status != 'rejected' AND destination_id IN ? GROUP BY id",
+    );
+    sql.texts(ids.clone()).texts(ids.clone()).texts(ids);
     let rows: Vec<(u8, String, u64, u64)> = client.all("read the use of caps", sql).await?;
     let mut used = HashMap::<String, CapUse>::new();
     for (which, id, daily, total) in rows {
@@ -48,15 +59,26 @@ pub(super) async fn stream_clicks(
     of: &[StreamId],
     since: Option<Timestamp>,
 ) -> Result<Vec<u64>, StoreError> {
-    let mut sql = Sql::new(
-        "SELECT toString(stream_id) AS id, count() FROM click_events FINAL
-         WHERE kind = 'click' AND stream_id IN ?",
-    );
-    sql.texts(of.iter().map(|s| s.as_str().to_owned()).collect());
-    if let Some(since) = since {
-        sql.at("at", ">=", ceil_ms(since));
-    }
-    sql.push(" GROUP BY id");
+    let ids: Vec<String> = of.iter().map(|s| s.as_str().to_owned()).collect();
+    let from_clicks = "SELECT toString(stream_id) AS id, count() AS clicks FROM click_events FINAL
+        WHERE kind = 'click' AND stream_id IN ?";
+    let sql = match since {
+        Some(since) => {
+            let mut sql = Sql::new(from_clicks);
+            sql.texts(ids).at("at", ">=", ceil_ms(since)).push(" GROUP BY id");
+            sql
+        }
+        None => {
+            let mut sql = Sql::new(REST);
+            sql.push(" SELECT id, sum(clicks) FROM (").push(from_clicks).push(" AND at >= rest GROUP BY id");
+            sql.push(
+                " UNION ALL SELECT entity AS id, sum(clicks) AS clicks FROM closed_days FINAL
+                WHERE entity IN ? GROUP BY id) GROUP BY id",
+            );
+            sql.texts(ids.clone()).texts(ids);
+            sql
+        }
+    };
     let rows: Vec<(String, u64)> = client.all("count clicks of streams", sql).await?;
     let clicks: HashMap<String, u64> = rows.into_iter().collect();
     Ok(of.iter().map(|s| clicks.get(s.as_str()).copied().unwrap_or(0)).collect())

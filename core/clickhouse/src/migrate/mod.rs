@@ -37,6 +37,7 @@ const EARLY_TABLES: &str = "002_early_tables";
 const TABLES: &str = "003_mvp_event_tables";
 const PIPELINE: &str = "004_kafka_ingestion";
 const RETENTION: &str = "005_retention";
+const USE_OF_CAPS: &str = "007_use_of_caps";
 
 const RECORD: &str = "CREATE TABLE IF NOT EXISTS tfx_migrations
 (
@@ -97,6 +98,13 @@ impl Schema {
             hash: hash(&format!("{:?}", pipeline.ttl_days)),
             work: Work::Retention(pipeline.ttl_days),
         });
+        let statements = names.statements(script::USE_OF_CAPS);
+        steps.push(Planned {
+            id: USE_OF_CAPS,
+            what: "the use of caps, whatever the retention",
+            hash: hash(&statements.join(";\n")),
+            work: Work::Script(statements),
+        });
         Ok(Self { client, steps })
     }
 
@@ -144,6 +152,7 @@ impl Schema {
             // Whoever still reads them may have changed them.
             (_, EARLY_TABLES) => found.absent(&expected::tables(script::EARLY_TABLES)),
             (_, TABLES) => found.tables(&tables()),
+            (Work::Script(statements), USE_OF_CAPS) => found.use_of_caps(statements),
             (Work::Script(statements), PIPELINE) => found.pipeline(&self.client, statements).await?,
             (Work::Retention(days), _) => retention::differences(found, *days),
             (Work::Script(_), _) => Vec::new(),

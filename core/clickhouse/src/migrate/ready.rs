@@ -1,7 +1,11 @@
 //! Whether the database is what running services need. Health checks ask it again and again, so it is one question; all
 //! that differs is told by [`Schema`](super::Schema).
 
-use super::{expected::Column, script::quoted, tables};
+use super::{
+    expected::{self, Column},
+    script::{self, quoted},
+    tables,
+};
 use crate::{PipelineConfig, client::Client, config::broken, sql::Sql};
 use std::collections::{HashMap, HashSet};
 use tfx_domain::event::Topic;
@@ -41,7 +45,8 @@ pub(crate) async fn ready(client: &Client, pipeline: Option<&PipelineConfig>) ->
 impl There {
     fn complete(&self, database: &str) -> Result<(), StoreError> {
         let mut lacks = Vec::new();
-        for table in tables() {
+        let caps = expected::tables(script::USE_OF_CAPS);
+        for table in tables().into_iter().chain(caps) {
             let has = |c: &Column| self.columns.contains(&(table.name.clone(), c.name.clone()));
             let missing: Vec<_> = table.columns.iter().filter(|c| !has(c)).collect();
             if missing.len() == table.columns.len() {

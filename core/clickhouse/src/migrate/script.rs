@@ -8,6 +8,7 @@ pub(super) const DATABASE: &str = include_str!("../../../../deploy/clickhouse/in
 pub(super) const EARLY_TABLES: &str = include_str!("../../../../deploy/clickhouse/init/002_early_tables.sql");
 pub(super) const TABLES: &str = include_str!("../../../../deploy/clickhouse/init/003_mvp_event_tables.sql");
 pub(super) const PIPELINE: &str = include_str!("../../../../deploy/clickhouse/init/004_kafka_ingestion.sql");
+pub(super) const USE_OF_CAPS: &str = include_str!("../../../../deploy/clickhouse/init/007_use_of_caps.sql");
 
 const BROKERS: &str = "'redpanda-0:9092,redpanda-1:9092,redpanda-2:9092'";
 const CREATE: &str = "CREATE DATABASE IF NOT EXISTS traffoflex";
@@ -80,21 +81,21 @@ pub(super) fn quoted(text: &str) -> String {
 mod tests {
     use super::*;
 
-    const FILES: [&str; 4] = [DATABASE, EARLY_TABLES, TABLES, PIPELINE];
+    const FILES: [&str; 5] = [DATABASE, EARLY_TABLES, TABLES, PIPELINE, USE_OF_CAPS];
 
     #[test]
     fn names_stand_where_they_are_replaced_and_nowhere_else() {
-        let mut expected: Vec<(String, [usize; 4])> = vec![
-            (CREATE.to_owned(), [1, 0, 0, 0]),
-            (USE.to_owned(), [0, 1, 1, 1]),
-            (OWN.to_owned(), [0, 0, 0, 1]),
-            (BROKERS.to_owned(), [0, 0, 0, 5]),
-            ("redpanda".to_owned(), [0, 0, 0, 15]),
+        let mut expected: Vec<(String, [usize; 5])> = vec![
+            (CREATE.to_owned(), [1, 0, 0, 0, 0]),
+            (USE.to_owned(), [0, 1, 1, 1, 1]),
+            (OWN.to_owned(), [0, 0, 0, 1, 0]),
+            (BROKERS.to_owned(), [0, 0, 0, 5, 0]),
+            ("redpanda".to_owned(), [0, 0, 0, 15, 0]),
             // The topics, their groups, the database twice.
-            ("traffoflex".to_owned(), [1, 1, 1, 12]),
+            ("traffoflex".to_owned(), [1, 1, 1, 12, 1]),
         ];
-        expected.extend(Topic::ALL.map(|topic| (topic_written(topic), [0, 0, 0, 1])));
-        expected.extend(Topic::ALL.map(|topic| (group_written(topic), [0, 0, 0, 1])));
+        expected.extend(Topic::ALL.map(|topic| (topic_written(topic), [0, 0, 0, 1, 0])));
+        expected.extend(Topic::ALL.map(|topic| (group_written(topic), [0, 0, 0, 1, 0])));
         for (literal, times) in expected {
             assert_eq!(FILES.map(|file| file.matches(&literal).count()), times, "{literal}");
         }
@@ -145,7 +146,7 @@ mod tests {
         let names = Names::new("mine", &PipelineConfig::new("a:1")).expect("fine");
         for statement in FILES.iter().flat_map(|file| names.statements(file)) {
             let verb = statement.split(' ').next().unwrap_or_default();
-            assert!(matches!(verb, "CREATE" | "DROP" | "ALTER"), "{statement}");
+            assert!(matches!(verb, "CREATE" | "DROP" | "ALTER" | "INSERT"), "{statement}");
             assert!(!statement.ends_with(';'), "{statement}");
         }
     }

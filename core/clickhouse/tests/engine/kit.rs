@@ -18,10 +18,11 @@ use tfx_domain::{
 use tfx_ports::{StoreError, entropy::random_u128};
 use tokio::time::Instant;
 
-const FILES: [&str; 3] = [
+const FILES: [&str; 4] = [
     include_str!("../../../../deploy/clickhouse/init/002_early_tables.sql"),
     include_str!("../../../../deploy/clickhouse/init/003_mvp_event_tables.sql"),
     include_str!("../../../../deploy/clickhouse/init/004_kafka_ingestion.sql"),
+    include_str!("../../../../deploy/clickhouse/init/007_use_of_caps.sql"),
 ];
 
 /// A setting of the engines.

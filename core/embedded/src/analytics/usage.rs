@@ -10,7 +10,7 @@ use crate::{
     },
     time::ceil_ms,
 };
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use rustc_hash::FxHashSet;
 use tfx_domain::{
     Timestamp,
@@ -28,19 +28,21 @@ pub(super) fn cap_use(
 ) -> Result<CapUse, StoreError> {
     let Some(number) = number_of(conn, destination.as_str())? else { return Ok(CapUse::default()) };
     let rejected = number_of(conn, ConversionStatus::Rejected.as_str())?.unwrap_or(0);
-    let count = |since: i64| -> Result<u64, StoreError> {
-        let sql =
-            "SELECT count(*) FROM conversions WHERE destination = ?1 AND created_ms >= ?2 AND status <> ?3";
-        conn.prepare_cached(sql)
-            .and_then(|mut s| s.query_row(params![number, since, rejected], |r| r.get(0)))
-            .map(i64::unsigned_abs)
-            .or_store_error("count conversions")
-    };
+    let daily =
+        "SELECT count(*) FROM conversions WHERE destination = ?1 AND created_ms >= ?2 AND status <> ?3";
+    let daily: i64 = conn
+        .prepare_cached(daily)
+        .and_then(|mut s| s.query_row(params![number, ceil_ms(day_start), rejected], |r| r.get(0)))
+        .or_store_error("count conversions")?;
+    let ever: Option<i64> = conn
+        .prepare_cached("SELECT conversions FROM conversions_ever WHERE destination = ?1")
+        .and_then(|mut s| s.query_row([number], |r| r.get(0)).optional())
+        .or_store_error("count conversions")?;
     Ok(CapUse {
         clicks_daily: visits::since(conn, number, At::Destination, day_start)?,
         clicks_total: visits::ever(conn, number)?,
-        conversions_daily: count(ceil_ms(day_start))?,
-        conversions_total: count(i64::MIN)?,
+        conversions_daily: daily.unsigned_abs(),
+        conversions_total: ever.unwrap_or(0).unsigned_abs(),
     })
 }
 
