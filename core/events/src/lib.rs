@@ -22,5 +22,6 @@ mod tests;
 mod writer;
 
 pub use config::{FailurePolicy, OpenError, ProducerConfig};
+pub use journal::waiting;
 pub use producer::{FlushReport, Producer, PublishError, Published};
 pub use stats::ProducerStats;

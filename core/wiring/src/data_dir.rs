@@ -101,6 +101,11 @@ impl DataDir {
         self.path.join("snapshot.json")
     }
 
+    /// Where traffic-service keeps the use of caps and click limits.
+    pub fn usage_file(&self) -> PathBuf {
+        self.path.join("usage.json")
+    }
+
     /// The key of visitor and address hashes; made once.
     ///
     /// # Errors

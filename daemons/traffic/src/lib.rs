@@ -19,7 +19,7 @@ mod visitor;
 use crate::{
     click::Clicks,
     geo::GeoReader,
-    memory::{Memory, Refresher, Restoring, ReturnsReader, Way, restore},
+    memory::{KeptFirst, Memory, Refresher, Restoring, ReturnsReader, UsageFile, Way, keep, restore, sync},
     snapshot::Compiler,
     traffic::{Counted, Traffic},
     visitor::{Identity, UserAgents},
@@ -52,10 +52,13 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let token = data_dir.internal_token(&settings).context("the internal token")?;
     let key = data_dir.key().context("the key of visitor hashes")?;
+    let memory =
+        Arc::new(Memory::new(settings.traffic.visitor_memory, UsageFile::new(data_dir.usage_file())));
+    memory.recall_usage(&data_dir.journal(SERVICE));
+    let sink = KeptFirst { memory: Arc::clone(&memory), sink: Arc::clone(&stores.sink) };
     let producer =
-        tfx_wiring::producer(&settings, &data_dir, SERVICE, settings.events.policy, Arc::clone(&stores.sink))
+        tfx_wiring::producer(&settings, &data_dir, SERVICE, settings.events.policy, Arc::new(sink))
             .context("the event producer")?;
-    let memory = Arc::new(Memory::new(settings.traffic.visitor_memory));
     let compiler = Arc::new(Compiler {
         globals: Globals {
             trafficback_url: settings.traffic.trafficback_url.clone(),
@@ -98,6 +101,7 @@ pub async fn run(
         way: stores.pipeline.clone().map(Way),
     };
     workers.spawn(refresher.run(shutdown.clone()));
+    workers.spawn(keep(Arc::clone(&memory), settings.traffic.cap_cache_ttl, shutdown.clone()));
     let returns = ReturnsReader {
         memory: Arc::clone(&memory),
         analytics: Arc::clone(&stores.analytics),
@@ -124,6 +128,7 @@ pub async fn run(
         }
     }
     let report = producer.close(settings.http.shutdown_grace).await;
+    sync(&memory).await;
     tracing::info!(service = SERVICE, delivered = report.delivered, left = report.left, "events flushed");
     served.context("the listener")
 }

@@ -116,6 +116,7 @@ fn read(file: &Path) -> io::Result<Config> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::memory::UsageFile;
     use serde_json::json;
     use std::os::unix::fs::PermissionsExt as _;
 
@@ -135,8 +136,11 @@ mod tests {
     fn what_is_kept_comes_back_without_secrets_and_for_nobody_else_to_read() {
         let dir = tempfile::tempdir().expect("dir");
         let file = dir.path().join("snapshot.json");
-        let compiler =
-            Compiler { globals: Globals::default(), file: file.clone(), memory: Arc::new(Memory::new(1000)) };
+        let compiler = Compiler {
+            globals: Globals::default(),
+            file: file.clone(),
+            memory: Arc::new(Memory::new(1000, UsageFile::new(dir.path().join("usage.json")))),
+        };
         assert!(compiler.last_known().is_none(), "nothing is kept yet");
         keep(&file, &without_secrets(config())).expect("kept");
         let text = fs::read_to_string(&file).expect("text");

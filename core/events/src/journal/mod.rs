@@ -57,6 +57,7 @@ mod read;
 pub(crate) mod record;
 #[cfg(test)]
 pub(crate) mod tests;
+mod waiting;
 
 pub(crate) use append::{AppendError, Appender};
 pub(crate) use disk::{Disk, RealDisk};
@@ -64,3 +65,4 @@ pub(crate) use files::sync_dir;
 pub(crate) use layout::Shared;
 pub(crate) use open::{Journal, Limits};
 pub(crate) use read::{Batch, Reader};
+pub use waiting::waiting;

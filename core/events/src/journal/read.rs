@@ -272,7 +272,7 @@ impl Reader {
     }
 }
 
-fn envelope(view: &View<'_>, chunk: &Bytes, at: usize) -> Envelope {
+pub(super) fn envelope(view: &View<'_>, chunk: &Bytes, at: usize) -> Envelope {
     let id = SmolStr::from(view.id);
     Envelope {
         topic: view.topic,

@@ -1,9 +1,11 @@
 //! What routing remembers: visitors and bindings, the use of caps and limits. Every answer comes from memory.
 //!
-//! What was seen before this process started comes back in the background ([`restore`]); what other instances did comes
-//! with the next refresh ([`refresh`]), and what destinations brought with [`returns`]. None is ever waited for by a click.
+//! What was used before this process started is kept on disk ([`kept`]); who was seen comes back in the background
+//! ([`restore`]); what other instances did comes with the next refresh ([`refresh`]), and what destinations brought with
+//! [`returns`]. None is ever waited for by a click.
 
 mod flight;
+mod kept;
 mod names;
 mod reads;
 mod refresh;
@@ -12,18 +14,23 @@ mod returns;
 mod seen;
 mod tally;
 
+pub(crate) use kept::{KeptFirst, UsageFile, keep, sync};
 pub(crate) use refresh::{Refresher, Way};
 pub(crate) use restore::{Restoring, restore};
 pub(crate) use returns::ReturnsReader;
 
 use arc_swap::ArcSwap;
 use flight::{Flight, Flights};
+use kept::KeptOf;
 use names::Names;
 use reads::Reads;
 use rustc_hash::FxHashMap;
 use seen::{Seen, Visit};
-use std::sync::Arc;
-use tally::{CapTally, StreamTally};
+use std::{
+    path::Path,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+use tally::{CapTally, Tally, Ticket};
 use tfx_domain::{
     Timestamp,
     entity::{Action, Bind, Select, Status},
@@ -32,14 +39,13 @@ use tfx_domain::{
         CampaignPlan, CapUse, Counters, Decision, Health, Roi, Scope, Snapshot, StreamPlan, Taken, Unique,
     },
 };
-use tfx_ports::clock;
 use tokio::sync::Notify;
 
 /// The tallies that the configuration asks for.
 #[derive(Default)]
 struct Tallies {
     caps: FxHashMap<DestinationId, Arc<CapTally>>,
-    limits: FxHashMap<StreamId, Arc<StreamTally>>,
+    limits: FxHashMap<StreamId, Arc<Tally>>,
     /// Destinations that are chosen by what they brought.
     ranked: Vec<DestinationId>,
 }
@@ -50,6 +56,9 @@ pub(crate) struct Memory {
     streams: Names<StreamId>,
     destinations: Names<DestinationId>,
     tallies: ArcSwap<Tallies>,
+    /// What was counted and is not any more, or not yet.
+    unclaimed: Mutex<KeptOf>,
+    usage: UsageFile,
     returns: ArcSwap<FxHashMap<DestinationId, Roi>>,
     flights: Flights,
     /// Something is counted that the store was not asked about yet.
@@ -66,18 +75,19 @@ pub(crate) struct Memory {
 #[derive(Debug, Default)]
 pub(crate) struct Consumed {
     visits: Vec<Visit>,
-    caps: Option<Arc<CapTally>>,
-    limits: Vec<Arc<StreamTally>>,
+    counted: Vec<(Arc<Tally>, Ticket)>,
 }
 
 impl Memory {
-    /// An empty memory for so many visitors.
-    pub(crate) fn new(visitors: usize) -> Self {
+    /// An empty memory for so many visitors, with a place to keep the use of caps.
+    pub(crate) fn new(visitors: usize, usage: UsageFile) -> Self {
         Self {
             seen: Seen::new(visitors),
             streams: Names::default(),
             destinations: Names::default(),
             tallies: ArcSwap::default(),
+            unclaimed: Mutex::default(),
+            usage,
             returns: ArcSwap::default(),
             flights: Flights::default(),
             unread: Notify::new(),
@@ -92,14 +102,43 @@ impl Memory {
         self.seen.len()
     }
 
+    fn unclaimed(&self) -> MutexGuard<'_, KeptOf> {
+        self.unclaimed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Reads the use of caps and limits that was kept, with the clicks that wait in the journal there: before anything is
+    /// configured, and before the journal is delivered.
+    pub(crate) fn recall_usage(&self, journal: &Path) {
+        *self.unclaimed() = self.usage.read(journal);
+    }
+
+    /// The use of caps and limits, by destination and stream.
+    fn kept(&self) -> KeptOf {
+        // In this order, or what is claimed meanwhile would be missing.
+        let unclaimed = self.unclaimed();
+        let tallies = self.tallies.load();
+        let mut used: KeptOf =
+            tallies.caps.iter().map(|(id, t)| (id.as_str().to_owned(), t.tally().kept())).collect();
+        used.extend(tallies.limits.iter().map(|(id, t)| (id.as_str().to_owned(), t.kept())));
+        kept::add_unclaimed(&mut used, &unclaimed);
+        used
+    }
+
     /// Counts what this configuration has limits for; what was counted before stays.
     pub(crate) fn configure(&self, snapshot: &Snapshot, now: Timestamp) {
+        let mut unclaimed = self.unclaimed();
         let before = self.tallies.load();
         let mut tallies = Tallies::default();
+        let mut begin =
+            |id: &str, stored| Arc::new(Tally::new(stored, unclaimed.remove(id).unwrap_or_default()));
         for plan in snapshot.destinations().filter(|d| d.destination.spec.caps.is_some()) {
             let id = &plan.destination.id;
-            let kept = before.caps.get(id).filter(|t| *t.zone() == plan.cap_zone).cloned();
-            let tally = kept.unwrap_or_else(|| Arc::new(CapTally::new(plan.cap_zone.clone(), now)));
+            let tally = match before.caps.get(id) {
+                Some(caps) if *caps.zone() == plan.cap_zone => Arc::clone(caps),
+                // Other days, and as much in all.
+                Some(caps) => Arc::new(CapTally::new(plan.cap_zone.clone(), Arc::clone(caps.tally()), now)),
+                None => Arc::new(CapTally::new(plan.cap_zone.clone(), begin(id.as_str(), true), now)),
+            };
             tallies.caps.insert(id.clone(), tally);
         }
         let limited = |s: &&StreamPlan| {
@@ -110,8 +149,15 @@ impl Memory {
             let id = &plan.stream.id;
             // The store counts a click for the stream that took it in the end. Those that hand over are counted here.
             let stored = !matches!(plan.stream.spec.action, Action::Campaign { .. });
-            let kept = before.limits.get(id).filter(|t| t.is_stored() == stored).cloned();
-            tallies.limits.insert(id.clone(), kept.unwrap_or_else(|| Arc::new(StreamTally::new(stored))));
+            let tally = before.limits.get(id).cloned().unwrap_or_else(|| begin(id.as_str(), stored));
+            tally.store(stored);
+            tallies.limits.insert(id.clone(), tally);
+        }
+        for (id, caps) in before.caps.iter().filter(|(id, _)| !tallies.caps.contains_key(id)) {
+            unclaimed.insert(id.as_str().to_owned(), caps.tally().kept());
+        }
+        for (id, tally) in before.limits.iter().filter(|(id, _)| !tallies.limits.contains_key(id)) {
+            unclaimed.insert(id.as_str().to_owned(), tally.kept());
         }
         let ranks =
             |s: &&StreamPlan| s.stream.spec.status == Status::Active && s.stream.spec.select == Select::Roi;
@@ -168,16 +214,21 @@ impl Memory {
             visit(Scope::Campaign(&spec.campaign), to_stream, &mut unique.campaign);
             visit(Scope::Stream(&stream.stream.id), to_destination, &mut unique.stream);
             if let Some(tally) = tallies.limits.get(&stream.stream.id) {
-                tally.clicked();
-                consumed.limits.push(Arc::clone(tally));
+                consumed.counted.push((Arc::clone(tally), tally.clicked(now)));
             }
         }
         if let Some(id) = destination {
             visit(Scope::Destination(id), 0, &mut unique.destination);
-            if let Some(tally) = tallies.caps.get(id) {
-                tally.clicked(now);
-                consumed.caps = Some(Arc::clone(tally));
+            if let Some(caps) = tallies.caps.get(id) {
+                let (ticket, new) = caps.clicked(now);
+                consumed.counted.push((Arc::clone(caps.tally()), ticket));
+                if new {
+                    self.unread.notify_one();
+                }
             }
+        }
+        if !consumed.counted.is_empty() {
+            self.usage.changed();
         }
         (unique, consumed)
     }
@@ -185,10 +236,10 @@ impl Memory {
     /// The click could not be recorded: it did not happen.
     pub(crate) fn take_back(&self, consumed: &Consumed) {
         consumed.visits.iter().rev().for_each(|visit| self.seen.take_back(visit));
-        if let Some(tally) = &consumed.caps {
-            tally.taken_back();
+        consumed.counted.iter().for_each(|(tally, ticket)| tally.taken_back(*ticket));
+        if !consumed.counted.is_empty() {
+            self.usage.changed();
         }
-        consumed.limits.iter().for_each(|t| t.taken_back());
     }
 
     /// What an earlier process saw.
@@ -237,7 +288,7 @@ impl Counters for Memory {
     fn stream_clicks(&self, stream: &StreamId, since: Option<Timestamp>) -> u64 {
         let tallies = self.tallies.load();
         let Some(tally) = tallies.limits.get(stream) else { return 0 };
-        let (clicks, unread) = tally.clicks(since, clock::now());
+        let (clicks, unread) = tally.clicks(since);
         if unread {
             self.unread.notify_one();
         }

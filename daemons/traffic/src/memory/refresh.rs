@@ -2,7 +2,7 @@
 
 use super::{
     Memory,
-    tally::{CapMark, CapTally, StreamTally},
+    tally::{CapTally, Said, Tally},
 };
 use std::{
     collections::{BTreeMap, HashMap},
@@ -48,8 +48,8 @@ pub(crate) struct Refresher {
 pub(crate) struct Way(pub(crate) Pipeline);
 
 impl Way {
-    /// Waits until the store has taken every click that is in the log now.
-    async fn taken(&self) -> Result<(), StoreError> {
+    /// Waits until the store has taken every click that is in the log now. True if it has every conversion too.
+    async fn taken(&self) -> Result<bool, StoreError> {
         let Pipeline { log, groups, .. } = &self.0;
         let mut ends: Option<HashMap<i32, i64>> = None;
         loop {
@@ -57,22 +57,24 @@ impl Way {
             let ends = ends.get_or_insert_with(|| lag.iter().map(|l| (l.partition, l.end)).collect());
             let behind = |l: &Lag| ends.get(&l.partition).is_some_and(|end| l.taken.unwrap_or(0) < *end);
             if !lag.iter().any(behind) {
-                return Ok(());
+                break;
             }
             sleep(LOOK_EVERY).await;
         }
+        // Where nothing was read yet, none of them is there either.
+        let conversions = log.lag(groups, &[Topic::ConversionEvents]).await;
+        Ok(conversions.is_ok_and(|lag| lag.iter().all(|l| l.messages() == 0)))
     }
 }
 
-/// What to read for one tally, and where that stands.
-struct Question<Id, Tally, Mark> {
+/// What to read for one tally.
+struct Question<Id, Of> {
     id: Id,
-    tally: Arc<Tally>,
-    mark: Mark,
+    tally: Arc<Of>,
 }
 
 /// By the beginning of the day or window: those of the same are asked together.
-type Questions<Since, Id, Tally, Mark> = BTreeMap<Since, Vec<Question<Id, Tally, Mark>>>;
+type Questions<Since, Id, Of> = BTreeMap<Since, Vec<Question<Id, Of>>>;
 
 impl Refresher {
     /// Until the shutdown.
@@ -98,26 +100,29 @@ impl Refresher {
     /// The first failure; what could be read is in use all the same.
     pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
         let now = clock::now();
-        let (caps, limits) = (self.caps(now), self.limits(now));
+        let (caps, limits) = (self.caps(now), self.limits());
         if caps.is_empty() && limits.is_empty() {
             return Ok(());
         }
         // Clicks up to the marks must be in the store before it is asked, or they would count nowhere.
         self.delivered().await?;
-        if let Some(way) = &self.way {
-            timeout(TAKEN_WITHIN, way.taken()).await.map_err(|_| StoreError::Unavailable {
-                what: format!(
-                    "the analytics store did not read own clicks from the log within {TAKEN_WITHIN:?}"
-                ),
-                source: None,
-            })??;
-        }
+        let whole = match &self.way {
+            None => true,
+            Some(way) => {
+                timeout(TAKEN_WITHIN, way.taken()).await.map_err(|_| StoreError::Unavailable {
+                    what: format!(
+                        "the analytics store did not read own clicks from the log within {TAKEN_WITHIN:?}"
+                    ),
+                    source: None,
+                })??
+            }
+        };
         let mut read = Ok(());
         for (day, caps) in &caps {
             for caps in caps.chunks(IN_ONE) {
                 let ids: Vec<_> = caps.iter().map(|c| c.id.clone()).collect();
                 match answer(self.analytics.cap_use(&ids, *day)).await {
-                    Ok(said) => caps.iter().zip(said).for_each(|(c, said)| c.tally.read(c.mark, said)),
+                    Ok(said) => caps.iter().zip(said).for_each(|(c, said)| c.tally.read(*day, said, whole)),
                     failed => read = read.and(failed.map(drop)),
                 }
             }
@@ -127,31 +132,35 @@ impl Refresher {
                 let ids: Vec<_> = limits.iter().map(|l| l.id.clone()).collect();
                 match answer(self.analytics.stream_clicks(&ids, *since)).await {
                     Ok(said) => {
-                        limits.iter().zip(said).for_each(|(l, said)| l.tally.read(*since, l.mark, said));
+                        let said = said.into_iter().map(|clicks| Said { clicks, conversions: 0, whole });
+                        limits.iter().zip(said).for_each(|(l, said)| l.tally.read(*since, said));
                     }
                     failed => read = read.and(failed.map(drop)),
                 }
             }
         }
+        self.memory.usage.changed();
         read
     }
 
-    fn caps(&self, now: Timestamp) -> Questions<Timestamp, DestinationId, CapTally, CapMark> {
+    fn caps(&self, now: Timestamp) -> Questions<Timestamp, DestinationId, CapTally> {
         let mut questions = Questions::new();
         for (id, tally) in &self.memory.tallies.load().caps {
-            let mark = tally.mark(now);
-            let question = Question { id: id.clone(), tally: Arc::clone(tally), mark };
-            questions.entry(mark.day.from).or_default().push(question);
+            for day in tally.mark(now) {
+                questions.entry(day).or_default().push(Question { id: id.clone(), tally: Arc::clone(tally) });
+            }
         }
         questions
     }
 
-    fn limits(&self, now: Timestamp) -> Questions<Option<Timestamp>, StreamId, StreamTally, u64> {
+    fn limits(&self) -> Questions<Option<Timestamp>, StreamId, Tally> {
         let mut questions = Questions::new();
         for (id, tally) in self.memory.tallies.load().limits.iter().filter(|(_, t)| t.is_stored()) {
-            for (since, mark) in tally.marks(now) {
-                let question = Question { id: id.clone(), tally: Arc::clone(tally), mark };
-                questions.entry(since).or_default().push(question);
+            for since in tally.mark() {
+                questions
+                    .entry(since)
+                    .or_default()
+                    .push(Question { id: id.clone(), tally: Arc::clone(tally) });
             }
         }
         questions

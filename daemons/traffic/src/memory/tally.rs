@@ -1,14 +1,203 @@
-//! What has been used of one destination's caps and taken by one stream: what the analytics store said last, and this
+//! What has been used of one destination's caps and taken by one stream: what was known when it was read last, and this
 //! instance's own clicks since.
+//!
+//! Counts are kept for each time that is asked about, not for "today": a clock that jumps over midnight and back finds
+//! the day as it was. Clicks never become fewer: a store that lags behind, or forgot, opens no cap again.
 
+use super::kept::{Kept, KeptWindow};
 use jiff::tz::TimeZone;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
 use tfx_domain::{Timestamp, routing::CapUse};
+
+/// Times that are kept in mind, for a destination or a stream; those that were not asked about for longest go.
+const MAX_WINDOWS: usize = 16;
+/// A time that nobody asked about for so long is not read any more.
+const UNASKED: Duration = Duration::from_secs(600);
+
+/// Clicks and conversions of one destination or stream since certain times.
+#[derive(Debug)]
+pub(super) struct Tally {
+    state: Mutex<State>,
+    /// Whether the store knows of its clicks; else own ones are all there is.
+    stored: AtomicBool,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    windows: Vec<Window>,
+    /// Goes up when a read begins.
+    round: u64,
+    /// Clicks of before the start that no read has told yet.
+    found: Vec<Timestamp>,
+}
+
+/// What happened since a time; or ever.
+#[derive(Debug)]
+struct Window {
+    since: Option<Timestamp>,
+    /// As known from reads, and from before the start.
+    known: u64,
+    /// Own clicks until the read under way began.
+    marked: u64,
+    /// Own clicks after that.
+    fresh: u64,
+    conversions: u64,
+    asked: Instant,
+}
+
+/// What the store said of a window.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Said {
+    pub(super) clicks: u64,
+    pub(super) conversions: u64,
+    /// Whether every conversion known when the read began is in it. Conversions may become fewer, so the last value
+    /// stays in use until one is whole.
+    pub(super) whole: bool,
+}
+
+/// An own click, to be taken back if need be.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Ticket {
+    at: Timestamp,
+    round: u64,
+}
+
+impl Window {
+    fn clicks(&self) -> u64 {
+        self.known + self.marked + self.fresh
+    }
+}
+
+impl State {
+    fn find(&mut self, since: Option<Timestamp>) -> Option<&mut Window> {
+        self.windows.iter_mut().find(|w| w.since == since)
+    }
+
+    /// The window, made if it is not there; true if it was made.
+    fn window(&mut self, since: Option<Timestamp>) -> (&mut Window, bool) {
+        let found = self.windows.iter().position(|w| w.since == since);
+        let place = found.unwrap_or_else(|| self.begin(since));
+        (&mut self.windows[place], found.is_none())
+    }
+
+    /// Begins a window; gives its place.
+    fn begin(&mut self, since: Option<Timestamp>) -> usize {
+        if self.windows.len() >= MAX_WINDOWS {
+            let limited = self.windows.iter().enumerate().filter(|(_, w)| w.since.is_some());
+            if let Some((oldest, _)) = limited.min_by_key(|(_, w)| w.asked) {
+                self.windows.swap_remove(oldest);
+            }
+        }
+        let known = self.found.iter().filter(|at| holds(since, **at)).count() as u64;
+        let asked = Instant::now();
+        self.windows.push(Window { since, known, marked: 0, fresh: 0, conversions: 0, asked });
+        self.windows.len() - 1
+    }
+}
+
+fn holds(since: Option<Timestamp>, at: Timestamp) -> bool {
+    since.is_none_or(|since| since <= at)
+}
+
+impl Tally {
+    /// Goes on with what was kept.
+    pub(super) fn new(stored: bool, kept: Kept) -> Self {
+        let asked = Instant::now();
+        let windows = kept.windows.into_iter().take(MAX_WINDOWS).map(|w| Window {
+            since: w.since,
+            known: w.clicks,
+            marked: 0,
+            fresh: 0,
+            conversions: w.conversions,
+            asked,
+        });
+        let state = State { windows: windows.collect(), round: 0, found: kept.found };
+        Self { state: Mutex::new(state), stored: AtomicBool::new(stored) }
+    }
+
+    pub(super) fn is_stored(&self) -> bool {
+        self.stored.load(Relaxed)
+    }
+
+    /// From now on it does, or does not.
+    pub(super) fn store(&self, stored: bool) {
+        self.stored.store(stored, Relaxed);
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Clicks since then; true if that was asked for the first time, so that it is not known yet.
+    pub(super) fn clicks(&self, since: Option<Timestamp>) -> (u64, bool) {
+        let mut state = self.state();
+        let (window, new) = state.window(since);
+        window.asked = Instant::now();
+        (window.clicks(), new)
+    }
+
+    /// Clicks and conversions since then, if anything is known of that. Changes nothing.
+    fn known(&self, since: Option<Timestamp>) -> (u64, u64) {
+        let mut state = self.state();
+        state.find(since).map_or((0, 0), |w| (w.clicks(), w.conversions))
+    }
+
+    /// One more click of our own.
+    pub(super) fn clicked(&self, at: Timestamp) -> Ticket {
+        let mut state = self.state();
+        state.windows.iter_mut().filter(|w| holds(w.since, at)).for_each(|w| w.fresh += 1);
+        Ticket { at, round: state.round }
+    }
+
+    /// One click less: it could not be recorded.
+    pub(super) fn taken_back(&self, ticket: Ticket) {
+        let mut state = self.state();
+        let fresh = ticket.round == state.round;
+        for window in state.windows.iter_mut().filter(|w| holds(w.since, ticket.at)) {
+            let count = if fresh { &mut window.fresh } else { &mut window.marked };
+            *count = count.saturating_sub(1);
+        }
+    }
+
+    /// A read begins. Gives what it has to ask about.
+    pub(super) fn mark(&self) -> Vec<Option<Timestamp>> {
+        let mut state = self.state();
+        state.round += 1;
+        for window in &mut state.windows {
+            window.marked += std::mem::take(&mut window.fresh);
+        }
+        state.windows.iter().filter(|w| w.asked.elapsed() < UNASKED).map(|w| w.since).collect()
+    }
+
+    /// What the store said; it holds our own clicks up to the mark.
+    pub(super) fn read(&self, since: Option<Timestamp>, said: Said) {
+        let mut state = self.state();
+        if let Some(window) = state.find(since) {
+            window.known = said.clicks.max(window.known + std::mem::take(&mut window.marked));
+            window.conversions =
+                if said.whole { said.conversions } else { said.conversions.max(window.conversions) };
+            state.found.clear();
+        }
+    }
+
+    /// What is to be known after a restart.
+    pub(super) fn kept(&self) -> Kept {
+        let state = self.state();
+        let kept = |w: &Window| KeptWindow { since: w.since, clicks: w.clicks(), conversions: w.conversions };
+        Kept { windows: state.windows.iter().map(kept).collect(), found: state.found.clone() }
+    }
+}
 
 /// A local day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Day {
-    pub(super) from: Timestamp,
+struct Day {
+    from: Timestamp,
     to: Timestamp,
 }
 
@@ -27,173 +216,85 @@ impl Day {
     }
 }
 
-/// The use of a destination's caps.
+/// The use of a destination's caps: ever, and by local day.
 #[derive(Debug)]
 pub(super) struct CapTally {
     zone: TimeZone,
-    state: Mutex<CapState>,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct CapState {
-    day: Day,
-    /// As read last; the daily counts are of `day`.
-    read: CapUse,
-    own_daily: u64,
-    own_total: u64,
-}
-
-/// Where a tally stood when a read began.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct CapMark {
-    pub(super) day: Day,
-    own_daily: u64,
-    own_total: u64,
+    tally: Arc<Tally>,
+    /// The day that was asked about last: finding one takes its time.
+    day: Mutex<Day>,
 }
 
 impl CapTally {
-    pub(super) fn new(zone: TimeZone, now: Timestamp) -> Self {
-        let day = Day::of(&zone, now);
-        let state = CapState { day, read: CapUse::default(), own_daily: 0, own_total: 0 };
-        Self { zone, state: Mutex::new(state) }
+    /// Counts days in that zone.
+    pub(super) fn new(zone: TimeZone, tally: Arc<Tally>, now: Timestamp) -> Self {
+        let day = Mutex::new(Day::of(&zone, now));
+        let caps = Self { zone, tally, day };
+        caps.today(now);
+        caps
     }
 
     pub(super) fn zone(&self) -> &TimeZone {
         &self.zone
     }
 
-    /// A day that is over starts the daily counts anew.
-    fn at(&self, now: Timestamp) -> MutexGuard<'_, CapState> {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        if now >= state.day.to {
-            state.day = Day::of(&self.zone, now);
-            state.read.clicks_daily = 0;
-            state.read.conversions_daily = 0;
-            state.own_daily = 0;
+    pub(super) fn tally(&self) -> &Arc<Tally> {
+        &self.tally
+    }
+
+    fn day(&self, now: Timestamp) -> Day {
+        let mut day = self.day.lock().unwrap_or_else(PoisonError::into_inner);
+        if !day.contains(now) {
+            *day = Day::of(&self.zone, now);
         }
-        state
+        *day
+    }
+
+    /// Sees to it that the day of `now` is counted and read; true if it was not before.
+    fn today(&self, now: Timestamp) -> bool {
+        self.tally.clicks(None);
+        self.tally.clicks(Some(self.day(now).from)).1
     }
 
     /// What has been used. Changes nothing, so that a question about another day does no harm.
     pub(super) fn used(&self, now: Timestamp) -> CapUse {
-        let state = *self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut used = state.read;
-        used.clicks_total += state.own_total;
-        if state.day.contains(now) {
-            used.clicks_daily += state.own_daily;
-        } else {
-            used.clicks_daily = 0;
-            used.conversions_daily = 0;
-        }
-        used
+        let (clicks_daily, conversions_daily) = self.tally.known(Some(self.day(now).from));
+        let (clicks_total, conversions_total) = self.tally.known(None);
+        CapUse { clicks_daily, clicks_total, conversions_daily, conversions_total }
     }
 
-    /// One more click of our own.
-    pub(super) fn clicked(&self, now: Timestamp) {
-        let mut state = self.at(now);
-        state.own_daily += 1;
-        state.own_total += 1;
+    /// One more click of our own; true if it is the first of its day, of which nothing was read yet.
+    pub(super) fn clicked(&self, now: Timestamp) -> (Ticket, bool) {
+        let new = self.today(now);
+        (self.tally.clicked(now), new)
     }
 
-    /// One click less: it could not be recorded.
-    pub(super) fn taken_back(&self) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.own_daily = state.own_daily.saturating_sub(1);
-        state.own_total = state.own_total.saturating_sub(1);
+    /// A read begins. Gives the beginnings of the days it has to ask about.
+    pub(super) fn mark(&self, now: Timestamp) -> Vec<Timestamp> {
+        self.today(now);
+        self.tally.mark().into_iter().flatten().collect()
     }
 
-    pub(super) fn mark(&self, now: Timestamp) -> CapMark {
-        let state = self.at(now);
-        CapMark { day: state.day, own_daily: state.own_daily, own_total: state.own_total }
-    }
-
-    /// What the store said; it holds our own clicks up to the mark.
-    pub(super) fn read(&self, mark: CapMark, said: CapUse) {
-        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
-        state.own_total = state.own_total.saturating_sub(mark.own_total);
-        let daily = (state.read.clicks_daily, state.read.conversions_daily);
-        state.read = said;
-        if state.day == mark.day {
-            state.own_daily = state.own_daily.saturating_sub(mark.own_daily);
-        } else {
-            (state.read.clicks_daily, state.read.conversions_daily) = daily;
-        }
-    }
-}
-
-/// How long a window that nobody asks about is kept, seconds.
-const UNASKED_S: i64 = 600;
-
-/// Clicks a stream took, since the times that its limits ask about.
-#[derive(Debug)]
-pub(super) struct StreamTally {
-    windows: Mutex<Vec<Window>>,
-    stored: bool,
-}
-
-#[derive(Debug, Clone, Copy)]
-struct Window {
-    since: Option<Timestamp>,
-    read: u64,
-    own: u64,
-    asked: Timestamp,
-}
-
-impl StreamTally {
-    /// `stored` says whether the store knows of its clicks; else own ones since the start are all there is.
-    pub(super) fn new(stored: bool) -> Self {
-        Self { windows: Mutex::default(), stored }
-    }
-
-    pub(super) fn is_stored(&self) -> bool {
-        self.stored
-    }
-
-    fn windows(&self) -> MutexGuard<'_, Vec<Window>> {
-        self.windows.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Clicks since then; true if that was asked for the first time, so that it is not known yet.
-    pub(super) fn clicks(&self, since: Option<Timestamp>, now: Timestamp) -> (u64, bool) {
-        let mut windows = self.windows();
-        if let Some(w) = windows.iter_mut().find(|w| w.since == since) {
-            w.asked = w.asked.max(now);
-            return (w.read + w.own, false);
-        }
-        windows.push(Window { since, read: 0, own: 0, asked: now });
-        (0, true)
-    }
-
-    pub(super) fn clicked(&self) {
-        self.windows().iter_mut().for_each(|w| w.own += 1);
-    }
-
-    pub(super) fn taken_back(&self) {
-        self.windows().iter_mut().for_each(|w| w.own = w.own.saturating_sub(1));
-    }
-
-    /// The windows to read, each with its own clicks so far; those nobody asks about any more are dropped.
-    pub(super) fn marks(&self, now: Timestamp) -> Vec<(Option<Timestamp>, u64)> {
-        let mut windows = self.windows();
-        windows.retain(|w| now.duration_since(w.asked).as_secs() < UNASKED_S);
-        windows.iter().map(|w| (w.since, w.own)).collect()
-    }
-
-    /// What the store said.
-    pub(super) fn read(&self, since: Option<Timestamp>, mark: u64, said: u64) {
-        if let Some(w) = self.windows().iter_mut().find(|w| w.since == since) {
-            w.read = said;
-            w.own = w.own.saturating_sub(mark);
-        }
+    /// What the store said of a day and in all.
+    pub(super) fn read(&self, day: Timestamp, said: CapUse, whole: bool) {
+        let (clicks, conversions) = (said.clicks_daily, said.conversions_daily);
+        self.tally.read(Some(day), Said { clicks, conversions, whole });
+        let (clicks, conversions) = (said.clicks_total, said.conversions_total);
+        self.tally.read(None, Said { clicks, conversions, whole });
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     fn at(text: &str) -> Timestamp {
         text.parse().expect("time")
+    }
+
+    fn caps(zone: TimeZone, now: Timestamp) -> CapTally {
+        CapTally::new(zone, Arc::new(Tally::new(true, Kept::default())), now)
     }
 
     fn clicks(tally: &CapTally, now: Timestamp) -> (u64, u64) {
@@ -201,28 +302,71 @@ mod tests {
         (used.clicks_daily, used.clicks_total)
     }
 
+    fn said(clicks: u64) -> Said {
+        Said { clicks, conversions: 0, whole: true }
+    }
+
     #[test]
     fn own_clicks_count_at_once_and_not_again_when_the_store_knows_them() {
         let now = at("2026-03-01T10:00:00Z");
-        let tally = CapTally::new(TimeZone::UTC, now);
+        let tally = caps(TimeZone::UTC, now);
         tally.clicked(now);
         tally.clicked(now);
         assert_eq!(clicks(&tally, now), (2, 2));
-        let mark = tally.mark(now);
-        tally.clicked(now);
-        tally.read(mark, CapUse { clicks_daily: 12, clicks_total: 102, ..CapUse::default() });
+        let days = tally.mark(now);
+        let (ticket, _) = tally.clicked(now);
+        tally.read(days[0], CapUse { clicks_daily: 12, clicks_total: 102, ..CapUse::default() }, true);
         assert_eq!(clicks(&tally, now), (13, 103));
-        tally.taken_back();
+        tally.tally().taken_back(ticket);
         assert_eq!(clicks(&tally, now), (12, 102));
+    }
+
+    #[test]
+    fn a_click_that_is_taken_back_while_a_read_is_under_way_takes_nothing_from_another() {
+        let now = at("2026-03-01T10:00:00Z");
+        let tally = Tally::new(true, Kept::default());
+        tally.clicks(None);
+        let ticket = tally.clicked(now);
+        tally.mark();
+        tally.clicked(now);
+        tally.taken_back(ticket);
+        tally.read(None, said(50));
+        assert_eq!(tally.clicks(None).0, 51);
+    }
+
+    #[test]
+    fn a_store_that_lags_behind_opens_nothing_again() {
+        let now = at("2026-03-01T10:00:00Z");
+        let tally = caps(TimeZone::UTC, now);
+        let read = |clicks, conversions, whole| {
+            let used = CapUse {
+                clicks_daily: clicks,
+                clicks_total: clicks,
+                conversions_daily: conversions,
+                conversions_total: conversions,
+            };
+            tally.mark(now).into_iter().for_each(|day| tally.read(day, used, whole));
+            let used = tally.used(now);
+            assert_eq!(
+                (used.clicks_daily, used.conversions_daily),
+                (used.clicks_total, used.conversions_total)
+            );
+            (used.clicks_total, used.conversions_total)
+        };
+        assert_eq!(read(10, 3, true), (10, 3));
+        tally.clicked(now);
+        assert_eq!(read(4, 1, false), (11, 3), "it does not have everything");
+        assert_eq!(read(4, 2, true), (11, 2), "one was rejected");
+        assert_eq!(read(20, 2, true), (20, 2), "others clicked");
     }
 
     #[test]
     fn a_new_day_begins_at_midnight_of_the_zone() {
         let zone = TimeZone::get("America/New_York").expect("zone");
         let evening = at("2026-03-02T04:59:59Z");
-        let tally = CapTally::new(zone, evening);
-        let said = CapUse { clicks_daily: 5, clicks_total: 50, conversions_daily: 1, conversions_total: 9 };
-        tally.read(tally.mark(evening), said);
+        let tally = caps(zone, evening);
+        let used = CapUse { clicks_daily: 5, clicks_total: 50, conversions_daily: 1, conversions_total: 9 };
+        tally.read(tally.mark(evening)[0], used, true);
         tally.clicked(evening);
         assert_eq!(clicks(&tally, evening), (6, 51));
         let midnight = at("2026-03-02T05:00:00Z");
@@ -230,27 +374,119 @@ mod tests {
         assert_eq!(tally.used(midnight).conversions_daily, 0);
         assert_eq!(clicks(&tally, evening), (6, 51), "asking about tomorrow changed nothing");
         // A read that began before midnight tells nothing about the new day.
-        let mark = tally.mark(evening);
+        let day = tally.mark(evening)[0];
         tally.clicked(midnight);
-        tally.read(mark, CapUse { clicks_daily: 6, clicks_total: 51, ..said });
+        tally.read(day, CapUse { clicks_daily: 6, clicks_total: 51, ..used }, true);
         assert_eq!(clicks(&tally, midnight), (1, 52));
+    }
+
+    #[test]
+    fn a_clock_that_jumps_over_midnight_and_back_finds_the_day_as_it_was() {
+        for zone in ["UTC", "America/New_York", "Asia/Kolkata", "Pacific/Auckland"] {
+            let zone = TimeZone::get(zone).expect("zone");
+            let today = at("2026-03-01T10:00:00Z");
+            for jump in [
+                "2026-03-02T10:00:00Z",
+                "2027-03-01T10:00:00Z",
+                "2026-02-28T10:00:00Z",
+                "2000-01-01T00:00:00Z",
+            ] {
+                let jump = at(jump);
+                let tally = caps(zone.clone(), today);
+                for _ in 0..3 {
+                    tally.clicked(today);
+                }
+                assert_eq!(clicks(&tally, today).0, 3);
+                assert_eq!(clicks(&tally, jump).0, 0);
+                tally.clicked(jump);
+                tally.mark(jump);
+                assert!(clicks(&tally, jump).0 >= 1);
+                assert!(clicks(&tally, today).0 >= 3, "{jump} and back");
+                tally.clicked(today);
+                assert!((4..=5).contains(&clicks(&tally, today).0));
+                assert_eq!(clicks(&tally, today).1, 5);
+            }
+        }
     }
 
     #[test]
     fn a_stream_counts_each_window_by_itself() {
         let now = at("2026-03-01T10:30:00Z");
         let hour = Some(at("2026-03-01T10:00:00Z"));
-        let tally = StreamTally::new(true);
-        assert_eq!(tally.clicks(hour, now), (0, true));
-        assert_eq!(tally.clicks(None, now), (0, true));
-        tally.clicked();
-        for (since, mark) in tally.marks(now) {
-            tally.clicked();
-            tally.read(since, mark, if since.is_none() { 100 } else { 10 });
+        let tally = Tally::new(true, Kept::default());
+        assert_eq!(tally.clicks(hour), (0, true));
+        assert_eq!(tally.clicks(None), (0, true));
+        tally.clicked(now);
+        for since in tally.mark() {
+            tally.clicked(now);
+            tally.read(since, said(if since.is_none() { 100 } else { 10 }));
         }
-        assert_eq!(tally.clicks(hour, now), (12, false));
-        assert_eq!(tally.clicks(None, now), (102, false));
-        let later = at("2026-03-01T11:30:00Z");
-        assert_eq!(tally.marks(later).len(), 0, "windows that nobody asks about go");
+        assert_eq!(tally.clicks(hour), (12, false));
+        assert_eq!(tally.clicks(None), (102, false));
+        tally.clicked(at("2026-03-01T09:59:59Z"));
+        assert_eq!((tally.clicks(hour).0, tally.clicks(None).0), (12, 103), "before the window");
+    }
+
+    #[test]
+    fn what_was_kept_counts_on_and_clicks_found_in_the_journal_are_counted_once() {
+        let now = at("2026-03-01T10:30:00Z");
+        let (day, hour) = (Some(at("2026-03-01T00:00:00Z")), Some(at("2026-03-01T10:00:00Z")));
+        let tally = Tally::new(true, Kept::default());
+        tally.clicks(None);
+        tally.clicks(day);
+        for _ in 0..5 {
+            tally.clicked(now);
+        }
+        let mut kept = tally.kept();
+        kept.find(now);
+        let tally = Tally::new(true, kept);
+        assert_eq!((tally.clicks(None), tally.clicks(day)), ((6, false), (6, false)));
+        assert_eq!(
+            tally.clicks(hour),
+            (1, true),
+            "the one that was found, and nothing is known of the others"
+        );
+        tally.mark();
+        tally.read(None, said(6));
+        assert_eq!((tally.clicks(None).0, tally.clicks(day).0), (6, 6));
+    }
+
+    #[test]
+    fn windows_are_bounded_and_what_is_asked_about_stays() {
+        let tally = Tally::new(true, Kept::default());
+        let since = |n: i64| Some(Timestamp::from_second(n * 3600).expect("time"));
+        for n in 1..=1000 {
+            tally.clicks(since(n));
+            tally.clicks(since(0));
+            tally.clicks(None);
+        }
+        assert_eq!(tally.kept().windows.len(), MAX_WINDOWS);
+        assert_eq!([tally.clicks(None).1, tally.clicks(since(0)).1, tally.clicks(since(1000)).1], [false; 3]);
+    }
+
+    proptest! {
+        /// Whatever the clock does and whatever the store has of it, a day's count is never below own clicks of that day.
+        #[test]
+        fn no_jump_of_the_clock_makes_a_count_fall(steps in proptest::collection::vec((0i64..4, 0u8..3, 0u64..4), 1..60)) {
+            let time = |day: i64| Timestamp::from_second(1_772_323_200 + day * 86_400 + 40_000).expect("time");
+            let tally = caps(TimeZone::UTC, time(0));
+            let mut own = [0u64; 4];
+            for (day, what, stored) in steps {
+                let now = time(day);
+                match what {
+                    0 => { tally.clicked(now); own[usize::try_from(day).expect("small")] += 1; }
+                    1 => for from in tally.mark(now) {
+                        tally.read(from, CapUse { clicks_daily: stored, clicks_total: stored, ..CapUse::default() }, true);
+                    },
+                    _ => {
+                        tally.used(now);
+                    }
+                }
+                for (d, count) in (0..).zip(own) {
+                    prop_assert!(clicks(&tally, time(d)).0 >= count);
+                }
+                prop_assert!(clicks(&tally, now).1 >= own.iter().sum());
+            }
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Caps and click limits: reached at once by own clicks, known after a restart, reopened by what the store says.
+//! Caps and click limits: reached at once by own clicks, spent for good over restarts, whatever the store does.
 
 use crate::world::{Ground, World, sale};
 use serde_json::json;
@@ -43,14 +43,75 @@ async fn a_click_cap_closes_at_once_stays_closed_over_a_restart_and_opens_when_i
     assert_eq!(where_to(&world, 5).await, "fffss");
     read_again(&world).await;
     assert_eq!(where_to(&world, 2).await, "ss", "the store says the same");
-    let world = world.restart().await;
-    until("the caps are known again", async || where_to(&world, 1).await == "s").await;
+    // The store stays away: what is spent is spent all the same, from the first click on.
+    let world = restart_alone(world).await;
+    assert_eq!(where_to(&world, 3).await, "sss");
+    let world = restart_alone(world).await;
+    assert_eq!(where_to(&world, 3).await, "sss", "over any number of restarts");
+    world.ground.faults.analytics_away.off();
+    read_again(&world).await;
+    assert_eq!(where_to(&world, 3).await, "sss");
     world
         .ground
         .update(&mut first, |d| d["caps"] = json!({ "clicks_daily": 100, "clicks_total": 1000 }))
         .await;
     until("it is open", async || where_to(&world, 1).await == "f").await;
     world.stop().await;
+}
+
+/// Restarts while the analytics store is away, and does not let it come back.
+async fn restart_alone(world: World) -> World {
+    let ground = world.stop().await;
+    ground.faults.analytics_away.on();
+    ground.start().await
+}
+
+#[tokio::test]
+async fn own_clicks_of_before_a_restart_count_whether_they_were_stored_or_not() {
+    let (ground, ..) = capped(json!({ "clicks_daily": 6, "clicks_total": 7 })).await;
+    let world = ground.start().await;
+    assert_eq!(where_to(&world, 2).await, "ff");
+    read_again(&world).await;
+    world.ground.faults.analytics_away.on();
+    assert_eq!(where_to(&world, 1).await, "f", "delivered, and not read");
+    world.settle().await;
+    world.ground.faults.sink_away.on();
+    assert_eq!(where_to(&world, 1).await, "f", "in the journal only");
+    let world = restart_alone(world).await;
+    assert_eq!(where_to(&world, 4).await, "ffss", "four of before and two");
+    world.ground.faults.sink_away.off();
+    world.ground.faults.analytics_away.off();
+    read_again(&world).await;
+    assert_eq!(where_to(&world, 1).await, "s");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_cap_that_is_spent_stays_spent_after_kill_9() {
+    for sink_away in [false, true] {
+        let (ground, ..) = capped(json!({ "clicks_daily": 5 })).await;
+        let world = ground.start().await;
+        until("the caps were read", async || world.metric("tfx_cap_refreshes_total").await >= 1.0).await;
+        world.ground.faults.analytics_away.on();
+        for clicks in 1..=6 {
+            if clicks == 3 && sink_away {
+                world.ground.faults.sink_away.on();
+            }
+            assert_eq!(where_to(&world, 1).await, if clicks == 6 { "s" } else { "f" });
+            if !sink_away {
+                // So that the file of the store is whole when it is copied.
+                world.settle().await;
+            }
+            let after = world.ground.as_if_killed();
+            after.faults.analytics_away.on();
+            let after = after.start().await;
+            let left = 5 - usize::min(clicks, 5);
+            let want: String = "f".repeat(left) + "s";
+            assert_eq!(where_to(&after, want.len() as u128).await, want, "killed after {clicks} clicks");
+            after.stop().await;
+        }
+        world.stop().await;
+    }
 }
 
 #[tokio::test]
@@ -81,6 +142,11 @@ async fn a_conversion_cap_closes_by_a_report_and_opens_when_it_is_rejected() {
     let mut sale = sale(&click, "0");
     world.ground.deliver(&[Event::Conversion(Box::new(sale.clone()))]).await;
     until("it is closed", async || where_to(&world, 1).await == "s").await;
+    let world = restart_alone(world).await;
+    assert_eq!(where_to(&world, 2).await, "ss", "as it was known last");
+    world.ground.faults.analytics_away.off();
+    read_again(&world).await;
+    assert_eq!(where_to(&world, 2).await, "ss");
     (sale.version, sale.conversion_status) = (2, ConversionStatus::Rejected);
     world.ground.deliver(&[Event::Conversion(Box::new(sale))]).await;
     until("it is open again", async || where_to(&world, 1).await == "f").await;
@@ -105,6 +171,13 @@ async fn a_click_limit_closes_its_stream_also_for_one_that_hands_over() {
     assert_eq!(where_to(&world, 7).await, "fftttss");
     read_again(&world).await;
     assert_eq!(where_to(&world, 2).await, "ss", "read from the store");
+    let killed = world.ground.as_if_killed();
+    killed.faults.analytics_away.on();
+    let killed = killed.start().await;
+    assert_eq!(where_to(&killed, 2).await, "ss", "also after kill -9 while the store is away");
+    killed.stop().await;
+    let world = restart_alone(world).await;
+    assert_eq!(where_to(&world, 2).await, "ss", "and after a restart");
     world.stop().await;
 }
 

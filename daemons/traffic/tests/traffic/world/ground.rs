@@ -34,9 +34,7 @@ pub(crate) struct Ground {
 impl Ground {
     /// Empty stores; settings over test defaults.
     pub(crate) fn new(settings: &[(&str, &str)]) -> Self {
-        let dir = tempfile::tempdir().expect("dir");
         let defaults = [
-            ("TFX_DATA_DIR", dir.path().to_str().expect("path")),
             ("INTERNAL_TOKEN", TOKEN),
             ("EVENT_BATCH_TIMEOUT_MS", "1"),
             ("EVENT_WRITE_RETRY_BACKOFF_MS", "10"),
@@ -45,6 +43,11 @@ impl Ground {
         ];
         let all = defaults.iter().chain(settings);
         let settings: BTreeMap<_, _> = all.map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
+        Self::at(tempfile::tempdir().expect("dir"), settings)
+    }
+
+    fn at(dir: TempDir, mut settings: BTreeMap<String, String>) -> Self {
+        settings.insert("TFX_DATA_DIR".to_owned(), dir.path().to_str().expect("path").to_owned());
         let data_dir = Arc::new(DataDir::open(dir.path(), Hold::Exclusive).expect("data folder"));
         let open = tfx_wiring::embedded(&data_dir).expect("stores");
         let faults = Faults::around(open.config, open.conversions, open.analytics, open.sink);
@@ -57,6 +60,13 @@ impl Ground {
             pipeline: open.pipeline,
         };
         Self { dir, stores, faults, data_dir, settings }
+    }
+
+    /// What a service that is killed with -9 now leaves behind, for another one to start from.
+    pub(crate) fn as_if_killed(&self) -> Self {
+        let dir = tempfile::tempdir().expect("dir");
+        copy(self.path(), dir.path());
+        Self::at(dir, self.settings.clone())
     }
 
     /// From the next start on.
@@ -160,6 +170,23 @@ impl Ground {
         let before = world.ground.events().await;
         world.seen().extend(before.into_iter().map(|e| e.click_id));
         world
+    }
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).expect("folder") {
+        let entry = entry.expect("entry");
+        let to = to.join(entry.file_name());
+        if entry.file_type().expect("type").is_dir() {
+            std::fs::create_dir(&to).expect("folder");
+            copy(&entry.path(), &to);
+        } else {
+            match std::fs::copy(entry.path(), &to) {
+                // A file that takes another's place may be gone by now.
+                Err(e) if e.kind() == std::io::ErrorKind::NotFound => {}
+                copied => drop(copied.expect("copied")),
+            }
+        }
     }
 }
 
