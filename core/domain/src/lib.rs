@@ -8,6 +8,7 @@
 //! - [`postback`]: what a network's report means, and the status machine
 //! - [`event`]: what is written to the event log
 //! - [`report`]: dimensions, metrics and their arithmetic
+//! - [`said`]: whether a text says anything; [`query`]: percent-encoding as it really comes
 
 pub mod entity;
 pub mod event;
@@ -18,9 +19,11 @@ pub mod money;
 pub mod nearest;
 pub mod postback;
 pub mod problem;
+pub mod query;
 pub mod report;
 pub mod routing;
 pub mod rules;
+pub mod said;
 pub mod slug;
 
 /// Points in time everywhere in the product; written as RFC 3339 with at most millisecond precision.

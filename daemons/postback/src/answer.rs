@@ -29,6 +29,7 @@ pub(crate) fn of(outcome: Outcome) -> Response {
         403 => "forbidden",
         404 => "not_found",
         413 => "too_large",
+        415 => "unsupported_media_type",
         _ => "unavailable",
     };
     let mut problem = match &outcome.parameter {

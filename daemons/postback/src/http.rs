@@ -99,13 +99,14 @@ async fn postback(
         }
         Err(e) => (Bytes::new(), Err(body_refused(400, format!("broke off: {e}")))),
     };
-    let Said { params, nested, problem: parsed } = params::read(head.uri.query(), &head.headers, &body);
+    let Said { params, unreadable, problem: parsed } = params::read(head.uri.query(), &head.headers, &body).await;
+    let parsed = parsed.map_or(Ok(()), |(status, refusal)| Err(Outcome::invalid(status, refusal)));
     let (network, template, path) = path_of(head.uri.path());
     let ip = client_ip(peer.ip(), &head.headers, &http.settings.trusted_proxies);
     let at = clock::now();
     let received = Received {
         secrets: secrets(&params, &head.headers),
-        problem: path.and(problem).and(parsed.map_err(|refusal| Outcome::invalid(400, refusal))),
+        problem: path.and(problem).and(parsed),
         origin: Origin {
             id: ClickId::generate(at, entropy::random_u128()),
             at,
@@ -115,7 +116,7 @@ async fn postback(
             method: head.method.as_str().into(),
             params,
         },
-        nested,
+        unreadable,
     };
     // A task of its own: a network that hangs up must not leave a postback half done.
     let postbacks = Arc::clone(&http.postbacks);

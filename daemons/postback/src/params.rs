@@ -1,52 +1,68 @@
-//! The parameters of a postback: query, then form or JSON body, as pairs in their order. The first of a name counts.
+//! The parameters of a postback: query, then body, as pairs in their order. The first of a name counts.
 //!
-//! Nothing here fails on strange bytes: broken percent-encoding stays as it is, broken UTF-8 becomes U+FFFD. Only
-//! JSON that is none, and too many parameters, are refused.
+//! Bodies: a form, a multipart form, a JSON object (`json`). What a body is, its content type says; where that says
+//! nothing, or says form and the body is plainly JSON, the body does. A body that cannot be read is refused with the name
+//! of its content type: passed over in silence it would be another sale.
+//!
+//! Nothing here fails on strange bytes: broken percent-encoding stays as it is, and so do bytes that are no UTF-8
+//! (`tfx_domain::query`).
 
-use http::HeaderMap;
-use serde::{
-    Deserialize, Deserializer,
-    de::{MapAccess, Visitor},
+mod json;
+
+use bytes::Bytes;
+use http::{HeaderMap, header};
+use std::{borrow::Cow, convert::Infallible};
+use tfx_domain::{
+    postback::{Refusal, Unreadable},
+    query,
 };
-use serde_json::value::RawValue;
-use std::fmt;
-use tfx_domain::postback::Refusal;
 
-/// Most parameters one postback may have.
+/// Most parameters of a query or form.
 const MAX_PARAMS: usize = 1000;
+/// Most values of a JSON body; orders of shops have many.
+const MAX_VALUES: usize = 5000;
 
 /// Parameters in their order.
 pub(crate) type Params = Vec<(String, String)>;
 
 /// What a request says.
+#[derive(Debug, Default)]
 pub(crate) struct Said {
     pub(crate) params: Params,
-    /// Names of a JSON body whose values are objects or lists.
-    pub(crate) nested: Vec<String>,
-    /// Names the part that is wrong. What was readable is kept for the log.
-    pub(crate) problem: Result<(), Refusal>,
+    /// Names of a body whose values are no texts.
+    pub(crate) unreadable: Vec<Unreadable>,
+    /// Status and the part that is wrong. What was readable is kept for the log.
+    pub(crate) problem: Option<(u16, Refusal)>,
+}
+
+impl Said {
+    fn refuse(&mut self, status: u16, parameter: &str, message: impl Into<String>) {
+        let refusal = Refusal { parameter: parameter.to_owned(), message: message.into() };
+        self.problem.get_or_insert((status, refusal));
+    }
 }
 
 /// All parameters of a request.
-pub(crate) fn read(query: Option<&str>, headers: &HeaderMap, body: &[u8]) -> Said {
-    let refusal = |parameter: &str, message| Refusal { parameter: parameter.to_owned(), message };
-    let mut params = pairs(query.unwrap_or("").as_bytes());
-    let mut nested = Vec::new();
-    let problem = match format_of(headers, body) {
-        Format::None => Ok(()),
-        Format::Form => {
-            params.extend(pairs(body));
-            Ok(())
+pub(crate) async fn read(query: Option<&str>, headers: &HeaderMap, body: &Bytes) -> Said {
+    let mut said = Said { params: pairs(query.unwrap_or("").as_bytes()), ..Said::default() };
+    let mut most = MAX_PARAMS;
+    match format_of(headers, body) {
+        Ok(Format::None) => {}
+        Ok(Format::Form) => said.params.extend(pairs(body)),
+        Ok(Format::Multipart(boundary)) => multipart(body, boundary, &mut said).await,
+        Ok(Format::Json(text)) => {
+            most = MAX_VALUES;
+            if let Err(why) = json::read(&text, most, &mut said) {
+                said.refuse(400, "body", why);
+            }
         }
-        Format::Json => {
-            json(body, &mut nested).map(|more| params.extend(more)).map_err(|e| refusal("body", e))
-        }
-    };
-    let problem = problem.and_then(|()| match params.len() {
-        0..=MAX_PARAMS => Ok(()),
-        n => Err(refusal("parameters", format!("are {n}; allowed are {MAX_PARAMS}"))),
-    });
-    Said { params, nested, problem }
+        Err(why) => said.refuse(415, "body", why),
+    }
+    let n = said.params.len();
+    if n > most {
+        said.refuse(400, "parameters", format!("are {n}; allowed are {most}"));
+    }
+    said
 }
 
 /// The first value of a name.
@@ -54,162 +70,85 @@ pub(crate) fn first<'p>(params: &'p [(String, String)], name: &str) -> Option<&'
     params.iter().find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, v)| v.as_str())
 }
 
-enum Format {
+enum Format<'b> {
     None,
     Form,
-    Json,
+    Multipart(String),
+    Json(Cow<'b, [u8]>),
 }
 
-/// What the body is: by its content type; without one that says so, by its first character.
-fn format_of(headers: &HeaderMap, body: &[u8]) -> Format {
-    let Some(begin) = body.iter().find(|b| !b.is_ascii_whitespace()) else { return Format::None };
-    let content_type = headers.get(http::header::CONTENT_TYPE).and_then(|v| v.to_str().ok()).unwrap_or("");
+/// What the body is, or why it cannot be read.
+fn format_of<'b>(headers: &HeaderMap, body: &'b [u8]) -> Result<Format<'b>, String> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Format::None);
+    }
+    let text = |name| headers.get(name).map(|v| String::from_utf8_lossy(v.as_bytes()).trim().to_owned());
+    let encoding = text(header::CONTENT_ENCODING).unwrap_or_default();
+    if !matches!(encoding.to_ascii_lowercase().as_str(), "" | "identity") {
+        let encoding = shown(&encoding);
+        return Err(format!("is encoded as '{encoding}' (Content-Encoding); send it as it is"));
+    }
+    let content_type = text(header::CONTENT_TYPE).unwrap_or_default();
     let essence = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     match essence.as_str() {
-        "application/x-www-form-urlencoded" => Format::Form,
-        e if e.ends_with("/json") || e.ends_with("+json") => Format::Json,
-        _ if *begin == b'{' => Format::Json,
-        "" | "text/plain" => Format::Form,
-        // Files, XML and the like say nothing we understand; the query may.
-        _ => Format::None,
+        e if e.ends_with("/json") || e.ends_with("+json") => Ok(Format::Json(Cow::Borrowed(body))),
+        "multipart/form-data" => match multer::parse_boundary(&content_type) {
+            Ok(boundary) => Ok(Format::Multipart(boundary)),
+            Err(e) => Err(format!("has the content type '{}': {e}", shown(&content_type))),
+        },
+        "application/x-www-form-urlencoded" | "text/plain" | "" => {
+            Ok(json::under_a_form(body).map_or(Format::Form, Format::Json))
+        }
+        // Not a content type at all says as much as none.
+        e if !e.contains('/') => Ok(json::under_a_form(body).map_or(Format::Form, Format::Json)),
+        _ => match json::under_a_form(body) {
+            Some(text) => Ok(Format::Json(text)),
+            None => Err(format!(
+                "has the content type '{}', which is not read; send a query, a form \
+                 (application/x-www-form-urlencoded, multipart/form-data) or JSON (application/json)",
+                shown(&content_type)
+            )),
+        },
     }
 }
 
+/// A header as it may stand in a message.
+fn shown(value: &str) -> String {
+    value.chars().filter(|c| !c.is_control()).take(80).collect()
+}
+
 fn pairs(encoded: &[u8]) -> Params {
-    url::form_urlencoded::parse(encoded)
+    query::pairs(encoded)
         .filter(|(name, _)| !name.is_empty())
         .map(|(name, value)| (name.into_owned(), value.into_owned()))
         .collect()
 }
 
-/// An object, flattened one level: `{"a": {"b": 1}}` is `a.b=1`, and `a` is nested. Numbers keep the digits they came
-/// with.
-fn json(body: &[u8], nested: &mut Vec<String>) -> Result<Params, String> {
-    let text = std::str::from_utf8(body).map_err(|_| "is not UTF-8".to_owned())?;
-    let object = |text| serde_json::from_str::<Object<'_>>(text).map(|o| o.0);
-    let fields = object(text).map_err(|e| format!("is not a JSON object: {e}"))?;
-    let mut out = Vec::with_capacity(fields.len());
-    let mut add = |name: String, value: &RawValue, flat: bool| {
-        if value.get().starts_with(['{', '[']) {
-            nested.push(name.clone());
+/// The fields of a multipart form. A file is no text.
+async fn multipart(body: &Bytes, boundary: String, said: &mut Said) {
+    let whole = futures_util::stream::iter([Ok::<_, Infallible>(body.clone())]);
+    let mut parts = multer::Multipart::new(whole, boundary);
+    loop {
+        let part = match parts.next_field().await {
+            Ok(Some(part)) => part,
+            Ok(None) => return,
+            Err(e) => return said.refuse(400, "body", format!("is not a multipart form: {e}")),
+        };
+        // One more than allowed is enough to refuse them.
+        if said.params.len() > MAX_PARAMS || said.unreadable.len() > MAX_PARAMS {
+            return said.refuse(400, "parameters", format!("are more than the {MAX_PARAMS} allowed"));
         }
-        if !flat {
-            out.extend(text_of(value).map(|v| (name, v)));
+        let Some(name) = part.name().filter(|n| !n.is_empty()).map(str::to_owned) else { continue };
+        if part.file_name().is_some() {
+            said.unreadable.push(Unreadable { name, why: "is a file; allowed is a text or a number" });
+            continue;
         }
-    };
-    for (name, value) in fields {
-        if value.get().starts_with('{') {
-            // Cannot fail: it was read as JSON just now.
-            for (inner, value) in object(value.get()).unwrap_or_default() {
-                add(format!("{name}.{inner}"), value, false);
-            }
-            add(name, value, true);
-        } else {
-            add(name, value, false);
+        match part.bytes().await {
+            Ok(value) => said.params.push((name, query::kept(Cow::Borrowed(&value)).into_owned())),
+            Err(e) => return said.refuse(400, "body", format!("is not a multipart form: {e}")),
         }
-    }
-    Ok(out)
-}
-
-fn text_of(value: &RawValue) -> Option<String> {
-    match value.get() {
-        "null" => None,
-        raw if raw.starts_with('"') => serde_json::from_str(raw).ok(),
-        raw => Some(raw.to_owned()),
-    }
-}
-
-/// A JSON object's fields in their order, repeated ones too.
-struct Object<'j>(Vec<(String, &'j RawValue)>);
-
-impl<'de> Deserialize<'de> for Object<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Fields;
-        impl<'de> Visitor<'de> for Fields {
-            type Value = Object<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
-                let mut fields = Vec::new();
-                while let Some(field) = map.next_entry()? {
-                    fields.push(field);
-                }
-                Ok(Object(fields))
-            }
-        }
-        deserializer.deserialize_map(Fields)
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn of(query: &str, content_type: &str, body: &[u8]) -> (String, bool) {
-        let mut headers = HeaderMap::new();
-        if !content_type.is_empty() {
-            headers.insert("content-type", content_type.parse().expect("value"));
-        }
-        let Said { params, problem, .. } = read(Some(query), &headers, body);
-        let shown: Vec<String> = params.iter().map(|(n, v)| format!("{n}={v}")).collect();
-        (shown.join("|"), problem.is_ok())
-    }
-
-    #[test]
-    fn every_format_becomes_pairs() {
-        let form = "application/x-www-form-urlencoded";
-        let json = "application/json; charset=utf-8";
-        let table: &[(&str, &str, &[u8], &str)] = &[
-            ("a=1&b=two+words%21", "", b"", "a=1|b=two words!"),
-            ("a=%zz&b=%ff&c", "", b"", "a=%zz|b=\u{fffd}|c="),
-            ("&&=x&a=1", "", b"", "a=1"),
-            ("a=1", form, b"a=2&b=3", "a=1|a=2|b=3"),
-            ("", "", b"a=1", "a=1"),
-            ("a=1", "text/xml", b"<a>2</a>", "a=1"),
-            ("a=1", "multipart/form-data; boundary=x", b"--x\r\n", "a=1"),
-            ("a=1", json, b"  ", "a=1"),
-            (
-                "",
-                json,
-                br#"{"s":"x\u00e9","n":12.50,"i":12345678901234567890123,"t":true,"z":null}"#,
-                "s=xé|n=12.50|i=12345678901234567890123|t=true",
-            ),
-            (
-                "",
-                json,
-                br#"{"d":{"click_id":"c","deep":{"x":1}},"l":[1,2]}"#,
-                r#"d.click_id=c|d.deep={"x":1}|l=[1,2]"#,
-            ),
-            ("", "", br#" {"a":1}"#, "a=1"),
-            ("", "application/vnd.api+json", br#"{"a":1,"a":2}"#, "a=1|a=2"),
-        ];
-        for (query, content_type, body, want) in table {
-            assert_eq!(of(query, content_type, body), ((*want).to_owned(), true), "{query} {content_type}");
-        }
-    }
-
-    #[test]
-    fn objects_and_lists_are_told_from_texts() {
-        let body = br#"{"payout":{"a":1,"b":[2]},"txid":["x"],"status":"{}","note":"[1]","z":null}"#;
-        let said = read(Some("sub=[1]"), &HeaderMap::new(), body);
-        assert_eq!(said.nested, ["payout.b", "payout", "txid"]);
-    }
-
-    #[test]
-    fn json_that_is_none_is_refused_and_the_query_is_kept() {
-        let deep = "[".repeat(200_000);
-        for body in ["{", "[]", "1", "\"x\"", "{\"a\":}", "{\"a\":\"\\ud800\"", "{}{}", deep.as_str()] {
-            assert_eq!(
-                of("q=1", "application/json", body.as_bytes()),
-                ("q=1".to_owned(), false),
-                "{body:.20}"
-            );
-        }
-        assert_eq!(of("q=1", "application/json", b"{\"a\":\"\xff\"}"), ("q=1".to_owned(), false));
-        assert!(!of(&"a=1&".repeat(MAX_PARAMS + 1), "", b"").1);
-        assert!(of(&"a=1&".repeat(MAX_PARAMS), "", b"").1);
-    }
-}
+mod tests;

@@ -13,7 +13,7 @@ use tfx_domain::{
     event::{ClickDims, ConversionEvent, Event, PostbackResult},
     id::{ConversionId, NetworkId},
     money::{Amount, Money},
-    postback::{Conversion, Incoming, Interpreted, Postback, interpret},
+    postback::{Conversion, Incoming, Interpreted, Postback, Unreadable, interpret},
 };
 use tfx_events::Producer;
 use tfx_ports::{
@@ -40,7 +40,7 @@ pub(crate) struct Received {
     /// Every secret it carries: parameter or headers.
     pub(crate) secrets: Vec<String>,
     /// Parameters whose values are no texts.
-    pub(crate) nested: Vec<String>,
+    pub(crate) unreadable: Vec<Unreadable>,
     /// What is wrong with it as a request, whatever it says.
     pub(crate) problem: Result<(), Outcome>,
 }
@@ -48,7 +48,7 @@ pub(crate) struct Received {
 impl Postbacks {
     /// Takes a postback. What is answered 200 is durable and in the log; what is refused is logged if possible.
     pub(crate) async fn take(&self, received: Received) -> Outcome {
-        let Received { origin, secrets, nested, problem } = received;
+        let Received { origin, secrets, unreadable, problem } = received;
         let Some(index) = self.config.owned() else {
             return self
                 .refuse(&origin, Outcome::rejected(503, "the configuration is not loaded yet"), None)
@@ -65,7 +65,7 @@ impl Postbacks {
             return self.refuse(&origin, outcome, Some(network)).await;
         }
         let template = template.map(|t| &t.spec);
-        match interpret(&network.spec, template, &origin.params, &nested) {
+        match interpret(&network.spec, template, &origin.params, &unreadable) {
             Ok(Interpreted::Report(postback)) => match self.clicks.find(postback.click_id).await {
                 Ok(click) => self.record(&index, &origin, network, &postback, &click, 200).await,
                 Err(missing) => self.not_found(&origin, network, &postback, missing).await,

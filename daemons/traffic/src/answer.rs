@@ -13,7 +13,7 @@ use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tfx_domain::{
     entity::Action,
     event::ClickEvent,
-    routing::{Decision, Taken},
+    routing::{Decision, Given, Taken},
 };
 use tfx_ports::entropy;
 use tfx_service::{ProblemResponse, internal::same};
@@ -29,16 +29,22 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 const ROBOTS_FOR: HeaderValue = HeaderValue::from_static("public, max-age=86400");
 
 /// The answer; puts its URL and status into the event.
-pub(crate) fn of(decision: &Decision<'_>, event: &mut ClickEvent, hops: u8, identity: &Identity) -> Response {
+pub(crate) fn of(
+    decision: &Decision<'_>,
+    event: &mut ClickEvent,
+    given: Given<'_>,
+    hops: u8,
+    identity: &Identity,
+) -> Response {
     let response = match decision.taken {
         Taken::Stream { stream, destination, .. } => {
             if let Some(destination) = destination {
-                event.final_url = destination.url.render(event, None, &mut entropy::generator());
+                event.final_url = destination.url.redirect(event, given, &mut entropy::generator());
             }
             act(&stream.stream.spec.action, &event.final_url, identity)
         }
         Taken::Trafficback { url } => {
-            event.final_url = counted(&url.render(event, None, &mut entropy::generator()), hops);
+            event.final_url = counted(&url.redirect(event, given, &mut entropy::generator()), hops);
             redirect(StatusCode::FOUND, &event.final_url)
         }
         Taken::NotFound => bare(StatusCode::NOT_FOUND),

@@ -3,7 +3,7 @@
 use crate::{
     answer,
     traffic::{Decided, Traffic},
-    visitor::{Asked, COOKIE, Facts, decode, parse_query},
+    visitor::{Asked, COOKIE, Facts, parse_query},
 };
 use axum::{
     Extension,
@@ -16,6 +16,7 @@ use std::{borrow::Cow, sync::Arc};
 use tfx_domain::{
     event::{Event, Outcome},
     id::VisitorId,
+    query::decode,
     slug::Slug,
 };
 use tfx_events::{PublishError, Published};
@@ -119,7 +120,7 @@ pub(crate) async fn second_page(State(clicks): State<Clicks>, uri: http::Uri) ->
 /// The slug as it is written there; none if it can be none.
 fn slug_of(path: &str) -> Option<Cow<'_, str>> {
     let rest = path.strip_prefix("/c/").or_else(|| path.strip_prefix('/')).unwrap_or(path);
-    let text = decode(rest.strip_suffix('/').unwrap_or(rest), false);
+    let text = decode(rest.strip_suffix('/').unwrap_or(rest).as_bytes(), false);
     text.parse::<Slug>().is_ok().then_some(text)
 }
 

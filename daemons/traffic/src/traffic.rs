@@ -20,7 +20,7 @@ use tfx_domain::{
     event::{ClickEvent, Outcome},
     id::{ClickId, StreamId},
     routing::{
-        Counters, Geo, Reason, Snapshot, Standing, StreamPlan, Taken, Visitor, click_event, decide, standings,
+        Counters, Geo, Given, Reason, Snapshot, Standing, StreamPlan, Taken, Visitor, click_event, decide, standings,
     },
 };
 use tfx_events::Producer;
@@ -81,7 +81,8 @@ impl Traffic {
             consumed = used;
         }
         self.hide_address(&mut event, visitor);
-        let response = answer::of(&decision, &mut event, visitor.hops, &self.identity);
+        let given = Given::new(snapshot, slug, visitor);
+        let response = answer::of(&decision, &mut event, given, visitor.hops, &self.identity);
         Decided { event, response, consumed }
     }
 
@@ -102,7 +103,8 @@ impl Traffic {
         let id = ClickId::generate(now, entropy::random_u128());
         let mut event = click_event(snapshot, slug, visitor, &decision, id, now);
         self.hide_address(&mut event, visitor);
-        answer::of(&decision, &mut event, visitor.hops, &self.identity);
+        let given = Given::new(snapshot, slug, visitor);
+        answer::of(&decision, &mut event, given, visitor.hops, &self.identity);
         let looked = decision.passed.iter().filter(|p| matches!(p.reason, Reason::NoCandidate(_)));
         let taker = match decision.taken {
             Taken::Stream { stream, destination: Some(_), .. } => Some(stream),

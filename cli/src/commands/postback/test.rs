@@ -11,9 +11,9 @@ use crate::{
 use clap::Args;
 use serde_json::{Value, json};
 use tfx_api::postbacks::PostbackTest;
-use tfx_domain::entity::Kind;
+use tfx_domain::{entity::Kind, query};
 use tfx_ops::probe::Probe;
-use url::{Url, form_urlencoded};
+use url::Url;
 
 /// Which postback.
 #[derive(Debug, Args)]
@@ -68,9 +68,10 @@ impl Test {
 
 /// The parameters of a query string, without the secret: nobody is asked for it here.
 fn parameters(text: &str) -> Vec<(String, String)> {
-    let query = text.split_once('?').map_or(text, |(_, query)| query);
-    let query = query.split('#').next().unwrap_or(query);
-    form_urlencoded::parse(query.as_bytes()).into_owned().filter(|(name, _)| name != "secret").collect()
+    let query_text = text.split_once('?').map_or(text, |(_, query)| query);
+    let query_text = query_text.split('#').next().unwrap_or(query_text);
+    let pairs = query::pairs(query_text.as_bytes()).map(|(name, value)| (name.into_owned(), value.into_owned()));
+    pairs.filter(|(name, _)| name != "secret").collect()
 }
 
 fn fields() -> Vec<Column> {
@@ -108,7 +109,8 @@ async fn send(context: &Context, link: &str, params: &[(String, String)]) -> Res
     let mut url =
         Url::parse(link).map_err(|e| Failure::failed(format!("api-service gave a bad postback URL: {e}")))?;
     let secret = url.query_pairs().find(|(name, _)| name == "secret").map(|(_, secret)| secret.into_owned());
-    url.query_pairs_mut().clear().extend_pairs(params);
+    let pairs = params.iter().map(|(name, value)| format!("{}={}", query::encode(name), query::encode(value)));
+    url.set_query(Some(&pairs.collect::<Vec<_>>().join("&")));
     let shown = url.to_string();
     if let Some(secret) = secret {
         url.query_pairs_mut().append_pair("secret", &secret);

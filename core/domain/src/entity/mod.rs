@@ -24,7 +24,7 @@ pub use stream::{
     Action, Bind, FilterRule, MAX_DESTINATIONS, MatchMode, RedirectCode, Select, StreamDestination,
     StreamKind, StreamSpec, serves_nobody,
 };
-pub use template::{TemplateDefaults, TemplateParams, TemplateSpec};
+pub use template::{LONGEST_PATH, TemplateDefaults, TemplateParams, TemplateSpec};
 
 use crate::{
     Timestamp, id,

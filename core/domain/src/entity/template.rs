@@ -13,6 +13,9 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
+/// The most steps of a fact's path in a JSON body: `data.purchase.price` has three.
+pub const LONGEST_PATH: usize = 8;
+
 /// What a person writes about a postback template.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -93,11 +96,30 @@ impl TemplateParams {
         for (i, (field, name)) in named.iter().enumerate() {
             let path = format!("params.{field}");
             problems.require(is_param_name(name), &path, PARAM_NAME);
+            if let Some(why) = never_matches(name) {
+                problems.add(path.as_str(), format!("'{name}' {why}"));
+            }
             if let Some((other, _)) = named[..i].iter().find(|(_, n)| n.eq_ignore_ascii_case(name)) {
                 problems.add(path, format!("'{name}' is the name of {other} already"));
             }
         }
     }
+}
+
+/// Why no postback has a parameter of that name: steps into a JSON body are written `data.items.0.price`.
+fn never_matches(name: &str) -> Option<String> {
+    if !name.contains('.') {
+        return None;
+    }
+    if name.starts_with("$.") {
+        return Some("begins with '$.', which is not part of a path; write data.purchase.price".to_owned());
+    }
+    let steps = name.split('.').count();
+    if name.split('.').any(str::is_empty) {
+        return Some("has a dot with nothing before or behind it; write data.purchase.price, items.0.price".to_owned());
+    }
+    (steps > LONGEST_PATH)
+        .then(|| format!("has {steps} steps; a JSON body is followed {LONGEST_PATH} steps deep"))
 }
 
 impl Spec for TemplateSpec {

@@ -325,6 +325,27 @@ fn what_a_person_gets_wrong_and_what_he_reads() {
             json!({ "statuses": { "sale": ["paid"] }, "ignore": ["PAID"] }),
             "ignore[0]: 'PAID' stands under sale already",
         ),
+        (
+            Template,
+            json!({ "params": { "payout": "data..price" } }),
+            "params.payout: 'data..price' has a dot with nothing before or behind it",
+        ),
+        (
+            Template,
+            json!({ "params": { "click_id": ".id" } }),
+            "params.click_id: '.id' has a dot with nothing before or behind it",
+        ),
+        (
+            Template,
+            json!({ "params": { "status": "data." } }),
+            "params.status: 'data.' has a dot with nothing before or behind it",
+        ),
+        (Template, json!({ "params": { "currency": "$.data.c" } }), "params.currency: '$.data.c' begins with '$.'"),
+        (
+            Template,
+            json!({ "params": { "transaction_id": "a.b.c.d.e.f.g.h.i" } }),
+            "params.transaction_id: 'a.b.c.d.e.f.g.h.i' has 9 steps",
+        ),
         (Template, json!({ "statuses": { "sale": [""] } }), "statuses.sale[0]: must not be empty"),
         (Template, json!({ "statuses": { "": ["x"] } }), "statuses.: must be 1 to 64 characters: lead, sale"),
         (

@@ -1,7 +1,8 @@
 //! Writing values into a URL: encoded, bounded, and never able to break a header line.
 
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
-use std::fmt;
+use crate::query;
+use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode_byte, utf8_percent_encode};
+use std::fmt::{self, Write as _};
 
 /// What a URL can never contain as it is. (Non-ASCII is always encoded.)
 const NEVER: &AsciiSet = &CONTROLS
@@ -50,6 +51,25 @@ impl fmt::Write for Encoder<'_> {
 }
 
 impl Encoder<'_> {
+    /// A value of a link as it came, also if it is no UTF-8.
+    pub(super) fn write_kept(&mut self, text: &str) -> fmt::Result {
+        if !query::is_escaped(text) {
+            return self.write_str(text);
+        }
+        for chunk in query::bytes_of(text).utf8_chunks() {
+            self.write_str(chunk.valid())?;
+            for byte in chunk.invalid() {
+                if self.left < 3 {
+                    self.left = 0;
+                    return Ok(());
+                }
+                self.url.push_str(percent_encode_byte(*byte));
+                self.left -= 3;
+            }
+        }
+        Ok(())
+    }
+
     /// The longest beginning that fits, and whether it is all of it.
     fn cut<'t>(&self, text: &'t str) -> (&'t str, bool) {
         let mut used = 0;
@@ -67,7 +87,6 @@ impl Encoder<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::fmt::Write as _;
 
     fn encoded(pieces: &[&str], raw: bool, left: usize) -> String {
         let mut url = String::new();
@@ -83,6 +102,21 @@ mod tests {
         assert_eq!(encoded(&["aZ09-._~"], false, 100), "aZ09-._~");
         assert_eq!(encoded(&["a b&c=d/é%\r\n"], false, 100), "a%20b%26c%3Dd%2F%C3%A9%25%0D%0A");
         assert_eq!(encoded(&["a b&c=d/é%\r\n\0"], true, 100), "a%20b&c=d/%C3%A9%%0D%0A%00");
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_go_on_as_they_came() {
+        let kept = |text: &str, raw: bool, left| {
+            let mut url = String::new();
+            Encoder::new(&mut url, raw, left).write_kept(text).expect("writes");
+            url
+        };
+        assert_eq!(kept("caf%E9 %25", false, 100), "caf%E9%20%25");
+        assert_eq!(kept("caf%E9/x", true, 100), "caf%E9/x");
+        // From a link that was encoded twice.
+        assert_eq!(kept("%25E9", false, 100), "%25E9");
+        assert_eq!(kept("%D0%B0", false, 100), "%25D0%25B0");
+        assert_eq!(kept("caf%E9x", false, 5), "caf");
     }
 
     #[test]

@@ -8,9 +8,10 @@ mod encode;
 mod parse;
 mod value;
 
-use crate::{event::ClickEvent, postback::Conversion, problem::Problems};
+use crate::{event::ClickEvent, postback::Conversion, problem::Problems, routing::Given};
 use encode::Encoder;
 use parse::Segment;
+use value::Known;
 use rand::Rng;
 
 /// The longest URL that is rendered, in bytes: what common servers and proxies take in one header line.
@@ -65,8 +66,18 @@ impl UrlTemplate {
         &self.host
     }
 
-    /// The URL for one click, at most 8 KiB. Missing values become empty texts; a value that is too long is cut.
+    /// The URL for one click, at most 8 KiB, from its event. Missing values become empty texts.
     pub fn render(&self, click: &ClickEvent, conversion: Option<&Conversion>, rng: &mut impl Rng) -> String {
+        self.written(&Known { click, given: None, conversion }, rng)
+    }
+
+    /// The same while the click is there: what its link says is handed on whole, as it came, also where the event keeps
+    /// less. Only what does not fit into the URL is cut.
+    pub fn redirect(&self, click: &ClickEvent, given: Given<'_>, rng: &mut impl Rng) -> String {
+        self.written(&Known { click, given: Some(given), conversion: None }, rng)
+    }
+
+    fn written(&self, known: &Known<'_>, rng: &mut impl Rng) -> String {
         // Most values are ids and short words; a long one makes the text grow once or twice.
         let mut url = String::with_capacity((self.literals + self.macros * 32).min(MAX_URL));
         let mut left = MAX_URL.saturating_sub(self.literals);
@@ -81,7 +92,7 @@ impl UrlTemplate {
                     let mut out = Encoder::new(&mut url, *raw, left / to_come.max(1));
                     // The encoder takes everything, and a date's format was tried when parsed; should writing
                     // fail all the same, the value is a missing one.
-                    let _ = value.write(click, conversion, rng, &mut out);
+                    let _ = value.write(known, rng, &mut out);
                     left = left.saturating_sub(url.len() - before);
                     to_come = to_come.saturating_sub(1);
                 }

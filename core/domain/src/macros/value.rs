@@ -1,13 +1,14 @@
 //! The macros: their names, their arguments, and where each takes its value from.
 
-use super::Scope;
+use super::{Scope, encode::Encoder};
 use crate::{
     Timestamp,
     entity::sub_index,
     event::ClickEvent,
     nearest::nearest,
     postback::{Conversion, ConversionStatus},
-    routing::timetable,
+    routing::{Given, timetable},
+    said,
 };
 use jiff::{
     fmt::{StdFmtWrite, strtime::BrokenDownTime},
@@ -15,7 +16,7 @@ use jiff::{
 };
 use rand::{Rng, RngExt};
 use smol_str::SmolStr;
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 /// The longest text that `{date:…}` may give.
 const LONGEST_DATE: usize = 100;
@@ -102,6 +103,14 @@ impl Fact {
     }
 }
 
+/// What values are taken from.
+pub(super) struct Known<'a> {
+    pub(super) click: &'a ClickEvent,
+    /// What its link says, while the click is there.
+    pub(super) given: Option<Given<'a>>,
+    pub(super) conversion: Option<&'a Conversion>,
+}
+
 /// What a macro stands for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Value {
@@ -143,21 +152,20 @@ impl Value {
     }
 
     /// Writes the value as it is; nothing if it is missing.
-    pub(super) fn write(
-        &self,
-        click: &ClickEvent,
-        conversion: Option<&Conversion>,
-        rng: &mut impl Rng,
-        out: &mut impl fmt::Write,
-    ) -> fmt::Result {
+    pub(super) fn write(&self, known: &Known<'_>, rng: &mut impl Rng, out: &mut Encoder<'_>) -> fmt::Result {
+        let Known { click, given, conversion } = known;
         match self {
             Self::Fact(fact) if fact.of_conversion() => {
                 conversion.map_or(Ok(()), |c| write_conversion(*fact, click, c, out))
             }
-            Self::Fact(fact) => write_click(*fact, click, conversion, out),
-            Self::Sub(index) => out.write_str(click.dims.subs.get(*index).map_or("", |s| s)),
+            Self::Fact(fact) => write_click(*fact, known, out),
+            Self::Sub(index) => {
+                let recorded = || click.dims.subs.get(*index).map_or("", |s| s.as_str());
+                out.write_kept(given.map_or_else(recorded, |g| g.sub(*index)))
+            }
             Self::Param(name) => {
-                out.write_str(click.params.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v))
+                let recorded = || said::first(&click.params, name, said::Fact::Text).unwrap_or("");
+                out.write_kept(given.map_or_else(recorded, |g| g.param(name)))
             }
             Self::Date { format, zone } => write_date(format, zone, click.at, out),
             Self::Random { min, max } => write!(out, "{}", rng.random_range(*min..=*max)),
@@ -272,12 +280,8 @@ fn status_words(text: &str) -> Result<Value, String> {
     Ok(Value::StatusWord(words.into()))
 }
 
-fn write_click(
-    fact: Fact,
-    click: &ClickEvent,
-    conversion: Option<&Conversion>,
-    out: &mut impl fmt::Write,
-) -> fmt::Result {
+fn write_click(fact: Fact, known: &Known<'_>, out: &mut Encoder<'_>) -> fmt::Result {
+    let Known { click, given, conversion } = known;
     let dims = &click.dims;
     let text: &str = match fact {
         Fact::ClickId => return write!(out, "{}", click.click_id),
@@ -288,7 +292,9 @@ fn write_click(
             let money = conversion.map(|c| c.revenue).or(click.cost);
             return money.map_or(Ok(()), |m| out.write_str(m.currency.as_str()));
         }
-        Fact::ExternalId => &click.external_id,
+        Fact::ExternalId => {
+            return out.write_kept(given.map_or(click.external_id.as_str(), |g| g.external_id()));
+        }
         Fact::CampaignId => dims.campaign_id.as_ref().map_or("", |id| id.as_str()),
         Fact::CampaignSlug => &click.campaign_slug,
         Fact::CampaignName => &click.campaign_name,
@@ -296,20 +302,20 @@ fn write_click(
         Fact::DestinationId => dims.destination_id.as_ref().map_or("", |id| id.as_str()),
         Fact::SourceId => dims.source_id.as_ref().map_or("", |id| id.as_str()),
         Fact::NetworkId => dims.network_id.as_ref().map_or("", |id| id.as_str()),
-        Fact::Keyword => &dims.keyword,
+        Fact::Keyword => return out.write_kept(given.map_or(dims.keyword.as_str(), |g| g.keyword())),
         Fact::Country => &dims.country,
         Fact::Region => &dims.region,
         Fact::City => &dims.city,
         Fact::Isp => &dims.isp,
         Fact::Ip => &click.ip,
-        Fact::UserAgent => &click.user_agent,
+        Fact::UserAgent => given.map_or(&click.user_agent, |g| &g.visitor.user_agent),
         Fact::DeviceType => dims.device_type.as_str(),
         Fact::DeviceModel => &click.device_model,
         Fact::Os => &dims.os,
         Fact::OsVersion => &click.os_version,
         Fact::Browser => &dims.browser,
         Fact::Language => &dims.language,
-        Fact::Referrer => &click.referrer,
+        Fact::Referrer => given.map_or(&click.referrer, |g| &g.visitor.referrer),
         Fact::IsBot if dims.is_bot => "true",
         Fact::IsBot => "false",
         Fact::TransactionId | Fact::Status | Fact::Revenue | Fact::Profit => "",

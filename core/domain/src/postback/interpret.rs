@@ -2,7 +2,7 @@
 
 use super::{
     ConversionStatus,
-    params::{Field, Params},
+    params::{Field, Params, Unreadable, same_word},
 };
 use crate::{
     entity::{NetworkSpec, TemplateSpec},
@@ -94,20 +94,19 @@ impl Refusal {
 
 /// Interprets a postback's parameters (query, form or flattened JSON; the first of a name counts).
 ///
-/// Names are compared without regard to case. Empty values, and macros that the network left as they are
-/// (`{payout}`, `#price#`), count as not sent. A status to ignore is recognised before anything else is asked for,
+/// Names are compared without regard to case. What says nothing ([`crate::said`]) counts as not sent. A status to ignore is recognised before anything else is asked for,
 /// since a ping carries no click.
 ///
-/// `nested` are the names of a JSON body that hold an object or a list. Such a fact is refused: read as missing, or as the
-/// text it is written with, it would make another sale than was reported.
+/// `unreadable` are the names of a body that hold what is no text: an object, a list, half of a character. Such a fact is
+/// refused: read as missing, or as the text it is written with, it would make another sale than was reported.
 ///
 /// # Errors
-/// No click id, a fact that is nested, or a malformed click id, transaction id, payout, currency or status.
+/// No click id, a fact that is unreadable, or a malformed click id, transaction id, payout, currency or status.
 pub fn interpret(
     network: &NetworkSpec,
     template: Option<&TemplateSpec>,
     params: &[(String, String)],
-    nested: &[String],
+    unreadable: &[Unreadable],
 ) -> Result<Interpreted, Refusal> {
     let params = Params::new(params, template);
     let status = params.find(Field::Status);
@@ -116,8 +115,8 @@ pub fn interpret(
     {
         return Ok(Interpreted::Ignored { raw_status: word.to_owned() });
     }
-    if let Some(name) = params.read_from(nested) {
-        return Err(Refusal::new(name, "is an object or a list; allowed is a text or a number"));
+    if let Some(Unreadable { name, why }) = params.read_from(unreadable) {
+        return Err(Refusal::new(name, *why));
     }
     let click_id = click_id(&params)?;
     let transaction_id = params.find(Field::TransactionId).map(transaction_id).transpose()?;
@@ -200,11 +199,6 @@ fn map_status(template: Option<&TemplateSpec>, word: &str) -> Result<ConversionS
         Some((_, status)) => Ok(status.clone()),
         None => word.parse(),
     }
-}
-
-fn same_word(a: &str, b: &str) -> bool {
-    let (a, b) = (a.trim(), b.trim());
-    a.eq_ignore_ascii_case(b) || a.to_lowercase() == b.to_lowercase()
 }
 
 /// A value as it may stand in a message: quoted, escaped and cut.

@@ -20,7 +20,7 @@ fn template(spec: &serde_json::Value) -> TemplateSpec {
 }
 
 fn params(query: &str) -> Vec<(String, String)> {
-    url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
+    crate::query::pairs(query.as_bytes()).map(|(n, v)| (n.into_owned(), v.into_owned())).collect()
 }
 
 fn read(template: Option<&TemplateSpec>, query: &str) -> Result<Interpreted, Refusal> {
@@ -63,7 +63,8 @@ fn an_object_is_no_fact_wherever_one_is_looked_for() {
         (Some(&pings), "status=ping", "payout", None),
     ];
     for (template, query, nested, refused) in table {
-        let said = interpret(&network(), template, &query_of(query), &[nested.to_owned()]);
+        let unreadable = Unreadable { name: nested.to_owned(), why: "is an object" };
+        let said = interpret(&network(), template, &query_of(query), &[unreadable]);
         let names = said.as_ref().err().map(|r| r.parameter.as_str());
         assert_eq!(names, refused, "{query} {nested}");
     }
@@ -96,6 +97,8 @@ fn without_a_template() {
             "sale - - EUR click:CLICK:main",
         ),
         ("click_id={clickid}&subid=CLICK", "sale - - EUR click:CLICK:main"),
+        ("click_id=null&subid=0&cid=CLICK&tid=0&tx=T-7", "sale - - EUR tx:T-7"),
+        ("click_id=CLICK&payout=NaN&sum=3&status=undefined&type=hold&currency=None", "lead hold 3 EUR click:CLICK:main"),
         ("click_id=CLICK&payout=0", "sale - 0 EUR click:CLICK:main"),
         // A custom status never falls into another slot.
         ("click_id=CLICK&status=main", "main main - EUR click:CLICK:custom:main"),
@@ -103,6 +106,31 @@ fn without_a_template() {
     for (query, want) in table {
         assert_eq!(line(&report(None, &query.replace("CLICK", CLICK))), want, "{query}");
     }
+}
+
+#[test]
+fn what_says_nothing_is_no_fact() {
+    for nothing in [
+        "(transaction_id)", "__TRANSACTION_ID__", "#{transaction_id}", "%%transaction_id%%", "[[[order_id]]]",
+        "$transaction_id$", "null", "undefined", "None", "-", "NaN", "%7Border_id%7D", "\"null\"", "N/A", "\\N", "<<id>>",
+    ] {
+        for field in ["tid", "payout", "currency", "status"] {
+            let encoded: String = nothing.bytes().map(percent_encoding::percent_encode_byte).collect();
+            let query = format!("click_id={CLICK}&{field}={encoded}");
+            assert_eq!(line(&report(None, &query)), "sale - - EUR click:CLICK:main", "{query}");
+        }
+    }
+    assert_eq!(report(None, &format!("click_id={CLICK}&tid=0")).transaction_id, None);
+    assert_eq!(report(None, &format!("click_id={CLICK}&payout=0")).payout, Some(Amount::ZERO));
+    assert_eq!(line(&report(None, &format!("click_id={CLICK}&status=0"))), "0 0 - EUR click:CLICK:custom:0");
+    // Values that are no UTF-8 are two values.
+    let id = |tid: &str| report(None, &format!("click_id={CLICK}&tid={tid}")).key();
+    assert_eq!((id("%E9"), id("%E8"), id("%C3%A9")), ("tx:%E9".to_owned(), "tx:%E8".to_owned(), "tx:é".to_owned()));
+    // What a template knows is a word, whatever it says to others.
+    let own = template(&json!({ "statuses": { "lead": ["null"], "rejected": ["-"] }, "ignore": ["none"] }));
+    assert_eq!(line(&report(Some(&own), &format!("click_id={CLICK}&status=NULL"))), "lead NULL - EUR click:CLICK:main");
+    assert_eq!(line(&report(Some(&own), &format!("click_id={CLICK}&status=-"))), "rejected - - EUR click:CLICK:main");
+    assert_eq!(read(Some(&own), "status=None"), Ok(Interpreted::Ignored { raw_status: "None".to_owned() }));
 }
 
 #[test]
@@ -169,7 +197,8 @@ fn refusals_name_the_parameter_and_what_is_allowed() {
         (None, "cid=CLICK&Sum=1,50", "Sum", "'1,50' must be a decimal number, such as 12.50, with a point"),
         (Some(&renamed), "aff_sub=CLICK&price=$5", "price", "'$5' must be a decimal number"),
         (None, "cid=CLICK&payout=-3", "payout", "'-3' must not be negative; send status=rejected"),
-        (None, "cid=CLICK&payout=NaN", "payout", "'NaN' must be a decimal number"),
+        (None, "cid=CLICK&payout=Inf", "payout", "'Inf' must be a decimal number"),
+        (None, "cid=undefined", "click_id", aliases),
         (None, "cid=CLICK&payout=1e400", "payout", "must be a decimal number"),
         (None, "cid=CLICK&payout=2000000000", "payout", "must be between"),
         (None, "cid=CLICK&currency=EURO", "currency", "'EURO' must be a currency code of three letters"),

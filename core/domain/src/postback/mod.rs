@@ -9,6 +9,7 @@ mod params;
 mod status;
 
 pub use interpret::{Interpreted, Postback, Refusal, interpret};
+pub use params::Unreadable;
 pub use status::{Applied, ConversionStatus, apply};
 
 use crate::{

@@ -1,6 +1,18 @@
 //! Where a postback's facts are looked for: the names a template gives, else the aliases always understood.
 
-use crate::entity::{TemplateParams, TemplateSpec};
+use crate::{
+    entity::{TemplateParams, TemplateSpec},
+    said::{self, Fact, Silence},
+};
+
+/// A parameter whose value is there and cannot be read as a fact.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Unreadable {
+    /// Its name.
+    pub name: String,
+    /// Why, and what is allowed.
+    pub why: &'static str,
+}
 
 /// A fact that a postback may carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -14,6 +26,14 @@ pub(super) enum Field {
 
 impl Field {
     const ALL: [Self; 5] = [Self::ClickId, Self::TransactionId, Self::Payout, Self::Currency, Self::Status];
+
+    const fn fact(self) -> Fact {
+        match self {
+            Self::ClickId | Self::TransactionId => Fact::Id,
+            Self::Payout => Fact::Amount,
+            Self::Currency | Self::Status => Fact::Word,
+        }
+    }
 
     /// In order of preference; listed for people in `docs/postbacks.md`.
     const fn aliases(self) -> &'static [&'static str] {
@@ -41,12 +61,13 @@ impl Field {
 /// A postback's parameters, read through a template.
 pub(super) struct Params<'a> {
     given: &'a [(String, String)],
+    template: Option<&'a TemplateSpec>,
     renames: Option<&'a TemplateParams>,
 }
 
 impl<'a> Params<'a> {
     pub(super) fn new(given: &'a [(String, String)], template: Option<&'a TemplateSpec>) -> Self {
-        Self { given, renames: template.map(|t| &t.params) }
+        Self { given, template, renames: template.map(|t| &t.params) }
     }
 
     /// The names `field` goes by: the template's alone if it gives one, else the aliases. A name that the template
@@ -62,32 +83,41 @@ impl<'a> Params<'a> {
         own.into_iter().chain(aliases)
     }
 
-    /// The first of these names by which a field would be read, since none that it prefers holds a value.
-    pub(super) fn read_from<'n>(&self, names: &'n [String]) -> Option<&'n str> {
+    /// The first of these from which a field would be read, since none that it prefers holds a value.
+    pub(super) fn read_from<'n>(&self, unreadable: &'n [Unreadable]) -> Option<&'n Unreadable> {
+        if unreadable.is_empty() {
+            return None;
+        }
         Field::ALL.iter().find_map(|field| {
-            let own = |name: &str| names.iter().find(|n| n.eq_ignore_ascii_case(name)).map(String::as_str);
-            let found = self.names(*field).find(|name| own(name).is_some() || self.value(name).is_some())?;
+            let own = |name: &str| unreadable.iter().find(|n| n.name.eq_ignore_ascii_case(name));
+            let says = |name| named(self.given, name).any(|(_, value)| self.says(*field, value));
+            let found = self.names(*field).find(|name| own(name).is_some() || says(name))?;
             own(found)
         })
     }
 
     /// The parameter that says `field`, as it is spelt, and its value without blanks around.
     pub(super) fn find(&self, field: Field) -> Option<(&'a str, &'a str)> {
-        self.values(field).find(|(_, value)| !is_placeholder(value))
+        self.values(field).find(|(_, value)| self.says(field, value))
     }
 
     /// A parameter for `field` whose value is a macro that the network left as it is.
     pub(super) fn unexpanded(&self, field: Field) -> Option<(&'a str, &'a str)> {
-        self.values(field).find(|(_, value)| is_placeholder(value))
+        self.values(field).find(|(_, value)| said::silence(value, field.fact()) == Some(Silence::Macro))
+    }
+
+    /// A word that the template knows says something, whatever it says to others.
+    fn says(&self, field: Field, value: &str) -> bool {
+        let known = || {
+            let words = |t: &'a TemplateSpec| t.statuses.values().flatten().chain(&t.ignore);
+            self.template.into_iter().flat_map(words).any(|word| same_word(word, value))
+        };
+        said::says(value, field.fact()) || field == Field::Status && known()
     }
 
     fn values(&self, field: Field) -> impl Iterator<Item = (&'a str, &'a str)> {
         let given = self.given;
         self.names(field).flat_map(move |name| named(given, name))
-    }
-
-    fn value(&self, name: &'a str) -> Option<(&'a str, &'a str)> {
-        named(self.given, name).find(|(_, value)| !is_placeholder(value))
     }
 }
 
@@ -100,42 +130,7 @@ fn named<'a>(given: &'a [(String, String)], name: &'a str) -> impl Iterator<Item
         .filter(|(_, value)| !value.is_empty())
 }
 
-/// True for what stands where a network's macro was not replaced: `{payout}`, `{{payout}}`, `${payout}`,
-/// `[payout]`, `#price#`, `%payout%`, `<payout>`.
-fn is_placeholder(value: &str) -> bool {
-    const BRACKETS: [(&str, &str); 7] =
-        [("{{", "}}"), ("${", "}"), ("{", "}"), ("[", "]"), ("#", "#"), ("%", "%"), ("<", ">")];
-    let is_name = |name: &str| {
-        !name.is_empty()
-            && name
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.' | b':' | b' '))
-    };
-    BRACKETS.iter().any(|(open, close)| {
-        value.strip_prefix(open).and_then(|v| v.strip_suffix(close)).is_some_and(is_name)
-    })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::is_placeholder;
-
-    #[test]
-    fn a_macro_left_as_it_is_is_told_from_a_value() {
-        for macro_text in [
-            "{payout}",
-            "{{payout}}",
-            "${payout}",
-            "[payout]",
-            "#price#",
-            "%payout%",
-            "<sub id>",
-            "{offer.id}",
-        ] {
-            assert!(is_placeholder(macro_text), "{macro_text}");
-        }
-        for value in ["", "{", "{}", "##", "12.50", "#123", "50%", "a{b}", "{\"a\":1}", "approved"] {
-            assert!(!is_placeholder(value), "{value}");
-        }
-    }
+pub(super) fn same_word(a: &str, b: &str) -> bool {
+    let (a, b) = (a.trim(), b.trim());
+    a.eq_ignore_ascii_case(b) || a.to_lowercase() == b.to_lowercase()
 }

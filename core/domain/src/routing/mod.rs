@@ -24,7 +24,7 @@ pub(crate) use cycle::circle;
 pub use cycle::find_cycle;
 pub use decide::decide;
 pub use decision::{Decision, NoCandidate, Passed, Reason, Taken, Unique};
-pub use params::ParamNames;
+pub use params::{Given, ParamNames};
 pub use record::click_event;
 pub use returns::Returns;
 pub use snapshot::{CampaignPlan, Config, DestinationPlan, Globals, Snapshot, StreamPlan};

@@ -1,8 +1,12 @@
 //! What the query parameters of a campaign's links are called: by their own names, or as its source calls them.
 
-use super::Visitor;
-use crate::entity::{SourceParams, sub_index};
+use super::{Snapshot, Visitor};
+use crate::{
+    entity::{SourceParams, sub_index},
+    said::{self, Fact},
+};
 use smol_str::SmolStr;
+use std::sync::LazyLock;
 
 /// How many query parameters of a click are looked at and recorded.
 pub(crate) const MAX_PARAMS: usize = 64;
@@ -23,6 +27,14 @@ pub struct ParamNames {
     pub keyword: SmolStr,
     /// `sub1` … `sub20`.
     pub subs: [SmolStr; 20],
+}
+
+impl ParamNames {
+    /// Those of a campaign without a source.
+    pub(crate) fn usual() -> &'static Self {
+        static USUAL: LazyLock<ParamNames> = LazyLock::new(ParamNames::default);
+        &USUAL
+    }
 }
 
 impl Default for ParamNames {
@@ -58,7 +70,41 @@ impl From<&SourceParams> for ParamNames {
     }
 }
 
-/// The value of a parameter, empty if the click has none of that name among the first [`MAX_PARAMS`].
-pub(crate) fn param<'v>(visitor: &'v Visitor, name: &str) -> &'v str {
-    visitor.params.iter().take(MAX_PARAMS).find(|(n, _)| n == name).map_or("", |(_, v)| v)
+/// The first value of a parameter that says something, empty if the click has none of that name among the first
+/// [`MAX_PARAMS`].
+pub(crate) fn param<'v>(visitor: &'v Visitor, name: &str, fact: Fact) -> &'v str {
+    let known = &visitor.params[..visitor.params.len().min(MAX_PARAMS)];
+    said::first(known, name, fact).unwrap_or("")
+}
+
+/// What a click's link says, whole: what is handed on is not cut where what is recorded is.
+#[derive(Debug, Clone, Copy)]
+pub struct Given<'a> {
+    pub(crate) visitor: &'a Visitor,
+    names: &'a ParamNames,
+}
+
+impl<'a> Given<'a> {
+    /// What a visitor's link says in the words of the campaign that was clicked on.
+    pub fn new(snapshot: &'a Snapshot, slug: &str, visitor: &'a Visitor) -> Self {
+        let names = snapshot.campaign(slug).map_or(ParamNames::usual(), |c| &c.names);
+        Self { visitor, names }
+    }
+
+    pub(crate) fn external_id(&self) -> &'a str {
+        self.param(&self.names.external_id)
+    }
+
+    pub(crate) fn keyword(&self) -> &'a str {
+        self.param(&self.names.keyword)
+    }
+
+    /// `sub1` is 0.
+    pub(crate) fn sub(&self, index: usize) -> &'a str {
+        self.names.subs.get(index).map_or("", |name| self.param(name))
+    }
+
+    pub(crate) fn param(&self, name: &str) -> &'a str {
+        param(self.visitor, name, Fact::Text)
+    }
 }

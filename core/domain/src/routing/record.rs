@@ -11,6 +11,7 @@ use crate::{
     event::{ClickDims, ClickEvent, Outcome, PassedStream, SCHEMA},
     id::ClickId,
     money::{Amount, Money},
+    said::Fact,
 };
 use smol_str::{SmolStr, ToSmolStr};
 
@@ -38,8 +39,7 @@ pub fn click_event(
     now: Timestamp,
 ) -> ClickEvent {
     let entry = snapshot.campaign(slug);
-    let plain = ParamNames::default();
-    let names = entry.map_or(&plain, |c| &c.names);
+    let names = entry.map_or(ParamNames::usual(), |c| &c.names);
     let (outcome, bound) = match decision.taken {
         Taken::Stream { bound, .. } => (Outcome::Routed, bound),
         Taken::Trafficback { .. } => (Outcome::Trafficback, false),
@@ -67,7 +67,7 @@ pub fn click_event(
         browser_version: dim(&device.browser_version),
         referrer: clip(&visitor.referrer, MAX_REFERRER).to_owned(),
         params: params(visitor),
-        external_id: clip(param(visitor, &names.external_id), MAX_VALUE).to_owned(),
+        external_id: clip(param(visitor, &names.external_id, Fact::Text), MAX_VALUE).to_owned(),
         bot_reason: visitor.bot.as_deref().map(dim).unwrap_or_default(),
         unique_campaign: decision.unique.campaign,
         unique_stream: decision.unique.stream,
@@ -95,7 +95,7 @@ fn dims(
     let (geo, device) = (&visitor.geo, &visitor.device);
     let mut subs: Vec<SmolStr> = Vec::new();
     for (i, name) in names.subs.iter().enumerate() {
-        let value = dim(param(visitor, name));
+        let value = dim(param(visitor, name, Fact::Text));
         if !value.is_empty() {
             subs.resize(i, SmolStr::default());
             subs.push(value);
@@ -116,7 +116,7 @@ fn dims(
         browser: dim(&device.browser),
         language: visitor.language.as_deref().map(dim).unwrap_or_default(),
         referrer_host: dim(&host_of(&visitor.referrer).to_lowercase()),
-        keyword: dim(param(visitor, &names.keyword)),
+        keyword: dim(param(visitor, &names.keyword, Fact::Text)),
         subs,
         is_bot: visitor.bot.is_some(),
     }
@@ -138,7 +138,7 @@ fn cost(entry: &CampaignPlan, visitor: &Visitor) -> Option<Money> {
         return None;
     }
     let said = entry.source.as_ref().and_then(|source| {
-        let amount: Amount = param(visitor, &entry.names.cost).trim().parse().ok()?;
+        let amount: Amount = param(visitor, &entry.names.cost, Fact::Amount).trim().parse().ok()?;
         let sane = (Amount::ZERO..=MAX_CLICK_COST).contains(&amount);
         sane.then_some(Money { amount, currency: source.spec.currency })
     });

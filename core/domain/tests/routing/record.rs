@@ -7,7 +7,8 @@ use smol_str::SmolStr;
 use tfx_domain::{
     event::{ClickEvent, Outcome},
     id::ClickId,
-    routing::{RequestKind, Snapshot, Visitor, click_event},
+    macros::{Scope, UrlTemplate},
+    routing::{Given, RequestKind, Snapshot, Visitor, click_event},
 };
 
 fn world() -> Snapshot {
@@ -36,6 +37,55 @@ fn record(visitor: &Visitor) -> ClickEvent {
 
 fn with(params: &[(&str, &str)]) -> Visitor {
     Visitor { params: params.iter().map(|(n, v)| ((*n).into(), (*v).to_owned())).collect(), ..person() }
+}
+
+/// What a URL becomes for the visitor.
+fn sent(visitor: &Visitor, url: &str) -> String {
+    let world = world();
+    let template = UrlTemplate::parse(url, Scope::Redirect).unwrap_or_else(|e| panic!("{url}: {e}"));
+    template.redirect(&record(visitor), Given::new(&world, "main", visitor), &mut rand::rng())
+}
+
+#[test]
+fn the_first_parameter_that_says_something_counts() {
+    for nothing in
+        ["", "{value}", "{{bid}}", "[bid]", "##bid##", "__BID__", "%%BID%%", "$bid$", "(bid)", "null", "undefined", "-", "%7Bbid%7D"]
+    {
+        let event = record(&with(&[
+            ("bid", nothing),
+            ("zone", nothing),
+            ("sub1", nothing),
+            ("kw", nothing),
+            ("clk", nothing),
+            ("bid", "0.0042"),
+            ("zone", "77"),
+            ("kw", "shoes"),
+            ("clk", "X1"),
+        ]));
+        let cost = event.cost.map(|c| format!("{} {}", c.amount, c.currency));
+        assert_eq!(cost.as_deref(), Some("0.0042 EUR"), "{nothing}");
+        assert_eq!((event.dims.subs.as_slice(), event.dims.keyword.as_str()), (["", "77"].map(Into::into).as_slice(), "shoes"), "{nothing}");
+        assert_eq!(event.external_id, "X1", "{nothing}");
+        // What came is on record all the same.
+        assert_eq!(event.params.len(), 9);
+        let nobody = with(&[("utm", nothing), ("sub3", nothing)]);
+        assert_eq!(sent(&nobody, "https://o.example/?a={param:utm}&b={sub3}&c={_keyword}"), "https://o.example/?a=&b=&c=");
+    }
+    // A click may be free.
+    assert_eq!(record(&with(&[("bid", "0"), ("bid", "1")])).cost.map(|c| c.amount.to_string()).as_deref(), Some("0"));
+}
+
+#[test]
+fn values_are_handed_on_whole_and_as_they_came() {
+    let long = "a".repeat(3000);
+    let visitor = with(&[("sub1", &long), ("kw", "caf%E9"), ("clk", "%25E9"), ("x", "é%E8 &")]);
+    let event = record(&visitor);
+    assert!(event.dims.subs[0].len() < long.len(), "what is recorded is cut");
+    assert_eq!(sent(&visitor, "https://o.example/?a={sub1}"), format!("https://o.example/?a={long}"));
+    assert_eq!(
+        sent(&visitor, "https://o.example/?k={keyword}&e={external_id}&x={param:x}&y={_param:x}"),
+        "https://o.example/?k=caf%E9&e=%25E9&x=%C3%A9%E8%20%26&y=%C3%A9%E8%20&",
+    );
 }
 
 #[test]

@@ -9,13 +9,14 @@ mod query;
 pub(crate) use agents::{Agent, Said, UserAgents};
 pub(crate) use identity::{COOKIE, Identity};
 pub(crate) use language::preferred;
-pub(crate) use query::{HOP_MARKER, cut, decode, parse as parse_query};
+pub(crate) use query::{HOP_MARKER, cut, parse as parse_query};
 
 use http::{HeaderMap, Method};
 use smol_str::SmolStr;
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 use tfx_domain::{
     id::VisitorId,
+    query::readable,
     routing::{Geo, RequestKind, Visitor},
 };
 
@@ -69,7 +70,7 @@ impl<'h> Facts<'h> {
         let query = parse_query(request.query);
         let header = |name: &SmolStr| {
             let value = request.headers.get(name.as_str())?;
-            Some((name.clone(), String::from_utf8_lossy(value.as_bytes()).into_owned()))
+            Some((name.clone(), readable(value.as_bytes()).into_owned()))
         };
         Visitor {
             id: self.cookie.unwrap_or_else(|| identity.visitor(request.ip, self.said.user_agent)),
@@ -102,7 +103,7 @@ pub(crate) struct Asked<'h> {
 }
 
 fn text(value: &[u8], max: usize) -> String {
-    let text: Cow<'_, str> = String::from_utf8_lossy(&value[..value.len().min(max)]);
+    let text: Cow<'_, str> = readable(&value[..value.len().min(max)]);
     cut(text, max).into_owned()
 }
 
@@ -170,11 +171,11 @@ mod tests {
             ("x-not-asked", b"no"),
         ];
         let v = read(&Method::GET, "a=1&_tfx_hops=2", headers, &["x-asked".into(), "x-missing".into()]);
-        assert_eq!(v.user_agent, "UA \u{fffd}");
+        assert_eq!(v.user_agent, "UA %FF");
         assert_eq!(v.referrer.len(), MAX_REFERRER);
         assert_eq!(v.language.as_deref(), Some("en-us"));
         assert_eq!(v.id, VisitorId(0xff));
-        assert_eq!(v.headers, [("x-asked".into(), "yes \u{fffd}".to_owned())]);
+        assert_eq!(v.headers, [("x-asked".into(), "yes %FE".to_owned())]);
         assert_eq!((v.hops, v.params.len()), (2, 1));
     }
 }

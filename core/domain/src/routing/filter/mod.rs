@@ -20,7 +20,7 @@ use super::{
     timetable::Timetable,
     version::VersionTest,
 };
-use crate::Timestamp;
+use crate::{Timestamp, said::Fact};
 use ip::IpSet;
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 use text::TextTest;
@@ -116,10 +116,10 @@ impl Text {
             Self::Browser => &visitor.device.browser,
             Self::Referrer => &visitor.referrer,
             Self::UserAgent => &visitor.user_agent,
-            Self::Keyword => param(visitor, &names.keyword),
-            Self::ExternalId => param(visitor, &names.external_id),
-            Self::Sub(i) => param(visitor, &names.subs[*i]),
-            Self::Param(name) => param(visitor, name),
+            Self::Keyword => param(visitor, &names.keyword, Fact::Text),
+            Self::ExternalId => param(visitor, &names.external_id, Fact::Text),
+            Self::Sub(i) => param(visitor, &names.subs[*i], Fact::Text),
+            Self::Param(name) => param(visitor, name, Fact::Text),
             Self::Header(name) => visitor.headers.iter().find(|(n, _)| n == name).map_or("", |(_, v)| v),
         };
         if text.len() <= MAX_TEXT { text } else { &text[..text.floor_char_boundary(MAX_TEXT)] }
