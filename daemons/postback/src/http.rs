@@ -99,7 +99,8 @@ async fn postback(
         }
         Err(e) => (Bytes::new(), Err(body_refused(400, format!("broke off: {e}")))),
     };
-    let Said { params, unreadable, problem: parsed } = params::read(head.uri.query(), &head.headers, &body).await;
+    let Said { params, unreadable, problem: parsed } =
+        params::read(head.uri.query(), &head.headers, &body).await;
     let parsed = parsed.map_or(Ok(()), |(status, refusal)| Err(Outcome::invalid(status, refusal)));
     let (network, template, path) = path_of(head.uri.path());
     let ip = client_ip(peer.ip(), &head.headers, &http.settings.trusted_proxies);

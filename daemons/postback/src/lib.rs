@@ -2,10 +2,10 @@
 //!
 //! The way of a postback: [`http`](self) reads it into parameters → `auth` → `domain::postback::interpret` →
 //! `clicks` finds its click, else it is parked → `ports::conversions` records it (a unique index decides) → the
-//! events → marked as published → the answer.
+//! events → the answer; behind it, the event sink → marked as `published`.
 //!
-//! Where the process may die: before recording, the network has no answer and asks again; between recording and
-//! publishing, `republish` finds the state unpublished; after publishing, a second event has the same id. A parked
+//! Where the process may die: before recording, the network has no answer and asks again; after it, until the sink has
+//! the state, `republish` finds it unpublished, here or on another machine; a second event has the same id. A parked
 //! postback leaves its place only after its outcome is in the log.
 
 mod answer;
@@ -16,19 +16,22 @@ mod http;
 mod log;
 mod params;
 mod parked;
+mod published;
 mod republish;
 mod take;
 
 use anyhow::Context as _;
 use clicks::Clicks;
 use config::{Configuration, Index};
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use take::Postbacks;
 use tfx_service::{Shutdown, serve};
 use tfx_settings::{FailurePolicy, Settings};
 use tfx_wiring::{DataDir, Stores};
 use tokio::net::TcpListener;
 
+/// How long marking what was delivered last may take at the end.
+const MARKING: Duration = Duration::from_secs(1);
 /// The name in logs, metrics and the journal's folder.
 const SERVICE: &str = "postback";
 
@@ -46,8 +49,10 @@ pub async fn run(
     let token = data_dir.internal_token(&settings).context("the internal token")?;
     // The policy is for what is refused. What is answered 200 waits for the disk, whatever the policy for clicks says.
     let policy = FailurePolicy::FailOpen;
-    let producer = tfx_wiring::producer(&settings, &data_dir, SERVICE, policy, Arc::clone(&stores.sink))
-        .context("the event producer")?;
+    let (sink, taken) = published::Confirming::around(Arc::clone(&stores.sink));
+    let producer =
+        tfx_wiring::producer(&settings, &data_dir, SERVICE, policy, sink).context("the event producer")?;
+    let marking = tokio::spawn(published::mark(Arc::clone(&stores.conversions), taken));
     let config = Arc::new(Configuration::new(Arc::clone(&stores.config), Index::new));
     config.refresh().await;
     let postbacks = Arc::new(Postbacks {
@@ -57,6 +62,7 @@ pub async fn run(
         producer: Arc::clone(&producer),
         settings: settings.postback.clone(),
         counters: log::Counters::default(),
+        batch_timeout: settings.events.batch_timeout,
     });
     let workers = [
         tokio::spawn({
@@ -64,7 +70,7 @@ pub async fn run(
             async move { config.follow(shutdown).await }
         }),
         tokio::spawn(parked::work(Arc::clone(&postbacks), shutdown.clone())),
-        tokio::spawn(republish::work(Arc::clone(&postbacks), shutdown.clone())),
+        tokio::spawn(republish::work(Arc::clone(&postbacks), Arc::clone(&stores.sink), shutdown.clone())),
     ];
     let router = http::router(&postbacks, &stores, settings.http.clone(), token.expose());
     let served = serve(SERVICE, listener, router, &settings.http, shutdown).await;
@@ -73,6 +79,8 @@ pub async fn run(
         let _ = worker.await;
     }
     let report = producer.close(settings.http.shutdown_grace).await;
+    // The sink is gone with delivery; what is not marked now is published again, and counts once.
+    let _ = tokio::time::timeout(MARKING, marking).await;
     tracing::info!(service = SERVICE, delivered = report.delivered, left = report.left, "events flushed");
     served.context("the listener")
 }

@@ -1,39 +1,61 @@
-//! Conversions that were recorded but not published: the process died in between, or marking failed. At the start
-//! and then every few seconds their present state is published (again); the event's id makes it count once.
+//! Conversions that were recorded and whose state the event sink does not have: the process died in between, or the
+//! machine whose journal holds the event does not come back. Their present state is published (again) by whoever finds
+//! them; the event's id makes it count once.
+//!
+//! While events wait in our own journal nothing is done: most of what is unpublished is on its way then, and what is
+//! not would only wait too.
 
-use crate::take::Postbacks;
-use std::{fmt::Display, sync::Arc, time::Duration};
+use crate::{published::State, take::Postbacks};
+use std::{
+    collections::HashMap,
+    fmt::Display,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tfx_domain::{
     Timestamp,
     event::{ConversionEvent, Event},
     postback::Conversion,
 };
-use tfx_ports::clock;
+use tfx_ports::{clock, sink::EventSink};
 use tfx_service::{Seldom, Shutdown};
 
 const PERIOD: Duration = Duration::from_secs(5);
-/// A state younger than this is most likely being published right now by the request that recorded it.
-const IN_FLIGHT: Duration = Duration::from_secs(10);
-const BATCH: usize = 500;
+/// The pause while there is more.
+const AT_ONCE: Duration = Duration::from_millis(500);
+/// A state younger than this is most likely on its way from the process that recorded it.
+const GRACE: Duration = Duration::from_secs(15);
+const BATCH: usize = 2000;
+/// A state that the sink does not take is published again after this pause, then after twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(60);
+const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 
 /// Sweeps until the shutdown.
-pub(crate) async fn work(postbacks: Arc<Postbacks>, shutdown: Shutdown) {
+pub(crate) async fn work(postbacks: Arc<Postbacks>, sink: Arc<dyn EventSink>, shutdown: Shutdown) {
+    // What is older than this process is not on its way from here, once the journal it found is delivered.
+    let started = clock::now();
+    let mut sweeper = Sweeper { postbacks, sink, tried: HashMap::new() };
     let sweeping = async {
-        // Whatever is there at the start was left by a process that is gone.
-        let mut before = Timestamp::MAX;
         let mut complaint = Seldom::default();
         loop {
-            match sweep(&postbacks, before).await {
-                Ok(()) => complaint.over(),
-                Err(error) if complaint.due() => {
-                    tracing::warn!(error, "recorded conversions are not published; trying on");
+            let grace = GRACE.max(sweeper.postbacks.batch_timeout * 4);
+            let swept = match sweeper.delivers(grace / 3) {
+                true => sweeper.sweep(started.max(before(clock::now(), grace))).await,
+                false => Ok(false),
+            };
+            let more = match swept {
+                Ok(more) => {
+                    complaint.over();
+                    more
                 }
-                Err(_) => {}
-            }
-            tokio::time::sleep(PERIOD).await;
-            before =
-                Timestamp::from_millisecond(clock::now().as_millisecond() - IN_FLIGHT.as_millis() as i64)
-                    .unwrap_or(Timestamp::MIN);
+                Err(error) => {
+                    if complaint.due() {
+                        tracing::warn!(error, "recorded conversions are not published; trying on");
+                    }
+                    false
+                }
+            };
+            tokio::time::sleep(if more { AT_ONCE } else { PERIOD }).await;
         }
     };
     tokio::select! {
@@ -42,28 +64,55 @@ pub(crate) async fn work(postbacks: Arc<Postbacks>, shutdown: Shutdown) {
     }
 }
 
-/// Publishes what is unpublished and was last changed before `before`; or why not.
-pub(crate) async fn sweep(postbacks: &Postbacks, before: Timestamp) -> Result<(), String> {
-    let failed = |what: &str, e: &dyn Display| format!("cannot {what}: {e}");
-    loop {
-        let found = postbacks.conversions.unpublished(BATCH).await;
+struct Sweeper {
+    postbacks: Arc<Postbacks>,
+    sink: Arc<dyn EventSink>,
+    /// What was published here and may not be marked yet: when it is due again, and the pause after that.
+    tried: HashMap<State, (Instant, Duration)>,
+}
+
+impl Sweeper {
+    /// True while our own events reach the sink, none waiting longer than `at_most`.
+    fn delivers(&self, at_most: Duration) -> bool {
+        let stats = self.postbacks.producer.stats();
+        !stats.degraded && u128::from(stats.oldest_undelivered_age_ms) <= at_most.as_millis()
+    }
+
+    /// Publishes what is unpublished and was last changed before `before`; true if there is more, or why not.
+    async fn sweep(&mut self, before: Timestamp) -> Result<bool, String> {
+        let failed = |what: &str, e: &dyn Display| format!("cannot {what}: {e}");
+        let found = self.postbacks.conversions.unpublished(BATCH).await;
         let found = found.map_err(|e| failed("look for unpublished conversions", &e))?;
         let full = found.len() == BATCH;
-        let due: Vec<Conversion> = found.into_iter().filter(|c| c.updated_at < before).collect();
+        let (now, clock) = (Instant::now(), clock::now());
+        let due = |c: &Conversion| {
+            // One from the future was recorded before the clock was set back.
+            (c.updated_at < before || c.updated_at > clock)
+                && self.tried.get(&(c.id.clone(), c.version)).is_none_or(|(next, _)| *next <= now)
+        };
+        let due: Vec<Conversion> = found.into_iter().filter(due).collect();
+        self.tried.retain(|_, (next, pause)| *next + *pause > now);
         if due.is_empty() {
-            return Ok(());
+            return Ok(false);
         }
+        self.sink.ping().await.map_err(|e| failed("reach the event sink", &e))?;
         let events: Vec<Event> =
             due.iter().map(|c| Event::Conversion(Box::new(ConversionEvent::from(c)))).collect();
-        let published = postbacks.publish(&events).await;
+        let published = self.postbacks.publish(&events).await;
         published.map_err(|e| failed(&format!("publish {} of them", events.len()), &e))?;
-        let states: Vec<_> = due.iter().map(|c| (c.id.clone(), c.version)).collect();
-        let marked = postbacks.conversions.mark_published(&states).await;
-        marked.map_err(|e| failed("mark them as published", &e))?;
-        postbacks.counters.republished(due.len());
-        tracing::info!(conversions = due.len(), "published conversions that were recorded but not published");
-        if !full {
-            return Ok(());
+        for c in &due {
+            let tried = self.tried.entry((c.id.clone(), c.version)).or_insert((now, FIRST_PAUSE / 2));
+            let pause = (tried.1 * 2).min(LONGEST_PAUSE);
+            *tried = (now + pause, pause);
         }
+        self.postbacks.counters.republished(due.len());
+        tracing::info!(conversions = due.len(), "published conversions that were recorded but not published");
+        Ok(full)
     }
+}
+
+/// `at` less a pause, bounded by the beginning of time.
+fn before(at: Timestamp, pause: Duration) -> Timestamp {
+    let ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
+    Timestamp::from_millisecond(at.as_millisecond().saturating_sub(ms)).unwrap_or(Timestamp::MIN)
 }

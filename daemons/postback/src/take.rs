@@ -31,6 +31,8 @@ pub(crate) struct Postbacks {
     pub(crate) producer: Arc<Producer>,
     pub(crate) settings: PostbackSettings,
     pub(crate) counters: Counters,
+    /// How long an event may wait for others before it is delivered.
+    pub(crate) batch_timeout: Duration,
 }
 
 /// A postback as it came in.
@@ -148,7 +150,8 @@ impl Postbacks {
         self.conclude(origin, outcome, Some(network), None).await
     }
 
-    /// Makes an accepted postback's events durable, marks its conversion as published, counts it.
+    /// Makes an accepted postback's events durable, counts it. Its conversion is marked as published when the sink has its
+    /// state (`published`).
     pub(crate) async fn conclude(
         &self,
         origin: &Origin,
@@ -170,9 +173,6 @@ impl Postbacks {
             self.counters.not_durable();
             return outcome;
         }
-        if let Some(c) = changed {
-            self.mark(&[(c.id.clone(), c.version)]).await;
-        }
         self.counters.count(&outcome);
         outcome
     }
@@ -180,13 +180,6 @@ impl Postbacks {
     /// Makes events durable.
     pub(crate) async fn publish(&self, events: &[Event]) -> Result<(), String> {
         self.producer.publish_durable(events).await.map_err(|e| e.to_string())
-    }
-
-    /// Marks states as published. A failure is mended by `republish`: the event's id makes the second one count once.
-    pub(crate) async fn mark(&self, states: &[(ConversionId, u64)]) {
-        if let Err(e) = self.conversions.mark_published(states).await {
-            tracing::warn!(error = %e, "cannot mark conversions as published; they are published again later");
-        }
     }
 
     /// Logs what is refused, as far as that is possible: no failure of the log turns a 4xx into a 5xx.

@@ -20,7 +20,8 @@ use tfx_domain::{
     event::{ClickEvent, Outcome},
     id::{ClickId, StreamId},
     routing::{
-        Counters, Geo, Given, Reason, Snapshot, Standing, StreamPlan, Taken, Visitor, click_event, decide, standings,
+        Counters, Geo, Given, Reason, Snapshot, Standing, StreamPlan, Taken, Visitor, click_event, decide,
+        standings,
     },
 };
 use tfx_events::Producer;

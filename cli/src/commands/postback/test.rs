@@ -70,7 +70,8 @@ impl Test {
 fn parameters(text: &str) -> Vec<(String, String)> {
     let query_text = text.split_once('?').map_or(text, |(_, query)| query);
     let query_text = query_text.split('#').next().unwrap_or(query_text);
-    let pairs = query::pairs(query_text.as_bytes()).map(|(name, value)| (name.into_owned(), value.into_owned()));
+    let pairs =
+        query::pairs(query_text.as_bytes()).map(|(name, value)| (name.into_owned(), value.into_owned()));
     pairs.filter(|(name, _)| name != "secret").collect()
 }
 
@@ -109,7 +110,8 @@ async fn send(context: &Context, link: &str, params: &[(String, String)]) -> Res
     let mut url =
         Url::parse(link).map_err(|e| Failure::failed(format!("api-service gave a bad postback URL: {e}")))?;
     let secret = url.query_pairs().find(|(name, _)| name == "secret").map(|(_, secret)| secret.into_owned());
-    let pairs = params.iter().map(|(name, value)| format!("{}={}", query::encode(name), query::encode(value)));
+    let pairs =
+        params.iter().map(|(name, value)| format!("{}={}", query::encode(name), query::encode(value)));
     url.set_query(Some(&pairs.collect::<Vec<_>>().join("&")));
     let shown = url.to_string();
     if let Some(secret) = secret {

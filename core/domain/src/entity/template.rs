@@ -116,7 +116,9 @@ fn never_matches(name: &str) -> Option<String> {
     }
     let steps = name.split('.').count();
     if name.split('.').any(str::is_empty) {
-        return Some("has a dot with nothing before or behind it; write data.purchase.price, items.0.price".to_owned());
+        return Some(
+            "has a dot with nothing before or behind it; write data.purchase.price, items.0.price".to_owned(),
+        );
     }
     (steps > LONGEST_PATH)
         .then(|| format!("has {steps} steps; a JSON body is followed {LONGEST_PATH} steps deep"))

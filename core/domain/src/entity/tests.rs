@@ -340,7 +340,11 @@ fn what_a_person_gets_wrong_and_what_he_reads() {
             json!({ "params": { "status": "data." } }),
             "params.status: 'data.' has a dot with nothing before or behind it",
         ),
-        (Template, json!({ "params": { "currency": "$.data.c" } }), "params.currency: '$.data.c' begins with '$.'"),
+        (
+            Template,
+            json!({ "params": { "currency": "$.data.c" } }),
+            "params.currency: '$.data.c' begins with '$.'",
+        ),
         (
             Template,
             json!({ "params": { "transaction_id": "a.b.c.d.e.f.g.h.i" } }),

@@ -11,8 +11,8 @@ mod value;
 use crate::{event::ClickEvent, postback::Conversion, problem::Problems, routing::Given};
 use encode::Encoder;
 use parse::Segment;
-use value::Known;
 use rand::Rng;
+use value::Known;
 
 /// The longest URL that is rendered, in bytes: what common servers and proxies take in one header line.
 const MAX_URL: usize = 8192;

@@ -98,7 +98,10 @@ fn without_a_template() {
         ),
         ("click_id={clickid}&subid=CLICK", "sale - - EUR click:CLICK:main"),
         ("click_id=null&subid=0&cid=CLICK&tid=0&tx=T-7", "sale - - EUR tx:T-7"),
-        ("click_id=CLICK&payout=NaN&sum=3&status=undefined&type=hold&currency=None", "lead hold 3 EUR click:CLICK:main"),
+        (
+            "click_id=CLICK&payout=NaN&sum=3&status=undefined&type=hold&currency=None",
+            "lead hold 3 EUR click:CLICK:main",
+        ),
         ("click_id=CLICK&payout=0", "sale - 0 EUR click:CLICK:main"),
         // A custom status never falls into another slot.
         ("click_id=CLICK&status=main", "main main - EUR click:CLICK:custom:main"),
@@ -111,8 +114,22 @@ fn without_a_template() {
 #[test]
 fn what_says_nothing_is_no_fact() {
     for nothing in [
-        "(transaction_id)", "__TRANSACTION_ID__", "#{transaction_id}", "%%transaction_id%%", "[[[order_id]]]",
-        "$transaction_id$", "null", "undefined", "None", "-", "NaN", "%7Border_id%7D", "\"null\"", "N/A", "\\N", "<<id>>",
+        "(transaction_id)",
+        "__TRANSACTION_ID__",
+        "#{transaction_id}",
+        "%%transaction_id%%",
+        "[[[order_id]]]",
+        "$transaction_id$",
+        "null",
+        "undefined",
+        "None",
+        "-",
+        "NaN",
+        "%7Border_id%7D",
+        "\"null\"",
+        "N/A",
+        "\\N",
+        "<<id>>",
     ] {
         for field in ["tid", "payout", "currency", "status"] {
             let encoded: String = nothing.bytes().map(percent_encoding::percent_encode_byte).collect();
@@ -125,11 +142,20 @@ fn what_says_nothing_is_no_fact() {
     assert_eq!(line(&report(None, &format!("click_id={CLICK}&status=0"))), "0 0 - EUR click:CLICK:custom:0");
     // Values that are no UTF-8 are two values.
     let id = |tid: &str| report(None, &format!("click_id={CLICK}&tid={tid}")).key();
-    assert_eq!((id("%E9"), id("%E8"), id("%C3%A9")), ("tx:%E9".to_owned(), "tx:%E8".to_owned(), "tx:é".to_owned()));
+    assert_eq!(
+        (id("%E9"), id("%E8"), id("%C3%A9")),
+        ("tx:%E9".to_owned(), "tx:%E8".to_owned(), "tx:é".to_owned())
+    );
     // What a template knows is a word, whatever it says to others.
     let own = template(&json!({ "statuses": { "lead": ["null"], "rejected": ["-"] }, "ignore": ["none"] }));
-    assert_eq!(line(&report(Some(&own), &format!("click_id={CLICK}&status=NULL"))), "lead NULL - EUR click:CLICK:main");
-    assert_eq!(line(&report(Some(&own), &format!("click_id={CLICK}&status=-"))), "rejected - - EUR click:CLICK:main");
+    assert_eq!(
+        line(&report(Some(&own), &format!("click_id={CLICK}&status=NULL"))),
+        "lead NULL - EUR click:CLICK:main"
+    );
+    assert_eq!(
+        line(&report(Some(&own), &format!("click_id={CLICK}&status=-"))),
+        "rejected - - EUR click:CLICK:main"
+    );
     assert_eq!(read(Some(&own), "status=None"), Ok(Interpreted::Ignored { raw_status: "None".to_owned() }));
 }
 

@@ -101,8 +101,26 @@ fn says_something(c: char) -> bool {
 /// A word for nothing, or several in a row, as scripts join them: `undefined-undefined`.
 fn is_word(text: &str, fact: Fact) -> bool {
     const WORDS: [&str; 20] = [
-        "null", "nil", "none", "undefined", "undef", "nan", "n/a", "#n/a", "n.a.", "not set", "notset", "not_set",
-        "not-set", "unset", "empty", "blank", "nothing", "nullptr", "%s", "%d",
+        "null",
+        "nil",
+        "none",
+        "undefined",
+        "undef",
+        "nan",
+        "n/a",
+        "#n/a",
+        "n.a.",
+        "not set",
+        "notset",
+        "not_set",
+        "not-set",
+        "unset",
+        "empty",
+        "blank",
+        "nothing",
+        "nullptr",
+        "%s",
+        "%d",
     ];
     // Words of a single letter's worth that are something elsewhere: Namibia, an order number.
     const NOT_IN_TEXTS: [&str; 3] = ["na", "n-a", "n_a"];
@@ -113,7 +131,10 @@ fn is_word(text: &str, fact: Fact) -> bool {
         return false;
     }
     let same = |word: &&str| text.eq_ignore_ascii_case(word);
-    if text == "\\N" || WORDS.iter().any(|w| same(&w)) || fact != Fact::Text && NOT_IN_TEXTS.iter().any(|w| same(&w)) {
+    if text == "\\N"
+        || WORDS.iter().any(|w| same(&w))
+        || fact != Fact::Text && NOT_IN_TEXTS.iter().any(|w| same(&w))
+    {
         return true;
     }
     const JOINED: [&str; 5] = ["null", "nil", "none", "undefined", "nan"];

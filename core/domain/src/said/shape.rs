@@ -53,7 +53,8 @@ fn after_macro(text: &str) -> Option<&str> {
             // A sign may stand in the name too: `_order_id_`.
             let whole = rest.strip_suffix(close.as_str()).map(|name| (name, ""));
             let found = [whole, rest.split_once(close.as_str())];
-            if let Some((_, after)) = found.into_iter().flatten().find(|(name, _)| is_name_in(bracket, name)) {
+            if let Some((_, after)) = found.into_iter().flatten().find(|(name, _)| is_name_in(bracket, name))
+            {
                 // Python's `%(x)s`.
                 let formatted = lead.ends_with('%') && bracket == "(";
                 let after = if formatted { after.trim_start_matches(['s', 'd']) } else { after };
@@ -95,7 +96,9 @@ fn is_name_in(bracket: &str, name: &str) -> bool {
 /// `{date:%Y-%m-%d}`, `{{ order.total | money }}`, but no quotes, which JSON has.
 fn is_name(name: &str, arguments: bool) -> bool {
     let inner = |c: char| {
-        c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | ' ' | '|') || arguments && !"\"{}\\".contains(c)
+        c.is_alphanumeric()
+            || matches!(c, '_' | '-' | '.' | ':' | ' ' | '|')
+            || arguments && !"\"{}\\".contains(c)
     };
     name.starts_with(|c: char| c.is_alphabetic() || c == '_')
         && name.contains(char::is_alphabetic)

@@ -6,22 +6,98 @@ use proptest::prelude::*;
 const ALL: [Fact; 4] = [Fact::Id, Fact::Amount, Fact::Word, Fact::Text];
 
 const NOTHING: [&str; 34] = [
-    "", " ", "\u{a0}", "\u{200b}", "-", "--", "—", "_", ".", "...", "?", "*", "''", "\"\"", "{}", "[]", "()", "<>", "#",
-    "null", "NULL", "Null", "nil", "None", "undefined", "NaN", "n/a", "N/A", "not set", "empty", "\\N", " null ",
-    "undefined-undefined", "null_null",
+    "",
+    " ",
+    "\u{a0}",
+    "\u{200b}",
+    "-",
+    "--",
+    "—",
+    "_",
+    ".",
+    "...",
+    "?",
+    "*",
+    "''",
+    "\"\"",
+    "{}",
+    "[]",
+    "()",
+    "<>",
+    "#",
+    "null",
+    "NULL",
+    "Null",
+    "nil",
+    "None",
+    "undefined",
+    "NaN",
+    "n/a",
+    "N/A",
+    "not set",
+    "empty",
+    "\\N",
+    " null ",
+    "undefined-undefined",
+    "null_null",
 ];
 
 const QUOTED: [&str; 5] = ["\"null\"", "'undefined'", "\\\"null\\\"", "\"{payout}\"", "\"'null'\""];
 
 /// Brackets around a name.
 const BRACKETS: [(&str, &str); 52] = [
-    ("{", "}"), ("{{", "}}"), ("{{{", "}}}"), ("{{ ", " }}"), ("${", "}"), ("$${", "}"), ("#{", "}"), ("@{", "}"),
-    ("%{", "}"), ("{$", "}"), ("{{$", "}}"), ("{#", "#}"), ("{@", "}"), ("{%", "%}"), ("{% ", " %}"), ("{!", "!}"),
-    ("{!!", "!!}"), ("{{{{", "}}}}"), ("{:", "}"), ("{_", "}"), ("{/", "}"), ("[", "]"), ("[[", "]]"), ("[[[", "]]]"),
-    ("[%", "%]"), ("[:", ":]"), ("[$", "]"), ("$[", "]"), ("(", ")"), ("((", "))"), ("$(", ")"), ("%(", ")s"),
-    ("<", ">"), ("<<", ">>"), ("<%= ", " %>"), ("<%", "%>"), ("<?=$", "?>"), ("</", ">"), ("#", "#"), ("##", "##"),
-    ("%", "%"), ("%%", "%%"), ("__", "__"), ("_", "_"), ("$", "$"), ("$$", "$$"), ("@", "@"), ("@@", "@@"),
-    ("!", "!"), ("|", "|"), ("*|", "|*"), ("~", "~"),
+    ("{", "}"),
+    ("{{", "}}"),
+    ("{{{", "}}}"),
+    ("{{ ", " }}"),
+    ("${", "}"),
+    ("$${", "}"),
+    ("#{", "}"),
+    ("@{", "}"),
+    ("%{", "}"),
+    ("{$", "}"),
+    ("{{$", "}}"),
+    ("{#", "#}"),
+    ("{@", "}"),
+    ("{%", "%}"),
+    ("{% ", " %}"),
+    ("{!", "!}"),
+    ("{!!", "!!}"),
+    ("{{{{", "}}}}"),
+    ("{:", "}"),
+    ("{_", "}"),
+    ("{/", "}"),
+    ("[", "]"),
+    ("[[", "]]"),
+    ("[[[", "]]]"),
+    ("[%", "%]"),
+    ("[:", ":]"),
+    ("[$", "]"),
+    ("$[", "]"),
+    ("(", ")"),
+    ("((", "))"),
+    ("$(", ")"),
+    ("%(", ")s"),
+    ("<", ">"),
+    ("<<", ">>"),
+    ("<%= ", " %>"),
+    ("<%", "%>"),
+    ("<?=$", "?>"),
+    ("</", ">"),
+    ("#", "#"),
+    ("##", "##"),
+    ("%", "%"),
+    ("%%", "%%"),
+    ("__", "__"),
+    ("_", "_"),
+    ("$", "$"),
+    ("$$", "$$"),
+    ("@", "@"),
+    ("@@", "@@"),
+    ("!", "!"),
+    ("|", "|"),
+    ("*|", "|*"),
+    ("~", "~"),
 ];
 
 const NAMES: [&str; 8] =
@@ -45,14 +121,39 @@ fn a_macro_is_told_by_its_brackets_whatever_its_name() {
                 assert_eq!(silence(&text, fact), Some(Silence::Macro), "{text} {fact:?}");
             }
             // As it looks when it was encoded once more.
-            let encoded: String = text.bytes().map(|b| if b.is_ascii_alphanumeric() { char::from(b).to_string() } else { format!("%{b:02X}") }).collect();
+            let encoded: String =
+                text.bytes()
+                    .map(|b| {
+                        if b.is_ascii_alphanumeric() {
+                            char::from(b).to_string()
+                        } else {
+                            format!("%{b:02X}")
+                        }
+                    })
+                    .collect();
             assert!(!says(&encoded, Fact::Text), "{encoded}");
         }
     }
     for text in [
-        "{date:%Y-%m-%d}", "{random:1,9}", "{{ order.total | money }}", "{sub1|urlencode}", "{offer.id}", "<sub id>",
-        "{{data['id']}}", "{campaign}-{zone}", "{a}{b}", "[a][b]", "##a##_##b##", "{0}", "{{.Order}}", "&lt;payout&gt;",
-        "&#123;", "%257Bpayout%257D", "[object Object]", "(not provided)", "%s",
+        "{date:%Y-%m-%d}",
+        "{random:1,9}",
+        "{{ order.total | money }}",
+        "{sub1|urlencode}",
+        "{offer.id}",
+        "<sub id>",
+        "{{data['id']}}",
+        "{campaign}-{zone}",
+        "{a}{b}",
+        "[a][b]",
+        "##a##_##b##",
+        "{0}",
+        "{{.Order}}",
+        "&lt;payout&gt;",
+        "&#123;",
+        "%257Bpayout%257D",
+        "[object Object]",
+        "(not provided)",
+        "%s",
     ] {
         assert!(!says(text, Fact::Text), "{text}");
     }
@@ -62,14 +163,82 @@ fn a_macro_is_told_by_its_brackets_whatever_its_name() {
 #[test]
 fn values_that_look_alike_say_something() {
     for text in [
-        "12.50", "0.0042", "-5", "-30", "+5", "1,5", "$5", "50%", "#123", "#A12", "a{b}", "{\"a\":1}", "{\"a\":\"b\"}", "[1,2]",
-        "(555)", "(555) 123-4567", "+1 (555) 123", "a@b.example", "<a@b.example>", "_fbp", "fb.1.1596403881668.1116446470",
-        "_fbp_1.abc", "Zm9vYmFyCg==", "/abc+def=", "a=b", "550e8400-e29b-41d4-a716-446655440000",
-        "{550e8400-e29b-41d4-a716-446655440000}", "{f50e8400-e29b-41d4-a716-446655440000}", "{12345}", "[12345]", "(123)",
-        "#123#", "_A7d_", "_kX9-3f_", "x", "A", "approved", "none of it", "nullify", "Nonesuch", "annul", "nan0", "red shoes",
-        "C++", "C#", "R&D", "AT&T", "50% off", "%E9", "caf%E9", "%E9%", "%D0%B0%D0%B1", "日本", "😀", "п", "1-2", "a-b-c", "T-1",
-        "0x0", "00a", "-a-", "/path/", "=x=", "it's {almost} one", "{a} of b", "<b>bold</b>", "https://a.example/?x={y}",
-        "01KTBA71G0Z9Q4X2V8N6M5R3JD", "EUR", "sale", "2", "1", "emptyish", "10%", "null-1", "x undefined",
+        "12.50",
+        "0.0042",
+        "-5",
+        "-30",
+        "+5",
+        "1,5",
+        "$5",
+        "50%",
+        "#123",
+        "#A12",
+        "a{b}",
+        "{\"a\":1}",
+        "{\"a\":\"b\"}",
+        "[1,2]",
+        "(555)",
+        "(555) 123-4567",
+        "+1 (555) 123",
+        "a@b.example",
+        "<a@b.example>",
+        "_fbp",
+        "fb.1.1596403881668.1116446470",
+        "_fbp_1.abc",
+        "Zm9vYmFyCg==",
+        "/abc+def=",
+        "a=b",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "{550e8400-e29b-41d4-a716-446655440000}",
+        "{f50e8400-e29b-41d4-a716-446655440000}",
+        "{12345}",
+        "[12345]",
+        "(123)",
+        "#123#",
+        "_A7d_",
+        "_kX9-3f_",
+        "x",
+        "A",
+        "approved",
+        "none of it",
+        "nullify",
+        "Nonesuch",
+        "annul",
+        "nan0",
+        "red shoes",
+        "C++",
+        "C#",
+        "R&D",
+        "AT&T",
+        "50% off",
+        "%E9",
+        "caf%E9",
+        "%E9%",
+        "%D0%B0%D0%B1",
+        "日本",
+        "😀",
+        "п",
+        "1-2",
+        "a-b-c",
+        "T-1",
+        "0x0",
+        "00a",
+        "-a-",
+        "/path/",
+        "=x=",
+        "it's {almost} one",
+        "{a} of b",
+        "<b>bold</b>",
+        "https://a.example/?x={y}",
+        "01KTBA71G0Z9Q4X2V8N6M5R3JD",
+        "EUR",
+        "sale",
+        "2",
+        "1",
+        "emptyish",
+        "10%",
+        "null-1",
+        "x undefined",
     ] {
         for fact in ALL {
             assert!(says(text, fact), "{text} {fact:?}: {:?}", silence(text, fact));
@@ -93,9 +262,10 @@ fn a_few_words_mean_something_for_one_fact_and_nothing_for_another() {
 
 #[test]
 fn the_first_that_says_something_counts() {
-    let params: Vec<(String, String)> = [("cost", "{value}"), ("zoneid", "77"), ("cost", "0.0042"), ("cost", "9")]
-        .map(|(n, v)| (n.to_owned(), v.to_owned()))
-        .to_vec();
+    let params: Vec<(String, String)> =
+        [("cost", "{value}"), ("zoneid", "77"), ("cost", "0.0042"), ("cost", "9")]
+            .map(|(n, v)| (n.to_owned(), v.to_owned()))
+            .to_vec();
     assert_eq!(first(&params, "cost", Fact::Amount), Some("0.0042"));
     assert_eq!(first(&params, "COST", Fact::Amount), None);
 }

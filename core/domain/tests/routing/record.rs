@@ -48,9 +48,21 @@ fn sent(visitor: &Visitor, url: &str) -> String {
 
 #[test]
 fn the_first_parameter_that_says_something_counts() {
-    for nothing in
-        ["", "{value}", "{{bid}}", "[bid]", "##bid##", "__BID__", "%%BID%%", "$bid$", "(bid)", "null", "undefined", "-", "%7Bbid%7D"]
-    {
+    for nothing in [
+        "",
+        "{value}",
+        "{{bid}}",
+        "[bid]",
+        "##bid##",
+        "__BID__",
+        "%%BID%%",
+        "$bid$",
+        "(bid)",
+        "null",
+        "undefined",
+        "-",
+        "%7Bbid%7D",
+    ] {
         let event = record(&with(&[
             ("bid", nothing),
             ("zone", nothing),
@@ -64,15 +76,25 @@ fn the_first_parameter_that_says_something_counts() {
         ]));
         let cost = event.cost.map(|c| format!("{} {}", c.amount, c.currency));
         assert_eq!(cost.as_deref(), Some("0.0042 EUR"), "{nothing}");
-        assert_eq!((event.dims.subs.as_slice(), event.dims.keyword.as_str()), (["", "77"].map(Into::into).as_slice(), "shoes"), "{nothing}");
+        assert_eq!(
+            (event.dims.subs.as_slice(), event.dims.keyword.as_str()),
+            (["", "77"].map(Into::into).as_slice(), "shoes"),
+            "{nothing}"
+        );
         assert_eq!(event.external_id, "X1", "{nothing}");
         // What came is on record all the same.
         assert_eq!(event.params.len(), 9);
         let nobody = with(&[("utm", nothing), ("sub3", nothing)]);
-        assert_eq!(sent(&nobody, "https://o.example/?a={param:utm}&b={sub3}&c={_keyword}"), "https://o.example/?a=&b=&c=");
+        assert_eq!(
+            sent(&nobody, "https://o.example/?a={param:utm}&b={sub3}&c={_keyword}"),
+            "https://o.example/?a=&b=&c="
+        );
     }
     // A click may be free.
-    assert_eq!(record(&with(&[("bid", "0"), ("bid", "1")])).cost.map(|c| c.amount.to_string()).as_deref(), Some("0"));
+    assert_eq!(
+        record(&with(&[("bid", "0"), ("bid", "1")])).cost.map(|c| c.amount.to_string()).as_deref(),
+        Some("0")
+    );
 }
 
 #[test]

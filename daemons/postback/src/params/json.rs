@@ -14,7 +14,8 @@ use std::{borrow::Cow, fmt};
 use tfx_domain::{entity::LONGEST_PATH, postback::Unreadable};
 
 const NESTED: &str = "is an object or a list; allowed is a text or a number";
-const BROKEN: &str = "is a text with half of a character (a lone surrogate such as \\ud83d); allowed is a text or a number";
+const BROKEN: &str =
+    "is a text with half of a character (a lone surrogate such as \\ud83d); allowed is a text or a number";
 
 /// The largest exponent that is written out.
 const LARGEST_EXPONENT: i32 = 30;
@@ -31,7 +32,9 @@ pub(super) fn read(body: &[u8], most: usize, said: &mut Said) -> Result<(), Stri
             [_] => return Err("is a list of what is no object; send one object".to_owned()),
             many => {
                 let n = many.len();
-                return Err(format!("is a list of {n}; send one object, or a list of one, for each postback"));
+                return Err(format!(
+                    "is a list of {n}; send one object, or a list of one, for each postback"
+                ));
             }
         },
         _ => return Err("is JSON but no object; send one such as {\"click_id\": \"…\"}".to_owned()),
@@ -55,7 +58,11 @@ pub(super) fn under_a_form(body: &[u8]) -> Option<Cow<'_, [u8]>> {
         // Some clients end a form's name with the sign between name and value.
         return Some(Cow::Borrowed(bare.strip_suffix(b"=").unwrap_or(bare)));
     }
-    if bare.starts_with(b"%7B") || bare.starts_with(b"%7b") || bare.starts_with(b"%5B") || bare.starts_with(b"%5b") {
+    if bare.starts_with(b"%7B")
+        || bare.starts_with(b"%7b")
+        || bare.starts_with(b"%5B")
+        || bare.starts_with(b"%5b")
+    {
         let one = bare.strip_suffix(b"=").unwrap_or(bare);
         let spaced: Vec<u8> = one.iter().map(|b| if *b == b'+' { b' ' } else { *b }).collect();
         let decoded: Vec<u8> = percent_decode(&spaced).collect();
@@ -132,7 +139,9 @@ struct Object<'j>(Vec<(String, &'j RawValue)>);
 
 impl<'j> Object<'j> {
     fn of(value: &'j RawValue) -> Result<Vec<(String, &'j RawValue)>, String> {
-        serde_json::from_str::<Self>(value.get()).map(|o| o.0).map_err(|e| format!("is not a JSON object: {e}"))
+        serde_json::from_str::<Self>(value.get())
+            .map(|o| o.0)
+            .map_err(|e| format!("is not a JSON object: {e}"))
     }
 }
 

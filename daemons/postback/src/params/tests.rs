@@ -9,7 +9,8 @@ const PARTS: &str = "multipart/form-data; boundary=XX";
 async fn said(query: &str, content_type: &str, body: &[u8]) -> Said {
     let mut headers = HeaderMap::new();
     if !content_type.is_empty() {
-        headers.insert("content-type", http::HeaderValue::from_bytes(content_type.as_bytes()).expect("value"));
+        headers
+            .insert("content-type", http::HeaderValue::from_bytes(content_type.as_bytes()).expect("value"));
     }
     read(Some(query), &headers, &Bytes::copy_from_slice(body)).await
 }
@@ -80,7 +81,8 @@ async fn what_is_no_text_is_told_from_texts() {
     assert_eq!(names, ["payout", "payout.b", "txid", "half"]);
     assert!(got.unreadable[3].why.contains("lone surrogate"));
     assert_eq!(shown(&got), "sub=[1]|payout.a=1|payout.b.0=2|txid.0=x|status={}|note=[1]|ok=😀");
-    let file = b"--XX\r\nContent-Disposition: form-data; name=\"txid\"; filename=\"a.txt\"\r\n\r\nT\r\n--XX--\r\n";
+    let file =
+        b"--XX\r\nContent-Disposition: form-data; name=\"txid\"; filename=\"a.txt\"\r\n\r\nT\r\n--XX--\r\n";
     let got = said("", PARTS, file).await;
     assert_eq!((got.unreadable.len(), got.unreadable[0].name.as_str(), got.params.len()), (1, "txid", 0));
     // Deeper than a template can name: there, and no fact.
@@ -108,14 +110,24 @@ async fn what_cannot_be_read_is_refused_by_name_and_the_query_is_kept() {
         ("text/xml", b"<a>2</a>".to_vec(), 415, "has the content type 'text/xml'"),
         ("application/octet-stream", b"a=1".to_vec(), 415, "application/octet-stream"),
         ("multipart/form-data", b"--XX\r\n".to_vec(), 415, "multipart/form-data"),
-        (PARTS, b"--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1".to_vec(), 400, "is not a multipart form"),
+        (
+            PARTS,
+            b"--XX\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\n1".to_vec(),
+            400,
+            "is not a multipart form",
+        ),
         (PARTS, b"a=1".to_vec(), 400, "is not a multipart form"),
     ];
     for (content_type, body, status, message) in table {
         let got = said("q=1", content_type, &body).await;
         assert_eq!(got.params.first(), Some(&("q".to_owned(), "1".to_owned())), "{content_type}");
         let (code, refusal) = got.problem.unwrap_or_else(|| panic!("{content_type} {:.20?}: read", body));
-        assert_eq!((code, refusal.parameter.as_str()), (status, "body"), "{content_type} {}", refusal.message);
+        assert_eq!(
+            (code, refusal.parameter.as_str()),
+            (status, "body"),
+            "{content_type} {}",
+            refusal.message
+        );
         assert!(refusal.message.contains(message), "{content_type}: {}", refusal.message);
     }
     let mut zipped = HeaderMap::new();

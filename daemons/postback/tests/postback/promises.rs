@@ -248,6 +248,40 @@ async fn what_was_recorded_but_not_published_is_published_at_the_start() {
 }
 
 #[tokio::test]
+async fn a_machine_that_never_comes_back_leaves_no_money_behind() {
+    let (ground, _, offer) = Ground::usual(&[("SHUTDOWN_GRACE_MS", "200")]).await;
+    let click = ground.click(&offer).await;
+    ground.faults.sink_away.on();
+    let world = ground.start().await;
+    assert_eq!(sale(&world, click, "").await.1["result"], "recorded");
+    let unpublished =
+        async |w: &World| w.ground.faults.conversions.unpublished(10).await.expect("list").len();
+    assert_eq!(unpublished(&world).await, 1, "only this machine's journal has it");
+    let ground = world.stop().await;
+    ground.lose_journal();
+    ground.faults.sink_away.off();
+    let world = ground.start().await;
+    world.until("the report shows it", async || world.report().await.sales == 1).await;
+    world.until("it is marked", async || unpublished(&world).await == 0).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_state_is_published_when_the_sink_has_it() {
+    let (ground, _, offer) = Ground::usual(&[]).await;
+    let click = ground.click(&offer).await;
+    ground.faults.sink_away.on();
+    let world = ground.start().await;
+    assert_eq!(sale(&world, click, "").await.1["result"], "recorded");
+    let unpublished = async || world.ground.faults.conversions.unpublished(10).await.expect("list").len();
+    assert_eq!(unpublished().await, 1);
+    world.ground.faults.sink_away.off();
+    world.until("it is marked", async || unpublished().await == 0).await;
+    assert_eq!(world.report().await.sales, 1);
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_state_that_could_not_be_marked_is_published_again_and_counts_once() {
     let (ground, _, offer) = Ground::usual(&[]).await;
     ground.faults.mark_fails.on();

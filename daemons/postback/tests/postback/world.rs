@@ -42,7 +42,13 @@ impl Ground {
         let open = tfx_wiring::embedded(&data_dir).expect("stores");
         let faults = Faults::around(open.config, open.conversions, open.analytics, Arc::clone(&open.sink));
         let all = Arc::new(faults.clone());
-        let stores = Stores { config: all.clone(), conversions: all.clone(), analytics: all, ..open };
+        let stores = Stores {
+            config: all.clone(),
+            conversions: all.clone(),
+            analytics: all.clone(),
+            sink: all,
+            ..open
+        };
         Self { _dir: dir, stores, faults, data_dir, settings: Arc::new(settings) }
     }
 
@@ -97,6 +103,11 @@ impl Ground {
         let payload = event.to_json().expect("json").into();
         let envelope = Envelope { topic: event.topic(), id: event.id(), key: event.key(), payload };
         assert_eq!(self.stores.sink.deliver(&[envelope]).await.expect("delivered"), []);
+    }
+
+    /// As when the machine that had it never comes back.
+    pub(crate) fn lose_journal(&self) {
+        std::fs::remove_dir_all(self.data_dir.journal("postback")).expect("its folder");
     }
 
     pub(crate) async fn start(self) -> World {
