@@ -30,6 +30,20 @@ async fn fresh_events() -> EventStore {
     EventStore { sink: one.sink(), analytics: two.analytics(), keep: Box::new(folder) }
 }
 
+#[tokio::test]
+async fn rows_that_cannot_be_read_are_left_out() {
+    let (folder, one, two) = two();
+    let file = folder.path().join("config.db");
+    let stores = Pair { one: one.conversions(), two: two.conversions(), keep: Box::new(folder) };
+    let spoil = async |table: &'static str, id: String| {
+        let column = if table == "parked" { "params" } else { "body" };
+        let conn = rusqlite::Connection::open(&file).expect("open");
+        let spoiled = conn.execute(&format!("UPDATE {table} SET {column} = '{{' WHERE id = ?1"), [id]);
+        assert_eq!(spoiled.expect("spoiled"), 1);
+    };
+    tfx_ports::conformance::conversions::rows_that_cannot_be_read_are_left_out(stores, spoil).await;
+}
+
 tfx_ports::conformance!(config_store: fresh_config);
 tfx_ports::conformance!(conversion_store: fresh_conversions);
 tfx_ports::conformance!(event_store: fresh_events);

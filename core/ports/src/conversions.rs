@@ -6,12 +6,16 @@ use crate::{
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use std::time::Duration;
 use tfx_domain::{
     Timestamp,
     event::PostbackResult,
     id::{CampaignId, ClickId, ConversionId, NetworkId},
     postback::{Conversion, ConversionStatus, Incoming},
 };
+
+/// The longest pause between two tries of a parked postback.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// What recording did.
 #[derive(Debug, Clone, PartialEq)]
@@ -92,7 +96,8 @@ pub trait ConversionStore: Send + Sync {
     /// changes nothing.
     async fn park(&self, parked: Parked) -> Result<(), StoreError>;
 
-    /// Parked postbacks due at `now`, the first received first.
+    /// Parked postbacks due at `now`, the first received first. One that is to be tried later than [`LONGEST_PAUSE`] from
+    /// now was put off before the clock was set back: it is due.
     async fn parked_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError>;
 
     /// Tries again later; one that is no longer parked is passed over, here and in [`Self::unpark`].
@@ -103,6 +108,10 @@ pub trait ConversionStore: Send + Sync {
 
     /// How many are parked.
     async fn parked_count(&self) -> Result<u64, StoreError>;
+
+    /// Why rows that were met since the start cannot be read: lists and what is due or unpublished go on without them, at
+    /// most a hundred are named.
+    fn left_out(&self) -> Vec<String>;
 
     /// Answers if the store does.
     async fn ping(&self) -> Result<(), StoreError>;

@@ -19,6 +19,7 @@ pub mod entropy;
 pub mod error;
 pub mod event_log;
 pub mod ingestion;
+pub mod left_out;
 pub mod migrate;
 pub mod page;
 pub mod sink;

@@ -12,7 +12,19 @@ pub struct Page<T> {
     pub next: Option<String>,
 }
 
+impl<T> Page<Option<T>> {
+    /// The page without what could not be read.
+    pub fn flatten(self) -> Page<T> {
+        Page { items: self.items.into_iter().flatten().collect(), next: self.next }
+    }
+}
+
 impl<T> Page<T> {
+    /// The same page of other items.
+    pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
+        Page { items: self.items.into_iter().map(f).collect(), next: self.next }
+    }
+
     /// The same page of other items.
     ///
     /// # Errors

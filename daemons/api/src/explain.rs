@@ -30,6 +30,7 @@ use tfx_domain::{
     id::StreamId,
     problem::Problems,
     routing::{CapState, Standing},
+    said,
 };
 use tfx_ports::config::ConfigStore;
 use tfx_service::ProblemResponse;
@@ -232,7 +233,7 @@ fn fact<'c>(click: &'c ClickEvent, field: &str) -> Option<&'c str> {
         "keyword" => &dims.keyword,
         "bot" if dims.is_bot => "true",
         "bot" => "false",
-        other => return click.params.iter().find(|(name, _)| name == other).map(|(_, value)| value.as_str()),
+        other => return said::first(&click.params, other, said::Fact::Text),
     })
 }
 

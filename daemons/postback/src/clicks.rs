@@ -1,12 +1,27 @@
 //! The click of a postback: recent ones from memory, the others from the analytics store within a time limit.
 
 use quick_cache::sync::Cache;
-use std::{sync::Arc, time::Duration};
-use tfx_domain::{event::ClickDims, id::ClickId};
-use tfx_ports::analytics::Analytics;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tfx_domain::{Timestamp, event::ClickDims, id::ClickId};
+use tfx_ports::{
+    StoreError,
+    analytics::{Analytics, ClickQuery, PostbackQuery},
+    page::PageRequest,
+};
 
 /// How many clicks are remembered; a click's lead, sale and rejection mostly come close together.
 const REMEMBERED: usize = 10_000;
+
+/// How much newer a click must be for the store to have had all before it: partitions are read at different speeds.
+const APART: Duration = Duration::from_secs(60);
+/// The longest time after which a click is not waited for when none comes after it.
+const LONGEST_QUIET: Duration = Duration::from_secs(3600);
+/// How many clicks are watched for that.
+const WATCHED: usize = 10_000;
 
 /// Why a click was not found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -32,11 +47,62 @@ pub(crate) struct Clicks {
     analytics: Arc<dyn Analytics>,
     recent: Cache<ClickId, Arc<ClickDims>>,
     at_most: Duration,
+    /// Since when the store was seen to take events that are newer than a click, though no newer clicks.
+    quiet: Mutex<HashMap<ClickId, Instant>>,
 }
 
 impl Clicks {
     pub(crate) fn new(analytics: Arc<dyn Analytics>, at_most: Duration) -> Self {
-        Self { analytics, recent: Cache::new(REMEMBERED), at_most }
+        Self { analytics, recent: Cache::new(REMEMBERED), at_most, quiet: Mutex::default() }
+    }
+
+    /// Whether a click that is not there is not on its way either: the store has later clicks, which come after it in the
+    /// journal that holds it. Where nobody clicks any more, it has had later postbacks for `patience`. While the sink is
+    /// away it has neither.
+    pub(crate) async fn is_overtaken(&self, id: ClickId, now: Timestamp, patience: Duration) -> bool {
+        match tokio::time::timeout(self.at_most, self.overtaken(id, now, patience)).await {
+            Ok(Ok(overtaken)) => overtaken,
+            Ok(Err(e)) => {
+                tracing::warn!(error = %e, click_id = %id, "cannot tell whether a click may still come");
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    async fn overtaken(&self, id: ClickId, now: Timestamp, patience: Duration) -> Result<bool, StoreError> {
+        let clicked = id.timestamp();
+        // Not those of a clock that was ahead.
+        let (since, until) = (Some(clicked), Timestamp::from_millisecond(now.as_millisecond() + 1).ok());
+        let page = PageRequest::first(1);
+        let (campaign, visitor, unrouted) = (None, None, None);
+        let clicks = ClickQuery { since, until, campaign, visitor, unrouted, page: page.clone() };
+        let newest = self.analytics.clicks(&clicks).await?.items.pop().map(|c| c.click_id.timestamp());
+        let apart = |at: Timestamp| at.as_millisecond().saturating_sub(clicked.as_millisecond());
+        if newest.is_some_and(|at| apart(at) >= APART.min(patience).as_millis() as i64) {
+            self.quiet().remove(&id);
+            return Ok(true);
+        }
+        let postbacks = PostbackQuery { since, until, network: None, result: None, page };
+        if self.analytics.postbacks(&postbacks).await?.items.is_empty() {
+            self.quiet().remove(&id);
+            return Ok(false);
+        }
+        let mut quiet = self.quiet();
+        if quiet.len() >= WATCHED {
+            // They are watched anew: nothing is given up too early.
+            quiet.clear();
+        }
+        let first = *quiet.entry(id).or_insert_with(Instant::now);
+        let over = first.elapsed() >= patience.min(LONGEST_QUIET);
+        if over {
+            quiet.remove(&id);
+        }
+        Ok(over)
+    }
+
+    fn quiet(&self) -> std::sync::MutexGuard<'_, HashMap<ClickId, Instant>> {
+        self.quiet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The facts of a click.

@@ -43,6 +43,8 @@ pub(crate) fn router(
     let producer = Arc::clone(&postbacks.producer);
     let operators = events::routes(producer).merge(metrics::routes(SERVICE, move |out| {
         counted.counters.write(out);
+        let left_out = counted.conversions.left_out().len();
+        out.gauge("tfx_rows_left_out", "Stored rows that were met and cannot be read", &[], left_out);
         events::write(SERVICE, &counted.producer.stats(), out);
     }));
     let state = Arc::new(Http { postbacks: Arc::clone(postbacks), settings });
@@ -69,7 +71,11 @@ fn readiness(postbacks: &Arc<Postbacks>, stores: &Stores) -> Readiness {
             let store = Arc::clone(&conversions);
             async move {
                 let parked = store.parked_count().await.map_err(|e| e.to_string())?;
-                Ok(Detail::ok().text(format!("{parked} parked")))
+                let left_out = store.left_out().len();
+                Ok(match left_out {
+                    0 => Detail::ok().text(format!("{parked} parked")),
+                    n => Detail::ok().text(format!("{parked} parked; {n} rows cannot be read, see the log")),
+                })
             }
         })
         .optional("analytics", move || {

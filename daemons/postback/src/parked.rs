@@ -16,11 +16,14 @@ use tfx_domain::{
     id::ClickId,
     postback::{Interpreted, interpret},
 };
-use tfx_ports::{clock, conversions::Parked};
+use tfx_ports::{
+    clock,
+    conversions::{LONGEST_PAUSE, Parked},
+};
 use tfx_service::{Seldom, Shutdown};
+use tfx_settings::PostbackSettings;
 use tokio::task::JoinSet;
 
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 const BATCH: usize = 256;
 /// Look-ups at the same time.
 const AT_ONCE: usize = 8;
@@ -79,12 +82,13 @@ async fn round(postbacks: &Arc<Postbacks>, due: Vec<Parked>) {
 async fn attempt(postbacks: &Postbacks, parked: Parked) {
     let Some(index) = postbacks.config.owned() else { return };
     let now = clock::now();
-    let give_up_at = after(parked.received_at, postbacks.settings.park_max_age);
+    let park_max_age = postbacks.settings.park_max_age;
+    let give_up_at = give_up_at(&parked, &postbacks.settings, now);
     let network = index.network_by_id(&parked.network);
     let origin = Origin {
         id: later_event(parked.id),
         // A conversion counts from when it was reported, not from when its click was found.
-        at: parked.received_at,
+        at: parked.received_at.min(now),
         network: network.map_or_else(|| parked.network.to_string(), |n| n.spec.slug.to_string()),
         template: parked.template.clone(),
         ip: None,
@@ -102,8 +106,11 @@ async fn attempt(postbacks: &Postbacks, parked: Parked) {
         Some((network, Ok(Interpreted::Report(postback)))) => {
             match postbacks.clicks.find(postback.click_id).await {
                 Ok(click) => postbacks.record(&index, &origin, network, &postback, &click, 0).await,
-                // Given up only when the store says that there is no such click, not while it is away.
-                Err(Missing::NotThere) if now >= give_up_at => {
+                // Given up only when the store has what came after the click, not while it or the sink is away.
+                Err(Missing::NotThere)
+                    if now >= give_up_at
+                        && postbacks.clicks.is_overtaken(postback.click_id, now, park_max_age).await =>
+                {
                     let mut outcome = Outcome::accepted(0, PostbackResult::Unmatched);
                     outcome.reason = "its click did not come".to_owned();
                     outcome.click = Some(parked.click_id);
@@ -138,6 +145,17 @@ async fn attempt(postbacks: &Postbacks, parked: Parked) {
     }
 }
 
+/// When it is given up. One that came before the clock was set back is given up when it was tried for as long.
+fn give_up_at(parked: &Parked, settings: &PostbackSettings, now: Timestamp) -> Timestamp {
+    if parked.received_at <= now {
+        return after(parked.received_at, settings.park_max_age);
+    }
+    // Pauses are the longest from the 20th on; before, they come to little.
+    let waited: Duration = (0..parked.tries.min(20)).map(|n| pause(settings.park_retry, n)).sum();
+    let waited = waited + LONGEST_PAUSE * parked.tries.saturating_sub(20);
+    after(now, settings.park_max_age.saturating_sub(waited))
+}
+
 /// Tries again after a pause, at `give_up_at` at the latest unless that is over.
 async fn put_off(postbacks: &Postbacks, parked: &Parked, now: Timestamp, give_up_at: Timestamp) {
     let next = after(now, pause(postbacks.settings.park_retry, parked.tries));
@@ -149,7 +167,7 @@ async fn put_off(postbacks: &Postbacks, parked: &Parked, now: Timestamp, give_up
 
 /// The pause after a number of tries.
 fn pause(first: Duration, tries: u32) -> Duration {
-    first.saturating_mul(1 << (tries + 1).min(20)).min(LONGEST_PAUSE.max(first))
+    first.saturating_mul(1 << tries.saturating_add(1).min(20)).min(LONGEST_PAUSE)
 }
 
 /// The id of the event that says what became of a parked postback: always the same for the same one.
@@ -171,7 +189,33 @@ mod tests {
     fn pauses_double_up_to_ten_minutes() {
         let seconds: Vec<u64> = (0..12).map(|n| pause(Duration::from_secs(2), n).as_secs()).collect();
         assert_eq!(seconds, [4, 8, 16, 32, 64, 128, 256, 512, 600, 600, 600, 600]);
-        assert_eq!(pause(Duration::from_secs(3600), u32::MAX - 1), Duration::from_secs(3600));
+        assert_eq!(pause(Duration::from_secs(3600), u32::MAX), LONGEST_PAUSE);
+    }
+
+    #[test]
+    fn a_clock_that_was_ahead_gives_no_more_time() {
+        let (now, age) = (Timestamp::from_second(1_790_000_000).expect("time"), Duration::from_secs(86_400));
+        let settings = PostbackSettings {
+            lookup_timeout: Duration::from_secs(1),
+            lookup_failure: tfx_settings::LookupFailure::Park,
+            park_max_age: age,
+            park_retry: Duration::from_secs(2),
+        };
+        let parked = |received_at, tries| Parked {
+            id: ClickId::generate(now, 1),
+            network: "net_0000000000000000000".parse().expect("id"),
+            template: String::new(),
+            click_id: ClickId::generate(now, 2),
+            params: Vec::new(),
+            received_at,
+            next_try_at: now,
+            tries,
+        };
+        let ahead = after(now, age * 2);
+        assert_eq!(give_up_at(&parked(now, 3), &settings, now), after(now, age));
+        assert_eq!(give_up_at(&parked(ahead, 0), &settings, now), after(now, age));
+        assert!(give_up_at(&parked(ahead, 100), &settings, now) < after(now, age / 2));
+        assert!(give_up_at(&parked(ahead, 200), &settings, now) <= now);
     }
 
     #[test]

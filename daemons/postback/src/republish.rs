@@ -7,7 +7,7 @@
 
 use crate::{published::State, take::Postbacks};
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     fmt::Display,
     sync::Arc,
     time::{Duration, Instant},
@@ -26,6 +26,8 @@ const AT_ONCE: Duration = Duration::from_millis(500);
 /// A state younger than this is most likely on its way from the process that recorded it.
 const GRACE: Duration = Duration::from_secs(15);
 const BATCH: usize = 2000;
+/// The most rows that cannot be read that are logged.
+const MOST_TOLD: usize = 1000;
 /// A state that the sink does not take is published again after this pause, then after twice as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(60);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
@@ -34,7 +36,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 pub(crate) async fn work(postbacks: Arc<Postbacks>, sink: Arc<dyn EventSink>, shutdown: Shutdown) {
     // What is older than this process is not on its way from here, once the journal it found is delivered.
     let started = clock::now();
-    let mut sweeper = Sweeper { postbacks, sink, tried: HashMap::new() };
+    let mut sweeper = Sweeper { postbacks, sink, tried: HashMap::new(), told: HashSet::new() };
     let sweeping = async {
         let mut complaint = Seldom::default();
         loop {
@@ -55,6 +57,7 @@ pub(crate) async fn work(postbacks: Arc<Postbacks>, sink: Arc<dyn EventSink>, sh
                     false
                 }
             };
+            sweeper.tell_left_out();
             tokio::time::sleep(if more { AT_ONCE } else { PERIOD }).await;
         }
     };
@@ -69,9 +72,20 @@ struct Sweeper {
     sink: Arc<dyn EventSink>,
     /// What was published here and may not be marked yet: when it is due again, and the pause after that.
     tried: HashMap<State, (Instant, Duration)>,
+    /// The rows that cannot be read and were logged.
+    told: HashSet<String>,
 }
 
 impl Sweeper {
+    /// Says which rows of the store cannot be read, once each.
+    fn tell_left_out(&mut self) {
+        for why in self.postbacks.conversions.left_out() {
+            if self.told.len() < MOST_TOLD && self.told.insert(why.clone()) {
+                tracing::warn!(why, "a stored row cannot be read; it is left out, the others go on");
+            }
+        }
+    }
+
     /// True while our own events reach the sink, none waiting longer than `at_most`.
     fn delivers(&self, at_most: Duration) -> bool {
         let stats = self.postbacks.producer.stats();

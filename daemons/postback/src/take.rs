@@ -18,7 +18,7 @@ use tfx_domain::{
 use tfx_events::Producer;
 use tfx_ports::{
     clock,
-    conversions::{ConversionStore, Parked},
+    conversions::{ConversionStore, LONGEST_PAUSE, Parked},
     entropy,
 };
 use tfx_settings::{LookupFailure, PostbackSettings};
@@ -136,7 +136,7 @@ impl Postbacks {
             click_id: postback.click_id,
             params: origin.params.iter().filter(|(n, v)| !is_secret(n, v)).cloned().collect(),
             received_at: origin.at,
-            next_try_at: after(origin.at, self.settings.park_retry),
+            next_try_at: after(origin.at, self.settings.park_retry.min(LONGEST_PAUSE)),
             tries: 0,
         };
         if let Err(e) = self.conversions.park(parked).await {

@@ -1,7 +1,7 @@
 //! Writing values into a URL: encoded, bounded, and never able to break a header line.
 
-use crate::query;
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, percent_encode_byte, utf8_percent_encode};
+use crate::query::{self, RESERVED};
+use percent_encoding::{AsciiSet, CONTROLS, percent_encode_byte, utf8_percent_encode};
 use std::fmt::{self, Write as _};
 
 /// What a URL can never contain as it is. (Non-ASCII is always encoded.)
@@ -16,9 +16,6 @@ const NEVER: &AsciiSet = &CONTROLS
     .add(b'{')
     .add(b'|')
     .add(b'}');
-
-/// Everything but RFC 3986's unreserved characters.
-const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 /// A literal part of a template: what cannot stand in a URL is encoded, `%` and delimiters are the author's.
 pub(super) fn literal(text: &str) -> String {

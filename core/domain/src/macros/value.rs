@@ -16,7 +16,10 @@ use jiff::{
 };
 use rand::{Rng, RngExt};
 use smol_str::SmolStr;
-use std::fmt::{self, Write as _};
+use std::{
+    borrow::Cow,
+    fmt::{self, Write as _},
+};
 
 /// The longest text that `{date:…}` may give.
 const LONGEST_DATE: usize = 100;
@@ -160,8 +163,8 @@ impl Value {
             }
             Self::Fact(fact) => write_click(*fact, known, out),
             Self::Sub(index) => {
-                let recorded = || click.dims.subs.get(*index).map_or("", |s| s.as_str());
-                out.write_kept(given.map_or_else(recorded, |g| g.sub(*index)))
+                let recorded = || Cow::Borrowed(click.dims.subs.get(*index).map_or("", |s| s.as_str()));
+                out.write_kept(&given.map_or_else(recorded, |g| g.sub(*index)))
             }
             Self::Param(name) => {
                 let recorded = || said::first(&click.params, name, said::Fact::Text).unwrap_or("");
@@ -302,7 +305,10 @@ fn write_click(fact: Fact, known: &Known<'_>, out: &mut Encoder<'_>) -> fmt::Res
         Fact::DestinationId => dims.destination_id.as_ref().map_or("", |id| id.as_str()),
         Fact::SourceId => dims.source_id.as_ref().map_or("", |id| id.as_str()),
         Fact::NetworkId => dims.network_id.as_ref().map_or("", |id| id.as_str()),
-        Fact::Keyword => return out.write_kept(given.map_or(dims.keyword.as_str(), |g| g.keyword())),
+        Fact::Keyword => {
+            let recorded = || Cow::Borrowed(dims.keyword.as_str());
+            return out.write_kept(&given.map_or_else(recorded, |g| g.keyword()));
+        }
         Fact::Country => &dims.country,
         Fact::Region => &dims.region,
         Fact::City => &dims.city,

@@ -197,6 +197,16 @@ fn through_the_templates_of_three_networks() {
     for (template, query, want) in table {
         assert_eq!(line(&report(Some(template), &query.replace("CLICK", CLICK))), want, "{query}");
     }
+    let deep = template(&json!({
+        "params": { "click_id": "data.click[id]", "payout": "items[0].price", "transaction_id": "order.id" },
+    }));
+    for query in [
+        "data.click.id=CLICK&items.0.price=2.5&order.id=7",
+        "data[click][id]=CLICK&items[0][price]=2.5&ORDER[id]=7",
+    ] {
+        let want = "sale - 2.5 EUR tx:7";
+        assert_eq!(line(&report(Some(&deep), &query.replace("CLICK", CLICK))), want, "{query}");
+    }
     // A ping needs no click.
     let ping = read(Some(&everflow), "event_name=PING");
     assert_eq!(ping, Ok(Interpreted::Ignored { raw_status: "PING".to_owned() }));

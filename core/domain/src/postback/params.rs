@@ -89,7 +89,7 @@ impl<'a> Params<'a> {
             return None;
         }
         Field::ALL.iter().find_map(|field| {
-            let own = |name: &str| unreadable.iter().find(|n| n.name.eq_ignore_ascii_case(name));
+            let own = |name: &str| unreadable.iter().find(|n| same_name(&n.name, name));
             let says = |name| named(self.given, name).any(|(_, value)| self.says(*field, value));
             let found = self.names(*field).find(|name| own(name).is_some() || says(name))?;
             own(found)
@@ -125,9 +125,16 @@ impl<'a> Params<'a> {
 fn named<'a>(given: &'a [(String, String)], name: &'a str) -> impl Iterator<Item = (&'a str, &'a str)> {
     given
         .iter()
-        .filter(move |(n, _)| n.eq_ignore_ascii_case(name))
+        .filter(move |(n, _)| same_name(n, name))
         .map(|(name, value)| (name.as_str(), value.trim()))
         .filter(|(_, value)| !value.is_empty())
+}
+
+/// Names are compared without regard to case; a step may be written in either way: `data[items][0]` is `data.items.0`.
+fn same_name(a: &str, b: &str) -> bool {
+    let steps = |name: &str| name.replace("][", ".").replace('[', ".").replace(']', "");
+    a.eq_ignore_ascii_case(b)
+        || (a.contains('[') || b.contains('[')) && steps(a).eq_ignore_ascii_case(&steps(b))
 }
 
 pub(super) fn same_word(a: &str, b: &str) -> bool {

@@ -6,7 +6,7 @@ use crate::{
     said::{self, Fact},
 };
 use smol_str::SmolStr;
-use std::sync::LazyLock;
+use std::{borrow::Cow, sync::LazyLock};
 
 /// How many query parameters of a click are looked at and recorded.
 pub(crate) const MAX_PARAMS: usize = 64;
@@ -77,6 +77,14 @@ pub(crate) fn param<'v>(visitor: &'v Visitor, name: &str, fact: Fact) -> &'v str
     said::first(known, name, fact).unwrap_or("")
 }
 
+/// As what reports group by is recorded: without control characters.
+fn printable(text: &str) -> Cow<'_, str> {
+    if text.chars().any(char::is_control) {
+        return Cow::Owned(text.chars().filter(|c| !c.is_control()).collect());
+    }
+    Cow::Borrowed(text)
+}
+
 /// What a click's link says, whole: what is handed on is not cut where what is recorded is.
 #[derive(Debug, Clone, Copy)]
 pub struct Given<'a> {
@@ -95,13 +103,13 @@ impl<'a> Given<'a> {
         self.param(&self.names.external_id)
     }
 
-    pub(crate) fn keyword(&self) -> &'a str {
-        self.param(&self.names.keyword)
+    pub(crate) fn keyword(&self) -> Cow<'a, str> {
+        printable(self.param(&self.names.keyword))
     }
 
     /// `sub1` is 0.
-    pub(crate) fn sub(&self, index: usize) -> &'a str {
-        self.names.subs.get(index).map_or("", |name| self.param(name))
+    pub(crate) fn sub(&self, index: usize) -> Cow<'a, str> {
+        self.names.subs.get(index).map_or(Cow::Borrowed(""), |name| printable(self.param(name)))
     }
 
     pub(crate) fn param(&self, name: &str) -> &'a str {

@@ -18,7 +18,7 @@ pub enum Fact {
     Amount,
     /// One of a few words: a status, a currency.
     Word,
-    /// A text of any kind: a sub id, a keyword. It may be `NA` (Namibia), `$TSLA`.
+    /// A text of any kind: a sub id, a keyword. It may be `NA` (Namibia), `none`, `$TSLA`.
     Text,
 }
 
@@ -100,10 +100,9 @@ fn says_something(c: char) -> bool {
 
 /// A word for nothing, or several in a row, as scripts join them: `undefined-undefined`.
 fn is_word(text: &str, fact: Fact) -> bool {
-    const WORDS: [&str; 20] = [
+    const WORDS: [&str; 16] = [
         "null",
         "nil",
-        "none",
         "undefined",
         "undef",
         "nan",
@@ -115,15 +114,12 @@ fn is_word(text: &str, fact: Fact) -> bool {
         "not_set",
         "not-set",
         "unset",
-        "empty",
-        "blank",
-        "nothing",
         "nullptr",
         "%s",
         "%d",
     ];
-    // Words of a single letter's worth that are something elsewhere: Namibia, an order number.
-    const NOT_IN_TEXTS: [&str; 3] = ["na", "n-a", "n_a"];
+    // Words that people search for and name things by.
+    const NOT_IN_TEXTS: [&str; 7] = ["na", "n-a", "n_a", "none", "empty", "blank", "nothing"];
     if fact == Fact::Id && is_zero(text) {
         return true;
     }
@@ -131,15 +127,16 @@ fn is_word(text: &str, fact: Fact) -> bool {
         return false;
     }
     let same = |word: &&str| text.eq_ignore_ascii_case(word);
-    if text == "\\N"
+    // As MySQL and Python write it.
+    if matches!(text, "\\N" | "None")
         || WORDS.iter().any(|w| same(&w))
         || fact != Fact::Text && NOT_IN_TEXTS.iter().any(|w| same(&w))
     {
         return true;
     }
     const JOINED: [&str; 5] = ["null", "nil", "none", "undefined", "nan"];
-    let mut parts = text.split(['-', '_', ',', ' ', '|', ':', ';', '/', '.', '+']).peekable();
-    parts.peek().is_some() && parts.all(|p| JOINED.iter().any(|w| p.eq_ignore_ascii_case(w)))
+    let mut parts = text.split(['-', '_', ',', ' ', '|', ':', ';', '/', '.', '+']);
+    parts.clone().nth(1).is_some() && parts.all(|p| JOINED.iter().any(|w| p.eq_ignore_ascii_case(w)))
 }
 
 /// Zeros alone, whatever stands between them: `0`, `0000`, an empty UUID.

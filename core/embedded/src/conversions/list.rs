@@ -10,7 +10,7 @@ use tfx_domain::{
     id::{CampaignId, ConversionId, NetworkId},
     postback::{Conversion, ConversionStatus},
 };
-use tfx_ports::{StoreError, conversions::ConversionQuery, page::Page};
+use tfx_ports::{StoreError, conversions::ConversionQuery, left_out::LeftOut, page::Page};
 
 /// The conversion as it is stored.
 pub(super) fn body(c: &Conversion) -> rusqlite::Result<String> {
@@ -30,7 +30,11 @@ pub(super) fn get(conn: &Connection, id: &ConversionId) -> Result<Option<Convers
 }
 
 /// Newest first: by the time of the first report, then by id.
-pub(super) fn list(conn: &Connection, query: &ConversionQuery) -> Result<Page<Conversion>, StoreError> {
+pub(super) fn list(
+    conn: &Connection,
+    query: &ConversionQuery,
+    left_out: &LeftOut,
+) -> Result<Page<Conversion>, StoreError> {
     let before = cursor(&query.page, |c| {
         let (ms, id) = c.split_once('.')?;
         Some((ms.parse::<i64>().ok()?, id.parse::<ConversionId>().ok()?.to_string()))
@@ -54,29 +58,40 @@ pub(super) fn list(conn: &Connection, query: &ConversionQuery) -> Result<Page<Co
         ":limit": sql_limit(limit + 1),
     };
     let items = read(conn, sql, params, |r| Ok((r.get::<_, i64>(0)?, r.get::<_, String>(1)?)), 2)?;
-    Ok(page(items, limit, |(ms, id)| format!("{ms}.{id}")))
+    let items = items.into_iter().map(|(place, read)| {
+        let read = left_out.keep(&place.1, read);
+        (place, read)
+    });
+    Ok(page(items.collect(), limit, |(ms, id)| format!("{ms}.{id}")).flatten())
 }
 
-pub(super) fn unpublished(conn: &Connection, limit: usize) -> Result<Vec<Conversion>, StoreError> {
-    let sql = "SELECT body FROM conversions WHERE unpublished IS NOT NULL ORDER BY unpublished LIMIT :limit";
-    let items = read(conn, sql, named_params! { ":limit": sql_limit(limit) }, |_| Ok(()), 0)?;
-    Ok(items.into_iter().map(|((), c)| c).collect())
+pub(super) fn unpublished(
+    conn: &Connection,
+    limit: usize,
+    left_out: &LeftOut,
+) -> Result<Vec<Conversion>, StoreError> {
+    let sql =
+        "SELECT id, body FROM conversions WHERE unpublished IS NOT NULL ORDER BY unpublished LIMIT :limit";
+    let params = named_params! { ":limit": sql_limit(limit.saturating_add(LeftOut::room())) };
+    let items = read(conn, sql, params, |r| r.get::<_, String>(0), 1)?;
+    Ok(items.into_iter().filter_map(|(id, read)| left_out.keep(&id, read)).take(limit).collect())
 }
 
+/// Rows with their places; one that cannot be read does not stop the others.
 fn read<P>(
     conn: &Connection,
     sql: &str,
     params: impl rusqlite::Params,
     place: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<P>,
     body: usize,
-) -> Result<Vec<(P, Conversion)>, StoreError> {
+) -> Result<Vec<(P, Result<Conversion, StoreError>)>, StoreError> {
     let what = "read conversions";
     let mut statement = conn.prepare_cached(sql).or_store_error(what)?;
     let mut rows = statement.query(params).or_store_error(what)?;
     let mut items = Vec::new();
     while let Some(row) = rows.next().or_store_error(what)? {
-        let text: String = row.get(body).or_store_error(what)?;
-        items.push((place(row).or_store_error(what)?, read_body(&text)?));
+        let text = row.get::<_, String>(body).or_store_error(what);
+        items.push((place(row).or_store_error(what)?, text.and_then(|text| read_body(&text))));
     }
     Ok(items)
 }

@@ -15,17 +15,19 @@ use tfx_domain::{
 use tfx_ports::{
     StoreError,
     conversions::{ConversionQuery, ConversionStore, Parked, Recorded},
+    left_out::LeftOut,
     page::Page,
 };
 
 /// Conversions on SQLite.
 pub(crate) struct Conversions {
     db: Arc<Database<()>>,
+    left_out: Arc<LeftOut>,
 }
 
 impl Conversions {
-    pub(crate) const fn new(db: Arc<Database<()>>) -> Self {
-        Self { db }
+    pub(crate) fn new(db: Arc<Database<()>>) -> Self {
+        Self { db, left_out: Arc::default() }
     }
 }
 
@@ -46,12 +48,14 @@ impl ConversionStore for Conversions {
     }
 
     async fn list(&self, query: &ConversionQuery) -> Result<Page<Conversion>, StoreError> {
-        let query = query.clone();
-        self.db.read("list conversions", move |conn| list::list(conn, &query)).await
+        let (query, left_out) = (query.clone(), Arc::clone(&self.left_out));
+        self.db.read("list conversions", move |conn| list::list(conn, &query, &left_out)).await
     }
 
     async fn unpublished(&self, limit: usize) -> Result<Vec<Conversion>, StoreError> {
-        self.db.read("read unpublished conversions", move |conn| list::unpublished(conn, limit)).await
+        let left_out = Arc::clone(&self.left_out);
+        let read = move |conn: &_| list::unpublished(conn, limit, &left_out);
+        self.db.read("read unpublished conversions", read).await
     }
 
     async fn mark_published(&self, states: &[(ConversionId, u64)]) -> Result<(), StoreError> {
@@ -69,7 +73,8 @@ impl ConversionStore for Conversions {
     }
 
     async fn parked_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError> {
-        self.db.read("read parked postbacks", move |conn| parked::due(conn, now, limit)).await
+        let left_out = Arc::clone(&self.left_out);
+        self.db.read("read parked postbacks", move |conn| parked::due(conn, now, limit, &left_out)).await
     }
 
     async fn postpone(&self, id: ClickId, next_try_at: Timestamp) -> Result<(), StoreError> {
@@ -82,6 +87,10 @@ impl ConversionStore for Conversions {
 
     async fn parked_count(&self) -> Result<u64, StoreError> {
         self.db.read("count parked postbacks", parked::count).await
+    }
+
+    fn left_out(&self) -> Vec<String> {
+        self.left_out.told()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -1,9 +1,13 @@
 //! Postbacks that wait for their click.
 
 use crate::{error::OrStoreError, paging::sql_limit, time::ceil_ms};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, Row, params};
 use tfx_domain::{Timestamp, id::ClickId};
-use tfx_ports::{StoreError, conversions::Parked};
+use tfx_ports::{
+    StoreError,
+    conversions::{LONGEST_PAUSE, Parked},
+    left_out::LeftOut,
+};
 
 pub(super) fn park(conn: &Connection, p: &Parked) -> Result<(), StoreError> {
     let insert = "INSERT INTO parked (id, network, click_id, params, template, received_at, received_ms,
@@ -28,31 +32,48 @@ pub(super) fn park(conn: &Connection, p: &Parked) -> Result<(), StoreError> {
         .map(|_| ())
 }
 
-pub(super) fn due(conn: &Connection, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError> {
+pub(super) fn due(
+    conn: &Connection,
+    now: Timestamp,
+    limit: usize,
+    left_out: &LeftOut,
+) -> Result<Vec<Parked>, StoreError> {
     let what = "read parked postbacks";
+    let now = now.as_millisecond();
+    let never = now.saturating_add(i64::try_from(LONGEST_PAUSE.as_millis()).unwrap_or(i64::MAX));
     let sql = "SELECT id, network, click_id, params, template, received_at, next_try_at, tries FROM parked
-               WHERE next_try_ms <= ?1 ORDER BY received_ms, id LIMIT ?2";
+               WHERE next_try_ms <= ?1 OR next_try_ms > ?2 ORDER BY received_ms, id LIMIT ?3";
     let mut statement = conn.prepare_cached(sql).or_store_error(what)?;
-    let mut rows = statement.query(params![now.as_millisecond(), sql_limit(limit)]).or_store_error(what)?;
+    let mut rows = statement
+        .query(params![now, never, sql_limit(limit.saturating_add(LeftOut::room()))])
+        .or_store_error(what)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().or_store_error(what)? {
-        let text = |i: usize| row.get::<_, String>(i).or_store_error(what);
-        let broken = |e: &dyn std::fmt::Display| StoreError::Broken {
-            what: format!("stored parked postback: {e}"),
-            source: None,
-        };
-        found.push(Parked {
-            id: text(0)?.parse().map_err(|e| broken(&e))?,
-            network: text(1)?.parse().map_err(|e| broken(&e))?,
-            click_id: text(2)?.parse().map_err(|e| broken(&e))?,
-            params: serde_json::from_str(&text(3)?).map_err(|e| broken(&e))?,
-            template: text(4)?,
-            received_at: text(5)?.parse().map_err(|e| broken(&e))?,
-            next_try_at: text(6)?.parse().map_err(|e| broken(&e))?,
-            tries: row.get(7).or_store_error(what)?,
-        });
+        let id: String = row.get(0).or_store_error(what)?;
+        found.extend(left_out.keep(&id, parked(row, &id)));
+        if found.len() == limit {
+            break;
+        }
     }
     Ok(found)
+}
+
+fn parked(row: &Row<'_>, id: &str) -> Result<Parked, StoreError> {
+    let broken = |e: &dyn std::fmt::Display| StoreError::Broken {
+        what: format!("stored parked postback {id}: {e}"),
+        source: None,
+    };
+    let text = |i: usize| row.get::<_, String>(i).map_err(|e| broken(&e));
+    Ok(Parked {
+        id: id.parse().map_err(|e| broken(&e))?,
+        network: text(1)?.parse().map_err(|e| broken(&e))?,
+        click_id: text(2)?.parse().map_err(|e| broken(&e))?,
+        params: serde_json::from_str(&text(3)?).map_err(|e| broken(&e))?,
+        template: text(4)?,
+        received_at: text(5)?.parse().map_err(|e| broken(&e))?,
+        next_try_at: text(6)?.parse().map_err(|e| broken(&e))?,
+        tries: row.get(7).map_err(|e| broken(&e))?,
+    })
 }
 
 pub(super) fn postpone(conn: &Connection, id: ClickId, next_try_at: Timestamp) -> Result<(), StoreError> {

@@ -1,6 +1,6 @@
 //! Reading conversions.
 
-use super::{conversions, stored::Stored};
+use super::{documents, stored::Stored};
 use crate::{
     db::Db,
     paging::{after, limit, page, query_limit},
@@ -8,21 +8,26 @@ use crate::{
 };
 use mongodb::bson::{DateTime, Document, doc};
 use tfx_domain::{id::ConversionId, postback::Conversion};
-use tfx_ports::{StoreError, conversions::ConversionQuery, page::Page};
+use tfx_ports::{StoreError, conversions::ConversionQuery, left_out::LeftOut, page::Page};
 
 /// Newest first: by the time of the first report, then by id.
-pub(super) async fn page_of(db: &Db, query: &ConversionQuery) -> Result<Page<Conversion>, StoreError> {
+pub(super) async fn page_of(
+    db: &Db,
+    query: &ConversionQuery,
+    left_out: &LeftOut,
+) -> Result<Page<Conversion>, StoreError> {
     let limit = limit(&query.page);
     let newest_first = doc! {"created": -1, "_id": -1};
-    let all = conversions(db);
+    let all = documents(db);
     let find = all.find(filter(query)?).sort(newest_first).limit(query_limit(limit + 1));
     let stored = db.rows("list conversions", find).await?;
-    page(stored, limit, place).try_map(|s| s.conversion())
+    Ok(page(stored, limit, place).map(|s| Stored::read(s, left_out)).flatten())
 }
 
 /// `MILLISECONDS.ID`: the next page begins after it.
-fn place(last: &Stored) -> String {
-    format!("{}.{}", last.created.timestamp_millis(), last.id)
+fn place(last: &Document) -> String {
+    let created = last.get_datetime("created").map_or(0, |at| at.timestamp_millis());
+    format!("{created}.{}", last.get_str("_id").unwrap_or_default())
 }
 
 fn parse_place(cursor: &str) -> Option<(DateTime, String)> {

@@ -17,7 +17,10 @@ mod write;
 use crate::db::Db;
 use async_trait::async_trait;
 use gather::Gather;
-use mongodb::{Collection, bson::doc};
+use mongodb::{
+    Collection,
+    bson::{Document, doc},
+};
 use published::Marking;
 use record::Recording;
 use std::sync::Arc;
@@ -30,6 +33,7 @@ use tfx_domain::{
 use tfx_ports::{
     StoreError,
     conversions::{ConversionQuery, ConversionStore, Parked, Recorded},
+    left_out::LeftOut,
     page::Page,
 };
 
@@ -38,17 +42,23 @@ pub(crate) struct Conversions {
     db: Arc<Db>,
     recording: Gather<Recording>,
     marking: Gather<Marking>,
+    left_out: LeftOut,
 }
 
 impl Conversions {
     pub(crate) fn new(db: Arc<Db>) -> Self {
         let recording = Gather::new(Recording(Arc::clone(&db)));
         let marking = Gather::new(Marking(Arc::clone(&db)));
-        Self { db, recording, marking }
+        Self { db, recording, marking, left_out: LeftOut::default() }
     }
 }
 
 fn conversions(db: &Db) -> Collection<Stored> {
+    db.collection("conversions")
+}
+
+/// The same, whatever the documents hold.
+fn documents(db: &Db) -> Collection<Document> {
     db.collection("conversions")
 }
 
@@ -68,11 +78,11 @@ impl ConversionStore for Conversions {
     }
 
     async fn list(&self, query: &ConversionQuery) -> Result<Page<Conversion>, StoreError> {
-        list::page_of(&self.db, query).await
+        list::page_of(&self.db, query, &self.left_out).await
     }
 
     async fn unpublished(&self, limit: usize) -> Result<Vec<Conversion>, StoreError> {
-        published::unpublished(&self.db, limit).await
+        published::unpublished(&self.db, limit, &self.left_out).await
     }
 
     async fn mark_published(&self, states: &[(ConversionId, u64)]) -> Result<(), StoreError> {
@@ -88,7 +98,7 @@ impl ConversionStore for Conversions {
     }
 
     async fn parked_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError> {
-        parked::due(&self.db, now, limit).await
+        parked::due(&self.db, now, limit, &self.left_out).await
     }
 
     async fn postpone(&self, id: ClickId, next_try_at: Timestamp) -> Result<(), StoreError> {
@@ -101,6 +111,10 @@ impl ConversionStore for Conversions {
 
     async fn parked_count(&self) -> Result<u64, StoreError> {
         parked::count(&self.db).await
+    }
+
+    fn left_out(&self) -> Vec<String> {
+        self.left_out.told()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

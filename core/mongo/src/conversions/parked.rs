@@ -8,12 +8,16 @@ use crate::{
 };
 use mongodb::{
     Collection,
-    bson::{Binary, DateTime, doc, spec::BinarySubtype},
+    bson::{Binary, DateTime, Document, deserialize_from_document, doc, spec::BinarySubtype},
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use tfx_domain::{Timestamp, id::ClickId};
-use tfx_ports::{StoreError, conversions::Parked};
+use tfx_ports::{
+    StoreError,
+    conversions::{LONGEST_PAUSE, Parked},
+    left_out::LeftOut,
+};
 
 /// A parked postback as it is stored.
 #[derive(Serialize, Deserialize)]
@@ -62,6 +66,14 @@ impl Stored {
         })
     }
 
+    /// What a document holds, left out if it cannot be read.
+    fn read(document: Document, left_out: &LeftOut) -> Option<Parked> {
+        let id = document.get_str("_id").unwrap_or("without an id").to_owned();
+        let stored = deserialize_from_document::<Self>(document)
+            .map_err(|e| StoreError::broken(format!("stored parked postback {id}"), e));
+        left_out.keep(&id, stored.and_then(Self::parked))
+    }
+
     fn parked(self) -> Result<Parked, StoreError> {
         let broken = |e: &dyn std::fmt::Display| StoreError::Broken {
             what: format!("stored parked postback {}: {e}", self.id),
@@ -92,15 +104,24 @@ pub(super) async fn park(db: &Db, parked: &Parked) -> Result<(), StoreError> {
     }
 }
 
-pub(super) async fn due(db: &Db, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError> {
+pub(super) async fn due(
+    db: &Db,
+    now: Timestamp,
+    limit: usize,
+    left_out: &LeftOut,
+) -> Result<Vec<Parked>, StoreError> {
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let all = all(db);
-    let due = all.find(doc! {"next_try": {"$lte": date(now)}});
-    let find = due.sort(doc! {"received": 1, "_id": 1}).limit(query_limit(limit));
+    let all: Collection<Document> = db.collection("parked");
+    let never =
+        Timestamp::from_millisecond(now.as_millisecond().saturating_add(LONGEST_PAUSE.as_millis() as i64));
+    let never = date(never.unwrap_or(Timestamp::MAX));
+    let due = all.find(doc! {"$or": [{"next_try": {"$lte": date(now)}}, {"next_try": {"$gt": never}}]});
+    let find = due.sort(doc! {"received": 1, "_id": 1});
+    let find = find.limit(query_limit(limit.saturating_add(LeftOut::room())));
     let stored = db.rows("read parked postbacks", find).await?;
-    stored.into_iter().map(Stored::parked).collect()
+    Ok(stored.into_iter().filter_map(|s| Stored::read(s, left_out)).take(limit).collect())
 }
 
 pub(super) async fn postpone(db: &Db, id: ClickId, next_try_at: Timestamp) -> Result<(), StoreError> {

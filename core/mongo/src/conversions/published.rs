@@ -1,7 +1,7 @@
 //! States that wait to be published, and marking them as published.
 
 use super::{
-    conversions,
+    conversions, documents,
     gather::Work,
     stored::Stored,
     write::{STATEMENTS, refused},
@@ -11,20 +11,25 @@ use async_trait::async_trait;
 use mongodb::bson::{Document, doc};
 use std::sync::Arc;
 use tfx_domain::{id::ConversionId, postback::Conversion};
-use tfx_ports::StoreError;
+use tfx_ports::{StoreError, left_out::LeftOut};
 
 pub(super) const WHAT: &str = "mark conversions published";
 
 /// Oldest change first.
-pub(super) async fn unpublished(db: &Db, limit: usize) -> Result<Vec<Conversion>, StoreError> {
+pub(super) async fn unpublished(
+    db: &Db,
+    limit: usize,
+    left_out: &LeftOut,
+) -> Result<Vec<Conversion>, StoreError> {
     if limit == 0 {
         return Ok(Vec::new());
     }
-    let all = conversions(db);
+    let all = documents(db);
     let waiting = all.find(doc! {"unpublished": {"$exists": true}});
-    let find = waiting.sort(doc! {"unpublished": 1}).limit(query_limit(limit));
+    let find =
+        waiting.sort(doc! {"unpublished": 1}).limit(query_limit(limit.saturating_add(LeftOut::room())));
     let stored = db.rows("read unpublished conversions", find).await?;
-    stored.iter().map(Stored::conversion).collect()
+    Ok(stored.into_iter().filter_map(|s| Stored::read(s, left_out)).take(limit).collect())
 }
 
 /// Marks states, each by itself: one that stays unmarked is only published once more.

@@ -2,10 +2,10 @@
 
 use super::plan::State;
 use crate::time::date;
-use mongodb::bson::{DateTime, Document, doc};
+use mongodb::bson::{DateTime, Document, deserialize_from_document, doc};
 use serde::{Deserialize, Serialize};
 use tfx_domain::{id::CampaignId, postback::Conversion};
-use tfx_ports::StoreError;
+use tfx_ports::{StoreError, left_out::LeftOut};
 
 /// A document of `conversions`.
 #[derive(Serialize, Deserialize)]
@@ -47,6 +47,14 @@ impl Stored {
             unpublished: Some(*number),
             body: body(c)?,
         })
+    }
+
+    /// What a document holds, left out if it cannot be read.
+    pub(super) fn read(document: Document, left_out: &LeftOut) -> Option<Conversion> {
+        let id = document.get_str("_id").unwrap_or("without an id").to_owned();
+        let stored = deserialize_from_document::<Self>(document)
+            .map_err(|e| StoreError::broken(format!("stored conversion {id}"), e));
+        left_out.keep(&id, stored.and_then(|s| s.conversion()))
     }
 
     pub(super) fn conversion(&self) -> Result<Conversion, StoreError> {

@@ -54,7 +54,8 @@ macro_rules! conformance {
             a_cursor_of_another_list_is_refused, new_states_wait_to_be_published,
             a_state_that_moved_on_stays_unpublished, only_changes_are_published,
             a_parked_postback_is_kept_until_taken_off, a_postback_is_parked_once,
-            parked_postbacks_come_due_in_order, postponing_tries_again_later, texts_of_strangers_are_only_texts,
+            parked_postbacks_come_due_in_order, a_clock_that_was_ahead_puts_nothing_off_for_long,
+            postponing_tries_again_later, texts_of_strangers_are_only_texts,
             of_many_identical_reports_one_is_new, of_simultaneous_sales_one_has_the_click,
             of_simultaneous_leads_one_becomes_the_sale, no_simultaneous_update_is_lost,
             a_race_of_an_update_with_duplicates, batches_in_opposite_orders_all_get_in);

@@ -33,7 +33,7 @@ async fn the_table_of_answers() {
         (format!("adnet?secret={s}"), 400, "invalid", Some("click_id")),
         (format!("adnet?secret={s}&click_id=123"), 400, "invalid", Some("click_id")),
         (format!("adnet?secret={s}&click_id={click}&payout=1,5"), 400, "invalid", Some("payout")),
-        (format!("adnet?secret={s}&click_id={click}&amount=NaN"), 400, "invalid", Some("amount")),
+        (format!("adnet?secret={s}&click_id={click}&amount=twelve"), 400, "invalid", Some("amount")),
         (
             format!("adnet?secret={s}&click_id={click}&payout=1&currency=dollars"),
             400,
@@ -230,6 +230,67 @@ async fn the_formats_of_three_networks() {
         assert_eq!(format!("{} {}", c.revenue.amount, c.revenue.currency), revenue);
         assert_eq!((c.transaction_id.as_deref(), c.click_id), (transaction, click));
         assert_eq!((c.click.destination_id, c.click.subs), (Some(offer.id.clone()), vec!["s1".into()]));
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn bodies_as_networks_really_send_them() {
+    let (ground, adnet, offer) = Ground::usual(&[]).await;
+    let paths = json!({
+        "slug": "deep", "name": "Deep",
+        "params": {"click_id": "data.click.id", "payout": "data.purchase.price.value", "transaction_id": "items.0.id"},
+    });
+    ground.template(&adnet, paths).await;
+    let click = ground.click(&offer).await;
+    let world = ground.start().await;
+    let form = "application/x-www-form-urlencoded";
+    let parts = |tid: &str| {
+        let part = |name: &str, value: &str| {
+            format!("--B\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{value}\r\n")
+        };
+        format!(
+            "{}{}{}--B--\r\n",
+            part("click_id", &click.to_string()),
+            part("status", "rebill"),
+            part("tid", tid)
+        )
+    };
+    let object = |tid: &str| format!(r#"{{"click_id":"{click}","status":"rebill","tid":{tid},"payout":1}}"#);
+    let deep = format!(
+        r#"{{"data":{{"click":{{"id":"{click}"}},"purchase":{{"price":{{"value":2.5}}}}}},"items":[{{"id":"D"}}]}}"#
+    );
+    let multipart = "multipart/form-data; boundary=B";
+    let table: [(&str, &str, String, u16, &str); 15] = [
+        ("", multipart, parts("M"), 200, "recorded"),
+        ("", form, object("\"F\""), 200, "recorded"),
+        ("", "", object("\"N\""), 200, "recorded"),
+        ("", "application/json", format!("[{}]", object("\"A\"")), 200, "recorded"),
+        // Numbers beyond what a float holds are two numbers.
+        ("", "application/json", object("9007199254740993"), 200, "recorded"),
+        ("", "application/json", object("9007199254740992"), 200, "recorded"),
+        ("", "application/json", object("9007199254740993"), 200, "duplicate"),
+        ("/deep", "application/json", deep, 200, "recorded"),
+        ("", form, format!("click_id={click}&tid=%E9&status=rebill"), 200, "recorded"),
+        ("", form, format!("click_id={click}&tid=%E8&status=rebill"), 200, "recorded"),
+        ("", form, format!("click_id={click}&tid=%e9&status=rebill"), 200, "duplicate"),
+        ("", "application/json", format!("[{0},{0}]", object("\"B\"")), 400, "body"),
+        ("", "application/json", object("\"\\ud83dB\""), 400, "tid"),
+        ("", "application/xml", format!("<click_id>{click}</click_id>"), 415, "body"),
+        ("", multipart, "click_id=x".to_owned(), 400, "body"),
+    ];
+    for (template, content_type, body, status, word) in table {
+        let mut request = world.client.post(world.url(&format!("/postback/adnet{template}?secret={SECRET}")));
+        if !content_type.is_empty() {
+            request = request.header("content-type", content_type);
+        }
+        let (got, json) = answer(request.body(body.clone())).await;
+        let said = if status == 200 { &json["result"] } else { &json["problems"][0]["path"] };
+        assert_eq!((got, said), (status, &json!(word)), "{content_type} {body}: {json}");
+        assert!(
+            status != 415 || json["detail"].as_str().is_some_and(|d| d.contains("application/xml")),
+            "{json}"
+        );
     }
     world.stop().await;
 }

@@ -152,6 +152,61 @@ async fn a_click_that_never_comes_ends_unmatched() {
 }
 
 #[tokio::test]
+async fn while_the_sink_is_away_no_sale_is_given_up() {
+    let (ground, _, offer) = Ground::usual(&[("POSTBACK_PARK_MAX_AGE_S", "1")]).await;
+    ground.faults.sink_away.on();
+    let world = ground.start().await;
+    let click = new_click();
+    assert_eq!(sale(&world, click, "").await.1["result"], "parked");
+    let conversions = &world.ground.faults.conversions;
+    // Tried again after its time, while its click waits in a journal.
+    let tried_late = async || {
+        let soon = clock::now() + Duration::from_secs(300);
+        let waiting = conversions.parked_due(soon, 1).await.expect("parked").pop().expect("it waits");
+        waiting.next_try_at > waiting.received_at + Duration::from_millis(1100)
+    };
+    world.until("it was tried after its time", tried_late).await;
+    world.ground.faults.sink_away.off();
+    world.ground.deliver_click(click, &offer).await;
+    world.until("the report shows it", async || world.report().await.sales == 1).await;
+    let logged = world.logged(2).await;
+    assert_eq!(results(&logged, PostbackResult::Recorded), 1, "{logged:#?}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn later_clicks_tell_that_one_does_not_come() {
+    let (ground, _, offer) = Ground::usual(&[("POSTBACK_PARK_MAX_AGE_S", "3600")]).await;
+    let world = ground.start().await;
+    let ago = |s| clock::now() - Duration::from_secs(s);
+    let lost = ClickId::generate(ago(7200), entropy::random_u128());
+    assert_eq!(sale(&world, lost, "").await.1["result"], "parked");
+    // As it stands an hour later, with clicks and without.
+    let soon = clock::now() + Duration::from_secs(60);
+    let mut parked =
+        world.ground.faults.conversions.parked_due(soon, 1).await.expect("parked").pop().expect("one");
+    world.ground.faults.conversions.unpark(parked.id).await.expect("unpark");
+    (parked.received_at, parked.next_try_at) = (ago(7100), ago(1));
+    world.ground.faults.conversions.park(parked.clone()).await.expect("park");
+    world
+        .until("it was tried", async || {
+            let soon = clock::now() + Duration::from_secs(300);
+            let waiting = world.ground.faults.conversions.parked_due(soon, 1).await.expect("parked");
+            waiting.first().is_some_and(|p| p.tries > 0)
+        })
+        .await;
+    world.ground.click(&offer).await;
+    world
+        .until("it is given up", async || {
+            world.ground.faults.conversions.parked_count().await.expect("count") == 0
+        })
+        .await;
+    let logged = world.logged(2).await;
+    assert_eq!(results(&logged, PostbackResult::Unmatched), 1, "{logged:#?}");
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn under_reject_an_unknown_click_is_404() {
     let (ground, ..) = Ground::usual(&[("CLICK_LOOKUP_FAILURE_POLICY", "reject")]).await;
     let world = ground.start().await;

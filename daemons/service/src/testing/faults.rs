@@ -176,6 +176,9 @@ impl ConversionStore for Faults {
     async fn parked_count(&self) -> Result<u64, StoreError> {
         self.conversions.parked_count().await
     }
+    fn left_out(&self) -> Vec<String> {
+        self.conversions.left_out()
+    }
     async fn ping(&self) -> Result<(), StoreError> {
         self.conversions.ping().await
     }

@@ -37,6 +37,32 @@ async fn every_action() -> World {
 }
 
 #[tokio::test]
+async fn values_are_handed_on_whole_and_as_they_came() {
+    let ground = Ground::new(&[]);
+    let campaign = ground.campaign("pass", json!({})).await;
+    let url = "https://offer.example/?s={sub1}&t={sub2}&p={param:gclid}&r={_sub3}";
+    let offer = ground.destination("offer", json!({ "url": url })).await;
+    ground.stream_to(&campaign, &offer, json!({})).await;
+    let world = ground.start().await;
+    let long = "A1-_".repeat(400);
+    for (query, sent) in [
+        ("sub1=caf%E9&sub2=caf%E8&sub3=%E9/x".to_owned(), "s=caf%E9&t=caf%E8&p=&r=%E9/x".to_owned()),
+        ("sub1=%25E9&sub2=%C3%A9".to_owned(), "s=%25E9&t=%C3%A9&p=&r=".to_owned()),
+        (format!("sub1={long}&gclid={long}"), format!("s={long}&t=&p={long}&r=")),
+        ("sub1={{zone}}&sub1=7&sub2=null&gclid=%7Bgclid%7D&sub3=".to_owned(), "s=7&t=&p=&r=".to_owned()),
+    ] {
+        let (answer, event) = world.click(&format!("/c/pass?{query}"), &[]).await;
+        assert_eq!(
+            answer.location.as_deref(),
+            Some(format!("https://offer.example/?{sent}").as_str()),
+            "{query}"
+        );
+        assert_eq!(event.final_url, format!("https://offer.example/?{sent}"));
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn every_action_answers_as_it_says_and_its_event_says_the_same() {
     let world = every_action().await;
     let table = [

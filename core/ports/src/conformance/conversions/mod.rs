@@ -1,6 +1,7 @@
 //! What every [`ConversionStore`] must do.
 
 mod kit;
+mod left_out;
 mod lists;
 mod model;
 mod parked;
@@ -8,14 +9,16 @@ mod published;
 mod races;
 mod record;
 
+pub use left_out::rows_that_cannot_be_read_are_left_out;
 pub use lists::{
     a_cursor_of_another_list_is_refused, conversions_are_found_as_they_were_recorded,
     lists_are_complete_while_they_grow, lists_are_filtered, the_newest_come_first,
 };
 pub use model::a_long_history_is_what_the_status_machine_says;
 pub use parked::{
-    a_parked_postback_is_kept_until_taken_off, a_postback_is_parked_once, parked_postbacks_come_due_in_order,
-    postponing_tries_again_later, texts_of_strangers_are_only_texts,
+    a_clock_that_was_ahead_puts_nothing_off_for_long, a_parked_postback_is_kept_until_taken_off,
+    a_postback_is_parked_once, parked_postbacks_come_due_in_order, postponing_tries_again_later,
+    texts_of_strangers_are_only_texts,
 };
 pub use published::{
     a_state_that_moved_on_stays_unpublished, new_states_wait_to_be_published, only_changes_are_published,

@@ -4,7 +4,7 @@ use super::{
     Stores,
     kit::{at, click, network},
 };
-use crate::conversions::{ConversionStore, Parked};
+use crate::conversions::{ConversionStore, LONGEST_PAUSE, Parked};
 use std::sync::Arc;
 use tokio::task::JoinSet;
 
@@ -13,7 +13,7 @@ fn params(of: &[(&str, &str)]) -> Vec<(String, String)> {
 }
 
 /// Postback number `n`, received at `n` milliseconds and due 100 later.
-fn parked(n: i64) -> Parked {
+pub(super) fn parked(n: i64) -> Parked {
     Parked {
         id: click(1_000 + n.unsigned_abs() as u128),
         network: network(1),
@@ -99,6 +99,21 @@ pub async fn parked_postbacks_come_due_in_order(s: Stores) {
     assert_eq!(due(&s.two, 98).await, three[1..]);
     assert_eq!(due(&s.two, 99).await, three);
     assert_eq!(s.two.parked_due(at(99), 2).await.expect("due"), three[..2]);
+}
+
+/// One that was put off to a time beyond the longest pause was so before the clock was set back: it is due.
+pub async fn a_clock_that_was_ahead_puts_nothing_off_for_long(s: Stores) {
+    let longest = i64::try_from(LONGEST_PAUSE.as_millis()).expect("in range");
+    let day = 86_400_000;
+    for (n, next) in [(1, 500 + longest), (2, 500 + longest + 1), (3, day)] {
+        s.one
+            .park(Parked { received_at: at(n + day), next_try_at: at(next), ..parked(n) })
+            .await
+            .expect("park");
+    }
+    let ids = |due: Vec<Parked>| due.into_iter().map(|p| p.id).collect::<Vec<_>>();
+    assert_eq!(ids(due(&s.two, 500).await), [parked(2).id, parked(3).id]);
+    assert_eq!(ids(due(&s.two, 500 + longest).await), [parked(1).id, parked(3).id]);
 }
 
 /// One try more, at the time said.
