@@ -49,8 +49,9 @@ impl Place {
     /// With the services, on free ports.
     pub(crate) fn running() -> Self {
         let mut place = Self::empty();
-        // The shell waits for its standard input to end and then ends tfx: also when a test is killed.
-        let script = r#""$0" --output json up & pid=$!; read -r _; kill "$pid"; wait "$pid""#;
+        // The shell waits for its standard input to end and then ends tfx: also when a test is killed. It keeps no hold of
+        // the output, so that the end of tfx is the end of that.
+        let script = r#""$0" --output json up & pid=$!; exec >&-; read -r _; kill "$pid"; wait "$pid""#;
         let mut keeper = place
             .command("sh")
             .args(["-c", script, TFX])
