@@ -179,6 +179,14 @@ impl Out {
         }
     }
 
+    /// Says what an answer of the API warns of.
+    pub(crate) fn warnings(&self, answer: &Value) {
+        let all = answer["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str);
+        for (i, line) in all.enumerate() {
+            self.note(if i == 0 { format!("warning: {line}") } else { line.to_owned() });
+        }
+    }
+
     /// Reports a failure: as text, or as an object with `--output json|jsonl`.
     pub(crate) fn failure(&self, failure: &Failure) {
         if failure.kind == Kind::ClosedPipe {

@@ -24,13 +24,20 @@ const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537
 /// Why no stream was even asked.
 const UNASKED: &str = "the campaign is paused or archived, or has no stream";
 
+/// Why a real click might go elsewhere.
+const NO_DATABASE: &str = "only as asked: no geo database, real clicks come from unknown places";
+
 /// What is supposed of a click that has not happened.
-const SUPPOSED: [&str; 15] = [
+const SUPPOSED: [&str; 19] = [
     "ip",
     "ua",
     "country",
     "region",
+    "continent",
     "city",
+    "isp",
+    "asn",
+    "connection_type",
     "language",
     "referrer",
     "param",
@@ -71,9 +78,21 @@ pub(crate) struct Explain {
     /// The region, whatever the geo database says.
     #[arg(long, value_name = "CODE")]
     region: Option<String>,
+    /// The continent [default: that of the country].
+    #[arg(long, value_name = "CODE")]
+    continent: Option<String>,
     /// The city, whatever the geo database says.
     #[arg(long)]
     city: Option<String>,
+    /// The provider, whatever the geo database says.
+    #[arg(long, value_name = "NAME")]
+    isp: Option<String>,
+    /// The autonomous system, whatever the geo database says.
+    #[arg(long, value_name = "AS3320", value_parser = asn)]
+    asn: Option<u32>,
+    /// The connection type, whatever the geo database says: cellular, cable/dsl, corporate, satellite.
+    #[arg(long, value_name = "TYPE")]
+    connection_type: Option<String>,
     /// The Accept-Language header.
     #[arg(long)]
     language: Option<String>,
@@ -126,6 +145,7 @@ impl Explain {
                 .hint("tfx campaign list --status all tells what there is"));
         }
         print(context, &answer)?;
+        context.out.warnings(&json!({ "warnings": answer.warnings }));
         if answer.campaign.is_none() {
             context.out.note("tfx campaign list --status all tells what there is");
         } else if answer.asked.is_empty() && answer.outcome != Outcome::Loop {
@@ -143,6 +163,10 @@ impl Explain {
             country: self.country,
             region: self.region,
             city: self.city,
+            continent: self.continent,
+            isp: self.isp,
+            asn: self.asn,
+            connection_type: self.connection_type,
             language: self.language,
             referrer: self.referrer,
             params: self.param,
@@ -155,6 +179,12 @@ impl Explain {
             seed: self.seed,
         })
     }
+}
+
+/// `AS3320` or `3320`.
+fn asn(text: &str) -> Result<u32, String> {
+    let digits = text.trim_start_matches(['A', 'S', 'a', 's']);
+    digits.parse().map_err(|_| "must be a number such as AS3320".to_owned())
 }
 
 fn print(context: &Context, answer: &ExplainAnswer) -> Result<(), Failure> {
@@ -295,6 +325,7 @@ fn summary(answer: &ExplainAnswer, item: &Value) -> Value {
     let words =
         |parts: &[&str]| parts.iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(" ");
     let (outcome, because) = match answer.outcome {
+        Outcome::Routed if !answer.warnings.is_empty() => ("routed", NO_DATABASE),
         Outcome::Routed => ("routed", ""),
         Outcome::Trafficback if answer.asked.is_empty() => ("trafficback", UNASKED),
         Outcome::Trafficback => ("trafficback", "no stream took it"),

@@ -112,6 +112,7 @@ impl Report {
         if let Some(note) = &answer.note {
             context.out.note(format!("note: {note}"));
         }
+        context.out.warnings(&json!({ "warnings": answer.warnings }));
         if answer.row_count > answer.rows.len() {
             let (shown, all) = (answer.rows.len(), answer.row_count);
             context.out.note(format!("{shown} of {all} rows; the total is of all (--limit)"));

@@ -73,3 +73,33 @@ fn a_click_is_explained_before_it_happens() {
     );
     t.is("explain");
 }
+
+#[test]
+fn places_that_no_database_knows_are_told_until_one_lies_in_the_data_folder() {
+    let place = Place::running();
+    place.ok("tfx destination create --name Offer --url 'https://offer.example/?s={click_id}'");
+    place.ok("tfx campaign create --name Summer");
+    let mut t = Transcript::new(&place);
+    t.all(
+        "tfx stream create --campaign summer --name US --filter country=US --destination offer -o name
+        tfx stream create --campaign summer --name X --filter country=XX --destination offer",
+    );
+    place.until("tfx explain summer --country US --output name --quiet", "summer/us");
+    t.all(
+        "tfx explain summer --country US
+        tfx explain summer --continent QQ --country DEU
+        tfx stream update summer/us --weight 50 -o name
+        tfx report --by country --quiet
+        tfx report --by country --since 1h --output csv",
+    );
+    // One that has everybody in the United States.
+    let database = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts/everywhere-us.mmdb");
+    place.ok(&format!("mkdir -p data/geo && cp '{database}' data/geo/some.mmdb"));
+    place.until("tfx explain summer --ip 8.8.8.8 --output name --quiet", "summer/us");
+    t.all(
+        "tfx explain summer --ip 8.8.8.8 --output name
+        tfx explain summer --country CA --region bc --city Vancouver --asn AS64500 --isp Net --connection-type Cellular
+        tfx stream update summer/us --weight 60 -o name",
+    );
+    t.is("geo");
+}

@@ -9,6 +9,7 @@ use crate::{
     entities::{EntityQuery, Link, Verb},
     error::{ApiError, ProblemDocument},
     explain::{ExplainAnswer, ExplainRequest},
+    geo::GeoStatus,
     ingestion::{IngestionError, IngestionLag, IngestionQuery, ReplayAnswer, ReplayRequest},
     page::{Labelled, Page},
     postbacks::{PostbackLogEvent, PostbackQuery, PostbackResult, PostbackTest, PostbackTestAnswer},
@@ -220,6 +221,14 @@ impl Client {
     pub async fn postback_url(&self, network: &str, template: Option<&str>) -> Result<Link, ApiError> {
         let path = [Kind::Network.plural(), network, "postback-url"];
         self.call(Call::get(&path).with("template", template)).await
+    }
+
+    /// What the geo databases know.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn geo(&self) -> Result<GeoStatus, ApiError> {
+        self.call(Call::get(&["geo"])).await
     }
 
     /// A report.

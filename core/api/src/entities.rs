@@ -1,14 +1,15 @@
 //! Entities. Their bodies are the domain's specs as JSON; here is what stands around them.
 //!
 //! A shown entity is its spec with `id`, `version`, `created_at`, `updated_at` and `labels` (the slugs of what it
-//! refers to); a network shows `has_postback_secret` instead of its secret. What was shown can be sent back.
+//! refers to); a network shows `has_postback_secret` instead of its secret. A saved stream may come with `warnings`, sentences on what will
+//! not work as it is. What was shown can be sent back.
 
 use crate::page::Labels;
 use serde::{Deserialize, Serialize};
 use tfx_domain::{Timestamp, entity::Status};
 
 /// Fields that an answer has beside the spec; ignored when sent back.
-pub const SHOWN_ONLY: [&str; 9] = [
+pub const SHOWN_ONLY: [&str; 10] = [
     "id",
     "version",
     "created_at",
@@ -18,6 +19,7 @@ pub const SHOWN_ONLY: [&str; 9] = [
     "active_streams",
     "streams",
     "cap_use",
+    "warnings",
 ];
 
 /// Which entities of a kind to list, oldest first.

@@ -27,12 +27,24 @@ pub struct ExplainRequest {
     /// Country code, instead of what the geo database says of the address.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub country: Option<String>,
+    /// Continent code, instead of what the country is on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub continent: Option<String>,
     /// Region code, instead of what the geo database says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
     /// City, instead of what the geo database says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub city: Option<String>,
+    /// Provider, instead of what the geo database says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub isp: Option<String>,
+    /// Autonomous system, instead of what the geo database says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub asn: Option<u32>,
+    /// Connection type, instead of what the geo database says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connection_type: Option<String>,
     /// The `Accept-Language` header.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub language: Option<String>,
@@ -105,6 +117,9 @@ pub struct ExplainAnswer {
     pub asked: Vec<Asked>,
     /// The revision of the configuration that decides.
     pub config_revision: u64,
+    /// What is not as it would be for a real click: geo facts that no database knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// Whether the visitor is new.
@@ -165,6 +180,22 @@ pub struct VisitorFacts {
     /// Why it is a bot, if it is one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub bot: Option<String>,
+}
+
+impl ExplainRequest {
+    /// The geo facts that it supposes, by their names in filters.
+    pub fn supposed_geo(&self) -> Vec<&'static str> {
+        let all = [
+            ("country", self.country.is_some()),
+            ("continent", self.continent.is_some()),
+            ("region", self.region.is_some()),
+            ("city", self.city.is_some()),
+            ("isp", self.isp.is_some()),
+            ("asn", self.asn.is_some()),
+            ("connection_type", self.connection_type.is_some()),
+        ];
+        all.into_iter().filter_map(|(name, said)| said.then_some(name)).collect()
+    }
 }
 
 /// A stream that was asked.

@@ -9,6 +9,7 @@ pub mod conversions;
 pub mod entities;
 pub mod error;
 pub mod explain;
+pub mod geo;
 pub mod ingestion;
 pub mod page;
 pub mod postbacks;

@@ -97,6 +97,9 @@ pub struct ReportAnswer {
     /// A sentence about what the figures leave out, if they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
+    /// What cannot be in the rows: places that no geo database knows.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// One row of a report.

@@ -117,7 +117,7 @@ vars! {
         TRAFFIC_BARE_SLUGS = "false", "true or false", "Whether /SLUG works beside /c/SLUG", &[Traffic];
         TRAFFICBACK_URL = "", "a URL template", "Where clicks go that no stream and no campaign takes", &[Traffic];
         TRAFFICBACK_MAX_HOPS = "3", "hops, 1 to 20", "How often a click may come back from trafficback before it is a loop", &[Traffic];
-        GEOIP_CITY_DB = "", "a file in MaxMind format", "Country, region, city and continent of an address", &[Traffic];
+        GEOIP_CITY_DB = "", "a file in MaxMind format", "Country, region, city and continent of an address; without any GEOIP_* every *.mmdb in TFX_DATA_DIR or its folder geo is used", &[Traffic];
         GEOIP_COUNTRY_DB = "", "a file in MaxMind format", "Country and continent, where there is no city database", &[Traffic];
         GEOIP_ASN_DB = "", "a file in MaxMind format", "Autonomous system and provider", &[Traffic];
         GEOIP_CONNECTION_DB = "", "a file in MaxMind format", "Connection type", &[Traffic];

@@ -5,7 +5,7 @@ use crate::{
     entities::{self, Followed},
     events, explain,
     failure::Failure,
-    ingestion, links,
+    geo, ingestion, links,
     peers::Peers,
     postback_test, report, services,
 };
@@ -37,6 +37,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(events::routes())
         .merge(report::routes())
         .merge(explain::routes())
+        .merge(geo::routes())
         .merge(ingestion::routes())
         .merge(postback_test::routes())
         .merge(services::routes())

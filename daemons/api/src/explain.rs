@@ -7,6 +7,7 @@ use crate::{
     entities::refs,
     events::{click_ids, stored_click},
     failure::Failure,
+    geo,
     input::{Body, Path, Query, typed},
     labels::{self, entity_ref},
     reply::json,
@@ -53,8 +54,13 @@ async fn asked(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> 
     let standings = event.get("standings").cloned().unwrap_or_else(|| Value::Object(serde_json::Map::new()));
     let standings: Standings = serde_json::from_value(standings).map_err(unreadable)?;
     let click: ClickEvent = serde_json::from_value(event).map_err(unreadable)?;
+    let answer = explained(&app, &click, standings).await?;
+    let mut fields: Vec<String> = request.supposed_geo().into_iter().map(str::to_owned).collect();
+    let streams = answer.asked.iter().map(|stream| stream.stream_id.as_str());
+    fields.extend(geo::fields_of_all(app.stores.config.as_ref(), streams).await?);
+    let warnings = geo::warnings(&app, &fields).await;
     // The click did not happen, so nobody must look for its id.
-    Ok(json(StatusCode::OK, &ExplainAnswer { click_id: None, ..explained(&app, &click, standings).await? }))
+    Ok(json(StatusCode::OK, &ExplainAnswer { click_id: None, warnings, ..answer }))
 }
 
 /// traffic-service knows campaigns by slug and destinations by id. A slug of no campaign is left as it is: what
@@ -280,5 +286,6 @@ fn explanation(click: &ClickEvent, labels: &Labels, asked: Vec<Asked>) -> Explai
         },
         asked,
         config_revision: click.config_revision,
+        warnings: Vec::new(),
     }
 }

@@ -9,6 +9,7 @@ mod entities;
 mod events;
 mod explain;
 mod failure;
+mod geo;
 mod ingestion;
 mod input;
 mod labels;

@@ -4,6 +4,7 @@ use crate::{
     app::App,
     entities::refs,
     failure::Failure,
+    geo,
     input::{Body, Query, typed},
     labels,
     reply::json,
@@ -65,7 +66,10 @@ async fn report(State(app): State<Arc<App>>, query: Query, Body(input): Body) ->
     let currency = asked.currency.unwrap_or(Currency::USD);
     let report = compute(query, &raw, currency);
     let labels = row_labels(config, &report).await?;
-    Ok(json(StatusCode::OK, &answer(&asked, report, &labels)))
+    let mut answer = answer(&asked, report, &labels);
+    let fields = asked.dimensions.iter().chain(asked.filters.iter().map(|f| &f.dimension));
+    answer.warnings = geo::warnings(&app, &fields.map(ToString::to_string).collect::<Vec<_>>()).await;
+    Ok(json(StatusCode::OK, &answer))
 }
 
 /// The kind of entity that a dimension names.
@@ -238,5 +242,6 @@ fn answer(asked: &ReportRequest, mut report: Report, labels: &Labels) -> ReportA
         row_count,
         unconverted: report.unconverted,
         note,
+        warnings: Vec::new(),
     }
 }

@@ -21,7 +21,7 @@ use std::{
 };
 use tfx_api::explain::ExplainRequest;
 use tfx_domain::{
-    Timestamp,
+    Timestamp, country,
     event::ClickEvent,
     id::{CampaignId, DestinationId, StreamId, VisitorId},
     problem::Problems,
@@ -70,14 +70,14 @@ async fn supposed(
     let mut problems = Problems::default();
     let headers = headers(request, &mut problems);
     let counters = Supposed::new(&traffic.memory, request, &mut problems);
+    let ip = request.ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_canonical();
+    let geo = geo(traffic, ip, request, &mut problems);
     problems.into_result(()).map_err(ProblemResponse::invalid)?;
     let snapshot = traffic.live.owned();
     let snapshot = snapshot
         .ok_or_else(|| ProblemResponse::unavailable("the configuration is not known yet; try again"))?;
-    let ip = request.ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_canonical();
     let asked = Asked { method: &Method::GET, query: "", headers: &headers, ip };
-    let mut visitor =
-        traffic.visitor(&Facts::of(&headers), &asked, &snapshot, geo(traffic, ip, request)).await;
+    let mut visitor = traffic.visitor(&Facts::of(&headers), &asked, &snapshot, geo).await;
     visitor.id = request.visitor.unwrap_or_else(|| VisitorId(entropy::random_u128()));
     visitor.params = request.params.iter().map(|(n, v)| (SmolStr::new(n), v.clone())).collect();
     visitor.hops = request.hops.unwrap_or(0);
@@ -113,17 +113,36 @@ fn headers(request: &ExplainRequest, problems: &mut Problems) -> HeaderMap {
     map
 }
 
-/// What the databases say, with what the request says over it.
-fn geo(traffic: &Traffic, ip: IpAddr, request: &ExplainRequest) -> Arc<Geo> {
+/// What the databases say, with what the request says over it. In another country than theirs, their places are none.
+fn geo(traffic: &Traffic, ip: IpAddr, request: &ExplainRequest, problems: &mut Problems) -> Arc<Geo> {
     let mut geo = (*traffic.geo.lookup(ip)).clone();
-    if let Some(country) = &request.country {
-        geo.country = country.to_ascii_uppercase_smolstr();
+    let mut parsed = |path: &str, text: &Option<String>, parse: fn(&str) -> Result<SmolStr, String>| {
+        let parsed = parse(text.as_ref()?.trim());
+        parsed.map_err(|message| problems.add(path, message)).ok()
+    };
+    if let Some(code) = parsed("country", &request.country, country::parse) {
+        if geo.country != code {
+            let continent =
+                country::find(&code).map(|c| SmolStr::new_static(c.continent)).unwrap_or_default();
+            geo = Geo { region: SmolStr::default(), city: SmolStr::default(), continent, ..geo };
+        }
+        geo.country = code;
+    }
+    if let Some(continent) = parsed("continent", &request.continent, country::parse_continent) {
+        geo.continent = continent;
     }
     if let Some(region) = &request.region {
         geo.region = region.to_ascii_uppercase_smolstr();
     }
     if let Some(city) = &request.city {
         geo.city = city.into();
+    }
+    if let Some(isp) = &request.isp {
+        geo.isp = isp.into();
+    }
+    geo.asn = request.asn.or(geo.asn);
+    if let Some(connection_type) = &request.connection_type {
+        geo.connection_type = connection_type.to_lowercase_smolstr();
     }
     Arc::new(geo)
 }

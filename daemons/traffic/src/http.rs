@@ -9,10 +9,12 @@ use crate::{
     memory::Restoring,
 };
 use axum::{
-    Router,
+    Json, Router,
+    extract::State,
     routing::{any, get, post},
 };
 use std::sync::Arc;
+use tfx_api::geo::{self, GeoStatus};
 use tfx_domain::{
     entity::FilterRule,
     routing::{CampaignPlan, Snapshot},
@@ -23,9 +25,6 @@ use tfx_service::{
     health::{self, Detail, Readiness},
     internal, metrics,
 };
-
-/// Filters that hang on a geo database.
-const GEO_FIELDS: [&str; 7] = ["country", "region", "city", "continent", "isp", "asn", "connection_type"];
 
 /// All endpoints; those for operators behind `token`.
 pub(crate) fn router(
@@ -39,6 +38,7 @@ pub(crate) fn router(
     let operators = Router::new()
         .route("/internal/explain", post(explain))
         .route("/internal/cap-use/{destination}", get(cap_use))
+        .route("/internal/geo", get(geo_status))
         .with_state(clicks.clone())
         .merge(events::routes(Arc::clone(&clicks.traffic.producer)))
         .merge(metrics::routes(SERVICE, move |out| {
@@ -90,15 +90,24 @@ fn readiness(clicks: &Clicks, analytics: Arc<dyn Analytics>, restoring: Restorin
         })
         .optional("geo", move || {
             let state = geo.geo.state();
-            let asked = state == GeoState::None && geo.live.current().as_deref().is_some_and(asks_for_geo);
+            let known = geo.geo.known().names();
+            let asked = geo.live.current().as_deref().map(geo_fields).unwrap_or_default();
+            let missing: Vec<&str> = asked.into_iter().filter(|f| !known.contains(f)).collect();
             async move {
                 match state {
-                    GeoState::Ready(what) => Ok(Detail::ok().text(what)),
                     GeoState::Problems(what) => Err(what),
-                    GeoState::None if asked => Ok(Detail::degraded(
-                        "no geo database, but filters ask for geo facts: they are unknown and no 'is' passes; set GEOIP_COUNTRY_DB or GEOIP_CITY_DB",
+                    GeoState::None if !missing.is_empty() => Ok(Detail::degraded(format!(
+                        "no geo database, but filters ask for geo facts ({}): they are unknown and no 'is' passes; set GEOIP_COUNTRY_DB or GEOIP_CITY_DB, or put one into TFX_DATA_DIR",
+                        missing.join(", ")
+                    ))),
+                    GeoState::Ready(what) if !missing.is_empty() => Ok(Detail::degraded(format!(
+                        "{what}; no geo database knows {}, but filters ask for it: it is unknown and no 'is' passes",
+                        missing.join(", ")
+                    ))),
+                    GeoState::Ready(what) => Ok(Detail::ok().text(what)),
+                    GeoState::None => Ok(Detail::ok().text(
+                        "no geo database: geo facts are unknown; GEOIP_COUNTRY_DB names one, or TFX_DATA_DIR holds it",
                     )),
-                    GeoState::None => Ok(Detail::ok().text("no geo database: geo facts are unknown")),
                 }
             }
         })
@@ -108,7 +117,19 @@ fn readiness(clicks: &Clicks, analytics: Arc<dyn Analytics>, restoring: Restorin
         })
 }
 
-fn asks_for_geo(snapshot: &Snapshot) -> bool {
-    let geo = |f: &FilterRule| GEO_FIELDS.contains(&f.field.as_str());
-    snapshot.campaigns().flat_map(CampaignPlan::streams).any(|s| s.stream.spec.filters.iter().any(geo))
+/// The geo facts that filters ask for.
+fn geo_fields(snapshot: &Snapshot) -> Vec<&'static str> {
+    let rules = || snapshot.campaigns().flat_map(CampaignPlan::streams).flat_map(|s| &s.stream.spec.filters);
+    let asked = |field: &str| rules().any(|rule: &FilterRule| rule.field == field);
+    geo::FIELDS.iter().map(|(field, _)| *field).filter(|field| asked(field)).collect()
+}
+
+async fn geo_status(State(clicks): State<Clicks>) -> Json<GeoStatus> {
+    let geo = &clicks.traffic.geo;
+    let problem = match geo.state() {
+        GeoState::Problems(what) => Some(what),
+        GeoState::None | GeoState::Ready(_) => None,
+    };
+    let known = geo.known().names().into_iter().map(str::to_owned).collect();
+    Json(GeoStatus { known, problem, data_dir: geo.data_dir().display().to_string() })
 }

@@ -75,7 +75,7 @@ pub async fn run(
         tracing::warn!(revision = last_known.revision, "starting from the last known configuration");
         live.stand_in(last_known);
     }
-    let geo = Arc::new(GeoReader::open(&settings.traffic.geo));
+    let geo = Arc::new(GeoReader::open(&settings.traffic.geo, data_dir.path()));
     let traffic = Arc::new(Traffic {
         live: Arc::clone(&live),
         memory: Arc::clone(&memory),

@@ -285,6 +285,7 @@ fn show(context: &Context, plan: &Plan, made: &Made) -> Result<(), Failure> {
     }
     let fields = [Column::text("tracking link", "link"), Column::text("postback URL", "postback_url")];
     context.out.item(&item, &fields, "link")?;
+    made.entities.iter().for_each(|(_, entity)| context.out.warnings(entity));
     let slug = &plan.slug;
     if made.postback_url.is_some() {
         context.out.note("\nGive the postback URL to the network, with its own macros in the place of {…}.");

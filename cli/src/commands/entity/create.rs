@@ -100,6 +100,7 @@ impl<N: Noun> Create<N> {
         has_slug(&spec)?;
         let (entity, created) = create(&client, N::KIND, spec, self.if_not_exists).await?;
         view::show(context, N::KIND, &entity)?;
+        context.out.warnings(&entity);
         if created {
             N::next(&entity).iter().for_each(|line| context.out.note(line));
         } else {

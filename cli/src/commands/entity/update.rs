@@ -85,6 +85,7 @@ impl<N: Noun> Update<N> {
         if patch.contains_key("slug") {
             tell_old_links(context, kind, &changed);
         }
+        context.out.warnings(&changed);
         Ok(())
     }
 }

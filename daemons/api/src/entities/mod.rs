@@ -10,6 +10,7 @@ mod write;
 use crate::{
     app::App,
     failure::Failure,
+    geo,
     input::{Body, Path, Query, if_match},
     labels,
     reply::json,
@@ -42,7 +43,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
                 move |State(app): State<Arc<App>>, query: Query, Body(input): Body| async move {
                     query.finish()?;
                     let saved = write::create(&app, kind, input).await?;
-                    shown(&app, StatusCode::CREATED, &saved).await
+                    shown_saved(&app, StatusCode::CREATED, &saved).await
                 },
             );
         let one = get(move |State(app): State<Arc<App>>, Path(reference): Path, query: Query| async move {
@@ -61,7 +62,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
                 query.finish()?;
                 let how = How { if_match: if_match(&headers)?, force, drop_old_slug };
                 let saved = write::update(&app, kind, &reference, patch, how).await?;
-                shown(&app, StatusCode::OK, &saved).await
+                shown_saved(&app, StatusCode::OK, &saved).await
             },
         );
         let base = format!("/{}", kind.plural());
@@ -122,10 +123,30 @@ fn statuses(text: &str) -> Result<Vec<Status>, String> {
 
 /// One entity with its version as `ETag`.
 async fn shown(app: &App, status: StatusCode, saved: &Saved) -> Result<Response, Failure> {
+    showing(app, status, saved, Vec::new()).await
+}
+
+/// The same for one that was saved, with what will not work as it is.
+async fn shown_saved(app: &App, status: StatusCode, saved: &Saved) -> Result<Response, Failure> {
+    let is_stream = saved.record.kind == Kind::Stream;
+    let fields = if is_stream { geo::fields_of(&saved.record) } else { Vec::new() };
+    showing(app, status, saved, geo::warnings(app, &fields).await).await
+}
+
+async fn showing(
+    app: &App,
+    status: StatusCode,
+    saved: &Saved,
+    warnings: Vec<String>,
+) -> Result<Response, Failure> {
     let record = &saved.record;
     let labels =
         labels::of(app.stores.config.as_ref(), refs::ids(ops(record.kind).refs, &record.spec)).await?;
-    let mut response = json(status, &body(record, &labels, saved.secret.as_deref()));
+    let mut body = body(record, &labels, saved.secret.as_deref());
+    if !warnings.is_empty() {
+        body["warnings"] = warnings.into();
+    }
+    let mut response = json(status, &body);
     let headers = response.headers_mut();
     if let Ok(tag) = HeaderValue::try_from(format!("\"{}\"", record.version)) {
         headers.insert(header::ETAG, tag);

@@ -406,6 +406,39 @@ async fn explaining_asks_traffic_service_with_ids_and_the_internal_token() {
 }
 
 #[tokio::test]
+async fn who_asks_for_places_that_no_database_knows_is_warned() {
+    let knows = json!({ "known": ["asn"], "data_dir": "/data" });
+    let (url, _) = stand_in(200, "application/json", knows.clone()).await;
+    let s = Server::with(&[("TRAFFIC_SERVICE_URL", &url)]).await;
+    s.summer().await;
+    let warnings = |answer: &Value| answer["warnings"].to_string();
+    let stream = |slug: &str, field: &str, value: &str| {
+        json!({ "campaign": "summer", "slug": slug, "filters": [{ "field": field, "is": [value] }],
+            "destinations": [{ "destination": "offer" }] })
+    };
+    let made = s.create(Kind::Stream, stream("de", "country", "DE")).await;
+    for part in ["knows country", "GEOIP_COUNTRY_DB", "/data", "npm pack", "tar -xzf"] {
+        assert!(warnings(&made).contains(part), "{part}: {made}");
+    }
+    // What was shown can be sent back, and warnings are not kept.
+    let again = s.api.update(Kind::Stream, "summer/de", &made, None).await.expect("saved");
+    assert!(warnings(&again).contains("knows country"), "{again}");
+    let shown = s.api.get(Kind::Stream, "summer/de").await.expect("a stream");
+    assert_eq!(shown.get("warnings"), None);
+    for (slug, field, value) in [("as", "asn", "AS3320"), ("phones", "device_type", "mobile")] {
+        assert_eq!(s.create(Kind::Stream, stream(slug, field, value)).await.get("warnings"), None, "{field}");
+    }
+    let (_, report) = s.post("/report", json!({ "dimensions": ["country", "city"] })).await;
+    assert!(warnings(&report).contains("knows country, city"), "{report}");
+    let (_, report) = s.post("/report", json!({ "dimensions": ["campaign"] })).await;
+    assert_eq!(report.get("warnings"), None);
+    assert_eq!(s.get("/geo").await, (StatusCode::OK, knows));
+    // One that is away keeps nobody from saving.
+    let s = s.again(&[]).await;
+    assert_eq!(s.create(Kind::Stream, stream("fr", "country", "FR")).await.get("warnings"), None);
+}
+
+#[tokio::test]
 async fn a_traffic_service_that_is_away_or_strange_is_told_clearly() {
     let s = Server::start().await;
     let ask = json!({ "slug": "x" });

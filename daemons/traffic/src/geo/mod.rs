@@ -2,14 +2,20 @@
 //!
 //! They are held in memory rather than mapped: a mapped file that somebody truncates kills the process, and a replaced
 //! one must not be seen in part. A database that cannot be read leaves the one before in use, or the facts unknown.
+//!
+//! Without a setting, the databases that lie in the data folder are used: `*.mmdb` in it or in its folder `geo`.
 
+mod check;
 mod record;
 mod watch;
 
+pub(crate) use check::Known;
+
 use arc_swap::ArcSwap;
+use check::{Found, look};
 use maxminddb::{MaxMindDbError, Reader};
 use quick_cache::sync::Cache;
-use record::Record;
+use record::{Record, complete};
 use std::{
     io,
     net::IpAddr,
@@ -24,6 +30,8 @@ use tfx_settings::GeoSettings;
 const SLOTS: usize = 4;
 /// Distinct records remembered.
 const REMEMBERED: usize = 20_000;
+/// What stands for the setting of a database that was found in the data folder.
+const FOUND: &str = "TFX_DATA_DIR";
 
 /// A file as it was when it was read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,18 +54,22 @@ enum GeoError {
     Read(#[from] io::Error),
     #[error("is no usable database: {0}")]
     Broken(#[from] MaxMindDbError),
+    #[error("is no usable database: it {0}")]
+    Useless(String),
 }
 
-/// A configured database.
+/// A database.
 #[derive(Clone)]
 struct Database {
     setting: &'static str,
     path: PathBuf,
     /// The last that could be read.
     reader: Option<Arc<Reader<Vec<u8>>>>,
+    /// What that one knows.
+    known: Known,
     /// The file when it was last tried; none: it could not even be looked at.
     tried: Option<Stamp>,
-    /// Why the file as it is now is not used.
+    /// Why the file as it is now is not used, or what is wrong with it.
     problem: Option<String>,
 }
 
@@ -72,12 +84,16 @@ struct Databases {
 pub(crate) struct GeoReader {
     current: ArcSwap<Databases>,
     unknown: Arc<Geo>,
+    /// Where databases are looked for that no setting names.
+    data_dir: PathBuf,
+    /// Whether that is so: no setting names any.
+    looked_for: bool,
 }
 
 /// How the databases are.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum GeoState {
-    /// None is configured.
+    /// There is none.
     None,
     /// All are read; what they are.
     Ready(String),
@@ -86,8 +102,9 @@ pub(crate) enum GeoState {
 }
 
 impl GeoReader {
-    /// Reads the configured databases. One that cannot be read is told in the log and in [`GeoReader::state`].
-    pub(crate) fn open(settings: &GeoSettings) -> Self {
+    /// Reads the configured databases, or those in the data folder. What is wrong with one is told in the log and in
+    /// [`GeoReader::state`].
+    pub(crate) fn open(settings: &GeoSettings, data_dir: &Path) -> Self {
         let configured = [
             ("GEOIP_CITY_DB", &settings.city),
             ("GEOIP_COUNTRY_DB", &settings.country),
@@ -95,14 +112,29 @@ impl GeoReader {
             ("GEOIP_CONNECTION_DB", &settings.connection),
         ];
         let named = configured.into_iter().filter_map(|(setting, path)| Some((setting, path.clone()?)));
-        let all = named.map(|(setting, path)| Database::open(setting, path)).collect();
-        Self { current: ArcSwap::from_pointee(Databases::of(all)), unknown: Arc::default() }
+        let mut all: Vec<Database> = named.map(|(setting, path)| Database::open(setting, path)).collect();
+        let looked_for = all.is_empty();
+        if looked_for {
+            all.extend(lying_in(data_dir).into_iter().map(|path| Database::open(FOUND, path)));
+        }
+        let current = ArcSwap::from_pointee(Databases::of(all));
+        Self { current, unknown: Arc::default(), data_dir: data_dir.to_owned(), looked_for }
     }
 
     /// What is known of an address.
     pub(crate) fn lookup(&self, ip: IpAddr) -> Arc<Geo> {
         let databases = self.current.load();
         if databases.all.is_empty() { Arc::clone(&self.unknown) } else { databases.lookup(ip, &self.unknown) }
+    }
+
+    /// The facts that are known of some address.
+    pub(crate) fn known(&self) -> Known {
+        self.current.load().all.iter().fold(Known::default(), |known, d| known.or(d.known))
+    }
+
+    /// Where databases are looked for that no setting names.
+    pub(crate) fn data_dir(&self) -> &Path {
+        &self.data_dir
     }
 
     /// How the databases are.
@@ -119,35 +151,58 @@ impl GeoReader {
         }
         let about = |d: &Database| {
             let kind = d.reader.as_ref().map_or("", |r| r.metadata().database_type.as_str());
-            format!("{} {kind}", d.setting)
+            match d.setting {
+                FOUND => format!("{} {kind}", d.path.display()),
+                setting => format!("{setting} {kind}"),
+            }
         };
         GeoState::Ready(databases.all.iter().map(about).collect::<Vec<_>>().join(", "))
     }
 }
 
+/// The databases in the data folder, those with most to say first: one of cities, then one of countries.
+fn lying_in(data_dir: &Path) -> Vec<PathBuf> {
+    let files = |folder: PathBuf| std::fs::read_dir(folder).into_iter().flatten().flatten().map(|e| e.path());
+    let is_database = |path: &PathBuf| path.extension().is_some_and(|e| e == "mmdb") && path.is_file();
+    let mut found: Vec<PathBuf> =
+        files(data_dir.to_owned()).chain(files(data_dir.join("geo"))).filter(is_database).collect();
+    found.sort_by_cached_key(|path| {
+        let name = path.file_name().unwrap_or_default().to_string_lossy().to_ascii_lowercase();
+        (!name.contains("city"), !name.contains("country"), path.clone())
+    });
+    found.truncate(SLOTS);
+    found
+}
+
 impl Database {
     fn open(setting: &'static str, path: PathBuf) -> Self {
-        let mut database = Self { setting, path, reader: None, tried: None, problem: None };
-        database.read(false);
+        let known = Known::default();
+        let mut database = Self { setting, path, reader: None, known, tried: None, problem: None };
+        database.read();
         database
     }
 
-    /// Reads the file as it is now. `verify` looks at every record, which takes a while.
-    fn read(&mut self, verify: bool) {
+    /// Reads the file as it is now.
+    fn read(&mut self) {
         self.tried = Stamp::of(&self.path).ok();
-        let read = || -> Result<Reader<Vec<u8>>, GeoError> {
-            let reader = Reader::from_source(std::fs::read(&self.path)?)?;
-            if verify {
-                reader.verify()?;
-            }
-            Ok(reader)
-        };
         let (setting, path) = (self.setting, self.path.display());
+        let read = || -> Result<(Reader<Vec<u8>>, Found), GeoError> {
+            let reader = Reader::from_source(std::fs::read(&self.path)?)?;
+            match look(&reader, setting) {
+                Found { useless: true, problem, .. } => Err(GeoError::Useless(problem.unwrap_or_default())),
+                found => Ok((reader, found)),
+            }
+        };
         match read() {
-            Ok(reader) => {
-                tracing::info!(setting, %path, kind = reader.metadata().database_type, "geo database read");
+            Ok((reader, found)) => {
+                let kind = reader.metadata().database_type.as_str();
+                tracing::info!(setting, %path, kind, knows = found.known.names().join(" "), "geo database read");
+                if let Some(problem) = &found.problem {
+                    tracing::warn!(setting, %path, problem, "geo database is read, but something is wrong with it");
+                }
                 self.reader = Some(Arc::new(reader));
-                self.problem = None;
+                self.known = found.known;
+                self.problem = found.problem;
             }
             Err(error) => {
                 let in_use = self.reader.is_some();
@@ -187,6 +242,7 @@ impl Databases {
                 record.fill(&mut geo);
             }
         }
+        complete(&mut geo);
         let geo = Arc::new(geo);
         self.found.insert(places, Arc::clone(&geo));
         geo

@@ -1,133 +1,209 @@
-//! What one database says of an address, in MaxMind's schema or in the flat one of free databases.
+//! What one database says of an address, in MaxMind's schema or in the flat ones of free databases.
+//!
+//! A field of another form than expected is unknown and leaves the others as they are. Only fields about the visitor
+//! count: `registered_country` and `represented_country` tell of who has the network.
 
 use serde::{
     Deserialize, Deserializer,
-    de::{IgnoredAny, MapAccess, Visitor},
+    de::{IgnoredAny, MapAccess, SeqAccess, Visitor},
 };
-use smol_str::{SmolStr, StrExt as _};
+use smol_str::{SmolStr, StrExt as _, ToSmolStr as _};
 use std::fmt;
-use tfx_domain::routing::Geo;
+use tfx_domain::{country, routing::Geo};
 
 /// A record of any of the databases; what it does not hold is empty.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Record {
-    // MaxMind: maps with codes and names.
-    country: Place,
-    registered_country: Place,
-    continent: Place,
-    /// MaxMind: a map; flat: a name.
-    city: Place,
-    subdivisions: Vec<Place>,
+    /// MaxMind: a map with code and names; flat: a code or a name.
+    country: Said,
+    continent: Said,
+    city: Said,
+    /// MaxMind: a list.
+    subdivisions: Said,
     // Flat.
-    country_code: Place,
-    continent_code: Place,
+    country_code: Said,
+    continent_code: Said,
+    /// A number, or `AS3320`.
+    asn: Said,
+    as_name: Said,
     // Both.
-    autonomous_system_number: Option<u32>,
-    autonomous_system_organization: Place,
-    isp: Place,
-    connection_type: Place,
+    autonomous_system_number: Said,
+    autonomous_system_organization: Said,
+    isp: Said,
+    connection_type: Said,
 }
 
 impl Record {
-    /// Puts what it says where nothing stands yet.
-    pub(super) fn fill(self, geo: &mut Geo) {
-        let fill = |to: &mut SmolStr, said: SmolStr| {
-            if to.is_empty() {
-                *to = said;
+    /// Puts what it says where nothing stands yet. Of two databases that know different countries, the places within
+    /// the first one's count.
+    pub(super) fn fill(&self, geo: &mut Geo) {
+        let known = self.country();
+        let elsewhere = known.is_some_and(|c| !geo.country.is_empty() && geo.country != c.code);
+        if !elsewhere {
+            if let Some(country) = known {
+                geo.country = SmolStr::new_static(country.code);
             }
-        };
-        let country = [self.country.code(), self.country_code.text, self.registered_country.code()]
-            .into_iter()
-            .find(|c| !c.is_empty());
-        fill(&mut geo.country, country.unwrap_or_default().to_ascii_uppercase_smolstr());
-        let continent =
-            if self.continent.code.is_empty() { self.continent_code.text } else { self.continent.code() };
-        fill(&mut geo.continent, continent.to_ascii_uppercase_smolstr());
-        let region = self.subdivisions.into_iter().next().map(|p| p.code()).unwrap_or_default();
-        fill(&mut geo.region, region.to_ascii_uppercase_smolstr());
-        fill(&mut geo.city, self.city.name());
-        let isp =
-            if self.isp.text.is_empty() { self.autonomous_system_organization.text } else { self.isp.text };
-        fill(&mut geo.isp, isp);
-        geo.asn = geo.asn.or(self.autonomous_system_number.filter(|n| *n > 0));
+            fill(&mut geo.continent, self.continent().unwrap_or_default());
+            let region = self.subdivisions.code().to_uppercase_smolstr();
+            fill(&mut geo.region, region);
+            fill(&mut geo.city, self.city.name().clone());
+        }
+        let isp = [&self.isp.text, &self.autonomous_system_organization.text, &self.as_name.text];
+        fill(&mut geo.isp, isp.into_iter().find(|name| !name.is_empty()).cloned().unwrap_or_default());
+        geo.asn = geo.asn.or_else(|| self.autonomous_system_number.number().or_else(|| self.asn.number()));
         fill(&mut geo.connection_type, self.connection_type.text.to_lowercase_smolstr());
+    }
+
+    /// The country, if it is one.
+    fn country(&self) -> Option<country::Country> {
+        self.said_countries().find_map(|code| country::find(code))
+    }
+
+    fn said_countries(&self) -> impl Iterator<Item = &SmolStr> {
+        [&self.country.code, &self.country.text, &self.country_code.text]
+            .into_iter()
+            .filter(|c| !c.is_empty())
+    }
+
+    /// The country that it says, if it is none that we know.
+    pub(super) fn strange_country(&self) -> Option<&SmolStr> {
+        let said = self.said_countries().next().or(Some(&self.country.name).filter(|n| !n.is_empty()));
+        said.filter(|_| self.country().is_none())
+    }
+
+    /// What the database says, else what the country is on (see [`complete`]).
+    fn continent(&self) -> Option<SmolStr> {
+        let said = [&self.continent.code, &self.continent.text, &self.continent_code.text];
+        said.into_iter().find_map(|code| country::parse_continent(code).ok())
     }
 }
 
-/// A place: a text, or a map with a code and names.
+/// Puts in what follows from the rest.
+pub(super) fn complete(geo: &mut Geo) {
+    if let Some(country) = country::find(&geo.country) {
+        fill(&mut geo.continent, SmolStr::new_static(country.continent));
+    }
+}
+
+fn fill(to: &mut SmolStr, said: SmolStr) {
+    if to.is_empty() {
+        *to = said;
+    }
+}
+
+/// What stands in a field: a text, a number, or a map with a code and names; of a list its first.
 #[derive(Debug, Default)]
-struct Place {
+struct Said {
     text: SmolStr,
     code: SmolStr,
     name: SmolStr,
 }
 
-impl Place {
-    fn code(&self) -> SmolStr {
-        if self.code.is_empty() { self.text.clone() } else { self.code.clone() }
+impl Said {
+    fn code(&self) -> &SmolStr {
+        if self.code.is_empty() { &self.text } else { &self.code }
     }
 
-    fn name(self) -> SmolStr {
-        if self.name.is_empty() { self.text } else { self.name }
+    fn name(&self) -> &SmolStr {
+        if self.name.is_empty() { &self.text } else { &self.name }
+    }
+
+    /// `3320` or `AS3320`; 0 is nobody's.
+    fn number(&self) -> Option<u32> {
+        let digits = self.text.trim_start_matches(['A', 'S', 'a', 's']);
+        digits.parse().ok().filter(|n| *n > 0)
     }
 }
 
-impl<'de> Deserialize<'de> for Place {
+impl<'de> Deserialize<'de> for Said {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(PlaceVisitor)
+        deserializer.deserialize_any(SaidVisitor)
     }
 }
 
-struct PlaceVisitor;
+struct SaidVisitor;
 
-impl<'de> Visitor<'de> for PlaceVisitor {
-    type Value = Place;
+impl<'de> Visitor<'de> for SaidVisitor {
+    type Value = Said;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a name or a map")
+        f.write_str("anything")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Place, E> {
-        Ok(Place { text: text.into(), ..Place::default() })
+    fn visit_str<E>(self, text: &str) -> Result<Said, E> {
+        Ok(Said { text: text.trim().into(), ..Said::default() })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Place, A::Error> {
-        let mut place = Place::default();
+    fn visit_u64<E>(self, number: u64) -> Result<Said, E> {
+        Ok(Said { text: number.to_smolstr(), ..Said::default() })
+    }
+
+    fn visit_u128<E>(self, _: u128) -> Result<Said, E> {
+        Ok(Said::default())
+    }
+
+    fn visit_i64<E>(self, _: i64) -> Result<Said, E> {
+        Ok(Said::default())
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Said, E> {
+        Ok(Said::default())
+    }
+
+    fn visit_bool<E>(self, _: bool) -> Result<Said, E> {
+        Ok(Said::default())
+    }
+
+    fn visit_bytes<E>(self, _: &[u8]) -> Result<Said, E> {
+        Ok(Said::default())
+    }
+
+    fn visit_unit<E>(self) -> Result<Said, E> {
+        Ok(Said::default())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Said, A::Error> {
+        let first = list.next_element::<Said>()?;
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(first.unwrap_or_default())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Said, A::Error> {
+        let mut said = Said::default();
         while let Some(key) = map.next_key::<SmolStr>()? {
             match key.as_str() {
-                "iso_code" | "code" => place.code = map.next_value()?,
-                "names" => place.name = map.next_value::<Names>()?.en,
+                "iso_code" | "code" => said.code = map.next_value::<Said>()?.text,
+                // MaxMind's names: a map by language.
+                "names" => said.name = map.next_value::<Said>()?.name,
+                "en" => said.name = map.next_value::<Said>()?.text,
+                "name" if said.name.is_empty() => said.name = map.next_value::<Said>()?.text,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }
             }
         }
-        Ok(place)
+        Ok(said)
     }
-}
-
-#[derive(Deserialize)]
-struct Names {
-    #[serde(default)]
-    en: SmolStr,
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Value, json};
 
-    fn geo(records: &[serde_json::Value]) -> Geo {
+    fn geo(records: &[Value]) -> Geo {
         let mut geo = Geo::default();
         for r in records {
             serde_json::from_value::<Record>(r.clone()).expect("record").fill(&mut geo);
         }
+        complete(&mut geo);
         geo
     }
 
     #[test]
     fn maxminds_and_the_flat_schema_say_the_same() {
-        let maxmind = serde_json::json!({
+        let maxmind = json!({
             "city": { "geoname_id": 1, "names": { "de": "München", "en": "Munich" } },
             "continent": { "code": "EU", "names": { "en": "Europe" } },
             "country": { "iso_code": "DE", "names": { "en": "Germany" } },
@@ -135,19 +211,53 @@ mod tests {
             "subdivisions": [{ "iso_code": "BY", "names": { "en": "Bavaria" } }, { "iso_code": "X" }],
             "location": { "latitude": 48.1 },
         });
-        let flat = serde_json::json!({
+        let flat = json!({
             "country_code": "de", "continent_code": "EU", "city": "Munich", "subdivisions": [{ "iso_code": "BY" }],
         });
         assert_eq!(geo(&[maxmind]), geo(&[flat]));
     }
 
     #[test]
+    fn a_country_is_a_code_that_there_is_and_the_visitors_own() {
+        let table: &[(Value, &str, &str)] = &[
+            (json!({ "country_code": "DE" }), "DE", "EU"),
+            (json!({ "country": "DE" }), "DE", "EU"),
+            (json!({ "country": "us" }), "US", "NA"),
+            (json!({ "country": { "iso_code": "JP" } }), "JP", "AS"),
+            (json!({ "country": { "code": "BR" } }), "BR", "SA"),
+            (json!({ "country": "Germany", "country_code": "DE", "continent": "Europe" }), "DE", "EU"),
+            (json!({ "country": "GERMANY" }), "", ""),
+            (json!({ "country": { "names": { "en": "Germany" } } }), "", ""),
+            (json!({ "country": "XX" }), "", ""),
+            (json!({ "country": "EU", "continent": { "code": "EU" } }), "", "EU"),
+            (json!({ "country": "QQ", "continent_code": "Europe" }), "", ""),
+            (json!({ "country_code": "" }), "", ""),
+            (json!({ "country_code": "DE", "continent_code": "as" }), "DE", "AS"),
+            (json!({ "country_code": "DE", "continent_code": "XX" }), "DE", "EU"),
+            (json!({ "registered_country": { "iso_code": "US" } }), "", ""),
+            (json!({ "represented_country": { "iso_code": "US" }, "traits": {} }), "", ""),
+            (
+                json!({ "registered_country": { "iso_code": "US" }, "country": { "iso_code": "FR" } }),
+                "FR",
+                "EU",
+            ),
+            (json!({ "country": 276 }), "", ""),
+            (json!({ "country": ["AT"], "city": 5, "isp": true, "asn": 1.5 }), "AT", "EU"),
+            (json!({ "country_code": "AT", "city": { "names": ["x"] }, "asn": { "a": [1] } }), "AT", "EU"),
+        ];
+        for (record, country, continent) in table {
+            let geo = geo(std::slice::from_ref(record));
+            assert_eq!((geo.country.as_str(), geo.continent.as_str()), (*country, *continent), "{record}");
+        }
+    }
+
+    #[test]
     fn the_first_database_that_knows_wins() {
-        let city = serde_json::json!({ "country": { "iso_code": "DE" } });
-        let country = serde_json::json!({ "country_code": "FR", "continent_code": "EU" });
-        let asn = serde_json::json!({ "autonomous_system_number": 3320, "autonomous_system_organization": "Telekom" });
-        let connection = serde_json::json!({ "connection_type": "Cable/DSL" });
-        let geo = geo(&[city, country, asn, connection]);
+        let city = json!({ "country": { "iso_code": "DE" } });
+        let country = json!({ "country_code": "FR", "continent_code": "AS", "city": "Paris" });
+        let asn = json!({ "autonomous_system_number": 3320, "autonomous_system_organization": "Telekom" });
+        let connection = json!({ "connection_type": "Cable/DSL" });
+        let got = geo(&[city.clone(), country, asn, connection]);
         let want = Geo {
             country: "DE".into(),
             continent: "EU".into(),
@@ -156,7 +266,26 @@ mod tests {
             connection_type: "cable/dsl".into(),
             ..Geo::default()
         };
-        assert_eq!(geo, want);
-        assert_eq!(super::tests::geo(&[serde_json::json!({ "country": {}, "x": [1] })]), Geo::default());
+        assert_eq!(got, want);
+        let agreed =
+            geo(&[city, json!({ "country_code": "DE", "city": "Bonn", "asn": "AS64500", "as_name": "Net" })]);
+        assert_eq!((agreed.city.as_str(), agreed.asn, agreed.isp.as_str()), ("Bonn", Some(64500), "Net"));
+        assert_eq!(geo(&[json!({ "country": {}, "x": [1] })]), Geo::default());
+    }
+
+    #[test]
+    fn a_country_that_is_none_is_told() {
+        let table = [
+            (json!({ "country": "GERMANY" }), Some("GERMANY")),
+            (json!({ "country": { "names": { "en": "Germany" } } }), Some("Germany")),
+            (json!({ "country_code": "AP" }), Some("AP")),
+            (json!({ "country": "Germany", "country_code": "DE" }), None),
+            (json!({ "country": "" }), None),
+            (json!({ "autonomous_system_number": 1 }), None),
+        ];
+        for (record, want) in table {
+            let record: Record = serde_json::from_value(record).expect("record");
+            assert_eq!(record.strange_country().map(SmolStr::as_str), want);
+        }
     }
 }

@@ -1,49 +1,73 @@
-//! Files that change are read anew, off the click path.
+//! Files that change are read anew, off the click path; where no setting names any, files that come and go are seen.
 
-use super::{Database, Databases, GeoReader, Stamp};
+use super::{Database, Databases, FOUND, GeoReader, Stamp, lying_in};
 use std::{path::PathBuf, sync::Arc, time::Duration};
 use tfx_service::Shutdown;
 use tokio::{task::spawn_blocking, time::sleep};
+
+/// Files as they were when they were looked at.
+type Seen = Vec<(PathBuf, Option<Stamp>)>;
 
 impl GeoReader {
     /// Looks at the files every `interval` until the shutdown. A file counts as changed when it looks the same twice in
     /// a row and other than the one that was read: one that is still being copied is left alone.
     pub(crate) async fn watch(self: Arc<Self>, interval: Duration, shutdown: Shutdown) {
-        let paths: Vec<PathBuf> = self.current.load().all.iter().map(|d| d.path.clone()).collect();
-        if paths.is_empty() {
-            return;
-        }
-        let mut before: Vec<Option<Stamp>> = Vec::new();
+        let mut before = Seen::new();
         loop {
             tokio::select! {
                 () = sleep(interval) => {}
                 () = shutdown.wait() => return,
             }
-            let looked = paths.clone();
-            let look = move || looked.iter().map(|p| Stamp::of(p).ok()).collect::<Vec<_>>();
-            let Ok(now) = spawn_blocking(look).await else { continue };
-            let settled: Vec<bool> =
-                now.iter().enumerate().map(|(i, stamp)| before.get(i) == Some(stamp)).collect();
-            before = now;
             let reader = Arc::clone(&self);
-            let seen = before.clone();
-            let read = move || reader.reread(&seen, &settled);
-            if let Err(error) = spawn_blocking(read).await {
-                tracing::error!(%error, "reading a geo database panicked");
-            }
+            let look = move || {
+                let now = reader.look();
+                reader.reread(&before, &now);
+                now
+            };
+            before = match spawn_blocking(look).await {
+                Ok(now) => now,
+                Err(error) => {
+                    tracing::error!(%error, "reading a geo database panicked");
+                    Seen::new()
+                }
+            };
         }
     }
 
-    fn reread(&self, seen: &[Option<Stamp>], settled: &[bool]) {
+    fn look(&self) -> Seen {
+        let paths = if self.looked_for {
+            lying_in(&self.data_dir)
+        } else {
+            self.current.load().all.iter().map(|d| d.path.clone()).collect()
+        };
+        let with_stamp = |path: PathBuf| {
+            let stamp = Stamp::of(&path).ok();
+            (path, stamp)
+        };
+        paths.into_iter().map(with_stamp).collect()
+    }
+
+    fn reread(&self, before: &Seen, now: &Seen) {
         let current = self.current.load_full();
-        let changed = |i: usize, d: &Database| settled[i] && d.tried != seen[i];
-        if !current.all.iter().enumerate().any(|(i, d)| changed(i, d)) {
+        let known = |path: &PathBuf| current.all.iter().find(|d| d.path == *path);
+        let settled = |file: &(PathBuf, Option<Stamp>)| before.contains(file);
+        let changed = |file: &&(PathBuf, Option<Stamp>)| {
+            settled(file) && known(&file.0).is_none_or(|d| d.tried != file.1)
+        };
+        let gone = current.all.iter().any(|d| !now.iter().any(|(path, _)| *path == d.path));
+        if !gone && !now.iter().any(|file| changed(&file)) {
             return;
         }
-        let mut all = current.all.clone();
-        for (_, database) in all.iter_mut().enumerate().filter(|(i, d)| changed(*i, d)) {
-            database.read(true);
-        }
-        self.current.store(Arc::new(Databases::of(all)));
+        let one = |file: &(PathBuf, Option<Stamp>)| match known(&file.0) {
+            Some(database) if changed(&file) => {
+                let mut database = database.clone();
+                database.read();
+                Some(database)
+            }
+            Some(database) => Some(database.clone()),
+            None if changed(&file) => Some(Database::open(FOUND, file.0.clone())),
+            None => None,
+        };
+        self.current.store(Arc::new(Databases::of(now.iter().filter_map(one).collect())));
     }
 }

@@ -1,6 +1,6 @@
 //! Geo databases: read, replaced while running, broken, missing, damaged.
 
-use crate::world::{Ground, World, database};
+use crate::world::{Ground, TOKEN, World, database, described};
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
 use tempfile::TempDir;
@@ -41,6 +41,13 @@ async fn geo_campaign(ground: &Ground) {
 async fn from(world: &World, address: &str) -> (String, ClickEvent) {
     let (answer, event) = world.click("/c/geo", &[("x-forwarded-for", address)]).await;
     (answer.to().to_owned(), event)
+}
+
+/// What traffic-service tells api-service: known facts, and where it looks for databases.
+async fn geo_known(world: &World) -> (Value, String) {
+    let bearer = format!("Bearer {TOKEN}");
+    let status = world.send("GET", "/internal/geo", &[("authorization", &bearer)]).await.json();
+    (status["known"].clone(), status["data_dir"].as_str().expect("a folder").to_owned())
 }
 
 async fn state(world: &World) -> (Value, String) {
@@ -113,6 +120,87 @@ async fn without_a_usable_database_nobody_is_anywhere() {
 }
 
 #[tokio::test]
+async fn a_database_that_does_not_say_what_it_is_for_is_told_with_its_name() {
+    let table = [
+        ("a name", json!({ "country": "GERMANY" }), "'GERMANY'"),
+        ("names", json!({ "country": { "names": { "en": "Germany" } } }), "'Germany'"),
+        ("no such code", json!({ "country_code": "QQ" }), "'QQ'"),
+        ("the network's owner", json!({ "registered_country": { "iso_code": "DE" } }), "GEOIP_COUNTRY_DB"),
+        ("another kind", json!({ "autonomous_system_number": 3320 }), "it knows: asn"),
+        ("no record", json!("DE"), "cannot be decoded"),
+    ];
+    for (what, record, told) in table {
+        let (world, file, _dir) = world(Some(&database("Odd", &[("203.0.113.0/24", record)]))).await;
+        let (went, event) = from(&world, GERMAN).await;
+        assert_eq!((went.as_str(), event.dims.country.as_str()), ("rest", ""), "{what}");
+        let (condition, detail) = state(&world).await;
+        assert_eq!(condition, "failed", "{what}: {detail}");
+        assert!(detail.contains(told) && detail.contains(file.to_str().expect("path")), "{what}: {detail}");
+        world.stop().await;
+    }
+    // Some of it can be used: that is used, and the rest told.
+    let mixed =
+        [("203.0.113.0/24", json!({ "country": "DE" })), ("198.51.100.0/25", json!({ "country": "FRANCE" }))];
+    let (world, _file, _dir) = world(Some(&database("Mixed", &mixed))).await;
+    assert_eq!(from(&world, GERMAN).await.0, "german");
+    let (_, event) = from(&world, FRENCH).await;
+    assert_eq!((event.dims.country.as_str(), event.continent.as_str()), ("", ""));
+    let (condition, detail) = state(&world).await;
+    assert!(condition == "failed" && detail.contains("'FRANCE'"), "{detail}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn what_is_accepted_at_the_start_is_accepted_when_it_changes() {
+    // As the public npm packages are made: flat records, no description.
+    let flat = |code: &str| {
+        described("country ipvAll", json!({}), &[("203.0.113.0/24", json!({ "country_code": code }))])
+    };
+    let (world, file, _dir) = world(Some(&flat("FR"))).await;
+    let (went, event) = from(&world, GERMAN).await;
+    assert_eq!((went.as_str(), event.dims.country.as_str(), event.continent.as_str()), ("rest", "FR", "EU"));
+    fs::write(&file, [flat("DE"), Vec::new()].concat()).expect("write");
+    until("this month's is read", async || from(&world, GERMAN).await.0 == "german").await;
+    assert_eq!(state(&world).await.0, "ok");
+    // What would not be used at the start does not take the place of what is.
+    fs::write(&file, flat("QQ")).expect("write");
+    until("it is told", async || state(&world).await.0 == "failed").await;
+    assert_eq!(from(&world, GERMAN).await.0, "german");
+    assert!(state(&world).await.1.ends_with("the one before is used"));
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_database_in_the_data_folder_is_found_without_a_setting() {
+    for place in ["countries.mmdb", "geo/any-name.mmdb"] {
+        let ground = Ground::new(&[("TRUSTED_PROXY_CIDRS", "127.0.0.1/32")]);
+        geo_campaign(&ground).await;
+        let file = ground.path().join(place);
+        fs::create_dir_all(file.parent().expect("a folder")).expect("folder");
+        fs::write(&file, countries("DE", "FR")).expect("write");
+        let world = ground.start().await;
+        assert_eq!(from(&world, GERMAN).await.0, "german", "{place}");
+        let (condition, detail) = state(&world).await;
+        assert!(condition == "ok" && detail.contains(place), "{detail}");
+        // It goes and comes while the service runs.
+        fs::remove_file(&file).expect("remove");
+        until("its loss is told", async || state(&world).await.0 == "degraded").await;
+        assert_eq!(from(&world, GERMAN).await.0, "rest");
+        fs::write(&file, countries("AT", "DE")).expect("write");
+        until("it is found", async || state(&world).await.0 == "ok").await;
+        assert_eq!(from(&world, FRENCH).await.0, "german");
+        world.stop().await;
+    }
+    // A setting is the last word.
+    let ground = Ground::new(&[("GEOIP_ASN_DB", "/nonexistent.mmdb")]);
+    fs::write(ground.path().join("countries.mmdb"), countries("DE", "FR")).expect("write");
+    let world = ground.start().await;
+    let (condition, detail) = state(&world).await;
+    assert!(condition == "failed" && !detail.contains("countries.mmdb"), "{detail}");
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn filters_that_ask_for_geo_facts_without_a_setting_are_told() {
     let ground = Ground::new(&[]);
     ground.summer().await;
@@ -122,6 +210,12 @@ async fn filters_that_ask_for_geo_facts_without_a_setting_are_told() {
     geo_campaign(&world.ground).await;
     until("it is told", async || state(&world).await.0 == "degraded").await;
     assert!(state(&world).await.1.contains("set GEOIP_COUNTRY_DB or GEOIP_CITY_DB"));
+    // What operators are told of: nothing is known.
+    let (known, folder) = geo_known(&world).await;
+    assert_eq!((known, folder.as_str()), (json!([]), world.ground.path().to_str().expect("path")));
+    fs::write(world.ground.path().join("c.mmdb"), countries("DE", "FR")).expect("write");
+    until("it is found", async || state(&world).await.0 == "ok").await;
+    assert_eq!(geo_known(&world).await.0, json!(["country", "continent"]));
     world.stop().await;
 }
 

@@ -9,6 +9,7 @@ use super::{
     when::{ClickLimit, DateRange},
 };
 use crate::{
+    country,
     entity::{FilterRule, sub_index},
     nearest::did_you_mean,
     problem::Problems,
@@ -59,7 +60,8 @@ pub fn compile(rule: &FilterRule) -> Result<Filter, Problems> {
     made(rule, Patterns::Checked)
 }
 
-/// The same of a filter that was checked when it was saved: its patterns are made when they are first asked.
+/// The same of a filter that was checked when it was saved: its patterns are made when they are first asked, and a
+/// country that was accepted then is no problem now.
 ///
 /// # Errors
 /// As [`compile`], but of patterns.
@@ -131,10 +133,11 @@ impl Operands<'_> {
 /// # Errors
 /// What is wrong with the field's name. Problems of operands are added to them.
 fn test(field: &str, given: &mut Operands<'_>) -> Result<Test, String> {
+    let stored = matches!(given.patterns, Patterns::Later);
     Ok(match field {
-        "country" => Test::Code(Code::Country, given.each(country)),
-        "continent" => Test::Code(Code::Continent, given.each(continent)),
-        "region" => Test::Region(given.each(region)),
+        "country" => Test::Code(Code::Country, given.each(|v| country(v, stored))),
+        "continent" => Test::Code(Code::Continent, given.each(country::parse_continent)),
+        "region" => Test::Region(given.each(|v| region(v, stored))),
         "asn" => Test::Asn(given.each(asn)),
         "ip" => Test::Ip(ips(given)),
         "ip_version" => {
@@ -215,25 +218,15 @@ fn word(text: &str, allowed: &[&str]) -> Result<usize, String> {
     })
 }
 
-fn country(text: &str) -> Result<SmolStr, String> {
-    if text.eq_ignore_ascii_case("uk") {
-        return Err("the United Kingdom is GB".to_owned());
-    }
-    if text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic()) {
-        Ok(text.to_ascii_uppercase().into())
-    } else {
-        Err(format!("'{text}' is not a country; write its code of two letters (ISO 3166-1), such as US"))
-    }
+/// A country as it was written; in what was stored before only countries were accepted, one that nobody can be in.
+fn country(text: &str, stored: bool) -> Result<SmolStr, String> {
+    let old = stored && text.len() == 2 && text.bytes().all(|b| b.is_ascii_alphabetic());
+    if old { Ok(text.to_ascii_uppercase().into()) } else { country::parse(text) }
 }
 
-fn continent(text: &str) -> Result<SmolStr, String> {
-    const CODES: [&str; 7] = ["AF", "AN", "AS", "EU", "NA", "OC", "SA"];
-    word(text, &CODES).map(|i| SmolStr::new_static(CODES[i]))
-}
-
-fn region(text: &str) -> Result<(Option<SmolStr>, SmolStr), String> {
+fn region(text: &str, stored: bool) -> Result<(Option<SmolStr>, SmolStr), String> {
     let (of, code) = match text.split_once('-') {
-        Some((of, code)) => (Some(country(of)?), code),
+        Some((of, code)) => (Some(country(of, stored)?), code),
         None => (None, text),
     };
     if (1..=3).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric()) {
@@ -308,9 +301,11 @@ mod tests {
             ("country", &["uk"], &[], &["is[0]"]),
             ("country", &[], &[], &["is"]),
             ("country", &["US"], &["CA"], &["is_not"]),
-            ("country", &[], &["XX", "X"], &["is_not[1]"]),
+            ("country", &[], &["US", "X"], &["is_not[1]"]),
+            ("country", &["XX", "de", "QQ", "EU"], &[], &["is[0]", "is[2]", "is[3]"]),
+            ("country", &[], &["ZZ"], &["is_not[0]"]),
             ("region", &["CA", "US-CA", "GB-ENG"], &[], &[]),
-            ("region", &["USA-CA", "California"], &[], &["is[0]", "is[1]"]),
+            ("region", &["USA-CA", "California", "XX-CA"], &[], &["is[0]", "is[1]", "is[2]"]),
             ("continent", &["EU", "XX"], &[], &["is[1]"]),
             ("asn", &["AS3320", "3320", "AS", "-1", "+5"], &[], &["is[2]", "is[3]", "is[4]"]),
             ("ip", &["10.0.0.0/8", "10.0.0.0/40", "file:x"], &[], &["is[1]", "is[2]"]),
@@ -341,6 +336,15 @@ mod tests {
         for (field, is, is_not, want) in table {
             assert_eq!(paths(&rule(field, is, is_not)), *want, "{field} {is:?} {is_not:?}");
         }
+    }
+
+    #[test]
+    fn a_stream_that_was_saved_with_a_country_that_is_none_goes_on() {
+        for (field, value) in [("country", "XX"), ("region", "QQ-CA")] {
+            assert!(compile(&rule(field, &[value], &[])).is_err(), "{value}");
+            assert!(plan(&rule(field, &[value], &[])).is_ok(), "{value}");
+        }
+        assert!(plan(&rule("country", &["USA"], &[])).is_err());
     }
 
     #[test]

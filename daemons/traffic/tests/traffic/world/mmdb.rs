@@ -7,6 +7,11 @@ const MARKER: &[u8] = b"\xab\xcd\xefMaxMind.com";
 
 /// The bytes of a database. Where networks overlap, the later one counts.
 pub(crate) fn database(kind: &str, networks: &[(&str, Value)]) -> Vec<u8> {
+    described(kind, serde_json::json!({ "en": "made by a test" }), networks)
+}
+
+/// The same with another description; those of the public npm packages have none.
+pub(crate) fn described(kind: &str, description: Value, networks: &[(&str, Value)]) -> Vec<u8> {
     let mut data = Vec::new();
     let mut tree: Vec<[Child; 2]> = vec![[Child::Nothing; 2]];
     for (network, record) in networks {
@@ -31,7 +36,7 @@ pub(crate) fn database(kind: &str, networks: &[(&str, Value)]) -> Vec<u8> {
     let about = serde_json::json!({
         "node_count": nodes, "record_size": 32, "ip_version": 4, "database_type": kind, "languages": ["en"],
         "binary_format_major_version": 2, "binary_format_minor_version": 0, "build_epoch": 1_700_000_000,
-        "description": { "en": "made by a test" },
+        "description": description,
     });
     encode(&about, &mut out);
     out

@@ -6,7 +6,7 @@ mod mmdb;
 
 pub(crate) use answer::Answer;
 pub(crate) use ground::{Ground, TOKEN, sale};
-pub(crate) use mmdb::database;
+pub(crate) use mmdb::{database, described};
 
 use serde_json::Value;
 use std::{
