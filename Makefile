@@ -5,6 +5,7 @@
 # make e2e-smoke     the whole way of a click on real engines, as processes on this machine
 # make faults        minutes of outages and kills on real engines, with figures (docs/faults.md)
 # make engines       bring MongoDB, a broker and ClickHouse up for tests by hand; engines-down ends them
+# make update-lists  newer lists of browsers and bots, and the fixtures that measure them (daemons/traffic/data)
 # make bench         figures (docs/benchmarks.md); needs make engines
 
 CARGO ?= cargo
@@ -12,7 +13,7 @@ STACK = deploy/local/stack
 
 MORE_TESTS = -p tfx-e2e --test engines
 
-.PHONY: help up install test lint check doc check-deploy e2e-smoke faults engines engines-down bench toolchain python deploy-tools
+.PHONY: help up install test lint check doc check-deploy e2e-smoke faults engines engines-down update-lists bench toolchain python deploy-tools
 
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
@@ -76,6 +77,9 @@ engines: python
 
 engines-down:
 	$(STACK) down
+
+update-lists: python
+	python3 daemons/traffic/data/update.py
 
 bench: toolchain
 	$(CARGO) bench --workspace --locked

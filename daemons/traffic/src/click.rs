@@ -3,7 +3,7 @@
 use crate::{
     answer,
     traffic::{Decided, Traffic},
-    visitor::{Asked, COOKIE, Facts, parse_query},
+    visitor::{ACCEPT_CH, Asked, COOKIE, Facts, parse_query},
 };
 use axum::{
     Extension,
@@ -64,6 +64,8 @@ pub(crate) async fn click(
     if visitor.counts() && facts.cookie.is_none() {
         set_cookie(&mut response, visitor.id);
     }
+    // What its user agent does not say, a browser says with its next click.
+    response.headers_mut().insert("accept-ch", HeaderValue::from_static(ACCEPT_CH));
     let waiting = Waiting { traffic, outcome: Some(event.outcome) };
     let published = traffic.producer.publish(&Event::Click(Box::new(event))).await;
     let response = match published {

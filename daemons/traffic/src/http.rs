@@ -7,6 +7,7 @@ use crate::{
     explain::{cap_use, explain},
     geo::GeoState,
     memory::Restoring,
+    visitor::lists,
 };
 use axum::{
     Json, Router,
@@ -111,6 +112,7 @@ fn readiness(clicks: &Clicks, analytics: Arc<dyn Analytics>, restoring: Restorin
                 }
             }
         })
+        .optional("agents", || async { Ok(Detail::ok().text(lists())) })
         .optional("visitors", move || {
             let detail = restoring.detail(visitors.memory.entries());
             async move { Ok(detail) }

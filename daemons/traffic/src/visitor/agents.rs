@@ -1,13 +1,16 @@
 //! User agents: parsed once each, on one thread of their own, and remembered. `docs/decisions/0002-user-agents.md`
 //! tells why one thread: every thread that runs the expressions keeps megabytes of caches for them.
 
-use super::device::{self, Hints};
+use super::{
+    bots::{self, Bots, BotsError},
+    device::{self, Kinds},
+    hints::{Hinted, Hints},
+};
 use quick_cache::sync::Cache;
 use serde::Deserialize;
 use siphasher::sip128::{Hasher128, SipHasher13};
 use smol_str::SmolStr;
 use std::{
-    borrow::Cow,
     hash::Hasher,
     sync::{Arc, LazyLock},
     thread,
@@ -29,8 +32,8 @@ const WAITING: usize = 1024;
 /// How long a click waits for its user agent before it goes on with what is not known.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Patterns of bots beside the library's list, lower-case.
-const MORE_BOTS: [&str; 3] = ["^whatsapp/", "^masscan/", "^ruby$"];
+/// The list of browsers and systems that is compiled in.
+const EXPRESSIONS: &str = "uap-core 0.18.0";
 
 /// What is known of a user agent.
 #[derive(Debug, Default)]
@@ -50,6 +53,7 @@ pub(crate) struct Said<'h> {
 
 struct Job {
     user_agent: String,
+    hinted: Hinted,
     answer: oneshot::Sender<Agent>,
 }
 
@@ -88,10 +92,7 @@ impl UserAgents {
         if let Some(agent) = self.known.get(&key) {
             return agent;
         }
-        let Some(mut agent) = self.ask(text).await else { return Arc::default() };
-        let mut device = (*agent.device).clone();
-        said.hints.apply(&mut device);
-        agent.device = Arc::new(device);
+        let Some(agent) = self.ask(text, said.hints.read()).await else { return Arc::default() };
         let agent = Arc::new(agent);
         self.known.insert(key, Arc::clone(&agent));
         agent
@@ -99,7 +100,7 @@ impl UserAgents {
 
     fn key_of(&self, said: &Said<'_>) -> u128 {
         let mut hasher = self.key;
-        for part in [said.user_agent, said.hints.model, said.hints.platform_version, said.hints.mobile] {
+        for part in [said.user_agent].into_iter().chain(said.hints.all()) {
             hasher.write(part);
             hasher.write(&[0xff]); // stands in no header, so no two lists of parts run into one
         }
@@ -107,10 +108,10 @@ impl UserAgents {
         u128::from(hash.h1) << 64 | u128::from(hash.h2)
     }
 
-    async fn ask(&self, user_agent: &[u8]) -> Option<Agent> {
+    async fn ask(&self, user_agent: &[u8], hinted: Hinted) -> Option<Agent> {
         let (answer, parsed) = oneshot::channel();
         let part = &user_agent[..user_agent.len().min(PARSED)];
-        let job = Job { user_agent: String::from_utf8_lossy(part).into_owned(), answer };
+        let job = Job { user_agent: String::from_utf8_lossy(part).into_owned(), hinted, answer };
         let ask = async {
             self.queue.send(job).await.ok()?;
             parsed.await.ok()
@@ -126,7 +127,7 @@ fn work(mut jobs: mpsc::Receiver<Job>) {
         tracing::error!(%error, "user agents cannot be parsed; devices stay unknown");
     }
     while let Some(job) = jobs.blocking_recv() {
-        let agent = PARSER.as_ref().map(|p| p.parse(&job.user_agent)).unwrap_or_default();
+        let agent = PARSER.as_ref().map(|p| p.parse(&job.user_agent, job.hinted)).unwrap_or_default();
         let _ = job.answer.send(agent); // whoever asked may be gone
     }
 }
@@ -135,7 +136,8 @@ fn work(mut jobs: mpsc::Receiver<Job>) {
 struct Parser {
     browsers: user_agent::Extractor<'static>,
     systems: os::Extractor<'static>,
-    bots: isbot::Bots,
+    kinds: Kinds,
+    bots: Bots,
 }
 
 #[derive(Deserialize)]
@@ -150,23 +152,25 @@ enum ParserError {
     Json(#[from] serde_json::Error),
     #[error("regexes.json: {0}")]
     Expression(#[from] ua_parser::Error),
+    #[error("expressions of machines: {0}")]
+    Kinds(#[from] regex::Error),
+    #[error(transparent)]
+    Bots(#[from] BotsError),
 }
 
 impl Parser {
     fn new() -> Result<Self, ParserError> {
         let given: Expressions = serde_json::from_str(include_str!("../../data/uap-core/regexes.json"))?;
-        let mut bots = isbot::Bots::default();
-        bots.append(&MORE_BOTS);
         let Expressions { user_agent_parsers, os_parsers } = given;
         let compiled = || -> Result<_, ua_parser::Error> {
             let browsers = user_agent::Builder::new().push_all(user_agent_parsers)?.build()?;
             Ok((browsers, os::Builder::new().push_all(os_parsers)?.build()?))
         };
         let (browsers, systems) = compiled()?;
-        Ok(Self { browsers, systems, bots })
+        Ok(Self { browsers, systems, kinds: Kinds::new()?, bots: Bots::new()? })
     }
 
-    fn parse(&self, user_agent: &str) -> Agent {
+    fn parse(&self, user_agent: &str, hinted: Hinted) -> Agent {
         let mut device = Device::default();
         if let Some(b) = self.browsers.extract(user_agent) {
             device.browser = b.family.as_ref().into();
@@ -176,16 +180,18 @@ impl Parser {
             device.os_version = version([&o.major, &o.minor, &o.patch].map(|p| p.as_deref()));
             device.os = o.os.as_ref().into();
         }
-        device.device_type = device::device_type(&user_agent.to_ascii_lowercase(), &device.os);
+        device::thaw(user_agent, &mut device);
+        device.device_type = self.kinds.of(user_agent, &device.os);
         device.model = device::model(user_agent);
-        let bot = self.bots.is_bot(user_agent).then(|| {
-            let name = Some(&device.browser).filter(|b| !b.is_empty() && *b != "Other");
-            let reason =
-                name.map_or(Cow::Borrowed("user agent of a bot"), |n| format!("user agent of {n}").into());
-            SmolStr::new(reason)
-        });
+        hinted.apply(&mut device, |model| self.kinds.of_model(model));
+        let bot = self.bots.reason(user_agent);
         Agent { device: Arc::new(device), bot }
     }
+}
+
+/// Names and versions of the lists by which user agents are read, for people.
+pub(crate) fn lists() -> String {
+    format!("{EXPRESSIONS}, {}", bots::version())
 }
 
 fn version(parts: [Option<&str>; 3]) -> SmolStr {
@@ -257,7 +263,7 @@ mod tests {
             ),
         ];
         for (user_agent, want) in table {
-            let Agent { device: d, bot } = parser.parse(user_agent);
+            let Agent { device: d, bot } = parser.parse(user_agent, Hinted::default());
             let got = format!(
                 "{} {} | {} {} | {} {}",
                 d.device_type.as_str(),
@@ -270,6 +276,69 @@ mod tests {
             assert_eq!(got, want, "{user_agent}");
             assert_eq!(bot, None, "{user_agent}");
         }
+    }
+
+    #[test]
+    fn lists_of_machines_are_read_as_they_say() {
+        /// The parts of each kind that must be right.
+        const FLOORS: [(&str, f64); 9] = [
+            ("matomo mobile", 0.95),
+            ("matomo tablet", 0.83),
+            ("matomo desktop", 0.95),
+            ("matomo tv", 0.83),
+            ("matomo console", 0.90),
+            ("matomo other", 0.80),
+            ("top desktop", 1.0),
+            ("top mobile", 1.0),
+            ("uap-core system", 0.97),
+        ];
+        let parser = Parser::new().expect("expressions");
+        let mut counted: std::collections::BTreeMap<String, (u32, u32)> = std::collections::BTreeMap::new();
+        let fixture = include_str!("../../tests/fixtures/machines.tsv");
+        for line in fixture.lines().filter(|line| !line.starts_with('#')) {
+            let columns: Vec<&str> = line.split('\t').collect();
+            let [source, kind, system, version, user_agent] = columns[..] else { panic!("{line}") };
+            let device = parser.parse(user_agent, Hinted::default()).device;
+            let (group, right) = match source {
+                // Versions that Apple froze are read from elsewhere here.
+                "uap-core" => {
+                    let right = device.os == *system && (device.os == "iOS" || device.os_version == *version);
+                    ("uap-core system".to_owned(), right || (device.os.is_empty() && system == "Other"))
+                }
+                // Its phones are phones and tablets.
+                _ => {
+                    let said = device.device_type.as_str();
+                    (
+                        format!("{source} {kind}"),
+                        said == kind || (source == "top" && kind == "mobile" && said == "tablet"),
+                    )
+                }
+            };
+            let (all, hit) = counted.entry(group.clone()).or_default();
+            *all += 1;
+            *hit += u32::from(right);
+            if !right {
+                println!(
+                    "{group}: {} | {} {} | {user_agent}",
+                    device.device_type.as_str(),
+                    device.os,
+                    device.os_version
+                );
+            }
+        }
+        for (group, (all, hit)) in &counted {
+            println!("{group:16} {hit:5} of {all:5} {:6.1} %", 100.0 * f64::from(*hit) / f64::from(*all));
+        }
+        for (group, floor) in FLOORS {
+            let (all, hit) = counted[group];
+            assert!(f64::from(hit) >= floor * f64::from(all), "{group}: {hit} of {all}");
+        }
+    }
+
+    #[test]
+    fn the_lists_are_of_the_versions_that_are_told() {
+        assert!(include_str!("../../data/uap-core/README.md").contains(EXPRESSIONS));
+        assert!(lists().contains("crawler-user-agents 1."), "{}", lists());
     }
 
     #[test]
@@ -290,7 +359,10 @@ mod tests {
             ("masscan/1.3", ""),
         ];
         for (user_agent, name) in table {
-            let bot = parser.parse(user_agent).bot.unwrap_or_else(|| panic!("no bot: {user_agent}"));
+            let bot = parser
+                .parse(user_agent, Hinted::default())
+                .bot
+                .unwrap_or_else(|| panic!("no bot: {user_agent}"));
             assert!(bot.to_lowercase().contains(&name.to_lowercase()), "{user_agent}: {bot}");
         }
     }

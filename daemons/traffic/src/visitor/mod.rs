@@ -1,12 +1,15 @@
 //! From an HTTP request to the facts that routing sees. Nothing a visitor sends makes it fail.
 
 mod agents;
+mod bots;
 mod device;
+mod hints;
 mod identity;
 mod language;
 mod query;
 
-pub(crate) use agents::{Agent, Said, UserAgents};
+pub(crate) use agents::{Agent, Said, UserAgents, lists};
+pub(crate) use hints::ACCEPT_CH;
 pub(crate) use identity::{COOKIE, Identity};
 pub(crate) use language::preferred;
 pub(crate) use query::{HOP_MARKER, cut, parse as parse_query};
@@ -52,6 +55,9 @@ impl<'h> Facts<'h> {
                 "sec-ch-ua-model" => facts.said.hints.model = value,
                 "sec-ch-ua-platform-version" => facts.said.hints.platform_version = value,
                 "sec-ch-ua-mobile" => facts.said.hints.mobile = value,
+                "sec-ch-ua-platform" => facts.said.hints.platform = value,
+                "sec-ch-ua-full-version-list" => facts.said.hints.versions = value,
+                "sec-ch-ua-form-factors" => facts.said.hints.form_factors = value,
                 _ => {}
             }
         }

@@ -131,7 +131,8 @@ async fn the_table_of_strange_requests() {
     still_well(world).await;
 }
 
-const OURS: [&str; 12] = [
+const OURS: [&str; 13] = [
+    "accept-ch",
     "location",
     "cache-control",
     "content-type",

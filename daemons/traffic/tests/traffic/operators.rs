@@ -46,7 +46,7 @@ async fn readiness_names_every_dependency_and_metrics_every_number() {
     assert_eq!((ready.status, &ready.json()["status"]), (200, &json!("ok")), "{}", ready.body);
     let ready = ready.json();
     let names: Vec<_> = ready["dependencies"].as_array().expect("list").iter().map(|d| &d["name"]).collect();
-    assert_eq!(names, ["config", "events", "analytics", "geo", "visitors"]);
+    assert_eq!(names, ["config", "events", "analytics", "geo", "agents", "visitors"]);
     let metrics = world.operator("/metrics").await.body;
     for line in [
         "tfx_clicks_total{outcome=\"routed\"} 1",

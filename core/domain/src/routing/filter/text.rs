@@ -216,7 +216,7 @@ mod tests {
     fn test(bare: Bare, operand: &str) -> Result<TextTest, String> {
         let mut problem = None;
         let test = TextTest::compile(&[operand.to_owned()], bare, Patterns::Checked, |_, message| {
-            problem = Some(message)
+            problem = Some(message);
         });
         problem.map_or(Ok(test), Err)
     }
