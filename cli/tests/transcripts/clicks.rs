@@ -93,7 +93,7 @@ fn places_that_no_database_knows_are_told_until_one_lies_in_the_data_folder() {
         tfx report --by country --since 1h --output csv",
     );
     // One that has everybody in the United States.
-    let database = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts/everywhere-us.mmdb");
+    let database = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/transcripts/everywhere-us.bin");
     place.ok(&format!("mkdir -p data/geo && cp '{database}' data/geo/some.mmdb"));
     place.until("tfx explain summer --ip 8.8.8.8 --output name --quiet", "summer/us");
     t.all(

@@ -53,9 +53,12 @@ const MORE_WORDS: &str = r"
 /// Who says that he is compatible with a browser, and is one: the others are not.
 const COMPATIBLE: &str = r"\bcompatible[;,:]\ *([^;,)]*)";
 const COMPATIBLE_BROWSERS: &str = r"^(?:MSIE\ \d|Konqueror|iCab|OmniWeb|NetPositive|Webpositive|IBrowse|Polaris
-    |OffByOne|Windows\b|Linux\b|Android\b|U$|Opera\b|WebTV|AOL\b|Mac\b|AvantGo|NetFront|Bell\b|X11|Danger|ELinks
+    |OffByOne|Opera\b|WebTV|AOL\b|AvantGo|NetFront|Bell\b|Danger|ELinks
     |Links\b|Lotus|Galeon|Teleca|Obigo|Dillo|Voyager|ICE\b|Escape\b|StarOffice|BlackBerry|Maxthon|Cyberdog
-    |ANT(?:Galio|Fresco)|Planetweb|PlayStation|iPhone|iPad|lephone|CentOS)";
+    |ANT(?:Galio|Fresco)|Planetweb|lephone)";
+/// Who says his system instead may be a browser, if he speaks of one.
+const COMPATIBLE_SYSTEMS: &str = r"^(?:Windows|Linux|Android|U$|Mac\b|X11|CentOS|PlayStation|iPhone|iPad)";
+const ENGINES: &str = r"Gecko|WebKit|KHTML|MSIE|Trident|Opera|Presto|NetFront";
 
 /// Something that people hold in their hands, or a browser, in whatever form it speaks.
 const PERSONAL: &str = r"Android|iPhone|iPad|iPod|\biOS|Darwin|CFNetwork|Windows|Linux|Mac\ ?OS|Macintosh|MIDP|Profile/
@@ -75,6 +78,8 @@ pub(super) struct Bots {
     all_words: Regex,
     compatible: Regex,
     compatible_browsers: Regex,
+    compatible_systems: Regex,
+    engines: Regex,
     personal: Regex,
     texts: AhoCorasick,
     expressions: RegexSet,
@@ -117,6 +122,8 @@ impl Bots {
             all_words: compiled(&[WORDS, MORE_WORDS].concat())?,
             compatible: compiled(COMPATIBLE)?,
             compatible_browsers: compiled(COMPATIBLE_BROWSERS)?,
+            compatible_systems: compiled(COMPATIBLE_SYSTEMS)?,
+            engines: compiled(ENGINES)?,
             personal: compiled(PERSONAL)?,
             texts: AhoCorasick::new(entries('='))?,
             expressions: RegexSetBuilder::new(entries('~')).unicode(false).build()?,
@@ -158,7 +165,11 @@ impl Bots {
     /// `(compatible; NAME/1.0)` of somebody who is no browser.
     fn only_compatible(&self, said: &[u8]) -> Option<String> {
         let who = self.compatible.captures_iter(said).filter_map(|c| c.get(1));
-        let who = who.map(|m| m.as_bytes()).find(|who| !self.compatible_browsers.is_match(who))?;
+        let is_browser = |who: &[u8]| {
+            self.compatible_browsers.is_match(who)
+                || self.compatible_systems.is_match(who) && self.engines.is_match(said)
+        };
+        let who = who.map(|m| m.as_bytes()).find(|who| !is_browser(who))?;
         Some(first_word(who))
     }
 
@@ -329,6 +340,7 @@ mod tests {
                 "Mozilla/5.0 (compatible; ProspectorBR/1.0; +x) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/124.0 Safari/537.36",
                 "ProspectorBR",
             ),
+            ("Mozilla/5.0 (compatible; Windows NT 10.0; Some/1.0)", "Windows"),
             ("Mozilla/5.0 (compatible)", ""),
             ("Mozilla/5.0", "no browser"),
             ("kube-probe/1.27", "kube-probe"),

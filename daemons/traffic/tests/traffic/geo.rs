@@ -154,7 +154,7 @@ async fn a_database_that_does_not_say_what_it_is_for_is_told_with_its_name() {
 async fn what_is_accepted_at_the_start_is_accepted_when_it_changes() {
     // As the public npm packages are made: flat records, no description.
     let flat = |code: &str| {
-        described("country ipvAll", json!({}), &[("203.0.113.0/24", json!({ "country_code": code }))])
+        described("country ipvAll", &json!({}), &[("203.0.113.0/24", json!({ "country_code": code }))])
     };
     let (world, file, _dir) = world(Some(&flat("FR"))).await;
     let (went, event) = from(&world, GERMAN).await;

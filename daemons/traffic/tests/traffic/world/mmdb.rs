@@ -7,11 +7,11 @@ const MARKER: &[u8] = b"\xab\xcd\xefMaxMind.com";
 
 /// The bytes of a database. Where networks overlap, the later one counts.
 pub(crate) fn database(kind: &str, networks: &[(&str, Value)]) -> Vec<u8> {
-    described(kind, serde_json::json!({ "en": "made by a test" }), networks)
+    described(kind, &serde_json::json!({ "en": "made by a test" }), networks)
 }
 
 /// The same with another description; those of the public npm packages have none.
-pub(crate) fn described(kind: &str, description: Value, networks: &[(&str, Value)]) -> Vec<u8> {
+pub(crate) fn described(kind: &str, description: &Value, networks: &[(&str, Value)]) -> Vec<u8> {
     let mut data = Vec::new();
     let mut tree: Vec<[Child; 2]> = vec![[Child::Nothing; 2]];
     for (network, record) in networks {
