@@ -32,7 +32,9 @@ const TV: &str = r"smart[-_\ ]?tv|smart\ ?hub|google\ ?tv|android\ ?tv|apple\ ?t
     |\bmecool|nexbox|\bzidoo|ugoos|beelink|\bminix|wetek|tanix|magicbox|\bbox\b|mag\d{3}|technicolor|skyworth|coocaa
     |\b(?:32|40|42|43|48|49|50|55|58|60|65|70|75|77|82|85|86)[a-z]{1,4}[-_]?\d{3,5}|hisense\ (?:hu|led|vidaa)
     |\b(?:32|40|43|50|55|65)[a-z]{2}\d\dg|\b\d\dflea|\bshell\ [a-z\d]|openbox|vinabox|smartbox|[gm][rw]-device/|onvo_
-    |iconbit\ movie|\bmlt\d\d|\btle-\d\d|\btd\d\dh|viewboard|\bhdmi\b|\biptv|espritvision|smart[-_]box";
+    |iconbit\ movie|\bmlt\d\d|\btle-\d\d|\btd\d\dh|\bpolar(?:line)?_|\bnexon|vontar|\bvmp-\d
+    |\btdtv|\beled|mystery|\bvorke|topdevice|selenga|\binvin|transpeed|yundoo|\bhty_|formuler|flowbox|\bswtv|\bmovix|hiberg
+    |sdstb|viewboard|\bhdmi\b|\biptv|espritvision|smart[-_]box";
 /// Phones and tablets that are called like one.
 const NO_TV: &str = r"stv100|bntv\d|natv|\bmyt3|qtver";
 
@@ -42,7 +44,7 @@ const TABLET: &str = r"\bipad|tablet(?:$|[^\ ]|\ [^p])|kindle\ fire|playbook|tou
     |\bsch-i[89]0[05]|\bsgh-[it][49]\d7\b|\bkf[a-z]{2,6}\b|nexus\ (?:7|9|10)\b|pixel\ (?:c|tablet)\b|\btb-?[x\d]?\d{3}
     |lenovo\ ?(?:tb|yt|ideatab|yoga|b[68]000)|\byt-?[jxk]?\d
     |\b(?:ags|bah|kob|bzt|bza|bzk|jdn|sht|cmr|vrd|scm|mrx|mon|dby|got|scmr|agr|agrk|agm|ajk)\d?[krswx]?-[lwa]l?\d\d
-    |\bbtv-(?:w|dl)\d|\bt1-[78]\d|xoom|transformer|\btf[123]\d\d[a-z]|\bbq-(?:[78]\d\d\d|10\d\d)|\bpad[\ _-]?\d|\b2\d{4}rp|\bp0[0-2][0-9a-z]\b|iplay[\ _-]?\d|hudl|iconia|\bb1-[78]\d
+    |\bbtv-(?:w|dl)\d|\bt1-[78]\d|xoom|transformer|\btf[123]\d\d[a-z]|\bbq-(?:[78]\d\d\d|10\d\d)|\btz\d\d|\bciti[\ _]\d{3}|readboy|nomi_c\d{5}|\bmfc\d{3}|\bccit|\bpad[\ _-]?\d|\b2\d{4}rp|\bp0[0-2][0-9a-z]\b|iplay[\ _-]?\d|hudl|iconia|\bb1-[78]\d
     |\bb3-a|\bvenue[\ _]?[78]|archos\ ?(?:7|8|9|10)\d|\bopd\d{4}|\blg-v[3-9]\d\d|\bsgp\d{3}|teclast|\btlp\d|\bp[28]\dhd
     |\b21051182|\b22081283|\b23043rp|redmi\ ?pad|vastking|chuwi|alldocube|oukitel\ ot|doogee\ [tu]\d\d|headwolf
     |\bmid[\ _-]?\d|\bqmv\d|\brct\d|\bnabi|lifetab|surftab|\bonda\b|colorfly|\bpipo|ainol|\bpm[tp]\d{4}
@@ -58,8 +60,9 @@ const MOBILE: &str = r"iphone|ipod|windows\ phone|mobile|phone|opera\ mini|fenne
     |\bj2me|\bbrew|nokia|symbian|series\ ?[346]0|blackberry|bb10|sonyericsson|docomo|vodafone|\bmot-|samsung-|\bsec-
     |\blg[-/][a-z]{0,2}\d|\bzte|palm|webos|\bmaui|\bmre|up\.browser|obigo|\bwap\b|openwave|netfront|\bbada|meego|profile/|cldc|mocor
     |release/|portalmmm|softbank|kddi|j-phone|sagem|sie-|alcatel|\bitel|spreadtrum|\bmtk";
-/// Android's apps that do not say "Mobile".
-const ANDROID_PHONE: &str = r"dalvik|\[fb|opera\ mini|ucbrowser|whatsapp|device/|mobile|phone";
+/// Android's phones and apps, of which some do not say "Mobile".
+const ANDROID_PHONE: &str = r"dalvik|\[fb|opera\ mini|ucbrowser|whatsapp|device/|mobile|phone|\bsm-[agnsfjmce]\d{3}
+    |;\ v\d{4}[a-z]{0,2}\b|\brmx\d{4}|\bcph\d{4}|;\ pixel\ \d|redmi\ note";
 const DESKTOP: &str = r"windows|\bosx\b|win\d\d|mac\ ?os|macintosh|macbook|imac|linux|x11|\bcros\b|bsd\b|sunos|solaris|haiku|beos|amiga
     |os/2|irix|hp-ux|\baix\b|osf1|openvms|risc\ ?os|morphos|powerpc|ubuntu|fedora|debian|darwin";
 
