@@ -26,7 +26,7 @@ use tfx_api::{
     explain::{Asked, Candidate, ExplainAnswer, ExplainRequest, UniqueFacts, VisitorFacts},
 };
 use tfx_domain::{
-    entity::{FilterRule, Kind, StreamSpec},
+    entity::{FilterRule, Kind, MAX_DESTINATIONS, StreamSpec},
     event::ClickEvent,
     id::StreamId,
     problem::Problems,
@@ -68,6 +68,14 @@ async fn asked(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> 
 async fn resolve(config: &dyn ConfigStore, request: &mut ExplainRequest) -> Result<(), Failure> {
     let mut problems = Problems::default();
     problems.require(!request.slug.is_empty(), "slug", "is required: the slug or id of a campaign");
+    // Counted before anything is looked up.
+    let counts = [("unhealthy", request.unhealthy.len()), ("cap_used", request.cap_used.len())];
+    for (field, count) in counts.into_iter().filter(|(_, count)| *count > MAX_DESTINATIONS) {
+        problems.add(field, format!("must be at most {MAX_DESTINATIONS} destinations, not {count}"));
+    }
+    if counts.iter().any(|(_, count)| *count > MAX_DESTINATIONS) {
+        return Err(problems.into());
+    }
     if let Some(campaign) = refs::find(config, Kind::Campaign, &request.slug).await? {
         request.slug = campaign.slug;
     }

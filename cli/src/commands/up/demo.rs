@@ -48,6 +48,8 @@ pub(super) async fn make(stack: &Stack) -> Result<Demo, Failure> {
 
 /// The command with which a link is tried. Without the name of a browser, the click would count as a bot's.
 pub(crate) fn first_click(link: &str) -> String {
+    // What stands behind it are tokens that only a source fills in.
+    let link = link.split('?').next().unwrap_or(link);
     format!("curl -si -A 'Mozilla/5.0 (iPhone)' '{link}' | grep -i location    a click, as from a phone")
 }
 

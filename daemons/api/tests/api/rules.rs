@@ -70,6 +70,9 @@ async fn a_list_that_is_too_long_is_refused_before_what_it_holds_is_looked_up() 
     assert_eq!(status, REFUSED);
     assert_eq!(paths(&problem), ["destinations"], "none was looked up");
     assert!(message(&problem, "destinations").contains("at most 200"), "{}", problem["detail"]);
+    let down: Vec<String> = (0..20_000).map(|n| format!("d{n}")).collect();
+    let (status, problem) = s.post("/explain", json!({ "slug": "summer", "unhealthy": down })).await;
+    assert_eq!((status, paths(&problem)), (REFUSED, vec!["unhealthy"]));
     let patterns: Vec<String> = (0..2_500).map(|n| format!("regex:^a{n}\\w+$")).collect();
     let heavy = json!({
         "campaign": "summer", "slug": "s", "action": { "type": "text", "body": "x" },
