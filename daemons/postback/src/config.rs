@@ -85,3 +85,42 @@ impl Index {
         destination.and_then(|id| self.destinations.get(id)).copied().unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn record(kind: &str, id: &str, parent: &str, spec: Value) -> Record {
+        serde_json::from_value(json!({
+            "kind": kind, "id": id, "parent": parent, "slug": spec["slug"], "status": "active", "version": 1,
+            "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "spec": spec,
+        }))
+        .expect("a record")
+    }
+
+    #[test]
+    fn postbacks_to_former_slugs_arrive_unless_another_has_them_now() {
+        let (one, two) = ("net_0000000000000000001", "net_0000000000000000002");
+        let index = Index::new(
+            1,
+            &[
+                record("network", one, "", json!({ "slug": "new", "name": "N", "aliases": ["old", "two"] })),
+                record("network", two, "", json!({ "slug": "two", "name": "T" })),
+                record(
+                    "template",
+                    "tpl_0000000000000000001",
+                    one,
+                    json!({ "slug": "main", "name": "M", "network": one, "aliases": ["default"] }),
+                ),
+            ],
+        );
+        let found = |slug: &str| index.network(slug).map(|n| n.id.to_string());
+        for (slug, want) in [("new", Some(one)), ("OLD", Some(one)), ("two", Some(two)), ("other", None)] {
+            assert_eq!(found(slug).as_deref(), want, "{slug}");
+        }
+        let network = index.network("old").expect("found").id.clone();
+        assert!(index.template(&network, "main").is_some() && index.template(&network, "nope").is_none());
+        assert!(index.default_template(&network).is_some(), "it was the default one and still serves");
+    }
+}
