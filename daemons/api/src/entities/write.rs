@@ -210,7 +210,9 @@ impl Edit {
             Self::Patch(patch) => {
                 forget_old_action(&mut spec, patch);
                 merge(&mut spec, Value::Object(patch.clone()));
-                if !patch.contains_key("aliases") {
+                // What was shown may be sent back whole: only other former slugs than before are said.
+                let says = patch.get("aliases").is_some_and(|a| Some(a) != before.spec.get("aliases"));
+                if !says {
                     keep_old_slug(before, drop_old_slug, &mut spec);
                 }
             }

@@ -28,8 +28,15 @@ async fn a_slug_that_changes_leads_on_unless_told_otherwise() {
         assert_eq!(aliases(&renamed), ["old"], "{kind}");
         let again = rename("newer").await;
         assert_eq!(aliases(&again), ["old", "new"], "{kind}: found by its former slug");
+        // Sent back whole, with another slug: what it was called goes on all the same.
+        let mut whole = again.clone();
+        whole["slug"] = json!("newest");
+        let whole = s.api.update(kind, &old, &whole, None).await.expect("renamed");
+        assert_eq!(aliases(&whole), ["old", "new", "newer"], "{kind}");
+        let back = rename("newer").await;
+        assert_eq!(aliases(&back), ["old", "new", "newest"], "{kind}");
         let back = rename("old").await;
-        assert_eq!(aliases(&back), ["new", "newer"], "{kind}: its slug is no former one");
+        assert_eq!(aliases(&back), ["new", "newest", "newer"], "{kind}: its slug is no former one");
         let (status, dropped) = s
             .ask(
                 Method::PATCH,
@@ -37,7 +44,7 @@ async fn a_slug_that_changes_leads_on_unless_told_otherwise() {
                 Some(&json!({ "slug": "last" })),
             )
             .await;
-        assert_eq!((status, aliases(&dropped)), (StatusCode::OK, vec!["new", "newer"]), "{kind}");
+        assert_eq!((status, aliases(&dropped)), (StatusCode::OK, vec!["new", "newest", "newer"]), "{kind}");
         assert!(s.api.get(kind, &old).await.is_err(), "{kind}: dropped");
         let none =
             s.api.update(kind, back["id"].as_str().expect("an id"), &json!({ "aliases": [] }), None).await;
