@@ -17,6 +17,7 @@ use std::{
     io::{self, IsTerminal},
     path::PathBuf,
     process::ExitCode,
+    time::Duration,
 };
 use tfx_domain::problem::Problems;
 
@@ -149,6 +150,9 @@ fn wants_json(args: impl Iterator<Item = OsString>) -> bool {
     joined.chain(next).any(json)
 }
 
+/// How long threads that block are waited for in the end.
+const LAST_WAIT: Duration = Duration::from_millis(500);
+
 fn run(cli: Cli, out: Out) -> Result<(), Failure> {
     let Global { profile, api_url, data_dir, yes, .. } = cli.global;
     let context = Context::new(&Overrides { profile, api_url, data_dir }, out, yes)?;
@@ -156,7 +160,10 @@ fn run(cli: Cli, out: Out) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::failed(format!("the runtime cannot be started: {e}")))?;
-    runtime.block_on(cli.command.run(&context)).map_err(|failure| match failure.kind {
+    let ended = runtime.block_on(cli.command.run(&context));
+    // What still runs waits for something that may never come, such as a locked file.
+    runtime.shutdown_timeout(LAST_WAIT);
+    ended.map_err(|failure| match failure.kind {
         Kind::Denied if failure.code.as_deref() == Some("unauthorized") => context.not_logged_in(failure),
         _ => failure,
     })

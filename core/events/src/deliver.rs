@@ -4,7 +4,7 @@ use crate::{
     ProducerConfig,
     journal::{Batch, Reader, Shared},
     refused,
-    stats::Counters,
+    stats::{Counters, log},
 };
 use std::{
     sync::{
@@ -114,10 +114,9 @@ impl Deliverer {
                     for r in refused {
                         match part.get(r.index) {
                             Some(event) => self.refuse(event, r.reason).await?,
-                            None => tracing::error!(
-                                index = r.index,
-                                "the event sink refused an event it was not given"
-                            ),
+                            None => {
+                                log!(error, self.counters, { index = r.index, }, "the event sink refused an event it was not given");
+                            }
                         }
                     }
                 }
@@ -145,7 +144,7 @@ impl Deliverer {
                     self.counters.succeeded();
                     if self.counters.sink_down.swap(false, Relaxed) {
                         let waiting = self.shared.layout().depth();
-                        tracing::info!(waiting, "the event sink takes events again");
+                        log!(info, self.counters, { waiting, }, "the event sink takes events again");
                     }
                     return Answer::Taken(refused);
                 }
@@ -165,17 +164,7 @@ impl Deliverer {
                 self.counters.failures.add(1);
                 self.counters.sink_down.store(true, Relaxed);
                 let waiting = self.shared.layout().depth();
-                let total = self.counters.stats();
-                tracing::warn!(
-                    failures,
-                    waiting,
-                    delivered_total = total.delivered_total,
-                    write_failure_total = total.write_failure_total,
-                    write_retry_total = total.write_retry_total,
-                    dropped_total = total.dropped_total,
-                    %error,
-                    "the event sink does not take events; they wait in the journal"
-                );
+                log!(warn, self.counters, { failures, waiting, %error, }, "the event sink does not take events; they wait in the journal");
             }
             sleep(pause.next()).await;
             self.counters.retries.add(1);
@@ -188,7 +177,7 @@ impl Deliverer {
 
     /// Keeps an event that the sink will never take. Delivery waits until that is done: it must not be lost.
     async fn refuse(&self, event: &Envelope, reason: String) -> Result<(), Stopped> {
-        tracing::error!(topic = event.topic.as_str(), id = %event.id, %reason, "the event sink refused an event; kept in refused.jsonl");
+        log!(error, self.counters, { topic = event.topic.as_str(), id = %event.id, %reason, }, "the event sink refused an event; kept in refused.jsonl");
         let mut pause = Pause::new(self.config.retry_backoff);
         loop {
             let (event, reason, shared) = (event.clone(), reason.clone(), Arc::clone(&self.shared));
@@ -205,7 +194,7 @@ impl Deliverer {
         if let Err(error) = self.with_reader(move |r| r.commit(&batch)).await? {
             // Nothing is lost: at the next start events are delivered again, and count once.
             self.counters.failed(&error);
-            tracing::warn!(%error, "the event journal's cursor cannot be kept");
+            log!(warn, self.counters, { %error, }, "the event journal's cursor cannot be kept");
         }
         Ok(())
     }
@@ -213,7 +202,7 @@ impl Deliverer {
     async fn trouble(&self, what: &'static str, error: &std::io::Error, pause: &mut Pause) {
         self.counters.sink_down.store(true, Relaxed);
         self.counters.failed(&format_args!("{what}: {error}"));
-        tracing::error!(%error, "{what}; trying again");
+        log!(error, self.counters, { %error, }, "{what}; trying again");
         sleep(pause.next()).await;
     }
 
@@ -223,14 +212,19 @@ impl Deliverer {
         run: impl FnOnce(&mut Reader) -> T + Send + 'static,
     ) -> Result<T, Stopped> {
         let reader = Arc::clone(&self.reader);
+        let span = tracing::Span::current();
         let task = tokio::task::spawn_blocking(move || {
+            let _in = span.entered();
             run(&mut reader.lock().unwrap_or_else(PoisonError::into_inner))
         });
         task.await.map_err(|error| {
             if error.is_panic() {
                 self.counters.sink_down.store(true, Relaxed);
                 self.counters.failed(&"delivery ended by a panic; restart the service");
-                tracing::error!(
+                log!(
+                    error,
+                    self.counters,
+                    {},
                     "delivery of events ended by a panic; they wait in the journal until a restart"
                 );
             }

@@ -5,7 +5,7 @@ use crate::{
     deliver::Deliverer,
     journal::{AppendError, Disk, Journal, Limits, Reader, RealDisk, Shared, record::Encoded},
     queue::{Outcome, Queue, Refusal},
-    stats::Counters,
+    stats::{Counters, log},
     writer::Writer,
 };
 use std::{
@@ -25,6 +25,7 @@ use tokio::{
     task::{JoinHandle, spawn_blocking},
     time::{Instant, timeout, timeout_at},
 };
+use tracing::{Instrument as _, Span};
 
 /// How long a cancelled delivery may take to stop.
 const STOP_GRACE: Duration = Duration::from_secs(1);
@@ -140,12 +141,14 @@ impl Producer {
             Journal::open(&config.dir, limits, disk, Arc::clone(&counters))?;
         let waiting = shared.layout().depth();
         if waiting > 0 {
-            tracing::info!(dir = %config.dir.display(), waiting, "events of the last run wait in the journal");
+            log!(info, counters, { dir = %config.dir.display(), waiting, }, "events of the last run wait in the journal");
         }
         let queue = Arc::new(Queue::default());
         let writer = Writer::new(Arc::clone(&queue), appender, Arc::clone(&counters), config.segment_bytes);
         let (ended, writer_ended) = oneshot::channel();
-        let spawned = thread::Builder::new().name("event-journal".into()).spawn(move || writer.run(ended));
+        let span = Span::current();
+        let run = move || span.in_scope(|| writer.run(ended));
+        let spawned = thread::Builder::new().name("event-journal".into()).spawn(run);
         spawned.map_err(|source| OpenError::Unusable {
             dir: config.dir.display().to_string(),
             what: "start its thread",
@@ -162,7 +165,7 @@ impl Producer {
             counters: Arc::clone(&counters),
             closing: Arc::clone(&closing),
         };
-        let deliverer = runtime.spawn(deliverer.run());
+        let deliverer = runtime.spawn(deliverer.run().in_current_span());
         let running = Mutex::new(Some(Running { writer_ended, deliverer }));
         Ok(Arc::new(Self { config, queue, shared, reader, counters, closing, running }))
     }
@@ -210,6 +213,19 @@ impl Producer {
         self.wait(answer).await
     }
 
+    /// Whether an event could be written to disk now. Writes a page if nothing was written within the last second: not to
+    /// be asked more often than that.
+    ///
+    /// # Errors
+    /// Why not.
+    pub async fn probe(&self) -> Result<(), PublishError> {
+        let answer = self.queue.push(&[], true)?;
+        Ok(timeout(self.config.write_timeout, answer)
+            .await
+            .map_err(|_| PublishError::Timeout(self.config.write_timeout))?
+            .map_err(|_| PublishError::Closed)??)
+    }
+
     /// The counters and the state of the journal.
     pub fn stats(&self) -> ProducerStats {
         let (depth, bytes, oldest) = {
@@ -247,10 +263,11 @@ impl Producer {
                 let _ = timeout(STOP_GRACE, deliverer).await; // cancelled is what was asked for
             }
             let (reader, shared) = (Arc::clone(&self.reader), Arc::clone(&self.shared));
+            let counters = Arc::clone(&self.counters);
             let end = spawn_blocking(move || {
                 // Waits for a file operation that the cancelled delivery began.
                 if let Err(error) = reader.lock().unwrap_or_else(PoisonError::into_inner).sync() {
-                    tracing::warn!(%error, "the event journal's cursor could not be synced at the end");
+                    log!(warn, counters, { %error, }, "the event journal's cursor could not be synced at the end");
                 }
                 if written {
                     shared.unlock();
@@ -259,7 +276,9 @@ impl Producer {
             let _ = end.await; // fails only if the runtime ends first; the lock ends with the process then
         }
         let left = self.shared.layout().depth();
-        FlushReport { written, delivered: self.counters.delivered.get() - before, left }
+        let delivered = self.counters.delivered.get() - before;
+        log!(info, self.counters, { written, delivered, left, }, "events flushed");
+        FlushReport { written, delivered, left }
     }
 
     fn encode(&self, event: &Event) -> Result<Encoded, PublishError> {

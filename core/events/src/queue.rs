@@ -73,7 +73,7 @@ impl Queue {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts events in line, together.
+    /// Puts events in line, together; none: asks whether they could be written.
     pub(crate) fn push(
         &self,
         events: &[Encoded],

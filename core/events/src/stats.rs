@@ -62,6 +62,27 @@ pub struct ProducerStats {
     pub last_error: Option<String>,
 }
 
+/// A line in the log of a producer: with its cumulative counters, whatever it is about.
+macro_rules! log {
+    ($level:ident, $counters:expr, { $($fields:tt)* }, $($message:tt)+) => {{
+        let total = $counters.stats();
+        tracing::$level!(
+            $($fields)*
+            write_calls_total = total.write_calls_total,
+            delivered_total = total.delivered_total,
+            write_failure_total = total.write_failure_total,
+            write_retry_total = total.write_retry_total,
+            marshal_failure_total = total.marshal_failure_total,
+            context_cancel_total = total.context_cancel_total,
+            dropped_total = total.dropped_total,
+            refused_total = total.refused_total,
+            damaged_total = total.damaged_total,
+            $($message)+
+        );
+    }};
+}
+pub(crate) use log;
+
 /// A number that only grows.
 #[derive(Debug, Default)]
 pub(crate) struct Counter(AtomicU64);
@@ -137,7 +158,7 @@ impl Counters {
         let mut drops = self.drops.lock().unwrap_or_else(PoisonError::into_inner);
         drops.events += events;
         if drops.logged.is_none_or(|at| at.elapsed() >= LOG_EVERY) {
-            tracing::warn!(events = drops.events, error = %why, "events dropped: the event journal did not take them");
+            log!(warn, self, { events = drops.events, error = %why, }, "events dropped: the event journal did not take them");
             *drops = Drops { events: 0, logged: Some(Instant::now()) };
         }
     }
@@ -146,14 +167,14 @@ impl Counters {
     pub(crate) fn stalled(&self, why: &dyn std::fmt::Display) {
         self.failed(why);
         if !self.stalled.swap(true, Relaxed) {
-            tracing::warn!(late_total = self.late.get(), error = %why, "the disk of the event journal has stalled");
+            log!(warn, self, { late_total = self.late.get(), error = %why, }, "the disk of the event journal has stalled");
         }
     }
 
     /// The writer has written something.
     pub(crate) fn moves_again(&self) {
         if self.stalled.load(Relaxed) && self.stalled.swap(false, Relaxed) {
-            tracing::info!(late_total = self.late.get(), "the disk of the event journal answers again");
+            log!(info, self, { late_total = self.late.get(), }, "the disk of the event journal answers again");
         }
     }
 

@@ -3,14 +3,19 @@
 use crate::{
     journal::Appender,
     queue::{Outcome, Queue, Waiter, Waiting},
-    stats::Counters,
+    stats::{Counters, log},
 };
-use std::sync::{Arc, atomic::Ordering::Relaxed};
+use std::{
+    sync::{Arc, atomic::Ordering::Relaxed},
+    time::{Duration, Instant},
+};
 use tfx_ports::clock;
 use tokio::sync::oneshot;
 
 /// Most bytes of one write, unless one publisher's events are more.
 const WRITE_BYTES: usize = 1 << 20;
+/// Who asks whether events could be written is answered from the last write within this.
+const PROVED_FOR: Duration = Duration::from_secs(1);
 
 /// The writer thread's state.
 pub(crate) struct Writer {
@@ -18,6 +23,10 @@ pub(crate) struct Writer {
     appender: Appender,
     counters: Arc<Counters>,
     write_bytes: usize,
+    /// When records were last written.
+    written: Option<Instant>,
+    /// Bytes of the records that the journal last did not take.
+    wanted: u64,
 }
 
 impl Writer {
@@ -29,7 +38,7 @@ impl Writer {
         segment_bytes: u64,
     ) -> Self {
         let write_bytes = usize::try_from(segment_bytes).unwrap_or(WRITE_BYTES).min(WRITE_BYTES);
-        Self { queue, appender, counters, write_bytes }
+        Self { queue, appender, counters, write_bytes, written: None, wanted: 0 }
     }
 
     /// Writes until the queue is closed and empty; then everything is synced and `ended` hears of it.
@@ -39,7 +48,7 @@ impl Writer {
             self.write(&mut taken);
         }
         if let Err(error) = self.appender.sync() {
-            tracing::warn!(%error, "the event journal could not be synced at the end");
+            log!(warn, self.counters, { %error, }, "the event journal could not be synced at the end");
         }
         drop(self);
         let _ = ended.send(()); // nobody waits if the producer was dropped
@@ -68,7 +77,7 @@ impl Writer {
     /// Writes what belongs to `group` and answers everybody in it; who does not wait for the disk, before the sync.
     fn write_group(&mut self, records: &mut [u8], group: &mut Vec<Waiter>, now: i64) {
         let events = group.iter().map(|w| w.events).sum();
-        let mut outcome = self.appender.append(records, now);
+        let mut outcome = if records.is_empty() { self.probe() } else { self.append(records, now) };
         match &outcome {
             Ok(()) => {
                 self.counters.bytes.add(records.len() as u64);
@@ -84,10 +93,29 @@ impl Writer {
                 }
             }
         }
+        if outcome.is_err() {
+            self.written = None;
+        }
         self.queue.done_with(events);
         group.drain(..).for_each(|w| answer(w, &outcome));
         self.counters.moves_again();
         self.note(&outcome);
+    }
+
+    fn append(&mut self, records: &mut [u8], now: i64) -> Outcome {
+        let outcome = self.appender.append(records, now);
+        match &outcome {
+            Ok(()) => (self.written, self.wanted) = (Some(Instant::now()), 0),
+            Err(_) => (self.written, self.wanted) = (None, records.len() as u64),
+        }
+        outcome
+    }
+
+    /// Whether records could be written: they just were, or as much room as the last ones lacked is there and the disk
+    /// takes a page.
+    fn probe(&mut self) -> Outcome {
+        let proved = self.written.is_some_and(|at| at.elapsed() < PROVED_FOR);
+        self.appender.probe(self.wanted, !proved)
     }
 
     fn note(&self, outcome: &Outcome) {
@@ -96,8 +124,7 @@ impl Writer {
             Ok(()) if !down.load(Relaxed) => {}
             Ok(()) => {
                 down.store(false, Relaxed);
-                let dropped = self.counters.dropped.get();
-                tracing::info!(dropped, "the event journal takes events again");
+                log!(info, self.counters, {}, "the event journal takes events again");
             }
             Err(error) => {
                 down.store(true, Relaxed);

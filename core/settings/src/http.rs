@@ -1,6 +1,6 @@
 //! Addresses, limits and trust. Not here: who may call what ([`crate::Access`]).
 
-use crate::{source::Reader, vars};
+use crate::{shown, source::Reader, vars};
 use ipnet::IpNet;
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ fn listen(r: &mut Reader<'_>, var: &vars::Var) -> String {
     let text = r.text(var).unwrap_or_default();
     let port = text.rsplit_once(':').filter(|(host, _)| !host.is_empty()).map(|(_, p)| p.parse::<u16>());
     if !matches!(port, Some(Ok(_))) {
-        r.problem(var, format!("is '{text}'; allowed is {}", var.unit));
+        r.problem(var, format!("is '{}'; allowed is {}", shown(&text), var.unit));
     }
     text
 }
@@ -53,7 +53,8 @@ pub(crate) fn base_url(r: &mut Reader<'_>, var: &vars::Var) -> String {
     let text = r.text(var).unwrap_or_default();
     let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     if !host.is_some_and(|h| !h.is_empty() && !h.starts_with('/')) {
-        r.problem(var, format!("is '{text}'; allowed is a URL that begins with http:// or https://"));
+        let shown = shown(&text);
+        r.problem(var, format!("is '{shown}'; allowed is a URL that begins with http:// or https://"));
     }
     text.trim_end_matches('/').to_owned()
 }
@@ -69,8 +70,20 @@ pub struct HttpSettings {
     pub max_header_bytes: usize,
     /// `HTTP_HEADER_TIMEOUT_MS`.
     pub header_timeout: Duration,
+    /// `HTTP_KEEP_ALIVE_MS`.
+    pub keep_alive: Duration,
     /// `HTTP_REQUEST_TIMEOUT_MS`.
     pub request_timeout: Duration,
+    /// `HTTP_WRITE_TIMEOUT_MS`.
+    pub write_timeout: Duration,
+    /// `HTTP_MAX_CONNECTIONS`.
+    pub max_connections: usize,
+    /// `HTTP_MAX_CONNECTIONS_PER_ADDRESS`.
+    pub max_connections_per_address: usize,
+    /// `HTTP_MEMORY_BYTES`.
+    pub memory_bytes: usize,
+    /// `INTERNAL_CIDRS`.
+    pub internal: Vec<IpNet>,
     /// `SHUTDOWN_GRACE_MS`.
     pub shutdown_grace: Duration,
 }
@@ -82,7 +95,13 @@ impl HttpSettings {
             max_body_bytes: r.number(&vars::HTTP_MAX_BODY_BYTES, 1024, 104_857_600),
             max_header_bytes: r.number(&vars::HTTP_MAX_HEADER_BYTES, 8192, 1_048_576),
             header_timeout: r.millis(&vars::HTTP_HEADER_TIMEOUT_MS, 100, 600_000),
+            keep_alive: r.millis(&vars::HTTP_KEEP_ALIVE_MS, 100, 3_600_000),
+            write_timeout: r.millis(&vars::HTTP_WRITE_TIMEOUT_MS, 100, 600_000),
+            max_connections: r.number(&vars::HTTP_MAX_CONNECTIONS, 16, 1_000_000),
+            max_connections_per_address: r.number(&vars::HTTP_MAX_CONNECTIONS_PER_ADDRESS, 1, 1_000_000),
+            memory_bytes: r.number(&vars::HTTP_MEMORY_BYTES, 1_048_576, 1 << 40),
             request_timeout: r.millis(&vars::HTTP_REQUEST_TIMEOUT_MS, 100, 600_000),
+            internal: r.list(&vars::INTERNAL_CIDRS),
             shutdown_grace: r.millis(&vars::SHUTDOWN_GRACE_MS, 0, 600_000),
         }
     }

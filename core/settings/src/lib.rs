@@ -25,7 +25,7 @@ pub use source::{Source, SourceError};
 pub use store::{Engines, EventLog, Mongo};
 pub use traffic::{GeoSettings, IpPrivacy, TrafficSettings};
 
-use std::path::PathBuf;
+use std::{borrow::Cow, path::PathBuf};
 use tfx_domain::problem::Problems;
 
 /// A text that is never shown: `Debug` masks it and there is no `Display`.
@@ -48,6 +48,16 @@ impl From<String> for Secret {
 impl std::fmt::Debug for Secret {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Secret(***)")
+    }
+}
+
+/// A setting's value as it may be shown: what stands before an `@` may be a login.
+pub fn shown(value: &str) -> Cow<'_, str> {
+    let Some((before, host)) = value.rsplit_once('@') else { return value.into() };
+    let scheme = before.split_once("://").map(|(scheme, _)| scheme);
+    match scheme.filter(|s| s.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-_".contains(&b))) {
+        Some(scheme) => format!("{scheme}://***@{host}").into(),
+        None => format!("***@{host}").into(),
     }
 }
 
@@ -146,4 +156,25 @@ fn default_data_dir(source: &Source, r: &mut source::Reader<'_>) -> PathBuf {
     }
     r.problem(&vars::TFX_DATA_DIR, "is needed: neither XDG_DATA_HOME nor HOME says where data may live");
     PathBuf::new()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::shown;
+
+    #[test]
+    fn logins_are_not_shown() {
+        let table = [
+            ("kafka:9092", "kafka:9092"),
+            ("user:pw@kafka:9092", "***@kafka:9092"),
+            ("a:1,user:p@w,x@kafka:9092", "***@kafka:9092"),
+            ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+            ("https://user:pw@host/path", "https://***@host/path"),
+            ("https://user:p/w@host", "https://***@host"),
+            ("us er:p://w@host", "***@host"),
+        ];
+        for (value, want) in table {
+            assert_eq!(shown(value), want, "{value}");
+        }
+    }
 }

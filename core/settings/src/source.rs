@@ -1,6 +1,6 @@
 //! Where values come from: the environment over a `.env` file; and the reader that collects problems.
 
-use crate::{Secret, vars::Var};
+use crate::{Secret, shown, vars::Var};
 use std::{
     collections::{HashMap, HashSet},
     fmt::Display,
@@ -157,14 +157,16 @@ impl<'s> Reader<'s> {
         let all: Vec<String> = self.list(var);
         let port = |port: &str| port.parse().is_ok_and(|port: u16| port > 0);
         let host = |host: &str| !host.is_empty() && !host.contains(['/', ' ', '@']);
+        let text = self.text(var).unwrap_or_default();
         for wrong in all.iter().filter(|a| !a.rsplit_once(':').is_some_and(|(h, p)| host(h) && port(p))) {
-            self.bad(var, wrong);
+            // A comma may stand in a password, too.
+            self.bad(var, if text.contains('@') { &text } else { wrong });
         }
         all
     }
 
     fn bad(&mut self, var: &Var, value: &str) {
-        let shown = if var.secret { "***" } else { value };
+        let shown = if var.secret { "***".into() } else { shown(value) };
         self.problem(var, format!("is '{shown}'; allowed is {}", var.unit));
     }
 }

@@ -1,6 +1,6 @@
 //! traffic-service.
 
-use crate::{source::Reader, vars};
+use crate::{shown, source::Reader, vars};
 use std::{path::PathBuf, str::FromStr, time::Duration};
 use tfx_domain::macros::{Scope, UrlTemplate};
 
@@ -67,7 +67,9 @@ impl TrafficSettings {
     pub(crate) fn read(r: &mut Reader<'_>) -> Self {
         let trafficback_url = r.text(&vars::TRAFFICBACK_URL).and_then(|text| {
             UrlTemplate::parse(&text, Scope::Redirect)
-                .map_err(|problems| r.problem(&vars::TRAFFICBACK_URL, format!("is '{text}': {problems}")))
+                .map_err(|problems| {
+                    r.problem(&vars::TRAFFICBACK_URL, format!("is '{}': {problems}", shown(&text)));
+                })
                 .ok()
         });
         let path = |r: &Reader<'_>, var| r.text(var).map(PathBuf::from);

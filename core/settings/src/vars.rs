@@ -78,8 +78,14 @@ vars! {
         HTTP_MAX_BODY_BYTES = "1048576", "bytes, 1024 to 104857600", "Largest request body", DAEMONS;
         HTTP_MAX_HEADER_BYTES = "65536", "bytes, 8192 to 1048576", "Largest request line with headers", DAEMONS;
         HTTP_HEADER_TIMEOUT_MS = "10000", "milliseconds, 100 to 600000", "Longest time to send the request's headers", DAEMONS;
+        HTTP_KEEP_ALIVE_MS = "75000", "milliseconds, 100 to 3600000", "How long a connection may be idle between requests; longer than that of the proxy in front", DAEMONS;
         HTTP_REQUEST_TIMEOUT_MS = "30000", "milliseconds, 100 to 600000", "Longest time to answer a request", DAEMONS;
+        HTTP_WRITE_TIMEOUT_MS = "30000", "milliseconds, 100 to 600000", "Longest time a client may read nothing of its answer", DAEMONS;
+        HTTP_MAX_CONNECTIONS = "8192", "connections, 16 to 1000000", "Most connections open at once to one service; fewer where the limit of open files is low", DAEMONS;
+        HTTP_MAX_CONNECTIONS_PER_ADDRESS = "512", "connections, 1 to 1000000", "Most of them from one address (IPv6: one /64); loopback and TRUSTED_PROXY_CIDRS are free", DAEMONS;
+        HTTP_MEMORY_BYTES = "67108864", "bytes, 1048576 to 1099511627776", "Most that heads and bodies still being received may take together, beyond the first 8 KiB of each", DAEMONS;
         SHUTDOWN_GRACE_MS = "10000", "milliseconds, 0 to 600000", "Longest time to drain requests and flush events on SIGTERM", DAEMONS;
+        INTERNAL_CIDRS = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,169.254.0.0/16,fc00::/7,fe80::/10", "CIDRs, comma-separated", "Who may ask for /metrics, /internal/* (with the token) and the details of /readyz; not what comes through a proxy from elsewhere", DAEMONS;
         INTERNAL_TOKEN = "", "16 or more visible characters; default: made and kept in TFX_DATA_DIR/internal.token",
             "Bearer token of /internal/* and /metrics", DAEMONS, secret;
     }

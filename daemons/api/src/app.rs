@@ -13,7 +13,11 @@ use axum::{Router, extract::Request, middleware::from_fn_with_state, response::I
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
 use std::{sync::Arc, time::Duration};
 use tfx_api::BASE;
-use tfx_service::{health, internal, metrics};
+use tfx_service::{
+    health,
+    internal::{self, Inside},
+    metrics,
+};
 use tfx_settings::{Secret, Settings};
 use tfx_wiring::Stores;
 use tokio::sync::Mutex;
@@ -44,10 +48,11 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(Arc::clone(app), access::check));
+    let inside = Inside::new(&app.settings.http, internal_token.expose());
     let mut router = Router::new()
         .nest(BASE, api.with_state(Arc::clone(app)))
-        .merge(health::routes(services::readiness(app)))
-        .merge(internal::guard(metrics::routes(crate::NAME, |_| {}), internal_token.expose()))
+        .merge(health::routes(services::readiness(app), inside.clone()))
+        .merge(internal::guard(metrics::routes(crate::NAME, |_| {}), &inside))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method);
     if let Some(origin) = &app.settings.addresses.cors_origin {

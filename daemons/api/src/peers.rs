@@ -6,8 +6,8 @@ use http::{HeaderMap, HeaderValue, Method, StatusCode, header};
 use reqwest::redirect::Policy;
 use serde_json::Value;
 use std::time::Duration;
-use tfx_service::ProblemResponse;
-use tfx_settings::{Secret, Settings};
+use tfx_service::{ProblemResponse, internal::OUTSIDE};
+use tfx_settings::{Secret, Settings, shown};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -19,6 +19,8 @@ pub(crate) struct Peer {
     /// The setting that says where it is.
     setting: &'static str,
     url: String,
+    /// The same as it may be shown.
+    shown: String,
     http: reqwest::Client,
 }
 
@@ -43,7 +45,10 @@ impl Peers {
             .timeout(REQUEST_TIMEOUT)
             .build()?;
         let addresses = &settings.addresses;
-        let peer = |name, setting, url: &str| Peer { name, setting, url: url.to_owned(), http: http.clone() };
+        let peer = |name, setting, url: &str| {
+            let (url, shown) = (url.to_owned(), shown(url).into_owned());
+            Peer { name, setting, url, shown, http: http.clone() }
+        };
         Ok(Self {
             traffic: peer("traffic-service", "TRAFFIC_SERVICE_URL", &addresses.traffic_url),
             postback: peer("postback-service", "POSTBACK_SERVICE_URL", &addresses.postback_url),
@@ -81,6 +86,9 @@ impl Peer {
                 "it refused the internal token; both need the same INTERNAL_TOKEN, or the same TFX_DATA_DIR",
             )),
             StatusCode::NOT_FOUND if !is_problem => Err(self.wrong("it has no such endpoint")),
+            StatusCode::NOT_FOUND if says(&bytes, OUTSIDE) => Err(self.wrong(
+                "it takes this api-service for a stranger: its INTERNAL_CIDRS lacks this address, or a proxy stands between",
+            )),
             s if s.is_client_error() && is_problem => {
                 let mut passed = Response::new(Body::from(bytes));
                 *passed.status_mut() = s;
@@ -89,7 +97,7 @@ impl Peer {
                 Err(Failure::Passed(passed))
             }
             StatusCode::SERVICE_UNAVAILABLE => {
-                let detail = format!("{} at {} is not ready; its log says why", self.name, self.url);
+                let detail = format!("{} at {} is not ready; its log says why", self.name, self.shown);
                 Err(ProblemResponse::unavailable(detail).into())
             }
             s => Err(self.wrong(&format!("it answered {s}"))),
@@ -101,13 +109,13 @@ impl Peer {
         let sent = self.http.get(format!("{}/healthz", self.url)).send().await;
         match sent {
             Ok(response) if response.status().is_success() => Ok(()),
-            Ok(response) => Err(format!("{} answered {}", self.url, response.status())),
-            Err(e) => Err(format!("{}: {}", self.url, root_cause(&e))),
+            Ok(response) => Err(format!("{} answered {}", self.shown, response.status())),
+            Err(e) => Err(format!("{}: {}", self.shown, root_cause(&e))),
         }
     }
 
     fn unreachable(&self, error: &reqwest::Error) -> Failure {
-        let Self { name, setting, url, .. } = self;
+        let Self { name, setting, shown: url, .. } = self;
         let cause = if error.is_timeout() { "no answer in time".to_owned() } else { root_cause(error) };
         let detail =
             format!("{name} does not answer at {url} ({cause}); start it, or set {setting} to where it is");
@@ -120,10 +128,15 @@ impl Peer {
     }
 
     fn wrong(&self, what: &str) -> Failure {
-        let Self { name, setting, url, .. } = self;
+        let Self { name, setting, shown: url, .. } = self;
         let detail = format!("{name} at {url} ({setting}) was asked, but {what}");
         Failure::new(StatusCode::BAD_GATEWAY, "bad_gateway", detail)
     }
+}
+
+/// Whether a problem document has this code.
+fn says(document: &[u8], code: &str) -> bool {
+    serde_json::from_slice::<Value>(document).is_ok_and(|d| d["code"] == code)
 }
 
 fn root_cause(error: &dyn std::error::Error) -> String {

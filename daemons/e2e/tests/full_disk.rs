@@ -122,12 +122,19 @@ async fn through_a_full_disk(policy: &str) {
     }
     assert!(visitor.sales.len() < 40, "postbacks were refused: {} of 50 were not", visitor.sales.len());
     assert_eq!(traffic(&up, "/healthz").await.0, StatusCode::OK);
+    // Whoever is redirected all the same is served, if not as he should be; whoever is refused is not.
+    let (want, state) = match policy {
+        "fail_closed" => (StatusCode::SERVICE_UNAVAILABLE, "failed"),
+        _ => (StatusCode::OK, "degraded"),
+    };
     let (status, ready) = traffic(&up, "/readyz").await;
-    assert!(status == StatusCode::OK && ready.contains("degraded"), "{status}: {ready}");
+    assert!(status == want && ready.contains(state), "{status}: {ready}");
     let (_, metrics) = traffic(&up, "/metrics").await;
     assert!(metrics.contains("tfx_panics_total{service=\"traffic\"} 0"), "{metrics}");
 
     disk.free(up.pid());
+    // Also where nobody sends a click to a service that is not ready.
+    until("it is ready again", async || traffic(&up, "/readyz").await.0 == StatusCode::OK).await;
     let before = visitor.clicks.len();
     until("it takes clicks again", async || {
         visitor.click().await == StatusCode::FOUND && visitor.clicks.len() > before

@@ -1,6 +1,7 @@
 //! Networks, templates and what destinations pay, as postbacks ask for them.
 
-use std::collections::HashMap;
+use crate::masks::Masks;
+use std::{collections::HashMap, sync::Arc};
 use tfx_domain::{
     entity::{Network, Status, Template},
     id::{DestinationId, NetworkId},
@@ -25,16 +26,19 @@ pub(crate) struct Index {
     by_slug: HashMap<String, NetworkId>,
     templates: HashMap<NetworkId, Vec<Template>>,
     destinations: HashMap<DestinationId, Terms>,
+    pub(crate) masks: Arc<Masks>,
 }
 
 impl Index {
-    /// From the records of a revision. What cannot be read is left out and logged.
-    pub(crate) fn new(revision: u64, records: &[Record]) -> Self {
+    /// From the records of a revision. What cannot be read is left out and logged. `tokens` are masked as secrets are.
+    pub(crate) fn new(revision: u64, records: &[Record], tokens: &[String]) -> Self {
         let (config, problems) = config_of(revision, records);
         if !problems.is_empty() {
             tracing::warn!(error = %problems, revision, "configuration that cannot be read is left out");
         }
-        let mut index = Self::default();
+        let secrets = config.networks.iter().filter_map(|n| n.spec.postback_secret.as_ref());
+        let masks = Masks::of(secrets.map(|s| s.0.as_str()).chain(tokens.iter().map(String::as_str)));
+        let mut index = Self { masks: Arc::new(masks), ..Self::default() };
         // A slug that a network has goes before a former one of another.
         for network in &config.networks {
             for alias in &network.spec.aliases {
@@ -114,6 +118,7 @@ mod tests {
                     json!({ "slug": "main", "name": "M", "network": one, "aliases": ["default"] }),
                 ),
             ],
+            &[],
         );
         let found = |slug: &str| index.network(slug).map(|n| n.id.to_string());
         for (slug, want) in [("new", Some(one)), ("OLD", Some(one)), ("two", Some(two)), ("other", None)] {

@@ -1,8 +1,9 @@
 //! The endpoints of postback-service, and a request's way into [`Received`].
 
 use crate::{
-    SERVICE, answer,
+    SERVICE, answer, auth,
     log::{Origin, Outcome, SECRET},
+    masks::Masks,
     params::{self, Said},
     take::{Postbacks, Received},
 };
@@ -14,30 +15,47 @@ use axum::{
     routing::any,
 };
 use bytes::Bytes;
-use http::{HeaderMap, Method, Request};
+use http::{HeaderMap, Method, Request, request::Parts};
+use http_body_util::LengthLimitError;
 use percent_encoding::percent_decode_str;
-use std::{error::Error, sync::Arc};
+use std::{error::Error, net::IpAddr, sync::Arc};
 use tfx_domain::{id::ClickId, postback::Refusal};
 use tfx_ports::{clock, entropy};
 use tfx_service::{
-    Peer, ProblemResponse, client_ip, events,
+    LogPath, NoMemory, Peer, ProblemResponse, client_ip, events,
     health::{self, Detail, Readiness},
-    internal, metrics,
+    internal::{self, Inside},
+    metrics,
 };
-use tfx_settings::HttpSettings;
+use tfx_settings::{HttpSettings, LookupFailure};
 use tfx_wiring::Stores;
+use tracing::Instrument as _;
+
+/// The longest body of somebody who is not known before it is read.
+const STRANGERS_BODY: usize = 64 << 10;
 
 struct Http {
     postbacks: Arc<Postbacks>,
     settings: HttpSettings,
 }
 
-/// All endpoints; those for operators behind `token`.
+impl Http {
+    /// Whether a postback may speak for its network, as far as its head tells.
+    fn knows(&self, head: &Parts, ip: IpAddr) -> bool {
+        let Some(index) = self.postbacks.config.owned() else { return false };
+        let (network, ..) = path_of(head.uri.path());
+        let said = params::pairs(head.uri.query().unwrap_or_default().as_bytes());
+        let given = secrets(&said, &head.headers);
+        index.network(&network).is_some_and(|n| auth::check(&n.spec, ip, &given).is_ok())
+    }
+}
+
+/// All endpoints; those for operators behind `inside`.
 pub(crate) fn router(
     postbacks: &Arc<Postbacks>,
     stores: &Stores,
     settings: HttpSettings,
-    token: &str,
+    inside: &Inside,
 ) -> Router {
     let counted = Arc::clone(postbacks);
     let producer = Arc::clone(&postbacks.producer);
@@ -53,8 +71,8 @@ pub(crate) fn router(
         .route("/postback/", any(postback))
         .route("/postback/{*path}", any(postback))
         .with_state(state)
-        .merge(internal::guard(operators, token))
-        .merge(health::routes(readiness(postbacks, stores)))
+        .merge(internal::guard(operators, inside))
+        .merge(health::routes(readiness(postbacks, stores), inside.clone()))
 }
 
 fn readiness(postbacks: &Arc<Postbacks>, stores: &Stores) -> Readiness {
@@ -62,14 +80,18 @@ fn readiness(postbacks: &Arc<Postbacks>, stores: &Stores) -> Readiness {
     let conversions = Arc::clone(&stores.conversions);
     let analytics = Arc::clone(&stores.analytics);
     let producer = Arc::clone(&postbacks.producer);
-    Readiness::new()
+    // Where a postback is refused whose click cannot be looked up, none is taken without the store.
+    let lookup_needed = postbacks.settings.lookup_failure == LookupFailure::Reject;
+    let readiness = Readiness::new()
         .required("config", move || {
             let checked = config.check();
             async move { checked }
         })
+        .fresh()
         .required("conversions", move || {
             let store = Arc::clone(&conversions);
             async move {
+                store.ping().await.map_err(|e| e.to_string())?;
                 let parked = store.parked_count().await.map_err(|e| e.to_string())?;
                 let left_out = store.left_out().len();
                 Ok(match left_out {
@@ -77,15 +99,17 @@ fn readiness(postbacks: &Arc<Postbacks>, stores: &Stores) -> Readiness {
                     n => Detail::ok().text(format!("{parked} parked; {n} rows cannot be read, see the log")),
                 })
             }
-        })
-        .optional("analytics", move || {
-            let store = Arc::clone(&analytics);
-            async move { store.ping().await.map(|()| Detail::ok()).map_err(|e| e.to_string()) }
-        })
-        .required("events", move || {
-            let stats = producer.stats();
-            async move { Ok(events::detail(stats)) }
-        })
+        });
+    let ping = move || {
+        let store = Arc::clone(&analytics);
+        async move { store.ping().await.map(|()| Detail::ok()).map_err(|e| e.to_string()) }
+    };
+    let readiness = if lookup_needed {
+        readiness.required("analytics", ping)
+    } else {
+        readiness.optional("analytics", ping)
+    };
+    readiness.required("events", move || events::check(Arc::clone(&producer), true))
 }
 
 async fn postback(
@@ -97,11 +121,21 @@ async fn postback(
         return answer::not_allowed();
     }
     let (head, body) = request.into_parts();
-    let (body, problem) = match to_bytes(body, http.settings.max_body_bytes).await {
+    let ip = client_ip(peer.ip(), &head.headers, &http.settings.trusted_proxies);
+    let most = http.settings.max_body_bytes;
+    let limit = if http.knows(&head, ip) { most } else { most.min(STRANGERS_BODY) };
+    let (body, problem) = match to_bytes(body, limit).await {
         Ok(body) => (body, Ok(())),
-        Err(e) if is_too_long(&e) => {
-            let limit = http.settings.max_body_bytes;
-            (Bytes::new(), Err(body_refused(413, format!("is larger than {limit} bytes"))))
+        Err(e) if is_caused_by::<NoMemory>(&e) => {
+            return ProblemResponse::unavailable(format!("{NoMemory}; send it again")).into_response();
+        }
+        Err(e) if is_caused_by::<LengthLimitError>(&e) => {
+            let why = if limit < most {
+                "; a longer one is read when the secret stands in the query, X-Postback-Secret or Authorization"
+            } else {
+                ""
+            };
+            (Bytes::new(), Err(body_refused(413, format!("is larger than {limit} bytes{why}"))))
         }
         Err(e) => (Bytes::new(), Err(body_refused(400, format!("broke off: {e}")))),
     };
@@ -109,7 +143,6 @@ async fn postback(
         params::read(head.uri.query(), &head.headers, &body).await;
     let parsed = parsed.map_or(Ok(()), |(status, refusal)| Err(Outcome::invalid(status, refusal)));
     let (network, template, path) = path_of(head.uri.path());
-    let ip = client_ip(peer.ip(), &head.headers, &http.settings.trusted_proxies);
     let at = clock::now();
     let received = Received {
         secrets: secrets(&params, &head.headers),
@@ -127,10 +160,23 @@ async fn postback(
     };
     // A task of its own: a network that hangs up must not leave a postback half done.
     let postbacks = Arc::clone(&http.postbacks);
-    match tokio::spawn(async move { postbacks.take(received).await }).await {
-        Ok(outcome) => answer::of(outcome),
+    let taken = tokio::spawn(async move { postbacks.take(received).await }.in_current_span()).await;
+    let masks = http.postbacks.masks();
+    let mut response = match taken {
+        Ok(outcome) => answer::of(without_secrets(outcome, &masks)),
         Err(e) => ProblemResponse::internal(format!("taking a postback: {e}")).into_response(),
+    };
+    if let Some(path) = masks.path(head.uri.path()) {
+        response.extensions_mut().insert(LogPath(path));
     }
+    response
+}
+
+/// A network that puts its secret into a wrong place is not told it, and no log is.
+fn without_secrets(outcome: Outcome, masks: &Masks) -> Outcome {
+    let (reason, told) = (masks.masked(&outcome.reason), masks.masked(&outcome.told));
+    let parameter = outcome.parameter.map(|p| masks.masked(&p));
+    Outcome { reason, told, parameter, ..outcome }
 }
 
 /// Network and template of `/postback/{network}[/{template}]`; more than that is nothing.
@@ -157,11 +203,11 @@ fn secrets(params: &[(String, String)], headers: &HeaderMap) -> Vec<String> {
     all.into_iter().flatten().map(str::to_owned).collect()
 }
 
-/// Whether a body broke off because it is over a limit, ours or the listener's.
-fn is_too_long(e: &axum::Error) -> bool {
+/// Whether a body broke off because of this: a limit, ours or the listener's, or a lack of memory.
+fn is_caused_by<E: Error + 'static>(e: &axum::Error) -> bool {
     let mut cause: Option<&(dyn Error + 'static)> = e.source();
     while let Some(e) = cause {
-        if e.is::<http_body_util::LengthLimitError>() {
+        if e.is::<E>() {
             return true;
         }
         cause = e.source();

@@ -14,6 +14,7 @@ mod clicks;
 mod config;
 mod http;
 mod log;
+mod masks;
 mod params;
 mod parked;
 mod published;
@@ -25,10 +26,11 @@ use clicks::Clicks;
 use config::{Configuration, Index};
 use std::{sync::Arc, time::Duration};
 use take::Postbacks;
-use tfx_service::{Shutdown, serve};
+use tfx_service::{Shutdown, internal::Inside, serve};
 use tfx_settings::{FailurePolicy, Settings};
 use tfx_wiring::{DataDir, Stores};
-use tokio::net::TcpListener;
+use tokio::{net::TcpListener, time::timeout};
+use tracing::Instrument as _;
 
 /// How long marking what was delivered last may take at the end.
 const MARKING: Duration = Duration::from_secs(1);
@@ -52,8 +54,13 @@ pub async fn run(
     let (sink, taken) = published::Confirming::around(Arc::clone(&stores.sink));
     let producer =
         tfx_wiring::producer(&settings, &data_dir, SERVICE, policy, sink).context("the event producer")?;
-    let marking = tokio::spawn(published::mark(Arc::clone(&stores.conversions), taken));
-    let config = Arc::new(Configuration::new(Arc::clone(&stores.config), Index::new));
+    let marking = tokio::spawn(published::mark(Arc::clone(&stores.conversions), taken).in_current_span());
+    let mut tokens = vec![token.expose().to_owned()];
+    // Where api-service shares the folder.
+    tokens.extend(std::fs::read_to_string(data_dir.admin_token_file()).map(|t| t.trim().to_owned()).ok());
+    let config = Arc::new(Configuration::new(Arc::clone(&stores.config), move |revision, records| {
+        Index::new(revision, records, &tokens)
+    }));
     config.refresh().await;
     let postbacks = Arc::new(Postbacks {
         config: Arc::clone(&config),
@@ -67,20 +74,25 @@ pub async fn run(
     let workers = [
         tokio::spawn({
             let (config, shutdown) = (Arc::clone(&config), shutdown.clone());
-            async move { config.follow(shutdown).await }
+            async move { config.follow(shutdown).await }.in_current_span()
         }),
-        tokio::spawn(parked::work(Arc::clone(&postbacks), shutdown.clone())),
-        tokio::spawn(republish::work(Arc::clone(&postbacks), Arc::clone(&stores.sink), shutdown.clone())),
+        tokio::spawn(parked::work(Arc::clone(&postbacks), shutdown.clone()).in_current_span()),
+        tokio::spawn(
+            republish::work(Arc::clone(&postbacks), Arc::clone(&stores.sink), shutdown.clone())
+                .in_current_span(),
+        ),
     ];
-    let router = http::router(&postbacks, &stores, settings.http.clone(), token.expose());
-    let served = serve(SERVICE, listener, router, &settings.http, shutdown).await;
-    for worker in workers {
-        // A worker ends at its next await; what it was about to do is done at the next start.
-        let _ = worker.await;
+    let inside = Inside::new(&settings.http, token.expose());
+    let router = http::router(&postbacks, &stores, settings.http.clone(), &inside);
+    let served = serve(SERVICE, listener, router, &settings.http, shutdown.clone()).await;
+    for mut worker in workers {
+        // A worker ends at its next await, or is stopped there; what it was about to do is done at the next start.
+        if timeout(shutdown.flush_within(&settings.http), &mut worker).await.is_err() {
+            worker.abort();
+        }
     }
-    let report = producer.close(settings.http.shutdown_grace).await;
+    producer.close(shutdown.flush_within(&settings.http)).await;
     // The sink is gone with delivery; what is not marked now is published again, and counts once.
-    let _ = tokio::time::timeout(MARKING, marking).await;
-    tracing::info!(service = SERVICE, delivered = report.delivered, left = report.left, "events flushed");
+    let _ = timeout(shutdown.left(settings.http.shutdown_grace).min(MARKING), marking).await;
     served.context("the listener")
 }

@@ -1,6 +1,6 @@
 //! What became of each postback: its event, and the counters.
 
-use crate::params::Params;
+use crate::{masks::Masks, params::Params};
 use smol_str::SmolStr;
 use std::{
     net::IpAddr,
@@ -82,25 +82,25 @@ pub(crate) struct Origin {
     pub(crate) params: Params,
 }
 
-/// The event of a postback. `secret` is the network's, masked wherever it stands.
-pub(crate) fn event(origin: &Origin, outcome: &Outcome, secret: Option<&str>) -> PostbackLogEvent {
+/// The event of a postback, without the secrets in it.
+pub(crate) fn event(origin: &Origin, outcome: &Outcome, masks: &Masks) -> PostbackLogEvent {
     let masked = |(name, value): &(String, String)| {
-        let hide = name.eq_ignore_ascii_case(SECRET) || secret.is_some_and(|s| value.contains(s));
+        let hide = name.eq_ignore_ascii_case(SECRET) || masks.hides(value);
         let value = if hide { "***".to_owned() } else { cut(value, MAX_VALUE).to_owned() };
-        (cut(name, MAX_PATH).to_owned(), value)
+        (cut(&masks.masked(name), MAX_PATH).to_owned(), value)
     };
     PostbackLogEvent {
         schema: SCHEMA,
         id: origin.id,
         at: origin.at,
-        network: cut(&origin.network, MAX_PATH).into(),
+        network: cut(&masks.masked(&origin.network), MAX_PATH).into(),
         network_id: outcome.network.clone(),
-        template: cut(&origin.template, MAX_PATH).into(),
+        template: cut(&masks.masked(&origin.template), MAX_PATH).into(),
         remote_ip: origin.ip.map(|ip| SmolStr::from(ip.to_string())).unwrap_or_default(),
         method: origin.method.clone(),
         params: origin.params.iter().take(MAX_PARAMS).map(masked).collect(),
         result: outcome.result,
-        reason: cut(&outcome.reason, MAX_VALUE).to_owned(),
+        reason: cut(&masks.masked(&outcome.reason), MAX_VALUE).to_owned(),
         status: outcome.status,
         click_id: outcome.click,
         conversion_id: outcome.conversion.clone(),
@@ -169,6 +169,7 @@ mod tests {
             ("secret".to_owned(), "s3cret-x".to_owned()),
             ("SECRET".to_owned(), "other".to_owned()),
             ("note".to_owned(), "x s3cret-x y".to_owned()),
+            ("s3cret-x".to_owned(), String::new()),
             ("long".to_owned(), "é".repeat(1000)),
         ];
         params.extend((0..100).map(|i| (format!("p{i}"), "v".to_owned())));
@@ -177,16 +178,17 @@ mod tests {
             id: ClickId::generate(at, 1),
             at,
             network: "é".repeat(500),
-            template: String::new(),
+            template: "s3cret-x".to_owned(),
             ip: None,
             method: "GET".into(),
             params,
         };
-        let event = event(&origin, &Outcome::rejected(403, "r".repeat(5000)), Some("s3cret-x"));
+        let reason = format!("click_id is 's3cret-x' {}", "r".repeat(5000));
+        let event = event(&origin, &Outcome::rejected(403, reason), &Masks::of(["s3cret-x"]));
         let json = serde_json::to_string(&event).expect("json");
         assert!(!json.contains("s3cret-x") && !json.contains("other"), "{json}");
         assert_eq!(event.params.len(), MAX_PARAMS);
-        assert_eq!(event.params[3].1.len(), MAX_VALUE);
-        assert!(event.reason.len() == MAX_VALUE && event.network.len() <= MAX_PATH);
+        assert_eq!(event.params[4].1.len(), MAX_VALUE);
+        assert!((MAX_VALUE - 3..=MAX_VALUE).contains(&event.reason.len()) && event.network.len() <= MAX_PATH);
     }
 }

@@ -117,7 +117,8 @@ fn shown(value: &str) -> String {
     value.chars().filter(|c| !c.is_control()).take(80).collect()
 }
 
-fn pairs(encoded: &[u8]) -> Params {
+/// The pairs of a query or a form.
+pub(crate) fn pairs(encoded: &[u8]) -> Params {
     query::pairs(encoded)
         .filter(|(name, _)| !name.is_empty())
         .map(|(name, value)| (name.into_owned(), value.into_owned()))

@@ -23,6 +23,7 @@ use tfx_ports::{
 use tfx_service::{Seldom, Shutdown};
 use tfx_settings::PostbackSettings;
 use tokio::task::JoinSet;
+use tracing::Instrument as _;
 
 const BATCH: usize = 256;
 /// Look-ups at the same time.
@@ -69,11 +70,12 @@ async fn round(postbacks: &Arc<Postbacks>, due: Vec<Parked>) {
     let mut running = JoinSet::new();
     for lane in lanes.into_iter().filter(|l| !l.is_empty()) {
         let postbacks = Arc::clone(postbacks);
-        running.spawn(async move {
+        let tries = async move {
             for parked in lane {
                 attempt(&postbacks, parked).await;
             }
-        });
+        };
+        running.spawn(tries.in_current_span());
     }
     while running.join_next().await.is_some() {}
 }

@@ -5,6 +5,7 @@ use crate::{
     clicks::{Clicks, Missing},
     config::{Configuration, Index, Terms},
     log::{self, Counters, Origin, Outcome, SECRET},
+    masks::Masks,
 };
 use std::{sync::Arc, time::Duration};
 use tfx_domain::{
@@ -60,6 +61,11 @@ impl Postbacks {
             Ok(admitted) => admitted,
             Err(outcome) => {
                 let known = index.network(&origin.network);
+                // The secret may stand in what was too long to be read.
+                let outcome = match problem {
+                    Err(too_long) if too_long.status == 413 && outcome.status == 403 => too_long,
+                    _ => outcome,
+                };
                 return self.refuse(&origin, outcome, known).await;
             }
         };
@@ -162,7 +168,7 @@ impl Postbacks {
         outcome.network = network.map(|n| n.id.clone());
         let mut events = Vec::with_capacity(2);
         events.extend(changed.map(|c| Event::Conversion(Box::new(ConversionEvent::from(c)))));
-        events.push(Event::PostbackLog(Box::new(log::event(origin, &outcome, secret_of(network)))));
+        events.push(Event::PostbackLog(Box::new(log::event(origin, &outcome, &self.masks()))));
         if let Err(e) = self.publish(&events).await {
             tracing::error!(
                 error = e,
@@ -177,6 +183,11 @@ impl Postbacks {
         outcome
     }
 
+    /// What must not be shown.
+    pub(crate) fn masks(&self) -> Arc<Masks> {
+        self.config.owned().map(|index| Arc::clone(&index.masks)).unwrap_or_default()
+    }
+
     /// Makes events durable.
     pub(crate) async fn publish(&self, events: &[Event]) -> Result<(), String> {
         self.producer.publish_durable(events).await.map_err(|e| e.to_string())
@@ -185,7 +196,7 @@ impl Postbacks {
     /// Logs what is refused, as far as that is possible: no failure of the log turns a 4xx into a 5xx.
     async fn refuse(&self, origin: &Origin, mut outcome: Outcome, network: Option<&Network>) -> Outcome {
         outcome.network = network.map(|n| n.id.clone());
-        let event = log::event(origin, &outcome, secret_of(network));
+        let event = log::event(origin, &outcome, &self.masks());
         // A drop is counted by the producer.
         let _ = self.producer.publish(&Event::PostbackLog(Box::new(event))).await;
         self.counters.count(&outcome);
@@ -273,10 +284,6 @@ fn of_an_earlier_try(conversion: &Conversion, at: Timestamp) -> PostbackResult {
         1 => PostbackResult::Recorded,
         _ => PostbackResult::Updated,
     }
-}
-
-fn secret_of(network: Option<&Network>) -> Option<&str> {
-    network.and_then(|n| n.spec.postback_secret.as_ref()).map(|s| s.0.as_str())
 }
 
 /// `at` plus a pause, bounded by the end of time.

@@ -121,7 +121,8 @@ impl<T: Send + Sync + 'static> Configuration<T> {
     async fn read(&self) -> Result<(), StoreError> {
         let (revision, records) = self.store.load().await?;
         let make = Arc::clone(&self.make);
-        let made = spawn_blocking(move || make(revision, &records)).await;
+        let span = tracing::Span::current();
+        let made = spawn_blocking(move || span.in_scope(|| make(revision, &records))).await;
         let made = made.map_err(|e| StoreError::broken(format!("revision {revision}"), e))?;
         let mut state = self.state();
         self.current.store(Some(Arc::new(made)));

@@ -14,8 +14,33 @@ pub fn routes(producer: Arc<Producer>) -> Router {
     Router::new().route("/internal/event-producer/stats", get(stats))
 }
 
-/// For `/readyz`: how much waits for delivery, and why.
-pub fn detail(stats: ProducerStats) -> Detail {
+/// Longest time to see whether the journal takes events: shorter than that of a check, so that the reason is told.
+const PROBE_WITHIN: Duration = Duration::from_secs(3);
+
+/// For `/readyz`: whether the journal takes events, how much waits for delivery, and why. With `must_be_durable` nobody is
+/// served while it takes none.
+///
+/// # Errors
+/// It takes none, and must.
+pub async fn check(producer: Arc<Producer>, must_be_durable: bool) -> Result<Detail, String> {
+    let probed = tokio::time::timeout(PROBE_WITHIN, producer.probe()).await;
+    let broken = match probed {
+        Ok(Ok(())) => return Ok(detail(producer.stats())),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("the event journal does not answer within {PROBE_WITHIN:?}"),
+    };
+    if must_be_durable {
+        return Err(format!("{broken}; what cannot be recorded is answered 503"));
+    }
+    let stats = producer.stats();
+    let dropped = stats.dropped_total;
+    let Detail { text, age, .. } = detail(stats);
+    let text =
+        format!("{broken}; redirects go on, {dropped} events were dropped; {}", text.unwrap_or_default());
+    Ok(Detail { age, ..Detail::degraded(text) })
+}
+
+fn detail(stats: ProducerStats) -> Detail {
     let mut text = format!("{} events wait for delivery", stats.outbox_depth_events);
     if stats.degraded && stats.unwritten_events > 0 {
         let _ = write!(text, ", {} for the disk: they are lost if the process dies", stats.unwritten_events);

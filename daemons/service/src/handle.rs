@@ -2,12 +2,14 @@
 
 use crate::{
     Peer, ProblemResponse,
+    budget::{Budget, PIECE, Share},
+    line::Line,
     metrics::Registry,
-    problem::{self, LogDetail},
+    problem::{self, LogDetail, LogPath},
     request_id,
 };
 use axum::{
-    Router,
+    BoxError, Router,
     body::{Body, HttpBody},
     response::{IntoResponse, Response},
 };
@@ -30,12 +32,25 @@ use tracing::Level;
 
 /// What all requests of a service share.
 pub(crate) struct Shared {
-    pub(crate) service: &'static str,
     pub(crate) router: Router,
     pub(crate) max_body: usize,
     pub(crate) timeout: Duration,
+    pub(crate) budget: Arc<Budget>,
     pub(crate) metrics: Arc<Registry>,
 }
+
+/// What is known of a body while it comes, and afterwards: its memory is in use until the answer is there.
+struct Coming {
+    line: Arc<Line>,
+    read: AtomicBool,
+    share: Share,
+    no_memory: AtomicBool,
+}
+
+/// A body for which there was no memory left; the request is answered 503.
+#[derive(Debug, thiserror::Error)]
+#[error("too many large bodies are being received at once (HTTP_MEMORY_BYTES)")]
+pub struct NoMemory;
 
 /// Answers a request; sets `unread` if it was answered without its body having been read.
 pub(crate) async fn handle(
@@ -43,26 +58,40 @@ pub(crate) async fn handle(
     peer: Peer,
     mut request: Request<Incoming>,
     unread: &AtomicBool,
+    line: &Arc<Line>,
 ) -> Response {
     let started = Instant::now();
     let id = request_id::ensure(request.headers_mut());
     let group = Registry::group(request.uri().path());
     let logged = tracing::enabled!(Level::ERROR).then(|| (request.method().clone(), request.uri().clone()));
     let has_body = !request.body().is_end_stream();
-    let read = has_body.then(|| Arc::new(AtomicBool::new(false)));
+    line.begin(has_body);
+    let coming = has_body.then(|| {
+        Arc::new(Coming {
+            line: Arc::clone(line),
+            read: AtomicBool::new(false),
+            share: Share::of(&shared.budget),
+            no_memory: AtomicBool::new(false),
+        })
+    });
 
     let mut response = if has_body && declared_length(&request).is_some_and(|n| n > shared.max_body as u64) {
         too_large(shared.max_body)
     } else {
         request.extensions_mut().insert(peer);
-        let request = request.map(|body| match &read {
-            Some(read) => Body::new(Limited::new(Watched { body, read: Arc::clone(read) }, shared.max_body)),
+        let request = request.map(|body| match &coming {
+            Some(coming) => {
+                Body::new(Limited::new(Watched { body, coming: Arc::clone(coming) }, shared.max_body))
+            }
             None => Body::empty(),
         });
-        answer(shared, request, read.as_deref()).await
+        answer(shared, request, coming.as_ref().map(|c| &c.read)).await
     };
 
-    let read_all = read.is_none_or(|r| r.load(Ordering::Relaxed));
+    if coming.as_ref().is_some_and(|c| c.no_memory.load(Ordering::Relaxed)) {
+        response = ProblemResponse::unavailable(format!("{NoMemory}; try again")).into_response();
+    }
+    let read_all = coming.is_none_or(|c| c.read.load(Ordering::Relaxed));
     if response.status() == StatusCode::PAYLOAD_TOO_LARGE
         && response.headers().get(header::CONTENT_TYPE) != Some(&PROBLEM)
     {
@@ -75,8 +104,9 @@ pub(crate) async fn handle(
     let took = started.elapsed();
     shared.metrics.record(group, response.status().as_u16(), took);
     if let Some((method, uri)) = logged {
-        log(shared.service, &id, &method, &uri, &response, took);
+        log(&id, &method, &uri, &response, took);
     }
+    line.answered();
     response
 }
 
@@ -130,49 +160,63 @@ fn too_large(limit: usize) -> Response {
     ProblemResponse::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail).into_response()
 }
 
-fn log(service: &str, id: &HeaderValue, method: &Method, uri: &Uri, response: &Response, took: Duration) {
+fn log(id: &HeaderValue, method: &Method, uri: &Uri, response: &Response, took: Duration) {
     let status = response.status().as_u16();
     let request_id = id.to_str().unwrap_or("");
-    let latency_ms = took.as_secs_f64() * 1e3;
+    let latency_ms = millis(took);
     // The path without its query: a query may hold secrets and what people typed.
-    let (method, path) = (method.as_str(), uri.path());
+    let hidden = response.extensions().get::<LogPath>();
+    let (method, path) = (method.as_str(), hidden.map_or(uri.path(), |p| p.0.as_str()));
     match response.extensions().get::<LogDetail>() {
         Some(LogDetail(error)) if status >= 500 => {
-            tracing::error!(service, request_id, method, path, status, latency_ms, error, "request");
+            tracing::error!(request_id, method, path, status, latency_ms, error, "request");
         }
         _ if status >= 500 => {
-            tracing::error!(service, request_id, method, path, status, latency_ms, "request");
+            tracing::error!(request_id, method, path, status, latency_ms, "request");
         }
         Some(LogDetail(error)) => {
-            tracing::info!(service, request_id, method, path, status, latency_ms, error, "request");
+            tracing::info!(request_id, method, path, status, latency_ms, error, "request");
         }
         None if matches!(path, "/healthz" | "/readyz" | "/metrics") => {
-            tracing::debug!(service, request_id, method, path, status, latency_ms, "request");
+            tracing::debug!(request_id, method, path, status, latency_ms, "request");
         }
-        None => tracing::info!(service, request_id, method, path, status, latency_ms, "request"),
+        None => tracing::info!(request_id, method, path, status, latency_ms, "request"),
     }
+}
+
+/// Milliseconds with three decimals.
+pub(crate) fn millis(took: Duration) -> f64 {
+    (took.as_secs_f64() * 1e6).round() / 1e3
 }
 
 /// A body that tells whether it has been read to its end.
 struct Watched {
     body: Incoming,
-    read: Arc<AtomicBool>,
+    coming: Arc<Coming>,
 }
 
 impl HttpBody for Watched {
     type Data = Bytes;
-    type Error = hyper::Error;
+    type Error = BoxError;
 
     fn poll_frame(
         self: Pin<&mut Self>,
         cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         let this = self.get_mut();
         let polled = Pin::new(&mut this.body).poll_frame(cx);
         if matches!(polled, Poll::Ready(None)) || this.body.is_end_stream() {
-            this.read.store(true, Ordering::Relaxed);
+            this.coming.read.store(true, Ordering::Relaxed);
+            this.coming.line.received_all();
         }
-        polled
+        if let Poll::Ready(Some(Ok(frame))) = &polled
+            && let Some(data) = frame.data_ref()
+            && !this.coming.share.take(data.len() + PIECE)
+        {
+            this.coming.no_memory.store(true, Ordering::Relaxed);
+            return Poll::Ready(Some(Err(NoMemory.into())));
+        }
+        polled.map_err(Into::into)
     }
 
     fn is_end_stream(&self) -> bool {

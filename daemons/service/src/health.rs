@@ -1,22 +1,29 @@
-//! `GET /healthz`: the process answers. `GET /readyz`: whether it can do its job, each dependency with its state.
+//! `GET /healthz`: the process answers. `GET /readyz`: whether it can do its job, each dependency with its state. However
+//! many ask, the dependencies are asked once a second. Strangers are told the state alone.
 
+use crate::{Seldom, handle::millis, internal::Inside};
 use axum::{
     Json, Router,
     extract::State,
     response::{IntoResponse, Response},
     routing::get,
 };
-use http::StatusCode;
+use http::{Extensions, HeaderMap, StatusCode};
 use serde::Serialize;
 use std::{
     pin::Pin,
     sync::Arc,
     time::{Duration, Instant},
 };
+use tokio::sync::Mutex;
+use tracing::Instrument as _;
 
 /// Longest time a check may take: longer than the stores look for a server, so that their reason is told; shorter than
 /// the five seconds that `deploy/` waits for an answer.
 const CHECK_TIMEOUT: Duration = Duration::from_secs(4);
+
+/// How long an answer is good for. Also how often a check may write to see whether it can.
+const GOOD_FOR: Duration = Duration::from_secs(1);
 
 /// What a check found that did not fail.
 #[derive(Debug, Clone, Default)]
@@ -61,6 +68,8 @@ type Probe = dyn Fn() -> Pin<Box<dyn Future<Output = Result<Detail, String>> + S
 struct Check {
     name: &'static str,
     required: bool,
+    /// It asks nobody, so that its last answer need not do.
+    fresh: bool,
     probe: Arc<Probe>,
 }
 
@@ -107,16 +116,41 @@ impl Readiness {
         F: Fn() -> Fut + Send + Sync + 'static,
         Fut: Future<Output = Result<Detail, String>> + Send + 'static,
     {
-        self.checks.push(Check { name, required, probe: Arc::new(move || Box::pin(check())) });
+        let probe: Arc<Probe> = Arc::new(move || Box::pin(check()));
+        self.checks.push(Check { name, required, fresh: false, probe });
         self
     }
 
-    /// Runs all checks, at the same time.
-    pub async fn report(&self) -> Report {
-        let running: Vec<_> =
-            self.checks.iter().cloned().map(|c| (c.name, c.required, tokio::spawn(c.run()))).collect();
+    /// The check that was added last looks at what this process knows: it runs whenever somebody asks.
+    #[must_use]
+    pub fn fresh(mut self) -> Self {
+        if let Some(last) = self.checks.last_mut() {
+            last.fresh = true;
+        }
+        self
+    }
+
+    /// Runs all checks at the same time, but for those whose last answer is still `known`.
+    async fn report(&self, known: Option<&Report>) -> Report {
+        let kept = |i: usize, c: &Check| known.filter(|_| !c.fresh)?.dependencies.get(i).cloned();
+        let running: Vec<_> = self
+            .checks
+            .iter()
+            .enumerate()
+            .map(|(i, c)| match kept(i, c) {
+                Some(dependency) => Err(dependency),
+                None => Ok((c.name, c.required, tokio::spawn(c.clone().run().in_current_span()))),
+            })
+            .collect();
         let mut dependencies = Vec::with_capacity(running.len());
-        for (name, required, task) in running {
+        for check in running {
+            let (name, required, task) = match check {
+                Ok(running) => running,
+                Err(dependency) => {
+                    dependencies.push(dependency);
+                    continue;
+                }
+            };
             let failed = |e: tokio::task::JoinError| Dependency {
                 name,
                 required,
@@ -140,7 +174,7 @@ impl Check {
     async fn run(self) -> Dependency {
         let started = Instant::now();
         let found = tokio::time::timeout(CHECK_TIMEOUT, (self.probe)()).await;
-        let latency_ms = (started.elapsed().as_secs_f64() * 1e6).round() / 1e3;
+        let latency_ms = millis(started.elapsed());
         let (state, age, detail) = match found {
             Ok(Ok(d)) if d.degraded => (Condition::Degraded, d.age, d.text),
             Ok(Ok(d)) => (Condition::Ok, d.age, d.text),
@@ -192,28 +226,107 @@ pub struct Dependency {
     pub detail: Option<String>,
 }
 
+impl Report {
+    /// Why the service cannot do its job.
+    fn reasons(&self) -> String {
+        let failed = self.dependencies.iter().filter(|d| d.required && d.state == Condition::Failed);
+        let told = failed.map(|d| format!("{}: {}", d.name, d.detail.as_deref().unwrap_or("failed")));
+        told.collect::<Vec<_>>().join("; ")
+    }
+}
+
 /// `GET /healthz` and `GET /readyz`.
-pub fn routes(readiness: Readiness) -> Router {
-    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state(readiness)
+pub fn routes(readiness: Readiness, inside: Inside) -> Router {
+    let asked = Asked { readiness: Arc::new(readiness), last: Arc::default(), inside };
+    Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state(asked)
+}
+
+/// The checks and what they last found.
+#[derive(Clone)]
+struct Asked {
+    readiness: Arc<Readiness>,
+    last: Arc<Mutex<Last>>,
+    inside: Inside,
+}
+
+#[derive(Default)]
+struct Last {
+    report: Option<(Instant, Arc<Report>)>,
+    not_ready: bool,
+    log: Seldom,
+}
+
+impl Last {
+    /// Says why the service is not ready when that begins and now and then, and when it is over.
+    fn tell(&mut self, report: &Report) {
+        let failed = report.status == Condition::Failed;
+        if failed && self.log.due() {
+            tracing::error!(error = report.reasons(), "not ready");
+        }
+        if !failed && self.not_ready {
+            self.log.over();
+            tracing::info!("ready again");
+        }
+        self.not_ready = failed;
+    }
+}
+
+impl Asked {
+    /// What was found within the last second, else what is found now; all who ask meanwhile are told the same.
+    async fn report(&self) -> Option<Arc<Report>> {
+        let (readiness, last) = (Arc::clone(&self.readiness), Arc::clone(&self.last));
+        // A task of its own: who leaves does not make the next one ask anew.
+        let task = async move {
+            let mut last = last.lock().await;
+            let known = last.report.take().filter(|(at, _)| at.elapsed() < GOOD_FOR);
+            let report = Arc::new(readiness.report(known.as_ref().map(|(_, report)| &**report)).await);
+            last.tell(&report);
+            last.report = Some((known.map_or_else(Instant::now, |(at, _)| at), Arc::clone(&report)));
+            report
+        };
+        tokio::spawn(task.in_current_span()).await.ok()
+    }
 }
 
 async fn healthz() -> Response {
     Json(serde_json::json!({ "status": "ok" })).into_response()
 }
 
-async fn readyz(State(readiness): State<Readiness>) -> Response {
-    let report = readiness.report().await;
+async fn readyz(State(asked): State<Asked>, extensions: Extensions, headers: HeaderMap) -> Response {
+    let Some(report) = asked.report().await else {
+        return StatusCode::SERVICE_UNAVAILABLE.into_response(); // the runtime is going away
+    };
     let status =
         if report.status == Condition::Failed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
-    (status, Json(report)).into_response()
+    if asked.inside.has(&extensions, &headers) || asked.inside.has_token(&headers) {
+        return (status, Json(&*report)).into_response();
+    }
+    (status, Json(serde_json::json!({ "status": report.status }))).into_response()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    fn state(readiness: Readiness) -> Asked {
+        let source = tfx_settings::Source::of([("TFX_DATA_DIR", "/nowhere")]);
+        let settings = tfx_settings::Settings::read(&source).expect("settings");
+        let inside = Inside::new(&settings.http, "0123456789abcdef");
+        Asked { readiness: Arc::new(readiness), last: Arc::default(), inside }
+    }
+
+    fn from(peer: &str) -> Extensions {
+        let mut extensions = Extensions::new();
+        extensions.insert(crate::Peer(format!("{peer}:1").parse().expect("address")));
+        extensions
+    }
+
     async fn asked(readiness: Readiness) -> (u16, serde_json::Value) {
-        let response = readyz(State(readiness)).await;
+        of(&state(readiness), "127.0.0.1", HeaderMap::new()).await
+    }
+
+    async fn of(asked: &Asked, peer: &str, headers: HeaderMap) -> (u16, serde_json::Value) {
+        let response = readyz(State(asked.clone()), from(peer), headers).await;
         let status = response.status().as_u16();
         let body = axum::body::to_bytes(response.into_body(), 100_000).await.expect("body");
         (status, serde_json::from_slice(&body).expect("json"))
@@ -249,5 +362,48 @@ mod tests {
 
         let (status, _) = asked(good().required("panics", || async { panic!("in a check") })).await;
         assert_eq!(status, 503);
+    }
+
+    #[tokio::test]
+    async fn however_many_ask_the_checks_run_once_a_second() {
+        use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
+        let runs = Arc::new(AtomicU32::new(0));
+        let counted = Arc::clone(&runs);
+        let asked = state(Readiness::new().required("store", move || {
+            counted.fetch_add(1, Relaxed);
+            async {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+                Ok(Detail::ok())
+            }
+        }));
+        // One that leaves at once, and a hundred that wait.
+        drop(tokio::time::timeout(Duration::ZERO, of(&asked, "127.0.0.1", HeaderMap::new())).await);
+        let mut all = tokio::task::JoinSet::new();
+        for _ in 0..100 {
+            let asked = asked.clone();
+            all.spawn(async move { of(&asked, "127.0.0.1", HeaderMap::new()).await.0 });
+        }
+        assert!(all.join_all().await.iter().all(|status| *status == 200));
+        assert_eq!(runs.load(Relaxed), 1);
+        tokio::time::sleep(GOOD_FOR).await;
+        of(&asked, "127.0.0.1", HeaderMap::new()).await;
+        assert_eq!(runs.load(Relaxed), 2);
+    }
+
+    #[tokio::test]
+    async fn strangers_are_told_the_state_alone() {
+        let away = || Readiness::new().required("config", || async { Err("user@host: away".to_owned()) });
+        let asked = state(away());
+        let (status, json) = of(&asked, "8.8.8.8", HeaderMap::new()).await;
+        assert_eq!((status, json), (503, serde_json::json!({ "status": "failed" })));
+        let header = |name: &'static str, value: &str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(name, value.parse().expect("value"));
+            headers
+        };
+        let (_, json) = of(&asked, "127.0.0.1", header("x-forwarded-for", "8.8.8.8")).await;
+        assert_eq!(json["dependencies"], serde_json::Value::Null);
+        let (_, json) = of(&asked, "8.8.8.8", header("authorization", "Bearer 0123456789abcdef")).await;
+        assert_eq!(json["dependencies"][0]["detail"], "user@host: away");
     }
 }

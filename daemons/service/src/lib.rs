@@ -6,6 +6,7 @@
 pub mod client_ip;
 pub mod config;
 pub mod events;
+pub mod files;
 pub mod health;
 pub mod internal;
 pub mod logs;
@@ -16,7 +17,10 @@ pub mod shutdown;
 #[cfg(feature = "testing")]
 pub mod testing;
 
+mod budget;
 mod handle;
+mod line;
+mod lines;
 mod listen;
 mod program;
 mod seldom;
@@ -24,9 +28,10 @@ mod serve;
 
 pub use client_ip::client_ip;
 pub use config::Configuration;
+pub use handle::NoMemory;
 pub use listen::{BindError, bind};
-pub use problem::ProblemResponse;
-pub use program::program;
+pub use problem::{LogPath, ProblemResponse};
+pub use program::{program, started};
 pub use seldom::Seldom;
 pub use serve::serve;
 pub use shutdown::{Shutdown, Trigger};

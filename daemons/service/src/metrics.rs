@@ -3,7 +3,7 @@
 use axum::{Router, routing::get};
 use http::header;
 use std::{
-    fmt::{Display, Write as _},
+    fmt::{self, Display, Write as _},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
@@ -25,12 +25,39 @@ struct Group {
     micros: AtomicU64,
 }
 
+/// Why a connection ended before its client wanted it to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Cut {
+    /// Its head did not come in time.
+    Head,
+    /// It was idle for too long.
+    Idle,
+    /// Nobody read the answer.
+    Unread,
+    /// Its client sent no more, and did not get its answer soon.
+    Gone,
+    /// It made place for another.
+    NoRoom,
+    /// There was no room for it.
+    Refused,
+}
+
+const CUTS: [(Cut, &str); 6] = [
+    (Cut::Head, "slow_head"),
+    (Cut::Idle, "idle"),
+    (Cut::Unread, "unread"),
+    (Cut::Gone, "gone"),
+    (Cut::NoRoom, "no_room"),
+    (Cut::Refused, "refused"),
+];
+
 /// Requests of one service, counted by [`crate::serve`].
 #[derive(Debug, Default)]
 pub struct Registry {
     groups: [Group; GROUPS.len()],
     panics: AtomicU64,
     connections: AtomicU64,
+    cuts: [AtomicU64; CUTS.len()],
 }
 
 impl Registry {
@@ -70,6 +97,10 @@ impl Registry {
         self.connections.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn cut(&self, why: Cut) {
+        self.cuts[why as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
     fn write(&self, out: &mut Text, service: &str) {
         for (name, group) in GROUPS.iter().zip(&self.groups) {
             let counts: Vec<u64> = group.by_class.iter().map(|c| c.load(Ordering::Relaxed)).collect();
@@ -99,6 +130,11 @@ impl Registry {
             &labels,
             self.connections.load(Ordering::Relaxed),
         );
+        for ((_, why), count) in CUTS.iter().zip(&self.cuts) {
+            let labels = [("service", service), ("reason", *why)];
+            let help = "Connections that were cut or refused, by reason";
+            out.counter("tfx_http_connections_cut_total", help, &labels, count.load(Ordering::Relaxed));
+        }
         out.counter(
             "tfx_panics_total",
             "Requests whose handler panicked",
@@ -108,47 +144,57 @@ impl Registry {
     }
 }
 
-/// Text in the making.
+/// Text in the making: families in the order in which they came up, each with its head once and all of its values.
 #[derive(Debug, Default)]
-pub struct Text {
-    out: String,
-    last: String,
+pub struct Text(Vec<Family>);
+
+#[derive(Debug)]
+struct Family {
+    name: String,
+    head: String,
+    values: String,
 }
 
 impl Text {
-    /// A value that only grows; `name` ends in `_total`. Values of one name come one after the other.
+    /// A value that only grows; `name` ends in `_total`.
     pub fn counter(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: impl Display) {
-        self.head(name, help, "counter");
-        self.line(name, labels, value);
+        line(self.family(name, help, "counter"), name, labels, value);
     }
 
     /// A value that may fall.
     pub fn gauge(&mut self, name: &str, help: &str, labels: &[(&str, &str)], value: impl Display) {
-        self.head(name, help, "gauge");
-        self.line(name, labels, value);
+        line(self.family(name, help, "gauge"), name, labels, value);
     }
 
     fn histogram(&mut self, suffix: &str, labels: &[(&str, &str)], value: impl Display) {
         const NAME: &str = "tfx_http_request_seconds";
-        self.head(NAME, "Time to answer", "histogram");
-        self.line(&format!("{NAME}{suffix}"), labels, value);
+        line(self.family(NAME, "Time to answer", "histogram"), &format!("{NAME}{suffix}"), labels, value);
     }
 
-    fn head(&mut self, name: &str, help: &str, kind: &str) {
-        if self.last != name {
-            let _ = write!(self.out, "# HELP {name} {help}\n# TYPE {name} {kind}\n");
-            name.clone_into(&mut self.last);
-        }
+    fn family(&mut self, name: &str, help: &str, kind: &str) -> &mut String {
+        let at = self.0.iter().position(|f| f.name == name).unwrap_or_else(|| {
+            let help = help.replace('\\', "\\\\").replace('\n', "\\n");
+            let head = format!("# HELP {name} {help}\n# TYPE {name} {kind}\n");
+            self.0.push(Family { name: name.to_owned(), head, values: String::new() });
+            self.0.len() - 1
+        });
+        &mut self.0[at].values
     }
+}
 
-    fn line(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
-        self.out.push_str(name);
-        for (i, (label, text)) in labels.iter().enumerate() {
-            let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
-            let _ = write!(self.out, "{}{label}=\"{text}\"", if i == 0 { '{' } else { ',' });
-        }
-        let _ = writeln!(self.out, "{} {value}", if labels.is_empty() { "" } else { "}" });
+impl Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.iter().try_for_each(|family| write!(f, "{}{}", family.head, family.values))
     }
+}
+
+fn line(out: &mut String, name: &str, labels: &[(&str, &str)], value: impl Display) {
+    out.push_str(name);
+    for (i, (label, text)) in labels.iter().enumerate() {
+        let text = text.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n");
+        let _ = write!(out, "{}{label}=\"{text}\"", if i == 0 { '{' } else { ',' });
+    }
+    let _ = writeln!(out, "{} {value}", if labels.is_empty() { "" } else { "}" });
 }
 
 /// `GET /metrics` of a service; `extra` adds the daemon's own. Put it behind [`crate::internal::guard`].
@@ -160,7 +206,7 @@ pub fn routes(service: &'static str, extra: impl Fn(&mut Text) + Clone + Send + 
             let mut text = Text::default();
             registry.write(&mut text, service);
             extra(&mut text);
-            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text.out)
+            ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text.to_string())
         }
     };
     Router::new().route("/metrics", get(handler))
@@ -180,7 +226,8 @@ mod tests {
         }
         let mut text = Text::default();
         registry.write(&mut text, "traffic");
-        let lines: Vec<&str> = text.out.lines().collect();
+        let text = text.to_string();
+        let lines: Vec<&str> = text.lines().collect();
         for want in [
             r#"tfx_http_requests_total{service="traffic",route="c",status="3xx"} 2"#,
             r#"tfx_http_requests_total{service="traffic",route="c",status="4xx"} 1"#,
@@ -192,7 +239,7 @@ mod tests {
             r#"tfx_http_request_seconds_sum{service="traffic",route="c"} 9.00074"#,
             r#"tfx_panics_total{service="traffic"} 0"#,
         ] {
-            assert!(lines.contains(&want), "{want}\n{}", text.out);
+            assert!(lines.contains(&want), "{want}\n{text}");
         }
     }
 
@@ -200,6 +247,7 @@ mod tests {
     fn label_values_are_escaped() {
         let mut text = Text::default();
         text.gauge("x", "X", &[("a", "q\"\\\n")], 1);
-        assert!(text.out.ends_with("x{a=\"q\\\"\\\\\\n\"} 1\n"), "{}", text.out);
+        let text = text.to_string();
+        assert!(text.ends_with("x{a=\"q\\\"\\\\\\n\"} 1\n"), "{text}");
     }
 }

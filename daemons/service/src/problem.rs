@@ -45,6 +45,10 @@ struct Wire<'p> {
 #[derive(Debug, Clone)]
 pub(crate) struct LogDetail(pub(crate) String);
 
+/// The path for the log line, where the request's own must not stand there; an extension of the response.
+#[derive(Debug, Clone)]
+pub struct LogPath(pub String);
+
 impl ProblemResponse {
     /// A problem with the status' own title.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {

@@ -1,6 +1,6 @@
 //! A daemon's `main`: command line, settings, logs, runtime, exit codes. The same for all.
 
-use crate::{Shutdown, logs, shutdown};
+use crate::{Shutdown, files, logs, shutdown};
 use anyhow::Context as _;
 use clap::Command;
 use std::{
@@ -8,11 +8,28 @@ use std::{
     io::{Write as _, stderr},
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 use tfx_settings::{
     Settings, Source,
     vars::{self, Program},
 };
+
+/// How long threads that block are waited for in the end.
+const LAST_WAIT: Duration = Duration::from_millis(500);
+
+/// Says what starts: its version, its engines, its data folder.
+pub fn started(settings: &Settings) {
+    let (store, events, analytics) = match (&settings.engines.mongo, &settings.engines.events) {
+        (Some(_), Some(_)) => ("mongodb", "kafka", "clickhouse"),
+        (Some(_), None) => ("mongodb", "sqlite", "sqlite"),
+        (None, Some(_)) => ("sqlite", "kafka", "clickhouse"),
+        (None, None) => ("sqlite", "sqlite", "sqlite"),
+    };
+    let version = env!("CARGO_PKG_VERSION");
+    let data_dir = settings.data_dir.display();
+    tracing::info!(version, store, events, analytics, %data_dir, "starting");
+}
 
 /// Runs a daemon until it ends or a signal stops it. Exits with 2 for settings that cannot be used, each named, and
 /// with 1 for everything else.
@@ -45,16 +62,26 @@ where
             return ExitCode::from(2);
         }
     };
-    if let Err(e) = logs::init(settings.log_level.as_deref().unwrap_or("info")) {
+    if let Err(e) = logs::init(settings.log_level.as_deref().unwrap_or("info"), name) {
         say(&e);
         return ExitCode::from(2);
     }
+    files::raise(1);
+    started(&settings);
+    let grace = settings.http.shutdown_grace;
     for tfx_settings::Notice { name, message } in notices {
         tracing::warn!(setting = name, reason = message, "a setting does nothing");
     }
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime");
-    let ended =
-        runtime.and_then(|runtime| runtime.block_on(async { run(settings, shutdown::on_signals()).await }));
+    let ended = runtime.and_then(|runtime| {
+        let ended = runtime.block_on(async {
+            let shutdown = shutdown::on_signals();
+            (run(settings, shutdown.clone()).await, shutdown)
+        });
+        // What still runs waits for something that may never come, such as a locked file.
+        runtime.shutdown_timeout(ended.1.left(grace).min(LAST_WAIT));
+        ended.0
+    });
     match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(e) => {

@@ -1,13 +1,16 @@
 //! The listener: a task for each connection, limits on headers and time, and the drain at the end.
 
 use crate::{
-    Peer, Shutdown,
+    Peer, Seldom, Shutdown,
+    budget::Budget,
     handle::{Shared, handle},
+    line::Stream,
+    lines::{Leave, Lines},
     metrics::Registry,
 };
 use axum::{Router, extract::DefaultBodyLimit};
 use hyper::{server::conn::http1, service::service_fn};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::rt::TokioIo;
 use std::{
     convert::Infallible,
     io,
@@ -24,7 +27,9 @@ use tokio::{
     io::AsyncReadExt as _,
     net::{TcpListener, TcpStream},
     task::JoinSet,
+    time::MissedTickBehavior,
 };
+use tracing::Instrument as _;
 
 /// How long, and how much, is still read from a client that was refused while it was sending. Closing at once
 /// would make its system throw the answer away.
@@ -43,39 +48,58 @@ pub async fn serve(
     http: &HttpSettings,
     shutdown: Shutdown,
 ) -> io::Result<()> {
+    let metrics = Registry::of(name);
+    let budget = Budget::new(http.memory_bytes);
+    let lines = Arc::new(Lines::new(http, Arc::clone(&budget), Arc::clone(&metrics)));
     let shared = Arc::new(Shared {
-        service: name,
         // The limit is ours, by the setting; axum's own would be 2 MB.
         router: router.layer(DefaultBodyLimit::disable()),
         max_body: http.max_body_bytes,
         timeout: http.request_timeout,
-        metrics: Registry::of(name),
+        budget,
+        metrics,
     });
     let mut builder = http1::Builder::new();
     builder
-        .timer(TokioTimer::new())
-        .header_read_timeout(http.header_timeout)
+        // The time of heads is watched with all the others, by `Lines`.
+        .header_read_timeout(None)
         // hyper's limit of 100 headers stays: another one would cost an allocation for each request.
         .max_header_size(http.max_header_bytes)
         .max_buf_size(http.max_header_bytes.max(64 << 10));
     let addr = listener.local_addr()?;
-    tracing::info!(service = name, %addr, "listening");
+    tracing::info!(%addr, max_connections = lines.most(), "listening");
 
     let mut connections = JoinSet::new();
     let mut stop = pin!(shutdown.wait());
+    let mut sweep = tokio::time::interval(lines.sweep_every());
+    sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut failing = Seldom::default();
+    let span = tracing::Span::current();
     loop {
         tokio::select! {
             biased;
             () = &mut stop => break,
+            _ = sweep.tick() => lines.sweep(),
             Some(_) = connections.join_next() => {}
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
+                    failing.over();
                     shared.metrics.connected();
-                    connections.spawn(connection(builder.clone(), stream, peer, Arc::clone(&shared), shutdown.clone()));
+                    lines.admit(peer.ip(), |line, leave| {
+                        let stream = Stream { socket: stream, line };
+                        let served = connection(
+                            builder.clone(), stream, peer, Arc::clone(&shared), shutdown.clone(), leave,
+                        );
+                        connections.spawn(served.instrument(span.clone()))
+                    });
                 }
                 Err(e) if of_the_client(&e) => {}
                 Err(e) => {
-                    tracing::warn!(service = name, error = %e, "cannot accept connections");
+                    if failing.due() {
+                        tracing::warn!(error = %e, open = lines.count(), "cannot accept connections");
+                    }
+                    // Files that idle connections hold are given back.
+                    lines.spare();
                     tokio::time::sleep(Duration::from_millis(100)).await;
                 }
             },
@@ -83,13 +107,12 @@ pub async fn serve(
     }
     drop(listener);
     let open = connections.len();
-    let drained =
-        tokio::time::timeout(http.shutdown_grace, async { while connections.join_next().await.is_some() {} });
+    let drained = tokio::time::timeout(shutdown.drain_within(http), async {
+        while connections.join_next().await.is_some() {}
+    });
     match drained.await {
-        Ok(()) => tracing::info!(service = name, open, "drained"),
-        Err(_) => {
-            tracing::warn!(service = name, cut = connections.len(), "grace period over; connections cut");
-        }
+        Ok(()) => tracing::info!(open, "drained"),
+        Err(_) => tracing::warn!(cut = connections.len(), "grace period over; connections cut"),
     }
     connections.shutdown().await;
     Ok(())
@@ -103,19 +126,21 @@ fn of_the_client(e: &io::Error) -> bool {
 
 async fn connection(
     builder: http1::Builder,
-    stream: TcpStream,
+    stream: Stream,
     peer: SocketAddr,
     shared: Arc<Shared>,
     shutdown: Shutdown,
+    _leave: Leave,
 ) {
     // Answers are small: they must not wait for more to send. Without it the connection still works.
-    let _ = stream.set_nodelay(true);
+    let _ = stream.socket.set_nodelay(true);
     let unread = Arc::new(AtomicBool::new(false));
+    let line = Arc::clone(&stream.line);
     let service = service_fn({
         let unread = Arc::clone(&unread);
         move |request| {
-            let (shared, unread) = (Arc::clone(&shared), Arc::clone(&unread));
-            async move { Ok::<_, Infallible>(handle(&shared, Peer(peer), request, &unread).await) }
+            let (shared, unread, line) = (Arc::clone(&shared), Arc::clone(&unread), Arc::clone(&line));
+            async move { Ok::<_, Infallible>(handle(&shared, Peer(peer), request, &unread, &line).await) }
         }
     });
     // Kept movable, so that the socket can be taken out of it in the end.
@@ -133,12 +158,12 @@ async fn connection(
     };
     let refused = result.is_err_and(|e| e.is_parse());
     if (refused || unread.load(Ordering::Relaxed)) && !shutdown.is_fired() {
-        linger(conn.into_parts().io.into_inner()).await;
+        linger(conn.into_parts().io.into_inner().socket).await;
     }
 }
 
 async fn linger(mut stream: TcpStream) {
-    let mut waste = vec![0; 16 << 10];
+    let mut waste = vec![0; 4 << 10];
     let mut left = LINGER_BYTES;
     let _ = tokio::time::timeout(LINGER, async {
         while let Ok(n @ 1..) = stream.read(&mut waste).await {

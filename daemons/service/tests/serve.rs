@@ -20,7 +20,13 @@ fn limits() -> HttpSettings {
         max_body_bytes: 1 << 20,
         max_header_bytes: 64 << 10,
         header_timeout: Duration::from_secs(10),
+        keep_alive: Duration::from_secs(75),
         request_timeout: Duration::from_secs(10),
+        write_timeout: Duration::from_secs(10),
+        max_connections: 1000,
+        max_connections_per_address: 1000,
+        memory_bytes: 64 << 20,
+        internal: vec!["127.0.0.0/8".parse().expect("net")],
         shutdown_grace: Duration::from_secs(10),
     }
 }
@@ -62,6 +68,7 @@ impl Server {
                     "let through"
                 }),
             )
+            .route("/large", any(|| async { vec![b'x'; 32 << 20] }))
             .merge(metrics::routes(name, |_| {}));
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let addr = listener.local_addr().expect("address");
@@ -276,5 +283,162 @@ async fn every_answer_carries_a_request_id_and_every_request_its_peer() {
         assert!(server.get(path).await.contains("x-request-id: "), "{path}");
     }
     assert!(server.get("/peer").await.ends_with("127.0.0.1"));
+    server.stopped().await;
+}
+
+/// A request on a connection that is kept.
+async fn ask(stream: &mut TcpStream) {
+    stream.write_all(b"GET /ok HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("write");
+    read_until(stream, "\r\n\r\nok").await;
+}
+
+#[tokio::test]
+async fn an_idle_connection_has_a_time_of_its_own() {
+    let quick = Duration::from_millis(200);
+    let server = Server::start("idle", HttpSettings { header_timeout: quick, ..limits() }).await;
+    let mut kept = server.connect().await;
+    ask(&mut kept).await;
+    tokio::time::sleep(quick * 4).await;
+    ask(&mut kept).await;
+    // A head that has begun on it is a head like any other.
+    kept.write_all(b"GET /ok HT").await.expect("write");
+    assert_eq!(read_to_end(&mut kept).await, "", "it is cut off");
+    server.stopped().await;
+
+    let server = Server::start("idle-2", HttpSettings { keep_alive: quick, ..limits() }).await;
+    let mut idle = server.connect().await;
+    ask(&mut idle).await;
+    assert_eq!(read_to_end(&mut idle).await, "", "idle for too long");
+    let mut new = server.connect().await;
+    tokio::time::sleep(quick * 4).await;
+    ask(&mut new).await;
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn who_does_not_read_is_cut_off() {
+    let quick = Duration::from_millis(200);
+    let server = Server::start("unread", HttpSettings { write_timeout: quick, ..limits() }).await;
+    let mut greedy = server.connect().await;
+    greedy.write_all(b"GET /large HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("write");
+    let cut = async || server.get("/metrics").await.contains(r#"reason="unread"} 1"#);
+    let limit = tokio::time::Instant::now() + PATIENCE;
+    while !cut().await {
+        assert!(tokio::time::Instant::now() < limit, "it is not cut off");
+        tokio::time::sleep(quick / 4).await;
+    }
+    // Who reads, however slowly he began, gets all of it.
+    let answer = server.get("/large").await;
+    assert!(answer.len() > 32 << 20);
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn who_sends_no_more_still_gets_the_answer() {
+    let server = Server::start("half", limits()).await;
+    let mut half = server.connect().await;
+    half.write_all(b"GET /gate HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("write");
+    half.shutdown().await.expect("half closed");
+    timeout(PATIENCE, server.entered.notified()).await.expect("in flight");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    server.release.notify_one();
+    let answer = read_to_end(&mut half).await;
+    assert!(status(&answer) == 200 && answer.ends_with("let through"), "{answer}");
+
+    let mut post = server.connect().await;
+    let body = b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc";
+    post.write_all(body).await.expect("write");
+    post.shutdown().await.expect("half closed");
+    assert!(read_to_end(&mut post).await.ends_with("3"));
+
+    let mut short = server.connect().await;
+    short.write_all(&body[..body.len() - 1]).await.expect("write");
+    short.shutdown().await.expect("half closed");
+    assert_ne!(read_to_end(&mut short).await.lines().next(), Some("HTTP/1.1 200 OK"), "half a body is none");
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn when_there_is_no_room_the_oldest_idle_one_goes_and_nobody_who_waits() {
+    let server = Server::start("room", HttpSettings { max_connections: 20, ..limits() }).await;
+    let mut busy = server.connect().await;
+    busy.write_all(b"GET /gate HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("write");
+    timeout(PATIENCE, server.entered.notified()).await.expect("in flight");
+    let mut idle = Vec::new();
+    for _ in 0..19 {
+        let mut one = server.connect().await;
+        ask(&mut one).await;
+        tokio::time::sleep(Duration::from_millis(3)).await;
+        idle.push(one);
+    }
+    // Two hundred more come, and each is served.
+    for _ in 0..200 {
+        let mut one = server.connect().await;
+        ask(&mut one).await;
+        idle.push(one);
+    }
+    assert_eq!(read_to_end(&mut idle[0]).await, "", "the oldest is closed");
+    let last = idle.last_mut().expect("one");
+    ask(last).await;
+    server.release.notify_one();
+    assert!(read_until(&mut busy, "let through").await.starts_with("HTTP/1.1 200"));
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn large_bodies_share_a_memory_and_small_ones_need_none() {
+    let http = HttpSettings { memory_bytes: 1 << 20, request_timeout: Duration::from_secs(60), ..limits() };
+    let server = Server::start("memory", http).await;
+    let head = "POST /body HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1000000\r\n\r\n";
+    let begun = format!("{head}{}", "b".repeat(300_000));
+    let mut stuck = Vec::new();
+    for _ in 0..10 {
+        let mut one = server.connect().await;
+        one.write_all(begun.as_bytes()).await.expect("write");
+        stuck.push(one);
+    }
+    // Those for whom nothing was left are told so.
+    let mut refused = 0;
+    for one in &mut stuck {
+        let mut first = [0; 12];
+        if timeout(Duration::from_millis(500), one.read_exact(&mut first)).await.is_ok() {
+            assert_eq!(&first, b"HTTP/1.1 503");
+            refused += 1;
+        }
+    }
+    assert!((6..=8).contains(&refused), "{refused} of 10 were refused");
+    let small = "POST /body HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 8000\r\n\r\n";
+    for _ in 0..20 {
+        let answer = server.exchange(format!("{small}{}", "b".repeat(8000)).as_bytes()).await;
+        assert!(answer.ends_with("8000"), "{answer}");
+    }
+    drop(stuck);
+    // All of it is given back.
+    let whole = format!("{head}{}", "b".repeat(1_000_000));
+    let limit = tokio::time::Instant::now() + PATIENCE;
+    while !server.exchange(whole.as_bytes()).await.ends_with("1000000") {
+        assert!(tokio::time::Instant::now() < limit, "the memory is not given back");
+    }
+    server.stopped().await;
+}
+
+#[tokio::test]
+async fn large_heads_share_the_memory_too() {
+    let http = HttpSettings { memory_bytes: 100_000, ..limits() };
+    let server = Server::start("large-heads", http).await;
+    let begun = format!("GET /ok HTTP/1.1\r\nHost: x\r\nX: {}", "y".repeat(50_000));
+    let mut stuck = Vec::new();
+    for _ in 0..10 {
+        let mut one = server.connect().await;
+        let _ = one.write_all(begun.as_bytes()).await;
+        stuck.push(one);
+    }
+    let mut closed = 0;
+    for one in &mut stuck {
+        let mut first = [0; 12];
+        closed += usize::from(timeout(Duration::from_millis(300), one.read(&mut first)).await.is_ok());
+    }
+    assert!((7..=9).contains(&closed), "{closed} of 10 were closed");
+    assert_eq!(status(&server.get("/ok").await), 200);
     server.stopped().await;
 }

@@ -24,16 +24,18 @@ use tfx_ports::analytics::Analytics;
 use tfx_service::{
     events,
     health::{self, Detail, Readiness},
-    internal, metrics,
+    internal::{self, Inside},
+    metrics,
 };
 
-/// All endpoints; those for operators behind `token`.
+/// All endpoints; those for operators behind `inside`. `durable`: nobody is redirected whose event is not on disk.
 pub(crate) fn router(
     clicks: &Clicks,
     bare_slugs: bool,
     analytics: Arc<dyn Analytics>,
     restoring: Restoring,
-    token: &str,
+    inside: &Inside,
+    durable: bool,
 ) -> Router {
     let traffic = Arc::clone(&clicks.traffic);
     let operators = Router::new()
@@ -69,11 +71,16 @@ pub(crate) fn router(
         .route(SECOND_PAGE, get(second_page))
         .route("/robots.txt", get(robots))
         .with_state(clicks.clone())
-        .merge(internal::guard(operators, token))
-        .merge(health::routes(readiness(clicks, analytics, restoring)))
+        .merge(internal::guard(operators, inside))
+        .merge(health::routes(readiness(clicks, analytics, restoring, durable), inside.clone()))
 }
 
-fn readiness(clicks: &Clicks, analytics: Arc<dyn Analytics>, restoring: Restoring) -> Readiness {
+fn readiness(
+    clicks: &Clicks,
+    analytics: Arc<dyn Analytics>,
+    restoring: Restoring,
+    durable: bool,
+) -> Readiness {
     let of = || Arc::clone(&clicks.traffic);
     let (config, journal, geo, visitors) = (of(), of(), of(), of());
     Readiness::new()
@@ -81,10 +88,8 @@ fn readiness(clicks: &Clicks, analytics: Arc<dyn Analytics>, restoring: Restorin
             let checked = config.live.check();
             async move { checked }
         })
-        .required("events", move || {
-            let stats = journal.producer.stats();
-            async move { Ok(events::detail(stats)) }
-        })
+        .fresh()
+        .required("events", move || events::check(Arc::clone(&journal.producer), durable))
         .optional("analytics", move || {
             let store = Arc::clone(&analytics);
             async move { store.ping().await.map(|()| Detail::ok()).map_err(|e| e.to_string()) }
@@ -112,11 +117,13 @@ fn readiness(clicks: &Clicks, analytics: Arc<dyn Analytics>, restoring: Restorin
                 }
             }
         })
+        .fresh()
         .optional("agents", || async { Ok(Detail::ok().text(lists())) })
         .optional("visitors", move || {
             let detail = restoring.detail(visitors.memory.entries());
             async move { Ok(detail) }
         })
+        .fresh()
 }
 
 /// The geo facts that filters ask for.

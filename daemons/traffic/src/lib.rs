@@ -27,10 +27,11 @@ use crate::{
 use anyhow::Context as _;
 use std::{sync::Arc, time::Duration};
 use tfx_domain::routing::Globals;
-use tfx_service::{Shutdown, serve};
-use tfx_settings::Settings;
+use tfx_service::{Shutdown, internal::Inside, serve};
+use tfx_settings::{FailurePolicy, Settings};
 use tfx_wiring::{DataDir, Stores};
 use tokio::{net::TcpListener, task::JoinSet, time::timeout};
+use tracing::Instrument as _;
 
 /// The name in logs, metrics and the journal's folder.
 const SERVICE: &str = "traffic";
@@ -90,9 +91,9 @@ pub async fn run(
     let mut workers = JoinSet::new();
     workers.spawn({
         let (live, shutdown) = (Arc::clone(&live), shutdown.clone());
-        async move { live.follow(shutdown).await }
+        async move { live.follow(shutdown).await }.in_current_span()
     });
-    workers.spawn(Arc::clone(&geo).watch(GEO_EVERY, shutdown.clone()));
+    workers.spawn(Arc::clone(&geo).watch(GEO_EVERY, shutdown.clone()).in_current_span());
     let refresher = Refresher {
         memory: Arc::clone(&memory),
         analytics: Arc::clone(&stores.analytics),
@@ -101,35 +102,45 @@ pub async fn run(
         batch_timeout: settings.events.batch_timeout,
         way: stores.pipeline.clone().map(Way),
     };
-    workers.spawn(refresher.run(shutdown.clone()));
-    workers.spawn(keep(Arc::clone(&memory), settings.traffic.cap_cache_ttl, shutdown.clone()));
+    workers.spawn(refresher.run(shutdown.clone()).in_current_span());
+    let kept = keep(Arc::clone(&memory), settings.traffic.cap_cache_ttl, shutdown.clone());
+    workers.spawn(kept.in_current_span());
     let returns = ReturnsReader {
         memory: Arc::clone(&memory),
         analytics: Arc::clone(&stores.analytics),
         every: settings.traffic.cap_cache_ttl,
         window: settings.traffic.roi_window,
     };
-    workers.spawn(returns.run(shutdown.clone()));
-    workers.spawn(restore(
+    workers.spawn(returns.run(shutdown.clone()).in_current_span());
+    let restored = restore(
         Arc::clone(&memory),
         Arc::clone(&stores.analytics),
         live,
         settings.traffic.visitor_memory,
         restoring.clone(),
         shutdown.clone(),
-    ));
+    );
+    workers.spawn(restored.in_current_span());
 
     let clicks = Clicks { traffic, trusted: settings.http.trusted_proxies.as_slice().into() };
     let bare_slugs = settings.traffic.bare_slugs;
-    let router = http::router(&clicks, bare_slugs, Arc::clone(&stores.analytics), restoring, token.expose());
-    let served = serve(SERVICE, listener, router, &settings.http, shutdown).await;
-    while let Some(ended) = workers.join_next().await {
-        if let Err(error) = ended {
-            tracing::error!(service = SERVICE, %error, "a worker did not end well");
+    let inside = Inside::new(&settings.http, token.expose());
+    let durable = settings.events.policy == FailurePolicy::FailClosed;
+    let router =
+        http::router(&clicks, bare_slugs, Arc::clone(&stores.analytics), restoring, &inside, durable);
+    let served = serve(SERVICE, listener, router, &settings.http, shutdown.clone()).await;
+    // What a worker waits for may not come: it is dropped then.
+    let ended = timeout(shutdown.flush_within(&settings.http), async {
+        while let Some(ended) = workers.join_next().await {
+            if let Err(error) = ended {
+                tracing::error!(%error, "a worker did not end well");
+            }
         }
+    });
+    if ended.await.is_err() {
+        tracing::warn!("a worker waits for a store and is stopped");
     }
-    let report = producer.close(settings.http.shutdown_grace).await;
+    producer.close(shutdown.flush_within(&settings.http)).await;
     sync(&memory).await;
-    tracing::info!(service = SERVICE, delivered = report.delivered, left = report.left, "events flushed");
     served.context("the listener")
 }

@@ -15,7 +15,7 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
         "valid": true,
         "set": set,
         "data_dir": settings.data_dir,
-        "api": settings.addresses.api_url,
+        "api": tfx_settings::shown(&settings.addresses.api_url),
         "without_effect": notices,
     });
     let fields = [

@@ -7,7 +7,7 @@ use crate::{
 };
 use clap::Args;
 use serde_json::{Value, json};
-use tfx_settings::vars;
+use tfx_settings::{shown, vars};
 
 /// Which settings.
 #[derive(Debug, Args)]
@@ -38,9 +38,9 @@ pub(super) fn rows(context: &Context) -> Vec<Value> {
     let one = |var: &vars::Var| {
         let set = context.source.get(var.name).filter(|v| !v.trim().is_empty());
         let value = match set {
-            Some(_) if var.secret => "***",
-            Some(value) => value,
-            None => var.default,
+            Some(_) if var.secret => "***".into(),
+            Some(value) => shown(value),
+            None => var.default.into(),
         };
         json!({ "name": var.name, "value": value, "from": context.origin(var.name), "about": var.about })
     };

@@ -25,7 +25,9 @@ pub(crate) struct Up {
 impl Up {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let settings = context.settings()?;
-        logs::init(settings.log_level.as_deref().unwrap_or("warn")).map_err(Failure::usage)?;
+        logs::init(settings.log_level.as_deref().unwrap_or("warn"), "tfx").map_err(Failure::usage)?;
+        tfx_service::files::raise(3);
+        tfx_service::started(&settings);
         context.tell_notices();
         let shutdown = shutdown::on_signals();
         let stack = Stack::start(&context.source, settings).await?;

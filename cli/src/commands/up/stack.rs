@@ -69,6 +69,7 @@ impl Stack {
                     $listener,
                     shutdown.clone(),
                 );
+                let run = tfx_service::logs::within($name, run);
                 services.spawn(async move { ($name, run.await.map_err(|e| format!("{e:#}"))) });
             };
         }

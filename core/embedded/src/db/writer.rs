@@ -7,6 +7,7 @@ use std::{
     io,
     sync::mpsc::{Receiver, Sender, channel},
     thread::JoinHandle,
+    time::{Duration, Instant},
 };
 use tfx_ports::StoreError;
 use tokio::sync::oneshot;
@@ -23,6 +24,9 @@ pub(crate) trait Cache: Default + Send + 'static {
 impl Cache for () {
     fn forget(&mut self) {}
 }
+
+/// How long the end of the thread is waited for: it may wait for somebody who has locked the file.
+const PATIENCE: Duration = Duration::from_millis(250);
 
 /// A handle to the writer thread. Dropping it finishes what was asked and closes the file.
 pub(super) struct Writer<C: Cache> {
@@ -55,10 +59,16 @@ impl<C: Cache> Writer<C> {
 impl<C: Cache> Drop for Writer<C> {
     fn drop(&mut self) {
         drop(self.queue.take());
-        if let Some(thread) = self.thread.take() {
-            // A panic of the thread was its own message already.
-            let _ = thread.join();
+        let Some(thread) = self.thread.take() else { return };
+        let until = Instant::now() + PATIENCE;
+        while !thread.is_finished() {
+            if Instant::now() > until {
+                return;
+            }
+            std::thread::sleep(Duration::from_millis(1));
         }
+        // A panic of the thread was its own message already.
+        let _ = thread.join();
     }
 }
 

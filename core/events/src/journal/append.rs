@@ -6,11 +6,16 @@ use super::{
     layout::{Segment, Shared},
     record,
 };
+use crate::stats::log;
 use std::{
     fs::File,
     io::{self, ErrorKind},
     sync::Arc,
 };
+
+/// What is written to see whether the disk takes anything, at least and at most.
+const PAGE: usize = 4096;
+const MOST: usize = 1 << 20;
 
 /// Why records are not in the journal.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -93,7 +98,7 @@ impl Appender {
             match self.disk.cut(&active.file, active.length) {
                 Ok(()) => self.active = Some(active),
                 Err(cut) => {
-                    tracing::warn!(segment = active.first, error = %cut, "a torn append cannot be cut off; going on in a new segment");
+                    log!(warn, self.shared.counters, { segment = active.first, error = %cut, }, "a torn append cannot be cut off; going on in a new segment");
                     self.active = Some(active);
                     self.leave();
                 }
@@ -131,6 +136,40 @@ impl Appender {
             files::sync_dir(&self.shared.dir)?;
             self.dir_unsynced = false;
         }
+        Ok(())
+    }
+
+    /// Whether records of `size` bytes would be taken; with `write`, also whether the disk takes and syncs as many zeros,
+    /// which are cut off again. Readers pass over zeros that a crash leaves.
+    pub(crate) fn probe(&mut self, size: u64, write: bool) -> Result<(), AppendError> {
+        let (next, used) = {
+            let layout = self.shared.layout();
+            (layout.next, layout.depth_bytes())
+        };
+        if used + size > self.max_bytes {
+            return Err(AppendError::Full { used, max: self.max_bytes });
+        }
+        if !write {
+            return Ok(());
+        }
+        let zeros = vec![0; usize::try_from(size).unwrap_or(PAGE).clamp(PAGE, MOST)];
+        let mut active = match self.active.take() {
+            Some(active) => active,
+            None => self.create(next)?,
+        };
+        let written = write_all(&*self.disk, &mut active.file, &zeros);
+        let synced = written.is_ok().then(|| self.disk.sync(&active.file));
+        let cut = self.disk.cut(&active.file, active.length);
+        match (&synced, &cut) {
+            // As in `sync`: this file is not believed any more.
+            (Some(Err(_)), _) => {}
+            (_, Ok(())) => self.active = Some(active),
+            (_, Err(_)) => {
+                self.active = Some(active);
+                self.leave();
+            }
+        }
+        written.and(synced.unwrap_or(Ok(())))?;
         Ok(())
     }
 

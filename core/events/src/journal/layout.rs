@@ -1,11 +1,12 @@
 //! What the appender and the reader know of each other: which segments there are, how far they are good, and how far
 //! delivery got.
 
+use crate::stats::{Counters, log};
 use std::{
     collections::VecDeque,
     fs::File,
     path::PathBuf,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 use tokio::sync::Notify;
 
@@ -78,11 +79,12 @@ pub(crate) struct Shared {
     pub(crate) arrived: Notify,
     /// Held as long as anybody may touch the files.
     lock: File,
+    pub(crate) counters: Arc<Counters>,
 }
 
 impl Shared {
-    pub(crate) fn new(dir: PathBuf, layout: Layout, lock: File) -> Self {
-        Self { dir, layout: Mutex::new(layout), arrived: Notify::new(), lock }
+    pub(crate) fn new(dir: PathBuf, layout: Layout, lock: File, counters: Arc<Counters>) -> Self {
+        Self { dir, layout: Mutex::new(layout), arrived: Notify::new(), lock, counters }
     }
 
     /// The state, for a moment: no input or output while it is held.
@@ -93,7 +95,7 @@ impl Shared {
     /// Lets another producer have the folder; only when nobody here touches it any more.
     pub(crate) fn unlock(&self) {
         if let Err(error) = self.lock.unlock() {
-            tracing::warn!(%error, "the event journal's lock is held until the process ends");
+            log!(warn, self.counters, { %error, }, "the event journal's lock is held until the process ends");
         }
     }
 }

@@ -9,7 +9,10 @@ use super::{
     read::Reader,
     record::{SMALLEST, parse},
 };
-use crate::{OpenError, stats::Counters};
+use crate::{
+    OpenError,
+    stats::{Counters, log},
+};
 use std::{
     fs::{self, DirBuilder, OpenOptions, TryLockError},
     io,
@@ -104,10 +107,10 @@ impl Journal {
         }
         if cursor.next() > 0 && cursor.next() < layout.cursor {
             let missing = layout.cursor - cursor.next();
-            tracing::error!(dir = %dir.display(), missing, "segments of the event journal are missing; undelivered events are lost");
+            log!(error, counters, { dir = %dir.display(), missing, }, "segments of the event journal are missing; undelivered events are lost");
             counters.damaged.add(1);
         }
-        let shared = Arc::new(Shared::new(dir.to_owned(), layout, lock));
+        let shared = Arc::new(Shared::new(dir.to_owned(), layout, lock, Arc::clone(&counters)));
         let appender = Appender::new(Arc::clone(&shared), disk, limits.max_bytes, limits.segment_bytes);
         let reader = Reader::new(Arc::clone(&shared), cursor, counters);
         Ok(Self { shared, appender, reader })
@@ -140,6 +143,6 @@ fn put_aside(dir: &Path, first: u64, length: u64, counters: &Counters) -> io::Re
         return fs::remove_file(path);
     }
     counters.damaged.add(1);
-    tracing::warn!(segment = %path.display(), length, "a segment of the event journal has no readable record; kept as .damaged");
+    log!(warn, counters, { segment = %path.display(), length, }, "a segment of the event journal has no readable record; kept as .damaged");
     fs::rename(path, files::damaged_path(dir, first, 0))
 }

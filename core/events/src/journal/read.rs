@@ -6,7 +6,7 @@ use super::{
     layout::{Shared, Span},
     record::{Bad, View, parse},
 };
-use crate::stats::Counters;
+use crate::stats::{Counters, log};
 use bytes::Bytes;
 use smol_str::SmolStr;
 use std::{
@@ -179,11 +179,11 @@ impl Reader {
         let kept = self.keep(segment, offset, damaged);
         // At the end: a record that is not whole, or one that a failed append left behind.
         if found.is_none() && !matches!(parse(&rest, &(0..u64::MAX)), Err(Bad::Broken)) {
-            tracing::info!(segment, offset, size, %kept, "the event journal ends in a write cut short by a crash");
+            log!(info, self.counters, { segment, offset, size, %kept, }, "the event journal ends in a write cut short by a crash");
         } else {
             let lost = resumes.saturating_sub(next);
             self.counters.damaged.add(1);
-            tracing::error!(segment, offset, size, lost, %kept, "the event journal is damaged; going on after it");
+            log!(error, self.counters, { segment, offset, size, lost, %kept, }, "the event journal is damaged; going on after it");
         }
         Ok(())
     }
@@ -195,12 +195,7 @@ impl Reader {
         let lost = span.end.saturating_sub(next.max(self.from));
         if lost > 0 {
             self.counters.damaged.add(1);
-            tracing::error!(
-                segment,
-                offset,
-                lost,
-                "a segment of the event journal was cut or deleted by somebody else"
-            );
+            log!(error, self.counters, { segment, offset, lost, }, "a segment of the event journal was cut or deleted by somebody else");
         }
     }
 

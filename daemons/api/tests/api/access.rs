@@ -69,6 +69,7 @@ async fn health_is_open_metrics_are_not() {
     assert_eq!(answer(s.bare(Method::GET, "/metrics")).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(answer(s.bare(Method::GET, "/metrics").bearer_auth(&s.token)).await.0, StatusCode::FORBIDDEN);
     let (status, text) = answer(s.bare(Method::GET, "/metrics").bearer_auth(&s.internal_token)).await;
+    tfx_service::testing::exposition::check(text.as_str().expect("text")).expect("an exposition");
     assert!(status == StatusCode::OK && text.to_string().contains("tfx_http_requests_total"), "{text}");
 }
 

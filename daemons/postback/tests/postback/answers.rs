@@ -358,6 +358,7 @@ async fn any_bytes_get_an_answer_below_500() {
     }
     assert_eq!(world.get("/healthz").await.0, 200);
     let (status, text) = answer(world.client.get(world.url("/metrics")).bearer_auth(TOKEN)).await;
+    tfx_service::testing::exposition::check(text.as_str().expect("text")).expect("an exposition");
     assert!(
         status == 200 && text.to_string().contains("tfx_panics_total{service=\\\"postback\\\"} 0"),
         "{text}"
@@ -382,5 +383,64 @@ async fn operators_need_the_token_and_see_the_state() {
     let names: Vec<&str> =
         json["dependencies"].as_array().expect("list").iter().filter_map(|d| d["name"].as_str()).collect();
     assert_eq!(names, ["config", "conversions", "analytics", "events"]);
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_secret_in_a_wrong_place_is_neither_kept_nor_told() {
+    let (ground, _, offer) = Ground::usual(&[]).await;
+    ground.network(json!({"slug": "other", "name": "O", "postback_secret": "others/s3cret"})).await;
+    let click = ground.click(&offer).await;
+    let world = ground.start().await;
+    let good = format!("secret={SECRET}");
+    let calls = [
+        format!("/postback/adnet?{good}&clickid={SECRET}"),
+        format!("/postback/adnet?clickid={SECRET}"),
+        format!("/postback/adnet?{good}&click_id={click}&payout={SECRET}"),
+        format!("/postback/adnet?{good}&click_id={click}&currency=x{SECRET}x"),
+        format!("/postback/adnet?{good}&click_id={click}&tid=1&{SECRET}=1"),
+        format!("/postback/adnet?{good}&click_id={click}&tid=2&note=https://n.example/?s={SECRET}"),
+        format!("/postback/adnet/{SECRET}?{good}"),
+        format!("/postback/{SECRET}?click_id={click}"),
+        format!("/postback/unknown?key={SECRET}"),
+        format!("/postback/adnet/adnet%2Ds3cret?{good}"),
+        // Of another network, and as it stands in a URL.
+        "/postback/adnet?secret=others/s3cret&sub=others/s3cret".to_owned(),
+        "/postback/unknown?ref=https://n.example/?s%3Dothers%252Fs3cret".to_owned(),
+        format!("/postback/adnet?{good}&clickid={TOKEN}"),
+    ];
+    for path in &calls {
+        let (_, told) = world.get(path).await;
+        let told = told.to_string();
+        for secret in [SECRET, "others/s3cret", TOKEN] {
+            assert!(!told.contains(secret), "{path}: {told}");
+        }
+    }
+    for event in world.logged(calls.len()).await {
+        let kept = serde_json::to_string(&event).expect("JSON");
+        for secret in [SECRET, "others/s3cret", "others%2Fs3cret", TOKEN] {
+            assert!(!kept.contains(secret), "{kept}");
+        }
+    }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_stranger_has_a_small_body_and_who_is_known_a_large_one() {
+    let (ground, _, offer) = Ground::usual(&[]).await;
+    let click = ground.click(&offer).await;
+    let world = ground.start().await;
+    let note = "n".repeat(100_000);
+    let body = |tid: &str| json!({"click_id": click, "tid": tid, "note": note, "secret": SECRET});
+    let post = |query: &str, tid: &str| {
+        world.client.post(world.url(&format!("/postback/adnet{query}"))).json(&body(tid))
+    };
+    let (status, problem) = answer(post("", "1")).await;
+    assert!(status == 413 && problem.to_string().contains("X-Postback-Secret"), "{status}: {problem}");
+    assert_eq!(answer(post("?secret=wrong-wrong", "2")).await.0, 413);
+    assert_eq!(answer(post(&format!("?secret={SECRET}"), "3")).await.0, 200);
+    assert_eq!(answer(post("", "4").header("x-postback-secret", SECRET)).await.0, 200);
+    let small = json!({"click_id": click, "tid": "5", "note": note[..60_000], "secret": SECRET});
+    assert_eq!(answer(world.client.post(world.url("/postback/adnet")).json(&small)).await.0, 200);
     world.stop().await;
 }

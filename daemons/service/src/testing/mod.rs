@@ -1,6 +1,7 @@
 //! What the tests of several daemons share: stores that stop answering on demand, entities straight into a store,
 //! bytes on a socket, waiting for a condition. Only with the feature `testing`, which is for dev-dependencies.
 
+pub mod exposition;
 mod faults;
 
 pub use faults::{Faults, Switch};

@@ -19,7 +19,9 @@ impl GeoReader {
                 () = shutdown.wait() => return,
             }
             let reader = Arc::clone(&self);
+            let span = tracing::Span::current();
             let look = move || {
+                let _in = span.entered();
                 let now = reader.look();
                 reader.reread(&before, &now);
                 now

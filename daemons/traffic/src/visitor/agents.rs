@@ -72,7 +72,10 @@ impl UserAgents {
     /// The thread cannot be started.
     pub(crate) fn start() -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(WAITING);
-        thread::Builder::new().name("user-agents".into()).spawn(move || work(jobs))?;
+        thread::Builder::new().name("user-agents".into()).spawn({
+            let span = tracing::Span::current();
+            move || span.in_scope(|| work(jobs))
+        })?;
         let bot = Some(SmolStr::new_static("no user agent"));
         Ok(Self {
             known: Cache::new(REMEMBERED),

@@ -48,6 +48,7 @@ async fn readiness_names_every_dependency_and_metrics_every_number() {
     let names: Vec<_> = ready["dependencies"].as_array().expect("list").iter().map(|d| &d["name"]).collect();
     assert_eq!(names, ["config", "events", "analytics", "geo", "agents", "visitors"]);
     let metrics = world.operator("/metrics").await.body;
+    tfx_service::testing::exposition::check(&metrics).expect("an exposition");
     for line in [
         "tfx_clicks_total{outcome=\"routed\"} 1",
         "tfx_clicks_total{outcome=\"not_found\"} 1",

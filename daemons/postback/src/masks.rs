@@ -1,0 +1,87 @@
+//! What must not be shown, wherever a stranger or a network's mistake put it: secrets of networks and tokens of this
+//! installation.
+
+use aho_corasick::{AhoCorasick, MatchKind};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
+
+/// What stands in place of a secret.
+const MASK: &str = "***";
+/// What does not stand in a URL as it is.
+const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
+/// What is shorter is no secret, and would hide half of what is said.
+const SHORTEST: usize = 8;
+
+/// Finds secrets in what is logged.
+#[derive(Debug, Default)]
+pub(crate) struct Masks(Option<AhoCorasick>);
+
+impl Masks {
+    /// Of these. Each is found as it is, and as it stands in a URL.
+    pub(crate) fn of<'s>(secrets: impl IntoIterator<Item = &'s str>) -> Self {
+        let mut patterns: Vec<String> = Vec::new();
+        for secret in secrets.into_iter().filter(|s| s.len() >= SHORTEST) {
+            patterns.push(secret.to_owned());
+            patterns.push(utf8_percent_encode(secret, ENCODED).to_string());
+        }
+        patterns.sort_unstable();
+        patterns.dedup();
+        if patterns.is_empty() {
+            return Self(None);
+        }
+        let built = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(patterns);
+        if let Err(error) = &built {
+            tracing::error!(%error, "secrets cannot be looked for in what is logged");
+        }
+        Self(built.ok())
+    }
+
+    /// Whether a secret stands in it.
+    pub(crate) fn hides(&self, text: &str) -> bool {
+        self.0.as_ref().is_some_and(|find| find.is_match(text))
+    }
+
+    /// The text without its secrets.
+    pub(crate) fn masked(&self, text: &str) -> String {
+        let mut out = String::with_capacity(text.len());
+        let mut from = 0;
+        for found in self.0.iter().flat_map(|find| find.find_iter(text)) {
+            out.push_str(&text[from..found.start()]);
+            out.push_str(MASK);
+            from = found.end();
+        }
+        out.push_str(&text[from..]);
+        out
+    }
+
+    /// The path of a request for its log line; none: as it is.
+    pub(crate) fn path(&self, path: &str) -> Option<String> {
+        let decoded = percent_decode_str(path).decode_utf8_lossy();
+        (self.hides(path) || self.hides(&decoded)).then(|| self.masked(&decoded))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_secret_is_found_wherever_it_stands() {
+        let masks = Masks::of(["s3cret-x", "s3cret-x-longer", "a/b+cd=e", "short"]);
+        let table = [
+            ("s3cret-x", "***"),
+            ("before s3cret-x after s3cret-x", "before *** after ***"),
+            ("s3cret-x-longer", "***"),
+            ("https://n.example/?s=a%2Fb%2Bcd%3De&x=1", "https://n.example/?s=***&x=1"),
+            ("short", "short"),
+            ("s3cret-", "s3cret-"),
+            ("ä", "ä"),
+        ];
+        for (text, want) in table {
+            assert_eq!(masks.masked(text), want);
+            assert_eq!(masks.hides(text), text != want, "{text}");
+        }
+        assert_eq!(masks.path("/postback/s3cre%74-x").as_deref(), Some("/postback/***"));
+        assert_eq!(masks.path("/postback/adnet"), None);
+        assert_eq!(Masks::default().masked("s3cret-x"), "s3cret-x");
+    }
+}
