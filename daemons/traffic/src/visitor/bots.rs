@@ -27,16 +27,16 @@ const APP: &str = r"\[[^\]]*\]|Instagram [^(]*\([^)]*\)|NAVER\([^)]*\)";
 
 /// Words that nobody's browser says.
 const WORDS: &str = r"
-    (?:^|[^u]|[^c]u)bots?\b | [a-z]bot[/_-] | ^bot | robot | crawl | \wspider | spider\b | scrap(?:er|ing|y)
-    | scanner | \bscan\b | https?:// | \bwww\. | @[a-z][\w-]*\.[a-z]
+    (?:^|[^u]|[^c]u)bots?\b | (?:[^u\ ]|[^c]u)bot[/_-] | ^bot | robot | crawl | \wspider | spider\b | scrap(?:er|ing|y)
+    | \bscanner | \bscan\b | https?:// | \bwww\. | @[a-z][\w-]*\.[a-z]
     | headless | phantomjs | playwright | selenium | puppeteer | cypress/ | webdriver | slimerjs | browsershots
     | lighthouse | pagespeed | page\ speed | gtmetrix | ptst/ | webpagetest | speedcurve | functionize
     | monitoring | monitor\b | uptime | pingdom | synthetic | statuscake | newrelic | datadog | dynatrace | catchpoint
-    | site24x7 | checker | validator | link\ ?check | transcoder | measurement | advisor | inspector/
+    | site24x7 | checker | validator | link\ ?check | transcoder | measurement | \badvisor | inspector/
     | fetcher | preview | unfurl | embedly | slurp | archiv | thumbnail | screenshot | wappalyzer | mail\.ru_bot
     | \bgoogle-[a-z] | -google\b | googleadsense | google\ search\ console | cloudflare | prospect | \btime/\d{9}
     | convertify | whatcms | assetnote | pageburst | sparkler | mixnode | \bproxy\)
-    | claude | anthropic | openai | chatgpt | perplexity | inspection
+    | claude- | anthropic | openai\. | chatgpt- | perplexity(?:bot|-) | inspection
     | verifier | verification | doubleverify | \bmoat | integralads | \bias[_-] | daumoa";
 
 /// More of them, where no browser speaks.
@@ -47,7 +47,7 @@ const MORE_WORDS: &str = r"
     | curl | wget | httpie | urllib | aiohttp | httpx | guzzle | postman | insomnia | winhttp
     | http[_-]?(?:client|get|unit|agent|rb) | http\ client | ^client | (?:^|[^_])agent\b | collector | indexer
     | \bdownload | harvest | extract | grab | verif | \btools?\b | hosting | detect | snippet | prefetch | web\ ?copier
-    | nutch | heritrix | ^\w*search\b | \w+ai/ | gpt | azure | ^\w+\.(?:com|net|org|io)\b | \bsteam
+    | nutch | heritrix | ^whatsapp | claude | openai | perplexity | ^\w*search\b | \w+ai/ | gpt | azure | ^\w+\.(?:com|net|org|io)\b | \bsteam
     | \b[a-z][\w-]*\.(?:com|net|org|io|ai|ru|de|it|co|cz|eu|fr|me|ms)(?:$|[^\w/.;])";
 
 /// Who says that he is compatible with a browser, and is one: the others are not.
@@ -268,6 +268,11 @@ mod tests {
             "Mozilla/5.0 (Linux; Android 12; X) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/100 Mobile Safari/537.36 AndroidApp/SogouSearch SogouMobileBrowser/6.9",
             "Mozilla/5.0 (iPhone; CPU iPhone OS 16_3 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 musical_ly_29.0.0 JsSdk/2.0 Channel/App Store BytedanceWebview/d8a21c6",
             "Mozilla/5.0 (Linux; Android 16; SM-F966N; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/145.0.7632.120 Mobile Safari/537.36 Viber/27.4.0.0",
+            "Mozilla/5.0 (Linux; Android 13; SM-A536B; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/124.0.0.0 Mobile Safari/537.36 CamScanner",
+            "Mozilla/5.0 (Linux; Android 13; SM-A536B; wv) AppleWebKit/537.36 (KHTML, like Gecko) Version/4.0 Chrome/124.0.0.0 Mobile Safari/537.36 TripAdvisor/58.1",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 Tumblr/33.1",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 ChatGPT/1.2025",
+            "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148 WhatsApp/2.24",
             "Mozilla/4.0 (compatible; MSIE 8.0; Windows NT 5.1; Trident/4.0; .NET CLR 2.0.50727)",
             "Mozilla/5.0 (Windows NT 6.1; WOW64; Trident/7.0; rv:11.0) like Gecko",
             "Mozilla/5.0 (compatible; Konqueror/3.5; Linux; de) KHTML/3.5.8 (like Gecko) (Debian)",
@@ -345,6 +350,8 @@ mod tests {
             ("Mozilla/5.0", "no browser"),
             ("kube-probe/1.27", "kube-probe"),
             ("WhatsApp/2.23.20.0 A", "WhatsApp"),
+            ("WhatsApp/2.18.79 Android/5.1 Device/Meizu-MX5", "WhatsApp"),
+            ("OpenAI/1.0 (Linux)", "OpenAI"),
             ("masscan/1.3", "masscan"),
             ("Ruby", "Ruby"),
             ("Something/1.0", "Something"),
