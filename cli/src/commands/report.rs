@@ -1,5 +1,6 @@
 //! `tfx report`: clicks, conversions, money.
 
+use super::postback::lint::footnote;
 use crate::{
     context::Context,
     exit::Failure,
@@ -104,7 +105,8 @@ fn condition(text: &str) -> Result<ReportFilter, String> {
 impl Report {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let request = self.request()?;
-        let answer = context.client()?.report(&request).await?;
+        let client = context.client()?;
+        let answer = client.report(&request).await?;
         if context.out.format == Format::Table {
             context.out.note(caption(&answer));
         }
@@ -117,6 +119,7 @@ impl Report {
             let (shown, all) = (answer.rows.len(), answer.row_count);
             context.out.note(format!("{shown} of {all} rows; the total is of all (--limit)"));
         }
+        footnote(context, &client, Some(answer.since), Some(answer.until)).await;
         Ok(())
     }
 

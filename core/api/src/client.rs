@@ -12,7 +12,10 @@ use crate::{
     geo::GeoStatus,
     ingestion::{IngestionError, IngestionLag, IngestionQuery, ReplayAnswer, ReplayRequest},
     page::{Labelled, Page},
-    postbacks::{PostbackLogEvent, PostbackQuery, PostbackResult, PostbackTest, PostbackTestAnswer},
+    postbacks::{
+        Lint, LintQuery, PostbackLogEvent, PostbackQuery, PostbackResult, PostbackRetry, PostbackRetryAnswer,
+        PostbackTest, PostbackTestAnswer,
+    },
     report::{ReportAnswer, ReportRequest},
     service::{EventStats, Whoami},
 };
@@ -294,6 +297,23 @@ impl Client {
     /// [`ApiError`].
     pub async fn postback_test(&self, test: &PostbackTest) -> Result<PostbackTestAnswer, ApiError> {
         self.post(&["postbacks", "test"], test).await
+    }
+
+    /// Takes postbacks of the log again.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn postback_retry(&self, retry: &PostbackRetry) -> Result<PostbackRetryAnswer, ApiError> {
+        self.post(&["postbacks", "retry"], retry).await
+    }
+
+    /// What is wrong between what networks send and how they are configured.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn postback_lint(&self, q: &LintQuery) -> Result<Lint, ApiError> {
+        let call = Call::get(&["postbacks", "lint"]).with("since", q.since).with("until", q.until);
+        self.call(call.with("network", q.network.as_ref()).with("most", q.most)).await
     }
 
     /// A page of the audit log, newest first.

@@ -2,6 +2,7 @@
 
 use crate::page::EntityRef;
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 pub use tfx_domain::event::{PostbackLogEvent, PostbackResult};
 use tfx_domain::{
     Timestamp,
@@ -27,6 +28,100 @@ pub struct PostbackQuery {
     pub cursor: Option<String>,
 }
 
+/// Which postbacks of the log to take again. What has been taken again since is passed over.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PostbackRetry {
+    /// From, inclusive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// To, exclusive.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Only to this network: id or slug.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// Those that stand as one of [`Self::RESULTS`].
+    pub results: Vec<PostbackResult>,
+    /// Only those after the `next` of the answer before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<ClickId>,
+}
+
+impl PostbackRetry {
+    /// What can be taken again.
+    pub const RESULTS: [PostbackResult; 2] = [PostbackResult::Conflict, PostbackResult::Unmatched];
+}
+
+/// What became of postbacks that were taken again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PostbackRetryAnswer {
+    /// How many came to which result.
+    pub taken: BTreeMap<String, u64>,
+    /// How many stay as they are: the click is not there, or the network is not active, or the log has not all of it.
+    pub left: u64,
+    /// Ask again with this as `after`: there are more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<ClickId>,
+}
+
+/// Which network to look at, and how far back.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LintQuery {
+    /// Only this network: id or slug.
+    pub network: Option<String>,
+    /// From, inclusive.
+    pub since: Option<Timestamp>,
+    /// To, exclusive.
+    pub until: Option<Timestamp>,
+    /// Read at most so many lines of the postback log, the newest.
+    pub most: Option<usize>,
+}
+
+/// What is wrong between what networks send and how they are configured.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Lint {
+    /// The most frequent first.
+    pub findings: Vec<Finding>,
+    /// How many lines of the postback log were read.
+    pub postbacks: u64,
+    /// False when the log has more lines in that time than are read; the newest were.
+    pub complete: bool,
+}
+
+/// Something to be mended.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Finding {
+    /// The network's slug.
+    pub network: String,
+    /// What kind: `unmapped_word`, `known_transaction`, `foreign_click`, `retry`.
+    pub kind: FindingKind,
+    /// The word, the transaction id, or the network that the clicks were sent to.
+    pub what: String,
+    /// How many postbacks.
+    pub postbacks: u64,
+    /// The last of them.
+    pub last: Timestamp,
+    /// Why, in a sentence.
+    pub because: String,
+    /// The command that mends it.
+    pub command: String,
+}
+
+/// What is to be mended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FindingKind {
+    /// A status word that nobody knows.
+    UnmappedWord,
+    /// A transaction id that is another click's.
+    KnownTransaction,
+    /// A click that was sent to another network.
+    ForeignClick,
+    /// A conflict that would be none any more.
+    Retry,
+}
+
 /// A postback to try. Nothing is stored, and no secret is asked for.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -44,12 +139,16 @@ pub struct PostbackTest {
 /// What would become of a postback.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct PostbackTestAnswer {
-    /// What it would be answered: recorded, updated, duplicate, stale, ignored, parked or rejected.
+    /// What it would be answered: recorded, updated, duplicate, stale, ignored, parked, conflict or
+    /// rejected.
     pub result: PostbackResult,
     /// The HTTP status it would get.
     pub status: u16,
     /// Why, in a sentence.
     pub reason: String,
+    /// Commands that would mend what it says: map its word, change the network.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub commands: Vec<String>,
     /// The parameter that is wrong, when it would be rejected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub parameter: Option<String>,

@@ -24,7 +24,11 @@ use tfx_ports::{analytics::Analytics, config::ConfigStore, conversions::Conversi
 
 const CONFIG: Blueprint = Blueprint {
     file: "config.db",
-    migrations: &[include_str!("schema/config/0001.sql"), include_str!("schema/config/0004.sql")],
+    migrations: &[
+        include_str!("schema/config/0001.sql"),
+        include_str!("schema/config/0002.sql"),
+        include_str!("schema/config/0004.sql"),
+    ],
     page_size: 4096,
     cache_kib: 4096,
 };

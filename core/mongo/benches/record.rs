@@ -27,7 +27,7 @@ use tfx_domain::{
     event::{ClickDims, PostbackResult},
     id::{CampaignId, ClickId, ConversionId, NetworkId},
     money::{Currency, Money},
-    postback::{ConversionStatus, Incoming},
+    postback::{ConversionStatus, Incoming, TransactionScope},
 };
 use tfx_ports::conversions::ConversionStore;
 
@@ -40,11 +40,13 @@ fn report(n: usize) -> Incoming {
     Incoming {
         new_id: ConversionId::generate(at, (n as u128) << 30),
         network: NetworkId::generate(at, 1),
+        scope: TransactionScope::Network,
         key: format!("tx:T{n:012}"),
         transaction_id: Some(format!("T{n:012}")),
         click_id: ClickId::generate(at, bits),
         status: ConversionStatus::Sale,
         raw_status: Some("approved".to_owned()),
+        unmapped: false,
         revenue: Money { amount: "12.50".parse().expect("an amount"), currency: Currency::USD },
         revenue_given: true,
         allow_upsell: false,

@@ -20,9 +20,9 @@ pub const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// What recording did.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Recorded {
-    /// Recorded, Updated, Duplicate or Stale.
+    /// Recorded, Updated, Duplicate, Stale or Conflict.
     pub result: PostbackResult,
-    /// The conversion as it stands after it; for a duplicate the one that was there.
+    /// The conversion as it stands after it; for a duplicate or a conflict the one that was there.
     pub conversion: Conversion,
 }
 
@@ -69,10 +69,8 @@ pub struct ConversionQuery {
 /// Keeps conversions. What a method has answered survives the loss of power.
 #[async_trait]
 pub trait ConversionStore: Send + Sync {
-    /// Applies reports in order, each by [`tfx_domain::postback::apply`] against the conversion of its
-    /// `(network, key)`. A new sale whose `(network, sale_claim)` is taken by another conversion is a duplicate
-    /// of that one; an existing conversion that would become a sale while the claim is taken stays as it is and
-    /// is a duplicate too. New states are marked unpublished in the same transaction.
+    /// Applies reports in order, each by [`tfx_domain::postback::decide`] against what stands. `(network, key)` and
+    /// `(network, sale_claim)` are unique. New states are marked unpublished in the same transaction.
     ///
     /// One answer for each report. Callers batch; an error means that none of the batch is recorded. A new
     /// conversion whose id another one has is an error that is not retryable.
@@ -80,6 +78,9 @@ pub trait ConversionStore: Send + Sync {
 
     /// By id.
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError>;
+
+    /// The conversion with this key, as the network's are unique by.
+    async fn by_key(&self, network: &NetworkId, key: &str) -> Result<Option<Conversion>, StoreError>;
 
     /// A page, newest first: by the time of the first report, of one time by id.
     async fn list(&self, query: &ConversionQuery) -> Result<Page<Conversion>, StoreError>;
@@ -99,6 +100,14 @@ pub trait ConversionStore: Send + Sync {
     /// Parked postbacks due at `now`, the first received first. One that is to be tried later than [`LONGEST_PAUSE`] from
     /// now was put off before the clock was set back: it is due.
     async fn parked_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError>;
+
+    /// Parked postbacks of one network about one click, due or not, the first received first.
+    async fn parked_of(
+        &self,
+        network: &NetworkId,
+        click: ClickId,
+        limit: usize,
+    ) -> Result<Vec<Parked>, StoreError>;
 
     /// Tries again later; one that is no longer parked is passed over, here and in [`Self::unpark`].
     async fn postpone(&self, id: ClickId, next_try_at: Timestamp) -> Result<(), StoreError>;

@@ -7,7 +7,7 @@ use crate::{
     failure::Failure,
     geo, ingestion, links,
     peers::Peers,
-    postback_test, report, services,
+    postback_lint, postback_test, report, services,
 };
 use axum::{Router, extract::Request, middleware::from_fn_with_state, response::IntoResponse};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -43,6 +43,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(explain::routes())
         .merge(geo::routes())
         .merge(ingestion::routes())
+        .merge(postback_lint::routes())
         .merge(postback_test::routes())
         .merge(services::routes())
         .fallback(unknown_path)

@@ -15,6 +15,7 @@ mod input;
 mod labels;
 mod links;
 mod peers;
+mod postback_lint;
 mod postback_test;
 mod reply;
 mod report;

@@ -19,14 +19,19 @@ use tfx_api::{
     postbacks::{ExistingConversion, PostbackTest, PostbackTestAnswer, Understood},
 };
 use tfx_domain::{
-    entity::{DestinationSpec, Kind, NetworkSpec, Status, TemplateSpec},
+    entity::{DestinationSpec, Kind, Network, NetworkSpec, Status, TemplateSpec},
     event::{ClickEvent, PostbackResult},
     id::{ConversionId, NetworkId},
-    money::{Amount, Money},
-    postback::{Applied, Conversion, Incoming, Interpreted, Postback, apply, interpret},
+    money::Money,
+    postback::{
+        Conversion, Decided, Incoming, Interpreted, Postback, Standing, Terms, advice, decide, interpret,
+        report,
+    },
     problem::Problems,
 };
-use tfx_ports::{clock, config::Record, conversions::ConversionQuery, entropy, page::PageRequest};
+use tfx_ports::{
+    StoreError, clock, config::Record, conversions::ConversionQuery, entropy, page::PageRequest,
+};
 use tfx_service::ProblemResponse;
 use tfx_settings::LookupFailure;
 
@@ -68,21 +73,25 @@ async fn test(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> R
 }
 
 /// A postback being tried.
-struct Trial<'a> {
+pub(crate) struct Trial<'a> {
     app: &'a App,
-    network: &'a Record,
-    spec: NetworkSpec,
+    network: Network,
     template: Option<(&'a Record, TemplateSpec)>,
     answer: PostbackTestAnswer,
 }
 
 impl<'a> Trial<'a> {
-    fn new(app: &'a App, network: &'a Record, template: Option<&'a Record>) -> Result<Self, Failure> {
+    pub(crate) fn new(
+        app: &'a App,
+        network: &'a Record,
+        template: Option<&'a Record>,
+    ) -> Result<Self, Failure> {
         let named = |r: &Record| EntityRef { id: r.id.clone(), slug: r.slug.clone() };
         let answer = PostbackTestAnswer {
             result: PostbackResult::Rejected,
             status: 400,
             reason: String::new(),
+            commands: Vec::new(),
             parameter: None,
             network: named(network),
             template: template.map(named),
@@ -90,12 +99,12 @@ impl<'a> Trial<'a> {
             click_found: None,
             existing: None,
         };
-        let spec = network.typed::<NetworkSpec>()?.spec;
+        let network = network.typed::<NetworkSpec>()?;
         let template = match template {
             Some(record) => Some((record, record.typed::<TemplateSpec>()?.spec)),
             None => None,
         };
-        Ok(Self { app, network, spec, template, answer })
+        Ok(Self { app, network, template, answer })
     }
 
     fn end(mut self, result: PostbackResult, status: u16, reason: impl Into<String>) -> PostbackTestAnswer {
@@ -103,10 +112,10 @@ impl<'a> Trial<'a> {
         self.answer
     }
 
-    async fn run(mut self, params: &[(String, String)]) -> Result<PostbackTestAnswer, Failure> {
-        use PostbackResult::{Duplicate, Ignored, Parked, Recorded, Rejected, Stale, Updated};
-        if self.network.status != Status::Active {
-            let reason = format!("the network is {}; resume it first", self.network.status.as_str());
+    pub(crate) async fn run(mut self, params: &[(String, String)]) -> Result<PostbackTestAnswer, Failure> {
+        use PostbackResult::{Conflict, Ignored, Parked, Recorded, Rejected, Stale, Updated};
+        if self.network.spec.status != Status::Active {
+            let reason = format!("the network is {}; resume it first", self.network.spec.status.as_str());
             return Ok(self.end(Rejected, 404, reason));
         }
         if let Some((record, _)) = &self.template
@@ -115,17 +124,18 @@ impl<'a> Trial<'a> {
             let reason = format!("the template is {}; resume it first", record.status.as_str());
             return Ok(self.end(Rejected, 404, reason));
         }
-        let postback = match interpret(&self.spec, self.template.as_ref().map(|(_, t)| t), params, &[]) {
-            Err(refusal) => {
-                self.answer.parameter = Some(refusal.parameter.clone());
-                return Ok(self.end(Rejected, 400, refusal.to_string()));
-            }
-            Ok(Interpreted::Ignored { raw_status }) => {
-                let reason = format!("the template ignores the status '{raw_status}'");
-                return Ok(self.end(Ignored, 200, reason));
-            }
-            Ok(Interpreted::Report(postback)) => postback,
-        };
+        let postback =
+            match interpret(&self.network.spec, self.template.as_ref().map(|(_, t)| t), params, &[]) {
+                Err(refusal) => {
+                    self.answer.parameter = Some(refusal.parameter.clone());
+                    return Ok(self.end(Rejected, 400, refusal.to_string()));
+                }
+                Ok(Interpreted::Ignored { raw_status }) => {
+                    let reason = format!("the template ignores the status '{raw_status}'");
+                    return Ok(self.end(Ignored, 200, reason));
+                }
+                Ok(Interpreted::Report(postback)) => postback,
+            };
         let click = self.app.stores.analytics.click(postback.click_id).await?;
         self.answer.click_found = Some(click.is_some());
         let given = postback.payout.map(|amount| Money { amount, currency: postback.currency });
@@ -140,75 +150,64 @@ impl<'a> Trial<'a> {
                 }
             });
         };
-        let incoming = self.incoming(&postback, &click).await?;
-        self.answer.understood = Some(understood(&postback, Some(incoming.revenue)));
-        let known = self.conversions_of(&incoming).await?;
-        let existing = known.iter().find(|c| c.key == incoming.key);
-        let shown = |c: &Conversion| ExistingConversion {
-            id: c.id.clone(),
-            status: c.status.clone(),
-            revenue: c.revenue,
-        };
-        self.answer.existing = existing.map(shown);
-        // As stores do it: one sale for a click, unless its destination allows several.
-        let claimed = |c: &Conversion| {
-            known.iter().find(|k| c.sale_claim.is_some() && k.sale_claim == c.sale_claim && k.id != c.id)
-        };
-        let applied = apply(existing, &incoming);
-        if let Applied::New(c) | Applied::Updated(c) = &applied
-            && let Some(other) = claimed(c)
-        {
-            self.answer.existing = Some(shown(other));
-            return Ok(self.end(
-                Duplicate,
-                200,
-                "the click has its one sale already; its destination allows no upsell",
-            ));
-        }
-        Ok(match applied {
-            Applied::New(_) => self.end(Recorded, 200, "a new conversion"),
-            Applied::Updated(_) => self.end(Updated, 200, "the conversion would change"),
-            Applied::Duplicate => self.end(Duplicate, 200, "the conversion is known just so"),
-            Applied::Stale => self.end(Stale, 200, "a step backwards; the conversion would stay as it is"),
-        })
-    }
-
-    /// The report as postback-service would record it: the payout of the postback, else of the destination.
-    async fn incoming(&self, postback: &Postback, click: &ClickEvent) -> Result<Incoming, Failure> {
-        let destination = match &click.dims.destination_id {
-            Some(id) => self.app.stores.config.get(Kind::Destination, id.as_str()).await?,
-            None => None,
-        };
-        let destination = destination.map(|r| r.typed::<DestinationSpec>()).transpose()?.map(|d| d.spec);
-        let of_destination = destination.as_ref().and_then(|d| d.payout);
-        let revenue = match (postback.payout, of_destination) {
-            (Some(amount), _) => Money { amount, currency: postback.currency },
-            (None, Some(payout)) => payout,
-            (None, None) => Money { amount: Amount::ZERO, currency: postback.currency },
-        };
-        let network: NetworkId = self
-            .network
-            .id
-            .parse()
-            .map_err(|_| ProblemResponse::internal("a network with an id of another kind"))?;
+        let terms = self.terms(&click).await?;
         let at = clock::now();
-        Ok(Incoming {
-            new_id: ConversionId::generate(at, entropy::random_u128()),
-            network,
-            key: postback.key(),
-            transaction_id: postback.transaction_id.clone(),
-            click_id: postback.click_id,
-            status: postback.status.clone(),
-            raw_status: postback.raw_status.clone(),
-            revenue,
-            revenue_given: postback.payout_given,
-            allow_upsell: destination.is_some_and(|d| d.allow_upsell),
-            at,
-            click: click.dims.clone(),
-        })
+        let new_id = ConversionId::generate(at, entropy::random_u128());
+        let incoming = match report(&self.network, terms.as_ref(), &postback, &click.dims, new_id, at) {
+            Ok(incoming) => incoming,
+            Err(other) => {
+                let found = self.app.stores.config.get(Kind::Network, other.as_str()).await?;
+                let name = found.map_or_else(|| other.to_string(), |r| r.slug);
+                let reason = advice::foreign(&self.network.spec, &name);
+                self.answer.commands.push(advice::foreign_clicks(&self.network.spec));
+                return Ok(self.end(Conflict, 200, reason));
+            }
+        };
+        self.answer.understood = Some(understood(&postback, Some(incoming.revenue)));
+        let there = There(self.known(&incoming).await?);
+        let Decided { result, conversion } = decide(&there, &incoming)?;
+        if result != Recorded {
+            // What it would change, or what is in its way.
+            let there = there.0.iter().find(|c| c.id == conversion.id);
+            self.answer.existing = there.map(|c| ExistingConversion {
+                id: c.id.clone(),
+                status: c.status.clone(),
+                revenue: c.revenue,
+            });
+        }
+        let mut reason = match result {
+            Recorded => "a new conversion".to_owned(),
+            Updated => "the conversion would change".to_owned(),
+            Conflict => advice::known_id(&self.network.spec, &postback, &conversion),
+            Stale => "a step backwards; the conversion would stay as it is".to_owned(),
+            _ if conversion.status == incoming.status
+                && conversion.transaction_id == incoming.transaction_id =>
+            {
+                "the conversion is known just so".to_owned()
+            }
+            _ => "the click has its one sale already; its destination allows no upsell".to_owned(),
+        };
+        if result == Conflict {
+            self.answer.commands.push(advice::scope_click(&self.network.spec));
+        }
+        if let (true, Some(word)) = (postback.unmapped, &postback.raw_status) {
+            let template = self.template.as_ref().map(|(_, t)| t);
+            reason += &format!("; {}", advice::unmapped_word(&self.network.spec, template, word));
+            self.answer.commands.push(advice::map_word(&self.network.spec, template, word));
+        }
+        Ok(self.end(result, 200, reason))
     }
 
-    async fn conversions_of(&self, incoming: &Incoming) -> Result<Vec<Conversion>, Failure> {
+    /// What the click's destination means for the report.
+    async fn terms(&self, click: &ClickEvent) -> Result<Option<Terms>, Failure> {
+        let Some(id) = &click.dims.destination_id else { return Ok(None) };
+        let destination = self.app.stores.config.get(Kind::Destination, id.as_str()).await?;
+        let destination = destination.map(|r| r.typed::<DestinationSpec>()).transpose()?;
+        Ok(destination.map(|d| Terms::from(&d.spec)))
+    }
+
+    /// What the report may meet: the conversions of its click, and who has its transaction id.
+    async fn known(&self, incoming: &Incoming) -> Result<Vec<Conversion>, Failure> {
         let query = ConversionQuery {
             since: None,
             until: None,
@@ -218,7 +217,24 @@ impl<'a> Trial<'a> {
             click: Some(incoming.click_id),
             page: PageRequest::first(1000),
         };
-        Ok(self.app.stores.conversions.list(&query).await?.items)
+        let mut known = self.app.stores.conversions.list(&query).await?.items;
+        known.extend(self.app.stores.conversions.by_key(&incoming.network, &incoming.key).await?);
+        Ok(known)
+    }
+}
+
+/// Conversions in a list.
+struct There(Vec<Conversion>);
+
+impl Standing for There {
+    type Error = StoreError;
+
+    fn by_key(&self, _: &NetworkId, key: &str) -> Result<Option<Conversion>, StoreError> {
+        Ok(self.0.iter().find(|c| c.key == key).cloned())
+    }
+
+    fn by_claim(&self, _: &NetworkId, claim: &str) -> Result<Option<Conversion>, StoreError> {
+        Ok(self.0.iter().find(|c| c.sale_claim.as_deref() == Some(claim)).cloned())
     }
 }
 

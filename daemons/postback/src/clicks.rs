@@ -105,6 +105,11 @@ impl Clicks {
         self.quiet.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The store behind.
+    pub(crate) fn analytics(&self) -> &dyn Analytics {
+        &*self.analytics
+    }
+
     /// The facts of a click.
     ///
     /// # Errors

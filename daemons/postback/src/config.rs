@@ -5,19 +5,12 @@ use std::{collections::HashMap, sync::Arc};
 use tfx_domain::{
     entity::{Network, Status, Template},
     id::{DestinationId, NetworkId},
-    money::Money,
+    postback::Terms,
 };
 use tfx_ports::config::{Record, config_of};
 
 /// The index, followed.
 pub(crate) type Configuration = tfx_service::Configuration<Index>;
-
-/// What a destination means for a conversion.
-#[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Terms {
-    pub(crate) payout: Option<Money>,
-    pub(crate) allow_upsell: bool,
-}
 
 /// The configuration as postbacks ask for it.
 #[derive(Debug, Default)]
@@ -53,8 +46,7 @@ impl Index {
             index.templates.entry(template.spec.network.clone()).or_default().push(template);
         }
         for d in config.destinations {
-            let terms = Terms { payout: d.spec.payout, allow_upsell: d.spec.allow_upsell };
-            index.destinations.insert(d.id, terms);
+            index.destinations.insert(d.id, Terms::from(&d.spec));
         }
         index
     }
@@ -84,9 +76,17 @@ impl Index {
         self.template(network, "default").filter(|t| t.spec.status == Status::Active)
     }
 
+    /// The template that a postback asks for, else the default one. Also one that is not active.
+    pub(crate) fn asked_template(&self, network: &NetworkId, reference: &str) -> Option<&Template> {
+        match reference {
+            "" => self.default_template(network),
+            reference => self.template(network, reference),
+        }
+    }
+
     /// What a destination means for a conversion; one that is not known has no terms.
-    pub(crate) fn terms(&self, destination: Option<&DestinationId>) -> Terms {
-        destination.and_then(|id| self.destinations.get(id)).copied().unwrap_or_default()
+    pub(crate) fn terms(&self, destination: Option<&DestinationId>) -> Option<&Terms> {
+        self.destinations.get(destination?)
     }
 }
 

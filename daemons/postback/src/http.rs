@@ -5,20 +5,22 @@ use crate::{
     log::{Origin, Outcome, SECRET},
     masks::Masks,
     params::{self, Said},
+    retry::retry,
     take::{Postbacks, Received},
 };
 use axum::{
-    Extension, Router,
+    Extension, Json, Router,
     body::{Body, to_bytes},
     extract::State,
     response::{IntoResponse, Response},
-    routing::any,
+    routing::{any, post},
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method, Request, request::Parts};
 use http_body_util::LengthLimitError;
 use percent_encoding::percent_decode_str;
 use std::{error::Error, net::IpAddr, sync::Arc};
+use tfx_api::postbacks::PostbackRetry;
 use tfx_domain::{id::ClickId, postback::Refusal};
 use tfx_ports::{clock, entropy};
 use tfx_service::{
@@ -65,6 +67,9 @@ pub(crate) fn router(
         out.gauge("tfx_rows_left_out", "Stored rows that were met and cannot be read", &[], left_out);
         events::write(SERVICE, &counted.producer.stats(), out);
     }));
+    let operators = operators.merge(
+        Router::new().route("/internal/postbacks/retry", post(retry_all)).with_state(Arc::clone(postbacks)),
+    );
     let state = Arc::new(Http { postbacks: Arc::clone(postbacks), settings });
     Router::new()
         .route("/postback", any(postback))
@@ -110,6 +115,16 @@ fn readiness(postbacks: &Arc<Postbacks>, stores: &Stores) -> Readiness {
         readiness.optional("analytics", ping)
     };
     readiness.required("events", move || events::check(Arc::clone(&producer), true))
+}
+
+async fn retry_all(State(postbacks): State<Arc<Postbacks>>, Json(asked): Json<PostbackRetry>) -> Response {
+    match retry(&postbacks, &asked).await {
+        Ok(answer) => Json(answer).into_response(),
+        Err(e) => {
+            let problem = ProblemResponse::unavailable("the postback log cannot be read; try again later");
+            ProblemResponse { log: Some(e.to_string()), ..problem }.into_response()
+        }
+    }
 }
 
 async fn postback(

@@ -19,7 +19,9 @@ mod params;
 mod parked;
 mod published;
 mod republish;
+mod retry;
 mod take;
+mod why;
 
 use anyhow::Context as _;
 use clicks::Clicks;

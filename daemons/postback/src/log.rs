@@ -107,6 +107,12 @@ pub(crate) fn event(origin: &Origin, outcome: &Outcome, masks: &Masks) -> Postba
     }
 }
 
+/// Whether the log may not have kept all that the postback said.
+pub(crate) fn is_cut(line: &PostbackLogEvent) -> bool {
+    // A character that does not fit whole leaves up to three bytes free.
+    line.params.len() >= MAX_PARAMS || line.params.iter().any(|(_, value)| value.len() + 3 >= MAX_VALUE)
+}
+
 /// At most `max` bytes, whole characters.
 fn cut(text: &str, max: usize) -> &str {
     &text[..text.floor_char_boundary(max)]
@@ -119,6 +125,7 @@ pub(crate) struct Counters {
     forbidden: AtomicU64,
     not_durable: AtomicU64,
     republished: AtomicU64,
+    unmapped: AtomicU64,
 }
 
 impl Counters {
@@ -135,6 +142,10 @@ impl Counters {
         self.not_durable.fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn unmapped(&self) {
+        self.unmapped.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn republished(&self, n: usize) {
         self.republished.fetch_add(n as u64, Ordering::Relaxed);
     }
@@ -144,7 +155,12 @@ impl Counters {
             let labels = [("result", result.as_str())];
             out.counter("tfx_postbacks_total", "Postbacks by result", &labels, count.load(Ordering::Relaxed));
         }
-        let single: [(&str, &str, &AtomicU64); 3] = [
+        let single: [(&str, &str, &AtomicU64); 4] = [
+            (
+                "tfx_postbacks_unmapped_total",
+                "Postbacks of known clicks with a status word that nobody knows",
+                &self.unmapped,
+            ),
             ("tfx_postbacks_forbidden_total", "Postbacks with a wrong secret or address", &self.forbidden),
             ("tfx_postbacks_not_durable_total", "Postbacks answered 503", &self.not_durable),
             (

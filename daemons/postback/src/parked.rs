@@ -3,6 +3,9 @@
 //!
 //! A parked postback is taken off only after its outcome is in the log. If the process dies before, it is tried
 //! again: recording is idempotent by its key, and the outcome's event has an id made from the parked one's.
+//!
+//! Postbacks of one network about one click are taken in the order in which they came: the first that has to wait
+//! holds up those behind it, and so a new one is parked while there are parked ones (`take`).
 
 use crate::{
     clicks::Missing,
@@ -13,7 +16,7 @@ use std::{sync::Arc, time::Duration};
 use tfx_domain::{
     Timestamp,
     event::PostbackResult,
-    id::ClickId,
+    id::{ClickId, NetworkId},
     postback::{Interpreted, interpret},
 };
 use tfx_ports::{
@@ -60,19 +63,22 @@ pub(crate) async fn work(postbacks: Arc<Postbacks>, shutdown: Shutdown) {
     }
 }
 
-/// Tries all that are due. Postbacks of one click stay in their order.
+/// Tries the clicks of all that are due, those of one click in the order in which they came.
 async fn round(postbacks: &Arc<Postbacks>, due: Vec<Parked>) {
-    let mut lanes: Vec<Vec<Parked>> = (0..AT_ONCE).map(|_| Vec::new()).collect();
+    let mut lanes: Vec<Vec<(NetworkId, ClickId)>> = (0..AT_ONCE).map(|_| Vec::new()).collect();
     for parked in due {
-        let lane = (mixed(parked.click_id) % AT_ONCE as u128) as usize;
-        lanes[lane].push(parked);
+        let lane = &mut lanes[(mixed(parked.click_id) % AT_ONCE as u128) as usize];
+        let of = (parked.network, parked.click_id);
+        if !lane.contains(&of) {
+            lane.push(of);
+        }
     }
     let mut running = JoinSet::new();
     for lane in lanes.into_iter().filter(|l| !l.is_empty()) {
         let postbacks = Arc::clone(postbacks);
         let tries = async move {
-            for parked in lane {
-                attempt(&postbacks, parked).await;
+            for (network, click) in lane {
+                in_order(&postbacks, &network, click).await;
             }
         };
         running.spawn(tries.in_current_span());
@@ -80,9 +86,30 @@ async fn round(postbacks: &Arc<Postbacks>, due: Vec<Parked>) {
     while running.join_next().await.is_some() {}
 }
 
-/// Tries one: records it, gives it up, or puts it off.
-async fn attempt(postbacks: &Postbacks, parked: Parked) {
-    let Some(index) = postbacks.config.owned() else { return };
+/// Tries the postbacks of one click, also those that are not due yet; once one has to wait, those behind it wait too.
+async fn in_order(postbacks: &Postbacks, network: &NetworkId, click: ClickId) {
+    let all = match postbacks.conversions.parked_of(network, click, BATCH).await {
+        Ok(all) => all,
+        Err(e) => {
+            tracing::warn!(error = %e, click_id = %click, "cannot read the parked postbacks of a click");
+            return;
+        }
+    };
+    let mut waits = false;
+    for parked in all {
+        if !waits {
+            waits = !attempt(postbacks, parked).await;
+        } else if parked.next_try_at <= clock::now() {
+            let now = clock::now();
+            let give_up_at = give_up_at(&parked, &postbacks.settings, now);
+            put_off(postbacks, &parked, now, give_up_at).await;
+        }
+    }
+}
+
+/// Tries one: records it, gives it up, or puts it off. False when it is still parked.
+async fn attempt(postbacks: &Postbacks, parked: Parked) -> bool {
+    let Some(index) = postbacks.config.owned() else { return false };
     let now = clock::now();
     let park_max_age = postbacks.settings.park_max_age;
     let give_up_at = give_up_at(&parked, &postbacks.settings, now);
@@ -98,10 +125,7 @@ async fn attempt(postbacks: &Postbacks, parked: Parked) {
         params: parked.params.clone(),
     };
     // A network or template that was archived meanwhile still explains what it reported before.
-    let template = network.and_then(|n| match parked.template.as_str() {
-        "" => index.default_template(&n.id),
-        slug => index.template(&n.id, slug),
-    });
+    let template = network.and_then(|n| index.asked_template(&n.id, &parked.template));
     let interpreted =
         network.map(|n| (n, interpret(&n.spec, template.map(|t| &t.spec), &parked.params, &[])));
     let outcome = match interpreted {
@@ -118,7 +142,10 @@ async fn attempt(postbacks: &Postbacks, parked: Parked) {
                     outcome.click = Some(parked.click_id);
                     postbacks.conclude(&origin, outcome, Some(network), None).await
                 }
-                Err(_) => return put_off(postbacks, &parked, now, give_up_at).await,
+                Err(_) => {
+                    put_off(postbacks, &parked, now, give_up_at).await;
+                    return false;
+                }
             }
         }
         Some((network, Ok(Interpreted::Ignored { raw_status }))) => {
@@ -128,7 +155,8 @@ async fn attempt(postbacks: &Postbacks, parked: Parked) {
         }
         // The configuration of this instance may be behind, or is being mended: it is tried on as long as for a click.
         None | Some((_, Err(_))) if now < give_up_at => {
-            return put_off(postbacks, &parked, now, give_up_at).await;
+            put_off(postbacks, &parked, now, give_up_at).await;
+            return false;
         }
         Some((network, Err(refusal))) => {
             let outcome = Outcome::rejected(0, format!("the template was changed: {refusal}"));
@@ -140,11 +168,14 @@ async fn attempt(postbacks: &Postbacks, parked: Parked) {
     };
     // Anything but 0 means that it is not durable yet: it stays parked.
     if outcome.status != 0 {
-        return put_off(postbacks, &parked, now, give_up_at).await;
+        put_off(postbacks, &parked, now, give_up_at).await;
+        return false;
     }
-    if let Err(e) = postbacks.conversions.unpark(parked.id).await {
+    let taken_off = postbacks.conversions.unpark(parked.id).await;
+    if let Err(e) = &taken_off {
         tracing::warn!(error = %e, "cannot take off a parked postback; it is tried again and counts once");
     }
+    taken_off.is_ok()
 }
 
 /// When it is given up. One that came before the clock was set back is given up when it was tried for as long.
@@ -172,8 +203,8 @@ fn pause(first: Duration, tries: u32) -> Duration {
     first.saturating_mul(1 << tries.saturating_add(1).min(20)).min(LONGEST_PAUSE)
 }
 
-/// The id of the event that says what became of a parked postback: always the same for the same one.
-fn later_event(parked: ClickId) -> ClickId {
+/// The id of the event that says what became later of a postback: always the same for the same one.
+pub(crate) fn later_event(parked: ClickId) -> ClickId {
     ClickId::generate(parked.timestamp(), mixed(parked))
 }
 

@@ -3,18 +3,18 @@
 use crate::{
     auth,
     clicks::{Clicks, Missing},
-    config::{Configuration, Index, Terms},
+    config::{Configuration, Index},
     log::{self, Counters, Origin, Outcome, SECRET},
     masks::Masks,
+    why,
 };
 use std::{sync::Arc, time::Duration};
 use tfx_domain::{
     Timestamp,
     entity::{Network, Status, Template},
     event::{ClickDims, ConversionEvent, Event, PostbackResult},
-    id::{ConversionId, NetworkId},
-    money::{Amount, Money},
-    postback::{Conversion, Incoming, Interpreted, Postback, Unreadable, interpret},
+    id::ConversionId,
+    postback::{Conversion, Interpreted, Postback, Unreadable, interpret, report},
 };
 use tfx_events::Producer;
 use tfx_ports::{
@@ -74,10 +74,22 @@ impl Postbacks {
         }
         let template = template.map(|t| &t.spec);
         match interpret(&network.spec, template, &origin.params, &unreadable) {
-            Ok(Interpreted::Report(postback)) => match self.clicks.find(postback.click_id).await {
-                Ok(click) => self.record(&index, &origin, network, &postback, &click, 200).await,
-                Err(missing) => self.not_found(&origin, network, &postback, missing).await,
-            },
+            Ok(Interpreted::Report(postback)) => {
+                let earlier = self.conversions.parked_of(&network.id, postback.click_id, 1);
+                let (click, earlier) = tokio::join!(self.clicks.find(postback.click_id), earlier);
+                match (click, earlier) {
+                    (Err(missing), _) => self.not_found(&origin, network, &postback, missing).await,
+                    (Ok(_), Err(e)) => self.not_durable(&origin, network, &postback, e.to_string()).await,
+                    (Ok(click), Ok(none)) if none.is_empty() => {
+                        self.record(&index, &origin, network, &postback, &click, 200).await
+                    }
+                    // Reports of a click are taken in the order in which they came.
+                    (Ok(_), Ok(_)) => {
+                        let why = "earlier postbacks of its click wait; they are taken first".to_owned();
+                        self.park(&origin, network, &postback, why, origin.at).await
+                    }
+                }
+            }
             Ok(Interpreted::Ignored { raw_status }) => {
                 let mut outcome = Outcome::accepted(200, PostbackResult::Ignored);
                 outcome.reason = format!("the template ignores status {raw_status}");
@@ -97,8 +109,20 @@ impl Postbacks {
         click: &ClickDims,
         status: u16,
     ) -> Outcome {
-        let incoming =
-            incoming(&network.id, index.terms(click.destination_id.as_ref()), postback, click, origin.at);
+        let new_id = ConversionId::generate(clock::now(), entropy::random_u128());
+        let terms = index.terms(click.destination_id.as_ref());
+        if postback.unmapped {
+            self.counters.unmapped();
+        }
+        let incoming = match report(network, terms, postback, click, new_id, origin.at) {
+            Ok(incoming) => incoming,
+            Err(other) => {
+                let mut outcome = Outcome::accepted(status, PostbackResult::Conflict);
+                outcome.click = Some(postback.click_id);
+                outcome.reason = why::foreign(index, network, &other);
+                return self.conclude(origin, outcome, Some(network), None).await;
+            }
+        };
         let mut recorded = match self.conversions.record(std::slice::from_ref(&incoming)).await {
             Ok(mut all) if all.len() == 1 => all.remove(0),
             Ok(all) => {
@@ -113,6 +137,8 @@ impl Postbacks {
         let mut outcome = Outcome::accepted(status, recorded.result);
         outcome.click = Some(postback.click_id);
         outcome.conversion = Some(recorded.conversion.id.clone());
+        let template = index.asked_template(&network.id, &origin.template).map(|t| &t.spec);
+        outcome.reason = why::recorded(&network.spec, template, postback, &recorded);
         let changed = matches!(recorded.result, PostbackResult::Recorded | PostbackResult::Updated);
         self.conclude(origin, outcome, Some(network), changed.then_some(&recorded.conversion)).await
     }
@@ -133,6 +159,19 @@ impl Postbacks {
             let outcome = Outcome { click: Some(postback.click_id), ..Outcome::rejected(404, why) };
             return self.refuse(origin, outcome, Some(network)).await;
         }
+        let next_try_at = after(origin.at, self.settings.park_retry.min(LONGEST_PAUSE));
+        self.park(origin, network, postback, why, next_try_at).await
+    }
+
+    /// Keeps a postback until its click is there and those before it are taken.
+    async fn park(
+        &self,
+        origin: &Origin,
+        network: &Network,
+        postback: &Postback,
+        why: String,
+        next_try_at: Timestamp,
+    ) -> Outcome {
         let secret = network.spec.postback_secret.as_ref().map(|s| s.0.as_str());
         let is_secret = |name: &str, value: &str| name.eq_ignore_ascii_case(SECRET) || Some(value) == secret;
         let parked = Parked {
@@ -142,7 +181,7 @@ impl Postbacks {
             click_id: postback.click_id,
             params: origin.params.iter().filter(|(n, v)| !is_secret(n, v)).cloned().collect(),
             received_at: origin.at,
-            next_try_at: after(origin.at, self.settings.park_retry.min(LONGEST_PAUSE)),
+            next_try_at,
             tries: 0,
         };
         if let Err(e) = self.conversions.park(parked).await {
@@ -244,35 +283,6 @@ fn admit<'i>(
         Some(t) if t.spec.status == Status::Active => Ok((network, Some(t))),
         Some(t) => Err(Outcome::rejected(404, format!("the template is {}", t.spec.status.as_str()))),
         None => Err(Outcome::rejected(404, "the network has no such template")),
-    }
-}
-
-/// The report as stores record it. Revenue: what the postback or the template says, else the destination's payout.
-fn incoming(
-    network: &NetworkId,
-    terms: Terms,
-    postback: &Postback,
-    click: &ClickDims,
-    at: Timestamp,
-) -> Incoming {
-    let revenue = match (postback.payout, terms.payout) {
-        (Some(amount), _) => Money { amount, currency: postback.currency },
-        (None, Some(payout)) => payout,
-        (None, None) => Money { amount: Amount::ZERO, currency: postback.currency },
-    };
-    Incoming {
-        new_id: ConversionId::generate(clock::now(), entropy::random_u128()),
-        network: network.clone(),
-        key: postback.key(),
-        transaction_id: postback.transaction_id.clone(),
-        click_id: postback.click_id,
-        status: postback.status.clone(),
-        raw_status: postback.raw_status.clone(),
-        revenue,
-        revenue_given: postback.payout_given,
-        allow_upsell: terms.allow_upsell,
-        at,
-        click: click.clone(),
     }
 }
 

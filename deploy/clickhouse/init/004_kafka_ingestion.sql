@@ -138,7 +138,7 @@ SELECT
         p.1 = 'result',
             p.2 IN (
                 '"recorded"', '"updated"', '"duplicate"', '"stale"', '"ignored"', '"parked"', '"unmatched"',
-                '"rejected"'),
+                '"rejected"', '"conflict"'),
         p.1 IN ('cost', 'revenue'),
             (p.2 = 'null' AND p.1 = 'cost')
                 OR (match(p.2, '^{("amount":"-?[0-9]{1,10}([.][0-9]{1,28})?","currency":"[A-Za-z]{3}"|"currency":"[A-Za-z]{3}","amount":"-?[0-9]{1,10}([.][0-9]{1,28})?")}$')

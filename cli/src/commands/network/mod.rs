@@ -4,10 +4,10 @@ mod postback_url;
 
 use super::entity::{Anywhere, EntityCommand, Fields, NAMED, Named, Need, Noun, Spec, put};
 use crate::{context::Context, exit::Failure, input};
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use serde_json::Value;
 use std::{net::IpAddr, path::PathBuf};
-use tfx_domain::{entity::Kind, money::Currency};
+use tfx_domain::{entity::Kind, money::Currency, postback::TransactionScope};
 
 /// Affiliate networks.
 #[derive(Debug)]
@@ -36,6 +36,12 @@ pub(crate) struct NetworkFields {
     /// The currency of a payout that names none [default: USD].
     #[arg(long, value_name = "CODE")]
     currency: Option<Currency>,
+    /// What its transaction ids number: orders of the network, or steps of a click [default: network].
+    #[arg(long, value_name = "SCOPE", value_parser = PossibleValuesParser::new(TransactionScope::ALL.map(TransactionScope::as_str)))]
+    transaction_scope: Option<String>,
+    /// Whether it may report clicks that were sent to another network [default: false].
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    foreign_clicks: Option<bool>,
     /// An address or CIDR block postbacks may come from; may be repeated [default: any].
     #[arg(long, value_name = "IP", value_parser = block)]
     allow_ip: Vec<String>,
@@ -59,6 +65,8 @@ impl Fields for NetworkFields {
     fn put(&self, spec: &mut Spec) -> Result<(), Failure> {
         self.named.put(spec)?;
         put(spec, "currency", self.currency.as_ref())?;
+        put(spec, "transaction_scope", self.transaction_scope.as_ref())?;
+        put(spec, "foreign_clicks", self.foreign_clicks.as_ref())?;
         if !self.allow_ip.is_empty() {
             put(spec, "allowed_ips", Some(&self.allow_ip))?;
         }

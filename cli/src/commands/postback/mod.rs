@@ -1,6 +1,8 @@
 //! `tfx postback`: what networks send.
 
+pub(crate) mod lint;
 mod log;
+mod retry;
 mod test;
 
 use crate::{context::Context, exit::Failure};
@@ -13,6 +15,10 @@ pub(crate) enum PostbackCommand {
     Test(test::Test),
     /// List every postback that came in, newest first, whatever became of it.
     Log(log::Log),
+    /// Tell what networks send that their configuration does not fit, and the commands that mend it.
+    Lint(lint::Lint),
+    /// Take postbacks again that were a conflict, or whose click did not come.
+    Retry(retry::Retry),
 }
 
 impl PostbackCommand {
@@ -20,6 +26,8 @@ impl PostbackCommand {
         match self {
             Self::Test(test) => test.run(context).await,
             Self::Log(log) => log.run(context).await,
+            Self::Lint(lint) => lint.run(context).await,
+            Self::Retry(retry) => retry.run(context).await,
         }
     }
 }

@@ -81,6 +81,10 @@ fn fields() -> Vec<Column> {
         Column::text("answer", "status"),
         Column::text("because", "reason"),
         Column::text("wrong parameter", "parameter"),
+        Column::made("mend it with", "commands", |row| {
+            let commands = row["commands"].as_array().into_iter().flatten();
+            commands.map(text).collect::<Vec<_>>().join("\n")
+        }),
         Column::text("network", "network.slug"),
         Column::text("template", "template.slug"),
         Column::text("click", "understood.click_id"),

@@ -1,7 +1,10 @@
 //! Affiliate networks: who pays.
 
 use super::{Kind, Spec, Status, check_aliases, check_name};
-use crate::{Timestamp, id::NetworkId, money::Currency, problem::Problems, rules::Part, slug::Slug};
+use crate::{
+    Timestamp, id::NetworkId, money::Currency, postback::TransactionScope, problem::Problems, rules::Part,
+    slug::Slug,
+};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use std::{fmt, net::IpAddr};
@@ -29,6 +32,17 @@ pub struct NetworkSpec {
     /// The currency of a payout that names none.
     #[serde(default)]
     pub currency: Currency,
+    /// What its transaction ids number: orders of the network, or steps of a click.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub transaction_scope: TransactionScope,
+    /// Whether it may report clicks that were sent to another network.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub foreign_clicks: bool,
+}
+
+/// Left out, so that programs that do not know the field yet read the network.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Reads addresses and ranges in CIDR form; an address alone is a range of one.

@@ -27,11 +27,13 @@ pub enum PostbackResult {
     Unmatched,
     /// Refused: see `reason`.
     Rejected,
+    /// It would change the conversion of another click, or speaks of another network's click; nothing changed.
+    Conflict,
 }
 
 impl PostbackResult {
-    /// All of them.
-    pub const ALL: [Self; 8] = [
+    /// All of them. A store may keep the place in it: what is new comes last.
+    pub const ALL: [Self; 9] = [
         Self::Recorded,
         Self::Updated,
         Self::Duplicate,
@@ -40,6 +42,7 @@ impl PostbackResult {
         Self::Parked,
         Self::Unmatched,
         Self::Rejected,
+        Self::Conflict,
     ];
 
     /// The word used in JSON.
@@ -53,6 +56,7 @@ impl PostbackResult {
             Self::Parked => "parked",
             Self::Unmatched => "unmatched",
             Self::Rejected => "rejected",
+            Self::Conflict => "conflict",
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::{
     ConversionStatus,
     params::{Field, Params, Unreadable, same_word},
+    words,
 };
 use crate::{
     entity::{NetworkSpec, TemplateSpec},
@@ -12,19 +13,6 @@ use crate::{
 
 /// The longest transaction id, in characters.
 const LONGEST_TRANSACTION_ID: usize = 256;
-
-/// Words of networks that need no template. A template's own mapping goes first.
-const SYNONYMS: [(&str, ConversionStatus); 9] = [
-    ("pending", ConversionStatus::Lead),
-    ("hold", ConversionStatus::Lead),
-    ("approved", ConversionStatus::Sale),
-    ("confirmed", ConversionStatus::Sale),
-    ("paid", ConversionStatus::Sale),
-    ("declined", ConversionStatus::Rejected),
-    ("trash", ConversionStatus::Rejected),
-    ("cancelled", ConversionStatus::Rejected),
-    ("canceled", ConversionStatus::Rejected),
-];
 
 /// A postback in our terms.
 #[derive(Debug, Clone, PartialEq)]
@@ -37,6 +25,8 @@ pub struct Postback {
     pub status: ConversionStatus,
     /// The network's word for it.
     pub raw_status: Option<String>,
+    /// The word is nobody's: neither the template's nor one of [`words`]. It is kept as a status, and told.
+    pub unmapped: bool,
     /// What it pays, if it says (or the template's default).
     pub payout: Option<Amount>,
     /// True when the postback itself named the payout.
@@ -46,7 +36,8 @@ pub struct Postback {
 }
 
 impl Postback {
-    /// What makes it the same conversion again: the transaction id (`tx:{id}`), else the click and the kind of
+    /// What makes it the same conversion again: the transaction id (`tx:{id}`; another click with the same id is told
+    /// from it by [`super::decide`]), else the click and the kind of
     /// report. A lead, the sale it becomes and its rejection share one slot (`click:{id}:main`); rebills have one
     /// of their own (`click:{id}:rebill`), and so has each custom status (`click:{id}:custom:{status}`).
     pub fn key(&self) -> String {
@@ -120,18 +111,28 @@ pub fn interpret(
     }
     let click_id = click_id(&params)?;
     let transaction_id = params.find(Field::TransactionId).map(transaction_id).transpose()?;
-    let given = params.find(Field::Payout).map(payout).transpose()?;
+    let amount = params.find(Field::Payout).map(payout).transpose()?;
     let currency = params.find(Field::Currency).map(currency).transpose()?;
     let defaults = template.map(|t| &t.defaults);
-    let mapped = match status {
+    let (mapped, unmapped) = match status {
         Some((name, word)) => map_status(template, word).map_err(|m| Refusal::new(name, m))?,
-        None => defaults.and_then(|d| d.status.clone()).unwrap_or(ConversionStatus::Sale),
+        None => (defaults.and_then(|d| d.status.clone()).unwrap_or(ConversionStatus::Sale), false),
+    };
+    let given = match amount {
+        // What is taken back was paid before: the status says it, and no revenue is less than none.
+        Some((_, amount)) if amount < Amount::ZERO && mapped == ConversionStatus::Rejected => None,
+        Some((parameter, amount)) if amount < Amount::ZERO => {
+            let message = not_negative(&params, parameter.1, status.filter(|_| unmapped));
+            return Err(Refusal::new(parameter.0, message));
+        }
+        other => other.map(|(_, amount)| amount),
     };
     Ok(Interpreted::Report(Postback {
         click_id,
         transaction_id,
         status: mapped,
         raw_status: status.map(|(_, word)| word.to_owned()),
+        unmapped,
         payout: given.or_else(|| defaults.and_then(|d| d.payout)),
         payout_given: given.is_some(),
         currency: currency.or_else(|| defaults.and_then(|d| d.currency)).unwrap_or(network.currency),
@@ -165,14 +166,10 @@ fn transaction_id((name, value): (&str, &str)) -> Result<String, Refusal> {
     Err(Refusal::new(name, message))
 }
 
-fn payout((name, value): (&str, &str)) -> Result<Amount, Refusal> {
+/// The parameter, and what it says; whether it may be negative depends on the status.
+fn payout<'p>((name, value): (&'p str, &'p str)) -> Result<((&'p str, &'p str), Amount), Refusal> {
     match value.parse::<Amount>() {
-        Ok(amount) if amount < Amount::ZERO => {
-            let message =
-                format!("{} must not be negative; send status=rejected to take a sale back", shown(value));
-            Err(Refusal::new(name, message))
-        }
-        Ok(amount) => Ok(amount),
+        Ok(amount) => Ok(((name, value), amount)),
         Err(e) if value.contains(',') => {
             let message = format!("{} {e}, with a point and without separators of thousands", shown(value));
             Err(Refusal::new(name, message))
@@ -181,28 +178,39 @@ fn payout((name, value): (&str, &str)) -> Result<Amount, Refusal> {
     }
 }
 
+fn not_negative(params: &Params, value: &str, unmapped: Option<(&str, &str)>) -> String {
+    let status = params.names(Field::Status).next().unwrap_or("status");
+    let mut message =
+        format!("{} must not be negative; send {status}=rejected with it to take a sale back", shown(value));
+    if let Some((_, word)) = unmapped {
+        message += &format!(", or map the network's word {} to rejected", shown(word));
+    }
+    message
+}
+
 fn currency((name, value): (&str, &str)) -> Result<Currency, Refusal> {
     value.parse().map_err(|e| Refusal::new(name, format!("{} {e}", shown(value))))
 }
 
-/// The template's mapping, else our own words and the synonyms, else a custom status.
-fn map_status(template: Option<&TemplateSpec>, word: &str) -> Result<ConversionStatus, &'static str> {
+/// The template's mapping, else what everybody means by the word, else a custom status. True when nobody knows it:
+/// not even as a status that the template gives to another word.
+fn map_status(template: Option<&TemplateSpec>, word: &str) -> Result<(ConversionStatus, bool), &'static str> {
     let by_template = template
         .into_iter()
         .flat_map(|t| &t.statuses)
         .find(|(_, words)| words.iter().any(|w| same_word(w, word)))
         .map(|(status, _)| status.clone());
-    if let Some(status) = by_template {
-        return Ok(status);
+    if let Some(status) = by_template.or_else(|| words::meaning(word)) {
+        return Ok((status, false));
     }
-    match SYNONYMS.iter().find(|(w, _)| same_word(w, word)) {
-        Some((_, status)) => Ok(status.clone()),
-        None => word.parse(),
-    }
+    let own = word.parse::<ConversionStatus>()?;
+    let named =
+        template.is_some_and(|t| t.statuses.contains_key(&own) || t.defaults.status.as_ref() == Some(&own));
+    Ok((own, !named))
 }
 
 /// A value as it may stand in a message: quoted, escaped and cut.
-fn shown(value: &str) -> String {
+pub(super) fn shown(value: &str) -> String {
     let cut: String = value.chars().take(64).flat_map(char::escape_debug).collect();
     format!("'{cut}{}'", if value.chars().nth(64).is_some() { "…" } else { "" })
 }

@@ -1,15 +1,22 @@
 //! Postbacks: what a network reports, and what it changes.
 //!
-//! [`interpret`] turns parameters into a [`Postback`]; [`apply`] is the status machine that decides what a report
-//! does to a conversion that may exist already. Stores enforce the keys with unique indexes and call [`apply`]
-//! inside their transaction; they decide nothing themselves (`docs/decisions/0006-one-status-machine.md`).
+//! [`interpret`] turns parameters into a [`Postback`]; [`report`] says whose click it is and what it brings; [`decide`]
+//! says which conversion it speaks of and what becomes of it, by [`apply`], the status machine. Stores enforce the keys
+//! with unique indexes and call [`decide`] inside their transaction; they decide nothing themselves
+//! (`docs/decisions/0006-one-status-machine.md`).
 
+pub mod advice;
+mod decide;
 mod interpret;
 mod params;
+mod report;
 mod status;
+mod words;
 
+pub use decide::{Decided, Standing, decide};
 pub use interpret::{Interpreted, Postback, Refusal, interpret};
 pub use params::Unreadable;
+pub use report::{Terms, report};
 pub use status::{Applied, ConversionStatus, apply};
 
 use crate::{
@@ -20,6 +27,30 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
+/// What a network's transaction ids number.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum TransactionScope {
+    /// Orders: an id is one conversion of the network.
+    #[default]
+    Network,
+    /// Steps of a click (`PURCHASE`, `2`): each click has its own.
+    Click,
+}
+
+impl TransactionScope {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::Network, Self::Click];
+
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Network => "network",
+            Self::Click => "click",
+        }
+    }
+}
+
 /// What a network reported about a click, ready to be recorded.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Incoming {
@@ -27,6 +58,8 @@ pub struct Incoming {
     pub new_id: ConversionId,
     /// Who reports.
     pub network: NetworkId,
+    /// What its transaction ids number.
+    pub scope: TransactionScope,
     /// The dedupe key within the network: see [`Postback::key`].
     pub key: String,
     /// The network's transaction id.
@@ -37,6 +70,8 @@ pub struct Incoming {
     pub status: ConversionStatus,
     /// The network's word for it.
     pub raw_status: Option<String>,
+    /// The word is nobody's: see [`Postback::unmapped`].
+    pub unmapped: bool,
     /// What it brings: from the postback, else the template's or the destination's payout.
     pub revenue: Money,
     /// True when the postback itself named a payout; only then can it change a recorded one.
@@ -47,6 +82,13 @@ pub struct Incoming {
     pub at: Timestamp,
     /// Facts of the click.
     pub click: ClickDims,
+}
+
+impl Incoming {
+    /// Its key where another click has the transaction id; none without one.
+    pub fn click_key(&self) -> Option<String> {
+        self.transaction_id.as_ref().map(|id| format!("click:{}:tx:{id}", self.click_id))
+    }
 }
 
 /// A conversion as it stands.

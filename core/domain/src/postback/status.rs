@@ -89,8 +89,9 @@ pub enum Applied {
 /// Applies a report to the conversion recorded under its key, if there is one.
 ///
 /// The same status with another payout, or a step forwards, is an update; the same again is a
-/// duplicate; any other step is stale, and so is another payout that came in before the present one (a parked postback
-/// is applied late). What a report does not say (payout, the network's word) stays as it was,
+/// duplicate; any other step is stale. What came in before the report that made the present state is stale whatever
+/// it says (a parked postback is applied late), but for the outcome of a lead: that is known only after it. What a
+/// report does not say (payout, the network's word) stays as it was,
 /// and so do the click and its facts: a transaction belongs to the click it was first reported for.
 pub fn apply(existing: Option<&Conversion>, incoming: &Incoming) -> Applied {
     let Some(existing) = existing else { return Applied::New(first(incoming)) };
@@ -102,7 +103,7 @@ pub fn apply(existing: Option<&Conversion>, incoming: &Incoming) -> Applied {
     if !moves && !pays {
         return Applied::Duplicate;
     }
-    if !moves && incoming.at < existing.updated_at {
+    if incoming.at < existing.updated_at && !is_outcome_of_lead(&existing.status, &incoming.status) {
         return Applied::Stale;
     }
     let mut next = existing.clone();
@@ -131,7 +132,12 @@ fn may_follow(from: &ConversionStatus, to: &ConversionStatus) -> bool {
     }
 }
 
-fn first(incoming: &Incoming) -> Conversion {
+/// A step that stands whenever it came in.
+fn is_outcome_of_lead(from: &ConversionStatus, to: &ConversionStatus) -> bool {
+    *from == ConversionStatus::Lead && matches!(to, ConversionStatus::Sale | ConversionStatus::Rejected)
+}
+
+pub(super) fn first(incoming: &Incoming) -> Conversion {
     Conversion {
         id: incoming.new_id.clone(),
         version: 1,
@@ -162,6 +168,7 @@ mod tests {
         event::ClickDims,
         id::{ConversionId, NetworkId},
         money::{Currency, Money},
+        postback::TransactionScope,
     };
 
     fn time(second: i64) -> Timestamp {
@@ -181,10 +188,12 @@ mod tests {
             new_id: ConversionId::generate(time(second), 1),
             network: NetworkId::generate(time(0), 1),
             key: "tx:T1".to_owned(),
+            scope: TransactionScope::Network,
             transaction_id: Some("T1".to_owned()),
             click_id: ClickId::generate(time(0), 7),
             status: status(word),
             raw_status: Some(format!("raw {word}")),
+            unmapped: false,
             revenue: usd("5"),
             revenue_given: true,
             allow_upsell: false,
@@ -269,17 +278,45 @@ mod tests {
         );
     }
 
+    /// Every step forwards, and another payout on the same status, once in time and once from before the present
+    /// state: only the outcome of a lead stands then.
     #[test]
-    fn a_payout_that_came_in_earlier_does_not_replace_a_later_one() {
-        let before = recorded(&Incoming { revenue: usd("4.50"), ..report("sale", 10) });
-        let parked = Incoming { revenue: usd("4.20"), ..report("sale", 9) };
-        assert!(matches!(apply(Some(&before), &parked), Applied::Stale));
-        assert!(matches!(apply(Some(&before), &Incoming { at: time(10), ..parked }), Applied::Updated(_)));
-        // A step forwards is one whenever it came in; time does not go back with it.
-        let Applied::Updated(after) = apply(Some(&before), &report("rejected", 9)) else {
-            panic!("no update")
-        };
-        assert_eq!((after.status.as_str(), after.updated_at), ("rejected", time(10)));
+    fn what_came_in_before_the_present_state_is_stale() {
+        let words = ["lead", "sale", "rejected", "rebill", "install", "deposit"];
+        for from in words {
+            let before = recorded(&report(from, 10));
+            for to in words {
+                let incoming = |second| Incoming { revenue: usd("9"), ..report(to, second) };
+                let Applied::Updated(in_time) = apply(Some(&before), &incoming(10)) else { continue };
+                assert_eq!((in_time.status.as_str(), in_time.revenue), (to, usd("9")));
+                let outcome = from == "lead" && ["sale", "rejected"].contains(&to);
+                match apply(Some(&before), &incoming(9)) {
+                    Applied::Stale => assert!(!outcome, "{from} -> {to}"),
+                    // Time does not go back with it.
+                    Applied::Updated(c) => assert!(outcome && c.updated_at == time(10), "{from} -> {to}"),
+                    other => panic!("{from} -> {to}: {other:?}"),
+                }
+            }
+        }
+    }
+
+    /// Whatever the order in which three reports are applied, the one that came in last is the one that stands.
+    #[test]
+    fn an_older_report_does_not_take_the_place_of_a_newer_one() {
+        let registered = Incoming { revenue: usd("1"), ..report("registered", 1) };
+        let lead = Incoming { revenue: usd("2"), ..report("lead", 2) };
+        let deposit = Incoming { revenue: usd("50"), ..report("deposit", 3) };
+        for late in [[&registered, &lead], [&lead, &registered]] {
+            let mut stands = recorded(&deposit);
+            for incoming in late {
+                match apply(Some(&stands), incoming) {
+                    Applied::Stale => {}
+                    Applied::Updated(c) => stands = c,
+                    other => panic!("{other:?}"),
+                }
+            }
+            assert_eq!((stands.status.as_str(), stands.revenue), ("deposit", usd("50")));
+        }
     }
 
     #[test]

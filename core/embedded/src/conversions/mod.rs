@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use std::sync::Arc;
 use tfx_domain::{
     Timestamp,
-    id::{ClickId, ConversionId},
-    postback::{Conversion, Incoming},
+    id::{ClickId, ConversionId, NetworkId},
+    postback::{Conversion, Incoming, Standing as _},
 };
 use tfx_ports::{
     StoreError,
@@ -47,6 +47,11 @@ impl ConversionStore for Conversions {
         self.db.read("read a conversion", move |conn| list::get(conn, &id)).await
     }
 
+    async fn by_key(&self, network: &NetworkId, key: &str) -> Result<Option<Conversion>, StoreError> {
+        let (network, key) = (network.clone(), key.to_owned());
+        self.db.read("read a conversion", move |conn| record::There(conn).by_key(&network, &key)).await
+    }
+
     async fn list(&self, query: &ConversionQuery) -> Result<Page<Conversion>, StoreError> {
         let (query, left_out) = (query.clone(), Arc::clone(&self.left_out));
         self.db.read("list conversions", move |conn| list::list(conn, &query, &left_out)).await
@@ -75,6 +80,17 @@ impl ConversionStore for Conversions {
     async fn parked_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError> {
         let left_out = Arc::clone(&self.left_out);
         self.db.read("read parked postbacks", move |conn| parked::due(conn, now, limit, &left_out)).await
+    }
+
+    async fn parked_of(
+        &self,
+        network: &NetworkId,
+        click: ClickId,
+        limit: usize,
+    ) -> Result<Vec<Parked>, StoreError> {
+        let (network, left_out) = (network.clone(), Arc::clone(&self.left_out));
+        let read = move |conn: &_| parked::of_click(conn, &network, click, limit, &left_out);
+        self.db.read("read parked postbacks", read).await
     }
 
     async fn postpone(&self, id: ClickId, next_try_at: Timestamp) -> Result<(), StoreError> {

@@ -1,8 +1,11 @@
 //! Postbacks that wait for their click.
 
 use crate::{error::OrStoreError, paging::sql_limit, time::ceil_ms};
-use rusqlite::{Connection, Row, params};
-use tfx_domain::{Timestamp, id::ClickId};
+use rusqlite::{Connection, Params, Row, params};
+use tfx_domain::{
+    Timestamp,
+    id::{ClickId, NetworkId},
+};
 use tfx_ports::{
     StoreError,
     conversions::{LONGEST_PAUSE, Parked},
@@ -32,28 +35,54 @@ pub(super) fn park(conn: &Connection, p: &Parked) -> Result<(), StoreError> {
         .map(|_| ())
 }
 
+const READ: &str = "read parked postbacks";
+const COLUMNS: &str =
+    "SELECT id, network, click_id, params, template, received_at, next_try_at, tries FROM parked";
+
 pub(super) fn due(
     conn: &Connection,
     now: Timestamp,
     limit: usize,
     left_out: &LeftOut,
 ) -> Result<Vec<Parked>, StoreError> {
-    let what = "read parked postbacks";
     let now = now.as_millisecond();
     let never = now.saturating_add(i64::try_from(LONGEST_PAUSE.as_millis()).unwrap_or(i64::MAX));
-    let sql = "SELECT id, network, click_id, params, template, received_at, next_try_at, tries FROM parked
-               WHERE next_try_ms <= ?1 OR next_try_ms > ?2 ORDER BY received_ms, id LIMIT ?3";
-    let mut statement = conn.prepare_cached(sql).or_store_error(what)?;
-    let mut rows = statement
-        .query(params![now, never, sql_limit(limit.saturating_add(LeftOut::room()))])
-        .or_store_error(what)?;
+    let sql =
+        format!("{COLUMNS} WHERE next_try_ms <= ?1 OR next_try_ms > ?2 ORDER BY received_ms, id LIMIT ?3");
+    rows(conn, &sql, params![now, never, with_room(limit)], limit, left_out)
+}
+
+pub(super) fn of_click(
+    conn: &Connection,
+    network: &NetworkId,
+    click: ClickId,
+    limit: usize,
+    left_out: &LeftOut,
+) -> Result<Vec<Parked>, StoreError> {
+    let sql = format!("{COLUMNS} WHERE network = ?1 AND click_id = ?2 ORDER BY received_ms, id LIMIT ?3");
+    rows(conn, &sql, params![network.as_str(), click.to_string(), with_room(limit)], limit, left_out)
+}
+
+/// For SQL's LIMIT: rows that cannot be read take no place.
+fn with_room(limit: usize) -> i64 {
+    sql_limit(limit.saturating_add(LeftOut::room()))
+}
+
+fn rows(
+    conn: &Connection,
+    sql: &str,
+    values: impl Params,
+    limit: usize,
+    left_out: &LeftOut,
+) -> Result<Vec<Parked>, StoreError> {
+    let mut statement = conn.prepare_cached(sql).or_store_error(READ)?;
+    let mut rows = statement.query(values).or_store_error(READ)?;
     let mut found = Vec::new();
-    while let Some(row) = rows.next().or_store_error(what)? {
-        let id: String = row.get(0).or_store_error(what)?;
+    while found.len() < limit
+        && let Some(row) = rows.next().or_store_error(READ)?
+    {
+        let id: String = row.get(0).or_store_error(READ)?;
         found.extend(left_out.keep(&id, parked(row, &id)));
-        if found.len() == limit {
-            break;
-        }
     }
     Ok(found)
 }

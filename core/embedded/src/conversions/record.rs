@@ -6,64 +6,49 @@ use crate::error::OrStoreError;
 use rusqlite::{Connection, OptionalExtension, params};
 use tfx_domain::{
     event::PostbackResult,
-    id::ConversionId,
-    postback::{Applied, Conversion, Incoming, apply},
+    id::{ConversionId, NetworkId},
+    postback::{Conversion, Decided, Incoming, Standing, decide},
 };
 use tfx_ports::{StoreError, conversions::Recorded};
 
 const WHAT: &str = "record a conversion";
 
 pub(super) fn record(conn: &Connection, report: &Incoming) -> Result<Recorded, StoreError> {
-    let existing =
-        find(conn, "SELECT body FROM conversions WHERE network = ?1 AND key = ?2", report, &report.key)?;
-    let done = |result, conversion| Ok(Recorded { result, conversion });
-    match (apply(existing.as_ref(), report), existing) {
-        (Applied::New(new), _) => match claimed_by_another(conn, report, &new)? {
-            Some(other) => done(PostbackResult::Duplicate, other),
-            None => {
-                insert(conn, &new)?;
-                done(PostbackResult::Recorded, new)
-            }
-        },
-        (Applied::Updated(next), Some(before)) => {
-            if claimed_by_another(conn, report, &next)?.is_some() {
-                return done(PostbackResult::Duplicate, before);
-            }
-            update(conn, &next)?;
-            done(PostbackResult::Updated, next)
-        }
-        (Applied::Duplicate, Some(before)) => done(PostbackResult::Duplicate, before),
-        (Applied::Stale, Some(before)) => done(PostbackResult::Stale, before),
-        (Applied::Updated(_) | Applied::Duplicate | Applied::Stale, None) => Err(StoreError::Broken {
-            what: format!("a report under a new key '{}' must be new", report.key),
-            source: None,
-        }),
+    let Decided { result, conversion } = decide(&There(conn), report)?;
+    match result {
+        PostbackResult::Recorded => insert(conn, &conversion)?,
+        PostbackResult::Updated => update(conn, &conversion)?,
+        _ => {}
+    }
+    Ok(Recorded { result, conversion })
+}
+
+/// What is in the table.
+pub(super) struct There<'c>(pub(super) &'c Connection);
+
+impl Standing for There<'_> {
+    type Error = StoreError;
+
+    fn by_key(&self, network: &NetworkId, key: &str) -> Result<Option<Conversion>, StoreError> {
+        find(self.0, "SELECT body FROM conversions WHERE network = ?1 AND key = ?2", network, key)
+    }
+
+    fn by_claim(&self, network: &NetworkId, claim: &str) -> Result<Option<Conversion>, StoreError> {
+        find(self.0, "SELECT body FROM conversions WHERE network = ?1 AND sale_claim = ?2", network, claim)
     }
 }
 
 fn find(
     conn: &Connection,
     sql: &str,
-    report: &Incoming,
-    key: &str,
+    network: &NetworkId,
+    name: &str,
 ) -> Result<Option<Conversion>, StoreError> {
     let text: Option<String> = conn
         .prepare_cached(sql)
-        .and_then(|mut s| s.query_row(params![report.network.as_str(), key], |r| r.get(0)).optional())
+        .and_then(|mut s| s.query_row(params![network.as_str(), name], |r| r.get(0)).optional())
         .or_store_error(WHAT)?;
     text.map(|t| read_body(&t)).transpose()
-}
-
-/// Who else has the sale that `conversion` claims.
-fn claimed_by_another(
-    conn: &Connection,
-    report: &Incoming,
-    conversion: &Conversion,
-) -> Result<Option<Conversion>, StoreError> {
-    let Some(claim) = &conversion.sale_claim else { return Ok(None) };
-    let holder =
-        find(conn, "SELECT body FROM conversions WHERE network = ?1 AND sale_claim = ?2", report, claim)?;
-    Ok(holder.filter(|h| h.id != conversion.id))
 }
 
 fn insert(conn: &Connection, c: &Conversion) -> Result<(), StoreError> {

@@ -152,7 +152,7 @@ impl BatchStore<'_, '_> {
             texts.number(d.stream_id.as_ref().map_or("", StreamId::as_str))?,
             texts.number(d.destination_id.as_ref().map_or("", DestinationId::as_str))?,
             texts.number(d.source_id.as_ref().map_or("", SourceId::as_str))?,
-            texts.number(d.network_id.as_ref().map_or("", NetworkId::as_str))?,
+            texts.number(e.reporter_id.as_str())?,
             texts.number(&d.country)?,
             texts.number(&d.region)?,
             texts.number(&d.city)?,

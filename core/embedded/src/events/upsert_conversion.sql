@@ -1,4 +1,5 @@
--- The highest version stays, in whatever order they come.
+-- The highest version stays, in whatever order they come. network is who reported it; earlier programs kept the click's,
+-- and such a row takes its version once more.
 INSERT INTO conversions
     (id, version, click_ms, created_ms, status, facts, revenue, currency, campaign, stream, destination, source,
      network, country, region, city, isp, os, browser, language, referrer, keyword, subs)
@@ -10,4 +11,4 @@ ON CONFLICT (id) DO UPDATE SET
     source = excluded.source, network = excluded.network, country = excluded.country, region = excluded.region,
     city = excluded.city, isp = excluded.isp, os = excluded.os, browser = excluded.browser,
     language = excluded.language, referrer = excluded.referrer, keyword = excluded.keyword, subs = excluded.subs
-WHERE excluded.version > version
+WHERE excluded.version > version OR (excluded.version = version AND excluded.network IS NOT network)

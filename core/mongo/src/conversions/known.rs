@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use tfx_domain::{
     id::{ConversionId, NetworkId},
-    postback::Conversion,
+    postback::{Conversion, Standing},
 };
+use tfx_ports::StoreError;
 
 /// A key or a claim, unique within its network.
 type Name = (NetworkId, String);
@@ -35,15 +36,18 @@ impl Known {
     pub(super) fn take(&mut self, id: &ConversionId) -> Option<Conversion> {
         self.conversions.remove(id)
     }
+}
 
-    pub(super) fn by_key(&self, network: &NetworkId, key: &str) -> Option<&Conversion> {
-        self.keys.get(&(network.clone(), key.to_owned())).and_then(|id| self.conversions.get(id))
+impl Standing for Known {
+    type Error = StoreError;
+
+    fn by_key(&self, network: &NetworkId, key: &str) -> Result<Option<Conversion>, StoreError> {
+        let id = self.keys.get(&(network.clone(), key.to_owned()));
+        Ok(id.and_then(|id| self.conversions.get(id)).cloned())
     }
 
-    /// Who else has the sale that `c` claims.
-    pub(super) fn rival(&self, c: &Conversion) -> Option<&Conversion> {
-        let claim = c.sale_claim.clone()?;
-        let holder = self.claims.get(&(c.network.clone(), claim)).filter(|id| **id != c.id)?;
-        self.conversions.get(holder)
+    fn by_claim(&self, network: &NetworkId, claim: &str) -> Result<Option<Conversion>, StoreError> {
+        let id = self.claims.get(&(network.clone(), claim.to_owned()));
+        Ok(id.and_then(|id| self.conversions.get(id)).cloned())
     }
 }

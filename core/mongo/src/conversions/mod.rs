@@ -27,7 +27,7 @@ use std::sync::Arc;
 use stored::Stored;
 use tfx_domain::{
     Timestamp,
-    id::{ClickId, ConversionId},
+    id::{ClickId, ConversionId, NetworkId},
     postback::{Conversion, Incoming},
 };
 use tfx_ports::{
@@ -77,6 +77,13 @@ impl ConversionStore for Conversions {
         found.map(|stored| stored.conversion()).transpose()
     }
 
+    async fn by_key(&self, network: &NetworkId, key: &str) -> Result<Option<Conversion>, StoreError> {
+        let all = conversions(&self.db);
+        let find = all.find_one(doc! {"network": network.as_str(), "key": key});
+        let found = self.db.call("read a conversion", find).await?;
+        found.map(|stored| stored.conversion()).transpose()
+    }
+
     async fn list(&self, query: &ConversionQuery) -> Result<Page<Conversion>, StoreError> {
         list::page_of(&self.db, query, &self.left_out).await
     }
@@ -99,6 +106,15 @@ impl ConversionStore for Conversions {
 
     async fn parked_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError> {
         parked::due(&self.db, now, limit, &self.left_out).await
+    }
+
+    async fn parked_of(
+        &self,
+        network: &NetworkId,
+        click: ClickId,
+        limit: usize,
+    ) -> Result<Vec<Parked>, StoreError> {
+        parked::of_click(&self.db, network, click, limit, &self.left_out).await
     }
 
     async fn postpone(&self, id: ClickId, next_try_at: Timestamp) -> Result<(), StoreError> {

@@ -12,7 +12,10 @@ use mongodb::{
 };
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use tfx_domain::{Timestamp, id::ClickId};
+use tfx_domain::{
+    Timestamp,
+    id::{ClickId, NetworkId},
+};
 use tfx_ports::{
     StoreError,
     conversions::{LONGEST_PAUSE, Parked},
@@ -110,15 +113,36 @@ pub(super) async fn due(
     limit: usize,
     left_out: &LeftOut,
 ) -> Result<Vec<Parked>, StoreError> {
+    let never =
+        Timestamp::from_millisecond(now.as_millisecond().saturating_add(LONGEST_PAUSE.as_millis() as i64));
+    let never = date(never.unwrap_or(Timestamp::MAX));
+    let due = doc! {"$or": [{"next_try": {"$lte": date(now)}}, {"next_try": {"$gt": never}}]};
+    in_order(db, due, limit, left_out).await
+}
+
+/// By the unique index, which begins with network and click.
+pub(super) async fn of_click(
+    db: &Db,
+    network: &NetworkId,
+    click: ClickId,
+    limit: usize,
+    left_out: &LeftOut,
+) -> Result<Vec<Parked>, StoreError> {
+    in_order(db, doc! {"network": network.as_str(), "click": click.to_string()}, limit, left_out).await
+}
+
+/// The first received first.
+async fn in_order(
+    db: &Db,
+    which: Document,
+    limit: usize,
+    left_out: &LeftOut,
+) -> Result<Vec<Parked>, StoreError> {
     if limit == 0 {
         return Ok(Vec::new());
     }
     let all: Collection<Document> = db.collection("parked");
-    let never =
-        Timestamp::from_millisecond(now.as_millisecond().saturating_add(LONGEST_PAUSE.as_millis() as i64));
-    let never = date(never.unwrap_or(Timestamp::MAX));
-    let due = all.find(doc! {"$or": [{"next_try": {"$lte": date(now)}}, {"next_try": {"$gt": never}}]});
-    let find = due.sort(doc! {"received": 1, "_id": 1});
+    let find = all.find(which).sort(doc! {"received": 1, "_id": 1});
     let find = find.limit(query_limit(limit.saturating_add(LeftOut::room())));
     let stored = db.rows("read parked postbacks", find).await?;
     Ok(stored.into_iter().filter_map(|s| Stored::read(s, left_out)).take(limit).collect())

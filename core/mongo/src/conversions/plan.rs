@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use tfx_domain::{
     event::PostbackResult,
     id::ConversionId,
-    postback::{Applied, Conversion, Incoming, apply},
+    postback::{Conversion, Decided, Incoming, decide},
 };
 use tfx_ports::{StoreError, conversions::Recorded};
 
@@ -39,7 +39,7 @@ impl Plan {
     /// Applies reports in order; `next_number` numbers the changes.
     ///
     /// # Errors
-    /// [`StoreError::Broken`] if the status machine contradicts itself.
+    /// What is known cannot be read.
     pub(super) fn new(
         mut known: Known,
         reports: &[Incoming],
@@ -48,33 +48,16 @@ impl Plan {
         let mut plan = Self { answers: Vec::with_capacity(reports.len()), ..Self::default() };
         let mut changed: HashMap<ConversionId, Changed> = HashMap::new();
         for report in reports {
-            let before = known.by_key(&report.network, &report.key).cloned();
-            let (result, conversion) = match (apply(before.as_ref(), report), before) {
-                (Applied::New(new), _) => match known.rival(&new) {
-                    Some(holder) => (PostbackResult::Duplicate, holder.clone()),
-                    None => {
-                        changed.insert(new.id.clone(), Changed { stored: None, number: next_number() });
-                        known.put(new.clone());
-                        (PostbackResult::Recorded, new)
-                    }
-                },
-                (Applied::Updated(next), Some(before)) => {
-                    if known.rival(&next).is_some() {
-                        (PostbackResult::Duplicate, before)
-                    } else {
-                        let stored = changed.get(&next.id).map_or(Some(before.version), |c| c.stored);
-                        changed.insert(next.id.clone(), Changed { stored, number: next_number() });
-                        known.put(next.clone());
-                        (PostbackResult::Updated, next)
-                    }
-                }
-                (Applied::Duplicate, Some(before)) => (PostbackResult::Duplicate, before),
-                (Applied::Stale, Some(before)) => (PostbackResult::Stale, before),
-                (Applied::Updated(_) | Applied::Duplicate | Applied::Stale, None) => {
-                    let what = format!("a report under the new key '{}' must be new", report.key);
-                    return Err(StoreError::Broken { what, source: None });
-                }
-            };
+            let Decided { result, conversion } = decide(&known, report)?;
+            if matches!(result, PostbackResult::Recorded | PostbackResult::Updated) {
+                let id = &conversion.id;
+                let stored = match result {
+                    PostbackResult::Recorded => None,
+                    _ => changed.get(id).map_or(Some(conversion.version - 1), |c| c.stored),
+                };
+                changed.insert(id.clone(), Changed { stored, number: next_number() });
+                known.put(conversion.clone());
+            }
             plan.answers.push(Recorded { result, conversion });
         }
         for (id, Changed { stored, number }) in changed {
@@ -109,6 +92,7 @@ mod tests {
         event::ClickDims,
         id::{ClickId, NetworkId},
         money::{Currency, Money},
+        postback::{Applied, TransactionScope, apply},
     };
 
     fn report(key: &str, click: u128, status: &str) -> Incoming {
@@ -118,11 +102,13 @@ mod tests {
         Incoming {
             new_id: ConversionId::generate(at, bits << 30),
             network: NetworkId::generate(at, 1),
+            scope: TransactionScope::Network,
             key: key.to_owned(),
             transaction_id: None,
             click_id: ClickId::generate(at, click),
             status: status.parse().expect("a status"),
             raw_status: None,
+            unmapped: false,
             revenue: Money { amount: "1".parse().expect("an amount"), currency: Currency::USD },
             revenue_given: true,
             allow_upsell: false,

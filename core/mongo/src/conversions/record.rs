@@ -5,6 +5,7 @@ use crate::{db::Db, error::Failed};
 use async_trait::async_trait;
 use mongodb::bson::{Document, doc};
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
 };
@@ -19,7 +20,7 @@ pub(super) const WHAT: &str = "record conversions";
 /// What to read, by network.
 #[derive(Default)]
 struct Names<'a> {
-    keys: BTreeMap<&'a NetworkId, BTreeSet<&'a str>>,
+    keys: BTreeMap<&'a NetworkId, BTreeSet<Cow<'a, str>>>,
     claims: BTreeMap<&'a NetworkId, BTreeSet<String>>,
 }
 
@@ -80,28 +81,18 @@ impl Recording {
         let mut known = Known::default();
         let mut names = Names::default();
         for report in reports {
-            names.keys.entry(&report.network).or_default().insert(&report.key);
+            let keys = names.keys.entry(&report.network).or_default();
+            keys.insert(Cow::Borrowed(&report.key));
+            keys.extend(report.click_key().map(Cow::Owned));
             names.claims.entry(&report.network).or_default().insert(report.click_id.to_string());
         }
-        let first = self.read(&names).await?;
-        // A transaction belongs to the click it was first reported for, and would claim that one's sale.
-        let mut more = Names::default();
-        for c in &first {
-            let claim = c.click_id.to_string();
-            if names.claims.get(&c.network).is_none_or(|asked| !asked.contains(&claim)) {
-                more.claims.entry(&c.network).or_default().insert(claim);
-            }
-        }
-        if !more.claims.is_empty() {
-            self.read(&more).await?.into_iter().for_each(|c| known.put(c));
-        }
-        first.into_iter().for_each(|c| known.put(c));
+        self.read(&names).await?.into_iter().for_each(|c| known.put(c));
         Ok(known)
     }
 
     async fn read(&self, names: &Names<'_>) -> Result<Vec<Conversion>, StoreError> {
         let keys = names.keys.iter().map(|(network, keys)| {
-            let keys: Vec<&str> = keys.iter().copied().collect();
+            let keys: Vec<&str> = keys.iter().map(|k| &**k).collect();
             doc! {"network": network.as_str(), "key": {"$in": keys}}
         });
         let claims = names.claims.iter().map(|(network, claims)| {

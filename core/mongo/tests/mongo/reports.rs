@@ -5,7 +5,7 @@ use tfx_domain::{
     event::ClickDims,
     id::{ClickId, ConversionId, NetworkId},
     money::{Currency, Money},
-    postback::{ConversionStatus, Incoming},
+    postback::{ConversionStatus, Incoming, TransactionScope},
 };
 
 /// The sale number `n`.
@@ -14,11 +14,13 @@ pub(crate) fn report(n: u32) -> Incoming {
     Incoming {
         new_id: ConversionId::generate(at, u128::from(n) << 30),
         network: NetworkId::generate(Timestamp::UNIX_EPOCH, 1),
+        scope: TransactionScope::Network,
         key: format!("tx:{n}"),
         transaction_id: Some(n.to_string()),
         click_id: ClickId::generate(at, u128::from(n)),
         status: ConversionStatus::Sale,
         raw_status: None,
+        unmapped: false,
         revenue: Money { amount: "1".parse().expect("an amount"), currency: Currency::USD },
         revenue_given: true,
         allow_upsell: false,

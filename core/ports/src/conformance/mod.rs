@@ -46,7 +46,8 @@ macro_rules! conformance {
     (conversion_store: $fresh:path) => {
         $crate::conformance!(@ conversion_store, conversions, $fresh:
             reports_follow_the_status_machine, what_is_not_new_changes_nothing, keys_are_the_networks_own,
-            a_transaction_keeps_its_first_click, a_claimed_click_takes_no_second_sale,
+            a_report_never_changes_the_conversion_of_another_click,
+            a_word_that_nobody_knows_brings_no_second_revenue, an_older_report_does_not_take_the_place_of_a_newer_one, a_claimed_click_takes_no_second_sale,
             a_lead_does_not_become_a_second_sale, an_upsell_is_a_sale_of_its_own,
             a_rejected_sale_lets_go_of_its_click, a_batch_is_applied_in_order, an_error_records_none_of_the_batch,
             a_long_history_is_what_the_status_machine_says, conversions_are_found_as_they_were_recorded,
@@ -54,10 +55,10 @@ macro_rules! conformance {
             a_cursor_of_another_list_is_refused, new_states_wait_to_be_published,
             a_state_that_moved_on_stays_unpublished, only_changes_are_published,
             a_parked_postback_is_kept_until_taken_off, a_postback_is_parked_once,
-            parked_postbacks_come_due_in_order, a_clock_that_was_ahead_puts_nothing_off_for_long,
-            postponing_tries_again_later, texts_of_strangers_are_only_texts,
+            a_clock_that_was_ahead_puts_nothing_off_for_long,
+            parked_postbacks_come_due_in_order, parked_postbacks_of_a_click_come_in_the_order_received, postponing_tries_again_later, texts_of_strangers_are_only_texts,
             of_many_identical_reports_one_is_new, of_simultaneous_sales_one_has_the_click,
-            of_simultaneous_leads_one_becomes_the_sale, no_simultaneous_update_is_lost,
+            of_simultaneous_leads_one_becomes_the_sale, of_simultaneous_scopes_each_click_has_its_own, no_simultaneous_update_is_lost,
             a_race_of_an_update_with_duplicates, batches_in_opposite_orders_all_get_in);
     };
     (event_store: $fresh:path) => {

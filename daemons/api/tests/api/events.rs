@@ -16,7 +16,7 @@ use tfx_domain::{
     entity::Kind,
     event::{ClickEvent, ConversionEvent, Event, PostbackLogEvent},
     id::{ClickId, ConversionId},
-    postback::Incoming,
+    postback::{Incoming, TransactionScope},
 };
 use tfx_ports::sink::Envelope;
 
@@ -85,11 +85,13 @@ async fn past(s: &Server) -> Past {
     let incoming = Incoming {
         new_id: ConversionId::generate(time, 9),
         network: network.parse().expect("an id"),
+        scope: TransactionScope::Network,
         key: "tx:t1".to_owned(),
         transaction_id: Some("t1".to_owned()),
         click_id: routed.click_id,
         status: "sale".parse().expect("a status"),
         raw_status: None,
+        unmapped: false,
         revenue: serde_json::from_value(json!({ "amount": "2.5", "currency": "USD" })).expect("money"),
         revenue_given: true,
         allow_upsell: false,

@@ -8,7 +8,7 @@ use tfx_domain::{
     event::{ClickDims, PostbackResult},
     id::{ClickId, ConversionId},
     money::{Currency, Money},
-    postback::Incoming,
+    postback::{Incoming, TransactionScope},
 };
 use tfx_ports::{clock, entropy};
 use tokio::task::JoinSet;
@@ -104,6 +104,31 @@ async fn a_parked_postback_is_recorded_once_when_its_click_arrives() {
     world.until("the report shows it", async || world.report().await.sales == 1).await;
     let (_, json) = sale(&world, click, "&payout=4").await;
     assert_eq!(json["result"], "duplicate");
+    world.stop().await;
+}
+
+/// What a network says of one click counts in the order in which it said it, however long the first waits.
+#[tokio::test]
+async fn reports_of_a_click_are_taken_in_the_order_in_which_they_came() {
+    // Nobody would look for the click again within the test.
+    let (ground, _, offer) = Ground::usual(&[("POSTBACK_PARK_RETRY_MS", "600000")]).await;
+    let world = ground.start().await;
+    let click = new_click();
+    let first = "&tid=T&status=registered&payout=1";
+    assert_eq!(sale(&world, click, first).await.1["result"], "parked");
+    world.ground.deliver_click(click, &offer).await;
+    for behind in ["&tid=T&status=deposit&payout=50", "&tid=T&status=rejected", "&tid=U&status=sale"] {
+        assert_eq!(sale(&world, click, behind).await.1["result"], "parked", "{behind}");
+    }
+    world.until("all are taken", async || parked(&world).await == 0).await;
+    let logged = world.logged(8).await;
+    let mut later: Vec<_> = logged.iter().filter(|e| e.status == 0).collect();
+    later.sort_by_key(|e| e.at);
+    let results: Vec<_> = later.iter().map(|e| e.result.as_str()).collect();
+    assert_eq!(results, ["recorded", "updated", "updated", "recorded"], "{logged:#?}");
+    // Nothing waits any more: the next is taken at once.
+    assert_eq!(sale(&world, click, "&tid=U&status=sale").await.1["result"], "duplicate");
+    assert_eq!(sale(&world, click, first).await.1["result"], "stale");
     world.stop().await;
 }
 
@@ -382,11 +407,13 @@ fn incoming(network: &Entity<NetworkSpec>, offer: &Entity<DestinationSpec>, clic
     Incoming {
         new_id: ConversionId::generate(now, entropy::random_u128()),
         network: network.id.clone(),
+        scope: TransactionScope::Network,
         key: format!("click:{click}:main"),
         transaction_id: None,
         click_id: click,
         status: "sale".parse().expect("status"),
         raw_status: None,
+        unmapped: false,
         revenue: Money { amount: "7".parse().expect("amount"), currency: Currency::USD },
         revenue_given: false,
         allow_upsell: false,

@@ -6,7 +6,7 @@ use tfx_domain::{
     Timestamp,
     entity::Kind,
     event::{ClickEvent, PostbackLogEvent},
-    id::{ClickId, ConversionId, DestinationId, StreamId},
+    id::{ClickId, ConversionId, DestinationId, NetworkId, StreamId},
     postback::{Conversion, Incoming},
     report::{RawRow, ReportQuery},
     routing::CapUse,
@@ -149,6 +149,9 @@ impl ConversionStore for Faults {
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {
         self.conversions.get(id).await
     }
+    async fn by_key(&self, network: &NetworkId, key: &str) -> Result<Option<Conversion>, StoreError> {
+        self.conversions.by_key(network, key).await
+    }
     async fn list(&self, query: &ConversionQuery) -> Result<Page<Conversion>, StoreError> {
         self.conversions.list(query).await
     }
@@ -165,6 +168,14 @@ impl ConversionStore for Faults {
     }
     async fn parked_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError> {
         self.conversions.parked_due(now, limit).await
+    }
+    async fn parked_of(
+        &self,
+        network: &NetworkId,
+        click: ClickId,
+        limit: usize,
+    ) -> Result<Vec<Parked>, StoreError> {
+        self.conversions.parked_of(network, click, limit).await
     }
     async fn postpone(&self, id: ClickId, next_try_at: Timestamp) -> Result<(), StoreError> {
         self.conversions.postpone(id, next_try_at).await

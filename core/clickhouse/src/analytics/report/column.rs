@@ -10,6 +10,8 @@ use tfx_domain::report::Dimension;
 pub(super) enum Column {
     /// A column of texts.
     Text(&'static str),
+    /// The click's network, or who reported a conversion.
+    Network,
     /// One of the list in `subs`, from 1.
     Sub(u8),
     /// The status of a conversion; empty for clicks.
@@ -33,7 +35,7 @@ impl Column {
             Dimension::Stream => Self::Text("stream_id"),
             Dimension::Destination => Self::Text("destination_id"),
             Dimension::Source => Self::Text("source_id"),
-            Dimension::Network => Self::Text("network_id"),
+            Dimension::Network => Self::Network,
             Dimension::Country => Self::Text("country"),
             Dimension::Region => Self::Text("region"),
             Dimension::City => Self::Text("city"),
@@ -58,6 +60,7 @@ impl Column {
     pub(super) fn select(self, sql: &mut Sql, source: Source) {
         match self {
             Self::Text(name) => drop(sql.push(name)),
+            Self::Network => drop(sql.push(source.network)),
             Self::Sub(n) => drop(sql.push(&format!("subs[{n}]"))),
             Self::Status if source.has_status => drop(sql.push("status")),
             Self::Status => drop(sql.push("''")),
@@ -77,7 +80,7 @@ impl Column {
     pub(super) fn text(self, value: &str) -> SmolStr {
         let part = |from: usize, to: usize| value.get(from..to).unwrap_or_default();
         match self {
-            Self::Text(_) | Self::Sub(_) | Self::Status => SmolStr::new(value),
+            Self::Text(_) | Self::Network | Self::Sub(_) | Self::Status => SmolStr::new(value),
             Self::Bot => SmolStr::new_static(if value == "1" { "true" } else { "false" }),
             Self::Hour => format_smolstr!("{}-{}-{}T{}:00", part(0, 4), part(4, 6), part(6, 8), part(8, 10)),
             Self::Day => format_smolstr!("{}-{}-{}", part(0, 4), part(4, 6), part(6, 8)),

@@ -39,6 +39,7 @@ pub(super) fn condition(sql: &mut Sql, filter: &ReportFilter, source: Source) {
     let value = match Column::of(filter.dimension) {
         Column::Text(name) if ids => name.to_owned(),
         Column::Text(name) => format!("lowerUTF8({name})"),
+        Column::Network => source.network.to_owned(),
         Column::Sub(n) => format!("lowerUTF8(subs[{n}])"),
         Column::Status if source.has_status => "lowerUTF8(status)".to_owned(),
         Column::Bot => "if(is_bot, 'true', 'false')".to_owned(),

@@ -83,6 +83,8 @@ struct Source {
     /// The column of the time at which its rows count.
     at: &'static str,
     currency: &'static str,
+    /// Whose click it is, or who reported it.
+    network: &'static str,
     sums: &'static str,
     has_status: bool,
 }
@@ -107,8 +109,14 @@ pub(super) async fn report(client: &Client, query: &ReportQuery) -> Result<Vec<R
 }
 
 fn sources(attribution: Attribution) -> [Source; 3] {
-    let clicks =
-        |table| Source { table, at: "at", currency: "cost_currency", sums: OF_CLICKS, has_status: false };
+    let clicks = |table| Source {
+        table,
+        at: "at",
+        currency: "cost_currency",
+        network: "network_id",
+        sums: OF_CLICKS,
+        has_status: false,
+    };
     let at = match attribution {
         Attribution::Click => "click_at",
         Attribution::Conversion => "created_at",
@@ -117,6 +125,7 @@ fn sources(attribution: Attribution) -> [Source; 3] {
         table: "conversion_events",
         at,
         currency: "currency",
+        network: "reporter_id",
         sums: OF_CONVERSIONS,
         has_status: true,
     };

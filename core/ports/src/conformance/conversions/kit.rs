@@ -10,7 +10,7 @@ use tfx_domain::{
     event::{ClickDims, PostbackResult},
     id::{CampaignId, ClickId, ConversionId, NetworkId},
     money::Money,
-    postback::{Conversion, Incoming},
+    postback::{Conversion, Incoming, TransactionScope},
 };
 
 pub(super) fn at(ms: i64) -> Timestamp {
@@ -43,11 +43,13 @@ pub(super) fn report(n: i64, tx: &str) -> Incoming {
     Incoming {
         new_id: conversion(n.unsigned_abs().into()),
         network: network(1),
+        scope: TransactionScope::Network,
         key: format!("tx:{tx}"),
         transaction_id: Some(tx.to_owned()),
         click_id: click(1),
         status: "sale".parse().expect("a status"),
         raw_status: Some("Approved".to_owned()),
+        unmapped: false,
         revenue: usd("5"),
         revenue_given: true,
         allow_upsell: false,

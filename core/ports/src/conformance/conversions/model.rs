@@ -4,13 +4,13 @@ use super::{
     Stores,
     kit::{all, click, conversion, network, report},
 };
-use crate::{conformance::random::Random, conversions::Recorded};
+use crate::{conformance::random::Random, conversions::Recorded, error::StoreError};
 use std::collections::BTreeMap;
 use tfx_domain::{
     event::PostbackResult,
-    id::ConversionId,
+    id::{ConversionId, NetworkId},
     money::{Amount, Money},
-    postback::{Applied, Conversion, Incoming, apply},
+    postback::{Conversion, Decided, Incoming, Standing, TransactionScope, decide},
 };
 
 /// What the store should have, plainly.
@@ -24,37 +24,20 @@ struct Model {
 
 impl Model {
     fn record(&mut self, report: &Incoming) -> Recorded {
-        let mine = |c: &&Conversion| c.network == report.network && c.key == report.key;
-        let existing = self.there.iter().find(mine).cloned();
-        let answer = |result, conversion: &Conversion| Recorded { result, conversion: conversion.clone() };
-        match (apply(existing.as_ref(), report), existing) {
-            (Applied::New(new), None) => match self.holder(&new) {
-                Some(other) => answer(PostbackResult::Duplicate, other),
-                None => {
-                    self.there.push(new.clone());
-                    self.changed(&new);
-                    answer(PostbackResult::Recorded, &new)
-                }
-            },
-            (Applied::Updated(next), Some(before)) => {
-                if self.holder(&next).is_some() {
-                    return answer(PostbackResult::Duplicate, &before);
-                }
-                self.changed(&next);
-                let place = self.there.iter().position(|c| c.id == next.id).expect("there");
-                self.there[place] = next.clone();
-                answer(PostbackResult::Updated, &next)
+        let Decided { result, conversion } = decide(self, report).expect("a list can be read");
+        match result {
+            PostbackResult::Recorded => {
+                self.there.push(conversion.clone());
+                self.changed(&conversion);
             }
-            (Applied::Duplicate, Some(before)) => answer(PostbackResult::Duplicate, &before),
-            (Applied::Stale, Some(before)) => answer(PostbackResult::Stale, &before),
-            (applied, before) => panic!("{applied:?} of {before:?}"),
+            PostbackResult::Updated => {
+                let place = self.there.iter().position(|c| c.id == conversion.id).expect("there");
+                self.there[place] = conversion.clone();
+                self.changed(&conversion);
+            }
+            _ => {}
         }
-    }
-
-    /// Another conversion that has the click this one claims.
-    fn holder(&self, c: &Conversion) -> Option<&Conversion> {
-        let claims = |o: &&Conversion| o.network == c.network && o.sale_claim == c.sale_claim && o.id != c.id;
-        c.sale_claim.as_ref().and_then(|_| self.there.iter().find(claims))
+        Recorded { result, conversion }
     }
 
     fn changed(&mut self, c: &Conversion) {
@@ -68,6 +51,19 @@ impl Model {
             self.there.iter().filter(|c| self.unpublished.contains_key(&c.id)).collect();
         waiting.sort_by_key(|c| self.unpublished[&c.id]);
         waiting.into_iter().cloned().collect()
+    }
+}
+
+impl Standing for Model {
+    type Error = StoreError;
+
+    fn by_key(&self, network: &NetworkId, key: &str) -> Result<Option<Conversion>, StoreError> {
+        Ok(self.there.iter().find(|c| c.network == *network && c.key == key).cloned())
+    }
+
+    fn by_claim(&self, network: &NetworkId, claim: &str) -> Result<Option<Conversion>, StoreError> {
+        let holds = |c: &&Conversion| c.network == *network && c.sale_claim.as_deref() == Some(claim);
+        Ok(self.there.iter().find(holds).cloned())
     }
 }
 
@@ -126,6 +122,8 @@ fn any_report(random: &mut Random, n: i64) -> Incoming {
         revenue,
         revenue_given: !random.one_in(4),
         allow_upsell: random.one_in(3),
+        scope: *random.pick(&TransactionScope::ALL),
+        unmapped: random.one_in(4),
         ..report(n, "")
     }
 }

@@ -101,6 +101,32 @@ pub async fn parked_postbacks_come_due_in_order(s: Stores) {
     assert_eq!(s.two.parked_due(at(99), 2).await.expect("due"), three[..2]);
 }
 
+/// Those of one network about one click, due or not, the first received first; of one moment by id.
+pub async fn parked_postbacks_of_a_click_come_in_the_order_received(s: Stores) {
+    let of = |n: i64, received: i64, click_n, network_n| Parked {
+        received_at: at(received),
+        next_try_at: at(10_000 - received),
+        click_id: click(click_n),
+        network: network(network_n),
+        params: params(&[("payout", &n.to_string())]),
+        ..parked(n)
+    };
+    let mine = [of(4, 1, 1, 1), of(3, 5, 1, 1), of(5, 5, 1, 1), of(1, 9, 1, 1)];
+    for p in [&mine[3], &of(7, 2, 2, 1), &mine[1], &of(8, 3, 1, 2), &mine[0], &mine[2]] {
+        s.one.park(p.clone()).await.expect("park");
+    }
+    for limit in [0, 1, 3, 4, 9] {
+        let found = s.two.parked_of(&network(1), click(1), limit).await.expect("of the click");
+        assert_eq!(found, mine[..limit.min(4)], "at most {limit}");
+    }
+    s.two.postpone(mine[0].id, at(90_000)).await.expect("postpone");
+    let first = s.one.parked_of(&network(1), click(1), 1).await.expect("of the click");
+    assert_eq!(first[0].id, mine[0].id, "whenever it is tried next");
+    s.two.unpark(mine[0].id).await.expect("unpark");
+    assert_eq!(s.one.parked_of(&network(1), click(1), 9).await.expect("of the click"), mine[1..]);
+    assert_eq!(s.one.parked_of(&network(2), click(2), 9).await.expect("of the click"), []);
+}
+
 /// One that was put off to a time beyond the longest pause was so before the clock was set back: it is due.
 pub async fn a_clock_that_was_ahead_puts_nothing_off_for_long(s: Stores) {
     let longest = i64::try_from(LONGEST_PAUSE.as_millis()).expect("in range");

@@ -8,7 +8,7 @@ use crate::conversions::Recorded;
 use std::{collections::BTreeSet, sync::Arc};
 use tfx_domain::{
     event::PostbackResult,
-    postback::{ConversionStatus, Incoming},
+    postback::{ConversionStatus, Incoming, TransactionScope},
 };
 use tokio::task::JoinSet;
 
@@ -79,6 +79,35 @@ pub async fn a_race_of_an_update_with_duplicates(s: Stores) {
     assert_eq!((there.len(), there[0].version, there[0].status.as_str()), (1, 2, "sale"));
     let of_lead = |a: &&Recorded| a.conversion.status == ConversionStatus::Lead;
     assert!(answers.iter().filter(of_lead).all(|a| a.result == PostbackResult::Duplicate));
+}
+
+/// The same ids of many clicks at once, at instances that know different scopes of the network: each click and id is
+/// one conversion at most, and none is counted on another click.
+pub async fn of_simultaneous_scopes_each_click_has_its_own(s: Stores) {
+    let scopes = TransactionScope::ALL;
+    let reports = (0..240_i64).map(|n| Incoming {
+        scope: scopes[usize::from(n % 3 == 0)],
+        click_id: click(n as u128 / 2 % 12),
+        ..reported(n + 1, ["PURCHASE", "2"][n as usize % 2], "rebill")
+    });
+    let answers = at_once(&s, reports).await;
+    let there = all(&s.one).await;
+    let names: BTreeSet<_> = there.iter().map(|c| (c.click_id, c.transaction_id.clone())).collect();
+    assert_eq!(names.len(), there.len(), "a click and an id are one conversion");
+    assert!((2..=24).contains(&there.len()), "{}", there.len());
+    let count = |kind| answers.iter().filter(|a| a.result == kind).count();
+    assert_eq!(count(PostbackResult::Recorded), there.len());
+    assert_eq!(tally(&answers).iter().sum::<usize>() + count(PostbackResult::Conflict), 240);
+    // Those that know the scope of the click find what they reported, whoever was first.
+    for c in &there {
+        let again = Incoming {
+            scope: TransactionScope::Network,
+            click_id: c.click_id,
+            at: c.updated_at,
+            ..reported(900, c.transaction_id.as_deref().unwrap_or_default(), "rebill")
+        };
+        assert_eq!(record(&s.two, &again).await.conversion, *c);
+    }
 }
 
 /// Batches that touch the same keys in opposite orders do not lock each other out, and count each key once.

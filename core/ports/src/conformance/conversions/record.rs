@@ -6,8 +6,8 @@ use super::{
 };
 use crate::error::StoreError;
 use tfx_domain::{
-    event::PostbackResult::{Duplicate, Recorded, Stale, Updated},
-    postback::{Applied, Conversion, Incoming, apply},
+    event::PostbackResult::{Conflict, Duplicate, Recorded, Stale, Updated},
+    postback::{Applied, Conversion, Incoming, TransactionScope, apply},
 };
 
 /// The first report makes a conversion that says what it said; each step is what the status machine makes of it.
@@ -63,20 +63,105 @@ pub async fn keys_are_the_networks_own(s: Stores) {
             expect(&s.one, &lead, Recorded).await;
             let again = Incoming { new_id: conversion(500 + n.unsigned_abs() as u128), at: at(900), ..lead };
             let known = expect(&s.two, &again, Duplicate).await;
-            assert_eq!((known.network, known.key), (again.network, again.key));
+            assert_eq!((&known.network, &known.key), (&again.network, &again.key));
+            let found = s.two.by_key(&again.network, &again.key).await.expect("by key");
+            assert_eq!(found.as_ref(), Some(&known));
+            assert_eq!(s.one.by_key(&network(3), &again.key).await.expect("by key"), None);
         }
     }
     assert_eq!(all(&s.one).await.len(), keys.len() * 2);
 }
 
-/// A transaction belongs to the click it was first reported for, whatever later reports say.
-pub async fn a_transaction_keeps_its_first_click(s: Stores) {
-    expect(&s.one, &reported(1, "T", "lead"), Recorded).await;
-    let elsewhere = Incoming { click_id: click(2), ..report(2, "T") };
-    let sale = expect(&s.two, &elsewhere, Updated).await;
-    assert_eq!((sale.click_id, sale.sale_claim), (click(1), Some(click(1).to_string())));
-    expect(&s.one, &Incoming { click_id: click(2), ..report(3, "U") }, Recorded).await;
-    expect(&s.one, &report(4, "V"), Duplicate).await;
+/// A known id of another click is a conflict where ids are the network's, and a conversion of its own where they are a
+/// click's; either way nothing that another click has is touched, also when the network's scope is changed.
+pub async fn a_report_never_changes_the_conversion_of_another_click(s: Stores) {
+    use TransactionScope::{Click, Network};
+    // Scope, network, click, id, status: what comes of it, and of which click the conversion is that is told.
+    let table = [
+        (Network, 1, 1, "PURCHASE", "lead", Recorded, 1),
+        (Network, 1, 2, "PURCHASE", "sale", Conflict, 1),
+        (Network, 1, 2, "PURCHASE", "rejected", Conflict, 1),
+        (Network, 1, 1, "PURCHASE", "sale", Updated, 1),
+        (Network, 2, 2, "PURCHASE", "sale", Recorded, 2),
+        (Click, 1, 1, "PURCHASE", "sale", Duplicate, 1),
+        (Click, 1, 2, "PURCHASE", "lead", Recorded, 2),
+        (Click, 1, 2, "PURCHASE", "lead", Duplicate, 2),
+        (Click, 1, 2, "PURCHASE", "sale", Updated, 2),
+        (Click, 1, 2, "2", "sale", Duplicate, 2),
+        (Click, 1, 3, "2", "sale", Recorded, 3),
+        (Click, 1, 2, "2", "lead", Recorded, 2),
+        (Click, 2, 1, "PURCHASE", "sale", Recorded, 1),
+        (Network, 1, 2, "PURCHASE", "sale", Duplicate, 2),
+        (Network, 1, 2, "PURCHASE", "rejected", Updated, 2),
+        (Network, 1, 1, "2", "sale", Conflict, 3),
+        (Network, 1, 2, "2", "lead", Duplicate, 2),
+        (Click, 1, 4, "2", "sale", Recorded, 4),
+    ];
+    for (n, (scope, network_n, click_n, id, status, want, of)) in (1..).zip(table) {
+        let incoming = Incoming {
+            scope,
+            network: network(network_n),
+            click_id: click(click_n),
+            ..reported(n, id, status)
+        };
+        let before = all(&s.one).await;
+        let store = if n % 2 == 0 { &s.one } else { &s.two };
+        let told = expect(store, &incoming, want).await;
+        assert_eq!((told.click_id, &told.network), (click(of), &incoming.network), "step {n}");
+        let others = |all: Vec<Conversion>| -> Vec<Conversion> {
+            all.into_iter()
+                .filter(|c| c.click_id != incoming.click_id || c.network != incoming.network)
+                .collect()
+        };
+        assert_eq!(others(all(&s.one).await), others(before), "step {n}");
+    }
+    // In one batch: each sees those before it.
+    let batch = [
+        Incoming { click_id: click(7), ..report(101, "X") },
+        Incoming { click_id: click(8), ..report(102, "X") },
+        Incoming { click_id: click(8), scope: Click, ..report(103, "X") },
+        Incoming { click_id: click(8), ..reported(104, "X", "rejected") },
+        Incoming { click_id: click(7), scope: Click, ..report(105, "X") },
+    ];
+    let answers = s.two.record(&batch).await.expect("record");
+    let results: Vec<_> = answers.iter().map(|a| a.result).collect();
+    assert_eq!(results, [Recorded, Conflict, Recorded, Updated, Duplicate]);
+}
+
+/// A word that nobody knows is a second sale where the click has its one, whether it comes with an id or without.
+pub async fn a_word_that_nobody_knows_brings_no_second_revenue(s: Stores) {
+    let sale = expect(&s.one, &report(1, "A"), Recorded).await;
+    let unmapped = |n, tx: &str| Incoming { unmapped: true, ..reported(n, tx, "aproved") };
+    assert_eq!(expect(&s.two, &unmapped(2, "B"), Duplicate).await, sale);
+    let slot = format!("click:{}:custom:aproved", click(1));
+    let without_id = Incoming { key: slot, transaction_id: None, ..unmapped(3, "") };
+    assert_eq!(expect(&s.one, &without_id, Duplicate).await, sale);
+    assert_eq!(expect(&s.one, &unmapped(4, "A"), Stale).await, sale);
+    expect(&s.two, &reported(5, "C", "aproved"), Recorded).await;
+    expect(&s.two, &Incoming { allow_upsell: true, ..unmapped(6, "D") }, Recorded).await;
+    expect(&s.one, &Incoming { network: network(2), ..unmapped(7, "B") }, Recorded).await;
+    expect(&s.one, &Incoming { click_id: click(2), ..unmapped(8, "E") }, Recorded).await;
+    expect(&s.two, &reported(9, "A", "rejected"), Updated).await;
+    expect(&s.one, &unmapped(10, "B"), Recorded).await;
+}
+
+/// What came in before the present state is stale, whatever it says; but for the outcome of a lead.
+pub async fn an_older_report_does_not_take_the_place_of_a_newer_one(s: Stores) {
+    let steps = [
+        (reported(20, "T", "deposit"), Recorded),
+        (reported(10, "T", "registered"), Stale),
+        (Incoming { revenue: usd("9"), ..reported(19, "T", "deposit") }, Stale),
+        (reported(15, "T", "lead"), Stale),
+        (reported(5, "T", "rejected"), Stale),
+        (reported(30, "U", "lead"), Recorded),
+        (Incoming { click_id: click(1), ..reported(25, "U", "sale") }, Updated),
+        (reported(26, "U", "rejected"), Stale),
+        (reported(31, "U", "rejected"), Updated),
+    ];
+    for (n, (report, want)) in (1..).zip(steps) {
+        let report = Incoming { new_id: conversion(n), ..report };
+        expect(if n % 2 == 0 { &s.one } else { &s.two }, &report, want).await;
+    }
 }
 
 /// The second sale of a click that takes one is a duplicate of the first, at its network only.
@@ -170,7 +255,7 @@ pub async fn a_batch_is_applied_in_order(s: Stores) {
     assert_eq!(left, want.map(|(key, version, status)| (key.to_owned(), version, status.to_owned())));
 
     let many: Vec<_> = (0..1_000)
-        .map(|n| Incoming { click_id: click(n as u128), ..report(100 + n, &format!("M{}", n % 900)) })
+        .map(|n| Incoming { click_id: click(n as u128 % 900), ..report(100 + n, &format!("M{}", n % 900)) })
         .collect();
     assert_eq!(tally(&s.two.record(&many).await.expect("a large batch")), [900, 0, 100, 0]);
 }

@@ -215,6 +215,8 @@ impl Maker {
                 version: version as u64 * if self.random.one_in(10) { 3_000_000_000 } else { 1 },
                 created_at,
                 updated_at: created_at + Duration::from_secs(version as u64),
+                // Mostly the click's own.
+                reporter_id: network(if n % 5 == 0 { 2 } else { 1 }),
                 conversion_status: self.random.pick(&words).parse().expect("a status"),
                 revenue,
                 ..conversion(n, click)

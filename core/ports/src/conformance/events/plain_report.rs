@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use tfx_domain::{
     Timestamp,
     event::{ClickDims, ClickEvent},
+    id::NetworkId,
     money::{Amount, Currency, Money},
     postback::ConversionStatus,
     report::{Attribution, Dimension, RawRow, ReportFilter, ReportQuery},
@@ -15,6 +16,8 @@ use tfx_domain::{
 /// What a dimension is read from.
 struct Counted<'e> {
     dims: &'e ClickDims,
+    /// The click's, and a conversion's reporter.
+    network: Option<&'e NetworkId>,
     /// Empty for clicks.
     status: &'e str,
     /// Local time.
@@ -31,7 +34,8 @@ impl Plain {
         let within = |at: Timestamp| query.since <= at && at < query.until;
         for click in self.clicks.values().filter(|c| within(c.click_id.timestamp())) {
             let at = zone.to_datetime(click.click_id.timestamp());
-            let counted = Counted { dims: &click.dims, status: "", at };
+            let counted =
+                Counted { dims: &click.dims, network: click.dims.network_id.as_ref(), status: "", at };
             if let Some(row) = counted.row(query, &mut rows) {
                 count_click(row, click);
             }
@@ -46,7 +50,8 @@ impl Plain {
             }
             let status = &conversion.conversion_status;
             let at = zone.to_datetime(at);
-            let counted = Counted { dims: &conversion.dims, status: status.as_str(), at };
+            let network = Some(&conversion.reporter_id);
+            let counted = Counted { dims: &conversion.dims, network, status: status.as_str(), at };
             if let Some(row) = counted.row(query, &mut rows) {
                 count_conversion(row, status, conversion.revenue);
             }
@@ -79,7 +84,7 @@ impl Counted<'_> {
             Dimension::Stream => id(dims.stream_id.as_ref()),
             Dimension::Destination => id(dims.destination_id.as_ref()),
             Dimension::Source => id(dims.source_id.as_ref()),
-            Dimension::Network => id(dims.network_id.as_ref()),
+            Dimension::Network => id(self.network),
             Dimension::Country => dims.country.clone(),
             Dimension::Region => dims.region.clone(),
             Dimension::City => dims.city.clone(),

@@ -1,0 +1,111 @@
+//! `tfx postback lint`: what networks sent of late that their configuration does not fit, with the commands that mend it.
+
+use super::super::entity::failed;
+use crate::{
+    complete,
+    context::Context,
+    exit::Failure,
+    output::{Column, Format, Listing},
+    when::Window,
+};
+use clap::Args;
+use tfx_api::{
+    Client,
+    postbacks::{FindingKind, LintQuery},
+};
+use tfx_domain::{Timestamp, entity::Kind};
+
+/// Of which network, and how far back.
+#[derive(Debug, Args)]
+#[command(after_help = "Exits 1 when there is something to mend. What was mended since is not told again.")]
+pub(crate) struct Lint {
+    /// Only this network [default: all].
+    #[arg(value_name = "NETWORK", add = complete::of(Kind::Network))]
+    network: Option<String>,
+    #[command(flatten)]
+    window: Window,
+}
+
+impl Lint {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let (since, until) = self.window.bounds()?;
+        let asked = LintQuery { network: self.network.clone(), since, until, ..LintQuery::default() };
+        let named = self.network.unwrap_or_default();
+        let found =
+            context.client()?.postback_lint(&asked).await.map_err(|e| failed(Kind::Network, &named, e))?;
+        let out = context.out;
+        let item = serde_json::to_value(&found).map_err(Failure::failed)?;
+        match out.format {
+            Format::Json | Format::Yaml => out.item(&item, &[], "")?,
+            // A command is to be copied: it stands whole, on a line of its own.
+            Format::Table => out.lines(found.findings.iter().flat_map(|f| {
+                let what = if f.what.is_empty() { String::new() } else { format!(" {:?}", f.what) };
+                [
+                    format!("{}: {}{what}, {} of {}", f.network, title(f.kind), times(f.postbacks), f.last),
+                    format!("  {}", f.because),
+                    format!("  {}", f.command),
+                ]
+            }))?,
+            _ => {
+                let columns = vec![
+                    Column::text("network", "network"),
+                    Column::text("kind", "kind"),
+                    Column::text("what", "what"),
+                    Column::number("postbacks", "postbacks"),
+                    Column::time("last", "last"),
+                    Column::text("because", "because"),
+                    Column::text("command", "command"),
+                ];
+                let rows = item["findings"].as_array().cloned().unwrap_or_default();
+                out.rows(&Listing { columns, rows, name: "command" })?;
+            }
+        }
+        if !found.complete {
+            out.note(format!(
+                "the newest {} postbacks were read; --since and NETWORK narrow it",
+                found.postbacks
+            ));
+        }
+        match found.findings.len() {
+            0 => {
+                out.note(format!("{} postbacks, nothing to mend", found.postbacks));
+                Ok(())
+            }
+            n => Err(Failure::failed(format!("{n} to mend"))),
+        }
+    }
+}
+
+const fn title(kind: FindingKind) -> &'static str {
+    match kind {
+        FindingKind::UnmappedWord => "unknown status",
+        FindingKind::KnownTransaction => "transaction id of another click",
+        FindingKind::ForeignClick => "clicks of another network",
+        FindingKind::Retry => "can be taken again",
+    }
+}
+
+fn times(n: u64) -> String {
+    if n == 1 { "once, last".to_owned() } else { format!("{n} times, last") }
+}
+
+/// Lines looked at for a footnote.
+const FEW: usize = 1_000;
+
+/// Tells on stderr which words nobody knows: under a report, whose figures they change. Nothing if that cannot be told.
+pub(crate) async fn footnote(
+    context: &Context,
+    client: &Client,
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+) {
+    let asked = LintQuery { network: None, since, until, most: Some(FEW) };
+    let Ok(found) = client.postback_lint(&asked).await else { return };
+    for f in found.findings.iter().filter(|f| f.kind == FindingKind::UnmappedWord) {
+        let text = format!(
+            "hint: {} says {:?}, which nobody knows; it counts as a lead: {}",
+            f.network, f.what, f.command
+        );
+        context.out.note(text);
+    }
+}

@@ -1,0 +1,41 @@
+//! Why a postback became what it became, where its result alone does not say it, and what a person does about it.
+
+use crate::config::Index;
+use tfx_domain::{
+    entity::{Network, NetworkSpec, TemplateSpec},
+    event::PostbackResult,
+    id::NetworkId,
+    postback::{Postback, advice},
+};
+use tfx_ports::conversions::Recorded;
+
+/// A report about a click that was sent to another network.
+pub(crate) fn foreign(index: &Index, network: &Network, other: &NetworkId) -> String {
+    let other = index.network_by_id(other).map_or_else(|| other.to_string(), |n| n.spec.slug.to_string());
+    advice::foreign(&network.spec, &other)
+}
+
+/// What the store made of a report.
+pub(crate) fn recorded(
+    network: &NetworkSpec,
+    template: Option<&TemplateSpec>,
+    postback: &Postback,
+    recorded: &Recorded,
+) -> String {
+    let there = &recorded.conversion;
+    let mut why = match recorded.result {
+        PostbackResult::Conflict => advice::known_id(network, postback, there),
+        PostbackResult::Duplicate if there.transaction_id != postback.transaction_id => {
+            format!("the click has its one sale, {}; its destination allows no upsell", there.id)
+        }
+        PostbackResult::Stale => format!("a step backwards: the conversion is {} already", there.status),
+        _ => String::new(),
+    };
+    if let (true, Some(word)) = (postback.unmapped, &postback.raw_status) {
+        if !why.is_empty() {
+            why += "; ";
+        }
+        why += &advice::unmapped_word(network, template, word);
+    }
+    why
+}
