@@ -28,6 +28,10 @@ async fn the_table_of_answers() {
         (format!("ADNET?secret={s}&click_id={click}&status=rejected"), 200, "updated", None),
         (format!("{id}/pings/?secret={s}&click_id={other}&status=WON&tid=t1"), 200, "recorded", None),
         (format!("adnet?secret={s}&click_id={other}&tid=t2"), 200, "duplicate", None),
+        (format!("adnet?secret={s}&click_id={click}&tid=t1"), 200, "conflict", None),
+        (format!("adnet?secret={s}&click_id={other}&tid=t1&payout=-9&status=refund"), 200, "updated", None),
+        (format!("adnet?secret={s}&click_id={other}&tid=t1&payout=-9"), 400, "invalid", Some("payout")),
+        (format!("adnet?secret={s}&click_id={other}&payout=-9&status=won"), 400, "invalid", Some("payout")),
         (format!("adnet/pings?secret={s}&status=Ping"), 200, "ignored", None),
         (format!("adnet?secret={s}&click_id={unknown}"), 200, "parked", None),
         (format!("adnet?secret={s}"), 400, "invalid", Some("click_id")),
@@ -56,7 +60,7 @@ async fn the_table_of_answers() {
         if let Some(parameter) = parameter {
             assert_eq!(json["problems"][0]["path"], *parameter, "{path}: {json}");
         }
-        let names_one = matches!(*word, "recorded" | "updated" | "duplicate" | "stale");
+        let names_one = matches!(*word, "recorded" | "updated" | "duplicate" | "stale" | "conflict");
         assert_eq!(json["conversion_id"].is_string(), names_one, "{path}: {json}");
     }
     // received = recorded + updated + duplicate + stale + ignored + parked + rejected, each once.

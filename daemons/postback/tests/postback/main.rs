@@ -1,5 +1,6 @@
 //! postback-service over real sockets and the embedded stores.
 
 mod answers;
+mod money;
 mod promises;
 mod world;

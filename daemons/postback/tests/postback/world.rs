@@ -95,7 +95,7 @@ impl Ground {
     pub(crate) async fn deliver_click(&self, id: ClickId, destination: &Entity<DestinationSpec>) {
         let click: ClickEvent = serde_json::from_value(json!({
             "schema": 1, "click_id": id, "at": id.timestamp(), "visitor_id": "0".repeat(32), "status": 302,
-            "config_revision": 1, "destination_id": destination.id, "country": "DE", "subs": ["s1"],
+            "config_revision": 1, "destination_id": destination.id, "network_id": destination.spec.network, "country": "DE", "subs": ["s1"],
             "campaign_id": "cmp_0000000000000000001", "stream_id": "str_0000000000000000001",
         }))
         .expect("click");

@@ -255,7 +255,10 @@ pub async fn a_batch_is_applied_in_order(s: Stores) {
     assert_eq!(left, want.map(|(key, version, status)| (key.to_owned(), version, status.to_owned())));
 
     let many: Vec<_> = (0..1_000)
-        .map(|n| Incoming { click_id: click(n as u128 % 900), ..report(100 + n, &format!("M{}", n % 900)) })
+        .map(|n| Incoming {
+            click_id: click(1_000 + n as u128 % 900),
+            ..report(100 + n, &format!("M{}", n % 900))
+        })
         .collect();
     assert_eq!(tally(&s.two.record(&many).await.expect("a large batch")), [900, 0, 100, 0]);
 }

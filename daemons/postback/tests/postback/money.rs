@@ -1,0 +1,176 @@
+//! Whose money it is: transaction ids of several clicks, clicks of several networks, words nobody knows.
+
+use crate::world::{Ground, SECRET, TOKEN, World, answer};
+use serde_json::{Value, json};
+use tfx_domain::{
+    entity::{DestinationSpec, Entity, NetworkSpec},
+    event::{PostbackLogEvent, PostbackResult},
+    id::ClickId,
+    money::Currency,
+    report::{Attribution, Dimension, RawRow, ReportQuery},
+};
+use tfx_service::testing;
+
+async fn report(world: &World, network: &str, click: ClickId, more: &str) -> (u16, Value) {
+    world.get(&format!("/postback/{network}?secret={SECRET}&click_id={click}{more}")).await
+}
+
+/// The answer's result.
+async fn said(world: &World, network: &str, click: ClickId, more: &str) -> String {
+    let (status, json) = report(world, network, click, more).await;
+    assert_eq!(status, 200, "{network} {more}: {json}");
+    json["result"].as_str().expect("a result").to_owned()
+}
+
+async fn retry(world: &World, results: Value) -> Value {
+    let request = world.client.post(world.url("/internal/postbacks/retry"));
+    let (status, json) = answer(request.bearer_auth(TOKEN).json(&json!({ "results": results }))).await;
+    assert_eq!(status, 200, "{json}");
+    json
+}
+
+/// Changes a network, and waits until postback-service knows it.
+async fn change(world: &World, network: &mut Entity<NetworkSpec>, change: impl FnOnce(&mut Value)) {
+    testing::update(&*world.ground.stores.config, network, change).await;
+    let revision = world.ground.stores.config.load().await.expect("load").0;
+    let known = async || {
+        let (_, json) = world.get("/readyz").await;
+        json.to_string().contains(&format!("revision {revision}"))
+    };
+    world.until("the change is known", known).await;
+}
+
+async fn by_network(world: &World) -> Vec<RawRow> {
+    let query = ReportQuery {
+        since: tfx_domain::Timestamp::UNIX_EPOCH,
+        until: "2200-01-01T00:00:00Z".parse().expect("time"),
+        timezone: "UTC".to_owned(),
+        dimensions: vec![Dimension::Network],
+        filters: Vec::new(),
+        attribution: Attribution::Click,
+    };
+    world.ground.faults.analytics.report(&query).await.expect("report")
+}
+
+fn only(logged: &[PostbackLogEvent], result: PostbackResult) -> Vec<&PostbackLogEvent> {
+    logged.iter().filter(|e| e.result == result).collect()
+}
+
+#[tokio::test]
+async fn a_label_of_a_step_is_a_conflict_and_taken_when_the_network_says_what_it_is() {
+    let (ground, mut network, offer) = Ground::usual(&[]).await;
+    let (one, two) = (ground.click(&offer).await, ground.click(&offer).await);
+    let world = ground.start().await;
+    assert_eq!(said(&world, "adnet", one, "&tid=PURCHASE&payout=10").await, "recorded");
+    let (_, first) = report(&world, "adnet", two, "&tid=PURCHASE&payout=25").await;
+    assert_eq!(first["result"], "conflict", "{first}");
+    let logged = world.logged(2).await;
+    let row = world.report().await;
+    assert_eq!((row.sales, row.revenue_confirmed[&Currency::USD].to_string()), (1, "10".to_owned()));
+    let conflict = only(&logged, PostbackResult::Conflict)[0];
+    for part in
+        [&one.to_string(), &two.to_string(), first["conversion_id"].as_str().expect("an id"), "'PURCHASE'"]
+    {
+        assert!(conflict.reason.contains(part), "{part}: {}", conflict.reason);
+    }
+    assert!(
+        conflict.reason.ends_with("tfx network update adnet --transaction-scope click"),
+        "{}",
+        conflict.reason
+    );
+    // Nothing was changed yet: it stays one.
+    assert_eq!(retry(&world, json!(["conflict"])).await["taken"], json!({ "conflict": 1 }));
+    world.logged(3).await;
+
+    change(&world, &mut network, |n| n["transaction_scope"] = json!("click")).await;
+    assert_eq!(retry(&world, json!(["conflict"])).await["taken"], json!({ "recorded": 1 }));
+    world.logged(4).await;
+    assert_eq!(retry(&world, json!(["conflict"])).await["taken"], json!({}), "once");
+    assert_eq!(said(&world, "adnet", two, "&tid=PURCHASE&payout=25").await, "duplicate");
+    assert_eq!(said(&world, "adnet", one, "&tid=PURCHASE&payout=10").await, "duplicate");
+    let both = async || world.report().await.sales == 2;
+    world.until("both are in the report", both).await;
+    assert_eq!(world.report().await.revenue_confirmed[&Currency::USD].to_string(), "35");
+    let (_, metrics) = answer(world.client.get(world.url("/metrics")).bearer_auth(TOKEN)).await;
+    let text = metrics.as_str().expect("text");
+    assert!(text.contains("tfx_postbacks_total{result=\"conflict\"} 2"), "{text}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_network_earns_nothing_on_clicks_of_another() {
+    let ground = Ground::new(&[]);
+    let network = |slug: &str| json!({"slug": slug, "name": slug, "postback_secret": SECRET});
+    let a = ground.network(network("a")).await;
+    let mut b = ground.network(network("b")).await;
+    let destination = |slug: &str, network: Option<&Entity<NetworkSpec>>| {
+        json!({
+            "slug": slug, "name": slug, "url": "https://offer.example/", "network": network.map(|n| &n.id),
+            "payout": {"amount": "7", "currency": "USD"}, "allow_upsell": true,
+        })
+    };
+    let of_a = ground.create::<DestinationSpec>(destination("of-a", Some(&a))).await;
+    let of_nobody = ground.create::<DestinationSpec>(destination("of-nobody", None)).await;
+    let clicks = [ground.click(&of_a).await, ground.click(&of_a).await];
+    let free = ground.click(&of_nobody).await;
+    let world = ground.start().await;
+    assert_eq!(said(&world, "a", clicks[0], "&tid=1").await, "recorded");
+    for more in ["&tid=1", "&tid=2&payout=5", "&status=lead", "&status=rejected"] {
+        assert_eq!(said(&world, "b", clicks[0], more).await, "conflict", "{more}");
+    }
+    let logged = world.logged(5).await;
+    for line in only(&logged, PostbackResult::Conflict) {
+        assert!(line.reason.contains("sent to network a, not to b"), "{}", line.reason);
+        assert!(line.reason.ends_with("tfx network update b --foreign-clicks"), "{}", line.reason);
+    }
+    // What is nobody's may be reported by everybody.
+    assert_eq!(said(&world, "b", free, "&tid=3").await, "recorded");
+
+    change(&world, &mut b, |n| n["foreign_clicks"] = json!(true)).await;
+    assert_eq!(said(&world, "b", clicks[1], "&tid=4").await, "recorded");
+    // The destination's terms are not b's: no payout, no second sale.
+    assert_eq!(said(&world, "b", clicks[1], "&tid=5&payout=1").await, "duplicate");
+    assert_eq!(said(&world, "b", clicks[1], "&tid=4&payout=3").await, "updated");
+    assert_eq!(said(&world, "a", clicks[1], "&tid=1").await, "conflict");
+    assert_eq!(said(&world, "a", clicks[1], "&tid=6").await, "recorded");
+    world.until("all are in the report", async || world.report().await.sales == 4).await;
+    let revenue = |row: &RawRow| row.revenue_confirmed[&Currency::USD].to_string();
+    let mut rows: Vec<_> = by_network(&world)
+        .await
+        .iter()
+        .filter(|r| r.sales > 0)
+        .map(|r| (r.key[0].to_string(), r.sales, revenue(r)))
+        .collect();
+    rows.sort();
+    let mut want = vec![(a.id.to_string(), 2, "14".to_owned()), (b.id.to_string(), 2, "10".to_owned())];
+    want.sort();
+    assert_eq!(rows, want, "by who reported them");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_word_nobody_knows_is_told_and_brings_no_second_revenue() {
+    let (ground, _, offer) = Ground::usual(&[]).await;
+    let click = ground.click(&offer).await;
+    let world = ground.start().await;
+    assert_eq!(said(&world, "adnet", click, "&tid=1&payout=10").await, "recorded");
+    for (more, result) in [
+        ("&tid=2&status=aproved&payout=10", "duplicate"),
+        ("&tid=1&status=aproved&payout=10", "stale"),
+        ("&status=1&payout=10", "duplicate"),
+        ("&tid=1&status=charge+back&payout=-10", "updated"),
+    ] {
+        assert_eq!(said(&world, "adnet", click, more).await, result, "{more}");
+    }
+    let logged = world.logged(5).await;
+    let told: Vec<_> = logged.iter().filter(|e| e.reason.contains("nobody knows the word")).collect();
+    assert_eq!(told.len(), 3, "{logged:#?}");
+    let commands = ["--map sale=aproved", "--map sale=1"];
+    assert!(told.iter().all(|e| commands.iter().any(|c| e.reason.ends_with(c))), "{told:#?}");
+    let row = world.report().await;
+    assert_eq!((row.sales, row.leads, row.rejected), (0, 0, 1));
+    assert!(row.revenue_confirmed.values().all(|a| a.to_string() == "0"), "{row:?}");
+    let (_, metrics) = answer(world.client.get(world.url("/metrics")).bearer_auth(TOKEN)).await;
+    assert!(metrics.as_str().expect("text").contains("tfx_postbacks_unmapped_total 3"));
+    world.stop().await;
+}
