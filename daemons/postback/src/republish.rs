@@ -35,14 +35,15 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 /// Sweeps until the shutdown.
 pub(crate) async fn work(postbacks: Arc<Postbacks>, sink: Arc<dyn EventSink>, shutdown: Shutdown) {
     // What is older than this process is not on its way from here, once the journal it found is delivered.
-    let started = clock::now();
+    let (started, running) = (clock::now(), Instant::now());
     let mut sweeper = Sweeper { postbacks, sink, tried: HashMap::new(), told: HashSet::new() };
     let sweeping = async {
         let mut complaint = Seldom::default();
         loop {
             let grace = GRACE.max(sweeper.postbacks.batch_timeout * 4);
+            let before = if running.elapsed() < grace { started } else { earlier(clock::now(), grace) };
             let swept = match sweeper.delivers(grace / 3) {
-                true => sweeper.sweep(started.max(before(clock::now(), grace))).await,
+                true => sweeper.sweep(before).await,
                 false => Ok(false),
             };
             let more = match swept {
@@ -126,7 +127,7 @@ impl Sweeper {
 }
 
 /// `at` less a pause, bounded by the beginning of time.
-fn before(at: Timestamp, pause: Duration) -> Timestamp {
+fn earlier(at: Timestamp, pause: Duration) -> Timestamp {
     let ms = i64::try_from(pause.as_millis()).unwrap_or(i64::MAX);
     Timestamp::from_millisecond(at.as_millisecond().saturating_sub(ms)).unwrap_or(Timestamp::MIN)
 }

@@ -3,7 +3,7 @@
 use crate::{
     answer,
     traffic::{Decided, Traffic},
-    visitor::{ACCEPT_CH, Asked, COOKIE, Facts, parse_query},
+    visitor::{ACCEPT_CH, Asked, COOKIE, Facts},
 };
 use axum::{
     Extension,
@@ -116,7 +116,7 @@ impl Drop for Waiting<'_> {
 
 /// The second page of `double_meta`. It records nothing: the click is recorded already.
 pub(crate) async fn second_page(State(clicks): State<Clicks>, uri: http::Uri) -> Response {
-    answer::second_page(&parse_query(uri.query().unwrap_or_default()).params, &clicks.traffic.identity)
+    answer::second_page(uri.query().unwrap_or_default(), &clicks.traffic.identity)
 }
 
 /// The slug as it is written there; none if it can be none.
