@@ -129,8 +129,8 @@ fn is_word(text: &str, fact: Fact) -> bool {
     let same = |word: &&str| text.eq_ignore_ascii_case(word);
     // As MySQL and Python write it.
     if matches!(text, "\\N" | "None")
-        || WORDS.iter().any(|w| same(&w))
-        || fact != Fact::Text && NOT_IN_TEXTS.iter().any(|w| same(&w))
+        || WORDS.iter().any(same)
+        || fact != Fact::Text && NOT_IN_TEXTS.iter().any(same)
     {
         return true;
     }
