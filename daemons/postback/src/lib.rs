@@ -95,6 +95,6 @@ pub async fn run(
     }
     producer.close(shutdown.flush_within(&settings.http)).await;
     // The sink is gone with delivery; what is not marked now is published again, and counts once.
-    let _ = timeout(shutdown.left(settings.http.shutdown_grace).min(MARKING), marking).await;
+    let _ = timeout(shutdown.flush_within(&settings.http).min(MARKING), marking).await;
     served.context("the listener")
 }

@@ -8,9 +8,9 @@ use tokio::{
 };
 
 /// The part of the grace after which requests are cut: the events of the last ones are still to be delivered.
-const DRAIN: f64 = 0.75;
+const DRAIN: f64 = 0.7;
 /// The part of it after which events stay in the journal: files are still to be closed.
-const FLUSH: f64 = 0.9;
+const FLUSH: f64 = 0.8;
 
 /// Fires the shutdown. Dropping it fires too: nobody is left who could.
 #[derive(Debug)]
