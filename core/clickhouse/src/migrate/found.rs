@@ -75,7 +75,7 @@ impl Found {
             statements.iter().filter_map(|s| s.strip_prefix("CREATE MATERIALIZED VIEW IF NOT EXISTS "));
         let views = views.filter_map(|rest| rest.split_whitespace().next());
         for view in views.filter(|v| !self.relations.contains_key(*v)) {
-            let what = format!("view {}.{view} is missing", self.database);
+            let what = format!("{view} is missing");
             let todo = "tfx migrate up makes it, and counts what came meanwhile";
             differs.push(Difference::new(what, Remedy::Up, todo));
         }

@@ -37,7 +37,7 @@ async fn what_was_lost_is_told_by_name_and_made_again() {
     let database = Database::unmade();
     let name = database.config.database.clone();
     let migrations = database.store().migrations(&nowhere(Some(30))).expect("migrations");
-    assert_eq!(up(&*migrations).await.len(), 5);
+    assert_eq!(up(&*migrations).await.len(), 6);
     assert_eq!(differing(&migrations.status().await.expect("status")), BTreeMap::new());
     assert!(up(&*migrations).await.is_empty(), "nothing differs, nothing is done");
 
@@ -50,15 +50,18 @@ async fn what_was_lost_is_told_by_name_and_made_again() {
         "ALTER TABLE click_events DROP COLUMN keyword",
         "ALTER TABLE click_events DROP COLUMN referrer",
         "ALTER TABLE click_events REMOVE TTL",
+        "DROP TABLE closed_days",
+        "DROP VIEW conversion_use_mv",
         "ALTER TABLE conversion_events MODIFY TTL created_at + INTERVAL 7 DAY",
     ] {
         database.execute(lose).await;
     }
     let steps = migrations.status().await.expect("status");
     let mended = |what: &[&'static str]| what.iter().map(|w| (*w, Remedy::Up)).collect::<Vec<_>>();
-    let (clicks, health) = (
+    let (clicks, health, days) = (
         format!("table {name}.clicks is missing"),
         format!("table {name}.destination_health_events is missing"),
+        format!("table {name}.closed_days is missing"),
     );
     let mut expected = BTreeMap::from([
         (
@@ -78,6 +81,8 @@ async fn what_was_lost_is_told_by_name_and_made_again() {
         ),
     ]);
     expected.insert("002_early_tables", vec![(&clicks, Remedy::Up)]);
+    let caps = vec![("conversion_use_mv is missing", Remedy::Up), (days.as_str(), Remedy::Up)];
+    expected.insert("007_use_of_caps", caps);
     let mut tables =
         mended(&["column click_events.keyword is missing", "column click_events.referrer is missing"]);
     tables.push((&health, Remedy::Up));
@@ -93,7 +98,10 @@ async fn what_was_lost_is_told_by_name_and_made_again() {
     assert_eq!(steps[0].state, StepState::Applied);
     assert!(steps[1..].iter().all(|s| s.state == StepState::Differs && s.is_due()), "{steps:#?}");
 
-    assert_eq!(up(&*migrations).await, ["002_early_tables", TABLES, PIPELINE, "005_retention"]);
+    assert_eq!(
+        up(&*migrations).await,
+        ["002_early_tables", TABLES, PIPELINE, "005_retention", "007_use_of_caps"]
+    );
     // The table that was made again has the retention, and the columns are where they were.
     let columns =
         "SELECT name FROM system.columns WHERE database = currentDatabase() AND table = 'click_events'
