@@ -106,6 +106,11 @@ impl DataDir {
         self.path.join("usage.json")
     }
 
+    /// Where traffic-service keeps who was seen where.
+    pub fn visitors_file(&self) -> PathBuf {
+        self.path.join("visitors.seen")
+    }
+
     /// The key of visitor and address hashes; made once.
     ///
     /// # Errors

@@ -19,7 +19,10 @@ mod visitor;
 use crate::{
     click::Clicks,
     geo::GeoReader,
-    memory::{KeptFirst, Memory, Refresher, Restoring, ReturnsReader, UsageFile, Way, keep, restore, sync},
+    memory::{
+        KeptFirst, Memory, Refresher, Restoring, ReturnsReader, UsageFile, Way, keep, keep_visitors, restore,
+        save_visitors, sync,
+    },
     snapshot::Compiler,
     traffic::{Counted, Traffic},
     visitor::{Identity, UserAgents},
@@ -53,9 +56,11 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let token = data_dir.internal_token(&settings).context("the internal token")?;
     let key = data_dir.key().context("the key of visitor hashes")?;
-    let memory =
-        Arc::new(Memory::new(settings.traffic.visitor_memory, UsageFile::new(data_dir.usage_file())));
+    let identity = Identity::new(&key, settings.traffic.ip_privacy);
+    let usage = UsageFile::new(data_dir.usage_file());
+    let memory = Arc::new(Memory::new(settings.traffic.visitor_memory, usage, identity.seen_key()));
     memory.recall_usage(&data_dir.journal(SERVICE));
+    memory.recall_visitors(&data_dir.visitors_file());
     let sink = KeptFirst { memory: Arc::clone(&memory), sink: Arc::clone(&stores.sink) };
     let producer =
         tfx_wiring::producer(&settings, &data_dir, SERVICE, settings.events.policy, Arc::new(sink))
@@ -83,7 +88,7 @@ pub async fn run(
         memory: Arc::clone(&memory),
         agents: UserAgents::start().context("the thread of user agents")?,
         geo: Arc::clone(&geo),
-        identity: Identity::new(&key, settings.traffic.ip_privacy),
+        identity,
         producer: Arc::clone(&producer),
         counted: Counted::default(),
     });
@@ -104,6 +109,8 @@ pub async fn run(
     };
     workers.spawn(refresher.run(shutdown.clone()).in_current_span());
     let kept = keep(Arc::clone(&memory), settings.traffic.cap_cache_ttl, shutdown.clone());
+    workers.spawn(kept.in_current_span());
+    let kept = keep_visitors(Arc::clone(&memory), data_dir.visitors_file(), shutdown.clone());
     workers.spawn(kept.in_current_span());
     let returns = ReturnsReader {
         memory: Arc::clone(&memory),
@@ -142,5 +149,6 @@ pub async fn run(
     }
     producer.close(shutdown.flush_within(&settings.http)).await;
     sync(&memory).await;
+    save_visitors(&memory, data_dir.visitors_file()).await;
     served.context("the listener")
 }

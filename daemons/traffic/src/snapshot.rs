@@ -139,7 +139,7 @@ mod tests {
         let compiler = Compiler {
             globals: Globals::default(),
             file: file.clone(),
-            memory: Arc::new(Memory::new(1000, UsageFile::new(dir.path().join("usage.json")))),
+            memory: Arc::new(Memory::new(1000, UsageFile::new(dir.path().join("usage.json")), [1; 16])),
         };
         assert!(compiler.last_known().is_none(), "nothing is kept yet");
         keep(&file, &without_secrets(config())).expect("kept");

@@ -1,7 +1,7 @@
 //! What routing remembers: visitors and bindings, the use of caps and limits. Every answer comes from memory.
 //!
-//! What was used before this process started is kept on disk ([`kept`]); who was seen comes back in the background
-//! ([`restore`]); what other instances did comes with the next refresh ([`refresh`]), and what destinations brought with
+//! What was used and who was seen before this process started is kept on disk ([`kept`], [`visitors`]); who else was seen
+//! comes back in the background ([`restore`]); what other instances did comes with the next refresh ([`refresh`]), and what destinations brought with
 //! [`returns`]. None is ever waited for by a click.
 
 mod flight;
@@ -13,11 +13,13 @@ mod restore;
 mod returns;
 mod seen;
 mod tally;
+mod visitors;
 
 pub(crate) use kept::{KeptFirst, UsageFile, keep, sync};
 pub(crate) use refresh::{Refresher, Way};
 pub(crate) use restore::{Restoring, restore};
 pub(crate) use returns::ReturnsReader;
+pub(crate) use visitors::{keep_visitors, save_visitors};
 
 use arc_swap::ArcSwap;
 use flight::{Flight, Flights};
@@ -28,7 +30,10 @@ use rustc_hash::FxHashMap;
 use seen::{Seen, Visit};
 use std::{
     path::Path,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 use tally::{CapTally, Tally, Ticket};
 use tfx_domain::{
@@ -53,6 +58,8 @@ struct Tallies {
 /// What routing remembers.
 pub(crate) struct Memory {
     seen: Seen,
+    /// Somebody was seen since that was kept last.
+    visited: AtomicBool,
     streams: Names<StreamId>,
     destinations: Names<DestinationId>,
     tallies: ArcSwap<Tallies>,
@@ -79,10 +86,11 @@ pub(crate) struct Consumed {
 }
 
 impl Memory {
-    /// An empty memory for so many visitors, with a place to keep the use of caps.
-    pub(crate) fn new(visitors: usize, usage: UsageFile) -> Self {
+    /// An empty memory for so many visitors, whose spots are hashed with that key, and a place to keep the use of caps.
+    pub(crate) fn new(visitors: usize, usage: UsageFile, key: [u8; 16]) -> Self {
         Self {
-            seen: Seen::new(visitors),
+            seen: Seen::new(visitors, &key),
+            visited: AtomicBool::default(),
             streams: Names::default(),
             destinations: Names::default(),
             tallies: ArcSwap::default(),
@@ -226,6 +234,9 @@ impl Memory {
                     self.unread.notify_one();
                 }
             }
+        }
+        if !self.visited.load(Relaxed) {
+            self.visited.store(true, Relaxed);
         }
         if !consumed.counted.is_empty() {
             self.usage.changed();

@@ -33,6 +33,11 @@ impl<I: Clone + Eq + Hash> Names<I> {
         next
     }
 
+    /// Every id, in the order of its number.
+    pub(super) fn all(&self) -> Vec<I> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+
     /// The id of a number; none for 0.
     pub(super) fn id(&self, number: u32) -> Option<I> {
         let place = usize::try_from(number).ok()?.checked_sub(1)?;

@@ -79,12 +79,12 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    /// Remembers at least half as many visitors, and at most so many.
-    pub(super) fn new(visitors: usize) -> Self {
+    /// Remembers at least half as many visitors, and at most so many. The key is the installation's own: with it spots are
+    /// the same over a restart.
+    pub(super) fn new(visitors: usize, key: &[u8; 16]) -> Self {
         let share = (visitors.saturating_mul(ENTRIES) / PARTS / 2).max(4);
-        let key = tfx_ports::entropy::random_u128().to_le_bytes();
         let parts = (0..PARTS).map(|_| Mutex::default()).collect();
-        Self { parts, share, key: SipHasher13::new_with_key(&key) }
+        Self { parts, share, key: SipHasher13::new_with_key(key) }
     }
 
     /// The spot of a visitor in a scope.
@@ -143,6 +143,30 @@ impl Seen {
         }
     }
 
+    /// What hashes with the key of the spots.
+    pub(super) fn hasher(&self) -> SipHasher13 {
+        self.key
+    }
+
+    /// Every spot with its entry, the latest last within a part.
+    pub(super) fn all(&self) -> Vec<(u64, u64)> {
+        let mut all = Vec::new();
+        for part in &self.parts {
+            let part = part.lock().unwrap_or_else(PoisonError::into_inner);
+            all.extend(part.old.iter().chain(&part.young).map(|(spot, entry)| (spot.0, *entry)));
+        }
+        all
+    }
+
+    /// A spot of an earlier run, unless more is known of it.
+    pub(super) fn put_back(&self, spot: u64, entry: u64) {
+        let spot = Spot(spot);
+        let mut part = self.part(spot);
+        if part.get(spot).is_none() {
+            part.put(spot, Entry::unpack(entry), self.share);
+        }
+    }
+
     /// Entries remembered.
     pub(super) fn len(&self) -> usize {
         let count = |p: &Mutex<Part>| {
@@ -188,7 +212,7 @@ mod tests {
 
     #[test]
     fn a_visit_is_remembered_with_its_binding_which_only_another_binding_changes() {
-        let seen = Seen::new(1000);
+        let seen = Seen::new(1000, &[1; 16]);
         let campaign = campaign();
         let stream: StreamId = "str_0000000000000000000".parse().expect("id");
         let spot = seen.spot(VisitorId(1), Scope::Campaign(&campaign));
@@ -207,7 +231,7 @@ mod tests {
 
     #[test]
     fn a_visit_that_is_taken_back_leaves_what_was_before_or_came_after() {
-        let seen = Seen::new(1000);
+        let seen = Seen::new(1000, &[1; 16]);
         let campaign = campaign();
         let spot = seen.spot(VisitorId(1), Scope::Campaign(&campaign));
         seen.take_back(&seen.visit(spot, at(1_000), 7));
@@ -223,7 +247,7 @@ mod tests {
 
     #[test]
     fn what_is_recalled_from_the_past_does_not_hide_what_came_later() {
-        let seen = Seen::new(1000);
+        let seen = Seen::new(1000, &[1; 16]);
         let campaign = campaign();
         let spot = |n| seen.spot(VisitorId(n), Scope::Campaign(&campaign));
         seen.visit(spot(1), at(5_000), 0);
@@ -244,7 +268,7 @@ mod tests {
     #[test]
     fn memory_is_bounded_and_the_latest_half_is_kept() {
         let visitors = 100_000;
-        let seen = Seen::new(visitors);
+        let seen = Seen::new(visitors, &[1; 16]);
         let campaign = campaign();
         let spot = |n| seen.spot(VisitorId(n), Scope::Campaign(&campaign));
         // Somebody who comes all the time is never forgotten, however many others pass by.

@@ -22,6 +22,7 @@ pub(crate) struct Identity {
     visitors: SipHasher13,
     addresses: SipHasher24,
     links: SipHasher24,
+    seen: [u8; 16],
     privacy: IpPrivacy,
 }
 
@@ -47,8 +48,14 @@ impl Identity {
             visitors: SipHasher13::new_with_key(&derived(b"visitor")),
             addresses: SipHasher24::new_with_key(&derived(b"address")),
             links: SipHasher24::new_with_key(&derived(b"link")),
+            seen: derived(b"seen"),
             privacy,
         }
+    }
+
+    /// The key of what is remembered of visitors.
+    pub(crate) fn seen_key(&self) -> [u8; 16] {
+        self.seen
     }
 
     /// The id of somebody without a cookie.

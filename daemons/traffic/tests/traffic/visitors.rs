@@ -112,7 +112,16 @@ async fn a_bound_person_keeps_stream_and_destination_also_over_a_restart() {
     let first = where_to(&world, 24).await;
     assert!(first.iter().any(|d| d != &first[0]), "everybody at {}", first[0]);
     assert_eq!(where_to(&world, 24).await, first);
-    let world = world.restart().await;
+    // At once, and while the store is away.
+    let ground = world.stop().await;
+    ground.faults.analytics_away.on();
+    let world = ground.start().await;
+    assert_eq!(where_to(&world, 24).await, first);
+    world.ground.faults.analytics_away.off();
+    // From the store alone, as on a disk that was lost.
+    let ground = world.stop().await;
+    std::fs::remove_file(ground.path().join("visitors.seen")).expect("it was kept");
+    let world = ground.start().await;
     world.restored(24).await;
     assert_eq!(where_to(&world, 24).await, first);
     world.settle().await;
@@ -182,12 +191,15 @@ async fn uniqueness_and_anti_repeat_over_requests_and_a_restart() {
     let (answer, event) = world.click_as(1, "/c/new?sub1=once").await;
     assert_eq!((answer.to(), flags(&event)), ("rest", (false, false, false)));
     assert!(event.passed[0].reason.contains("=repeat"), "{:?}", event.passed);
-    let world = world.restart().await;
-    world.restored(3).await;
+    let ground = world.stop().await;
+    ground.faults.analytics_away.on();
+    let world = ground.start().await;
     let (answer, event) = world.click_as(1, "/c/new?sub1=once").await;
     assert_eq!((answer.to(), flags(&event)), ("rest", (false, false, false)));
     let (answer, _) = world.click_as(2, "/c/new").await;
     assert_eq!(answer.to(), "fresh");
+    let (answer, _) = world.click_as(2, "/c/new").await;
+    assert_eq!(answer.to(), "rest");
     world.stop().await;
 }
 
