@@ -99,8 +99,11 @@ async fn in_order(postbacks: &Postbacks, network: &NetworkId, click: ClickId) {
     for parked in all {
         if !waits {
             waits = !attempt(postbacks, parked).await;
-        } else if parked.next_try_at <= clock::now() {
-            let now = clock::now();
+            continue;
+        }
+        let now = clock::now();
+        // What a clock put off that was ahead is due too.
+        if parked.next_try_at <= now || parked.next_try_at > after(now, LONGEST_PAUSE) {
             let give_up_at = give_up_at(&parked, &postbacks.settings, now);
             put_off(postbacks, &parked, now, give_up_at).await;
         }
