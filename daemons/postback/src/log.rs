@@ -109,8 +109,11 @@ pub(crate) fn event(origin: &Origin, outcome: &Outcome, masks: &Masks) -> Postba
 
 /// Whether the log may not have kept all that the postback said.
 pub(crate) fn is_cut(line: &PostbackLogEvent) -> bool {
-    // A character that does not fit whole leaves up to three bytes free.
-    line.params.len() >= MAX_PARAMS || line.params.iter().any(|(_, value)| value.len() + 3 >= MAX_VALUE)
+    // A character that does not fit whole leaves up to three bytes free; a secret in a value was masked.
+    let lacks = |(name, value): &(String, String)| {
+        value.len() + 3 >= MAX_VALUE || (value.contains("***") && !name.eq_ignore_ascii_case(SECRET))
+    };
+    line.params.len() >= MAX_PARAMS || line.params.iter().any(lacks)
 }
 
 /// At most `max` bytes, whole characters.
