@@ -13,6 +13,8 @@ pub(crate) struct Column {
     pub(crate) whole: bool,
     /// CSV has the field itself, not what people read.
     raw: bool,
+    /// Where there is not room for all, columns of less weight go first.
+    pub(crate) weight: u8,
     show: Show,
 }
 
@@ -38,6 +40,7 @@ impl Column {
             right: false,
             whole: false,
             raw: false,
+            weight: 0,
             show: Show::Plain,
         }
     }
@@ -70,6 +73,12 @@ impl Column {
     /// The same, standing right.
     pub(crate) fn right(mut self) -> Self {
         (self.right, self.whole) = (true, true);
+        self
+    }
+
+    /// The same, of so much weight where there is not room for all.
+    pub(crate) fn of_weight(mut self, weight: u8) -> Self {
+        self.weight = weight;
         self
     }
 

@@ -15,6 +15,7 @@ mod prompt;
 #[cfg(test)]
 mod reference;
 mod table;
+mod tests_too;
 mod when;
 mod wrong;
 

@@ -81,6 +81,14 @@ impl Out {
     /// # Errors
     /// A closed pipe or a full disk behind stdout.
     pub(crate) fn rows(&self, listing: &Listing) -> Result<(), Failure> {
+        self.rows_or(listing, "--output csv shows them")
+    }
+
+    /// Prints rows; `otherwise` says how columns are seen for which a terminal has no room.
+    ///
+    /// # Errors
+    /// A closed pipe or a full disk behind stdout.
+    pub(crate) fn rows_or(&self, listing: &Listing, otherwise: &str) -> Result<(), Failure> {
         let mut out = BufWriter::new(io::stdout().lock());
         match self.format {
             Format::Table => {
@@ -91,7 +99,7 @@ impl Out {
                 out.flush()?;
                 if !drawn.left_out.is_empty() {
                     let columns = drawn.left_out.join(", ");
-                    self.note(format!("too narrow for: {columns} (--output csv shows them)"));
+                    self.note(format!("too narrow for: {columns} ({otherwise})"));
                 }
             }
             Format::Json => json(&mut out, &Value::Array(listing.rows.clone()))?,

@@ -1,7 +1,7 @@
 //! Tables on a terminal and in a pipe.
 //!
-//! Where a terminal is too narrow, columns without any value go first, then the last ones, until every column has room
-//! for its title and some of its text; names, ids, times and figures are never broken. In a pipe every line is whole.
+//! Where a terminal is too narrow, columns without any value go first, then those of the least weight, the last of them
+//! first, until every column has room for its title and some of its text; names, ids, times and figures are never broken. In a pipe every line is whole.
 
 use crate::output::{Column, Listing};
 use comfy_table::{
@@ -24,6 +24,8 @@ pub(crate) struct Drawn {
 
 /// A column with its cells.
 struct Filled<'l> {
+    /// Where it stands among all.
+    place: usize,
     column: &'l Column,
     cells: Vec<String>,
     whole: bool,
@@ -43,7 +45,7 @@ impl<'l> Filled<'l> {
         // The first column is what a row is called by.
         let whole = column.whole || place == 0;
         let most = title.max(widest);
-        Self { column, cells, whole, title, most, width: most }
+        Self { place, column, cells, whole, title, most, width: most }
     }
 
     /// What it needs, where text is broken into not less than `narrow`.
@@ -76,9 +78,13 @@ fn fit(columns: &mut Vec<Filled<'_>>, width: usize) -> Vec<String> {
     let [wide, narrow] = NARROW;
     let narrow = if taken(columns, |c| c.least(wide)) <= width { wide } else { narrow };
     while columns.len() > 1 && taken(columns, |c| c.least(narrow)) > width {
-        out.extend(columns.pop().map(|c| c.column.title.clone()));
+        // The first is what a row is called by.
+        let places = (1..columns.len()).rev();
+        let Some(lightest) = places.min_by_key(|i| columns[*i].column.weight) else { break };
+        out.push((columns[lightest].place, columns.remove(lightest).column.title.clone()));
     }
-    out.reverse();
+    out.sort_unstable();
+    let out = out.into_iter().map(|(_, title)| title).collect();
     share(columns, width, narrow);
     out
 }
@@ -180,6 +186,27 @@ mod tests {
         assert_eq!(drawn.left_out, ["url", "n"]);
         let drawn = draw(&listing(), Some(3), false);
         assert_eq!(drawn.lines, ["NAME", "summer-sale"]);
+    }
+
+    #[test]
+    fn what_weighs_least_goes_first_and_the_last_of_them() {
+        let columns = vec![
+            Column::text("campaign", "campaign"),
+            Column::number("hits", "hits"),
+            Column::number("clicks", "clicks").of_weight(3),
+            Column::number("bots", "bots"),
+            Column::number("revenue usd", "revenue").of_weight(5),
+            Column::number("cr", "cr"),
+        ];
+        let row = json!({ "campaign": "summer", "hits": "10", "clicks": "9", "bots": "1", "revenue": "12.50",
+            "cr": "5%" });
+        let listing = Listing { columns, rows: vec![row], name: "campaign" };
+        let drawn = draw(&listing, Some(40), false);
+        assert_eq!(drawn.lines[0], "CAMPAIGN  HITS  CLICKS  REVENUE USD");
+        assert_eq!(drawn.left_out, ["bots", "cr"]);
+        let drawn = draw(&listing, Some(24), false);
+        assert_eq!(drawn.lines[0], "CAMPAIGN  REVENUE USD");
+        assert_eq!(drawn.left_out, ["hits", "clicks", "bots", "cr"]);
     }
 
     #[test]

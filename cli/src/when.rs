@@ -1,4 +1,4 @@
-//! Points in time as people write them: `15m`, `2h`, `7d`, `today`, `yesterday`, a day, RFC 3339.
+//! Points in time as people write them: `15m`, `2h`, `7d`, `today`, `yesterday`, `lastweek`, `month`, a day, RFC 3339.
 
 use crate::exit::Failure;
 use clap::Args;
@@ -12,7 +12,7 @@ use tfx_domain::{Timestamp, moment};
 use tfx_ops::clock;
 
 /// The forms, for help and errors.
-const FORMS: &str = "15m, 2h, 7d (ago), now, today, yesterday, 2026-01-31, 2026-01-31T09:30 or RFC 3339";
+const FORMS: &str = "15m, 2h, 7d (ago), now, today, yesterday, week, lastweek, month, lastmonth, 2026-01-31, 2026-01-31T09:30 or RFC 3339";
 
 /// A point in time, or a day.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,6 +21,10 @@ pub(crate) enum When {
     Ago(SignedDuration),
     /// So many days before today, as a whole day.
     DaysBack(i64),
+    /// So many weeks before this one, as a whole week: from Monday to Sunday.
+    WeeksBack(i64),
+    /// So many months before this one, as a whole month.
+    MonthsBack(i64),
     /// A whole day of the zone.
     Day(Date),
     /// A time on the zone's clocks.
@@ -38,6 +42,10 @@ impl FromStr for When {
             "now" => return Ok(Self::Ago(SignedDuration::ZERO)),
             "today" => return Ok(Self::DaysBack(0)),
             "yesterday" => return Ok(Self::DaysBack(1)),
+            "week" | "thisweek" => return Ok(Self::WeeksBack(0)),
+            "lastweek" => return Ok(Self::WeeksBack(1)),
+            "month" | "thismonth" => return Ok(Self::MonthsBack(0)),
+            "lastmonth" => return Ok(Self::MonthsBack(1)),
             _ => {}
         }
         if let Ok(seconds) = span(text) {
@@ -78,13 +86,25 @@ impl When {
         let first_of = |day: Date| {
             if end { moment::end_of_day(day, zone) } else { moment::local(day.at(0, 0, 0, 0), zone) }
         };
+        let begin_of = |day: Date| moment::local(day.at(0, 0, 0, 0), zone);
         let now = clock::now();
+        let today = || now.to_zoned_datetime(zone.clone()).date();
         match self {
             Self::Ago(ago) => now.checked_sub(ago).map_err(outside),
             Self::DaysBack(days) => {
-                let today = now.to_zoned_datetime(zone.clone()).date();
-                let day = today.checked_sub(SignedDuration::from_hours(24 * days)).map_err(outside)?;
+                let day = today().checked_sub(SignedDuration::from_hours(24 * days)).map_err(outside)?;
                 Ok(first_of(day))
+            }
+            Self::WeeksBack(weeks) => {
+                let since_monday = i64::from(today().weekday().to_monday_zero_offset());
+                let days = since_monday + 7 * (weeks - i64::from(end));
+                let monday = today().checked_sub(SignedDuration::from_hours(24 * days)).map_err(outside)?;
+                Ok(begin_of(monday))
+            }
+            Self::MonthsBack(months) => {
+                let first = today().first_of_month();
+                let months = months - i64::from(end);
+                Ok(begin_of(first.checked_sub(jiff::Span::new().months(months)).map_err(outside)?))
             }
             Self::Day(day) => Ok(first_of(day)),
             Self::Local(at) => Ok(moment::local(at, zone)),
@@ -96,7 +116,7 @@ impl When {
 /// `--since` and `--until` of lists.
 #[derive(Debug, Args)]
 pub(crate) struct Window {
-    /// From: 2h or 7d (ago), today, yesterday, 2026-01-31, RFC 3339.
+    /// From: 2h or 7d (ago), today, yesterday, lastweek, month, 2026-01-31, RFC 3339.
     #[arg(long, value_name = "TIME")]
     since: Option<When>,
     /// To, in the same forms; a day is included to its end.
@@ -166,6 +186,7 @@ pub(crate) fn clock_time(at: Timestamp, zone: &TimeZone) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use jiff::civil::Weekday;
 
     fn at(text: &str) -> Timestamp {
         text.parse().expect("a time")
@@ -188,6 +209,30 @@ mod tests {
         for bad in ["", "7", "d", "-7d", "7 days", "tomorrowish", "2026-13-01", "99999999999999999999d"] {
             assert!(bad.parse::<When>().is_err(), "{bad}");
         }
+    }
+
+    #[test]
+    fn weeks_and_months_are_whole_and_meet() {
+        let zone = TimeZone::get("Europe/Berlin").expect("zone");
+        let of = |text: &str, end: bool| {
+            let when: When = text.parse().expect(text);
+            let at = if end { when.end(&zone) } else { when.start(&zone) };
+            at.expect(text).to_zoned_datetime(zone.clone())
+        };
+        for (last, this) in [("lastweek", "week"), ("lastmonth", "month"), ("lastweek", "thisweek")] {
+            assert_eq!(of(last, true), of(this, false));
+            assert!(of(last, false) < of(last, true) && of(this, true) > of("now", false));
+            assert!(of(this, false) <= of("now", false));
+        }
+        for text in ["week", "lastweek", "month", "lastmonth"] {
+            for end in [false, true] {
+                let at = of(text, end);
+                assert_eq!((at.hour(), at.minute(), at.second()), (0, 0, 0), "{text}");
+                assert!(if text.ends_with("week") { at.weekday() == Weekday::Monday } else { at.day() == 1 });
+            }
+        }
+        let week = of("lastweek", false).date().checked_add(SignedDuration::from_hours(168));
+        assert_eq!(week.expect("a day"), of("lastweek", true).date());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use crate::{
     exit::Failure,
     output::{Column, Format, label, money, text},
     pages::{Paging, View},
+    tests_too::{self, TestsToo},
     when::Window,
 };
 use clap::{Args, Subcommand};
@@ -43,6 +44,8 @@ pub(crate) struct List {
     #[arg(long)]
     routed: bool,
     #[command(flatten)]
+    tests: TestsToo,
+    #[command(flatten)]
     paging: Paging,
 }
 
@@ -69,6 +72,7 @@ fn columns() -> Vec<Column> {
         Column::id("click", "click_id"),
         Column::text("outcome", "outcome"),
         Column::made("campaign", "campaign_id", campaign),
+        Column::label("decided by", "deciding_campaign_id"),
         Column::label("stream", "stream_id"),
         Column::label("destination", "destination_id"),
         Column::text("country", "country"),
@@ -98,11 +102,14 @@ impl List {
         let client = context.client()?;
         let (since, until) = self.window.bounds()?;
         let unrouted = (self.unrouted || self.routed).then_some(self.unrouted);
-        let view = View { columns: columns(), name: |row| text(&row["click_id"]) };
+        let test = Some(self.tests.test);
+        let columns = self.tests.marked(columns(), "test");
+        let view = View { columns, name: |row| text(&row["click_id"]) };
         self.paging
             .print(context, view, async |limit, cursor| {
                 let (campaign, visitor) = (self.campaign.clone(), self.visitor);
-                client.clicks(&ClickQuery { since, until, campaign, visitor, unrouted, limit, cursor }).await
+                let query = ClickQuery { since, until, campaign, visitor, unrouted, test, limit, cursor };
+                client.clicks(&query).await
             })
             .await
             .map_err(|failure| failure.hint_if_missing("tfx campaign list --status all"))
@@ -118,6 +125,8 @@ impl Show {
         }
         let mut fields = columns();
         fields.extend([
+            tests_too::column("test"),
+            Column::made("would cost", "bot_cost", |row| money(&row["bot_cost"])),
             Column::text("request", "request"),
             Column::text("answer", "status"),
             Column::text("sent to", "final_url"),

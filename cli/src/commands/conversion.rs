@@ -6,6 +6,7 @@ use crate::{
     exit::Failure,
     output::{Column, Format, money, text},
     pages::{Paging, View},
+    tests_too::{self, TestsToo},
     when::Window,
 };
 use clap::{Args, Subcommand};
@@ -41,6 +42,8 @@ pub(crate) struct List {
     /// Only of this click.
     #[arg(long, value_name = "CLICK_ID")]
     click: Option<ClickId>,
+    #[command(flatten)]
+    tests: TestsToo,
     #[command(flatten)]
     paging: Paging,
 }
@@ -80,7 +83,8 @@ impl List {
     async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.client()?;
         let (since, until) = self.window.bounds()?;
-        let view = View { columns: columns(), name: |row| text(&row["id"]) };
+        let columns = self.tests.marked(columns(), "click.test");
+        let view = View { columns, name: |row| text(&row["id"]) };
         self.paging
             .print(context, view, async |limit, cursor| {
                 let query = ConversionQuery {
@@ -90,6 +94,7 @@ impl List {
                     network: self.network.clone(),
                     status: self.status.clone(),
                     click: self.click,
+                    test: Some(self.tests.test),
                     limit,
                     cursor,
                 };
@@ -114,6 +119,8 @@ impl Show {
         let mut fields = columns();
         fields.extend([
             Column::text("network's word", "raw_status"),
+            tests_too::column("click.test"),
+            Column::label("decided by", "click.deciding_campaign_id"),
             Column::label("stream", "click.stream_id"),
             Column::label("destination", "click.destination_id"),
             Column::label("source", "click.source_id"),

@@ -4,14 +4,17 @@ use super::postback::lint::footnote;
 use crate::{
     context::Context,
     exit::Failure,
-    output::{Column, Format, Listing, cents, text},
+    output::{Column, Format, Listing, cents},
+    tests_too::TestsToo,
     when::{self, When},
 };
 use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, str::FromStr};
-use tfx_api::report::{Attribution, Dimension, Metric, ReportAnswer, ReportFilter, ReportRequest, Sort};
+use std::str::FromStr;
+use tfx_api::report::{
+    Attribution, Dimension, Figures as Computed, Metric, ReportAnswer, ReportFilter, ReportRequest, Sort,
+};
 use tfx_domain::{money::Currency, report::Unit};
 
 /// Report clicks, conversions and money.
@@ -23,14 +26,15 @@ use tfx_domain::{money::Currency, report::Unit};
     tfx report --by campaign,country --since yesterday --sort -profit\n  \
     tfx report --by day --where campaign=summer --metrics clicks,revenue,roi\n\n\
     Dimensions:\n  \
-    campaign stream destination source network country region city isp\n  \
-    device_type os browser language referrer keyword sub1…sub20 status bot\n  \
-    hour day week month\n\
+    campaign deciding_campaign stream destination source network country\n  \
+    region city isp device_type os browser language referrer keyword\n  \
+    sub1…sub20 status bot hour day week month hour_of_day weekday\n\
     Metrics, or all:\n  \
     hits clicks unique_campaign unique_stream unique_destination bots\n  \
     prefetches trafficbacks conversions leads sales rejected rebills\n  \
-    revenue_hold revenue_confirmed revenue cost profit profit_confirmed roi\n  \
-    roi_confirmed cr cr_confirmed approval_rate epc epuc cpc cpa ecpm roas")]
+    revenue_hold revenue_confirmed revenue cost bot_cost profit\n  \
+    profit_confirmed roi roi_confirmed cr cr_confirmed approval_rate epc\n  \
+    epuc cpc cpa ecpm roas")]
 pub(crate) struct Report {
     /// What rows are grouped by, in order; none: one row.
     #[arg(long, value_name = "DIMENSIONS", value_delimiter = ',', default_value = "campaign")]
@@ -38,7 +42,7 @@ pub(crate) struct Report {
     /// Which figures, in order [default: the usual ones].
     #[arg(long, value_name = "METRICS", value_delimiter = ',')]
     metrics: Vec<Figures>,
-    /// From: 2h or 7d (ago), today, yesterday, 2026-01-31, RFC 3339.
+    /// From: 2h or 7d (ago), today, yesterday, lastweek, month, 2026-01-31, RFC 3339.
     #[arg(long, value_name = "TIME")]
     since: Option<When>,
     /// To, in the same forms; a day is included to its end [default: now].
@@ -53,12 +57,17 @@ pub(crate) struct Report {
     /// Whether a conversion counts at its click's time or its own.
     #[arg(long, value_enum, default_value_t = At::Click)]
     attribution: At,
+    #[command(flatten)]
+    tests: TestsToo,
     /// Of all amounts [default: USD].
     #[arg(long, value_name = "CODE")]
     currency: Option<Currency>,
     /// The order of rows: a metric or dimension; -metric puts the largest first.
     #[arg(long, value_name = "[-]NAME", allow_hyphen_values = true)]
     sort: Option<String>,
+    /// Which columns of a table or of CSV, in order: dimensions, metrics, currency [default: all].
+    #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
+    columns: Vec<String>,
     /// At most this many rows.
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: Option<u32>,
@@ -104,15 +113,23 @@ fn condition(text: &str) -> Result<ReportFilter, String> {
 
 impl Report {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let chosen = self.columns.clone();
         let request = self.request()?;
         let client = context.client()?;
         let answer = client.report(&request).await?;
         if context.out.format == Format::Table {
             context.out.note(caption(&answer));
         }
-        print(context, &answer)?;
+        print(context, &answer, &chosen)?;
         if let Some(note) = &answer.note {
-            context.out.note(format!("note: {note}"));
+            let codes: Vec<String> = answer.unconverted.keys().map(ToString::to_string).collect();
+            context.out.note(format!("note: {note} (--currency {} shows them)", codes.join(" or ")));
+        }
+        if answer.tests_left_out > 0 {
+            let many = answer.tests_left_out;
+            context
+                .out
+                .note(format!("note: {many} test clicks and conversions are left out (--test include)"));
         }
         context.out.warnings(&json!({ "warnings": answer.warnings }));
         if answer.row_count > answer.rows.len() {
@@ -148,9 +165,13 @@ impl Report {
                 At::Click => Attribution::Click,
                 At::Conversion => Attribution::Conversion,
             },
+            test: self.tests.test,
             currency: self.currency,
             metrics: if all {
                 Metric::ALL.to_vec()
+            } else if self.metrics.is_empty() {
+                // Those that are to be shown; none: the usual ones.
+                self.columns.iter().filter_map(|c| c.parse().ok()).collect()
             } else {
                 self.metrics.iter().filter_map(|m| m.0).collect()
             },
@@ -171,7 +192,7 @@ fn caption(answer: &ReportAnswer) -> String {
     format!("{since} to {until} ({}), amounts in {}, conversions at {at}", answer.timezone, answer.currency)
 }
 
-fn print(context: &Context, answer: &ReportAnswer) -> Result<(), Failure> {
+fn print(context: &Context, answer: &ReportAnswer, chosen: &[String]) -> Result<(), Failure> {
     let item = serde_json::to_value(answer).map_err(Failure::failed)?;
     match context.out.format {
         Format::Json | Format::Yaml => return context.out.item(&item, &[], ""),
@@ -182,26 +203,27 @@ fn print(context: &Context, answer: &ReportAnswer) -> Result<(), Failure> {
         _ => {}
     }
     let people = context.out.format == Format::Table;
-    let mut columns: Vec<Column> =
-        answer.dimensions.iter().map(|d| Column::text(&d.to_string(), &d.to_string())).collect();
-    columns.extend(answer.metrics.iter().map(|m| Column::number(&heading(*m, answer.currency), m.as_str())));
+    let columns = columns(answer, people, chosen)?;
     let mut rows: Vec<Value> = answer
         .rows
         .iter()
         .map(|row| {
-            let mut cells = json!({ "label": row.key.first().map_or("", |k| k.label()) });
-            for (dimension, value) in answer.dimensions.iter().zip(&row.key) {
+            let mut cells =
+                json!({ "label": row.key.first().map_or("", |k| k.label()), "currency": answer.currency });
+            for value in &row.key {
                 let label = if people && value.label().is_empty() { "-" } else { value.label() };
-                cells[dimension.to_string()] = json!(label);
+                cells[value.dimension.to_string()] = json!(label);
             }
-            figures(&mut cells, &row.metrics, people);
+            figures(&mut cells, &row.figures, people);
             cells
         })
         .collect();
     if people {
         let mut total = json!({});
-        if let Some(first) = answer.dimensions.first() {
-            total[first.to_string()] = json!("TOTAL");
+        if let Some(first) =
+            columns.iter().find(|c| answer.dimensions.iter().any(|d| d.to_string() == c.field))
+        {
+            total[&first.field] = json!("TOTAL");
         }
         figures(&mut total, &answer.totals, true);
         // One row without dimensions is its own total.
@@ -210,7 +232,51 @@ fn print(context: &Context, answer: &ReportAnswer) -> Result<(), Failure> {
         }
         rows.push(total);
     }
-    context.out.rows(&Listing { columns, rows, name: "label" })
+    let listing = Listing { columns, rows, name: "label" };
+    context.out.rows_or(&listing, "choose with --columns; --output csv shows them")
+}
+
+/// The columns, in order: what rows are grouped by, figures, and in CSV the currency of all amounts; or those that were
+/// chosen.
+fn columns(answer: &ReportAnswer, people: bool, chosen: &[String]) -> Result<Vec<Column>, Failure> {
+    let mut all: Vec<Column> = answer
+        .dimensions
+        .iter()
+        .map(|d| Column::text(&d.to_string(), &d.to_string()).of_weight(u8::MAX))
+        .collect();
+    let figure = |m: &Metric| Column::number(&heading(*m, answer.currency), m.as_str()).of_weight(weight(*m));
+    all.extend(answer.metrics.iter().map(figure));
+    // Amounts stand alone, so that they can be summed.
+    let in_csv = !people && answer.metrics.iter().any(|m| m.unit() == Unit::Money);
+    if in_csv || chosen.iter().any(|c| c == "currency") {
+        all.push(Column::text("currency", "currency"));
+    }
+    if chosen.is_empty() {
+        return Ok(all);
+    }
+    let known: Vec<String> = all.iter().map(|c| c.field.clone()).collect();
+    let find = |name: &String| {
+        let found = all.iter().find(|c| c.field == *name).cloned();
+        found.ok_or_else(|| {
+            let known = known.join(", ");
+            Failure::usage(format!(
+                "--columns: '{name}' is no column of this report; it has {known} (--by, --metrics)"
+            ))
+        })
+    };
+    chosen.iter().map(find).collect()
+}
+
+/// What a figure weighs where there is not room for all: money first, then what it is made of.
+const fn weight(metric: Metric) -> u8 {
+    match metric {
+        Metric::Revenue | Metric::Cost | Metric::Profit => 5,
+        Metric::Roi => 4,
+        Metric::Clicks => 3,
+        Metric::Conversions => 2,
+        Metric::RevenueHold | Metric::RevenueConfirmed | Metric::ProfitConfirmed | Metric::BotCost => 1,
+        _ => 0,
+    }
 }
 
 fn heading(metric: Metric, currency: Currency) -> String {
@@ -222,9 +288,9 @@ fn heading(metric: Metric, currency: Currency) -> String {
     }
 }
 
-fn figures<V: serde::Serialize>(cells: &mut Value, metrics: &BTreeMap<Metric, V>, people: bool) {
-    for (metric, value) in metrics {
-        let figure = text(&json!(value));
+fn figures(cells: &mut Value, figures: &Computed, people: bool) {
+    for (metric, value) in figures.iter() {
+        let figure = value.to_string();
         let shown = match metric.unit() {
             Unit::Money if people => cents(&figure),
             Unit::Percent if people => format!("{figure}%"),

@@ -13,6 +13,7 @@ mod placeholders;
 mod transcript;
 mod web;
 
+mod bearing;
 mod campaigns;
 mod clicks;
 mod completions;

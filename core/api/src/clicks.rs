@@ -1,7 +1,7 @@
 //! Clicks. Their shape is the event's: [`tfx_domain::event::ClickEvent`].
 
 use serde::{Deserialize, Serialize};
-pub use tfx_domain::event::ClickEvent;
+pub use tfx_domain::event::{ClickEvent, TestTraffic};
 use tfx_domain::{Timestamp, id::VisitorId};
 
 /// Which clicks to list, newest first.
@@ -17,6 +17,8 @@ pub struct ClickQuery {
     pub visitor: Option<VisitorId>,
     /// Only those that no stream took (`false`: only those that one took).
     pub unrouted: Option<bool>,
+    /// Whether test clicks are among them; left out unless said otherwise.
+    pub test: Option<TestTraffic>,
     /// At most this many, 1 to 1,000.
     pub limit: Option<usize>,
     /// The `next` of the page before.

@@ -249,8 +249,8 @@ impl Client {
     pub async fn clicks(&self, q: &ClickQuery) -> Result<Page<ClickEvent>, ApiError> {
         let call = Call::get(&["clicks"]).with("since", q.since).with("until", q.until);
         let call = call.with("campaign", q.campaign.as_ref()).with("visitor", q.visitor);
-        self.call(call.with("unrouted", q.unrouted).with("limit", q.limit).with("cursor", q.cursor.as_ref()))
-            .await
+        let call = call.with("unrouted", q.unrouted).with("test", q.test);
+        self.call(call.with("limit", q.limit).with("cursor", q.cursor.as_ref())).await
     }
 
     /// One click.
@@ -268,7 +268,7 @@ impl Client {
     pub async fn conversions(&self, q: &ConversionQuery) -> Result<Page<Conversion>, ApiError> {
         let call = Call::get(&["conversions"]).with("since", q.since).with("until", q.until);
         let call = call.with("campaign", q.campaign.as_ref()).with("network", q.network.as_ref());
-        let call = call.with("status", q.status.as_ref()).with("click", q.click);
+        let call = call.with("status", q.status.as_ref()).with("click", q.click).with("test", q.test);
         self.call(call.with("limit", q.limit).with("cursor", q.cursor.as_ref())).await
     }
 
@@ -288,6 +288,7 @@ impl Client {
         let call = Call::get(&["postbacks"]).with("since", q.since).with("until", q.until);
         let call =
             call.with("network", q.network.as_ref()).with("result", q.result.map(PostbackResult::as_str));
+        let call = call.with("test", q.test);
         self.call(call.with("limit", q.limit).with("cursor", q.cursor.as_ref())).await
     }
 

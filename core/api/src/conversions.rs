@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 pub use tfx_domain::postback::{Conversion, ConversionStatus};
-use tfx_domain::{Timestamp, id::ClickId};
+use tfx_domain::{Timestamp, event::TestTraffic, id::ClickId};
 
 /// Which conversions to list, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,8 @@ pub struct ConversionQuery {
     pub status: Option<ConversionStatus>,
     /// Only of this click.
     pub click: Option<ClickId>,
+    /// Whether those of test clicks are among them; left out unless said otherwise.
+    pub test: Option<TestTraffic>,
     /// At most this many, 1 to 1,000.
     pub limit: Option<usize>,
     /// The `next` of the page before.

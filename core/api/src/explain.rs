@@ -90,10 +90,13 @@ pub struct ExplainAnswer {
     pub at: Option<Timestamp>,
     /// The slug that was asked for, known or not.
     pub slug: String,
-    /// The campaign that decides; none if the slug is unknown.
+    /// The campaign of the link, which bears the click; none if the slug is unknown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub campaign: Option<EntityRef>,
-    /// Campaigns that handed the click over before.
+    /// The campaign that decides, if it was handed over to another one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub deciding_campaign: Option<EntityRef>,
+    /// Campaigns that handed the click over, the link's first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub handed_over: Vec<EntityRef>,
     /// The stream that takes it.

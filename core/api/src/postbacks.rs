@@ -3,7 +3,7 @@
 use crate::page::EntityRef;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-pub use tfx_domain::event::{PostbackLogEvent, PostbackResult};
+pub use tfx_domain::event::{PostbackLogEvent, PostbackResult, TestTraffic};
 use tfx_domain::{
     Timestamp,
     id::{ClickId, ConversionId},
@@ -22,6 +22,8 @@ pub struct PostbackQuery {
     pub network: Option<String>,
     /// Only with this result.
     pub result: Option<PostbackResult>,
+    /// Whether those about test clicks are among them; left out unless said otherwise.
+    pub test: Option<TestTraffic>,
     /// At most this many, 1 to 1,000.
     pub limit: Option<usize>,
     /// The `next` of the page before.

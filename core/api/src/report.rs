@@ -1,13 +1,13 @@
 //! Reports.
 
-use rust_decimal::Decimal;
+mod row;
+
+pub use row::{DimensionValue, Figures, ReportRow};
+
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-pub use tfx_domain::report::{Attribution, Dimension, Metric, ReportFilter};
-use tfx_domain::{
-    Timestamp, moment,
-    money::{Amount, Currency},
-};
+pub use tfx_domain::report::{Attribution, Dimension, LeftOut, Metric, ReportFilter};
+use tfx_domain::{Timestamp, event::TestTraffic, moment, money::Currency};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,6 +27,8 @@ pub struct ReportRequest {
     pub filters: Vec<ReportFilter>,
     /// When conversions count.
     pub attribution: Attribution,
+    /// Whether test traffic counts; left out unless said otherwise.
+    pub test: TestTraffic,
     /// Of all amounts; else USD.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<Currency>,
@@ -49,6 +51,7 @@ impl Default for ReportRequest {
             dimensions: Vec::new(),
             filters: Vec::new(),
             attribution: Attribution::default(),
+            test: TestTraffic::default(),
             currency: None,
             metrics: Vec::new(),
             sort: None,
@@ -90,10 +93,13 @@ pub struct ReportAnswer {
     /// How many rows there are, those beyond the limit included.
     pub row_count: usize,
     /// The same figures over all rows, those beyond the limit included.
-    pub totals: BTreeMap<Metric, Decimal>,
-    /// Amounts in other currencies for which there is no rate: left out of the figures.
+    pub totals: Figures,
+    /// Amounts in other currencies for which there is no rate: left out of the figures, revenue and costs apart.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub unconverted: BTreeMap<Currency, Amount>,
+    pub unconverted: BTreeMap<Currency, LeftOut>,
+    /// How many requests and conversions of test traffic the figures leave out, because it was not asked for.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub tests_left_out: u64,
     /// A sentence about what the figures leave out, if they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
@@ -102,28 +108,7 @@ pub struct ReportAnswer {
     pub warnings: Vec<String>,
 }
 
-/// One row of a report.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ReportRow {
-    /// The value of each dimension.
-    pub key: Vec<DimensionValue>,
-    /// The figures; a ratio without a denominator is absent.
-    pub metrics: BTreeMap<Metric, Decimal>,
-}
-
-/// The value of a dimension.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DimensionValue {
-    /// The id of an entity, else the text; empty: unknown.
-    pub value: String,
-    /// The slug of an entity; a stream's stands with its campaign: `summer/main`.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub slug: Option<String>,
-}
-
-impl DimensionValue {
-    /// What a person reads: the slug of an entity, else the value.
-    pub fn label(&self) -> &str {
-        self.slug.as_deref().unwrap_or(&self.value)
-    }
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
 }

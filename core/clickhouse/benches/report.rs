@@ -118,6 +118,8 @@ async fn measure(analytics: &dyn Analytics) {
             })
             .collect(),
         attribution: Attribution::Click,
+        test: tfx_domain::event::TestTraffic::Include,
+        max_groups: tfx_domain::report::MAX_GROUPS,
     };
     let asked: [Asked; 9] = [
         (&[], None),

@@ -58,6 +58,37 @@ impl Client {
         self.in_time(self.timeout, what, query.fetch_all()).await
     }
 
+    /// Each row as it comes, until `take` has an error. A query whose rows nobody takes any more ends: the connection is
+    /// closed with it.
+    pub(crate) async fn each<T: RowOwned + RowRead>(
+        &self,
+        what: &str,
+        sql: Sql,
+        settings: &[(&str, String)],
+        mut take: impl FnMut(T) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        let limit = self.timeout.as_secs_f64().to_string();
+        let mut client = self
+            .inner
+            .clone()
+            .with_database(&self.database)
+            .with_setting("max_execution_time", limit)
+            .with_setting("max_query_size", LONGEST_QUERY)
+            .with_setting("cancel_http_readonly_queries_on_client_close", "1");
+        for (name, value) in settings {
+            client = client.with_setting(*name, value);
+        }
+        let mut cursor = sql.query(&client).fetch::<T>().map_err(|e| self.failed(what, e))?;
+        let until = tokio::time::Instant::now() + self.timeout;
+        loop {
+            let next = tokio::time::timeout_at(until, cursor.next()).await;
+            match next.unwrap_or(Err(Error::TimedOut)).map_err(|e| self.failed(what, e))? {
+                Some(row) => take(row)?,
+                None => return Ok(()),
+            }
+        }
+    }
+
     /// Runs a statement for its effect.
     pub(crate) async fn execute(&self, what: &str, sql: Sql) -> Result<(), StoreError> {
         let query = sql.query(&self.inner.clone().with_database(&self.database));

@@ -1,7 +1,7 @@
 //! A statement with its values: what users say is never part of its text.
 
 use clickhouse::query::Query;
-use tfx_domain::Timestamp;
+use tfx_domain::{Timestamp, event::TestTraffic};
 
 /// A value that is bound.
 #[derive(Debug, Clone)]
@@ -71,6 +71,15 @@ impl Sql {
             Value::Texts(texts) => query.bind(texts),
             Value::Number(number) => query.bind(number),
         })
+    }
+}
+
+/// The condition on rows of tests.
+pub(crate) const fn tests(test: TestTraffic) -> &'static str {
+    match test {
+        TestTraffic::Exclude => " AND NOT test",
+        TestTraffic::Include => "",
+        TestTraffic::Only => " AND test",
     }
 }
 

@@ -5,10 +5,12 @@
 mod click;
 mod conversion;
 mod postback_log;
+mod test_traffic;
 
 pub use click::{ClickDims, ClickEvent, Outcome, PassedStream};
 pub use conversion::ConversionEvent;
 pub use postback_log::{PostbackLogEvent, PostbackResult};
+pub use test_traffic::TestTraffic;
 
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};

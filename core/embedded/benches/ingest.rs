@@ -95,6 +95,8 @@ async fn reports(embedded: &Embedded) {
         dimensions: dimensions.to_vec(),
         filters,
         attribution: Attribution::Click,
+        test: tfx_domain::event::TestTraffic::Include,
+        max_groups: tfx_domain::report::MAX_GROUPS,
     };
     let only = |dimension, values: &[&str]| ReportFilter {
         dimension,

@@ -35,7 +35,11 @@ const CONFIG: Blueprint = Blueprint {
 
 const EVENTS: Blueprint = Blueprint {
     file: "events.db",
-    migrations: &[include_str!("schema/events/0001.sql"), include_str!("schema/events/0003.sql")],
+    migrations: &[
+        include_str!("schema/events/0001.sql"),
+        include_str!("schema/events/0002.sql"),
+        include_str!("schema/events/0003.sql"),
+    ],
     page_size: 8192,
     cache_kib: 16_384,
 };

@@ -7,7 +7,7 @@ use crate::{
 use async_trait::async_trait;
 use tfx_domain::{
     Timestamp,
-    event::{ClickEvent, PostbackLogEvent, PostbackResult},
+    event::{ClickEvent, PostbackLogEvent, PostbackResult, TestTraffic},
     id::{CampaignId, ClickId, DestinationId, StreamId, VisitorId},
     report::{RawRow, ReportQuery},
     routing::CapUse,
@@ -26,6 +26,8 @@ pub struct ClickQuery {
     pub visitor: Option<VisitorId>,
     /// Only those that no stream took (`false`: only those that one took).
     pub unrouted: Option<bool>,
+    /// Whether test clicks are among them.
+    pub test: TestTraffic,
     /// Which part.
     pub page: PageRequest,
 }
@@ -41,6 +43,8 @@ pub struct PostbackQuery {
     pub network: Option<String>,
     /// Only with this result.
     pub result: Option<PostbackResult>,
+    /// Whether those about test clicks are among them.
+    pub test: TestTraffic,
     /// Which part.
     pub page: PageRequest,
 }
@@ -73,7 +77,9 @@ pub trait Analytics: Send + Sync {
     /// A page, newest first.
     async fn postbacks(&self, query: &PostbackQuery) -> Result<Page<PostbackLogEvent>, StoreError>;
 
-    /// The groups of a report, ordered by key. See [`RawRow`] for what each count means.
+    /// The groups of a report, in [`tfx_domain::report::key_order`]. See [`RawRow`] for what each count means. More than
+    /// `max_groups` are [`StoreError::TooMuch`], found before they take more memory. The work ends soon after the
+    /// future is dropped.
     async fn report(&self, query: &ReportQuery) -> Result<Vec<RawRow>, StoreError>;
 
     /// What has been used of each of these destinations since the beginning of their day and ever, in their order:
@@ -84,7 +90,7 @@ pub trait Analytics: Send + Sync {
     /// Visits of people that each of these streams took, in their order: since `since`, inclusive, or ever.
     async fn stream_clicks(&self, of: &[StreamId], since: Option<Timestamp>) -> Result<Vec<u64>, StoreError>;
 
-    /// Where people (no bots, no prefetches) were since `since`, inclusive, the latest first, at most `limit`: each
+    /// Where people (no bots, no prefetches) were, by the campaign that decided, since `since`, inclusive, the latest first, at most `limit`: each
     /// visitor once for each campaign, stream and destination, at the last time a stream took him there.
     async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError>;
 

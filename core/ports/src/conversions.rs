@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use std::time::Duration;
 use tfx_domain::{
     Timestamp,
-    event::PostbackResult,
+    event::{PostbackResult, TestTraffic},
     id::{CampaignId, ClickId, ConversionId, NetworkId},
     postback::{Conversion, ConversionStatus, Incoming},
 };
@@ -62,6 +62,8 @@ pub struct ConversionQuery {
     pub status: Option<ConversionStatus>,
     /// Only of this click.
     pub click: Option<ClickId>,
+    /// Whether those of test clicks are among them.
+    pub test: TestTraffic,
     /// Which part.
     pub page: PageRequest,
 }

@@ -38,6 +38,12 @@ pub enum StoreError {
         #[source]
         source: Option<BoxError>,
     },
+    /// The answer would be larger than was allowed; asking for less helps.
+    #[error("{what}")]
+    TooMuch {
+        /// What there is too much of.
+        what: String,
+    },
     /// No room left on the device; works again when there is.
     #[error("no space left: {what}")]
     Full {
@@ -62,6 +68,11 @@ impl StoreError {
     /// Whether the same call may succeed later without anybody changing anything about it.
     pub const fn is_retryable(&self) -> bool {
         matches!(self, Self::Unavailable { .. } | Self::Full { .. })
+    }
+
+    /// A report would have more groups than were allowed.
+    pub fn too_many_groups(most: usize) -> Self {
+        Self::TooMuch { what: format!("the report has more than {most} rows") }
     }
 
     /// [`StoreError::Unavailable`] from a cause.

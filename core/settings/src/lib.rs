@@ -80,6 +80,8 @@ pub struct Settings {
     pub traffic: TrafficSettings,
     /// postback-service.
     pub postback: PostbackSettings,
+    /// `REPORT_MAX_GROUPS`.
+    pub report_max_groups: usize,
     /// Who may call api-service and the internal endpoints.
     pub access: Access,
 }
@@ -101,6 +103,7 @@ impl Settings {
             events: EventsSettings::read(&mut r),
             traffic: TrafficSettings::read(&mut r),
             postback: PostbackSettings::read(&mut r),
+            report_max_groups: r.number(&vars::REPORT_MAX_GROUPS, 1, 1_000_000),
             access: Access::read(&mut r),
         };
         r.finish(settings)

@@ -138,6 +138,9 @@ vars! {
         POSTBACK_PARK_MAX_AGE_S = "86400", "seconds, 1 to 31536000", "How long a parked postback waits for its click", &[Postback];
         POSTBACK_PARK_RETRY_MS = "2000", "milliseconds, 10 to 3600000", "First pause before a parked postback is tried again; doubled up to 10 minutes", &[Postback];
     }
+    "Reports" {
+        REPORT_MAX_GROUPS = "100000", "rows, 1 to 1000000", "Most rows of a report; one that has more is answered 422 before it takes more memory", &[Api];
+    }
     "Access" {
         TFX_TOKEN = "", "a token", "What tfx shows api-service; default: the file TFX_TOKEN_FILE", &[Cli], secret;
         TFX_TOKEN_FILE = "", "a file; default TFX_DATA_DIR/admin.token", "Where tfx finds its token", &[Cli];

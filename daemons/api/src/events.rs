@@ -39,10 +39,11 @@ async fn clicks(State(app): State<Arc<App>>, mut query: Query) -> Result<Respons
     let campaign = query.text("campaign");
     let visitor = query.value("visitor");
     let unrouted = query.flag("unrouted");
+    let test = query.value("test").unwrap_or_default();
     let page = query.page();
     query.finish()?;
     let campaign = campaign_id(&app, campaign).await?;
-    let asked = ClickQuery { since, until, campaign, visitor, unrouted, page };
+    let asked = ClickQuery { since, until, campaign, visitor, unrouted, test, page };
     let found = app.stores.analytics.clicks(&asked).await?;
     let labels = labels_of(&app, found.items.iter().flat_map(click_ids)).await?;
     Ok(json(StatusCode::OK, &Page { items: found.items, next: found.next, labels }))
@@ -74,6 +75,7 @@ async fn conversions(State(app): State<Arc<App>>, mut query: Query) -> Result<Re
     let network = query.text("network");
     let status = query.value("status");
     let click = query.value("click");
+    let test = query.value("test").unwrap_or_default();
     let page = query.page();
     query.finish()?;
     let campaign = campaign_id(&app, campaign).await?;
@@ -83,7 +85,7 @@ async fn conversions(State(app): State<Arc<App>>, mut query: Query) -> Result<Re
         }
         None => None,
     };
-    let asked = ConversionQuery { since, until, campaign, network, status, click, page };
+    let asked = ConversionQuery { since, until, campaign, network, status, click, test, page };
     let found = app.stores.conversions.list(&asked).await?;
     let labels = labels_of(&app, found.items.iter().flat_map(conversion_ids)).await?;
     Ok(json(StatusCode::OK, &Page { items: found.items, next: found.next, labels }))
@@ -107,6 +109,7 @@ async fn postbacks(State(app): State<Arc<App>>, mut query: Query) -> Result<Resp
             format!("must be one of {}", PostbackResult::ALL.map(PostbackResult::as_str).join(", "))
         })
     });
+    let test = query.value("test").unwrap_or_default();
     let page = query.page();
     query.finish()?;
     // The log keeps what was asked for, known or not; an id is turned into the slug, anything else is taken as it is.
@@ -117,7 +120,7 @@ async fn postbacks(State(app): State<Arc<App>>, mut query: Query) -> Result<Resp
         }),
         None => None,
     };
-    let asked = PostbackQuery { since, until, network, result, page };
+    let asked = PostbackQuery { since, until, network, result, test, page };
     let found = app.stores.analytics.postbacks(&asked).await?;
     let ids = found.items.iter().filter_map(|p| p.network_id.as_ref().map(ToString::to_string));
     let labels = labels_of(&app, ids).await?;
@@ -177,6 +180,7 @@ fn conversion_ids(conversion: &Conversion) -> Vec<String> {
 fn dims_ids(dims: &ClickDims) -> Vec<String> {
     let texts = [
         dims.campaign_id.as_ref().map(ToString::to_string),
+        dims.deciding_campaign_id.as_ref().map(ToString::to_string),
         dims.stream_id.as_ref().map(ToString::to_string),
         dims.destination_id.as_ref().map(ToString::to_string),
         dims.source_id.as_ref().map(ToString::to_string),

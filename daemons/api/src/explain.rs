@@ -259,6 +259,7 @@ fn explanation(click: &ClickEvent, labels: &Labels, asked: Vec<Asked>) -> Explai
         at: Some(click.at),
         slug: click.campaign_slug.to_string(),
         campaign: dims.campaign_id.as_ref().map(|id| entity_ref(labels, id.as_str())),
+        deciding_campaign: dims.deciding_campaign_id.as_ref().map(|id| entity_ref(labels, id.as_str())),
         handed_over: click.handed_over.iter().map(|id| entity_ref(labels, id.as_str())).collect(),
         stream: dims.stream_id.as_ref().map(|id| entity_ref(labels, id.as_str())),
         destination: dims.destination_id.as_ref().map(|id| entity_ref(labels, id.as_str())),

@@ -58,6 +58,7 @@ async fn lint(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
         until,
         network: network.clone(),
         result,
+        test: tfx_domain::event::TestTraffic::Include,
         page: PageRequest::first(PAGE.min(most)),
     };
     let (conflicts, all_conflicts) =

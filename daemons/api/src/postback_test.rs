@@ -20,7 +20,7 @@ use tfx_api::{
 };
 use tfx_domain::{
     entity::{DestinationSpec, Kind, Network, NetworkSpec, Status, TemplateSpec},
-    event::{ClickEvent, PostbackResult},
+    event::{ClickEvent, PostbackResult, TestTraffic},
     id::{ConversionId, NetworkId},
     money::Money,
     postback::{
@@ -215,6 +215,7 @@ impl<'a> Trial<'a> {
             network: Some(incoming.network.clone()),
             status: None,
             click: Some(incoming.click_id),
+            test: TestTraffic::Include,
             page: PageRequest::first(1000),
         };
         let mut known = self.app.stores.conversions.list(&query).await?.items;

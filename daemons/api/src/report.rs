@@ -18,17 +18,18 @@ use std::{
 };
 use tfx_api::{
     Labels,
-    report::{DimensionValue, ReportAnswer, ReportRequest, ReportRow, Sort},
+    report::{DimensionValue, Figures, ReportAnswer, ReportRequest, ReportRow, Sort},
 };
 use tfx_domain::{
     Timestamp,
     entity::Kind,
-    money::Currency,
+    event::TestTraffic,
+    money::{Amount, Currency},
     problem::Problems,
-    report::{Dimension, Metric, Report, ReportFilter, ReportQuery, Row, compute},
+    report::{Dimension, LeftOut, Metric, Report, ReportFilter, ReportQuery, Row, compute},
     routing::DeviceType,
 };
-use tfx_ports::{clock, config::ConfigStore};
+use tfx_ports::{StoreError, analytics::Analytics, clock, config::ConfigStore};
 
 const MAX_DIMENSIONS: usize = 6;
 const MAX_FILTERS: usize = 50;
@@ -61,21 +62,50 @@ async fn report(State(app): State<Arc<App>>, query: Query, Body(input): Body) ->
     query.finish()?;
     let asked: ReportRequest = typed(input)?;
     let config = app.stores.config.as_ref();
-    let query = checked(config, &asked).await?;
-    let raw = app.stores.analytics.report(&query).await?;
+    let most = app.settings.report_max_groups;
+    let query = checked(config, &asked, most).await?;
+    let analytics = app.stores.analytics.as_ref();
+    let raw = analytics.report(&query).await.map_err(|e| told(e, most))?;
+    let tests = tests_left_out(analytics, &query).await?;
     let currency = asked.currency.unwrap_or(Currency::USD);
     let report = compute(query, &raw, currency);
+    drop(raw);
     let labels = row_labels(config, &report).await?;
-    let mut answer = answer(&asked, report, &labels);
+    let mut answer = answer(&asked, report, tests, &labels);
     let fields = asked.dimensions.iter().chain(asked.filters.iter().map(|f| &f.dimension));
     answer.warnings = geo::warnings(&app, &fields.map(ToString::to_string).collect::<Vec<_>>()).await;
     Ok(json(StatusCode::OK, &answer))
 }
 
+/// What whoever asked for too much can do.
+fn told(e: StoreError, most: usize) -> Failure {
+    match e {
+        StoreError::TooMuch { .. } => Failure::new(
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "too_many_rows",
+            format!(
+                "the report has more than {most} rows, which is the most (REPORT_MAX_GROUPS): ask for a shorter time, \
+                 filter, or group by fewer dimensions"
+            ),
+        ),
+        e => e.into(),
+    }
+}
+
+/// How much of test traffic a report that leaves it out leaves out: requests and conversions.
+async fn tests_left_out(analytics: &dyn Analytics, query: &ReportQuery) -> Result<u64, StoreError> {
+    if query.test != TestTraffic::Exclude {
+        return Ok(0);
+    }
+    let tests = ReportQuery { test: TestTraffic::Only, dimensions: Vec::new(), ..query.clone() };
+    let rows = analytics.report(&tests).await?;
+    Ok(rows.iter().map(|r| r.hits + r.leads + r.sales + r.rejected + r.rebills).sum())
+}
+
 /// The kind of entity that a dimension names.
 fn kind_of(dimension: Dimension) -> Option<Kind> {
     match dimension {
-        Dimension::Campaign => Some(Kind::Campaign),
+        Dimension::Campaign | Dimension::DecidingCampaign => Some(Kind::Campaign),
         Dimension::Stream => Some(Kind::Stream),
         Dimension::Destination => Some(Kind::Destination),
         Dimension::Source => Some(Kind::Source),
@@ -84,7 +114,11 @@ fn kind_of(dimension: Dimension) -> Option<Kind> {
     }
 }
 
-async fn checked(config: &dyn ConfigStore, asked: &ReportRequest) -> Result<ReportQuery, Failure> {
+async fn checked(
+    config: &dyn ConfigStore,
+    asked: &ReportRequest,
+    max_groups: usize,
+) -> Result<ReportQuery, Failure> {
     let mut problems = Problems::default();
     let zone = TimeZone::get(&asked.timezone).unwrap_or_else(|_| {
         let message =
@@ -129,6 +163,8 @@ async fn checked(config: &dyn ConfigStore, asked: &ReportRequest) -> Result<Repo
         dimensions: asked.dimensions.clone(),
         filters,
         attribution: asked.attribution,
+        test: asked.test,
+        max_groups,
     })?)
 }
 
@@ -197,15 +233,15 @@ async fn row_labels(config: &dyn ConfigStore, report: &Report) -> Result<Labels,
     labels::of(config, ids).await
 }
 
-fn answer(asked: &ReportRequest, mut report: Report, labels: &Labels) -> ReportAnswer {
+fn answer(asked: &ReportRequest, mut report: Report, tests_left_out: u64, labels: &Labels) -> ReportAnswer {
     let metrics = if asked.metrics.is_empty() { USUAL.to_vec() } else { asked.metrics.clone() };
-    let kinds: Vec<bool> = asked.dimensions.iter().map(|d| kind_of(*d).is_some()).collect();
     let key = |row: &Row| -> Vec<DimensionValue> {
-        let cell = |(value, is_entity): (_, &bool)| DimensionValue {
-            slug: labels.get(AsRef::<str>::as_ref(value)).filter(|_| *is_entity).cloned(),
+        let cell = |(value, dimension): (_, &Dimension)| DimensionValue {
+            dimension: *dimension,
+            slug: labels.get(AsRef::<str>::as_ref(value)).filter(|_| dimension.is_id()).cloned(),
             value: ToString::to_string(value),
         };
-        row.key.iter().zip(&kinds).map(cell).collect()
+        row.key.iter().zip(&asked.dimensions).map(cell).collect()
     };
     let row_count = report.rows.len();
     let order = asked.sort.as_ref().and_then(|sort| Some((column(sort, &asked.dimensions)?, sort.desc)));
@@ -221,14 +257,15 @@ fn answer(asked: &ReportRequest, mut report: Report, labels: &Labels) -> ReportA
             if desc { order.reverse() } else { order }
         });
     }
-    let pick = |all: &BTreeMap<Metric, _>| metrics.iter().filter_map(|m| Some((*m, *all.get(m)?))).collect();
+    let currency = report.currency;
+    let pick = |all: &BTreeMap<Metric, _>| {
+        let of = metrics.iter().filter_map(|m| Some((*m, *all.get(m)?))).collect();
+        Figures { currency, of }
+    };
     let shown = rows.into_iter().take(asked.limit.unwrap_or(DEFAULT_ROWS));
     let rows: Vec<ReportRow> =
-        shown.map(|(key, row)| ReportRow { key, metrics: pick(&row.metrics) }).collect();
-    let note = (!report.unconverted.is_empty()).then(|| {
-        let amounts: Vec<String> = report.unconverted.iter().map(|(c, a)| format!("{a} {c}")).collect();
-        format!("there is no rate to {} for {}: not in the figures", report.currency, amounts.join(", "))
-    });
+        shown.map(|(key, row)| ReportRow { key, figures: pick(&row.metrics) }).collect();
+    let note = note(report.currency, &report.unconverted, &metrics);
     ReportAnswer {
         since: report.query.since,
         until: report.query.until,
@@ -241,7 +278,27 @@ fn answer(asked: &ReportRequest, mut report: Report, labels: &Labels) -> ReportA
         rows,
         row_count,
         unconverted: report.unconverted,
+        tests_left_out,
         note,
         warnings: Vec::new(),
     }
+}
+
+/// What the figures leave out because of its currency: what came in, what was paid and what bots would have cost each
+/// by itself. The last only where it is among the figures.
+fn note(to: Currency, unconverted: &BTreeMap<Currency, LeftOut>, metrics: &[Metric]) -> Option<String> {
+    let bots = metrics.contains(&Metric::BotCost);
+    let amounts = |of: fn(&LeftOut) -> Amount, what: &str| {
+        let left = unconverted.iter().map(|(c, left)| (c, of(left))).filter(|(_, a)| *a != Amount::ZERO);
+        let texts: Vec<String> = left.map(|(currency, amount)| format!("{amount} {currency}")).collect();
+        (!texts.is_empty()).then(|| format!("{what} of {}", texts.join(", ")))
+    };
+    let parts = [
+        amounts(|l| l.revenue, "revenue"),
+        amounts(|l| l.cost, "cost"),
+        if bots { amounts(|l| l.bot_cost, "bot cost") } else { None },
+    ];
+    let parts: Vec<String> = parts.into_iter().flatten().collect();
+    (!parts.is_empty())
+        .then(|| format!("there is no rate to {to}: {} not in the figures", parts.join(" and ")))
 }

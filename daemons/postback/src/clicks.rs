@@ -6,7 +6,11 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use tfx_domain::{Timestamp, event::ClickDims, id::ClickId};
+use tfx_domain::{
+    Timestamp,
+    event::{ClickDims, TestTraffic},
+    id::ClickId,
+};
 use tfx_ports::{
     StoreError,
     analytics::{Analytics, ClickQuery, PostbackQuery},
@@ -76,14 +80,23 @@ impl Clicks {
         let (since, until) = (Some(clicked), Timestamp::from_millisecond(now.as_millisecond() + 1).ok());
         let page = PageRequest::first(1);
         let (campaign, visitor, unrouted) = (None, None, None);
-        let clicks = ClickQuery { since, until, campaign, visitor, unrouted, page: page.clone() };
+        let clicks = ClickQuery {
+            since,
+            until,
+            campaign,
+            visitor,
+            unrouted,
+            test: TestTraffic::Include,
+            page: page.clone(),
+        };
         let newest = self.analytics.clicks(&clicks).await?.items.pop().map(|c| c.click_id.timestamp());
         let apart = |at: Timestamp| at.as_millisecond().saturating_sub(clicked.as_millisecond());
         if newest.is_some_and(|at| apart(at) >= APART.min(patience).as_millis() as i64) {
             self.quiet().remove(&id);
             return Ok(true);
         }
-        let postbacks = PostbackQuery { since, until, network: None, result: None, page };
+        let postbacks =
+            PostbackQuery { since, until, network: None, result: None, test: TestTraffic::Include, page };
         if self.analytics.postbacks(&postbacks).await?.items.is_empty() {
             self.quiet().remove(&id);
             return Ok(false);

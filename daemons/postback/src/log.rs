@@ -35,6 +35,8 @@ pub(crate) struct Outcome {
     pub(crate) network: Option<NetworkId>,
     pub(crate) click: Option<ClickId>,
     pub(crate) conversion: Option<ConversionId>,
+    /// Whether its click is a test.
+    pub(crate) test: bool,
 }
 
 impl Outcome {
@@ -49,6 +51,7 @@ impl Outcome {
             network: None,
             click: None,
             conversion: None,
+            test: false,
         }
     }
 
@@ -104,6 +107,7 @@ pub(crate) fn event(origin: &Origin, outcome: &Outcome, masks: &Masks) -> Postba
         status: outcome.status,
         click_id: outcome.click,
         conversion_id: outcome.conversion.clone(),
+        test: outcome.test,
     }
 }
 

@@ -67,6 +67,7 @@ async fn lines(postbacks: &Postbacks, asked: &PostbackRetry) -> Result<Vec<Postb
             until: asked.until,
             network: asked.network.clone(),
             result: Some(*result),
+            test: tfx_domain::event::TestTraffic::Include,
             page: PageRequest::first(PAGE),
         };
         loop {
@@ -89,6 +90,7 @@ async fn was_taken(postbacks: &Postbacks, line: &PostbackLogEvent) -> Result<boo
         until: Timestamp::from_millisecond(at.as_millisecond() + 1).ok(),
         network: None,
         result: None,
+        test: tfx_domain::event::TestTraffic::Include,
         page: PageRequest::first(PAGE),
     };
     let later = later_event(line.id);

@@ -137,6 +137,7 @@ impl Postbacks {
         let mut outcome = Outcome::accepted(status, recorded.result);
         outcome.click = Some(postback.click_id);
         outcome.conversion = Some(recorded.conversion.id.clone());
+        outcome.test = click.test;
         let template = index.asked_template(&network.id, &origin.template).map(|t| &t.spec);
         outcome.reason = why::recorded(&network.spec, template, postback, &recorded);
         let changed = matches!(recorded.result, PostbackResult::Recorded | PostbackResult::Updated);

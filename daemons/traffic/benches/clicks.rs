@@ -292,6 +292,8 @@ fn serve_full(dir: &Path, policy: &str) {
                     dimensions: Vec::new(),
                     filters: Vec::new(),
                     attribution: Attribution::Click,
+                    test: tfx_domain::event::TestTraffic::Include,
+                    max_groups: tfx_domain::report::MAX_GROUPS,
                 };
                 let rows = handle.block_on(analytics.report(&query)).expect("a report");
                 println!("{}", rows.first().map_or(0, |r| r.hits));

@@ -4,6 +4,8 @@
 -- (events never change, so a list needs only LIMIT 1 BY the id). An unknown text is empty. Money is decimal.
 -- The time of a click or postback is that of its id, so `at` narrows every look-up by id. Partitions are months;
 -- what lies before 2025 or after 2032 shares one, so that no message can open more partitions than a block may have.
+-- campaign_id is the link's campaign; deciding_campaign_id the one that decided, empty if it is the same. cost is what
+-- a visit of a person cost; of a bot (kind = 'bot') what it would have cost.
 -- Rows stay for ever unless `tfx migrate up` is told otherwise (ANALYTICS_TTL_DAYS).
 
 USE traffoflex;
@@ -16,6 +18,7 @@ CREATE TABLE IF NOT EXISTS click_events
     outcome            LowCardinality(String),
     request            LowCardinality(String),
     campaign_id        LowCardinality(String),
+    deciding_campaign_id LowCardinality(String),
     stream_id          LowCardinality(String),
     destination_id     LowCardinality(String),
     source_id          LowCardinality(String),
@@ -32,6 +35,7 @@ CREATE TABLE IF NOT EXISTS click_events
     keyword            String,
     subs               Array(String),
     is_bot             Bool,
+    test               Bool,
     visitor_id         String,
     unique_campaign    Bool,
     unique_stream      Bool,
@@ -78,6 +82,7 @@ CREATE TABLE IF NOT EXISTS conversion_events
     revenue        Decimal(18, 6),
     currency       LowCardinality(String),
     campaign_id    LowCardinality(String),
+    deciding_campaign_id LowCardinality(String),
     stream_id      LowCardinality(String),
     destination_id LowCardinality(String),
     source_id      LowCardinality(String),
@@ -94,6 +99,7 @@ CREATE TABLE IF NOT EXISTS conversion_events
     keyword        String,
     subs           Array(String),
     is_bot         Bool,
+    test           Bool,
     event          String CODEC(ZSTD(3)),
     _topic         LowCardinality(String),
     _partition     Int32,
@@ -120,6 +126,7 @@ CREATE TABLE IF NOT EXISTS postback_log_events
     status        UInt16,
     click_id      String,
     conversion_id String,
+    test          Bool,
     event         String CODEC(ZSTD(3)),
     _topic        LowCardinality(String),
     _partition    Int32,

@@ -106,15 +106,15 @@ SELECT
     arrayMap(p -> concat(p.1, ' = ', substringUTF8(p.2, 1, 80)), arrayFilter(p -> NOT multiIf(
         p.1 IN (
             'country', 'region', 'city', 'isp', 'os', 'browser', 'language', 'referrer_host', 'keyword',
-            'campaign_slug', 'campaign_name', 'ip', 'continent', 'connection_type', 'user_agent', 'device_model',
+            'campaign_slug', 'campaign_name', 'deciding_campaign_slug', 'deciding_campaign_name', 'ip', 'continent', 'connection_type', 'user_agent', 'device_model',
             'os_version', 'browser_version', 'referrer', 'external_id', 'bot_reason', 'final_url', 'network',
             'template', 'remote_ip', 'method', 'reason'),
             startsWith(p.2, '"'),
         p.1 IN ('raw_status', 'transaction_id'),
             p.2 = 'null' OR startsWith(p.2, '"'),
-        p.1 IN ('is_bot', 'unique_campaign', 'unique_stream', 'unique_destination', 'bound'),
+        p.1 IN ('is_bot', 'test', 'unique_campaign', 'unique_stream', 'unique_destination', 'bound'),
             p.2 IN ('true', 'false'),
-        p.1 = 'campaign_id', p.2 = 'null' OR match(p.2, '^"cmp_[0-9a-z]{19}"$'),
+        p.1 IN ('campaign_id', 'deciding_campaign_id'), p.2 = 'null' OR match(p.2, '^"cmp_[0-9a-z]{19}"$'),
         p.1 = 'stream_id', p.2 = 'null' OR match(p.2, '^"str_[0-9a-z]{19}"$'),
         p.1 = 'destination_id', p.2 = 'null' OR match(p.2, '^"dst_[0-9a-z]{19}"$'),
         p.1 = 'source_id', p.2 = 'null' OR match(p.2, '^"src_[0-9a-z]{19}"$'),
@@ -139,8 +139,8 @@ SELECT
             p.2 IN (
                 '"recorded"', '"updated"', '"duplicate"', '"stale"', '"ignored"', '"parked"', '"unmatched"',
                 '"rejected"', '"conflict"'),
-        p.1 IN ('cost', 'revenue'),
-            (p.2 = 'null' AND p.1 = 'cost')
+        p.1 IN ('cost', 'bot_cost', 'revenue'),
+            (p.2 = 'null' AND p.1 != 'revenue')
                 OR (match(p.2, '^{("amount":"-?[0-9]{1,10}([.][0-9]{1,28})?","currency":"[A-Za-z]{3}"|"currency":"[A-Za-z]{3}","amount":"-?[0-9]{1,10}([.][0-9]{1,28})?")}$')
                     AND abs(toDecimal256OrZero(JSONExtractString(p.2, 'amount'), 30)) <= 1000000000),
         p.1 = 'conversion_status',
@@ -170,6 +170,7 @@ CREATE TABLE click_rows
     outcome            LowCardinality(String),
     request            LowCardinality(String),
     campaign_id        LowCardinality(String),
+    deciding_campaign_id LowCardinality(String),
     stream_id          LowCardinality(String),
     destination_id     LowCardinality(String),
     source_id          LowCardinality(String),
@@ -186,6 +187,7 @@ CREATE TABLE click_rows
     keyword            String,
     subs               Array(String),
     is_bot             Bool,
+    test               Bool,
     visitor_id         String,
     unique_campaign    Bool,
     unique_stream      Bool,
@@ -207,10 +209,14 @@ WITH
         raw,
         'Tuple(
             schema UInt16, click_id String, visitor_id String, outcome String, request String, campaign_id String,
+            deciding_campaign_id String,
             stream_id String, destination_id String, source_id String, network_id String, country String,
             region String, city String, isp String, device_type String, os String, browser String, language String,
-            referrer_host String, keyword String, subs Array(String), is_bot Bool, unique_campaign Bool,
-            unique_stream Bool, unique_destination Bool, cost Tuple(amount String, currency String), status UInt16)') AS e,
+            referrer_host String, keyword String, subs Array(String), is_bot Bool, test Bool, unique_campaign Bool,
+            unique_stream Bool, unique_destination Bool, cost Tuple(amount String, currency String),
+            bot_cost Tuple(amount String, currency String), status UInt16)') AS e,
+    -- Bots of before there was bot_cost carry theirs as cost.
+    e.is_bot AND e.bot_cost.currency != '' AS of_bot,
     if(e.outcome = '', 'routed', e.outcome) AS outcome_,
     if(e.request = '', 'visit', e.request) AS request_,
     arrayFilter(f -> NOT has(fields, f), [
@@ -224,6 +230,7 @@ SELECT
     outcome_ AS outcome,
     request_ AS request,
     e.campaign_id AS campaign_id,
+    e.deciding_campaign_id AS deciding_campaign_id,
     e.stream_id AS stream_id,
     e.destination_id AS destination_id,
     e.source_id AS source_id,
@@ -240,12 +247,13 @@ SELECT
     e.keyword AS keyword,
     e.subs AS subs,
     e.is_bot AS is_bot,
+    e.test AS test,
     lower(e.visitor_id) AS visitor_id,
     e.unique_campaign AS unique_campaign,
     e.unique_stream AS unique_stream,
     e.unique_destination AS unique_destination,
-    CAST(roundBankers(toDecimal256OrZero(e.cost.amount, 40), 6), 'Decimal(18, 6)') AS cost,
-    upper(e.cost.currency) AS cost_currency,
+    CAST(roundBankers(toDecimal256OrZero(if(of_bot, e.bot_cost.amount, e.cost.amount), 40), 6), 'Decimal(18, 6)') AS cost,
+    upper(if(of_bot, e.bot_cost.currency, e.cost.currency)) AS cost_currency,
     e.status AS status,
     topic,
     partition,
@@ -262,9 +270,9 @@ WHERE topic_kind = 'click';
 
 CREATE MATERIALIZED VIEW click_events_store_mv TO click_events AS
 SELECT
-    click_id, at, kind, outcome, request, campaign_id, stream_id, destination_id, source_id, network_id, country,
-    region, city, isp, device_type, os, browser, language, referrer_host, keyword, subs, is_bot, visitor_id,
-    unique_campaign, unique_stream, unique_destination, cost, cost_currency, status,
+    click_id, at, kind, outcome, request, campaign_id, deciding_campaign_id, stream_id, destination_id, source_id,
+    network_id, country, region, city, isp, device_type, os, browser, language, referrer_host, keyword, subs, is_bot,
+    test, visitor_id, unique_campaign, unique_stream, unique_destination, cost, cost_currency, status,
     raw AS event,
     topic AS _topic,
     partition AS _partition,
@@ -274,9 +282,9 @@ WHERE problem = '' AND outcome = 'routed';
 
 CREATE MATERIALIZED VIEW trafficback_events_store_mv TO trafficback_events AS
 SELECT
-    click_id, at, kind, outcome, request, campaign_id, stream_id, destination_id, source_id, network_id, country,
-    region, city, isp, device_type, os, browser, language, referrer_host, keyword, subs, is_bot, visitor_id,
-    unique_campaign, unique_stream, unique_destination, cost, cost_currency, status,
+    click_id, at, kind, outcome, request, campaign_id, deciding_campaign_id, stream_id, destination_id, source_id,
+    network_id, country, region, city, isp, device_type, os, browser, language, referrer_host, keyword, subs, is_bot,
+    test, visitor_id, unique_campaign, unique_stream, unique_destination, cost, cost_currency, status,
     raw AS event,
     topic AS _topic,
     partition AS _partition,
@@ -304,6 +312,7 @@ CREATE TABLE conversion_rows
     revenue            Decimal(18, 6),
     currency           LowCardinality(String),
     campaign_id        LowCardinality(String),
+    deciding_campaign_id LowCardinality(String),
     stream_id          LowCardinality(String),
     destination_id     LowCardinality(String),
     source_id          LowCardinality(String),
@@ -320,6 +329,7 @@ CREATE TABLE conversion_rows
     keyword            String,
     subs               Array(String),
     is_bot             Bool,
+    test               Bool,
     topic              LowCardinality(String),
     partition          Int32,
     offset             Int64,
@@ -335,10 +345,11 @@ WITH
         'Tuple(
             schema UInt16, conversion_id String, version UInt64, reporter_id String, transaction_id String,
             click_id String, click_at String, created_at String, updated_at String, conversion_status String,
-            raw_status String, revenue Tuple(amount String, currency String), campaign_id String, stream_id String,
+            raw_status String, revenue Tuple(amount String, currency String), campaign_id String,
+            deciding_campaign_id String, stream_id String,
             destination_id String, source_id String, network_id String, country String, region String, city String,
             isp String, device_type String, os String, browser String, language String, referrer_host String,
-            keyword String, subs Array(String), is_bot Bool)') AS e,
+            keyword String, subs Array(String), is_bot Bool, test Bool)') AS e,
     arrayFilter(f -> NOT has(fields, f), [
             'schema', 'conversion_id', 'version', 'reporter_id', 'click_id', 'click_at', 'created_at', 'updated_at',
             'conversion_status', 'revenue']) AS missing
@@ -356,6 +367,7 @@ SELECT
     CAST(roundBankers(toDecimal256OrZero(e.revenue.amount, 40), 6), 'Decimal(18, 6)') AS revenue,
     upper(e.revenue.currency) AS currency,
     e.campaign_id AS campaign_id,
+    e.deciding_campaign_id AS deciding_campaign_id,
     e.stream_id AS stream_id,
     e.destination_id AS destination_id,
     e.source_id AS source_id,
@@ -372,6 +384,7 @@ SELECT
     e.keyword AS keyword,
     e.subs AS subs,
     e.is_bot AS is_bot,
+    e.test AS test,
     topic,
     partition,
     offset,
@@ -388,8 +401,8 @@ WHERE topic_kind = 'conversion';
 CREATE MATERIALIZED VIEW conversion_events_store_mv TO conversion_events AS
 SELECT
     conversion_id, version, reporter_id, transaction_id, click_id, click_at, created_at, updated_at, status,
-    raw_status, revenue, currency, campaign_id, stream_id, destination_id, source_id, network_id, country, region,
-    city, isp, device_type, os, browser, language, referrer_host, keyword, subs, is_bot,
+    raw_status, revenue, currency, campaign_id, deciding_campaign_id, stream_id, destination_id, source_id, network_id,
+    country, region, city, isp, device_type, os, browser, language, referrer_host, keyword, subs, is_bot, test,
     raw AS event,
     topic AS _topic,
     partition AS _partition,
@@ -416,6 +429,7 @@ CREATE TABLE postback_log_rows
     status             UInt16,
     click_id           String,
     conversion_id      String,
+    test               Bool,
     topic              LowCardinality(String),
     partition          Int32,
     offset             Int64,
@@ -430,7 +444,8 @@ WITH
         raw,
         'Tuple(
             schema UInt16, id String, network String, network_id String, template String, remote_ip String,
-            method String, result String, reason String, status UInt16, click_id String, conversion_id String)') AS e,
+            method String, result String, reason String, status UInt16, click_id String, conversion_id String,
+            test Bool)') AS e,
     arrayFilter(f -> NOT has(fields, f), [
             'schema', 'id', 'at', 'network', 'remote_ip', 'method', 'result', 'status']) AS missing
 SELECT
@@ -448,6 +463,7 @@ SELECT
     e.status AS status,
     upper(e.click_id) AS click_id,
     e.conversion_id AS conversion_id,
+    e.test AS test,
     topic,
     partition,
     offset,
@@ -464,6 +480,7 @@ WHERE topic_kind = 'postback_log';
 CREATE MATERIALIZED VIEW postback_log_events_store_mv TO postback_log_events AS
 SELECT
     id, at, network, network_id, template, remote_ip, method, result, reason, status, click_id, conversion_id,
+    test,
     raw AS event,
     topic AS _topic,
     partition AS _partition,

@@ -56,6 +56,9 @@ pub(crate) struct CampaignFields {
     /// How long a visitor is remembered as no longer unique: 24h, 7d [default: 24h].
     #[arg(long, value_name = "LENGTH", value_parser = when::span)]
     unique_window: Option<u64>,
+    /// Its traffic is a test, which reports and lists leave out unless asked [default: false].
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    test: Option<bool>,
 }
 
 impl Fields for CampaignFields {
@@ -68,7 +71,8 @@ impl Fields for CampaignFields {
             put(spec, "cost.currency", currency.as_ref())?;
         }
         put(spec, "trafficback_url", self.trafficback.as_ref())?;
-        put(spec, "unique_window_s", self.unique_window.as_ref())
+        put(spec, "unique_window_s", self.unique_window.as_ref())?;
+        put(spec, "test", self.test.as_ref())
     }
 }
 

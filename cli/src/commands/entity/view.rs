@@ -93,6 +93,7 @@ fn more(kind: Kind) -> Vec<Column> {
             Column::text("former slugs", "aliases"),
             Column::text("trafficback", "trafficback_url"),
             Column::made("unique within", "unique_window_s", |row| seconds(&row["unique_window_s"])).raw(),
+            crate::tests_too::column("test"),
         ],
         Kind::Stream => vec![
             Column::text("match", "match"),

@@ -6,6 +6,7 @@ use crate::{
     exit::Failure,
     output::{Column, text},
     pages::{Paging, View},
+    tests_too::TestsToo,
     when::Window,
 };
 use clap::{Args, builder::PossibleValuesParser};
@@ -23,6 +24,8 @@ pub(crate) struct Log {
     /// Only with this result.
     #[arg(long, value_parser = PossibleValuesParser::new(PostbackResult::ALL.map(PostbackResult::as_str)))]
     result: Option<String>,
+    #[command(flatten)]
+    tests: TestsToo,
     #[command(flatten)]
     paging: Paging,
 }
@@ -44,11 +47,13 @@ impl Log {
             Column::text("from", "remote_ip"),
             Column::made("said", "params", |row| super::super::pairs(&row["params"])),
         ];
+        let columns = self.tests.marked(columns, "test");
         let view = View { columns, name: |row| text(&row["id"]) };
         self.paging
             .print(context, view, async |limit, cursor| {
                 let network = self.network.clone();
-                client.postbacks(&PostbackQuery { since, until, network, result, limit, cursor }).await
+                let test = Some(self.tests.test);
+                client.postbacks(&PostbackQuery { since, until, network, result, test, limit, cursor }).await
             })
             .await
     }

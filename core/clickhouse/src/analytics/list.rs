@@ -5,7 +5,7 @@
 
 use crate::{
     client::Client,
-    sql::{Sql, ceil_ms},
+    sql::{Sql, ceil_ms, tests},
 };
 use clickhouse::Row;
 use serde::{Deserialize, de::DeserializeOwned};
@@ -56,6 +56,7 @@ pub(super) async fn clicks(client: &Client, query: &ClickQuery) -> Result<Page<C
     if let Some(visitor) = query.visitor {
         conditions.push(" AND visitor_id = ?").text(visitor.to_string());
     }
+    conditions.push(tests(query.test));
     let tables = match query.unrouted {
         Some(false) => &CLICKS[..1],
         Some(true) => &CLICKS[1..],
@@ -81,6 +82,7 @@ pub(super) async fn postbacks(
     if let Some(result) = query.result {
         conditions.push(" AND result = ?").text(result.as_str());
     }
+    conditions.push(tests(query.test));
     page(client, "list postbacks", &["postback_log_events"], "id", &conditions, &query.page).await
 }
 

@@ -87,7 +87,7 @@ pub(super) async fn stream_clicks(
 #[derive(Row, Deserialize)]
 struct Place {
     visitor_id: String,
-    campaign_id: String,
+    decided_by: String,
     stream_id: String,
     destination_id: String,
     ms: i64,
@@ -99,12 +99,12 @@ pub(super) async fn seen_since(
     limit: usize,
 ) -> Result<Vec<Seen>, StoreError> {
     let mut sql = Sql::new(
-        "SELECT visitor_id, toString(campaign_id) AS campaign_id, toString(stream_id) AS stream_id,
+        "SELECT visitor_id, toString(if(deciding_campaign_id = '', campaign_id, deciding_campaign_id)) AS decided_by, toString(stream_id) AS stream_id,
                 toString(destination_id) AS destination_id, toUnixTimestamp64Milli(max(at)) AS ms
-         FROM click_events WHERE kind = 'click' AND campaign_id != '' AND stream_id != ''",
+         FROM click_events WHERE kind = 'click' AND decided_by != '' AND stream_id != ''",
     );
     sql.at("at", ">=", ceil_ms(since));
-    sql.push(" GROUP BY visitor_id, campaign_id, stream_id, destination_id ORDER BY ms DESC LIMIT ?");
+    sql.push(" GROUP BY visitor_id, decided_by, stream_id, destination_id ORDER BY ms DESC LIMIT ?");
     sql.number(i64::try_from(limit).unwrap_or(i64::MAX));
     let places: Vec<Place> = client.all("read where visitors were", sql).await?;
     places.into_iter().map(seen).collect()
@@ -115,7 +115,7 @@ fn seen(place: Place) -> Result<Seen, StoreError> {
     let destination = Some(place.destination_id).filter(|d| !d.is_empty());
     Ok(Seen {
         visitor: place.visitor_id.parse().map_err(broken)?,
-        campaign: place.campaign_id.parse().map_err(broken)?,
+        campaign: place.decided_by.parse().map_err(broken)?,
         stream: place.stream_id.parse().map_err(broken)?,
         destination: destination.map(|d| d.parse()).transpose().map_err(broken)?,
         at: Timestamp::from_millisecond(place.ms).unwrap_or(Timestamp::MAX),

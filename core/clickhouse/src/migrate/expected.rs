@@ -72,10 +72,10 @@ mod tests {
         assert_eq!(
             names,
             [
-                ("click_events", "at, click_id", 39),
-                ("trafficback_events", "at, click_id", 39),
-                ("conversion_events", "conversion_id", 33),
-                ("postback_log_events", "at, id", 16),
+                ("click_events", "at, click_id", 41),
+                ("trafficback_events", "at, click_id", 41),
+                ("conversion_events", "conversion_id", 35),
+                ("postback_log_events", "at, id", 17),
                 ("destination_health_events", "at, id", 7),
                 ("kafka_ingestion_errors", "topic, partition, offset, content", 8),
             ]

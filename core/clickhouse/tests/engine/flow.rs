@@ -90,6 +90,7 @@ async fn view(store: &ClickHouse) -> String {
         campaign: None,
         visitor: None,
         unrouted: None,
+        test: tfx_domain::event::TestTraffic::Include,
         page: PageRequest::first(1_000),
     };
     let postbacks = PostbackQuery {
@@ -97,6 +98,7 @@ async fn view(store: &ClickHouse) -> String {
         until: None,
         network: None,
         result: None,
+        test: tfx_domain::event::TestTraffic::Include,
         page: PageRequest::first(1_000),
     };
     let analytics = store.analytics();

@@ -90,6 +90,8 @@ pub(crate) async fn report(store: &ClickHouse, dimensions: &[&str]) -> Vec<RawRo
         dimensions: dimensions.iter().map(|d| d.parse().expect("a dimension")).collect(),
         filters: Vec::new(),
         attribution: Attribution::Click,
+        test: tfx_domain::event::TestTraffic::Include,
+        max_groups: tfx_domain::report::MAX_GROUPS,
     };
     store.analytics().report(&query).await.expect("report")
 }

@@ -41,6 +41,14 @@ pub struct CampaignSpec {
     /// How long a visitor is remembered when asking whether a click is unique, in seconds.
     #[serde(default = "day")]
     pub unique_window_s: u64,
+    /// Its traffic is a test: reports and lists leave out its clicks and their conversions unless asked for them.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub test: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_false(mark: &bool) -> bool {
+    !*mark
 }
 
 fn day() -> u64 {

@@ -131,7 +131,7 @@ fn every_problem_is_reported_at_once_with_its_path() {
         "unique_window_s": -1,
     });
     let want = [
-        "colour: is not a known field; known are slug, aliases, name, status, rotation, source, trafficback_url, cost, unique_window_s",
+        "colour: is not a known field; known are slug, aliases, name, status, rotation, source, trafficback_url, cost, unique_window_s, test",
         "cost.currency: must be a currency code of three letters, such as USD",
         "cost.per_click: must be a text: write \"0.5\" in quotes",
         "name: must be a text: write \"5\" in quotes",

@@ -28,9 +28,12 @@ pub enum Outcome {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ClickDims {
-    /// The campaign that decided.
+    /// The campaign of the link that was clicked on: it bears the click, its cost and what its conversions bring.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub campaign_id: Option<CampaignId>,
+    /// The campaign that decided, where the click was handed over to another one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub deciding_campaign_id: Option<CampaignId>,
     /// The stream that took the click.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub stream_id: Option<StreamId>,
@@ -77,6 +80,25 @@ pub struct ClickDims {
     pub subs: Vec<SmolStr>,
     /// Whether it was a bot.
     pub is_bot: bool,
+    /// Whether it is a test: a click on a campaign that is one, which is nobody's money.
+    #[serde(skip_serializing_if = "is_false")]
+    pub test: bool,
+}
+
+impl ClickDims {
+    /// The campaign that decided, be it the link's own.
+    pub const fn decided_by(&self) -> Option<&CampaignId> {
+        match &self.deciding_campaign_id {
+            Some(other) => Some(other),
+            None => self.campaign_id.as_ref(),
+        }
+    }
+}
+
+/// Whether a mark is absent, and need not be written.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+pub(super) const fn is_false(mark: &bool) -> bool {
+    !*mark
 }
 
 /// One request on a tracking link.
@@ -100,9 +122,15 @@ pub struct ClickEvent {
     /// The slug that was asked for, known or not.
     #[serde(default)]
     pub campaign_slug: SmolStr,
-    /// The campaign's name at that time.
+    /// The name of the link's campaign at that time.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub campaign_name: String,
+    /// The slug of the campaign that decided, where that is another one.
+    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+    pub deciding_campaign_slug: SmolStr,
+    /// Its name at that time.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub deciding_campaign_name: String,
     /// Who, pseudonymously.
     pub visitor_id: VisitorId,
     /// The address, as much of it as the privacy setting keeps.
@@ -150,9 +178,13 @@ pub struct ClickEvent {
     /// First of this visitor at the destination.
     #[serde(default)]
     pub unique_destination: bool,
-    /// What it cost.
+    /// What it cost: visits of people only. Before there was `bot_cost`, bots carried theirs here; no figure of cost
+    /// counts it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Money>,
+    /// What it would have cost if the bot were a person.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub bot_cost: Option<Money>,
     /// Where the visitor was sent.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub final_url: String,
@@ -163,7 +195,7 @@ pub struct ClickEvent {
     pub bound: bool,
     /// The revision of the configuration that decided.
     pub config_revision: u64,
-    /// Campaigns that handed the click over.
+    /// Campaigns that handed the click over, the link's first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub handed_over: Vec<CampaignId>,
     /// Why each stream asked before did not take it.

@@ -98,4 +98,7 @@ pub struct PostbackLogEvent {
     /// The conversion it made or met.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub conversion_id: Option<ConversionId>,
+    /// Whether the click it named is a test.
+    #[serde(default, skip_serializing_if = "super::click::is_false")]
+    pub test: bool,
 }

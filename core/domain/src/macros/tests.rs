@@ -26,7 +26,9 @@ fn click() -> ClickEvent {
         "network_id": "net_0000000000000000005", "country": "DE", "region": "BY", "city": "München",
         "isp": "A&B", "device_type": "mobile", "os": "iOS", "browser": "Safari", "language": "de",
         "keyword": "red shoes", "subs": ["one", "", "three"], "is_bot": false,
-        "campaign_slug": "summer", "campaign_name": "Summer Sale", "ip": "2001:db8::1",
+        "campaign_slug": "summer", "campaign_name": "Summer Sale",
+        "deciding_campaign_id": "cmp_0000000000000000006", "deciding_campaign_slug": "autumn",
+        "deciding_campaign_name": "Autumn Sale", "ip": "2001:db8::1",
         "user_agent": "Mozilla/5.0 (iPhone)", "device_model": "iPhone", "os_version": "17.1",
         "referrer": "https://news.example/?a=1&b=2", "params": [["utm_source", "mail"], ["x", "1"], ["x", "2"]],
         "external_id": "ext+1", "cost": { "amount": "0.015", "currency": "USD" },
@@ -67,7 +69,7 @@ fn refused(text: &str, scope: Scope) -> Vec<String> {
 }
 
 /// Name of a macro, encoded value, raw value if it differs.
-const REDIRECT: [(&str, &str, &str); 41] = [
+const REDIRECT: [(&str, &str, &str); 44] = [
     ("click_id", "01KTBA71G0Z9Q4X2V8N6M5R3JD", ""),
     ("subid", "01KTBA71G0Z9Q4X2V8N6M5R3JD", ""),
     ("clickid", "01KTBA71G0Z9Q4X2V8N6M5R3JD", ""),
@@ -75,6 +77,9 @@ const REDIRECT: [(&str, &str, &str); 41] = [
     ("campaign_id", "cmp_0000000000000000001", ""),
     ("campaign_slug", "summer", ""),
     ("campaign_name", "Summer%20Sale", ""),
+    ("deciding_campaign_id", "cmp_0000000000000000006", ""),
+    ("deciding_campaign_slug", "autumn", ""),
+    ("deciding_campaign_name", "Autumn%20Sale", ""),
     ("stream_id", "str_0000000000000000002", ""),
     ("destination_id", "dst_0000000000000000003", ""),
     ("source_id", "src_0000000000000000004", ""),
@@ -141,6 +146,16 @@ fn every_macro_gives_its_value() {
             "{name}"
         );
     }
+}
+
+#[test]
+fn without_a_hand_over_the_links_campaign_decided() {
+    let mut own = click();
+    own.dims.deciding_campaign_id = None;
+    (own.deciding_campaign_slug, own.deciding_campaign_name) = Default::default();
+    let text = "https://o.example/?{deciding_campaign_id}&{deciding_campaign_slug}&{deciding_campaign_name}";
+    let got = parsed(text, Scope::Redirect).render(&own, None, &mut rng());
+    assert_eq!(got, "https://o.example/?cmp_0000000000000000001&summer&Summer%20Sale");
 }
 
 #[test]

@@ -32,6 +32,9 @@ pub(super) enum Fact {
     CampaignId,
     CampaignSlug,
     CampaignName,
+    DecidingCampaignId,
+    DecidingCampaignSlug,
+    DecidingCampaignName,
     StreamId,
     DestinationId,
     SourceId,
@@ -61,7 +64,7 @@ pub(super) enum Fact {
 }
 
 /// Names of facts; an alias stands after its name. Listed for people in `docs/macros.md`.
-const FACTS: [(&str, Fact); 35] = [
+const FACTS: [(&str, Fact); 38] = [
     ("click_id", Fact::ClickId),
     ("subid", Fact::ClickId),
     ("clickid", Fact::ClickId),
@@ -69,6 +72,9 @@ const FACTS: [(&str, Fact); 35] = [
     ("campaign_id", Fact::CampaignId),
     ("campaign_slug", Fact::CampaignSlug),
     ("campaign_name", Fact::CampaignName),
+    ("deciding_campaign_id", Fact::DecidingCampaignId),
+    ("deciding_campaign_slug", Fact::DecidingCampaignSlug),
+    ("deciding_campaign_name", Fact::DecidingCampaignName),
     ("stream_id", Fact::StreamId),
     ("destination_id", Fact::DestinationId),
     ("source_id", Fact::SourceId),
@@ -301,6 +307,12 @@ fn write_click(fact: Fact, known: &Known<'_>, out: &mut Encoder<'_>) -> fmt::Res
         Fact::CampaignId => dims.campaign_id.as_ref().map_or("", |id| id.as_str()),
         Fact::CampaignSlug => &click.campaign_slug,
         Fact::CampaignName => &click.campaign_name,
+        Fact::DecidingCampaignId => dims.decided_by().map_or("", |id| id.as_str()),
+        // Where nothing was handed over, the link's campaign decided.
+        Fact::DecidingCampaignSlug if click.deciding_campaign_slug.is_empty() => &click.campaign_slug,
+        Fact::DecidingCampaignSlug => &click.deciding_campaign_slug,
+        Fact::DecidingCampaignName if click.deciding_campaign_slug.is_empty() => &click.campaign_name,
+        Fact::DecidingCampaignName => &click.deciding_campaign_name,
         Fact::StreamId => dims.stream_id.as_ref().map_or("", |id| id.as_str()),
         Fact::DestinationId => dims.destination_id.as_ref().map_or("", |id| id.as_str()),
         Fact::SourceId => dims.source_id.as_ref().map_or("", |id| id.as_str()),

@@ -28,8 +28,19 @@ pub struct Report {
     /// The same over all rows: computed from their raw sums, so that a ratio is not an average of ratios.
     pub totals: Row,
     /// Amounts in other currencies for which there is no rate: left out of the figures, said here.
-    /// Cost and revenue of one currency stand together, since neither was counted.
-    pub unconverted: BTreeMap<Currency, Amount>,
+    pub unconverted: BTreeMap<Currency, LeftOut>,
+}
+
+/// What is left out of the figures in one currency. Each by itself: what came in and what was paid do not add up.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct LeftOut {
+    /// On hold and confirmed.
+    pub revenue: Amount,
+    /// Of visits of people.
+    pub cost: Amount,
+    /// What bots would have cost.
+    pub bot_cost: Amount,
 }
 
 impl Report {
@@ -76,6 +87,7 @@ struct Sums {
     hold: Decimal,
     confirmed: Decimal,
     cost: Decimal,
+    bot_cost: Decimal,
 }
 
 /// Takes one count out of a row.
@@ -98,18 +110,19 @@ const COUNTS: [(Metric, Count); 12] = [
 ];
 
 impl Sums {
-    fn of(row: &RawRow, currency: Currency, unconverted: &mut BTreeMap<Currency, Amount>) -> Self {
-        let mut in_currency = |amounts: &BTreeMap<Currency, Amount>| {
+    fn of(row: &RawRow, currency: Currency, unconverted: &mut BTreeMap<Currency, LeftOut>) -> Self {
+        let mut in_currency = |amounts: &BTreeMap<Currency, Amount>, of: fn(&mut LeftOut) -> &mut Amount| {
             for (other, amount) in amounts.iter().filter(|(c, a)| **c != currency && **a != Amount::ZERO) {
-                *unconverted.entry(*other).or_default() += *amount;
+                *of(unconverted.entry(*other).or_default()) += *amount;
             }
             amounts.get(&currency).map_or(Decimal::ZERO, |a| a.to_decimal())
         };
         Self {
             counts: COUNTS.map(|(_, count)| Decimal::from(count(row))),
-            hold: in_currency(&row.revenue_hold),
-            confirmed: in_currency(&row.revenue_confirmed),
-            cost: in_currency(&row.cost),
+            hold: in_currency(&row.revenue_hold, |left| &mut left.revenue),
+            confirmed: in_currency(&row.revenue_confirmed, |left| &mut left.revenue),
+            cost: in_currency(&row.cost, |left| &mut left.cost),
+            bot_cost: in_currency(&row.bot_cost, |left| &mut left.bot_cost),
         }
     }
 
@@ -120,6 +133,7 @@ impl Sums {
         self.hold = self.hold.saturating_add(other.hold);
         self.confirmed = self.confirmed.saturating_add(other.confirmed);
         self.cost = self.cost.saturating_add(other.cost);
+        self.bot_cost = self.bot_cost.saturating_add(other.bot_cost);
     }
 
     fn metrics(&self) -> BTreeMap<Metric, Decimal> {
@@ -145,6 +159,7 @@ impl Sums {
         put(Metric::RevenueConfirmed, Some(confirmed));
         put(Metric::Revenue, Some(revenue));
         put(Metric::Cost, Some(cost));
+        put(Metric::BotCost, Some(self.bot_cost));
         put(Metric::Profit, Some(profit));
         put(Metric::ProfitConfirmed, Some(profit_confirmed));
         put(Metric::Roi, ratio(profit, 100, cost));
@@ -180,7 +195,7 @@ fn rounded(value: Decimal, unit: Unit) -> Decimal {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{Timestamp, report::Attribution};
+    use crate::{Timestamp, event::TestTraffic, report::Attribution};
     use proptest::prelude::*;
 
     fn query() -> ReportQuery {
@@ -191,6 +206,8 @@ mod tests {
             dimensions: Vec::new(),
             filters: Vec::new(),
             attribution: Attribution::Click,
+            test: TestTraffic::Exclude,
+            max_groups: 10,
         }
     }
 
@@ -219,6 +236,7 @@ mod tests {
                 unique_stream: 250,
                 unique_destination: 260,
                 cost: usd("15"),
+                bot_cost: usd("2.5"),
                 leads: 5,
                 sales: 9,
                 rejected: 2,
@@ -260,6 +278,7 @@ mod tests {
             ("revenue_confirmed", "30.25"),
             ("revenue", "40.75"),
             ("cost", "15"),
+            ("bot_cost", "2.5"),
             ("profit", "25.75"),
             ("profit_confirmed", "15.25"),
             ("roi", "171.67"),
@@ -322,14 +341,17 @@ mod tests {
         rows[1].cost.insert(eur, "0.5".parse().expect("an amount"));
         rows[1].cost.insert(currency("GBP"), Amount::ZERO);
         let report = compute(query(), &rows, Currency::USD);
-        assert_eq!(report.unconverted, BTreeMap::from([(eur, "7.5".parse().expect("an amount"))]));
+        let amount = |text: &str| text.parse::<Amount>().expect("an amount");
+        let left = LeftOut { revenue: amount("7"), cost: amount("0.5"), bot_cost: Amount::ZERO };
+        assert_eq!(report.unconverted, BTreeMap::from([(eur, left)]));
         assert_eq!(texts(&report.totals)["revenue"], "41.75");
         let in_eur = compute(query(), &rows, eur);
         assert_eq!(
             (texts(&in_eur.totals)["revenue"].as_str(), texts(&in_eur.totals)["cost"].as_str()),
             ("7", "0.5")
         );
-        assert_eq!(in_eur.unconverted, usd("61.75"));
+        let left = LeftOut { revenue: amount("41.75"), cost: amount("20"), bot_cost: amount("2.5") };
+        assert_eq!(in_eur.unconverted, BTreeMap::from([(Currency::USD, left)]));
     }
 
     #[test]
@@ -356,11 +378,11 @@ mod tests {
     }
 
     fn raw_row() -> impl Strategy<Value = RawRow> {
-        (prop::array::uniform12(any::<u64>()), prop::array::uniform3(any::<i64>()), any::<bool>()).prop_map(
+        (prop::array::uniform12(any::<u64>()), prop::array::uniform4(any::<i64>()), any::<bool>()).prop_map(
             |(n, money, foreign)| {
                 let code = if foreign { currency("EUR") } else { Currency::USD };
                 let money = money.map(|m| BTreeMap::from([(code, Amount::from_micros(m))]));
-                let [cost, revenue_hold, revenue_confirmed] = money;
+                let [cost, bot_cost, revenue_hold, revenue_confirmed] = money;
                 RawRow {
                     key: Vec::new(),
                     hits: n[0],
@@ -376,6 +398,7 @@ mod tests {
                     rejected: n[10],
                     rebills: n[11],
                     cost,
+                    bot_cost,
                     revenue_hold,
                     revenue_confirmed,
                 }

@@ -8,8 +8,10 @@ use std::{fmt, str::FromStr};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Dimension {
-    /// Campaign.
+    /// The campaign that was clicked on.
     Campaign,
+    /// The campaign that decided: another one if the click was handed over.
+    DecidingCampaign,
     /// Stream.
     Stream,
     /// Destination.
@@ -52,10 +54,15 @@ pub enum Dimension {
     Week,
     /// Month.
     Month,
+    /// Hour of the day, `00` to `23`.
+    HourOfDay,
+    /// Day of the week, `1 Mon` to `7 Sun`.
+    Weekday,
 }
 
-const NAMED: [(Dimension, &str); 21] = [
+const NAMED: [(Dimension, &str); 24] = [
     (Dimension::Campaign, "campaign"),
+    (Dimension::DecidingCampaign, "deciding_campaign"),
     (Dimension::Stream, "stream"),
     (Dimension::Destination, "destination"),
     (Dimension::Source, "source"),
@@ -76,12 +83,27 @@ const NAMED: [(Dimension, &str); 21] = [
     (Dimension::Day, "day"),
     (Dimension::Week, "week"),
     (Dimension::Month, "month"),
+    (Dimension::HourOfDay, "hour_of_day"),
+    (Dimension::Weekday, "weekday"),
 ];
 
 impl Dimension {
-    /// True for hour, day, week and month.
+    /// True for hour, day, week, month, hour of day and weekday.
     pub const fn is_time(self) -> bool {
-        matches!(self, Self::Hour | Self::Day | Self::Week | Self::Month)
+        matches!(self, Self::Hour | Self::Day | Self::Week | Self::Month | Self::HourOfDay | Self::Weekday)
+    }
+
+    /// True where values are ids of entities, compared as they are; other texts are compared without regard to case.
+    pub const fn is_id(self) -> bool {
+        matches!(
+            self,
+            Self::Campaign
+                | Self::DecidingCampaign
+                | Self::Stream
+                | Self::Destination
+                | Self::Source
+                | Self::Network
+        )
     }
 }
 

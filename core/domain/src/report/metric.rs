@@ -88,8 +88,10 @@ metrics! {
     RevenueConfirmed, "revenue_confirmed", "Rev. conf.", Money;
     /// Revenue on hold and confirmed.
     Revenue, "revenue", "Revenue", Money;
-    /// What the clicks cost.
+    /// What the visits of people cost.
     Cost, "cost", "Cost", Money;
+    /// What the requests of bots would have cost.
+    BotCost, "bot_cost", "Bot cost", Money;
     /// Revenue − cost.
     Profit, "profit", "Profit", Money;
     /// Confirmed revenue − cost.

@@ -5,19 +5,25 @@
 
 mod compute;
 mod dimension;
+mod key;
 mod metric;
 
-pub use compute::{Report, Row, compute};
+pub use compute::{LeftOut, Report, Row, compute};
 pub use dimension::Dimension;
+pub use key::{hour_label, key_order, weekday_label};
 pub use metric::{Metric, Unit};
 
 use crate::{
     Timestamp,
+    event::TestTraffic,
     money::{Amount, Currency},
 };
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
+
+/// Most groups that a report has unless a setting says otherwise.
+pub const MAX_GROUPS: usize = 100_000;
 
 /// Which time a conversion is counted at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,18 +70,29 @@ pub struct ReportQuery {
     pub filters: Vec<ReportFilter>,
     /// When conversions count.
     pub attribution: Attribution,
+    /// Whether test clicks and their conversions count.
+    #[serde(default)]
+    pub test: TestTraffic,
+    /// More groups than this are an error.
+    #[serde(default = "max_groups")]
+    pub max_groups: usize,
 }
 
-/// One group as a store returns it. Only groups in which something counts are returned; in the order of their keys,
-/// compared byte by byte.
+const fn max_groups() -> usize {
+    MAX_GROUPS
+}
+
+/// One group as a store returns it. Only groups in which something counts are returned; in the order of their keys
+/// ([`key_order`]).
 ///
 /// In sums of money a currency stands if anything counted carries an amount in it, be the sum nought.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RawRow {
     /// The value of each dimension asked for, as it is in the event: texts that differ in case are two groups. Empty
     /// text: unknown; but a device type says `unknown`. Entities by id; `bot` is `true`/`false`; hour
-    /// `2026-01-31T14:00`, day `2026-01-31`, week `2026-W05` (ISO, with the year the week belongs to), month
-    /// `2026-01`, in the query's zone. An hour that a clock change repeats is one group: its text is the same.
+    /// `2026-01-31T14:00+01:00`, day `2026-01-31`, week `2026-W05` (ISO, with the year the week belongs to), month
+    /// `2026-01`, hour of day `14`, weekday `6 Sat`, in the query's zone. An hour that a clock change repeats is two
+    /// groups: its offset differs.
     pub key: Vec<SmolStr>,
     /// All requests on tracking links: the sum of the next four.
     pub hits: u64,
@@ -93,8 +110,11 @@ pub struct RawRow {
     pub unique_stream: u64,
     /// Clicks of visitors new to the destination.
     pub unique_destination: u64,
-    /// What clicks cost (all hits that carry a cost).
+    /// What visits of people cost, whatever became of them: of clicks and of trafficbacks.
     pub cost: BTreeMap<Currency, Amount>,
+    /// What the requests counted under `bots` would have cost: their `bot_cost`, or what stands as their cost in
+    /// events of before there was one.
+    pub bot_cost: BTreeMap<Currency, Amount>,
     /// Conversions now `lead`, and custom statuses.
     pub leads: u64,
     /// Conversions now `sale`.

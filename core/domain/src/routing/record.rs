@@ -28,8 +28,9 @@ const MAX_CLICK_COST: Amount = Amount::from_micros(100_000 * 1_000_000);
 
 /// The event of a decided click: all facts, `final_url` and `status` still to be set by who renders the answer.
 ///
-/// The source, its parameters and the cost are those of the campaign that was clicked on, even if it handed the
-/// click over: that is where it was bought.
+/// The campaign that was clicked on bears the click, even if it handed it over: the source, its parameters and the
+/// cost are its own, since that is where it was bought. The one that decided is recorded beside it
+/// (`docs/decisions/0015-the-link-bears-the-click.md`).
 pub fn click_event(
     snapshot: &Snapshot,
     slug: &str,
@@ -47,6 +48,11 @@ pub fn click_event(
         Taken::Loop => (Outcome::Loop, false),
     };
     let (geo, device) = (&visitor.geo, &visitor.device);
+    let other = deciding(entry, decision);
+    let (cost, bot_cost) = match entry.and_then(|c| cost(c, visitor)) {
+        would if visitor.bot.is_some() => (None, would),
+        cost => (cost, None),
+    };
     ClickEvent {
         schema: SCHEMA,
         click_id,
@@ -55,7 +61,9 @@ pub fn click_event(
         request: visitor.kind,
         dims: dims(entry, visitor, decision, names),
         campaign_slug: dim(slug),
-        campaign_name: decision.campaign.map(|c| c.campaign.spec.name.clone()).unwrap_or_default(),
+        campaign_name: entry.map(|c| c.campaign.spec.name.clone()).unwrap_or_default(),
+        deciding_campaign_slug: other.map(|c| dim(c.campaign.spec.slug.as_str())).unwrap_or_default(),
+        deciding_campaign_name: other.map(|c| c.campaign.spec.name.clone()).unwrap_or_default(),
         visitor_id: visitor.id,
         ip: visitor.ip.to_canonical().to_smolstr(),
         continent: geo.continent.clone(),
@@ -72,7 +80,8 @@ pub fn click_event(
         unique_campaign: decision.unique.campaign,
         unique_stream: decision.unique.stream,
         unique_destination: decision.unique.destination,
-        cost: entry.and_then(|c| cost(c, visitor)),
+        cost,
+        bot_cost,
         final_url: String::new(),
         status: 0,
         bound,
@@ -80,6 +89,11 @@ pub fn click_event(
         handed_over: decision.handed_over.iter().map(|&id| id.clone()).collect(),
         passed: passed(decision),
     }
+}
+
+/// The campaign that decided, if it is not the one that was clicked on.
+fn deciding<'s>(entry: Option<&CampaignPlan>, decision: &Decision<'s>) -> Option<&'s CampaignPlan> {
+    decision.campaign.filter(|d| entry.is_some_and(|e| e.campaign.id != d.campaign.id))
 }
 
 fn dims(
@@ -102,7 +116,8 @@ fn dims(
         }
     }
     ClickDims {
-        campaign_id: decision.campaign.map(|c| c.campaign.id.clone()),
+        campaign_id: entry.map(|c| c.campaign.id.clone()),
+        deciding_campaign_id: deciding(entry, decision).map(|c| c.campaign.id.clone()),
         stream_id: stream.map(|s| s.stream.id.clone()),
         destination_id: destination.map(|d| d.destination.id.clone()),
         source_id: entry.and_then(|c| c.source.as_ref()).map(|s| s.id.clone()),
@@ -119,6 +134,7 @@ fn dims(
         keyword: dim(param(visitor, &names.keyword, Fact::Text)),
         subs,
         is_bot: visitor.bot.is_some(),
+        test: entry.is_some_and(|c| c.campaign.spec.test),
     }
 }
 
@@ -131,7 +147,7 @@ fn params(visitor: &Visitor) -> Vec<(SmolStr, String)> {
     visitor.params.iter().take(MAX_PARAMS).map(clipped).collect()
 }
 
-/// What the click cost: what the source's parameter says, else what the campaign says. Nothing for what is no
+/// What the click costs, or would if the bot were a person: what the source's parameter says, else what the campaign says. Nothing for what is no
 /// visit, and nothing for a click that comes back from trafficback: it was paid when it came first.
 fn cost(entry: &CampaignPlan, visitor: &Visitor) -> Option<Money> {
     if visitor.kind != RequestKind::Visit || visitor.hops > 0 {

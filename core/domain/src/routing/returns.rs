@@ -4,7 +4,7 @@ use super::Roi;
 use crate::{
     id::DestinationId,
     money::{Amount, Currency},
-    report::RawRow,
+    report::{LeftOut, RawRow},
 };
 use std::collections::BTreeMap;
 
@@ -16,7 +16,7 @@ pub struct Returns {
     /// Of all amounts; none when there are no amounts.
     pub currency: Option<Currency>,
     /// Amounts in other currencies, which count for nothing.
-    pub left_out: BTreeMap<Currency, Amount>,
+    pub left_out: BTreeMap<Currency, LeftOut>,
 }
 
 impl Returns {
@@ -53,7 +53,9 @@ impl Returns {
                 if Some(other) == currency {
                     (roi.revenue, roi.cost) = (units(revenue), units(cost));
                 } else {
-                    *returns.left_out.entry(other).or_default() += revenue + cost;
+                    let left = returns.left_out.entry(other).or_default();
+                    left.revenue += revenue;
+                    left.cost += cost;
                 }
             }
             returns.of.push((destination, roi));
@@ -120,7 +122,9 @@ mod tests {
         ];
         assert_eq!(returns.of, want);
         assert_eq!(returns.currency, "EUR".parse().ok());
-        assert_eq!(returns.left_out, amounts(&[("USD", "4.250001")]));
+        let amount = |text: &str| text.parse().expect("amount");
+        let usd = LeftOut { revenue: amount("3.75"), cost: amount("0.500001"), ..LeftOut::default() };
+        assert_eq!(returns.left_out, BTreeMap::from([(Currency::USD, usd)]));
     }
 
     #[test]

@@ -123,8 +123,9 @@ fn every_fact_is_in_the_event() {
     ]));
     let value = serde_json::to_value(&event).expect("serializes");
     let want = json!({
-        "outcome": "routed", "request": "visit", "campaign_slug": "main", "campaign_name": "next",
-        "campaign_id": id("cmp", "next"), "stream_id": id("str", "s"), "destination_id": id("dst", "d1"),
+        "outcome": "routed", "request": "visit", "campaign_slug": "main", "campaign_name": "Main one",
+        "deciding_campaign_slug": "next", "deciding_campaign_name": "next",
+        "campaign_id": id("cmp", "main"), "deciding_campaign_id": id("cmp", "next"), "stream_id": id("str", "s"), "destination_id": id("dst", "d1"),
         "source_id": id("src", "push"), "network_id": id("net", "net"),
         "country": "US", "region": "CA", "city": "Los Angeles", "continent": "NA", "isp": "Example Wireless",
         "asn": 64500, "connection_type": "cellular", "device_type": "mobile", "device_model": "iPhone",
@@ -159,7 +160,9 @@ fn cost_is_what_the_source_says_if_that_is_sane() {
         (with(&[("bid", "999999999")]), usual),
         (with(&[("cost", "0.5")]), usual),
         (with(&[]), usual),
-        (Visitor { bot: Some("ua".into()), ..with(&[]) }, usual),
+        // Only people cost.
+        (Visitor { bot: Some("ua".into()), ..with(&[("bid", "0.5")]) }, None),
+        (Visitor { bot: Some("ua".into()), ..with(&[]) }, None),
         (Visitor { kind: RequestKind::Head, ..with(&[("bid", "0.5")]) }, None),
         (Visitor { kind: RequestKind::Prefetch, ..with(&[]) }, None),
         // It was paid when it came first.
@@ -168,6 +171,49 @@ fn cost_is_what_the_source_says_if_that_is_sane() {
     for (visitor, want) in table {
         let cost = record(&visitor).cost.map(|m| format!("{} {}", m.amount, m.currency));
         assert_eq!(cost.as_deref(), want, "{:?}", visitor.params);
+    }
+}
+
+#[test]
+fn what_a_bot_would_have_cost_stands_apart() {
+    let bot = |params| Visitor { bot: Some("ua".into()), ..with(params) };
+    let table = [
+        (bot(&[("bid", "0.5")]), Some("0.5 EUR")),
+        (bot(&[]), Some("0.02 USD")),
+        (Visitor { kind: RequestKind::Head, ..bot(&[("bid", "0.5")]) }, None),
+        (Visitor { kind: RequestKind::Prefetch, ..bot(&[]) }, None),
+        (Visitor { hops: 1, ..bot(&[]) }, None),
+        (with(&[("bid", "0.5")]), None),
+    ];
+    for (visitor, want) in table {
+        let event = record(&visitor);
+        let would = event.bot_cost.map(|m| format!("{} {}", m.amount, m.currency));
+        assert_eq!(would.as_deref(), want, "{:?} {:?}", visitor.bot, visitor.params);
+        assert!(visitor.bot.is_none() || event.cost.is_none());
+    }
+}
+
+#[test]
+fn a_test_is_what_came_in_on_the_link_of_one() {
+    let world = |tests: &[&str]| {
+        let campaign = |name: &str| json!({ "id": name, "test": tests.contains(&name) });
+        snapshot(&json!({
+            "destinations": [{ "id": "d1" }],
+            "campaigns": [campaign("main"), campaign("next")],
+            "streams": [
+                { "id": "h", "campaign": "main", "action": { "type": "campaign", "campaign": "next" } },
+                { "id": "s", "campaign": "next", "destinations": ["d1"] },
+            ],
+        }))
+    };
+    for (tests, want) in [(&["main"][..], true), (&["next"], false), (&["main", "next"], true), (&[], false)]
+    {
+        let snapshot = world(tests);
+        let decision = ask(&snapshot, &person(), &Past::default());
+        let event =
+            click_event(&snapshot, "main", &person(), &decision, ClickId::generate(at(NOW), 5), at(NOW));
+        assert_eq!(event.dims.test, want, "{tests:?}");
+        assert_eq!(serde_json::to_value(&event).expect("JSON").get("test").is_some(), want, "{tests:?}");
     }
 }
 

@@ -40,6 +40,7 @@ pub(super) fn clicks(conn: &Connection, query: &ClickQuery) -> Result<Page<Click
           AND (:campaign IS NULL OR campaign = :campaign)
           AND (:visitor IS NULL OR visitor = :visitor)
           AND (:unrouted IS NULL OR (facts & :not_routed <> 0) = :unrouted)
+          AND (:test IS NULL OR (facts & 2048 <> 0) = :test)
         ORDER BY clicks.id DESC LIMIT :limit";
     let params = named_params! {
         ":since": since,
@@ -48,6 +49,7 @@ pub(super) fn clicks(conn: &Connection, query: &ClickQuery) -> Result<Page<Click
         ":visitor": query.visitor.map(|v| v.0.to_be_bytes()),
         ":unrouted": query.unrouted,
         ":not_routed": NOT_ROUTED,
+        ":test": query.test.wanted(),
         ":limit": sql_limit(limit + 1),
     };
     Ok(page(bodies(conn, sql, params)?, limit, ClickId::to_string))
@@ -64,12 +66,14 @@ pub(super) fn postbacks(
         WHERE postbacks.id >= :since AND postbacks.id < :until
           AND (:network IS NULL OR coalesce(network, 0) = :network)
           AND (:result IS NULL OR result = :result)
+          AND (:test IS NULL OR test = :test)
         ORDER BY postbacks.id DESC LIMIT :limit";
     let params = named_params! {
         ":since": since,
         ":until": until,
         ":network": network,
         ":result": query.result.map(result_code),
+        ":test": query.test.wanted(),
         ":limit": sql_limit(limit + 1),
     };
     Ok(page(bodies(conn, sql, params)?, limit, ClickId::to_string))

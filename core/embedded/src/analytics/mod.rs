@@ -50,7 +50,10 @@ impl Analytics for Reader {
 
     async fn report(&self, query: &ReportQuery) -> Result<Vec<RawRow>, StoreError> {
         let query = query.clone();
-        self.db.read("make a report", move |conn| report::report(conn, &query)).await
+        // Dropped with this future: who has left is worked for no longer.
+        let waiting = report::Waiting::default();
+        let asker = waiting.asker();
+        self.db.read("make a report", move |conn| report::report(conn, &query, asker)).await
     }
 
     async fn cap_use(&self, of: &[DestinationId], day_start: Timestamp) -> Result<Vec<CapUse>, StoreError> {

@@ -64,8 +64,8 @@ pub(super) fn seen_since(conn: &Connection, since: Timestamp, limit: usize) -> R
     let mut names = Names::new(conn)?;
     let mut known = FxHashSet::default();
     let mut seen = Vec::new();
-    let sql = "SELECT id, visitor, campaign, stream, coalesce(destination, 0) FROM clicks
-        WHERE id >= ?1 AND facts & ?2 = 0 AND campaign IS NOT NULL AND stream IS NOT NULL ORDER BY id DESC";
+    let sql = "SELECT id, visitor, coalesce(deciding, campaign), stream, coalesce(destination, 0) FROM clicks
+        WHERE id >= ?1 AND facts & ?2 = 0 AND coalesce(deciding, campaign) IS NOT NULL AND stream IS NOT NULL ORDER BY id DESC";
     let mut statement = conn.prepare_cached(sql).or_store_error(what)?;
     let from = ClickId::floor(Timestamp::from_millisecond(ceil_ms(since)).unwrap_or(Timestamp::MAX));
     let mut rows = statement.query(params![id_bytes(from), NOT_A_CLICK]).or_store_error(what)?;

@@ -51,6 +51,7 @@ pub(super) fn list(
         ":campaign": query.campaign.as_ref().map(CampaignId::as_str),
         ":network": query.network.as_ref().map(NetworkId::as_str),
         ":status": query.status.as_ref().map(ConversionStatus::as_str),
+        ":test": query.test.wanted(),
         ":since": query.since.map_or(i64::MIN, ceil_ms),
         ":until": query.until.map_or(i64::MAX, ceil_ms),
         ":before_ms": before_ms,

@@ -40,8 +40,12 @@ pub(super) struct ClickRow<'a> {
     pub(super) unique_destination: bool,
     #[serde(default)]
     pub(super) cost: Option<Money>,
+    #[serde(default)]
+    pub(super) bot_cost: Option<Money>,
     #[serde(borrow, default)]
     pub(super) campaign_id: Text<'a>,
+    #[serde(borrow, default)]
+    pub(super) deciding_campaign_id: Text<'a>,
     #[serde(borrow, default)]
     pub(super) stream_id: Text<'a>,
     #[serde(borrow, default)]
@@ -74,6 +78,15 @@ pub(super) struct ClickRow<'a> {
     pub(super) subs: Option<&'a RawValue>,
     #[serde(default)]
     pub(super) is_bot: bool,
+    #[serde(default)]
+    pub(super) test: bool,
+}
+
+impl ClickRow<'_> {
+    /// What it cost; of a bot, what it would have cost. Before there was `bot_cost` that stood as the cost of bots.
+    pub(super) fn any_cost(&self) -> Option<Money> {
+        if self.is_bot { self.bot_cost.or(self.cost) } else { self.cost }
+    }
 }
 
 /// A text of the payload, borrowed unless it has escapes; absent and null are empty.

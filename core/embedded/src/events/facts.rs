@@ -6,6 +6,7 @@
 //! bit  4    bot
 //! bits 5-7  new to the campaign, the stream, the destination
 //! bits 8-10 device type, in the order of `DeviceType::ALL`
+//! bit  11   test
 //! ```
 //!
 //! A visit of a person that a stream took has 0 in bits 0-4.
@@ -19,6 +20,9 @@ use tfx_domain::{
 pub(crate) const NOT_A_CLICK: i64 = 0b1_1111;
 /// The bits that are 0 for what a stream took.
 pub(crate) const NOT_ROUTED: i64 = 0b11;
+
+/// The bit that is 1 for tests. `schema/events/0002.sql` and the statements that ask for tests have it as a number.
+pub(crate) const TEST: i64 = 1 << 11;
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -38,13 +42,7 @@ pub(crate) enum Class {
 }
 
 impl Facts {
-    pub(crate) fn of_click(
-        outcome: Outcome,
-        request: RequestKind,
-        is_bot: bool,
-        unique: [bool; 3],
-        device: DeviceType,
-    ) -> Self {
+    pub(crate) fn of_click(outcome: Outcome, request: RequestKind, unique: [bool; 3], visitor: Self) -> Self {
         let outcome = match outcome {
             Outcome::Routed => 0,
             Outcome::Trafficback => 1,
@@ -58,13 +56,14 @@ impl Facts {
         };
         let [campaign, stream, destination] = unique.map(i64::from);
         let unique = campaign << 5 | stream << 6 | destination << 7;
-        Self(outcome | request << 2 | unique | Self::of_visitor(is_bot, device).0)
+        Self(outcome | request << 2 | unique | visitor.0)
     }
 
     /// Those that a conversion takes over from its click.
-    pub(crate) fn of_visitor(is_bot: bool, device: DeviceType) -> Self {
+    pub(crate) fn of_visitor(is_bot: bool, device: DeviceType, test: bool) -> Self {
         let device = DeviceType::ALL.iter().position(|d| *d == device).unwrap_or(0);
-        Self(i64::from(is_bot) << 4 | i64::try_from(device).unwrap_or(0) << 8)
+        let test = if test { TEST } else { 0 };
+        Self(i64::from(is_bot) << 4 | i64::try_from(device).unwrap_or(0) << 8 | test)
     }
 
     pub(crate) const fn class(self) -> Class {

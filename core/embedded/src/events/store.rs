@@ -23,8 +23,8 @@ const WHAT: &str = "store events";
 
 const CLICK: &str = "INSERT OR IGNORE INTO clicks
     (id, facts, cost, currency, campaign, stream, destination, source, network, country, region, city, isp, os,
-     browser, language, referrer, keyword, subs, visitor, body)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+     browser, language, referrer, keyword, subs, visitor, body, deciding)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 /// Stores what can be read; everything else is refused, each with its reason.
 pub(super) fn store(
@@ -91,20 +91,23 @@ impl BatchStore<'_, '_> {
         let id: ClickId = row.click_id.0.parse().map_err(unreadable)?;
         let visitor: VisitorId = row.visitor_id.0.parse().map_err(unreadable)?;
         check::<CampaignId>(&row.campaign_id.0)?;
+        check::<CampaignId>(&row.deciding_campaign_id.0)?;
         check::<StreamId>(&row.stream_id.0)?;
         check::<DestinationId>(&row.destination_id.0)?;
         check::<SourceId>(&row.source_id.0)?;
         check::<NetworkId>(&row.network_id.0)?;
         let unique = [row.unique_campaign, row.unique_stream, row.unique_destination];
-        let facts = Facts::of_click(row.outcome, row.request, row.is_bot, unique, row.device_type);
+        let visitor_facts = Facts::of_visitor(row.is_bot, row.device_type, row.test);
+        let facts = Facts::of_click(row.outcome, row.request, unique, visitor_facts);
+        let cost = row.any_cost();
         let texts = &mut self.texts;
         let stream = texts.number(&row.stream_id.0)?;
         let destination = texts.number(&row.destination_id.0)?;
         let s = &mut self.clicks;
         s.raw_bind_parameter(1, id_bytes(id))?;
         s.raw_bind_parameter(2, facts.0)?;
-        s.raw_bind_parameter(3, row.cost.map(|c| c.amount.micros()))?;
-        s.raw_bind_parameter(4, row.cost.map(|c| currency_code(c.currency)))?;
+        s.raw_bind_parameter(3, cost.map(|c| c.amount.micros()))?;
+        s.raw_bind_parameter(4, cost.map(|c| currency_code(c.currency)))?;
         s.raw_bind_parameter(5, texts.number(&row.campaign_id.0)?)?;
         s.raw_bind_parameter(6, stream)?;
         s.raw_bind_parameter(7, destination)?;
@@ -122,6 +125,7 @@ impl BatchStore<'_, '_> {
         s.raw_bind_parameter(19, row.subs.map(serde_json::value::RawValue::get))?;
         s.raw_bind_parameter(20, visitor.0.to_be_bytes())?;
         s.raw_bind_parameter(21, self.bodies.next)?;
+        s.raw_bind_parameter(22, texts.number(&row.deciding_campaign_id.0)?)?;
         if s.raw_execute()? == 1 {
             self.bodies.insert(&event.payload)?;
             if facts.class() == Class::Click {
@@ -145,7 +149,7 @@ impl BatchStore<'_, '_> {
             e.click_at.as_millisecond(),
             e.created_at.as_millisecond(),
             texts.number(e.conversion_status.as_str())?,
-            Facts::of_visitor(d.is_bot, d.device_type).0,
+            Facts::of_visitor(d.is_bot, d.device_type, d.test).0,
             e.revenue.amount.micros(),
             currency_code(e.revenue.currency),
             texts.number(d.campaign_id.as_ref().map_or("", CampaignId::as_str))?,
@@ -163,6 +167,7 @@ impl BatchStore<'_, '_> {
             texts.number(&d.referrer_host)?,
             some(&d.keyword),
             subs,
+            texts.number(d.deciding_campaign_id.as_ref().map_or("", CampaignId::as_str))?,
         ])?;
         Ok(())
     }
@@ -173,13 +178,14 @@ impl BatchStore<'_, '_> {
         let inserted = self
             .conn
             .prepare_cached(
-                "INSERT OR IGNORE INTO postbacks (id, network, result, body) VALUES (?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO postbacks (id, network, result, body, test) VALUES (?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 id_bytes(e.id),
                 self.texts.number(&e.network)?,
                 result_code(e.result),
-                self.bodies.next
+                self.bodies.next,
+                e.test
             ])?;
         if inserted == 1 {
             self.bodies.insert(&event.payload)?;

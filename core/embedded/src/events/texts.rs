@@ -6,7 +6,7 @@ use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 use tfx_ports::StoreError;
 
-/// Texts remembered by the writer. Referrers and cities are many; beyond this it starts anew.
+/// Texts remembered by the writer, and by a reader. Referrers and cities are many; beyond this it starts anew.
 const REMEMBERED: usize = 50_000;
 
 /// What the writer knows of the table `texts`. A number never changes once committed.
@@ -84,6 +84,9 @@ impl<'c> Names<'c> {
         }
         let name: String = self.find.query_row([id], |r| r.get(0)).or_store_error("name texts")?;
         let name = SmolStr::from(name);
+        if self.known.len() >= REMEMBERED {
+            self.known.clear();
+        }
         self.known.insert(id, name.clone());
         Ok(name)
     }

@@ -2,13 +2,14 @@
 -- and such a row takes its version once more.
 INSERT INTO conversions
     (id, version, click_ms, created_ms, status, facts, revenue, currency, campaign, stream, destination, source,
-     network, country, region, city, isp, os, browser, language, referrer, keyword, subs)
-VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+     network, country, region, city, isp, os, browser, language, referrer, keyword, subs, deciding)
+VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 ON CONFLICT (id) DO UPDATE SET
     version = excluded.version, click_ms = excluded.click_ms, created_ms = excluded.created_ms,
     status = excluded.status, facts = excluded.facts, revenue = excluded.revenue, currency = excluded.currency,
     campaign = excluded.campaign, stream = excluded.stream, destination = excluded.destination,
     source = excluded.source, network = excluded.network, country = excluded.country, region = excluded.region,
     city = excluded.city, isp = excluded.isp, os = excluded.os, browser = excluded.browser,
-    language = excluded.language, referrer = excluded.referrer, keyword = excluded.keyword, subs = excluded.subs
+    language = excluded.language, referrer = excluded.referrer, keyword = excluded.keyword, subs = excluded.subs,
+    deciding = excluded.deciding
 WHERE excluded.version > version OR (excluded.version = version AND excluded.network IS NOT network)

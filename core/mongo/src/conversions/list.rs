@@ -7,7 +7,7 @@ use crate::{
     time::date_from,
 };
 use mongodb::bson::{DateTime, Document, doc};
-use tfx_domain::{id::ConversionId, postback::Conversion};
+use tfx_domain::{event::TestTraffic, id::ConversionId, postback::Conversion};
 use tfx_ports::{StoreError, conversions::ConversionQuery, left_out::LeftOut, page::Page};
 
 /// Newest first: by the time of the first report, then by id.
@@ -63,6 +63,11 @@ fn filter(query: &ConversionQuery) -> Result<Document, StoreError> {
         if let Some(value) = value {
             all.push(doc! {field: value});
         }
+    }
+    match query.test {
+        TestTraffic::Exclude => all.push(doc! {"test": {"$ne": true}}),
+        TestTraffic::Include => {}
+        TestTraffic::Only => all.push(doc! {"test": true}),
     }
     Ok(if all.is_empty() {
         Document::new()

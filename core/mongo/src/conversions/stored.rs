@@ -22,6 +22,9 @@ pub(super) struct Stored {
     click: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     campaign: Option<String>,
+    /// True for one of a test click, else absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    test: Option<bool>,
     status: String,
     pub(super) created: DateTime,
     /// Orders what waits to be published; absent once it is.
@@ -42,6 +45,7 @@ impl Stored {
             sale_claim: c.sale_claim.clone(),
             click: c.click_id.to_string(),
             campaign: c.click.campaign_id.as_ref().map(CampaignId::as_str).map(str::to_owned),
+            test: c.click.test.then_some(true),
             status: c.status.as_str().to_owned(),
             created: date(c.created_at),
             unpublished: Some(*number),

@@ -69,6 +69,7 @@ macro_rules! conformance {
             lists_of_postbacks_are_what_was_delivered, lists_are_complete_while_they_grow,
             a_cursor_of_another_list_is_refused, the_past_that_routing_needs, reports_by_each_dimension,
             reports_by_several_dimensions, reports_are_filtered, reports_of_any_time,
+            reports_of_too_many_groups_are_refused,
             what_no_report_can_answer_is_refused);
     };
     (@ $name:ident, $module:ident, $fresh:path: $($case:ident),+) => {

@@ -80,6 +80,7 @@ impl Sample {
             keyword: word("running shoes", self.popular(5_000)),
             subs: vec![word("zone", self.popular(500)), word("creative", self.popular(60))],
             is_bot: self.random.one_in(12),
+            ..ClickDims::default()
         }
     }
 
@@ -98,6 +99,8 @@ impl Sample {
             request: if self.random.one_in(30) { RequestKind::Prefetch } else { RequestKind::Visit },
             campaign_slug: "shoes".into(),
             campaign_name: "Shoes, all countries".to_owned(),
+            deciding_campaign_slug: SmolStr::default(),
+            deciding_campaign_name: String::new(),
             visitor_id: VisitorId(self.random.below(400_000) as u128),
             ip: format_smolstr!("203.0.113.{}", self.random.below(256)),
             continent: "EU".into(),
@@ -115,6 +118,7 @@ impl Sample {
             unique_stream: unique && routed,
             unique_destination: unique && routed,
             cost: Some(Money { amount: price, currency: Currency::USD }),
+            bot_cost: None,
             final_url: format!("https://offer.example/landing?click={click_id}"),
             status: 302,
             bound: false,

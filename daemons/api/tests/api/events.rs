@@ -232,13 +232,13 @@ async fn a_report_adds_up_and_names_its_rows() {
         (row.key[0].value.as_str(), row.key[0].label(), row.key[1].label()),
         (p.campaign.as_str(), "summer", "DE")
     );
-    let figure = |m: Metric| row.metrics.get(&m).map(ToString::to_string);
+    let figure = |m: Metric| row.figures.get(&m).map(ToString::to_string);
     assert_eq!(figure(Metric::Hits), Some("2".into()));
     assert_eq!(figure(Metric::Clicks), Some("1".into()));
     assert_eq!(figure(Metric::Bots), Some("1".into()));
     assert_eq!(figure(Metric::Sales), Some("1".into()));
     assert_eq!(figure(Metric::Revenue).map(|r| r.trim_end_matches('0').to_owned()), Some("2.5".into()));
-    assert_eq!(row.metrics.len(), 6, "only what was asked for");
+    assert_eq!(row.figures.len(), 6, "only what was asked for");
     assert_eq!(report.totals[&Metric::Hits].to_string(), "3");
 
     let limited = s.api.report(&ReportRequest { limit: Some(1), ..request.clone() }).await.expect("a report");
@@ -266,7 +266,12 @@ async fn a_report_adds_up_and_names_its_rows() {
 
     let other = ReportRequest { currency: "EUR".parse().ok(), ..january() };
     let other = s.api.report(&other).await.expect("a report");
-    assert!(other.unconverted.len() == 1 && other.note.is_some_and(|n| n.contains("USD")));
+    let left = other.unconverted.values().next().expect("USD");
+    let (revenue, cost) = (left.revenue.to_string(), left.cost.to_string());
+    assert_eq!((other.unconverted.len(), revenue.as_str()), (1, "2.5"), "{other:?}");
+    let note = other.note.expect("a note");
+    assert!(note.starts_with("there is no rate to EUR: revenue of 2.5 USD"), "{note}");
+    assert_eq!(note.contains(&format!("cost of {cost} USD")), cost != "0", "{note}");
 }
 
 #[tokio::test]

@@ -48,6 +48,8 @@ async fn by_network(world: &World) -> Vec<RawRow> {
         dimensions: vec![Dimension::Network],
         filters: Vec::new(),
         attribution: Attribution::Click,
+        test: tfx_domain::event::TestTraffic::Include,
+        max_groups: tfx_domain::report::MAX_GROUPS,
     };
     world.ground.faults.analytics.report(&query).await.expect("report")
 }

@@ -184,6 +184,7 @@ impl World {
             until: None,
             network: None,
             result: None,
+            test: tfx_domain::event::TestTraffic::Include,
             page: PageRequest::first(1000),
         };
         let mut found = Vec::new();
@@ -205,6 +206,8 @@ impl World {
             dimensions: Vec::new(),
             filters: Vec::new(),
             attribution: Attribution::Click,
+            test: tfx_domain::event::TestTraffic::Include,
+            max_groups: tfx_domain::report::MAX_GROUPS,
         };
         self.ground.faults.analytics.report(&query).await.expect("report").pop().unwrap_or_default()
     }
@@ -218,6 +221,7 @@ impl World {
             network: None,
             status: None,
             click: None,
+            test: tfx_domain::event::TestTraffic::Include,
             page: PageRequest::first(1000),
         };
         self.ground.faults.conversions.list(&query).await.expect("list").items.len()

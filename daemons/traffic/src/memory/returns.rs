@@ -4,7 +4,8 @@ use super::Memory;
 use std::{sync::Arc, time::Duration};
 use tfx_domain::{
     Timestamp,
-    report::{Attribution, Dimension, ReportFilter, ReportQuery},
+    event::TestTraffic,
+    report::{Attribution, Dimension, MAX_GROUPS, ReportFilter, ReportQuery},
     routing::Returns,
 };
 use tfx_ports::{StoreError, analytics::Analytics, clock};
@@ -64,6 +65,9 @@ impl ReturnsReader {
             dimensions: vec![Dimension::Destination],
             filters: vec![ranked],
             attribution: Attribution::Click,
+            // Tests are nobody's money.
+            test: TestTraffic::Exclude,
+            max_groups: MAX_GROUPS,
         };
         let late = |_| StoreError::Unavailable {
             what: format!("the analytics store did not answer within {ANSWER_WITHIN:?}"),

@@ -119,7 +119,10 @@ async fn pages_hold_the_url_escaped_and_bodies_their_type() {
     }
     let (other, event) = world.click("/c/all?act=hand-over", &[]).await;
     assert_eq!(other.body, "the other");
-    assert_eq!((event.campaign_slug.as_str(), event.campaign_name.as_str()), ("all", "other"));
+    assert_eq!((event.campaign_slug.as_str(), event.campaign_name.as_str()), ("all", "all"));
+    let other = (event.deciding_campaign_slug.as_str(), event.deciding_campaign_name.as_str());
+    assert_eq!(other, ("other", "other"));
+    assert!(event.dims.deciding_campaign_id.is_some_and(|id| event.dims.campaign_id != Some(id)));
     assert_eq!(event.handed_over.len(), 1);
     let reasons: Vec<_> = event.passed.iter().map(|p| p.reason.as_str()).collect();
     assert_eq!(reasons.last(), Some(&"handed_over"), "{reasons:?}");

@@ -68,7 +68,7 @@ async fn head_prefetch_and_bots_are_redirected_but_use_up_nothing() {
             assert_eq!((event.request, event.dims.is_bot), (kind, bot), "{headers:?}");
             assert_eq!(event.bot_reason.is_empty(), !bot);
             assert!(!event.unique_campaign && !event.unique_stream && !event.unique_destination);
-            assert_eq!(event.cost.is_some(), kind == RequestKind::Visit, "{headers:?}");
+            assert_eq!((event.cost.is_some(), event.bot_cost.is_some()), (false, bot), "{headers:?}");
         }
     }
     // The store counts them neither: what it says is read after each of these.
@@ -219,7 +219,8 @@ async fn who_is_handed_over_is_new_where_he_was_not_yet() {
     assert_eq!((answer.to(), event.unique_campaign), ("stays", true));
     // Known in the first campaign, new in the second.
     let (answer, event) = world.click_as(1, "/c/first").await;
-    assert_eq!((answer.to(), event.dims.campaign_id.as_ref()), ("goes", Some(&second.id)));
+    assert_eq!((answer.to(), event.dims.deciding_campaign_id.as_ref()), ("goes", Some(&second.id)));
+    assert_eq!(event.dims.campaign_id.as_ref(), Some(&first.id), "the link's campaign bears the click");
     assert!(event.unique_campaign && event.unique_stream && event.unique_destination, "{event:#?}");
     let (_, event) = world.click_as(1, "/c/second").await;
     assert!(!event.unique_campaign && !event.unique_stream, "{event:#?}");

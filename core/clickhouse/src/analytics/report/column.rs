@@ -3,12 +3,12 @@
 use super::Source;
 use crate::sql::Sql;
 use smol_str::{SmolStr, format_smolstr};
-use tfx_domain::report::Dimension;
+use tfx_domain::report::{Dimension, hour_label, weekday_label};
 
 /// Where a dimension's value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Column {
-    /// A column of texts.
+    /// A column of texts, or an expression of such columns.
     Text(&'static str),
     /// The click's network, or who reported a conversion.
     Network,
@@ -18,7 +18,8 @@ pub(super) enum Column {
     Status,
     /// Whether it was a bot.
     Bot,
-    /// Local time, as a number that has the digits of its text: 2026013114.
+    /// Local time, as a number that has the digits of its text, and the offset in seconds plus 100000:
+    /// 2026013114 103600.
     Hour,
     /// 20260131.
     Day,
@@ -26,12 +27,19 @@ pub(super) enum Column {
     Week,
     /// 202601.
     Month,
+    /// 0 to 23.
+    HourOfDay,
+    /// 1, Monday, to 7.
+    Weekday,
 }
 
 impl Column {
     pub(super) const fn of(dimension: Dimension) -> Self {
         match dimension {
             Dimension::Campaign => Self::Text("campaign_id"),
+            Dimension::DecidingCampaign => {
+                Self::Text("if(deciding_campaign_id = '', campaign_id, deciding_campaign_id)")
+            }
             Dimension::Stream => Self::Text("stream_id"),
             Dimension::Destination => Self::Text("destination_id"),
             Dimension::Source => Self::Text("source_id"),
@@ -53,6 +61,8 @@ impl Column {
             Dimension::Day => Self::Day,
             Dimension::Week => Self::Week,
             Dimension::Month => Self::Month,
+            Dimension::HourOfDay => Self::HourOfDay,
+            Dimension::Weekday => Self::Weekday,
         }
     }
 
@@ -66,13 +76,18 @@ impl Column {
             Self::Status => drop(sql.push("''")),
             Self::Bot => drop(sql.push("toUInt8(is_bot)")),
             Self::Hour => {
-                sql.push("toUInt64(toYYYYMMDD(local_, 'UTC')) * 100 + toHour(local_, 'UTC')");
+                sql.push(
+                    "(toUInt64(toYYYYMMDD(local_, 'UTC')) * 100 + toHour(local_, 'UTC')) * 1000000 + 100000",
+                );
+                sql.push(" + dateDiff('second', ").push(source.at).push(", local_)");
             }
             Self::Day => drop(sql.push("toYYYYMMDD(local_, 'UTC')")),
             Self::Week => {
                 sql.push("toUInt32(toISOYear(local_, 'UTC')) * 100 + toISOWeek(local_, 'UTC')");
             }
             Self::Month => drop(sql.push("toYYYYMM(local_, 'UTC')")),
+            Self::HourOfDay => drop(sql.push("toHour(local_, 'UTC')")),
+            Self::Weekday => drop(sql.push("toDayOfWeek(local_, 0, 'UTC')")),
         }
     }
 
@@ -82,10 +97,16 @@ impl Column {
         match self {
             Self::Text(_) | Self::Network | Self::Sub(_) | Self::Status => SmolStr::new(value),
             Self::Bot => SmolStr::new_static(if value == "1" { "true" } else { "false" }),
-            Self::Hour => format_smolstr!("{}-{}-{}T{}:00", part(0, 4), part(4, 6), part(6, 8), part(8, 10)),
+            Self::Hour => {
+                let number = |text: &str| text.parse().unwrap_or(0);
+                let date = format_args!("{}-{}-{}", part(0, 4), part(4, 6), part(6, 8)).to_string();
+                hour_label(date, i64::from(number(part(8, 10))), number(part(10, 16)) - 100_000)
+            }
             Self::Day => format_smolstr!("{}-{}-{}", part(0, 4), part(4, 6), part(6, 8)),
             Self::Week => format_smolstr!("{}-W{}", part(0, 4), part(4, 6)),
             Self::Month => format_smolstr!("{}-{}", part(0, 4), part(4, 6)),
+            Self::HourOfDay => format_smolstr!("{value:0>2}"),
+            Self::Weekday => weekday_label(value.parse().unwrap_or(0)),
         }
     }
 }

@@ -17,14 +17,7 @@ pub(super) fn check(filter: &ReportFilter) -> Result<(), StoreError> {
 /// Adds ` AND …`. Ids are compared as they are, everything else in lower case: the server's is that of Unicode, as
 /// ours is.
 pub(super) fn condition(sql: &mut Sql, filter: &ReportFilter, source: Source) {
-    let ids = matches!(
-        filter.dimension,
-        Dimension::Campaign
-            | Dimension::Stream
-            | Dimension::Destination
-            | Dimension::Source
-            | Dimension::Network
-    );
+    let ids = filter.dimension.is_id();
     let lower = |v: &String| if ids { v.clone() } else { v.to_lowercase() };
     let mut values: Vec<String> = filter.values.iter().map(lower).collect();
     if filter.dimension == Dimension::DeviceType && values.iter().any(String::is_empty) {
@@ -44,7 +37,13 @@ pub(super) fn condition(sql: &mut Sql, filter: &ReportFilter, source: Source) {
         Column::Status if source.has_status => "lowerUTF8(status)".to_owned(),
         Column::Bot => "if(is_bot, 'true', 'false')".to_owned(),
         // Clicks have no status; times are refused above.
-        Column::Status | Column::Hour | Column::Day | Column::Week | Column::Month => "''".to_owned(),
+        Column::Status
+        | Column::Hour
+        | Column::Day
+        | Column::Week
+        | Column::Month
+        | Column::HourOfDay
+        | Column::Weekday => "''".to_owned(),
     };
     sql.push("(").push(&value).push(" IN ?)").texts(values);
 }

@@ -5,21 +5,45 @@ use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use tfx_domain::{
     money::{Amount, Currency},
-    report::RawRow,
+    report::{RawRow, ReportQuery, key_order},
 };
 use tfx_ports::StoreError;
 
-/// The rows in the order of their keys. Without dimensions there is one, whatever counts.
-pub(super) fn rows(groups: Vec<Group>, columns: &[Column]) -> Result<Vec<RawRow>, StoreError> {
-    let mut rows: BTreeMap<Vec<SmolStr>, RawRow> = BTreeMap::new();
-    if columns.is_empty() {
-        rows.insert(Vec::new(), RawRow::default());
+/// The rows of a report while groups come in.
+pub(super) struct Rows<'q> {
+    query: &'q ReportQuery,
+    columns: Vec<Column>,
+    rows: BTreeMap<Vec<SmolStr>, RawRow>,
+}
+
+impl<'q> Rows<'q> {
+    /// None; without dimensions there is one, whatever counts.
+    pub(super) fn new(query: &'q ReportQuery) -> Self {
+        let columns: Vec<Column> = query.dimensions.iter().map(|d| Column::of(*d)).collect();
+        let mut rows = BTreeMap::new();
+        if columns.is_empty() {
+            rows.insert(Vec::new(), RawRow::default());
+        }
+        Self { query, columns, rows }
     }
-    for group in groups {
-        let key: Vec<SmolStr> = columns.iter().zip(&group.key).map(|(c, value)| c.text(value)).collect();
-        add(rows.entry(key).or_default(), &group)?;
+
+    /// # Errors
+    /// [`StoreError::TooMuch`]: it is of one key more than may be.
+    pub(super) fn add(&mut self, group: &Group) -> Result<(), StoreError> {
+        let columns = self.columns.iter().zip(&group.key);
+        let key: Vec<SmolStr> = columns.map(|(c, value)| c.text(value)).collect();
+        if self.rows.len() >= self.query.max_groups && !self.rows.contains_key(&key) {
+            return Err(StoreError::too_many_groups(self.query.max_groups));
+        }
+        add(self.rows.entry(key).or_default(), group)
     }
-    Ok(rows.into_iter().map(|(key, row)| RawRow { key, ..row }).collect())
+
+    /// The rows in the order of their keys.
+    pub(super) fn finish(self) -> Vec<RawRow> {
+        let mut rows: Vec<_> = self.rows.into_iter().map(|(key, row)| RawRow { key, ..row }).collect();
+        rows.sort_by(|a, b| key_order(&self.query.dimensions, &a.key, &b.key));
+        rows
+    }
 }
 
 fn add(row: &mut RawRow, group: &Group) -> Result<(), StoreError> {
@@ -45,8 +69,8 @@ fn add(row: &mut RawRow, group: &Group) -> Result<(), StoreError> {
             *sums(row).entry(currency).or_default() += amount(micros);
         }
     };
-    let hits = group.clicks + group.bots + group.prefetches + group.trafficbacks;
-    sum(hits > 0, |r| &mut r.cost, group.cost);
+    sum(group.clicks + group.trafficbacks > 0, |r| &mut r.cost, group.cost);
+    sum(group.bots > 0, |r| &mut r.bot_cost, group.bot_cost);
     sum(group.leads > 0, |r| &mut r.revenue_hold, group.hold);
     sum(group.sales + group.rebills > 0, |r| &mut r.revenue_confirmed, group.confirmed);
     Ok(())

@@ -54,7 +54,7 @@ impl LocalTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tfx_domain::report::Attribution;
+    use tfx_domain::{event::TestTraffic, report::Attribution};
 
     fn of(zone: &str, since: &str, until: &str) -> String {
         let query = ReportQuery {
@@ -64,6 +64,8 @@ mod tests {
             dimensions: Vec::new(),
             filters: Vec::new(),
             attribution: Attribution::Click,
+            test: TestTraffic::Exclude,
+            max_groups: 1,
         };
         LocalTime::new(&TimeZone::get(zone).expect("a zone"), &query).of("at")
     }

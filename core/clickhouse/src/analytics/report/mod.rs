@@ -11,15 +11,21 @@ mod local;
 
 use crate::{
     client::Client,
-    sql::{Sql, ceil_ms},
+    error::code,
+    sql::{Sql, ceil_ms, tests},
 };
-use clickhouse::Row;
+use clickhouse::{Row, error::Error};
 use column::Column;
+use fold::Rows;
 use jiff::tz::TimeZone;
 use local::LocalTime;
 use serde::Deserialize;
+use std::error::Error as _;
 use tfx_domain::report::{Attribution, RawRow, ReportQuery};
 use tfx_ports::StoreError;
+
+/// Groups of a key at the server: of three tables, and of some currencies each.
+const GROUPS_OF_A_KEY: usize = 8;
 
 /// What is summed of clicks; 0 of conversions.
 const OF_CLICKS: &str = "
@@ -30,7 +36,8 @@ const OF_CLICKS: &str = "
     countIf(kind = 'click' AND unique_campaign) AS unique_campaign_,
     countIf(kind = 'click' AND unique_stream) AS unique_stream_,
     countIf(kind = 'click' AND unique_destination) AS unique_destination_,
-    sum(cost) AS cost_,
+    sumIf(cost, kind IN ('click', 'trafficback')) AS cost_,
+    sumIf(cost, kind = 'bot') AS bot_cost,
     toUInt64(0) AS leads,
     toUInt64(0) AS sales,
     toUInt64(0) AS rejected,
@@ -48,6 +55,7 @@ const OF_CONVERSIONS: &str = "
     toUInt64(0) AS unique_stream_,
     toUInt64(0) AS unique_destination_,
     toDecimal128(0, 6) AS cost_,
+    toDecimal128(0, 6) AS bot_cost,
     countIf(status NOT IN ('sale', 'rejected', 'rebill')) AS leads,
     countIf(status = 'sale') AS sales,
     countIf(status = 'rejected') AS rejected,
@@ -68,6 +76,7 @@ struct Group {
     unique_stream: u64,
     unique_destination: u64,
     cost: i128,
+    bot_cost: i128,
     leads: u64,
     sales: u64,
     rejected: u64,
@@ -96,16 +105,29 @@ pub(super) async fn report(client: &Client, query: &ReportQuery) -> Result<Vec<R
     for filter in &query.filters {
         filter::check(filter)?;
     }
-    let mut groups: Vec<Group> = Vec::new();
+    let mut rows = Rows::new(query);
     if query.since < query.until {
         let mut sql = Sql::default();
         for (n, source) in sources(query.attribution).into_iter().enumerate() {
             sql.push(if n == 0 { "" } else { " UNION ALL " }).then(select(query, source, &local));
         }
-        groups = client.all("make a report", sql).await?;
+        // Each table and currency has groups of its own; what is too much in any case is found by the server.
+        let most = query.max_groups.saturating_mul(GROUPS_OF_A_KEY);
+        let settings =
+            [("max_rows_to_group_by", most.to_string()), ("group_by_overflow_mode", "throw".to_owned())];
+        let read = client.each("make a report", sql, &settings, |group: Group| rows.add(&group)).await;
+        match read {
+            Err(e) if is_overflow(&e) => return Err(StoreError::too_many_groups(query.max_groups)),
+            read => read?,
+        }
     }
-    let columns: Vec<Column> = query.dimensions.iter().map(|d| Column::of(*d)).collect();
-    fold::rows(groups, &columns)
+    Ok(rows.finish())
+}
+
+/// Whether the server met more groups than it may (TOO_MANY_ROWS).
+fn is_overflow(e: &StoreError) -> bool {
+    let cause = e.source().and_then(|s| s.downcast_ref::<Error>());
+    cause.and_then(code) == Some(158)
 }
 
 fn sources(attribution: Attribution) -> [Source; 3] {
@@ -138,7 +160,8 @@ fn select(query: &ReportQuery, source: Source, local: &LocalTime) -> Sql {
     let mut sql = Sql::new(format!(
         "SELECT CAST([{}], 'Array(String)') AS key, toString(currency_) AS currency, clicks, bots, prefetches,
              trafficbacks, unique_campaign_ AS unique_campaign, unique_stream_ AS unique_stream,
-             unique_destination_ AS unique_destination, cost_ AS cost, leads, sales, rejected, rebills, hold, confirmed
+             unique_destination_ AS unique_destination, cost_ AS cost, bot_cost, leads, sales, rejected,
+             rebills, hold, confirmed
          FROM (",
         texts.join(", ")
     ));
@@ -153,6 +176,7 @@ fn select(query: &ReportQuery, source: Source, local: &LocalTime) -> Sql {
     sql.push(source.currency).push(" AS currency_,").push(source.sums);
     sql.push(" FROM ").push(source.table).push(" FINAL WHERE 1");
     sql.at(source.at, ">=", ceil_ms(query.since)).at(source.at, "<", ceil_ms(query.until));
+    sql.push(tests(query.test));
     for filter in &query.filters {
         filter::condition(&mut sql, filter, source);
     }

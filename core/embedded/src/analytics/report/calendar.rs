@@ -1,14 +1,20 @@
 //! Hours, days, weeks and months in a time zone, as numbers that sort as they follow.
 //!
 //! Local time is the time plus the zone's offset, and an offset holds until the next transition: so the time zone
-//! is asked once between transitions, not once a row. An hour that a clock change repeats is one hour: its label
-//! is the same.
+//! is asked once between transitions, not once a row. An hour that a clock change repeats is two hours: they differ in
+//! their offset.
 
 use jiff::{Timestamp, civil, tz::TimeZone};
 use smol_str::{SmolStr, format_smolstr};
+use tfx_domain::report::{hour_label, weekday_label};
 
 const HOUR_MS: i64 = 3_600_000;
 const DAY_MS: i64 = 24 * HOUR_MS;
+/// An hour has its offset in its last bits: seconds, which are less than 26 hours either way, and a number that makes
+/// them positive.
+const OFFSET_BITS: u32 = 18;
+const OFFSET_MASK: i64 = (1 << OFFSET_BITS) - 1;
+const OFFSET_BIAS: i64 = 1 << (OFFSET_BITS - 1);
 
 /// What time is cut into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -17,6 +23,8 @@ pub(super) enum Unit {
     Day,
     Week,
     Month,
+    HourOfDay,
+    Weekday,
 }
 
 /// Local time in a zone.
@@ -49,8 +57,11 @@ impl Calendar {
         let local = self.local(ms);
         let day = local.div_euclid(DAY_MS);
         match unit {
-            Unit::Hour => local.div_euclid(HOUR_MS),
+            Unit::Hour => local.div_euclid(HOUR_MS) << OFFSET_BITS | (self.offset_ms / 1_000 + OFFSET_BIAS),
             Unit::Day => day,
+            Unit::HourOfDay => local.div_euclid(HOUR_MS).rem_euclid(24),
+            // As ISO numbers them: Monday is 1.
+            Unit::Weekday => (day + 3).rem_euclid(7) + 1,
             // 1970-01-01 was a Thursday; weeks begin on Monday.
             Unit::Week => (day + 3).div_euclid(7),
             Unit::Month => {
@@ -68,13 +79,19 @@ impl Unit {
     /// The text of such a number.
     pub(super) fn label(self, number: i64) -> SmolStr {
         match self {
-            Self::Hour => format_smolstr!("{}T{:02}:00", date(number.div_euclid(24)), number.rem_euclid(24)),
+            Self::Hour => {
+                let (hour, offset) = (number >> OFFSET_BITS, (number & OFFSET_MASK) - OFFSET_BIAS);
+                let offset = i32::try_from(offset).unwrap_or(0);
+                hour_label(date(hour.div_euclid(24)), hour.rem_euclid(24), offset)
+            }
             Self::Day => format_smolstr!("{}", date(number)),
             Self::Week => {
                 let week = date(number * 7 - 3).iso_week_date();
                 format_smolstr!("{:04}-W{:02}", week.year(), week.week())
             }
             Self::Month => format_smolstr!("{:04}-{:02}", number.div_euclid(12), number.rem_euclid(12) + 1),
+            Self::HourOfDay => format_smolstr!("{number:02}"),
+            Self::Weekday => weekday_label(number),
         }
     }
 }
@@ -98,15 +115,19 @@ mod tests {
             // Steps of 17 minutes and some through three years, with leaps back and forth.
             for i in 0..100_000_i64 {
                 let ms = 1_703_980_800_000 + i * 1_021_301 - if i % 1_000 == 0 { 200 * DAY_MS } else { 0 };
-                let local = zone.to_datetime(Timestamp::from_millisecond(ms).expect("in range"));
+                let at = Timestamp::from_millisecond(ms).expect("in range");
+                let local = at.to_zoned_datetime(zone.clone());
                 let (date, week) = (local.date(), local.date().iso_week_date());
                 let want = [
-                    format!("{date}T{:02}:00", local.hour()),
+                    format!("{date}T{:02}:00{}", local.hour(), local.strftime("%:z")),
                     date.to_string(),
                     format!("{}-W{:02}", week.year(), week.week()),
                     format!("{}-{:02}", date.year(), date.month()),
+                    format!("{:02}", local.hour()),
+                    local.strftime("%u %a").to_string(),
                 ];
-                for (unit, want) in [Unit::Hour, Unit::Day, Unit::Week, Unit::Month].into_iter().zip(want) {
+                let units = [Unit::Hour, Unit::Day, Unit::Week, Unit::Month, Unit::HourOfDay, Unit::Weekday];
+                for (unit, want) in units.into_iter().zip(want) {
                     let number = calendar.number(unit, ms);
                     assert_eq!(unit.label(number), want, "{name} {ms}");
                 }

@@ -15,7 +15,7 @@ use tfx_ports::StoreError;
 /// Where a dimension's value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Column {
-    /// A column of numbers of `texts`.
+    /// A column of numbers of `texts`, or an expression of such columns.
     Number(&'static str),
     /// A column of texts.
     Keyword,
@@ -106,6 +106,7 @@ impl Column {
     pub(super) fn of(dimension: Dimension) -> Self {
         match dimension {
             Dimension::Campaign => Self::Number("campaign"),
+            Dimension::DecidingCampaign => Self::Number("coalesce(deciding, campaign)"),
             Dimension::Stream => Self::Number("stream"),
             Dimension::Destination => Self::Number("destination"),
             Dimension::Source => Self::Number("source"),
@@ -127,6 +128,8 @@ impl Column {
             Dimension::Day => Self::Time(Unit::Day),
             Dimension::Week => Self::Time(Unit::Week),
             Dimension::Month => Self::Time(Unit::Month),
+            Dimension::HourOfDay => Self::Time(Unit::HourOfDay),
+            Dimension::Weekday => Self::Time(Unit::Weekday),
         }
     }
 

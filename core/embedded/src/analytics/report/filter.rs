@@ -3,8 +3,11 @@
 use super::column::{Cells, Column, device};
 use crate::events::texts::Names;
 use rustc_hash::FxHashMap;
-use tfx_domain::report::{Dimension, ReportFilter};
+use tfx_domain::report::ReportFilter;
 use tfx_ports::StoreError;
+
+/// How many numbers a condition remembers. Referrers and cities are many; beyond this it starts anew.
+const REMEMBERED: usize = 50_000;
 
 /// A condition, with what is known already of the numbers it met.
 pub(super) struct Filter {
@@ -28,14 +31,7 @@ impl Filter {
                 source: None,
             });
         }
-        let ids = matches!(
-            filter.dimension,
-            Dimension::Campaign
-                | Dimension::Stream
-                | Dimension::Destination
-                | Dimension::Source
-                | Dimension::Network
-        );
+        let ids = filter.dimension.is_id();
         let values = filter.values.iter().map(|v| if ids { v.clone() } else { v.to_lowercase() }).collect();
         Ok(Self { column, ids, values, negate: filter.negate, known: FxHashMap::default() })
     }
@@ -60,6 +56,9 @@ impl Filter {
             return Ok(*known);
         }
         let passes = self.text(&names.name(number)?);
+        if self.known.len() >= REMEMBERED {
+            self.known.clear();
+        }
         self.known.insert(number, passes);
         Ok(passes)
     }

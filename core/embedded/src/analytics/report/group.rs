@@ -41,6 +41,7 @@ pub(super) struct Sums {
     pub(super) rejected: u64,
     pub(super) rebills: u64,
     pub(super) cost: Amounts,
+    pub(super) bot_cost: Amounts,
     pub(super) hold: Amounts,
     pub(super) confirmed: Amounts,
 }
@@ -59,6 +60,7 @@ impl Sums {
             unique_stream: self.unique_stream,
             unique_destination: self.unique_destination,
             cost: self.cost.by_currency()?,
+            bot_cost: self.bot_cost.by_currency()?,
             leads: self.leads,
             sales: self.sales,
             rejected: self.rejected,
@@ -69,25 +71,33 @@ impl Sums {
     }
 }
 
-/// Sums by key.
-#[derive(Default)]
+/// Sums by key, up to so many keys.
 pub(super) struct Groups {
+    most: usize,
     by_key: FxHashMap<Box<[i64]>, usize>,
     sums: Vec<Sums>,
 }
 
 impl Groups {
+    pub(super) fn new(most: usize) -> Self {
+        Self { most, by_key: FxHashMap::default(), sums: Vec::new() }
+    }
+
     /// The sums of a key.
-    pub(super) fn at(&mut self, key: &[i64]) -> &mut Sums {
+    ///
+    /// # Errors
+    /// [`StoreError::TooMuch`]: it would be one more than may be.
+    pub(super) fn at(&mut self, key: &[i64]) -> Result<&mut Sums, StoreError> {
         let place = match self.by_key.get(key) {
             Some(place) => *place,
+            None if self.sums.len() >= self.most => return Err(StoreError::too_many_groups(self.most)),
             None => {
                 self.by_key.insert(key.into(), self.sums.len());
                 self.sums.push(Sums::default());
                 self.sums.len() - 1
             }
         };
-        &mut self.sums[place]
+        Ok(&mut self.sums[place])
     }
 
     pub(super) fn len(&self) -> usize {

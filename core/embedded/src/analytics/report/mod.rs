@@ -1,6 +1,7 @@
 //! Reports: one pass over the clicks of the time asked for and one over the conversions, counted in memory by
 //! group. Only groups are kept, never rows.
 
+mod asker;
 mod calendar;
 mod column;
 mod filter;
@@ -15,6 +16,9 @@ use crate::{
     },
     time::ceil_ms,
 };
+pub(super) use asker::Waiting;
+
+use asker::Asker;
 use calendar::Calendar;
 use column::{Cells, Column, Interned};
 use filter::Filter;
@@ -23,27 +27,35 @@ use jiff::tz::TimeZone;
 use rusqlite::{Connection, Row, params};
 use tfx_domain::{
     Timestamp,
+    event::TestTraffic,
     id::ClickId,
     postback::ConversionStatus,
-    report::{Attribution, RawRow, ReportQuery},
+    report::{Attribution, Dimension, RawRow, ReportQuery, key_order},
 };
 use tfx_ports::StoreError;
 
 const WHAT: &str = "make a report";
 
-pub(super) fn report(conn: &Connection, query: &ReportQuery) -> Result<Vec<RawRow>, StoreError> {
+/// Ends early if nobody waits for it any more.
+pub(super) fn report(
+    conn: &Connection,
+    query: &ReportQuery,
+    asker: Asker,
+) -> Result<Vec<RawRow>, StoreError> {
     let zone = TimeZone::get(&query.timezone)
         .map_err(|e| StoreError::broken(format!("no time zone '{}'", query.timezone), e))?;
     let mut scan = Scan {
+        dimensions: query.dimensions.clone(),
         columns: query.dimensions.iter().map(|d| Column::of(*d)).collect(),
         filters: query.filters.iter().map(Filter::new).collect::<Result<_, _>>()?,
         names: Names::new(conn)?,
         texts: Interned::default(),
         calendar: Calendar::new(zone),
-        groups: Groups::default(),
+        groups: Groups::new(query.max_groups),
+        asker,
     };
     if query.dimensions.is_empty() {
-        scan.groups.at(&[]);
+        scan.groups.at(&[])?;
     }
     if query.since < query.until {
         scan.clicks(conn, query)?;
@@ -53,19 +65,22 @@ pub(super) fn report(conn: &Connection, query: &ReportQuery) -> Result<Vec<RawRo
 }
 
 struct Scan<'c> {
+    dimensions: Vec<Dimension>,
     columns: Vec<Column>,
     filters: Vec<Filter>,
     names: Names<'c>,
     texts: Interned,
     calendar: Calendar,
     groups: Groups,
+    asker: Asker,
 }
 
 impl Scan<'_> {
     fn clicks(&mut self, conn: &Connection, query: &ReportQuery) -> Result<(), StoreError> {
         let (list, places) = self.select(4);
         let sql = format!(
-            "SELECT id, facts, cost, currency{list} FROM clicks WHERE id >= ?1 AND id < ?2 ORDER BY id"
+            "SELECT id, facts, cost, currency{list} FROM clicks WHERE id >= ?1 AND id < ?2{} ORDER BY id",
+            tests(query.test)
         );
         let floor = |at| {
             let at = Timestamp::from_millisecond(ceil_ms(at)).unwrap_or(Timestamp::MAX);
@@ -76,6 +91,7 @@ impl Scan<'_> {
         let mut rows = statement.query(bounds).or_store_error(WHAT)?;
         let mut key = Vec::new();
         while let Some(row) = rows.next().or_store_error(WHAT)? {
+            self.asker.still_there()?;
             let id = row.get_ref(0).or_store_error(WHAT)?.as_blob().unwrap_or_default();
             let at_ms = crate::events::id_ms(id_of(id)?);
             let facts = Facts(integer(row, 1)?);
@@ -83,12 +99,8 @@ impl Scan<'_> {
             if !self.key(&cells, &mut key)? {
                 continue;
             }
-            let sums = self.groups.at(&key);
-            count_click(sums, facts);
-            let currency = integer(row, 3)?;
-            if currency != 0 {
-                sums.cost.add(currency, integer(row, 2)?);
-            }
+            let sums = self.groups.at(&key)?;
+            count_click(sums, facts, integer(row, 3)?, integer(row, 2)?);
         }
         Ok(())
     }
@@ -101,13 +113,15 @@ impl Scan<'_> {
         };
         let sql = format!(
             "SELECT {at}, facts, revenue, currency, status{list} FROM conversions
-             WHERE {at} >= ?1 AND {at} < ?2 ORDER BY {at}"
+             WHERE {at} >= ?1 AND {at} < ?2{} ORDER BY {at}",
+            tests(query.test)
         );
         let mut statement = conn.prepare_cached(&sql).or_store_error(WHAT)?;
         let bounds = params![ceil_ms(query.since), ceil_ms(query.until)];
         let mut rows = statement.query(bounds).or_store_error(WHAT)?;
         let mut key = Vec::new();
         while let Some(row) = rows.next().or_store_error(WHAT)? {
+            self.asker.still_there()?;
             let status = integer(row, 4)?;
             let facts = Facts(integer(row, 1)?);
             let cells = Cells { row, places: &places, at_ms: integer(row, 0)?, facts, status };
@@ -117,7 +131,7 @@ impl Scan<'_> {
             let status =
                 self.names.name(status)?.parse().map_err(|e| StoreError::broken("stored status", e))?;
             let (revenue, currency) = (integer(row, 2)?, integer(row, 3)?);
-            count_conversion(self.groups.at(&key), &status, currency, revenue);
+            count_conversion(self.groups.at(&key)?, &status, currency, revenue);
         }
         Ok(())
     }
@@ -160,8 +174,17 @@ impl Scan<'_> {
             }
             rows.push(row);
         }
-        rows.sort_by(|a, b| a.key.cmp(&b.key));
+        rows.sort_by(|a, b| key_order(&self.dimensions, &a.key, &b.key));
         Ok(rows)
+    }
+}
+
+/// The condition on tests, word for word as that of the index of test clicks.
+const fn tests(test: TestTraffic) -> &'static str {
+    match test {
+        TestTraffic::Exclude => " AND facts & 2048 = 0",
+        TestTraffic::Include => "",
+        TestTraffic::Only => " AND facts & 2048 <> 0",
     }
 }
 
@@ -171,8 +194,10 @@ fn integer(row: &Row<'_>, place: usize) -> Result<i64, StoreError> {
     Ok(value.as_i64_or_null().unwrap_or(None).unwrap_or(0))
 }
 
-fn count_click(sums: &mut Sums, facts: Facts) {
-    match facts.class() {
+/// Currency 0: it carries no cost.
+fn count_click(sums: &mut Sums, facts: Facts, currency: i64, cost: i64) {
+    let class = facts.class();
+    match class {
         Class::Click => {
             sums.clicks += 1;
             sums.unique_campaign += u64::from(facts.new_to_campaign());
@@ -182,6 +207,13 @@ fn count_click(sums: &mut Sums, facts: Facts) {
         Class::Bot => sums.bots += 1,
         Class::Prefetch => sums.prefetches += 1,
         Class::Trafficback => sums.trafficbacks += 1,
+    }
+    match class {
+        _ if currency == 0 => {}
+        // Only people cost, whatever became of them.
+        Class::Click | Class::Trafficback => sums.cost.add(currency, cost),
+        Class::Bot => sums.bot_cost.add(currency, cost),
+        Class::Prefetch => {}
     }
 }
 

@@ -1,6 +1,6 @@
 //! What the check makes for itself, and puts away.
 
-use super::{Run, pause};
+use super::{CURRENCY, Run, pause};
 use serde_json::{Value, json};
 use std::time::Instant;
 use tfx_api::{
@@ -12,14 +12,17 @@ use tfx_domain::entity::Kind;
 impl Run<'_> {
     pub(super) async fn create(&mut self) -> Result<String, String> {
         let (network, offer, campaign) = (self.slug("network"), self.slug("offer"), self.slug("campaign"));
-        let made = self.make(Kind::Network, json!({ "slug": network, "name": "Smoke" })).await?;
+        let made = self
+            .make(Kind::Network, json!({ "slug": network, "name": "Smoke", "currency": CURRENCY }))
+            .await?;
         let secret = made.get("postback_secret").and_then(Value::as_str);
         secret.ok_or("the new network came without its secret")?.clone_into(&mut self.secret);
         let url = "https://offer.example/smoke?click={click_id}&sub={sub1}";
         let spec = json!({ "slug": offer, "name": "Smoke", "url": url, "network": network,
-            "payout": { "amount": "1.5", "currency": "USD" } });
+            "payout": { "amount": "1.5", "currency": CURRENCY } });
         self.make(Kind::Destination, spec).await?;
-        let spec = json!({ "slug": campaign, "name": "Smoke", "cost": { "per_click": "0.01" },
+        let spec = json!({ "slug": campaign, "name": "Smoke", "test": true,
+            "cost": { "per_click": "0.01", "currency": CURRENCY },
             "trafficback_url": "https://offer.example/nobody" });
         self.make(Kind::Campaign, spec).await?;
         let spec = json!({ "campaign": campaign, "slug": "main", "name": "Main",

@@ -12,6 +12,9 @@ use tfx_api::explain::Outcome as Explained;
 use tfx_domain::{Timestamp, entity::Kind, id::ClickId};
 use tokio::time;
 
+/// The code that ISO 4217 keeps for tests: no amount of a check is money.
+const CURRENCY: &str = "XTS";
+
 /// The steps, in order.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Name {

@@ -7,7 +7,7 @@ use crate::{
 use std::sync::Arc;
 use tfx_domain::{
     Timestamp,
-    event::{ClickDims, PostbackResult},
+    event::{ClickDims, PostbackResult, TestTraffic},
     id::{CampaignId, ClickId, ConversionId, NetworkId},
     money::Money,
     postback::{Conversion, Incoming, TransactionScope},
@@ -96,6 +96,7 @@ pub(super) fn first(limit: usize) -> ConversionQuery {
         network: None,
         status: None,
         click: None,
+        test: TestTraffic::Include,
         page,
     }
 }

@@ -7,7 +7,7 @@ use super::{
 use crate::{conversions::ConversionQuery, error::StoreError};
 use std::{collections::BTreeSet, time::Duration};
 use tfx_domain::{
-    event::{ClickDims, PostbackResult},
+    event::{ClickDims, PostbackResult, TestTraffic},
     id::{DestinationId, SourceId, StreamId},
     money::{Amount, Money},
     postback::Incoming,
@@ -27,6 +27,7 @@ pub async fn conversions_are_found_as_they_were_recorded(s: Stores) {
         },
         click: ClickDims {
             campaign_id: Some(campaign(1)),
+            deciding_campaign_id: Some(campaign(2)),
             stream_id: Some(StreamId::generate(at(0), 1)),
             destination_id: Some(DestinationId::generate(at(0), 1)),
             source_id: Some(SourceId::generate(at(0), 1)),
@@ -43,6 +44,7 @@ pub async fn conversions_are_found_as_they_were_recorded(s: Stores) {
             keyword: odd.repeat(10).into(),
             subs: (0..20).map(|n| if n % 3 == 0 { "".into() } else { odd.into() }).collect(),
             is_bot: true,
+            test: true,
         },
         ..reported(1, "", &"é".repeat(64))
     };
@@ -123,6 +125,7 @@ pub async fn lists_are_filtered(s: Stores) {
         };
         incoming.click.campaign_id =
             [None, Some(campaign(1)), Some(campaign(2))][n.unsigned_abs() as usize % 3].clone();
+        incoming.click.test = n % 4 == 0;
         expect(&s.one, &incoming, PostbackResult::Recorded).await;
     }
     let list = async |query: ConversionQuery| -> Vec<i64> {
@@ -154,6 +157,9 @@ pub async fn lists_are_filtered(s: Stores) {
     }
     assert_eq!(list(ConversionQuery { status: "tria".parse().ok(), ..query() }).await, [0; 0]);
     assert_eq!(list(ConversionQuery { click: Some(click(3)), ..query() }).await, numbers(&|n| n % 7 == 3));
+    for (test, has) in [(TestTraffic::Only, true), (TestTraffic::Exclude, false)] {
+        assert_eq!(list(ConversionQuery { test, ..query() }).await, numbers(&|n| (n % 4 == 0) == has));
+    }
     let together = ConversionQuery {
         since: Some(at(10)),
         until: Some(at(50)),

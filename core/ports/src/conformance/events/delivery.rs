@@ -15,7 +15,10 @@ use crate::{
 use serde_json::{Value, json};
 use tfx_domain::{
     Timestamp,
-    event::{ClickEvent, ConversionEvent, Event, Outcome, PostbackLogEvent, PostbackResult, SCHEMA, Topic},
+    event::{
+        ClickEvent, ConversionEvent, Event, Outcome, PostbackLogEvent, PostbackResult, SCHEMA, TestTraffic,
+        Topic,
+    },
     id::ClickId,
     report::{RawRow, ReportQuery},
     routing::CapUse,
@@ -23,11 +26,26 @@ use tfx_domain::{
 
 pub(super) fn every_click() -> ClickQuery {
     let page = PageRequest::first(1_000);
-    ClickQuery { since: None, until: None, campaign: None, visitor: None, unrouted: None, page }
+    ClickQuery {
+        since: None,
+        until: None,
+        campaign: None,
+        visitor: None,
+        unrouted: None,
+        test: TestTraffic::Include,
+        page,
+    }
 }
 
 pub(super) fn every_postback() -> PostbackQuery {
-    PostbackQuery { since: None, until: None, network: None, result: None, page: PageRequest::first(1_000) }
+    PostbackQuery {
+        since: None,
+        until: None,
+        network: None,
+        result: None,
+        test: TestTraffic::Include,
+        page: PageRequest::first(1_000),
+    }
 }
 
 fn postback(n: u128) -> PostbackLogEvent {
@@ -46,6 +64,7 @@ fn postback(n: u128) -> PostbackLogEvent {
         status: 200,
         click_id: None,
         conversion_id: None,
+        test: false,
     }
 }
 
@@ -220,6 +239,9 @@ fn broken() -> Vec<(Topic, Vec<u8>)> {
         ("cost", json!({"amount": "5", "currency": "US"})),
         ("cost", json!({"amount": "1000000000.1", "currency": "USD"})),
         ("cost", json!({"amount": "5"})),
+        ("bot_cost", json!("5 USD")),
+        ("deciding_campaign_id", json!("cmp_short")),
+        ("test", json!("yes")),
     ];
     all.extend(words.into_iter().map(|(field, value)| (Topic::ClickEvents, with(&click, field, value))));
     let required = [
@@ -244,6 +266,9 @@ fn broken() -> Vec<(Topic, Vec<u8>)> {
         ("revenue", json!({"amount": "NaN", "currency": "USD"})),
     ];
     all.extend(words.into_iter().map(|(field, value)| (Topic::ConversionEvents, with(&sale, field, value))));
+    for (topic, event) in [(Topic::ConversionEvents, &sale), (Topic::PostbackLogEvents, &logged)] {
+        all.push((topic, with(event, "test", json!(1))));
+    }
     for field in ["id", "at", "network", "result", "status"] {
         all.extend([Value::Null, json!([1])].map(|v| (Topic::PostbackLogEvents, with(&logged, field, v))));
     }

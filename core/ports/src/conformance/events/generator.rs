@@ -138,6 +138,7 @@ impl Maker {
         }
         ClickDims {
             campaign_id: self.some(CAMPAIGNS, campaign),
+            deciding_campaign_id: if self.random.one_in(4) { self.some(CAMPAIGNS, campaign) } else { None },
             stream_id: self.some(STREAMS, stream),
             destination_id: self.some(DESTINATIONS, destination),
             source_id: self.some(3, source),
@@ -154,6 +155,7 @@ impl Maker {
             keyword: if self.random.one_in(50) { "ключ".repeat(64).into() } else { self.text() },
             subs,
             is_bot: self.random.one_in(6),
+            test: self.random.one_in(5),
         }
     }
 
@@ -189,7 +191,9 @@ impl Maker {
             unique_campaign: self.random.one_in(2),
             unique_stream: self.random.one_in(2),
             unique_destination: self.random.one_in(2),
+            // Bots of before there was bot_cost have a cost.
             cost: (!self.random.one_in(3)).then(|| self.money()),
+            bot_cost: self.random.one_in(6).then(|| self.money()),
             config_revision: self.random.next(),
             ..click(at, random)
         }
@@ -249,6 +253,7 @@ impl Maker {
             status: u16::try_from(200 + n).expect("small"),
             click_id: self.random.one_in(2).then(|| ClickId::generate(at, self.random.wide())),
             conversion_id: self.some(50, conversion_id),
+            test: self.random.one_in(4),
         }
     }
 }

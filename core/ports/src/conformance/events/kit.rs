@@ -5,10 +5,10 @@ use crate::sink::Envelope;
 use std::{fmt::Debug, time::Duration};
 use tfx_domain::{
     Timestamp,
-    event::{ClickDims, ClickEvent, ConversionEvent, Event, Outcome, SCHEMA},
+    event::{ClickDims, ClickEvent, ConversionEvent, Event, Outcome, SCHEMA, TestTraffic},
     id::{CampaignId, ClickId, ConversionId, DestinationId, NetworkId, SourceId, StreamId, VisitorId},
     money::{Amount, Money},
-    report::{Attribution, RawRow, ReportFilter, ReportQuery},
+    report::{Attribution, MAX_GROUPS, RawRow, ReportFilter, ReportQuery},
     routing::RequestKind,
 };
 use tokio::time::Instant;
@@ -86,6 +86,8 @@ pub(super) fn click(at: Timestamp, random: u128) -> ClickEvent {
         },
         campaign_slug: "shoes".into(),
         campaign_name: String::new(),
+        deciding_campaign_slug: "".into(),
+        deciding_campaign_name: String::new(),
         visitor_id: VisitorId(random),
         ip: "".into(),
         continent: "".into(),
@@ -103,6 +105,7 @@ pub(super) fn click(at: Timestamp, random: u128) -> ClickEvent {
         unique_stream: false,
         unique_destination: false,
         cost: None,
+        bot_cost: None,
         final_url: String::new(),
         status: 302,
         bound: false,
@@ -150,7 +153,7 @@ pub(super) async fn deliver(s: &EventStore, batch: &[Envelope]) {
     assert_eq!(s.sink.deliver(batch).await.expect("deliver"), [], "nothing to refuse");
 }
 
-/// All time there is.
+/// All time there is, tests too.
 pub(super) fn everything() -> ReportQuery {
     ReportQuery {
         since: Timestamp::MIN,
@@ -159,6 +162,8 @@ pub(super) fn everything() -> ReportQuery {
         dimensions: Vec::new(),
         filters: Vec::new(),
         attribution: Attribution::Click,
+        test: TestTraffic::Include,
+        max_groups: MAX_GROUPS,
     }
 }
 

@@ -16,7 +16,7 @@ use crate::{
 use std::time::Duration;
 use tfx_domain::{
     Timestamp,
-    event::{ClickEvent, PostbackLogEvent, PostbackResult},
+    event::{ClickEvent, PostbackLogEvent, PostbackResult, TestTraffic},
     id::VisitorId,
 };
 
@@ -76,7 +76,8 @@ pub async fn lists_of_clicks_are_what_was_delivered(s: EventStore) {
         let campaign = [None, Some(campaign(1 + n % (CAMPAIGNS + 1)))][n / 2 % 2].clone();
         let visitor = (n % 5 == 0).then_some(VisitorId((n % (VISITORS + 1)) as u128));
         let unrouted = [None, Some(true), Some(false)][n % 3];
-        let query = ClickQuery { since, until, campaign, visitor, unrouted, ..every_click() };
+        let test = TestTraffic::ALL[n / 3 % 3];
+        let query = ClickQuery { since, until, campaign, visitor, unrouted, test, ..every_click() };
         compare(query, [211, 1_000, 67][n % 3]).await;
     }
     let few = ClickQuery { visitor: Some(VisitorId(3)), ..every_click() };
@@ -94,7 +95,9 @@ pub async fn lists_of_postbacks_are_what_was_delivered(s: EventStore) {
     for (n, network) in [None].into_iter().chain(slugs).enumerate() {
         for (i, result) in [None].into_iter().chain(PostbackResult::ALL.map(Some)).enumerate() {
             let (since, until) = if i % 2 == 0 { (None, None) } else { bounds(n + i) };
-            let query = PostbackQuery { since, until, network: network.clone(), result, ..every_postback() };
+            let test = TestTraffic::ALL[(n + i) % 3];
+            let network = network.clone();
+            let query = PostbackQuery { since, until, network, result, test, ..every_postback() };
             let seen = postbacks(&s, &query, [1_000, 7][n % 2]).await;
             assert_eq!(seen.iter().collect::<Vec<_>>(), plain.postbacks(&query), "{query:?}");
         }

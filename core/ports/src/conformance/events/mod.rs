@@ -25,7 +25,7 @@ pub use lists::{
 };
 pub use reports::{
     reports_are_filtered, reports_by_each_dimension, reports_by_several_dimensions, reports_of_any_time,
-    what_no_report_can_answer_is_refused,
+    reports_of_too_many_groups_are_refused, what_no_report_can_answer_is_refused,
 };
 pub use usage::the_past_that_routing_needs;
 

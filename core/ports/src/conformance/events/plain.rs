@@ -62,6 +62,7 @@ impl Plain {
             within(c.click_id.timestamp(), query.since, query.until)
                 && query.campaign.as_ref().is_none_or(|id| c.dims.campaign_id.as_ref() == Some(id))
                 && query.visitor.is_none_or(|v| c.visitor_id == v)
+                && query.test.takes(c.dims.test)
                 && query.unrouted.is_none_or(|u| u == (c.outcome != Outcome::Routed))
         };
         self.clicks.values().rev().filter(asked).collect()
@@ -72,6 +73,7 @@ impl Plain {
         let asked = |p: &&PostbackLogEvent| {
             within(p.id.timestamp(), query.since, query.until)
                 && query.network.as_ref().is_none_or(|n| p.network == n)
+                && query.test.takes(p.test)
                 && query.result.is_none_or(|r| p.result == r)
         };
         self.postbacks.values().rev().filter(asked).collect()
@@ -112,7 +114,7 @@ impl Plain {
         let mut known = BTreeSet::new();
         let mut seen = Vec::new();
         for click in self.visits(Some(since)).rev() {
-            let (Some(campaign), Some(stream)) = (&click.dims.campaign_id, &click.dims.stream_id) else {
+            let (Some(campaign), Some(stream)) = (click.dims.decided_by(), &click.dims.stream_id) else {
                 continue;
             };
             let destination = &click.dims.destination_id;

@@ -1,7 +1,7 @@
 //! Reports from plain lists, word for word as [`RawRow`], [`ReportQuery`] and [`ReportFilter`] are documented.
 
 use super::plain::{Hit, Plain, hit};
-use jiff::{civil::DateTime, tz::TimeZone};
+use jiff::{ZonedDateTime, tz::TimeZone};
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 use std::collections::BTreeMap;
 use tfx_domain::{
@@ -10,7 +10,7 @@ use tfx_domain::{
     id::NetworkId,
     money::{Amount, Currency, Money},
     postback::ConversionStatus,
-    report::{Attribution, Dimension, RawRow, ReportFilter, ReportQuery},
+    report::{Attribution, Dimension, RawRow, ReportFilter, ReportQuery, key_order},
 };
 
 /// What a dimension is read from.
@@ -21,7 +21,7 @@ struct Counted<'e> {
     /// Empty for clicks.
     status: &'e str,
     /// Local time.
-    at: DateTime,
+    at: ZonedDateTime,
 }
 
 impl Plain {
@@ -33,7 +33,7 @@ impl Plain {
         }
         let within = |at: Timestamp| query.since <= at && at < query.until;
         for click in self.clicks.values().filter(|c| within(c.click_id.timestamp())) {
-            let at = zone.to_datetime(click.click_id.timestamp());
+            let at = click.click_id.timestamp().to_zoned_datetime(zone.clone());
             let counted =
                 Counted { dims: &click.dims, network: click.dims.network_id.as_ref(), status: "", at };
             if let Some(row) = counted.row(query, &mut rows) {
@@ -49,14 +49,16 @@ impl Plain {
                 continue;
             }
             let status = &conversion.conversion_status;
-            let at = zone.to_datetime(at);
+            let at = at.to_zoned_datetime(zone.clone());
             let network = Some(&conversion.reporter_id);
             let counted = Counted { dims: &conversion.dims, network, status: status.as_str(), at };
             if let Some(row) = counted.row(query, &mut rows) {
                 count_conversion(row, status, conversion.revenue);
             }
         }
-        rows.into_iter().map(|(key, row)| RawRow { key, ..row }).collect()
+        let mut rows: Vec<_> = rows.into_iter().map(|(key, row)| RawRow { key, ..row }).collect();
+        rows.sort_by(|a, b| key_order(&query.dimensions, &a.key, &b.key));
+        rows
     }
 }
 
@@ -67,7 +69,7 @@ impl Counted<'_> {
         query: &ReportQuery,
         rows: &'r mut BTreeMap<Vec<SmolStr>, RawRow>,
     ) -> Option<&'r mut RawRow> {
-        if !query.filters.iter().all(|f| self.passes(f)) {
+        if !query.filters.iter().all(|f| self.passes(f)) || !query.test.takes(self.dims.test) {
             return None;
         }
         let key = query.dimensions.iter().map(|d| self.value(*d)).collect();
@@ -81,6 +83,7 @@ impl Counted<'_> {
         let (dims, at) = (self.dims, &self.at);
         match dimension {
             Dimension::Campaign => id(dims.campaign_id.as_ref()),
+            Dimension::DecidingCampaign => id(dims.decided_by()),
             Dimension::Stream => id(dims.stream_id.as_ref()),
             Dimension::Destination => id(dims.destination_id.as_ref()),
             Dimension::Source => id(dims.source_id.as_ref()),
@@ -98,18 +101,19 @@ impl Counted<'_> {
             Dimension::Sub(n) => dims.subs.get(usize::from(n) - 1).cloned().unwrap_or_default(),
             Dimension::Status => self.status.into(),
             Dimension::Bot => dims.is_bot.to_smolstr(),
-            Dimension::Hour => format_smolstr!("{}", at.strftime("%Y-%m-%dT%H:00")),
+            Dimension::Hour => format_smolstr!("{}", at.strftime("%Y-%m-%dT%H:00%:z")),
             Dimension::Day => format_smolstr!("{}", at.strftime("%Y-%m-%d")),
             Dimension::Week => format_smolstr!("{}", at.strftime("%G-W%V")),
             Dimension::Month => format_smolstr!("{}", at.strftime("%Y-%m")),
+            Dimension::HourOfDay => format_smolstr!("{}", at.strftime("%H")),
+            Dimension::Weekday => format_smolstr!("{}", at.strftime("%u %a")),
         }
     }
 
     fn passes(&self, filter: &ReportFilter) -> bool {
-        use Dimension::{Campaign, Destination, Network, Source, Stream};
         let value = self.value(filter.dimension);
         let is = |asked: &String| match filter.dimension {
-            Campaign | Stream | Destination | Source | Network => value == asked,
+            id if id.is_id() => value == asked,
             Dimension::DeviceType if asked.is_empty() => value == "unknown",
             _ => value.to_lowercase() == asked.to_lowercase(),
         };
@@ -130,8 +134,10 @@ fn count_click(row: &mut RawRow, click: &ClickEvent) {
         Hit::Prefetch => row.prefetches += 1,
         Hit::Trafficback => row.trafficbacks += 1,
     }
-    if let Some(cost) = click.cost {
-        add(&mut row.cost, cost);
+    match (hit(click), click.cost, click.bot_cost) {
+        (Hit::Click | Hit::Trafficback, Some(cost), _) => add(&mut row.cost, cost),
+        (Hit::Bot, _, Some(would)) | (Hit::Bot, Some(would), None) => add(&mut row.bot_cost, would),
+        _ => {}
     }
 }
 

@@ -11,12 +11,14 @@ use crate::{conformance::random::Random, error::StoreError};
 use std::time::Duration;
 use tfx_domain::{
     Timestamp,
+    event::TestTraffic,
     report::{Attribution, Dimension, ReportFilter, ReportQuery},
 };
 
 /// All dimensions but most of the sub ids, which are alike.
-const NAMES: [&str; 24] = [
+const NAMES: [&str; 27] = [
     "campaign",
+    "deciding_campaign",
     "stream",
     "destination",
     "source",
@@ -37,6 +39,8 @@ const NAMES: [&str; 24] = [
     "day",
     "week",
     "month",
+    "hour_of_day",
+    "weekday",
     "sub1",
     "sub7",
     "sub20",
@@ -47,7 +51,7 @@ fn dimension(name: &str) -> Dimension {
 }
 
 fn every_dimension() -> Vec<Dimension> {
-    let mut all: Vec<_> = NAMES[..21].iter().map(|name| dimension(name)).collect();
+    let mut all: Vec<_> = NAMES[..24].iter().map(|name| dimension(name)).collect();
     all.extend((1..=20).map(Dimension::Sub));
     all
 }
@@ -92,8 +96,12 @@ pub async fn reports_by_each_dimension(s: EventStore) {
             compare(&s, &plain, &question(2 * n + i, vec![dimension])).await;
         }
     }
-    compare(&s, &plain, &question(0, Vec::new())).await;
-    compare(&s, &plain, &question(1, Vec::new())).await;
+    // Of everything, of what is no test, and of tests alone.
+    for (n, test) in TestTraffic::ALL.into_iter().cycle().take(6).enumerate() {
+        for by in [vec![], vec![dimension("campaign")], vec![dimension("status")]] {
+            compare(&s, &plain, &ReportQuery { test, ..question(n, by) }).await;
+        }
+    }
 }
 
 /// By every two dimensions, by many threes and fours in any order, and by one twice.
@@ -126,7 +134,9 @@ pub async fn reports_by_several_dimensions(s: EventStore) {
 fn known(dimension: Dimension, n: usize) -> (String, String) {
     let texts = |texts: &[&str]| ((*texts[n % texts.len()]).to_owned(), "nobody has this".to_owned());
     match dimension {
-        Dimension::Campaign => (campaign(1).to_string(), campaign(99).to_string()),
+        Dimension::Campaign | Dimension::DecidingCampaign => {
+            (campaign(1).to_string(), campaign(99).to_string())
+        }
         Dimension::Stream => (stream(1).to_string(), stream(99).to_string()),
         Dimension::Destination => (destination(1).to_string(), destination(99).to_string()),
         Dimension::Source => (source(1).to_string(), source(99).to_string()),
@@ -228,12 +238,29 @@ pub async fn reports_of_any_time(s: EventStore) {
     }
 }
 
+/// As many groups as there may be are given, one more is an error of its own, whichever dimension makes them; and so
+/// it is found also where clicks make some of them and conversions the others.
+pub async fn reports_of_too_many_groups_are_refused(s: EventStore) {
+    let plain = loaded(&s).await;
+    for by in [vec!["sub1", "sub2"], vec!["city"], vec!["hour"], vec!["campaign", "status"]] {
+        let query = question(0, by.into_iter().map(dimension).collect());
+        let groups = plain.report(&query).len();
+        compare(&s, &plain, &ReportQuery { max_groups: groups, ..query.clone() }).await;
+        for max_groups in [groups - 1, 1] {
+            let e = s.analytics.report(&ReportQuery { max_groups, ..query.clone() }).await;
+            assert!(matches!(e, Err(StoreError::TooMuch { .. })), "{e:?} of {groups}, {max_groups} allowed");
+        }
+    }
+    let none = ReportQuery { max_groups: 1, ..everything() };
+    assert_eq!(s.analytics.report(&none).await.expect("one row"), plain.report(&none));
+}
+
 /// An unknown zone and a filter by time are errors that trying again does not help.
 pub async fn what_no_report_can_answer_is_refused(s: EventStore) {
     let mut asked: Vec<_> = ["", "Nowhere/At_All", "+25:00", "'; DROP TABLE click_events; --"]
         .map(|zone| ReportQuery { timezone: zone.to_owned(), ..question(0, vec![dimension("day")]) })
         .into();
-    for name in ["hour", "day", "week", "month"] {
+    for name in ["hour", "day", "week", "month", "hour_of_day", "weekday"] {
         asked.push(ReportQuery { filters: vec![is(name, &["2026-01-01"])], ..everything() });
     }
     for query in asked {

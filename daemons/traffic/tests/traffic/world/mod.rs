@@ -182,6 +182,7 @@ pub(crate) fn everything() -> ClickQuery {
         campaign: None,
         visitor: None,
         unrouted: None,
+        test: tfx_domain::event::TestTraffic::Include,
         page: PageRequest::first(1000),
     }
 }
