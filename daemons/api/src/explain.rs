@@ -83,7 +83,7 @@ async fn resolve(config: &dyn ConfigStore, request: &mut ExplainRequest) -> Resu
         match refs::find(config, Kind::Destination, text).await? {
             Some(destination) => *text = destination.id,
             None => {
-                problems.add(format!("unhealthy[{i}]"), refs::unknown(config, Kind::Destination, text).await)
+                problems.add(format!("unhealthy[{i}]"), refs::unknown(config, Kind::Destination, text).await);
             }
         }
     }
@@ -94,7 +94,8 @@ async fn resolve(config: &dyn ConfigStore, request: &mut ExplainRequest) -> Resu
                 cap_used.insert(destination.id, *used);
             }
             None => {
-                problems.add(format!("cap_used.{text}"), refs::unknown(config, Kind::Destination, text).await)
+                problems
+                    .add(format!("cap_used.{text}"), refs::unknown(config, Kind::Destination, text).await);
             }
         }
     }

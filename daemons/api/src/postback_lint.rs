@@ -181,7 +181,7 @@ impl Linter<'_> {
             return Ok(());
         }
         let Some((known, template)) = self.known(line).await? else { return Ok(()) };
-        let template = template.map(|t| t.typed::<TemplateSpec>()).transpose()?.map(|t| t.spec);
+        let template = template.map(Record::typed::<TemplateSpec>).transpose()?.map(|t| t.spec);
         let Ok(Interpreted::Report(postback)) = interpret(&known.spec, template.as_ref(), &line.params, &[])
         else {
             return Ok(());

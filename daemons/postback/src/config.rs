@@ -95,7 +95,7 @@ mod tests {
     use super::*;
     use serde_json::{Value, json};
 
-    fn record(kind: &str, id: &str, parent: &str, spec: Value) -> Record {
+    fn record(kind: &str, id: &str, parent: &str, spec: &Value) -> Record {
         serde_json::from_value(json!({
             "kind": kind, "id": id, "parent": parent, "slug": spec["slug"], "status": "active", "version": 1,
             "created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z", "spec": spec,
@@ -109,13 +109,13 @@ mod tests {
         let index = Index::new(
             1,
             &[
-                record("network", one, "", json!({ "slug": "new", "name": "N", "aliases": ["old", "two"] })),
-                record("network", two, "", json!({ "slug": "two", "name": "T" })),
+                record("network", one, "", &json!({ "slug": "new", "name": "N", "aliases": ["old", "two"] })),
+                record("network", two, "", &json!({ "slug": "two", "name": "T" })),
                 record(
                     "template",
                     "tpl_0000000000000000001",
                     one,
-                    json!({ "slug": "main", "name": "M", "network": one, "aliases": ["default"] }),
+                    &json!({ "slug": "main", "name": "M", "network": one, "aliases": ["default"] }),
                 ),
             ],
             &[],

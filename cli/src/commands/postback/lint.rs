@@ -17,7 +17,7 @@ use tfx_domain::{Timestamp, entity::Kind};
 
 /// Of which network, and how far back.
 #[derive(Debug, Args)]
-#[command(after_help = "Exits 1 when there is something to mend. What was mended since is not told again.")]
+#[command(after_help = "Exits 1 when there is something to mend. What was mended is not told again.")]
 pub(crate) struct Lint {
     /// Only this network [default: all].
     #[arg(value_name = "NETWORK", add = complete::of(Kind::Network))]

@@ -113,7 +113,7 @@ fn what_says_nothing_says_it_for_every_fact() {
 
 #[test]
 fn a_macro_is_told_by_its_brackets_whatever_its_name() {
-    for (open, close) in BRACKETS.iter().copied() {
+    for (open, close) in BRACKETS {
         for name in NAMES {
             let text = format!("{open}{name}{close}");
             for fact in ALL {

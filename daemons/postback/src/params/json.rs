@@ -39,7 +39,7 @@ pub(super) fn read(body: &[u8], most: usize, said: &mut Said) -> Result<(), Stri
         },
         _ => return Err("is JSON but no object; send one such as {\"click_id\": \"…\"}".to_owned()),
     };
-    add_all(String::new(), one, 1, most, said)
+    add_all("", one, 1, most, said)
 }
 
 /// The JSON that was sent as a form, or without saying what it is: as it is, or percent-encoded as the one name of a form.
@@ -72,7 +72,7 @@ pub(super) fn under_a_form(body: &[u8]) -> Option<Cow<'_, [u8]>> {
 }
 
 /// The members of an object or a list, each under its path.
-fn add_all(path: String, value: &RawValue, depth: usize, most: usize, said: &mut Said) -> Result<(), String> {
+fn add_all(path: &str, value: &RawValue, depth: usize, most: usize, said: &mut Said) -> Result<(), String> {
     let inner = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     if value.get().starts_with('{') {
         for (name, value) in Object::of(value)? {
@@ -96,7 +96,7 @@ fn add(path: String, value: &RawValue, depth: usize, most: usize, said: &mut Sai
             said.unreadable.push(Unreadable { name: path.clone(), why: NESTED });
             // Deeper than any template can name.
             if depth < LONGEST_PATH {
-                add_all(path, value, depth + 1, most, said)?;
+                add_all(&path, value, depth + 1, most, said)?;
             }
         }
         raw if raw.starts_with('"') => match serde_json::from_str(raw) {

@@ -121,7 +121,7 @@ async fn what_cannot_be_read_is_refused_by_name_and_the_query_is_kept() {
     for (content_type, body, status, message) in table {
         let got = said("q=1", content_type, &body).await;
         assert_eq!(got.params.first(), Some(&("q".to_owned(), "1".to_owned())), "{content_type}");
-        let (code, refusal) = got.problem.unwrap_or_else(|| panic!("{content_type} {:.20?}: read", body));
+        let (code, refusal) = got.problem.unwrap_or_else(|| panic!("{content_type} {body:.20?}: read"));
         assert_eq!(
             (code, refusal.parameter.as_str()),
             (status, "body"),

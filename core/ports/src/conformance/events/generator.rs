@@ -220,7 +220,7 @@ impl Maker {
                 created_at,
                 updated_at: created_at + Duration::from_secs(version as u64),
                 // Mostly the click's own.
-                reporter_id: network(if n % 5 == 0 { 2 } else { 1 }),
+                reporter_id: network(if n.is_multiple_of(5) { 2 } else { 1 }),
                 conversion_status: self.random.pick(&words).parse().expect("a status"),
                 revenue,
                 ..conversion(n, click)
