@@ -120,12 +120,18 @@ pub(crate) struct Listing {
 pub(crate) fn at<'v>(value: &'v Value, path: &str) -> &'v Value {
     let mut at = value;
     for step in path.split('.') {
-        match at.get(step) {
+        match at.get(step).or_else(|| sub(at, step)) {
             Some(inner) => at = inner,
             None => return &Value::Null,
         }
     }
     at
+}
+
+/// `sub3` is the third of `subs`.
+fn sub<'v>(value: &'v Value, name: &str) -> Option<&'v Value> {
+    let number: usize = name.strip_prefix("sub")?.parse().ok()?;
+    value.get("subs")?.get(number.checked_sub(1)?)
 }
 
 /// A value as one text: nothing for null, the bare text of a string, JSON for what has parts.

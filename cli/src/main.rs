@@ -2,10 +2,12 @@
 
 mod app;
 mod cell;
+mod columns;
 mod commands;
 mod complete;
 mod context;
 mod exit;
+mod follow;
 mod help;
 mod input;
 mod output;

@@ -74,7 +74,7 @@ impl Paging {
 }
 
 /// A row with the slugs of what it mentions, as a single entity is shown.
-fn labelled(mut row: Value, labels: &Labels) -> Value {
+pub(crate) fn labelled(mut row: Value, labels: &Labels) -> Value {
     let mut own = serde_json::Map::new();
     mentioned(&row, &mut |id| {
         if let Some(slug) = labels.get(id) {

@@ -1,9 +1,11 @@
 //! `tfx click`: what was recorded of requests on tracking links.
 
 use crate::{
+    columns::{Columns, Rows},
     complete,
     context::Context,
     exit::Failure,
+    follow::{self, Identity},
     output::{Column, Format, label, money, text},
     pages::{Paging, View},
     tests_too::{self, TestsToo},
@@ -11,7 +13,10 @@ use crate::{
 };
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use tfx_api::{ApiError, clicks::ClickQuery};
+use tfx_api::{
+    ApiError,
+    clicks::{ClickEvent, ClickQuery, ReportFilter},
+};
 use tfx_domain::{
     entity::Kind,
     id::{ClickId, VisitorId},
@@ -21,7 +26,7 @@ use tfx_domain::{
 #[derive(Debug, Subcommand)]
 pub(crate) enum ClickCommand {
     /// List clicks, newest first.
-    List(List),
+    List(Box<List>),
     /// Show everything recorded of one click; `tfx explain --click` tells why it went where it went.
     Show(Show),
 }
@@ -43,8 +48,16 @@ pub(crate) struct List {
     /// Only those that a stream took.
     #[arg(long)]
     routed: bool,
+    /// What must hold of each: country=US,CA or os!=iOS, any dimension of reports; may be repeated. Empty: not known.
+    #[arg(long = "where", value_name = "FIELD=VALUES")]
+    filters: Vec<ReportFilter>,
     #[command(flatten)]
     tests: TestsToo,
+    /// Go on with those to come, oldest first, until Ctrl-C. Without --since: only those to come.
+    #[arg(long, conflicts_with_all = ["limit", "cursor", "all", "until"])]
+    follow: bool,
+    #[command(flatten)]
+    columns: Columns,
     #[command(flatten)]
     paging: Paging,
 }
@@ -103,16 +116,24 @@ impl List {
         let (since, until) = self.window.bounds()?;
         let unrouted = (self.unrouted || self.routed).then_some(self.unrouted);
         let test = Some(self.tests.test);
-        let columns = self.tests.marked(columns(), "test");
+        let columns = self.columns.of(Rows::Clicks, self.tests.marked(columns(), "test"))?;
         let view = View { columns, name: |row| text(&row["click_id"]) };
-        self.paging
-            .print(context, view, async |limit, cursor| {
-                let (campaign, visitor) = (self.campaign.clone(), self.visitor);
-                let query = ClickQuery { since, until, campaign, visitor, unrouted, test, limit, cursor };
-                client.clicks(&query).await
+        let fetch = async |since, limit, cursor| {
+            let (campaign, visitor, filters) = (self.campaign.clone(), self.visitor, self.filters.clone());
+            let query =
+                ClickQuery { since, until, campaign, visitor, unrouted, test, filters, limit, cursor };
+            client.clicks(&query).await
+        };
+        let printed = if self.follow {
+            let identity = Identity { id: |c: &ClickEvent| c.click_id.to_string(), at: |c| c.at };
+            follow::rows(context, view, identity, since, async |from, limit, cursor| {
+                fetch(Some(from), Some(limit), cursor).await
             })
             .await
-            .map_err(|failure| failure.hint_if_missing("tfx campaign list --status all"))
+        } else {
+            self.paging.print(context, view, async |limit, cursor| fetch(since, limit, cursor).await).await
+        };
+        printed.map_err(|failure| failure.hint_if_missing("tfx campaign list --status all"))
     }
 }
 

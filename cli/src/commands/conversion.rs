@@ -1,16 +1,18 @@
 //! `tfx conversion`: what networks reported about clicks.
 
 use crate::{
+    columns::{Columns, Rows},
     complete,
     context::Context,
     exit::Failure,
+    follow::{self, Identity},
     output::{Column, Format, money, text},
     pages::{Paging, View},
     tests_too::{self, TestsToo},
     when::Window,
 };
 use clap::{Args, Subcommand};
-use tfx_api::conversions::{ConversionQuery, ConversionStatus};
+use tfx_api::conversions::{Conversion, ConversionQuery, ConversionStatus, ReportFilter};
 use tfx_domain::{
     entity::Kind,
     id::{ClickId, ConversionId},
@@ -20,7 +22,7 @@ use tfx_domain::{
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConversionCommand {
     /// List conversions, newest first.
-    List(List),
+    List(Box<List>),
     /// Show one conversion.
     Show(Show),
 }
@@ -42,8 +44,16 @@ pub(crate) struct List {
     /// Only of this click.
     #[arg(long, value_name = "CLICK_ID")]
     click: Option<ClickId>,
+    /// What must hold of each: country=US,CA or status!=lead, any dimension of reports; may be repeated. Empty: not known.
+    #[arg(long = "where", value_name = "FIELD=VALUES")]
+    filters: Vec<ReportFilter>,
     #[command(flatten)]
     tests: TestsToo,
+    /// Go on with those to come, oldest first, until Ctrl-C. Without --since: only those to come.
+    #[arg(long, conflicts_with_all = ["limit", "cursor", "all", "until"])]
+    follow: bool,
+    #[command(flatten)]
+    columns: Columns,
     #[command(flatten)]
     paging: Paging,
 }
@@ -84,26 +94,35 @@ impl List {
         let client = context.client()?;
         let (since, until) = self.window.bounds()?;
         let columns = self.tests.marked(columns(), "click.test");
+        let columns = self.columns.of(Rows::Conversions, columns)?;
         let view = View { columns, name: |row| text(&row["id"]) };
-        self.paging
-            .print(context, view, async |limit, cursor| {
-                let query = ConversionQuery {
-                    since,
-                    until,
-                    campaign: self.campaign.clone(),
-                    network: self.network.clone(),
-                    status: self.status.clone(),
-                    click: self.click,
-                    test: Some(self.tests.test),
-                    limit,
-                    cursor,
-                };
-                client.conversions(&query).await
+        let fetch = async |since, limit, cursor| {
+            let query = ConversionQuery {
+                since,
+                until,
+                campaign: self.campaign.clone(),
+                network: self.network.clone(),
+                status: self.status.clone(),
+                click: self.click,
+                test: Some(self.tests.test),
+                filters: self.filters.clone(),
+                limit,
+                cursor,
+            };
+            client.conversions(&query).await
+        };
+        let printed = if self.follow {
+            let identity = Identity { id: |c: &Conversion| c.id.to_string(), at: |c| c.created_at };
+            follow::rows(context, view, identity, since, async |from, limit, cursor| {
+                fetch(Some(from), Some(limit), cursor).await
             })
             .await
-            .map_err(|failure| {
-                failure.hint_if_missing("tfx campaign list and tfx network list tell what there is")
-            })
+        } else {
+            self.paging.print(context, view, async |limit, cursor| fetch(since, limit, cursor).await).await
+        };
+        printed.map_err(|failure| {
+            failure.hint_if_missing("tfx campaign list and tfx network list tell what there is")
+        })
     }
 }
 

@@ -112,7 +112,7 @@ impl Command {
 }
 
 /// `[[name, value], …]` as people read parameters: `name=value name=value`.
-fn pairs(value: &Value) -> String {
+pub(crate) fn pairs(value: &Value) -> String {
     let one = |pair: &Value| format!("{}={}", text(&pair[0]), text(&pair[1]));
     value.as_array().into_iter().flatten().map(one).collect::<Vec<_>>().join(" ")
 }

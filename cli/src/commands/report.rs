@@ -52,7 +52,7 @@ pub(crate) struct Report {
     #[arg(long, value_name = "ZONE")]
     tz: Option<String>,
     /// What must hold of every counted event: country=US,CA or bot!=true; may be repeated.
-    #[arg(long = "where", value_name = "DIMENSION=VALUES", value_parser = condition)]
+    #[arg(long = "where", value_name = "DIMENSION=VALUES")]
     conditions: Vec<ReportFilter>,
     /// Whether a conversion counts at its click's time or its own.
     #[arg(long, value_enum, default_value_t = At::Click)]
@@ -101,14 +101,6 @@ impl FromStr for Figures {
     fn from_str(text: &str) -> Result<Self, String> {
         if text == "all" { Ok(Self(None)) } else { text.parse().map(|m| Self(Some(m))) }
     }
-}
-
-/// `country=US,CA`, `bot!=true`; an empty value asks for what is not known.
-fn condition(text: &str) -> Result<ReportFilter, String> {
-    let (name, values) = text.split_once('=').ok_or("must be DIMENSION=VALUES or DIMENSION!=VALUES")?;
-    let (name, negate) = name.strip_suffix('!').map_or((name, false), |n| (n, true));
-    let values = values.split(',').map(|v| v.trim().to_owned()).collect();
-    Ok(ReportFilter { dimension: name.trim().parse()?, values, negate })
 }
 
 impl Report {
@@ -297,20 +289,5 @@ fn figures(cells: &mut Value, figures: &Computed, people: bool) {
             _ => figure,
         };
         cells[metric.as_str()] = json!(shown);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_condition_may_be_negated_and_may_ask_for_the_unknown() {
-        let of = |t: &str| condition(t).map(|f| (f.dimension, f.values, f.negate));
-        let texts = |t: &[&str]| t.iter().map(|v| (*v).to_owned()).collect::<Vec<_>>();
-        assert_eq!(of("country=US,CA"), Ok((Dimension::Country, texts(&["US", "CA"]), false)));
-        assert_eq!(of("bot!=true"), Ok((Dimension::Bot, texts(&["true"]), true)));
-        assert_eq!(of("keyword="), Ok((Dimension::Keyword, texts(&[""]), false)));
-        assert!(of("county=US").is_err() && of("country").is_err());
     }
 }

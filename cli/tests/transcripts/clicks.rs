@@ -1,6 +1,10 @@
 //! Clicks: recorded, listed, shown, explained.
 
 use crate::{place::Place, transcript::Transcript, web};
+use std::{
+    fs::{self, File},
+    process::{Child, Stdio},
+};
 
 /// A campaign with a stream for two countries and one for telephones, known to all services when this returns.
 pub(crate) fn campaign(place: &Place) {
@@ -102,4 +106,72 @@ fn places_that_no_database_knows_are_told_until_one_lies_in_the_data_folder() {
         tfx stream update summer/us --weight 60 -o name",
     );
     t.is("geo");
+}
+
+#[test]
+fn lists_take_conditions_and_columns() {
+    let place = Place::running();
+    campaign(&place);
+    for (n, path) in ["/c/summer?sub1=a", "/c/summer?sub1=b&sub3=x", "/c/nowhere"].into_iter().enumerate() {
+        web::get(&place, path, web::PHONE);
+        recorded(&place, n + 1);
+    }
+    place.ok("tfx postback test adnet s=01KYKZ6QK0ABCDEFGHJKMNPQRS txid=T1 --send --output json; true");
+    let mut t = Transcript::new(&place);
+    t.all(
+        "tfx click list --where device_type=mobile --where 'sub1!=a' --columns campaign_slug,sub1,sub3 --output csv
+        tfx click list --where campaign=summer --columns sub1,outcome
+        tfx click list --where sub1=B --columns sub1 --limit 1
+        tfx click list --where destination= --columns campaign_slug,device_type,cost.amount --output csv
+        tfx click list --where contry=US
+        tfx click list --where campaign=sumer --where bot=maybe
+        tfx click list --columns contry,nonsense
+        tfx postback log --where netwrok=a
+        tfx conversion list --where status=sale --columns country,revenue
+        tfx click list --follow --output csv
+        tfx click list --follow --all",
+    );
+    t.is("conditions");
+}
+
+/// Follows clicks into a file; ended when dropped.
+struct Follows(Child);
+
+impl Drop for Follows {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+fn what_comes_is_followed_each_once_oldest_first_until_it_is_ended() {
+    let place = Place::running();
+    campaign(&place);
+    let mut clicks = vec![web::click(&place, "/c/summer?sub1=a")];
+    recorded(&place, 1);
+    web::get(&place, "/c/nowhere", web::PHONE);
+    recorded(&place, 2);
+    let follow = |file: &str, flags: &[&str]| {
+        let out = File::create(place.dir().join(file)).expect("a file");
+        let args = ["click", "list", "--follow", "--where", "campaign=summer"];
+        let child = place.command("tfx").args(args).args(flags).stdout(out).stdin(Stdio::null()).spawn();
+        Follows(child.expect("tfx"))
+    };
+    let mut names = follow("names", &["--since", "1h", "--output", "name"]);
+    let _table = follow("table", &["--since", "1h", "--columns", "sub1,outcome"]);
+    place.until("wc -l <names | tr -d ' '", "1");
+    place.until("wc -l <table | tr -d ' '", "2");
+    for n in 0..5 {
+        clicks.push(web::click(&place, &format!("/c/summer?sub1=b{n}")));
+    }
+    place.until("wc -l <names | tr -d ' '", "6");
+    place.until("wc -l <table | tr -d ' '", "7");
+    let read = |file: &str| fs::read_to_string(place.dir().join(file)).expect("the file");
+    assert_eq!(read("names").lines().collect::<Vec<_>>(), clicks);
+    assert_eq!(read("table").matches("SUB1").count(), 1, "{}", read("table"));
+    place.ok(&format!("kill -INT {}", names.0.id()));
+    assert_eq!(names.0.wait().expect("an end").code(), Some(0));
+    place.ok("(tfx click list --follow --since 1h --output name; echo $? >code) | head -1");
+    assert_eq!(read("code").trim(), "0");
 }

@@ -1,8 +1,11 @@
 //! Clicks. Their shape is the event's: [`tfx_domain::event::ClickEvent`].
 
 use serde::{Deserialize, Serialize};
-pub use tfx_domain::event::{ClickEvent, TestTraffic};
 use tfx_domain::{Timestamp, id::VisitorId};
+pub use tfx_domain::{
+    event::{ClickEvent, TestTraffic},
+    report::ReportFilter,
+};
 
 /// Which clicks to list, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +22,8 @@ pub struct ClickQuery {
     pub unrouted: Option<bool>,
     /// Whether test clicks are among them; left out unless said otherwise.
     pub test: Option<TestTraffic>,
+    /// What must hold of each: all of them.
+    pub filters: Vec<ReportFilter>,
     /// At most this many, 1 to 1,000.
     pub limit: Option<usize>,
     /// The `next` of the page before.

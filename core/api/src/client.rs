@@ -68,6 +68,11 @@ impl<'a> Call<'a> {
         Self { method: Method::POST, ..Self::get(path) }
     }
 
+    fn each(mut self, name: &'static str, values: &[impl ToString]) -> Self {
+        self.query.extend(values.iter().map(|v| (name, v.to_string())));
+        self
+    }
+
     fn with(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
         self.query.extend(value.map(|v| (name, v.to_string())));
         self
@@ -250,7 +255,8 @@ impl Client {
         let call = Call::get(&["clicks"]).with("since", q.since).with("until", q.until);
         let call = call.with("campaign", q.campaign.as_ref()).with("visitor", q.visitor);
         let call = call.with("unrouted", q.unrouted).with("test", q.test);
-        self.call(call.with("limit", q.limit).with("cursor", q.cursor.as_ref())).await
+        self.call(call.each("where", &q.filters).with("limit", q.limit).with("cursor", q.cursor.as_ref()))
+            .await
     }
 
     /// One click.
@@ -269,7 +275,8 @@ impl Client {
         let call = Call::get(&["conversions"]).with("since", q.since).with("until", q.until);
         let call = call.with("campaign", q.campaign.as_ref()).with("network", q.network.as_ref());
         let call = call.with("status", q.status.as_ref()).with("click", q.click).with("test", q.test);
-        self.call(call.with("limit", q.limit).with("cursor", q.cursor.as_ref())).await
+        self.call(call.each("where", &q.filters).with("limit", q.limit).with("cursor", q.cursor.as_ref()))
+            .await
     }
 
     /// One conversion.
@@ -289,7 +296,8 @@ impl Client {
         let call =
             call.with("network", q.network.as_ref()).with("result", q.result.map(PostbackResult::as_str));
         let call = call.with("test", q.test);
-        self.call(call.with("limit", q.limit).with("cursor", q.cursor.as_ref())).await
+        self.call(call.each("where", &q.filters).with("limit", q.limit).with("cursor", q.cursor.as_ref()))
+            .await
     }
 
     /// Tries a postback; nothing is stored.

@@ -1,8 +1,11 @@
 //! Conversions. Their shape is the domain's: [`tfx_domain::postback::Conversion`].
 
 use serde::{Deserialize, Serialize};
-pub use tfx_domain::postback::{Conversion, ConversionStatus};
 use tfx_domain::{Timestamp, event::TestTraffic, id::ClickId};
+pub use tfx_domain::{
+    postback::{Conversion, ConversionStatus},
+    report::ReportFilter,
+};
 
 /// Which conversions to list, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,6 +24,8 @@ pub struct ConversionQuery {
     pub click: Option<ClickId>,
     /// Whether those of test clicks are among them; left out unless said otherwise.
     pub test: Option<TestTraffic>,
+    /// What must hold of each: all of them.
+    pub filters: Vec<ReportFilter>,
     /// At most this many, 1 to 1,000.
     pub limit: Option<usize>,
     /// The `next` of the page before.

@@ -3,7 +3,7 @@
 use crate::page::EntityRef;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-pub use tfx_domain::event::{PostbackLogEvent, PostbackResult, TestTraffic};
+pub use tfx_domain::event::{PostbackField, PostbackFilter, PostbackLogEvent, PostbackResult, TestTraffic};
 use tfx_domain::{
     Timestamp,
     id::{ClickId, ConversionId},
@@ -24,6 +24,8 @@ pub struct PostbackQuery {
     pub result: Option<PostbackResult>,
     /// Whether those about test clicks are among them; left out unless said otherwise.
     pub test: Option<TestTraffic>,
+    /// What must hold of each: all of them.
+    pub filters: Vec<PostbackFilter>,
     /// At most this many, 1 to 1,000.
     pub limit: Option<usize>,
     /// The `next` of the page before.

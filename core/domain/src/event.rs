@@ -4,11 +4,13 @@
 
 mod click;
 mod conversion;
+mod log_filter;
 mod postback_log;
 mod test_traffic;
 
 pub use click::{ClickDims, ClickEvent, Outcome, PassedStream};
 pub use conversion::ConversionEvent;
+pub use log_filter::{PostbackField, PostbackFilter};
 pub use postback_log::{PostbackLogEvent, PostbackResult};
 pub use test_traffic::TestTraffic;
 

@@ -2,6 +2,7 @@
 
 use crate::{
     app::App,
+    conditions::{of_dimensions, parsed, taken},
     entities::refs::{self, named},
     failure::Failure,
     input::{Path, Query},
@@ -14,7 +15,7 @@ use std::sync::Arc;
 use tfx_api::{Labelled, Labels, Page, audit::AuditEntry};
 use tfx_domain::{
     entity::Kind,
-    event::{ClickDims, ClickEvent, PostbackResult},
+    event::{ClickDims, ClickEvent, PostbackFilter, PostbackLogEvent, PostbackResult},
     id::{CampaignId, ClickId, ConversionId, NetworkId},
     postback::Conversion,
 };
@@ -41,10 +42,16 @@ async fn clicks(State(app): State<Arc<App>>, mut query: Query) -> Result<Respons
     let unrouted = query.flag("unrouted");
     let test = query.value("test").unwrap_or_default();
     let page = query.page();
+    let filters = of_dimensions(&mut query, &app).await?;
     query.finish()?;
     let campaign = campaign_id(&app, campaign).await?;
-    let asked = ClickQuery { since, until, campaign, visitor, unrouted, test, page };
-    let found = app.stores.analytics.clicks(&asked).await?;
+    let takes = |click: &ClickEvent| filters.iter().all(|f| f.takes_click(click));
+    let found = taken(page, filters.is_empty(), takes, |page| {
+        let (app, campaign) = (Arc::clone(&app), campaign.clone());
+        let asked = ClickQuery { since, until, campaign, visitor, unrouted, test, page };
+        async move { app.stores.analytics.clicks(&asked).await }
+    })
+    .await?;
     let labels = labels_of(&app, found.items.iter().flat_map(click_ids)).await?;
     Ok(json(StatusCode::OK, &Page { items: found.items, next: found.next, labels }))
 }
@@ -77,6 +84,7 @@ async fn conversions(State(app): State<Arc<App>>, mut query: Query) -> Result<Re
     let click = query.value("click");
     let test = query.value("test").unwrap_or_default();
     let page = query.page();
+    let filters = of_dimensions(&mut query, &app).await?;
     query.finish()?;
     let campaign = campaign_id(&app, campaign).await?;
     let network = match network {
@@ -85,8 +93,14 @@ async fn conversions(State(app): State<Arc<App>>, mut query: Query) -> Result<Re
         }
         None => None,
     };
-    let asked = ConversionQuery { since, until, campaign, network, status, click, test, page };
-    let found = app.stores.conversions.list(&asked).await?;
+    let takes = |conversion: &Conversion| filters.iter().all(|f| f.takes_conversion(conversion));
+    let found = taken(page, filters.is_empty(), takes, |page| {
+        let (campaign, network, status) = (campaign.clone(), network.clone(), status.clone());
+        let asked = ConversionQuery { since, until, campaign, network, status, click, test, page };
+        let app = Arc::clone(&app);
+        async move { app.stores.conversions.list(&asked).await }
+    })
+    .await?;
     let labels = labels_of(&app, found.items.iter().flat_map(conversion_ids)).await?;
     Ok(json(StatusCode::OK, &Page { items: found.items, next: found.next, labels }))
 }
@@ -111,6 +125,7 @@ async fn postbacks(State(app): State<Arc<App>>, mut query: Query) -> Result<Resp
     });
     let test = query.value("test").unwrap_or_default();
     let page = query.page();
+    let filters = parsed::<PostbackFilter>(&mut query);
     query.finish()?;
     // The log keeps what was asked for, known or not; an id is turned into the slug, anything else is taken as it is.
     let network = match network {
@@ -120,8 +135,13 @@ async fn postbacks(State(app): State<Arc<App>>, mut query: Query) -> Result<Resp
         }),
         None => None,
     };
-    let asked = PostbackQuery { since, until, network, result, test, page };
-    let found = app.stores.analytics.postbacks(&asked).await?;
+    let takes = |postback: &PostbackLogEvent| filters.iter().all(|(_, f)| f.takes(postback));
+    let found = taken(page, filters.is_empty(), takes, |page| {
+        let (app, network) = (Arc::clone(&app), network.clone());
+        let asked = PostbackQuery { since, until, network, result, test, page };
+        async move { app.stores.analytics.postbacks(&asked).await }
+    })
+    .await?;
     let ids = found.items.iter().filter_map(|p| p.network_id.as_ref().map(ToString::to_string));
     let labels = labels_of(&app, ids).await?;
     Ok(json(StatusCode::OK, &Page { items: found.items, next: found.next, labels }))

@@ -163,7 +163,7 @@ fn readable(message: &str) -> String {
 pub(crate) struct Query {
     pairs: Vec<(String, String)>,
     known: Vec<&'static str>,
-    problems: Problems,
+    pub(crate) problems: Problems,
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Query {
@@ -191,6 +191,12 @@ impl Query {
             self.problems.add(name, "is given twice");
         }
         first.filter(|v| !v.is_empty())
+    }
+
+    /// Every value of a parameter that may be repeated.
+    pub(crate) fn repeated(&mut self, name: &'static str) -> Vec<String> {
+        self.known.push(name);
+        self.pairs.iter().filter(|(n, _)| n == name).map(|(_, v)| v.clone()).collect()
     }
 
     /// A value of a type that says what is allowed.

@@ -5,6 +5,7 @@
 
 mod access;
 mod app;
+mod conditions;
 mod entities;
 mod events;
 mod explain;

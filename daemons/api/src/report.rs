@@ -168,7 +168,11 @@ async fn checked(
     })?)
 }
 
-async fn checked_filter(
+/// A condition with slugs turned into ids; what is wrong with it is added to the problems.
+///
+/// # Errors
+/// The store's.
+pub(crate) async fn checked_filter(
     config: &dyn ConfigStore,
     filter: &ReportFilter,
     path: &str,

@@ -3,25 +3,22 @@
 use crate::{
     context::Context,
     exit::Failure,
-    output::{Column, Format, nobody_listens, printable, text},
+    follow::{Looked, Looks},
+    output::{Column, Format, printable, text},
     pages::{Paging, View},
     when::{self, When},
 };
 use clap::Args;
 use serde_json::Value;
-use std::time::Duration;
 use tfx_api::{
-    ApiError, Client, Page,
+    Client, Page,
     ingestion::{IngestionError, IngestionQuery},
 };
 use tfx_domain::Timestamp;
 use tfx_ops::clock;
-use tokio::time::sleep;
 
 /// Errors asked for at once; what api-service gives at the most.
 const PAGE: usize = 100;
-/// Pause between looks while following.
-const EVERY: Duration = Duration::from_secs(1);
 
 /// Which errors.
 #[derive(Debug, Args)]
@@ -91,44 +88,20 @@ async fn follow(
 ) -> Result<(), Failure> {
     let since = Some(since.unwrap_or_else(clock::now));
     let mut query = IngestionQuery { since, topic, ascending: true, limit: Some(PAGE), cursor: None };
-    let mut away = false;
+    let mut looks = Looks::new(context.out);
     loop {
-        let asked = tokio::select! {
-            asked = client.ingestion_errors(&query) => asked,
-            () = nobody_listens() => return Ok(()),
-        };
-        let more = match asked {
-            Ok(page) => {
-                if std::mem::take(&mut away) {
-                    context.out.note("connected again");
-                }
+        let more = match looks.look(client.ingestion_errors(&query)).await? {
+            Looked::End => return Ok(()),
+            Looked::Away => false,
+            Looked::Came(page) => {
                 print(context, &page)?;
                 query.cursor = page.next.or(query.cursor);
                 page.items.len() == PAGE
             }
-            Err(error) if passing(&error) => {
-                if !std::mem::replace(&mut away, true) {
-                    context.out.note(format!("{error}; trying on"));
-                }
-                false
-            }
-            Err(error) => return Err(error.into()),
         };
-        if !more {
-            tokio::select! {
-                () = sleep(EVERY) => {}
-                () = nobody_listens() => return Ok(()),
-            }
+        if !more && !looks.pause().await {
+            return Ok(());
         }
-    }
-}
-
-/// Whether it may be otherwise in a moment.
-fn passing(error: &ApiError) -> bool {
-    match error {
-        ApiError::Unreachable { .. } | ApiError::Timeout { .. } => true,
-        ApiError::Problem(p) => p.status >= 500,
-        _ => false,
     }
 }
 

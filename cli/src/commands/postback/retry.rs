@@ -15,12 +15,11 @@ use tfx_domain::entity::Kind;
 
 /// Which postbacks.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "What was taken again is not taken twice; each is a new line of the log, as what it became.\n\n\
+#[command(after_help = "What was taken again is not taken twice; each is a new\n\
+    line of the log, as what it became.\n\n\
     Example:\n  \
     tfx network update adnet --transaction-scope click\n  \
-    tfx postback retry --network adnet --result conflict"
-)]
+    tfx postback retry --network adnet --result conflict")]
 pub(crate) struct Retry {
     /// Only to this network.
     #[arg(long, value_name = "NETWORK", add = complete::of(Kind::Network))]

@@ -7,11 +7,13 @@ mod compute;
 mod dimension;
 mod key;
 mod metric;
+mod taking;
 
 pub use compute::{LeftOut, Report, Row, compute};
 pub use dimension::Dimension;
 pub use key::{hour_label, key_order, weekday_label};
 pub use metric::{Metric, Unit};
+pub use taking::{split_condition, write_condition};
 
 use crate::{
     Timestamp,

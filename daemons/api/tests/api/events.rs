@@ -200,6 +200,67 @@ async fn clicks_conversions_and_postbacks_are_listed_with_names() {
     }
 }
 
+#[tokio::test]
+async fn lists_take_conditions_on_every_field() {
+    let s = Server::start().await;
+    let p = past(&s).await;
+    let clicks: &[(&[&str], &[ClickId])] = &[
+        (&["country=de"], &[p.bot, p.routed]),
+        (&["country!=de"], &[p.unrouted]),
+        (&["country=US,DE", "bot=false"], &[p.unrouted, p.routed]),
+        (&["destination=offer"], &[p.bot, p.routed]),
+        (&["destination=", "campaign=summer"], &[p.unrouted]),
+        (&["stream=summer/main", "network=adnet"], &[p.routed]),
+        (&["device_type=MOBILE", "city=", "sub3!=x"], &[p.unrouted, p.bot, p.routed]),
+        (&["country=FR"], &[]),
+    ];
+    for (conditions, want) in clicks {
+        for limit in [None, Some(1)] {
+            let filters = conditions.iter().map(|c| c.parse().expect("a condition")).collect();
+            let mut query = ClickQuery { filters, limit, ..ClickQuery::default() };
+            let mut found = Vec::new();
+            loop {
+                let page = s.api.clicks(&query).await.expect("clicks");
+                found.extend(page.items.iter().map(|c| c.click_id));
+                query.cursor = page.next;
+                if query.cursor.is_none() {
+                    break;
+                }
+            }
+            assert_eq!(found, *want, "{conditions:?}");
+        }
+    }
+    for (condition, many) in
+        [("country=DE", 1), ("country!=DE", 0), ("network=adnet", 1), ("status=SALE", 1), ("status=lead", 0)]
+    {
+        let query = ConversionQuery {
+            filters: vec![condition.parse().expect("a condition")],
+            ..ConversionQuery::default()
+        };
+        assert_eq!(s.api.conversions(&query).await.expect("conversions").items.len(), many, "{condition}");
+    }
+    for (condition, many) in
+        [("status=200", 1), ("ip!=198.51.100.1", 0), ("param:txid=", 1), ("result=parked,recorded", 1)]
+    {
+        let query = PostbackQuery {
+            filters: vec![condition.parse().expect("a condition")],
+            ..PostbackQuery::default()
+        };
+        assert_eq!(s.api.postbacks(&query).await.expect("the log").items.len(), many, "{condition}");
+    }
+
+    let wrong = "where=county=US&where=campaign=sumer&where=day=2026-01-31&where=bot=maybe&limit=0";
+    let (status, problem) = s.get(&format!("/clicks?{wrong}")).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
+    assert_eq!(
+        paths(&problem),
+        ["limit", "where[0]", "where[1].values[0]", "where[2].dimension", "where[3].values[0]"]
+    );
+    assert!(problem.to_string().contains("did you mean 'country'"), "{problem}");
+    let (_, problem) = s.get("/postbacks?where=netwrok=a&where=status").await;
+    assert_eq!(paths(&problem), ["where[0]", "where[1]"]);
+}
+
 fn january() -> ReportRequest {
     ReportRequest {
         since: Some(at("2026-01-01T00:00:00Z")),

@@ -1,0 +1,140 @@
+//! `--columns`: any field of a list's rows by its path, in the order that is asked for.
+
+use crate::{
+    exit::Failure,
+    output::{Column, money},
+};
+use clap::Args;
+use tfx_domain::nearest::did_you_mean;
+
+/// Facts of a click; a conversion has them under `click`.
+const FACTS: &str = "campaign_id deciding_campaign_id stream_id destination_id source_id network_id country region city \
+    isp device_type os browser language referrer_host keyword is_bot test";
+/// Of a click only.
+const CLICK: &str = "click_id at outcome request campaign_slug campaign_name deciding_campaign_slug \
+    deciding_campaign_name visitor_id ip continent asn connection_type user_agent device_model os_version \
+    browser_version referrer params external_id bot_reason unique_campaign unique_stream unique_destination cost \
+    cost.amount cost.currency bot_cost bot_cost.amount bot_cost.currency final_url status bound config_revision \
+    handed_over passed";
+/// Of a conversion only.
+const CONVERSION: &str = "id version network key sale_claim transaction_id click_id status raw_status revenue \
+    revenue.amount revenue.currency created_at updated_at";
+/// Of a postback.
+const POSTBACK: &str = "id at network network_id template remote_ip method params result reason status click_id \
+    conversion_id test";
+
+/// The columns that are asked for.
+#[derive(Debug, Args)]
+pub(crate) struct Columns {
+    /// The columns of a table or CSV, in order: any field of a row by its path, such as sub1 [default: the usual ones].
+    #[arg(long, value_name = "FIELDS", value_delimiter = ',')]
+    columns: Vec<String>,
+}
+
+/// What a list has rows of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Rows {
+    Clicks,
+    Conversions,
+    Postbacks,
+}
+
+impl Rows {
+    /// Every field by its path.
+    fn fields(self) -> Vec<String> {
+        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
+        let facts = || words(FACTS).into_iter().chain((1..=20).map(|n| format!("sub{n}")));
+        match self {
+            Self::Clicks => words(CLICK).into_iter().chain(facts()).collect(),
+            Self::Conversions => {
+                words(CONVERSION).into_iter().chain(facts().map(|f| format!("click.{f}"))).collect()
+            }
+            Self::Postbacks => words(POSTBACK),
+        }
+    }
+}
+
+impl Columns {
+    /// The usual columns of a list, or those that were asked for. A conversion's facts of its click go by their own
+    /// names too, where it has none of that name.
+    ///
+    /// # Errors
+    /// Every field that there is not, with those there are.
+    pub(crate) fn of(&self, rows: Rows, usual: Vec<Column>) -> Result<Vec<Column>, Failure> {
+        if self.columns.is_empty() {
+            return Ok(usual);
+        }
+        let known = rows.fields();
+        let mut unknown = Vec::new();
+        let mut chosen = Vec::new();
+        for name in self.columns.iter().map(|n| n.trim()) {
+            let under_click = format!("click.{name}");
+            let field = [name, &under_click].into_iter().find(|f| known.iter().any(|k| k == f));
+            match field {
+                Some(field) => chosen.push(column(name, field, &usual)),
+                None => {
+                    let meant = did_you_mean(name, known.iter().map(String::as_str));
+                    unknown.push(format!("'{name}'{meant}"));
+                }
+            }
+        }
+        if unknown.is_empty() {
+            return Ok(chosen);
+        }
+        let (unknown, known) = (unknown.join(", "), known.join(" "));
+        Err(Failure::usage(format!("--columns: there is no field {unknown}; there are {known}")))
+    }
+}
+
+/// A column as the list usually shows it, or made for its field.
+fn column(name: &str, field: &str, usual: &[Column]) -> Column {
+    if let Some(column) = usual.iter().find(|c| c.field == field) {
+        return column.clone();
+    }
+    match field.rsplit('.').next().unwrap_or(field) {
+        "updated_at" | "created_at" | "at" => Column::time(name, field),
+        "campaign_id"
+        | "deciding_campaign_id"
+        | "stream_id"
+        | "destination_id"
+        | "source_id"
+        | "network_id" => Column::label(name, field),
+        "bot_cost" => Column::made(name, field, |row| money(&row["bot_cost"])).right(),
+        "params" => Column::made(name, field, |row| crate::commands::pairs(&row["params"])),
+        "click_id" | "id" | "visitor_id" | "conversion_id" => Column::id(name, field),
+        "amount" => Column::number(name, field),
+        _ => Column::text(name, field),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn asked(columns: &[&str]) -> Columns {
+        Columns { columns: columns.iter().map(|c| (*c).to_owned()).collect() }
+    }
+
+    #[test]
+    fn any_field_is_a_column_in_the_order_asked_for() {
+        let usual = || vec![Column::label("campaign", "click.campaign_id"), Column::text("status", "status")];
+        let row = json!({
+            "status": "sale", "revenue": { "amount": "2.5", "currency": "USD" },
+            "click": { "campaign_id": "cmp_1", "subs": ["a", "b"], "country": "DE" }, "labels": { "cmp_1": "summer" },
+        });
+        let columns = ["click.sub2", "country", "revenue.amount", "status", "click.campaign_id", "sub9"];
+        let chosen = asked(&columns).of(Rows::Conversions, usual()).expect("known");
+        let cells: Vec<String> = chosen.iter().map(|c| c.csv(&row)).collect();
+        assert_eq!(cells, ["b", "DE", "2.5", "sale", "summer", ""]);
+        assert_eq!(asked(&[]).of(Rows::Conversions, usual()).expect("usual").len(), 2);
+    }
+
+    #[test]
+    fn unknown_fields_are_told_all_at_once_with_what_there_is() {
+        let wrong = asked(&["contry", "at", "nonsense"]).of(Rows::Clicks, Vec::new()).expect_err("unknown");
+        for part in ["'contry' (did you mean 'country'?), 'nonsense'", "user_agent", "sub20"] {
+            assert!(wrong.message.contains(part), "{part}: {}", wrong.message);
+        }
+    }
+}
