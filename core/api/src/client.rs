@@ -17,7 +17,7 @@ use crate::{
         PostbackTest, PostbackTestAnswer,
     },
     report::{ReportAnswer, ReportRequest},
-    service::{EventStats, Whoami},
+    service::{EventStats, RefusedAnswer, Whoami},
 };
 use reqwest::{
     Method, Url,
@@ -356,6 +356,15 @@ impl Client {
     /// [`ApiError`].
     pub async fn event_stats(&self) -> Result<EventStats, ApiError> {
         self.call(Call::get(&["event-producer", "stats"])).await
+    }
+
+    /// Gives the events that sinks refused to the journals again; `dry_run`: only counts them.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn replay_refused(&self, dry_run: bool) -> Result<RefusedAnswer, ApiError> {
+        let call = Call::post(&["event-producer", "replay-refused"]);
+        self.call(call.with("dry_run", dry_run.then_some(true))).await
     }
 
     /// A page of the messages that became no event.

@@ -31,3 +31,29 @@ pub struct ServiceStats {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<String>,
 }
+
+/// What became of the events that each service's sink refused, or why it could not be asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RefusedAnswer {
+    /// traffic-service's.
+    pub traffic: RefusedEvents,
+    /// postback-service's.
+    pub postback: RefusedEvents,
+}
+
+/// Refused events of one service.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct RefusedEvents {
+    /// Events that are in its journal again, or would be.
+    #[serde(default)]
+    pub events: u64,
+    /// Lines of its `refused.jsonl` that hold no event; they stay there.
+    #[serde(default)]
+    pub unreadable: u64,
+    /// The file in its journal's folder in which those events stand now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kept_as: Option<String>,
+    /// Why it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}

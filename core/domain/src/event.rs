@@ -6,6 +6,7 @@ mod click;
 mod conversion;
 mod log_filter;
 mod postback_log;
+mod short;
 mod test_traffic;
 
 pub use click::{ClickDims, ClickEvent, Outcome, PassedStream};

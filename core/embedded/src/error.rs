@@ -1,6 +1,6 @@
 //! Why a store cannot be opened, and what a failure of SQLite means for a caller.
 
-use rusqlite::{Error as SqliteError, ErrorCode};
+use rusqlite::{Error as SqliteError, ErrorCode, ffi};
 use std::path::PathBuf;
 use tfx_ports::StoreError;
 
@@ -116,22 +116,50 @@ fn why_not_writable(path: &std::path::Path) -> Option<String> {
     result.and_then(|()| file()).err().map(|e| e.to_string())
 }
 
-/// What a failure of SQLite means for a caller; `what` was tried.
+/// What a failure of SQLite means for a caller; `what` was tried. A store that is sick is away, not broken: what was
+/// asked may work when the file is mended or restored, and no caller is to blame for it.
 pub(crate) fn store_error(what: &str, e: SqliteError) -> StoreError {
-    match e.sqlite_error_code() {
-        Some(ErrorCode::DiskFull) => StoreError::Full { what: what.to_owned() },
+    let advice = match e.sqlite_error_code() {
+        Some(ErrorCode::DiskFull) => return StoreError::Full { what: what.to_owned() },
+        Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+            "the file is damaged: stop the services, restore it from a backup, start them again"
+        }
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            "give this user write access to the data folder and its files"
+        }
+        Some(ErrorCode::SystemIoFailure) => "look after the device of the data folder",
+        // No such table or column, most likely: SQLite has no code of its own for it.
+        Some(ErrorCode::Unknown) => {
+            "the file is not as this program needs it: stop the services, restore it from a backup, start them again"
+        }
         Some(
-            ErrorCode::DatabaseBusy
-            | ErrorCode::DatabaseLocked
-            | ErrorCode::SystemIoFailure
-            | ErrorCode::CannotOpen
-            | ErrorCode::ReadOnly
-            | ErrorCode::PermissionDenied
-            | ErrorCode::OutOfMemory
-            | ErrorCode::OperationInterrupted
-            | ErrorCode::FileLockingProtocolFailed,
-        ) => StoreError::unavailable(what, e),
-        _ => StoreError::broken(what, e),
+            ErrorCode::ConstraintViolation
+            | ErrorCode::TypeMismatch
+            | ErrorCode::TooBig
+            | ErrorCode::ApiMisuse
+            | ErrorCode::ParameterOutOfRange,
+        )
+        | None => return StoreError::broken(what, e),
+        Some(_) => return StoreError::unavailable(what, e),
+    };
+    StoreError::Unavailable { what: format!("{what}: {e}; {advice}"), source: Some(Box::new(e)) }
+}
+
+/// Whether a value is to blame that cannot stand in its column, and nothing else: the same value would fail in any
+/// store. Keys that are taken are not of that kind, since they may be so only in a damaged index.
+pub(crate) fn is_of_the_value(e: &SqliteError) -> bool {
+    match e {
+        SqliteError::SqliteFailure(
+            ffi::Error { code: ErrorCode::TypeMismatch | ErrorCode::TooBig, .. },
+            _,
+        )
+        | SqliteError::ToSqlConversionFailure(_)
+        | SqliteError::NulError(_) => true,
+        SqliteError::SqliteFailure(failure, _) => matches!(
+            failure.extended_code,
+            ffi::SQLITE_CONSTRAINT_CHECK | ffi::SQLITE_CONSTRAINT_NOTNULL | ffi::SQLITE_CONSTRAINT_DATATYPE
+        ),
+        _ => false,
     }
 }
 
@@ -152,22 +180,57 @@ mod tests {
     use super::*;
     use rusqlite::ffi;
 
+    fn failure(code: i32) -> SqliteError {
+        SqliteError::SqliteFailure(ffi::Error::new(code), None)
+    }
+
     #[test]
     fn a_caller_learns_whether_to_try_again() {
         let table = [
             (ffi::SQLITE_BUSY, true),
             (ffi::SQLITE_LOCKED, true),
             (ffi::SQLITE_IOERR, true),
+            (ffi::SQLITE_IOERR_READ, true),
             (ffi::SQLITE_FULL, true),
             (ffi::SQLITE_READONLY, true),
-            (ffi::SQLITE_CORRUPT, false),
-            (ffi::SQLITE_NOTADB, false),
+            (ffi::SQLITE_CANTOPEN, true),
+            (ffi::SQLITE_CORRUPT, true),
+            (ffi::SQLITE_CORRUPT_INDEX, true),
+            (ffi::SQLITE_NOTADB, true),
+            (ffi::SQLITE_SCHEMA, true),
+            // No such table, no such column.
+            (ffi::SQLITE_ERROR, true),
             (ffi::SQLITE_MISUSE, false),
+            (ffi::SQLITE_CONSTRAINT_UNIQUE, false),
         ];
         for (code, retryable) in table {
-            let e = store_error("write", SqliteError::SqliteFailure(ffi::Error::new(code), None));
+            let e = store_error("write", failure(code));
             assert_eq!(e.is_retryable(), retryable, "{code}: {e}");
             assert_eq!(matches!(e, StoreError::Full { .. }), code == ffi::SQLITE_FULL);
         }
+    }
+
+    #[test]
+    fn only_a_value_that_fits_nowhere_is_an_events_own_fault() {
+        let values = [
+            ffi::SQLITE_CONSTRAINT_CHECK,
+            ffi::SQLITE_CONSTRAINT_NOTNULL,
+            ffi::SQLITE_CONSTRAINT_DATATYPE,
+            ffi::SQLITE_TOOBIG,
+            ffi::SQLITE_MISMATCH,
+        ];
+        let others = [
+            ffi::SQLITE_CONSTRAINT_UNIQUE,
+            ffi::SQLITE_CONSTRAINT_PRIMARYKEY,
+            ffi::SQLITE_CORRUPT,
+            ffi::SQLITE_NOTADB,
+            ffi::SQLITE_ERROR,
+            ffi::SQLITE_IOERR,
+            ffi::SQLITE_READONLY,
+            ffi::SQLITE_FULL,
+            ffi::SQLITE_NOMEM,
+        ];
+        assert!(values.iter().all(|code| is_of_the_value(&failure(*code))));
+        assert!(!others.iter().any(|code| is_of_the_value(&failure(*code))));
     }
 }

@@ -19,7 +19,7 @@ mod time;
 pub use error::OpenError;
 
 use db::{Blueprint, Database};
-use std::{path::Path, sync::Arc};
+use std::{os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 use tfx_ports::{analytics::Analytics, config::ConfigStore, conversions::ConversionStore, sink::EventSink};
 
 const CONFIG: Blueprint = Blueprint {
@@ -59,7 +59,12 @@ impl Embedded {
     /// [`OpenError`]: the folder cannot be made or written, a file is not ours, damaged or too new, the device is
     /// full, or another process holds a file.
     pub fn open(dir: &Path) -> Result<Self, OpenError> {
-        std::fs::create_dir_all(dir).map_err(|source| OpenError::Folder { path: dir.to_owned(), source })?;
+        let mut folder = std::fs::DirBuilder::new();
+        folder
+            .recursive(true)
+            .mode(0o700)
+            .create(dir)
+            .map_err(|source| OpenError::Folder { path: dir.to_owned(), source })?;
         db::beside::check(dir)?;
         let config = Arc::new(Database::open(dir, &CONFIG)?);
         let events = Arc::new(Database::open(dir, &EVENTS)?);

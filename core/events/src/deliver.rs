@@ -187,6 +187,7 @@ impl Deliverer {
             }
         }
         self.counters.refused.add(1);
+        self.counters.refused_waiting.fetch_add(1, Relaxed);
         Ok(())
     }
 

@@ -16,6 +16,7 @@ mod journal;
 mod producer;
 mod queue;
 mod refused;
+mod replay;
 mod stats;
 #[cfg(test)]
 mod tests;
@@ -24,4 +25,5 @@ mod writer;
 pub use config::{FailurePolicy, OpenError, ProducerConfig};
 pub use journal::waiting;
 pub use producer::{FlushReport, Producer, PublishError, Published};
+pub use replay::{ReplayError, Replayed};
 pub use stats::ProducerStats;

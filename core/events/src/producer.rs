@@ -5,6 +5,7 @@ use crate::{
     deliver::Deliverer,
     journal::{AppendError, Disk, Journal, Limits, Reader, RealDisk, Shared, record::Encoded},
     queue::{Outcome, Queue, Refusal},
+    refused,
     stats::{Counters, log},
     writer::Writer,
 };
@@ -107,11 +108,13 @@ pub struct FlushReport {
 pub struct Producer {
     config: Arc<ProducerConfig>,
     queue: Arc<Queue>,
-    shared: Arc<Shared>,
-    reader: Arc<Mutex<Reader>>,
-    counters: Arc<Counters>,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) reader: Arc<Mutex<Reader>>,
+    pub(crate) counters: Arc<Counters>,
     closing: Arc<AtomicBool>,
     running: Mutex<Option<Running>>,
+    /// Held while refused events are given to the journal again.
+    pub(crate) replaying: tokio::sync::Mutex<()>,
 }
 
 struct Running {
@@ -139,6 +142,12 @@ impl Producer {
         let counters = Arc::new(Counters::default());
         let Journal { shared, appender, reader } =
             Journal::open(&config.dir, limits, disk, Arc::clone(&counters))?;
+        let kept = refused::count(&config.dir).map_err(|source| OpenError::Unusable {
+            dir: config.dir.display().to_string(),
+            what: "read refused.jsonl",
+            source,
+        })?;
+        counters.refused_waiting.store(kept, Relaxed);
         let waiting = shared.layout().depth();
         if waiting > 0 {
             log!(info, counters, { dir = %config.dir.display(), waiting, }, "events of the last run wait in the journal");
@@ -167,7 +176,8 @@ impl Producer {
         };
         let deliverer = runtime.spawn(deliverer.run().in_current_span());
         let running = Mutex::new(Some(Running { writer_ended, deliverer }));
-        Ok(Arc::new(Self { config, queue, shared, reader, counters, closing, running }))
+        let replaying = tokio::sync::Mutex::default();
+        Ok(Arc::new(Self { config, queue, shared, reader, counters, closing, running, replaying }))
     }
 
     /// Writes an event as the policy says. Dropping the future does not take the event back.
@@ -205,11 +215,15 @@ impl Producer {
     /// They are not known to be on disk.
     pub async fn publish_durable(&self, events: &[Event]) -> Result<(), PublishError> {
         let encoded = events.iter().map(|e| self.encode(e)).collect::<Result<Vec<_>, _>>()?;
+        self.append_durable(&encoded).await
+    }
+
+    /// Writes records to disk.
+    pub(crate) async fn append_durable(&self, encoded: &[Encoded]) -> Result<(), PublishError> {
         if encoded.is_empty() {
             return Ok(());
         }
-        let answer = self.queue.push(&encoded, true)?;
-        drop(encoded);
+        let answer = self.queue.push(encoded, true)?;
         self.wait(answer).await
     }
 

@@ -42,6 +42,8 @@ pub struct ProducerStats {
     pub delivered_total: u64,
     /// Events the sink refused for good; they are in `refused.jsonl`.
     pub refused_total: u64,
+    /// Events that stand in `refused.jsonl` now, of earlier runs too: `tfx events replay-refused`.
+    pub refused_waiting: u64,
     /// Places in the journal that could not be read; their bytes are in `.damaged` files.
     pub damaged_total: u64,
     /// Bytes written to the journal.
@@ -111,6 +113,8 @@ pub(crate) struct Counters {
     pub(crate) late: Counter,
     pub(crate) delivered: Counter,
     pub(crate) refused: Counter,
+    /// Lines of `refused.jsonl`.
+    pub(crate) refused_waiting: AtomicU64,
     pub(crate) damaged: Counter,
     pub(crate) bytes: Counter,
     /// The sink failed finally.
@@ -194,6 +198,7 @@ impl Counters {
             unwritten_events: 0,
             delivered_total: self.delivered.get(),
             refused_total: self.refused.get(),
+            refused_waiting: self.refused_waiting.load(Relaxed),
             damaged_total: self.damaged.get(),
             bytes_written_total: self.bytes.get(),
             outbox_depth_events: 0,

@@ -11,6 +11,7 @@ use futures_util::TryStreamExt;
 use mongodb::{
     Client, ClientSession, Collection, Database,
     action::Find,
+    bson::{Document, doc},
     error::{Result as DriverResult, TRANSIENT_TRANSACTION_ERROR, UNKNOWN_TRANSACTION_COMMIT_RESULT},
     options::{ClientOptions, ReadConcern},
 };
@@ -91,6 +92,13 @@ impl Db {
             Ok(done) => done.map_err(|e| store_error(what, e)),
             Err(_) => Err(timed_out(what, self.operation_timeout)),
         }
+    }
+
+    /// Answers if the primary takes writes of this user. It changes nothing: there is no such document.
+    pub(crate) async fn ping_writes(&self, collection: &str) -> Result<(), StoreError> {
+        let all = self.collection::<Document>(collection);
+        let none = all.update_one(doc! {"_id": "ping"}, doc! {"$set": {"ping": true}});
+        self.call("ping", none).await.map(|_| ())
     }
 
     /// All that a query finds.

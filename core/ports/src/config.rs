@@ -81,6 +81,10 @@ impl Record {
             what: format!("{} {} is not a {}", self.kind, self.id, S::KIND),
             source: None,
         })?;
+        if let Some(why) = self.spec.get(UNREADABLE).and_then(Value::as_str) {
+            let what = format!("stored {} {}: {why}", self.kind, self.id);
+            return Err(StoreError::Broken { what, source: None });
+        }
         let spec = S::deserialize(&self.spec)
             .map_err(|e| StoreError::broken(format!("stored {} {}", self.kind, self.id), e))?;
         Ok(Entity {
@@ -92,6 +96,67 @@ impl Record {
         })
     }
 }
+
+/// A record as the texts that a store has of it.
+#[derive(Debug)]
+pub struct Stored<'s> {
+    /// Which kind.
+    pub kind: Kind,
+    /// Its id.
+    pub id: String,
+    /// The id of the entity its slug is unique in.
+    pub parent: String,
+    /// Its slug.
+    pub slug: String,
+    /// Its status in words.
+    pub status: &'s str,
+    /// Its version.
+    pub version: u64,
+    /// When it was created, RFC 3339.
+    pub created_at: &'s str,
+    /// When it was last changed.
+    pub updated_at: &'s str,
+    /// The text of its spec's JSON.
+    pub spec: &'s str,
+}
+
+impl Stored<'_> {
+    /// The record, whoever wrote it. Where a text cannot be understood, [`Record::typed`] fails and says why, so that one
+    /// record does not stop all of its kind.
+    pub fn record(self) -> Record {
+        let statuses = [Status::Active, Status::Paused, Status::Archived];
+        let status = statuses.into_iter().find(|s| s.as_str() == self.status);
+        let time = |text: &str| text.parse::<Timestamp>();
+        let spec = match (serde_json::from_str(self.spec), status) {
+            (Ok(spec), Some(_)) => spec,
+            (Ok(_), None) => unreadable(&format!("the status '{}'", self.status)),
+            (Err(e), _) => unreadable(&e.to_string()),
+        };
+        let (created_at, updated_at) = (time(self.created_at), time(self.updated_at));
+        let bad_time = [&created_at, &updated_at].into_iter().find_map(|t| t.as_ref().err());
+        let spec = bad_time.map_or(spec, |e| unreadable(&e.to_string()));
+        Record {
+            kind: self.kind,
+            id: self.id,
+            parent: self.parent,
+            slug: self.slug,
+            // It takes no part.
+            status: status.unwrap_or(Status::Archived),
+            version: self.version,
+            created_at: created_at.unwrap_or(Timestamp::UNIX_EPOCH),
+            updated_at: updated_at.unwrap_or(Timestamp::UNIX_EPOCH),
+            spec,
+        }
+    }
+}
+
+/// A spec that no kind reads. No entity has a field of that name.
+fn unreadable(why: &str) -> Value {
+    serde_json::json!({ UNREADABLE: why })
+}
+
+/// The field that says why a spec cannot be read.
+const UNREADABLE: &str = "unreadable";
 
 /// All configuration from its records. What cannot be read is left out and reported.
 pub fn config_of(revision: u64, records: &[Record]) -> (Config, Problems) {

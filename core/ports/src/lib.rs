@@ -18,6 +18,7 @@ pub mod conversions;
 pub mod entropy;
 pub mod error;
 pub mod event_log;
+pub mod files;
 pub mod ingestion;
 pub mod left_out;
 pub mod migrate;

@@ -9,13 +9,14 @@
 //! | `visitor.key` | key of visitor and address hashes |
 //! | `internal.token`, `admin.token` | bearer tokens, 0600 |
 
+use crate::secret_file::{self, Made};
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Read, Write},
-    os::unix::fs::{DirBuilderExt, OpenOptionsExt},
+    fs::{self, File},
+    io,
+    os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
 };
-use tfx_ports::entropy;
+use tfx_ports::files;
 use tfx_settings::{Secret, Settings};
 
 /// How the folder is held.
@@ -37,6 +38,16 @@ pub enum DataDirError {
     InUse {
         /// Which folder.
         path: String,
+    },
+    /// A small file in it holds no secret, and it is not for us to make another.
+    #[error("{path} {why}; {advice}")]
+    Secret {
+        /// Which file.
+        path: String,
+        /// What is wrong with it.
+        why: &'static str,
+        /// What to do.
+        advice: &'static str,
     },
     /// It cannot be created, read or written.
     #[error(
@@ -70,15 +81,18 @@ impl DataDir {
             move |source| DataDirError::Unusable { path, what, source }
         };
         fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("create"))?;
-        let mut options = OpenOptions::new();
-        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let mut options = files::private();
+        options.read(true).write(true).create(true).truncate(false);
         let lock = options.open(path.join("lock")).map_err(failed("open the lock file"))?;
         let taken = match hold {
             Hold::Exclusive => lock.try_lock(),
             Hold::Shared => lock.try_lock_shared(),
         };
         match taken {
-            Ok(()) => Ok(Self { path: path.to_owned(), _lock: lock }),
+            Ok(()) => {
+                close_to_others(path);
+                Ok(Self { path: path.to_owned(), _lock: lock })
+            }
             Err(fs::TryLockError::WouldBlock) => {
                 Err(DataDirError::InUse { path: path.display().to_string() })
             }
@@ -114,11 +128,14 @@ impl DataDir {
     /// The key of visitor and address hashes; made once.
     ///
     /// # Errors
-    /// The file cannot be read or written.
+    /// The file cannot be read or written, or holds no key although clicks were recorded with one.
     pub fn key(&self) -> Result<[u8; 32], DataDirError> {
-        let (text, _) = self.secret_file("visitor.key")?;
+        let advice = "it decides who is known: restore it from a backup, or delete it, and a new one is made with which \
+                      visitors without a cookie count as new";
+        // Nobody was told of a key with which nothing was recorded.
+        let found = self.secret("visitor.key", 32, !self.has_recorded(), advice)?;
         let mut key = [0; 32];
-        for (k, b) in key.iter_mut().zip(text.bytes()) {
+        for (k, b) in key.iter_mut().zip(found.text.bytes()) {
             *k = b;
         }
         Ok(key)
@@ -129,9 +146,10 @@ impl DataDir {
     /// # Errors
     /// The file cannot be read or written.
     pub fn internal_token(&self, settings: &Settings) -> Result<Secret, DataDirError> {
+        let advice = "delete it, and a new one is made; then start the services again";
         match &settings.access.internal_token {
             Some(token) => Ok(token.clone()),
-            None => Ok(Secret::from(self.secret_file("internal.token")?.0)),
+            None => Ok(Secret::from(self.secret("internal.token", 16, true, advice)?.text)),
         }
     }
 
@@ -143,52 +161,100 @@ impl DataDir {
     /// The administrator's token, and whether it was made just now.
     ///
     /// # Errors
-    /// The file cannot be read or written.
+    /// The file cannot be read or written, or holds something that is no token.
     pub fn admin_token(&self) -> Result<(Secret, bool), DataDirError> {
-        let (text, made) = self.secret_file("admin.token")?;
-        Ok((Secret::from(text), made))
+        let advice = "delete it, and a new one is made and printed at the next start";
+        let found = self.secret("admin.token", 16, true, advice)?;
+        Ok((Secret::from(found.text), found.now))
     }
 
-    /// Reads a secret of one line, or makes it. Two processes that make it at once agree on one: the file appears
-    /// complete, by a link that fails if the other was first.
-    fn secret_file(&self, name: &'static str) -> Result<(String, bool), DataDirError> {
-        let failed = |what| {
-            let path = self.path.display().to_string();
-            move |source| DataDirError::Unusable { path, what, source }
-        };
+    /// A secret of one line of at least `shortest` characters, from its file or made. `anew`: an empty file is one that
+    /// nobody was told of, left by the loss of power.
+    fn secret(
+        &self,
+        name: &'static str,
+        shortest: usize,
+        anew: bool,
+        advice: &'static str,
+    ) -> Result<Made, DataDirError> {
         let path = self.path.join(name);
-        match read_line(&path) {
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {}
-            Ok(text) if text.len() >= 16 => return Ok((text, false)),
-            Ok(_) => return Err(failed("read a secret")(io::Error::other(format!("{name} is too short")))),
-            Err(e) => return Err(failed("read a secret")(e)),
-        }
-        let text = entropy::secret();
-        let temporary = self.path.join(format!("{name}.{}", entropy::secret()));
-        let mut options = OpenOptions::new();
-        let mut file = options
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)
-            .map_err(failed("create a secret"))?;
-        let written = file.write_all(format!("{text}\n").as_bytes()).and_then(|()| file.sync_all());
-        let linked = written.and_then(|()| fs::hard_link(&temporary, &path));
-        let _ = fs::remove_file(&temporary);
-        match linked {
-            Ok(()) => Ok((text, true)),
-            Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {
-                read_line(&path).map(|t| (t, false)).map_err(failed("read a secret"))
+        match secret_file::read_or_make(&path, shortest, anew) {
+            Ok(Ok(made)) => {
+                if made.anew {
+                    tracing::warn!(file = %path.display(), "the file was empty; a new secret was made");
+                }
+                Ok(made)
             }
-            Err(e) => Err(failed("write a secret")(e)),
+            Ok(Err(why)) => Err(DataDirError::Secret { path: path.display().to_string(), why, advice }),
+            Err(source) => Err(DataDirError::Unusable {
+                path: self.path.display().to_string(),
+                what: "read or make a secret",
+                source,
+            }),
+        }
+    }
+
+    /// Whether traffic-service ever recorded something here.
+    fn has_recorded(&self) -> bool {
+        let journal = self.journal("traffic");
+        let moved = fs::metadata(journal.join("cursor")).is_ok_and(|m| m.len() > 0);
+        let segment =
+            |e: io::Result<fs::DirEntry>| e.is_ok_and(|e| e.path().extension().is_some_and(|x| x == "seg"));
+        moved || fs::read_dir(journal).is_ok_and(|mut entries| entries.any(segment))
+    }
+}
+
+/// What a person should know about who can read the folder; none if nobody else can.
+pub fn exposed(path: &Path) -> Option<String> {
+    let mode = files::open_to_others(path)?;
+    let path = path.display();
+    Some(format!(
+        "other users can enter or read the data folder {path} (mode {mode:03o}); secrets stand in it: chmod 700 {path}"
+    ))
+}
+
+/// Tells of a folder that others can enter, and takes away their rights on the files in it that this product made.
+fn close_to_others(path: &Path) {
+    if let Some(told) = exposed(path) {
+        tracing::warn!("{told}");
+    }
+    let journals = fs::read_dir(path.join("journal")).into_iter().flatten().flatten();
+    let folders: Vec<PathBuf> =
+        journals.map(|e| e.path()).filter(|p| p.is_dir()).chain([path.to_owned()]).collect();
+    for folder in folders {
+        let whole = folder != path;
+        for entry in fs::read_dir(&folder).into_iter().flatten().flatten() {
+            let (file, name) = (entry.path(), entry.file_name().to_string_lossy().into_owned());
+            if !entry.file_type().is_ok_and(|t| t.is_file()) || !(whole || is_ours(&name)) {
+                continue;
+            }
+            match files::tighten(&file) {
+                Ok(false) => {}
+                Ok(true) => {
+                    tracing::warn!(file = %file.display(), "others had rights on the file; it is for this user alone now");
+                }
+                Err(error) => {
+                    tracing::warn!(file = %file.display(), %error, "others have rights on the file, which cannot be changed: chmod 600 it");
+                }
+            }
         }
     }
 }
 
-fn read_line(path: &Path) -> io::Result<String> {
-    let mut text = String::new();
-    File::open(path)?.take(4096).read_to_string(&mut text)?;
-    Ok(text.trim().to_owned())
+/// Whether a file of that name in the folder is one of this product's.
+fn is_ours(name: &str) -> bool {
+    name == "lock"
+        || [
+            "visitor.key",
+            "admin.token",
+            "internal.token",
+            "snapshot.json",
+            "config.db",
+            "events.db",
+            "caps.json",
+        ]
+        .iter()
+        .any(|ours| name.starts_with(ours))
 }
 
 #[cfg(test)]
@@ -222,6 +288,66 @@ mod tests {
         let mode = fs::metadata(data.admin_token_file()).expect("file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
         assert_eq!(data.key().expect("key"), data.key().expect("key"));
+    }
+
+    #[test]
+    fn what_the_loss_of_power_left_empty_is_made_anew_where_nobody_was_told_of_it() {
+        for left in ["", "\n", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\n"] {
+            let dir = tempfile::tempdir().expect("dir");
+            let data = DataDir::open(dir.path(), Hold::Exclusive).expect("open");
+            fs::write(data.admin_token_file(), left).expect("written");
+            fs::write(dir.path().join("visitor.key"), left).expect("written");
+            let (token, made) = data.admin_token().expect("made anew");
+            assert!(made && token.expose().len() == 32);
+            assert_eq!(data.admin_token().expect("read"), (token, false));
+            assert_eq!(data.key().expect("made anew"), data.key().expect("read"));
+            let mode = fs::metadata(data.admin_token_file()).expect("file").permissions().mode();
+            assert_eq!(mode & 0o777, 0o600);
+
+            // A key with which clicks were recorded is not replaced in silence.
+            let journal = data.journal("traffic");
+            fs::create_dir_all(&journal).expect("made");
+            fs::write(journal.join("00000000000000000001.seg"), "x").expect("written");
+            fs::write(dir.path().join("visitor.key"), left).expect("written");
+            let refused = data.key().expect_err("it decides who is known").to_string();
+            assert!(refused.contains("visitor.key") && refused.contains("or delete it"), "{refused}");
+            fs::remove_file(dir.path().join("visitor.key")).expect("deleted");
+            data.key().expect("the advice mends it");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_is_too_short_says_what_to_do() {
+        let dir = tempfile::tempdir().expect("dir");
+        let data = DataDir::open(dir.path(), Hold::Exclusive).expect("open");
+        fs::write(data.admin_token_file(), "short\n").expect("written");
+        let refused = data.admin_token().expect_err("too short").to_string();
+        assert!(refused.contains("admin.token") && refused.contains("delete it"), "{refused}");
+        fs::remove_file(data.admin_token_file()).expect("deleted");
+        assert!(data.admin_token().expect("the advice mends it").1);
+        fs::write(dir.path().join("visitor.key"), "only twenty letters.").expect("written");
+        data.key().expect_err("not a whole key");
+    }
+
+    #[test]
+    fn files_that_others_can_read_are_closed_and_a_folder_is_told() {
+        let dir = tempfile::tempdir().expect("dir");
+        let journal = dir.path().join("journal/traffic");
+        fs::create_dir_all(&journal).expect("made");
+        let ours = ["config.db", "events.db-wal", "admin.token", "journal/traffic/refused.jsonl"];
+        for name in ours.iter().chain(&["GeoLite2.mmdb"]) {
+            let path = dir.path().join(name);
+            fs::write(&path, "x").expect("written");
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("widened");
+        }
+        fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("widened");
+        let told = exposed(dir.path()).expect("told");
+        assert!(told.contains("mode 755") && told.contains("chmod 700"), "{told}");
+        let _data = DataDir::open(dir.path(), Hold::Exclusive).expect("open");
+        let mode =
+            |name: &str| fs::metadata(dir.path().join(name)).expect("there").permissions().mode() & 0o777;
+        assert!(ours.iter().all(|name| mode(name) == 0o600));
+        assert_eq!((mode("GeoLite2.mmdb"), mode(".")), (0o644, 0o755), "not ours to change");
     }
 
     #[test]

@@ -2,7 +2,8 @@
 
 mod data_dir;
 mod engines;
+mod secret_file;
 mod stores;
 
-pub use data_dir::{DataDir, DataDirError, Hold};
+pub use data_dir::{DataDir, DataDirError, Hold, exposed};
 pub use stores::{Pipeline, Stores, WiringError, embedded, event_log, migrations, open, producer};

@@ -7,7 +7,7 @@ use axum::{
 use http::StatusCode;
 use tfx_api::error::ProblemDocument;
 use tfx_domain::problem::Problems;
-use tfx_ports::StoreError;
+use tfx_ports::{StoreError, config::Record};
 use tfx_service::ProblemResponse;
 
 /// A store refuses for good. What it says may quote rows and queries, so that is in the log alone.
@@ -44,6 +44,15 @@ impl Failure {
     pub(crate) fn slug_taken(detail: String, existing: String) -> Self {
         let shared = ProblemResponse::new(StatusCode::CONFLICT, "slug_taken", detail);
         Self::Problem(Box::new(Problem { shared, existing: Some(existing), current: None }))
+    }
+
+    /// 409: what this program does not know of an entity would be lost by a change.
+    pub(crate) fn written_by_another(record: &Record, why: &str) -> Self {
+        let detail = format!(
+            "the {} {} cannot be changed here: it was saved by another version of the program, which knows more ({why}); change it with that version",
+            record.kind, record.slug
+        );
+        Self::new(StatusCode::CONFLICT, "written_by_another_version", detail)
     }
 
     /// What the event log says, also where it refuses for good: it speaks of topics, consumer groups and rights, never

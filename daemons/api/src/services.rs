@@ -5,13 +5,13 @@ use axum::{
     Router,
     extract::State,
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use http::{Method, StatusCode};
 use std::sync::Arc;
 use tfx_api::{
     error::ProblemDocument,
-    service::{EventStats, ServiceStats, Whoami},
+    service::{EventStats, RefusedAnswer, RefusedEvents, ServiceStats, Whoami},
 };
 use tfx_service::health::{Detail, Readiness};
 
@@ -20,7 +20,10 @@ const MAX_PROBLEM: usize = 64 << 10;
 
 /// The routes.
 pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/whoami", get(whoami)).route("/event-producer/stats", get(stats))
+    Router::new()
+        .route("/whoami", get(whoami))
+        .route("/event-producer/stats", get(stats))
+        .route("/event-producer/replay-refused", post(replay_refused))
 }
 
 async fn whoami(query: Query) -> Result<Response, Failure> {
@@ -39,11 +42,35 @@ async fn stats(State(app): State<Arc<App>>, query: Query) -> Result<Response, Fa
 async fn stats_of(peer: &Peer) -> ServiceStats {
     match peer.call(Method::GET, "/internal/event-producer/stats", None).await {
         Ok(stats) => ServiceStats { stats: Some(stats), error: None },
-        Err(failure) => {
-            let body = axum::body::to_bytes(failure.into_response().into_body(), MAX_PROBLEM).await;
-            let document = body.ok().and_then(|b| serde_json::from_slice::<ProblemDocument>(&b).ok());
-            ServiceStats { stats: None, error: Some(document.map(|d| d.detail).unwrap_or_default()) }
-        }
+        Err(failure) => ServiceStats { stats: None, error: Some(told(failure).await) },
+    }
+}
+
+/// What a failure says to a person.
+async fn told(failure: Failure) -> String {
+    let body = axum::body::to_bytes(failure.into_response().into_body(), MAX_PROBLEM).await;
+    let document = body.ok().and_then(|b| serde_json::from_slice::<ProblemDocument>(&b).ok());
+    document.map(|d| d.detail).unwrap_or_default()
+}
+
+/// Each service replays its own; one that cannot does not hold up the other.
+async fn replay_refused(State(app): State<Arc<App>>, mut query: Query) -> Result<Response, Failure> {
+    let dry_run = query.flag("dry_run").unwrap_or(false);
+    query.finish()?;
+    let (traffic, postback) =
+        tokio::join!(replay_of(&app.peers.traffic, dry_run), replay_of(&app.peers.postback, dry_run));
+    Ok(json(StatusCode::OK, &RefusedAnswer { traffic, postback }))
+}
+
+async fn replay_of(peer: &Peer, dry_run: bool) -> RefusedEvents {
+    let path = format!("/internal/event-producer/replay-refused?dry_run={dry_run}");
+    let answer = match peer.call(Method::POST, &path, None).await {
+        Ok(answer) => serde_json::from_value(answer).map_err(|e| peer.unreadable(&e)),
+        Err(failure) => Err(failure),
+    };
+    match answer {
+        Ok(replayed) => replayed,
+        Err(failure) => RefusedEvents { error: Some(told(failure).await), ..RefusedEvents::default() },
     }
 }
 

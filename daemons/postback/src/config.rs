@@ -6,6 +6,7 @@ use tfx_domain::{
     entity::{Network, Status, Template},
     id::{DestinationId, NetworkId},
     postback::Terms,
+    problem::Problems,
 };
 use tfx_ports::config::{Record, config_of};
 
@@ -23,8 +24,8 @@ pub(crate) struct Index {
 }
 
 impl Index {
-    /// From the records of a revision. What cannot be read is left out and logged. `tokens` are masked as secrets are.
-    pub(crate) fn new(revision: u64, records: &[Record], tokens: &[String]) -> Self {
+    /// From the records of a revision. What cannot be read is left out, logged and told. `tokens` are masked as secrets are.
+    pub(crate) fn new(revision: u64, records: &[Record], tokens: &[String]) -> (Self, Problems) {
         let (config, problems) = config_of(revision, records);
         if !problems.is_empty() {
             tracing::warn!(error = %problems, revision, "configuration that cannot be read is left out");
@@ -48,7 +49,7 @@ impl Index {
         for d in config.destinations {
             index.destinations.insert(d.id, Terms::from(&d.spec));
         }
-        index
+        (index, problems)
     }
 
     /// The network of a path: by slug or former slug, whatever its case, or by id. Also one that is not active.
@@ -106,7 +107,7 @@ mod tests {
     #[test]
     fn postbacks_to_former_slugs_arrive_unless_another_has_them_now() {
         let (one, two) = ("net_0000000000000000001", "net_0000000000000000002");
-        let index = Index::new(
+        let (index, _) = Index::new(
             1,
             &[
                 record("network", one, "", &json!({ "slug": "new", "name": "N", "aliases": ["old", "two"] })),

@@ -65,6 +65,7 @@ pub(crate) fn router(
         counted.counters.write(out);
         let left_out = counted.conversions.left_out().len();
         out.gauge("tfx_rows_left_out", "Stored rows that were met and cannot be read", &[], left_out);
+        counted.strangers.write(out);
         events::write(SERVICE, &counted.producer.stats(), out);
     }));
     let operators = operators.merge(

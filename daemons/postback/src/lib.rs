@@ -72,6 +72,7 @@ pub async fn run(
         settings: settings.postback.clone(),
         counters: log::Counters::default(),
         batch_timeout: settings.events.batch_timeout,
+        strangers: tfx_service::Strangers::new(SERVICE),
     });
     let workers = [
         tokio::spawn({

@@ -8,7 +8,11 @@ use crate::{
     masks::Masks,
     why,
 };
-use std::{sync::Arc, time::Duration};
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::Arc,
+    time::Duration,
+};
 use tfx_domain::{
     Timestamp,
     entity::{Network, Status, Template},
@@ -22,6 +26,7 @@ use tfx_ports::{
     conversions::{ConversionStore, LONGEST_PAUSE, Parked},
     entropy,
 };
+use tfx_service::Strangers;
 use tfx_settings::{LookupFailure, PostbackSettings};
 
 /// Takes postbacks.
@@ -34,6 +39,8 @@ pub(crate) struct Postbacks {
     pub(crate) counters: Counters,
     /// How long an event may wait for others before it is delivered.
     pub(crate) batch_timeout: Duration,
+    /// How many postbacks that may not speak for a network are recorded.
+    pub(crate) strangers: Strangers,
 }
 
 /// A postback as it came in.
@@ -66,7 +73,7 @@ impl Postbacks {
                     Err(too_long) if too_long.status == 413 && outcome.status == 403 => too_long,
                     _ => outcome,
                 };
-                return self.refuse(&origin, outcome, known).await;
+                return self.turn_away(&origin, outcome, known).await;
             }
         };
         if let Err(outcome) = problem {
@@ -231,6 +238,19 @@ impl Postbacks {
     /// Makes events durable.
     pub(crate) async fn publish(&self, events: &[Event]) -> Result<(), String> {
         self.producer.publish_durable(events).await.map_err(|e| e.to_string())
+    }
+
+    /// As [`Self::refuse`], for whoever may not speak for a network: a stranger does not decide how much is kept.
+    async fn turn_away(&self, origin: &Origin, mut outcome: Outcome, known: Option<&Network>) -> Outcome {
+        outcome.network = known.map(|n| n.id.clone());
+        if self.strangers.take(origin.ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))) {
+            let mut event = log::event(origin, &outcome, &self.masks());
+            event.shorten();
+            // A drop is counted by the producer.
+            let _ = self.producer.publish(&Event::PostbackLog(Box::new(event))).await;
+        }
+        self.counters.count(&outcome);
+        outcome
     }
 
     /// Logs what is refused, as far as that is possible: no failure of the log turns a 4xx into a 5xx.

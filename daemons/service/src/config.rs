@@ -7,6 +7,7 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
+use tfx_domain::problem::Problems;
 use tfx_ports::{
     StoreError,
     config::{ConfigStore, Record},
@@ -18,7 +19,7 @@ const AT_MOST: Duration = Duration::from_secs(2);
 /// Pause after a failure.
 const PAUSE: Duration = Duration::from_millis(500);
 
-type Make<T> = dyn Fn(u64, &[Record]) -> T + Send + Sync;
+type Make<T> = dyn Fn(u64, &[Record]) -> (T, Problems) + Send + Sync;
 
 /// What a daemon makes of the configuration, followed.
 pub struct Configuration<T> {
@@ -35,14 +36,16 @@ struct State {
     /// When the store last confirmed it.
     confirmed: Option<Instant>,
     error: Option<String>,
+    /// What is left out of it, and why.
+    left_out: Problems,
 }
 
 impl<T: Send + Sync + 'static> Configuration<T> {
     /// Nothing is read yet. `make` is called with a revision and its records, on a thread that may block; what it
-    /// gives is in use when it returns.
+    /// gives is in use when it returns. What it left out of it, since this program cannot read it, is told.
     pub fn new(
         store: Arc<dyn ConfigStore>,
-        make: impl Fn(u64, &[Record]) -> T + Send + Sync + 'static,
+        make: impl Fn(u64, &[Record]) -> (T, Problems) + Send + Sync + 'static,
     ) -> Self {
         Self { store, make: Arc::new(make), current: ArcSwapOption::empty(), state: Mutex::default() }
     }
@@ -101,7 +104,14 @@ impl<T: Send + Sync + 'static> Configuration<T> {
                 Detail::degraded(format!("revision {revision}, from memory: {error}"))
             }
             (Some(error), None) => Detail::degraded(format!("the last one known, from disk: {error}")),
-            (None, Some(revision)) => Detail::ok().text(format!("revision {revision}")),
+            (None, Some(revision)) if state.left_out.is_empty() => {
+                Detail::ok().text(format!("revision {revision}"))
+            }
+            (None, Some(revision)) => Detail::degraded(format!(
+                "revision {revision} without {} entities that this program cannot read (did a newer one save them?): {}",
+                state.left_out.0.len(),
+                shortened(&state.left_out)
+            )),
             (None, None) => Detail::degraded("the last one known, from disk; the store was not asked yet"),
         };
         Ok(Detail { age, ..detail })
@@ -125,8 +135,9 @@ impl<T: Send + Sync + 'static> Configuration<T> {
         let made = spawn_blocking(move || span.in_scope(|| make(revision, &records))).await;
         let made = made.map_err(|e| StoreError::broken(format!("revision {revision}"), e))?;
         let mut state = self.state();
+        let (made, left_out) = made;
         self.current.store(Some(Arc::new(made)));
-        state.revision = Some(revision);
+        (state.revision, state.left_out) = (Some(revision), left_out);
         Ok(())
     }
 
@@ -152,4 +163,11 @@ impl<T: Send + Sync + 'static> Configuration<T> {
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// The first few.
+fn shortened(problems: &Problems) -> String {
+    let few: Vec<_> = problems.0.iter().take(3).map(|p| format!("{}: {}", p.path, p.message)).collect();
+    let more = if problems.0.len() > few.len() { "; …" } else { "" };
+    format!("{}{more}", few.join("; "))
 }

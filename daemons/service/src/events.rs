@@ -1,17 +1,45 @@
 //! The event producer as operators see it: its counters, its part of `/readyz`, its metrics.
 
-use crate::{health::Detail, metrics::Text};
-use axum::{Json, Router, routing::get};
+use crate::{ProblemResponse, health::Detail, metrics::Text};
+use axum::{
+    Json, Router,
+    extract::Query,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+use serde::Deserialize;
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 use tfx_events::{Producer, ProducerStats};
 
-/// `GET /internal/event-producer/stats`; to be put behind the internal token.
+/// `GET /internal/event-producer/stats` and `POST /internal/event-producer/replay-refused`; to be put behind the
+/// internal token.
 pub fn routes(producer: Arc<Producer>) -> Router {
+    let asked = Arc::clone(&producer);
     let stats = move || {
-        let stats = producer.stats();
+        let stats = asked.stats();
         async move { Json(stats) }
     };
-    Router::new().route("/internal/event-producer/stats", get(stats))
+    let replay = move |Query(how): Query<Replay>| async move { replay(&producer, how.dry_run).await };
+    Router::new()
+        .route("/internal/event-producer/stats", get(stats))
+        .route("/internal/event-producer/replay-refused", post(replay))
+}
+
+#[derive(Deserialize)]
+struct Replay {
+    /// Only count them.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+async fn replay(producer: &Producer, dry_run: bool) -> Response {
+    match producer.replay_refused(dry_run).await {
+        Ok(replayed) => Json(replayed).into_response(),
+        Err(e) => {
+            let detail = format!("{e}; the refused events stay where they are, try again later");
+            ProblemResponse::new(http::StatusCode::CONFLICT, "not_replayed", detail).into_response()
+        }
+    }
 }
 
 /// Longest time to see whether the journal takes events: shorter than that of a check, so that the reason is told.
@@ -48,10 +76,18 @@ fn detail(stats: ProducerStats) -> Detail {
     if stats.late_total > 0 {
         let _ = write!(text, "; {} were written only after their answer", stats.late_total);
     }
+    let _ = write!(text, "; refused_total {}", stats.refused_total);
+    if stats.refused_waiting > 0 {
+        let _ = write!(
+            text,
+            "; {} refused events are in no report: look into refused.jsonl, then `tfx events replay-refused`",
+            stats.refused_waiting
+        );
+    }
     let age = Duration::from_millis(stats.oldest_undelivered_age_ms);
     let detail = match stats.last_error.filter(|_| stats.degraded) {
         Some(error) => Detail::degraded(format!("{text}: {error}")),
-        None => Detail { degraded: stats.degraded, ..Detail::ok().text(text) },
+        None => Detail { degraded: stats.degraded || stats.refused_waiting > 0, ..Detail::ok().text(text) },
     };
     detail.age(age)
 }
@@ -75,6 +111,12 @@ pub fn write(service: &str, stats: &ProducerStats, out: &mut Text) {
         "Events in memory, not in the journal yet",
         &labels,
         stats.unwritten_events,
+    );
+    out.gauge(
+        "tfx_events_refused_waiting",
+        "Refused events that are in no report",
+        &labels,
+        stats.refused_waiting,
     );
     out.gauge("tfx_events_outbox_depth", "Events not delivered yet", &labels, stats.outbox_depth_events);
     let age = stats.oldest_undelivered_age_ms as f64 / 1e3;

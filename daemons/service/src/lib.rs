@@ -25,6 +25,7 @@ mod listen;
 mod program;
 mod seldom;
 mod serve;
+mod strangers;
 
 pub use client_ip::client_ip;
 pub use config::Configuration;
@@ -35,6 +36,7 @@ pub use program::{program, started};
 pub use seldom::Seldom;
 pub use serve::serve;
 pub use shutdown::{Shutdown, Trigger};
+pub use strangers::Strangers;
 
 use std::net::SocketAddr;
 

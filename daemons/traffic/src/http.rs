@@ -46,6 +46,7 @@ pub(crate) fn router(
         .merge(events::routes(Arc::clone(&clicks.traffic.producer)))
         .merge(metrics::routes(SERVICE, move |out| {
             traffic.counted.write(out);
+            traffic.strangers.write(out);
             let entries = traffic.memory.entries();
             out.gauge("tfx_visitor_memory_entries", "Entries about visitors in memory", &[], entries);
             let (caps, roi) = (&traffic.memory.cap_reads, &traffic.memory.roi_reads);

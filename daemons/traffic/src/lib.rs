@@ -91,6 +91,7 @@ pub async fn run(
         identity,
         producer: Arc::clone(&producer),
         counted: Counted::default(),
+        strangers: tfx_service::Strangers::new(SERVICE),
     });
     let restoring = Restoring::default();
     let mut workers = JoinSet::new();

@@ -4,9 +4,7 @@
 use crate::memory::Memory;
 use serde::{Deserialize, Serialize};
 use std::{
-    fs::{self, File, OpenOptions},
-    io::{self, Write as _},
-    os::unix::fs::OpenOptionsExt as _,
+    fs, io,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -17,6 +15,7 @@ use tfx_domain::{
 use tfx_ports::{
     clock,
     config::{ConfigStore, config_of},
+    files,
 };
 
 /// The snapshot, followed.
@@ -51,7 +50,7 @@ impl Compiler {
                 let file = self.file.display();
                 tracing::warn!(%file, %error, "the configuration is not kept on disk; without its store this service could not start");
             }
-            self.compile(config)
+            (self.compile(config), problems)
         })
     }
 
@@ -94,12 +93,7 @@ fn without_secrets(mut config: Config) -> Config {
 /// Replaces the file in one step: whoever reads it sees the one before or this one.
 fn keep(file: &Path, config: &Config) -> io::Result<()> {
     let text = serde_json::to_vec(&Kept { format: FORMAT, config: config.clone() })?;
-    let temporary = file.with_extension("json.new");
-    let mut options = OpenOptions::new();
-    let mut out = options.write(true).create(true).truncate(true).mode(0o600).open(&temporary)?;
-    out.write_all(&text).and_then(|()| out.sync_all())?;
-    fs::rename(&temporary, file)?;
-    file.parent().map_or(Ok(()), |folder| File::open(folder)?.sync_all())
+    files::replace(file, &text)
 }
 
 fn read(file: &Path) -> io::Result<Config> {

@@ -26,7 +26,7 @@ use tfx_domain::{
 };
 use tfx_events::Producer;
 use tfx_ports::entropy;
-use tfx_service::metrics::Text;
+use tfx_service::{Strangers, metrics::Text};
 
 /// Everything a click needs, in memory.
 pub(crate) struct Traffic {
@@ -37,6 +37,8 @@ pub(crate) struct Traffic {
     pub(crate) identity: Identity,
     pub(crate) producer: Arc<Producer>,
     pub(crate) counted: Counted,
+    /// How many requests for no campaign are recorded.
+    pub(crate) strangers: Strangers,
 }
 
 /// How the destinations of streams stand, by stream.

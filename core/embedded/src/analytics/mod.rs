@@ -4,7 +4,10 @@ mod list;
 mod report;
 mod usage;
 
-use crate::{db::Database, error::OrStoreError, events::texts::Texts};
+use crate::{
+    db::Database,
+    events::{TABLES, texts::Texts},
+};
 use async_trait::async_trait;
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -40,12 +43,12 @@ impl Analytics for Reader {
 
     async fn clicks(&self, query: &ClickQuery) -> Result<Page<ClickEvent>, StoreError> {
         let query = query.clone();
-        self.db.read("list clicks", move |conn| list::clicks(conn, &query)).await
+        self.db.scan("list clicks", move |conn| list::clicks(conn, &query)).await
     }
 
     async fn postbacks(&self, query: &PostbackQuery) -> Result<Page<PostbackLogEvent>, StoreError> {
         let query = query.clone();
-        self.db.read("list postbacks", move |conn| list::postbacks(conn, &query)).await
+        self.db.scan("list postbacks", move |conn| list::postbacks(conn, &query)).await
     }
 
     async fn report(&self, query: &ReportQuery) -> Result<Vec<RawRow>, StoreError> {
@@ -53,7 +56,7 @@ impl Analytics for Reader {
         // Dropped with this future: who has left is worked for no longer.
         let waiting = report::Waiting::default();
         let asker = waiting.asker();
-        self.db.read("make a report", move |conn| report::report(conn, &query, asker)).await
+        self.db.scan("make a report", move |conn| report::report(conn, &query, asker)).await
     }
 
     async fn cap_use(&self, of: &[DestinationId], day_start: Timestamp) -> Result<Vec<CapUse>, StoreError> {
@@ -69,10 +72,10 @@ impl Analytics for Reader {
     }
 
     async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError> {
-        self.db.read("read where visitors were", move |conn| usage::seen_since(conn, since, limit)).await
+        self.db.scan("read where visitors were", move |conn| usage::seen_since(conn, since, limit)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.db.read("ping", |conn| conn.query_row("SELECT 1", [], |_| Ok(())).or_store_error("ping")).await
+        self.db.ping_reads(TABLES).await
     }
 }

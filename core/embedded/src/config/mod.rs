@@ -95,7 +95,7 @@ impl ConfigStore for Config {
 
     async fn list(&self, query: &RecordQuery) -> Result<Page<Record>, StoreError> {
         let query = query.clone();
-        self.db.read("list entities", move |conn| records::list(conn, &query)).await
+        self.db.scan("list entities", move |conn| records::list(conn, &query)).await
     }
 
     async fn load(&self) -> Result<(u64, Vec<Record>), StoreError> {
@@ -121,10 +121,12 @@ impl ConfigStore for Config {
 
     async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
         let (id, page) = (id.map(str::to_owned), page.clone());
-        self.db.read("read the audit log", move |conn| audit::list(conn, id.as_deref(), &page)).await
+        self.db.scan("read the audit log", move |conn| audit::list(conn, id.as_deref(), &page)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.revision().await.map(|_| ())
+        let tables =
+            "SELECT value + EXISTS (SELECT 1 FROM records) + EXISTS (SELECT 1 FROM audit) FROM revision";
+        self.db.ping_writes(tables).await
     }
 }

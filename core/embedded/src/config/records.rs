@@ -5,13 +5,10 @@ use crate::{
     paging::{cursor, limit, page, sql_limit},
 };
 use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
-use tfx_domain::{
-    Timestamp,
-    entity::{Kind, Status},
-};
+use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
-    config::{Record, RecordQuery},
+    config::{Record, RecordQuery, Stored},
     page::Page,
 };
 
@@ -172,7 +169,7 @@ fn one(conn: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Op
         .prepare_cached(sql)
         .and_then(|mut s| s.query_row(params, Raw::read).optional())
         .or_store_error("read an entity")?;
-    raw.map(|r| r.record().map(|(_, record)| record)).transpose()
+    Ok(raw.and_then(Raw::record).map(|(_, record)| record))
 }
 
 fn many(
@@ -182,7 +179,8 @@ fn many(
 ) -> Result<Vec<(i64, Record)>, StoreError> {
     let mut statement = conn.prepare_cached(sql).or_store_error("read entities")?;
     let rows = statement.query_map(params, Raw::read).or_store_error("read entities")?;
-    rows.map(|raw| raw.or_store_error("read entities")?.record()).collect()
+    // A row that cannot be read does not hide the others.
+    rows.filter_map(|raw| raw.or_store_error("read entities").map(Raw::record).transpose()).collect()
 }
 
 /// A row before its texts are understood.
@@ -215,26 +213,28 @@ impl Raw {
         })
     }
 
-    fn record(self) -> Result<(i64, Record), StoreError> {
-        let broken = |what: &str, text: &str| StoreError::Broken {
-            what: format!("stored entity {} has the {what} '{text}'", self.id),
-            source: None,
+    /// As far as this program knows what it reads: another one may have written it. What it does not know of the spec is
+    /// told where the spec is read; a kind that it does not know has no place here.
+    fn record(self) -> Option<(i64, Record)> {
+        let Some(kind) = Kind::ALL.into_iter().find(|k| k.noun() == self.kind) else {
+            tracing::warn!(
+                id = self.id,
+                kind = self.kind,
+                "an entity of a kind that this program does not know is left out"
+            );
+            return None;
         };
-        let statuses = [Status::Active, Status::Paused, Status::Archived];
-        let kind = Kind::ALL.into_iter().find(|k| k.noun() == self.kind);
-        let status = statuses.into_iter().find(|s| s.as_str() == self.status);
-        let time = |text: &str| text.parse::<Timestamp>().map_err(|_| broken("time", text));
-        let record = Record {
-            kind: kind.ok_or_else(|| broken("kind", &self.kind))?,
-            status: status.ok_or_else(|| broken("status", &self.status))?,
-            created_at: time(&self.created_at)?,
-            updated_at: time(&self.updated_at)?,
-            version: self.version.unsigned_abs(),
-            spec: serde_json::from_str(&self.spec).map_err(|e| StoreError::broken(&self.id, e))?,
+        let stored = Stored {
+            kind,
             id: self.id,
             parent: self.parent,
             slug: self.slug,
+            status: &self.status,
+            version: self.version.unsigned_abs(),
+            created_at: &self.created_at,
+            updated_at: &self.updated_at,
+            spec: &self.spec,
         };
-        Ok((self.seq, record))
+        Some((self.seq, stored.record()))
     }
 }

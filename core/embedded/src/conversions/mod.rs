@@ -54,7 +54,7 @@ impl ConversionStore for Conversions {
 
     async fn list(&self, query: &ConversionQuery) -> Result<Page<Conversion>, StoreError> {
         let (query, left_out) = (query.clone(), Arc::clone(&self.left_out));
-        self.db.read("list conversions", move |conn| list::list(conn, &query, &left_out)).await
+        self.db.scan("list conversions", move |conn| list::list(conn, &query, &left_out)).await
     }
 
     async fn unpublished(&self, limit: usize) -> Result<Vec<Conversion>, StoreError> {
@@ -110,6 +110,6 @@ impl ConversionStore for Conversions {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.parked_count().await.map(|_| ())
+        self.db.ping_writes("SELECT EXISTS (SELECT 1 FROM conversions) + EXISTS (SELECT 1 FROM parked)").await
     }
 }

@@ -3,13 +3,15 @@
 pub(crate) mod beside;
 mod open;
 mod readers;
+#[cfg(test)]
+mod tests;
 mod writer;
 
 pub(crate) use open::{Blueprint, open};
 pub(crate) use writer::Cache;
 
-use crate::error::OpenError;
-use readers::Readers;
+use crate::error::{OpenError, OrStoreError};
+use readers::{Lane, Readers};
 use rusqlite::Connection;
 use std::{path::Path, sync::Arc};
 use tfx_ports::StoreError;
@@ -41,12 +43,49 @@ impl<C: Cache> Database<C> {
         self.writer.run(what, work).await
     }
 
-    /// Runs `work` on a reader, beside the runtime's threads.
+    /// Runs `work`, a look-up by keys, on a reader, beside the runtime's threads.
     pub(crate) async fn read<T, W>(&self, what: &'static str, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
         W: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        self.readers.run(what, work).await
+        self.readers.run(Lane::Point, what, work).await
     }
+
+    /// As [`Self::read`], for what may read much: no look-up waits behind it.
+    pub(crate) async fn scan<T, W>(&self, what: &'static str, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        self.readers.run(Lane::Scan, what, work).await
+    }
+
+    /// Answers if the file can be written and `tables`, a query that looks into each of them, can be read. It writes: a
+    /// full or read-only device reads well.
+    pub(crate) async fn ping_writes(&self, tables: &'static str) -> Result<(), StoreError> {
+        let ping = move |conn: &Connection, _: &mut C| {
+            look_into(conn, tables)?;
+            let version: i64 =
+                conn.pragma_query_value(None, "user_version", |r| r.get(0)).or_store_error(PING)?;
+            conn.pragma_update(None, "user_version", version).or_store_error(PING)
+        };
+        self.write(PING, ping).await
+    }
+
+    /// Answers if `tables` can be read.
+    pub(crate) async fn ping_reads(&self, tables: &'static str) -> Result<(), StoreError> {
+        self.read(PING, move |conn| look_into(conn, tables)).await
+    }
+}
+
+const PING: &str = "see whether the store is well";
+
+fn look_into(conn: &Connection, tables: &str) -> Result<(), StoreError> {
+    conn.prepare_cached(tables).and_then(|mut s| s.query_row([], |_| Ok(()))).or_store_error(PING)
+}
+
+/// The store has more to do than it gets done: the caller is told at once, and may come again.
+fn busy(what: &str, why: &str) -> StoreError {
+    StoreError::Unavailable { what: format!("{what}: {why}"), source: None }
 }

@@ -3,12 +3,13 @@
 use crate::error::OpenError;
 use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
 use std::{path::Path, time::Duration};
+use tfx_ports::files;
 
 /// `TFFX`: marks a file as ours in its header.
 const APPLICATION_ID: i64 = 0x5446_4658;
 
 /// How long a write waits for another process. Writers hold the lock for one transaction at a time.
-const BUSY: Duration = Duration::from_secs(5);
+pub(super) const BUSY: Duration = Duration::from_secs(5);
 
 /// What a file is made of.
 pub(crate) struct Blueprint {
@@ -25,6 +26,8 @@ pub(crate) struct Blueprint {
 /// A connection for writing to a file with the newest schema.
 pub(crate) fn open(path: &Path, blueprint: &Blueprint) -> Result<Connection, OpenError> {
     let fail = |e| OpenError::from_sqlite(path.to_owned(), e);
+    // SQLite would make it as the umask says; its other files get the rights of this one. What is wrong, it says below.
+    let _ = files::begin(path);
     let flags =
         OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_CREATE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let mut conn = Connection::open_with_flags(path, flags).map_err(fail)?;

@@ -1,42 +1,81 @@
-//! A few read connections, used on the runtime's blocking threads.
+//! Read connections, used on the runtime's blocking threads, in two lanes: what a click or a postback waits for never
+//! stands behind a report.
 
-use super::open::wait_when_busy;
+use super::{busy, open::wait_when_busy};
 use crate::error::OrStoreError;
 use rusqlite::{Connection, OpenFlags};
 use std::{
     path::PathBuf,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tfx_ports::StoreError;
-use tokio::sync::Semaphore;
+use tokio::{sync::Semaphore, time::timeout};
 
-/// Reads at a time; more wait. In WAL mode readers and the writer do not wait for each other.
-const AT_ONCE: usize = 4;
+/// Longest time a look-up waits for its turn.
+const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Read connections, opened when needed and kept.
+/// A queue of reads.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Lane {
+    /// Look-ups by key and the use of caps: short, and somebody waits for them.
+    Point,
+    /// Reports and lists: as long as there is much to read.
+    Scan,
+}
+
+/// Reads at a time, and those that may wait for their turn: beyond, the answer is "busy" at once.
+struct Queue {
+    turns: Arc<Semaphore>,
+    places: Arc<Semaphore>,
+}
+
+impl Queue {
+    fn new(at_once: usize, waiting: usize) -> Self {
+        Self { turns: Arc::new(Semaphore::new(at_once)), places: Arc::new(Semaphore::new(at_once + waiting)) }
+    }
+}
+
+/// Read connections, opened when needed and kept. In WAL mode readers and the writer do not wait for each other.
 pub(super) struct Readers {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
-    permits: Arc<Semaphore>,
+    points: Queue,
+    scans: Queue,
 }
 
 impl Readers {
     pub(super) fn new(path: PathBuf) -> Self {
-        Self { path, idle: Mutex::default(), permits: Arc::new(Semaphore::new(AT_ONCE)) }
+        Self { path, idle: Mutex::default(), points: Queue::new(4, 1024), scans: Queue::new(2, 32) }
     }
 
     /// Runs `work` on a connection. All its statements see the same state of the database.
-    pub(super) async fn run<T, W>(self: &Arc<Self>, what: &'static str, work: W) -> Result<T, StoreError>
+    pub(super) async fn run<T, W>(
+        self: &Arc<Self>,
+        lane: Lane,
+        what: &'static str,
+        work: W,
+    ) -> Result<T, StoreError>
     where
         T: Send + 'static,
         W: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
-        // The permit goes with the work: a caller who gives up does not make room before the work ends.
-        let permit =
-            Arc::clone(&self.permits).acquire_owned().await.map_err(|e| StoreError::unavailable(what, e))?;
+        let queue = match lane {
+            Lane::Point => &self.points,
+            Lane::Scan => &self.scans,
+        };
+        let waiting = || busy(what, "too many reads wait for the store");
+        let place = Arc::clone(&queue.places).try_acquire_owned().map_err(|_| waiting())?;
+        let turn = Arc::clone(&queue.turns).acquire_owned();
+        let turn = match lane {
+            Lane::Point => timeout(PATIENCE, turn).await.map_err(|_| waiting())?,
+            Lane::Scan => turn.await,
+        };
+        let turn = turn.map_err(|e| StoreError::unavailable(what, e))?;
         let this = Arc::clone(self);
         let done = tokio::task::spawn_blocking(move || {
-            let _permit = permit;
+            // They go with the work: a caller who gives up does not make room before the work ends.
+            let _held = (place, turn);
             let conn = this.take().or_store_error(what)?;
             let tx = conn.unchecked_transaction().or_store_error(what)?;
             let result = work(&tx);

@@ -1,19 +1,33 @@
 //! The writer of a file: one thread, one connection. Calls that wait while a transaction is being synced go
 //! together into the next one (group commit), each in a savepoint of its own.
 
+use super::{busy, open::BUSY};
 use crate::error::store_error;
 use rusqlite::Connection;
 use std::{
     io,
-    sync::mpsc::{Receiver, Sender, channel},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc::{Receiver, Sender, channel},
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
 use tfx_ports::StoreError;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 /// Calls in one transaction; bounds how long the first of them waits.
 const TOGETHER: usize = 256;
+
+/// Calls that may wait; beyond, the answer is "busy" at once.
+const WAITING: usize = 4096;
+
+/// A transaction that takes longer than this has stalled: whoever comes then is told at once.
+const STALLED: Duration = Duration::from_secs(10);
+
+/// How long a write waits for another process that has kept the last one waiting in vain.
+const BUSY_AGAIN: Duration = Duration::from_millis(100);
 
 /// What a writer remembers of the database between calls.
 pub(crate) trait Cache: Default + Send + 'static {
@@ -31,15 +45,58 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// A handle to the writer thread. Dropping it finishes what was asked and closes the file.
 pub(super) struct Writer<C: Cache> {
     queue: Option<Sender<Box<dyn Call<C>>>>,
+    places: Arc<Semaphore>,
+    pace: Arc<Pace>,
     thread: Option<JoinHandle<()>>,
 }
 
+/// How the writer gets on, as those see it who wait for it.
+struct Pace {
+    started: Instant,
+    /// When the present transaction began, milliseconds since `started`, and 1 more; 0 between transactions.
+    began: AtomicU64,
+    /// How long the next transaction waits for other processes, milliseconds.
+    patience: AtomicU64,
+}
+
+impl Pace {
+    fn millis(d: Duration) -> u64 {
+        u64::try_from(d.as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn begin(&self) {
+        self.began.store(Self::millis(self.started.elapsed()) + 1, Relaxed);
+    }
+
+    fn end(&self) {
+        self.began.store(0, Relaxed);
+    }
+
+    fn has_stalled(&self) -> bool {
+        let began = self.began.load(Relaxed);
+        began > 0 && Self::millis(self.started.elapsed()).saturating_sub(began) > Self::millis(STALLED)
+    }
+}
+
 impl<C: Cache> Writer<C> {
-    pub(super) fn start(name: &str, conn: Connection) -> io::Result<Self> {
+    pub(super) fn start(name: &str, mut conn: Connection) -> io::Result<Self> {
         let (queue, calls) = channel();
-        let thread =
-            std::thread::Builder::new().name(format!("tfx {name}")).spawn(move || serve(&conn, &calls))?;
-        Ok(Self { queue: Some(queue), thread: Some(thread) })
+        let pace = Arc::new(Pace {
+            started: Instant::now(),
+            began: AtomicU64::new(0),
+            patience: AtomicU64::new(Pace::millis(BUSY)),
+        });
+        let patience = Arc::clone(&pace);
+        let handler = move |tried: i32| {
+            std::thread::sleep(Duration::from_millis(1));
+            u64::from(tried.unsigned_abs()) < patience.patience.load(Relaxed)
+        };
+        conn.busy_handler(Some(handler)).map_err(io::Error::other)?;
+        let seen = Arc::clone(&pace);
+        let thread = std::thread::Builder::new()
+            .name(format!("tfx {name}"))
+            .spawn(move || serve(&conn, &calls, &seen))?;
+        Ok(Self { queue: Some(queue), places: Arc::new(Semaphore::new(WAITING)), pace, thread: Some(thread) })
     }
 
     pub(super) async fn run<T, W>(&self, what: &'static str, work: W) -> Result<T, StoreError>
@@ -49,9 +106,14 @@ impl<C: Cache> Writer<C> {
     {
         let gone =
             || StoreError::Unavailable { what: format!("{what}: the writer has stopped"), source: None };
+        if self.pace.has_stalled() {
+            return Err(busy(what, "the store has stalled"));
+        }
+        let place = Arc::clone(&self.places).try_acquire_owned();
+        let place = place.map_err(|_| busy(what, "too many writes wait for the store"))?;
         let (reply, answer) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or_else(gone)?;
-        queue.send(Box::new(Asked { what, work, reply })).map_err(|_| gone())?;
+        queue.send(Box::new(Asked { what, work, reply, _place: place })).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 }
@@ -111,6 +173,7 @@ struct Asked<T, W> {
     what: &'static str,
     work: W,
     reply: oneshot::Sender<Result<T, StoreError>>,
+    _place: OwnedSemaphorePermit,
 }
 
 impl<C, T, W> Call<C> for Asked<T, W>
@@ -120,7 +183,7 @@ where
     W: FnOnce(&Connection, &mut C) -> Result<T, StoreError> + Send,
 {
     fn run(self: Box<Self>, conn: &Connection, cache: &mut C) -> (Result<(), Undone>, Tell) {
-        let Self { what, work, reply } = *self;
+        let Self { what, work, reply, _place } = *self;
         let result = work(conn, cache);
         let outcome = result.as_ref().map(|_| ()).map_err(Undone::because);
         let tell: Tell = Box::new(move |commit| {
@@ -139,7 +202,7 @@ where
     }
 }
 
-fn serve<C: Cache>(conn: &Connection, calls: &Receiver<Box<dyn Call<C>>>) {
+fn serve<C: Cache>(conn: &Connection, calls: &Receiver<Box<dyn Call<C>>>, pace: &Pace) {
     let mut cache = C::default();
     while let Ok(first) = calls.recv() {
         let mut together = Vec::with_capacity(8);
@@ -149,18 +212,31 @@ fn serve<C: Cache>(conn: &Connection, calls: &Receiver<Box<dyn Call<C>>>) {
         {
             together.push(next);
         }
-        transact(conn, &mut cache, together);
+        pace.begin();
+        let begun = transact(conn, &mut cache, together);
+        pace.end();
+        let patience = if begun.is_ok() { BUSY } else { BUSY_AGAIN };
+        pace.patience.store(Pace::millis(patience), Relaxed);
+        if let Err((undone, not_done)) = begun {
+            // Those that came meanwhile have waited as long; each round of them would wait anew.
+            let late: Vec<_> = calls.try_iter().collect();
+            not_done.into_iter().chain(late).for_each(|call| call.fail(&undone));
+        }
     }
 }
 
-fn transact<C: Cache>(conn: &Connection, cache: &mut C, together: Vec<Box<dyn Call<C>>>) {
+/// # Errors
+/// No transaction can be begun; those are left over.
+fn transact<C: Cache>(
+    conn: &Connection,
+    cache: &mut C,
+    together: Vec<Box<dyn Call<C>>>,
+) -> Result<(), (Undone, Vec<Box<dyn Call<C>>>)> {
     let mut calls = together.into_iter();
     // More than one round only when SQLite itself gives up a transaction (a full disk).
     while calls.len() > 0 {
         if let Err(e) = conn.execute_batch("BEGIN IMMEDIATE") {
-            let undone = Undone::by(e);
-            calls.by_ref().for_each(|call| call.fail(&undone));
-            return;
+            return Err((Undone::by(e), calls.collect()));
         }
         let (waiting, commit) = fill(conn, cache, &mut calls);
         if commit.is_err() {
@@ -173,6 +249,7 @@ fn transact<C: Cache>(conn: &Connection, cache: &mut C, together: Vec<Box<dyn Ca
             tell(commit.as_ref().copied());
         }
     }
+    Ok(())
 }
 
 /// Runs calls in the open transaction and commits it; all of them, unless the transaction is given up.

@@ -9,7 +9,7 @@ pub(crate) mod visits;
 pub(crate) use click_row::Text;
 pub(crate) use store::result_code;
 
-use crate::{db::Database, error::OrStoreError};
+use crate::db::Database;
 use async_trait::async_trait;
 use std::sync::Arc;
 use texts::Texts;
@@ -21,6 +21,12 @@ use tfx_ports::{
     StoreError,
     sink::{Envelope, EventSink, Refused},
 };
+
+/// Looks into every table that events are written to or read from.
+pub(crate) const TABLES: &str = "SELECT EXISTS (SELECT 1 FROM clicks) + EXISTS (SELECT 1 FROM bodies)
+    + EXISTS (SELECT 1 FROM texts) + EXISTS (SELECT 1 FROM conversions) + EXISTS (SELECT 1 FROM postbacks)
+    + EXISTS (SELECT 1 FROM visits_by_minute) + EXISTS (SELECT 1 FROM visits_ever)
+    + EXISTS (SELECT 1 FROM other_events)";
 
 /// Events on SQLite.
 pub(crate) struct Sink {
@@ -40,11 +46,17 @@ impl EventSink for Sink {
             return Ok(Vec::new());
         }
         let batch = batch.to_vec();
-        self.db.write("store events", move |conn, texts| store::store(conn, texts, &batch)).await
+        let stored =
+            self.db.write("store events", move |conn, texts| store::store(conn, texts, &batch)).await;
+        // Whatever is wrong with an event is told by its place: an error is the store's, and events wait for it.
+        stored.map_err(|e| match e {
+            StoreError::Broken { what, source } => StoreError::Unavailable { what, source },
+            other => other,
+        })
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.db.read("ping", |conn| conn.query_row("SELECT 1", [], |_| Ok(())).or_store_error("ping")).await
+        self.db.ping_writes(TABLES).await
     }
 }
 

@@ -8,7 +8,10 @@ use super::{
     texts::{Numbering, Texts},
     visits::Visits,
 };
-use crate::error::OrStoreError;
+use crate::{
+    db::Cache,
+    error::{OrStoreError, is_of_the_value, store_error},
+};
 use rusqlite::{CachedStatement, Connection, params};
 use tfx_domain::{
     event::{ConversionEvent, PostbackLogEvent, PostbackResult, SCHEMA, Topic},
@@ -26,12 +29,56 @@ const CLICK: &str = "INSERT OR IGNORE INTO clicks
      browser, language, referrer, keyword, subs, visitor, body, deciding)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
-/// Stores what can be read; everything else is refused, each with its reason.
+/// Stores what can be read; everything else is refused, each with its reason. An error is the store's: no event is to
+/// blame for it, and none of the batch is in.
 pub(super) fn store(
     conn: &Connection,
     texts: &mut Texts,
     batch: &[Envelope],
 ) -> Result<Vec<Refused>, StoreError> {
+    let run = |sql| conn.execute_batch(sql).or_store_error(WHAT);
+    let mut unfit: Vec<Refused> = Vec::new();
+    loop {
+        run("SAVEPOINT batch")?;
+        match store_all(conn, texts, batch, &unfit) {
+            Ok(mut refused) => {
+                run("RELEASE batch")?;
+                refused.append(&mut unfit);
+                refused.sort_by_key(|r| r.index);
+                return Ok(refused);
+            }
+            // Half of it may be in: once more without it.
+            Err(Spoiled::By(event)) => {
+                run("ROLLBACK TO batch; RELEASE batch")?;
+                texts.forget();
+                unfit.push(event);
+            }
+            Err(Spoiled::Store(e)) => return Err(e),
+        }
+    }
+}
+
+/// Why a batch is not stored.
+enum Spoiled {
+    /// A value of this event fits in no store.
+    By(Refused),
+    /// The store fails.
+    Store(StoreError),
+}
+
+impl From<StoreError> for Spoiled {
+    fn from(e: StoreError) -> Self {
+        Self::Store(e)
+    }
+}
+
+/// Stores all but `unfit`.
+fn store_all(
+    conn: &Connection,
+    texts: &mut Texts,
+    batch: &[Envelope],
+    unfit: &[Refused],
+) -> Result<Vec<Refused>, Spoiled> {
     let mut batch_store = BatchStore {
         conn,
         texts: Numbering::new(texts, conn)?,
@@ -41,6 +88,9 @@ pub(super) fn store(
     };
     let mut refused = Vec::new();
     for (index, event) in batch.iter().enumerate() {
+        if unfit.iter().any(|r| r.index == index) {
+            continue;
+        }
         let result = match event.topic {
             Topic::ClickEvents | Topic::TrafficbackEvents => batch_store.click(event),
             Topic::ConversionEvents => batch_store.conversion(event),
@@ -50,7 +100,10 @@ pub(super) fn store(
         match result {
             Ok(()) => {}
             Err(Failed::Unreadable(reason)) => refused.push(Refused { index, reason }),
-            Err(Failed::Store(e)) => return Err(crate::error::store_error(WHAT, e)),
+            Err(Failed::Store(e)) if is_of_the_value(&e) => {
+                return Err(Spoiled::By(Refused { index, reason: e.to_string() }));
+            }
+            Err(Failed::Store(e)) => return Err(Spoiled::Store(store_error(WHAT, e))),
         }
     }
     batch_store.visits.save(conn)?;

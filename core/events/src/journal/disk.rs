@@ -1,13 +1,14 @@
-//! What the appender asks of the operating system: a seam, so that tests can fill the disk and fail a sync.
+//! What the journal asks of the operating system: a seam, so that tests can fill the disk, fail a sync and make a sector
+//! unreadable.
 
 use std::{
     fs::{File, OpenOptions},
     io::{self, Write},
-    os::unix::fs::OpenOptionsExt,
+    os::unix::fs::{FileExt, OpenOptionsExt},
     path::Path,
 };
 
-/// What the appender asks of the operating system.
+/// What the journal asks of the operating system.
 pub(crate) trait Disk: Send + Sync {
     /// Creates an empty file whose writes go to its end. A file of that name holds no record and is emptied.
     fn create(&self, path: &Path) -> io::Result<File>;
@@ -17,6 +18,10 @@ pub(crate) trait Disk: Send + Sync {
     fn cut(&self, file: &File, length: u64) -> io::Result<()>;
     /// `fdatasync(2)`.
     fn sync(&self, file: &File) -> io::Result<()>;
+    /// `pread(2)`: may read less than asked.
+    fn read_at(&self, file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        file.read_at(bytes, offset)
+    }
 }
 
 /// The disk itself.

@@ -1,5 +1,6 @@
 //! Names, header and folder of the segments.
 
+use super::sectors::is_unreadable;
 use std::{
     fs::{self, File},
     io::{self, Read},
@@ -25,7 +26,10 @@ pub(crate) fn header(version: u32) -> [u8; HEADER as usize] {
 /// The version a segment's header names; none if the header is damaged or not whole. Records are found without it.
 pub(crate) fn version_of(path: &Path) -> io::Result<Option<u32>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(HEADER).read_to_end(&mut bytes)?;
+    match File::open(path)?.take(HEADER).read_to_end(&mut bytes) {
+        Err(e) if is_unreadable(&e) => return Ok(None),
+        read => read?,
+    };
     let Some(version) = bytes.get(8..).and_then(|b| b.first_chunk()) else {
         return Ok(None);
     };
@@ -41,6 +45,11 @@ pub(crate) fn segment_path(dir: &Path, first: u64) -> PathBuf {
 /// Where bytes of a segment that are no record are kept.
 pub(crate) fn damaged_path(dir: &Path, first: u64, offset: u64) -> PathBuf {
     dir.join(format!("{first:020}-{offset:012}.damaged"))
+}
+
+/// Where a delivered segment is kept in which something could not be read.
+pub(crate) fn unreadable_path(dir: &Path, first: u64) -> PathBuf {
+    dir.join(format!("{first:020}.unreadable"))
 }
 
 /// First sequence and length of every segment, in order.

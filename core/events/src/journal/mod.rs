@@ -8,7 +8,8 @@
 //! | `NNNNNNNNNNNNNNNNNNNN.seg` | a segment, named by the sequence of its first record (20 digits) |
 //! | `cursor` | how far delivery got |
 //! | `FIRST-OFFSET.damaged` | bytes of segment FIRST at OFFSET that are no record, kept for a person |
-//! | `refused.jsonl` | events the sink refused for good (see `refused.rs`) |
+//! | `NNNNNNNNNNNNNNNNNNNN.unreadable` | a segment, delivered, in which the device could not read something; for a person |
+//! | `refused.jsonl`, `refused-MS.replayed` | events the sink refused for good, and those given to the journal again (see `refused.rs`) |
 //!
 //! All numbers are little-endian.
 //!
@@ -45,6 +46,8 @@
 //! - Bytes that are no record are passed over to the next record that fits the sequence, copied into a `.damaged`
 //!   file, logged and counted. An incomplete record at the end of a segment is a write cut short by a crash: copied
 //!   and logged, but not counted, since nothing was promised for it.
+//! - What the device cannot read is damaged, and 0 in what is kept of it: passed over, logged and counted. A segment with
+//!   such a place is renamed, not deleted, when it is delivered: another program may read more of it.
 //! - The limit of size counts undelivered bytes. Delivered ones of the last segment come on top: one segment at most.
 
 mod append;
@@ -55,6 +58,7 @@ mod layout;
 mod open;
 mod read;
 pub(crate) mod record;
+mod sectors;
 #[cfg(test)]
 pub(crate) mod tests;
 mod waiting;

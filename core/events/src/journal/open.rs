@@ -8,12 +8,14 @@ use super::{
     layout::{Layout, Segment, Shared},
     read::Reader,
     record::{SMALLEST, parse},
+    sectors,
 };
 use crate::{
     OpenError,
     stats::{Counters, log},
 };
 use std::{
+    collections::BTreeSet,
     fs::{self, DirBuilder, OpenOptions, TryLockError},
     io,
     os::unix::fs::{DirBuilderExt, OpenOptionsExt},
@@ -71,17 +73,30 @@ impl Journal {
                 });
             }
         }
-        let mut written = 1;
+        let (mut written, mut unreadable) = (1, BTreeSet::new());
         while let Some((first, length)) = segments.pop() {
-            match next_after(dir, first).map_err(failed("read the last segment"))? {
-                Some(next) => {
+            match next_after(&*disk, dir, first).map_err(failed("read the last segment"))? {
+                Some(End { next, unreadable: None }) => {
                     written = written.max(next);
                     segments.push((first, length));
                     break;
                 }
+                // What stood there, nobody can say; the reader ends before it.
+                Some(End { next, unreadable: Some(offset) }) => {
+                    counters.damaged.add(1);
+                    tracing::error!(
+                        segment = first,
+                        offset,
+                        "the end of the event journal cannot be read; the events in it are lost, the segment is kept as .unreadable"
+                    );
+                    unreadable.insert(first);
+                    written = written.max(next);
+                    segments.push((first, offset));
+                    break;
+                }
                 // No record in it: its name is needed again.
                 None => {
-                    put_aside(dir, first, length, &counters)
+                    put_aside(&*disk, dir, first, length, &counters)
                         .map_err(failed("put a damaged segment aside"))?;
                 }
             }
@@ -111,35 +126,47 @@ impl Journal {
             counters.damaged.add(1);
         }
         let shared = Arc::new(Shared::new(dir.to_owned(), layout, lock, Arc::clone(&counters)));
+        let reader = Reader::new(Arc::clone(&shared), Arc::clone(&disk), cursor, counters, unreadable);
         let appender = Appender::new(Arc::clone(&shared), disk, limits.max_bytes, limits.segment_bytes);
-        let reader = Reader::new(Arc::clone(&shared), cursor, counters);
         Ok(Self { shared, appender, reader })
     }
 }
 
-/// The sequence after the last record of a segment; none if it has no record.
-fn next_after(dir: &Path, first: u64) -> io::Result<Option<u64>> {
-    let bytes = fs::read(files::segment_path(dir, first))?;
+/// The end of a segment.
+struct End {
+    /// The sequence after its last record.
+    next: u64,
+    /// Where its last record ends, if something behind it cannot be read.
+    unreadable: Option<u64>,
+}
+
+/// The end of a segment; none if it has no record.
+fn next_after(disk: &dyn Disk, dir: &Path, first: u64) -> io::Result<Option<End>> {
+    let (bytes, read) = sectors::read(disk, &files::segment_path(dir, first))?;
     let mut expected = first..first.saturating_add((bytes.len() / SMALLEST) as u64 + 1);
-    let mut next = None;
+    let mut last = None;
     let mut at = usize::try_from(HEADER).unwrap_or(0).min(bytes.len());
     while at < bytes.len() {
         match parse(&bytes[at..], &expected) {
             Ok(view) => {
                 at += view.size;
                 expected.start = view.sequence + 1;
-                next = Some(expected.start);
+                last = Some((expected.start, at));
             }
             Err(_) => at += 1,
         }
     }
-    Ok(next)
+    Ok(last.map(|(next, end)| End { next, unreadable: (read.unreadable_until > end).then_some(end as u64) }))
 }
 
 /// Removes a segment without records; what is in it is kept if it is more than a torn beginning.
-fn put_aside(dir: &Path, first: u64, length: u64, counters: &Counters) -> io::Result<()> {
+fn put_aside(disk: &dyn Disk, dir: &Path, first: u64, length: u64, counters: &Counters) -> io::Result<()> {
     let path = files::segment_path(dir, first);
-    if length < HEADER + SMALLEST as u64 || fs::read(&path)?.iter().skip(HEADER as usize).all(|b| *b == 0) {
+    if length < HEADER + SMALLEST as u64 {
+        return fs::remove_file(path);
+    }
+    let (bytes, read) = sectors::read(disk, &path)?;
+    if read.unreadable == 0 && bytes.iter().skip(HEADER as usize).all(|b| *b == 0) {
         return fs::remove_file(path);
     }
     counters.damaged.add(1);

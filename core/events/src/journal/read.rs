@@ -2,17 +2,19 @@
 
 use super::{
     cursor::Cursor,
-    files::{self, HEADER, damaged_path, segment_path},
+    disk::Disk,
+    files::{self, HEADER, damaged_path, segment_path, unreadable_path},
     layout::{Shared, Span},
     record::{Bad, View, parse},
+    sectors,
 };
 use crate::stats::{Counters, log};
 use bytes::Bytes;
 use smol_str::SmolStr;
 use std::{
+    collections::BTreeSet,
     fs::{self, File},
-    io::{self, ErrorKind, Write},
-    os::unix::fs::FileExt,
+    io::{self, ErrorKind},
     sync::Arc,
 };
 use tfx_ports::sink::Envelope;
@@ -45,18 +47,27 @@ struct Place {
 /// Reads the journal for delivery; there is one.
 pub(crate) struct Reader {
     shared: Arc<Shared>,
+    disk: Arc<dyn Disk>,
     counters: Arc<Counters>,
     cursor: Cursor,
     place: Place,
     file: Option<(u64, File)>,
+    /// Segments in which something could not be read.
+    unreadable: BTreeSet<u64>,
     /// Records before it were delivered by an earlier process.
     from: u64,
 }
 
 impl Reader {
-    pub(crate) fn new(shared: Arc<Shared>, cursor: Cursor, counters: Arc<Counters>) -> Self {
+    pub(crate) fn new(
+        shared: Arc<Shared>,
+        disk: Arc<dyn Disk>,
+        cursor: Cursor,
+        counters: Arc<Counters>,
+        unreadable: BTreeSet<u64>,
+    ) -> Self {
         let from = shared.layout().cursor;
-        Self { shared, counters, cursor, place: Place::default(), file: None, from }
+        Self { shared, disk, counters, cursor, place: Place::default(), file: None, unreadable, from }
     }
 
     /// The next events, at most `max_events` and about `max_bytes`. Empty if there are none; [`Self::commit`] is due all
@@ -82,7 +93,7 @@ impl Reader {
             let mut left = span.segment.length - self.place.offset;
             let wanted = left.min(chunk_bytes);
             chunk_bytes = CHUNK;
-            let chunk = self.chunk(wanted)?;
+            let (chunk, _) = self.chunk(wanted)?;
             if (chunk.len() as u64) < wanted {
                 left = chunk.len() as u64; // somebody cut the file
             }
@@ -139,51 +150,47 @@ impl Reader {
         }
     }
 
-    /// Up to `size` bytes from the present place; fewer if the file is cut or gone.
-    fn chunk(&mut self, size: u64) -> io::Result<Bytes> {
+    /// Up to `size` bytes from the present place; fewer if the file is cut or gone. How many could not be read.
+    fn chunk(&mut self, size: u64) -> io::Result<(Bytes, usize)> {
         let first = self.place.segment;
         if self.file.as_ref().is_none_or(|(open, _)| *open != first) {
             match File::open(segment_path(&self.shared.dir, first)) {
                 Ok(file) => self.file = Some((first, file)),
-                Err(e) if e.kind() == ErrorKind::NotFound => return Ok(Bytes::new()),
+                Err(e) if e.kind() == ErrorKind::NotFound => return Ok((Bytes::new(), 0)),
                 Err(e) => return Err(e),
             }
         }
-        let Some((_, file)) = &self.file else { return Ok(Bytes::new()) };
+        let Some((_, file)) = &self.file else { return Ok((Bytes::new(), 0)) };
         let mut bytes = vec![0; usize::try_from(size).map_err(io::Error::other)?];
-        let mut got = 0;
-        while got < bytes.len() {
-            match file.read_at(&mut bytes[got..], self.place.offset + got as u64) {
-                Ok(0) => break,
-                Ok(n) => got += n,
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(e),
-            }
+        let read = sectors::read_at(&*self.disk, file, &mut bytes, self.place.offset)?;
+        if read.unreadable > 0 {
+            self.unreadable.insert(first);
         }
-        bytes.truncate(got);
-        Ok(Bytes::from(bytes))
+        bytes.truncate(read.got);
+        Ok((Bytes::from(bytes), read.unreadable))
     }
 
     /// Goes on to the next record after bytes that are none, or to the end of the segment.
     fn pass_over(&mut self, span: Span) -> io::Result<()> {
         let Place { segment, offset, next } = self.place;
-        let rest = self.chunk(span.segment.length - offset)?;
+        let (rest, unreadable) = self.chunk(span.segment.length - offset)?;
         let found =
             (1..rest.len()).find_map(|at| Some((at, parse(&rest[at..], &(next..span.end)).ok()?.sequence)));
         let (size, resumes) = found.unwrap_or((rest.len(), span.end));
         self.place.offset += size as u64;
         let damaged = &rest[..size];
-        if resumes < self.from || found.is_none() && damaged.iter().all(|b| *b == 0) {
+        let hole = found.is_none() && unreadable == 0 && damaged.iter().all(|b| *b == 0);
+        if resumes < self.from || hole {
             return Ok(()); // delivered already, or zeros where a crash left a hole
         }
         let kept = self.keep(segment, offset, damaged);
         // At the end: a record that is not whole, or one that a failed append left behind.
-        if found.is_none() && !matches!(parse(&rest, &(0..u64::MAX)), Err(Bad::Broken)) {
+        if found.is_none() && unreadable == 0 && !matches!(parse(&rest, &(0..u64::MAX)), Err(Bad::Broken)) {
             log!(info, self.counters, { segment, offset, size, %kept, }, "the event journal ends in a write cut short by a crash");
         } else {
             let lost = resumes.saturating_sub(next);
             self.counters.damaged.add(1);
-            log!(error, self.counters, { segment, offset, size, lost, %kept, }, "the event journal is damaged; going on after it");
+            log!(error, self.counters, { segment, offset, size, lost, unreadable, %kept, }, "the event journal is damaged; going on after it");
         }
         Ok(())
     }
@@ -202,10 +209,7 @@ impl Reader {
     /// Keeps damaged bytes for a person. Says where, or why not: delivery goes on, since a full disk empties only by it.
     fn keep(&self, segment: u64, offset: u64, bytes: &[u8]) -> String {
         let path = damaged_path(&self.shared.dir, segment, offset);
-        let kept = File::create(&path).and_then(|mut file| {
-            file.write_all(bytes)?;
-            file.sync_all()
-        });
+        let kept = tfx_ports::files::replace(&path, bytes);
         match kept {
             Ok(()) => path.display().to_string(),
             Err(error) => format!("not kept: {error}"),
@@ -244,7 +248,13 @@ impl Reader {
 
     fn delete(&mut self, first: u64) -> io::Result<()> {
         self.file.take_if(|(open, _)| *open == first);
-        match fs::remove_file(segment_path(&self.shared.dir, first)) {
+        let path = segment_path(&self.shared.dir, first);
+        let gone = if self.unreadable.remove(&first) {
+            fs::rename(path, unreadable_path(&self.shared.dir, first))
+        } else {
+            fs::remove_file(path)
+        };
+        match gone {
             Err(e) if e.kind() != ErrorKind::NotFound => return Err(e),
             _ => {}
         }

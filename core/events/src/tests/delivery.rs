@@ -202,3 +202,64 @@ async fn many_publishers_each_keep_their_order() {
         assert_eq!(order, mine);
     }
 }
+
+#[tokio::test]
+async fn refused_events_are_given_to_the_journal_again() {
+    let b = Bench::new(FailurePolicy::FailOpen, |_| {});
+    let events = clicks(25);
+    let all = ids(&events);
+    let bad: BTreeSet<String> = [0, 7, 8, 24].iter().map(|i| all[*i].clone()).collect();
+    b.sink.mood().refused = bad.clone();
+    publish_all(&b.producer, &events).await;
+    until("refused", || b.producer.stats().outbox_depth_events == 0).await;
+    let path = b.dir.path().join("refused.jsonl");
+    let before = fs::read_to_string(&path).expect("kept");
+    fs::write(&path, format!("{before}{{\"torn\": 1}}\n\n{{\"at")).expect("writes");
+
+    let counted = b.producer.replay_refused(true).await.expect("reads");
+    assert_eq!((counted.events, counted.unreadable, counted.kept_as), (4, 2, None));
+    assert_eq!((b.sink.ids().len(), b.producer.stats().refused_waiting), (21, 4));
+
+    // One of them is refused still.
+    b.sink.mood().refused = [all[7].clone()].into();
+    let replayed = b.producer.replay_refused(false).await.expect("replays");
+    assert_eq!((replayed.events, replayed.unreadable), (4, 2));
+    until("delivered", || b.producer.stats().outbox_depth_events == 0).await;
+    let mut taken = b.sink.ids();
+    assert_eq!(taken.split_off(21), [0, 8, 24].map(|i| all[i].clone()), "in their order");
+    for (envelope, event) in b.sink.taken.lock().expect("lock")[21..].iter().zip([0, 8, 24]) {
+        let of = |bytes: &[u8]| serde_json::from_slice::<serde_json::Value>(bytes).expect("json");
+        assert_eq!(of(&envelope.payload), of(&events[event].to_json().expect("json")));
+        assert_eq!((envelope.topic, &envelope.key), (events[event].topic(), &events[event].key()));
+    }
+    let kept = fs::read_to_string(b.dir.path().join(replayed.kept_as.expect("a name"))).expect("kept");
+    assert!(kept.starts_with(&before), "the file is put away whole");
+    let rest = fs::read_to_string(&path).expect("what was not replayed");
+    let lines: Vec<_> = rest.lines().collect();
+    assert_eq!(lines[..2], ["{\"torn\": 1}", "{\"at"]);
+    assert!(lines.len() == 3 && lines[2].contains(&all[7]), "{rest}");
+    assert_eq!(b.producer.stats().refused_waiting, 3);
+
+    // An earlier run's are known to the next.
+    b.producer.close(Duration::from_secs(20)).await;
+    let again = Producer::open(config(b.dir.path(), FailurePolicy::FailOpen), b.sink.clone()).expect("free");
+    assert_eq!((again.stats().refused_waiting, again.stats().refused_total), (3, 0));
+    let nothing = again.replay_refused(true).await.expect("reads");
+    assert_eq!((nothing.events, nothing.unreadable), (1, 2));
+}
+
+#[tokio::test]
+async fn what_is_no_json_is_given_again_as_it_was() {
+    let b = Bench::new(FailurePolicy::FailOpen, |_| {});
+    let event = tfx_ports::sink::Envelope {
+        topic: tfx_domain::event::Topic::ClickEvents,
+        id: "a".into(),
+        key: "b".into(),
+        payload: "{\"no \"json".into(),
+    };
+    crate::refused::keep(b.dir.path(), &event, "no JSON").expect("keeps");
+    assert_eq!(b.producer.replay_refused(false).await.expect("replays").events, 1);
+    until("delivered", || b.sink.ids().len() == 1).await;
+    assert_eq!(b.sink.taken.lock().expect("lock")[0], event);
+    assert_eq!(b.producer.replay_refused(false).await.expect("replays"), crate::Replayed::default());
+}

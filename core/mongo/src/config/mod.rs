@@ -109,6 +109,6 @@ impl ConfigStore for Config {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.db.call("ping", self.db.database().run_command(doc! {"ping": 1})).await.map(|_| ())
+        self.db.ping_writes("revision").await
     }
 }

@@ -13,13 +13,10 @@ use mongodb::{
     options::ReadConcern,
 };
 use serde::{Deserialize, Serialize};
-use tfx_domain::{
-    Timestamp,
-    entity::{Kind, Status},
-};
+use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
-    config::{Record, RecordQuery},
+    config::{Record, RecordQuery, Stored},
     page::Page,
 };
 
@@ -32,7 +29,7 @@ pub(super) struct StoredRecord {
     seq: i64,
     parent: String,
     slug: String,
-    status: Status,
+    status: String,
     /// The bits of a `u64`.
     version: i64,
     /// RFC 3339, as given; so are all times here.
@@ -52,7 +49,7 @@ impl StoredRecord {
             seq,
             parent: record.parent.clone(),
             slug: record.slug.clone(),
-            status: record.status,
+            status: record.status.as_str().to_owned(),
             version: record.version.cast_signed(),
             created_at: record.created_at.to_string(),
             updated_at: record.updated_at.to_string(),
@@ -69,24 +66,35 @@ impl StoredRecord {
         self.version.cast_unsigned()
     }
 
-    fn record(self, kind: Kind) -> Result<Record, StoreError> {
-        let broken = |e: &dyn std::fmt::Display| StoreError::Broken {
-            what: format!("stored {kind} {}: {e}", self.id),
-            source: None,
-        };
-        let time = |text: &str| text.parse::<Timestamp>().map_err(|e| broken(&e));
-        Ok(Record {
+    /// As far as this program knows what it reads: another one may have written it.
+    fn record(self, kind: Kind) -> Record {
+        let stored = Stored {
             kind,
-            status: self.status,
-            version: self.version.cast_unsigned(),
-            created_at: time(&self.created_at)?,
-            updated_at: time(&self.updated_at)?,
-            spec: serde_json::from_str(&self.spec).map_err(|e| broken(&e))?,
             id: self.id,
             parent: self.parent,
             slug: self.slug,
-        })
+            status: &self.status,
+            version: self.version.cast_unsigned(),
+            created_at: &self.created_at,
+            updated_at: &self.updated_at,
+            spec: &self.spec,
+        };
+        stored.record()
     }
+}
+
+/// Those that can be read; the others are told and left out.
+fn readable(kind: Kind, found: Vec<Document>) -> Vec<StoredRecord> {
+    let read = |document: Document| {
+        let id = document.get("_id").map(ToString::to_string).unwrap_or_default();
+        let stored = mongodb::bson::deserialize_from_document::<StoredRecord>(document);
+        stored
+            .inspect_err(
+                |error| tracing::warn!(%kind, id, %error, "an entity that cannot be read is left out"),
+            )
+            .ok()
+    };
+    found.into_iter().filter_map(read).collect()
 }
 
 /// What an update changes; the rest stays as it was created.
@@ -140,7 +148,7 @@ pub(super) async fn find(
 
 async fn one(db: &Db, kind: Kind, filter: Document) -> Result<Option<Record>, StoreError> {
     let found = db.call("read an entity", collection(db, kind).find_one(filter)).await?;
-    found.map(|stored| stored.record(kind)).transpose()
+    Ok(found.map(|stored| stored.record(kind)))
 }
 
 pub(super) async fn list(db: &Db, query: &RecordQuery) -> Result<Page<Record>, StoreError> {
@@ -154,10 +162,12 @@ pub(super) async fn list(db: &Db, query: &RecordQuery) -> Result<Page<Record>, S
         let words: Vec<&str> = query.statuses.iter().map(|s| s.as_str()).collect();
         filter.insert("status", doc! {"$in": words});
     }
-    let all = collection(db, query.kind);
+    let all = db.collection::<Document>(query.kind.plural());
     let find = all.find(filter).sort(doc! {"seq": 1}).limit(query_limit(limit + 1));
-    let stored = db.rows("list entities", find).await?;
-    page(stored, limit, |last| last.seq.to_string()).try_map(|s| s.record(query.kind))
+    let found = db.rows("list entities", find).await?;
+    let found = page(found, limit, |last| last.get_i64("seq").unwrap_or_default().to_string());
+    let items = readable(query.kind, found.items).into_iter().map(|s| s.record(query.kind)).collect();
+    Ok(Page { items, next: found.next })
 }
 
 /// All entities and their revision, in one snapshot. Tried again while the server cannot give one yet: just after
@@ -231,7 +241,7 @@ async fn found(
             }
         };
         for stored in db.step(what, Box::pin(all_of(db, kind, filter, session))).await? {
-            found.push((stored.seq, stored.record(kind)?));
+            found.push((stored.seq, stored.record(kind)));
         }
     }
     found.sort_by_key(|(seq, _)| *seq);
@@ -255,7 +265,8 @@ async fn all_of(
     filter: Document,
     session: &mut ClientSession,
 ) -> mongodb::error::Result<Vec<StoredRecord>> {
-    let all = collection(db, kind);
+    let all = db.collection::<Document>(kind.plural());
     let mut cursor = all.find(filter).read_concern(ReadConcern::snapshot()).session(&mut *session).await?;
-    cursor.stream(session).try_collect().await
+    let found: Vec<Document> = cursor.stream(session).try_collect().await?;
+    Ok(readable(kind, found))
 }

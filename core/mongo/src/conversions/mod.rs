@@ -134,6 +134,6 @@ impl ConversionStore for Conversions {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.db.call("ping", self.db.database().run_command(doc! {"ping": 1})).await.map(|_| ())
+        self.db.ping_writes("conversions").await
     }
 }

@@ -26,13 +26,21 @@ pub(crate) struct Ops {
     /// Paths at which ids of other entities stand, and their kinds.
     pub(crate) refs: &'static [(&'static str, Kind)],
     pub(crate) check: fn(Value) -> Result<Checked, Problems>,
+    /// Why this program cannot read a stored entity; none if it can.
+    pub(crate) unreadable: fn(&Record) -> Option<String>,
     pub(crate) new_id: fn(Timestamp, u128) -> String,
     pub(crate) node: fn(&Record) -> Result<Node, StoreError>,
 }
 
 impl Ops {
     const fn of<S: Spec>() -> Self {
-        Self { refs: S::REFS, check: check::<S>, new_id: new_id::<S>, node: node::<S> }
+        Self {
+            refs: S::REFS,
+            check: check::<S>,
+            unreadable: unreadable::<S>,
+            new_id: new_id::<S>,
+            node: node::<S>,
+        }
     }
 }
 
@@ -44,6 +52,10 @@ fn check<S: Spec>(value: Value) -> Result<Checked, Problems> {
         status: spec.status(),
         spec: serde_json::to_value(&spec).map_err(|e| Problems::one("", e.to_string()))?,
     })
+}
+
+fn unreadable<S: Spec>(record: &Record) -> Option<String> {
+    record.typed::<S>().err().map(|e| e.to_string())
 }
 
 fn new_id<S: Spec>(now: Timestamp, random: u128) -> String {

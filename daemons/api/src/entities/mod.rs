@@ -173,6 +173,10 @@ fn body(record: &Record, labels: &Labels, secret: Option<&str>) -> Value {
     fields.insert("version".to_owned(), record.version.into());
     fields.insert("created_at".to_owned(), record.created_at.to_string().into());
     fields.insert("updated_at".to_owned(), record.updated_at.to_string().into());
+    if let Some(why) = (ops(record.kind).unreadable)(record) {
+        fields.insert("slug".to_owned(), record.slug.as_str().into());
+        fields.insert("unreadable".to_owned(), why.into());
+    }
     if !labels.is_empty() {
         let labels = labels.iter().map(|(id, slug)| (id.clone(), slug.as_str().into())).collect();
         fields.insert("labels".to_owned(), Value::Object(labels));

@@ -140,6 +140,9 @@ async fn draft(
             {
                 return Err(Failure::version_mismatch(before.version));
             }
+            if let Some(why) = (ops(*kind).unreadable)(&before) {
+                return Err(Failure::written_by_another(&before, &why));
+            }
             Some(before)
         }
     };

@@ -5,7 +5,7 @@ use crate::{
     OpenError,
     journal::{AppendError, files},
 };
-use std::{fs, sync::atomic::Ordering::SeqCst};
+use std::{fs, os::unix::fs::MetadataExt, sync::atomic::Ordering::SeqCst};
 
 #[test]
 fn delivered_segments_go_and_the_cursor_survives() {
@@ -238,4 +238,48 @@ fn events_larger_than_a_read_come_through() {
         journal.appender.append(&mut records([n + 10], 100_000), 5).expect("room");
     }
     assert_eq!(drain(&mut journal, 100), [1, 11, 2, 12, 3, 13]);
+}
+
+#[test]
+fn an_unreadable_sector_costs_the_events_in_it_and_no_others() {
+    // In the middle, at the beginning, at the end of the last segment; in one before it.
+    for (place, segment) in
+        [(8192..8704, 1), (0..512, 1), (20_480..20_481, 1), (24_600..24_601, 1), (8192..8193, 0)]
+    {
+        let (dir, disk) = (folder(), Arc::<TestDisk>::default());
+        let (mut journal, _) = open_with(dir.path(), &disk, 1 << 30);
+        let size = records([11], 600).len() as u64;
+        let firsts = [1, 41];
+        for first in firsts {
+            journal.appender.append(&mut records(first..first + 40, 600), 5).expect("room");
+        }
+        drop(journal);
+        let path = files::segment_path(dir.path(), firsts[segment]);
+        let inode = fs::metadata(&path).expect("there").ino();
+        disk.unreadable.lock().expect("lock").push((inode, place.clone()));
+        let sector = place.start / 4096 * 4096..(place.start / 4096 + 1) * 4096;
+        // Records of one or two digits differ in size: those whose bytes are in the sector.
+        let bytes = fs::read(&path).expect("the file itself is well");
+        let text = |n: u64| format!("event-{n}");
+        let hit = |n: u64| {
+            let id = text(n);
+            let found = bytes.windows(2 * id.len() + 1).position(|w| {
+                w.starts_with(id.as_bytes())
+                    && w[id.len()..].starts_with(id.as_bytes())
+                    && w[2 * id.len()] == b'{'
+            });
+            found.is_some_and(|at| {
+                let from = at as u64 - 27;
+                from < sector.end && sector.start < from + size
+            })
+        };
+        let expected: Vec<u64> = (1..=80).filter(|n| !hit(*n)).collect();
+        assert!(expected.len() < 78 && expected.len() > 70, "{expected:?}");
+
+        let (mut journal, counters) = open_with(dir.path(), &disk, 1 << 30);
+        journal.appender.append(&mut records([100], 600), 5).expect("room");
+        let mut got = drain(&mut journal, 7);
+        assert_eq!((got.pop(), &got, counters.damaged.get()), (Some(100), &expected, 1), "{place:?}");
+        assert_eq!(fs::read(files::unreadable_path(dir.path(), firsts[segment])).expect("kept"), bytes);
+    }
 }

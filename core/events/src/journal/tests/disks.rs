@@ -4,6 +4,7 @@ use crate::journal::{Disk, RealDisk};
 use std::{
     fs::File,
     io::{self, ErrorKind},
+    os::unix::fs::MetadataExt,
     path::Path,
     sync::{
         Condvar, Mutex,
@@ -21,6 +22,8 @@ pub(crate) struct TestDisk {
     /// Bytes written, and how many of them are synced.
     pub(crate) written: AtomicU64,
     pub(crate) synced: AtomicU64,
+    /// Places that cannot be read: of which file (its inode), from where to where.
+    pub(crate) unreadable: Mutex<Vec<(u64, std::ops::Range<u64>)>>,
     stalled: Mutex<bool>,
     /// Writers that wait.
     pub(crate) stuck: AtomicU64,
@@ -36,6 +39,7 @@ impl Default for TestDisk {
             syncs: AtomicU64::default(),
             written: AtomicU64::default(),
             synced: AtomicU64::default(),
+            unreadable: Mutex::default(),
             stalled: Mutex::default(),
             stuck: AtomicU64::default(),
             moved: Condvar::default(),
@@ -78,6 +82,16 @@ impl Disk for TestDisk {
             return Err(io::Error::other("no cut today"));
         }
         RealDisk.cut(file, length)
+    }
+
+    fn read_at(&self, file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+        let inode = file.metadata()?.ino();
+        let read = offset..offset + bytes.len() as u64;
+        let bad = self.unreadable.lock().expect("lock");
+        if bad.iter().any(|(of, place)| *of == inode && place.start < read.end && read.start < place.end) {
+            return Err(io::Error::from_raw_os_error(5));
+        }
+        RealDisk.read_at(file, bytes, offset)
     }
 
     fn sync(&self, _file: &File) -> io::Result<()> {

@@ -1,0 +1,113 @@
+//! The short form of what was refused: a stranger decides how much he sends, not how much of it is kept.
+
+use super::{ClickEvent, PostbackLogEvent};
+use smol_str::SmolStr;
+
+/// Most parameters.
+const PARAMS: usize = 3;
+/// Longest name of a parameter, bytes.
+const NAME: usize = 16;
+/// Longest value and any other text, bytes.
+const VALUE: usize = 24;
+/// Longest slug, bytes.
+const SLUG: usize = 48;
+
+impl ClickEvent {
+    /// What is kept of a request for which there is no campaign: who asked for what, and little more.
+    pub fn shorten(&mut self) {
+        clip_small(&mut self.campaign_slug, SLUG);
+        clip(&mut self.user_agent, VALUE);
+        clip(&mut self.referrer, VALUE);
+        clip(&mut self.final_url, 2 * SLUG);
+        self.external_id.clear();
+        for text in [
+            &mut self.device_model,
+            &mut self.os_version,
+            &mut self.browser_version,
+            &mut self.connection_type,
+            &mut self.dims.city,
+            &mut self.dims.isp,
+            &mut self.dims.language,
+            &mut self.dims.referrer_host,
+            &mut self.dims.keyword,
+        ] {
+            *text = SmolStr::default();
+        }
+        clip_small(&mut self.bot_reason, VALUE);
+        clip_small(&mut self.dims.os, VALUE);
+        clip_small(&mut self.dims.browser, VALUE);
+        self.dims.subs.clear();
+        self.params.truncate(PARAMS);
+        for (name, value) in &mut self.params {
+            clip_small(name, NAME);
+            clip(value, VALUE);
+        }
+    }
+}
+
+impl PostbackLogEvent {
+    /// What is kept of a postback that may not speak for a network: enough to see whose it was meant to be.
+    pub fn shorten(&mut self) {
+        clip_small(&mut self.network, SLUG);
+        clip_small(&mut self.template, SLUG);
+        clip(&mut self.reason, 2 * SLUG);
+        self.params.truncate(2 * PARAMS);
+        for (name, value) in &mut self.params {
+            clip(name, NAME);
+            clip(value, VALUE);
+        }
+    }
+}
+
+/// What JSON has to escape goes: a control character would take six bytes.
+fn clip(text: &mut String, max: usize) {
+    text.truncate(text.floor_char_boundary(max));
+    text.retain(|c| !c.is_control() && c != '"' && c != '\\');
+}
+
+fn clip_small(text: &mut SmolStr, max: usize) {
+    let mut clipped = text.to_string();
+    clip(&mut clipped, max);
+    if clipped.len() < text.len() {
+        *text = clipped.into();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::Event;
+
+    /// Bytes of an event of a stranger, at most; some hundred of them are names of fields, ids and times.
+    const CEILING: usize = 1000;
+
+    #[test]
+    fn what_a_stranger_leaves_is_a_few_hundred_bytes_whatever_he_sends() {
+        for text in ["x", "é", "\"", "\u{1}", "日本"] {
+            let long = text.repeat(5000);
+            let mut click: ClickEvent = serde_json::from_value(serde_json::json!({
+                "schema": 1, "click_id": "01K00000000000000000000000", "at": "2026-01-01T00:00:00.123456Z",
+                "visitor_id": "f".repeat(32), "device_type": "desktop", "is_bot": true, "status": 404,
+                "config_revision": 1_000_000, "outcome": "not_found", "campaign_slug": long, "ip": "2001:db8::1:2:3:4",
+                "user_agent": long, "referrer": long, "external_id": long, "final_url": long, "bot_reason": long,
+                "device_model": long, "os_version": long, "browser_version": long, "connection_type": long,
+                "language": long, "referrer_host": long, "keyword": long, "city": long, "isp": long, "os": long,
+                "browser": long, "subs": vec![&long; 20], "params": vec![(&long, &long); 64],
+            }))
+            .expect("a click");
+            click.shorten();
+            let size = Event::Click(Box::new(click)).to_json().expect("json").len();
+            assert!(size < CEILING, "{size} bytes of {text:?}");
+
+            let mut postback: PostbackLogEvent = serde_json::from_value(serde_json::json!({
+                "schema": 1, "id": "01K00000000000000000000000", "at": "2026-01-01T00:00:00.123456Z", "network": long,
+                "template": long, "remote_ip": "2001:db8::1:2:3:4", "method": "POST", "result": "rejected",
+                "reason": long, "status": 404, "params": vec![(&long, &long); 64],
+            }))
+            .expect("a postback");
+            postback.shorten();
+            let size = Event::PostbackLog(Box::new(postback)).to_json().expect("json").len();
+            assert!(size < CEILING, "{size} bytes of {text:?}");
+        }
+    }
+}
