@@ -126,7 +126,7 @@ pub enum FindingKind {
     Retry,
 }
 
-/// A postback to try. Nothing is stored, and no secret is asked for.
+/// A postback to try. Nothing is stored. A secret is not asked for; one that is given must be right.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct PostbackTest {

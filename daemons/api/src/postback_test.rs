@@ -1,7 +1,7 @@
 //! `POST /postbacks/test`: what would become of a postback, by the same rules as postback-service, storing nothing.
 //!
-//! Secret and address are not asked for: whoever may call this may read the secret. An earlier conversion is looked
-//! for among those of the click.
+//! Secret and address are not asked for: whoever may call this may read the secret; one that is given must be right. An
+//! earlier conversion is looked for among those of the click.
 
 use crate::{
     app::App,
@@ -38,6 +38,9 @@ use tfx_settings::LookupFailure;
 /// The most parameters of a test.
 const MAX_PARAMS: usize = 1000;
 
+/// The parameter that carries the secret.
+const SECRET: &str = "secret";
+
 /// The routes.
 pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new().route("/postbacks/test", post(test))
@@ -68,7 +71,16 @@ async fn test(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> R
     }
     let network =
         problems.into_result(network)?.ok_or_else(|| ProblemResponse::internal("a network was found"))?;
-    let answer = Trial::new(&app, &network, template.as_ref())?.run(&test.params).await?;
+    let (secrets, params): (Vec<_>, Vec<_>) =
+        test.params.into_iter().partition(|(name, _)| name.eq_ignore_ascii_case(SECRET));
+    let trial = Trial::new(&app, &network, template.as_ref())?;
+    let answer = match &trial.network.spec.postback_secret {
+        // Whoever may call this may read the secret: how long a comparison takes tells nothing new.
+        Some(secret) if !secrets.is_empty() && secrets.iter().all(|(_, given)| *given != secret.0) => {
+            trial.end(PostbackResult::Rejected, 403, "the secret is wrong")
+        }
+        _ => trial.run(&params).await?,
+    };
     Ok(json(StatusCode::OK, &answer))
 }
 

@@ -15,6 +15,9 @@ use tfx_domain::{entity::Kind, query};
 use tfx_ops::probe::Probe;
 use url::Url;
 
+/// The parameter that carries the secret.
+const SECRET: &str = "secret";
+
 /// Which postback.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
@@ -58,21 +61,24 @@ impl Test {
             client.postback_test(&asked).await.map_err(|e| failed(Kind::Network, &self.network, e))?;
         let item = serde_json::to_value(&answer).map_err(Failure::failed)?;
         if context.out.format == Format::Name {
-            return context.out.lines([answer.result.as_str()]);
+            context.out.lines([answer.result.as_str()])?;
+        } else {
+            context.out.item(&item, &fields(), "result")?;
+            context.out.note("nothing was recorded; --send really sends it");
         }
-        context.out.item(&item, &fields(), "result")?;
-        context.out.note("nothing was recorded; --send really sends it");
-        Ok(())
+        if (200..300).contains(&answer.status) {
+            return Ok(());
+        }
+        let message = format!("postback-service would answer {}: {}", answer.status, answer.reason);
+        Err(Failure::failed(message))
     }
 }
 
-/// The parameters of a query string, without the secret: nobody is asked for it here.
+/// The parameters of a query string. A secret among them is checked, and shown nowhere.
 fn parameters(text: &str) -> Vec<(String, String)> {
     let query_text = text.split_once('?').map_or(text, |(_, query)| query);
     let query_text = query_text.split('#').next().unwrap_or(query_text);
-    let pairs =
-        query::pairs(query_text.as_bytes()).map(|(name, value)| (name.into_owned(), value.into_owned()));
-    pairs.filter(|(name, _)| name != "secret").collect()
+    query::pairs(query_text.as_bytes()).map(|(name, value)| (name.into_owned(), value.into_owned())).collect()
 }
 
 fn fields() -> Vec<Column> {
@@ -109,17 +115,20 @@ fn fields() -> Vec<Column> {
     ]
 }
 
-/// Sends what the network would send, with its secret.
+/// Sends what the network would send, with its secret or the one that is given.
 async fn send(context: &Context, link: &str, params: &[(String, String)]) -> Result<(), Failure> {
     let mut url =
         Url::parse(link).map_err(|e| Failure::failed(format!("api-service gave a bad postback URL: {e}")))?;
-    let secret = url.query_pairs().find(|(name, _)| name == "secret").map(|(_, secret)| secret.into_owned());
+    let of_network = url.query_pairs().find(|(name, _)| name == SECRET).map(|(_, secret)| secret.into_owned());
+    let (given, params): (Vec<_>, Vec<_>) =
+        params.iter().partition(|(name, _)| name.eq_ignore_ascii_case(SECRET));
+    let secret = given.first().map(|(_, secret)| secret.clone()).or(of_network);
     let pairs =
         params.iter().map(|(name, value)| format!("{}={}", query::encode(name), query::encode(value)));
     url.set_query(Some(&pairs.collect::<Vec<_>>().join("&")));
     let shown = url.to_string();
     if let Some(secret) = secret {
-        url.query_pairs_mut().append_pair("secret", &secret);
+        url.query_pairs_mut().append_pair(SECRET, &secret);
     }
     let http = Probe::new().map_err(Failure::failed)?;
     let (status, body) = http.get(url.as_str()).await.map_err(|why| {
@@ -167,12 +176,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_query_is_decoded_and_loses_its_secret() {
+    fn a_query_is_decoded() {
         let want = vec![("subid".to_owned(), "A B".to_owned()), ("sum".to_owned(), "1.5".to_owned())];
         for text in [
             "subid=A%20B&sum=1.5",
-            "subid=A+B&secret=canary&sum=1.5",
-            "https://pb.example/postback/adnet?secret=canary&subid=A+B&sum=1.5#x",
+            "subid=A+B&sum=1.5#x",
+            "https://pb.example/postback/adnet?subid=A+B&sum=1.5#x",
         ] {
             assert_eq!(parameters(text), want, "{text}");
         }
