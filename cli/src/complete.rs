@@ -7,7 +7,11 @@ use crate::{
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use std::{ffi::OsStr, time::Duration};
 use tfx_api::entities::EntityQuery;
-use tfx_domain::entity::Kind;
+use tfx_domain::{
+    entity::Kind,
+    report::{Dimension, Metric},
+    routing::filter,
+};
 
 /// The variable that the shells' scripts set.
 pub(crate) const VAR: &str = "TFX_COMPLETE";
@@ -22,6 +26,38 @@ pub(crate) fn of(kind: Kind) -> ArgValueCompleter {
         known.into_iter().filter(|(r, _)| r.starts_with(&*typed)).map(candidate).collect()
     })
 }
+
+/// Completes a word of a few; in a list the one after its last comma. `sign` follows it.
+pub(crate) fn words(known: impl IntoIterator<Item = &'static str>, sign: &'static str) -> ArgValueCompleter {
+    let known: Vec<String> = known.into_iter().map(|word| format!("{word}{sign}")).collect();
+    ArgValueCompleter::new(move |typed: &OsStr| {
+        let typed = typed.to_string_lossy();
+        let (before, last) = typed.split_at(typed.rfind(',').map_or(0, |at| at + 1));
+        let candidates = known.iter().filter(|word| word.starts_with(last));
+        candidates.map(|word| CompletionCandidate::new(format!("{before}{word}"))).collect()
+    })
+}
+
+/// The dimensions of reports.
+pub(crate) fn dimensions(sign: &'static str) -> ArgValueCompleter {
+    words(Dimension::names().chain(SUBS), sign)
+}
+
+/// The figures of reports.
+pub(crate) fn metrics() -> ArgValueCompleter {
+    words(Metric::ALL.iter().map(|m| m.as_str()), "")
+}
+
+/// The fields that a filter may ask for.
+pub(crate) fn filters() -> ArgValueCompleter {
+    // `param:NAME` ends where the name begins.
+    words(filter::FIELDS.iter().map(|(name, _)| name.strip_suffix("NAME").unwrap_or(name)), "")
+}
+
+const SUBS: [&str; 20] = [
+    "sub1", "sub2", "sub3", "sub4", "sub5", "sub6", "sub7", "sub8", "sub9", "sub10", "sub11", "sub12",
+    "sub13", "sub14", "sub15", "sub16", "sub17", "sub18", "sub19", "sub20",
+];
 
 fn candidate((reference, name): (String, String)) -> CompletionCandidate {
     CompletionCandidate::new(reference).help(Some(name.into()))

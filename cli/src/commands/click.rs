@@ -49,7 +49,7 @@ pub(crate) struct List {
     #[arg(long)]
     routed: bool,
     /// What must hold of each: country=US,CA or os!=iOS, any dimension of reports; may be repeated. Empty: not known.
-    #[arg(long = "where", value_name = "FIELD=VALUES")]
+    #[arg(long = "where", value_name = "FIELD=VALUES", add = complete::dimensions("="))]
     filters: Vec<ReportFilter>,
     #[command(flatten)]
     tests: TestsToo,

@@ -45,7 +45,7 @@ pub(crate) struct List {
     #[arg(long, value_name = "CLICK_ID")]
     click: Option<ClickId>,
     /// What must hold of each: country=US,CA or status!=lead, any dimension of reports; may be repeated. Empty: not known.
-    #[arg(long = "where", value_name = "FIELD=VALUES")]
+    #[arg(long = "where", value_name = "FIELD=VALUES", add = complete::dimensions("="))]
     filters: Vec<ReportFilter>,
     #[command(flatten)]
     tests: TestsToo,

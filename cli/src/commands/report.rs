@@ -2,6 +2,7 @@
 
 use super::postback::lint::footnote;
 use crate::{
+    complete,
     context::Context,
     exit::Failure,
     output::{Column, Format, Listing, cents},
@@ -37,10 +38,10 @@ use tfx_domain::{money::Currency, report::Unit};
     epuc cpc cpa ecpm roas")]
 pub(crate) struct Report {
     /// What rows are grouped by, in order; none: one row.
-    #[arg(long, value_name = "DIMENSIONS", value_delimiter = ',', default_value = "campaign")]
+    #[arg(long, value_name = "DIMENSIONS", value_delimiter = ',', default_value = "campaign", add = complete::dimensions(""))]
     by: Vec<By>,
     /// Which figures, in order [default: the usual ones].
-    #[arg(long, value_name = "METRICS", value_delimiter = ',')]
+    #[arg(long, value_name = "METRICS", value_delimiter = ',', add = complete::metrics())]
     metrics: Vec<Figures>,
     /// From: 2h or 7d (ago), today, yesterday, lastweek, month, 2026-01-31, RFC 3339.
     #[arg(long, value_name = "TIME")]
@@ -52,7 +53,7 @@ pub(crate) struct Report {
     #[arg(long, value_name = "ZONE")]
     tz: Option<String>,
     /// What must hold of every counted event: country=US,CA or bot!=true; may be repeated.
-    #[arg(long = "where", value_name = "DIMENSION=VALUES")]
+    #[arg(long = "where", value_name = "DIMENSION=VALUES", add = complete::dimensions("="))]
     conditions: Vec<ReportFilter>,
     /// Whether a conversion counts at its click's time or its own.
     #[arg(long, value_enum, default_value_t = At::Click)]

@@ -74,6 +74,9 @@ fn bash_completes_commands_flags_values_and_slugs() {
         &["tfx", "stream", "create", "--select", ""],
         &["tfx", "campaign", "list", "--output", "js"],
         &["tfx", "explain", "wi"],
+        &["tfx", "report", "--by", "campaign,co"],
+        &["tfx", "report", "--metrics", "rev"],
+        &["tfx", "stream", "create", "--filter", "os"],
     ] {
         text.push_str(&bash(&place, words));
     }

@@ -119,7 +119,8 @@ fn fields() -> Vec<Column> {
 async fn send(context: &Context, link: &str, params: &[(String, String)]) -> Result<(), Failure> {
     let mut url =
         Url::parse(link).map_err(|e| Failure::failed(format!("api-service gave a bad postback URL: {e}")))?;
-    let of_network = url.query_pairs().find(|(name, _)| name == SECRET).map(|(_, secret)| secret.into_owned());
+    let of_network =
+        url.query_pairs().find(|(name, _)| name == SECRET).map(|(_, secret)| secret.into_owned());
     let (given, params): (Vec<_>, Vec<_>) =
         params.iter().partition(|(name, _)| name.eq_ignore_ascii_case(SECRET));
     let secret = given.first().map(|(_, secret)| secret.clone()).or(of_network);

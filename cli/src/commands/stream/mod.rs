@@ -88,7 +88,7 @@ pub(crate) struct StreamFields {
     #[arg(long, value_name = "N")]
     weight: Option<u32>,
     /// Who may enter: 'country=US,CA', 'bot!=true', 'os_version>=14.2', 'param:zone=7'; may be repeated.
-    #[arg(long, value_name = "FIELD=VALUES", value_parser = filter::parse)]
+    #[arg(long, value_name = "FIELD=VALUES", value_parser = filter::parse, add = complete::filters())]
     filter: Vec<FilterRule>,
     /// Whether all filters must pass or any [default: all].
     #[arg(long = "match", value_parser = ["all", "any"])]

@@ -88,6 +88,11 @@ const NAMED: [(Dimension, &str); 24] = [
 ];
 
 impl Dimension {
+    /// The names of all but the sub ids.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMED.iter().map(|(_, name)| *name)
+    }
+
     /// True for hour, day, week, month, hour of day and weekday.
     pub const fn is_time(self) -> bool {
         matches!(self, Self::Hour | Self::Day | Self::Week | Self::Month | Self::HourOfDay | Self::Weekday)
