@@ -112,7 +112,7 @@ async fn a_statement_that_takes_longer_than_the_lease_keeps_others_out() {
     for steps in [first.await.expect("joined"), second.await.expect("joined")] {
         assert!(steps.expect("up").iter().all(|s| s.state == StepState::Applied));
     }
-    assert_eq!((applied.load(Ordering::Relaxed), ages(&database).await), (5, vec![]));
+    assert_eq!((applied.load(Ordering::Relaxed), ages(&database).await), (6, vec![]));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
