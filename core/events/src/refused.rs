@@ -131,7 +131,7 @@ pub(crate) fn put_away(dir: &Path, until: u64, unreadable: &[Range<u64>]) -> io:
     } else {
         let beside = dir.join("refused.jsonl.new");
         let mut rest = files::private().write(true).create(true).truncate(true).open(&beside)?;
-        for range in unreadable.iter().cloned().chain([until..length]) {
+        for range in unreadable.iter().cloned().chain(std::iter::once(until..length)) {
             let mut bytes = vec![0; usize::try_from(range.end - range.start).map_err(io::Error::other)?];
             file.read_exact_at(&mut bytes, range.start)?;
             rest.write_all(&bytes)?;

@@ -127,8 +127,12 @@ async fn through_a_full_disk(policy: &str) {
         "fail_closed" => (StatusCode::SERVICE_UNAVAILABLE, "failed"),
         _ => (StatusCode::OK, "degraded"),
     };
-    let (status, ready) = traffic(&up, "/readyz").await;
-    assert!(status == want && ready.contains(state), "{status}: {ready}");
+    // An answer may be a second old.
+    until("it says so", async || {
+        let (status, ready) = traffic(&up, "/readyz").await;
+        status == want && ready.contains(state)
+    })
+    .await;
     let (_, metrics) = traffic(&up, "/metrics").await;
     assert!(metrics.contains("tfx_panics_total{service=\"traffic\"} 0"), "{metrics}");
 

@@ -203,5 +203,5 @@ async fn a_schema_that_is_not_there_or_too_old_names_the_command_that_mends_it()
     block_in_place(|| services.said(&["migrate", "status", "clickhouse", "--check"]));
     let report = block_in_place(|| services.said(&by_source));
     let report: Value = serde_json::from_str(&report).expect("JSON");
-    assert_eq!(report["totals"]["conversions"], "1", "{report}");
+    assert_eq!(report["totals"]["conversions"], 1, "{report}");
 }

@@ -34,7 +34,7 @@ fn address(up: &Up, field: &str) -> String {
 /// Lets a command live with this many open files.
 fn with_files(command: &Command, soft: u32, hard: u32) -> Command {
     let mut limited = Command::new("sh");
-    limited.args(["-c", &format!(r#"ulimit -Hn {hard} && ulimit -Sn {soft} && exec "$0" "$@""#)]);
+    limited.args(["-c", &format!(r#"ulimit -Sn {soft} && ulimit -Hn {hard} && exec "$0" "$@""#)]);
     limited.arg(command.get_program()).args(command.get_args());
     limited.env_clear().envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
     limited.current_dir(std::env::temp_dir());
@@ -261,8 +261,8 @@ async fn a_service_that_is_not_ready_logs_why() {
         tokio::time::sleep(Duration::from_millis(50)).await;
     };
     let mut stream = TcpStream::connect(&address).await.expect("connect");
-    stream.write_all(b"GET /readyz HTTP/1.1\r\nHost: x\r\n\r\n").await.expect("write");
-    stream.shutdown().await.expect("half closed");
+    let request = b"GET /readyz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    stream.write_all(request).await.expect("write");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("an answer");
     assert!(answer.starts_with("HTTP/1.1 503"), "{answer}");

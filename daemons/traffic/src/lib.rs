@@ -81,7 +81,7 @@ pub async fn run(
         tracing::warn!(revision = last_known.revision, "starting from the last known configuration");
         live.stand_in(last_known);
     }
-    tracing::info!(service = SERVICE, lists = visitor::lists(), "reads user agents by these lists");
+    tracing::info!(lists = visitor::lists(), "reads user agents by these lists");
     let geo = Arc::new(GeoReader::open(&settings.traffic.geo, data_dir.path()));
     let traffic = Arc::new(Traffic {
         live: Arc::clone(&live),

@@ -2,7 +2,12 @@
 
 use super::{World, everything};
 use serde_json::{Value, json};
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{
+    collections::BTreeMap,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::SystemTime,
+};
 use tempfile::TempDir;
 use tfx_domain::{
     entity::{CampaignSpec, DestinationSpec, Entity, Spec, StreamSpec},
@@ -64,9 +69,15 @@ impl Ground {
 
     /// What a service that is killed with -9 now leaves behind, for another one to start from.
     pub(crate) fn as_if_killed(&self) -> Self {
-        let dir = tempfile::tempdir().expect("dir");
-        copy(self.path(), dir.path());
-        Self::at(dir, self.settings.clone())
+        loop {
+            let dir = tempfile::tempdir().expect("dir");
+            // A kill leaves the files of one moment: what changed while it was copied is copied again.
+            let before = states(self.path());
+            copy(self.path(), dir.path());
+            if states(self.path()) == before {
+                return Self::at(dir, self.settings.clone());
+            }
+        }
     }
 
     /// From the next start on.
@@ -171,6 +182,21 @@ impl Ground {
         world.seen().extend(before.into_iter().map(|e| e.click_id));
         world
     }
+}
+
+/// What there is below a folder, and when it was last written.
+fn states(folder: &Path) -> BTreeMap<PathBuf, (u64, SystemTime)> {
+    let mut all = BTreeMap::new();
+    for entry in std::fs::read_dir(folder).expect("a folder").flatten() {
+        // What is gone in between is a change of its own.
+        let Ok(state) = entry.metadata() else { continue };
+        if state.is_dir() {
+            all.extend(states(&entry.path()));
+        } else {
+            all.insert(entry.path(), (state.len(), state.modified().expect("a time")));
+        }
+    }
+    all
 }
 
 fn copy(from: &Path, to: &Path) {
