@@ -67,6 +67,9 @@ pub struct PostbackRetryAnswer {
     /// Ask again with this as `after`: there are more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<ClickId>,
+    /// Then ask with this as `until`, without `after`: so far back nothing was looked at.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub older: Option<Timestamp>,
 }
 
 /// Which network to look at, and how far back.

@@ -20,7 +20,7 @@ use tfx_domain::{
 };
 use tfx_ports::{StoreError, analytics::PostbackQuery, page::PageRequest};
 
-/// The most lines that one call looks at.
+/// The most lines of each result that one call looks at.
 const MOST: usize = 20_000;
 /// The most postbacks that one call takes; the next call goes on.
 const AT_ONCE: usize = 250;
@@ -34,9 +34,9 @@ pub(crate) async fn retry(
     postbacks: &Postbacks,
     asked: &PostbackRetry,
 ) -> Result<PostbackRetryAnswer, StoreError> {
-    let mut due = lines(postbacks, asked).await?;
+    let (mut due, older) = lines(postbacks, asked).await?;
     due.sort_by_key(|line| line.id);
-    let mut answer = PostbackRetryAnswer { taken: BTreeMap::new(), left: 0, next: None };
+    let mut answer = PostbackRetryAnswer { taken: BTreeMap::new(), left: 0, next: None, older: None };
     let mut tried = 0;
     for line in due {
         if asked.after.is_some_and(|after| line.id <= after) {
@@ -55,12 +55,16 @@ pub(crate) async fn retry(
             None => answer.left += 1,
         }
     }
-    answer.next = None;
+    (answer.next, answer.older) = (None, older);
     Ok(answer)
 }
 
-async fn lines(postbacks: &Postbacks, asked: &PostbackRetry) -> Result<Vec<PostbackLogEvent>, StoreError> {
-    let mut found = Vec::new();
+/// The newest lines, and before when others were not looked at.
+async fn lines(
+    postbacks: &Postbacks,
+    asked: &PostbackRetry,
+) -> Result<(Vec<PostbackLogEvent>, Option<Timestamp>), StoreError> {
+    let (mut found, mut older) = (Vec::new(), None);
     for result in asked.results.iter().filter(|r| PostbackRetry::RESULTS.contains(r)) {
         let mut query = PostbackQuery {
             since: asked.since,
@@ -70,16 +74,21 @@ async fn lines(postbacks: &Postbacks, asked: &PostbackRetry) -> Result<Vec<Postb
             test: tfx_domain::event::TestTraffic::Include,
             page: PageRequest::first(PAGE),
         };
+        let before = found.len();
         loop {
             let page = postbacks.clicks.analytics().postbacks(&query).await?;
             found.extend(page.items);
             query.page.cursor = page.next;
-            if query.page.cursor.is_none() || found.len() >= MOST {
+            if query.page.cursor.is_none() {
+                break;
+            }
+            if found.len() - before >= MOST {
+                older = older.max(found.last().map(|line| line.id.timestamp()));
                 break;
             }
         }
     }
-    Ok(found)
+    Ok((found, older))
 }
 
 /// Whether the log says already what became of it later: a line of the same moment.

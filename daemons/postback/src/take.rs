@@ -18,12 +18,12 @@ use tfx_domain::{
     entity::{Network, Status, Template},
     event::{ClickDims, ConversionEvent, Event, PostbackResult},
     id::ConversionId,
-    postback::{Conversion, Interpreted, Postback, Unreadable, interpret, report},
+    postback::{Conversion, Incoming, Interpreted, Postback, Unreadable, interpret, report},
 };
 use tfx_events::Producer;
 use tfx_ports::{
     clock,
-    conversions::{ConversionStore, LONGEST_PAUSE, Parked},
+    conversions::{ConversionStore, LONGEST_PAUSE, Parked, Recorded},
     entropy,
 };
 use tfx_service::Strangers;
@@ -130,14 +130,18 @@ impl Postbacks {
                 return self.conclude(origin, outcome, Some(network), None).await;
             }
         };
-        let mut recorded = match self.conversions.record(std::slice::from_ref(&incoming)).await {
-            Ok(mut all) if all.len() == 1 => all.remove(0),
-            Ok(all) => {
-                let why = format!("the conversion store gave {} answers to one report", all.len());
-                return self.not_durable(origin, network, postback, why).await;
-            }
-            Err(e) => return self.not_durable(origin, network, postback, e.to_string()).await,
+        let mut recorded = match self.store(&incoming).await {
+            Ok(recorded) => recorded,
+            Err(why) => return self.not_durable(origin, network, postback, why).await,
         };
+        // What comes now is the newest there is, also where the clock of another instance is ahead, or this one was.
+        let present = recorded.conversion.updated_at;
+        if status != 0 && recorded.result == PostbackResult::Stale && present > incoming.at {
+            recorded = match self.store(&Incoming { at: present, ..incoming }).await {
+                Ok(recorded) => recorded,
+                Err(why) => return self.not_durable(origin, network, postback, why).await,
+            };
+        }
         if status == 0 && recorded.result == PostbackResult::Duplicate {
             recorded.result = of_an_earlier_try(&recorded.conversion, origin.at);
         }
@@ -149,6 +153,15 @@ impl Postbacks {
         outcome.reason = why::recorded(&network.spec, template, postback, &recorded);
         let changed = matches!(recorded.result, PostbackResult::Recorded | PostbackResult::Updated);
         self.conclude(origin, outcome, Some(network), changed.then_some(&recorded.conversion)).await
+    }
+
+    async fn store(&self, report: &Incoming) -> Result<Recorded, String> {
+        let mut all =
+            self.conversions.record(std::slice::from_ref(report)).await.map_err(|e| e.to_string())?;
+        match all.len() {
+            1 => Ok(all.remove(0)),
+            n => Err(format!("the conversion store gave {n} answers to one report")),
+        }
     }
 
     async fn not_found(

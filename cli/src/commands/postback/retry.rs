@@ -47,10 +47,14 @@ impl Retry {
                 *all.taken.entry(result).or_default() += n;
             }
             all.left += some.left;
-            if some.next.is_none() {
-                break;
-            }
             request.after = some.next;
+            if some.next.is_none() {
+                // Of a long log the newest come first; what is older follows.
+                match some.older.filter(|older| request.until.is_none_or(|until| *older < until)) {
+                    Some(older) => request.until = Some(older),
+                    None => break,
+                }
+            }
         }
         let taken: Vec<String> = all.taken.iter().map(|(result, n)| format!("{n} {result}")).collect();
         let item = json!({ "taken": all.taken, "left": all.left, "said": taken.join(", ") });

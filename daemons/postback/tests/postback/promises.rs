@@ -132,6 +132,30 @@ async fn reports_of_a_click_are_taken_in_the_order_in_which_they_came() {
     world.stop().await;
 }
 
+/// A clock that was ahead, here or at another instance, does not make stale what comes after it was set right.
+#[tokio::test]
+async fn what_comes_now_is_the_newest_whatever_the_clock_was() {
+    let (ground, network, offer) = Ground::usual(&[]).await;
+    let click = ground.click(&offer).await;
+    let world = ground.start().await;
+    let ahead = Incoming {
+        key: "tx:T".to_owned(),
+        transaction_id: Some("T".to_owned()),
+        at: clock::now() + Duration::from_secs(3600),
+        ..incoming(&network, &offer, click)
+    };
+    world.ground.faults.conversions.record(&[ahead]).await.expect("recorded");
+    for (report, result) in [
+        ("&tid=T&status=sale&payout=4", "updated"),
+        ("&tid=T&status=rejected", "updated"),
+        ("&tid=T&status=rejected", "duplicate"),
+        ("&tid=T&status=sale&payout=4", "stale"),
+    ] {
+        assert_eq!(sale(&world, click, report).await.1["result"], result, "{report}");
+    }
+    world.stop().await;
+}
+
 async fn parked(world: &World) -> u64 {
     world.ground.faults.conversions.parked_count().await.expect("count")
 }

@@ -47,6 +47,9 @@ struct Window {
     marked: u64,
     /// Own clicks after that.
     fresh: u64,
+    /// Own clicks among `marked` and `fresh` that came while the store was asked last, so that `known` may hold them
+    /// already.
+    doubled: u64,
     conversions: u64,
     asked: Instant,
 }
@@ -72,6 +75,11 @@ impl Window {
     fn clicks(&self) -> u64 {
         self.known + self.marked + self.fresh
     }
+
+    /// Clicks that are counted once for sure.
+    fn sure(&self) -> u64 {
+        self.clicks().saturating_sub(self.doubled)
+    }
 }
 
 impl State {
@@ -96,7 +104,7 @@ impl State {
         }
         let known = self.found.iter().filter(|at| holds(since, **at)).count() as u64;
         let asked = Instant::now();
-        self.windows.push(Window { since, known, marked: 0, fresh: 0, conversions: 0, asked });
+        self.windows.push(Window { since, known, marked: 0, fresh: 0, doubled: 0, conversions: 0, asked });
         self.windows.len() - 1
     }
 }
@@ -114,6 +122,7 @@ impl Tally {
             known: w.clicks,
             marked: 0,
             fresh: 0,
+            doubled: 0,
             conversions: w.conversions,
             asked,
         });
@@ -179,7 +188,12 @@ impl Tally {
     pub(super) fn read(&self, since: Option<Timestamp>, said: Said) {
         let mut state = self.state();
         if let Some(window) = state.find(since) {
-            window.known = said.clicks.max(window.known + std::mem::take(&mut window.marked));
+            // What came since the mark counts once more until the next answer, in which it is for sure: a cap closes
+            // early by that, and not for good.
+            let sure = window.sure().saturating_sub(window.fresh);
+            window.marked = 0;
+            window.known = said.clicks.max(sure);
+            window.doubled = window.fresh.min(window.known - sure);
             window.conversions =
                 if said.whole { said.conversions } else { said.conversions.max(window.conversions) };
             state.found.clear();
@@ -189,7 +203,7 @@ impl Tally {
     /// What is to be known after a restart.
     pub(super) fn kept(&self) -> Kept {
         let state = self.state();
-        let kept = |w: &Window| KeptWindow { since: w.since, clicks: w.clicks(), conversions: w.conversions };
+        let kept = |w: &Window| KeptWindow { since: w.since, clicks: w.sure(), conversions: w.conversions };
         Kept { windows: state.windows.iter().map(kept).collect(), found: state.found.clone() }
     }
 }
@@ -332,6 +346,28 @@ mod tests {
         tally.taken_back(ticket);
         tally.read(None, said(50));
         assert_eq!(tally.clicks(None).0, 51);
+    }
+
+    #[test]
+    fn a_click_that_comes_while_the_store_is_asked_is_not_counted_twice_for_good() {
+        let now = at("2026-03-01T10:00:00Z");
+        let tally = Tally::new(true, Kept::default());
+        tally.clicks(None);
+        let mut true_count = 0;
+        for round in 0..100 {
+            tally.mark();
+            // Stored before the store was asked, and told by it.
+            (0..20).for_each(|_| {
+                tally.clicked(now);
+            });
+            true_count += 20;
+            tally.read(None, said(true_count));
+            assert_eq!(tally.clicks(None).0, true_count + 20, "round {round}: early by what came in between");
+            assert_eq!(tally.kept().windows[0].clicks, true_count);
+        }
+        tally.mark();
+        tally.read(None, said(true_count));
+        assert_eq!(tally.clicks(None).0, true_count);
     }
 
     #[test]
