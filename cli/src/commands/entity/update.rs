@@ -24,7 +24,7 @@ pub(crate) struct Update<N: Noun> {
     fields: N::Fields,
     #[command(flatten)]
     whole: Whole,
-    /// Take a field away, by its path; also one item of a list: 'destinations[offer]'.
+    /// Take a field away, by its path; also one item of a list, by its name in brackets.
     #[arg(long, value_name = "PATH")]
     unset: Vec<String>,
     /// With another slug: let links with the one before end, instead of leading here too.

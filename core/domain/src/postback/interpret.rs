@@ -25,7 +25,7 @@ pub struct Postback {
     pub status: ConversionStatus,
     /// The network's word for it.
     pub raw_status: Option<String>,
-    /// The word is nobody's: neither the template's nor one of [`words`]. It is kept as a status, and told.
+    /// The word is nobody's: not of the template, not of the table of common words. It is kept as a status, and told.
     pub unmapped: bool,
     /// What it pays, if it says (or the template's default).
     pub payout: Option<Amount>,
