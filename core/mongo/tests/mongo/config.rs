@@ -6,7 +6,7 @@ use serde_json::{Map, Value, json};
 use std::{sync::Arc, time::Duration};
 use tfx_domain::{
     Timestamp,
-    entity::{Kind, Status},
+    entity::{CampaignSpec, Kind, Status},
 };
 use tfx_mongo::{Mongo, MongoConfig};
 use tfx_ports::{
@@ -174,6 +174,8 @@ async fn a_broken_document_is_named() {
     create(&store, &record(1, "one", json!({}))).await.expect("create");
     let campaigns = fresh.raw().await.collection::<Document>("campaigns");
     campaigns.update_one(doc! {}, doc! {"$set": {"spec": "{"}}).await.expect("break it");
-    let e = store.get(Kind::Campaign, &record(1, "", json!({})).id).await.expect_err("broken");
+    // It is there, so that others go on beside it, and says why nothing can be made of it.
+    let found = store.get(Kind::Campaign, &record(1, "", json!({})).id).await.expect("an answer").expect("there");
+    let e = found.typed::<CampaignSpec>().expect_err("broken");
     assert!(!e.is_retryable() && e.to_string().contains("cmp_"), "{e}");
 }
