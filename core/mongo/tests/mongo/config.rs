@@ -175,7 +175,8 @@ async fn a_broken_document_is_named() {
     let campaigns = fresh.raw().await.collection::<Document>("campaigns");
     campaigns.update_one(doc! {}, doc! {"$set": {"spec": "{"}}).await.expect("break it");
     // It is there, so that others go on beside it, and says why nothing can be made of it.
-    let found = store.get(Kind::Campaign, &record(1, "", json!({})).id).await.expect("an answer").expect("there");
+    let found =
+        store.get(Kind::Campaign, &record(1, "", json!({})).id).await.expect("an answer").expect("there");
     let e = found.typed::<CampaignSpec>().expect_err("broken");
     assert!(!e.is_retryable() && e.to_string().contains("cmp_"), "{e}");
 }
