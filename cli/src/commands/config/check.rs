@@ -10,6 +10,9 @@ pub(super) fn run(context: &Context) -> Result<(), Failure> {
         .into_iter()
         .map(|n| json!({ "setting": n.name, "message": n.message }))
         .collect();
+    if let Some(told) = tfx_wiring::exposed(&settings.data_dir) {
+        context.out.note(format!("warning: {told}"));
+    }
     let set = super::show::rows(context).iter().filter(|row| row["from"] != "default").count();
     let item = json!({
         "valid": true,
