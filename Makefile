@@ -25,8 +25,9 @@ PREFIX ?= /usr/local
 INTO = $(DESTDIR)$(PREFIX)
 PROGRAMS = tfx api-service traffic-service postback-service
 
+# What is said to this make is not for those that libraries are built with: OpenSSL's takes DESTDIR too.
 install: toolchain
-	$(CARGO) build --release --locked $(PROGRAMS:%=--bin %)
+	env -u DESTDIR -u PREFIX -u MAKEFLAGS -u MFLAGS -u MAKEOVERRIDES $(CARGO) build --release --locked $(PROGRAMS:%=--bin %)
 	install -d $(INTO)/bin $(INTO)/share/man/man1 $(INTO)/share/bash-completion/completions \
 	  $(INTO)/share/zsh/site-functions $(INTO)/share/fish/vendor_completions.d
 	install -m 755 $(PROGRAMS:%=target/release/%) $(INTO)/bin/
