@@ -14,13 +14,13 @@ use std::{
 };
 use tfx_api::Client;
 use tfx_domain::problem::Problems;
-use tfx_settings::{ClientSettings, Notice, Settings, Source};
+use tfx_settings::{ClientSettings, Notice, Settings, SettingsSource};
 
 /// What every command works with.
 #[derive(Debug)]
 pub(crate) struct Context {
     /// The settings as they were found.
-    pub(crate) source: Source,
+    pub(crate) source: SettingsSource,
     /// Settings that neither the environment nor `.env` gave, and who did.
     origins: BTreeMap<String, &'static str>,
     /// How results are printed.
@@ -43,7 +43,7 @@ impl Context {
     /// # Errors
     /// A `.env` or profile file that cannot be read, an unknown profile.
     pub(crate) fn new(overrides: &Overrides, out: Out, yes: bool) -> Result<Self, Failure> {
-        let mut source = Source::process().map_err(|e| Failure::usage(format!("cannot read {e}")))?;
+        let mut source = SettingsSource::process().map_err(|e| Failure::usage(format!("cannot read {e}")))?;
         let mut origins = BTreeMap::new();
         for (name, value) in profile::read(&source, overrides.profile.as_deref())? {
             if source.get(&name).is_none_or(str::is_empty) {

@@ -8,7 +8,7 @@ use std::fmt;
 use tfx_api::ApiError;
 use tfx_domain::problem::Problems;
 
-/// Done.
+/// The command did what was asked.
 pub(crate) const DONE: u8 = 0;
 /// It failed.
 pub(crate) const FAILED: u8 = 1;

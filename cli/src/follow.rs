@@ -28,15 +28,15 @@ const THOROUGH: u64 = 10;
 const PAGE: usize = 1_000;
 
 /// Looks again and again at something that may be away for a while.
-pub(crate) struct Looks {
+pub(crate) struct Poller {
     out: Out,
     away: bool,
     came: bool,
 }
 
 /// What a look saw.
-pub(crate) enum Looked<T> {
-    /// This.
+pub(crate) enum Polled<T> {
+    /// Somebody answered with it.
     Came(T),
     /// Nobody answers at the moment.
     Away,
@@ -44,7 +44,7 @@ pub(crate) enum Looked<T> {
     End,
 }
 
-impl Looks {
+impl Poller {
     /// Notes about what is away go to `out`.
     pub(crate) const fn new(out: Out) -> Self {
         Self { out, away: false, came: false }
@@ -57,10 +57,10 @@ impl Looks {
     pub(crate) async fn look<T>(
         &mut self,
         ask: impl Future<Output = Result<T, ApiError>>,
-    ) -> Result<Looked<T>, Failure> {
+    ) -> Result<Polled<T>, Failure> {
         let asked = tokio::select! {
             asked = ask => asked,
-            () = nobody_listens() => return Ok(Looked::End),
+            () = nobody_listens() => return Ok(Polled::End),
         };
         match asked {
             Ok(seen) => {
@@ -68,13 +68,13 @@ impl Looks {
                 if std::mem::take(&mut self.away) {
                     self.out.note("connected again");
                 }
-                Ok(Looked::Came(seen))
+                Ok(Polled::Came(seen))
             }
             Err(error) if self.passing(&error) => {
                 if !std::mem::replace(&mut self.away, true) {
                     self.out.note(format!("{error}; trying on"));
                 }
-                Ok(Looked::Away)
+                Ok(Polled::Away)
             }
             Err(error) => Err(error.into()),
         }
@@ -126,7 +126,7 @@ pub(crate) async fn rows<T: Serialize>(
     let mut newest = from;
     let mut seen: HashMap<String, Timestamp> = HashMap::new();
     let mut answers_since = clock::now();
-    let mut looks = Looks::new(context.out);
+    let mut poller = Poller::new(context.out);
     let mut lines = Lines::new(&view.columns);
     for n in 0_u64.. {
         let now = clock::now();
@@ -139,10 +139,10 @@ pub(crate) async fn rows<T: Serialize>(
         from = from.max(newest.min(now).checked_sub(LOOK_BACK).unwrap_or(from));
         seen.retain(|_, at| *at + EVERY >= from);
         let thorough = n.is_multiple_of(THOROUGH);
-        match looks.look(unseen(&fetch, &identity, &seen, from, thorough)).await? {
-            Looked::End => return Ok(()),
-            Looked::Away => answers_since = clock::now(),
-            Looked::Came(pages) => {
+        match poller.look(unseen(&fetch, &identity, &seen, from, thorough)).await? {
+            Polled::End => return Ok(()),
+            Polled::Away => answers_since = clock::now(),
+            Polled::Came(pages) => {
                 for page in pages.iter().rev() {
                     for item in page.items.iter().rev() {
                         let at = (identity.at)(item);
@@ -161,7 +161,7 @@ pub(crate) async fn rows<T: Serialize>(
                 }
             }
         }
-        if !looks.pause().await {
+        if !poller.pause().await {
             return Ok(());
         }
     }
@@ -262,12 +262,12 @@ mod tests {
 
     #[test]
     fn what_passes_is_waited_for() {
-        let mut looks = Looks::new(Out::new(Format::Table, true, true));
+        let mut poller = Poller::new(Out::new(Format::Table, true, true));
         let broken = ApiError::Protocol { url: String::new(), reason: String::new() };
-        assert!(!looks.passing(&broken), "perhaps no api-service at all");
-        looks.came = true;
-        assert!(looks.passing(&broken), "it was stopped");
-        assert!(looks.passing(&ApiError::Timeout { url: String::new(), seconds: 1 }));
-        assert!(!looks.passing(&ApiError::BadUrl { url: String::new(), reason: String::new() }));
+        assert!(!poller.passing(&broken), "perhaps no api-service at all");
+        poller.came = true;
+        assert!(poller.passing(&broken), "it was stopped");
+        assert!(poller.passing(&ApiError::Timeout { url: String::new(), seconds: 1 }));
+        assert!(!poller.passing(&ApiError::BadUrl { url: String::new(), reason: String::new() }));
     }
 }

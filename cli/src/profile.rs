@@ -18,7 +18,7 @@ use std::{
     fs, io,
     path::{Path, PathBuf},
 };
-use tfx_settings::{Source, vars};
+use tfx_settings::{SettingsSource, vars};
 
 /// Settings by name.
 type Values = BTreeMap<String, String>;
@@ -34,7 +34,7 @@ struct File {
 ///
 /// # Errors
 /// A file that cannot be read, a profile that is not in it, a setting that does not exist.
-pub(crate) fn read(source: &Source, name: Option<&str>) -> Result<Values, Failure> {
+pub(crate) fn read(source: &SettingsSource, name: Option<&str>) -> Result<Values, Failure> {
     let home = source.get("XDG_CONFIG_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
     let home = home.or_else(|| source.get("HOME").map(|h| Path::new(h).join(".config")));
     let Some(path) = home.map(|h| h.join("tfx/config.toml")) else { return Ok(Values::new()) };

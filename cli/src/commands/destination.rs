@@ -1,6 +1,6 @@
 //! `tfx destination`: where clicks are sent.
 
-use super::entity::{Anywhere, EntityCommand, Fields, NAMED, Named, Need, Noun, Spec, put};
+use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NoParent, Noun, Spec, put};
 use crate::{complete, exit::Failure, input, when};
 use clap::Args;
 use serde_json::{Value, json};
@@ -20,7 +20,7 @@ pub(crate) type DestinationCommand = EntityCommand<Destination>;
 impl Noun for Destination {
     const KIND: Kind = Kind::Destination;
     type Fields = DestinationFields;
-    type Within = Anywhere;
+    type Parent = NoParent;
     const EXAMPLES: &'static str = "Examples:\n  \
         tfx destination create --name Offer --network adnet \\\n    \
         --url 'https://offer.example/?s={click_id}' --payout '25 EUR'\n  \

@@ -1,6 +1,6 @@
 //! `tfx source`: where clicks are bought.
 
-use super::entity::{Anywhere, EntityCommand, Fields, NAMED, Named, Need, Noun, Spec, put};
+use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NoParent, Noun, Spec, put};
 use crate::{exit::Failure, input};
 use clap::Args;
 use tfx_domain::{entity::Kind, money::Currency};
@@ -15,7 +15,7 @@ pub(crate) type SourceCommand = EntityCommand<Source>;
 impl Noun for Source {
     const KIND: Kind = Kind::Source;
     type Fields = SourceFields;
-    type Within = Anywhere;
+    type Parent = NoParent;
     const NEEDS: &'static [Need] = &[NAMED];
     const EXAMPLES: &'static str = "Examples:\n  \
         tfx source create --name Propeller --cost-param 'cost={bid}' \\\n    \

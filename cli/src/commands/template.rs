@@ -1,6 +1,6 @@
 //! `tfx template`: how a network's postback maps to ours.
 
-use super::entity::{EntityCommand, Fields, NAMED, Named, Need, Noun, Spec, Within, put};
+use super::entity::{EntityCommand, Fields, NAMED, Named, Need, Noun, Parent, Spec, put};
 use crate::{complete, exit::Failure, input, prompt};
 use clap::Args;
 use serde_json::Value;
@@ -20,7 +20,7 @@ pub(crate) type TemplateCommand = EntityCommand<Template>;
 impl Noun for Template {
     const KIND: Kind = Kind::Template;
     type Fields = TemplateFields;
-    type Within = InNetwork;
+    type Parent = InNetwork;
     const EXAMPLES: &'static str = "Example:\n  \
         tfx template create --network adnet --name Main --click-id-param s1 \\\n    \
         --map sale=approved,paid --map rejected=trash --ignore ping";
@@ -57,7 +57,7 @@ pub(crate) struct InNetwork {
     network: Option<String>,
 }
 
-impl Within for InNetwork {
+impl Parent for InNetwork {
     fn parent(&self) -> Option<&str> {
         self.network.as_deref()
     }

@@ -18,15 +18,15 @@ pub struct AuditQuery {
 /// One change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AuditEntry {
-    /// When.
+    /// When it was saved, by the clock of api-service.
     pub at: Timestamp,
-    /// Who.
+    /// Who made it: the name of a token or the address of a user.
     pub actor: String,
     /// `create`, `update`, `pause`, `resume`, `archive`.
     pub action: String,
     /// What kind of entity.
     pub kind: Kind,
-    /// Which.
+    /// The id of the entity that changed.
     pub id: String,
     /// The version after the change.
     pub version: u64,

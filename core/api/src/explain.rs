@@ -85,7 +85,7 @@ pub struct ExplainAnswer {
     /// The stored click this tells of; none for a click that was only asked about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub click_id: Option<ClickId>,
-    /// When.
+    /// When the click came in, UTC; none for a click that was only asked about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub at: Option<Timestamp>,
     /// The slug that was asked for, known or not.
@@ -204,7 +204,7 @@ impl ExplainRequest {
 /// A stream that was asked.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct Asked {
-    /// Which.
+    /// Its id.
     pub stream_id: String,
     /// Its slug; empty if it does not exist any more.
     #[serde(default)]

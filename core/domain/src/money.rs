@@ -80,7 +80,7 @@ impl fmt::Display for Currency {
 pub struct Amount(i64);
 
 impl Amount {
-    /// Nothing.
+    /// No money: 0.
     pub const ZERO: Self = Self(0);
 
     /// From millionths, as stores keep it.

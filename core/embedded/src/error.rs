@@ -12,7 +12,7 @@ pub enum OpenError {
     Folder {
         /// The folder.
         path: PathBuf,
-        /// Why.
+        /// What the operating system said.
         source: std::io::Error,
     },
     /// The folder or a file in it cannot be written.

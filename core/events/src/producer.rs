@@ -4,7 +4,7 @@ use crate::{
     FailurePolicy, OpenError, ProducerConfig, ProducerStats,
     deliver::Deliverer,
     journal::{AppendError, Disk, Journal, Limits, Reader, RealDisk, Shared, record::Encoded},
-    queue::{Outcome, Queue, Refusal},
+    queue::{AppendResult, Queue, Refusal},
     refused,
     stats::{Counters, log},
     writer::Writer,
@@ -303,7 +303,7 @@ impl Producer {
         })
     }
 
-    async fn wait(&self, answer: oneshot::Receiver<Outcome>) -> Result<(), PublishError> {
+    async fn wait(&self, answer: oneshot::Receiver<AppendResult>) -> Result<(), PublishError> {
         let mut unanswered = Unanswered { counters: &self.counters, armed: true };
         let outcome = timeout(self.config.write_timeout, answer).await;
         unanswered.armed = false;

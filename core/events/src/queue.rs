@@ -20,7 +20,7 @@ const MAX_BYTES: usize = 64 << 20;
 const KEEP_BYTES: usize = 4 << 20;
 
 /// What a publisher hears.
-pub(crate) type Outcome = Result<(), AppendError>;
+pub(crate) type AppendResult = Result<(), AppendError>;
 
 /// A publisher that waits.
 pub(crate) struct Waiter {
@@ -31,7 +31,7 @@ pub(crate) struct Waiter {
     /// Whether it waits for the disk.
     pub(crate) durable: bool,
     /// Wakes it.
-    pub(crate) done: oneshot::Sender<Outcome>,
+    pub(crate) done: oneshot::Sender<AppendResult>,
 }
 
 /// Why the queue takes no more.
@@ -78,7 +78,7 @@ impl Queue {
         &self,
         events: &[Encoded],
         durable: bool,
-    ) -> Result<oneshot::Receiver<Outcome>, Refusal> {
+    ) -> Result<oneshot::Receiver<AppendResult>, Refusal> {
         let (done, answer) = oneshot::channel();
         let wake = {
             let mut inner = self.lock();

@@ -60,7 +60,7 @@ pub struct ProducerStats {
     pub last_success_at: Option<Timestamp>,
     /// When a delivery or a write to the journal last failed.
     pub last_failure_at: Option<Timestamp>,
-    /// Why.
+    /// Why that failed; kept after it works again.
     pub last_error: Option<String>,
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     journal::Appender,
-    queue::{Outcome, Queue, Waiter, Waiting},
+    queue::{AppendResult, Queue, Waiter, Waiting},
     stats::{Counters, log},
 };
 use std::{
@@ -102,7 +102,7 @@ impl Writer {
         self.note(&outcome);
     }
 
-    fn append(&mut self, records: &mut [u8], now: i64) -> Outcome {
+    fn append(&mut self, records: &mut [u8], now: i64) -> AppendResult {
         let outcome = self.appender.append(records, now);
         match &outcome {
             Ok(()) => (self.written, self.wanted) = (Some(Instant::now()), 0),
@@ -113,12 +113,12 @@ impl Writer {
 
     /// Whether records could be written: they just were, or as much room as the last ones lacked is there and the disk
     /// takes a page.
-    fn probe(&mut self) -> Outcome {
+    fn probe(&mut self) -> AppendResult {
         let proved = self.written.is_some_and(|at| at.elapsed() < PROVED_FOR);
         self.appender.probe(self.wanted, !proved)
     }
 
-    fn note(&self, outcome: &Outcome) {
+    fn note(&self, outcome: &AppendResult) {
         let down = &self.counters.journal_down;
         match outcome {
             Ok(()) if !down.load(Relaxed) => {}
@@ -134,7 +134,7 @@ impl Writer {
     }
 }
 
-fn answer(waiter: Waiter, outcome: &Outcome) {
+fn answer(waiter: Waiter, outcome: &AppendResult) {
     // A publisher that went away counted itself.
     let _ = waiter.done.send(outcome.clone());
 }

@@ -20,10 +20,10 @@ use tokio::sync::Notify;
 
 /// What became of a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Outcome {
+pub(crate) enum Delivery {
     /// Nothing yet.
     Open,
-    /// Acknowledged.
+    /// The broker has it.
     Taken,
     /// Not taken; nothing is on its way any more.
     Failed(RDKafkaErrorCode),
@@ -36,7 +36,7 @@ pub(crate) enum Outcome {
 struct Flight {
     first: usize,
     events: Vec<(Topic, SmolStr)>,
-    outcomes: Vec<Outcome>,
+    outcomes: Vec<Delivery>,
     open: usize,
     /// Somebody waits for it.
     claimed: bool,
@@ -59,8 +59,8 @@ impl Flights {
         self.all.iter_mut().find(|f| f.has(ticket))
     }
 
-    fn outcome(&mut self, ticket: usize) -> Outcome {
-        self.of(ticket).and_then(|f| f.outcomes.get(ticket - f.first).copied()).unwrap_or(Outcome::NotSent)
+    fn outcome(&mut self, ticket: usize) -> Delivery {
+        self.of(ticket).and_then(|f| f.outcomes.get(ticket - f.first).copied()).unwrap_or(Delivery::NotSent)
     }
 
     /// Tickets of events that nobody waits for any more and that did not fail.
@@ -68,7 +68,7 @@ impl Flights {
         let mut tickets = HashMap::new();
         for flight in self.all.iter().filter(|f| !f.claimed) {
             for (i, ((topic, id), outcome)) in flight.events.iter().zip(&flight.outcomes).enumerate() {
-                if matches!(outcome, Outcome::Open | Outcome::Taken) {
+                if matches!(outcome, Delivery::Open | Delivery::Taken) {
                     tickets.insert((*topic, id), flight.first + i);
                 }
             }
@@ -109,16 +109,16 @@ impl Ledger {
         flights.all.retain(|f| f.claimed || f.open > 0 || tickets.iter().any(|t| f.has(*t)));
         let open = fresh.len();
         flights.next += open;
-        let outcomes = vec![Outcome::Open; open];
+        let outcomes = vec![Delivery::Open; open];
         flights.all.push_back(Flight { first, events: fresh, outcomes, open, claimed: true });
         Claim { ledger: self, first, tickets, sent: AtomicUsize::new(first) }
     }
 
     /// Enters what became of a message.
-    pub(crate) fn settle(&self, ticket: usize, outcome: Outcome) {
+    pub(crate) fn settle(&self, ticket: usize, outcome: Delivery) {
         let mut flights = self.flights();
         let Some(flight) = flights.of(ticket) else { return };
-        let Some(entry) = flight.outcomes.get_mut(ticket - flight.first).filter(|o| **o == Outcome::Open)
+        let Some(entry) = flight.outcomes.get_mut(ticket - flight.first).filter(|o| **o == Delivery::Open)
         else {
             return;
         };
@@ -176,7 +176,7 @@ impl Claim<'_> {
     }
 
     /// What became of each event, in order.
-    pub(crate) fn outcomes(&self) -> Vec<Outcome> {
+    pub(crate) fn outcomes(&self) -> Vec<Delivery> {
         let mut flights = self.ledger.flights();
         self.tickets.iter().map(|t| flights.outcome(*t)).collect()
     }
@@ -190,11 +190,11 @@ impl Claim<'_> {
             if let Some(flight) = flights.of(*ticket) {
                 let at = ticket - flight.first;
                 if let Some(outcome) = flight.outcomes.get_mut(at) {
-                    *outcome = Outcome::NotSent;
+                    *outcome = Delivery::NotSent;
                 }
             }
         }
-        let told = |f: &Flight| f.open == 0 && !f.outcomes.contains(&Outcome::Taken);
+        let told = |f: &Flight| f.open == 0 && !f.outcomes.contains(&Delivery::Taken);
         flights.all.retain(|f| f.claimed || !told(f));
     }
 }
@@ -204,7 +204,7 @@ impl Drop for Claim<'_> {
         // Who stops in the middle hands over no more: these are not on their way.
         let sent = self.sent.load(Relaxed);
         for (_, ticket) in self.to_send().filter(|(_, t)| *t >= sent) {
-            self.ledger.settle(ticket, Outcome::NotSent);
+            self.ledger.settle(ticket, Delivery::NotSent);
         }
         if let Some(flight) = self.ledger.flights().all.iter_mut().find(|f| f.first == self.first) {
             flight.claimed = false;
@@ -218,7 +218,7 @@ mod tests {
     use bytes::Bytes;
     use futures_util::FutureExt;
 
-    const DOWN: Outcome = Outcome::Failed(RDKafkaErrorCode::BrokerTransportFailure);
+    const DOWN: Delivery = Delivery::Failed(RDKafkaErrorCode::BrokerTransportFailure);
 
     fn events(ids: std::ops::Range<u32>) -> Vec<Envelope> {
         let event = |n: u32| Envelope {
@@ -251,13 +251,13 @@ mod tests {
         let c = claim(&ledger, &events(0..3));
         assert_eq!(sent(&c), [0, 1, 2]);
         let tickets = c.tickets.clone();
-        ledger.settle(tickets[2], Outcome::Taken);
-        ledger.settle(tickets[0], Outcome::Taken);
+        ledger.settle(tickets[2], Delivery::Taken);
+        ledger.settle(tickets[0], Delivery::Taken);
         assert!(c.settled().now_or_never().is_none());
         ledger.settle(tickets[1], DOWN);
-        ledger.settle(tickets[1], Outcome::Taken);
+        ledger.settle(tickets[1], Delivery::Taken);
         assert!(c.settled().now_or_never().is_some());
-        assert_eq!(c.outcomes(), [Outcome::Taken, DOWN, Outcome::Taken]);
+        assert_eq!(c.outcomes(), [Delivery::Taken, DOWN, Delivery::Taken]);
         c.close();
         assert_eq!(ledger.len(), 0);
     }
@@ -267,19 +267,19 @@ mod tests {
         let ledger = Ledger::default();
         let c = claim_and_send(&ledger, &events(0..4));
         let old = c.tickets.clone();
-        ledger.settle(old[0], Outcome::Taken);
+        ledger.settle(old[0], Delivery::Taken);
         ledger.settle(old[1], DOWN);
         drop(c);
         let again = claim(&ledger, &events(0..5));
         assert_eq!(sent(&again), [1, 4], "one failed, one is new");
-        ledger.settle(old[2], Outcome::Taken);
+        ledger.settle(old[2], Delivery::Taken);
         for (_, ticket) in again.to_send() {
-            ledger.settle(ticket, Outcome::Taken);
+            ledger.settle(ticket, Delivery::Taken);
         }
         assert!(again.settled().now_or_never().is_none(), "an old one is on its way");
-        ledger.settle(old[3], Outcome::Taken);
+        ledger.settle(old[3], Delivery::Taken);
         assert!(again.settled().now_or_never().is_some());
-        assert_eq!(again.outcomes(), [Outcome::Taken; 5]);
+        assert_eq!(again.outcomes(), [Delivery::Taken; 5]);
         again.close();
         assert_eq!(ledger.len(), 0);
     }
@@ -289,13 +289,13 @@ mod tests {
         let ledger = Ledger::default();
         let c = claim_and_send(&ledger, &events(0..4));
         for ticket in c.tickets.clone() {
-            ledger.settle(ticket, Outcome::Taken);
+            ledger.settle(ticket, Delivery::Taken);
         }
         drop(c);
         for half in [0..2, 2..4] {
             let c = claim(&ledger, &events(half));
             assert_eq!(sent(&c), [0; 0]);
-            assert_eq!(c.outcomes(), [Outcome::Taken; 2]);
+            assert_eq!(c.outcomes(), [Delivery::Taken; 2]);
             c.close();
         }
         assert_eq!(ledger.len(), 0);
@@ -309,14 +309,14 @@ mod tests {
         c.is_sent(first);
         c.is_sent(second);
         drop(c);
-        ledger.settle(first, Outcome::Taken);
+        ledger.settle(first, Delivery::Taken);
         ledger.settle(second, DOWN);
         let again = claim(&ledger, &events(0..3));
         assert_eq!(sent(&again), [1, 2], "one failed, one was never handed over");
         for (_, ticket) in again.to_send() {
-            ledger.settle(ticket, Outcome::Taken);
+            ledger.settle(ticket, Delivery::Taken);
         }
-        assert_eq!(again.outcomes(), [Outcome::Taken; 3]);
+        assert_eq!(again.outcomes(), [Delivery::Taken; 3]);
     }
 
     #[test]
@@ -328,7 +328,7 @@ mod tests {
         claim(&ledger, &events(5..6)).close();
         assert_eq!(ledger.len(), 1, "still on its way");
         for ticket in old {
-            ledger.settle(ticket, Outcome::Taken);
+            ledger.settle(ticket, Delivery::Taken);
         }
         claim(&ledger, &events(6..7)).close();
         assert_eq!(ledger.len(), 0);

@@ -10,7 +10,7 @@ use crate::{
     config::KafkaConfig,
     connect::{self, Client},
     error::{self, Blame},
-    ledger::{Claim, Ledger, Outcome},
+    ledger::{Claim, Delivery, Ledger},
 };
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -70,10 +70,10 @@ impl ProducerContext for Listener {
             Ok(_) => {
                 self.complaints.clear();
                 self.strikes.store(0, Relaxed);
-                Outcome::Taken
+                Delivery::Taken
             }
             Err((error, _)) => {
-                Outcome::Failed(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown))
+                Delivery::Failed(error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown))
             }
         };
         self.ledger.settle(ticket, outcome);
@@ -126,11 +126,11 @@ impl KafkaSink {
         let outcome = claim.outcomes().pop();
         claim.close();
         match outcome {
-            Some(Outcome::Taken) => Ok(()),
-            Some(Outcome::Failed(code)) if Blame::of(code) == Blame::Message => {
+            Some(Delivery::Taken) => Ok(()),
+            Some(Delivery::Failed(code)) if Blame::of(code) == Blame::Message => {
                 Err(StoreError::Broken { what: error::refusal(code, payload.len(), topic), source: None })
             }
-            Some(Outcome::Failed(code)) => Err(self.not_taken(code, topic).await),
+            Some(Delivery::Failed(code)) => Err(self.not_taken(code, topic).await),
             _ => Err(error::no_answer(&self.config, &self.complaints, 1)),
         }
     }
@@ -199,7 +199,7 @@ impl KafkaSink {
         claim.is_sent(ticket);
         let Err((error, _)) = sent else { return Ok(()) };
         let code = error.rdkafka_error_code().unwrap_or(RDKafkaErrorCode::Unknown);
-        self.ledger.settle(ticket, Outcome::Failed(code));
+        self.ledger.settle(ticket, Delivery::Failed(code));
         Err(code)
     }
 
@@ -242,19 +242,19 @@ impl KafkaSink {
     }
 
     /// Sends what is not sent yet and waits: what became of each event. Whatever fails here is the event's own fault.
-    async fn settle(&self, claim: &Claim<'_>, batch: &[&Envelope]) -> Result<Vec<Outcome>, StoreError> {
+    async fn settle(&self, claim: &Claim<'_>, batch: &[&Envelope]) -> Result<Vec<Delivery>, StoreError> {
         self.send_all(claim, batch).await?;
         self.wait(claim).await?;
         let outcomes = claim.outcomes();
         for (outcome, event) in outcomes.iter().zip(batch) {
             match outcome {
-                Outcome::Taken => {}
-                Outcome::Failed(code) if Blame::of(*code) == Blame::Message => {}
-                Outcome::Failed(code) => {
+                Delivery::Taken => {}
+                Delivery::Failed(code) if Blame::of(*code) == Blame::Message => {}
+                Delivery::Failed(code) => {
                     let topic = self.config.topics.name(event.topic);
                     return Err(self.not_taken(*code, topic).await);
                 }
-                Outcome::Open | Outcome::NotSent => {
+                Delivery::Open | Delivery::NotSent => {
                     return Err(error::no_answer(&self.config, &self.complaints, 1));
                 }
             }
@@ -287,12 +287,12 @@ impl EventSink for KafkaSink {
         let outcomes = self.settle(&whole, &all).await?;
         let (mut claims, mut refused) = (vec![whole], Vec::new());
         for (index, (outcome, event)) in outcomes.iter().zip(&all).enumerate() {
-            if *outcome == Outcome::Taken {
+            if *outcome == Delivery::Taken {
                 continue;
             }
             // The brokers refuse whole requests; the innocent ones in it pass when they are sent alone.
             let claim = self.ledger.claim(&[event]);
-            if let Some(Outcome::Failed(code)) = self.settle(&claim, &[event]).await?.first() {
+            if let Some(Delivery::Failed(code)) = self.settle(&claim, &[event]).await?.first() {
                 let reason = error::refusal(*code, event.payload.len(), self.config.topics.name(event.topic));
                 refused.push(Refused { index, reason });
             }

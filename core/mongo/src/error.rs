@@ -33,7 +33,7 @@ impl Failed {
         }
     }
 
-    /// Why.
+    /// What the store said, whatever is to be done about it.
     pub(crate) fn cause(self) -> StoreError {
         match self {
             Self::Conflict(e) | Self::Taken(e) | Self::Unknown(e) | Self::Refused(e) => e,

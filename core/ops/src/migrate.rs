@@ -37,7 +37,7 @@ pub enum MigrateError {
     Failed {
         /// Which engine.
         target: &'static str,
-        /// Why.
+        /// What the engine said.
         source: StoreError,
     },
 }

@@ -29,21 +29,21 @@ pub enum StackError {
     NoDeploy {
         /// What was looked for.
         what: &'static str,
-        /// Where.
+        /// The folder in which the search began.
         from: String,
     },
     /// The program that does it cannot be run.
     #[error("{program} cannot be run: {source}")]
     Program {
-        /// Which.
+        /// The name of the program.
         program: String,
-        /// Why.
+        /// What the operating system said.
         source: io::Error,
     },
     /// It did not do it; it has said why.
     #[error("{program} failed ({status})")]
     Failed {
-        /// Which.
+        /// The name of the program.
         program: String,
         /// How it ended.
         status: ExitStatus,

@@ -52,7 +52,7 @@ pub struct PostbackQuery {
 /// The last time a visitor was somewhere, to fill the memory of a traffic-service that starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Seen {
-    /// Who.
+    /// The visitor who was seen.
     pub visitor: VisitorId,
     /// In which campaign.
     pub campaign: CampaignId,

@@ -181,15 +181,15 @@ pub fn config_of(revision: u64, records: &[Record]) -> (Config, Problems) {
 /// One line of the audit log; written in the transaction of the change it tells of.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AuditEntry {
-    /// When.
+    /// When it was saved, by the clock of api-service.
     pub at: Timestamp,
-    /// Who: a token's name or a user's address.
+    /// Who made it: a token's name or a user's address.
     pub actor: String,
     /// `create`, `update`, `pause`, `resume`, `archive`.
     pub action: String,
     /// What kind of entity.
     pub kind: Kind,
-    /// Which.
+    /// The id of the entity that changed.
     pub id: String,
     /// The version after the change.
     pub version: u64,

@@ -26,7 +26,7 @@ pub struct Envelope {
 pub struct Refused {
     /// Its place in the batch.
     pub index: usize,
-    /// Why.
+    /// Why it will never be taken.
     pub reason: String,
 }
 

@@ -21,7 +21,7 @@ pub use events::{EventsSettings, FailurePolicy};
 pub use http::{Addresses, HttpSettings};
 pub use notice::{Notice, notices};
 pub use postback::{LookupFailure, PostbackSettings};
-pub use source::{Source, SourceError};
+pub use source::{SettingsSource, SourceError};
 pub use store::{Engines, EventLog, Mongo};
 pub use traffic::{GeoSettings, IpPrivacy, TrafficSettings};
 
@@ -91,7 +91,7 @@ impl Settings {
     ///
     /// # Errors
     /// Every bad value, by the name of its setting, with the value (secrets masked) and what is allowed.
-    pub fn read(source: &Source) -> Result<Self, Problems> {
+    pub fn read(source: &SettingsSource) -> Result<Self, Problems> {
         let mut r = source::Reader::new(source);
         let data_dir = data_dir(source, &mut r);
         let settings = Self {
@@ -128,7 +128,7 @@ impl ClientSettings {
     ///
     /// # Errors
     /// As [`Settings::read`].
-    pub fn read(source: &Source) -> Result<Self, Problems> {
+    pub fn read(source: &SettingsSource) -> Result<Self, Problems> {
         let mut r = source::Reader::new(source);
         let settings = Self {
             api_url: http::base_url(&mut r, &vars::API_SERVICE_URL),
@@ -141,7 +141,7 @@ impl ClientSettings {
 }
 
 /// `TFX_DATA_DIR`, else the default.
-fn data_dir(source: &Source, r: &mut source::Reader<'_>) -> PathBuf {
+fn data_dir(source: &SettingsSource, r: &mut source::Reader<'_>) -> PathBuf {
     match r.text(&vars::TFX_DATA_DIR) {
         Some(dir) => PathBuf::from(dir),
         None => default_data_dir(source, r),
@@ -149,7 +149,7 @@ fn data_dir(source: &Source, r: &mut source::Reader<'_>) -> PathBuf {
 }
 
 /// `$XDG_DATA_HOME/tfx`, else `~/.local/share/tfx`.
-fn default_data_dir(source: &Source, r: &mut source::Reader<'_>) -> PathBuf {
+fn default_data_dir(source: &SettingsSource, r: &mut source::Reader<'_>) -> PathBuf {
     let of = |name: &str| source.get(name).filter(|v| !v.is_empty()).map(PathBuf::from);
     if let Some(dir) = of("XDG_DATA_HOME") {
         return dir.join("tfx");

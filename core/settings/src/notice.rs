@@ -2,7 +2,7 @@
 //! stops a start; all of it is told, since whoever set it expects something of it.
 
 use crate::{
-    Source,
+    SettingsSource,
     vars::{self, Var},
 };
 use tfx_domain::nearest::nearest;
@@ -74,7 +74,7 @@ const NEEDED: &[(&Var, &[&Var])] = &[
 
 /// Everything that is set and does nothing, by name. Of the environment, which is full of what others read, only what
 /// is nearly the name of a setting; of `.env` every name.
-pub fn notices(source: &Source) -> Vec<Notice> {
+pub fn notices(source: &SettingsSource) -> Vec<Notice> {
     let known: Vec<&str> = vars::GROUPS.iter().flat_map(|(_, vars)| *vars).map(|v| v.name).collect();
     let mut out: Vec<Notice> =
         source.names().filter_map(|(name, in_file)| unknown(name, in_file, &known)).collect();
@@ -124,7 +124,7 @@ mod tests {
     use super::*;
 
     fn told(environment: &[(&str, &str)], file: &[(&str, &str)]) -> Vec<String> {
-        let mut source = Source::of(environment.iter().copied());
+        let mut source = SettingsSource::of(environment.iter().copied());
         file.iter().for_each(|(name, value)| source.set_in_file(name, *value));
         notices(&source).into_iter().map(|n| format!("{} {}", n.name, n.message)).collect()
     }

@@ -12,7 +12,7 @@ use tfx_domain::problem::Problems;
 
 /// Values by name.
 #[derive(Debug, Clone, Default)]
-pub struct Source {
+pub struct SettingsSource {
     values: HashMap<String, String>,
     /// Names that stand in the file `.env`.
     in_file: HashSet<String>,
@@ -22,13 +22,13 @@ pub struct Source {
 #[derive(Debug, thiserror::Error)]
 #[error("{path}: {reason}")]
 pub struct SourceError {
-    /// Which file.
+    /// The path of the file.
     pub path: String,
-    /// Why.
+    /// Why it cannot be read.
     pub reason: String,
 }
 
-impl Source {
+impl SettingsSource {
     /// The process environment over the file `.env` in the current folder, if there is one.
     ///
     /// # Errors
@@ -79,12 +79,12 @@ impl Source {
 
 /// Parses values by their [`Var`], collecting problems.
 pub(crate) struct Reader<'s> {
-    source: &'s Source,
+    source: &'s SettingsSource,
     problems: Problems,
 }
 
 impl<'s> Reader<'s> {
-    pub(crate) fn new(source: &'s Source) -> Self {
+    pub(crate) fn new(source: &'s SettingsSource) -> Self {
         Self { source, problems: Problems::default() }
     }
 

@@ -16,7 +16,7 @@ pub struct Mongo {
     pub database: String,
 }
 
-/// Kafka.
+/// The event log: a broker that speaks the protocol of Kafka, and its topics.
 #[derive(Clone)]
 pub struct EventLog {
     /// `EVENT_BROKERS`.

@@ -1,10 +1,10 @@
 //! A bad value stops the start with its name, the value and what is allowed; all of them at once.
 
 use tfx_domain::event::Topic;
-use tfx_settings::{FailurePolicy, Settings, Source, vars};
+use tfx_settings::{FailurePolicy, Settings, SettingsSource, vars};
 
 fn read(values: &[(&str, &str)]) -> Result<Settings, Vec<(String, String)>> {
-    let mut source = Source::of([("HOME", "/home/x")]);
+    let mut source = SettingsSource::of([("HOME", "/home/x")]);
     for (n, v) in values {
         source.set(n, *v);
     }

@@ -9,7 +9,7 @@
 //! | `visitor.key` | key of visitor and address hashes |
 //! | `internal.token`, `admin.token` | bearer tokens, 0600 |
 
-use crate::secret_file::{self, Made};
+use crate::secret_file::{self, SecretFile};
 use std::{
     fs::{self, File},
     io,
@@ -21,7 +21,7 @@ use tfx_settings::{Secret, Settings};
 
 /// How the folder is held.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Hold {
+pub enum FolderLock {
     /// By one process alone: `tfx up`.
     Exclusive,
     /// Together with other daemons.
@@ -75,7 +75,7 @@ impl DataDir {
     ///
     /// # Errors
     /// It is held by somebody else, or cannot be created or written.
-    pub fn open(path: &Path, hold: Hold) -> Result<Self, DataDirError> {
+    pub fn open(path: &Path, hold: FolderLock) -> Result<Self, DataDirError> {
         let failed = |what| {
             let path = path.display().to_string();
             move |source| DataDirError::Unusable { path, what, source }
@@ -85,8 +85,8 @@ impl DataDir {
         options.read(true).write(true).create(true).truncate(false);
         let lock = options.open(path.join("lock")).map_err(failed("open the lock file"))?;
         let taken = match hold {
-            Hold::Exclusive => lock.try_lock(),
-            Hold::Shared => lock.try_lock_shared(),
+            FolderLock::Exclusive => lock.try_lock(),
+            FolderLock::Shared => lock.try_lock_shared(),
         };
         match taken {
             Ok(()) => {
@@ -176,7 +176,7 @@ impl DataDir {
         shortest: usize,
         anew: bool,
         advice: &'static str,
-    ) -> Result<Made, DataDirError> {
+    ) -> Result<SecretFile, DataDirError> {
         let path = self.path.join(name);
         match secret_file::read_or_make(&path, shortest, anew) {
             Ok(Ok(made)) => {
@@ -265,21 +265,21 @@ mod tests {
     #[test]
     fn one_holder_alone_or_several_together() {
         let dir = tempfile::tempdir().expect("dir");
-        let alone = DataDir::open(dir.path(), Hold::Exclusive).expect("first");
-        for hold in [Hold::Exclusive, Hold::Shared] {
+        let alone = DataDir::open(dir.path(), FolderLock::Exclusive).expect("first");
+        for hold in [FolderLock::Exclusive, FolderLock::Shared] {
             let refused = DataDir::open(dir.path(), hold).expect_err("held");
             assert!(refused.to_string().contains("in use by another tfx up"), "{refused}");
         }
         drop(alone);
-        let one = DataDir::open(dir.path(), Hold::Shared).expect("one");
-        let two = DataDir::open(dir.path(), Hold::Shared).expect("two");
+        let one = DataDir::open(dir.path(), FolderLock::Shared).expect("one");
+        let two = DataDir::open(dir.path(), FolderLock::Shared).expect("two");
         drop((one, two));
     }
 
     #[test]
     fn a_secret_is_made_once_and_private() {
         let dir = tempfile::tempdir().expect("dir");
-        let data = DataDir::open(dir.path(), Hold::Exclusive).expect("open");
+        let data = DataDir::open(dir.path(), FolderLock::Exclusive).expect("open");
         let (token, made) = data.admin_token().expect("made");
         assert!(made);
         let (again, made) = data.admin_token().expect("read");
@@ -294,7 +294,7 @@ mod tests {
     fn what_the_loss_of_power_left_empty_is_made_anew_where_nobody_was_told_of_it() {
         for left in ["", "\n", "\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\n"] {
             let dir = tempfile::tempdir().expect("dir");
-            let data = DataDir::open(dir.path(), Hold::Exclusive).expect("open");
+            let data = DataDir::open(dir.path(), FolderLock::Exclusive).expect("open");
             fs::write(data.admin_token_file(), left).expect("written");
             fs::write(dir.path().join("visitor.key"), left).expect("written");
             let (token, made) = data.admin_token().expect("made anew");
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn a_secret_that_is_too_short_says_what_to_do() {
         let dir = tempfile::tempdir().expect("dir");
-        let data = DataDir::open(dir.path(), Hold::Exclusive).expect("open");
+        let data = DataDir::open(dir.path(), FolderLock::Exclusive).expect("open");
         fs::write(data.admin_token_file(), "short\n").expect("written");
         let refused = data.admin_token().expect_err("too short").to_string();
         assert!(refused.contains("admin.token") && refused.contains("delete it"), "{refused}");
@@ -343,7 +343,7 @@ mod tests {
         fs::set_permissions(dir.path(), fs::Permissions::from_mode(0o755)).expect("widened");
         let told = exposed(dir.path()).expect("told");
         assert!(told.contains("mode 755") && told.contains("chmod 700"), "{told}");
-        let _data = DataDir::open(dir.path(), Hold::Exclusive).expect("open");
+        let _data = DataDir::open(dir.path(), FolderLock::Exclusive).expect("open");
         let mode =
             |name: &str| fs::metadata(dir.path().join(name)).expect("there").permissions().mode() & 0o777;
         assert!(ours.iter().all(|name| mode(name) == 0o600));
@@ -352,7 +352,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_cannot_be_made_says_what_to_do() {
-        let refused = DataDir::open(Path::new("/proc/nowhere"), Hold::Exclusive).expect_err("proc");
+        let refused = DataDir::open(Path::new("/proc/nowhere"), FolderLock::Exclusive).expect_err("proc");
         assert!(refused.to_string().contains("set TFX_DATA_DIR"), "{refused}");
     }
 }

@@ -5,5 +5,5 @@ mod engines;
 mod secret_file;
 mod stores;
 
-pub use data_dir::{DataDir, DataDirError, Hold, exposed};
+pub use data_dir::{DataDir, DataDirError, FolderLock, exposed};
 pub use stores::{Pipeline, Stores, WiringError, embedded, event_log, migrations, open, producer};

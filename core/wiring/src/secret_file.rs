@@ -9,7 +9,7 @@ use tfx_ports::{entropy, files};
 
 /// A secret.
 #[derive(Debug)]
-pub(crate) struct Made {
+pub(crate) struct SecretFile {
     /// What it is.
     pub(crate) text: String,
     /// It was made just now.
@@ -32,7 +32,7 @@ pub(crate) fn read_or_make(
     path: &Path,
     shortest: usize,
     anew: bool,
-) -> io::Result<Result<Made, &'static str>> {
+) -> io::Result<Result<SecretFile, &'static str>> {
     // Twice: the one who was first may have made it meanwhile.
     for _ in 0..2 {
         let mut file = match File::open(path) {
@@ -40,14 +40,14 @@ pub(crate) fn read_or_make(
             Err(e) if e.kind() == ErrorKind::NotFound => {
                 let text = entropy::secret();
                 if files::make(path, line(&text).as_bytes())? {
-                    return Ok(Ok(Made { text, now: true, anew: false }));
+                    return Ok(Ok(SecretFile { text, now: true, anew: false }));
                 }
                 continue;
             }
             Err(e) => return Err(e),
         };
         match held(&mut file, shortest)? {
-            Held::Secret(text) => return Ok(Ok(Made { text, now: false, anew: false })),
+            Held::Secret(text) => return Ok(Ok(SecretFile { text, now: false, anew: false })),
             Held::Other => return Ok(Err("holds no whole secret")),
             Held::Nothing if !anew => return Ok(Err("is empty")),
             Held::Nothing => {}
@@ -55,14 +55,14 @@ pub(crate) fn read_or_make(
         // Of those who meet it one replaces it; the others find what it made.
         file.lock()?;
         let empty = match held(&mut File::open(path)?, shortest)? {
-            Held::Secret(text) => return Ok(Ok(Made { text, now: false, anew: false })),
+            Held::Secret(text) => return Ok(Ok(SecretFile { text, now: false, anew: false })),
             Held::Nothing => true,
             Held::Other => false,
         };
         if empty {
             let text = entropy::secret();
             files::replace(path, line(&text).as_bytes())?;
-            return Ok(Ok(Made { text, now: true, anew: true }));
+            return Ok(Ok(SecretFile { text, now: true, anew: true }));
         }
     }
     Ok(Err("holds no whole secret"))

@@ -7,13 +7,13 @@ use std::{
 };
 use tfx_service::{bind, program};
 use tfx_settings::vars::{API_SERVICE_ADDR, Program};
-use tfx_wiring::{DataDir, Hold};
+use tfx_wiring::{DataDir, FolderLock};
 
 const ABOUT: &str = "REST over configuration, reports and operations";
 
 fn main() -> ExitCode {
     program("api-service", ABOUT, Program::Api, |settings, shutdown| async move {
-        let data_dir = Arc::new(DataDir::open(&settings.data_dir, Hold::Shared)?);
+        let data_dir = Arc::new(DataDir::open(&settings.data_dir, FolderLock::Shared)?);
         let listener = bind(API_SERVICE_ADDR.name, &settings.addresses.api).await?;
         let stores = tfx_wiring::open(&settings, &data_dir).await?;
         let (token, made_now) = data_dir.admin_token()?;

@@ -176,7 +176,7 @@ impl<'a> Trial<'a> {
             }
         };
         self.answer.understood = Some(understood(&postback, Some(incoming.revenue)));
-        let there = There(self.known(&incoming).await?);
+        let there = KnownConversions(self.known(&incoming).await?);
         let Decided { result, conversion } = decide(&there, &incoming)?;
         if result != Recorded {
             // What it would change, or what is in its way.
@@ -237,9 +237,9 @@ impl<'a> Trial<'a> {
 }
 
 /// Conversions in a list.
-struct There(Vec<Conversion>);
+struct KnownConversions(Vec<Conversion>);
 
-impl Standing for There {
+impl Standing for KnownConversions {
     type Error = StoreError;
 
     fn by_key(&self, _: &NetworkId, key: &str) -> Result<Option<Conversion>, StoreError> {

@@ -217,15 +217,15 @@ fn shorten(text: &str) -> String {
 
 /// What rows are ordered by.
 #[derive(Clone, Copy)]
-enum Column {
+enum SortColumn {
     Metric(Metric),
     Dimension(usize),
 }
 
-fn column(sort: &Sort, dimensions: &[Dimension]) -> Option<Column> {
+fn column(sort: &Sort, dimensions: &[Dimension]) -> Option<SortColumn> {
     let of_key = dimensions.iter().position(|d| d.to_string() == sort.by);
-    let metric = || sort.by.parse().ok().map(Column::Metric);
-    of_key.map(Column::Dimension).or_else(metric)
+    let metric = || sort.by.parse().ok().map(SortColumn::Metric);
+    of_key.map(SortColumn::Dimension).or_else(metric)
 }
 
 async fn row_labels(config: &dyn ConfigStore, report: &Report) -> Result<Labels, Failure> {
@@ -249,12 +249,12 @@ fn answer(asked: &ReportRequest, mut report: Report, tests_left_out: u64, labels
     };
     let row_count = report.rows.len();
     let order = asked.sort.as_ref().and_then(|sort| Some((column(sort, &asked.dimensions)?, sort.desc)));
-    if let Some((Column::Metric(metric), desc)) = order {
+    if let Some((SortColumn::Metric(metric), desc)) = order {
         report.sort(metric, desc);
     }
     let mut rows: Vec<(Vec<DimensionValue>, Row)> =
         report.rows.into_iter().map(|row| (key(&row), row)).collect();
-    if let Some((Column::Dimension(i), desc)) = order {
+    if let Some((SortColumn::Dimension(i), desc)) = order {
         // What a person reads is what is sorted by: slugs, not ids.
         rows.sort_by(|(a, _), (b, _)| {
             let order = a.get(i).map(DimensionValue::label).cmp(&b.get(i).map(DimensionValue::label));

@@ -1,22 +1,22 @@
 //! Whole flows across processes: the real binaries, started, killed and started again; and the tidy test of the house.
 //!
 //! [`Up`] is a running `tfx up` on free ports with a data folder of its own; [`Browser`] clicks and reports.
-//! [`Services`] are the three services as processes of their own, on real [`Engines`], in a [`Corner`] of those that all
+//! [`Services`] are the three services as processes of their own, on real [`Engines`], in a [`Namespace`] of those that all
 //! tests share, or embedded. A [`Follower`] reads what a command goes on printing.
 
 mod browser;
-mod corner;
 mod engines;
 mod follower;
+mod namespace;
 mod reconcile;
 mod services;
 mod small_disk;
 mod up;
 
 pub use browser::{Browser, DEMO_PAYOUT};
-pub use corner::Corner;
 pub use engines::{Engine, Engines};
 pub use follower::Follower;
+pub use namespace::Namespace;
 pub use reconcile::{every_click, totals};
 pub use services::{Service, Services};
 pub use small_disk::SmallDisk;

@@ -11,7 +11,7 @@ use std::{
     fs,
     time::{Duration, Instant},
 };
-use tfx_e2e::{Corner, Service, Services};
+use tfx_e2e::{Namespace, Service, Services};
 use tokio::{task::block_in_place, time::sleep};
 
 /// What must be said nowhere.
@@ -49,16 +49,16 @@ fn kept_secret(services: &Services, reports: &[Value]) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_wrong_password_of_clickhouse_names_its_settings() {
-    let corner = Corner::new();
+    let namespace = Namespace::new();
     let wrong_in_url =
-        corner.settings().into_iter().find(|(name, _)| *name == "CLICKHOUSE_HTTP_URL").expect("set");
+        namespace.settings().into_iter().find(|(name, _)| *name == "CLICKHOUSE_HTTP_URL").expect("set");
     let wrong_in_url = wrong_in_url.1.replacen("//", &format!("//traffoflex:{CANARY}@"), 1);
     for wrong in [
         ("CLICKHOUSE_PASSWORD", CANARY),
         ("CLICKHOUSE_USER", "nobody"),
         ("CLICKHOUSE_HTTP_URL", &wrong_in_url),
     ] {
-        let services = Services::embedded(&[&corner.settings()[..], &[wrong]].concat());
+        let services = Services::embedded(&[&namespace.settings()[..], &[wrong]].concat());
         refused(&services, &["migrate", "status", "clickhouse"], 1, &[REFUSED]);
         refused(&services, &["migrate", "up", "clickhouse"], 1, &[REFUSED]);
         let begun = Instant::now();
@@ -67,7 +67,7 @@ async fn a_wrong_password_of_clickhouse_names_its_settings() {
     }
 
     let mut services =
-        Services::embedded(&[&corner.settings()[..], &[("CLICKHOUSE_PASSWORD", CANARY)]].concat());
+        Services::embedded(&[&namespace.settings()[..], &[("CLICKHOUSE_PASSWORD", CANARY)]].concat());
     Service::ALL.into_iter().for_each(|service| services.start(service));
     let reports = [
         services.until_ready(Service::Api, tells(503, "analytics", REFUSED)).await,
@@ -81,7 +81,7 @@ async fn a_wrong_password_of_clickhouse_names_its_settings() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn wrong_credentials_for_mongodb_name_its_setting() {
-    let uri = Corner::mongo_uri().replacen("//", &format!("//nobody:{CANARY}@"), 1);
+    let uri = Namespace::mongo_uri().replacen("//", &format!("//nobody:{CANARY}@"), 1);
     let mut services = Services::embedded(&[("MONGO_URI", &uri)]);
     let says = &["refuses the user name or password", "MONGO_URI"];
     for command in [&["migrate", "status"][..], &["migrate", "up", "mongo"]] {
@@ -104,9 +104,9 @@ async fn wrong_credentials_for_mongodb_name_its_setting() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_engine_that_is_away_hides_none_of_the_others() {
-    let corner = Corner::new();
+    let namespace = Namespace::new();
     let away = ("MONGO_URI", "mongodb://127.0.0.1:1/?serverSelectionTimeoutMS=300");
-    let services = Services::embedded(&[&corner.settings()[..], &[away]].concat());
+    let services = Services::embedded(&[&namespace.settings()[..], &[away]].concat());
     let ended = block_in_place(|| services.tfx(&["migrate", "status"]).output().expect("run tfx"));
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let (shown, said) = (text(&ended.stdout), text(&ended.stderr));
@@ -120,8 +120,8 @@ async fn an_engine_that_is_away_hides_none_of_the_others() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_missing_topic_is_named_and_what_waits_for_it_is_delivered_once() {
     const CLICKS: u64 = 20;
-    let corner = Corner::new();
-    let mut services = Services::embedded(&corner.settings());
+    let namespace = Namespace::new();
+    let mut services = Services::embedded(&namespace.settings());
     services.start(Service::Traffic);
     services.until_ready(Service::Traffic, |status, _| status == 200).await;
     let nowhere = format!("{}/c/nowhere", services.url(Service::Traffic));
@@ -158,28 +158,28 @@ async fn a_missing_topic_is_named_and_what_waits_for_it_is_delivered_once() {
 }
 
 /// `conversion_events` as early volumes have it, with a sale.
-async fn make_early(corner: &Corner) {
+async fn make_early(namespace: &Namespace) {
     const TABLES: &str = include_str!("../../../deploy/clickhouse/init/003_mvp_event_tables.sql");
-    corner.make_database().await;
+    namespace.make_database().await;
     let table = TABLES.split("\n\n").find(|s| s.contains("EXISTS conversion_events\n")).expect("the table");
     let lines: Vec<_> = table.lines().filter(|l| !l.contains("source_id") && !l.starts_with("--")).collect();
-    corner.sql(lines.join("\n").trim_end_matches(';')).await;
+    namespace.sql(lines.join("\n").trim_end_matches(';')).await;
     let sale = "INSERT INTO conversion_events (conversion_id, version, click_id, click_at, created_at, updated_at, status,
         revenue, currency, destination_id) VALUES ('cnv_0000000000000000001', 1, '01M60A7Q800000000000000001',
         '2026-11-20 10:00:00', '2026-11-20 11:00:00', '2026-11-20 11:00:00', 'sale', 5, 'USD', 'dst_0000000000000000001')";
-    corner.sql(sale).await;
+    namespace.sql(sale).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_schema_that_is_not_there_or_too_old_names_the_command_that_mends_it() {
-    let corner = Corner::new();
-    let mut services = Services::embedded(&corner.settings());
+    let namespace = Namespace::new();
+    let mut services = Services::embedded(&namespace.settings());
     services.start(Service::Api);
     services.until_ready(Service::Api, tells(503, "analytics", "there is no database")).await;
     services.until_ready(Service::Api, tells(503, "analytics", "run: tfx migrate up clickhouse")).await;
     refused(&services, &["report"], 1, &["tfx migrate status"]);
 
-    make_early(&corner).await;
+    make_early(&namespace).await;
     let report =
         services.until_ready(Service::Api, tells(503, "analytics", "is not what this build needs")).await;
     for part in ["source_id", "run: tfx migrate up clickhouse"] {

@@ -1,6 +1,6 @@
 //! What a network is answered.
 
-use crate::log::Outcome;
+use crate::log::PostbackOutcome;
 use axum::{
     Json,
     response::{IntoResponse, Response},
@@ -18,7 +18,7 @@ struct Taken<'o> {
 }
 
 /// The answer to a postback.
-pub(crate) fn of(outcome: Outcome) -> Response {
+pub(crate) fn of(outcome: PostbackOutcome) -> Response {
     if outcome.status == 200 {
         return Json(Taken { result: outcome.result, conversion_id: outcome.conversion.as_ref() })
             .into_response();

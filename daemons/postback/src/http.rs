@@ -2,7 +2,7 @@
 
 use crate::{
     SERVICE, answer, auth,
-    log::{Origin, Outcome, SECRET},
+    log::{Origin, PostbackOutcome, SECRET},
     masks::Masks,
     params::{self, Said},
     retry::retry,
@@ -157,7 +157,7 @@ async fn postback(
     };
     let Said { params, unreadable, problem: parsed } =
         params::read(head.uri.query(), &head.headers, &body).await;
-    let parsed = parsed.map_or(Ok(()), |(status, refusal)| Err(Outcome::invalid(status, refusal)));
+    let parsed = parsed.map_or(Ok(()), |(status, refusal)| Err(PostbackOutcome::invalid(status, refusal)));
     let (network, template, path) = path_of(head.uri.path());
     let at = clock::now();
     let received = Received {
@@ -189,27 +189,27 @@ async fn postback(
 }
 
 /// A network that puts its secret into a wrong place is not told it, and no log is.
-fn without_secrets(outcome: Outcome, masks: &Masks) -> Outcome {
+fn without_secrets(outcome: PostbackOutcome, masks: &Masks) -> PostbackOutcome {
     let (reason, told) = (masks.masked(&outcome.reason), masks.masked(&outcome.told));
     let parameter = outcome.parameter.map(|p| masks.masked(&p));
-    Outcome { reason, told, parameter, ..outcome }
+    PostbackOutcome { reason, told, parameter, ..outcome }
 }
 
 /// Network and template of `/postback/{network}[/{template}]`; more than that is nothing.
-fn path_of(path: &str) -> (String, String, Result<(), Outcome>) {
+fn path_of(path: &str) -> (String, String, Result<(), PostbackOutcome>) {
     let decoded = |part: &str| percent_decode_str(part).decode_utf8_lossy().into_owned();
     let rest = path.strip_prefix("/postback").unwrap_or(path);
     let mut parts = rest.split('/').filter(|p| !p.is_empty()).map(decoded);
     let (network, template) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
     let rest = match parts.next() {
         None => Ok(()),
-        Some(_) => Err(Outcome::rejected(404, "the path is longer than /postback/NETWORK/TEMPLATE")),
+        Some(_) => Err(PostbackOutcome::rejected(404, "the path is longer than /postback/NETWORK/TEMPLATE")),
     };
     (network, template, rest)
 }
 
-fn body_refused(status: u16, message: String) -> Outcome {
-    Outcome::invalid(status, Refusal { parameter: "body".to_owned(), message })
+fn body_refused(status: u16, message: String) -> PostbackOutcome {
+    PostbackOutcome::invalid(status, Refusal { parameter: "body".to_owned(), message })
 }
 
 /// Every secret a request carries.

@@ -22,7 +22,7 @@ pub(crate) const SECRET: &str = "secret";
 
 /// What became of a postback.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Outcome {
+pub(crate) struct PostbackOutcome {
     /// The HTTP status; 0 for what happened later to a parked one.
     pub(crate) status: u16,
     pub(crate) result: PostbackResult,
@@ -39,7 +39,7 @@ pub(crate) struct Outcome {
     pub(crate) test: bool,
 }
 
-impl Outcome {
+impl PostbackOutcome {
     /// Answered 200 (or later).
     pub(crate) fn accepted(status: u16, result: PostbackResult) -> Self {
         Self {
@@ -86,7 +86,7 @@ pub(crate) struct Origin {
 }
 
 /// The event of a postback, without the secrets in it.
-pub(crate) fn event(origin: &Origin, outcome: &Outcome, masks: &Masks) -> PostbackLogEvent {
+pub(crate) fn event(origin: &Origin, outcome: &PostbackOutcome, masks: &Masks) -> PostbackLogEvent {
     let masked = |(name, value): &(String, String)| {
         let hide = name.eq_ignore_ascii_case(SECRET) || masks.hides(value);
         let value = if hide { "***".to_owned() } else { cut(value, MAX_VALUE).to_owned() };
@@ -136,7 +136,7 @@ pub(crate) struct Counters {
 }
 
 impl Counters {
-    pub(crate) fn count(&self, outcome: &Outcome) {
+    pub(crate) fn count(&self, outcome: &PostbackOutcome) {
         if let Some(i) = PostbackResult::ALL.iter().position(|r| *r == outcome.result) {
             self.by_result[i].fetch_add(1, Ordering::Relaxed);
         }
@@ -207,7 +207,7 @@ mod tests {
             params,
         };
         let reason = format!("click_id is 's3cret-x' {}", "r".repeat(5000));
-        let event = event(&origin, &Outcome::rejected(403, reason), &Masks::of(["s3cret-x"]));
+        let event = event(&origin, &PostbackOutcome::rejected(403, reason), &Masks::of(["s3cret-x"]));
         let json = serde_json::to_string(&event).expect("json");
         assert!(!json.contains("s3cret-x") && !json.contains("other"), "{json}");
         assert_eq!(event.params.len(), MAX_PARAMS);

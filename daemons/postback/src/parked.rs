@@ -9,7 +9,7 @@
 
 use crate::{
     clicks::Missing,
-    log::{Origin, Outcome},
+    log::{Origin, PostbackOutcome},
     take::{Postbacks, after},
 };
 use std::{sync::Arc, time::Duration};
@@ -23,7 +23,7 @@ use tfx_ports::{
     clock,
     conversions::{LONGEST_PAUSE, Parked},
 };
-use tfx_service::{Seldom, Shutdown};
+use tfx_service::{LogThrottle, Shutdown};
 use tfx_settings::PostbackSettings;
 use tokio::task::JoinSet;
 use tracing::Instrument as _;
@@ -35,7 +35,7 @@ const AT_ONCE: usize = 8;
 /// Tries parked postbacks until the shutdown.
 pub(crate) async fn work(postbacks: Arc<Postbacks>, shutdown: Shutdown) {
     let pause = (postbacks.settings.park_retry / 2).clamp(Duration::from_millis(10), Duration::from_secs(1));
-    let mut complaint = Seldom::default();
+    let mut complaint = LogThrottle::default();
     let trying = async {
         loop {
             match postbacks.conversions.parked_due(clock::now(), BATCH).await {
@@ -140,7 +140,7 @@ async fn attempt(postbacks: &Postbacks, parked: Parked) -> bool {
                     if now >= give_up_at
                         && postbacks.clicks.is_overtaken(postback.click_id, now, park_max_age).await =>
                 {
-                    let mut outcome = Outcome::accepted(0, PostbackResult::Unmatched);
+                    let mut outcome = PostbackOutcome::accepted(0, PostbackResult::Unmatched);
                     outcome.reason = "its click did not come".to_owned();
                     outcome.click = Some(parked.click_id);
                     postbacks.conclude(&origin, outcome, Some(network), None).await
@@ -152,7 +152,7 @@ async fn attempt(postbacks: &Postbacks, parked: Parked) -> bool {
             }
         }
         Some((network, Ok(Interpreted::Ignored { raw_status }))) => {
-            let mut outcome = Outcome::accepted(0, PostbackResult::Ignored);
+            let mut outcome = PostbackOutcome::accepted(0, PostbackResult::Ignored);
             outcome.reason = format!("the template ignores status {raw_status}");
             postbacks.conclude(&origin, outcome, Some(network), None).await
         }
@@ -162,11 +162,13 @@ async fn attempt(postbacks: &Postbacks, parked: Parked) -> bool {
             return false;
         }
         Some((network, Err(refusal))) => {
-            let outcome = Outcome::rejected(0, format!("the template was changed: {refusal}"));
+            let outcome = PostbackOutcome::rejected(0, format!("the template was changed: {refusal}"));
             postbacks.conclude(&origin, outcome, Some(network), None).await
         }
         None => {
-            postbacks.conclude(&origin, Outcome::rejected(0, "there is no such network"), None, None).await
+            postbacks
+                .conclude(&origin, PostbackOutcome::rejected(0, "there is no such network"), None, None)
+                .await
         }
     };
     // Anything but 0 means that it is not durable yet: it stays parked.

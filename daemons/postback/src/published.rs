@@ -10,7 +10,7 @@ use tfx_ports::{
     conversions::ConversionStore,
     sink::{Envelope, EventSink, Refused},
 };
-use tfx_service::Seldom;
+use tfx_service::LogThrottle;
 use tokio::sync::mpsc;
 
 /// States marked in one command.
@@ -67,7 +67,7 @@ fn state_of(event: &str) -> Option<State> {
 /// Marks what the sink has, until that sink is gone.
 pub(crate) async fn mark(conversions: Arc<dyn ConversionStore>, mut taken: mpsc::UnboundedReceiver<State>) {
     let mut states = Vec::with_capacity(TOGETHER);
-    let mut complaint = Seldom::default();
+    let mut complaint = LogThrottle::default();
     while taken.recv_many(&mut states, TOGETHER).await > 0 {
         while let Err(e) = conversions.mark_published(&states).await {
             if complaint.due() {

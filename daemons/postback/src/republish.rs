@@ -18,7 +18,7 @@ use tfx_domain::{
     postback::Conversion,
 };
 use tfx_ports::{clock, sink::EventSink};
-use tfx_service::{Seldom, Shutdown};
+use tfx_service::{LogThrottle, Shutdown};
 
 const PERIOD: Duration = Duration::from_secs(5);
 /// The pause while there is more.
@@ -38,7 +38,7 @@ pub(crate) async fn work(postbacks: Arc<Postbacks>, sink: Arc<dyn EventSink>, sh
     let (started, running) = (clock::now(), Instant::now());
     let mut sweeper = Sweeper { postbacks, sink, tried: HashMap::new(), told: HashSet::new() };
     let sweeping = async {
-        let mut complaint = Seldom::default();
+        let mut complaint = LogThrottle::default();
         loop {
             let grace = GRACE.max(sweeper.postbacks.batch_timeout * 4);
             let before = if running.elapsed() < grace { started } else { earlier(clock::now(), grace) };

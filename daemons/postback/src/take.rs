@@ -4,7 +4,7 @@ use crate::{
     auth,
     clicks::{Clicks, Missing},
     config::{Configuration, Index},
-    log::{self, Counters, Origin, Outcome, SECRET},
+    log::{self, Counters, Origin, PostbackOutcome, SECRET},
     masks::Masks,
     why,
 };
@@ -52,16 +52,16 @@ pub(crate) struct Received {
     /// Parameters whose values are no texts.
     pub(crate) unreadable: Vec<Unreadable>,
     /// What is wrong with it as a request, whatever it says.
-    pub(crate) problem: Result<(), Outcome>,
+    pub(crate) problem: Result<(), PostbackOutcome>,
 }
 
 impl Postbacks {
     /// Takes a postback. What is answered 200 is durable and in the log; what is refused is logged if possible.
-    pub(crate) async fn take(&self, received: Received) -> Outcome {
+    pub(crate) async fn take(&self, received: Received) -> PostbackOutcome {
         let Received { origin, secrets, unreadable, problem } = received;
         let Some(index) = self.config.owned() else {
             return self
-                .refuse(&origin, Outcome::rejected(503, "the configuration is not loaded yet"), None)
+                .refuse(&origin, PostbackOutcome::rejected(503, "the configuration is not loaded yet"), None)
                 .await;
         };
         let (network, template) = match admit(&index, &origin, &secrets) {
@@ -98,11 +98,11 @@ impl Postbacks {
                 }
             }
             Ok(Interpreted::Ignored { raw_status }) => {
-                let mut outcome = Outcome::accepted(200, PostbackResult::Ignored);
+                let mut outcome = PostbackOutcome::accepted(200, PostbackResult::Ignored);
                 outcome.reason = format!("the template ignores status {raw_status}");
                 self.conclude(&origin, outcome, Some(network), None).await
             }
-            Err(refusal) => self.refuse(&origin, Outcome::invalid(400, refusal), Some(network)).await,
+            Err(refusal) => self.refuse(&origin, PostbackOutcome::invalid(400, refusal), Some(network)).await,
         }
     }
 
@@ -115,7 +115,7 @@ impl Postbacks {
         postback: &Postback,
         click: &ClickDims,
         status: u16,
-    ) -> Outcome {
+    ) -> PostbackOutcome {
         let new_id = ConversionId::generate(clock::now(), entropy::random_u128());
         let terms = index.terms(click.destination_id.as_ref());
         if postback.unmapped {
@@ -124,7 +124,7 @@ impl Postbacks {
         let incoming = match report(network, terms, postback, click, new_id, origin.at) {
             Ok(incoming) => incoming,
             Err(other) => {
-                let mut outcome = Outcome::accepted(status, PostbackResult::Conflict);
+                let mut outcome = PostbackOutcome::accepted(status, PostbackResult::Conflict);
                 outcome.click = Some(postback.click_id);
                 outcome.reason = why::foreign(index, network, &other);
                 return self.conclude(origin, outcome, Some(network), None).await;
@@ -145,7 +145,7 @@ impl Postbacks {
         if status == 0 && recorded.result == PostbackResult::Duplicate {
             recorded.result = of_an_earlier_try(&recorded.conversion, origin.at);
         }
-        let mut outcome = Outcome::accepted(status, recorded.result);
+        let mut outcome = PostbackOutcome::accepted(status, recorded.result);
         outcome.click = Some(postback.click_id);
         outcome.conversion = Some(recorded.conversion.id.clone());
         outcome.test = click.test;
@@ -170,14 +170,15 @@ impl Postbacks {
         network: &Network,
         postback: &Postback,
         missing: Missing,
-    ) -> Outcome {
+    ) -> PostbackOutcome {
         let why = missing.reason();
         if self.settings.lookup_failure == LookupFailure::Reject {
             // 404 says that there is no such click: only who has looked may say that.
             if let Missing::NotAnswered(_) = missing {
                 return self.not_durable(origin, network, postback, why).await;
             }
-            let outcome = Outcome { click: Some(postback.click_id), ..Outcome::rejected(404, why) };
+            let outcome =
+                PostbackOutcome { click: Some(postback.click_id), ..PostbackOutcome::rejected(404, why) };
             return self.refuse(origin, outcome, Some(network)).await;
         }
         let next_try_at = after(origin.at, self.settings.park_retry.min(LONGEST_PAUSE));
@@ -192,7 +193,7 @@ impl Postbacks {
         postback: &Postback,
         why: String,
         next_try_at: Timestamp,
-    ) -> Outcome {
+    ) -> PostbackOutcome {
         let secret = network.spec.postback_secret.as_ref().map(|s| s.0.as_str());
         let is_secret = |name: &str, value: &str| name.eq_ignore_ascii_case(SECRET) || Some(value) == secret;
         let parked = Parked {
@@ -208,10 +209,10 @@ impl Postbacks {
         if let Err(e) = self.conversions.park(parked).await {
             return self.not_durable(origin, network, postback, e.to_string()).await;
         }
-        let outcome = Outcome {
+        let outcome = PostbackOutcome {
             click: Some(postback.click_id),
             reason: why,
-            ..Outcome::accepted(200, PostbackResult::Parked)
+            ..PostbackOutcome::accepted(200, PostbackResult::Parked)
         };
         self.conclude(origin, outcome, Some(network), None).await
     }
@@ -221,10 +222,10 @@ impl Postbacks {
     pub(crate) async fn conclude(
         &self,
         origin: &Origin,
-        mut outcome: Outcome,
+        mut outcome: PostbackOutcome,
         network: Option<&Network>,
         changed: Option<&Conversion>,
-    ) -> Outcome {
+    ) -> PostbackOutcome {
         outcome.network = network.map(|n| n.id.clone());
         let mut events = Vec::with_capacity(2);
         events.extend(changed.map(|c| Event::Conversion(Box::new(ConversionEvent::from(c)))));
@@ -235,7 +236,7 @@ impl Postbacks {
                 network = origin.network,
                 "cannot make the events of a postback durable"
             );
-            outcome = Outcome { status: 503, told: NOT_DURABLE.to_owned(), reason: e, ..outcome };
+            outcome = PostbackOutcome { status: 503, told: NOT_DURABLE.to_owned(), reason: e, ..outcome };
             self.counters.not_durable();
             return outcome;
         }
@@ -254,7 +255,12 @@ impl Postbacks {
     }
 
     /// As [`Self::refuse`], for whoever may not speak for a network: a stranger does not decide how much is kept.
-    async fn turn_away(&self, origin: &Origin, mut outcome: Outcome, known: Option<&Network>) -> Outcome {
+    async fn turn_away(
+        &self,
+        origin: &Origin,
+        mut outcome: PostbackOutcome,
+        known: Option<&Network>,
+    ) -> PostbackOutcome {
         outcome.network = known.map(|n| n.id.clone());
         if self.strangers.take(origin.ip.unwrap_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED))) {
             let mut event = log::event(origin, &outcome, &self.masks());
@@ -267,7 +273,12 @@ impl Postbacks {
     }
 
     /// Logs what is refused, as far as that is possible: no failure of the log turns a 4xx into a 5xx.
-    async fn refuse(&self, origin: &Origin, mut outcome: Outcome, network: Option<&Network>) -> Outcome {
+    async fn refuse(
+        &self,
+        origin: &Origin,
+        mut outcome: PostbackOutcome,
+        network: Option<&Network>,
+    ) -> PostbackOutcome {
         outcome.network = network.map(|n| n.id.clone());
         let event = log::event(origin, &outcome, &self.masks());
         // A drop is counted by the producer.
@@ -282,9 +293,9 @@ impl Postbacks {
         network: &Network,
         postback: &Postback,
         why: String,
-    ) -> Outcome {
+    ) -> PostbackOutcome {
         tracing::error!(error = why, network = origin.network, "cannot store a postback");
-        let mut outcome = Outcome::rejected(503, why);
+        let mut outcome = PostbackOutcome::rejected(503, why);
         outcome.told = NOT_DURABLE.to_owned();
         outcome.click = Some(postback.click_id);
         self.counters.not_durable();
@@ -299,24 +310,27 @@ fn admit<'i>(
     index: &'i Index,
     origin: &Origin,
     secrets: &[String],
-) -> Result<(&'i Network, Option<&'i Template>), Outcome> {
+) -> Result<(&'i Network, Option<&'i Template>), PostbackOutcome> {
     let network = index.network(&origin.network);
-    let network = network.ok_or_else(|| Outcome::rejected(404, "there is no such network"))?;
+    let network = network.ok_or_else(|| PostbackOutcome::rejected(404, "there is no such network"))?;
     if network.spec.status != Status::Active {
-        return Err(Outcome::rejected(404, format!("the network is {}", network.spec.status.as_str())));
+        return Err(PostbackOutcome::rejected(
+            404,
+            format!("the network is {}", network.spec.status.as_str()),
+        ));
     }
-    let Some(ip) = origin.ip else { return Err(Outcome::rejected(403, "the address is not known")) };
+    let Some(ip) = origin.ip else { return Err(PostbackOutcome::rejected(403, "the address is not known")) };
     if let Err(why) = auth::check(&network.spec, ip, secrets) {
         let told = "the secret or the address is not accepted".to_owned();
-        return Err(Outcome { told, ..Outcome::rejected(403, why) });
+        return Err(PostbackOutcome { told, ..PostbackOutcome::rejected(403, why) });
     }
     if origin.template.is_empty() {
         return Ok((network, index.default_template(&network.id)));
     }
     match index.template(&network.id, &origin.template) {
         Some(t) if t.spec.status == Status::Active => Ok((network, Some(t))),
-        Some(t) => Err(Outcome::rejected(404, format!("the template is {}", t.spec.status.as_str()))),
-        None => Err(Outcome::rejected(404, "the network has no such template")),
+        Some(t) => Err(PostbackOutcome::rejected(404, format!("the template is {}", t.spec.status.as_str()))),
+        None => Err(PostbackOutcome::rejected(404, "the network has no such template")),
     }
 }
 

@@ -1,7 +1,7 @@
 //! `GET /healthz`: the process answers. `GET /readyz`: whether it can do its job, each dependency with its state. However
 //! many ask, the dependencies are asked once a second. Strangers are told the state alone.
 
-use crate::{Seldom, handle::millis, internal::Inside};
+use crate::{LogThrottle, handle::millis, internal::Inside};
 use axum::{
     Json, Router,
     extract::State,
@@ -199,7 +199,7 @@ pub struct Report {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Condition {
-    /// Works.
+    /// It does its job.
     Ok,
     /// Works, but not as it should.
     Degraded,
@@ -253,7 +253,7 @@ struct Asked {
 struct Last {
     report: Option<(Instant, Arc<Report>)>,
     not_ready: bool,
-    log: Seldom,
+    log: LogThrottle,
 }
 
 impl Last {
@@ -309,7 +309,7 @@ mod tests {
     use super::*;
 
     fn state(readiness: Readiness) -> Asked {
-        let source = tfx_settings::Source::of([("TFX_DATA_DIR", "/nowhere")]);
+        let source = tfx_settings::SettingsSource::of([("TFX_DATA_DIR", "/nowhere")]);
         let settings = tfx_settings::Settings::read(&source).expect("settings");
         let inside = Inside::new(&settings.http, "0123456789abcdef");
         Asked { readiness: Arc::new(readiness), last: Arc::default(), inside }

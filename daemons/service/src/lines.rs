@@ -4,7 +4,7 @@
 //! coming for the longest; a request that is being answered never does.
 
 use crate::{
-    Seldom,
+    LogThrottle,
     budget::Budget,
     files,
     line::{Clock, Line, Phase},
@@ -49,7 +49,7 @@ struct Open {
     of: HashMap<IpAddr, usize>,
     next: u64,
     no_room_at: u64,
-    full: Seldom,
+    full: LogThrottle,
     /// Off the list, to be aborted without the lock: a task that ends asks for it.
     cut: Vec<AbortHandle>,
 }
@@ -265,11 +265,11 @@ impl Drop for Leave {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tfx_settings::{Settings, Source};
+    use tfx_settings::{Settings, SettingsSource};
 
     fn lines(settings: &[(&str, &str)]) -> Arc<Lines> {
         let all = settings.iter().copied().chain([("TFX_DATA_DIR", "/nowhere")]);
-        let http = Settings::read(&Source::of(all)).expect("settings").http;
+        let http = Settings::read(&SettingsSource::of(all)).expect("settings").http;
         Arc::new(Lines::new(&http, Budget::new(0), Registry::of("lines")))
     }
 

@@ -11,7 +11,7 @@ use std::{
     time::Duration,
 };
 use tfx_settings::{
-    Settings, Source,
+    Settings, SettingsSource,
     vars::{self, Program},
 };
 
@@ -48,7 +48,7 @@ where
         // Nobody is left to tell when stderr is gone.
         let _ = writeln!(stderr(), "{name}: {problem}");
     };
-    let (settings, notices) = match Source::process() {
+    let (settings, notices) = match SettingsSource::process() {
         Ok(source) => (Settings::read(&source), tfx_settings::notices(&source)),
         Err(e) => {
             say(&e);

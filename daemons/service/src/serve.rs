@@ -1,7 +1,7 @@
 //! The listener: a task for each connection, limits on headers and time, and the drain at the end.
 
 use crate::{
-    Peer, Seldom, Shutdown,
+    LogThrottle, Peer, Shutdown,
     budget::Budget,
     handle::{Shared, handle},
     line::Stream,
@@ -73,7 +73,7 @@ pub async fn serve(
     let mut stop = pin!(shutdown.wait());
     let mut sweep = tokio::time::interval(lines.sweep_every());
     sweep.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let mut failing = Seldom::default();
+    let mut failing = LogThrottle::default();
     let span = tracing::Span::current();
     loop {
         tokio::select! {

@@ -28,8 +28,8 @@ use tfx_ports::{
     entropy,
 };
 use tfx_service::Shutdown;
-use tfx_settings::{Settings, Source};
-use tfx_wiring::{DataDir, Hold};
+use tfx_settings::{Settings, SettingsSource};
+use tfx_wiring::{DataDir, FolderLock};
 use tokio::net::TcpListener;
 
 const ROUNDS: usize = 3;
@@ -267,7 +267,7 @@ fn serve_bare() {
 
 fn serve_full(dir: &Path, policy: &str) {
     runtime().block_on(async {
-        let mut source = Source::of([
+        let mut source = SettingsSource::of([
             ("TFX_DATA_DIR", dir.to_str().expect("a path")),
             ("EVENT_WRITE_FAILURE_POLICY", policy),
             ("TRUSTED_PROXY_CIDRS", "127.0.0.1/32"),
@@ -276,7 +276,8 @@ fn serve_full(dir: &Path, policy: &str) {
             source.set("GEOIP_COUNTRY_DB", file.display().to_string());
         }
         let settings = Arc::new(Settings::read(&source).expect("settings"));
-        let data_dir = Arc::new(DataDir::open(&settings.data_dir, Hold::Exclusive).expect("the folder"));
+        let data_dir =
+            Arc::new(DataDir::open(&settings.data_dir, FolderLock::Exclusive).expect("the folder"));
         let stores = tfx_wiring::embedded(&data_dir).expect("stores");
         configure(&*stores.config).await;
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");

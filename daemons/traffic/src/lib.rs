@@ -20,8 +20,8 @@ use crate::{
     click::Clicks,
     geo::GeoReader,
     memory::{
-        KeptFirst, Memory, Refresher, Restoring, ReturnsReader, UsageFile, Way, keep, keep_visitors, restore,
-        save_visitors, sync,
+        ClickLog, KeptFirst, Memory, Refresher, Restoring, ReturnsReader, UsageFile, keep, keep_visitors,
+        restore, save_visitors, sync,
     },
     snapshot::Compiler,
     traffic::{Counted, Traffic},
@@ -106,7 +106,7 @@ pub async fn run(
         producer: Arc::clone(&producer),
         every: settings.traffic.cap_cache_ttl,
         batch_timeout: settings.events.batch_timeout,
-        way: stores.pipeline.clone().map(Way),
+        click_log: stores.pipeline.clone().map(ClickLog),
     };
     workers.spawn(refresher.run(shutdown.clone()).in_current_span());
     let kept = keep(Arc::clone(&memory), settings.traffic.cap_cache_ttl, shutdown.clone());

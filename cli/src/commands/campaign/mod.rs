@@ -3,7 +3,7 @@
 mod link;
 mod wizard;
 
-use super::entity::{Anywhere, EntityCommand, Fields, NAMED, Named, Need, Noun, Spec, put};
+use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NoParent, Noun, Spec, put};
 use crate::{complete, context::Context, exit::Failure, input, prompt, when};
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ pub(crate) struct Campaign;
 impl Noun for Campaign {
     const KIND: Kind = Kind::Campaign;
     type Fields = CampaignFields;
-    type Within = Anywhere;
+    type Parent = NoParent;
     const NEEDS: &'static [Need] = &[NAMED];
     const EXAMPLES: &'static str = "Without any flag, on a terminal, it asks its way to a working link.\n\n\
         Examples:\n  \
@@ -90,7 +90,9 @@ impl CampaignCommand {
         match self {
             Self::Entity(command) => match *command {
                 // Whoever says nothing at all, on a terminal, is led the whole way to a working link.
-                EntityCommand::Create(c) if prompt::possible() && c.whole.spec(&c.fields)? == Spec::new() => {
+                EntityCommand::Create(c)
+                    if prompt::possible() && c.input_spec.spec(&c.fields)? == Spec::new() =>
+                {
                     wizard::run(context).await
                 }
                 command => command.run(context).await,

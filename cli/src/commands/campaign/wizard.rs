@@ -214,14 +214,14 @@ fn summary(plan: &Plan) -> String {
 
 /// What was made, as the API shows it.
 #[derive(Default)]
-struct Made {
+struct CreatedEntities {
     entities: Vec<(Kind, Value)>,
     link: String,
     postback_url: Option<String>,
 }
 
-async fn make(client: &Client, plan: &Plan) -> Result<Made, Failure> {
-    let mut made = Made::default();
+async fn make(client: &Client, plan: &Plan) -> Result<CreatedEntities, Failure> {
+    let mut made = CreatedEntities::default();
     match steps(client, plan, &mut made).await {
         Ok(()) => Ok(made),
         Err(failure) if made.entities.is_empty() => Err(failure),
@@ -235,7 +235,7 @@ async fn make(client: &Client, plan: &Plan) -> Result<Made, Failure> {
     }
 }
 
-async fn steps(client: &Client, plan: &Plan, made: &mut Made) -> Result<(), Failure> {
+async fn steps(client: &Client, plan: &Plan, made: &mut CreatedEntities) -> Result<(), Failure> {
     if let Some(Network::New(name, slug)) = &plan.network {
         let currency = plan.payout.and_then(|(_, currency)| currency).unwrap_or_default();
         add(client, made, Kind::Network, json!({ "name": name, "slug": slug, "currency": currency })).await?;
@@ -268,7 +268,7 @@ async fn steps(client: &Client, plan: &Plan, made: &mut Made) -> Result<(), Fail
     Ok(())
 }
 
-async fn add(client: &Client, made: &mut Made, kind: Kind, spec: Value) -> Result<(), Failure> {
+async fn add(client: &Client, made: &mut CreatedEntities, kind: Kind, spec: Value) -> Result<(), Failure> {
     let Value::Object(fields) = spec else {
         return Err(Failure::new(FailureKind::Failed, "a spec is an object"));
     };
@@ -278,7 +278,7 @@ async fn add(client: &Client, made: &mut Made, kind: Kind, spec: Value) -> Resul
     Ok(())
 }
 
-fn show(context: &Context, plan: &Plan, made: &Made) -> Result<(), Failure> {
+fn show(context: &Context, plan: &Plan, made: &CreatedEntities) -> Result<(), Failure> {
     let mut item = json!({ "link": made.link, "postback_url": made.postback_url });
     for (kind, entity) in &made.entities {
         item[kind.noun()] = entity.clone();

@@ -2,7 +2,7 @@
 
 use super::{
     Noun, Reference, Spec,
-    create::{Whole, bare, create, there_already},
+    create::{SpecInput, bare, create, there_already},
     failed, view,
 };
 use crate::{
@@ -26,7 +26,7 @@ pub(crate) struct Clone<N: Noun> {
     #[command(flatten)]
     fields: N::Fields,
     #[command(flatten)]
-    whole: Whole,
+    input_spec: SpecInput,
     /// If the slug is taken, show who has it and succeed.
     #[arg(long)]
     if_not_exists: bool,
@@ -35,12 +35,12 @@ pub(crate) struct Clone<N: Noun> {
 impl<N: Noun> Clone<N> {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let (kind, reference) = (N::KIND, self.reference.reference.as_str());
-        let said = self.whole.spec(&self.fields)?;
+        let said = self.input_spec.spec(&self.fields)?;
         let client = context.client()?;
         let original = client.get(kind, reference).await.map_err(|e| failed(kind, reference, e))?;
         let mut spec = copied(kind, &original);
-        self.whole.put(&self.fields, &mut spec)?;
-        self.whole.put_items(&mut spec)?;
+        self.input_spec.put(&self.fields, &mut spec)?;
+        self.input_spec.put_items(&mut spec)?;
         named(kind, &original, &said, &mut spec);
         let (copy, created) = create(&client, kind, spec, self.if_not_exists).await?;
         if !created {

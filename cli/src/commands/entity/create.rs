@@ -19,7 +19,7 @@ pub(crate) struct Create<N: Noun> {
     #[command(flatten)]
     pub(crate) fields: N::Fields,
     #[command(flatten)]
-    pub(crate) whole: Whole,
+    pub(crate) input_spec: SpecInput,
     /// If the slug is taken, show who has it and succeed.
     #[arg(long)]
     pub(crate) if_not_exists: bool,
@@ -27,7 +27,7 @@ pub(crate) struct Create<N: Noun> {
 
 /// The whole spec, beside the flags of its fields.
 #[derive(Debug, Args)]
-pub(crate) struct Whole {
+pub(crate) struct SpecInput {
     /// Read the fields from YAML or JSON; - is standard input. Flags win.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) file: Option<PathBuf>,
@@ -36,7 +36,7 @@ pub(crate) struct Whole {
     pub(crate) set: Vec<(String, Value)>,
 }
 
-impl Whole {
+impl SpecInput {
     /// The file, then the flags, then `--set`.
     ///
     /// # Errors
@@ -93,8 +93,8 @@ impl Whole {
 
 impl<N: Noun> Create<N> {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let mut spec = self.whole.spec(&self.fields)?;
-        self.whole.put_items(&mut spec)?;
+        let mut spec = self.input_spec.spec(&self.fields)?;
+        self.input_spec.put_items(&mut spec)?;
         let client = context.client()?;
         ask_for_missing(N::KIND, N::NEEDS, &mut spec)?;
         has_slug(&spec)?;

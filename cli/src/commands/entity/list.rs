@@ -1,6 +1,6 @@
 //! `tfx NOUN list`.
 
-use super::{Noun, Within, view};
+use super::{Noun, Parent, view};
 use crate::{
     context::Context,
     exit::Failure,
@@ -14,7 +14,7 @@ use tfx_domain::entity::Status;
 #[derive(Debug, Args)]
 pub(crate) struct List<N: Noun> {
     #[command(flatten)]
-    within: N::Within,
+    within: N::Parent,
     /// Only with one of these [default: active,paused].
     #[arg(long, value_enum, value_delimiter = ',', value_name = "STATUS")]
     status: Vec<Asked>,

@@ -30,12 +30,12 @@ pub(crate) type Spec = Map<String, Value>;
 
 /// A kind of entity on the command line.
 pub(crate) trait Noun: Debug + Send + Sync + 'static {
-    /// Which.
+    /// The kind of entity it stands for.
     const KIND: Kind;
     /// The flags that stand for fields of its spec.
     type Fields: Fields;
     /// The flags that narrow a list to one parent.
-    type Within: Within;
+    type Parent: Parent;
     /// What must be said when it is created.
     const NEEDS: &'static [Need];
     /// How people create one, for the help.
@@ -57,16 +57,16 @@ pub(crate) trait Fields: Args + Debug {
 }
 
 /// Flags that narrow a list.
-pub(crate) trait Within: Args + Debug {
+pub(crate) trait Parent: Args + Debug {
     /// The parent asked for.
     fn parent(&self) -> Option<&str>;
 }
 
 /// For kinds that stand by themselves.
 #[derive(Debug, Args)]
-pub(crate) struct Anywhere {}
+pub(crate) struct NoParent {}
 
-impl Within for Anywhere {
+impl Parent for NoParent {
     fn parent(&self) -> Option<&str> {
         None
     }

@@ -1,6 +1,6 @@
 //! `tfx NOUN update`.
 
-use super::{Noun, Reference, Spec, create::Whole, failed, not_saved, view};
+use super::{Noun, Reference, Spec, create::SpecInput, failed, not_saved, view};
 use crate::{
     context::Context,
     exit::Failure,
@@ -23,7 +23,7 @@ pub(crate) struct Update<N: Noun> {
     #[command(flatten)]
     fields: N::Fields,
     #[command(flatten)]
-    whole: Whole,
+    input_spec: SpecInput,
     /// Take a field away, by its path; also one item of a list, by its name in brackets.
     #[arg(long, value_name = "PATH")]
     unset: Vec<String>,
@@ -38,8 +38,8 @@ pub(crate) struct Update<N: Noun> {
 impl<N: Noun> Update<N> {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let (kind, reference) = (N::KIND, &self.reference.reference);
-        let items = self.whole.items()?;
-        let mut patch = self.whole.spec(&self.fields)?;
+        let items = self.input_spec.items()?;
+        let mut patch = self.input_spec.spec(&self.fields)?;
         let mut unset_items = Vec::new();
         for path in &self.unset {
             match input::steps(path).map_err(Failure::usage)? {

@@ -3,7 +3,7 @@
 use crate::{
     context::Context,
     exit::Failure,
-    follow::{Looked, Looks},
+    follow::{Polled, Poller},
     output::{Column, Format, printable, text},
     pages::{Paging, View},
     when::{self, When},
@@ -88,18 +88,18 @@ async fn follow(
 ) -> Result<(), Failure> {
     let since = Some(since.unwrap_or_else(clock::now));
     let mut query = IngestionQuery { since, topic, ascending: true, limit: Some(PAGE), cursor: None };
-    let mut looks = Looks::new(context.out);
+    let mut poller = Poller::new(context.out);
     loop {
-        let more = match looks.look(client.ingestion_errors(&query)).await? {
-            Looked::End => return Ok(()),
-            Looked::Away => false,
-            Looked::Came(page) => {
+        let more = match poller.look(client.ingestion_errors(&query)).await? {
+            Polled::End => return Ok(()),
+            Polled::Away => false,
+            Polled::Came(page) => {
                 print(context, &page)?;
                 query.cursor = page.next.or(query.cursor);
                 page.items.len() == PAGE
             }
         };
-        if !more && !looks.pause().await {
+        if !more && !poller.pause().await {
             return Ok(());
         }
     }

@@ -2,7 +2,7 @@
 
 mod postback_url;
 
-use super::entity::{Anywhere, EntityCommand, Fields, NAMED, Named, Need, Noun, Spec, put};
+use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NoParent, Noun, Spec, put};
 use crate::{context::Context, exit::Failure, input};
 use clap::{Args, Subcommand, builder::PossibleValuesParser};
 use serde_json::Value;
@@ -16,7 +16,7 @@ pub(crate) struct Network;
 impl Noun for Network {
     const KIND: Kind = Kind::Network;
     type Fields = NetworkFields;
-    type Within = Anywhere;
+    type Parent = NoParent;
     const NEEDS: &'static [Need] = &[NAMED];
     const EXAMPLES: &'static str = "Examples:\n  \
         tfx network create --name AdNet --allow-ip 192.0.2.0/24\n  \

@@ -15,7 +15,7 @@ use std::{
     path::PathBuf,
     time::{Duration, Instant},
 };
-use tfx_ops::smoke::{self, Checked, Options, Outcome, Step, Target};
+use tfx_ops::smoke::{self, Checked, Options, Step, StepOutcome, Target};
 
 /// Check the whole way of a click, from tracking link to report.
 ///
@@ -26,7 +26,7 @@ use tfx_ops::smoke::{self, Checked, Options, Outcome, Step, Target};
 pub(crate) struct Smoke {
     /// What to check.
     #[arg(long, value_enum, default_value_t)]
-    stack: Which,
+    stack: SmokeStack,
     /// Write the steps to this file in JUnit format.
     #[arg(long, value_name = "FILE")]
     junit: Option<PathBuf>,
@@ -39,7 +39,7 @@ pub(crate) struct Smoke {
 }
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-enum Which {
+enum SmokeStack {
     /// A fresh one in this process, on free ports and in a folder of its own.
     #[default]
     Embedded,
@@ -54,17 +54,17 @@ enum Which {
 impl Smoke {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let patience = self.patience.unwrap_or(match self.stack {
-            Which::Embedded => 30,
-            Which::Local | Which::Compose | Which::Attach => 120,
+            SmokeStack::Embedded => 30,
+            SmokeStack::Local | SmokeStack::Compose | SmokeStack::Attach => 120,
         });
         let tag = tfx_ops::entropy::secret()[..8].to_owned();
         let options = Options { patience: Duration::from_secs(patience), keep: self.keep, tag };
         let begun = Instant::now();
         let started = match self.stack {
-            Which::Embedded => Stand::embedded().await,
-            Which::Local => Stand::local(context).await,
-            Which::Compose => Stand::compose(context).await,
-            Which::Attach => Stand::attach(context),
+            SmokeStack::Embedded => Stand::embedded().await,
+            SmokeStack::Local => Stand::local(context).await,
+            SmokeStack::Compose => Stand::compose(context).await,
+            SmokeStack::Attach => Stand::attach(context),
         };
         let (stand, target) = match started {
             Ok(started) => started,
@@ -105,9 +105,9 @@ async fn check(context: &Context, target: &Target, options: &Options) -> Checked
     smoke::smoke(target, options, stop, |step| {
         if live {
             let sign = match step.outcome {
-                Outcome::Passed { .. } => "ok  ",
-                Outcome::Failed { .. } => "FAIL",
-                Outcome::Skipped { .. } => "skip",
+                StepOutcome::Passed { .. } => "ok  ",
+                StepOutcome::Failed { .. } => "FAIL",
+                StepOutcome::Skipped { .. } => "skip",
             };
             context.out.note(format!("{sign} {} ({} ms)", step.name, step.millis));
         }
@@ -117,19 +117,19 @@ async fn check(context: &Context, target: &Target, options: &Options) -> Checked
 
 fn failed(step: &Step) -> Failure {
     match &step.outcome {
-        Outcome::Failed { reason, look_at } => {
+        StepOutcome::Failed { reason, look_at } => {
             Failure::failed(format!("{}: {reason}", step.name)).hint(format!("look at: {look_at}"))
         }
-        Outcome::Passed { detail: said } | Outcome::Skipped { reason: said } => Failure::failed(said),
+        StepOutcome::Passed { detail: said } | StepOutcome::Skipped { reason: said } => Failure::failed(said),
     }
 }
 
 fn print(context: &Context, steps: &[Step]) -> Result<(), Failure> {
     let rows = steps.iter().map(|s| {
         let (result, detail) = match &s.outcome {
-            Outcome::Passed { detail } => ("passed", detail),
-            Outcome::Failed { reason, .. } => ("FAILED", reason),
-            Outcome::Skipped { reason } => ("skipped", reason),
+            StepOutcome::Passed { detail } => ("passed", detail),
+            StepOutcome::Failed { reason, .. } => ("FAILED", reason),
+            StepOutcome::Skipped { reason } => ("skipped", reason),
         };
         json!({ "step": s.name, "result": result, "ms": s.millis, "detail": detail })
     });

@@ -11,7 +11,7 @@ use tfx_ops::{
     smoke::{EventLog, Target},
     stack::{self, Engine},
 };
-use tfx_settings::{Settings, Source};
+use tfx_settings::{Settings, SettingsSource};
 
 /// The brokers of the containers, with the ports by which they are reached from outside.
 const BROKERS: [(&str, u16); 3] = [("redpanda-0", 19092), ("redpanda-1", 29092), ("redpanda-2", 39092)];
@@ -134,7 +134,7 @@ impl Stand {
         Ok((Self::default(), target))
     }
 
-    async fn start(&mut self, source: Source) -> Result<Target, Failure> {
+    async fn start(&mut self, source: SettingsSource) -> Result<Target, Failure> {
         let settings = Settings::read(&source).map_err(Failure::failed)?;
         let log = event_log(&settings)?;
         let services = Stack::start(&source, settings).await?;
@@ -172,8 +172,8 @@ fn temporary() -> Result<TempDir, Failure> {
 }
 
 /// Services on free ports, with their data in this folder.
-fn services_in(folder: &Path) -> Source {
-    let mut source = Source::of([("TFX_DATA_DIR", folder.display().to_string())]);
+fn services_in(folder: &Path) -> SettingsSource {
+    let mut source = SettingsSource::of([("TFX_DATA_DIR", folder.display().to_string())]);
     for name in ["API_SERVICE_ADDR", "TRAFFIC_SERVICE_ADDR", "POSTBACK_SERVICE_ADDR"] {
         source.set(name, "127.0.0.1:0");
     }

@@ -9,21 +9,21 @@ use tfx_ops::stack::{Engine, Stack, StackError};
 #[derive(Debug, Subcommand)]
 pub(crate) enum StackCommand {
     /// Start what does not run, and wait until everything answers.
-    Up(Which),
+    Up(StackChoice),
     /// End everything.
     Down {
         #[command(flatten)]
-        which: Which,
+        choice: StackChoice,
         /// What it keeps goes too.
         #[arg(long)]
         purge: bool,
     },
     /// Show what runs.
-    Status(Which),
+    Status(StackChoice),
     /// Show what the services have logged.
     Logs {
         #[command(flatten)]
-        which: Which,
+        choice: StackChoice,
         /// Only of this one.
         #[arg(value_name = "SERVICE")]
         service: Option<String>,
@@ -33,9 +33,9 @@ pub(crate) enum StackCommand {
     },
 }
 
-/// Which stack.
+/// How the engines of a stack are run.
 #[derive(Debug, Args)]
-pub(crate) struct Which {
+pub(crate) struct StackChoice {
     /// How the engines are run.
     #[arg(long, value_enum, default_value_t)]
     engine: EngineArg,
@@ -53,19 +53,19 @@ enum EngineArg {
 impl StackCommand {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let done = match self {
-            Self::Up(which) => {
-                let stack = which.find()?;
-                stack.up().await.map(|()| which.said(context))
+            Self::Up(choice) => {
+                let stack = choice.find()?;
+                stack.up().await.map(|()| choice.said(context))
             }
-            Self::Down { which, purge } => which.find()?.down(purge).await,
-            Self::Status(which) => which.find()?.status().await,
-            Self::Logs { which, service, follow } => which.find()?.logs(service.as_deref(), follow).await,
+            Self::Down { choice, purge } => choice.find()?.down(purge).await,
+            Self::Status(choice) => choice.find()?.status().await,
+            Self::Logs { choice, service, follow } => choice.find()?.logs(service.as_deref(), follow).await,
         };
         done.map_err(failed)
     }
 }
 
-impl Which {
+impl StackChoice {
     fn find(&self) -> Result<Stack, Failure> {
         let engine = match self.engine {
             EngineArg::Local => Engine::Local,

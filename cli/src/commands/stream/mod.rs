@@ -3,7 +3,7 @@
 mod action;
 mod filter;
 
-use super::entity::{EntityCommand, Fields, NAMED, Named, Need, Noun, Spec, Within, put};
+use super::entity::{EntityCommand, Fields, NAMED, Named, Need, Noun, Parent, Spec, put};
 use crate::{complete, exit::Failure, output::label, prompt};
 use clap::Args;
 use serde_json::{Value, json};
@@ -19,7 +19,7 @@ pub(crate) type StreamCommand = EntityCommand<Stream>;
 impl Noun for Stream {
     const KIND: Kind = Kind::Stream;
     type Fields = StreamFields;
-    type Within = InCampaign;
+    type Parent = InCampaign;
     const EXAMPLES: &'static str = "Examples:\n  \
         tfx stream create --campaign summer --name US --filter country=US,CA \\\n    \
         --filter 'bot!=true' --destination offer=70 --destination other=30\n  \
@@ -64,7 +64,7 @@ pub(crate) struct InCampaign {
     campaign: Option<String>,
 }
 
-impl Within for InCampaign {
+impl Parent for InCampaign {
     fn parent(&self) -> Option<&str> {
         self.campaign.as_deref()
     }

@@ -8,8 +8,8 @@ use std::{
 use tfx_api::Client;
 use tfx_domain::problem::Problems;
 use tfx_service::shutdown::{Shutdown, Trigger};
-use tfx_settings::{Addresses, Secret, Settings, Source};
-use tfx_wiring::{DataDir, Hold, Stores};
+use tfx_settings::{Addresses, Secret, Settings, SettingsSource};
+use tfx_wiring::{DataDir, FolderLock, Stores};
 use tokio::{net::TcpListener, task::JoinSet, time};
 
 /// All services, running.
@@ -32,9 +32,9 @@ impl Stack {
     ///
     /// # Errors
     /// The data folder is in use or unusable, a port is busy, a service does not come up.
-    pub(crate) async fn start(source: &Source, mut settings: Settings) -> Result<Self, Failure> {
+    pub(crate) async fn start(source: &SettingsSource, mut settings: Settings) -> Result<Self, Failure> {
         let begun = Instant::now();
-        let data_dir = DataDir::open(&settings.data_dir, Hold::Exclusive).map_err(Failure::failed)?;
+        let data_dir = DataDir::open(&settings.data_dir, FolderLock::Exclusive).map_err(Failure::failed)?;
         let data_dir = Arc::new(data_dir);
         let stores = tfx_wiring::open(&settings, &data_dir).await.map_err(Failure::failed)?;
         usable(&stores).await?;

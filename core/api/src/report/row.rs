@@ -33,7 +33,7 @@ pub struct ReportRow {
 /// The value of a dimension.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DimensionValue {
-    /// Which.
+    /// The dimension that this is a value of.
     pub dimension: Dimension,
     /// The id of an entity, else the text; empty: unknown.
     pub value: String,

@@ -4,13 +4,13 @@
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Table {
     pub(super) name: String,
-    pub(super) columns: Vec<Column>,
+    pub(super) columns: Vec<TableColumn>,
     pub(super) order: String,
 }
 
 /// A column of it.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Column {
+pub(super) struct TableColumn {
     pub(super) name: String,
     pub(super) kind: String,
     /// `ALIAS …`, `MATERIALIZED …`; empty: a plain one.
@@ -42,14 +42,14 @@ pub(super) fn tables(file: &str) -> Vec<Table> {
     tables
 }
 
-fn column(line: &str) -> Option<Column> {
+fn column(line: &str) -> Option<TableColumn> {
     let (name, definition) = line.trim().trim_end_matches(',').split_once(' ')?;
     let definition = definition.trim_start();
     let ends = |word: &str| definition.find(word).unwrap_or(definition.len());
     let made = ends(" ALIAS ").min(ends(" MATERIALIZED "));
     let kind = definition[..made.min(ends(" CODEC("))].to_owned();
     let made = definition[made..].trim_start().to_owned();
-    Some(Column { name: name.to_owned(), kind, made, definition: definition.to_owned() })
+    Some(TableColumn { name: name.to_owned(), kind, made, definition: definition.to_owned() })
 }
 
 /// What a statement makes; none for any other.

@@ -2,7 +2,7 @@
 //! gone, a queue that reads with another group. By hand, or by a backup that was half restored.
 
 use super::{
-    expected::{self, Column, Table},
+    expected::{self, Table, TableColumn},
     script,
 };
 use crate::{client::Client, sql::Sql};
@@ -117,7 +117,7 @@ impl Found {
         differs
     }
 
-    fn column(&self, table: &str, wanted: &Column) -> Option<Difference> {
+    fn column(&self, table: &str, wanted: &TableColumn) -> Option<Difference> {
         let name = format!("column {table}.{}", wanted.name);
         let Some((kind, made)) = self.columns.get(&(table.to_owned(), wanted.name.clone())) else {
             let todo = "tfx migrate up adds it; rows stored without it have it empty";
@@ -144,7 +144,7 @@ impl Found {
         let mut statements = Vec::new();
         for table in tables {
             let mut place = "FIRST".to_owned();
-            for Column { name, definition, .. } in &table.columns {
+            for TableColumn { name, definition, .. } in &table.columns {
                 if !self.columns.contains_key(&(table.name.clone(), name.clone())) {
                     let table = &table.name;
                     statements.push(format!(

@@ -2,7 +2,7 @@
 //! that differs is told by [`Schema`](super::Schema).
 
 use super::{
-    expected::{self, Column},
+    expected::{self, TableColumn},
     script::{self, quoted},
     tables,
 };
@@ -47,7 +47,7 @@ impl There {
         let mut lacks = Vec::new();
         let caps = expected::tables(script::USE_OF_CAPS);
         for table in tables().into_iter().chain(caps) {
-            let has = |c: &Column| self.columns.contains(&(table.name.clone(), c.name.clone()));
+            let has = |c: &TableColumn| self.columns.contains(&(table.name.clone(), c.name.clone()));
             let missing: Vec<_> = table.columns.iter().filter(|c| !has(c)).collect();
             if missing.len() == table.columns.len() {
                 lacks.push(format!("table {}", table.name));

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct DestinationSpec {
-    /// Unique.
+    /// Its name in links and commands; unique among destinations.
     pub slug: Slug,
     /// For people.
     pub name: String,

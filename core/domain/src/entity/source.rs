@@ -17,7 +17,7 @@ use std::collections::BTreeMap;
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct SourceSpec {
-    /// Unique.
+    /// Its name in links and commands; unique among sources.
     pub slug: Slug,
     /// For people.
     pub name: String,

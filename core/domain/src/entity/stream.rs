@@ -155,7 +155,7 @@ pub enum Action {
     },
     /// Hand over to another campaign.
     Campaign {
-        /// Which.
+        /// The campaign that decides from there on.
         campaign: CampaignId,
     },
 }
@@ -177,12 +177,12 @@ impl Action {
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "u16", into = "u16")]
 pub enum RedirectCode {
-    /// Moved permanently; browsers remember it and later clicks never arrive.
+    /// 301, moved permanently; browsers remember it and later clicks never arrive.
     Permanent,
-    /// Found.
+    /// 302, found: for this time only.
     #[default]
     Found,
-    /// See other: always GET.
+    /// 303, see other: always GET.
     SeeOther,
     /// Temporary, the method is kept.
     Temporary,
@@ -217,7 +217,7 @@ impl From<RedirectCode> for u16 {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StreamDestination {
-    /// Which.
+    /// The id of the destination.
     pub destination: DestinationId,
     /// Its share under `select: weight`. 0 serves only visitors already bound to it.
     #[serde(default = "hundred")]

@@ -108,7 +108,7 @@ pub struct ClickEvent {
     pub schema: u16,
     /// Its identity; also the event's.
     pub click_id: ClickId,
-    /// When.
+    /// When the click came in, UTC.
     pub at: Timestamp,
     /// What became of it.
     #[serde(default)]
@@ -206,7 +206,7 @@ pub struct ClickEvent {
 /// A stream that did not take the click.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassedStream {
-    /// Which.
+    /// The id of the stream.
     pub stream_id: StreamId,
     /// `routing::Reason` as text.
     pub reason: SmolStr,

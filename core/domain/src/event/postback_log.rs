@@ -68,7 +68,7 @@ pub struct PostbackLogEvent {
     pub schema: u16,
     /// A ULID, as click ids are.
     pub id: ClickId,
-    /// When.
+    /// When the postback came in, UTC; for what became of a parked one later, when that was decided.
     pub at: Timestamp,
     /// The network's slug as asked for, known or not.
     pub network: SmolStr,

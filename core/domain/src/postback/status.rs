@@ -10,9 +10,9 @@ use std::{fmt, str::FromStr};
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum ConversionStatus {
-    /// On hold.
+    /// Reported, but not confirmed yet: its revenue is on hold.
     Lead,
-    /// Confirmed.
+    /// Confirmed by the network: its revenue counts.
     Sale,
     /// Refused by the network or the advertiser.
     Rejected,

@@ -24,7 +24,7 @@ pub(super) fn seen_within(seen: Option<Timestamp>, now: Timestamp, window_s: u64
 }
 
 /// What the choice needs to know.
-pub(super) struct Asker<'s, 'a, C> {
+pub(super) struct CandidateCheck<'s, 'a, C> {
     pub(super) snapshot: &'s Snapshot,
     pub(super) visitor: &'a Visitor,
     pub(super) now: Timestamp,
@@ -36,19 +36,19 @@ pub(super) struct Asker<'s, 'a, C> {
 /// # Errors
 /// No destination is a candidate: why, for each.
 pub(super) fn choose<'s, C: Counters>(
-    asker: &Asker<'s, '_, C>,
+    check: &CandidateCheck<'s, '_, C>,
     stream: &'s StreamPlan,
     rng: &mut impl Rng,
 ) -> Result<(&'s DestinationPlan, bool), Reason<'s>> {
     let spec = &stream.stream.spec;
-    let binds = spec.bind == Bind::Destination && asker.visitor.counts();
+    let binds = spec.bind == Bind::Destination && check.visitor.counts();
     let bound =
-        binds.then(|| asker.counters.bound_destination(asker.visitor.id, &stream.stream.id)).flatten();
+        binds.then(|| check.counters.bound_destination(check.visitor.id, &stream.stream.id)).flatten();
     let mut candidates: Vec<(&DestinationPlan, u32)> = Vec::new();
     let mut passed: Vec<(&'s str, NoCandidate)> = Vec::new();
     for listed in &spec.destinations {
         let is_bound = bound.as_ref() == Some(&listed.destination);
-        match asker.candidate(&listed.destination) {
+        match check.candidate(&listed.destination) {
             Ok(destination) if is_bound => return Ok((destination, true)),
             Ok(_) if spec.select == Select::Weight && listed.weight == 0 => {
                 passed.push((listed.destination.as_str(), NoCandidate::WeightZero));
@@ -73,7 +73,7 @@ pub(super) fn choose<'s, C: Counters>(
         (several, Select::Roi) => {
             let brought: Vec<Roi> = several
                 .iter()
-                .map(|(d, _)| asker.counters.roi(&d.destination.id).unwrap_or_default())
+                .map(|(d, _)| check.counters.roi(&d.destination.id).unwrap_or_default())
                 .collect();
             several.get(draw_share(&roi_shares(&brought).0, rng.random()))
         }
@@ -81,7 +81,7 @@ pub(super) fn choose<'s, C: Counters>(
     chosen.map(|(destination, _)| (*destination, false)).ok_or(Reason::NoCandidate(passed))
 }
 
-impl<'s, C: Counters> Asker<'s, '_, C> {
+impl<'s, C: Counters> CandidateCheck<'s, '_, C> {
     /// The destination if it can take the click now; cheap reasons first.
     pub(super) fn candidate(&self, id: &DestinationId) -> Result<&'s DestinationPlan, NoCandidate> {
         let plan = self.snapshot.destination(id).ok_or(NoCandidate::Missing)?;

@@ -3,7 +3,7 @@
 use super::{
     CampaignPlan, Counters, Decision, DestinationPlan, Passed, Reason, Scope, Snapshot, StreamPlan, Taken,
     Unique, Visitor,
-    candidates::{Asker, choose, seen_within},
+    candidates::{CandidateCheck, choose, seen_within},
     filter::Facts,
     params::ParamNames,
 };
@@ -42,7 +42,7 @@ pub fn decide<'s>(
         return decision;
     };
     let mut routing = Routing {
-        asker: Asker { snapshot, visitor, now, counters },
+        check: CandidateCheck { snapshot, visitor, now, counters },
         names: &entry.names,
         campaign: entry,
         handed_over: Vec::new(),
@@ -86,7 +86,7 @@ enum Step<'s> {
 
 /// One click on its way through the streams.
 struct Routing<'s, 'a, C> {
-    asker: Asker<'s, 'a, C>,
+    check: CandidateCheck<'s, 'a, C>,
     /// Of the campaign that was clicked on, whose source wrote the link.
     names: &'s ParamNames,
     campaign: &'s CampaignPlan,
@@ -150,7 +150,7 @@ impl<'s, C: Counters> Routing<'s, '_, C> {
 
     /// The stream this person is bound to, as long as it binds.
     fn bound_stream(&self, streams: &'s [StreamPlan]) -> Option<&'s StreamPlan> {
-        let Asker { visitor, counters, .. } = &self.asker;
+        let CandidateCheck { visitor, counters, .. } = &self.check;
         if !self.campaign.binds || !visitor.counts() {
             return None;
         }
@@ -189,13 +189,13 @@ impl<'s, C: Counters> Routing<'s, '_, C> {
         if !spec.action.needs_destination() {
             return Ok(Step::Take { stream, destination: None, bound });
         }
-        let (destination, bound_there) = choose(&self.asker, stream, rng)?;
+        let (destination, bound_there) = choose(&self.check, stream, rng)?;
         Ok(Step::Take { stream, destination: Some(destination), bound: bound || bound_there })
     }
 
     /// The first filter that does not pass; with `match: any`, the last one if none passes.
     fn refusing_filter(&self, stream: &StreamPlan) -> Option<usize> {
-        let Asker { visitor, now, counters, .. } = self.asker;
+        let CandidateCheck { visitor, now, counters, .. } = self.check;
         let facts = Facts { visitor, names: self.names, now, counters, campaign: self.campaign, stream };
         match stream.stream.spec.match_mode {
             MatchMode::All => stream.filters.iter().position(|f| !f.passes(&facts)),
@@ -210,12 +210,12 @@ impl<'s, C: Counters> Routing<'s, '_, C> {
         if been || self.handed_over.len() >= MAX_HAND_OVERS {
             return None;
         }
-        self.asker.snapshot.campaign_by_id(to).filter(|c| c.campaign.spec.status == Status::Active)
+        self.check.snapshot.campaign_by_id(to).filter(|c| c.campaign.spec.status == Status::Active)
     }
 
     /// Where this person is new.
     fn unique(&self, stream: &StreamPlan, destination: Option<&DestinationPlan>) -> Unique {
-        let Asker { visitor, now, counters, .. } = &self.asker;
+        let CandidateCheck { visitor, now, counters, .. } = &self.check;
         if !visitor.counts() {
             return Unique::default();
         }

@@ -38,7 +38,7 @@ impl<'s> Decision<'s> {
 pub enum Taken<'s> {
     /// A stream took it.
     Stream {
-        /// Which.
+        /// The stream that took it.
         stream: &'s StreamPlan,
         /// Where it goes, for an action that goes anywhere.
         destination: Option<&'s DestinationPlan>,
@@ -70,9 +70,9 @@ pub struct Unique {
 /// A stream that did not take the click.
 #[derive(Debug)]
 pub struct Passed<'s> {
-    /// Which.
+    /// The stream that was asked.
     pub stream: &'s StreamPlan,
-    /// Why.
+    /// Why it did not take the click.
     pub reason: Reason<'s>,
 }
 

@@ -3,7 +3,7 @@
 
 use super::{
     Counters, DestinationPlan, NoCandidate, Roi, Snapshot, StreamPlan, Visitor,
-    candidates::{Asker, roi_shares},
+    candidates::{CandidateCheck, roi_shares},
 };
 use crate::{
     Timestamp,
@@ -70,7 +70,7 @@ pub fn standings<C: Counters>(
     now: Timestamp,
     counters: &C,
 ) -> Vec<Standing> {
-    let asker = Asker { snapshot, visitor, now, counters };
+    let check = CandidateCheck { snapshot, visitor, now, counters };
     let spec = &stream.stream.spec;
     let binds = spec.bind == Bind::Destination && visitor.counts();
     let bound = binds.then(|| counters.bound_destination(visitor.id, &stream.stream.id)).flatten();
@@ -78,7 +78,7 @@ pub fn standings<C: Counters>(
     for listed in &spec.destinations {
         let id = &listed.destination;
         let is_bound = bound.as_ref() == Some(id);
-        let why_not = match asker.candidate(id) {
+        let why_not = match check.candidate(id) {
             Err(why) => Some(why),
             Ok(_) if spec.select == Select::Weight && listed.weight == 0 && !is_bound => {
                 Some(NoCandidate::WeightZero)

@@ -27,7 +27,7 @@ pub struct Reference {
     pub path: String,
     /// What it must be.
     pub kind: Kind,
-    /// Which.
+    /// The id of the entity that is referred to.
     pub id: SmolStr,
 }
 

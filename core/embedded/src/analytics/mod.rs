@@ -55,8 +55,8 @@ impl Analytics for Reader {
         let query = query.clone();
         // Dropped with this future: who has left is worked for no longer.
         let waiting = report::Waiting::default();
-        let asker = waiting.asker();
-        self.db.scan("make a report", move |conn| report::report(conn, &query, asker)).await
+        let caller = waiting.caller();
+        self.db.scan("make a report", move |conn| report::report(conn, &query, caller)).await
     }
 
     async fn cap_use(&self, of: &[DestinationId], day_start: Timestamp) -> Result<Vec<CapUse>, StoreError> {

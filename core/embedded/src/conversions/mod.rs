@@ -49,7 +49,9 @@ impl ConversionStore for Conversions {
 
     async fn by_key(&self, network: &NetworkId, key: &str) -> Result<Option<Conversion>, StoreError> {
         let (network, key) = (network.clone(), key.to_owned());
-        self.db.read("read a conversion", move |conn| record::There(conn).by_key(&network, &key)).await
+        self.db
+            .read("read a conversion", move |conn| record::StoredConversions(conn).by_key(&network, &key))
+            .await
     }
 
     async fn list(&self, query: &ConversionQuery) -> Result<Page<Conversion>, StoreError> {

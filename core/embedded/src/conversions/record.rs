@@ -14,7 +14,7 @@ use tfx_ports::{StoreError, conversions::Recorded};
 const WHAT: &str = "record a conversion";
 
 pub(super) fn record(conn: &Connection, report: &Incoming) -> Result<Recorded, StoreError> {
-    let Decided { result, conversion } = decide(&There(conn), report)?;
+    let Decided { result, conversion } = decide(&StoredConversions(conn), report)?;
     match result {
         PostbackResult::Recorded => insert(conn, &conversion)?,
         PostbackResult::Updated => update(conn, &conversion)?,
@@ -24,9 +24,9 @@ pub(super) fn record(conn: &Connection, report: &Incoming) -> Result<Recorded, S
 }
 
 /// What is in the table.
-pub(super) struct There<'c>(pub(super) &'c Connection);
+pub(super) struct StoredConversions<'c>(pub(super) &'c Connection);
 
-impl Standing for There<'_> {
+impl Standing for StoredConversions<'_> {
     type Error = StoreError;
 
     fn by_key(&self, network: &NetworkId, key: &str) -> Result<Option<Conversion>, StoreError> {

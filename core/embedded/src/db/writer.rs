@@ -135,12 +135,12 @@ impl<C: Cache> Drop for Writer<C> {
 }
 
 /// Why a transaction did not happen, told to every call in it.
-struct Undone {
+struct NotCommitted {
     full: bool,
     why: String,
 }
 
-impl Undone {
+impl NotCommitted {
     fn by(e: rusqlite::Error) -> Self {
         Self::because(&store_error("commit", e))
     }
@@ -159,14 +159,14 @@ impl Undone {
 }
 
 /// Tells a caller the outcome of the transaction.
-type Tell = Box<dyn FnOnce(Result<(), &Undone>)>;
+type OnCommit = Box<dyn FnOnce(Result<(), &NotCommitted>)>;
 
 /// A call that waits for its turn.
 trait Call<C>: Send {
     /// Does the work; true if it succeeded, and whom to tell.
-    fn run(self: Box<Self>, conn: &Connection, cache: &mut C) -> (Result<(), Undone>, Tell);
+    fn run(self: Box<Self>, conn: &Connection, cache: &mut C) -> (Result<(), NotCommitted>, OnCommit);
     /// There is no transaction to do it in.
-    fn fail(self: Box<Self>, why: &Undone);
+    fn fail(self: Box<Self>, why: &NotCommitted);
 }
 
 struct Asked<T, W> {
@@ -182,22 +182,22 @@ where
     T: Send + 'static,
     W: FnOnce(&Connection, &mut C) -> Result<T, StoreError> + Send,
 {
-    fn run(self: Box<Self>, conn: &Connection, cache: &mut C) -> (Result<(), Undone>, Tell) {
+    fn run(self: Box<Self>, conn: &Connection, cache: &mut C) -> (Result<(), NotCommitted>, OnCommit) {
         let Self { what, work, reply, _place } = *self;
         let result = work(conn, cache);
-        let outcome = result.as_ref().map(|_| ()).map_err(Undone::because);
-        let tell: Tell = Box::new(move |commit| {
+        let outcome = result.as_ref().map(|_| ()).map_err(NotCommitted::because);
+        let on_commit: OnCommit = Box::new(move |commit| {
             let answer = match commit {
                 Ok(()) => result,
-                Err(undone) => result.and_then(|_| Err(undone.to_error(what))),
+                Err(not_committed) => result.and_then(|_| Err(not_committed.to_error(what))),
             };
             // A caller who no longer waits needs no answer.
             let _ = reply.send(answer);
         });
-        (outcome, tell)
+        (outcome, on_commit)
     }
 
-    fn fail(self: Box<Self>, why: &Undone) {
+    fn fail(self: Box<Self>, why: &NotCommitted) {
         let _ = self.reply.send(Err(why.to_error(self.what)));
     }
 }
@@ -217,10 +217,10 @@ fn serve<C: Cache>(conn: &Connection, calls: &Receiver<Box<dyn Call<C>>>, pace: 
         pace.end();
         let patience = if begun.is_ok() { BUSY } else { BUSY_AGAIN };
         pace.patience.store(Pace::millis(patience), Relaxed);
-        if let Err((undone, not_done)) = begun {
+        if let Err((not_committed, not_done)) = begun {
             // Those that came meanwhile have waited as long; each round of them would wait anew.
             let late: Vec<_> = calls.try_iter().collect();
-            not_done.into_iter().chain(late).for_each(|call| call.fail(&undone));
+            not_done.into_iter().chain(late).for_each(|call| call.fail(&not_committed));
         }
     }
 }
@@ -231,12 +231,12 @@ fn transact<C: Cache>(
     conn: &Connection,
     cache: &mut C,
     together: Vec<Box<dyn Call<C>>>,
-) -> Result<(), (Undone, Vec<Box<dyn Call<C>>>)> {
+) -> Result<(), (NotCommitted, Vec<Box<dyn Call<C>>>)> {
     let mut calls = together.into_iter();
     // More than one round only when SQLite itself gives up a transaction (a full disk).
     while calls.len() > 0 {
         if let Err(e) = conn.execute_batch("BEGIN IMMEDIATE") {
-            return Err((Undone::by(e), calls.collect()));
+            return Err((NotCommitted::by(e), calls.collect()));
         }
         let (waiting, commit) = fill(conn, cache, &mut calls);
         if commit.is_err() {
@@ -245,8 +245,8 @@ fn transact<C: Cache>(
                 let _ = conn.execute_batch("ROLLBACK");
             }
         }
-        for tell in waiting {
-            tell(commit.as_ref().copied());
+        for on_commit in waiting {
+            on_commit(commit.as_ref().copied());
         }
     }
     Ok(())
@@ -257,16 +257,16 @@ fn fill<C: Cache>(
     conn: &Connection,
     cache: &mut C,
     calls: &mut impl Iterator<Item = Box<dyn Call<C>>>,
-) -> (Vec<Tell>, Result<(), Undone>) {
+) -> (Vec<OnCommit>, Result<(), NotCommitted>) {
     let mut waiting = Vec::new();
     for call in calls {
         if let Err(e) = conn.execute_batch("SAVEPOINT call") {
-            let undone = Undone::by(e);
-            call.fail(&undone);
-            return (waiting, Err(undone));
+            let not_committed = NotCommitted::by(e);
+            call.fail(&not_committed);
+            return (waiting, Err(not_committed));
         }
-        let (outcome, tell) = call.run(conn, cache);
-        waiting.push(tell);
+        let (outcome, on_commit) = call.run(conn, cache);
+        waiting.push(on_commit);
         let end = match outcome {
             Ok(()) => "RELEASE call",
             Err(_) => "ROLLBACK TO call; RELEASE call",
@@ -275,12 +275,12 @@ fn fill<C: Cache>(
             cache.forget();
         }
         if conn.is_autocommit() {
-            let given_up = || Undone { full: false, why: "the transaction was given up".into() };
+            let given_up = || NotCommitted { full: false, why: "the transaction was given up".into() };
             return (waiting, Err(outcome.err().unwrap_or_else(given_up)));
         }
         if let Err(e) = conn.execute_batch(end) {
-            return (waiting, Err(Undone::by(e)));
+            return (waiting, Err(NotCommitted::by(e)));
         }
     }
-    (waiting, conn.execute_batch("COMMIT").map_err(Undone::by))
+    (waiting, conn.execute_batch("COMMIT").map_err(NotCommitted::by))
 }

@@ -112,7 +112,7 @@ fn store_all(
 
 /// Why an event is not stored.
 enum Failed {
-    /// It never will be.
+    /// It cannot be read, now or later: why.
     Unreadable(String),
     /// The store fails.
     Store(rusqlite::Error),

@@ -11,7 +11,7 @@ mod travels;
 
 use login::User;
 use std::collections::BTreeMap;
-use tfx_settings::{Settings, Source};
+use tfx_settings::{Settings, SettingsSource};
 
 const USER: User = User { name: "tfx", password: "canary=8" };
 
@@ -23,6 +23,6 @@ fn options(setting: &str) -> BTreeMap<String, String> {
         ("CLICKHOUSE_HTTP_URL", "http://localhost:8123"),
         ("EVENT_KAFKA_OPTIONS", setting),
     ];
-    let settings = Settings::read(&Source::of(values)).unwrap_or_else(|p| panic!("{setting}: {p:?}"));
+    let settings = Settings::read(&SettingsSource::of(values)).unwrap_or_else(|p| panic!("{setting}: {p:?}"));
     settings.engines.events.expect("both engines").0.options
 }

@@ -91,7 +91,7 @@ pub struct Latency {
     pub p99: f64,
     /// 999 of 1,000.
     pub p999: f64,
-    /// All.
+    /// The longest of all.
     pub max: f64,
 }
 

@@ -1,12 +1,12 @@
 //! The steps as a JUnit file, for CI.
 
-use super::{Outcome, Step};
+use super::{Step, StepOutcome};
 use std::fmt::Write as _;
 
 /// The text of a JUnit XML file.
 pub fn junit(steps: &[Step]) -> String {
     let failures = steps.iter().filter(|s| s.failed()).count();
-    let skipped = steps.iter().filter(|s| matches!(s.outcome, Outcome::Skipped { .. })).count();
+    let skipped = steps.iter().filter(|s| matches!(s.outcome, StepOutcome::Skipped { .. })).count();
     let seconds = |millis: u64| format!("{}.{:03}", millis / 1000, millis % 1000);
     let total = seconds(steps.iter().map(|s| s.millis).sum());
     let mut out = String::from("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
@@ -19,11 +19,11 @@ pub fn junit(steps: &[Step]) -> String {
         let (name, time) = (escape(step.name), seconds(step.millis));
         let _ = write!(out, "  <testcase classname=\"smoke\" name=\"{name}\" time=\"{time}\"");
         match &step.outcome {
-            Outcome::Passed { .. } => out.push_str("/>\n"),
-            Outcome::Skipped { reason } => {
+            StepOutcome::Passed { .. } => out.push_str("/>\n"),
+            StepOutcome::Skipped { reason } => {
                 let _ = writeln!(out, ">\n    <skipped message=\"{}\"/>\n  </testcase>", escape(reason));
             }
-            Outcome::Failed { reason, look_at } => {
+            StepOutcome::Failed { reason, look_at } => {
                 let (reason, look_at) = (escape(reason), escape(look_at));
                 let _ =
                     writeln!(out, ">\n    <failure message=\"{reason}\">{look_at}</failure>\n  </testcase>");
@@ -55,11 +55,12 @@ mod tests {
 
     #[test]
     fn what_failed_or_was_skipped_is_told_and_escaped() {
-        let failed = Outcome::Failed { reason: "a < \"b\"\n".to_owned(), look_at: "logs & more".to_owned() };
+        let failed =
+            StepOutcome::Failed { reason: "a < \"b\"\n".to_owned(), look_at: "logs & more".to_owned() };
         let steps = [
-            Step { name: "one", millis: 1500, outcome: Outcome::Passed { detail: String::new() } },
+            Step { name: "one", millis: 1500, outcome: StepOutcome::Passed { detail: String::new() } },
             Step { name: "two", millis: 7, outcome: failed },
-            Step { name: "three", millis: 0, outcome: Outcome::Skipped { reason: "a & b".to_owned() } },
+            Step { name: "three", millis: 0, outcome: StepOutcome::Skipped { reason: "a & b".to_owned() } },
         ];
         let text = junit(&steps);
         assert!(text.contains("tests=\"3\" failures=\"1\" skipped=\"1\" time=\"1.507\""), "{text}");

@@ -55,7 +55,7 @@ pub struct Options {
 /// What became of a step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "result")]
-pub enum Outcome {
+pub enum StepOutcome {
     /// It is as it should be.
     Passed {
         /// What was seen.
@@ -70,7 +70,7 @@ pub enum Outcome {
     },
     /// It was not looked at.
     Skipped {
-        /// Why.
+        /// Why it was left out.
         reason: String,
     },
 }
@@ -84,17 +84,17 @@ pub struct Step {
     pub millis: u64,
     /// What became of it.
     #[serde(flatten)]
-    pub outcome: Outcome,
+    pub outcome: StepOutcome,
 }
 
 impl Step {
     /// Whether it is not as it should be.
     pub const fn failed(&self) -> bool {
-        matches!(self.outcome, Outcome::Failed { .. })
+        matches!(self.outcome, StepOutcome::Failed { .. })
     }
 
     fn skipped(which: Name, why: &str) -> Self {
-        Self { name: which.title(), millis: 0, outcome: Outcome::Skipped { reason: why.to_owned() } }
+        Self { name: which.title(), millis: 0, outcome: StepOutcome::Skipped { reason: why.to_owned() } }
     }
 }
 
@@ -109,7 +109,7 @@ pub struct Checked {
 
 /// The steps of a check whose services did not start within `took`: one that failed, and all others skipped.
 pub fn not_started(reason: String, look_at: String, took: Duration) -> Vec<Step> {
-    let outcome = Outcome::Failed { reason, look_at };
+    let outcome = StepOutcome::Failed { reason, look_at };
     let first = Step { name: "the stack starts", millis: millis(took), outcome };
     let rest = Name::ALL.into_iter().map(|which| Step::skipped(which, "the stack did not start"));
     [first].into_iter().chain(rest).collect()

@@ -29,7 +29,7 @@ use std::sync::Arc;
 use tfx_api::{BASE, Labels, Page, entities::Verb};
 use tfx_domain::entity::{Kind, Status};
 use tfx_ports::config::{Record, RecordQuery};
-use write::{How, Saved};
+use write::{Saved, WriteConditions};
 
 /// The routes of all kinds.
 pub(crate) fn routes() -> Router<Arc<App>> {
@@ -60,7 +60,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
                 let force = query.flag("force").unwrap_or(false);
                 let drop_old_slug = query.flag("drop_old_slug").unwrap_or(false);
                 query.finish()?;
-                let how = How { if_match: if_match(&headers)?, force, drop_old_slug };
+                let how = WriteConditions { if_match: if_match(&headers)?, force, drop_old_slug };
                 let saved = write::update(&app, kind, &reference, patch, how).await?;
                 shown_saved(&app, StatusCode::OK, &saved).await
             },
@@ -75,7 +75,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
                       headers: HeaderMap| async move {
                     let force = query.flag("force").unwrap_or(false);
                     query.finish()?;
-                    let how = How { if_match: if_match(&headers)?, force, drop_old_slug: false };
+                    let how = WriteConditions { if_match: if_match(&headers)?, force, drop_old_slug: false };
                     let saved = write::lifecycle(&app, kind, &reference, verb, how).await?;
                     shown(&app, StatusCode::OK, &saved).await
                 },

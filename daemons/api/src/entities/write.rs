@@ -38,7 +38,7 @@ pub(crate) struct Saved {
 
 /// Under which conditions something changes.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct How {
+pub(crate) struct WriteConditions {
     /// Only at this version.
     pub(crate) if_match: Option<u64>,
     /// Also what is still in use is archived.
@@ -50,7 +50,7 @@ pub(crate) struct How {
 /// What is asked for.
 enum Wish<'w> {
     Create { kind: Kind, fields: Map<String, Value> },
-    Change { kind: Kind, reference: &'w str, action: &'w str, edit: Edit, how: How },
+    Change { kind: Kind, reference: &'w str, action: &'w str, edit: Edit, how: WriteConditions },
 }
 
 /// What is done to a spec.
@@ -80,7 +80,7 @@ pub(crate) async fn update(
     kind: Kind,
     reference: &str,
     patch: Value,
-    how: How,
+    how: WriteConditions,
 ) -> Result<Saved, Failure> {
     let edit = Edit::Patch(object(patch)?);
     granted(app, &Wish::Change { kind, reference, action: "update", edit, how }).await
@@ -92,7 +92,7 @@ pub(crate) async fn lifecycle(
     kind: Kind,
     reference: &str,
     verb: Verb,
-    how: How,
+    how: WriteConditions,
 ) -> Result<Saved, Failure> {
     let (action, edit) = (verb.as_str(), Edit::Status(verb.status()));
     granted(app, &Wish::Change { kind, reference, action, edit, how }).await
@@ -191,7 +191,7 @@ async fn draft(
     relations.check(&[node(&after)?]).into_result(())?;
     let archives =
         before.as_ref().is_some_and(|b| b.status != Status::Archived) && after.status == Status::Archived;
-    if archives && !matches!(wish, Wish::Change { how: How { force: true, .. }, .. }) {
+    if archives && !matches!(wish, Wish::Change { how: WriteConditions { force: true, .. }, .. }) {
         unused(relations, &after)?;
     }
     let audit = entry(&after, action, diff::changes(old.unwrap_or(&Value::Null), &after.spec));

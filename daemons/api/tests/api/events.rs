@@ -428,7 +428,7 @@ async fn stand_in(status: u16, media_type: &'static str, body: Value) -> (String
 
 async fn tfx_service_free(listener: tokio::net::TcpListener, router: axum::Router) {
     let settings =
-        tfx_settings::Settings::read(&tfx_settings::Source::of([("TFX_DATA_DIR", "/nonexistent")]))
+        tfx_settings::Settings::read(&tfx_settings::SettingsSource::of([("TFX_DATA_DIR", "/nonexistent")]))
             .expect("settings");
     let (_never, shutdown) = tfx_service::Shutdown::new();
     tfx_service::serve("traffic", listener, router, &settings.http, shutdown).await.expect("served");

@@ -7,8 +7,8 @@ use tempfile::TempDir;
 use tfx_api::Client;
 use tfx_domain::entity::Kind;
 use tfx_service::{Shutdown, Trigger};
-use tfx_settings::{Settings, Source};
-use tfx_wiring::{DataDir, Hold, Stores};
+use tfx_settings::{Settings, SettingsSource};
+use tfx_wiring::{DataDir, FolderLock, Stores};
 use tokio::{net::TcpListener, task::JoinHandle};
 
 /// A host of ours, as `PUBLIC_HOSTS` has it.
@@ -66,7 +66,7 @@ impl Server {
     }
 
     async fn at(dir: &Path, settings: &[(&str, &str)], ports: impl FnOnce(Stores) -> Stores) -> Self {
-        let mut source = Source::of([
+        let mut source = SettingsSource::of([
             ("TFX_DATA_DIR", dir.to_str().expect("a path")),
             ("PUBLIC_HOSTS", OWN_HOST),
             // Nobody listens on port 1.
@@ -77,7 +77,7 @@ impl Server {
             source.set(name, *value);
         }
         let settings = Arc::new(Settings::read(&source).expect("settings"));
-        let data_dir = Arc::new(DataDir::open(dir, Hold::Shared).expect("the data folder"));
+        let data_dir = Arc::new(DataDir::open(dir, FolderLock::Shared).expect("the data folder"));
         let stores = ports(tfx_wiring::embedded(&data_dir).expect("stores"));
         let token = data_dir.admin_token().expect("a token").0.expose().to_owned();
         let internal_token = data_dir.internal_token(&settings).expect("a token").expose().to_owned();

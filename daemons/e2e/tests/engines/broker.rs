@@ -2,10 +2,10 @@
 //! once.
 
 use crate::{
-    ground::{Ground, until},
     journal::{deep, drained, until_deep},
     ledger::reconcile,
     load::{Load, p99},
+    testbed::{Testbed, until},
 };
 use std::time::Instant;
 use tfx_e2e::{Engine, Service};
@@ -19,31 +19,31 @@ async fn a_broker_that_stands_still_for_a_while_loses_nothing_under_either_polic
             ("EVENT_WRITE_TIMEOUT_MS", "1000"),
             ("EVENT_WRITE_MAX_ATTEMPTS", "2"),
         ];
-        let ground = Ground::new(&settings).await;
-        let mut load = Load::start(&ground, 250, false);
+        let testbed = Testbed::new(&settings).await;
+        let mut load = Load::start(&testbed, 250, false);
         load.more(500).await;
         let paused = Instant::now();
-        ground.pause(Engine::Broker);
-        until_deep(&ground, 1000).await;
+        testbed.pause(Engine::Broker);
+        until_deep(&testbed, 1000).await;
         until("the journal says that it cannot deliver", async || {
-            let stats = ground.counters(Service::Traffic).await;
+            let stats = testbed.counters(Service::Traffic).await;
             (stats["write_failure_total"].as_u64() > Some(0)).then_some(()).ok_or_else(|| stats.to_string())
         })
         .await;
-        let report = ground
+        let report = testbed
             .until_ready(Service::Traffic, |status, r| status == 200 && r["status"] == "degraded")
             .await;
         let told = report.to_string();
         assert!(told.contains("EVENT_BROKERS"), "{told}");
-        let (deep, resumed) = (deep(&ground).await, Instant::now());
-        ground.resume(Engine::Broker);
-        let drained = drained(&ground, resumed, deep).await;
+        let (deep, resumed) = (deep(&testbed).await, Instant::now());
+        testbed.resume(Engine::Broker);
+        let drained = drained(&testbed, resumed, deep).await;
         load.more(250).await;
         let ledger = load.end().await;
         let (before, during) =
             (ledger.between(ledger.clicks[0].begun, paused), ledger.between(paused, resumed));
-        let stored = reconcile(&ground, &ledger, true).await;
-        let stats = ground.counters(Service::Traffic).await;
+        let stored = reconcile(&testbed, &ledger, true).await;
+        let stats = testbed.counters(Service::Traffic).await;
         assert_eq!((stats["dropped_total"].as_u64(), stats["refused_total"].as_u64()), (Some(0), Some(0)));
         println!(
             "broker paused, {policy}: {:.1} s; {} redirects meanwhile, p99 {:.1} ms ({:.1} ms before, {:.2}x); {drained}; {} \

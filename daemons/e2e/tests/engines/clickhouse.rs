@@ -2,10 +2,10 @@
 //! redirects and postbacks go on, caps hold, everything counts once.
 
 use crate::{
-    ground::{Ground, long, until},
     journal::{deep, drained, until_deep, until_empty},
     ledger::reconcile,
     load::{Load, p99},
+    testbed::{Testbed, long, until},
 };
 use reqwest::{StatusCode, header, redirect};
 use serde_json::json;
@@ -18,10 +18,10 @@ use tokio::task::block_in_place;
 const CAP: usize = 6;
 
 /// Sends clicks to a campaign: how many of them its destination got, the rest went to trafficback.
-async fn routed(ground: &Ground, campaign: &str, clicks: usize) -> usize {
+async fn routed(testbed: &Testbed, campaign: &str, clicks: usize) -> usize {
     let http =
         reqwest::Client::builder().redirect(redirect::Policy::none()).no_proxy().build().expect("a client");
-    let url = format!("{}/c/{campaign}", ground.url(Service::Traffic));
+    let url = format!("{}/c/{campaign}", testbed.url(Service::Traffic));
     let mut routed = 0;
     for _ in 0..clicks {
         let browser = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/138.0 Safari/537.36";
@@ -34,9 +34,9 @@ async fn routed(ground: &Ground, campaign: &str, clicks: usize) -> usize {
 }
 
 /// Has the network report a lead of these: they are remembered then.
-async fn report_leads(ground: &Ground, clicks: &[ClickId]) {
+async fn report_leads(testbed: &Testbed, clicks: &[ClickId]) {
     for id in clicks {
-        let url = ground.postback_url(&format!("status=lead&clickid={id}&txid={id}"));
+        let url = testbed.postback_url(&format!("status=lead&clickid={id}&txid={id}"));
         let answer = reqwest::get(url).await.expect("an answer");
         assert_eq!(answer.status(), StatusCode::OK);
         let body: serde_json::Value = answer.json().await.expect("JSON");
@@ -54,68 +54,68 @@ async fn clickhouse_away_stops_neither_redirects_nor_postbacks_and_caps_hold() {
 }
 
 async fn away(alone: bool) {
-    let ground =
-        Ground::new(&[("DESTINATION_CAP_CACHE_TTL_MS", "200"), ("EVENT_WRITE_TIMEOUT_MS", "1000")]).await;
-    let capped = format!("{}-capped", ground.campaign);
-    ground.add_campaign(&capped, json!({ "caps": { "clicks_total": CAP } })).await;
-    assert_eq!(routed(&ground, &capped, CAP / 2).await, CAP / 2);
-    let mut load = Load::start(&ground, 50, false);
+    let testbed =
+        Testbed::new(&[("DESTINATION_CAP_CACHE_TTL_MS", "200"), ("EVENT_WRITE_TIMEOUT_MS", "1000")]).await;
+    let capped = format!("{}-capped", testbed.campaign);
+    testbed.add_campaign(&capped, json!({ "caps": { "clicks_total": CAP } })).await;
+    assert_eq!(routed(&testbed, &capped, CAP / 2).await, CAP / 2);
+    let mut load = Load::start(&testbed, 50, false);
     load.more(200).await;
     // Nobody's fifth click: no sale of these is reported yet.
     let known: Vec<ClickId> = load.ledger().clicks[..4].iter().map(|c| c.id).collect();
     let first = load.end().await;
-    reconcile(&ground, &first, true).await;
-    report_leads(&ground, &known).await;
+    reconcile(&testbed, &first, true).await;
+    report_leads(&testbed, &known).await;
     // The broker keeps topics in memory. What it has acknowledged must be in ClickHouse before it is killed.
-    until_empty(&ground).await;
-    ground.until_ingested().await;
+    until_empty(&testbed).await;
+    testbed.until_ingested().await;
 
     let (mut load, stopped);
     if alone {
-        load = Load::start(&ground, 50, false);
+        load = Load::start(&testbed, 50, false);
         load.more(100).await;
         stopped = Instant::now();
-        ground.stop(Engine::ClickHouse, false);
+        testbed.stop(Engine::ClickHouse, false);
     } else {
-        ground.stop(Engine::ClickHouse, true);
-        ground.stop(Engine::Broker, true);
+        testbed.stop(Engine::ClickHouse, true);
+        testbed.stop(Engine::Broker, true);
         stopped = Instant::now();
-        load = Load::start(&ground, 50, false);
+        load = Load::start(&testbed, 50, false);
     }
-    ground.until_ready(Service::Traffic, |status, r| status == 200 && r["status"] == "degraded").await;
-    let failures = ground.metric(Service::Traffic, "tfx_cap_refresh_failures_total").await;
+    testbed.until_ready(Service::Traffic, |status, r| status == 200 && r["status"] == "degraded").await;
+    let failures = testbed.metric(Service::Traffic, "tfx_cap_refresh_failures_total").await;
     until("the use of caps cannot be read", async || {
-        let seen = ground.metric(Service::Traffic, "tfx_cap_refresh_failures_total").await;
+        let seen = testbed.metric(Service::Traffic, "tfx_cap_refresh_failures_total").await;
         (seen > failures).then_some(()).ok_or_else(|| format!("{seen} failures"))
     })
     .await;
     // The last values and own clicks since.
-    assert_eq!(routed(&ground, &capped, CAP).await, CAP - CAP / 2);
+    assert_eq!(routed(&testbed, &capped, CAP).await, CAP - CAP / 2);
     load.report(known.clone());
     load.more(300).await;
     let mut anew = None;
     if !alone {
-        until_deep(&ground, 300).await;
-        let deep = deep(&ground).await;
-        ground.restart(Engine::Broker);
-        block_in_place(|| ground.said(&["migrate", "up", "topics"]));
+        until_deep(&testbed, 300).await;
+        let deep = deep(&testbed).await;
+        testbed.restart(Engine::Broker);
+        block_in_place(|| testbed.said(&["migrate", "up", "topics"]));
         anew = Some((Instant::now(), deep));
     }
     let back = Instant::now();
     let last = load.ledger().clicks.last().expect("some").id;
-    ground.restart(Engine::ClickHouse);
+    testbed.restart(Engine::ClickHouse);
     if let Some((anew, deep)) = anew {
-        let drained = drained(&ground, anew, deep).await;
+        let drained = drained(&testbed, anew, deep).await;
         println!("broker killed and started anew without its topics: {drained}");
     }
     // It answers long before it knows what waits for it in the topics.
     until("ClickHouse has taken what waited", async || {
         assert_eq!(
-            routed(&ground, &capped, 1).await,
+            routed(&testbed, &capped, 1).await,
             0,
             "the cap is forgotten while clicks wait in the topics"
         );
-        ground.api().click(last).await.map(|_| ()).map_err(|e| e.to_string())
+        testbed.api().click(last).await.map(|_| ()).map_err(|e| e.to_string())
     })
     .await;
     let read = back.elapsed();
@@ -125,8 +125,8 @@ async fn away(alone: bool) {
     let during = ledger.between(stopped, back);
     ledger.clicks.extend(first.clicks.iter().copied());
     ledger.postbacks.extend(first.postbacks);
-    let stored = reconcile(&ground, &ledger, true).await;
-    assert_eq!(routed(&ground, &capped, 1).await, 0, "the cap is reached");
+    let stored = reconcile(&testbed, &ledger, true).await;
+    assert_eq!(routed(&testbed, &capped, 1).await, 0, "the cap is reached");
 
     let of = |result: &str| meanwhile.iter().filter(|a| a.result == result).count();
     let slowest = meanwhile.iter().map(|a| a.took).max().unwrap_or(Duration::ZERO);

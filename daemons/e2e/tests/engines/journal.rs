@@ -1,6 +1,6 @@
 //! The journals of the services: how deep they are, and how they drain.
 
-use crate::ground::{Ground, until};
+use crate::testbed::{Testbed, until};
 use serde_json::Value;
 use std::time::{Duration, Instant};
 use tfx_e2e::Service;
@@ -12,19 +12,19 @@ fn depth(stats: &Value) -> u64 {
 }
 
 /// Waits until the journal of traffic-service has grown to this.
-pub(crate) async fn until_deep(ground: &Ground, events: u64) {
+pub(crate) async fn until_deep(testbed: &Testbed, events: u64) {
     until("the journal grows", async || {
-        let seen = deep(ground).await;
+        let seen = deep(testbed).await;
         (seen >= events).then_some(()).ok_or_else(|| format!("{seen} events"))
     })
     .await;
 }
 
 /// Waits until nothing is left in the journals.
-pub(crate) async fn until_empty(ground: &Ground) {
+pub(crate) async fn until_empty(testbed: &Testbed) {
     until("the journals are empty", async || {
         for service in [Service::Traffic, Service::Postback] {
-            let stats = ground.counters(service).await;
+            let stats = testbed.counters(service).await;
             if depth(&stats) > 0 {
                 return Err(format!("{service:?}: {stats}"));
             }
@@ -54,16 +54,16 @@ impl std::fmt::Display for Drained {
 }
 
 /// Events in the journal of traffic-service.
-pub(crate) async fn deep(ground: &Ground) -> u64 {
-    depth(&ground.counters(Service::Traffic).await)
+pub(crate) async fn deep(testbed: &Testbed) -> u64 {
+    depth(&testbed.counters(Service::Traffic).await)
 }
 
 /// Waits, while clicks go on, until the journal of traffic-service holds no more than what is under way. It has been
 /// draining since `begun`, when it was so deep.
-pub(crate) async fn drained(ground: &Ground, begun: Instant, deep: u64) -> Drained {
+pub(crate) async fn drained(testbed: &Testbed, begun: Instant, deep: u64) -> Drained {
     let mut most = deep;
     loop {
-        let stats = ground.counters(Service::Traffic).await;
+        let stats = testbed.counters(Service::Traffic).await;
         most = most.max(depth(&stats));
         if depth(&stats) <= most / 20 {
             return Drained { most, took: begun.elapsed() };

@@ -1,9 +1,9 @@
 //! kill -9 of each service under load, again and again: what was answered is in the reports, once.
 
 use crate::{
-    ground::{Ground, long},
     ledger::reconcile,
     load::Load,
+    testbed::{Testbed, long},
 };
 use tfx_e2e::Service;
 
@@ -11,25 +11,25 @@ use tfx_e2e::Service;
 async fn kill_nine_on_real_engines_loses_nothing_and_counts_nothing_twice() {
     let rounds = if long() { 25 } else { 4 };
     for policy in ["fail_open", "fail_closed"] {
-        let mut ground = Ground::new(&[("EVENT_WRITE_FAILURE_POLICY", policy)]).await;
-        let mut load = Load::start(&ground, 100, true);
+        let mut testbed = Testbed::new(&[("EVENT_WRITE_FAILURE_POLICY", policy)]).await;
+        let mut load = Load::start(&testbed, 100, true);
         for round in 0..rounds {
             // Not random: moments that wander, in the middle of whatever goes on.
             load.more(30 + round * 37 % 50).await;
             for service in [Service::Traffic, Service::Postback] {
-                ground.kill(service);
-                ground.start(service);
+                testbed.kill(service);
+                testbed.start(service);
                 let postbacks = load.ledger().postbacks.len();
                 load.more(5).await;
                 load.until(|l| l.postbacks.len() > postbacks).await;
             }
-            ground.kill(Service::Api);
-            ground.start(Service::Api);
+            testbed.kill(Service::Api);
+            testbed.start(Service::Api);
         }
         load.more(50).await;
-        ground.until_ready(Service::Api, |status, _| status == 200).await;
+        testbed.until_ready(Service::Api, |status, _| status == 200).await;
         let ledger = load.end().await;
-        let stored = reconcile(&ground, &ledger, false).await;
+        let stored = reconcile(&testbed, &ledger, false).await;
         println!(
             "kill -9, {policy}: {} kills; {} clicks broke off; answered {} redirects and {} sales, {stored}; 0 missing, 0 double",
             rounds * 3,

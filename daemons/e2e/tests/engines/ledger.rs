@@ -1,9 +1,9 @@
 //! What was answered against what is stored: click by click, conversion by conversion.
 
 use crate::{
-    ground::{Ground, PAYOUT},
     journal::until_empty,
     load::Ledger,
+    testbed::{PAYOUT, Testbed},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -42,29 +42,29 @@ impl Display for Stored {
 
 /// Waits until what was answered is in the report; then holds every click and every conversion against what was
 /// answered: each is there once, and if `all` was answered, nothing else is.
-pub(crate) async fn reconcile(ground: &Ground, ledger: &Ledger, all: bool) -> Stored {
+pub(crate) async fn reconcile(testbed: &Testbed, ledger: &Ledger, all: bool) -> Stored {
     let (answered, sales) = (ledger.clicks.len(), ledger.sales());
     assert!(answered > 0 && !sales.is_empty(), "{answered} clicks, {} sales", sales.len());
     let begun = Instant::now();
     // If they do not come, what follows says which.
     while begun.elapsed() < PATIENCE {
-        let seen = totals(ground).await.expect("a report");
+        let seen = totals(testbed).await.expect("a report");
         if seen.0 >= answered && seen.1 >= sales.len() {
             break;
         }
         sleep(Duration::from_millis(200)).await;
     }
     // What came late of something that was not answered is counted too.
-    until_empty(ground).await;
-    ground.until_ingested().await;
-    let listed = clicks(ground).await;
+    until_empty(testbed).await;
+    testbed.until_ingested().await;
+    let listed = clicks(testbed).await;
     once("click", ledger.clicks.iter().map(|c| c.id), &listed, all);
-    once("conversion", sales.iter().copied(), &conversions(ground).await, all);
-    let converted = converted(ground).await;
+    once("conversion", sales.iter().copied(), &conversions(testbed).await, all);
+    let converted = converted(testbed).await;
     once("conversion in ClickHouse", sales, &converted, all);
-    let seen = totals(ground).await.expect("a report");
+    let seen = totals(testbed).await.expect("a report");
     assert_eq!(seen, (listed.len(), converted.len()), "the report counts what the lists hold");
-    Stored { clicks: listed.len(), conversions: converted.len(), delivered_twice: surplus(ground).await }
+    Stored { clicks: listed.len(), conversions: converted.len(), delivered_twice: surplus(testbed).await }
 }
 
 fn once(
@@ -83,18 +83,18 @@ fn once(
 }
 
 /// Hits and conversions in the report. A sale that pays something else than it should is an error.
-async fn totals(ground: &Ground) -> Result<(usize, usize), String> {
+async fn totals(testbed: &Testbed) -> Result<(usize, usize), String> {
     let request = ReportRequest {
         since: Some(Timestamp::UNIX_EPOCH),
         filters: vec![ReportFilter {
             dimension: Dimension::Campaign,
-            values: vec![ground.campaign.clone()],
+            values: vec![testbed.campaign.clone()],
             negate: false,
         }],
         metrics: vec![Metric::Hits, Metric::Conversions, Metric::Revenue],
         ..ReportRequest::default()
     };
-    let answer = ground.api().report(&request).await.map_err(|e| e.to_string())?;
+    let answer = testbed.api().report(&request).await.map_err(|e| e.to_string())?;
     let of = |m| answer.totals.get(&m).copied().unwrap_or_default();
     let conversions = of(Metric::Conversions);
     let paid = conversions * PAYOUT.parse::<rust_decimal::Decimal>().expect("an amount");
@@ -105,9 +105,9 @@ async fn totals(ground: &Ground) -> Result<(usize, usize), String> {
     Ok((count(Metric::Hits), count(Metric::Conversions)))
 }
 
-async fn clicks(ground: &Ground) -> BTreeMap<ClickId, usize> {
-    let (api, mut found) = (ground.api(), BTreeMap::new());
-    let campaign = Some(ground.campaign.clone());
+async fn clicks(testbed: &Testbed) -> BTreeMap<ClickId, usize> {
+    let (api, mut found) = (testbed.api(), BTreeMap::new());
+    let campaign = Some(testbed.campaign.clone());
     let mut query = ClickQuery { campaign, limit: Some(1000), ..ClickQuery::default() };
     loop {
         let page = api.clicks(&query).await.expect("clicks");
@@ -120,9 +120,9 @@ async fn clicks(ground: &Ground) -> BTreeMap<ClickId, usize> {
 }
 
 /// As the store of conversions has them.
-async fn conversions(ground: &Ground) -> BTreeMap<ClickId, usize> {
-    let (api, mut found) = (ground.api(), BTreeMap::new());
-    let network = Some(ground.network.clone());
+async fn conversions(testbed: &Testbed) -> BTreeMap<ClickId, usize> {
+    let (api, mut found) = (testbed.api(), BTreeMap::new());
+    let network = Some(testbed.network.clone());
     let mut query = ConversionQuery { network, limit: Some(1000), ..ConversionQuery::default() };
     loop {
         let page = api.conversions(&query).await.expect("conversions");
@@ -135,9 +135,9 @@ async fn conversions(ground: &Ground) -> BTreeMap<ClickId, usize> {
 }
 
 /// As the reports count them.
-async fn converted(ground: &Ground) -> BTreeMap<ClickId, usize> {
-    let id = &ground.campaign_id;
-    let rows = ground
+async fn converted(testbed: &Testbed) -> BTreeMap<ClickId, usize> {
+    let id = &testbed.campaign_id;
+    let rows = testbed
         .sql(&format!(
             "SELECT click_id, count() FROM conversion_events FINAL WHERE campaign_id = '{id}' GROUP BY 1"
         ))
@@ -149,12 +149,12 @@ async fn converted(ground: &Ground) -> BTreeMap<ClickId, usize> {
     rows.lines().map(pair).collect()
 }
 
-async fn surplus(ground: &Ground) -> usize {
-    let id = &ground.campaign_id;
+async fn surplus(testbed: &Testbed) -> usize {
+    let id = &testbed.campaign_id;
     let of = |table: &str, key: &str| {
         format!("(SELECT count() - uniqExact({key}) FROM {table} WHERE campaign_id = '{id}')")
     };
     let (clicks, states) =
         (of("click_events", "click_id"), of("conversion_events", "conversion_id, version"));
-    ground.sql(&format!("SELECT {clicks} + {states}")).await.parse().expect("a count")
+    testbed.sql(&format!("SELECT {clicks} + {states}")).await.parse().expect("a count")
 }

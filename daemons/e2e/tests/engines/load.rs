@@ -1,7 +1,7 @@
 //! People who click at a steady rate, and the network that reports a sale for every fifth of them and asks again for
 //! what it was not answered 200.
 
-use crate::ground::Ground;
+use crate::testbed::Testbed;
 use reqwest::{Client, StatusCode, header, redirect};
 use std::{
     sync::{
@@ -94,10 +94,10 @@ pub(crate) struct Load {
 
 impl Load {
     /// So many clicks a second. Every one must be a redirect, at once or, if `forgiving`, not at all.
-    pub(crate) fn start(ground: &Ground, clicks_per_second: u32, forgiving: bool) -> Self {
+    pub(crate) fn start(testbed: &Testbed, clicks_per_second: u32, forgiving: bool) -> Self {
         let shared = Arc::new(Shared {
-            link: ground.link(),
-            postback: ground.postback_url("status=sale&"),
+            link: testbed.link(),
+            postback: testbed.postback_url("status=sale&"),
             forgiving,
             stop: AtomicBool::new(false),
             ledger: Mutex::default(),

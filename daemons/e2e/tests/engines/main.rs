@@ -10,9 +10,9 @@
 mod again;
 mod broker;
 mod clickhouse;
-mod ground;
 mod journal;
 mod kill;
 mod ledger;
 mod load;
 mod mongo;
+mod testbed;

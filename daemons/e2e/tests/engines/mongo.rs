@@ -2,9 +2,9 @@
 //! 200 until it can be recorded.
 
 use crate::{
-    ground::Ground,
     ledger::reconcile,
     load::{Load, p99},
+    testbed::Testbed,
 };
 use reqwest::StatusCode;
 use serde_json::Value;
@@ -26,34 +26,34 @@ fn degraded(from: &'static str) -> impl Fn(u16, &Value) -> bool {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_mongodb_clicks_are_routed_even_after_a_restart_and_no_postback_is_lost() {
-    let mut ground = Ground::new(&[]).await;
-    let mut load = Load::start(&ground, 100, true);
+    let mut testbed = Testbed::new(&[]).await;
+    let mut load = Load::start(&testbed, 100, true);
     load.more(200).await;
     let stopped = Instant::now();
-    ground.stop(Engine::Mongo, true);
+    testbed.stop(Engine::Mongo, true);
     load.until(|l| l.postbacks.iter().any(|a| a.status == Some(StatusCode::SERVICE_UNAVAILABLE))).await;
     let refused = Instant::now();
-    ground.until_ready(Service::Traffic, degraded("from memory")).await;
+    testbed.until_ready(Service::Traffic, degraded("from memory")).await;
 
     let killed = Instant::now();
-    ground.kill(Service::Traffic);
-    ground.start(Service::Traffic);
-    ground.until_ready(Service::Traffic, |status, r| status == 200 && r["status"] == "degraded").await;
+    testbed.kill(Service::Traffic);
+    testbed.start(Service::Traffic);
+    testbed.until_ready(Service::Traffic, |status, r| status == 200 && r["status"] == "degraded").await;
     let started = killed.elapsed();
-    ground.until_ready(Service::Traffic, degraded("from disk")).await;
+    testbed.until_ready(Service::Traffic, degraded("from disk")).await;
     load.more(200).await;
 
-    ground.until_ready(Service::Postback, |status, r| status == 503 && r["status"] == "failed").await;
-    let report = ground.until_ready(Service::Api, |status, _| status == 503).await;
+    testbed.until_ready(Service::Postback, |status, r| status == 503 && r["status"] == "failed").await;
+    let report = testbed.until_ready(Service::Api, |status, _| status == 503).await;
     assert!(report.to_string().contains("MONGO_URI"), "{report}");
-    let (code, told) = block_in_place(|| ground.complaint(&["campaign", "list"]));
+    let (code, told) = block_in_place(|| testbed.complaint(&["campaign", "list"]));
     assert!(code == Some(6) && told.contains("MONGO_URI"), "{code:?} {told}");
     println!("MongoDB killed: tfx campaign list says: {}", told.trim());
 
     let back = Instant::now();
-    ground.restart(Engine::Mongo);
+    testbed.restart(Engine::Mongo);
     let ok = |status: u16, r: &Value| status == 200 && r["status"] == "ok";
-    ground.until_ready(Service::Traffic, ok).await;
+    testbed.until_ready(Service::Traffic, ok).await;
     let again = back.elapsed();
     let ledger = load.end().await;
     // Everything that was answered while it was away: refused, or recorded just before.
@@ -63,7 +63,7 @@ async fn without_mongodb_clicks_are_routed_even_after_a_restart_and_no_postback_
     assert!(wrong.is_empty() && !meanwhile.is_empty(), "answered 200 while it could not record: {wrong:?}");
     let slowest = meanwhile.iter().filter(|a| a.begun + a.took < back).map(|a| a.took).max();
     // What the killed traffic-service recorded and did not answer is in the report, too.
-    let stored = reconcile(&ground, &ledger, false).await;
+    let stored = reconcile(&testbed, &ledger, false).await;
     let (before, during) = (ledger.between(ledger.clicks[0].begun, stopped), ledger.between(stopped, back));
     println!(
         "MongoDB killed: away for {:.1} s; traffic-service killed and serving from its snapshot after {} ms; {} redirects \

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tfx_domain::event::Topic;
-use tfx_e2e::{Corner, Follower, Service, Services};
+use tfx_e2e::{Follower, Namespace, Service, Services};
 use tfx_ports::clock;
 use tokio::{task::block_in_place, time::sleep};
 use topics::{Place, Topics, broken, bytes, event};
@@ -59,7 +59,7 @@ fn list(services: &Services, args: &[&str]) -> Vec<Value> {
 }
 
 /// Everything there is to see of events, as text.
-async fn view(services: &Services, corner: &Corner) -> String {
+async fn view(services: &Services, namespace: &Namespace) -> String {
     let commands = [
         &["report", "--by", "campaign,status", "--since", "2d", "--until", "2100-01-01", "--tz", "UTC"][..],
         &["click", "list", "--since", "2d", "--all"],
@@ -68,7 +68,7 @@ async fn view(services: &Services, corner: &Corner) -> String {
     let seen = commands.map(|command| format!("{:?}", list(services, command)));
     let health =
         "SELECT groupArray(event) FROM (SELECT event FROM destination_health_events FINAL ORDER BY id)";
-    format!("{}\n{}", seen.join("\n"), corner.sql(health).await)
+    format!("{}\n{}", seen.join("\n"), namespace.sql(health).await)
 }
 
 /// For every topic: good events, an empty message and broken ones, by turns. How many are good, of each topic.
@@ -102,8 +102,8 @@ fn told(rows: &[Value], written: &Written) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_event_holds_nothing_up_and_is_told_once_with_its_place() {
-    let corner = Corner::new();
-    let mut services = Services::embedded(&corner.settings());
+    let namespace = Namespace::new();
+    let mut services = Services::embedded(&namespace.settings());
     block_in_place(|| services.said(&["migrate", "up", "topics", "clickhouse"]));
     services.start(Service::Api);
     services.until_ready(Service::Api, |status, _| status == 200).await;
@@ -146,9 +146,9 @@ async fn what_is_no_event_holds_nothing_up_and_is_told_once_with_its_place() {
     let postbacks = list(&services, &["postback", "log", "--since", "2d", "--all"]);
     assert_eq!(postbacks.len(), good as usize, "{postbacks:?}");
     for (table, id) in [("conversion_events", "conversion_id"), ("destination_health_events", "id")] {
-        assert_eq!(corner.sql(&format!("SELECT uniqExact({id}) FROM {table}")).await, good.to_string());
+        assert_eq!(namespace.sql(&format!("SELECT uniqExact({id}) FROM {table}")).await, good.to_string());
     }
-    put_back(&services, &corner, &topics, &all, written.len()).await;
+    put_back(&services, &namespace, &topics, &all, written.len()).await;
 
     for follower in [all, sales] {
         follower.interrupt();
@@ -159,8 +159,14 @@ async fn what_is_no_event_holds_nothing_up_and_is_told_once_with_its_place() {
 }
 
 /// What was told is put back: what is still broken is told anew, what is known counts once, what is mended arrives.
-async fn put_back(services: &Services, corner: &Corner, topics: &Topics, all: &Follower, broken: usize) {
-    let before = view(services, corner).await;
+async fn put_back(
+    services: &Services,
+    namespace: &Namespace,
+    topics: &Topics,
+    all: &Follower,
+    broken: usize,
+) {
+    let before = view(services, namespace).await;
     let replay = |more: &[&str]| list(services, &[&["ingest", "replay"], more].concat()).remove(0);
     let answer = replay(&["--dry-run"]);
     assert_eq!((&answer["found"], &answer["replayed"]), (&json!(broken), &json!(0)), "{answer}");
@@ -170,17 +176,17 @@ async fn put_back(services: &Services, corner: &Corner, topics: &Topics, all: &F
     assert_eq!((&answer["found"], &answer["replayed"]), (&json!(broken), &json!(broken)), "{answer}");
     until_followed(all, 2 * broken).await;
     until_taken(services).await;
-    assert_eq!(view(services, corner).await, before, "what is broken stays it");
+    assert_eq!(view(services, namespace).await, before, "what is broken stays it");
 
     // Messages that an earlier build did not understand: one has arrived otherwise since, one has not.
     let (topic, now) = (Topic::ClickEvents, clock::now());
     let known = event(topic, now, 500);
     topics.write(topic, &bytes(&known)).await;
-    let at = corner.sql("SELECT now64(3) - INTERVAL 1 MINUTE").await;
+    let at = namespace.sql("SELECT now64(3) - INTERVAL 1 MINUTE").await;
     for (offset, event) in [(1_000_000, &known), (1_000_001, &event(topic, now, 501))] {
         let row = json!({ "observed_at": at, "topic": topics.name(topic), "partition": 5, "offset": offset,
             "raw_message": event.to_string(), "error": "of schema 1, which is not known here" });
-        corner.sql(&format!("INSERT INTO kafka_ingestion_errors FORMAT JSONEachRow {row}")).await;
+        namespace.sql(&format!("INSERT INTO kafka_ingestion_errors FORMAT JSONEachRow {row}")).await;
         let at = format!("5@{offset}");
         let answer = replay(&["--topic", topics.name(topic), "--at", &at, "--yes"]);
         assert_eq!(answer["replayed"], 1, "{answer}");

@@ -1,22 +1,22 @@
 //! What a network is answered: the table of answers, forgeries, formats, strange bytes.
 
-use crate::world::{Ground, SECRET, TOKEN, answer, new_click};
+use crate::world::{SECRET, TOKEN, Testbed, answer, new_click};
 use serde_json::{Value, json};
 use tfx_domain::event::PostbackResult;
 
 #[tokio::test]
 async fn the_table_of_answers() {
-    let (ground, network, offer) = Ground::usual(&[]).await;
+    let (testbed, network, offer) = Testbed::usual(&[]).await;
     let ignoring =
         json!({"slug": "pings", "name": "Pings", "ignore": ["ping"], "statuses": {"sale": ["won"]}});
-    ground.template(&network, ignoring).await;
-    ground.template(&network, json!({"slug": "old", "name": "Old", "status": "archived"})).await;
-    ground
+    testbed.template(&network, ignoring).await;
+    testbed.template(&network, json!({"slug": "old", "name": "Old", "status": "archived"})).await;
+    testbed
         .network(json!({"slug": "paused", "name": "P", "postback_secret": SECRET, "status": "paused"}))
         .await;
-    let (click, other, unknown) = (ground.click(&offer).await, ground.click(&offer).await, new_click());
+    let (click, other, unknown) = (testbed.click(&offer).await, testbed.click(&offer).await, new_click());
     let id = network.id.clone();
-    let world = ground.start().await;
+    let world = testbed.start().await;
     let s = SECRET;
     // Path and query, status, the result or the code, the parameter that is named.
     let table: Vec<(String, u16, &str, Option<&str>)> = vec![
@@ -83,12 +83,12 @@ async fn the_table_of_answers() {
 
 #[tokio::test]
 async fn forgeries_never_record() {
-    let (ground, _, offer) = Ground::usual(&[]).await;
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
     let fenced = json!({"slug": "fenced", "name": "F", "postback_secret": "fenced-s3cret", "allowed_ips": ["203.0.113.0/24"]});
-    ground.network(fenced).await;
-    ground.network(json!({"slug": "open", "name": "O"})).await;
-    let click = ground.click(&offer).await;
-    let world = ground.start().await;
+    testbed.network(fenced).await;
+    testbed.network(json!({"slug": "open", "name": "O"})).await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
     type Headers = &'static [(&'static str, &'static str)];
     let table: &[(&str, String, Headers)] = &[
         ("no secret", format!("adnet?click_id={click}"), &[]),
@@ -160,12 +160,12 @@ async fn forgeries_never_record() {
 
 #[tokio::test]
 async fn behind_a_trusted_proxy_the_rightmost_untrusted_address_counts() {
-    let (ground, _, offer) = Ground::usual(&[("TRUSTED_PROXY_CIDRS", "127.0.0.0/8")]).await;
-    ground
+    let (testbed, _, offer) = Testbed::usual(&[("TRUSTED_PROXY_CIDRS", "127.0.0.0/8")]).await;
+    testbed
         .network(json!({"slug": "fenced", "name": "F", "postback_secret": SECRET, "allowed_ips": ["203.0.113.0/24"]}))
         .await;
-    let click = ground.click(&offer).await;
-    let world = ground.start().await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
     for (forwarded, want) in [
         ("203.0.113.5", 200),
         ("198.51.100.1, 203.0.113.5", 200),
@@ -181,11 +181,11 @@ async fn behind_a_trusted_proxy_the_rightmost_untrusted_address_counts() {
 
 #[tokio::test]
 async fn the_formats_of_three_networks() {
-    let (ground, _, offer) = Ground::usual(&[]).await;
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
     // One speaks our aliases in a query; its payout is the destination's.
-    ground.network(json!({"slug": "query", "name": "Q", "postback_secret": SECRET})).await;
+    testbed.network(json!({"slug": "query", "name": "Q", "postback_secret": SECRET})).await;
     // One posts a form with names and words of its own, in euros.
-    let form = ground
+    let form = testbed
         .network(json!({"slug": "form", "name": "F", "postback_secret": SECRET, "currency": "EUR"}))
         .await;
     let words = json!({
@@ -193,17 +193,17 @@ async fn the_formats_of_three_networks() {
         "params": {"click_id": "aff_sub", "payout": "commission", "transaction_id": "order", "status": "state"},
         "statuses": {"lead": ["open"], "sale": ["Confirmed"], "rejected": ["void"]},
     });
-    ground.template(&form, words).await;
+    testbed.template(&form, words).await;
     // One posts nested JSON.
-    let nested = ground.network(json!({"slug": "json", "name": "J", "postback_secret": SECRET})).await;
+    let nested = testbed.network(json!({"slug": "json", "name": "J", "postback_secret": SECRET})).await;
     let paths = json!({
         "slug": "v2", "name": "V2",
         "params": {"click_id": "data.click", "payout": "data.money", "transaction_id": "event_id", "status": "data.kind"},
         "statuses": {"sale": ["1"]}, "defaults": {"currency": "GBP"},
     });
-    ground.template(&nested, paths).await;
-    let clicks = [ground.click(&offer).await, ground.click(&offer).await, ground.click(&offer).await];
-    let world = ground.start().await;
+    testbed.template(&nested, paths).await;
+    let clicks = [testbed.click(&offer).await, testbed.click(&offer).await, testbed.click(&offer).await];
+    let world = testbed.start().await;
     let recorded = |(status, json): (u16, Value)| {
         assert_eq!((status, &json["result"]), (200, &json!("recorded")), "{json}");
         json["conversion_id"].as_str().expect("id").parse::<tfx_domain::id::ConversionId>().expect("id")
@@ -229,7 +229,7 @@ async fn the_formats_of_three_networks() {
         (three, "sale", "0.1 GBP", Some("12345678901234567890123")),
     ];
     for ((id, status, revenue, transaction), click) in want.into_iter().zip(clicks) {
-        let c = world.ground.faults.conversions.get(&id).await.expect("get").expect("there");
+        let c = world.testbed.faults.conversions.get(&id).await.expect("get").expect("there");
         assert_eq!(c.status.as_str(), status);
         assert_eq!(format!("{} {}", c.revenue.amount, c.revenue.currency), revenue);
         assert_eq!((c.transaction_id.as_deref(), c.click_id), (transaction, click));
@@ -240,14 +240,14 @@ async fn the_formats_of_three_networks() {
 
 #[tokio::test]
 async fn bodies_as_networks_really_send_them() {
-    let (ground, adnet, offer) = Ground::usual(&[]).await;
+    let (testbed, adnet, offer) = Testbed::usual(&[]).await;
     let paths = json!({
         "slug": "deep", "name": "Deep",
         "params": {"click_id": "data.click.id", "payout": "data.purchase.price.value", "transaction_id": "items.0.id"},
     });
-    ground.template(&adnet, paths).await;
-    let click = ground.click(&offer).await;
-    let world = ground.start().await;
+    testbed.template(&adnet, paths).await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
     let form = "application/x-www-form-urlencoded";
     let parts = |tid: &str| {
         let part = |name: &str, value: &str| {
@@ -301,9 +301,9 @@ async fn bodies_as_networks_really_send_them() {
 
 #[tokio::test]
 async fn any_bytes_get_an_answer_below_500() {
-    let (ground, _, offer) = Ground::usual(&[]).await;
-    let click = ground.click(&offer).await;
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
     let ok = format!("secret={SECRET}&click_id={click}");
     let post = |path: &str, content_type: &str, body: &[u8]| {
         let head = format!(
@@ -372,7 +372,7 @@ async fn any_bytes_get_an_answer_below_500() {
 
 #[tokio::test]
 async fn operators_need_the_token_and_see_the_state() {
-    let world = Ground::usual(&[]).await.0.start().await;
+    let world = Testbed::usual(&[]).await.0.start().await;
     for path in ["/metrics", "/internal/event-producer/stats"] {
         assert_eq!(world.get(path).await.0, 401, "{path}");
         assert_eq!(
@@ -392,10 +392,10 @@ async fn operators_need_the_token_and_see_the_state() {
 
 #[tokio::test]
 async fn a_secret_in_a_wrong_place_is_neither_kept_nor_told() {
-    let (ground, _, offer) = Ground::usual(&[]).await;
-    ground.network(json!({"slug": "other", "name": "O", "postback_secret": "others/s3cret"})).await;
-    let click = ground.click(&offer).await;
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
+    testbed.network(json!({"slug": "other", "name": "O", "postback_secret": "others/s3cret"})).await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
     let good = format!("secret={SECRET}");
     let calls = [
         format!("/postback/adnet?{good}&clickid={SECRET}"),
@@ -431,9 +431,9 @@ async fn a_secret_in_a_wrong_place_is_neither_kept_nor_told() {
 
 #[tokio::test]
 async fn a_stranger_has_a_small_body_and_who_is_known_a_large_one() {
-    let (ground, _, offer) = Ground::usual(&[]).await;
-    let click = ground.click(&offer).await;
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
     let note = "n".repeat(100_000);
     let body = |tid: &str| json!({"click_id": click, "tid": tid, "note": note, "secret": SECRET});
     let post = |query: &str, tid: &str| {

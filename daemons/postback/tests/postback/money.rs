@@ -1,6 +1,6 @@
 //! Whose money it is: transaction ids of several clicks, clicks of several networks, words nobody knows.
 
-use crate::world::{Ground, SECRET, TOKEN, World, answer};
+use crate::world::{SECRET, TOKEN, Testbed, World, answer};
 use serde_json::{Value, json};
 use tfx_domain::{
     entity::{DestinationSpec, Entity, NetworkSpec},
@@ -31,8 +31,8 @@ async fn retry(world: &World, results: Value) -> Value {
 
 /// Changes a network, and waits until postback-service knows it.
 async fn change(world: &World, network: &mut Entity<NetworkSpec>, change: impl FnOnce(&mut Value)) {
-    testing::update(&*world.ground.stores.config, network, change).await;
-    let revision = world.ground.stores.config.load().await.expect("load").0;
+    testing::update(&*world.testbed.stores.config, network, change).await;
+    let revision = world.testbed.stores.config.load().await.expect("load").0;
     let known = async || {
         let (_, json) = world.get("/readyz").await;
         json.to_string().contains(&format!("revision {revision}"))
@@ -51,7 +51,7 @@ async fn by_network(world: &World) -> Vec<RawRow> {
         test: tfx_domain::event::TestTraffic::Include,
         max_groups: tfx_domain::report::MAX_GROUPS,
     };
-    world.ground.faults.analytics.report(&query).await.expect("report")
+    world.testbed.faults.analytics.report(&query).await.expect("report")
 }
 
 fn only(logged: &[PostbackLogEvent], result: PostbackResult) -> Vec<&PostbackLogEvent> {
@@ -60,9 +60,9 @@ fn only(logged: &[PostbackLogEvent], result: PostbackResult) -> Vec<&PostbackLog
 
 #[tokio::test]
 async fn a_label_of_a_step_is_a_conflict_and_taken_when_the_network_says_what_it_is() {
-    let (ground, mut network, offer) = Ground::usual(&[]).await;
-    let (one, two) = (ground.click(&offer).await, ground.click(&offer).await);
-    let world = ground.start().await;
+    let (testbed, mut network, offer) = Testbed::usual(&[]).await;
+    let (one, two) = (testbed.click(&offer).await, testbed.click(&offer).await);
+    let world = testbed.start().await;
     assert_eq!(said(&world, "adnet", one, "&tid=PURCHASE&payout=10").await, "recorded");
     let (_, first) = report(&world, "adnet", two, "&tid=PURCHASE&payout=25").await;
     assert_eq!(first["result"], "conflict", "{first}");
@@ -101,21 +101,21 @@ async fn a_label_of_a_step_is_a_conflict_and_taken_when_the_network_says_what_it
 
 #[tokio::test]
 async fn a_network_earns_nothing_on_clicks_of_another() {
-    let ground = Ground::new(&[]);
+    let testbed = Testbed::new(&[]);
     let network = |slug: &str| json!({"slug": slug, "name": slug, "postback_secret": SECRET});
-    let a = ground.network(network("a")).await;
-    let mut b = ground.network(network("b")).await;
+    let a = testbed.network(network("a")).await;
+    let mut b = testbed.network(network("b")).await;
     let destination = |slug: &str, network: Option<&Entity<NetworkSpec>>| {
         json!({
             "slug": slug, "name": slug, "url": "https://offer.example/", "network": network.map(|n| &n.id),
             "payout": {"amount": "7", "currency": "USD"}, "allow_upsell": true,
         })
     };
-    let of_a = ground.create::<DestinationSpec>(destination("of-a", Some(&a))).await;
-    let of_nobody = ground.create::<DestinationSpec>(destination("of-nobody", None)).await;
-    let clicks = [ground.click(&of_a).await, ground.click(&of_a).await];
-    let free = ground.click(&of_nobody).await;
-    let world = ground.start().await;
+    let of_a = testbed.create::<DestinationSpec>(destination("of-a", Some(&a))).await;
+    let of_nobody = testbed.create::<DestinationSpec>(destination("of-nobody", None)).await;
+    let clicks = [testbed.click(&of_a).await, testbed.click(&of_a).await];
+    let free = testbed.click(&of_nobody).await;
+    let world = testbed.start().await;
     assert_eq!(said(&world, "a", clicks[0], "&tid=1").await, "recorded");
     for more in ["&tid=1", "&tid=2&payout=5", "&status=lead", "&status=rejected"] {
         assert_eq!(said(&world, "b", clicks[0], more).await, "conflict", "{more}");
@@ -152,9 +152,9 @@ async fn a_network_earns_nothing_on_clicks_of_another() {
 
 #[tokio::test]
 async fn a_word_nobody_knows_is_told_and_brings_no_second_revenue() {
-    let (ground, _, offer) = Ground::usual(&[]).await;
-    let click = ground.click(&offer).await;
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
     assert_eq!(said(&world, "adnet", click, "&tid=1&payout=10").await, "recorded");
     for (more, result) in [
         ("&tid=2&status=aproved&payout=10", "duplicate"),

@@ -1,6 +1,6 @@
 //! Nothing is lost and nothing counts twice: races, parked postbacks, stores that go away, deaths in between.
 
-use crate::world::{Ground, SECRET, World, answer, new_click};
+use crate::world::{SECRET, Testbed, World, answer, new_click};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tfx_domain::{
@@ -23,9 +23,9 @@ async fn sale(world: &World, click: ClickId, more: &str) -> (u16, Value) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_hundred_identical_postbacks_at_once_are_one_conversion() {
-    let (ground, _, offer) = Ground::usual(&[]).await;
-    let click = ground.click(&offer).await;
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
     let url = world.url(&format!("/postback/adnet?secret={SECRET}&click_id={click}&tid=T&payout=3"));
     let mut running = JoinSet::new();
     for _ in 0..200 {
@@ -55,9 +55,9 @@ async fn two_hundred_identical_postbacks_at_once_are_one_conversion() {
 
 #[tokio::test]
 async fn a_conversion_moves_through_its_states_and_the_report_counts_the_last() {
-    let (ground, _, offer) = Ground::usual(&[]).await;
-    let click = ground.click(&offer).await;
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
     let steps = [
         ("&status=lead", "recorded", (1, 0, 0)),
         ("&status=sale&payout=9.99", "updated", (0, 1, 0)),
@@ -82,8 +82,8 @@ async fn a_conversion_moves_through_its_states_and_the_report_counts_the_last() 
 
 #[tokio::test]
 async fn a_parked_postback_is_recorded_once_when_its_click_arrives() {
-    let (ground, _, offer) = Ground::usual(&[]).await;
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
+    let world = testbed.start().await;
     let click = new_click();
     for _ in 0..3 {
         let (status, json) = sale(&world, click, "&payout=4").await;
@@ -91,8 +91,8 @@ async fn a_parked_postback_is_recorded_once_when_its_click_arrives() {
     }
     // Across a restart.
     let world = world.stop().await.start().await;
-    assert_eq!(world.ground.faults.conversions.parked_count().await.expect("count"), 1);
-    world.ground.deliver_click(click, &offer).await;
+    assert_eq!(world.testbed.faults.conversions.parked_count().await.expect("count"), 1);
+    world.testbed.deliver_click(click, &offer).await;
     let logged = world.logged(4).await;
     assert_eq!(
         (results(&logged, PostbackResult::Parked), results(&logged, PostbackResult::Recorded)),
@@ -111,12 +111,12 @@ async fn a_parked_postback_is_recorded_once_when_its_click_arrives() {
 #[tokio::test]
 async fn reports_of_a_click_are_taken_in_the_order_in_which_they_came() {
     // Nobody would look for the click again within the test.
-    let (ground, _, offer) = Ground::usual(&[("POSTBACK_PARK_RETRY_MS", "600000")]).await;
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[("POSTBACK_PARK_RETRY_MS", "600000")]).await;
+    let world = testbed.start().await;
     let click = new_click();
     let first = "&tid=T&status=registered&payout=1";
     assert_eq!(sale(&world, click, first).await.1["result"], "parked");
-    world.ground.deliver_click(click, &offer).await;
+    world.testbed.deliver_click(click, &offer).await;
     for behind in ["&tid=T&status=deposit&payout=50", "&tid=T&status=rejected", "&tid=U&status=sale"] {
         assert_eq!(sale(&world, click, behind).await.1["result"], "parked", "{behind}");
     }
@@ -135,16 +135,16 @@ async fn reports_of_a_click_are_taken_in_the_order_in_which_they_came() {
 /// A clock that was ahead, here or at another instance, does not make stale what comes after it was set right.
 #[tokio::test]
 async fn what_comes_now_is_the_newest_whatever_the_clock_was() {
-    let (ground, network, offer) = Ground::usual(&[]).await;
-    let click = ground.click(&offer).await;
-    let world = ground.start().await;
+    let (testbed, network, offer) = Testbed::usual(&[]).await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
     let ahead = Incoming {
         key: "tx:T".to_owned(),
         transaction_id: Some("T".to_owned()),
         at: clock::now() + Duration::from_secs(3600),
         ..incoming(&network, &offer, click)
     };
-    world.ground.faults.conversions.record(&[ahead]).await.expect("recorded");
+    world.testbed.faults.conversions.record(&[ahead]).await.expect("recorded");
     for (report, result) in [
         ("&tid=T&status=sale&payout=4", "updated"),
         ("&tid=T&status=rejected", "updated"),
@@ -157,17 +157,17 @@ async fn what_comes_now_is_the_newest_whatever_the_clock_was() {
 }
 
 async fn parked(world: &World) -> u64 {
-    world.ground.faults.conversions.parked_count().await.expect("count")
+    world.testbed.faults.conversions.parked_count().await.expect("count")
 }
 
 #[tokio::test]
 async fn a_parked_postback_that_cannot_be_taken_off_still_counts_once() {
-    let (ground, _, offer) = Ground::usual(&[]).await;
-    ground.faults.unpark_fails.on();
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
+    testbed.faults.unpark_fails.on();
+    let world = testbed.start().await;
     let click = new_click();
     sale(&world, click, "").await;
-    world.ground.deliver_click(click, &offer).await;
+    world.testbed.deliver_click(click, &offer).await;
     world.logged(2).await;
     // It comes up again and again, as it would after a death before it was taken off.
     let stats = |json: Value| json["write_calls_total"].as_u64().expect("count");
@@ -178,7 +178,7 @@ async fn a_parked_postback_that_cannot_be_taken_off_still_counts_once() {
     };
     let before = calls().await;
     world.until("it was tried three times more", async || calls().await >= before + 3).await;
-    world.ground.faults.unpark_fails.off();
+    world.testbed.faults.unpark_fails.off();
     world.until("it is taken off", async || parked(&world).await == 0).await;
     let logged = world.logged(2).await;
     assert_eq!(results(&logged, PostbackResult::Recorded), 1, "{logged:#?}");
@@ -188,8 +188,8 @@ async fn a_parked_postback_that_cannot_be_taken_off_still_counts_once() {
 
 #[tokio::test]
 async fn a_click_that_never_comes_ends_unmatched() {
-    let (ground, ..) = Ground::usual(&[("POSTBACK_PARK_MAX_AGE_S", "1")]).await;
-    let world = ground.start().await;
+    let (testbed, ..) = Testbed::usual(&[("POSTBACK_PARK_MAX_AGE_S", "1")]).await;
+    let world = testbed.start().await;
     let click = new_click();
     assert_eq!(sale(&world, click, "").await.1["result"], "parked");
     let logged = world.logged(2).await;
@@ -202,12 +202,12 @@ async fn a_click_that_never_comes_ends_unmatched() {
 
 #[tokio::test]
 async fn while_the_sink_is_away_no_sale_is_given_up() {
-    let (ground, _, offer) = Ground::usual(&[("POSTBACK_PARK_MAX_AGE_S", "1")]).await;
-    ground.faults.sink_away.on();
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[("POSTBACK_PARK_MAX_AGE_S", "1")]).await;
+    testbed.faults.sink_away.on();
+    let world = testbed.start().await;
     let click = new_click();
     assert_eq!(sale(&world, click, "").await.1["result"], "parked");
-    let conversions = &world.ground.faults.conversions;
+    let conversions = &world.testbed.faults.conversions;
     // Tried again after its time, while its click waits in a journal.
     let tried_late = async || {
         let soon = clock::now() + Duration::from_secs(300);
@@ -215,8 +215,8 @@ async fn while_the_sink_is_away_no_sale_is_given_up() {
         waiting.next_try_at > waiting.received_at + Duration::from_millis(1100)
     };
     world.until("it was tried after its time", tried_late).await;
-    world.ground.faults.sink_away.off();
-    world.ground.deliver_click(click, &offer).await;
+    world.testbed.faults.sink_away.off();
+    world.testbed.deliver_click(click, &offer).await;
     world.until("the report shows it", async || world.report().await.sales == 1).await;
     let logged = world.logged(2).await;
     assert_eq!(results(&logged, PostbackResult::Recorded), 1, "{logged:#?}");
@@ -225,29 +225,29 @@ async fn while_the_sink_is_away_no_sale_is_given_up() {
 
 #[tokio::test]
 async fn later_clicks_tell_that_one_does_not_come() {
-    let (ground, _, offer) = Ground::usual(&[("POSTBACK_PARK_MAX_AGE_S", "3600")]).await;
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[("POSTBACK_PARK_MAX_AGE_S", "3600")]).await;
+    let world = testbed.start().await;
     let ago = |s| clock::now() - Duration::from_secs(s);
     let lost = ClickId::generate(ago(7200), entropy::random_u128());
     assert_eq!(sale(&world, lost, "").await.1["result"], "parked");
     // As it stands an hour later, with clicks and without.
     let soon = clock::now() + Duration::from_secs(60);
     let mut parked =
-        world.ground.faults.conversions.parked_due(soon, 1).await.expect("parked").pop().expect("one");
-    world.ground.faults.conversions.unpark(parked.id).await.expect("unpark");
+        world.testbed.faults.conversions.parked_due(soon, 1).await.expect("parked").pop().expect("one");
+    world.testbed.faults.conversions.unpark(parked.id).await.expect("unpark");
     (parked.received_at, parked.next_try_at) = (ago(7100), ago(1));
-    world.ground.faults.conversions.park(parked.clone()).await.expect("park");
+    world.testbed.faults.conversions.park(parked.clone()).await.expect("park");
     world
         .until("it was tried", async || {
             let soon = clock::now() + Duration::from_secs(300);
-            let waiting = world.ground.faults.conversions.parked_due(soon, 1).await.expect("parked");
+            let waiting = world.testbed.faults.conversions.parked_due(soon, 1).await.expect("parked");
             waiting.first().is_some_and(|p| p.tries > 0)
         })
         .await;
-    world.ground.click(&offer).await;
+    world.testbed.click(&offer).await;
     world
         .until("it is given up", async || {
-            world.ground.faults.conversions.parked_count().await.expect("count") == 0
+            world.testbed.faults.conversions.parked_count().await.expect("count") == 0
         })
         .await;
     let logged = world.logged(2).await;
@@ -257,25 +257,25 @@ async fn later_clicks_tell_that_one_does_not_come() {
 
 #[tokio::test]
 async fn under_reject_an_unknown_click_is_404() {
-    let (ground, ..) = Ground::usual(&[("CLICK_LOOKUP_FAILURE_POLICY", "reject")]).await;
-    let world = ground.start().await;
+    let (testbed, ..) = Testbed::usual(&[("CLICK_LOOKUP_FAILURE_POLICY", "reject")]).await;
+    let world = testbed.start().await;
     let (status, json) = sale(&world, new_click(), "").await;
     assert_eq!((status, &json["code"]), (404, &json!("not_found")), "{json}");
     assert_eq!(world.logged(1).await[0].result, PostbackResult::Rejected);
     assert_eq!(parked(&world).await, 0);
     // Nobody has looked, so nobody may say that there is none.
-    world.ground.faults.analytics_away.on();
+    world.testbed.faults.analytics_away.on();
     assert_eq!(sale(&world, new_click(), "").await.0, 503);
     world.stop().await;
 }
 
 #[tokio::test]
 async fn what_is_not_durable_is_503_and_never_200() {
-    let (ground, _, offer) = Ground::usual(&[]).await;
-    let click = ground.click(&offer).await;
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
     for (fault, click) in
-        [(&world.ground.faults.record_fails, click), (&world.ground.faults.park_fails, new_click())]
+        [(&world.testbed.faults.record_fails, click), (&world.testbed.faults.park_fails, new_click())]
     {
         fault.on();
         let (status, json) = sale(&world, click, "").await;
@@ -294,30 +294,30 @@ async fn what_is_not_durable_is_503_and_never_200() {
 
 #[tokio::test]
 async fn while_analytics_is_away_postbacks_wait_and_then_count() {
-    let (ground, _, offer) = Ground::usual(&[]).await;
-    let click = ground.click(&offer).await;
-    ground.faults.analytics_away.on();
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
+    let click = testbed.click(&offer).await;
+    testbed.faults.analytics_away.on();
+    let world = testbed.start().await;
     let (status, json) = sale(&world, click, "").await;
     assert_eq!((status, &json["result"]), (200, &json!("parked")));
     let (status, json) = world.get("/readyz").await;
     assert_eq!((status, &json["status"]), (200, &json!("degraded")), "{json}");
-    world.ground.faults.analytics_away.off();
+    world.testbed.faults.analytics_away.off();
     world.until("the report shows it", async || world.report().await.sales == 1).await;
     world.stop().await;
 }
 
 #[tokio::test]
 async fn while_the_configuration_store_is_away_the_last_one_holds() {
-    let (ground, _, offer) = Ground::usual(&[]).await;
-    let click = ground.click(&offer).await;
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
     assert_eq!(world.get("/healthz").await.0, 200, "it serves, so the configuration was read");
-    world.ground.faults.config_away.on();
+    world.testbed.faults.config_away.on();
     world.until("it is noticed", async || world.get("/readyz").await.1["status"] == "degraded").await;
     assert_eq!(sale(&world, click, "").await.0, 200);
-    world.ground.network(json!({"slug": "late", "name": "Late", "postback_secret": SECRET})).await;
-    world.ground.faults.config_away.off();
+    world.testbed.network(json!({"slug": "late", "name": "Late", "postback_secret": SECRET})).await;
+    world.testbed.faults.config_away.off();
     let path = format!("/postback/late?secret={SECRET}&click_id={click}&tid=x");
     world.until("the new network is known", async || world.get(&path).await.0 == 200).await;
     world.stop().await;
@@ -325,27 +325,27 @@ async fn while_the_configuration_store_is_away_the_last_one_holds() {
 
 #[tokio::test]
 async fn without_any_configuration_it_is_not_ready_and_answers_503() {
-    let (ground, _, offer) = Ground::usual(&[]).await;
-    let click = ground.click(&offer).await;
-    ground.faults.config_away.on();
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
+    let click = testbed.click(&offer).await;
+    testbed.faults.config_away.on();
+    let world = testbed.start().await;
     let response = world.client.get(world.url("/readyz")).send().await.expect("answer");
     assert_eq!(response.status(), 503);
     assert_eq!(sale(&world, click, "").await.0, 503);
-    world.ground.faults.config_away.off();
+    world.testbed.faults.config_away.off();
     world.until("it is ready", async || sale(&world, click, "").await.0 == 200).await;
     world.stop().await;
 }
 
 #[tokio::test]
 async fn what_was_recorded_but_not_published_is_published_at_the_start() {
-    let (ground, network, offer) = Ground::usual(&[]).await;
+    let (testbed, network, offer) = Testbed::usual(&[]).await;
     // As a process leaves it that dies right after recording.
-    let click = ground.click(&offer).await;
-    ground.faults.conversions.record(&[incoming(&network, &offer, click)]).await.expect("recorded");
-    let world = ground.start().await;
+    let click = testbed.click(&offer).await;
+    testbed.faults.conversions.record(&[incoming(&network, &offer, click)]).await.expect("recorded");
+    let world = testbed.start().await;
     world.until("the report shows it", async || world.report().await.sales == 1).await;
-    let unpublished = async || world.ground.faults.conversions.unpublished(10).await.expect("list").len();
+    let unpublished = async || world.testbed.faults.conversions.unpublished(10).await.expect("list").len();
     world.until("it is marked", async || unpublished().await == 0).await;
     assert_eq!(sale(&world, click, "").await.1["result"], "duplicate");
     world.stop().await;
@@ -353,18 +353,18 @@ async fn what_was_recorded_but_not_published_is_published_at_the_start() {
 
 #[tokio::test]
 async fn a_machine_that_never_comes_back_leaves_no_money_behind() {
-    let (ground, _, offer) = Ground::usual(&[("SHUTDOWN_GRACE_MS", "200")]).await;
-    let click = ground.click(&offer).await;
-    ground.faults.sink_away.on();
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[("SHUTDOWN_GRACE_MS", "200")]).await;
+    let click = testbed.click(&offer).await;
+    testbed.faults.sink_away.on();
+    let world = testbed.start().await;
     assert_eq!(sale(&world, click, "").await.1["result"], "recorded");
     let unpublished =
-        async |w: &World| w.ground.faults.conversions.unpublished(10).await.expect("list").len();
+        async |w: &World| w.testbed.faults.conversions.unpublished(10).await.expect("list").len();
     assert_eq!(unpublished(&world).await, 1, "only this machine's journal has it");
-    let ground = world.stop().await;
-    ground.lose_journal();
-    ground.faults.sink_away.off();
-    let world = ground.start().await;
+    let testbed = world.stop().await;
+    testbed.lose_journal();
+    testbed.faults.sink_away.off();
+    let world = testbed.start().await;
     world.until("the report shows it", async || world.report().await.sales == 1).await;
     world.until("it is marked", async || unpublished(&world).await == 0).await;
     world.stop().await;
@@ -372,14 +372,14 @@ async fn a_machine_that_never_comes_back_leaves_no_money_behind() {
 
 #[tokio::test]
 async fn a_state_is_published_when_the_sink_has_it() {
-    let (ground, _, offer) = Ground::usual(&[]).await;
-    let click = ground.click(&offer).await;
-    ground.faults.sink_away.on();
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
+    let click = testbed.click(&offer).await;
+    testbed.faults.sink_away.on();
+    let world = testbed.start().await;
     assert_eq!(sale(&world, click, "").await.1["result"], "recorded");
-    let unpublished = async || world.ground.faults.conversions.unpublished(10).await.expect("list").len();
+    let unpublished = async || world.testbed.faults.conversions.unpublished(10).await.expect("list").len();
     assert_eq!(unpublished().await, 1);
-    world.ground.faults.sink_away.off();
+    world.testbed.faults.sink_away.off();
     world.until("it is marked", async || unpublished().await == 0).await;
     assert_eq!(world.report().await.sales, 1);
     world.stop().await;
@@ -387,16 +387,16 @@ async fn a_state_is_published_when_the_sink_has_it() {
 
 #[tokio::test]
 async fn a_state_that_could_not_be_marked_is_published_again_and_counts_once() {
-    let (ground, _, offer) = Ground::usual(&[]).await;
-    ground.faults.mark_fails.on();
-    let click = ground.click(&offer).await;
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
+    testbed.faults.mark_fails.on();
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
     assert_eq!(sale(&world, click, "").await.1["result"], "recorded");
-    let ground = world.stop().await;
-    assert_eq!(ground.faults.conversions.unpublished(10).await.expect("list").len(), 1);
-    ground.faults.mark_fails.off();
-    let world = ground.start().await;
-    let unpublished = async || world.ground.faults.conversions.unpublished(10).await.expect("list").len();
+    let testbed = world.stop().await;
+    assert_eq!(testbed.faults.conversions.unpublished(10).await.expect("list").len(), 1);
+    testbed.faults.mark_fails.off();
+    let world = testbed.start().await;
+    let unpublished = async || world.testbed.faults.conversions.unpublished(10).await.expect("list").len();
     world.until("it is marked", async || unpublished().await == 0).await;
     let row = world.report().await;
     assert_eq!((row.sales, row.revenue_confirmed[&Currency::USD].to_string()), (1, "7".to_owned()));
@@ -405,9 +405,9 @@ async fn a_state_that_could_not_be_marked_is_published_again_and_counts_once() {
 
 #[tokio::test]
 async fn a_network_that_hangs_up_leaves_nothing_half_done() {
-    let (ground, _, offer) = Ground::usual(&[]).await;
-    let click = ground.click(&offer).await;
-    let world = ground.start().await;
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
     use tokio::io::AsyncWriteExt as _;
     for i in 0..20 {
         let mut stream = tokio::net::TcpStream::connect(world.addr).await.expect("connect");
@@ -419,8 +419,8 @@ async fn a_network_that_hangs_up_leaves_nothing_half_done() {
         drop(stream);
     }
     // Each was either never begun, or is recorded, published and logged.
-    let ground = world.stop().await;
-    let world = ground.start().await;
+    let testbed = world.stop().await;
+    let world = testbed.start().await;
     let recorded = world.conversions().await as u64;
     world.until("all that is recorded is reported", async || world.report().await.rebills == recorded).await;
     world.stop().await;

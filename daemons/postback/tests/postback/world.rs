@@ -16,16 +16,16 @@ use tfx_service::{
     Shutdown, Trigger,
     testing::{self, Faults, PATIENCE},
 };
-use tfx_settings::{Settings, Source};
-use tfx_wiring::{DataDir, Hold, Stores};
+use tfx_settings::{Settings, SettingsSource};
+use tfx_wiring::{DataDir, FolderLock, Stores};
 use tokio::{net::TcpListener, task::JoinHandle, time::timeout};
 
 pub(crate) const SECRET: &str = "adnet-s3cret";
 pub(crate) const TOKEN: &str = "internal-token-of-the-tests";
 
 /// What is there before a service starts.
-pub(crate) struct Ground {
-    /// Goes when the ground goes.
+pub(crate) struct Testbed {
+    /// Goes when the testbed goes.
     _dir: TempDir,
     pub(crate) stores: Stores,
     pub(crate) faults: Faults,
@@ -33,12 +33,12 @@ pub(crate) struct Ground {
     settings: Arc<Settings>,
 }
 
-impl Ground {
+impl Testbed {
     /// Empty stores; settings over test defaults.
     pub(crate) fn new(settings: &[(&str, &str)]) -> Self {
         let dir = tempfile::tempdir().expect("dir");
         let settings = settings_of(dir.path(), settings);
-        let data_dir = Arc::new(DataDir::open(dir.path(), Hold::Exclusive).expect("data folder"));
+        let data_dir = Arc::new(DataDir::open(dir.path(), FolderLock::Exclusive).expect("data folder"));
         let open = tfx_wiring::embedded(&data_dir).expect("stores");
         let faults = Faults::around(open.config, open.conversions, open.analytics, Arc::clone(&open.sink));
         let all = Arc::new(faults.clone());
@@ -56,16 +56,16 @@ impl Ground {
     pub(crate) async fn usual(
         settings: &[(&str, &str)],
     ) -> (Self, Entity<NetworkSpec>, Entity<DestinationSpec>) {
-        let ground = Self::new(settings);
+        let testbed = Self::new(settings);
         let network =
-            ground.network(json!({"slug": "adnet", "name": "Ad network", "postback_secret": SECRET})).await;
-        let destination = ground
+            testbed.network(json!({"slug": "adnet", "name": "Ad network", "postback_secret": SECRET})).await;
+        let destination = testbed
             .create::<DestinationSpec>(json!({
                 "slug": "offer", "name": "Offer", "url": "https://offer.example/?c={click_id}",
                 "payout": {"amount": "7", "currency": "USD"},
             }))
             .await;
-        (ground, network, destination)
+        (testbed, network, destination)
     }
 
     pub(crate) async fn network(&self, spec: Value) -> Entity<NetworkSpec> {
@@ -121,7 +121,7 @@ impl Ground {
             listener,
             shutdown,
         );
-        World { addr, trigger, task: tokio::spawn(run), client: reqwest::Client::new(), ground: self }
+        World { addr, trigger, task: tokio::spawn(run), client: reqwest::Client::new(), testbed: self }
     }
 }
 
@@ -131,7 +131,7 @@ pub(crate) fn new_click() -> ClickId {
 }
 
 fn settings_of(dir: &Path, more: &[(&str, &str)]) -> Settings {
-    let mut source = Source::of([
+    let mut source = SettingsSource::of([
         ("TFX_DATA_DIR", dir.to_str().expect("path")),
         ("INTERNAL_TOKEN", TOKEN),
         ("POSTBACK_PARK_RETRY_MS", "20"),
@@ -147,18 +147,18 @@ fn settings_of(dir: &Path, more: &[(&str, &str)]) -> Settings {
 /// A running service.
 pub(crate) struct World {
     pub(crate) addr: SocketAddr,
-    pub(crate) ground: Ground,
+    pub(crate) testbed: Testbed,
     pub(crate) client: reqwest::Client,
     trigger: Trigger,
     task: JoinHandle<anyhow::Result<()>>,
 }
 
 impl World {
-    /// Stops the service; the ground stays.
-    pub(crate) async fn stop(self) -> Ground {
+    /// Stops the service; the testbed stays.
+    pub(crate) async fn stop(self) -> Testbed {
         self.trigger.fire();
         timeout(PATIENCE, self.task).await.expect("drained").expect("no panic").expect("no error");
-        self.ground
+        self.testbed
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
@@ -189,7 +189,7 @@ impl World {
         };
         let mut found = Vec::new();
         self.until(&format!("{n} postbacks are logged"), async || {
-            found = self.ground.faults.analytics.postbacks(&query).await.expect("postbacks").items;
+            found = self.testbed.faults.analytics.postbacks(&query).await.expect("postbacks").items;
             found.len() >= n
         })
         .await;
@@ -209,7 +209,7 @@ impl World {
             test: tfx_domain::event::TestTraffic::Include,
             max_groups: tfx_domain::report::MAX_GROUPS,
         };
-        self.ground.faults.analytics.report(&query).await.expect("report").pop().unwrap_or_default()
+        self.testbed.faults.analytics.report(&query).await.expect("report").pop().unwrap_or_default()
     }
 
     /// How many conversions are recorded.
@@ -224,7 +224,7 @@ impl World {
             test: tfx_domain::event::TestTraffic::Include,
             page: PageRequest::first(1000),
         };
-        self.ground.faults.conversions.list(&query).await.expect("list").items.len()
+        self.testbed.faults.conversions.list(&query).await.expect("list").items.len()
     }
 
     /// Waits until the condition holds.

@@ -30,7 +30,7 @@ use tfx_ports::{
     StoreError, clock,
     sink::{Envelope, EventSink, Refused},
 };
-use tfx_service::{Seldom, Shutdown};
+use tfx_service::{LogThrottle, Shutdown};
 use tokio::{task::spawn_blocking, time::sleep};
 
 /// The format of the files; another one is not read.
@@ -92,7 +92,7 @@ pub(crate) struct UsageFile {
     changed: [AtomicBool; 2],
     /// When writing for a batch ended, and how long it took.
     paused: Mutex<Option<(Instant, Duration)>>,
-    complaint: Mutex<Seldom>,
+    complaint: Mutex<LogThrottle>,
 }
 
 impl UsageFile {

@@ -16,7 +16,7 @@ mod tally;
 mod visitors;
 
 pub(crate) use kept::{KeptFirst, UsageFile, keep, sync};
-pub(crate) use refresh::{Refresher, Way};
+pub(crate) use refresh::{ClickLog, Refresher};
 pub(crate) use restore::{Restoring, restore};
 pub(crate) use returns::ReturnsReader;
 pub(crate) use visitors::{keep_visitors, save_visitors};
@@ -204,7 +204,7 @@ impl Memory {
             Taken::Trafficback { .. } | Taken::NotFound | Taken::Loop => None,
         };
         let mut visit = |scope, bound, new: &mut bool| {
-            let visit = self.seen.visit(self.seen.spot(visitor, scope), now, bound);
+            let visit = self.seen.visit(self.seen.key(visitor, scope), now, bound);
             *new &= !visit.before().is_some_and(|b| seen_within(b.at, now, window));
             consumed.visits.push(visit);
         };
@@ -257,7 +257,7 @@ impl Memory {
     fn recall(&self, snapshot: &Snapshot, seen: &tfx_ports::analytics::Seen) {
         let bind = snapshot.stream(&seen.stream).map_or(Bind::None, |s| s.stream.spec.bind);
         let to_stream = if bind == Bind::None { 0 } else { self.streams.number(&seen.stream) };
-        let recall = |scope, bound| self.seen.recall(self.seen.spot(seen.visitor, scope), seen.at, bound);
+        let recall = |scope, bound| self.seen.recall(self.seen.key(seen.visitor, scope), seen.at, bound);
         recall(Scope::Campaign(&seen.campaign), to_stream);
         let bound = seen.destination.as_ref().filter(|_| bind == Bind::Destination);
         recall(Scope::Stream(&seen.stream), bound.map_or(0, |d| self.destinations.number(d)));
@@ -274,17 +274,17 @@ fn seen_within(at: Timestamp, now: Timestamp, window_s: u64) -> bool {
 
 impl Counters for Memory {
     fn bound_stream(&self, visitor: VisitorId, campaign: &CampaignId) -> Option<StreamId> {
-        let entry = self.seen.get(self.seen.spot(visitor, Scope::Campaign(campaign)))?;
+        let entry = self.seen.get(self.seen.key(visitor, Scope::Campaign(campaign)))?;
         self.streams.id(entry.bound)
     }
 
     fn bound_destination(&self, visitor: VisitorId, stream: &StreamId) -> Option<DestinationId> {
-        let entry = self.seen.get(self.seen.spot(visitor, Scope::Stream(stream)))?;
+        let entry = self.seen.get(self.seen.key(visitor, Scope::Stream(stream)))?;
         self.destinations.id(entry.bound)
     }
 
     fn last_seen(&self, visitor: VisitorId, scope: Scope<'_>) -> Option<Timestamp> {
-        self.seen.get(self.seen.spot(visitor, scope)).map(|e| e.at)
+        self.seen.get(self.seen.key(visitor, scope)).map(|e| e.at)
     }
 
     /// Nothing probes destinations yet: all count as healthy.

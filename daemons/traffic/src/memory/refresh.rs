@@ -41,13 +41,13 @@ pub(crate) struct Refresher {
     /// Longest time an event waits for its batch.
     pub(crate) batch_timeout: Duration,
     /// The log between this service and the store, if there is one.
-    pub(crate) way: Option<Way>,
+    pub(crate) click_log: Option<ClickLog>,
 }
 
 /// The log that clicks go through before the store has them.
-pub(crate) struct Way(pub(crate) Pipeline);
+pub(crate) struct ClickLog(pub(crate) Pipeline);
 
-impl Way {
+impl ClickLog {
     /// Waits until the store has taken every click that is in the log now. True if it has every conversion too.
     async fn taken(&self) -> Result<bool, StoreError> {
         let Pipeline { log, groups, .. } = &self.0;
@@ -106,10 +106,10 @@ impl Refresher {
         }
         // Clicks up to the marks must be in the store before it is asked, or they would count nowhere.
         self.delivered().await?;
-        let whole = match &self.way {
+        let whole = match &self.click_log {
             None => true,
-            Some(way) => {
-                timeout(TAKEN_WITHIN, way.taken()).await.map_err(|_| StoreError::Unavailable {
+            Some(click_log) => {
+                timeout(TAKEN_WITHIN, click_log.taken()).await.map_err(|_| StoreError::Unavailable {
                     what: format!(
                         "the analytics store did not read own clicks from the log within {TAKEN_WITHIN:?}"
                     ),

@@ -12,7 +12,7 @@ use tfx_domain::{
     routing::{CampaignPlan, Snapshot},
 };
 use tfx_ports::{StoreError, analytics::Analytics, clock};
-use tfx_service::{Seldom, Shutdown, health::Detail};
+use tfx_service::{LogThrottle, Shutdown, health::Detail};
 use tokio::{task::spawn_blocking, time::sleep};
 
 /// Pause before the store is asked again.
@@ -64,7 +64,7 @@ pub(crate) async fn restore(
     progress: Restoring,
     shutdown: Shutdown,
 ) {
-    let mut complaint = Seldom::default();
+    let mut complaint = LogThrottle::default();
     loop {
         let tried = tokio::select! {
             tried = once(&memory, &*analytics, &live, limit) => tried,

@@ -25,9 +25,9 @@ pub(super) const MAX_BOUND: u32 = (1 << BOUND_BITS) - 1;
 
 /// Where a visitor was: nobody can guess or provoke two that are the same.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Spot(u64);
+pub(super) struct VisitKey(u64);
 
-/// What is known of a spot.
+/// What is known of a key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Entry {
     /// When the visitor was last there.
@@ -52,7 +52,7 @@ impl Entry {
 /// A visit that was remembered, with what was known before it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Visit {
-    spot: Spot,
+    key: VisitKey,
     before: Option<Entry>,
     now: Entry,
 }
@@ -66,8 +66,8 @@ impl Visit {
 
 #[derive(Default)]
 struct Part {
-    young: FxHashMap<Spot, u64>,
-    old: FxHashMap<Spot, u64>,
+    young: FxHashMap<VisitKey, u64>,
+    old: FxHashMap<VisitKey, u64>,
 }
 
 /// Who was seen where.
@@ -87,8 +87,8 @@ impl Seen {
         Self { parts, share, key: SipHasher13::new_with_key(key) }
     }
 
-    /// The spot of a visitor in a scope.
-    pub(super) fn spot(&self, visitor: VisitorId, scope: Scope<'_>) -> Spot {
+    /// The key of a visitor in a scope.
+    pub(super) fn key(&self, visitor: VisitorId, scope: Scope<'_>) -> VisitKey {
         let mut hasher = self.key;
         hasher.write(&visitor.0.to_le_bytes());
         // Ids begin with their kind, so no campaign is ever taken for a stream.
@@ -97,49 +97,49 @@ impl Seen {
             Scope::Stream(id) => id.as_str().as_bytes(),
             Scope::Destination(id) => id.as_str().as_bytes(),
         });
-        Spot(hasher.finish128().h1)
+        VisitKey(hasher.finish128().h1)
     }
 
-    fn part(&self, spot: Spot) -> MutexGuard<'_, Part> {
+    fn part(&self, key: VisitKey) -> MutexGuard<'_, Part> {
         // Bits that the map inside does not use first.
-        let index = (spot.0 >> 40) as usize % PARTS;
+        let index = (key.0 >> 40) as usize % PARTS;
         self.parts[index].lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// What is known.
-    pub(super) fn get(&self, spot: Spot) -> Option<Entry> {
-        self.part(spot).get(spot)
+    pub(super) fn get(&self, key: VisitKey) -> Option<Entry> {
+        self.part(key).get(key)
     }
 
     /// The visitor is there now; bound to `bound`, or, if that is 0, to what he was.
-    pub(super) fn visit(&self, spot: Spot, at: Timestamp, bound: u32) -> Visit {
-        let mut part = self.part(spot);
-        let before = part.get(spot);
+    pub(super) fn visit(&self, key: VisitKey, at: Timestamp, bound: u32) -> Visit {
+        let mut part = self.part(key);
+        let before = part.get(key);
         let bound = if bound == 0 { before.map_or(0, |b| b.bound) } else { bound };
         let now = Entry { at, bound };
-        part.put(spot, now, self.share);
-        Visit { spot, before, now }
+        part.put(key, now, self.share);
+        Visit { key, before, now }
     }
 
     /// The visitor was there once; what is known of later wins.
-    pub(super) fn recall(&self, spot: Spot, at: Timestamp, bound: u32) {
-        let mut part = self.part(spot);
+    pub(super) fn recall(&self, key: VisitKey, at: Timestamp, bound: u32) {
+        let mut part = self.part(key);
         let told = Entry { at, bound };
-        let known = part.get(spot).unwrap_or(told);
+        let known = part.get(key).unwrap_or(told);
         let (late, early) = if told.at > known.at { (told, known) } else { (known, told) };
         let bound = if late.bound == 0 { early.bound } else { late.bound };
-        part.put(spot, Entry { at: late.at, bound }, self.share);
+        part.put(key, Entry { at: late.at, bound }, self.share);
     }
 
     /// The visit did not happen: what was known before is known again, unless he was there once more since.
     pub(super) fn take_back(&self, visit: &Visit) {
-        let mut part = self.part(visit.spot);
-        if part.get(visit.spot) != Some(visit.now) {
+        let mut part = self.part(visit.key);
+        if part.get(visit.key) != Some(visit.now) {
             return;
         }
         match visit.before {
-            Some(before) => part.put(visit.spot, before, self.share),
-            None => part.forget(visit.spot),
+            Some(before) => part.put(visit.key, before, self.share),
+            None => part.forget(visit.key),
         }
     }
 
@@ -148,22 +148,22 @@ impl Seen {
         self.key
     }
 
-    /// Every spot with its entry, the latest last within a part.
+    /// Every key with its entry, the latest last within a part.
     pub(super) fn all(&self) -> Vec<(u64, u64)> {
         let mut all = Vec::new();
         for part in &self.parts {
             let part = part.lock().unwrap_or_else(PoisonError::into_inner);
-            all.extend(part.old.iter().chain(&part.young).map(|(spot, entry)| (spot.0, *entry)));
+            all.extend(part.old.iter().chain(&part.young).map(|(key, entry)| (key.0, *entry)));
         }
         all
     }
 
-    /// A spot of an earlier run, unless more is known of it.
-    pub(super) fn put_back(&self, spot: u64, entry: u64) {
-        let spot = Spot(spot);
-        let mut part = self.part(spot);
-        if part.get(spot).is_none() {
-            part.put(spot, Entry::unpack(entry), self.share);
+    /// A key of an earlier run, unless more is known of it.
+    pub(super) fn put_back(&self, key: u64, entry: u64) {
+        let key = VisitKey(key);
+        let mut part = self.part(key);
+        if part.get(key).is_none() {
+            part.put(key, Entry::unpack(entry), self.share);
         }
     }
 
@@ -178,21 +178,21 @@ impl Seen {
 }
 
 impl Part {
-    fn get(&self, spot: Spot) -> Option<Entry> {
-        self.young.get(&spot).or_else(|| self.old.get(&spot)).copied().map(Entry::unpack)
+    fn get(&self, key: VisitKey) -> Option<Entry> {
+        self.young.get(&key).or_else(|| self.old.get(&key)).copied().map(Entry::unpack)
     }
 
-    fn put(&mut self, spot: Spot, entry: Entry, share: usize) {
-        if self.young.len() >= share && !self.young.contains_key(&spot) {
+    fn put(&mut self, key: VisitKey, entry: Entry, share: usize) {
+        if self.young.len() >= share && !self.young.contains_key(&key) {
             self.old = mem::take(&mut self.young);
         }
-        self.old.remove(&spot);
-        self.young.insert(spot, entry.pack());
+        self.old.remove(&key);
+        self.young.insert(key, entry.pack());
     }
 
-    fn forget(&mut self, spot: Spot) {
-        self.young.remove(&spot);
-        self.old.remove(&spot);
+    fn forget(&mut self, key: VisitKey) {
+        self.young.remove(&key);
+        self.old.remove(&key);
     }
 }
 
@@ -215,15 +215,15 @@ mod tests {
         let seen = Seen::new(1000, &[1; 16]);
         let campaign = campaign();
         let stream: StreamId = "str_0000000000000000000".parse().expect("id");
-        let spot = seen.spot(VisitorId(1), Scope::Campaign(&campaign));
-        assert_eq!(seen.get(spot), None);
-        assert_eq!(seen.visit(spot, at(1_000), 7).before(), None);
-        assert_eq!(seen.visit(spot, at(2_000), 0).before(), Some(Entry { at: at(1_000), bound: 7 }));
-        assert_eq!(seen.visit(spot, at(3_000), 9).before(), Some(Entry { at: at(2_000), bound: 7 }));
-        assert_eq!(seen.get(spot), Some(Entry { at: at(3_000), bound: 9 }));
+        let key = seen.key(VisitorId(1), Scope::Campaign(&campaign));
+        assert_eq!(seen.get(key), None);
+        assert_eq!(seen.visit(key, at(1_000), 7).before(), None);
+        assert_eq!(seen.visit(key, at(2_000), 0).before(), Some(Entry { at: at(1_000), bound: 7 }));
+        assert_eq!(seen.visit(key, at(3_000), 9).before(), Some(Entry { at: at(2_000), bound: 7 }));
+        assert_eq!(seen.get(key), Some(Entry { at: at(3_000), bound: 9 }));
         for other in [
-            seen.spot(VisitorId(2), Scope::Campaign(&campaign)),
-            seen.spot(VisitorId(1), Scope::Stream(&stream)),
+            seen.key(VisitorId(2), Scope::Campaign(&campaign)),
+            seen.key(VisitorId(1), Scope::Stream(&stream)),
         ] {
             assert_eq!(seen.get(other), None);
         }
@@ -233,35 +233,35 @@ mod tests {
     fn a_visit_that_is_taken_back_leaves_what_was_before_or_came_after() {
         let seen = Seen::new(1000, &[1; 16]);
         let campaign = campaign();
-        let spot = seen.spot(VisitorId(1), Scope::Campaign(&campaign));
-        seen.take_back(&seen.visit(spot, at(1_000), 7));
-        assert_eq!(seen.get(spot), None);
-        seen.visit(spot, at(1_000), 7);
-        seen.take_back(&seen.visit(spot, at(2_000), 9));
-        assert_eq!(seen.get(spot), Some(Entry { at: at(1_000), bound: 7 }));
-        let failed = seen.visit(spot, at(3_000), 9);
-        seen.visit(spot, at(4_000), 0);
+        let key = seen.key(VisitorId(1), Scope::Campaign(&campaign));
+        seen.take_back(&seen.visit(key, at(1_000), 7));
+        assert_eq!(seen.get(key), None);
+        seen.visit(key, at(1_000), 7);
+        seen.take_back(&seen.visit(key, at(2_000), 9));
+        assert_eq!(seen.get(key), Some(Entry { at: at(1_000), bound: 7 }));
+        let failed = seen.visit(key, at(3_000), 9);
+        seen.visit(key, at(4_000), 0);
         seen.take_back(&failed);
-        assert_eq!(seen.get(spot), Some(Entry { at: at(4_000), bound: 9 }));
+        assert_eq!(seen.get(key), Some(Entry { at: at(4_000), bound: 9 }));
     }
 
     #[test]
     fn what_is_recalled_from_the_past_does_not_hide_what_came_later() {
         let seen = Seen::new(1000, &[1; 16]);
         let campaign = campaign();
-        let spot = |n| seen.spot(VisitorId(n), Scope::Campaign(&campaign));
-        seen.visit(spot(1), at(5_000), 0);
-        seen.recall(spot(1), at(2_000), 3);
-        assert_eq!(seen.get(spot(1)), Some(Entry { at: at(5_000), bound: 3 }));
-        seen.visit(spot(2), at(5_000), 4);
-        seen.recall(spot(2), at(2_000), 3);
-        assert_eq!(seen.get(spot(2)), Some(Entry { at: at(5_000), bound: 4 }));
+        let key = |n| seen.key(VisitorId(n), Scope::Campaign(&campaign));
+        seen.visit(key(1), at(5_000), 0);
+        seen.recall(key(1), at(2_000), 3);
+        assert_eq!(seen.get(key(1)), Some(Entry { at: at(5_000), bound: 3 }));
+        seen.visit(key(2), at(5_000), 4);
+        seen.recall(key(2), at(2_000), 3);
+        assert_eq!(seen.get(key(2)), Some(Entry { at: at(5_000), bound: 4 }));
         // In whatever order it comes back.
         let visits = [(at(1_000), 2), (at(2_000), 3), (at(3_000), 0)];
-        visits.iter().for_each(|(at, bound)| seen.recall(spot(3), *at, *bound));
-        visits.iter().rev().for_each(|(at, bound)| seen.recall(spot(4), *at, *bound));
+        visits.iter().for_each(|(at, bound)| seen.recall(key(3), *at, *bound));
+        visits.iter().rev().for_each(|(at, bound)| seen.recall(key(4), *at, *bound));
         for n in [3, 4] {
-            assert_eq!(seen.get(spot(n)), Some(Entry { at: at(3_000), bound: 3 }));
+            assert_eq!(seen.get(key(n)), Some(Entry { at: at(3_000), bound: 3 }));
         }
     }
 
@@ -270,19 +270,19 @@ mod tests {
         let visitors = 100_000;
         let seen = Seen::new(visitors, &[1; 16]);
         let campaign = campaign();
-        let spot = |n| seen.spot(VisitorId(n), Scope::Campaign(&campaign));
+        let key = |n| seen.key(VisitorId(n), Scope::Campaign(&campaign));
         // Somebody who comes all the time is never forgotten, however many others pass by.
         for n in 1..=600_000u32 {
-            seen.visit(spot(u128::from(n)), at(i64::from(n)), 0);
+            seen.visit(key(u128::from(n)), at(i64::from(n)), 0);
             if n % 1000 == 0 {
-                seen.visit(spot(0), at(i64::from(n)), 5);
+                seen.visit(key(0), at(i64::from(n)), 5);
             }
         }
         assert!(seen.len() <= visitors * ENTRIES + PARTS, "{}", seen.len());
-        assert_eq!(seen.get(spot(0)).map(|e| e.bound), Some(5));
-        assert_eq!(seen.get(spot(1)), None);
+        assert_eq!(seen.get(key(0)).map(|e| e.bound), Some(5));
+        assert_eq!(seen.get(key(1)), None);
         let latest = 600_000 - u128::try_from(visitors).expect("few");
-        let missing = (latest..600_000).filter(|n| seen.get(spot(*n)).is_none()).count();
+        let missing = (latest..600_000).filter(|n| seen.get(key(*n)).is_none()).count();
         assert_eq!(missing, 0, "the latest are all there");
     }
 

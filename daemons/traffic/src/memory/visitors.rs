@@ -4,10 +4,10 @@
 //!
 //! ```text
 //! magic "tfx-seen" | format u32 | names of streams, of destinations: count u32, each length u8 | text
-//! | (spot u64, entry u64)*, the latest last | keyed hash u64 of everything before
+//! | (key u64, entry u64)*, the latest last | keyed hash u64 of everything before
 //! ```
 //!
-//! All numbers are little-endian. A spot is a keyed hash, so the file says nothing about a person to anybody else.
+//! All numbers are little-endian. A key is a keyed hash, so the file says nothing about a person to anybody else.
 
 use super::{Memory, names::Names};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
@@ -129,8 +129,8 @@ impl Memory {
         let entries = self.seen.all();
         to.names(&self.streams, |id| id.as_str())?;
         to.names(&self.destinations, |id| id.as_str())?;
-        for (spot, entry) in entries {
-            to.put(&spot.to_le_bytes())?;
+        for (key, entry) in entries {
+            to.put(&key.to_le_bytes())?;
             to.put(&entry.to_le_bytes())?;
         }
         let hash = to.hasher.finish128().h1;
@@ -187,8 +187,8 @@ mod tests {
         let (in_campaign, at) =
             (Scope::Campaign(&campaign), Timestamp::from_second(1_772_000_000).expect("time"));
         for person in 1..=500 {
-            let spot = before.seen.spot(VisitorId(person), in_campaign);
-            before.seen.visit(spot, at, before.streams.number(&stream));
+            let key = before.seen.key(VisitorId(person), in_campaign);
+            before.seen.visit(key, at, before.streams.number(&stream));
         }
         before.visited.store(true, Relaxed);
         before.write_visitors(&file).expect("written");

@@ -1,17 +1,17 @@
 //! What a click is answered with, action by action; and that its event says the same.
 
-use crate::world::{Ground, World};
+use crate::world::{Testbed, World};
 use serde_json::{Value, json};
 use tfx_domain::event::Outcome;
 
 /// A campaign `all` with a stream for each action, entered by `?act=`.
 async fn every_action() -> World {
-    let ground = Ground::new(&[]);
-    let campaign = ground.campaign("all", json!({})).await;
+    let testbed = Testbed::new(&[]);
+    let campaign = testbed.campaign("all", json!({})).await;
     let url = "https://offer.example/a&b?c={click_id}&k={keyword}";
-    let offer = ground.destination("offer", json!({ "url": url })).await;
-    let other = ground.campaign("other", json!({})).await;
-    ground.stream(&other, "text", json!({ "action": { "type": "text", "body": "the other" } })).await;
+    let offer = testbed.destination("offer", json!({ "url": url })).await;
+    let other = testbed.campaign("other", json!({})).await;
+    testbed.stream(&other, "text", json!({ "action": { "type": "text", "body": "the other" } })).await;
     let with = json!([{ "destination": offer.id }]);
     let actions = [
         ("302", json!({ "type": "redirect" }), &with),
@@ -31,19 +31,19 @@ async fn every_action() -> World {
     for (slug, action, destinations) in actions {
         let entry = json!({ "kind": "forced", "action": action, "destinations": destinations,
             "filters": [{ "field": "param:act", "is": [slug] }] });
-        ground.stream(&campaign, slug, entry).await;
+        testbed.stream(&campaign, slug, entry).await;
     }
-    ground.start().await
+    testbed.start().await
 }
 
 #[tokio::test]
 async fn values_are_handed_on_whole_and_as_they_came() {
-    let ground = Ground::new(&[]);
-    let campaign = ground.campaign("pass", json!({})).await;
+    let testbed = Testbed::new(&[]);
+    let campaign = testbed.campaign("pass", json!({})).await;
     let url = "https://offer.example/?s={sub1}&t={sub2}&p={param:gclid}&r={_sub3}";
-    let offer = ground.destination("offer", json!({ "url": url })).await;
-    ground.stream_to(&campaign, &offer, json!({})).await;
-    let world = ground.start().await;
+    let offer = testbed.destination("offer", json!({ "url": url })).await;
+    testbed.stream_to(&campaign, &offer, json!({})).await;
+    let world = testbed.start().await;
     let long = "A1-_".repeat(400);
     for (query, sent) in [
         ("sub1=caf%E9&sub2=caf%E8&sub3=%E9/x".to_owned(), "s=caf%E9&t=caf%E8&p=&r=%E9/x".to_owned()),
@@ -158,9 +158,9 @@ async fn the_second_page_hides_the_referrer_counts_nothing_and_cannot_be_forged(
 
 #[tokio::test]
 async fn a_tracking_link_takes_get_head_and_post() {
-    let ground = Ground::new(&[]);
-    ground.summer().await;
-    let world = ground.start().await;
+    let testbed = Testbed::new(&[]);
+    testbed.summer().await;
+    let world = testbed.start().await;
     let posted = world.send("POST", "/c/summer", &[]).await;
     assert_eq!((posted.status, posted.to()), (302, "offer"));
     world.left_by(&posted).await;
@@ -176,9 +176,9 @@ async fn a_tracking_link_takes_get_head_and_post() {
 #[tokio::test]
 async fn a_slug_is_found_whatever_its_case_and_bare_only_if_that_is_allowed() {
     for bare in ["false", "true"] {
-        let ground = Ground::new(&[("TRAFFIC_BARE_SLUGS", bare)]);
-        ground.summer().await;
-        let world = ground.start().await;
+        let testbed = Testbed::new(&[("TRAFFIC_BARE_SLUGS", bare)]);
+        testbed.summer().await;
+        let world = testbed.start().await;
         for path in ["/c/summer", "/c/summer/", "/c/SUMMER", "/c/s%75mmer", "/c/summer?"] {
             assert_eq!(world.get(path).await.status, 302, "{path}");
         }
@@ -198,9 +198,9 @@ async fn a_slug_is_found_whatever_its_case_and_bare_only_if_that_is_allowed() {
 
 #[tokio::test]
 async fn every_fact_of_the_request_is_in_the_event() {
-    let ground = Ground::new(&[]);
-    let (campaign, stream, offer) = ground.summer().await;
-    let world = ground.start().await;
+    let testbed = Testbed::new(&[]);
+    let (campaign, stream, offer) = testbed.summer().await;
+    let world = testbed.start().await;
     let headers = [("accept-language", "de-AT,de;q=0.9"), ("referer", "https://Blog.Example.org/post?x=1")];
     let (answer, event) = world.click("/c/Summer?keyword=k%20w&sub1=a&sub3=c&x=%C3%A4&x=2", &headers).await;
     assert_eq!(answer.to(), "offer");

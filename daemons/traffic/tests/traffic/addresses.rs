@@ -1,6 +1,6 @@
 //! Whose address counts, and how much of it is kept.
 
-use crate::world::Ground;
+use crate::world::Testbed;
 use std::{fs, path::Path};
 
 const PROXY: (&str, &str) = ("TRUSTED_PROXY_CIDRS", "127.0.0.0/8");
@@ -13,15 +13,15 @@ async fn a_forwarded_address_is_believed_from_a_trusted_proxy_only() {
         &[("forwarded", "for=203.0.113.7")],
         &[("x-forwarded-for", "203.0.113.7"), ("x-forwarded-for", "203.0.113.7")],
     ];
-    let ground = Ground::new(&[("TRUSTED_PROXY_CIDRS", "10.0.0.0/8")]);
-    ground.summer().await;
-    let world = ground.start().await;
+    let testbed = Testbed::new(&[("TRUSTED_PROXY_CIDRS", "10.0.0.0/8")]);
+    testbed.summer().await;
+    let world = testbed.start().await;
     for headers in forged {
         assert_eq!(world.click("/c/summer", headers).await.1.ip, "127.0.0.1", "{headers:?}");
     }
-    let mut ground = world.stop().await;
-    ground.set(PROXY.0, PROXY.1);
-    let world = ground.start().await;
+    let mut testbed = world.stop().await;
+    testbed.set(PROXY.0, PROXY.1);
+    let world = testbed.start().await;
     let table: [(&[(&str, &str)], &str); 5] = [
         (&[("x-forwarded-for", "203.0.113.7")], "203.0.113.7"),
         (&[("x-forwarded-for", "198.51.100.1, 203.0.113.7")], "203.0.113.7"),
@@ -40,12 +40,12 @@ async fn of_an_address_no_more_is_kept_than_the_setting_says() {
     let whole = ["203.0.113.77", "2001:db8:1:2:3:4:5:77"];
     let table = [("full", whole), ("truncated", ["203.0.113.0", "2001:db8:1::"]), ("hashed", ["", ""])];
     for (setting, want) in table {
-        let ground = Ground::new(&[PROXY, ("IP_STORAGE", setting)]);
-        let campaign = ground.campaign("summer", serde_json::json!({})).await;
+        let testbed = Testbed::new(&[PROXY, ("IP_STORAGE", setting)]);
+        let campaign = testbed.campaign("summer", serde_json::json!({})).await;
         let url = serde_json::json!({ "url": "https://offer.example/{_ip}?ip={ip}" });
-        let offer = ground.destination("offer", url).await;
-        ground.stream_to(&campaign, &offer, serde_json::json!({})).await;
-        let world = ground.start().await;
+        let offer = testbed.destination("offer", url).await;
+        testbed.stream_to(&campaign, &offer, serde_json::json!({})).await;
+        let world = testbed.start().await;
         let mut kept = Vec::new();
         for (address, want) in whole.into_iter().zip(want) {
             let (_, event) = world.click("/c/summer", &[("x-forwarded-for", address)]).await;
@@ -65,9 +65,9 @@ async fn of_an_address_no_more_is_kept_than_the_setting_says() {
         // The same address is kept as the same text.
         let (_, again) = world.click("/c/summer", &[("x-forwarded-for", whole[0])]).await;
         assert_eq!(again.ip, kept[0]);
-        let ground = world.stop().await;
+        let testbed = world.stop().await;
         for address in whole {
-            let found = holding(ground.path(), address.as_bytes());
+            let found = holding(testbed.path(), address.as_bytes());
             assert_eq!(found.is_empty(), setting != "full", "{setting}: {address} is in {found:?}");
         }
     }

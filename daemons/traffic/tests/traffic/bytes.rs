@@ -1,6 +1,6 @@
 //! Any bytes get an answer below 500 or a clean end; nothing panics and nothing hangs.
 
-use crate::world::{Ground, World};
+use crate::world::{Testbed, World};
 use proptest::{
     prelude::*,
     test_runner::{Config, TestRunner},
@@ -17,17 +17,17 @@ const END: &str = " HTTP/1.1\r\nHost: x\r\nUser-Agent: t/1\r\nConnection: close\
 
 /// A campaign `summer` that puts what it is sent into URLs, headers and pages.
 async fn open() -> World {
-    let ground = Ground::new(&[("HTTP_HEADER_TIMEOUT_MS", "500"), ("HTTP_REQUEST_TIMEOUT_MS", "2000")]);
-    let campaign = ground.campaign("summer", json!({})).await;
+    let testbed = Testbed::new(&[("HTTP_HEADER_TIMEOUT_MS", "500"), ("HTTP_REQUEST_TIMEOUT_MS", "2000")]);
+    let campaign = testbed.campaign("summer", json!({})).await;
     let url = "https://offer.example/{_sub1}?k={keyword}&s={_sub2}&p={param:x}&u={user_agent}&r={_referrer}#{_sub3}";
-    let offer = ground.destination("offer", json!({ "url": url })).await;
+    let offer = testbed.destination("offer", json!({ "url": url })).await;
     let pages = json!({ "kind": "forced", "action": { "type": "js" }, "filters": [{ "field": "sub4", "is": ["js"] }],
         "destinations": [{ "destination": offer.id }] });
-    ground.stream(&campaign, "pages", pages).await;
-    ground
+    testbed.stream(&campaign, "pages", pages).await;
+    testbed
         .stream_to(&campaign, &offer, json!({ "filters": [{ "field": "header:X-Any", "is_not": ["no"] }] }))
         .await;
-    ground.start().await
+    testbed.start().await
 }
 
 async fn still_well(world: World) {

@@ -1,6 +1,6 @@
 //! The configuration: changes are served at once, and what is known is served when its store is away.
 
-use crate::world::Ground;
+use crate::world::Testbed;
 use serde_json::json;
 use std::{
     fs,
@@ -10,16 +10,16 @@ use tfx_service::testing::{self, until};
 
 #[tokio::test]
 async fn a_change_is_served_within_two_seconds_also_one_of_another_process() {
-    let ground = Ground::new(&[]);
-    let (mut campaign, _, mut offer) = ground.summer().await;
-    let world = ground.start().await;
+    let testbed = Testbed::new(&[]);
+    let (mut campaign, _, mut offer) = testbed.summer().await;
+    let world = testbed.start().await;
     assert_eq!(world.get("/c/summer").await.to(), "offer");
     let begun = Instant::now();
-    world.ground.update(&mut offer, |d| d["url"] = json!("https://changed.example/")).await;
+    world.testbed.update(&mut offer, |d| d["url"] = json!("https://changed.example/")).await;
     until("it is served", async || world.get("/c/summer").await.to() == "changed").await;
     assert!(begun.elapsed() < Duration::from_secs(2), "{:?}", begun.elapsed());
     // As another process writes it: over a store of its own on the same files.
-    let another = world.ground.open_again();
+    let another = world.testbed.open_again();
     let begun = Instant::now();
     testing::update(&*another.config, &mut campaign, |c| c["status"] = json!("paused")).await;
     until("it is served", async || world.get("/c/summer").await.status == 404).await;
@@ -35,18 +35,18 @@ async fn a_change_is_served_within_two_seconds_also_one_of_another_process() {
 
 #[tokio::test]
 async fn while_the_store_is_away_the_last_configuration_is_served_also_after_a_restart() {
-    let ground = Ground::new(&[]);
-    let (mut campaign, ..) = ground.summer().await;
-    let world = ground.start().await;
+    let testbed = Testbed::new(&[]);
+    let (mut campaign, ..) = testbed.summer().await;
+    let world = testbed.start().await;
     assert_eq!(world.get("/c/summer").await.to(), "offer");
-    world.ground.faults.config_away.on();
+    world.testbed.faults.config_away.on();
     until("it is told", async || world.ready("config").await.1["state"] == "degraded").await;
     assert_eq!(world.get("/c/summer").await.to(), "offer");
 
-    let ground = world.stop().await;
-    let file = fs::read_to_string(ground.path().join("snapshot.json")).expect("snapshot");
+    let testbed = world.stop().await;
+    let file = fs::read_to_string(testbed.path().join("snapshot.json")).expect("snapshot");
     assert!(file.contains("summer"));
-    let world = ground.start().await;
+    let world = testbed.start().await;
     let (answer, event) = world.click("/c/summer", &[]).await;
     assert_eq!((answer.to(), event.dims.campaign_id.as_ref()), ("offer", Some(&campaign.id)));
     let (status, config) = world.ready("config").await;
@@ -56,8 +56,8 @@ async fn while_the_store_is_away_the_last_configuration_is_served_also_after_a_r
         "{config}"
     );
 
-    world.ground.update(&mut campaign, |c| c["status"] = json!("paused")).await;
-    world.ground.faults.config_away.off();
+    world.testbed.update(&mut campaign, |c| c["status"] = json!("paused")).await;
+    world.testbed.faults.config_away.off();
     until("the store is followed again", async || world.get("/c/summer").await.status == 404).await;
     assert_eq!(world.ready("config").await.1["state"], "ok");
     world.stop().await;
@@ -66,13 +66,13 @@ async fn while_the_store_is_away_the_last_configuration_is_served_also_after_a_r
 #[tokio::test]
 async fn without_any_configuration_it_answers_503_and_not_404() {
     for broken in [None, Some("{\"format\":1,"), Some("")] {
-        let ground = Ground::new(&[("TRAFFICBACK_URL", "https://all.example/")]);
-        ground.summer().await;
+        let testbed = Testbed::new(&[("TRAFFICBACK_URL", "https://all.example/")]);
+        testbed.summer().await;
         if let Some(text) = broken {
-            fs::write(ground.path().join("snapshot.json"), text).expect("write");
+            fs::write(testbed.path().join("snapshot.json"), text).expect("write");
         }
-        ground.faults.config_away.on();
-        let world = ground.start().await;
+        testbed.faults.config_away.on();
+        let world = testbed.start().await;
         for path in ["/c/summer", "/c/unknown"] {
             let answer = world.get(path).await;
             assert_eq!((answer.status, answer.new_cookie()), (503, None), "{answer:?}");
@@ -83,7 +83,7 @@ async fn without_any_configuration_it_answers_503_and_not_404() {
         assert_eq!(world.metric("tfx_clicks_refused_total").await, 2.0);
         let explained = world.explain(&json!({ "slug": "summer" })).await;
         assert_eq!(explained.status, 503, "{explained:?}");
-        world.ground.faults.config_away.off();
+        world.testbed.faults.config_away.off();
         until("it routes", async || world.get("/c/summer").await.status == 302).await;
         assert_eq!(world.ready("config").await.0, 200);
         world.stop().await;

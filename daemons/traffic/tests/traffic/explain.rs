@@ -1,14 +1,14 @@
 //! `/internal/explain` says what a click then does, and uses up nothing.
 
-use crate::world::{BOT, DESKTOP, Ground, PHONE, World, cookie};
+use crate::world::{BOT, DESKTOP, PHONE, Testbed, World, cookie};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use tfx_domain::event::ClickEvent;
 
 /// A campaign `puzzle` of many rules, none of them left to chance; some bind and some remember.
 async fn puzzle() -> World {
-    let ground = Ground::new(&[("TRUSTED_PROXY_CIDRS", "127.0.0.1/32")]);
-    let campaign = ground.campaign("puzzle", json!({})).await;
+    let testbed = Testbed::new(&[("TRUSTED_PROXY_CIDRS", "127.0.0.1/32")]);
+    let campaign = testbed.campaign("puzzle", json!({})).await;
     let rules = [
         (
             "phones",
@@ -27,14 +27,14 @@ async fn puzzle() -> World {
         ("new", json!([{ "field": "unique", "is": ["campaign"] }, { "field": "sub1", "is_not": ["c"] }])),
     ];
     for (position, (slug, filters)) in rules.into_iter().enumerate() {
-        let destination = ground.destination(slug, json!({})).await;
+        let destination = testbed.destination(slug, json!({})).await;
         let entry = json!({ "position": position, "filters": filters, "select": "position" });
-        ground.stream_to(&campaign, &destination, entry).await;
+        testbed.stream_to(&campaign, &destination, entry).await;
     }
-    let last = ground.destination("last", json!({ "anti_repeat_s": 3600 })).await;
+    let last = testbed.destination("last", json!({ "anti_repeat_s": 3600 })).await;
     let entry = json!({ "kind": "default", "filters": [{ "field": "sub2", "is_not": ["x"] }] });
-    ground.stream_to(&campaign, &last, entry).await;
-    ground.start().await
+    testbed.stream_to(&campaign, &last, entry).await;
+    testbed.start().await
 }
 
 /// Everything by which a click and its explanation may differ taken out.
@@ -133,13 +133,13 @@ fn a_click_does_what_was_explained() {
 
 #[tokio::test]
 async fn a_seed_repeats_the_draw_and_explaining_uses_up_nothing() {
-    let ground = Ground::new(&[]);
-    let campaign = ground.campaign("drawn", json!({ "rotation": "weight" })).await;
+    let testbed = Testbed::new(&[]);
+    let campaign = testbed.campaign("drawn", json!({ "rotation": "weight" })).await;
     for slug in ["a", "b", "d"] {
-        let destination = ground.destination(slug, json!({ "caps": { "clicks_total": 3 } })).await;
-        ground.stream_to(&campaign, &destination, json!({ "bind": "stream" })).await;
+        let destination = testbed.destination(slug, json!({ "caps": { "clicks_total": 3 } })).await;
+        testbed.stream_to(&campaign, &destination, json!({ "bind": "stream" })).await;
     }
-    let world = ground.start().await;
+    let world = testbed.start().await;
     let mut taken = std::collections::BTreeSet::new();
     for seed in 0..24 {
         let question =
@@ -175,9 +175,9 @@ async fn a_seed_repeats_the_draw_and_explaining_uses_up_nothing() {
 
 #[tokio::test]
 async fn a_question_that_cannot_be_answered_is_told_what_is_wrong() {
-    let ground = Ground::new(&[]);
-    ground.summer().await;
-    let world = ground.start().await;
+    let testbed = Testbed::new(&[]);
+    testbed.summer().await;
+    let world = testbed.start().await;
     let table = [
         (json!({ "slug": "summer", "unknown": 1 }), 422, None),
         (json!({ "slug": 7 }), 422, None),

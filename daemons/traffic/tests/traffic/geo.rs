@@ -1,6 +1,6 @@
 //! Geo databases: read, replaced while running, broken, missing, damaged.
 
-use crate::world::{Ground, TOKEN, World, database, described};
+use crate::world::{TOKEN, Testbed, World, database, described};
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf};
 use tempfile::TempDir;
@@ -24,18 +24,18 @@ async fn world(bytes: Option<&[u8]>) -> (World, PathBuf, TempDir) {
         fs::write(&file, bytes).expect("write");
     }
     let path = file.to_str().expect("path").to_owned();
-    let ground = Ground::new(&[("GEOIP_COUNTRY_DB", &path), ("TRUSTED_PROXY_CIDRS", "127.0.0.1/32")]);
-    geo_campaign(&ground).await;
-    (ground.start().await, file, dir)
+    let testbed = Testbed::new(&[("GEOIP_COUNTRY_DB", &path), ("TRUSTED_PROXY_CIDRS", "127.0.0.1/32")]);
+    geo_campaign(&testbed).await;
+    (testbed.start().await, file, dir)
 }
 
-async fn geo_campaign(ground: &Ground) {
-    let campaign = ground.campaign("geo", json!({})).await;
+async fn geo_campaign(testbed: &Testbed) {
+    let campaign = testbed.campaign("geo", json!({})).await;
     let (german, rest) =
-        (ground.destination("german", json!({})).await, ground.destination("rest", json!({})).await);
+        (testbed.destination("german", json!({})).await, testbed.destination("rest", json!({})).await);
     let germans = json!([{ "field": "country", "is": ["DE"] }]);
-    ground.stream_to(&campaign, &german, json!({ "position": 1, "filters": germans })).await;
-    ground.stream_to(&campaign, &rest, json!({ "position": 2 })).await;
+    testbed.stream_to(&campaign, &german, json!({ "position": 1, "filters": germans })).await;
+    testbed.stream_to(&campaign, &rest, json!({ "position": 2 })).await;
 }
 
 async fn from(world: &World, address: &str) -> (String, ClickEvent) {
@@ -173,12 +173,12 @@ async fn what_is_accepted_at_the_start_is_accepted_when_it_changes() {
 #[tokio::test]
 async fn a_database_in_the_data_folder_is_found_without_a_setting() {
     for place in ["countries.mmdb", "geo/any-name.mmdb"] {
-        let ground = Ground::new(&[("TRUSTED_PROXY_CIDRS", "127.0.0.1/32")]);
-        geo_campaign(&ground).await;
-        let file = ground.path().join(place);
+        let testbed = Testbed::new(&[("TRUSTED_PROXY_CIDRS", "127.0.0.1/32")]);
+        geo_campaign(&testbed).await;
+        let file = testbed.path().join(place);
         fs::create_dir_all(file.parent().expect("a folder")).expect("folder");
         fs::write(&file, countries("DE", "FR")).expect("write");
-        let world = ground.start().await;
+        let world = testbed.start().await;
         assert_eq!(from(&world, GERMAN).await.0, "german", "{place}");
         let (condition, detail) = state(&world).await;
         assert!(condition == "ok" && detail.contains(place), "{detail}");
@@ -192,9 +192,9 @@ async fn a_database_in_the_data_folder_is_found_without_a_setting() {
         world.stop().await;
     }
     // A setting is the last word.
-    let ground = Ground::new(&[("GEOIP_ASN_DB", "/nonexistent.mmdb")]);
-    fs::write(ground.path().join("countries.mmdb"), countries("DE", "FR")).expect("write");
-    let world = ground.start().await;
+    let testbed = Testbed::new(&[("GEOIP_ASN_DB", "/nonexistent.mmdb")]);
+    fs::write(testbed.path().join("countries.mmdb"), countries("DE", "FR")).expect("write");
+    let world = testbed.start().await;
     let (condition, detail) = state(&world).await;
     assert!(condition == "failed" && !detail.contains("countries.mmdb"), "{detail}");
     world.stop().await;
@@ -202,18 +202,18 @@ async fn a_database_in_the_data_folder_is_found_without_a_setting() {
 
 #[tokio::test]
 async fn filters_that_ask_for_geo_facts_without_a_setting_are_told() {
-    let ground = Ground::new(&[]);
-    ground.summer().await;
-    let world = ground.start().await;
+    let testbed = Testbed::new(&[]);
+    testbed.summer().await;
+    let world = testbed.start().await;
     let (condition, detail) = state(&world).await;
     assert_eq!(condition, "ok", "{detail}");
-    geo_campaign(&world.ground).await;
+    geo_campaign(&world.testbed).await;
     until("it is told", async || state(&world).await.0 == "degraded").await;
     assert!(state(&world).await.1.contains("set GEOIP_COUNTRY_DB or GEOIP_CITY_DB"));
     // What operators are told of: nothing is known.
     let (known, folder) = geo_known(&world).await;
-    assert_eq!((known, folder.as_str()), (json!([]), world.ground.path().to_str().expect("path")));
-    fs::write(world.ground.path().join("c.mmdb"), countries("DE", "FR")).expect("write");
+    assert_eq!((known, folder.as_str()), (json!([]), world.testbed.path().to_str().expect("path")));
+    fs::write(world.testbed.path().join("c.mmdb"), countries("DE", "FR")).expect("write");
     until("it is found", async || state(&world).await.0 == "ok").await;
     assert_eq!(geo_known(&world).await.0, json!(["country", "continent"]));
     world.stop().await;

@@ -1,6 +1,6 @@
 //! What a redirect promises when events cannot go their way: the sink away, the journal full.
 
-use crate::world::{DESKTOP, Ground, World};
+use crate::world::{DESKTOP, Testbed, World};
 use serde_json::{Value, json};
 use std::collections::HashSet;
 use tfx_domain::id::ClickId;
@@ -20,17 +20,17 @@ fn click_id(location: &str) -> ClickId {
 
 /// A campaign `summer` under the smallest journal; `offer` takes clicks up to its cap and binds.
 async fn tight(policy: &str, cap: u64) -> World {
-    let ground = Ground::new(&[
+    let testbed = Testbed::new(&[
         ("EVENT_WRITE_FAILURE_POLICY", policy),
         ("EVENT_JOURNAL_MAX_BYTES", "1048576"),
         ("DESTINATION_CAP_CACHE_TTL_MS", "3600000"),
     ]);
-    let campaign = ground.campaign("summer", json!({})).await;
-    let offer = ground.destination("offer", json!({ "caps": { "clicks_total": cap } })).await;
+    let campaign = testbed.campaign("summer", json!({})).await;
+    let offer = testbed.destination("offer", json!({ "caps": { "clicks_total": cap } })).await;
     let limit = json!([{ "field": "click_limit", "is": [format!("total:{cap}")] }]);
     let entry = json!({ "bind": "destination", "filters": limit, "position": 1 });
-    ground.stream_to(&campaign, &offer, entry).await;
-    let world = ground.start().await;
+    testbed.stream_to(&campaign, &offer, entry).await;
+    let world = testbed.start().await;
     let refreshes = async || world.metric("tfx_cap_refreshes_total").await;
     until("the caps were read", async || refreshes().await >= 1.0).await;
     // Whoever asks first whether the limit is reached makes it be read too.
@@ -57,7 +57,7 @@ async fn fill(world: &World, most: u32) -> HashSet<ClickId> {
 }
 
 async fn stored(world: &World) -> HashSet<ClickId> {
-    let events = world.ground.events().await;
+    let events = world.testbed.events().await;
     let ids: HashSet<ClickId> = events.iter().map(|e| e.click_id).collect();
     assert_eq!(ids.len(), events.len());
     ids
@@ -67,10 +67,10 @@ async fn stored(world: &World) -> HashSet<ClickId> {
 async fn while_the_sink_is_away_redirects_go_on_and_each_event_comes_once_and_in_order() {
     for policy in ["fail_open", "fail_closed"] {
         let settings = [("EVENT_WRITE_FAILURE_POLICY", policy), ("SHUTDOWN_GRACE_MS", "300")];
-        let ground = Ground::new(&settings);
-        ground.summer().await;
-        let world = ground.start().await;
-        world.ground.faults.sink_away.on();
+        let testbed = Testbed::new(&settings);
+        testbed.summer().await;
+        let world = testbed.start().await;
+        world.testbed.faults.sink_away.on();
         let mut given = Vec::new();
         for person in 1..=40 {
             let answer = world.get_as(person, "/c/summer").await;
@@ -96,7 +96,7 @@ async fn while_the_sink_is_away_redirects_go_on_and_each_event_comes_once_and_in
             given.push(click_id(answer.location.as_deref().expect("a redirect")));
         }
         assert!(stored(&world).await.is_empty());
-        world.ground.faults.sink_away.off();
+        world.testbed.faults.sink_away.off();
         until("all are stored", async || stored(&world).await.len() >= given.len()).await;
         assert_eq!(stored(&world).await, given.iter().copied().collect());
         until("it is well again", async || world.ready("events").await.1["state"] == "ok").await;
@@ -107,7 +107,7 @@ async fn while_the_sink_is_away_redirects_go_on_and_each_event_comes_once_and_in
 #[tokio::test]
 async fn fail_closed_with_a_full_journal_answers_503_uses_up_nothing_and_recovers() {
     let world = tight("fail_closed", 1000).await;
-    world.ground.faults.sink_away.on();
+    world.testbed.faults.sink_away.on();
     let mut given = fill(&world, 200).await;
     assert!((5..100).contains(&given.len()), "{} clicks filled it", given.len());
     let path = format!("/c/summer?{}", bulky());
@@ -126,7 +126,7 @@ async fn fail_closed_with_a_full_journal_answers_503_uses_up_nothing_and_recover
     let (status, events) = world.ready("events").await;
     assert_eq!((status, &events["state"]), (503, &json!("failed")), "{events}");
 
-    world.ground.faults.sink_away.off();
+    world.testbed.faults.sink_away.off();
     until("what was answered is stored", async || stored(&world).await == given).await;
     // Who was refused was not here: he is new, and unbound.
     until("it is ready without a click", async || world.ready("events").await.0 == 200).await;
@@ -143,7 +143,7 @@ async fn fail_closed_with_a_full_journal_answers_503_uses_up_nothing_and_recover
 #[tokio::test]
 async fn a_refused_click_leaves_bindings_uniqueness_and_caps_as_they_were() {
     let world = tight("fail_closed", 40).await;
-    world.ground.faults.sink_away.on();
+    world.testbed.faults.sink_away.on();
     let path = format!("/c/summer?{}", bulky());
     let given = fill(&world, 35).await.len();
     assert!(given < 35, "the journal takes {given}");
@@ -164,7 +164,7 @@ async fn a_refused_click_leaves_bindings_uniqueness_and_caps_as_they_were() {
     assert_eq!(explain(1).await, (json!(302), json!(true), [false; 3]));
     assert_eq!(world.get_as(1, &path).await.status, 503);
     assert_eq!(explain(1).await, (json!(302), json!(true), [false; 3]));
-    world.ground.faults.sink_away.off();
+    world.testbed.faults.sink_away.off();
     until("the journal is empty", async || world.stats().await["outbox_depth_events"] == 0).await;
     let mut taken = given;
     for person in 1000..1050 {
@@ -177,7 +177,7 @@ async fn a_refused_click_leaves_bindings_uniqueness_and_caps_as_they_were() {
 #[tokio::test]
 async fn fail_open_with_a_full_journal_redirects_and_counts_each_drop() {
     let world = tight("fail_open", 1000).await;
-    world.ground.faults.sink_away.on();
+    world.testbed.faults.sink_away.on();
     let given = fill(&world, 30).await;
     assert_eq!(given.len(), 30, "nobody waits for the journal");
     let dropped = |stats: &Value| stats["dropped_total"].as_u64().expect("a count") as usize;
@@ -190,7 +190,7 @@ async fn fail_open_with_a_full_journal_redirects_and_counts_each_drop() {
     until("it is told", async || world.ready("events").await.1["state"] == "degraded").await;
     assert_eq!(world.ready("events").await.0, 200);
 
-    world.ground.faults.sink_away.off();
+    world.testbed.faults.sink_away.off();
     until("the journal is empty", async || world.stats().await["outbox_depth_events"] == 0).await;
     let stored = stored(&world).await;
     assert!(stored.is_subset(&given));
@@ -204,9 +204,9 @@ async fn fail_open_with_a_full_journal_redirects_and_counts_each_drop() {
 
 #[tokio::test]
 async fn a_click_whose_visitor_goes_away_meanwhile_is_counted_as_it_is_stored() {
-    let ground = Ground::new(&[("EVENT_WRITE_FAILURE_POLICY", "fail_closed")]);
-    ground.summer().await;
-    let world = ground.start().await;
+    let testbed = Testbed::new(&[("EVENT_WRITE_FAILURE_POLICY", "fail_closed")]);
+    testbed.summer().await;
+    let world = testbed.start().await;
     world.get("/c/summer").await; // the user agent is known from now on
     let request = format!("GET /c/summer HTTP/1.1\r\nHost: x\r\nUser-Agent: {DESKTOP}\r\n\r\n");
     for _ in 0..100 {

@@ -1,13 +1,13 @@
 //! What operators see, and that nobody else does.
 
-use crate::world::{DESKTOP, Ground, TOKEN};
+use crate::world::{DESKTOP, TOKEN, Testbed};
 use serde_json::json;
 
 #[tokio::test]
 async fn operators_need_the_token() {
-    let ground = Ground::new(&[]);
-    ground.summer().await;
-    let world = ground.start().await;
+    let testbed = Testbed::new(&[]);
+    testbed.summer().await;
+    let world = testbed.start().await;
     for (method, path) in
         [("GET", "/metrics"), ("GET", "/internal/event-producer/stats"), ("POST", "/internal/explain")]
     {
@@ -35,9 +35,9 @@ async fn operators_need_the_token() {
 
 #[tokio::test]
 async fn readiness_names_every_dependency_and_metrics_every_number() {
-    let ground = Ground::new(&[]);
-    ground.summer().await;
-    let world = ground.start().await;
+    let testbed = Testbed::new(&[]);
+    testbed.summer().await;
+    let world = testbed.start().await;
     world.click("/c/summer", &[]).await;
     world.click("/c/unknown", &[]).await;
     assert_eq!(world.get("/healthz").await.json(), json!({ "status": "ok" }));

@@ -1,6 +1,6 @@
 //! Which stream takes a click: forced, regular, default, by position or by weight.
 
-use crate::world::{Ground, PHONE};
+use crate::world::{PHONE, Testbed};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 
@@ -10,8 +10,8 @@ fn only(sub1: &str) -> Value {
 
 #[tokio::test]
 async fn forced_then_regular_then_default_each_by_position() {
-    let ground = Ground::new(&[]);
-    let campaign = ground.campaign("order", json!({ "trafficback_url": "https://back.example/" })).await;
+    let testbed = Testbed::new(&[]);
+    let campaign = testbed.campaign("order", json!({ "trafficback_url": "https://back.example/" })).await;
     let streams = [
         (
             "default-b",
@@ -26,11 +26,11 @@ async fn forced_then_regular_then_default_each_by_position() {
     ];
     let mut ids = HashMap::new();
     for (slug, more) in streams {
-        let destination = ground.destination(slug, json!({})).await;
-        let stream = ground.stream_to(&campaign, &destination, more).await;
+        let destination = testbed.destination(slug, json!({})).await;
+        let stream = testbed.stream_to(&campaign, &destination, more).await;
         ids.insert(stream.id, slug);
     }
-    let world = ground.start().await;
+    let world = testbed.start().await;
     let phone: &[(&str, &str)] = &[("user-agent", PHONE)];
     let asked = ["forced-a", "forced-off", "forced-b", "regular-a", "regular-b", "default-a", "default-b"];
     // The query, the headers, who takes it, how many were asked before.
@@ -61,13 +61,13 @@ async fn forced_then_regular_then_default_each_by_position() {
 
 #[tokio::test]
 async fn weights_share_the_clicks_out_and_zero_takes_none() {
-    let ground = Ground::new(&[]);
-    let campaign = ground.campaign("weighed", json!({ "rotation": "weight" })).await;
+    let testbed = Testbed::new(&[]);
+    let campaign = testbed.campaign("weighed", json!({ "rotation": "weight" })).await;
     for (slug, weight) in [("three", 300), ("one", 100), ("never", 0)] {
-        let destination = ground.destination(slug, json!({})).await;
-        ground.stream_to(&campaign, &destination, json!({ "weight": weight })).await;
+        let destination = testbed.destination(slug, json!({})).await;
+        testbed.stream_to(&campaign, &destination, json!({ "weight": weight })).await;
     }
-    let world = ground.start().await;
+    let world = testbed.start().await;
     let mut count: HashMap<String, u32> = HashMap::new();
     for person in 1..=400 {
         *count.entry(world.get_as(person, "/c/weighed").await.to().to_owned()).or_default() += 1;
@@ -80,19 +80,19 @@ async fn weights_share_the_clicks_out_and_zero_takes_none() {
 
 #[tokio::test]
 async fn a_destination_that_cannot_take_the_click_is_passed_over_with_its_reason() {
-    let ground = Ground::new(&[]);
-    let campaign = ground.campaign("choice", json!({})).await;
-    let off = ground.destination("off", json!({ "status": "paused" })).await;
-    let closed = ground.destination("closed", json!({ "caps": { "clicks_total": 0 } })).await;
-    let open = ground.destination("open", json!({})).await;
+    let testbed = Testbed::new(&[]);
+    let campaign = testbed.campaign("choice", json!({})).await;
+    let off = testbed.destination("off", json!({ "status": "paused" })).await;
+    let closed = testbed.destination("closed", json!({ "caps": { "clicks_total": 0 } })).await;
+    let open = testbed.destination("open", json!({})).await;
     let list = |ids: &[&tfx_domain::entity::Entity<tfx_domain::entity::DestinationSpec>]| {
         Value::from_iter(ids.iter().map(|d| json!({ "destination": d.id })))
     };
     let entry = json!({ "select": "position", "destinations": list(&[&off, &closed]), "position": 1 });
-    ground.stream(&campaign, "dead", entry).await;
+    testbed.stream(&campaign, "dead", entry).await;
     let entry = json!({ "select": "position", "destinations": list(&[&off, &open]), "position": 2 });
-    ground.stream(&campaign, "alive", entry).await;
-    let world = ground.start().await;
+    testbed.stream(&campaign, "alive", entry).await;
+    let world = testbed.start().await;
     let (answer, event) = world.click("/c/choice", &[]).await;
     assert_eq!(answer.to(), "open");
     let want = format!("no_candidate {}=inactive {}=capped", off.id, closed.id);

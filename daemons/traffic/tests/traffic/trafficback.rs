@@ -1,6 +1,6 @@
 //! Clicks that no stream takes: trafficback, loops, campaigns that do not route.
 
-use crate::world::Ground;
+use crate::world::Testbed;
 use serde_json::json;
 use tfx_domain::event::Outcome::{self, Loop, NotFound, Trafficback};
 
@@ -10,9 +10,9 @@ fn nobody() -> serde_json::Value {
 
 /// Campaigns `active`, `own` (with a trafficback URL), `self` (with one at our own host), `paused`, `archived`; the
 /// only stream of each takes no click that is not of `nobody`.
-async fn ground(settings: &[(&str, &str)]) -> Ground {
-    let ground = Ground::new(&[&[("PUBLIC_HOSTS", "go.example,Track.Example")], settings].concat());
-    let offer = ground.destination("offer", json!({})).await;
+async fn testbed(settings: &[(&str, &str)]) -> Testbed {
+    let testbed = Testbed::new(&[&[("PUBLIC_HOSTS", "go.example,Track.Example")], settings].concat());
+    let offer = testbed.destination("offer", json!({})).await;
     let campaigns = [
         ("active", json!({})),
         ("own", json!({ "trafficback_url": "https://own.example/?from={campaign_slug}#top" })),
@@ -21,16 +21,16 @@ async fn ground(settings: &[(&str, &str)]) -> Ground {
         ("archived", json!({ "status": "archived" })),
     ];
     for (slug, more) in campaigns {
-        let campaign = ground.campaign(slug, more).await;
-        ground.stream_to(&campaign, &offer, nobody()).await;
+        let campaign = testbed.campaign(slug, more).await;
+        testbed.stream_to(&campaign, &offer, nobody()).await;
     }
-    ground
+    testbed
 }
 
 type Case<'c> = (&'c str, u16, Outcome, &'c str);
 
 async fn check(settings: &[(&str, &str)], table: &[Case<'_>]) {
-    let world = ground(settings).await.start().await;
+    let world = testbed(settings).await.start().await;
     let count =
         async |outcome: &str| world.metric(&format!("tfx_clicks_total{{outcome=\"{outcome}\"}}")).await;
     for (path, status, outcome, location) in table {
@@ -110,9 +110,9 @@ async fn what_no_slug_can_be_is_a_plain_404_and_nobodys_click() {
     let long = "s".repeat(65);
     for bare in ["false", "true"] {
         let settings = [("TRAFFICBACK_URL", "https://all.example/"), ("TRAFFIC_BARE_SLUGS", bare)];
-        let ground = Ground::new(&settings);
-        ground.summer().await;
-        let world = ground.start().await;
+        let testbed = Testbed::new(&settings);
+        testbed.summer().await;
+        let world = testbed.start().await;
         let roots = words.iter().chain([&"_go"]).filter(|w| !matches!(**w, "robots.txt" | "readyz"));
         let under_c = words.iter().map(|w| format!("/c/{w}"));
         let mut paths: Vec<String> = under_c.chain(roots.map(|w| format!("/{w}"))).collect();
@@ -155,15 +155,15 @@ async fn a_global_url_at_our_own_host_is_a_loop() {
 
 #[tokio::test]
 async fn a_click_that_comes_back_cost_when_it_came_first() {
-    let ground = Ground::new(&[]);
+    let testbed = Testbed::new(&[]);
     let source = json!({ "slug": "src", "name": "S", "params": { "cost": "bid" }, "currency": "EUR" });
     let source =
-        tfx_service::testing::create::<tfx_domain::entity::SourceSpec>(&*ground.faults.config, source).await;
+        tfx_service::testing::create::<tfx_domain::entity::SourceSpec>(&*testbed.faults.config, source).await;
     let cost = json!({ "source": source.id, "cost": { "per_click": "0.05" } });
-    let campaign = ground.campaign("paid", cost).await;
-    let offer = ground.destination("offer", json!({})).await;
-    ground.stream_to(&campaign, &offer, json!({})).await;
-    let world = ground.start().await;
+    let campaign = testbed.campaign("paid", cost).await;
+    let offer = testbed.destination("offer", json!({})).await;
+    testbed.stream_to(&campaign, &offer, json!({})).await;
+    let world = testbed.start().await;
     let table = [
         ("", Some("0.05 USD")),
         ("?bid=0.25", Some("0.25 EUR")),

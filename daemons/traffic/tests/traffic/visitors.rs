@@ -1,6 +1,6 @@
 //! Who a visitor is, what he is bound to, where he is new; and who is nobody.
 
-use crate::world::{BOT, DESKTOP, Ground, World, cookie};
+use crate::world::{BOT, DESKTOP, Testbed, World, cookie};
 use serde_json::json;
 use tfx_domain::{
     event::{ClickEvent, Event},
@@ -11,9 +11,9 @@ use tfx_service::testing::until;
 
 #[tokio::test]
 async fn a_browser_gets_a_cookie_once_and_is_known_by_it() {
-    let ground = Ground::new(&[]);
-    ground.summer().await;
-    let world = ground.start().await;
+    let testbed = Testbed::new(&[]);
+    testbed.summer().await;
+    let world = testbed.start().await;
     let (first, event) = world.click("/c/summer", &[]).await;
     let text = first.headers["set-cookie"].to_str().expect("text");
     assert!(text.ends_with("; Path=/; Max-Age=31536000; HttpOnly; SameSite=Lax"), "{text}");
@@ -41,12 +41,12 @@ async fn a_browser_gets_a_cookie_once_and_is_known_by_it() {
 
 #[tokio::test]
 async fn head_prefetch_and_bots_are_redirected_but_use_up_nothing() {
-    let ground = Ground::new(&[]);
-    let campaign = ground.campaign("summer", json!({ "cost": { "per_click": "1" } })).await;
-    let offer = ground.destination("offer", json!({ "caps": { "clicks_total": 1 } })).await;
+    let testbed = Testbed::new(&[]);
+    let campaign = testbed.campaign("summer", json!({ "cost": { "per_click": "1" } })).await;
+    let offer = testbed.destination("offer", json!({ "caps": { "clicks_total": 1 } })).await;
     let limit = json!([{ "field": "click_limit", "is": ["day:1"] }]);
-    ground.stream_to(&campaign, &offer, json!({ "bind": "destination", "filters": limit })).await;
-    let world = ground.start().await;
+    testbed.stream_to(&campaign, &offer, json!({ "bind": "destination", "filters": limit })).await;
+    let world = testbed.start().await;
     let me = cookie(5);
     let nobodies: [(&str, &[(&str, &str)], RequestKind, bool); 5] = [
         ("HEAD", &[], RequestKind::Head, false),
@@ -84,18 +84,18 @@ async fn head_prefetch_and_bots_are_redirected_but_use_up_nothing() {
 }
 
 /// A campaign `bound` with two streams of three destinations, all by weight.
-async fn ground_of_six(bind: &str) -> Ground {
-    let ground = Ground::new(&[]);
-    let campaign = ground.campaign("bound", json!({ "rotation": "weight" })).await;
+async fn ground_of_six(bind: &str) -> Testbed {
+    let testbed = Testbed::new(&[]);
+    let campaign = testbed.campaign("bound", json!({ "rotation": "weight" })).await;
     for half in ["a", "b"] {
         let mut list = Vec::new();
         for part in ["1", "2", "3"] {
-            let destination = ground.destination(&format!("{half}{part}"), json!({})).await;
+            let destination = testbed.destination(&format!("{half}{part}"), json!({})).await;
             list.push(json!({ "destination": destination.id }));
         }
-        ground.stream(&campaign, half, json!({ "bind": bind, "destinations": list })).await;
+        testbed.stream(&campaign, half, json!({ "bind": bind, "destinations": list })).await;
     }
-    ground
+    testbed
 }
 
 async fn where_to(world: &World, people: u128) -> Vec<String> {
@@ -113,15 +113,15 @@ async fn a_bound_person_keeps_stream_and_destination_also_over_a_restart() {
     assert!(first.iter().any(|d| d != &first[0]), "everybody at {}", first[0]);
     assert_eq!(where_to(&world, 24).await, first);
     // At once, and while the store is away.
-    let ground = world.stop().await;
-    ground.faults.analytics_away.on();
-    let world = ground.start().await;
+    let testbed = world.stop().await;
+    testbed.faults.analytics_away.on();
+    let world = testbed.start().await;
     assert_eq!(where_to(&world, 24).await, first);
-    world.ground.faults.analytics_away.off();
+    world.testbed.faults.analytics_away.off();
     // From the store alone, as on a disk that was lost.
-    let ground = world.stop().await;
-    std::fs::remove_file(ground.path().join("visitors.seen")).expect("it was kept");
-    let world = ground.start().await;
+    let testbed = world.stop().await;
+    std::fs::remove_file(testbed.path().join("visitors.seen")).expect("it was kept");
+    let world = testbed.start().await;
     world.restored(24).await;
     assert_eq!(where_to(&world, 24).await, first);
     world.settle().await;
@@ -133,21 +133,21 @@ async fn a_bound_person_keeps_stream_and_destination_also_over_a_restart() {
 
 #[tokio::test]
 async fn a_stream_binds_its_visitors_and_lets_them_go_when_it_is_paused() {
-    let ground = Ground::new(&[]);
-    let campaign = ground.campaign("bound", json!({ "rotation": "weight" })).await;
+    let testbed = Testbed::new(&[]);
+    let campaign = testbed.campaign("bound", json!({ "rotation": "weight" })).await;
     let mut streams = Vec::new();
     for slug in ["a", "b"] {
-        let destination = ground.destination(slug, json!({})).await;
-        streams.push(ground.stream_to(&campaign, &destination, json!({ "bind": "stream" })).await);
+        let destination = testbed.destination(slug, json!({})).await;
+        streams.push(testbed.stream_to(&campaign, &destination, json!({ "bind": "stream" })).await);
     }
-    let world = ground.start().await;
+    let world = testbed.start().await;
     let first = where_to(&world, 16).await;
     for _ in 0..3 {
         assert_eq!(where_to(&world, 16).await, first);
     }
-    world.ground.update(&mut streams[0], |s| s["status"] = json!("paused")).await;
+    world.testbed.update(&mut streams[0], |s| s["status"] = json!("paused")).await;
     until("everybody is at b", async || where_to(&world, 16).await.iter().all(|d| d == "b")).await;
-    world.ground.update(&mut streams[0], |s| s["status"] = json!("active")).await;
+    world.testbed.update(&mut streams[0], |s| s["status"] = json!("active")).await;
     let mut person = 1000;
     until("somebody new is at a", async || {
         person += 1;
@@ -160,27 +160,27 @@ async fn a_stream_binds_its_visitors_and_lets_them_go_when_it_is_paused() {
 
 #[tokio::test]
 async fn uniqueness_and_anti_repeat_over_requests_and_a_restart() {
-    let ground = Ground::new(&[]);
-    let campaign = ground.campaign("new", json!({})).await;
-    let once = ground.destination("once", json!({ "anti_repeat_s": 3600 })).await;
-    let fresh = ground.destination("fresh", json!({})).await;
-    let rest = ground.destination("rest", json!({})).await;
-    ground
+    let testbed = Testbed::new(&[]);
+    let campaign = testbed.campaign("new", json!({})).await;
+    let once = testbed.destination("once", json!({ "anti_repeat_s": 3600 })).await;
+    let fresh = testbed.destination("fresh", json!({})).await;
+    let rest = testbed.destination("rest", json!({})).await;
+    testbed
         .stream_to(
             &campaign,
             &once,
             json!({ "position": 1, "filters": [{ "field": "sub1", "is": ["once"] }] }),
         )
         .await;
-    ground
+    testbed
         .stream_to(
             &campaign,
             &fresh,
             json!({ "position": 2, "filters": [{ "field": "unique", "is": ["campaign"] }] }),
         )
         .await;
-    ground.stream_to(&campaign, &rest, json!({ "position": 3 })).await;
-    let world = ground.start().await;
+    testbed.stream_to(&campaign, &rest, json!({ "position": 3 })).await;
+    let world = testbed.start().await;
     let flags = |e: &ClickEvent| (e.unique_campaign, e.unique_stream, e.unique_destination);
     let (answer, event) = world.click_as(1, "/c/new").await;
     assert_eq!((answer.to(), flags(&event)), ("fresh", (true, true, true)));
@@ -191,9 +191,9 @@ async fn uniqueness_and_anti_repeat_over_requests_and_a_restart() {
     let (answer, event) = world.click_as(1, "/c/new?sub1=once").await;
     assert_eq!((answer.to(), flags(&event)), ("rest", (false, false, false)));
     assert!(event.passed[0].reason.contains("=repeat"), "{:?}", event.passed);
-    let ground = world.stop().await;
-    ground.faults.analytics_away.on();
-    let world = ground.start().await;
+    let testbed = world.stop().await;
+    testbed.faults.analytics_away.on();
+    let world = testbed.start().await;
     let (answer, event) = world.click_as(1, "/c/new?sub1=once").await;
     assert_eq!((answer.to(), flags(&event)), ("rest", (false, false, false)));
     let (answer, _) = world.click_as(2, "/c/new").await;
@@ -205,16 +205,16 @@ async fn uniqueness_and_anti_repeat_over_requests_and_a_restart() {
 
 #[tokio::test]
 async fn who_is_handed_over_is_new_where_he_was_not_yet() {
-    let ground = Ground::new(&[]);
+    let testbed = Testbed::new(&[]);
     let (first, second) =
-        (ground.campaign("first", json!({})).await, ground.campaign("second", json!({})).await);
-    let stays = ground.destination("stays", json!({})).await;
-    let goes = ground.destination("goes", json!({})).await;
+        (testbed.campaign("first", json!({})).await, testbed.campaign("second", json!({})).await);
+    let stays = testbed.destination("stays", json!({})).await;
+    let goes = testbed.destination("goes", json!({})).await;
     let stay = json!({ "kind": "forced", "filters": [{ "field": "sub1", "is": ["stay"] }] });
-    ground.stream_to(&first, &stays, stay).await;
-    ground.stream(&first, "over", json!({ "action": { "type": "campaign", "campaign": second.id } })).await;
-    ground.stream_to(&second, &goes, json!({})).await;
-    let world = ground.start().await;
+    testbed.stream_to(&first, &stays, stay).await;
+    testbed.stream(&first, "over", json!({ "action": { "type": "campaign", "campaign": second.id } })).await;
+    testbed.stream_to(&second, &goes, json!({})).await;
+    let world = testbed.start().await;
     let (answer, event) = world.click_as(1, "/c/first?sub1=stay").await;
     assert_eq!((answer.to(), event.unique_campaign), ("stays", true));
     // Known in the first campaign, new in the second.
@@ -229,11 +229,11 @@ async fn who_is_handed_over_is_new_where_he_was_not_yet() {
 
 #[tokio::test]
 async fn a_memory_that_is_too_small_keeps_the_latest() {
-    let ground = Ground::new(&[("VISITOR_MEMORY", "1000")]);
-    ground.summer().await;
-    let world = ground.start().await;
+    let testbed = Testbed::new(&[("VISITOR_MEMORY", "1000")]);
+    testbed.summer().await;
+    let world = testbed.start().await;
     let (_, sample) = world.click_as(1, "/c/summer").await;
-    let ground = world.stop().await;
+    let testbed = world.stop().await;
     // 1,500 people, one every second until now.
     let events = (1..=1500_u32).map(|n| {
         let mut click = sample.clone();
@@ -242,8 +242,8 @@ async fn a_memory_that_is_too_small_keeps_the_latest() {
         click.visitor_id = VisitorId(u128::from(n));
         Event::Click(Box::new(click))
     });
-    ground.deliver(&events.collect::<Vec<_>>()).await;
-    let world = ground.start().await;
+    testbed.deliver(&events.collect::<Vec<_>>()).await;
+    let world = testbed.start().await;
     world.restored(1000).await;
     world.settle().await;
     let mut known = 0;

@@ -1,13 +1,13 @@
 //! The value of each dimension: how the server computes it, and its text.
 
-use super::Source;
+use super::ReportTable;
 use crate::sql::Sql;
 use smol_str::{SmolStr, format_smolstr};
 use tfx_domain::report::{Dimension, hour_label, weekday_label};
 
 /// Where a dimension's value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Column {
+pub(super) enum DimensionColumn {
     /// A column of texts, or an expression of such columns.
     Text(&'static str),
     /// The click's network, or who reported a conversion.
@@ -33,7 +33,7 @@ pub(super) enum Column {
     Weekday,
 }
 
-impl Column {
+impl DimensionColumn {
     pub(super) const fn of(dimension: Dimension) -> Self {
         match dimension {
             Dimension::Campaign => Self::Text("campaign_id"),
@@ -67,7 +67,7 @@ impl Column {
     }
 
     /// The expression to group by. Numbers group faster than texts. `local_` is the local time, in UTC.
-    pub(super) fn select(self, sql: &mut Sql, source: Source) {
+    pub(super) fn select(self, sql: &mut Sql, source: ReportTable) {
         match self {
             Self::Text(name) => drop(sql.push(name)),
             Self::Network => drop(sql.push(source.network)),

@@ -1,6 +1,6 @@
 //! Conditions on dimensions.
 
-use super::{Source, column::Column};
+use super::{ReportTable, column::DimensionColumn};
 use crate::{config::broken, sql::Sql};
 use tfx_domain::report::{Dimension, ReportFilter};
 use tfx_ports::StoreError;
@@ -16,7 +16,7 @@ pub(super) fn check(filter: &ReportFilter) -> Result<(), StoreError> {
 
 /// Adds ` AND …`. Ids are compared as they are, everything else in lower case: the server's is that of Unicode, as
 /// ours is.
-pub(super) fn condition(sql: &mut Sql, filter: &ReportFilter, source: Source) {
+pub(super) fn condition(sql: &mut Sql, filter: &ReportFilter, source: ReportTable) {
     let ids = filter.dimension.is_id();
     let lower = |v: &String| if ids { v.clone() } else { v.to_lowercase() };
     let mut values: Vec<String> = filter.values.iter().map(lower).collect();
@@ -29,21 +29,21 @@ pub(super) fn condition(sql: &mut Sql, filter: &ReportFilter, source: Source) {
         sql.push("0");
         return;
     }
-    let value = match Column::of(filter.dimension) {
-        Column::Text(name) if ids => name.to_owned(),
-        Column::Text(name) => format!("lowerUTF8({name})"),
-        Column::Network => source.network.to_owned(),
-        Column::Sub(n) => format!("lowerUTF8(subs[{n}])"),
-        Column::Status if source.has_status => "lowerUTF8(status)".to_owned(),
-        Column::Bot => "if(is_bot, 'true', 'false')".to_owned(),
+    let value = match DimensionColumn::of(filter.dimension) {
+        DimensionColumn::Text(name) if ids => name.to_owned(),
+        DimensionColumn::Text(name) => format!("lowerUTF8({name})"),
+        DimensionColumn::Network => source.network.to_owned(),
+        DimensionColumn::Sub(n) => format!("lowerUTF8(subs[{n}])"),
+        DimensionColumn::Status if source.has_status => "lowerUTF8(status)".to_owned(),
+        DimensionColumn::Bot => "if(is_bot, 'true', 'false')".to_owned(),
         // Clicks have no status; times are refused above.
-        Column::Status
-        | Column::Hour
-        | Column::Day
-        | Column::Week
-        | Column::Month
-        | Column::HourOfDay
-        | Column::Weekday => "''".to_owned(),
+        DimensionColumn::Status
+        | DimensionColumn::Hour
+        | DimensionColumn::Day
+        | DimensionColumn::Week
+        | DimensionColumn::Month
+        | DimensionColumn::HourOfDay
+        | DimensionColumn::Weekday => "''".to_owned(),
     };
     sql.push("(").push(&value).push(" IN ?)").texts(values);
 }

@@ -1,6 +1,6 @@
 //! Groups of one key, whatever table and currency they are of, become one row.
 
-use super::{Group, column::Column};
+use super::{Group, column::DimensionColumn};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use tfx_domain::{
@@ -12,14 +12,15 @@ use tfx_ports::StoreError;
 /// The rows of a report while groups come in.
 pub(super) struct Rows<'q> {
     query: &'q ReportQuery,
-    columns: Vec<Column>,
+    columns: Vec<DimensionColumn>,
     rows: BTreeMap<Vec<SmolStr>, RawRow>,
 }
 
 impl<'q> Rows<'q> {
     /// None; without dimensions there is one, whatever counts.
     pub(super) fn new(query: &'q ReportQuery) -> Self {
-        let columns: Vec<Column> = query.dimensions.iter().map(|d| Column::of(*d)).collect();
+        let columns: Vec<DimensionColumn> =
+            query.dimensions.iter().map(|d| DimensionColumn::of(*d)).collect();
         let mut rows = BTreeMap::new();
         if columns.is_empty() {
             rows.insert(Vec::new(), RawRow::default());

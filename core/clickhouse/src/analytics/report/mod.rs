@@ -15,7 +15,7 @@ use crate::{
     sql::{Sql, ceil_ms, tests},
 };
 use clickhouse::{Row, error::Error};
-use column::Column;
+use column::DimensionColumn;
 use fold::Rows;
 use jiff::tz::TimeZone;
 use local::LocalTime;
@@ -87,7 +87,7 @@ struct Group {
 
 /// A table that reports read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct Source {
+struct ReportTable {
     table: &'static str,
     /// The column of the time at which its rows count.
     at: &'static str,
@@ -130,8 +130,8 @@ fn is_overflow(e: &StoreError) -> bool {
     cause.and_then(code) == Some(158)
 }
 
-fn sources(attribution: Attribution) -> [Source; 3] {
-    let clicks = |table| Source {
+fn sources(attribution: Attribution) -> [ReportTable; 3] {
+    let clicks = |table| ReportTable {
         table,
         at: "at",
         currency: "cost_currency",
@@ -143,7 +143,7 @@ fn sources(attribution: Attribution) -> [Source; 3] {
         Attribution::Click => "click_at",
         Attribution::Conversion => "created_at",
     };
-    let conversions = Source {
+    let conversions = ReportTable {
         table: "conversion_events",
         at,
         currency: "currency",
@@ -154,7 +154,7 @@ fn sources(attribution: Attribution) -> [Source; 3] {
     [clicks("click_events"), clicks("trafficback_events"), conversions]
 }
 
-fn select(query: &ReportQuery, source: Source, local: &LocalTime) -> Sql {
+fn select(query: &ReportQuery, source: ReportTable, local: &LocalTime) -> Sql {
     let keys: Vec<String> = (0..query.dimensions.len()).map(|n| format!("k{n}")).collect();
     let texts: Vec<String> = keys.iter().map(|k| format!("toString({k})")).collect();
     let mut sql = Sql::new(format!(
@@ -170,7 +170,7 @@ fn select(query: &ReportQuery, source: Source, local: &LocalTime) -> Sql {
     }
     sql.push("SELECT ");
     for (key, dimension) in keys.iter().zip(&query.dimensions) {
-        Column::of(*dimension).select(&mut sql, source);
+        DimensionColumn::of(*dimension).select(&mut sql, source);
         sql.push(" AS ").push(key).push(", ");
     }
     sql.push(source.currency).push(" AS currency_,").push(source.sums);

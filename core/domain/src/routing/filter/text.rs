@@ -24,9 +24,9 @@ pub(super) enum Bare {
 #[derive(Debug, Clone, Default)]
 pub(super) struct TextTest {
     empty: bool,
-    /// Folded and sorted.
+    /// Whole texts in lower case, sorted.
     exact: Vec<SmolStr>,
-    /// Folded.
+    /// Names of hosts, in lower case.
     hosts: Vec<SmolStr>,
     globs: Vec<Vec<char>>,
     patterns: Vec<Arc<Pattern>>,

@@ -14,7 +14,7 @@ use tfx_ports::StoreError;
 
 /// Where a dimension's value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Column {
+pub(super) enum DimensionColumn {
     /// A column of numbers of `texts`, or an expression of such columns.
     Number(&'static str),
     /// A column of texts.
@@ -57,10 +57,10 @@ impl Cells<'_> {
     }
 
     /// The text of a column that is kept as one.
-    pub(super) fn text(&self, column: Column) -> Result<Cow<'_, str>, StoreError> {
+    pub(super) fn text(&self, column: DimensionColumn) -> Result<Cow<'_, str>, StoreError> {
         match column {
-            Column::Keyword => self.stored_text("keyword").map(Cow::Borrowed),
-            Column::Sub(n) => match self.stored_text("subs")? {
+            DimensionColumn::Keyword => self.stored_text("keyword").map(Cow::Borrowed),
+            DimensionColumn::Sub(n) => match self.stored_text("subs")? {
                 "" => Ok(Cow::Borrowed("")),
                 json => nth(json, n).map_err(|e| StoreError::broken("stored sub ids", e)),
             },
@@ -102,7 +102,7 @@ impl Interned {
     }
 }
 
-impl Column {
+impl DimensionColumn {
     pub(super) fn of(dimension: Dimension) -> Self {
         match dimension {
             Dimension::Campaign => Self::Number("campaign"),

@@ -1,6 +1,6 @@
 //! Conditions on dimensions.
 
-use super::column::{Cells, Column, device};
+use super::column::{Cells, DimensionColumn, device};
 use crate::events::texts::Names;
 use rustc_hash::FxHashMap;
 use tfx_domain::report::ReportFilter;
@@ -11,7 +11,7 @@ const REMEMBERED: usize = 50_000;
 
 /// A condition, with what is known already of the numbers it met.
 pub(super) struct Filter {
-    pub(super) column: Column,
+    pub(super) column: DimensionColumn,
     /// Ids are compared as they are, everything else in lower case.
     ids: bool,
     values: Vec<String>,
@@ -21,7 +21,7 @@ pub(super) struct Filter {
 
 impl Filter {
     pub(super) fn new(filter: &ReportFilter) -> Result<Self, StoreError> {
-        let column = Column::of(filter.dimension);
+        let column = DimensionColumn::of(filter.dimension);
         if filter.dimension.is_time() {
             return Err(StoreError::Broken {
                 what: format!(
@@ -38,16 +38,16 @@ impl Filter {
 
     pub(super) fn passes(&mut self, cells: &Cells<'_>, names: &mut Names<'_>) -> Result<bool, StoreError> {
         match self.column {
-            Column::Number(name) => self.number(cells.number(name)?, names),
-            Column::Status => self.number(cells.status, names),
-            Column::Bot => Ok(self.text(if cells.facts.is_bot() { "true" } else { "false" })),
+            DimensionColumn::Number(name) => self.number(cells.number(name)?, names),
+            DimensionColumn::Status => self.number(cells.status, names),
+            DimensionColumn::Bot => Ok(self.text(if cells.facts.is_bot() { "true" } else { "false" })),
             // "unknown" is a word here, and unknown all the same.
-            Column::Device => match device(cells.facts.device()).as_str() {
+            DimensionColumn::Device => match device(cells.facts.device()).as_str() {
                 "unknown" => Ok((self.is_one("unknown") || self.is_one("")) != self.negate),
                 word => Ok(self.text(word)),
             },
-            Column::Keyword | Column::Sub(_) => Ok(self.text(&cells.text(self.column)?)),
-            Column::Time(_) => Ok(true),
+            DimensionColumn::Keyword | DimensionColumn::Sub(_) => Ok(self.text(&cells.text(self.column)?)),
+            DimensionColumn::Time(_) => Ok(true),
         }
     }
 

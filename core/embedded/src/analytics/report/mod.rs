@@ -1,8 +1,8 @@
 //! Reports: one pass over the clicks of the time asked for and one over the conversions, counted in memory by
 //! group. Only groups are kept, never rows.
 
-mod asker;
 mod calendar;
+mod caller;
 mod column;
 mod filter;
 mod group;
@@ -16,11 +16,11 @@ use crate::{
     },
     time::ceil_ms,
 };
-pub(super) use asker::Waiting;
+pub(super) use caller::Waiting;
 
-use asker::Asker;
 use calendar::Calendar;
-use column::{Cells, Column, Interned};
+use caller::CallerWatch;
+use column::{Cells, DimensionColumn, Interned};
 use filter::Filter;
 use group::{Groups, Sums};
 use jiff::tz::TimeZone;
@@ -40,19 +40,19 @@ const WHAT: &str = "make a report";
 pub(super) fn report(
     conn: &Connection,
     query: &ReportQuery,
-    asker: Asker,
+    caller: CallerWatch,
 ) -> Result<Vec<RawRow>, StoreError> {
     let zone = TimeZone::get(&query.timezone)
         .map_err(|e| StoreError::broken(format!("no time zone '{}'", query.timezone), e))?;
     let mut scan = Scan {
         dimensions: query.dimensions.clone(),
-        columns: query.dimensions.iter().map(|d| Column::of(*d)).collect(),
+        columns: query.dimensions.iter().map(|d| DimensionColumn::of(*d)).collect(),
         filters: query.filters.iter().map(Filter::new).collect::<Result<_, _>>()?,
         names: Names::new(conn)?,
         texts: Interned::default(),
         calendar: Calendar::new(zone),
         groups: Groups::new(query.max_groups),
-        asker,
+        caller,
     };
     if query.dimensions.is_empty() {
         scan.groups.at(&[])?;
@@ -66,13 +66,13 @@ pub(super) fn report(
 
 struct Scan<'c> {
     dimensions: Vec<Dimension>,
-    columns: Vec<Column>,
+    columns: Vec<DimensionColumn>,
     filters: Vec<Filter>,
     names: Names<'c>,
     texts: Interned,
     calendar: Calendar,
     groups: Groups,
-    asker: Asker,
+    caller: CallerWatch,
 }
 
 impl Scan<'_> {
@@ -91,7 +91,7 @@ impl Scan<'_> {
         let mut rows = statement.query(bounds).or_store_error(WHAT)?;
         let mut key = Vec::new();
         while let Some(row) = rows.next().or_store_error(WHAT)? {
-            self.asker.still_there()?;
+            self.caller.still_there()?;
             let id = row.get_ref(0).or_store_error(WHAT)?.as_blob().unwrap_or_default();
             let at_ms = crate::events::id_ms(id_of(id)?);
             let facts = Facts(integer(row, 1)?);
@@ -121,7 +121,7 @@ impl Scan<'_> {
         let mut rows = statement.query(bounds).or_store_error(WHAT)?;
         let mut key = Vec::new();
         while let Some(row) = rows.next().or_store_error(WHAT)? {
-            self.asker.still_there()?;
+            self.caller.still_there()?;
             let status = integer(row, 4)?;
             let facts = Facts(integer(row, 1)?);
             let cells = Cells { row, places: &places, at_ms: integer(row, 0)?, facts, status };
@@ -141,7 +141,7 @@ impl Scan<'_> {
         let mut list = String::new();
         let mut places: Vec<(&'static str, usize)> = Vec::new();
         let columns = self.columns.iter().chain(self.filters.iter().map(|f| &f.column));
-        for name in columns.filter_map(Column::stored) {
+        for name in columns.filter_map(DimensionColumn::stored) {
             if !places.iter().any(|(known, _)| *known == name) {
                 places.push((name, fixed + places.len()));
                 list.push_str(", ");

@@ -1,6 +1,6 @@
 //! What is told afterwards: clicks, the report, counters, broken messages.
 
-use super::{super::Outcome, CURRENCY, Run, pause, text};
+use super::{super::StepOutcome, CURRENCY, Run, pause, text};
 use serde_json::Value;
 use std::time::Instant;
 use tfx_api::{
@@ -100,7 +100,7 @@ impl Run<'_> {
 
     /// Only the one that this check breaks itself may be among the errors since it began, besides those that other
     /// runs of it broke.
-    pub(super) async fn ingestion(&self) -> Result<Outcome, String> {
+    pub(super) async fn ingestion(&self) -> Result<StepOutcome, String> {
         let broken = format!("{}{}{}", BROKEN.0, self.options.tag, BROKEN.1);
         if let Some(log) = &self.target.log {
             log.port.republish(&log.topic, None, broken.as_bytes()).await.map_err(|e| e.to_string())?;
@@ -113,7 +113,7 @@ impl Run<'_> {
                 Ok(page) => page.items,
                 Err(e) if e.problem().is_some_and(|p| p.code == "no_event_log") => {
                     let reason = "no event log here: events go straight into the store".to_owned();
-                    return Ok(Outcome::Skipped { reason });
+                    return Ok(StepOutcome::Skipped { reason });
                 }
                 Err(e) => return Err(text(&e)),
             };
@@ -126,12 +126,14 @@ impl Run<'_> {
                 return Err(format!("{topic}/{partition}@{offset}: {}", other.error));
             }
             if self.target.log.is_none() {
-                return Ok(Outcome::Passed { detail: "no broken message since the check began".to_owned() });
+                return Ok(StepOutcome::Passed {
+                    detail: "no broken message since the check began".to_owned(),
+                });
             }
             if let Some(told) = own.first() {
                 let ms = begun.elapsed().as_millis();
                 let detail = format!("{}/{}@{} after {ms} ms", told.topic, told.partition, told.offset);
-                return Ok(Outcome::Passed { detail });
+                return Ok(StepOutcome::Passed { detail });
             }
             pause(limit, "it is not among the errors".to_owned()).await?;
         }

@@ -4,7 +4,7 @@ mod entities;
 mod figures;
 mod traffic;
 
-use super::{Options, Outcome, Target};
+use super::{Options, StepOutcome, Target};
 use crate::probe::{Probe, root_cause};
 use reqwest::{Client as Http, redirect};
 use std::time::{Duration, Instant};
@@ -72,8 +72,8 @@ impl Name {
     }
 
     /// The outcome of this step if it is not as it should be.
-    pub(super) fn failed(self, reason: String) -> Outcome {
-        Outcome::Failed { reason, look_at: self.look_at().to_owned() }
+    pub(super) fn failed(self, reason: String) -> StepOutcome {
+        StepOutcome::Failed { reason, look_at: self.look_at().to_owned() }
     }
 
     const fn look_at(self) -> &'static str {
@@ -117,7 +117,7 @@ impl<'t> Run<'t> {
         Self { target, options, http, begun, made: Vec::new(), secret: String::new(), clicks: Vec::new() }
     }
 
-    pub(super) async fn step(&mut self, which: Name) -> Outcome {
+    pub(super) async fn step(&mut self, which: Name) -> StepOutcome {
         let seen = match which {
             Name::Ready => self.ready().await,
             Name::Access => self.access().await,
@@ -133,11 +133,11 @@ impl<'t> Run<'t> {
             Name::Delivered => self.delivered().await,
             Name::Ingestion => return self.ingestion().await.unwrap_or_else(|e| which.failed(e)),
             Name::CleanUp if self.options.keep => {
-                return Outcome::Skipped { reason: "kept, as asked".to_owned() };
+                return StepOutcome::Skipped { reason: "kept, as asked".to_owned() };
             }
             Name::CleanUp => self.clean_up().await,
         };
-        seen.map_or_else(|e| which.failed(e), |detail| Outcome::Passed { detail })
+        seen.map_or_else(|e| which.failed(e), |detail| StepOutcome::Passed { detail })
     }
 
     fn slug(&self, what: &str) -> String {

@@ -1,12 +1,12 @@
 //! A traffic-service on real sockets over the embedded stores, with faults that can be switched on.
 
 mod answer;
-mod ground;
 mod mmdb;
+mod testbed;
 
 pub(crate) use answer::Answer;
-pub(crate) use ground::{Ground, TOKEN, sale};
 pub(crate) use mmdb::{database, described};
+pub(crate) use testbed::{TOKEN, Testbed, sale};
 
 use serde_json::Value;
 use std::{
@@ -32,7 +32,7 @@ pub(crate) const BOT: &str = "Mozilla/5.0 (compatible; Googlebot/2.1; +http://ww
 /// A running service.
 pub(crate) struct World {
     pub(crate) addr: SocketAddr,
-    pub(crate) ground: Ground,
+    pub(crate) testbed: Testbed,
     client: reqwest::Client,
     trigger: Trigger,
     task: JoinHandle<anyhow::Result<()>>,
@@ -41,11 +41,11 @@ pub(crate) struct World {
 }
 
 impl World {
-    /// Stops the service; the ground stays.
-    pub(crate) async fn stop(self) -> Ground {
+    /// Stops the service; the testbed stays.
+    pub(crate) async fn stop(self) -> Testbed {
         self.trigger.fire();
         timeout(PATIENCE, self.task).await.expect("drained").expect("no panic").expect("no error");
-        self.ground
+        self.testbed
     }
 
     pub(crate) async fn restart(self) -> Self {
@@ -114,7 +114,7 @@ impl World {
     /// Waits until everything so far is stored, and takes it as looked at.
     pub(crate) async fn settle(&self) {
         testing::until("the journal is empty", async || self.stats().await["outbox_depth_events"] == 0).await;
-        let all = self.ground.events().await;
+        let all = self.testbed.events().await;
         self.seen().extend(all.into_iter().map(|e| e.click_id));
     }
 
@@ -126,7 +126,7 @@ impl World {
     }
 
     async fn unseen(&self) -> Vec<ClickEvent> {
-        let mut all = self.ground.events().await;
+        let mut all = self.testbed.events().await;
         let seen = self.seen();
         all.retain(|e| !seen.contains(&e.click_id));
         all

@@ -61,7 +61,7 @@ impl Turn {
 }
 
 /// Services on the engines, with a campaign.
-pub(crate) struct Ground {
+pub(crate) struct Testbed {
     pub(crate) services: Services,
     pub(crate) campaign: String,
     pub(crate) campaign_id: String,
@@ -71,7 +71,7 @@ pub(crate) struct Ground {
     turn: Turn,
 }
 
-impl Ground {
+impl Testbed {
     /// With these settings beside the defaults.
     pub(crate) async fn new(settings: &[(&str, &str)]) -> Self {
         let turn = Turn::take().await;
@@ -92,11 +92,11 @@ impl Ground {
         let api = services.api();
         let made = create(&api, Kind::Network, json!({ "slug": network, "name": "Network" })).await;
         let secret = made["postback_secret"].as_str().expect("a secret").to_owned();
-        let mut ground =
+        let mut testbed =
             Self { services, campaign: campaign.clone(), campaign_id: String::new(), network, secret, turn };
-        ground.campaign_id = ground.add_campaign(&campaign, json!({})).await;
-        ground.until_taken().await;
-        ground
+        testbed.campaign_id = testbed.add_campaign(&campaign, json!({})).await;
+        testbed.until_taken().await;
+        testbed
     }
 
     /// A campaign with one stream to one destination; `terms` stand in the destination.
@@ -189,7 +189,7 @@ impl Ground {
     }
 }
 
-impl Deref for Ground {
+impl Deref for Testbed {
     type Target = Services;
 
     fn deref(&self) -> &Services {
@@ -197,7 +197,7 @@ impl Deref for Ground {
     }
 }
 
-impl DerefMut for Ground {
+impl DerefMut for Testbed {
     fn deref_mut(&mut self) -> &mut Services {
         &mut self.services
     }

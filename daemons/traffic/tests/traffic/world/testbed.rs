@@ -21,14 +21,14 @@ use tfx_service::{
     Shutdown,
     testing::{self, Faults},
 };
-use tfx_settings::{Settings, Source};
-use tfx_wiring::{DataDir, Hold, Stores};
+use tfx_settings::{Settings, SettingsSource};
+use tfx_wiring::{DataDir, FolderLock, Stores};
 use tokio::net::TcpListener;
 
 pub(crate) const TOKEN: &str = "internal-token-of-the-tests";
 
-pub(crate) struct Ground {
-    /// Goes when the ground goes.
+pub(crate) struct Testbed {
+    /// Goes when the testbed goes.
     dir: TempDir,
     pub(crate) stores: Stores,
     pub(crate) faults: Faults,
@@ -36,7 +36,7 @@ pub(crate) struct Ground {
     settings: BTreeMap<String, String>,
 }
 
-impl Ground {
+impl Testbed {
     /// Empty stores; settings over test defaults.
     pub(crate) fn new(settings: &[(&str, &str)]) -> Self {
         let defaults = [
@@ -53,7 +53,7 @@ impl Ground {
 
     fn at(dir: TempDir, mut settings: BTreeMap<String, String>) -> Self {
         settings.insert("TFX_DATA_DIR".to_owned(), dir.path().to_str().expect("path").to_owned());
-        let data_dir = Arc::new(DataDir::open(dir.path(), Hold::Exclusive).expect("data folder"));
+        let data_dir = Arc::new(DataDir::open(dir.path(), FolderLock::Exclusive).expect("data folder"));
         let open = tfx_wiring::embedded(&data_dir).expect("stores");
         let faults = Faults::around(open.config, open.conversions, open.analytics, open.sink);
         let all = Arc::new(faults.clone());
@@ -176,9 +176,9 @@ impl Ground {
             task: tokio::spawn(run),
             client: client.build().expect("client"),
             looked_at: std::sync::Mutex::default(),
-            ground: self,
+            testbed: self,
         };
-        let before = world.ground.events().await;
+        let before = world.testbed.events().await;
         world.seen().extend(before.into_iter().map(|e| e.click_id));
         world
     }
@@ -218,7 +218,7 @@ fn copy(from: &Path, to: &Path) {
 
 fn read(settings: &BTreeMap<String, String>) -> Settings {
     let pairs = settings.iter().map(|(n, v)| (n.as_str(), v.as_str()));
-    Settings::read(&Source::of(pairs)).expect("settings")
+    Settings::read(&SettingsSource::of(pairs)).expect("settings")
 }
 
 /// The first version of a sale that this click brought, in US dollars.

@@ -6,9 +6,9 @@ const PAUSE: Duration = Duration::from_secs(30);
 
 /// When something was said last.
 #[derive(Debug, Default)]
-pub struct Seldom(Option<Instant>);
+pub struct LogThrottle(Option<Instant>);
 
-impl Seldom {
+impl LogThrottle {
     /// Whether to say it (again); if so, it counts as said.
     pub fn due(&mut self) -> bool {
         let due = self.0.is_none_or(|at| at.elapsed() > PAUSE);
@@ -26,13 +26,13 @@ impl Seldom {
 
 #[cfg(test)]
 mod tests {
-    use super::Seldom;
+    use super::LogThrottle;
 
     #[test]
     fn what_goes_on_is_said_once_and_a_new_failure_at_once() {
-        let mut seldom = Seldom::default();
-        assert!(seldom.due() && !seldom.due() && !seldom.due());
-        seldom.over();
-        assert!(seldom.due());
+        let mut log_throttle = LogThrottle::default();
+        assert!(log_throttle.due() && !log_throttle.due() && !log_throttle.due());
+        log_throttle.over();
+        assert!(log_throttle.due());
     }
 }

@@ -1,4 +1,4 @@
-//! A corner of the engines that `make engines` brought up for all tests: a ClickHouse database, topics and a consumer
+//! Names of one's own on the engines that `make engines` brought up for all tests: a ClickHouse database, topics and a consumer
 //! group that nobody else uses.
 
 use reqwest::Client;
@@ -8,14 +8,14 @@ use tfx_domain::event::Topic;
 /// Names of one's own on the shared engines; configuration and conversions are embedded. Nothing is made yet. What is
 /// made in ClickHouse goes with this.
 #[derive(Debug)]
-pub struct Corner {
+pub struct Namespace {
     settings: Vec<(String, String)>,
     /// With user and password.
     clickhouse: String,
     database: String,
 }
 
-impl Corner {
+impl Namespace {
     /// A new one.
     ///
     /// # Panics
@@ -77,13 +77,13 @@ impl Corner {
     }
 }
 
-impl Default for Corner {
+impl Default for Namespace {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl Drop for Corner {
+impl Drop for Namespace {
     fn drop(&mut self) {
         let (url, sql) = (self.clickhouse.clone(), format!("DROP DATABASE IF EXISTS {}", self.database));
         // The test's runtime may be ending; this one waits for the answer.

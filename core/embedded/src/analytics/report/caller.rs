@@ -15,14 +15,14 @@ pub(crate) struct Waiting(Arc<AtomicBool>);
 
 /// Held by the one who works.
 #[derive(Debug)]
-pub(crate) struct Asker {
+pub(crate) struct CallerWatch {
     gone: Arc<AtomicBool>,
     rows: u32,
 }
 
 impl Waiting {
-    pub(crate) fn asker(&self) -> Asker {
-        Asker { gone: Arc::clone(&self.0), rows: 0 }
+    pub(crate) fn caller(&self) -> CallerWatch {
+        CallerWatch { gone: Arc::clone(&self.0), rows: 0 }
     }
 }
 
@@ -32,7 +32,7 @@ impl Drop for Waiting {
     }
 }
 
-impl Asker {
+impl CallerWatch {
     /// A row was read.
     ///
     /// # Errors
@@ -100,15 +100,16 @@ mod tests {
         let conn = Connection::open(folder.path().join("events.db")).expect("opens");
         let waiting = Waiting::default();
         let all =
-            crate::analytics::report::report(&conn, &by_sub(10_000), waiting.asker()).expect("a report");
+            crate::analytics::report::report(&conn, &by_sub(10_000), waiting.caller()).expect("a report");
         assert_eq!(i64::try_from(all.len()), Ok(clicks));
-        let refused = crate::analytics::report::report(&conn, &by_sub(100), waiting.asker());
+        let refused = crate::analytics::report::report(&conn, &by_sub(100), waiting.caller());
         let refused = refused.expect_err("too many rows");
         assert!(matches!(refused, StoreError::TooMuch { .. }), "{refused:?}");
         assert_eq!(refused.to_string(), "the report has more than 100 rows");
-        let asker = waiting.asker();
+        let caller = waiting.caller();
         drop(waiting);
-        let left = crate::analytics::report::report(&conn, &by_sub(10_000), asker).expect_err("nobody waits");
+        let left =
+            crate::analytics::report::report(&conn, &by_sub(10_000), caller).expect_err("nobody waits");
         assert!(left.to_string().contains("has gone"), "{left}");
     }
 }
