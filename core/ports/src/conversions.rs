@@ -24,6 +24,8 @@ pub struct Recorded {
     pub result: PostbackResult,
     /// The conversion as it stands after it; for a duplicate or a conflict the one that was there.
     pub conversion: Conversion,
+    /// Another conversion that gave way to it, in its new state.
+    pub displaced: Option<Conversion>,
 }
 
 /// A postback whose click is not known yet, with everything needed to try again.

@@ -172,12 +172,13 @@ impl<'a> Trial<'a> {
                 let name = found.map_or_else(|| other.to_string(), |r| r.slug);
                 let reason = advice::foreign(&self.network.spec, &name);
                 self.answer.commands.push(advice::foreign_clicks(&self.network.spec));
+                let reason = self.with_word(reason, &postback);
                 return Ok(self.end(Conflict, 200, reason));
             }
         };
         self.answer.understood = Some(understood(&postback, Some(incoming.revenue)));
         let there = KnownConversions(self.known(&incoming).await?);
-        let Decided { result, conversion } = decide(&there, &incoming)?;
+        let Decided { result, conversion, displaced } = decide(&there, &incoming)?;
         if result != Recorded {
             // What it would change, or what is in its way.
             let there = there.0.iter().find(|c| c.id == conversion.id);
@@ -199,15 +200,24 @@ impl<'a> Trial<'a> {
             }
             _ => "the click has its one sale already; its destination allows no upsell".to_owned(),
         };
+        if let Some(displaced) = &displaced {
+            reason += &format!("; {}", advice::displaced(displaced));
+        }
         if result == Conflict {
             self.answer.commands.push(advice::scope_click(&self.network.spec));
         }
+        let reason = self.with_word(reason, &postback);
+        Ok(self.end(result, 200, reason))
+    }
+
+    /// And what to do about a word that nobody knows.
+    fn with_word(&mut self, mut reason: String, postback: &Postback) -> String {
         if let (true, Some(word)) = (postback.unmapped, &postback.raw_status) {
             let template = self.template.as_ref().map(|(_, t)| t);
             reason += &format!("; {}", advice::unmapped_word(&self.network.spec, template, word));
             self.answer.commands.push(advice::map_word(&self.network.spec, template, word));
         }
-        Ok(self.end(result, 200, reason))
+        reason
     }
 
     /// What the click's destination means for the report.

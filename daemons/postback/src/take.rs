@@ -121,12 +121,13 @@ impl Postbacks {
         if postback.unmapped {
             self.counters.unmapped();
         }
+        let template = index.asked_template(&network.id, &origin.template).map(|t| &t.spec);
         let incoming = match report(network, terms, postback, click, new_id, origin.at) {
             Ok(incoming) => incoming,
             Err(other) => {
                 let mut outcome = PostbackOutcome::accepted(status, PostbackResult::Conflict);
                 outcome.click = Some(postback.click_id);
-                outcome.reason = why::foreign(index, network, &other);
+                outcome.reason = why::foreign(index, network, template, postback, &other);
                 return self.conclude(origin, outcome, Some(network), None).await;
             }
         };
@@ -149,10 +150,10 @@ impl Postbacks {
         outcome.click = Some(postback.click_id);
         outcome.conversion = Some(recorded.conversion.id.clone());
         outcome.test = click.test;
-        let template = index.asked_template(&network.id, &origin.template).map(|t| &t.spec);
         outcome.reason = why::recorded(&network.spec, template, postback, &recorded);
         let changed = matches!(recorded.result, PostbackResult::Recorded | PostbackResult::Updated);
-        self.conclude(origin, outcome, Some(network), changed.then_some(&recorded.conversion)).await
+        let changed = recorded.displaced.iter().chain(changed.then_some(&recorded.conversion));
+        self.conclude(origin, outcome, Some(network), changed).await
     }
 
     async fn store(&self, report: &Incoming) -> Result<Recorded, String> {
@@ -217,18 +218,18 @@ impl Postbacks {
         self.conclude(origin, outcome, Some(network), None).await
     }
 
-    /// Makes an accepted postback's events durable, counts it. Its conversion is marked as published when the sink has its
-    /// state (`published`).
-    pub(crate) async fn conclude(
+    /// Makes an accepted postback's events durable, counts it. The conversions that it changed are marked as published when
+    /// the sink has their states (`published`).
+    pub(crate) async fn conclude<'c>(
         &self,
         origin: &Origin,
         mut outcome: PostbackOutcome,
         network: Option<&Network>,
-        changed: Option<&Conversion>,
+        changed: impl IntoIterator<Item = &'c Conversion>,
     ) -> PostbackOutcome {
         outcome.network = network.map(|n| n.id.clone());
         let mut events = Vec::with_capacity(2);
-        events.extend(changed.map(|c| Event::Conversion(Box::new(ConversionEvent::from(c)))));
+        events.extend(changed.into_iter().map(|c| Event::Conversion(Box::new(ConversionEvent::from(c)))));
         events.push(Event::PostbackLog(Box::new(log::event(origin, &outcome, &self.masks()))));
         if let Err(e) = self.publish(&events).await {
             tracing::error!(

@@ -10,9 +10,15 @@ use tfx_domain::{
 use tfx_ports::conversions::Recorded;
 
 /// A report about a click that was sent to another network.
-pub(crate) fn foreign(index: &Index, network: &Network, other: &NetworkId) -> String {
+pub(crate) fn foreign(
+    index: &Index,
+    network: &Network,
+    template: Option<&TemplateSpec>,
+    postback: &Postback,
+    other: &NetworkId,
+) -> String {
     let other = index.network_by_id(other).map_or_else(|| other.to_string(), |n| n.spec.slug.to_string());
-    advice::foreign(&network.spec, &other)
+    with_word(advice::foreign(&network.spec, &other), &network.spec, template, postback)
 }
 
 /// What the store made of a report.
@@ -23,14 +29,24 @@ pub(crate) fn recorded(
     recorded: &Recorded,
 ) -> String {
     let there = &recorded.conversion;
-    let mut why = match recorded.result {
+    let why = match recorded.result {
         PostbackResult::Conflict => advice::known_id(network, postback, there),
         PostbackResult::Duplicate if there.transaction_id != postback.transaction_id => {
             format!("the click has its one sale, {}; its destination allows no upsell", there.id)
         }
         PostbackResult::Stale => format!("a step backwards: the conversion is {} already", there.status),
-        _ => String::new(),
+        _ => recorded.displaced.as_ref().map(advice::displaced).unwrap_or_default(),
     };
+    with_word(why, network, template, postback)
+}
+
+/// And what to do about a word that nobody knows.
+fn with_word(
+    mut why: String,
+    network: &NetworkSpec,
+    template: Option<&TemplateSpec>,
+    postback: &Postback,
+) -> String {
     if let (true, Some(word)) = (postback.unmapped, &postback.raw_status) {
         if !why.is_empty() {
             why += "; ";

@@ -43,6 +43,7 @@ fn conversion() -> Conversion {
         network: NetworkId::generate(Timestamp::UNIX_EPOCH, 1),
         key: "tx:T/1".to_owned(),
         sale_claim: None,
+        displaced: false,
         transaction_id: Some("T/1".to_owned()),
         click_id: click().click_id,
         status: "sale".parse().expect("a status"),

@@ -61,6 +61,15 @@ pub fn known_id(network: &NetworkSpec, postback: &Postback, there: &Conversion) 
     )
 }
 
+/// The sentence about a conversion that gives way to a sale.
+pub fn displaced(there: &Conversion) -> String {
+    let word = super::interpret::shown(there.raw_status.as_deref().unwrap_or_default());
+    format!(
+        "the click's one sale is this one; conversion {}, of the unknown word {word}, gives way to it",
+        there.id
+    )
+}
+
 /// One word of a shell.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "=,._-+/:@".contains(c);

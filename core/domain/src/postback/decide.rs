@@ -5,11 +5,11 @@
 //! ids are the network's, and gets the key `click:{click}:tx:{id}` where they are a click's. So one click and one id
 //! have one key however often the network's scope is changed, and the store's unique index on keys decides a race.
 
-use super::{Applied, Conversion, Incoming, TransactionScope, apply, status::first};
-use crate::{
-    event::PostbackResult,
-    id::{ConversionId, NetworkId},
+use super::{
+    Applied, Conversion, ConversionStatus, Incoming, TransactionScope, apply,
+    status::{displaced, first},
 };
+use crate::{event::PostbackResult, id::NetworkId};
 
 /// The conversions that stand, as a store reads them.
 pub trait Standing {
@@ -36,6 +36,9 @@ pub struct Decided {
     pub result: PostbackResult,
     /// As it stands after the report; for what changes nothing the one that is in the way.
     pub conversion: Conversion,
+    /// Another conversion of the click in a new state: a word that nobody knows had brought it, and it gives way to the
+    /// sale that is recorded or updated.
+    pub displaced: Option<Conversion>,
 }
 
 /// Decides what a report does.
@@ -44,7 +47,7 @@ pub struct Decided {
 /// What stands cannot be read.
 pub fn decide<S: Standing>(standing: &S, report: &Incoming) -> Result<Decided, S::Error> {
     use PostbackResult::{Conflict, Duplicate, Recorded, Stale, Updated};
-    let done = |result, conversion| Ok(Decided { result, conversion });
+    let done = |result, conversion| Ok(Decided { result, conversion, displaced: None });
     let mut key = report.key.clone();
     let mut existing = standing.by_key(&report.network, &key)?;
     if let Some(other) = existing.as_ref().filter(|c| c.click_id != report.click_id) {
@@ -55,27 +58,24 @@ pub fn decide<S: Standing>(standing: &S, report: &Incoming) -> Result<Decided, S
         }
         (key, existing) = (own, of_click);
     }
-    // Who else has the sale that a conversion claims.
-    let rival = |id: &ConversionId, claim: Option<&String>| {
-        let holder = claim.map(|claim| standing.by_claim(&report.network, claim)).transpose()?.flatten();
-        Ok(holder.filter(|h| h.id != *id))
-    };
-    let Some(before) = existing else {
-        let new = Conversion { key, ..first(report) };
-        // A word of which nobody knows the meaning brings no more than a second sale would.
-        let as_sale = (report.unmapped && !report.allow_upsell).then(|| report.click_id.to_string());
-        return match rival(&new.id, new.sale_claim.as_ref().or(as_sale.as_ref()))? {
-            Some(holder) => done(Duplicate, holder),
-            None => done(Recorded, new),
-        };
-    };
-    match apply(Some(&before), report) {
-        Applied::Updated(next) => match rival(&next.id, next.sale_claim.as_ref())? {
-            Some(_) => done(Duplicate, before),
-            None => done(Updated, next),
+    let (result, next) = match &existing {
+        None => (Recorded, Conversion { key, ..first(report) }),
+        Some(before) => match apply(Some(before), report) {
+            Applied::Updated(next) => (Updated, next),
+            Applied::Stale => return done(Stale, before.clone()),
+            Applied::Duplicate | Applied::New(_) => return done(Duplicate, before.clone()),
         },
-        Applied::Stale => done(Stale, before),
-        Applied::Duplicate | Applied::New(_) => done(Duplicate, before),
+    };
+    // Who else has the sale that it claims.
+    let claim = next.sale_claim.as_ref();
+    let holder = claim.map(|claim| standing.by_claim(&report.network, claim)).transpose()?.flatten();
+    match holder.filter(|h| h.id != next.id) {
+        None => done(result, next),
+        // A sale goes before what nobody knows to be one, whichever came first.
+        Some(holder) if next.status == ConversionStatus::Sale && holder.status != ConversionStatus::Sale => {
+            Ok(Decided { result, conversion: next, displaced: Some(displaced(holder, report.at)) })
+        }
+        Some(holder) => done(Duplicate, existing.filter(|c| !c.displaced).unwrap_or(holder)),
     }
 }
 

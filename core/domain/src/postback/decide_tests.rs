@@ -4,10 +4,11 @@ use super::*;
 use crate::{
     Timestamp,
     event::{ClickDims, PostbackResult::*},
-    id::ClickId,
+    id::{ClickId, ConversionId, NetworkId},
     money::{Currency, Money},
 };
-use std::{cell::RefCell, convert::Infallible};
+use proptest::prelude::*;
+use std::{cell::RefCell, collections::HashSet, convert::Infallible};
 
 fn time(second: i64) -> Timestamp {
     Timestamp::from_second(1_780_000_000 + second).expect("a time")
@@ -24,11 +25,29 @@ impl List {
 
     fn take(&self, report: &Incoming) -> Decided {
         let Ok(decided) = decide(self, report);
-        if [Recorded, Updated].contains(&decided.result) {
-            self.0.borrow_mut().retain(|c| c.id != decided.conversion.id);
-            self.0.borrow_mut().push(decided.conversion.clone());
+        let changes = [Recorded, Updated].contains(&decided.result);
+        assert!(changes || decided.displaced.is_none());
+        for c in decided.displaced.iter().chain(changes.then_some(&decided.conversion)) {
+            self.0.borrow_mut().retain(|there| there.id != c.id);
+            self.0.borrow_mut().push(c.clone());
         }
+        let all = self.0.borrow();
+        let claims: Vec<_> = all.iter().filter_map(|c| c.sale_claim.as_ref()).collect();
+        assert!(
+            claims.iter().collect::<HashSet<_>>().len() == claims.len(),
+            "one claim of a click: {all:#?}"
+        );
+        drop(all);
         decided
+    }
+
+    /// What counts as the one sale of a click or might be it, and all that counts.
+    fn money(&self) -> (Vec<String>, i64) {
+        let all = self.0.borrow();
+        let counts = || all.iter().filter(|c| c.status != ConversionStatus::Rejected);
+        let sales = counts().filter(|c| !["lead", "stage"].contains(&c.status.as_str()));
+        let words = sales.map(|c| format!("{} {}", c.status, c.revenue.amount)).collect();
+        (words, counts().map(|c| c.revenue.amount.micros() / 1_000_000).sum())
     }
 }
 
@@ -128,4 +147,100 @@ fn a_word_that_nobody_knows_brings_no_more_than_a_second_sale() {
     // When the sale is taken back, the click may bring something again.
     assert_eq!(list.take(&report(9, Network, 1, "B", "rejected")).result, Updated);
     assert_eq!(list.take(&unmapped(10, "G")).result, Recorded);
+}
+
+/// Report `n`, of another amount for each word.
+fn said(n: i64, key: &str, word: &str) -> Incoming {
+    let amount = match word {
+        "sale" => "25",
+        "lead" | "stage" => "1",
+        _ => "10",
+    };
+    Incoming {
+        unmapped: ["aproved", "yes"].contains(&word),
+        revenue: Money { amount: amount.parse().expect("an amount"), currency: Currency::USD },
+        // Without an id a word that is no step of ours has a key of its own.
+        key: match (key, word) {
+            ("", "aproved" | "yes" | "stage") => format!("click:1:custom:{word}"),
+            ("", _) => "click:1:main".to_owned(),
+            _ => format!("tx:{key}"),
+        },
+        ..report(n, Network, 1, key, word)
+    }
+}
+
+/// All orders of the same things.
+fn orders<T: Clone>(of: &[T]) -> Vec<Vec<T>> {
+    let Some((first, rest)) = of.split_first() else { return vec![Vec::new()] };
+    let put = |order: Vec<T>, at: usize| [&order[..at], std::slice::from_ref(first), &order[at..]].concat();
+    orders(rest)
+        .into_iter()
+        .flat_map(|o| (0..=o.len()).map(move |at| put(o.clone(), at)).collect::<Vec<_>>())
+        .collect()
+}
+
+/// A sale, a lead and two words that nobody knows, on one key, on two, without ids, in every order: the sale stands once,
+/// with its own revenue, and nothing but the lead beside it.
+#[test]
+fn in_whatever_order_a_word_that_nobody_knows_brings_no_more_than_a_second_sale() {
+    let words = ["sale", "lead", "aproved", "yes"];
+    for keys in 0..81_usize {
+        let key = |i: usize| ["A", "B", ""][keys / 3_usize.pow(i as u32) % 3];
+        let reports: Vec<(&str, &str)> = words.iter().enumerate().map(|(i, word)| (key(i), *word)).collect();
+        for order in orders(&reports) {
+            let list = List::default();
+            for (n, (key, word)) in (1..).zip(&order) {
+                list.take(&said(n, key, word));
+            }
+            let (sales, all) = list.money();
+            assert_eq!(sales, ["sale 25"], "{order:?}: {:#?}", list.0);
+            assert!([25, 26].contains(&all), "{order:?}: {:#?}", list.0);
+        }
+        // Without the sale: one of the two words at most.
+        for order in orders(&reports[1..]) {
+            let list = List::default();
+            order.iter().zip(1..).for_each(|((key, word), n)| drop(list.take(&said(n, key, word))));
+            assert!(list.money().0.len() <= 1 && list.money().1 <= 11, "{order:?}: {:#?}", list.0);
+        }
+    }
+}
+
+#[test]
+fn a_sale_takes_the_click_from_a_word_that_nobody_knows_and_gives_it_back() {
+    let list = List::default();
+    let word = list.take(&said(1, "A", "aproved")).conversion;
+    let sale = list.take(&said(2, "B", "sale"));
+    let gone = sale.displaced.expect("told");
+    assert_eq!(
+        (sale.result, gone.id.clone(), gone.version, gone.status),
+        (Recorded, word.id, 2, ConversionStatus::Rejected)
+    );
+    assert_eq!(
+        (gone.revenue, gone.raw_status.as_deref(), gone.displaced),
+        (word.revenue, Some("aproved"), true)
+    );
+    // As long as the sale stands nothing of that key is one.
+    for (n, word) in (3..).zip(["aproved", "yes", "sale"]) {
+        let again = list.take(&said(n, "A", word));
+        assert_eq!((again.result, &again.conversion), (Duplicate, &sale.conversion), "{word}");
+    }
+    list.take(&said(6, "B", "rejected"));
+    let back = list.take(&Incoming { revenue_given: false, ..said(7, "A", "sale") });
+    assert_eq!((back.result, back.conversion.id, back.conversion.displaced), (Updated, gone.id, false));
+    assert_eq!(list.money().0, ["sale 25"]);
+}
+
+proptest! {
+    /// Whatever is said of a click: what is a sale or might be one is there once, and a sale that comes is never lost.
+    #[test]
+    fn a_click_has_one_sale_whatever_is_said(said_of_it in prop::collection::vec((0..3_usize, 0..6_usize), 0..14)) {
+        let list = List::default();
+        for (n, (key, word)) in (1..).zip(&said_of_it) {
+            let word = ["sale", "lead", "aproved", "yes", "rejected", "stage"][*word];
+            list.take(&said(n, ["A", "B", ""][*key], word));
+            prop_assert!(list.money().0.len() <= 1, "{:#?}", list.0);
+        }
+        list.take(&said(100, "NEW", "sale"));
+        prop_assert_eq!(list.money().0, ["sale 25"]);
+    }
 }

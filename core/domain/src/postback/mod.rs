@@ -102,9 +102,14 @@ pub struct Conversion {
     pub network: NetworkId,
     /// Unique within the network.
     pub key: String,
-    /// Unique within the network while set: `{click_id}` for the one sale of a click that takes only one.
+    /// Unique within the network while set: `{click_id}` for the one sale of a click that takes only one, and for what
+    /// might be one, a word that nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sale_claim: Option<String>,
+    /// A word that nobody knows had brought it, until another conversion's sale took its click: it stands as rejected, and
+    /// the next report of its key is taken as if it were the first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub displaced: bool,
     /// The network's transaction id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub transaction_id: Option<String>,

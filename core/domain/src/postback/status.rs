@@ -1,7 +1,7 @@
 //! The status machine of conversions.
 
 use super::{Conversion, Incoming};
-use crate::id::ClickId;
+use crate::{Timestamp, id::ClickId};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::{fmt, str::FromStr};
@@ -92,9 +92,20 @@ pub enum Applied {
 /// duplicate; any other step is stale. What came in before the report that made the present state is stale whatever
 /// it says (a parked postback is applied late), but for the outcome of a lead: that is known only after it. What a
 /// report does not say (payout, the network's word) stays as it was,
-/// and so do the click and its facts: a transaction belongs to the click it was first reported for.
+/// and so do the click and its facts: a transaction belongs to the click it was first reported for. A displaced
+/// conversion takes whatever is reported next, as if it were the first report.
 pub fn apply(existing: Option<&Conversion>, incoming: &Incoming) -> Applied {
     let Some(existing) = existing else { return Applied::New(first(incoming)) };
+    if existing.displaced {
+        return Applied::Updated(Conversion {
+            status: incoming.status.clone(),
+            raw_status: incoming.raw_status.clone(),
+            revenue: incoming.revenue,
+            sale_claim: sale_claim(incoming, existing.click_id),
+            displaced: false,
+            ..changed(existing, incoming.at)
+        });
+    }
     let moves = existing.status != incoming.status;
     if moves && !may_follow(&existing.status, &incoming.status) {
         return Applied::Stale;
@@ -106,20 +117,30 @@ pub fn apply(existing: Option<&Conversion>, incoming: &Incoming) -> Applied {
     if incoming.at < existing.updated_at && !is_outcome_of_lead(&existing.status, &incoming.status) {
         return Applied::Stale;
     }
-    let mut next = existing.clone();
-    next.version += 1;
-    next.updated_at = existing.updated_at.max(incoming.at);
+    let mut next = changed(existing, incoming.at);
     if incoming.raw_status.is_some() {
         next.raw_status.clone_from(&incoming.raw_status);
     }
     if pays {
         next.revenue = incoming.revenue;
     }
-    if moves {
+    if moves || incoming.unmapped {
         next.status = incoming.status.clone();
-        next.sale_claim = sale_claim(&next.status, next.click_id, incoming.allow_upsell);
+        next.sale_claim = sale_claim(incoming, next.click_id);
     }
     Applied::Updated(next)
+}
+
+/// The next version, changed by a report that came in `at`. Time does not go back with it.
+fn changed(existing: &Conversion, at: Timestamp) -> Conversion {
+    let (version, updated_at) = (existing.version + 1, existing.updated_at.max(at));
+    Conversion { version, updated_at, ..existing.clone() }
+}
+
+/// What a word that nobody knows had recorded, after a sale that came in `at` took its click: it counts no more.
+pub(super) fn displaced(holder: Conversion, at: Timestamp) -> Conversion {
+    let status = ConversionStatus::Rejected;
+    Conversion { status, sale_claim: None, displaced: true, ..changed(&holder, at) }
 }
 
 /// The steps forwards. A custom status is a stage of the network's own before the outcome is known, so it may
@@ -143,7 +164,8 @@ pub(super) fn first(incoming: &Incoming) -> Conversion {
         version: 1,
         network: incoming.network.clone(),
         key: incoming.key.clone(),
-        sale_claim: sale_claim(&incoming.status, incoming.click_id, incoming.allow_upsell),
+        sale_claim: sale_claim(incoming, incoming.click_id),
+        displaced: false,
         transaction_id: incoming.transaction_id.clone(),
         click_id: incoming.click_id,
         status: incoming.status.clone(),
@@ -155,16 +177,17 @@ pub(super) fn first(incoming: &Incoming) -> Conversion {
     }
 }
 
-/// A sale claims its click unless the click may have several; whatever is no sale lets go of it.
-fn sale_claim(status: &ConversionStatus, click: ClickId, allow_upsell: bool) -> Option<String> {
-    (*status == ConversionStatus::Sale && !allow_upsell).then(|| click.to_string())
+/// A sale claims its click unless the click may have several; so does a word that nobody knows, which might be one.
+/// Whatever else a conversion becomes lets go of it.
+fn sale_claim(incoming: &Incoming, click: ClickId) -> Option<String> {
+    let claims = incoming.unmapped || incoming.status == ConversionStatus::Sale;
+    (claims && !incoming.allow_upsell).then(|| click.to_string())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::{
-        Timestamp,
         event::ClickDims,
         id::{ConversionId, NetworkId},
         money::{Currency, Money},

@@ -14,13 +14,17 @@ use tfx_ports::{StoreError, conversions::Recorded};
 const WHAT: &str = "record a conversion";
 
 pub(super) fn record(conn: &Connection, report: &Incoming) -> Result<Recorded, StoreError> {
-    let Decided { result, conversion } = decide(&StoredConversions(conn), report)?;
+    let Decided { result, conversion, displaced } = decide(&StoredConversions(conn), report)?;
+    // First: it lets go of the sale that the other claims.
+    if let Some(displaced) = &displaced {
+        update(conn, displaced)?;
+    }
     match result {
         PostbackResult::Recorded => insert(conn, &conversion)?,
         PostbackResult::Updated => update(conn, &conversion)?,
         _ => {}
     }
-    Ok(Recorded { result, conversion })
+    Ok(Recorded { result, conversion, displaced })
 }
 
 /// What is in the table.

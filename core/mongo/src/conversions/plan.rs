@@ -48,17 +48,17 @@ impl Plan {
         let mut plan = Self { answers: Vec::with_capacity(reports.len()), ..Self::default() };
         let mut changed: HashMap<ConversionId, Changed> = HashMap::new();
         for report in reports {
-            let Decided { result, conversion } = decide(&known, report)?;
-            if matches!(result, PostbackResult::Recorded | PostbackResult::Updated) {
-                let id = &conversion.id;
-                let stored = match result {
-                    PostbackResult::Recorded => None,
-                    _ => changed.get(id).map_or(Some(conversion.version - 1), |c| c.stored),
+            let Decided { result, conversion, displaced } = decide(&known, report)?;
+            let changes = matches!(result, PostbackResult::Recorded | PostbackResult::Updated);
+            for c in displaced.iter().chain(changes.then_some(&conversion)) {
+                let stored = match c.version {
+                    1 => None,
+                    v => changed.get(&c.id).map_or(Some(v - 1), |c| c.stored),
                 };
-                changed.insert(id.clone(), Changed { stored, number: next_number() });
-                known.put(conversion.clone());
+                changed.insert(c.id.clone(), Changed { stored, number: next_number() });
+                known.put(c.clone());
             }
-            plan.answers.push(Recorded { result, conversion });
+            plan.answers.push(Recorded { result, conversion, displaced });
         }
         for (id, Changed { stored, number }) in changed {
             let Some(conversion) = known.take(&id) else { continue };

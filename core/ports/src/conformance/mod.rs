@@ -47,7 +47,7 @@ macro_rules! conformance {
         $crate::conformance!(@ conversion_store, conversions, $fresh:
             reports_follow_the_status_machine, what_is_not_new_changes_nothing, keys_are_the_networks_own,
             a_report_never_changes_the_conversion_of_another_click,
-            a_word_that_nobody_knows_brings_no_second_revenue, an_older_report_does_not_take_the_place_of_a_newer_one, a_claimed_click_takes_no_second_sale,
+            a_word_that_nobody_knows_brings_no_second_revenue, a_sale_goes_before_a_word_that_nobody_knows, an_older_report_does_not_take_the_place_of_a_newer_one, a_claimed_click_takes_no_second_sale,
             a_lead_does_not_become_a_second_sale, an_upsell_is_a_sale_of_its_own,
             a_rejected_sale_lets_go_of_its_click, a_batch_is_applied_in_order, an_error_records_none_of_the_batch,
             a_long_history_is_what_the_status_machine_says, conversions_are_found_as_they_were_recorded,
@@ -58,7 +58,7 @@ macro_rules! conformance {
             a_clock_that_was_ahead_puts_nothing_off_for_long,
             parked_postbacks_come_due_in_order, parked_postbacks_of_a_click_come_in_the_order_received, postponing_tries_again_later, texts_of_strangers_are_only_texts,
             of_many_identical_reports_one_is_new, of_simultaneous_sales_one_has_the_click,
-            of_simultaneous_leads_one_becomes_the_sale, of_simultaneous_scopes_each_click_has_its_own, no_simultaneous_update_is_lost,
+            of_simultaneous_leads_one_becomes_the_sale, of_simultaneous_scopes_each_click_has_its_own, of_simultaneous_sales_and_words_one_sale_stands, no_simultaneous_update_is_lost,
             a_race_of_an_update_with_duplicates, batches_in_opposite_orders_all_get_in);
     };
     (event_store: $fresh:path) => {

@@ -176,3 +176,53 @@ async fn a_word_nobody_knows_is_told_and_brings_no_second_revenue() {
     assert!(metrics.as_str().expect("text").contains("tfx_postbacks_unmapped_total 3"));
     world.stop().await;
 }
+
+#[tokio::test]
+async fn a_sale_after_a_word_nobody_knows_is_the_money_of_the_click() {
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
+    for (more, result) in [
+        ("&tid=1&status=aproved&payout=10", "recorded"),
+        ("&tid=2&status=yes&payout=12", "duplicate"),
+        ("&tid=3&payout=25", "recorded"),
+        ("&tid=1&status=aproved&payout=10", "duplicate"),
+    ] {
+        assert_eq!(said(&world, "adnet", click, more).await, result, "{more}");
+    }
+    let logged = world.logged(4).await;
+    let sale = logged.iter().find(|e| e.params.iter().any(|(_, v)| v == "25")).expect("the sale");
+    for part in ["unknown word 'aproved'", "gives way"] {
+        assert!(sale.reason.contains(part), "{}", sale.reason);
+    }
+    world
+        .until("the sale alone counts", async || {
+            let row = world.report().await;
+            (row.sales, row.leads, row.rejected) == (1, 0, 1)
+        })
+        .await;
+    let row = world.report().await;
+    assert_eq!(row.revenue_confirmed[&Currency::USD].to_string(), "25");
+    assert!(row.revenue_hold.values().all(|a| a.to_string() == "0"), "{row:?}");
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_conflict_over_a_foreign_click_names_the_word_that_nobody_knows() {
+    let testbed = Testbed::new(&[]);
+    let network = |slug: &str| json!({"slug": slug, "name": slug, "postback_secret": SECRET});
+    let a = testbed.network(network("a")).await;
+    testbed.network(network("b")).await;
+    let offer = json!({"slug": "of-a", "name": "A", "url": "https://offer.example/", "network": a.id});
+    let offer = testbed.create::<DestinationSpec>(offer).await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
+    assert_eq!(said(&world, "b", click, "&tid=1&status=aproved").await, "conflict");
+    let reason = &world.logged(1).await[0].reason;
+    for part in
+        ["sent to network a, not to b", "--foreign-clicks", "nobody knows the word", "--map sale=aproved"]
+    {
+        assert!(reason.contains(part), "{part}: {reason}");
+    }
+    world.stop().await;
+}

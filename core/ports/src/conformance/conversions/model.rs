@@ -24,20 +24,25 @@ struct Model {
 
 impl Model {
     fn record(&mut self, report: &Incoming) -> Recorded {
-        let Decided { result, conversion } = decide(self, report).expect("a list can be read");
+        let Decided { result, conversion, displaced } = decide(self, report).expect("a list can be read");
+        if let Some(c) = &displaced {
+            self.update(c);
+        }
         match result {
             PostbackResult::Recorded => {
                 self.there.push(conversion.clone());
                 self.changed(&conversion);
             }
-            PostbackResult::Updated => {
-                let place = self.there.iter().position(|c| c.id == conversion.id).expect("there");
-                self.there[place] = conversion.clone();
-                self.changed(&conversion);
-            }
+            PostbackResult::Updated => self.update(&conversion),
             _ => {}
         }
-        Recorded { result, conversion }
+        Recorded { result, conversion, displaced }
+    }
+
+    fn update(&mut self, c: &Conversion) {
+        let place = self.there.iter().position(|there| there.id == c.id).expect("there");
+        self.there[place] = c.clone();
+        self.changed(c);
     }
 
     fn changed(&mut self, c: &Conversion) {

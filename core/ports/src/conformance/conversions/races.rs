@@ -53,6 +53,18 @@ pub async fn of_simultaneous_leads_one_becomes_the_sale(s: Stores) {
     assert!(there.iter().all(|c| c.version == 1 + u64::from(c.status == ConversionStatus::Sale)));
 }
 
+/// Of many transactions for one click, sales and words that nobody knows, one sale stands and nothing beside it.
+pub async fn of_simultaneous_sales_and_words_one_sale_stands(s: Stores) {
+    let word = |n| Incoming { unmapped: true, ..reported(n, &format!("T{n}"), "aproved") };
+    let reports = (1..=100).map(|n| if n % 3 == 0 { report(n, &format!("T{n}")) } else { word(n) });
+    let answers = at_once(&s, reports).await;
+    let gave_way = answers.iter().filter_map(|a| a.displaced.as_ref()).count();
+    let there = all(&s.two).await;
+    let (sales, others): (Vec<_>, Vec<_>) = there.iter().partition(|c| c.status == ConversionStatus::Sale);
+    assert_eq!((sales.len(), others.len()), (1, gave_way), "{there:#?}");
+    assert!(gave_way <= 1 && others.iter().all(|c| c.displaced && c.sale_claim.is_none()), "{there:#?}");
+}
+
 /// Every one of many different payouts is an update of its own, on top of the others.
 pub async fn no_simultaneous_update_is_lost(s: Stores) {
     expect(&s.one, &report(1, "T"), PostbackResult::Recorded).await;

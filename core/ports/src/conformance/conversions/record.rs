@@ -145,6 +145,53 @@ pub async fn a_word_that_nobody_knows_brings_no_second_revenue(s: Stores) {
     expect(&s.one, &unmapped(10, "B"), Recorded).await;
 }
 
+/// A sale takes the click from a word that nobody knows, on any key, new or there, also within a batch. What gives way is
+/// told, changed, and to be published; when the sale is taken back it may come again.
+pub async fn a_sale_goes_before_a_word_that_nobody_knows(s: Stores) {
+    let unmapped = |n, tx: &str| Incoming { unmapped: true, ..reported(n, tx, "aproved") };
+    let word = expect(&s.one, &unmapped(1, "A"), Recorded).await;
+    assert_eq!(word.sale_claim, Some(click(1).to_string()));
+    assert_eq!(expect(&s.two, &unmapped(2, "B"), Duplicate).await, word, "a second word");
+    expect(&s.two, &reported(3, "C", "lead"), Recorded).await;
+    assert_eq!(expect(&s.two, &unmapped(4, "C"), Duplicate).await.status.as_str(), "lead");
+
+    let done = record(&s.two, &report(5, "C")).await;
+    let gone = done.displaced.clone().expect("what gave way");
+    assert_eq!((done.result, done.conversion.sale_claim), (Updated, Some(click(1).to_string())));
+    assert_eq!(
+        (&gone.id, gone.version, gone.status.as_str(), gone.displaced),
+        (&word.id, 2, "rejected", true)
+    );
+    assert_eq!(s.one.get(&word.id).await.expect("get"), Some(gone.clone()));
+    assert!(s.one.unpublished(10).await.expect("unpublished").contains(&gone));
+    assert_eq!(expect(&s.one, &unmapped(6, "A"), Duplicate).await.id, done.conversion.id);
+    expect(&s.one, &reported(7, "C", "rejected"), Updated).await;
+    let back = expect(&s.two, &unmapped(8, "A"), Updated).await;
+    assert_eq!((&back.id, back.version, back.displaced), (&word.id, 3, false));
+
+    // A new sale, an older word, and one of the same batch.
+    let batch = [
+        report(9, "D"),
+        reported(10, "D", "rejected"),
+        unmapped(11, "E"),
+        report(12, "F"),
+        unmapped(13, "G"),
+    ];
+    let answers = s.one.record(&batch).await.expect("record");
+    let results: Vec<_> =
+        answers.iter().map(|a| (a.result, a.displaced.as_ref().map(|c| c.id.clone()))).collect();
+    let want = [
+        (Recorded, Some(word.id)),
+        (Updated, None),
+        (Recorded, None),
+        (Recorded, Some(conversion(11))),
+        (Duplicate, None),
+    ];
+    assert_eq!(results, want);
+    let counts: Vec<_> = all(&s.two).await.into_iter().filter(|c| c.status.as_str() != "rejected").collect();
+    assert_eq!(counts, [answers[3].conversion.clone()]);
+}
+
 /// What came in before the present state is stale, whatever it says; but for the outcome of a lead.
 pub async fn an_older_report_does_not_take_the_place_of_a_newer_one(s: Stores) {
     let steps = [
