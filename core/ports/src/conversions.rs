@@ -89,9 +89,10 @@ pub trait ConversionStore: Send + Sync {
     /// A page, newest first: by the time of the first report, of one time by id.
     async fn list(&self, query: &ConversionQuery) -> Result<Page<Conversion>, StoreError>;
 
-    /// Conversions whose present state was not marked published, oldest change first. After a crash between
-    /// recording and publishing they are published from here.
-    async fn unpublished(&self, limit: usize) -> Result<Vec<Conversion>, StoreError>;
+    /// A page of the conversions whose present state was not marked published, oldest change first. After a crash
+    /// between recording and publishing they are published from here. What changed in the same microsecond as the last of
+    /// a page, in another process, may come twice.
+    async fn unpublished(&self, page: &PageRequest) -> Result<Page<Conversion>, StoreError>;
 
     /// Marks states as published; a conversion that has moved on stays unpublished, one that is not there is passed
     /// over.

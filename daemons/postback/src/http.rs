@@ -65,6 +65,8 @@ pub(crate) fn router(
         counted.counters.write(out);
         let left_out = counted.conversions.left_out().len();
         out.gauge("tfx_rows_left_out", "Stored rows that were met and cannot be read", &[], left_out);
+        let help = "Conversions whose present state the event sink refuses for good";
+        out.gauge("tfx_conversions_refused", help, &[], counted.refused.count());
         counted.strangers.write(out);
         events::write(SERVICE, &counted.producer.stats(), out);
     }));

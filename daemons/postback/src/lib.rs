@@ -53,7 +53,8 @@ pub async fn run(
     let token = data_dir.internal_token(&settings).context("the internal token")?;
     // The policy is for what is refused. What is answered 200 waits for the disk, whatever the policy for clicks says.
     let policy = FailurePolicy::FailOpen;
-    let (sink, taken) = published::Confirming::around(Arc::clone(&stores.sink));
+    let refused = Arc::<published::RefusedStates>::default();
+    let (sink, taken) = published::Confirming::around(Arc::clone(&stores.sink), Arc::clone(&refused));
     let producer =
         tfx_wiring::producer(&settings, &data_dir, SERVICE, policy, sink).context("the event producer")?;
     let marking = tokio::spawn(published::mark(Arc::clone(&stores.conversions), taken).in_current_span());
@@ -69,6 +70,7 @@ pub async fn run(
         conversions: Arc::clone(&stores.conversions),
         clicks: Clicks::new(Arc::clone(&stores.analytics), settings.postback.lookup_timeout),
         producer: Arc::clone(&producer),
+        refused,
         settings: settings.postback.clone(),
         counters: log::Counters::default(),
         batch_timeout: settings.events.batch_timeout,

@@ -4,8 +4,9 @@
 //! A parked postback is taken off only after its outcome is in the log. If the process dies before, it is tried
 //! again: recording is idempotent by its key, and the outcome's event has an id made from the parked one's.
 //!
-//! Postbacks of one network about one click are taken in the order in which they came: the first that has to wait
-//! holds up those behind it, and so a new one is parked while there are parked ones (`take`).
+//! Postbacks of one network about one click are taken in the order in which they came: the first that has to wait for the
+//! click holds up those behind it, and so a new one is parked while there are parked ones (`take`). One that cannot be
+//! read as the configuration is now holds up nobody: when that is mended, it counts by when it came.
 
 use crate::{
     clicks::Missing,
@@ -86,6 +87,16 @@ async fn round(postbacks: &Arc<Postbacks>, due: Vec<Parked>) {
     while running.join_next().await.is_some() {}
 }
 
+/// What became of a try.
+enum Tried {
+    /// It is taken, or given up.
+    Done,
+    /// It waits for its click, or for a store.
+    Waits,
+    /// It cannot be read as the configuration is now.
+    Unreadable,
+}
+
 /// Tries the postbacks of one click, also those that are not due yet; once one has to wait, those behind it wait too.
 async fn in_order(postbacks: &Postbacks, network: &NetworkId, click: ClickId) {
     let all = match postbacks.conversions.parked_of(network, click, BATCH).await {
@@ -98,7 +109,7 @@ async fn in_order(postbacks: &Postbacks, network: &NetworkId, click: ClickId) {
     let mut waits = false;
     for parked in all {
         if !waits {
-            waits = !attempt(postbacks, parked).await;
+            waits = matches!(attempt(postbacks, parked).await, Tried::Waits);
             continue;
         }
         let now = clock::now();
@@ -110,9 +121,9 @@ async fn in_order(postbacks: &Postbacks, network: &NetworkId, click: ClickId) {
     }
 }
 
-/// Tries one: records it, gives it up, or puts it off. False when it is still parked.
-async fn attempt(postbacks: &Postbacks, parked: Parked) -> bool {
-    let Some(index) = postbacks.config.owned() else { return false };
+/// Tries one: records it, gives it up, or puts it off.
+async fn attempt(postbacks: &Postbacks, parked: Parked) -> Tried {
+    let Some(index) = postbacks.config.owned() else { return Tried::Waits };
     let now = clock::now();
     let park_max_age = postbacks.settings.park_max_age;
     let give_up_at = give_up_at(&parked, &postbacks.settings, now);
@@ -147,7 +158,7 @@ async fn attempt(postbacks: &Postbacks, parked: Parked) -> bool {
                 }
                 Err(_) => {
                     put_off(postbacks, &parked, now, give_up_at).await;
-                    return false;
+                    return Tried::Waits;
                 }
             }
         }
@@ -159,7 +170,7 @@ async fn attempt(postbacks: &Postbacks, parked: Parked) -> bool {
         // The configuration of this instance may be behind, or is being mended: it is tried on as long as for a click.
         None | Some((_, Err(_))) if now < give_up_at => {
             put_off(postbacks, &parked, now, give_up_at).await;
-            return false;
+            return Tried::Unreadable;
         }
         Some((network, Err(refusal))) => {
             let outcome = PostbackOutcome::rejected(0, format!("the template was changed: {refusal}"));
@@ -174,13 +185,13 @@ async fn attempt(postbacks: &Postbacks, parked: Parked) -> bool {
     // Anything but 0 means that it is not durable yet: it stays parked.
     if outcome.status != 0 {
         put_off(postbacks, &parked, now, give_up_at).await;
-        return false;
+        return Tried::Waits;
     }
-    let taken_off = postbacks.conversions.unpark(parked.id).await;
-    if let Err(e) = &taken_off {
+    if let Err(e) = postbacks.conversions.unpark(parked.id).await {
         tracing::warn!(error = %e, "cannot take off a parked postback; it is tried again and counts once");
+        return Tried::Waits;
     }
-    taken_off.is_ok()
+    Tried::Done
 }
 
 /// When it is given up. One that came before the clock was set back is given up when it was tried for as long.

@@ -3,7 +3,11 @@
 //! worker, so that delivery does not wait for the store.
 
 use async_trait::async_trait;
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
 use tfx_domain::{event::Topic, id::ConversionId};
 use tfx_ports::{
     StoreError,
@@ -25,14 +29,48 @@ pub(crate) type State = (ConversionId, u64);
 pub(crate) struct Confirming {
     sink: Arc<dyn EventSink>,
     taken: mpsc::UnboundedSender<State>,
+    refused: Arc<RefusedStates>,
+}
+
+/// The conversions whose present state the sink refuses for good. The producer names each in the log; they are published
+/// again now and then, in case that is mended.
+#[derive(Debug, Default)]
+pub(crate) struct RefusedStates(Mutex<HashSet<ConversionId>>);
+
+/// How many refused states are known; more are not counted.
+const MOST_REFUSED: usize = 100_000;
+
+impl RefusedStates {
+    fn note(&self, id: ConversionId) {
+        let mut all = self.lock();
+        if all.len() < MOST_REFUSED {
+            all.insert(id);
+        }
+    }
+
+    fn forget(&self, id: &ConversionId) {
+        self.lock().remove(id);
+    }
+
+    /// How many.
+    pub(crate) fn count(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashSet<ConversionId>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Confirming {
     /// Around the sink; the states that it takes come out at the other end. There are no more than the store recorded
     /// while it marks none.
-    pub(crate) fn around(sink: Arc<dyn EventSink>) -> (Arc<Self>, mpsc::UnboundedReceiver<State>) {
+    pub(crate) fn around(
+        sink: Arc<dyn EventSink>,
+        refused: Arc<RefusedStates>,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<State>) {
         let (taken, states) = mpsc::unbounded_channel();
-        (Arc::new(Self { sink, taken }), states)
+        (Arc::new(Self { sink, taken, refused }), states)
     }
 }
 
@@ -40,12 +78,17 @@ impl Confirming {
 impl EventSink for Confirming {
     async fn deliver(&self, batch: &[Envelope]) -> Result<Vec<Refused>, StoreError> {
         let refused = self.sink.deliver(batch).await?;
+        let not_there: HashSet<usize> = refused.iter().map(|r| r.index).collect();
         for (i, event) in batch.iter().enumerate() {
-            // What was refused for good is not there: the store still knows it when that is mended.
             if event.topic == Topic::ConversionEvents
-                && !refused.iter().any(|r| r.index == i)
                 && let Some(state) = state_of(&event.id)
             {
+                // What was refused for good is not there: the store still knows it when that is mended.
+                if not_there.contains(&i) {
+                    self.refused.note(state.0);
+                    continue;
+                }
+                self.refused.forget(&state.0);
                 // Nobody marks any more when the service ends; the state is published again then, and counts once.
                 let _ = self.taken.send(state);
             }

@@ -17,15 +17,19 @@ use tfx_domain::{
     event::{ConversionEvent, Event},
     postback::Conversion,
 };
-use tfx_ports::{clock, sink::EventSink};
+use tfx_ports::{
+    clock,
+    page::{Page, PageRequest},
+    sink::EventSink,
+};
 use tfx_service::{LogThrottle, Shutdown};
 
 const PERIOD: Duration = Duration::from_secs(5);
 /// The pause while there is more.
-const AT_ONCE: Duration = Duration::from_millis(500);
+const AT_ONCE: Duration = Duration::from_millis(250);
 /// A state younger than this is most likely on its way from the process that recorded it.
 const GRACE: Duration = Duration::from_secs(15);
-const BATCH: usize = 2000;
+const BATCH: usize = 1000;
 /// The most rows that cannot be read that are logged.
 const MOST_TOLD: usize = 1000;
 /// A state that the sink does not take is published again after this pause, then after twice as long.
@@ -36,7 +40,7 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(3600);
 pub(crate) async fn work(postbacks: Arc<Postbacks>, sink: Arc<dyn EventSink>, shutdown: Shutdown) {
     // What is older than this process is not on its way from here, once the journal it found is delivered.
     let (started, running) = (clock::now(), Instant::now());
-    let mut sweeper = Sweeper { postbacks, sink, tried: HashMap::new(), told: HashSet::new() };
+    let mut sweeper = Sweeper { postbacks, sink, next: None, tried: HashMap::new(), told: HashSet::new() };
     let sweeping = async {
         let mut complaint = LogThrottle::default();
         loop {
@@ -71,6 +75,8 @@ pub(crate) async fn work(postbacks: Arc<Postbacks>, sink: Arc<dyn EventSink>, sh
 struct Sweeper {
     postbacks: Arc<Postbacks>,
     sink: Arc<dyn EventSink>,
+    /// Where the next page begins: those that the sink refuses for good, however many, do not hide what is behind them.
+    next: Option<String>,
     /// What was published here and may not be marked yet: when it is due again, and the pause after that.
     tried: HashMap<State, (Instant, Duration)>,
     /// The rows that cannot be read and were logged.
@@ -93,12 +99,14 @@ impl Sweeper {
         !stats.degraded && u128::from(stats.oldest_undelivered_age_ms) <= at_most.as_millis()
     }
 
-    /// Publishes what is unpublished and was last changed before `before`; true if there is more, or why not.
+    /// Publishes what of the next page is unpublished and was last changed before `before`; true if there is more, or why
+    /// not.
     async fn sweep(&mut self, before: Timestamp) -> Result<bool, String> {
         let failed = |what: &str, e: &dyn Display| format!("cannot {what}: {e}");
-        let found = self.postbacks.conversions.unpublished(BATCH).await;
-        let found = found.map_err(|e| failed("look for unpublished conversions", &e))?;
-        let full = found.len() == BATCH;
+        let page = PageRequest { cursor: self.next.take(), limit: BATCH };
+        let found = self.postbacks.conversions.unpublished(&page).await;
+        let Page { items: found, next } =
+            found.map_err(|e| failed("look for unpublished conversions", &e))?;
         let (now, clock) = (Instant::now(), clock::now());
         let due = |c: &Conversion| {
             // One from the future was recorded before the clock was set back.
@@ -108,7 +116,8 @@ impl Sweeper {
         let due: Vec<Conversion> = found.into_iter().filter(due).collect();
         self.tried.retain(|_, (next, pause)| *next + *pause > now);
         if due.is_empty() {
-            return Ok(false);
+            self.next = next;
+            return Ok(self.next.is_some());
         }
         self.sink.ping().await.map_err(|e| failed("reach the event sink", &e))?;
         let events: Vec<Event> =
@@ -122,7 +131,8 @@ impl Sweeper {
         }
         self.postbacks.counters.republished(due.len());
         tracing::info!(conversions = due.len(), "published conversions that were recorded but not published");
-        Ok(full)
+        self.next = next;
+        Ok(self.next.is_some())
     }
 }
 

@@ -6,6 +6,7 @@ use crate::{
     config::{Configuration, Index},
     log::{self, Counters, Origin, PostbackOutcome, SECRET},
     masks::Masks,
+    published::RefusedStates,
     why,
 };
 use std::{
@@ -35,6 +36,8 @@ pub(crate) struct Postbacks {
     pub(crate) conversions: Arc<dyn ConversionStore>,
     pub(crate) clicks: Clicks,
     pub(crate) producer: Arc<Producer>,
+    /// The conversions that the event sink refuses.
+    pub(crate) refused: Arc<RefusedStates>,
     pub(crate) settings: PostbackSettings,
     pub(crate) counters: Counters,
     /// How long an event may wait for others before it is delivered.

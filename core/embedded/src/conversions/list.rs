@@ -10,7 +10,12 @@ use tfx_domain::{
     id::{CampaignId, ConversionId, NetworkId},
     postback::{Conversion, ConversionStatus},
 };
-use tfx_ports::{StoreError, conversions::ConversionQuery, left_out::LeftOut, page::Page};
+use tfx_ports::{
+    StoreError,
+    conversions::ConversionQuery,
+    left_out::LeftOut,
+    page::{Page, PageRequest},
+};
 
 /// The conversion as it is stored.
 pub(super) fn body(c: &Conversion) -> rusqlite::Result<String> {
@@ -68,14 +73,20 @@ pub(super) fn list(
 
 pub(super) fn unpublished(
     conn: &Connection,
-    limit: usize,
+    request: &PageRequest,
     left_out: &LeftOut,
-) -> Result<Vec<Conversion>, StoreError> {
-    let sql =
-        "SELECT id, body FROM conversions WHERE unpublished IS NOT NULL ORDER BY unpublished LIMIT :limit";
-    let params = named_params! { ":limit": sql_limit(limit.saturating_add(LeftOut::room())) };
-    let items = read(conn, sql, params, |r| r.get::<_, String>(0), 1)?;
-    Ok(items.into_iter().filter_map(|(id, read)| left_out.keep(&id, read)).take(limit).collect())
+) -> Result<Page<Conversion>, StoreError> {
+    let after = cursor(request, |c| c.parse::<i64>().ok())?.unwrap_or(i64::MIN);
+    let limit = limit(request);
+    let sql = "SELECT unpublished, id, body FROM conversions WHERE unpublished > :after
+        ORDER BY unpublished LIMIT :limit";
+    let params = named_params! { ":after": after, ":limit": sql_limit(limit + 1) };
+    let items = read(conn, sql, params, |r| Ok((r.get::<_, i64>(0)?, r.get::<_, String>(1)?)), 2)?;
+    let items = items.into_iter().map(|(place, read)| {
+        let read = left_out.keep(&place.1, read);
+        (place, read)
+    });
+    Ok(page(items.collect(), limit, |(number, _)| number.to_string()).flatten())
 }
 
 /// Rows with their places; one that cannot be read does not stop the others.

@@ -16,7 +16,7 @@ use tfx_ports::{
     StoreError,
     conversions::{ConversionQuery, ConversionStore, Parked, Recorded},
     left_out::LeftOut,
-    page::Page,
+    page::{Page, PageRequest},
 };
 
 /// Conversions on SQLite.
@@ -59,9 +59,9 @@ impl ConversionStore for Conversions {
         self.db.scan("list conversions", move |conn| list::list(conn, &query, &left_out)).await
     }
 
-    async fn unpublished(&self, limit: usize) -> Result<Vec<Conversion>, StoreError> {
-        let left_out = Arc::clone(&self.left_out);
-        let read = move |conn: &_| list::unpublished(conn, limit, &left_out);
+    async fn unpublished(&self, page: &PageRequest) -> Result<Page<Conversion>, StoreError> {
+        let (request, left_out) = (page.clone(), Arc::clone(&self.left_out));
+        let read = move |conn: &_| list::unpublished(conn, &request, &left_out);
         self.db.read("read unpublished conversions", read).await
     }
 

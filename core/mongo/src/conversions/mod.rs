@@ -34,7 +34,7 @@ use tfx_ports::{
     StoreError,
     conversions::{ConversionQuery, ConversionStore, Parked, Recorded},
     left_out::LeftOut,
-    page::Page,
+    page::{Page, PageRequest},
 };
 
 /// Conversions on MongoDB.
@@ -88,8 +88,8 @@ impl ConversionStore for Conversions {
         list::page_of(&self.db, query, &self.left_out).await
     }
 
-    async fn unpublished(&self, limit: usize) -> Result<Vec<Conversion>, StoreError> {
-        published::unpublished(&self.db, limit, &self.left_out).await
+    async fn unpublished(&self, page: &PageRequest) -> Result<Page<Conversion>, StoreError> {
+        published::unpublished(&self.db, page, &self.left_out).await
     }
 
     async fn mark_published(&self, states: &[(ConversionId, u64)]) -> Result<(), StoreError> {

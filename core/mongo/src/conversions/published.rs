@@ -6,30 +6,50 @@ use super::{
     stored::Stored,
     write::{STATEMENTS, refused},
 };
-use crate::{db::Db, error::Failed, paging::query_limit};
+use crate::{
+    db::Db,
+    error::Failed,
+    paging::{after, limit, page, query_limit},
+};
 use async_trait::async_trait;
 use mongodb::bson::{Document, doc};
 use std::sync::Arc;
 use tfx_domain::{id::ConversionId, postback::Conversion};
-use tfx_ports::{StoreError, left_out::LeftOut};
+use tfx_ports::{
+    StoreError,
+    left_out::LeftOut,
+    page::{Page, PageRequest},
+};
 
 pub(super) const WHAT: &str = "mark conversions published";
 
 /// Oldest change first.
 pub(super) async fn unpublished(
     db: &Db,
-    limit: usize,
+    request: &PageRequest,
     left_out: &LeftOut,
-) -> Result<Vec<Conversion>, StoreError> {
-    if limit == 0 {
-        return Ok(Vec::new());
+) -> Result<Page<Conversion>, StoreError> {
+    let limit = limit(request);
+    let mut waiting = vec![doc! {"unpublished": {"$exists": true}}];
+    if let Some((number, id)) = after(request, parse_place)? {
+        // Numbers are unique in a process: what shares the last one's may not have been on its page.
+        waiting.push(doc! {"unpublished": {"$gte": number}, "_id": {"$ne": id}});
     }
     let all = documents(db);
-    let waiting = all.find(doc! {"unpublished": {"$exists": true}});
-    let find =
-        waiting.sort(doc! {"unpublished": 1}).limit(query_limit(limit.saturating_add(LeftOut::room())));
-    let stored = db.rows("read unpublished conversions", find).await?;
-    Ok(stored.into_iter().filter_map(|s| Stored::read(s, left_out)).take(limit).collect())
+    let find = all.find(doc! {"$and": waiting}).sort(doc! {"unpublished": 1});
+    let stored = db.rows("read unpublished conversions", find.limit(query_limit(limit + 1))).await?;
+    Ok(page(stored, limit, place).map(|s| Stored::read(s, left_out)).flatten())
+}
+
+/// `NUMBER.ID`
+fn place(last: &Document) -> String {
+    let number = last.get_i64("unpublished").unwrap_or_default();
+    format!("{number}.{}", last.get_str("_id").unwrap_or_default())
+}
+
+fn parse_place(cursor: &str) -> Option<(i64, String)> {
+    let (number, id) = cursor.split_once('.')?;
+    Some((number.parse().ok()?, id.to_owned()))
 }
 
 /// Marks states, each by itself: one that stays unmarked is only published once more.

@@ -150,9 +150,11 @@ async fn a_server_that_goes_and_comes_back_costs_time_and_nothing_else() {
             failures
         });
     }
-    until("some of it", async || match conversions.unpublished(1_000).await?.len() {
-        100.. => Ok(()),
-        few => Err(StoreError::Unavailable { what: format!("{few} so far"), source: None }),
+    until("some of it", async || {
+        match conversions.unpublished(&tfx_ports::page::PageRequest::first(1_000)).await?.items.len() {
+            100.. => Ok(()),
+            few => Err(StoreError::Unavailable { what: format!("{few} so far"), source: None }),
+        }
     })
     .await;
     stand.stack(&["stop", "mongo", "--kill"]);
@@ -168,7 +170,15 @@ async fn a_server_that_goes_and_comes_back_costs_time_and_nothing_else() {
         let found = conversions.get(&report(n).new_id).await.expect("get").expect("there");
         assert_eq!((found.key, found.version), (report(n).key, 1));
     }
-    assert_eq!(conversions.unpublished(1_000).await.expect("unpublished").len(), 802);
+    assert_eq!(
+        conversions
+            .unpublished(&tfx_ports::page::PageRequest::first(1_000))
+            .await
+            .expect("unpublished")
+            .items
+            .len(),
+        802
+    );
 
     // Waiters of both instances hear of changes again.
     let (now, _) = until("load", async || config.load().await).await;

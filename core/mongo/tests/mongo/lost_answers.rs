@@ -94,7 +94,18 @@ async fn a_report_whose_answer_is_lost_is_recorded_once() {
         let n = u32::try_from(lost).expect("small");
         recorded_though_answers_are_lost(&fresh, &[report(n)], lost).await;
     }
-    assert_eq!(fresh.open().await.conversions().unpublished(100).await.expect("unpublished").len(), 3);
+    assert_eq!(
+        fresh
+            .open()
+            .await
+            .conversions()
+            .unpublished(&tfx_ports::page::PageRequest::first(100))
+            .await
+            .expect("unpublished")
+            .items
+            .len(),
+        3
+    );
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -104,5 +115,16 @@ async fn a_batch_whose_commit_is_not_answered_is_recorded_once() {
         let n = u32::try_from(lost).expect("small") * 10;
         recorded_though_answers_are_lost(&fresh, &[report(n), report(n + 1), report(n + 2)], lost).await;
     }
-    assert_eq!(fresh.open().await.conversions().unpublished(100).await.expect("unpublished").len(), 13);
+    assert_eq!(
+        fresh
+            .open()
+            .await
+            .conversions()
+            .unpublished(&tfx_ports::page::PageRequest::first(100))
+            .await
+            .expect("unpublished")
+            .items
+            .len(),
+        13
+    );
 }

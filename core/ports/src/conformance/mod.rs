@@ -53,7 +53,7 @@ macro_rules! conformance {
             a_long_history_is_what_the_status_machine_says, conversions_are_found_as_they_were_recorded,
             the_newest_come_first, lists_are_filtered, lists_are_complete_while_they_grow,
             a_cursor_of_another_list_is_refused, new_states_wait_to_be_published,
-            a_state_that_moved_on_stays_unpublished, only_changes_are_published,
+            a_state_that_moved_on_stays_unpublished, only_changes_are_published, what_waits_to_be_published_is_read_in_pages,
             a_parked_postback_is_kept_until_taken_off, a_postback_is_parked_once,
             a_clock_that_was_ahead_puts_nothing_off_for_long,
             parked_postbacks_come_due_in_order, parked_postbacks_of_a_click_come_in_the_order_received, postponing_tries_again_later, texts_of_strangers_are_only_texts,

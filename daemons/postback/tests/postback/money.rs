@@ -3,7 +3,7 @@
 use crate::world::{SECRET, TOKEN, Testbed, World, answer};
 use serde_json::{Value, json};
 use tfx_domain::{
-    entity::{DestinationSpec, Entity, NetworkSpec},
+    entity::{DestinationSpec, Entity, NetworkSpec, Spec},
     event::{PostbackLogEvent, PostbackResult},
     id::ClickId,
     money::Currency,
@@ -29,9 +29,9 @@ async fn retry(world: &World, results: Value) -> Value {
     json
 }
 
-/// Changes a network, and waits until postback-service knows it.
-async fn change(world: &World, network: &mut Entity<NetworkSpec>, change: impl FnOnce(&mut Value)) {
-    testing::update(&*world.testbed.stores.config, network, change).await;
+/// Changes an entity, and waits until postback-service knows it.
+async fn change<S: Spec>(world: &World, entity: &mut Entity<S>, change: impl FnOnce(&mut Value)) {
+    testing::update(&*world.testbed.stores.config, entity, change).await;
     let revision = world.testbed.stores.config.load().await.expect("load").0;
     let known = async || {
         let (_, json) = world.get("/readyz").await;
@@ -224,5 +224,29 @@ async fn a_conflict_over_a_foreign_click_names_the_word_that_nobody_knows() {
     {
         assert!(reason.contains(part), "{part}: {reason}");
     }
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn a_parked_postback_that_no_longer_reads_holds_up_nobody() {
+    let (testbed, network, offer) = Testbed::usual(&[]).await;
+    let mut template = testbed.template(&network, json!({"slug": "web", "name": "Web"})).await;
+    let world = testbed.start().await;
+    let click = crate::world::new_click();
+    assert_eq!(said(&world, "adnet/web", click, "&tid=T1&status=lead&payout=1").await, "parked");
+    for more in ["&tid=T2&status=lead&payout=2", "&tid=T2&status=sale&payout=3"] {
+        assert_eq!(said(&world, "adnet", click, more).await, "parked", "{more}");
+    }
+    // What it said is no click any more.
+    change(&world, &mut template, |t| t["params"] = json!({"click_id": "aff_sub"})).await;
+    world.testbed.deliver_click(click, &offer).await;
+    let of_t2 = async || world.report().await.sales == 1;
+    world.until("those behind it are taken", of_t2).await;
+    let waiting = async || world.testbed.faults.conversions.parked_count().await.expect("count");
+    assert_eq!(waiting().await, 1, "it waits to be read");
+    // When it can be read again it is taken too.
+    change(&world, &mut template, |t| t["params"] = json!({})).await;
+    world.until("it is taken", async || world.report().await.leads == 1).await;
+    world.until("nothing waits", async || waiting().await == 0).await;
     world.stop().await;
 }

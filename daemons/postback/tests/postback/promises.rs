@@ -1,6 +1,6 @@
 //! Nothing is lost and nothing counts twice: races, parked postbacks, stores that go away, deaths in between.
 
-use crate::world::{SECRET, Testbed, World, answer, new_click};
+use crate::world::{SECRET, TOKEN, Testbed, World, answer, new_click};
 use serde_json::{Value, json};
 use std::time::Duration;
 use tfx_domain::{
@@ -12,6 +12,12 @@ use tfx_domain::{
 };
 use tfx_ports::{clock, entropy};
 use tokio::task::JoinSet;
+
+/// How many states wait to be published.
+async fn unpublished(testbed: &Testbed) -> usize {
+    let page = tfx_ports::page::PageRequest::first(1000);
+    testbed.faults.conversions.unpublished(&page).await.expect("list").items.len()
+}
 
 fn results(logged: &[tfx_domain::event::PostbackLogEvent], result: PostbackResult) -> usize {
     logged.iter().filter(|e| e.result == result).count()
@@ -345,8 +351,7 @@ async fn what_was_recorded_but_not_published_is_published_at_the_start() {
     testbed.faults.conversions.record(&[incoming(&network, &offer, click)]).await.expect("recorded");
     let world = testbed.start().await;
     world.until("the report shows it", async || world.report().await.sales == 1).await;
-    let unpublished = async || world.testbed.faults.conversions.unpublished(10).await.expect("list").len();
-    world.until("it is marked", async || unpublished().await == 0).await;
+    world.until("it is marked", async || unpublished(&world.testbed).await == 0).await;
     assert_eq!(sale(&world, click, "").await.1["result"], "duplicate");
     world.stop().await;
 }
@@ -358,15 +363,38 @@ async fn a_machine_that_never_comes_back_leaves_no_money_behind() {
     testbed.faults.sink_away.on();
     let world = testbed.start().await;
     assert_eq!(sale(&world, click, "").await.1["result"], "recorded");
-    let unpublished =
-        async |w: &World| w.testbed.faults.conversions.unpublished(10).await.expect("list").len();
-    assert_eq!(unpublished(&world).await, 1, "only this machine's journal has it");
+    assert_eq!(unpublished(&world.testbed).await, 1, "only this machine's journal has it");
     let testbed = world.stop().await;
     testbed.lose_journal();
     testbed.faults.sink_away.off();
     let world = testbed.start().await;
     world.until("the report shows it", async || world.report().await.sales == 1).await;
-    world.until("it is marked", async || unpublished(&world).await == 0).await;
+    world.until("it is marked", async || unpublished(&world.testbed).await == 0).await;
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn states_that_the_sink_refuses_for_good_do_not_hide_those_behind_them() {
+    let (testbed, network, offer) = Testbed::usual(&[]).await;
+    testbed.faults.sink_refuses.send_replace("as nobody reads it");
+    let click = testbed.click(&offer).await;
+    let rebill = |n: usize, word: &str| Incoming {
+        key: format!("tx:{n}"),
+        transaction_id: Some(n.to_string()),
+        status: "rebill".parse().expect("status"),
+        raw_status: Some(word.to_owned()),
+        ..incoming(&network, &offer, click)
+    };
+    let refused: Vec<_> = (0..2_100).map(|n| rebill(n, "as nobody reads it")).collect();
+    testbed.faults.conversions.record(&refused).await.expect("recorded");
+    testbed.faults.conversions.record(&[rebill(9_999, "well")]).await.expect("recorded");
+    let world = testbed.start().await;
+    world.until("what is behind them is published", async || world.report().await.rebills == 1).await;
+    let told = async || {
+        let (_, metrics) = answer(world.client.get(world.url("/metrics")).bearer_auth(TOKEN)).await;
+        metrics.as_str().expect("text").contains("tfx_conversions_refused 2100")
+    };
+    world.until("they are told", told).await;
     world.stop().await;
 }
 
@@ -377,10 +405,9 @@ async fn a_state_is_published_when_the_sink_has_it() {
     testbed.faults.sink_away.on();
     let world = testbed.start().await;
     assert_eq!(sale(&world, click, "").await.1["result"], "recorded");
-    let unpublished = async || world.testbed.faults.conversions.unpublished(10).await.expect("list").len();
-    assert_eq!(unpublished().await, 1);
+    assert_eq!(unpublished(&world.testbed).await, 1);
     world.testbed.faults.sink_away.off();
-    world.until("it is marked", async || unpublished().await == 0).await;
+    world.until("it is marked", async || unpublished(&world.testbed).await == 0).await;
     assert_eq!(world.report().await.sales, 1);
     world.stop().await;
 }
@@ -393,11 +420,10 @@ async fn a_state_that_could_not_be_marked_is_published_again_and_counts_once() {
     let world = testbed.start().await;
     assert_eq!(sale(&world, click, "").await.1["result"], "recorded");
     let testbed = world.stop().await;
-    assert_eq!(testbed.faults.conversions.unpublished(10).await.expect("list").len(), 1);
+    assert_eq!(unpublished(&testbed).await, 1);
     testbed.faults.mark_fails.off();
     let world = testbed.start().await;
-    let unpublished = async || world.testbed.faults.conversions.unpublished(10).await.expect("list").len();
-    world.until("it is marked", async || unpublished().await == 0).await;
+    world.until("it is marked", async || unpublished(&world.testbed).await == 0).await;
     let row = world.report().await;
     assert_eq!((row.sales, row.revenue_confirmed[&Currency::USD].to_string()), (1, "7".to_owned()));
     world.stop().await;

@@ -64,6 +64,8 @@ pub struct Faults {
     pub analytics_away: Switch,
     /// Events are not taken.
     pub sink_away: Switch,
+    /// Events that hold this text are refused for good; empty: none.
+    pub sink_refuses: watch::Sender<&'static str>,
     /// Conversions cannot be recorded.
     pub record_fails: Switch,
     /// Conversions cannot be marked as published.
@@ -94,6 +96,7 @@ impl Faults {
             config_away: Switch::default(),
             analytics_away: Switch::default(),
             sink_away: Switch::default(),
+            sink_refuses: watch::Sender::default(),
             record_fails: Switch::default(),
             mark_fails: Switch::default(),
             park_fails: Switch::default(),
@@ -155,8 +158,8 @@ impl ConversionStore for Faults {
     async fn list(&self, query: &ConversionQuery) -> Result<Page<Conversion>, StoreError> {
         self.conversions.list(query).await
     }
-    async fn unpublished(&self, limit: usize) -> Result<Vec<Conversion>, StoreError> {
-        self.conversions.unpublished(limit).await
+    async fn unpublished(&self, page: &PageRequest) -> Result<Page<Conversion>, StoreError> {
+        self.conversions.unpublished(page).await
     }
     async fn mark_published(&self, states: &[(ConversionId, u64)]) -> Result<(), StoreError> {
         self.mark_fails.check()?;
@@ -235,7 +238,19 @@ impl Analytics for Faults {
 impl EventSink for Faults {
     async fn deliver(&self, batch: &[Envelope]) -> Result<Vec<Refused>, StoreError> {
         self.sink_away.check()?;
-        self.sink.deliver(batch).await
+        let text = *self.sink_refuses.borrow();
+        let bad = |e: &Envelope| !text.is_empty() && String::from_utf8_lossy(&e.payload).contains(text);
+        let (refused, good): (Vec<_>, Vec<_>) = batch.iter().enumerate().partition(|(_, e)| bad(e));
+        let places: Vec<usize> = good.iter().map(|(at, _)| *at).collect();
+        let good: Vec<Envelope> = good.into_iter().map(|(_, e)| e.clone()).collect();
+        let of_good = self.sink.deliver(&good).await?;
+        let of_good = of_good.into_iter().map(|r| Refused { index: places[r.index], ..r });
+        let reason = "refused by the test".to_owned();
+        Ok(refused
+            .into_iter()
+            .map(|(index, _)| Refused { index, reason: reason.clone() })
+            .chain(of_good)
+            .collect())
     }
     async fn ping(&self) -> Result<(), StoreError> {
         self.sink_away.check()?;

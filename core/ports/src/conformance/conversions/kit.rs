@@ -101,6 +101,11 @@ pub(super) fn first(limit: usize) -> ConversionQuery {
     }
 }
 
+/// The first that wait to be published.
+pub(super) async fn unpublished(store: &Arc<dyn ConversionStore>, limit: usize) -> Vec<Conversion> {
+    store.unpublished(&PageRequest::first(limit)).await.expect("unpublished").items
+}
+
 /// Everything there is, newest first, page by page.
 pub(super) async fn all(store: &Arc<dyn ConversionStore>) -> Vec<Conversion> {
     let mut query = first(700);

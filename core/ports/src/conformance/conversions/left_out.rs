@@ -2,7 +2,7 @@
 
 use super::{
     Stores,
-    kit::{all, at, record, report, reported},
+    kit::{all, at, record, report, reported, unpublished},
     parked::parked,
 };
 use tfx_domain::event::PostbackResult;
@@ -21,10 +21,9 @@ pub async fn rows_that_cannot_be_read_are_left_out(s: Stores, spoil: impl AsyncF
     let others = [&there[3], &there[2], &there[0]].map(|c| c.id.clone());
     let listed: Vec<_> = all(&s.two).await.into_iter().map(|c| c.id).collect();
     assert_eq!(listed, others, "listed");
-    let mut unpublished: Vec<_> =
-        s.two.unpublished(3).await.expect("unpublished").into_iter().map(|c| c.id).collect();
-    unpublished.reverse();
-    assert_eq!(unpublished, others, "unpublished");
+    let mut waiting: Vec<_> = unpublished(&s.two, 4).await.into_iter().map(|c| c.id).collect();
+    waiting.reverse();
+    assert_eq!(waiting, others, "unpublished");
     let due = s.two.parked_due(at(500), 3).await.expect("due");
     assert_eq!(due, [parked(2), parked(3), parked(4)], "due");
     assert_eq!(s.two.left_out().len(), 2, "{:?}", s.two.left_out());

@@ -23,6 +23,7 @@ pub use parked::{
 };
 pub use published::{
     a_state_that_moved_on_stays_unpublished, new_states_wait_to_be_published, only_changes_are_published,
+    what_waits_to_be_published_is_read_in_pages,
 };
 pub use races::{
     a_race_of_an_update_with_duplicates, batches_in_opposite_orders_all_get_in,

@@ -2,9 +2,9 @@
 
 use super::{
     Stores,
-    kit::{at, conversion, expect, report, reported},
+    kit::{at, conversion, expect, report, reported, unpublished},
 };
-use crate::conversions::ConversionStore;
+use crate::{conversions::ConversionStore, error::StoreError, page::PageRequest};
 use std::sync::Arc;
 use tfx_domain::{
     event::PostbackResult::{Duplicate, Recorded, Stale, Updated},
@@ -12,7 +12,7 @@ use tfx_domain::{
 };
 
 async fn waiting(store: &Arc<dyn ConversionStore>, limit: usize) -> Vec<(String, u64)> {
-    let found = store.unpublished(limit).await.expect("unpublished");
+    let found = unpublished(store, limit).await;
     found.into_iter().map(|c| (c.transaction_id.unwrap_or_default(), c.version)).collect()
 }
 
@@ -33,7 +33,7 @@ pub async fn new_states_wait_to_be_published(s: Stores) {
         assert_eq!(waiting(store, 10).await, want);
         assert_eq!(waiting(store, 2).await, want[..2]);
     }
-    let c = &s.one.unpublished(1).await.expect("unpublished")[0];
+    let c = &unpublished(&s.one, 1).await[0];
     assert_eq!(s.two.get(&c.id).await.expect("get").as_ref(), Some(c), "the whole conversion");
 
     s.two.mark_published(&[(conversion(3), 1), (conversion(1), 1)]).await.expect("mark");
@@ -74,4 +74,22 @@ pub async fn only_changes_are_published(s: Stores) {
     expect(&s.two, &second_sale, Duplicate).await;
     expect(&s.one, &report(7, "C"), Duplicate).await;
     assert_eq!(waiting(&s.one, 10).await, states(&[("B", 2)]));
+}
+
+/// Page by page, each once, while those of the pages before are marked, change and stay.
+pub async fn what_waits_to_be_published_is_read_in_pages(s: Stores) {
+    let reports: Vec<_> = (1..=25).map(|n| reported(n, &format!("T{n}"), "rebill")).collect();
+    s.one.record(&reports).await.expect("record");
+    let (mut seen, mut request) = (Vec::new(), PageRequest::first(10));
+    for _ in 0..3 {
+        let page = s.two.unpublished(&request).await.expect("unpublished");
+        let first = &page.items[0];
+        s.one.mark_published(&[(first.id.clone(), first.version)]).await.expect("mark");
+        seen.extend(page.items.into_iter().map(|c| c.transaction_id.expect("an id")));
+        request.cursor = page.next;
+    }
+    assert_eq!(request.cursor, None, "the last page");
+    assert_eq!(seen, (1..=25).map(|n| format!("T{n}")).collect::<Vec<_>>());
+    let bad = PageRequest { cursor: Some("x".to_owned()), limit: 1 };
+    assert!(matches!(s.one.unpublished(&bad).await, Err(StoreError::BadCursor)));
 }

@@ -2,7 +2,7 @@
 
 use super::{
     Stores,
-    kit::{all, click, conversion, expect, record, report, reported, tally, usd},
+    kit::{all, click, conversion, expect, record, report, reported, tally, unpublished, usd},
 };
 use crate::conversions::Recorded;
 use std::{collections::BTreeSet, sync::Arc};
@@ -29,7 +29,7 @@ pub async fn of_many_identical_reports_one_is_new(s: Stores) {
     let there = all(&s.one).await;
     assert_eq!(there.len(), 1);
     assert!(answers.iter().all(|a| a.conversion == there[0]), "everyone is told of the same one");
-    assert_eq!(s.two.unpublished(10).await.expect("unpublished"), there);
+    assert_eq!(unpublished(&s.two, 10).await, there);
 }
 
 /// Of many transactions for one click one is the sale, the others are duplicates of it.

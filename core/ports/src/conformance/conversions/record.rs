@@ -2,7 +2,7 @@
 
 use super::{
     Stores,
-    kit::{all, at, click, conversion, expect, network, record, report, reported, tally, usd},
+    kit::{all, at, click, conversion, expect, network, record, report, reported, tally, unpublished, usd},
 };
 use crate::error::StoreError;
 use tfx_domain::{
@@ -163,7 +163,7 @@ pub async fn a_sale_goes_before_a_word_that_nobody_knows(s: Stores) {
         (&word.id, 2, "rejected", true)
     );
     assert_eq!(s.one.get(&word.id).await.expect("get"), Some(gone.clone()));
-    assert!(s.one.unpublished(10).await.expect("unpublished").contains(&gone));
+    assert!(unpublished(&s.one, 10).await.contains(&gone));
     assert_eq!(expect(&s.one, &unmapped(6, "A"), Duplicate).await.id, done.conversion.id);
     expect(&s.one, &reported(7, "C", "rejected"), Updated).await;
     let back = expect(&s.two, &unmapped(8, "A"), Updated).await;
@@ -328,8 +328,8 @@ pub async fn an_error_records_none_of_the_batch(s: Stores) {
     let mut after = all(&s.one).await;
     assert_eq!(after.remove(0).id, beside.new_id);
     assert_eq!(after, before);
-    let unpublished = s.one.unpublished(10).await.expect("unpublished");
-    assert_eq!(unpublished, [there, recorded.conversion]);
+    let waiting = unpublished(&s.one, 10).await;
+    assert_eq!(waiting, [there, recorded.conversion]);
     // Without it the batch is taken as if it had never been tried.
     let rest = [&batch[0], &batch[1], &batch[3]].map(Clone::clone);
     assert_eq!(tally(&s.one.record(&rest).await.expect("the rest")), [2, 1, 0, 0]);
