@@ -73,7 +73,7 @@ pub fn decide<S: Standing>(standing: &S, report: &Incoming) -> Result<Decided, S
         None => done(result, next),
         // A sale goes before what nobody knows to be one, whichever came first.
         Some(holder) if next.status == ConversionStatus::Sale && holder.status != ConversionStatus::Sale => {
-            Ok(Decided { result, conversion: next, displaced: Some(displaced(holder, report.at)) })
+            Ok(Decided { result, conversion: next, displaced: Some(displaced(&holder, report.at)) })
         }
         Some(holder) => done(Duplicate, existing.filter(|c| !c.displaced).unwrap_or(holder)),
     }

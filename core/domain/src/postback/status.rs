@@ -138,9 +138,9 @@ fn changed(existing: &Conversion, at: Timestamp) -> Conversion {
 }
 
 /// What a word that nobody knows had recorded, after a sale that came in `at` took its click: it counts no more.
-pub(super) fn displaced(holder: Conversion, at: Timestamp) -> Conversion {
+pub(super) fn displaced(holder: &Conversion, at: Timestamp) -> Conversion {
     let status = ConversionStatus::Rejected;
-    Conversion { status, sale_claim: None, displaced: true, ..changed(&holder, at) }
+    Conversion { status, sale_claim: None, displaced: true, ..changed(holder, at) }
 }
 
 /// The steps forwards. A custom status is a stage of the network's own before the outcome is known, so it may
