@@ -9,7 +9,7 @@ use tfx_domain::entity::Kind;
 const GROUPS: &[(&str, &[&str])] = &[
     ("Set up", &["campaign", "stream", "destination", "source", "network", "template"]),
     ("Look", &["report", "click", "conversion", "postback", "explain", "audit"]),
-    ("Run", &["up", "config", "events", "ingest", "migrate", "stack"]),
+    ("Run", &["up", "config", "events", "ingest", "migrate", "prune", "stack"]),
     ("Try", &["smoke", "bench"]),
     ("Shell", &["completions", "man", "help"]),
 ];

@@ -69,7 +69,7 @@ fn id(text: &str) -> Result<String, Failure> {
 /// `name: Summer → Autumn; cost: → {…}`; of what was created, the fields alone.
 fn changes(row: &Value) -> String {
     let Some(fields) = row["changes"].as_object() else { return String::new() };
-    let created = fields.values().all(|change| change[0].is_null());
+    let created = row["action"] == "create";
     let one = |(name, change): (&String, &Value)| match (text(&change[0]), text(&change[1])) {
         _ if created => name.clone(),
         (before, after) => format!("{name}: {before} → {after}"),
@@ -87,7 +87,7 @@ mod tests {
         let row = json!({"changes": {"name": ["Summer", "Autumn"], "weight": [1, 2]}});
         assert_eq!(changes(&row), "name: Summer → Autumn; weight: 1 → 2");
         assert_eq!(
-            changes(&json!({"changes": {"name": [null, "Summer"], "slug": [null, "s"]}})),
+            changes(&json!({"action": "create", "changes": {"name": [null, "Summer"], "slug": [null, "s"]}})),
             "name; slug"
         );
     }

@@ -16,6 +16,7 @@ mod man;
 mod migrate;
 mod network;
 mod postback;
+mod prune;
 mod report;
 mod smoke;
 mod source;
@@ -72,6 +73,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Ingest(ingest::IngestCommand),
     Migrate(migrate::Migrate),
+    Prune(prune::Prune),
     /// The engines that the services run on.
     #[command(subcommand)]
     Stack(stack::StackCommand),
@@ -102,6 +104,7 @@ impl Command {
             Self::Events(c) => c.run(context).await,
             Self::Ingest(c) => c.run(context).await,
             Self::Migrate(c) => c.run(context).await,
+            Self::Prune(c) => c.run(context).await,
             Self::Stack(c) => c.run(context).await,
             Self::Smoke(c) => c.run(context).await,
             Self::Bench(c) => c.run(context).await,

@@ -24,6 +24,7 @@ mod formats;
 mod help;
 mod pipes;
 mod postbacks;
+mod prune;
 mod replay;
 mod report;
 mod scripts;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use tfx_domain::{Timestamp, entity::Kind};
+use tfx_domain::Timestamp;
 
 /// Which changes to list, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -22,10 +22,10 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// Who made it: the name of a token or the address of a user.
     pub actor: String,
-    /// `create`, `update`, `pause`, `resume`, `archive`.
+    /// `create`, `update`, `pause`, `resume`, `archive`, `prune`.
     pub action: String,
-    /// What kind of entity.
-    pub kind: Kind,
+    /// What kind of thing, a noun: `campaign`, `events`.
+    pub kind: String,
     /// The id of the entity that changed.
     pub id: String,
     /// The version after the change.

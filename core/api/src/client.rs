@@ -17,6 +17,7 @@ use crate::{
         PostbackTest, PostbackTestAnswer,
     },
     report::{ReportAnswer, ReportRequest},
+    retention::{PruneAnswer, PruneRequest, RetentionStatus},
     service::{EventStats, RefusedAnswer, Whoami},
 };
 use reqwest::{
@@ -365,6 +366,22 @@ impl Client {
     pub async fn replay_refused(&self, dry_run: bool) -> Result<RefusedAnswer, ApiError> {
         let call = Call::post(&["event-producer", "replay-refused"]);
         self.call(call.with("dry_run", dry_run.then_some(true))).await
+    }
+
+    /// How long events are kept, and what was deleted.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn retention(&self) -> Result<RetentionStatus, ApiError> {
+        self.call(Call::get(&["retention"])).await
+    }
+
+    /// Begins to delete old events, or counts them.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn prune(&self, request: &PruneRequest) -> Result<PruneAnswer, ApiError> {
+        self.post(&["retention", "prune"], request).await
     }
 
     /// A page of the messages that became no event.

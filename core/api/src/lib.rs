@@ -14,6 +14,7 @@ pub mod ingestion;
 pub mod page;
 pub mod postbacks;
 pub mod report;
+pub mod retention;
 pub mod service;
 
 pub use client::Client;

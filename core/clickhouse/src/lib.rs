@@ -11,6 +11,7 @@ mod error;
 mod export;
 mod ingestion;
 mod migrate;
+mod retention;
 mod sql;
 
 pub use config::{ClickHouseConfig, LEASE, PipelineConfig};
@@ -18,7 +19,9 @@ pub use migrate::Schema;
 
 use client::Client;
 use std::sync::Arc;
-use tfx_ports::{StoreError, analytics::Analytics, ingestion::IngestionErrors, migrate::Migrations};
+use tfx_ports::{
+    StoreError, analytics::Analytics, ingestion::IngestionErrors, migrate::Migrations, retention::Retention,
+};
 
 /// A ClickHouse server and our database in it.
 #[derive(Clone)]
@@ -43,6 +46,11 @@ impl ClickHouse {
     /// Reads events of these topics: it is not well while the server reads others.
     pub fn analytics_of(&self, pipeline: &PipelineConfig) -> Arc<dyn Analytics> {
         Arc::new(analytics::Reader::new(self.client.clone(), Some(pipeline.clone())))
+    }
+
+    /// Deletes events by age.
+    pub fn retention(&self) -> Arc<dyn Retention> {
+        Arc::new(retention::Pruner::new(self.client.clone()))
     }
 
     /// The messages that became no event.

@@ -4,6 +4,7 @@
 
 mod click;
 mod conversion;
+mod counts;
 mod log_filter;
 mod postback_log;
 mod short;
@@ -11,6 +12,7 @@ mod test_traffic;
 
 pub use click::{ClickDims, ClickEvent, Outcome, PassedStream};
 pub use conversion::ConversionEvent;
+pub use counts::EventCounts;
 pub use log_filter::{PostbackField, PostbackFilter};
 pub use postback_log::{PostbackLogEvent, PostbackResult};
 pub use test_traffic::TestTraffic;

@@ -14,13 +14,17 @@ mod db;
 mod error;
 mod events;
 mod paging;
+mod retention;
 mod time;
 
 pub use error::OpenError;
 
 use db::{Blueprint, Database};
 use std::{os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
-use tfx_ports::{analytics::Analytics, config::ConfigStore, conversions::ConversionStore, sink::EventSink};
+use tfx_ports::{
+    analytics::Analytics, config::ConfigStore, conversions::ConversionStore, retention::Retention,
+    sink::EventSink,
+};
 
 const CONFIG: Blueprint = Blueprint {
     file: "config.db",
@@ -31,6 +35,7 @@ const CONFIG: Blueprint = Blueprint {
     ],
     page_size: 4096,
     cache_kib: 4096,
+    gives_back: false,
 };
 
 const EVENTS: Blueprint = Blueprint {
@@ -39,9 +44,11 @@ const EVENTS: Blueprint = Blueprint {
         include_str!("schema/events/0001.sql"),
         include_str!("schema/events/0002.sql"),
         include_str!("schema/events/0003.sql"),
+        include_str!("schema/events/0004.sql"),
     ],
     page_size: 8192,
     cache_kib: 16_384,
+    gives_back: true,
 };
 
 /// The open data folder. The ports keep their file open; it is closed when the last of them is dropped.
@@ -50,6 +57,7 @@ pub struct Embedded {
     conversions: Arc<conversions::Conversions>,
     sink: Arc<events::Sink>,
     analytics: Arc<analytics::Reader>,
+    retention: Arc<retention::Pruner>,
 }
 
 impl Embedded {
@@ -72,7 +80,8 @@ impl Embedded {
             config: Arc::new(config::Config::new(Arc::clone(&config))),
             conversions: Arc::new(conversions::Conversions::new(config)),
             sink: Arc::new(events::Sink::new(Arc::clone(&events))),
-            analytics: Arc::new(analytics::Reader::new(events)),
+            analytics: Arc::new(analytics::Reader::new(Arc::clone(&events))),
+            retention: Arc::new(retention::Pruner::new(events)),
         })
     }
 
@@ -89,6 +98,11 @@ impl Embedded {
     /// Takes events.
     pub fn sink(&self) -> Arc<dyn EventSink> {
         Arc::clone(&self.sink) as _
+    }
+
+    /// Deletes events by age.
+    pub fn retention(&self) -> Arc<dyn Retention> {
+        Arc::clone(&self.retention) as _
     }
 
     /// Reads events.

@@ -3,7 +3,7 @@
 use tfx_embedded::Embedded;
 use tfx_ports::{
     config::ConfigStore,
-    conformance::{Pair, events::EventStore},
+    conformance::{Pair, events::EventStore, retention::RetainedStore},
     conversions::ConversionStore,
 };
 
@@ -30,6 +30,12 @@ async fn fresh_events() -> EventStore {
     EventStore { sink: one.sink(), analytics: two.analytics(), keep: Box::new(folder) }
 }
 
+async fn fresh_retained() -> RetainedStore {
+    let (folder, one, two) = two();
+    let events = EventStore { sink: one.sink(), analytics: two.analytics(), keep: Box::new(folder) };
+    RetainedStore { events, retention: two.retention(), close_days: Box::new(|| Box::pin(async {})) }
+}
+
 #[tokio::test]
 async fn rows_that_cannot_be_read_are_left_out() {
     let (folder, one, two) = two();
@@ -47,3 +53,4 @@ async fn rows_that_cannot_be_read_are_left_out() {
 tfx_ports::conformance!(config_store: fresh_config);
 tfx_ports::conformance!(conversion_store: fresh_conversions);
 tfx_ports::conformance!(event_store: fresh_events);
+tfx_ports::conformance!(retention: fresh_retained);

@@ -4,11 +4,7 @@ use serde_json::json;
 use std::{fs, path::Path};
 use tfx_domain::{Timestamp, event::Event};
 use tfx_embedded::Embedded;
-use tfx_ports::{
-    config::{AuditEntry, Record},
-    conformance::sample::Sample,
-    sink::Envelope,
-};
+use tfx_ports::{audit::AuditEntry, config::Record, conformance::sample::Sample, sink::Envelope};
 
 fn record_at() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().expect("a time")
@@ -25,7 +21,7 @@ fn source() -> (Record, AuditEntry) {
         at: record.created_at,
         actor: "anna".to_owned(),
         action: "create".to_owned(),
-        kind: record.kind,
+        kind: record.kind.noun().to_owned(),
         id: record.id.clone(),
         version: 1,
         changes: json!({}),

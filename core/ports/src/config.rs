@@ -1,9 +1,10 @@
-//! Configuration: entities with their versions, and the audit log.
+//! Configuration: entities with their versions. What is told of their changes is in [`crate::audit`].
 //!
 //! Stores keep [`Record`]s, the same for every kind; [`Record::typed`] and [`Record::from_entity`] are the way to
 //! and from the domain's entities.
 
 use crate::{
+    audit::{AuditEntry, AuditLog},
     error::StoreError,
     page::{Page, PageRequest},
 };
@@ -178,25 +179,6 @@ pub fn config_of(revision: u64, records: &[Record]) -> (Config, Problems) {
     (config, problems)
 }
 
-/// One line of the audit log; written in the transaction of the change it tells of.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct AuditEntry {
-    /// When it was saved, by the clock of api-service.
-    pub at: Timestamp,
-    /// Who made it: a token's name or a user's address.
-    pub actor: String,
-    /// `create`, `update`, `pause`, `resume`, `archive`.
-    pub action: String,
-    /// What kind of entity.
-    pub kind: Kind,
-    /// The id of the entity that changed.
-    pub id: String,
-    /// The version after the change.
-    pub version: u64,
-    /// What changed: `{field: [before, after]}`, secrets masked.
-    pub changes: Value,
-}
-
 /// A change of one entity, with the line of the audit log that tells of it.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Change {
@@ -235,7 +217,7 @@ pub struct RecordQuery {
 
 /// Keeps configuration.
 #[async_trait]
-pub trait ConfigStore: Send + Sync {
+pub trait ConfigStore: AuditLog {
     /// Makes changes, all of them or none; returns the new revision, which grows by one with each.
     ///
     /// `at` is the revision at which they were checked against everything else: if there is another one, nothing is
@@ -279,9 +261,6 @@ pub trait ConfigStore: Send + Sync {
 
     /// Returns as soon as the revision is not `since`, at the latest after `at_most`; the revision as it is then.
     async fn wait_for_change(&self, since: u64, at_most: Duration) -> Result<u64, StoreError>;
-
-    /// The audit log, newest first, of one entity or of all.
-    async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError>;
 
     /// Answers if the store does.
     async fn ping(&self) -> Result<(), StoreError>;

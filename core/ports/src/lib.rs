@@ -2,14 +2,17 @@
 //!
 //! | trait | what it keeps | embedded | at scale |
 //! |---|---|---|---|
-//! | [`config::ConfigStore`] | entities, their versions, the audit log | SQLite | MongoDB |
+//! | [`config::ConfigStore`] | entities, their versions | SQLite | MongoDB |
+//! | [`audit::AuditLog`] | who did what, when | SQLite | MongoDB |
 //! | [`conversions::ConversionStore`] | conversions with their unique keys, parked postbacks | SQLite | MongoDB |
 //! | [`sink::EventSink`] | takes events, durably | SQLite | Kafka |
 //! | [`analytics::Analytics`] | clicks, reports, usage; written only through the sink | SQLite | ClickHouse |
+//! | [`retention::Retention`] | nothing: deletes events by age | SQLite | ClickHouse |
 //!
 //! The `conformance` feature holds the suite that every adapter must pass.
 
 pub mod analytics;
+pub mod audit;
 pub mod clock;
 pub mod config;
 #[cfg(feature = "conformance")]
@@ -23,6 +26,7 @@ pub mod ingestion;
 pub mod left_out;
 pub mod migrate;
 pub mod page;
+pub mod retention;
 pub mod sink;
 
 pub use error::StoreError;

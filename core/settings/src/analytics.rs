@@ -18,8 +18,6 @@ pub struct ClickHouse {
     pub brokers: Vec<String>,
     /// What the names of the consumer groups begin with: `CLICKHOUSE_CONSUMER_GROUP`, else made of the database.
     pub groups: String,
-    /// `ANALYTICS_TTL_DAYS`; none: for ever.
-    pub ttl_days: Option<u32>,
 }
 
 impl ClickHouse {
@@ -28,7 +26,6 @@ impl ClickHouse {
         if brokers.is_empty() {
             brokers = event_brokers.to_vec();
         }
-        let ttl_days = Some(r.number(&vars::ANALYTICS_TTL_DAYS, 0, 36_500)).filter(|days| *days > 0);
         let groups = r.text(&vars::CLICKHOUSE_CONSUMER_GROUP);
         let (user, password) = (r.text(&vars::CLICKHOUSE_USER), r.secret(&vars::CLICKHOUSE_PASSWORD));
         let database = r.text(&vars::CLICKHOUSE_DATABASE).unwrap_or_default();
@@ -58,7 +55,6 @@ impl ClickHouse {
             groups: groups.unwrap_or_else(|| format!("{database}-clickhouse")),
             database,
             brokers,
-            ttl_days,
         })
     }
 }

@@ -74,6 +74,8 @@ pub struct Settings {
     pub http: HttpSettings,
     /// Which engines are used.
     pub engines: Engines,
+    /// `ANALYTICS_TTL_DAYS`: how long stored events are kept; none: for ever.
+    pub analytics_ttl_days: Option<u32>,
     /// How events are written.
     pub events: EventsSettings,
     /// traffic-service.
@@ -100,6 +102,7 @@ impl Settings {
             addresses: Addresses::read(&mut r),
             http: HttpSettings::read(&mut r),
             engines: Engines::read(&mut r),
+            analytics_ttl_days: Some(r.number(&vars::ANALYTICS_TTL_DAYS, 0, 36_500)).filter(|days| *days > 0),
             events: EventsSettings::read(&mut r),
             traffic: TrafficSettings::read(&mut r),
             postback: PostbackSettings::read(&mut r),

@@ -107,7 +107,7 @@ vars! {
         CLICKHOUSE_DATABASE = "traffoflex", "a name", "Its database, where the URL names none", ALL_PROGRAMS;
         CLICKHOUSE_EVENT_BROKERS = "", "host:port, comma-separated; default EVENT_BROKERS", "The brokers as ClickHouse reaches them", ALL_PROGRAMS;
         CLICKHOUSE_CONSUMER_GROUP = "", "a name; default CLICKHOUSE_DATABASE-clickhouse", "How the names of the consumer groups begin with which ClickHouse reads the topics, one a topic; two databases must not share it", ALL_PROGRAMS;
-        ANALYTICS_TTL_DAYS = "0", "days, 0 to 36500; 0: for ever", "How long ClickHouse keeps events; tfx migrate up applies a change", &[Cli];
+        ANALYTICS_TTL_DAYS = "0", "days, 0 to 36500; 0: for ever", "How long events are kept, for reports and lists: in events.db, or in ClickHouse (at least 3 days; tfx migrate up applies a change); caps, limits and conversions themselves do not depend on it", &[Api, Cli];
     }
     "Events" {
         EVENT_WRITE_FAILURE_POLICY = "fail_open", "fail_open or fail_closed",

@@ -86,7 +86,7 @@ fn engines_are_read_with_what_the_url_says_over_the_rest() {
     assert_eq!((clickhouse.url.as_str(), clickhouse.database.as_str()), ("http://ch:8123/", "other"));
     assert_eq!(clickhouse.user.as_deref(), Some("ann"));
     assert_eq!(clickhouse.password.expect("given").expose(), "p@ss");
-    assert_eq!((clickhouse.brokers, clickhouse.ttl_days), (log.brokers, None));
+    assert_eq!((clickhouse.brokers, settings.analytics_ttl_days), (log.brokers, None));
     let problems = read(&[
         ("EVENT_BROKERS", "a:1"),
         ("CLICKHOUSE_HTTP_URL", "canary"),

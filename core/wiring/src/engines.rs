@@ -6,11 +6,19 @@ use tfx_clickhouse::{ClickHouse, ClickHouseConfig, PipelineConfig};
 use tfx_domain::event::Topic;
 use tfx_kafka::{Kafka, KafkaConfig, TopicNames};
 use tfx_mongo::{Mongo, MongoConfig};
-use tfx_ports::{StoreError, analytics::Analytics, sink::EventSink};
+use tfx_ports::{StoreError, analytics::Analytics, retention::Retention, sink::EventSink};
 use tfx_settings::Settings;
 
 /// Longest time of one query.
 const QUERY_WITHIN: Duration = Duration::from_secs(30);
+
+/// The ports of events.
+pub(crate) struct EventPorts {
+    pub(crate) analytics: Arc<dyn Analytics>,
+    pub(crate) retention: Arc<dyn Retention>,
+    pub(crate) sink: Arc<dyn EventSink>,
+    pub(crate) pipeline: Pipeline,
+}
 
 /// The event log and the analytics that read it.
 pub(crate) struct Events {
@@ -21,15 +29,18 @@ pub(crate) struct Events {
 
 impl Events {
     /// Analytics, sink and what operators see of the way between them.
-    pub(crate) fn ports(
-        &self,
-    ) -> Result<(Arc<dyn Analytics>, Arc<dyn EventSink>, Option<Pipeline>), StoreError> {
+    pub(crate) fn ports(&self) -> Result<EventPorts, StoreError> {
         let pipeline = Pipeline {
             log: self.kafka.event_log()?,
             errors: self.clickhouse.ingestion_errors(),
             groups: self.pipeline.groups.clone(),
         };
-        Ok((self.clickhouse.analytics_of(&self.pipeline), self.kafka.sink()?, Some(pipeline)))
+        Ok(EventPorts {
+            analytics: self.clickhouse.analytics_of(&self.pipeline),
+            retention: self.clickhouse.retention(),
+            sink: self.kafka.sink()?,
+            pipeline,
+        })
     }
 }
 
@@ -65,7 +76,7 @@ pub(crate) fn events(settings: &Settings) -> Result<Option<Events>, WiringError>
         brokers: analytics.brokers.join(","),
         topics: Topic::ALL.map(|topic| log.topic(topic).to_owned()),
         groups: analytics.groups.clone(),
-        ttl_days: analytics.ttl_days,
+        ttl_days: settings.analytics_ttl_days,
     };
     Ok(Some(Events { kafka, clickhouse, pipeline }))
 }

@@ -1,12 +1,16 @@
 //! The ports a process works with.
 
-use crate::{DataDir, DataDirError, engines};
+use crate::{
+    DataDir, DataDirError,
+    engines::{self, EventPorts},
+};
 use std::sync::Arc;
 use tfx_embedded::Embedded;
 use tfx_events::{Producer, ProducerConfig};
+use tfx_mongo::Mongo;
 use tfx_ports::{
     StoreError, analytics::Analytics, config::ConfigStore, conversions::ConversionStore, event_log::EventLog,
-    ingestion::IngestionErrors, migrate::Migrations, sink::EventSink,
+    ingestion::IngestionErrors, migrate::Migrations, retention::Retention, sink::EventSink,
 };
 use tfx_settings::{FailurePolicy, Settings};
 
@@ -19,6 +23,8 @@ pub struct Stores {
     pub conversions: Arc<dyn ConversionStore>,
     /// Reads over events.
     pub analytics: Arc<dyn Analytics>,
+    /// Deletes events by age.
+    pub retention: Arc<dyn Retention>,
     /// Where events go.
     pub sink: Arc<dyn EventSink>,
     /// The way from the event log to the analytics; none where the sink itself is the store.
@@ -66,6 +72,7 @@ pub fn embedded(data_dir: &DataDir) -> Result<Stores, WiringError> {
         config: embedded.config(),
         conversions: embedded.conversions(),
         analytics: embedded.analytics(),
+        retention: embedded.retention(),
         sink: embedded.sink(),
         pipeline: None,
     })
@@ -77,25 +84,25 @@ pub fn embedded(data_dir: &DataDir) -> Result<Stores, WiringError> {
 /// The embedded files cannot be opened, or a setting of an engine cannot be used.
 pub async fn open(settings: &Settings, data_dir: &DataDir) -> Result<Stores, WiringError> {
     let (mongo, events) = (engines::mongo(settings).await?, engines::events(settings)?);
-    let (config, conversions, analytics, sink, pipeline);
-    match (mongo, events) {
-        (Some(mongo), Some(events)) => {
-            (config, conversions) = (mongo.config(), mongo.conversions());
-            (analytics, sink, pipeline) = events.ports()?;
-        }
-        (Some(mongo), None) => {
-            let rest = embedded(data_dir)?;
-            (config, conversions) = (mongo.config(), mongo.conversions());
-            (analytics, sink, pipeline) = (rest.analytics, rest.sink, None);
-        }
-        (None, Some(events)) => {
-            let rest = embedded(data_dir)?;
-            (config, conversions) = (rest.config, rest.conversions);
-            (analytics, sink, pipeline) = events.ports()?;
-        }
-        (None, None) => return embedded(data_dir),
+    let mut stores = match (&mongo, &events) {
+        // Nothing is kept in files: none is opened.
+        (Some(mongo), Some(events)) => return Ok(of_engines(mongo, events.ports()?)),
+        _ => embedded(data_dir)?,
+    };
+    if let Some(mongo) = mongo {
+        (stores.config, stores.conversions) = (mongo.config(), mongo.conversions());
     }
-    Ok(Stores { config, conversions, analytics, sink, pipeline })
+    if let Some(events) = events {
+        let EventPorts { analytics, retention, sink, pipeline } = events.ports()?;
+        stores = Stores { analytics, retention, sink, pipeline: Some(pipeline), ..stores };
+    }
+    Ok(stores)
+}
+
+fn of_engines(mongo: &Mongo, events: EventPorts) -> Stores {
+    let EventPorts { analytics, retention, sink, pipeline } = events;
+    let (config, conversions) = (mongo.config(), mongo.conversions());
+    Stores { config, conversions, analytics, retention, sink, pipeline: Some(pipeline) }
 }
 
 /// The engines that have migrations, in the order in which they are to be applied. The embedded stores bring themselves

@@ -27,6 +27,9 @@ const WINDOW_S: i64 = 60;
 /// Addresses remembered; when they would be more, all are forgotten.
 const ADDRESSES: usize = 10_000;
 
+/// Who the audit log says it was, until there are users.
+pub(crate) const ACTOR: &str = "admin token";
+
 /// Knows the token, not in plain text, and the addresses that guessed.
 pub(crate) struct Access {
     token: [u8; 32],

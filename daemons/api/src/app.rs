@@ -7,7 +7,9 @@ use crate::{
     failure::Failure,
     geo, ingestion, links,
     peers::Peers,
-    postback_lint, postback_test, report, services,
+    postback_lint, postback_test, report,
+    retention::{self, Pruning},
+    services,
 };
 use axum::{Router, extract::Request, middleware::from_fn_with_state, response::IntoResponse};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -29,6 +31,8 @@ pub(crate) struct App {
     pub(crate) stores: Stores,
     pub(crate) access: Access,
     pub(crate) peers: Peers,
+    /// Deletes events by age.
+    pub(crate) pruning: Arc<Pruning>,
     /// Held while an entity is checked against the others and saved.
     pub(crate) writes: Mutex<Followed>,
 }
@@ -40,6 +44,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(links::routes())
         .merge(events::routes())
         .merge(report::routes())
+        .merge(retention::routes())
         .merge(explain::routes())
         .merge(geo::routes())
         .merge(ingestion::routes())
@@ -49,11 +54,12 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(from_fn_with_state(Arc::clone(app), access::check));
+    let pruning = Arc::clone(&app.pruning);
     let inside = Inside::new(&app.settings.http, internal_token.expose());
     let mut router = Router::new()
         .nest(BASE, api.with_state(Arc::clone(app)))
         .merge(health::routes(services::readiness(app), inside.clone()))
-        .merge(internal::guard(metrics::routes(crate::NAME, |_| {}), &inside))
+        .merge(internal::guard(metrics::routes(crate::NAME, move |out| pruning.write(out)), &inside))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method);
     if let Some(origin) = &app.settings.addresses.cors_origin {

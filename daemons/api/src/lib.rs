@@ -20,14 +20,16 @@ mod postback_lint;
 mod postback_test;
 mod reply;
 mod report;
+mod retention;
 mod services;
 
-use crate::{access::Access, app::App, entities::Followed, peers::Peers};
+use crate::{access::Access, app::App, entities::Followed, peers::Peers, retention::Pruning};
 use std::sync::Arc;
 use tfx_service::Shutdown;
 use tfx_settings::Settings;
 use tfx_wiring::{DataDir, Stores};
 use tokio::{net::TcpListener, sync::Mutex};
+use tracing::Instrument as _;
 
 /// The service's name in logs and metrics.
 const NAME: &str = "api";
@@ -45,14 +47,22 @@ pub async fn run(
 ) -> anyhow::Result<()> {
     let (admin_token, _) = data_dir.admin_token()?;
     let internal_token = data_dir.internal_token(&settings)?;
+    // Where a log feeds it, the analytics store deletes by age itself.
+    let by_age = settings.engines.events.is_none();
+    let (retention, days) = (Arc::clone(&stores.retention), settings.analytics_ttl_days);
+    let pruning = Arc::new(Pruning::new(retention, days, by_age, shutdown.clone()));
+    let following = tokio::spawn(Arc::clone(&pruning).follow().in_current_span());
     let app = Arc::new(App {
         access: Access::new(&admin_token),
         peers: Peers::new(&settings, &internal_token)?,
+        pruning,
         stores,
         settings: Arc::clone(&settings),
         writes: Mutex::new(Followed::new(&settings.addresses.public_hosts)),
     });
     let router = app::router(&app, &internal_token)?;
-    tfx_service::serve(NAME, listener, router, &settings.http, shutdown).await?;
-    Ok(())
+    let served = tfx_service::serve(NAME, listener, router, &settings.http, shutdown).await;
+    // It ends with the shutdown, between two steps.
+    following.abort();
+    Ok(served?)
 }

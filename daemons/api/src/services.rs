@@ -78,6 +78,7 @@ async fn replay_of(peer: &Peer, dry_run: bool) -> RefusedEvents {
 pub(crate) fn readiness(app: &Arc<App>) -> Readiness {
     let (config, conversions, analytics) = (app.clone(), app.clone(), app.clone());
     let (traffic, postback) = (app.peers.traffic.clone(), app.peers.postback.clone());
+    let pruning = Arc::clone(&app.pruning);
     Readiness::new()
         .required("config", move || {
             let app = Arc::clone(&config);
@@ -90,6 +91,10 @@ pub(crate) fn readiness(app: &Arc<App>) -> Readiness {
         .required("analytics", move || {
             let app = Arc::clone(&analytics);
             async move { app.stores.analytics.ping().await.map(|()| Detail::ok()).map_err(|e| e.to_string()) }
+        })
+        .optional("retention", move || {
+            let detail = pruning.detail();
+            async move { Ok(detail) }
         })
         .optional("traffic-service", move || {
             let peer = traffic.clone();

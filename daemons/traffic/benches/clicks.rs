@@ -23,8 +23,9 @@ use tfx_domain::{
     report::{Attribution, ReportQuery},
 };
 use tfx_ports::{
+    audit::AuditEntry,
     clock,
-    config::{AuditEntry, ConfigStore, Record},
+    config::{ConfigStore, Record},
     entropy,
 };
 use tfx_service::Shutdown;
@@ -340,7 +341,7 @@ async fn create<S: Spec>(store: &dyn ConfigStore, spec: Value) -> String {
         at: now,
         actor: "bench".to_owned(),
         action: "create".to_owned(),
-        kind: S::KIND,
+        kind: S::KIND.noun().to_owned(),
         id: id.clone(),
         version: 1,
         changes: json!({}),

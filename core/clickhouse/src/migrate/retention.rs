@@ -18,6 +18,10 @@ const TABLES: [(&str, &str); 6] = [
     ("kafka_ingestion_errors", "observed_at"),
 ];
 
+/// Fewest days: the clicks of a day are counted for caps and limits a whole day after its end (`007_use_of_caps.sql`), and
+/// must be there until then.
+const FEWEST_DAYS: u32 = 3;
+
 /// Brings every table that is there to it. None: for ever.
 pub(super) async fn apply(client: &Client, what: &str, days: Option<u32>) -> Result<(), StoreError> {
     let found = Found::read(client).await?;
@@ -50,7 +54,7 @@ pub(super) fn differences(found: &Found, days: Option<u32>) -> Vec<Difference> {
 }
 
 fn after(time: &str, days: u32) -> String {
-    format!("{time} + toIntervalDay({days})")
+    format!("{time} + toIntervalDay({})", days.max(FEWEST_DAYS))
 }
 
 /// What an engine says about how long it keeps its rows.
@@ -69,5 +73,12 @@ mod tests {
             "ReplacingMergeTree ORDER BY at TTL at + toIntervalDay(30) SETTINGS index_granularity = 8192";
         assert_eq!(limit(engine), Some("at + toIntervalDay(30)"));
         assert_eq!(limit("ReplacingMergeTree ORDER BY at SETTINGS index_granularity = 8192"), None);
+    }
+
+    #[test]
+    fn clicks_stay_until_they_are_counted_for_caps() {
+        for (days, kept) in [(1, 3), (2, 3), (3, 3), (4, 4), (36_500, 36_500)] {
+            assert_eq!(after("at", days), format!("at + toIntervalDay({kept})"));
+        }
     }
 }

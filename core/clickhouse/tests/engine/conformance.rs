@@ -6,11 +6,11 @@ use async_trait::async_trait;
 use std::sync::Arc;
 use tfx_ports::{
     StoreError,
-    conformance::events::EventStore,
+    conformance::{events::EventStore, retention::RetainedStore},
     sink::{Envelope, EventSink, Refused},
 };
 
-struct Messages(Database);
+struct Messages(Arc<Database>);
 
 #[async_trait]
 impl EventSink for Messages {
@@ -30,7 +30,23 @@ impl EventSink for Messages {
 async fn fresh_events() -> EventStore {
     let database = Database::without_queues().await;
     let analytics = database.store().analytics();
-    EventStore { sink: Arc::new(Messages(database)), analytics, keep: Box::new(()) }
+    EventStore { sink: Arc::new(Messages(Arc::new(database))), analytics, keep: Box::new(()) }
 }
 
+async fn fresh_retained() -> RetainedStore {
+    let database = Arc::new(Database::without_queues().await);
+    let (analytics, retention) = (database.store().analytics(), database.store().retention());
+    let events =
+        EventStore { sink: Arc::new(Messages(Arc::clone(&database))), analytics, keep: Box::new(()) };
+    let close_days = Box::new(move || {
+        let database = Arc::clone(&database);
+        Box::pin(async move {
+            database.execute("SYSTEM REFRESH VIEW closed_days_mv").await;
+            database.execute("SYSTEM WAIT VIEW closed_days_mv").await;
+        }) as _
+    });
+    RetainedStore { events, retention, close_days }
+}
+
+tfx_ports::conformance!(retention: fresh_retained);
 tfx_ports::conformance!(event_store: fresh_events);

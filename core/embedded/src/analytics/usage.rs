@@ -34,6 +34,11 @@ pub(super) fn cap_use(
         .prepare_cached(daily)
         .and_then(|mut s| s.query_row(params![number, ceil_ms(day_start), rejected], |r| r.get(0)))
         .or_store_error("count conversions")?;
+    let left = "SELECT count(*) FROM conversions_left WHERE destination = ?1 AND created_ms >= ?2";
+    let left: i64 = conn
+        .prepare_cached(left)
+        .and_then(|mut s| s.query_row(params![number, ceil_ms(day_start)], |r| r.get(0)))
+        .or_store_error("count conversions")?;
     let ever: Option<i64> = conn
         .prepare_cached("SELECT conversions FROM conversions_ever WHERE destination = ?1")
         .and_then(|mut s| s.query_row([number], |r| r.get(0)).optional())
@@ -41,7 +46,7 @@ pub(super) fn cap_use(
     Ok(CapUse {
         clicks_daily: visits::since(conn, number, At::Destination, day_start)?,
         clicks_total: visits::ever(conn, number)?,
-        conversions_daily: daily.unsigned_abs(),
+        conversions_daily: (daily + left).unsigned_abs(),
         conversions_total: ever.unwrap_or(0).unsigned_abs(),
     })
 }

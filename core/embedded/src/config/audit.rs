@@ -5,10 +5,9 @@ use crate::{
     paging::{cursor, limit, page, sql_limit},
 };
 use rusqlite::{Connection, named_params, params};
-use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
-    config::AuditEntry,
+    audit::AuditEntry,
     page::{Page, PageRequest},
 };
 
@@ -21,7 +20,7 @@ pub(super) fn insert(conn: &Connection, entry: &AuditEntry) -> Result<(), StoreE
                 entry.at.to_string(),
                 entry.actor,
                 entry.action,
-                entry.kind.noun(),
+                entry.kind,
                 entry.id,
                 i64::try_from(entry.version).unwrap_or(i64::MAX),
                 entry.changes.to_string(),
@@ -67,15 +66,11 @@ pub(super) fn list(
         let text = |i: usize| row.get::<_, String>(i).or_store_error(what);
         let seq: i64 = row.get(0).or_store_error(what)?;
         let version: i64 = row.get(6).or_store_error(what)?;
-        let noun = text(4)?;
         let entry = AuditEntry {
             at: text(1)?.parse().map_err(|e| StoreError::broken(format!("audit entry {seq}"), e))?,
             actor: text(2)?,
             action: text(3)?,
-            kind: Kind::ALL.into_iter().find(|k| k.noun() == noun).ok_or_else(|| StoreError::Broken {
-                what: format!("audit entry {seq} has the kind '{noun}'"),
-                source: None,
-            })?,
+            kind: text(4)?,
             id: text(5)?,
             version: version.unsigned_abs(),
             changes: serde_json::from_str(&text(7)?)

@@ -10,7 +10,8 @@ use std::{sync::Arc, time::Duration};
 use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
-    config::{AuditEntry, Change, ConfigStore, Record, RecordQuery},
+    audit::{AuditEntry, AuditLog},
+    config::{Change, ConfigStore, Record, RecordQuery},
     page::{Page, PageRequest},
 };
 use tokio::{
@@ -33,6 +34,11 @@ impl Config {
         Self { db, made: watch::Sender::new(0) }
     }
 
+    /// Wakes who waits for another revision.
+    fn wake(&self, revision: u64) {
+        self.made.send_modify(|r| *r = revision.max(*r));
+    }
+
     async fn revision(&self) -> Result<u64, StoreError> {
         self.db.read("read the revision", records::revision).await
     }
@@ -52,7 +58,12 @@ fn apply(conn: &Connection, changes: &[Change], at: Option<u64>) -> Result<u64, 
         }
         audit::insert(conn, audit)?;
     }
-    let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
+    count(conn, changes.len())
+}
+
+/// Counts the revision up, by the lines that the audit log has got; what it is then.
+fn count(conn: &Connection, lines: usize) -> Result<u64, StoreError> {
+    let count = i64::try_from(lines).unwrap_or(i64::MAX);
     conn.prepare_cached("UPDATE revision SET value = value + ? RETURNING value")
         .and_then(|mut s| s.query_row([count], |r| r.get(0)))
         .map(i64::unsigned_abs)
@@ -60,12 +71,26 @@ fn apply(conn: &Connection, changes: &[Change], at: Option<u64>) -> Result<u64, 
 }
 
 #[async_trait]
+impl AuditLog for Config {
+    async fn append(&self, entry: AuditEntry) -> Result<u64, StoreError> {
+        let write = self.db.write("write the audit log", move |conn, ()| {
+            audit::insert(conn, &entry)?;
+            count(conn, 1)
+        });
+        write.await.inspect(|revision| self.wake(*revision))
+    }
+
+    async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
+        let (id, page) = (id.map(str::to_owned), page.clone());
+        self.db.scan("read the audit log", move |conn| audit::list(conn, id.as_deref(), &page)).await
+    }
+}
+
+#[async_trait]
 impl ConfigStore for Config {
     async fn apply(&self, changes: Vec<Change>, at: Option<u64>) -> Result<u64, StoreError> {
         let write = self.db.write("change the configuration", move |conn, ()| apply(conn, &changes, at));
-        let revision = write.await?;
-        self.made.send_modify(|r| *r = revision.max(*r));
-        Ok(revision)
+        write.await.inspect(|revision| self.wake(*revision))
     }
 
     async fn changed_since(&self, revision: u64) -> Result<(u64, Vec<Record>), StoreError> {
@@ -117,11 +142,6 @@ impl ConfigStore for Config {
             // Whether woken or not, the next round looks.
             let _ = timeout_at(end.min(now + POLL), made.changed()).await;
         }
-    }
-
-    async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
-        let (id, page) = (id.map(str::to_owned), page.clone());
-        self.db.scan("read the audit log", move |conn| audit::list(conn, id.as_deref(), &page)).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

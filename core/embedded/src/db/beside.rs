@@ -8,7 +8,10 @@ use std::path::Path;
 /// What tells that a file holds something.
 const FULL: [(&str, &str); 2] = [
     ("config.db", "SELECT value > 0 OR EXISTS (SELECT 1 FROM conversions) FROM revision"),
-    ("events.db", "SELECT EXISTS (SELECT 1 FROM clicks) OR EXISTS (SELECT 1 FROM conversions)"),
+    (
+        "events.db",
+        "SELECT EXISTS (SELECT 1 FROM clicks) OR EXISTS (SELECT 1 FROM conversions) OR EXISTS (SELECT 1 FROM visits_ever)",
+    ),
 ];
 
 /// Refuses a folder of which a file was lost. One in which all files are empty or new is fine, also after a first start

@@ -12,8 +12,11 @@ pub(crate) use writer::Cache;
 
 use crate::error::{OpenError, OrStoreError};
 use readers::{Lane, Readers};
-use rusqlite::Connection;
-use std::{path::Path, sync::Arc};
+use rusqlite::{Connection, OpenFlags};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tfx_ports::StoreError;
 use writer::Writer;
 
@@ -21,6 +24,7 @@ use writer::Writer;
 pub(crate) struct Database<C: Cache> {
     writer: Writer<C>,
     readers: Arc<Readers>,
+    path: PathBuf,
 }
 
 impl<C: Cache> Database<C> {
@@ -30,7 +34,7 @@ impl<C: Cache> Database<C> {
         let writing = open(&path, blueprint)?;
         let writer = Writer::start(blueprint.file, writing)
             .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
-        Ok(Self { writer, readers: Arc::new(Readers::new(path)) })
+        Ok(Self { writer, readers: Arc::new(Readers::new(path.clone())), path })
     }
 
     /// Runs `work` in a transaction that is durable when this returns. Concurrent calls share one transaction and
@@ -59,6 +63,22 @@ impl<C: Cache> Database<C> {
         W: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         self.readers.run(Lane::Scan, what, work).await
+    }
+
+    /// Runs `work` on a connection of its own, in no transaction: for what SQLite does outside of one only.
+    pub(crate) async fn alone<T, W>(&self, what: &'static str, work: W) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
+    {
+        let path = self.path.clone();
+        let done = tokio::task::spawn_blocking(move || {
+            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+            let mut conn = Connection::open_with_flags(path, flags).or_store_error(what)?;
+            open::wait_when_busy(&mut conn).or_store_error(what)?;
+            work(&conn)
+        });
+        done.await.map_err(|e| StoreError::broken(what, e))?
     }
 
     /// Answers if the file can be written and `tables`, a query that looks into each of them, can be read. It writes: a

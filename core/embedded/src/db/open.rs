@@ -21,7 +21,13 @@ pub(crate) struct Blueprint {
     pub(crate) page_size: u32,
     /// KiB of pages the writer remembers.
     pub(crate) cache_kib: u32,
+    /// Whether the file becomes shorter when rows leave.
+    pub(crate) gives_back: bool,
 }
+
+/// A file of up to so many bytes that does not become shorter is written anew when it is opened; it takes a second at
+/// most. For a larger one a person says when.
+const SMALL: i64 = 64 << 20;
 
 /// A connection for writing to a file with the newest schema.
 pub(crate) fn open(path: &Path, blueprint: &Blueprint) -> Result<Connection, OpenError> {
@@ -34,6 +40,10 @@ pub(crate) fn open(path: &Path, blueprint: &Blueprint) -> Result<Connection, Ope
     wait_when_busy(&mut conn).map_err(fail)?;
     whose(&conn, path)?;
     conn.pragma_update(None, "page_size", blueprint.page_size).map_err(fail)?;
+    if blueprint.gives_back {
+        // Counts when the file is made, and when it is written anew.
+        conn.pragma_update(None, "auto_vacuum", "INCREMENTAL").map_err(fail)?;
+    }
     conn.pragma_update(None, "cache_size", -i64::from(blueprint.cache_kib)).map_err(fail)?;
     enter_wal(&conn).map_err(fail)?;
     // What is answered survives the loss of power: every commit is synced. (On macOS a sync that means it.)
@@ -43,8 +53,21 @@ pub(crate) fn open(path: &Path, blueprint: &Blueprint) -> Result<Connection, Ope
     )
     .map_err(fail)?;
     migrate(&mut conn, path, blueprint)?;
+    if blueprint.gives_back {
+        bring_along(&conn);
+    }
     conn.set_prepared_statement_cache_capacity(64);
     Ok(conn)
+}
+
+/// Lets a file become shorter from now on that was made by a program that did not know how. It is as good without: what is
+/// in the way (another process, no room) is there again at the next start.
+fn bring_along(conn: &Connection) {
+    let pragma = |name: &str| conn.pragma_query_value(None, name, |r| r.get::<_, i64>(0));
+    let bytes = || Ok::<_, rusqlite::Error>(pragma("page_count")? * pragma("page_size")?);
+    if pragma("auto_vacuum").is_ok_and(|mode| mode != 2) && bytes().is_ok_and(|bytes| bytes <= SMALL) {
+        let _ = conn.execute_batch("PRAGMA auto_vacuum = INCREMENTAL; VACUUM;");
+    }
 }
 
 /// Waits for other processes in steps of a millisecond: SQLite's own steps of up to 100 ms let a waiting writer

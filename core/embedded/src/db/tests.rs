@@ -12,6 +12,7 @@ const BLUEPRINT: Blueprint = Blueprint {
     migrations: &["CREATE TABLE t (n INTEGER) STRICT;"],
     page_size: 4096,
     cache_kib: 1024,
+    gives_back: false,
 };
 
 fn database() -> (tempfile::TempDir, Arc<Database<()>>) {

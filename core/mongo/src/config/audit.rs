@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
-    config::AuditEntry,
+    audit::AuditEntry,
     page::{Page, PageRequest},
 };
 
@@ -23,7 +23,7 @@ pub(super) struct StoredEntry {
     at: String,
     actor: String,
     action: String,
-    kind: Kind,
+    kind: String,
     /// The id of the entity.
     entity: String,
     /// The bits of a `u64`.
@@ -39,7 +39,7 @@ impl StoredEntry {
             at: entry.at.to_string(),
             actor: entry.actor.clone(),
             action: entry.action.clone(),
-            kind: entry.kind,
+            kind: entry.kind.clone(),
             entity: entry.id.clone(),
             version: entry.version.cast_signed(),
             changes: entry.changes.to_string(),
@@ -50,9 +50,10 @@ impl StoredEntry {
         self.revision
     }
 
-    /// Of which entity it tells.
-    pub(super) fn into_entity(self) -> (Kind, String) {
-        (self.kind, self.entity)
+    /// Of which entity it tells, if it is one.
+    pub(super) fn into_entity(self) -> Option<(Kind, String)> {
+        let kind = Kind::ALL.into_iter().find(|kind| kind.noun() == self.kind)?;
+        Some((kind, self.entity))
     }
 
     fn entry(self) -> Result<AuditEntry, StoreError> {

@@ -9,10 +9,51 @@ use crate::error::Failed;
 use mongodb::{ClientSession, bson::doc, options::ReturnDocument};
 use tfx_ports::{
     StoreError,
+    audit::AuditEntry,
     config::{Change, Record},
 };
 
 impl Config {
+    /// Adds a line to the audit log that tells of no entity; returns the revision it made.
+    pub(super) async fn note(&self, entry: &AuditEntry) -> Result<u64, StoreError> {
+        let what = "write the audit log";
+        self.db.ready().await?;
+        let _turn = self.turn.lock().await;
+        let mut retry = self.db.retry();
+        loop {
+            let mut session = match self.db.begin(what).await {
+                Ok(session) => session,
+                Err(e) => return Err(e.into_error()),
+            };
+            let steps = async {
+                let revision = self.count(what, 1, None, &mut session).await?;
+                self.tell(what, entry, revision, &mut session).await?;
+                Ok(revision.cast_unsigned())
+            };
+            let steps = steps.await;
+            match self.db.end(what, session, steps).await {
+                Ok(revision) => {
+                    self.watch.wake();
+                    return Ok(revision);
+                }
+                Err(Failed::Conflict(e) | Failed::Taken(e)) => retry.pause(e).await?,
+                Err(e @ (Failed::Unknown(_) | Failed::Refused(_))) => return Err(e.into_error()),
+            }
+        }
+    }
+
+    async fn tell(
+        &self,
+        what: &str,
+        entry: &AuditEntry,
+        revision: i64,
+        session: &mut ClientSession,
+    ) -> Result<(), Failed> {
+        let entries = self.db.collection::<StoredEntry>("audit");
+        let insert = entries.insert_one(StoredEntry::new(entry, revision)).session(session);
+        self.db.step(what, insert).await.map(|_| ())
+    }
+
     /// Makes changes; returns the revision they made.
     pub(super) async fn change(&self, changes: &[Change], at: Option<u64>) -> Result<u64, StoreError> {
         let what = match changes {
@@ -63,9 +104,7 @@ impl Config {
             } else {
                 self.replace(what, record, session).await?;
             }
-            let entries = self.db.collection::<StoredEntry>("audit");
-            let insert = entries.insert_one(StoredEntry::new(audit, revision)).session(&mut *session);
-            self.db.step(what, insert).await?;
+            self.tell(what, audit, revision, session).await?;
         }
         Ok(last.cast_unsigned())
     }

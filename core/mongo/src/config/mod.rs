@@ -14,7 +14,8 @@ use std::{sync::Arc, time::Duration};
 use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
-    config::{AuditEntry, Change, ConfigStore, Record, RecordQuery},
+    audit::{AuditEntry, AuditLog},
+    config::{Change, ConfigStore, Record, RecordQuery},
     page::{Page, PageRequest},
 };
 use tokio::{
@@ -64,6 +65,17 @@ impl Config {
 }
 
 #[async_trait]
+impl AuditLog for Config {
+    async fn append(&self, entry: AuditEntry) -> Result<u64, StoreError> {
+        self.note(&entry).await
+    }
+
+    async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
+        audit::list(&self.db, id, page).await
+    }
+}
+
+#[async_trait]
 impl ConfigStore for Config {
     async fn apply(&self, changes: Vec<Change>, at: Option<u64>) -> Result<u64, StoreError> {
         self.change(&changes, at).await
@@ -102,10 +114,6 @@ impl ConfigStore for Config {
             // Whether woken or not, the next round looks.
             let _ = timeout_at(end.min(now + LOOK), changes.changed()).await;
         }
-    }
-
-    async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
-        audit::list(&self.db, id, page).await
     }
 
     async fn ping(&self) -> Result<(), StoreError> {

@@ -210,7 +210,7 @@ async fn changed_once(db: &Db, since: u64) -> Result<(u64, Vec<Record>), Failed>
     }
     let lines = db.step(what, Box::pin(lines_since(db, since, &mut session))).await?;
     let complete = now.checked_sub(since) == u64::try_from(lines.len()).ok();
-    let of = complete.then(|| lines.into_iter().map(super::audit::StoredEntry::into_entity).collect());
+    let of = complete.then(|| lines.into_iter().filter_map(super::audit::StoredEntry::into_entity).collect());
     Ok((now, found(db, what, of, &mut session).await?))
 }
 

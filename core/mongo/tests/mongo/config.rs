@@ -11,7 +11,8 @@ use tfx_domain::{
 use tfx_mongo::{Mongo, MongoConfig};
 use tfx_ports::{
     StoreError,
-    config::{AuditEntry, ConfigStore, Record, RecordQuery},
+    audit::AuditEntry,
+    config::{ConfigStore, Record, RecordQuery},
     page::PageRequest,
 };
 use tokio::time::Instant;
@@ -36,7 +37,7 @@ fn audit(record: &Record) -> AuditEntry {
         at: record.updated_at,
         actor: "$where: \0 {\"$gt\": \"\"}".to_owned(),
         action: "create".to_owned(),
-        kind: record.kind,
+        kind: record.kind.noun().to_owned(),
         id: record.id.clone(),
         version: record.version,
         changes: record.spec.clone(),

@@ -14,7 +14,8 @@ use tfx_domain::{
 use tfx_mongo::{Mongo, MongoConfig};
 use tfx_ports::{
     StoreError,
-    config::{AuditEntry, ConfigStore, Record},
+    audit::AuditEntry,
+    config::{ConfigStore, Record},
     conversions::ConversionStore,
 };
 use tokio::{task::JoinSet, time::Instant};
@@ -102,7 +103,7 @@ async fn change(store: &Arc<dyn ConfigStore>, n: u32) -> Result<u64, StoreError>
         at,
         actor: "test".to_owned(),
         action: "create".to_owned(),
-        kind: record.kind,
+        kind: record.kind.noun().to_owned(),
         id: record.id.clone(),
         version: 1,
         changes: json!({}),

@@ -10,7 +10,8 @@ pub use super::{
 
 use super::Pair;
 use crate::{
-    config::{AuditEntry, ConfigStore, Record, RecordQuery},
+    audit::AuditEntry,
+    config::{ConfigStore, Record, RecordQuery},
     error::StoreError,
     page::PageRequest,
 };
@@ -48,7 +49,7 @@ pub(super) fn audit(record: &Record, action: &str) -> AuditEntry {
         at: record.updated_at,
         actor: "anna@example.com".to_owned(),
         action: action.to_owned(),
-        kind: record.kind,
+        kind: record.kind.noun().to_owned(),
         id: record.id.clone(),
         version: record.version,
         changes: json!({"name": [null, "Größe"]}),
@@ -180,6 +181,29 @@ pub async fn every_change_is_in_the_audit_log(s: Stores) {
     }
     let of_one = s.one.audit(Some(&expected[0].id), &PageRequest::first(10)).await.expect("audit");
     assert_eq!(of_one.items, expected[..2]);
+}
+
+/// A line about something that is no entity stands among the others, has a revision of its own, and changes no entity.
+pub async fn what_is_no_entity_is_in_the_audit_log_too(s: Stores) {
+    let first = record(Kind::Source, 1, "", "one");
+    let before = create(&s.one, &first).await;
+    let entry = AuditEntry {
+        action: "prune".to_owned(),
+        kind: "events".to_owned(),
+        id: String::new(),
+        version: 0,
+        ..audit(&first, "")
+    };
+    let revision = s.two.append(entry.clone()).await.expect("append");
+    assert_eq!(revision, before + 1);
+    let second = record(Kind::Source, 2, "", "two");
+    let last = create(&s.one, &second).await;
+    assert_eq!(last, revision + 1);
+    let log = s.one.audit(None, &PageRequest::first(10)).await.expect("audit");
+    assert_eq!(log.items, [audit(&second, "create"), entry, audit(&first, "create")]);
+    assert_eq!(s.two.changed_since(before).await.expect("changes"), (last, vec![second.clone()]));
+    assert_eq!(s.two.changed_since(revision).await.expect("changes"), (last, vec![second.clone()]));
+    assert_eq!(s.two.load().await.expect("load"), (last, vec![first, second]));
 }
 
 /// Pages show everything that was there from the beginning exactly once, oldest first, while entities are added.

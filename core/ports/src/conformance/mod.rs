@@ -4,6 +4,7 @@
 //! tfx_ports::conformance!(config_store: fresh_config);
 //! tfx_ports::conformance!(conversion_store: fresh_conversions);
 //! tfx_ports::conformance!(event_store: fresh_events);
+//! tfx_ports::conformance!(retention: fresh_retained);
 //! ```
 //!
 //! Each `fresh_…` is an async function that makes a new, empty store. The macro makes a module with one test per
@@ -17,6 +18,8 @@ pub mod events;
 mod random;
 mod rules;
 pub mod sample;
+
+pub use events::retention;
 
 use std::{any::Any, sync::Arc};
 
@@ -37,7 +40,7 @@ macro_rules! conformance {
         $crate::conformance!(@ config_store, config, $fresh:
             creates_are_found_again, an_unknown_entity_is_not_there, a_slug_is_taken_once_in_its_parent,
             an_update_needs_the_version_before_it, what_is_refused_leaves_no_trace,
-            every_change_is_in_the_audit_log, lists_are_complete_while_they_grow, lists_are_filtered,
+            every_change_is_in_the_audit_log, what_is_no_entity_is_in_the_audit_log_too, lists_are_complete_while_they_grow, lists_are_filtered,
             a_cursor_of_another_list_is_refused, what_is_loaded_is_one_revision, a_waiter_wakes_on_a_change,
             a_waiter_gives_up_in_time, of_simultaneous_writers_one_wins, changes_are_made_together_or_not_at_all,
             what_was_checked_holds_when_it_is_saved, former_slugs_are_taken_and_found,
@@ -71,6 +74,11 @@ macro_rules! conformance {
             reports_by_several_dimensions, reports_are_filtered, reports_of_any_time,
             reports_of_too_many_groups_are_refused,
             what_no_report_can_answer_is_refused);
+    };
+    (retention: $fresh:path) => {
+        $crate::conformance!(@ retention, retention, $fresh:
+            what_is_older_leaves_and_the_rest_stays, what_leaves_opens_no_cap,
+            a_conversion_that_left_counts_once_when_it_is_reported_again);
     };
     (@ $name:ident, $module:ident, $fresh:path: $($case:ident),+) => {
         mod $name {

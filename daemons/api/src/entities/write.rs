@@ -8,7 +8,7 @@ use super::{
     kinds::{Checked, ops},
     refs,
 };
-use crate::{app::App, failure::Failure};
+use crate::{access::ACTOR, app::App, failure::Failure};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use tfx_api::entities::{SHOWN_ONLY, Verb};
@@ -18,14 +18,14 @@ use tfx_domain::{
     rules::Relations,
 };
 use tfx_ports::{
-    StoreError, clock,
-    config::{AuditEntry, Change, ConfigStore, Record},
+    StoreError,
+    audit::AuditEntry,
+    clock,
+    config::{Change, ConfigStore, Record},
     entropy,
 };
 use tfx_service::ProblemResponse;
 
-/// Who the audit log says it was, until there are users.
-const ACTOR: &str = "admin token";
 /// How often a change is tried again that another process was faster than.
 const ATTEMPTS: u32 = 20;
 
@@ -324,7 +324,7 @@ fn entry(record: &Record, action: &str, changes: Value) -> AuditEntry {
         at: record.updated_at,
         actor: ACTOR.to_owned(),
         action: action.to_owned(),
-        kind: record.kind,
+        kind: record.kind.noun().to_owned(),
         id: record.id.clone(),
         version: record.version,
         changes,

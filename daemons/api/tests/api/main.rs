@@ -5,6 +5,7 @@ mod anything;
 mod entities;
 mod events;
 mod ingestion;
+mod retention;
 mod rules;
 mod server;
 mod slugs;

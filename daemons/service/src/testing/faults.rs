@@ -14,7 +14,8 @@ use tfx_domain::{
 use tfx_ports::{
     StoreError,
     analytics::{Analytics, ClickQuery, PostbackQuery, Seen},
-    config::{AuditEntry, Change, ConfigStore, Record, RecordQuery},
+    audit::{AuditEntry, AuditLog},
+    config::{Change, ConfigStore, Record, RecordQuery},
     conversions::{ConversionQuery, ConversionStore, Parked, Recorded},
     page::{Page, PageRequest},
     sink::{Envelope, EventSink, Refused},
@@ -110,6 +111,16 @@ impl Faults {
 }
 
 #[async_trait]
+impl AuditLog for Faults {
+    async fn append(&self, entry: AuditEntry) -> Result<u64, StoreError> {
+        self.config.append(entry).await
+    }
+    async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
+        self.config.audit(id, page).await
+    }
+}
+
+#[async_trait]
 impl ConfigStore for Faults {
     async fn apply(&self, changes: Vec<Change>, at: Option<u64>) -> Result<u64, StoreError> {
         self.config.apply(changes, at).await
@@ -133,9 +144,6 @@ impl ConfigStore for Faults {
     }
     async fn wait_for_change(&self, since: u64, at_most: Duration) -> Result<u64, StoreError> {
         self.config_away.interrupt(self.config.wait_for_change(since, at_most)).await
-    }
-    async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
-        self.config.audit(id, page).await
     }
     async fn ping(&self) -> Result<(), StoreError> {
         self.config_away.check()?;

@@ -10,8 +10,9 @@ use serde_json::{Value, json};
 use std::{net::SocketAddr, time::Duration};
 use tfx_domain::entity::{Entity, Spec};
 use tfx_ports::{
+    audit::AuditEntry,
     clock,
-    config::{AuditEntry, ConfigStore, Record},
+    config::{ConfigStore, Record},
     entropy,
 };
 use tokio::{
@@ -66,7 +67,7 @@ fn written<S: Spec>(entity: &Entity<S>, action: &str) -> (Record, AuditEntry) {
         at: entity.updated_at,
         actor: "test".to_owned(),
         action: action.to_owned(),
-        kind: S::KIND,
+        kind: S::KIND.noun().to_owned(),
         id: record.id.clone(),
         version: entity.version,
         changes: json!({}),

@@ -12,6 +12,7 @@ mod periods;
 mod plain;
 mod plain_report;
 mod reports;
+pub mod retention;
 mod usage;
 
 pub use clicks::{clicks_are_found_field_by_field, events_are_read_however_they_are_written};

@@ -58,6 +58,7 @@ impl Testbed {
         let faults = Faults::around(open.config, open.conversions, open.analytics, open.sink);
         let all = Arc::new(faults.clone());
         let stores = Stores {
+            retention: open.retention,
             config: all.clone(),
             conversions: all.clone(),
             analytics: all.clone(),

@@ -1,0 +1,74 @@
+//! How long events are kept, and deleting what is older.
+
+use serde::{Deserialize, Serialize};
+use tfx_domain::Timestamp;
+pub use tfx_domain::event::EventCounts;
+
+/// What is to be deleted.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PruneRequest {
+    /// Events older than this; none: as old as `ANALYTICS_TTL_DAYS` says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Timestamp>,
+    /// Only say how many there are.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// Write the store's files anew afterwards, without what is free in them.
+    #[serde(default)]
+    pub vacuum: bool,
+}
+
+/// What would be deleted, or is being deleted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PruneAnswer {
+    /// Events older than this.
+    pub before: Timestamp,
+    /// How many there are; none: more than could be counted in time.
+    pub found: Option<EventCounts>,
+    /// The run that deletes them; none of a dry run.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub run: Option<PruneRun>,
+}
+
+/// One deletion of what is older than a time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PruneRun {
+    /// Events older than this.
+    pub before: Timestamp,
+    /// Who asked for it: a token's name, or `ANALYTICS_TTL_DAYS`.
+    pub by: String,
+    /// Whether the store's files are written anew.
+    pub vacuum: bool,
+    /// When it began.
+    pub started_at: Timestamp,
+    /// When it ended; none: it goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Timestamp>,
+    /// What was deleted so far.
+    pub deleted: EventCounts,
+    /// Bytes given back to the device so far.
+    pub bytes: u64,
+    /// Why it ended before all was done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+}
+
+/// How long events are kept, and what of it was done.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetentionStatus {
+    /// `ANALYTICS_TTL_DAYS`; none: for ever.
+    pub days: Option<u32>,
+    /// Bytes that the stored events take.
+    pub bytes: u64,
+    /// Bytes of them that are free, and used before the store grows.
+    pub free_bytes: u64,
+    /// Whether the store gives room back by itself when events leave; else `tfx prune --vacuum` does.
+    pub gives_back: bool,
+    /// The deletion that goes on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub running: Option<PruneRun>,
+    /// The last one that ended in this process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last: Option<PruneRun>,
+}

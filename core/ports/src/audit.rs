@@ -1,0 +1,42 @@
+//! The audit log: who did what to the installation, when. A change of an entity is told of in its own transaction
+//! ([`crate::config::Change`]); what is done to anything else is told of by [`AuditLog::append`].
+
+use crate::{
+    error::StoreError,
+    page::{Page, PageRequest},
+};
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tfx_domain::Timestamp;
+
+/// One line of the audit log.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct AuditEntry {
+    /// When it was done, by the clock of api-service.
+    pub at: Timestamp,
+    /// Who did it: a token's name or a user's address.
+    pub actor: String,
+    /// What was done, a verb: `create`, `update`, `pause`, `resume`, `archive`, `prune`.
+    pub action: String,
+    /// To what kind of thing, a noun: that of an entity's kind ([`tfx_domain::entity::Kind::noun`]), or another, such as
+    /// `events`.
+    pub kind: String,
+    /// The id of the thing; empty where there is only one of its kind.
+    pub id: String,
+    /// The version of the entity after the change; 0 for what has none.
+    pub version: u64,
+    /// What changed: `{field: [before, after]}`, secrets masked.
+    pub changes: Value,
+}
+
+/// Keeps the audit log. Whoever keeps the configuration does ([`crate::config::ConfigStore`]): a change and its line are
+/// one transaction.
+#[async_trait]
+pub trait AuditLog: Send + Sync {
+    /// Adds a line about something that is no entity. It has a revision of its own, as every line has; returns that.
+    async fn append(&self, entry: AuditEntry) -> Result<u64, StoreError>;
+
+    /// A page of the log, newest first, about one thing or about all.
+    async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError>;
+}
