@@ -2,7 +2,7 @@
 
 use crate::{
     error::OrStoreError,
-    events::{facts::NOT_ROUTED, id_bytes, id_of, result_code, texts::number_of},
+    events::{facts::NOT_ROUTED, id_bytes, id_of, packed::unpack, result_code, texts::number_of},
     paging::{cursor, limit, page, sql_limit},
     time::ceil_ms,
 };
@@ -127,5 +127,7 @@ fn bodies<T: DeserializeOwned>(
 }
 
 fn decode<T: DeserializeOwned>(id: ClickId, json: &[u8]) -> Result<T, StoreError> {
-    serde_json::from_slice(json).map_err(|e| StoreError::broken(format!("stored event {id}"), e))
+    let broken = || format!("stored event {id}");
+    let json = unpack(json).map_err(|e| StoreError::broken(broken(), e))?;
+    serde_json::from_slice(&json).map_err(|e| StoreError::broken(broken(), e))
 }

@@ -2,6 +2,7 @@
 
 mod click_row;
 pub(crate) mod facts;
+pub(crate) mod packed;
 mod store;
 pub(crate) mod texts;
 pub(crate) mod visits;
@@ -26,7 +27,8 @@ use tfx_ports::{
 pub(crate) const TABLES: &str = "SELECT EXISTS (SELECT 1 FROM clicks) + EXISTS (SELECT 1 FROM bodies)
     + EXISTS (SELECT 1 FROM texts) + EXISTS (SELECT 1 FROM conversions) + EXISTS (SELECT 1 FROM postbacks)
     + EXISTS (SELECT 1 FROM visits_by_minute) + EXISTS (SELECT 1 FROM visits_ever)
-    + EXISTS (SELECT 1 FROM other_events)";
+    + EXISTS (SELECT 1 FROM other_events) + EXISTS (SELECT 1 FROM conversions_ever)
+    + EXISTS (SELECT 1 FROM conversions_left)";
 
 /// Events on SQLite.
 pub(crate) struct Sink {

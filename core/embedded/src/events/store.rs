@@ -5,6 +5,7 @@ use super::{
     currency_code,
     facts::{Class, Facts},
     id_bytes, id_ms,
+    packed::pack,
     texts::{Numbering, Texts},
     visits::Visits,
 };
@@ -180,7 +181,12 @@ impl BatchStore<'_, '_> {
         s.raw_bind_parameter(21, self.bodies.next)?;
         s.raw_bind_parameter(22, texts.number(&row.deciding_campaign_id.0)?)?;
         if s.raw_execute()? == 1 {
-            self.bodies.insert(&event.payload)?;
+            // Who asks for a campaign that there is not is a stranger.
+            if row.campaign_id.0.is_empty() {
+                self.bodies.insert(&pack(&event.payload))?;
+            } else {
+                self.bodies.insert(&event.payload)?;
+            }
             if facts.class() == Class::Click {
                 self.visits.add(stream, id_ms(id));
                 self.visits.add(destination, id_ms(id));
@@ -241,7 +247,11 @@ impl BatchStore<'_, '_> {
                 e.test
             ])?;
         if inserted == 1 {
-            self.bodies.insert(&event.payload)?;
+            if e.result == PostbackResult::Rejected {
+                self.bodies.insert(&pack(&event.payload))?;
+            } else {
+                self.bodies.insert(&event.payload)?;
+            }
         }
         Ok(())
     }
