@@ -156,9 +156,7 @@ const LAST_WAIT: Duration = Duration::from_millis(500);
 fn run(cli: Cli, out: Out) -> Result<(), Failure> {
     let Global { profile, api_url, data_dir, yes, .. } = cli.global;
     let context = Context::new(&Overrides { profile, api_url, data_dir }, out, yes)?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
+    let runtime = tfx_service::memory::runtime()
         .map_err(|e| Failure::failed(format!("the runtime cannot be started: {e}")))?;
     let ended = runtime.block_on(cli.command.run(&context));
     // What still runs waits for something that may never come, such as a locked file.

@@ -23,6 +23,9 @@ mod wrong;
 
 use std::process::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: tfx_service::memory::Allocator = tfx_service::memory::Allocator;
+
 fn main() -> ExitCode {
     app::main()
 }

@@ -11,6 +11,9 @@ use tfx_wiring::{DataDir, FolderLock};
 
 const ABOUT: &str = "REST over configuration, reports and operations";
 
+#[global_allocator]
+static ALLOCATOR: tfx_service::memory::Allocator = tfx_service::memory::Allocator;
+
 fn main() -> ExitCode {
     program("api-service", ABOUT, Program::Api, |settings, shutdown| async move {
         let data_dir = Arc::new(DataDir::open(&settings.data_dir, FolderLock::Shared)?);

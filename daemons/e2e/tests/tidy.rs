@@ -36,7 +36,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tfx-traffic", DAEMON),
     ("tfx-postback", DAEMON),
     ("tfx-api-service", DAEMON),
-    ("tfx-e2e", &["tfx-api", "tfx-domain"]),
+    ("tfx-e2e", &["tfx-api", "tfx-domain", "tfx-ports", "tfx-service"]),
     (
         "tfx",
         &[
@@ -76,6 +76,7 @@ const TOP: &[&str] = &[
     "LICENSE-MIT",
     "LICENSE-APACHE",
     "clippy.toml",
+    "deny.toml",
     "rustfmt.toml",
     "rust-toolchain.toml",
     "target",

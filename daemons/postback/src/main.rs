@@ -7,6 +7,9 @@ use tfx_wiring::{DataDir, FolderLock};
 
 const ABOUT: &str = "Takes postbacks of affiliate networks and records conversions";
 
+#[global_allocator]
+static ALLOCATOR: tfx_service::memory::Allocator = tfx_service::memory::Allocator;
+
 fn main() -> ExitCode {
     program("postback-service", ABOUT, Program::Postback, |settings, shutdown| async move {
         let data_dir = Arc::new(DataDir::open(&settings.data_dir, FolderLock::Shared)?);

@@ -10,6 +10,7 @@ pub mod files;
 pub mod health;
 pub mod internal;
 pub mod logs;
+pub mod memory;
 pub mod metrics;
 pub mod problem;
 pub mod request_id;
@@ -43,8 +44,3 @@ use std::net::SocketAddr;
 /// The other end of the connection, as an extension of every request that [`serve`] hands over.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peer(pub SocketAddr);
-
-/// A click makes some fifty allocations on one thread and ends them on others; this one is made for that. Figures:
-/// `docs/benchmarks.md`.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -1,6 +1,6 @@
 //! A daemon's `main`: command line, settings, logs, runtime, exit codes. The same for all.
 
-use crate::{Shutdown, files, logs, shutdown};
+use crate::{Shutdown, files, logs, memory, shutdown};
 use anyhow::Context as _;
 use clap::Command;
 use std::{
@@ -72,7 +72,7 @@ where
     for tfx_settings::Notice { name, message } in notices {
         tracing::warn!(setting = name, reason = message, "a setting does nothing");
     }
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the runtime");
+    let runtime = memory::runtime().context("the runtime");
     let ended = runtime.and_then(|runtime| {
         let ended = runtime.block_on(async {
             let shutdown = shutdown::on_signals();

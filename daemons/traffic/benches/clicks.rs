@@ -246,8 +246,11 @@ impl Drop for Server {
 }
 
 fn runtime() -> tokio::runtime::Runtime {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().expect("a runtime")
+    tfx_service::memory::runtime().expect("a runtime")
 }
+
+#[global_allocator]
+static ALLOCATOR: tfx_service::memory::Allocator = tfx_service::memory::Allocator;
 
 fn serve_bare() {
     runtime().block_on(async {

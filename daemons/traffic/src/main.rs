@@ -7,6 +7,9 @@ use tfx_wiring::{DataDir, FolderLock};
 
 const ABOUT: &str = "Takes clicks on tracking links, decides where each goes, redirects";
 
+#[global_allocator]
+static ALLOCATOR: tfx_service::memory::Allocator = tfx_service::memory::Allocator;
+
 fn main() -> ExitCode {
     program("traffic-service", ABOUT, Program::Traffic, |settings, shutdown| async move {
         let data_dir = Arc::new(DataDir::open(&settings.data_dir, FolderLock::Shared)?);
