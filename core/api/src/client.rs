@@ -10,6 +10,7 @@ use crate::{
     error::{ApiError, ProblemDocument},
     explain::{ExplainAnswer, ExplainRequest},
     geo::GeoStatus,
+    http,
     ingestion::{IngestionError, IngestionLag, IngestionQuery, ReplayAnswer, ReplayRequest},
     page::{Labelled, Page},
     postbacks::{
@@ -103,16 +104,16 @@ impl Client {
             headers.insert(AUTHORIZATION, value);
         }
         // A redirect would carry the token elsewhere; this API never answers with one.
-        let mut builder = reqwest::Client::builder()
-            .default_headers(headers)
-            .redirect(Policy::none())
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            .user_agent(concat!("tfx/", env!("CARGO_PKG_VERSION")));
-        if is_local(&base) {
-            builder = builder.no_proxy();
-        }
-        let http = builder.build().map_err(|e| bad(&root_cause(&e)))?;
+        let described = || {
+            let builder = reqwest::Client::builder()
+                .default_headers(headers.clone())
+                .redirect(Policy::none())
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(REQUEST_TIMEOUT)
+                .user_agent(concat!("tfx/", env!("CARGO_PKG_VERSION")));
+            if is_local(&base) { builder.no_proxy() } else { builder }
+        };
+        let http = http::client(described).map_err(|e| bad(&root_cause(&e)))?;
         Ok(Self { http, base })
     }
 

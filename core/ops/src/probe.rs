@@ -12,7 +12,8 @@ impl Probe {
     /// # Errors
     /// The HTTP client cannot be made.
     pub fn new() -> Result<Self, reqwest::Error> {
-        Ok(Self(Client::builder().timeout(Duration::from_secs(5)).no_proxy().build()?))
+        let described = || Client::builder().timeout(Duration::from_secs(5)).no_proxy();
+        Ok(Self(tfx_api::http::client(described)?))
     }
 
     /// Asks `/readyz` of the service at `url`.

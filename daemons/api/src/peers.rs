@@ -37,13 +37,14 @@ impl Peers {
         bearer.set_sensitive(true);
         let headers = HeaderMap::from_iter([(header::AUTHORIZATION, bearer)]);
         // The token goes to these services and nowhere else: no proxy, no redirect.
-        let http = reqwest::Client::builder()
-            .default_headers(headers)
-            .redirect(Policy::none())
-            .no_proxy()
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            .build()?;
+        let http = tfx_api::http::client(|| {
+            reqwest::Client::builder()
+                .default_headers(headers.clone())
+                .redirect(Policy::none())
+                .no_proxy()
+                .connect_timeout(CONNECT_TIMEOUT)
+                .timeout(REQUEST_TIMEOUT)
+        })?;
         let addresses = &settings.addresses;
         let peer = |name, setting, url: &str| {
             let (url, shown) = (url.to_owned(), shown(url).into_owned());

@@ -50,6 +50,22 @@ async fn a_second_one_on_the_same_folder_leaves_the_first_alone() {
     assert_eq!(up.terminate().0, Some(0));
 }
 
+/// A bare Debian has none; only what is behind https:// needs them.
+#[tokio::test]
+async fn it_works_where_the_system_knows_no_authorities() {
+    let dir = tempfile::tempdir().expect("dir");
+    let nowhere = dir.path().join("nowhere");
+    let nowhere = nowhere.to_str().expect("path");
+    let none = [("SSL_CERT_FILE", nowhere), ("SSL_CERT_DIR", nowhere)];
+    let up = Up::start(&dir.path().join("data"), &none);
+    let mut smoke = program("tfx");
+    smoke.args(["smoke", "--stack", "embedded"]).envs(none).env("HOME", dir.path());
+    let done = smoke.stdin(Stdio::null()).output().expect("run it");
+    let said = String::from_utf8_lossy(&done.stderr);
+    assert!(done.status.success(), "{said}{}", String::from_utf8_lossy(&done.stdout));
+    assert_eq!(up.terminate().0, Some(0));
+}
+
 #[test]
 fn a_busy_port_is_named_with_its_setting() {
     let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");

@@ -119,12 +119,13 @@ pub async fn replay(
     let per_round = lines.len() as u64;
     let all = per_round * u64::from(options.repeat);
     let total = options.limit.map_or(all, |limit| limit.min(all));
-    let client = Client::builder()
-        .redirect(redirect::Policy::none())
-        .timeout(options.timeout)
-        .pool_max_idle_per_host(options.concurrency)
-        .no_proxy()
-        .build()?;
+    let client = tfx_api::http::client(|| {
+        Client::builder()
+            .redirect(redirect::Policy::none())
+            .timeout(options.timeout)
+            .pool_max_idle_per_host(options.concurrency)
+            .no_proxy()
+    })?;
     let tally = Arc::new(Mutex::new(Tally {
         answered: 0,
         done: 0,
