@@ -9,7 +9,6 @@ use crate::{
     message::{Message, Positions},
     probe::{self, Probe},
 };
-use futures_util::{Stream, stream};
 use rdkafka::{
     Offset, TopicPartitionList,
     consumer::{Consumer, StreamConsumer},
@@ -95,14 +94,6 @@ impl Tail {
     /// Where the next message of each partition is read; [`Start::Positions`] goes on there.
     pub const fn positions(&self) -> &Positions {
         &self.positions
-    }
-
-    /// The messages as a stream; it ends with the first error.
-    pub fn into_stream(self) -> impl Stream<Item = Result<Message, StoreError>> + Send {
-        stream::try_unfold(self, |mut tail| async move {
-            let message = tail.next().await?;
-            Ok(Some((message, tail)))
-        })
     }
 }
 
