@@ -1,5 +1,6 @@
 # make up            run everything, embedded, with a campaign to click on
 # make install       build all four programs and install them with their manual and completions (PREFIX, DESTDIR)
+# make dist          a tarball and a Debian package of them (target/dist); check-dist tries both on a bare Debian
 # make test          everything CI checks, real engines included
 # make check-deploy  compose, the image, the units, MongoDB's scripts: what shows of deploy/ without Docker
 # make e2e-smoke     the whole way of a click on real engines, as processes on this machine
@@ -11,37 +12,71 @@
 CARGO ?= cargo
 STACK = deploy/local/stack
 
-MORE_TESTS = -p tfx-e2e --test engines
+# Whole: a package alone would have its libraries compiled anew, with the features that it asks for.
+MORE_TESTS = --workspace --test engines
 
-.PHONY: help up install test lint check doc check-deploy e2e-smoke faults engines engines-down update-lists bench toolchain python deploy-tools
+.PHONY: help up install dist check-dist test lint check doc check-deploy e2e-smoke faults engines engines-down update-lists bench toolchain python deploy-tools
 
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
 
 up: toolchain
-	$(CARGO) run --release --bin tfx -- up --demo
+	$(CARGO) run --profile quick --locked --package tfx --bin tfx -- up --demo
 
 PREFIX ?= /usr/local
+PROFILE ?= release
+ZSH_FOLDER ?= site-functions
 INTO = $(DESTDIR)$(PREFIX)
 PROGRAMS = tfx api-service traffic-service postback-service
+PACKAGES = tfx tfx-api-service tfx-traffic tfx-postback
 
 # What is said to this make is not for those that libraries are built with: OpenSSL's takes DESTDIR too.
 install: toolchain
-	env -u DESTDIR -u PREFIX -u MAKEFLAGS -u MFLAGS -u MAKEOVERRIDES $(CARGO) build --release --locked $(PROGRAMS:%=--bin %)
+	env -u DESTDIR -u PREFIX -u MAKEFLAGS -u MFLAGS -u MAKEOVERRIDES $(CARGO) build --profile $(PROFILE) --locked $(PACKAGES:%=-p %) $(PROGRAMS:%=--bin %)
 	install -d $(INTO)/bin $(INTO)/share/man/man1 $(INTO)/share/bash-completion/completions \
-	  $(INTO)/share/zsh/site-functions $(INTO)/share/fish/vendor_completions.d
-	install -m 755 $(PROGRAMS:%=target/release/%) $(INTO)/bin/
-	target/release/tfx man $(INTO)/share/man/man1
+	  $(INTO)/share/zsh/$(ZSH_FOLDER) $(INTO)/share/fish/vendor_completions.d $(INTO)/share/doc/traffoflex \
+	  $(INTO)/lib/systemd/system $(INTO)/lib/sysusers.d
+	install -m 755 $(PROGRAMS:%=target/$(PROFILE)/%) $(INTO)/bin/
+	target/$(PROFILE)/tfx man $(INTO)/share/man/man1
 	install -m 644 completions/tfx.bash $(INTO)/share/bash-completion/completions/tfx
-	install -m 644 completions/_tfx $(INTO)/share/zsh/site-functions/_tfx
+	install -m 644 completions/_tfx $(INTO)/share/zsh/$(ZSH_FOLDER)/_tfx
 	install -m 644 completions/tfx.fish $(INTO)/share/fish/vendor_completions.d/tfx.fish
+	sed 's|/usr/local/bin/|$(PREFIX)/bin/|' deploy/systemd/traffoflex@.service > $(INTO)/lib/systemd/system/traffoflex@.service
+	chmod 644 $(INTO)/lib/systemd/system/traffoflex@.service
+	install -m 644 deploy/systemd/traffoflex.target $(INTO)/lib/systemd/system/
+	install -m 644 deploy/systemd/traffoflex.sysusers.conf $(INTO)/lib/sysusers.d/traffoflex.conf
+	install -m 644 README.md LICENSE-MIT LICENSE-APACHE $(INTO)/share/doc/traffoflex/
+	install -m 644 .env.example $(INTO)/share/doc/traffoflex/traffoflex.env
+
+DIST = target/dist
+VERSION = $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml)
+TARBALL = traffoflex-$(VERSION)-linux-$(shell uname -m)
+CARGO_DEB = target/tools/bin/cargo-deb
+
+# Both hold the tree of `make install`, for /usr/local and for /usr.
+dist: toolchain $(CARGO_DEB)
+	rm -rf $(DIST)
+	$(MAKE) install DESTDIR=$(CURDIR)/$(DIST)/tar PREFIX=/usr/local
+	mv $(DIST)/tar/usr/local $(DIST)/tar/$(TARBALL)
+	tar -C $(DIST)/tar --owner=0 --group=0 --sort=name -czf $(DIST)/$(TARBALL).tar.gz $(TARBALL)
+	$(MAKE) install DESTDIR=$(CURDIR)/$(DIST)/deb PREFIX=/usr ZSH_FOLDER=vendor-completions
+	install -D -m 600 .env.example $(DIST)/deb/etc/traffoflex/traffoflex.env
+	$(CARGO_DEB) --package tfx --no-build --no-strip --output $(DIST)/
+	ls -l $(DIST)/*.tar.gz $(DIST)/*.deb
+
+$(CARGO_DEB):
+	$(CARGO) install --locked --quiet --debug --no-default-features --root target/tools cargo-deb@3.8.0
+
+# On a bare Debian in a folder, as root; the base system comes from its archive.
+check-dist: dist
+	@command -v mmdebstrap >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends mmdebstrap; }
+	cd deploy/check && python3 -B -m unittest package
 
 test: toolchain lint check doc
 
 lint:
 	$(CARGO) fmt --all --check
-	$(CARGO) clippy --workspace --all-targets --locked -- -D warnings
-	$(CARGO) clippy $(MORE_TESTS) --locked -- -D warnings
+	$(CARGO) clippy --all-targets $(MORE_TESTS) --locked -- -D warnings
 
 ifeq ($(shell uname -s),Linux)
 # The engines are ended whatever becomes of the tests.
@@ -80,7 +115,9 @@ engines-down:
 	$(STACK) down
 
 update-lists: python
-	python3 daemons/traffic/data/update.py
+	@python3 -c 'from yaml import CSafeLoader' 2>/dev/null || \
+	  python3 -m pip install --quiet --only-binary :all: --upgrade --target target/python PyYAML==6.0.3
+	PYTHONPATH=target/python python3 daemons/traffic/data/update.py
 
 bench: toolchain
 	$(CARGO) bench --workspace --locked
