@@ -122,7 +122,7 @@ class Package(unittest.TestCase):
             for program in tfx api-service traffic-service postback-service; do /usr/local/bin/$program --version; done
             grep -q '^ExecStart=/usr/local/bin/%i$' /usr/local/lib/systemd/system/traffoflex@.service || fails 'the unit'
             tfx smoke --stack embedded
-            rm -r /usr/local/bin/* /usr/local/share/doc
+            rm -r /usr/local/bin/* /usr/local/share/doc /usr/local/lib/systemd /usr/local/lib/sysusers.d
             """)
 
     def test_each_program_is_under_50_mb(self):
