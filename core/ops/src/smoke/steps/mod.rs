@@ -106,12 +106,9 @@ pub(super) struct Run<'t> {
 
 impl<'t> Run<'t> {
     pub(super) fn new(target: &'t Target, options: &'t Options) -> Self {
-        let http = Http::builder()
-            .redirect(redirect::Policy::none())
-            .timeout(Duration::from_secs(10))
-            .no_proxy()
-            .build()
-            .unwrap_or_default();
+        let described =
+            || Http::builder().redirect(redirect::Policy::none()).timeout(Duration::from_secs(10)).no_proxy();
+        let http = tfx_api::http::client(described).unwrap_or_default();
         // Clocks of several machines may differ a little.
         let begun = tfx_ports::clock::now() - Duration::from_secs(60);
         Self { target, options, http, begun, made: Vec::new(), secret: String::new(), clicks: Vec::new() }
