@@ -1,6 +1,6 @@
 //! Every port on SQLite: two files in a data folder.
 //!
-//! - `config.db`: entities, audit log, conversions, parked postbacks
+//! - `config.db`: entities, audit log, conversions, jobs, leases
 //! - `events.db`: clicks, states of conversions, the postback log
 //!
 //! Both in WAL mode with `synchronous=FULL`: what a method has answered survives the loss of power. Each file has
@@ -13,7 +13,9 @@ mod conversions;
 mod db;
 mod error;
 mod events;
+mod leases;
 mod paging;
+mod queue;
 mod retention;
 mod time;
 
@@ -22,8 +24,8 @@ pub use error::OpenError;
 use db::{Blueprint, Database};
 use std::{os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 use tfx_ports::{
-    analytics::Analytics, config::ConfigStore, conversions::ConversionStore, retention::Retention,
-    sink::EventSink,
+    analytics::Analytics, config::ConfigStore, conversions::ConversionStore, leases::Leases, queue::Queue,
+    retention::Retention, sink::EventSink,
 };
 
 const CONFIG: Blueprint = Blueprint {
@@ -32,6 +34,7 @@ const CONFIG: Blueprint = Blueprint {
         include_str!("schema/config/0001.sql"),
         include_str!("schema/config/0002.sql"),
         include_str!("schema/config/0004.sql"),
+        include_str!("schema/config/0005.sql"),
     ],
     page_size: 4096,
     cache_kib: 4096,
@@ -55,6 +58,8 @@ const EVENTS: Blueprint = Blueprint {
 pub struct Embedded {
     config: Arc<config::Config>,
     conversions: Arc<conversions::Conversions>,
+    queue: Arc<queue::Jobs>,
+    leases: Arc<leases::LeaseTable>,
     sink: Arc<events::Sink>,
     analytics: Arc<analytics::Reader>,
     retention: Arc<retention::Pruner>,
@@ -78,6 +83,8 @@ impl Embedded {
         let events = Arc::new(Database::open(dir, &EVENTS)?);
         Ok(Self {
             config: Arc::new(config::Config::new(Arc::clone(&config))),
+            queue: Arc::new(queue::Jobs::new(Arc::clone(&config))),
+            leases: Arc::new(leases::LeaseTable(Arc::clone(&config))),
             conversions: Arc::new(conversions::Conversions::new(config)),
             sink: Arc::new(events::Sink::new(Arc::clone(&events))),
             analytics: Arc::new(analytics::Reader::new(Arc::clone(&events))),
@@ -90,9 +97,19 @@ impl Embedded {
         Arc::clone(&self.config) as _
     }
 
-    /// Conversions and parked postbacks.
+    /// Conversions.
     pub fn conversions(&self) -> Arc<dyn ConversionStore> {
         Arc::clone(&self.conversions) as _
+    }
+
+    /// What is to be done later.
+    pub fn queue(&self) -> Arc<dyn Queue> {
+        Arc::clone(&self.queue) as _
+    }
+
+    /// Who does what only one does at a time.
+    pub fn leases(&self) -> Arc<dyn Leases> {
+        Arc::clone(&self.leases) as _
     }
 
     /// Takes events.

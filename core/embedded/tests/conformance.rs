@@ -5,6 +5,8 @@ use tfx_ports::{
     config::ConfigStore,
     conformance::{Pair, events::EventStore, retention::RetainedStore},
     conversions::ConversionStore,
+    leases::Leases,
+    queue::Queue,
 };
 
 /// A new data folder, opened twice.
@@ -41,16 +43,97 @@ async fn rows_that_cannot_be_read_are_left_out() {
     let (folder, one, two) = two();
     let file = folder.path().join("config.db");
     let stores = Pair { one: one.conversions(), two: two.conversions(), keep: Box::new(folder) };
-    let spoil = async |table: &'static str, id: String| {
-        let column = if table == "parked" { "params" } else { "body" };
+    let spoil = async |id: String| {
         let conn = rusqlite::Connection::open(&file).expect("open");
-        let spoiled = conn.execute(&format!("UPDATE {table} SET {column} = '{{' WHERE id = ?1"), [id]);
+        let spoiled = conn.execute("UPDATE conversions SET body = '{' WHERE id = ?1", [id]);
         assert_eq!(spoiled.expect("spoiled"), 1);
     };
     tfx_ports::conformance::conversions::rows_that_cannot_be_read_are_left_out(stores, spoil).await;
+}
+
+async fn fresh_queue() -> Pair<dyn Queue> {
+    let (folder, one, two) = two();
+    Pair { one: one.queue(), two: two.queue(), keep: Box::new(folder) }
+}
+
+async fn fresh_leases() -> Pair<dyn Leases> {
+    let (folder, one, two) = two();
+    Pair { one: one.leases(), two: two.leases(), keep: Box::new(folder) }
+}
+
+/// A queue, and its file.
+fn queue_and_file() -> (Pair<dyn Queue>, rusqlite::Connection) {
+    let (folder, one, two) = two();
+    let file = rusqlite::Connection::open(folder.path().join("config.db")).expect("open");
+    (Pair { one: one.queue(), two: two.queue(), keep: Box::new(folder) }, file)
+}
+
+#[tokio::test]
+async fn jobs_that_cannot_be_read_are_left_out() {
+    let (stores, file) = queue_and_file();
+    let spoil = async |key: String| {
+        // A time that is none.
+        let spoiled =
+            file.execute("UPDATE jobs SET came_ms = ?2 WHERE key = ?1", rusqlite::params![key, i64::MIN]);
+        assert_eq!(spoiled.expect("spoiled"), 1);
+    };
+    tfx_ports::conformance::queue::jobs_that_cannot_be_read_are_left_out(stores, spoil).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_puts_nothing_off_for_long() {
+    let (stores, file) = queue_and_file();
+    let put_off = async |time: std::time::Duration| {
+        let put_off = "UPDATE job_lanes SET due_ms = CAST(unixepoch('subsec') * 1000 AS INTEGER) + ?1";
+        let ms = i64::try_from(time.as_millis()).expect("in range");
+        assert_eq!(file.execute(put_off, [ms]).expect("put off"), 1);
+    };
+    tfx_ports::conformance::queue::a_clock_that_was_ahead_puts_nothing_off_for_long(stores, put_off).await;
+}
+
+/// What the version before parked is found as jobs: its own file of schema 3, with postbacks of one click, of another, and
+/// one whose parameters are damaged.
+#[tokio::test]
+async fn what_the_version_before_parked_becomes_jobs() {
+    use tfx_ports::queue::JobKind::ParkedPostback;
+    let folder = tempfile::tempdir().expect("a folder");
+    drop(Embedded::open(folder.path()).expect("open"));
+    let file = rusqlite::Connection::open(folder.path().join("config.db")).expect("open");
+    let (schema, index) =
+        (include_str!("../src/schema/config/0001.sql"), include_str!("../src/schema/config/0002.sql"));
+    let parked = &schema[schema.find("CREATE TABLE parked").expect("there")..];
+    let index = &index[index.find("CREATE INDEX parked_of_click").expect("there")..];
+    file.execute_batch(&format!(
+        "DROP TABLE jobs; DROP TABLE job_lanes; DROP TABLE leases; {parked} {index} PRAGMA user_version = 3;"
+    ))
+    .expect("as it was");
+    let insert = "INSERT INTO parked VALUES (?1, 'net_1', ?2, ?3, 'web', '2026-03-01T10:00:00Z', ?4, '2026-03-01T10:01:00Z',
+        1772359260000, ?5)";
+    for (id, click, params, received, tries) in [
+        ("P2", "C1", r#"[["tid","é\u0000$set"],["payout","2"]]"#, 2_000, 1),
+        ("P1", "C1", r#"[["tid","1"]]"#, 1_000, 4),
+        ("P3", "C2", "{", 3_000, 0),
+    ] {
+        file.execute(insert, rusqlite::params![id, click, params, received, tries]).expect("parked");
+    }
+    let queue = Embedded::open(folder.path()).expect("brought up to date").queue();
+    assert_eq!(queue.counts(ParkedPostback).await.expect("count").waiting, 3);
+    assert!(queue.has(ParkedPostback, "net_1:C1").await.expect("has"));
+    let minute = std::time::Duration::from_secs(60);
+    let mut first = queue.claim(ParkedPostback, 9, minute).await.expect("claim");
+    first.sort_by(|a, b| a.key.cmp(&b.key));
+    let told: Vec<_> = first.iter().map(|j| (j.key.as_str(), j.tries)).collect();
+    assert_eq!(told, [("P1", 4), ("P3", 0)], "the first of each click");
+    assert!(queue.done(&first[0]).await.expect("done"));
+    let second = queue.claim(ParkedPostback, 9, minute).await.expect("claim");
+    let want = r#"{"id":"P2","network":"net_1","template":"web","click_id":"C1","params":[["tid","é\u0000$set"],["payout","2"]],"received_at":"2026-03-01T10:00:00Z"}"#;
+    assert_eq!(second[0].payload, want);
+    assert!(first[1].payload.contains(r#""params":"{""#), "damaged as it was: {}", first[1].payload);
 }
 
 tfx_ports::conformance!(config_store: fresh_config);
 tfx_ports::conformance!(conversion_store: fresh_conversions);
 tfx_ports::conformance!(event_store: fresh_events);
 tfx_ports::conformance!(retention: fresh_retained);
+tfx_ports::conformance!(queue: fresh_queue);
+tfx_ports::conformance!(leases: fresh_leases);

@@ -151,6 +151,21 @@ pub(crate) const ALL: &[CollectionIndexes] = &[
         what: "campaigns by former slug",
         indexes: &[ALIASES],
     },
+    CollectionIndexes {
+        id: "016_jobs",
+        collection: "jobs",
+        what: "what is to be done later, in order, and what was given up",
+        indexes: &[
+            index("in_lane", &[("lane", 1), ("died", 1), ("came", 1), ("_id", 1)]),
+            index("of_kind", &[("kind", 1), ("died", 1), ("_id", 1)]),
+        ],
+    },
+    CollectionIndexes {
+        id: "017_job_lanes",
+        collection: "job_lanes",
+        what: "whose turn it is, by the time of the next try",
+        indexes: &[index("due", &[("kind", 1), ("due", 1)])],
+    },
 ];
 
 #[cfg(test)]

@@ -7,7 +7,9 @@
 //! | `revision` | one document: the number of the last change of configuration |
 //! | `audit` | one document for each change, `_id` is the revision that it made |
 //! | `conversions` | one document for each conversion; its unique indexes decide what is new |
-//! | `parked` | postbacks that wait for their click |
+//! | `jobs` `job_lanes` | what is to be done later, and whose turn it is in which group |
+//! | `leases` | who does what only one does at a time |
+//! | `parked` | what versions before parked; it becomes jobs |
 //! | `migrations` | which index lists were applied, see [`Mongo::migrations`] |
 //!
 //! What people and networks send is stored as strings, numbers and dates under fixed field names, and JSON as its
@@ -29,9 +31,11 @@ mod conversions;
 mod db;
 mod error;
 mod indexes;
+mod leases;
 mod migrations;
 mod open_error;
 mod paging;
+mod queue;
 mod retry;
 mod settings;
 mod time;
@@ -41,13 +45,17 @@ pub use settings::MongoConfig;
 
 use db::Db;
 use std::sync::Arc;
-use tfx_ports::{config::ConfigStore, conversions::ConversionStore, migrate::Migrations};
+use tfx_ports::{
+    config::ConfigStore, conversions::ConversionStore, leases::Leases, migrate::Migrations, queue::Queue,
+};
 
 /// The stores in one database. Cheap to clone the ports from; connections are shared and made when needed.
 pub struct Mongo {
     db: Arc<Db>,
     config: Arc<config::Config>,
     conversions: Arc<conversions::Conversions>,
+    queue: Arc<queue::Jobs>,
+    leases: Arc<leases::LeaseTable>,
 }
 
 impl Mongo {
@@ -61,6 +69,8 @@ impl Mongo {
         Ok(Self {
             config: Arc::new(config::Config::new(Arc::clone(&db), config.change_streams)),
             conversions: Arc::new(conversions::Conversions::new(Arc::clone(&db))),
+            queue: Arc::new(queue::Jobs::new(Arc::clone(&db))),
+            leases: Arc::new(leases::LeaseTable(Arc::clone(&db))),
             db,
         })
     }
@@ -79,9 +89,19 @@ impl Mongo {
         Arc::clone(&self.config) as _
     }
 
-    /// Conversions and parked postbacks.
+    /// Conversions.
     pub fn conversions(&self) -> Arc<dyn ConversionStore> {
         Arc::clone(&self.conversions) as _
+    }
+
+    /// What is to be done later.
+    pub fn queue(&self) -> Arc<dyn Queue> {
+        Arc::clone(&self.queue) as _
+    }
+
+    /// Who does what only one does at a time.
+    pub fn leases(&self) -> Arc<dyn Leases> {
+        Arc::clone(&self.leases) as _
     }
 
     /// The indexes, as steps. The stores apply what is pending before their first write; this is for doing it

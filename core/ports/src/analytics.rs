@@ -71,6 +71,9 @@ pub trait Analytics: Send + Sync {
     /// A click of either topic, by id; looked for only around the id's time.
     async fn click(&self, id: ClickId) -> Result<Option<ClickEvent>, StoreError>;
 
+    /// Which of these clicks are there, with one question; looked for only around the ids' times.
+    async fn clicks_there(&self, ids: &[ClickId]) -> Result<Vec<ClickId>, StoreError>;
+
     /// A page, newest first.
     async fn clicks(&self, query: &ClickQuery) -> Result<Page<ClickEvent>, StoreError>;
 

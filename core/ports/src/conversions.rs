@@ -1,21 +1,16 @@
-//! Conversions and the postbacks that wait for their click. A unique index decides what is new.
+//! Conversions. A unique index decides what is new.
 
 use crate::{
     error::StoreError,
     page::{Page, PageRequest},
 };
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
-use std::time::Duration;
 use tfx_domain::{
     Timestamp,
     event::{PostbackResult, TestTraffic},
     id::{CampaignId, ClickId, ConversionId, NetworkId},
     postback::{Conversion, ConversionStatus, Incoming},
 };
-
-/// The longest pause between two tries of a parked postback.
-pub const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 
 /// What recording did.
 #[derive(Debug, Clone, PartialEq)]
@@ -26,27 +21,6 @@ pub struct Recorded {
     pub conversion: Conversion,
     /// Another conversion that gave way to it, in its new state.
     pub displaced: Option<Conversion>,
-}
-
-/// A postback whose click is not known yet, with everything needed to try again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Parked {
-    /// The id of its postback log event.
-    pub id: ClickId,
-    /// Who reported.
-    pub network: NetworkId,
-    /// The slug of the template asked for; empty: none.
-    pub template: String,
-    /// The click it waits for.
-    pub click_id: ClickId,
-    /// What it said, without secrets.
-    pub params: Vec<(String, String)>,
-    /// When it came in.
-    pub received_at: Timestamp,
-    /// When it is tried next.
-    pub next_try_at: Timestamp,
-    /// How often it was tried.
-    pub tries: u32,
 }
 
 /// Which conversions to list.
@@ -98,32 +72,7 @@ pub trait ConversionStore: Send + Sync {
     /// over.
     async fn mark_published(&self, states: &[(ConversionId, u64)]) -> Result<(), StoreError>;
 
-    /// Keeps a postback until its click arrives. The same `(network, template, click, params)` again
-    /// changes nothing.
-    async fn park(&self, parked: Parked) -> Result<(), StoreError>;
-
-    /// Parked postbacks due at `now`, the first received first. One that is to be tried later than [`LONGEST_PAUSE`] from
-    /// now was put off before the clock was set back: it is due.
-    async fn parked_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError>;
-
-    /// Parked postbacks of one network about one click, due or not, the first received first.
-    async fn parked_of(
-        &self,
-        network: &NetworkId,
-        click: ClickId,
-        limit: usize,
-    ) -> Result<Vec<Parked>, StoreError>;
-
-    /// Tries again later; one that is no longer parked is passed over, here and in [`Self::unpark`].
-    async fn postpone(&self, id: ClickId, next_try_at: Timestamp) -> Result<(), StoreError>;
-
-    /// Takes a parked postback off: recorded or unmatched.
-    async fn unpark(&self, id: ClickId) -> Result<(), StoreError>;
-
-    /// How many are parked.
-    async fn parked_count(&self) -> Result<u64, StoreError>;
-
-    /// Why rows that were met since the start cannot be read: lists and what is due or unpublished go on without them, at
+    /// Why rows that were met since the start cannot be read: lists and what is unpublished go on without them, at
     /// most a hundred are named.
     fn left_out(&self) -> Vec<String>;
 

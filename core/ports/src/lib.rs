@@ -4,7 +4,9 @@
 //! |---|---|---|---|
 //! | [`config::ConfigStore`] | entities, their versions | SQLite | MongoDB |
 //! | [`audit::AuditLog`] | who did what, when | SQLite | MongoDB |
-//! | [`conversions::ConversionStore`] | conversions with their unique keys, parked postbacks | SQLite | MongoDB |
+//! | [`conversions::ConversionStore`] | conversions with their unique keys | SQLite | MongoDB |
+//! | [`queue::Queue`] | what is to be done later, claimed by one at a time | SQLite | MongoDB |
+//! | [`leases::Leases`] | who does what only one does at a time | SQLite | MongoDB |
 //! | [`sink::EventSink`] | takes events, durably | SQLite | Kafka |
 //! | [`analytics::Analytics`] | clicks, reports, usage; written only through the sink | SQLite | ClickHouse |
 //! | [`retention::Retention`] | nothing: deletes events by age | SQLite | ClickHouse |
@@ -23,9 +25,11 @@ pub mod error;
 pub mod event_log;
 pub mod files;
 pub mod ingestion;
+pub mod leases;
 pub mod left_out;
 pub mod migrate;
 pub mod page;
+pub mod queue;
 pub mod retention;
 pub mod sink;
 

@@ -10,7 +10,8 @@ use tfx_events::{Producer, ProducerConfig};
 use tfx_mongo::Mongo;
 use tfx_ports::{
     StoreError, analytics::Analytics, config::ConfigStore, conversions::ConversionStore, event_log::EventLog,
-    ingestion::IngestionErrors, migrate::Migrations, retention::Retention, sink::EventSink,
+    ingestion::IngestionErrors, leases::Leases, migrate::Migrations, queue::Queue, retention::Retention,
+    sink::EventSink,
 };
 use tfx_settings::{FailurePolicy, Settings};
 
@@ -21,6 +22,10 @@ pub struct Stores {
     pub config: Arc<dyn ConfigStore>,
     /// Conversions.
     pub conversions: Arc<dyn ConversionStore>,
+    /// What is to be done later.
+    pub queue: Arc<dyn Queue>,
+    /// Who does what only one does at a time.
+    pub leases: Arc<dyn Leases>,
     /// Reads over events.
     pub analytics: Arc<dyn Analytics>,
     /// Deletes events by age.
@@ -71,6 +76,8 @@ pub fn embedded(data_dir: &DataDir) -> Result<Stores, WiringError> {
     Ok(Stores {
         config: embedded.config(),
         conversions: embedded.conversions(),
+        queue: embedded.queue(),
+        leases: embedded.leases(),
         analytics: embedded.analytics(),
         retention: embedded.retention(),
         sink: embedded.sink(),
@@ -91,6 +98,7 @@ pub async fn open(settings: &Settings, data_dir: &DataDir) -> Result<Stores, Wir
     };
     if let Some(mongo) = mongo {
         (stores.config, stores.conversions) = (mongo.config(), mongo.conversions());
+        (stores.queue, stores.leases) = (mongo.queue(), mongo.leases());
     }
     if let Some(events) = events {
         let EventPorts { analytics, retention, sink, pipeline } = events.ports()?;
@@ -101,8 +109,16 @@ pub async fn open(settings: &Settings, data_dir: &DataDir) -> Result<Stores, Wir
 
 fn of_engines(mongo: &Mongo, events: EventPorts) -> Stores {
     let EventPorts { analytics, retention, sink, pipeline } = events;
-    let (config, conversions) = (mongo.config(), mongo.conversions());
-    Stores { config, conversions, analytics, retention, sink, pipeline: Some(pipeline) }
+    Stores {
+        config: mongo.config(),
+        conversions: mongo.conversions(),
+        queue: mongo.queue(),
+        leases: mongo.leases(),
+        analytics,
+        retention,
+        sink,
+        pipeline: Some(pipeline),
+    }
 }
 
 /// The engines that have migrations, in the order in which they are to be applied. The embedded stores bring themselves

@@ -5,6 +5,7 @@ use crate::{
     log::{Origin, PostbackOutcome, SECRET},
     masks::Masks,
     params::{self, Said},
+    parked,
     retry::retry,
     take::{Postbacks, Received},
 };
@@ -63,7 +64,7 @@ pub(crate) fn router(
     let producer = Arc::clone(&postbacks.producer);
     let operators = events::routes(producer).merge(metrics::routes(SERVICE, move |out| {
         counted.counters.write(out);
-        let left_out = counted.conversions.left_out().len();
+        let left_out = counted.conversions.left_out().len() + counted.queue.left_out().len();
         out.gauge("tfx_rows_left_out", "Stored rows that were met and cannot be read", &[], left_out);
         let help = "Conversions whose present state the event sink refuses for good";
         out.gauge("tfx_conversions_refused", help, &[], counted.refused.count());
@@ -85,7 +86,7 @@ pub(crate) fn router(
 
 fn readiness(postbacks: &Arc<Postbacks>, stores: &Stores) -> Readiness {
     let config = Arc::clone(&postbacks.config);
-    let conversions = Arc::clone(&stores.conversions);
+    let (conversions, queue) = (Arc::clone(&stores.conversions), Arc::clone(&stores.queue));
     let analytics = Arc::clone(&stores.analytics);
     let producer = Arc::clone(&postbacks.producer);
     // Where a postback is refused whose click cannot be looked up, none is taken without the store.
@@ -97,15 +98,19 @@ fn readiness(postbacks: &Arc<Postbacks>, stores: &Stores) -> Readiness {
         })
         .fresh()
         .required("conversions", move || {
-            let store = Arc::clone(&conversions);
+            let (store, queue) = (Arc::clone(&conversions), Arc::clone(&queue));
             async move {
                 store.ping().await.map_err(|e| e.to_string())?;
-                let parked = store.parked_count().await.map_err(|e| e.to_string())?;
-                let left_out = store.left_out().len();
-                Ok(match left_out {
-                    0 => Detail::ok().text(format!("{parked} parked")),
-                    n => Detail::ok().text(format!("{parked} parked; {n} rows cannot be read, see the log")),
-                })
+                let counts = queue.counts(parked::KIND).await.map_err(|e| e.to_string())?;
+                let mut text = format!("{} parked", counts.waiting);
+                if counts.dead > 0 {
+                    text += &format!("; {} unmatched kept in case their clicks come", counts.dead);
+                }
+                let left_out = store.left_out().len() + queue.left_out().len();
+                if left_out > 0 {
+                    text += &format!("; {left_out} rows cannot be read, see the log");
+                }
+                Ok(Detail::ok().text(text))
             }
         });
     let ping = move || {

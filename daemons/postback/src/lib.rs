@@ -6,7 +6,7 @@
 //!
 //! Where the process may die: before recording, the network has no answer and asks again; after it, until the sink has
 //! the state, `republish` finds it unpublished, here or on another machine; a second event has the same id. A parked
-//! postback leaves its place only after its outcome is in the log.
+//! postback is done only after its outcome is in the log.
 
 mod answer;
 mod auth;
@@ -21,6 +21,7 @@ mod published;
 mod republish;
 mod retry;
 mod take;
+mod unmatched;
 mod why;
 
 use anyhow::Context as _;
@@ -68,6 +69,7 @@ pub async fn run(
     let postbacks = Arc::new(Postbacks {
         config: Arc::clone(&config),
         conversions: Arc::clone(&stores.conversions),
+        queue: Arc::clone(&stores.queue),
         clicks: Clicks::new(Arc::clone(&stores.analytics), settings.postback.lookup_timeout),
         producer: Arc::clone(&producer),
         refused,
@@ -82,6 +84,10 @@ pub async fn run(
             async move { config.follow(shutdown).await }.in_current_span()
         }),
         tokio::spawn(parked::work(Arc::clone(&postbacks), shutdown.clone()).in_current_span()),
+        tokio::spawn(
+            unmatched::work(Arc::clone(&postbacks), Arc::clone(&stores.leases), shutdown.clone())
+                .in_current_span(),
+        ),
         tokio::spawn(
             republish::work(Arc::clone(&postbacks), Arc::clone(&stores.sink), shutdown.clone())
                 .in_current_span(),

@@ -12,6 +12,7 @@ use tfx_domain::{
     id::{ClickId, ConversionId, NetworkId},
     postback::Refusal,
 };
+use tfx_ports::queue::Counts;
 use tfx_service::metrics::Text;
 
 const MAX_VALUE: usize = 1024;
@@ -133,6 +134,8 @@ pub(crate) struct Counters {
     not_durable: AtomicU64,
     republished: AtomicU64,
     unmapped: AtomicU64,
+    parked: AtomicU64,
+    unmatched_kept: AtomicU64,
 }
 
 impl Counters {
@@ -153,6 +156,12 @@ impl Counters {
         self.unmapped.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// How many wait for their click, and how many were given up and are kept.
+    pub(crate) fn parked(&self, counts: Counts) {
+        self.parked.store(counts.waiting, Ordering::Relaxed);
+        self.unmatched_kept.store(counts.dead, Ordering::Relaxed);
+    }
+
     pub(crate) fn republished(&self, n: usize) {
         self.republished.fetch_add(n as u64, Ordering::Relaxed);
     }
@@ -162,6 +171,10 @@ impl Counters {
             let labels = [("result", result.as_str())];
             out.counter("tfx_postbacks_total", "Postbacks by result", &labels, count.load(Ordering::Relaxed));
         }
+        let help = "Postbacks that wait for their click";
+        out.gauge("tfx_postbacks_parked", help, &[], self.parked.load(Ordering::Relaxed));
+        let help = "Postbacks that were given up and are kept in case their click comes";
+        out.gauge("tfx_postbacks_unmatched_kept", help, &[], self.unmatched_kept.load(Ordering::Relaxed));
         let single: [(&str, &str, &AtomicU64); 4] = [
             (
                 "tfx_postbacks_unmapped_total",

@@ -1,19 +1,26 @@
-//! Postbacks whose click is not known yet: tried again, with pauses that double up to ten minutes, until the click
-//! arrives or the time is over.
+//! Postbacks whose click is not known yet: jobs of the queue, tried again with pauses that double up to ten minutes, until
+//! the click arrives or the time is over.
 //!
-//! A parked postback is taken off only after its outcome is in the log. If the process dies before, it is tried
-//! again: recording is idempotent by its key, and the outcome's event has an id made from the parked one's.
+//! Postbacks of one network about one click are a group of the queue: they are taken in the order in which they came, by
+//! one postback-service at a time. The first that has to wait for the click holds up those behind it, and so a new one is
+//! parked while there are parked ones (`take`). One that cannot be read as the configuration is now is put aside: when that
+//! is mended, it counts by when it came.
 //!
-//! Postbacks of one network about one click are taken in the order in which they came: the first that has to wait for the
-//! click holds up those behind it, and so a new one is parked while there are parked ones (`take`). One that cannot be
-//! read as the configuration is now holds up nobody: when that is mended, it counts by when it came.
+//! A parked postback is done only after its outcome is in the log. If the process dies before, it is tried again, by
+//! whoever claims it next: recording is idempotent by its key, and the outcome's event has an id made from the parked
+//! one's. What is given up is kept as a dead job (`unmatched`).
 
 use crate::{
     clicks::Missing,
     log::{Origin, PostbackOutcome},
     take::{Postbacks, after},
 };
-use std::{sync::Arc, time::Duration};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 use tfx_domain::{
     Timestamp,
     event::PostbackResult,
@@ -22,64 +29,118 @@ use tfx_domain::{
 };
 use tfx_ports::{
     clock,
-    conversions::{LONGEST_PAUSE, Parked},
+    queue::{Job, JobKind, NewJob},
 };
 use tfx_service::{LogThrottle, Shutdown};
 use tfx_settings::PostbackSettings;
-use tokio::task::JoinSet;
+use tokio::{task::JoinSet, time::timeout};
 use tracing::Instrument as _;
 
-const BATCH: usize = 256;
-/// Look-ups at the same time.
+pub(crate) const KIND: JobKind = JobKind::ParkedPostback;
+/// How many are claimed at once.
+const BATCH: usize = 64;
+/// Tries at the same time.
 const AT_ONCE: usize = 8;
+/// The shortest time for which a claim holds.
+const LEASE: Duration = Duration::from_secs(30);
+/// The longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(600);
+/// How often it is counted what waits.
+const COUNTED: Duration = Duration::from_secs(5);
+
+/// A postback whose click is not known yet, with everything needed to try again.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Parked {
+    /// The id of its postback log event.
+    pub(crate) id: ClickId,
+    /// Who reported.
+    pub(crate) network: NetworkId,
+    /// The slug of the template asked for; empty: none.
+    pub(crate) template: String,
+    /// The click it waits for.
+    pub(crate) click_id: ClickId,
+    /// What it said, without secrets.
+    pub(crate) params: Vec<(String, String)>,
+    /// When it came in.
+    pub(crate) received_at: Timestamp,
+}
+
+impl Parked {
+    /// As a job. The same of the same network and template about the same click is the same job.
+    pub(crate) fn job(&self) -> Result<NewJob, serde_json::Error> {
+        let params = serde_json::to_string(&self.params)?;
+        let mut said = Sha256::new();
+        for part in [self.network.as_str(), &self.template, &self.click_id.to_string(), &params] {
+            // No part but the last, which is JSON, could hold a NUL.
+            said.update(part);
+            said.update([0]);
+        }
+        let key = said.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+        let payload = serde_json::to_string(self)?;
+        let group = Some(group(&self.network, self.click_id));
+        Ok(NewJob { kind: KIND, key, group, came: self.received_at, payload })
+    }
+}
+
+/// Those that are taken in order: of one network about one click.
+pub(crate) fn group(network: &NetworkId, click: ClickId) -> String {
+    format!("{network}:{click}")
+}
+
+/// How long a claim holds. It is renewed before a try when a third of it is over, and a try may take half of it: the click
+/// is looked up, and what came after it.
+fn lease(settings: &PostbackSettings) -> Duration {
+    LEASE.max(settings.lookup_timeout * 6)
+}
 
 /// Tries parked postbacks until the shutdown.
 pub(crate) async fn work(postbacks: Arc<Postbacks>, shutdown: Shutdown) {
     let pause = (postbacks.settings.park_retry / 2).clamp(Duration::from_millis(10), Duration::from_secs(1));
     let mut complaint = LogThrottle::default();
-    let trying = async {
-        loop {
-            match postbacks.conversions.parked_due(clock::now(), BATCH).await {
-                Ok(due) => {
-                    complaint.over();
-                    let full = due.len() == BATCH;
-                    round(&postbacks, due).await;
-                    if full {
-                        continue;
-                    }
-                }
-                Err(e) => {
-                    if complaint.due() {
-                        tracing::warn!(error = %e, "cannot look for parked postbacks");
-                    }
+    let mut counted: Option<Instant> = None;
+    // What was claimed is tried, or let go of: others need not wait until its claim is over.
+    while !shutdown.is_fired() {
+        let since = Instant::now();
+        match postbacks.queue.claim(KIND, BATCH, lease(&postbacks.settings)).await {
+            Ok(claimed) if claimed.is_empty() => complaint.over(),
+            Ok(claimed) => {
+                complaint.over();
+                round(&postbacks, claimed, since, &shutdown).await;
+                continue;
+            }
+            Err(e) => {
+                if complaint.due() {
+                    tracing::warn!(error = %e, "cannot look for parked postbacks");
                 }
             }
-            tokio::time::sleep(pause).await;
         }
-    };
-    // What is cut off in the middle is tried again after the next start, as after a death.
-    tokio::select! {
-        () = trying => {}
-        () = shutdown.wait() => {}
+        if counted.is_none_or(|at| at.elapsed() >= COUNTED)
+            && let Ok(counts) = postbacks.queue.counts(KIND).await
+        {
+            postbacks.counters.parked(counts);
+            counted = Some(Instant::now());
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => {}
+            () = shutdown.wait() => {}
+        }
     }
 }
 
-/// Tries the clicks of all that are due, those of one click in the order in which they came.
-async fn round(postbacks: &Arc<Postbacks>, due: Vec<Parked>) {
-    let mut lanes: Vec<Vec<(NetworkId, ClickId)>> = (0..AT_ONCE).map(|_| Vec::new()).collect();
-    for parked in due {
-        let lane = &mut lanes[(mixed(parked.click_id) % AT_ONCE as u128) as usize];
-        let of = (parked.network, parked.click_id);
-        if !lane.contains(&of) {
-            lane.push(of);
-        }
+/// Tries what was claimed, `since` when.
+async fn round(postbacks: &Arc<Postbacks>, claimed: Vec<Job>, since: Instant, shutdown: &Shutdown) {
+    let mut lanes: Vec<Vec<Job>> = (0..AT_ONCE).map(|_| Vec::new()).collect();
+    for (n, job) in claimed.into_iter().enumerate() {
+        lanes[n % AT_ONCE].push(job);
     }
     let mut running = JoinSet::new();
     for lane in lanes.into_iter().filter(|l| !l.is_empty()) {
-        let postbacks = Arc::clone(postbacks);
+        let (postbacks, shutdown) = (Arc::clone(postbacks), shutdown.clone());
         let tries = async move {
-            for (network, click) in lane {
-                in_order(&postbacks, &network, click).await;
+            for job in lane {
+                if let Err(e) = hold_and_try(&postbacks, &job, since, &shutdown).await {
+                    tracing::warn!(error = %e, "cannot end a parked postback; it is tried again and counts once");
+                }
             }
         };
         running.spawn(tries.in_current_span());
@@ -87,49 +148,62 @@ async fn round(postbacks: &Arc<Postbacks>, due: Vec<Parked>) {
     while running.join_next().await.is_some() {}
 }
 
-/// What became of a try.
-enum Tried {
-    /// It is taken, or given up.
-    Done,
-    /// It waits for its click, or for a store.
-    Waits,
-    /// It cannot be read as the configuration is now.
-    Unreadable,
+/// Tries one as long as its claim holds.
+async fn hold_and_try(
+    postbacks: &Postbacks,
+    job: &Job,
+    since: Instant,
+    shutdown: &Shutdown,
+) -> Result<(), tfx_ports::StoreError> {
+    let queue = &postbacks.queue;
+    if shutdown.is_fired() {
+        return queue.again(job, Duration::ZERO).await.map(|_| ());
+    }
+    let lease = lease(&postbacks.settings);
+    if since.elapsed() > lease / 3 && !queue.renew(job, lease).await? {
+        // Somebody else has it.
+        return Ok(());
+    }
+    let Ok(end) = timeout(lease / 2, attempt(postbacks, job)).await else {
+        return queue.again(job, pause(postbacks.settings.park_retry, job.tries)).await.map(|_| ());
+    };
+    match end {
+        End::Done => queue.done(job).await,
+        End::Again(after) => queue.again(job, after).await,
+        End::Aside(after) => queue.aside(job, after).await,
+        End::Dead(why) => queue.dead(job, &why).await,
+    }
+    .map(|_| ())
 }
 
-/// Tries the postbacks of one click, also those that are not due yet; once one has to wait, those behind it wait too.
-async fn in_order(postbacks: &Postbacks, network: &NetworkId, click: ClickId) {
-    let all = match postbacks.conversions.parked_of(network, click, BATCH).await {
-        Ok(all) => all,
-        Err(e) => {
-            tracing::warn!(error = %e, click_id = %click, "cannot read the parked postbacks of a click");
-            return;
-        }
-    };
-    let mut waits = false;
-    for parked in all {
-        if !waits {
-            waits = matches!(attempt(postbacks, parked).await, Tried::Waits);
-            continue;
-        }
-        let now = clock::now();
-        // What a clock put off that was ahead is due too.
-        if parked.next_try_at <= now || parked.next_try_at > after(now, LONGEST_PAUSE) {
-            let give_up_at = give_up_at(&parked, &postbacks.settings, now);
-            put_off(postbacks, &parked, now, give_up_at).await;
-        }
-    }
+/// How a try ends.
+enum End {
+    /// Its outcome is in the log.
+    Done,
+    /// It waits for its click, or for a store.
+    Again(Duration),
+    /// It cannot be read as the configuration is now, and holds up nobody.
+    Aside(Duration),
+    /// It is given up, which is in the log.
+    Dead(String),
 }
 
 /// Tries one: records it, gives it up, or puts it off.
-async fn attempt(postbacks: &Postbacks, parked: Parked) -> Tried {
-    let Some(index) = postbacks.config.owned() else { return Tried::Waits };
+async fn attempt(postbacks: &Postbacks, job: &Job) -> End {
+    let parked: Parked = match serde_json::from_str(&job.payload) {
+        Ok(parked) => parked,
+        Err(e) => {
+            tracing::error!(error = %e, key = job.key, "a parked postback cannot be read; it is kept as it is");
+            return End::Dead(format!("it cannot be read: {e}"));
+        }
+    };
     let now = clock::now();
-    let park_max_age = postbacks.settings.park_max_age;
-    let give_up_at = give_up_at(&parked, &postbacks.settings, now);
+    let give_up_at = give_up_at(&parked, job.tries, &postbacks.settings, now);
+    let later = put_off(&postbacks.settings, job.tries, now, give_up_at);
+    let Some(index) = postbacks.config.owned() else { return End::Again(later) };
     let network = index.network_by_id(&parked.network);
     let origin = Origin {
-        id: later_event(parked.id),
+        id: event_of(&parked, job),
         // A conversion counts from when it was reported, not from when its click was found.
         at: parked.received_at.min(now),
         network: network.map_or_else(|| parked.network.to_string(), |n| n.spec.slug.to_string()),
@@ -142,6 +216,7 @@ async fn attempt(postbacks: &Postbacks, parked: Parked) -> Tried {
     let template = network.and_then(|n| index.asked_template(&n.id, &parked.template));
     let interpreted =
         network.map(|n| (n, interpret(&n.spec, template.map(|t| &t.spec), &parked.params, &[])));
+    let mut end = End::Done;
     let outcome = match interpreted {
         Some((network, Ok(Interpreted::Report(postback)))) => {
             match postbacks.clicks.find(postback.click_id).await {
@@ -149,17 +224,18 @@ async fn attempt(postbacks: &Postbacks, parked: Parked) -> Tried {
                 // Given up only when the store has what came after the click, not while it or the sink is away.
                 Err(Missing::NotThere)
                     if now >= give_up_at
-                        && postbacks.clicks.is_overtaken(postback.click_id, now, park_max_age).await =>
+                        && postbacks
+                            .clicks
+                            .is_overtaken(postback.click_id, now, postbacks.settings.park_max_age)
+                            .await =>
                 {
                     let mut outcome = PostbackOutcome::accepted(0, PostbackResult::Unmatched);
                     outcome.reason = "its click did not come".to_owned();
                     outcome.click = Some(parked.click_id);
+                    end = End::Dead(outcome.reason.clone());
                     postbacks.conclude(&origin, outcome, Some(network), None).await
                 }
-                Err(_) => {
-                    put_off(postbacks, &parked, now, give_up_at).await;
-                    return Tried::Waits;
-                }
+                Err(_) => return End::Again(later),
             }
         }
         Some((network, Ok(Interpreted::Ignored { raw_status }))) => {
@@ -168,10 +244,7 @@ async fn attempt(postbacks: &Postbacks, parked: Parked) -> Tried {
             postbacks.conclude(&origin, outcome, Some(network), None).await
         }
         // The configuration of this instance may be behind, or is being mended: it is tried on as long as for a click.
-        None | Some((_, Err(_))) if now < give_up_at => {
-            put_off(postbacks, &parked, now, give_up_at).await;
-            return Tried::Unreadable;
-        }
+        None | Some((_, Err(_))) if now < give_up_at => return End::Aside(later),
         Some((network, Err(refusal))) => {
             let outcome = PostbackOutcome::rejected(0, format!("the template was changed: {refusal}"));
             postbacks.conclude(&origin, outcome, Some(network), None).await
@@ -183,35 +256,40 @@ async fn attempt(postbacks: &Postbacks, parked: Parked) -> Tried {
         }
     };
     // Anything but 0 means that it is not durable yet: it stays parked.
-    if outcome.status != 0 {
-        put_off(postbacks, &parked, now, give_up_at).await;
-        return Tried::Waits;
-    }
-    if let Err(e) = postbacks.conversions.unpark(parked.id).await {
-        tracing::warn!(error = %e, "cannot take off a parked postback; it is tried again and counts once");
-        return Tried::Waits;
-    }
-    Tried::Done
+    if outcome.status == 0 { end } else { End::Again(later) }
+}
+
+/// The id of the event that says what became of it. One that was given up has a second, the same as when somebody has it
+/// taken again (`retry`).
+fn event_of(parked: &Parked, job: &Job) -> ClickId {
+    let first = later_event(parked.id);
+    if job.revived { later_event(first) } else { first }
 }
 
 /// When it is given up. One that came before the clock was set back is given up when it was tried for as long.
-fn give_up_at(parked: &Parked, settings: &PostbackSettings, now: Timestamp) -> Timestamp {
+fn give_up_at(parked: &Parked, tries: u32, settings: &PostbackSettings, now: Timestamp) -> Timestamp {
     if parked.received_at <= now {
         return after(parked.received_at, settings.park_max_age);
     }
     // Pauses are the longest from the 20th on; before, they come to little.
-    let waited: Duration = (0..parked.tries.min(20)).map(|n| pause(settings.park_retry, n)).sum();
-    let waited = waited + LONGEST_PAUSE * parked.tries.saturating_sub(20);
+    let waited: Duration = (0..tries.min(20)).map(|n| pause(settings.park_retry, n)).sum();
+    let waited = waited + LONGEST_PAUSE * tries.saturating_sub(20);
     after(now, settings.park_max_age.saturating_sub(waited))
 }
 
-/// Tries again after a pause, at `give_up_at` at the latest unless that is over.
-async fn put_off(postbacks: &Postbacks, parked: &Parked, now: Timestamp, give_up_at: Timestamp) {
-    let next = after(now, pause(postbacks.settings.park_retry, parked.tries));
-    let next = if give_up_at > now { next.min(give_up_at) } else { next };
-    if let Err(e) = postbacks.conversions.postpone(parked.id, next).await {
-        tracing::warn!(error = %e, "cannot put off a parked postback; it is tried again at once");
+/// The pause until the next try, `give_up_at` at the latest unless that is over.
+fn put_off(settings: &PostbackSettings, tries: u32, now: Timestamp, give_up_at: Timestamp) -> Duration {
+    let next = pause(settings.park_retry, tries);
+    let left = give_up_at.as_millisecond().saturating_sub(now.as_millisecond());
+    match u64::try_from(left) {
+        Ok(left) if left > 0 => next.min(Duration::from_millis(left)),
+        _ => next,
     }
+}
+
+/// The first pause, of a postback that was just parked.
+pub(crate) fn first_pause(settings: &PostbackSettings) -> Duration {
+    settings.park_retry.min(LONGEST_PAUSE)
 }
 
 /// The pause after a number of tries.
@@ -234,6 +312,17 @@ fn mixed(id: ClickId) -> u128 {
 mod tests {
     use super::*;
 
+    fn parked(now: Timestamp, received_at: Timestamp) -> Parked {
+        Parked {
+            id: ClickId::generate(now, 1),
+            network: "net_0000000000000000000".parse().expect("id"),
+            template: String::new(),
+            click_id: ClickId::generate(now, 2),
+            params: vec![("payout".to_owned(), "5".to_owned())],
+            received_at,
+        }
+    }
+
     #[test]
     fn pauses_double_up_to_ten_minutes() {
         let seconds: Vec<u64> = (0..12).map(|n| pause(Duration::from_secs(2), n).as_secs()).collect();
@@ -250,21 +339,38 @@ mod tests {
             park_max_age: age,
             park_retry: Duration::from_secs(2),
         };
-        let parked = |received_at, tries| Parked {
-            id: ClickId::generate(now, 1),
-            network: "net_0000000000000000000".parse().expect("id"),
-            template: String::new(),
-            click_id: ClickId::generate(now, 2),
-            params: Vec::new(),
-            received_at,
-            next_try_at: now,
-            tries,
-        };
         let ahead = after(now, age * 2);
-        assert_eq!(give_up_at(&parked(now, 3), &settings, now), after(now, age));
-        assert_eq!(give_up_at(&parked(ahead, 0), &settings, now), after(now, age));
-        assert!(give_up_at(&parked(ahead, 100), &settings, now) < after(now, age / 2));
-        assert!(give_up_at(&parked(ahead, 200), &settings, now) <= now);
+        let give_up_at = |received_at, tries| give_up_at(&parked(now, received_at), tries, &settings, now);
+        assert_eq!(give_up_at(now, 3), after(now, age));
+        assert_eq!(give_up_at(ahead, 0), after(now, age));
+        assert!(give_up_at(ahead, 100) < after(now, age / 2));
+        assert!(give_up_at(ahead, 200) <= now);
+        let second = Duration::from_secs(1);
+        assert_eq!(put_off(&settings, 9, now, after(now, second)), second, "not past its end");
+        assert_eq!(put_off(&settings, 9, now, now), LONGEST_PAUSE, "which is over");
+    }
+
+    /// What says the same is one job, whenever it came; and what versions before wrote is read.
+    #[test]
+    fn the_same_postback_is_the_same_job() {
+        let now = Timestamp::from_second(1_790_000_000).expect("time");
+        let first = parked(now, now);
+        let same = Parked { id: ClickId::generate(now, 9), received_at: after(now, LEASE), ..first.clone() };
+        let key = |p: &Parked| p.job().expect("JSON").key;
+        assert_eq!(key(&first), key(&same));
+        let others = [
+            Parked { network: "net_0000000000000000001".parse().expect("id"), ..first.clone() },
+            Parked { template: "web".to_owned(), ..first.clone() },
+            Parked { click_id: ClickId::generate(now, 3), ..first.clone() },
+            Parked { params: vec![("payout".to_owned(), "6".to_owned())], ..first.clone() },
+            Parked { params: Vec::new(), ..first.clone() },
+        ];
+        assert!(others.iter().all(|o| key(o) != key(&first)));
+        let before = format!(
+            r#"{{"id":"{}","network":"net_0000000000000000000","template":"","click_id":"{}","params":[["payout","5"]],"received_at":"2026-09-21T14:13:20Z"}}"#,
+            first.id, first.click_id
+        );
+        assert_eq!(serde_json::from_str::<Parked>(&before).expect("read"), first);
     }
 
     #[test]

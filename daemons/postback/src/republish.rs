@@ -86,7 +86,7 @@ struct Sweeper {
 impl Sweeper {
     /// Says which rows of the store cannot be read, once each.
     fn tell_left_out(&mut self) {
-        for why in self.postbacks.conversions.left_out() {
+        for why in self.postbacks.conversions.left_out().into_iter().chain(self.postbacks.queue.left_out()) {
             if self.told.len() < MOST_TOLD && self.told.insert(why.clone()) {
                 tracing::warn!(why, "a stored row cannot be read; it is left out, the others go on");
             }

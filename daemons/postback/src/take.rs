@@ -6,6 +6,7 @@ use crate::{
     config::{Configuration, Index},
     log::{self, Counters, Origin, PostbackOutcome, SECRET},
     masks::Masks,
+    parked::{self, Parked},
     published::RefusedStates,
     why,
 };
@@ -24,8 +25,9 @@ use tfx_domain::{
 use tfx_events::Producer;
 use tfx_ports::{
     clock,
-    conversions::{ConversionStore, LONGEST_PAUSE, Parked, Recorded},
+    conversions::{ConversionStore, Recorded},
     entropy,
+    queue::Queue,
 };
 use tfx_service::Strangers;
 use tfx_settings::{LookupFailure, PostbackSettings};
@@ -34,6 +36,8 @@ use tfx_settings::{LookupFailure, PostbackSettings};
 pub(crate) struct Postbacks {
     pub(crate) config: Arc<Configuration>,
     pub(crate) conversions: Arc<dyn ConversionStore>,
+    /// Where postbacks wait for their click.
+    pub(crate) queue: Arc<dyn Queue>,
     pub(crate) clicks: Clicks,
     pub(crate) producer: Arc<Producer>,
     /// The conversions that the event sink refuses.
@@ -85,18 +89,19 @@ impl Postbacks {
         let template = template.map(|t| &t.spec);
         match interpret(&network.spec, template, &origin.params, &unreadable) {
             Ok(Interpreted::Report(postback)) => {
-                let earlier = self.conversions.parked_of(&network.id, postback.click_id, 1);
+                let group = parked::group(&network.id, postback.click_id);
+                let earlier = self.queue.has(parked::KIND, &group);
                 let (click, earlier) = tokio::join!(self.clicks.find(postback.click_id), earlier);
                 match (click, earlier) {
                     (Err(missing), _) => self.not_found(&origin, network, &postback, missing).await,
                     (Ok(_), Err(e)) => self.not_durable(&origin, network, &postback, e.to_string()).await,
-                    (Ok(click), Ok(none)) if none.is_empty() => {
+                    (Ok(click), Ok(false)) => {
                         self.record(&index, &origin, network, &postback, &click, 200).await
                     }
                     // Reports of a click are taken in the order in which they came.
-                    (Ok(_), Ok(_)) => {
+                    (Ok(_), Ok(true)) => {
                         let why = "earlier postbacks of its click wait; they are taken first".to_owned();
-                        self.park(&origin, network, &postback, why, origin.at).await
+                        self.park(&origin, network, &postback, why, Duration::ZERO).await
                     }
                 }
             }
@@ -185,8 +190,8 @@ impl Postbacks {
                 PostbackOutcome { click: Some(postback.click_id), ..PostbackOutcome::rejected(404, why) };
             return self.refuse(origin, outcome, Some(network)).await;
         }
-        let next_try_at = after(origin.at, self.settings.park_retry.min(LONGEST_PAUSE));
-        self.park(origin, network, postback, why, next_try_at).await
+        let pause = parked::first_pause(&self.settings);
+        self.park(origin, network, postback, why, pause).await
     }
 
     /// Keeps a postback until its click is there and those before it are taken.
@@ -196,7 +201,7 @@ impl Postbacks {
         network: &Network,
         postback: &Postback,
         why: String,
-        next_try_at: Timestamp,
+        pause: Duration,
     ) -> PostbackOutcome {
         let secret = network.spec.postback_secret.as_ref().map(|s| s.0.as_str());
         let is_secret = |name: &str, value: &str| name.eq_ignore_ascii_case(SECRET) || Some(value) == secret;
@@ -207,11 +212,13 @@ impl Postbacks {
             click_id: postback.click_id,
             params: origin.params.iter().filter(|(n, v)| !is_secret(n, v)).cloned().collect(),
             received_at: origin.at,
-            next_try_at,
-            tries: 0,
         };
-        if let Err(e) = self.conversions.park(parked).await {
-            return self.not_durable(origin, network, postback, e.to_string()).await;
+        let kept = match parked.job() {
+            Ok(job) => self.queue.enqueue(&job, pause).await.map_err(|e| e.to_string()),
+            Err(e) => Err(e.to_string()),
+        };
+        if let Err(e) = kept {
+            return self.not_durable(origin, network, postback, e).await;
         }
         let outcome = PostbackOutcome {
             click: Some(postback.click_id),

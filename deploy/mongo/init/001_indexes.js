@@ -71,6 +71,13 @@ const INDEXES = [
   ]},
   {"collection": "campaigns", "indexes": [
     {"name": "aliases", "keys": [["parent", 1], ["aliases", 1]], "unique": true, "onlyWith": "aliases"}
+  ]},
+  {"collection": "jobs", "indexes": [
+    {"name": "in_lane", "keys": [["lane", 1], ["died", 1], ["came", 1], ["_id", 1]]},
+    {"name": "of_kind", "keys": [["kind", 1], ["died", 1], ["_id", 1]]}
+  ]},
+  {"collection": "job_lanes", "indexes": [
+    {"name": "due", "keys": [["kind", 1], ["due", 1]]}
   ]}
 ];
 

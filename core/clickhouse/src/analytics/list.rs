@@ -42,6 +42,27 @@ pub(super) async fn click(client: &Client, id: ClickId) -> Result<Option<ClickEv
     rows.first().map(|row| decode(client, row)).transpose()
 }
 
+/// The times of the ids lead to the few granules that may hold them.
+pub(super) async fn clicks_there(client: &Client, ids: &[ClickId]) -> Result<Vec<ClickId>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mut sql = Sql::default();
+    for (n, table) in CLICKS.iter().enumerate() {
+        sql.push(if n == 0 { "" } else { " UNION DISTINCT " });
+        sql.push("SELECT click_id AS id, '' AS event FROM ").push(table);
+        sql.push(" WHERE event != '' AND click_id IN ?").texts(ids.iter().map(ToString::to_string).collect());
+        sql.push(" AND at IN (");
+        for (n, id) in ids.iter().enumerate() {
+            let comma = if n == 0 { "" } else { ", " };
+            sql.push(comma).push("fromUnixTimestamp64Milli(toInt64(?), 'UTC')").number(ms(*id));
+        }
+        sql.push(")");
+    }
+    let rows: Vec<Stored> = client.all("look for clicks", sql).await?;
+    Ok(rows.iter().filter_map(|row| row.id.parse().ok()).collect())
+}
+
 pub(super) async fn clicks(client: &Client, query: &ClickQuery) -> Result<Page<ClickEvent>, StoreError> {
     let mut conditions = Sql::default();
     if let Some(since) = query.since {

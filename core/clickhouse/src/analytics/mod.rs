@@ -38,6 +38,10 @@ impl Analytics for Reader {
         list::click(&self.client, id).await
     }
 
+    async fn clicks_there(&self, ids: &[ClickId]) -> Result<Vec<ClickId>, StoreError> {
+        list::clicks_there(&self.client, ids).await
+    }
+
     async fn clicks(&self, query: &ClickQuery) -> Result<Page<ClickEvent>, StoreError> {
         list::clicks(&self.client, query).await
     }

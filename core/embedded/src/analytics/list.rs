@@ -28,6 +28,19 @@ pub(super) fn click(conn: &Connection, id: ClickId) -> Result<Option<ClickEvent>
     json.map(|json| decode(id, &json)).transpose()
 }
 
+/// The key is the id: each is a look-up.
+pub(super) fn clicks_there(conn: &Connection, ids: &[ClickId]) -> Result<Vec<ClickId>, StoreError> {
+    let what = "look for clicks";
+    let mut statement = conn.prepare_cached("SELECT 1 FROM clicks WHERE id = ?1").or_store_error(what)?;
+    let mut there = Vec::new();
+    for id in ids {
+        if statement.exists([id_bytes(*id)]).or_store_error(what)? {
+            there.push(*id);
+        }
+    }
+    Ok(there)
+}
+
 pub(super) fn clicks(conn: &Connection, query: &ClickQuery) -> Result<Page<ClickEvent>, StoreError> {
     let Some((since, until)) = bounds(query.since, query.until, &query.page)? else { return Ok(empty()) };
     let Some(campaign) = number(conn, query.campaign.as_ref().map(tfx_domain::id::CampaignId::as_str))?

@@ -41,6 +41,11 @@ impl Analytics for Reader {
         self.db.read("read a click", move |conn| list::click(conn, id)).await
     }
 
+    async fn clicks_there(&self, ids: &[ClickId]) -> Result<Vec<ClickId>, StoreError> {
+        let ids = ids.to_vec();
+        self.db.scan("look for clicks", move |conn| list::clicks_there(conn, &ids)).await
+    }
+
     async fn clicks(&self, query: &ClickQuery) -> Result<Page<ClickEvent>, StoreError> {
         let query = query.clone();
         self.db.scan("list clicks", move |conn| list::clicks(conn, &query)).await

@@ -1,20 +1,18 @@
 //! [`ConversionStore`] on `config.db`.
 
 mod list;
-mod parked;
 mod record;
 
 use crate::db::Database;
 use async_trait::async_trait;
 use std::sync::Arc;
 use tfx_domain::{
-    Timestamp,
-    id::{ClickId, ConversionId, NetworkId},
+    id::{ConversionId, NetworkId},
     postback::{Conversion, Incoming, Standing as _},
 };
 use tfx_ports::{
     StoreError,
-    conversions::{ConversionQuery, ConversionStore, Parked, Recorded},
+    conversions::{ConversionQuery, ConversionStore, Recorded},
     left_out::LeftOut,
     page::{Page, PageRequest},
 };
@@ -75,43 +73,11 @@ impl ConversionStore for Conversions {
             .await
     }
 
-    async fn park(&self, parked: Parked) -> Result<(), StoreError> {
-        self.db.write("park a postback", move |conn, ()| parked::park(conn, &parked)).await
-    }
-
-    async fn parked_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError> {
-        let left_out = Arc::clone(&self.left_out);
-        self.db.read("read parked postbacks", move |conn| parked::due(conn, now, limit, &left_out)).await
-    }
-
-    async fn parked_of(
-        &self,
-        network: &NetworkId,
-        click: ClickId,
-        limit: usize,
-    ) -> Result<Vec<Parked>, StoreError> {
-        let (network, left_out) = (network.clone(), Arc::clone(&self.left_out));
-        let read = move |conn: &_| parked::of_click(conn, &network, click, limit, &left_out);
-        self.db.read("read parked postbacks", read).await
-    }
-
-    async fn postpone(&self, id: ClickId, next_try_at: Timestamp) -> Result<(), StoreError> {
-        self.db.write("postpone a postback", move |conn, ()| parked::postpone(conn, id, next_try_at)).await
-    }
-
-    async fn unpark(&self, id: ClickId) -> Result<(), StoreError> {
-        self.db.write("unpark a postback", move |conn, ()| parked::unpark(conn, id)).await
-    }
-
-    async fn parked_count(&self) -> Result<u64, StoreError> {
-        self.db.read("count parked postbacks", parked::count).await
-    }
-
     fn left_out(&self) -> Vec<String> {
         self.left_out.told()
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.db.ping_writes("SELECT EXISTS (SELECT 1 FROM conversions) + EXISTS (SELECT 1 FROM parked)").await
+        self.db.ping_writes("SELECT EXISTS (SELECT 1 FROM conversions) + EXISTS (SELECT 1 FROM jobs) + EXISTS (SELECT 1 FROM job_lanes)").await
     }
 }

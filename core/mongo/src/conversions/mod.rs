@@ -6,7 +6,6 @@
 mod gather;
 mod known;
 mod list;
-mod parked;
 mod plan;
 mod published;
 mod record;
@@ -26,16 +25,16 @@ use record::Recording;
 use std::sync::Arc;
 use stored::Stored;
 use tfx_domain::{
-    Timestamp,
-    id::{ClickId, ConversionId, NetworkId},
+    id::{ConversionId, NetworkId},
     postback::{Conversion, Incoming},
 };
 use tfx_ports::{
     StoreError,
-    conversions::{ConversionQuery, ConversionStore, Parked, Recorded},
+    conversions::{ConversionQuery, ConversionStore, Recorded},
     left_out::LeftOut,
     page::{Page, PageRequest},
 };
+pub(crate) use write::refused;
 
 /// Conversions on MongoDB.
 pub(crate) struct Conversions {
@@ -97,36 +96,6 @@ impl ConversionStore for Conversions {
             return Ok(());
         }
         self.marking.ask(published::WHAT, states).await.map(|_| ())
-    }
-
-    async fn park(&self, parked: Parked) -> Result<(), StoreError> {
-        self.db.ready().await?;
-        parked::park(&self.db, &parked).await
-    }
-
-    async fn parked_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError> {
-        parked::due(&self.db, now, limit, &self.left_out).await
-    }
-
-    async fn parked_of(
-        &self,
-        network: &NetworkId,
-        click: ClickId,
-        limit: usize,
-    ) -> Result<Vec<Parked>, StoreError> {
-        parked::of_click(&self.db, network, click, limit, &self.left_out).await
-    }
-
-    async fn postpone(&self, id: ClickId, next_try_at: Timestamp) -> Result<(), StoreError> {
-        parked::postpone(&self.db, id, next_try_at).await
-    }
-
-    async fn unpark(&self, id: ClickId) -> Result<(), StoreError> {
-        parked::unpark(&self.db, id).await
-    }
-
-    async fn parked_count(&self) -> Result<u64, StoreError> {
-        parked::count(&self.db).await
     }
 
     fn left_out(&self) -> Vec<String> {

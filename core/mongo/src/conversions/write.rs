@@ -82,7 +82,7 @@ fn met(matched: u64, wanted: u64) -> Result<(), Failed> {
 }
 
 /// What a command that the driver does not look into reports: errors of single writes, or of their concern.
-pub(super) fn refused(what: &str, done: &Document) -> Result<(), Failed> {
+pub(crate) fn refused(what: &str, done: &Document) -> Result<(), Failed> {
     let write = done.get_array("writeErrors").ok().and_then(|all| all.first()).and_then(Bson::as_document);
     let concern = done.get_document("writeConcernError").ok();
     let Some(error) = write.or(concern) else { return Ok(()) };

@@ -1,8 +1,10 @@
 //! The stores on MongoDB pass the suite that every adapter must pass.
 
 use crate::support::Fresh;
-use mongodb::bson::{Document, doc};
-use tfx_ports::{config::ConfigStore, conformance::Pair, conversions::ConversionStore};
+use mongodb::bson::{DateTime, Document, doc};
+use tfx_ports::{
+    config::ConfigStore, conformance::Pair, conversions::ConversionStore, leases::Leases, queue::Queue,
+};
 
 async fn fresh_config() -> Pair<dyn ConfigStore> {
     let fresh = Fresh::new();
@@ -16,25 +18,104 @@ async fn fresh_conversions() -> Pair<dyn ConversionStore> {
     Pair { one: one.conversions(), two: two.conversions(), keep: Box::new(fresh) }
 }
 
+async fn fresh_queue() -> Pair<dyn Queue> {
+    let fresh = Fresh::new();
+    let (one, two) = (fresh.open().await, fresh.open().await);
+    Pair { one: one.queue(), two: two.queue(), keep: Box::new(fresh) }
+}
+
+async fn fresh_leases() -> Pair<dyn Leases> {
+    let fresh = Fresh::new();
+    let (one, two) = (fresh.open().await, fresh.open().await);
+    Pair { one: one.leases(), two: two.leases(), keep: Box::new(fresh) }
+}
+
+/// Changes a document as damage does it, or a newer program.
+async fn spoiled(raw: &mongodb::Database, collection: &str, id: String, change: Document) {
+    let all = raw.collection::<Document>(collection);
+    let done = all.update_one(doc! {"_id": id}, doc! {"$set": change}).await.expect("spoiled");
+    assert_eq!(done.modified_count, 1);
+}
+
+#[tokio::test]
+async fn jobs_that_cannot_be_read_are_left_out() {
+    let fresh = Fresh::new();
+    let (one, two) = (fresh.open().await, fresh.open().await);
+    let raw = fresh.raw().await;
+    let stores = Pair { one: one.queue(), two: two.queue(), keep: Box::new(fresh) };
+    let spoil =
+        async |key| spoiled(&raw, "jobs", format!("parked_postback/{key}"), doc! {"payload": 7}).await;
+    tfx_ports::conformance::queue::jobs_that_cannot_be_read_are_left_out(stores, spoil).await;
+}
+
+#[tokio::test]
+async fn a_clock_that_was_ahead_puts_nothing_off_for_long() {
+    let fresh = Fresh::new();
+    let (one, two) = (fresh.open().await, fresh.open().await);
+    let raw = fresh.raw().await;
+    let stores = Pair { one: one.queue(), two: two.queue(), keep: Box::new(fresh) };
+    let put_off = async |time: std::time::Duration| {
+        let ms = i64::try_from(time.as_millis()).expect("in range");
+        let set = vec![doc! {"$set": {"due": {"$add": ["$$NOW", ms]}}}];
+        raw.collection::<Document>("job_lanes").update_many(doc! {}, set).await.expect("put off");
+    };
+    tfx_ports::conformance::queue::a_clock_that_was_ahead_puts_nothing_off_for_long(stores, put_off).await;
+}
+
+/// What the version before parked is found as jobs, also what it parks beside this one.
+#[tokio::test]
+async fn what_the_version_before_parked_becomes_jobs() {
+    use tfx_ports::queue::JobKind::ParkedPostback;
+    let fresh = Fresh::new();
+    let raw = fresh.raw().await.collection::<Document>("parked");
+    let row = |id: &str, click: &str, params: &str, received: i64| {
+        doc! {
+            "_id": id, "network": "net_1", "click": click, "params": params, "template": "web", "digest": id, "tries": 3_i64,
+            "received": DateTime::from_millis(received), "received_at": "2026-03-01T10:00:00Z",
+            "next_try": DateTime::from_millis(received), "next_try_at": "2026-03-01T10:01:00Z",
+        }
+    };
+    let rows = [
+        row("P2", "C1", r#"[["tid","é\u0000$set"]]"#, 2_000),
+        row("P1", "C1", "[]", 1_000),
+        row("P3", "C2", "{", 3),
+    ];
+    raw.insert_many(rows).await.expect("parked");
+    let queue = fresh.open().await.queue();
+    assert_eq!(queue.counts(ParkedPostback).await.expect("count").waiting, 3);
+    let minute = std::time::Duration::from_secs(60);
+    let mut first = queue.claim(ParkedPostback, 9, minute).await.expect("claim");
+    first.sort_by(|a, b| a.key.cmp(&b.key));
+    assert_eq!(
+        first.iter().map(|j| j.key.as_str()).collect::<Vec<_>>(),
+        ["P1", "P3"],
+        "the first of each click"
+    );
+    assert!(first[1].payload.contains(r#""params":"{""#), "damaged as it was: {}", first[1].payload);
+    assert_eq!(raw.count_documents(doc! {}).await.expect("count"), 0);
+    assert!(queue.done(&first[0]).await.expect("done"));
+    raw.insert_one(row("P4", "C3", "[]", 4_000)).await.expect("parked");
+    let mut second = queue.claim(ParkedPostback, 9, minute).await.expect("claim");
+    second.sort_by(|a, b| a.key.cmp(&b.key));
+    let want = serde_json::json!({
+        "id": "P2", "network": "net_1", "template": "web", "click_id": "C1", "params": [["tid", "é\u{0}$set"]],
+        "received_at": "2026-03-01T10:00:00Z",
+    });
+    assert_eq!(serde_json::from_str::<serde_json::Value>(&second[0].payload).expect("JSON"), want);
+    assert_eq!((second.len(), second[1].key.as_str()), (2, "P4"));
+}
+
 #[tokio::test]
 async fn rows_that_cannot_be_read_are_left_out() {
     let fresh = Fresh::new();
     let (one, two) = (fresh.open().await, fresh.open().await);
     let raw = fresh.raw().await;
     let stores = Pair { one: one.conversions(), two: two.conversions(), keep: Box::new(fresh) };
-    let spoil = async |collection: &'static str, id: String| {
-        let all = raw.collection::<Document>(collection);
-        // Of another type, and no JSON: as damage leaves it, or a newer program.
-        let change = if collection == "parked" {
-            doc! {"params": 7}
-        } else {
-            doc! {"body": "{"}
-        };
-        let done = all.update_one(doc! {"_id": id}, doc! {"$set": change}).await.expect("spoiled");
-        assert_eq!(done.modified_count, 1);
-    };
+    let spoil = async |id: String| spoiled(&raw, "conversions", id, doc! {"body": "{"}).await;
     tfx_ports::conformance::conversions::rows_that_cannot_be_read_are_left_out(stores, spoil).await;
 }
 
 tfx_ports::conformance!(config_store: fresh_config);
 tfx_ports::conformance!(conversion_store: fresh_conversions);
+tfx_ports::conformance!(queue: fresh_queue);
+tfx_ports::conformance!(leases: fresh_leases);

@@ -5,6 +5,8 @@
 //! tfx_ports::conformance!(conversion_store: fresh_conversions);
 //! tfx_ports::conformance!(event_store: fresh_events);
 //! tfx_ports::conformance!(retention: fresh_retained);
+//! tfx_ports::conformance!(queue: fresh_queue);
+//! tfx_ports::conformance!(leases: fresh_leases);
 //! ```
 //!
 //! Each `fresh_…` is an async function that makes a new, empty store. The macro makes a module with one test per
@@ -15,6 +17,8 @@ mod changes;
 pub mod config;
 pub mod conversions;
 pub mod events;
+pub mod leases;
+pub mod queue;
 mod random;
 mod rules;
 pub mod sample;
@@ -57,12 +61,20 @@ macro_rules! conformance {
             the_newest_come_first, lists_are_filtered, lists_are_complete_while_they_grow,
             a_cursor_of_another_list_is_refused, new_states_wait_to_be_published,
             a_state_that_moved_on_stays_unpublished, only_changes_are_published, what_waits_to_be_published_is_read_in_pages,
-            a_parked_postback_is_kept_until_taken_off, a_postback_is_parked_once,
-            a_clock_that_was_ahead_puts_nothing_off_for_long,
-            parked_postbacks_come_due_in_order, parked_postbacks_of_a_click_come_in_the_order_received, postponing_tries_again_later, texts_of_strangers_are_only_texts,
             of_many_identical_reports_one_is_new, of_simultaneous_sales_one_has_the_click,
             of_simultaneous_leads_one_becomes_the_sale, of_simultaneous_scopes_each_click_has_its_own, of_simultaneous_sales_and_words_one_sale_stands, no_simultaneous_update_is_lost,
             a_race_of_an_update_with_duplicates, batches_in_opposite_orders_all_get_in);
+    };
+    (queue: $fresh:path) => {
+        $crate::conformance!(@ queue, queue, $fresh:
+            a_job_is_kept_until_it_is_done, a_job_is_put_in_once, a_job_is_due_in_its_time,
+            jobs_of_a_group_come_one_after_the_other, a_new_job_brings_its_group_forward,
+            what_is_put_aside_holds_up_nobody, a_lost_claim_can_end_nothing, a_renewed_claim_stays,
+            dead_jobs_are_kept, of_many_holders_one_has_a_job, texts_of_strangers_are_only_texts);
+    };
+    (leases: $fresh:path) => {
+        $crate::conformance!(@ leases, leases, $fresh:
+            one_holds_a_lease, a_lease_is_lost_by_expiry, of_many_one_gets_the_lease);
     };
     (event_store: $fresh:path) => {
         $crate::conformance!(@ event_store, events, $fresh:

@@ -606,7 +606,10 @@ async fn a_tried_postback_says_what_would_happen_and_stores_nothing() {
 
     assert_eq!(s.api.conversions(&ConversionQuery::default()).await.expect("list").items.len(), 1);
     assert_eq!(s.api.postbacks(&PostbackQuery::default()).await.expect("log").items.len(), 1);
-    assert_eq!(s.stores.conversions.parked_count().await.expect("count"), 0);
+    assert_eq!(
+        s.stores.queue.counts(tfx_ports::queue::JobKind::ParkedPostback).await.expect("count").waiting,
+        0
+    );
 
     let (_, problem) = s.post("/postbacks/test", json!({ "network": "nobody" })).await;
     assert_eq!(paths(&problem), ["network"]);

@@ -242,11 +242,10 @@ async fn a_parked_postback_that_no_longer_reads_holds_up_nobody() {
     world.testbed.deliver_click(click, &offer).await;
     let of_t2 = async || world.report().await.sales == 1;
     world.until("those behind it are taken", of_t2).await;
-    let waiting = async || world.testbed.faults.conversions.parked_count().await.expect("count");
-    assert_eq!(waiting().await, 1, "it waits to be read");
+    assert_eq!(world.parked().await, (1, 0), "it waits to be read");
     // When it can be read again it is taken too.
     change(&world, &mut template, |t| t["params"] = json!({})).await;
     world.until("it is taken", async || world.report().await.leads == 1).await;
-    world.until("nothing waits", async || waiting().await == 0).await;
+    world.until("nothing waits", async || world.parked().await == (0, 0)).await;
     world.stop().await;
 }

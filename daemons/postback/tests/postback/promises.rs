@@ -10,7 +10,10 @@ use tfx_domain::{
     money::{Currency, Money},
     postback::{Incoming, TransactionScope},
 };
-use tfx_ports::{clock, entropy};
+use tfx_ports::{
+    clock, entropy,
+    queue::{JobKind, NewJob},
+};
 use tokio::task::JoinSet;
 
 /// How many states wait to be published.
@@ -97,7 +100,7 @@ async fn a_parked_postback_is_recorded_once_when_its_click_arrives() {
     }
     // Across a restart.
     let world = world.stop().await.start().await;
-    assert_eq!(world.testbed.faults.conversions.parked_count().await.expect("count"), 1);
+    assert_eq!(parked(&world).await, 1);
     world.testbed.deliver_click(click, &offer).await;
     let logged = world.logged(4).await;
     assert_eq!(
@@ -163,13 +166,13 @@ async fn what_comes_now_is_the_newest_whatever_the_clock_was() {
 }
 
 async fn parked(world: &World) -> u64 {
-    world.testbed.faults.conversions.parked_count().await.expect("count")
+    world.parked().await.0
 }
 
 #[tokio::test]
 async fn a_parked_postback_that_cannot_be_taken_off_still_counts_once() {
     let (testbed, _, offer) = Testbed::usual(&[]).await;
-    testbed.faults.unpark_fails.on();
+    testbed.faults.done_fails.on();
     let world = testbed.start().await;
     let click = new_click();
     sale(&world, click, "").await;
@@ -184,7 +187,7 @@ async fn a_parked_postback_that_cannot_be_taken_off_still_counts_once() {
     };
     let before = calls().await;
     world.until("it was tried three times more", async || calls().await >= before + 3).await;
-    world.testbed.faults.unpark_fails.off();
+    world.testbed.faults.done_fails.off();
     world.until("it is taken off", async || parked(&world).await == 0).await;
     let logged = world.logged(2).await;
     assert_eq!(results(&logged, PostbackResult::Recorded), 1, "{logged:#?}");
@@ -206,6 +209,35 @@ async fn a_click_that_never_comes_ends_unmatched() {
     world.stop().await;
 }
 
+/// Its click was in the journal of another machine, whose later clicks came before.
+#[tokio::test]
+async fn a_sale_that_was_given_up_is_taken_when_its_click_does_come() {
+    let (testbed, _, offer) = Testbed::usual(&[("POSTBACK_PARK_MAX_AGE_S", "1")]).await;
+    let world = testbed.start().await;
+    let (click, never) = (new_click(), new_click());
+    for (click, more) in [(click, "&status=lead&payout=1"), (click, "&payout=4"), (never, "")] {
+        assert_eq!(sale(&world, click, more).await.1["result"], "parked");
+    }
+    world.until("they are given up, and kept", async || world.parked().await == (0, 3)).await;
+    let (_, ready) = world.get("/readyz").await;
+    assert!(ready.to_string().contains("3 unmatched kept"), "{ready}");
+    // Also over a restart.
+    let world = world.stop().await.start().await;
+    world.testbed.deliver_click(click, &offer).await;
+    world.until("the report shows it", async || world.report().await.sales == 1).await;
+    world.until("the other is kept", async || world.parked().await == (0, 1)).await;
+    let logged = world.logged(8).await;
+    let count = |result| results(&logged, result);
+    use PostbackResult::{Parked, Recorded, Unmatched, Updated};
+    assert_eq!([Parked, Unmatched, Recorded, Updated].map(count), [3, 3, 1, 1], "{logged:#?}");
+    assert_eq!(world.report().await.revenue_confirmed[&Currency::USD].to_string(), "4");
+    // Whoever asks for it again gets nothing more.
+    let again = world.client.post(world.url("/internal/postbacks/retry")).bearer_auth(TOKEN);
+    let (status, told) = answer(again.json(&json!({ "results": ["unmatched"] }))).await;
+    assert_eq!((status, &told["taken"]), (200, &json!({})), "{told}");
+    world.stop().await;
+}
+
 #[tokio::test]
 async fn while_the_sink_is_away_no_sale_is_given_up() {
     let (testbed, _, offer) = Testbed::usual(&[("POSTBACK_PARK_MAX_AGE_S", "1")]).await;
@@ -213,13 +245,12 @@ async fn while_the_sink_is_away_no_sale_is_given_up() {
     let world = testbed.start().await;
     let click = new_click();
     assert_eq!(sale(&world, click, "").await.1["result"], "parked");
-    let conversions = &world.testbed.faults.conversions;
     // Tried again after its time, while its click waits in a journal.
-    let tried_late = async || {
-        let soon = clock::now() + Duration::from_secs(300);
-        let waiting = conversions.parked_due(soon, 1).await.expect("parked").pop().expect("it waits");
-        waiting.next_try_at > waiting.received_at + Duration::from_millis(1100)
-    };
+    let end = std::time::Instant::now() + Duration::from_millis(1100);
+    let tries = || world.testbed.faults.put_off.load(std::sync::atomic::Ordering::Relaxed);
+    world.until("its time is over", async || std::time::Instant::now() > end).await;
+    let before = tries();
+    let tried_late = async || tries() > before;
     world.until("it was tried after its time", tried_late).await;
     world.testbed.faults.sink_away.off();
     world.testbed.deliver_click(click, &offer).await;
@@ -231,32 +262,25 @@ async fn while_the_sink_is_away_no_sale_is_given_up() {
 
 #[tokio::test]
 async fn later_clicks_tell_that_one_does_not_come() {
-    let (testbed, _, offer) = Testbed::usual(&[("POSTBACK_PARK_MAX_AGE_S", "3600")]).await;
+    let (testbed, network, offer) = Testbed::usual(&[("POSTBACK_PARK_MAX_AGE_S", "3600")]).await;
     let world = testbed.start().await;
     let ago = |s| clock::now() - Duration::from_secs(s);
     let lost = ClickId::generate(ago(7200), entropy::random_u128());
-    assert_eq!(sale(&world, lost, "").await.1["result"], "parked");
-    // As it stands an hour later, with clicks and without.
-    let soon = clock::now() + Duration::from_secs(60);
-    let mut parked =
-        world.testbed.faults.conversions.parked_due(soon, 1).await.expect("parked").pop().expect("one");
-    world.testbed.faults.conversions.unpark(parked.id).await.expect("unpark");
-    (parked.received_at, parked.next_try_at) = (ago(7100), ago(1));
-    world.testbed.faults.conversions.park(parked.clone()).await.expect("park");
-    world
-        .until("it was tried", async || {
-            let soon = clock::now() + Duration::from_secs(300);
-            let waiting = world.testbed.faults.conversions.parked_due(soon, 1).await.expect("parked");
-            waiting.first().is_some_and(|p| p.tries > 0)
-        })
-        .await;
+    // As it stands two hours later, with clicks and without.
+    let payload = json!({
+        "id": ClickId::generate(ago(7100), 1), "network": network.id, "template": "", "click_id": lost,
+        "params": [["click_id", lost]], "received_at": ago(7100),
+    });
+    let (key, group) = ("lost".to_owned(), None);
+    let job =
+        NewJob { kind: JobKind::ParkedPostback, key, group, came: ago(7100), payload: payload.to_string() };
+    world.testbed.queue.enqueue(&job, Duration::ZERO).await.expect("parked");
+    let tried = async || world.testbed.faults.put_off.load(std::sync::atomic::Ordering::Relaxed) > 0;
+    world.until("it was tried", tried).await;
+    assert_eq!(world.parked().await, (1, 0), "it waits on");
     world.testbed.click(&offer).await;
-    world
-        .until("it is given up", async || {
-            world.testbed.faults.conversions.parked_count().await.expect("count") == 0
-        })
-        .await;
-    let logged = world.logged(2).await;
+    world.until("it is given up", async || world.parked().await == (0, 1)).await;
+    let logged = world.logged(1).await;
     assert_eq!(results(&logged, PostbackResult::Unmatched), 1, "{logged:#?}");
     world.stop().await;
 }
@@ -281,7 +305,7 @@ async fn what_is_not_durable_is_503_and_never_200() {
     let click = testbed.click(&offer).await;
     let world = testbed.start().await;
     for (fault, click) in
-        [(&world.testbed.faults.record_fails, click), (&world.testbed.faults.park_fails, new_click())]
+        [(&world.testbed.faults.record_fails, click), (&world.testbed.faults.enqueue_fails, new_click())]
     {
         fault.on();
         let (status, json) = sale(&world, click, "").await;

@@ -10,7 +10,13 @@ use tfx_domain::{
     report::{Attribution, RawRow, ReportQuery},
 };
 use tfx_ports::{
-    analytics::PostbackQuery, clock, conversions::ConversionQuery, entropy, page::PageRequest, sink::Envelope,
+    analytics::PostbackQuery,
+    clock,
+    conversions::ConversionQuery,
+    entropy,
+    page::PageRequest,
+    queue::{JobKind, Queue},
+    sink::Envelope,
 };
 use tfx_service::{
     Shutdown, Trigger,
@@ -29,6 +35,8 @@ pub(crate) struct Testbed {
     _dir: TempDir,
     pub(crate) stores: Stores,
     pub(crate) faults: Faults,
+    /// The queue behind the faults.
+    pub(crate) queue: Arc<dyn Queue>,
     data_dir: Arc<DataDir>,
     settings: Arc<Settings>,
 }
@@ -41,15 +49,16 @@ impl Testbed {
         let data_dir = Arc::new(DataDir::open(dir.path(), FolderLock::Exclusive).expect("data folder"));
         let open = tfx_wiring::embedded(&data_dir).expect("stores");
         let faults = Faults::around(open.config, open.conversions, open.analytics, Arc::clone(&open.sink));
-        let all = Arc::new(faults.clone());
+        let (all, queue) = (Arc::new(faults.clone()), Arc::clone(&open.queue));
         let stores = Stores {
             config: all.clone(),
             conversions: all.clone(),
             analytics: all.clone(),
             sink: all,
+            queue: faults.queue(Arc::clone(&queue)),
             ..open
         };
-        Self { _dir: dir, stores, faults, data_dir, settings: Arc::new(settings) }
+        Self { _dir: dir, stores, faults, queue, data_dir, settings: Arc::new(settings) }
     }
 
     /// With the network `adnet` (secret [`SECRET`]) and the destination `offer` paying 7 USD.
@@ -210,6 +219,12 @@ impl World {
             max_groups: tfx_domain::report::MAX_GROUPS,
         };
         self.testbed.faults.analytics.report(&query).await.expect("report").pop().unwrap_or_default()
+    }
+
+    /// How many postbacks wait for their click, and how many were given up and are kept.
+    pub(crate) async fn parked(&self) -> (u64, u64) {
+        let counts = self.testbed.queue.counts(JobKind::ParkedPostback).await.expect("count");
+        (counts.waiting, counts.dead)
     }
 
     /// How many conversions are recorded.

@@ -1,7 +1,13 @@
 //! Stores that stop answering on demand.
 
 use async_trait::async_trait;
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tfx_domain::{
     Timestamp,
     entity::Kind,
@@ -16,8 +22,9 @@ use tfx_ports::{
     analytics::{Analytics, ClickQuery, PostbackQuery, Seen},
     audit::{AuditEntry, AuditLog},
     config::{Change, ConfigStore, Record, RecordQuery},
-    conversions::{ConversionQuery, ConversionStore, Parked, Recorded},
+    conversions::{ConversionQuery, ConversionStore, Recorded},
     page::{Page, PageRequest},
+    queue::{Counts, DeadJob, Job, JobKind, NewJob, Queue},
     sink::{Envelope, EventSink, Refused},
 };
 use tokio::sync::watch;
@@ -71,10 +78,12 @@ pub struct Faults {
     pub record_fails: Switch,
     /// Conversions cannot be marked as published.
     pub mark_fails: Switch,
-    /// Postbacks cannot be parked.
-    pub park_fails: Switch,
-    /// Parked postbacks cannot be taken off.
-    pub unpark_fails: Switch,
+    /// Jobs cannot be put into a queue of [`Faults::queue`].
+    pub enqueue_fails: Switch,
+    /// Jobs of it cannot be taken off.
+    pub done_fails: Switch,
+    /// How often a job of it was put off.
+    pub put_off: Arc<AtomicU64>,
     /// The store behind.
     pub config: Arc<dyn ConfigStore>,
     /// The store behind.
@@ -100,13 +109,76 @@ impl Faults {
             sink_refuses: watch::Sender::default(),
             record_fails: Switch::default(),
             mark_fails: Switch::default(),
-            park_fails: Switch::default(),
-            unpark_fails: Switch::default(),
+            enqueue_fails: Switch::default(),
+            done_fails: Switch::default(),
+            put_off: Arc::default(),
             config,
             conversions,
             analytics,
             sink,
         }
+    }
+}
+
+impl Faults {
+    /// A queue with these faults.
+    pub fn queue(&self, queue: Arc<dyn Queue>) -> Arc<dyn Queue> {
+        Arc::new(FaultyQueue { faults: self.clone(), queue })
+    }
+}
+
+struct FaultyQueue {
+    faults: Faults,
+    queue: Arc<dyn Queue>,
+}
+
+#[async_trait]
+impl Queue for FaultyQueue {
+    async fn enqueue(&self, job: &NewJob, after: Duration) -> Result<(), StoreError> {
+        self.faults.enqueue_fails.check()?;
+        self.queue.enqueue(job, after).await
+    }
+    async fn has(&self, kind: JobKind, group: &str) -> Result<bool, StoreError> {
+        self.queue.has(kind, group).await
+    }
+    async fn claim(&self, kind: JobKind, limit: usize, lease: Duration) -> Result<Vec<Job>, StoreError> {
+        self.queue.claim(kind, limit, lease).await
+    }
+    async fn renew(&self, job: &Job, lease: Duration) -> Result<bool, StoreError> {
+        self.queue.renew(job, lease).await
+    }
+    async fn done(&self, job: &Job) -> Result<bool, StoreError> {
+        if let Err(e) = self.faults.done_fails.check() {
+            // As when its holder died, and its claim was over.
+            self.queue.again(job, Duration::ZERO).await?;
+            return Err(e);
+        }
+        self.queue.done(job).await
+    }
+    async fn again(&self, job: &Job, after: Duration) -> Result<bool, StoreError> {
+        self.faults.put_off.fetch_add(1, Relaxed);
+        self.queue.again(job, after).await
+    }
+    async fn aside(&self, job: &Job, after: Duration) -> Result<bool, StoreError> {
+        self.queue.aside(job, after).await
+    }
+    async fn dead(&self, job: &Job, why: &str) -> Result<bool, StoreError> {
+        self.queue.dead(job, why).await
+    }
+    async fn dead_jobs(&self, kind: JobKind, page: &PageRequest) -> Result<Page<DeadJob>, StoreError> {
+        self.queue.dead_jobs(kind, page).await
+    }
+    async fn revive(&self, kind: JobKind, keys: &[String]) -> Result<u64, StoreError> {
+        self.queue.revive(kind, keys).await
+    }
+    async fn forget(&self, kind: JobKind, older: Duration) -> Result<u64, StoreError> {
+        self.queue.forget(kind, older).await
+    }
+    async fn counts(&self, kind: JobKind) -> Result<Counts, StoreError> {
+        self.queue.counts(kind).await
+    }
+    fn left_out(&self) -> Vec<String> {
+        self.queue.left_out()
     }
 }
 
@@ -173,31 +245,6 @@ impl ConversionStore for Faults {
         self.mark_fails.check()?;
         self.conversions.mark_published(states).await
     }
-    async fn park(&self, parked: Parked) -> Result<(), StoreError> {
-        self.park_fails.check()?;
-        self.conversions.park(parked).await
-    }
-    async fn parked_due(&self, now: Timestamp, limit: usize) -> Result<Vec<Parked>, StoreError> {
-        self.conversions.parked_due(now, limit).await
-    }
-    async fn parked_of(
-        &self,
-        network: &NetworkId,
-        click: ClickId,
-        limit: usize,
-    ) -> Result<Vec<Parked>, StoreError> {
-        self.conversions.parked_of(network, click, limit).await
-    }
-    async fn postpone(&self, id: ClickId, next_try_at: Timestamp) -> Result<(), StoreError> {
-        self.conversions.postpone(id, next_try_at).await
-    }
-    async fn unpark(&self, id: ClickId) -> Result<(), StoreError> {
-        self.unpark_fails.check()?;
-        self.conversions.unpark(id).await
-    }
-    async fn parked_count(&self) -> Result<u64, StoreError> {
-        self.conversions.parked_count().await
-    }
     fn left_out(&self) -> Vec<String> {
         self.conversions.left_out()
     }
@@ -211,6 +258,10 @@ impl Analytics for Faults {
     async fn click(&self, id: ClickId) -> Result<Option<ClickEvent>, StoreError> {
         self.analytics_away.check()?;
         self.analytics.click(id).await
+    }
+    async fn clicks_there(&self, ids: &[ClickId]) -> Result<Vec<ClickId>, StoreError> {
+        self.analytics_away.check()?;
+        self.analytics.clicks_there(ids).await
     }
     async fn clicks(&self, query: &ClickQuery) -> Result<Page<ClickEvent>, StoreError> {
         self.analytics_away.check()?;

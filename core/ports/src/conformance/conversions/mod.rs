@@ -4,7 +4,6 @@ mod kit;
 mod left_out;
 mod lists;
 mod model;
-mod parked;
 mod published;
 mod races;
 mod record;
@@ -15,12 +14,6 @@ pub use lists::{
     lists_are_complete_while_they_grow, lists_are_filtered, the_newest_come_first,
 };
 pub use model::a_long_history_is_what_the_status_machine_says;
-pub use parked::{
-    a_clock_that_was_ahead_puts_nothing_off_for_long, a_parked_postback_is_kept_until_taken_off,
-    a_postback_is_parked_once, parked_postbacks_come_due_in_order,
-    parked_postbacks_of_a_click_come_in_the_order_received, postponing_tries_again_later,
-    texts_of_strangers_are_only_texts,
-};
 pub use published::{
     a_state_that_moved_on_stays_unpublished, new_states_wait_to_be_published, only_changes_are_published,
     what_waits_to_be_published_is_read_in_pages,

@@ -108,6 +108,13 @@ pub async fn clicks_are_found_field_by_field(s: EventStore) {
     for id in clicks.iter().map(beside).chain([ClickId::from_bits(0), ClickId::from_bits(u128::MAX)]) {
         assert_eq!(s.analytics.click(id).await.expect("click"), None, "{id}");
     }
+    // The same with one question.
+    let none = clicks.iter().map(beside).chain([ClickId::from_bits(0), ClickId::from_bits(u128::MAX)]);
+    let (mut want, none): (Vec<_>, Vec<_>) = (clicks.iter().map(|c| c.click_id).collect(), none.collect());
+    let mut found = s.analytics.clicks_there(&[want.as_slice(), &none].concat()).await.expect("clicks");
+    (found.sort(), want.sort());
+    assert_eq!(found, want);
+    assert_eq!(s.analytics.clicks_there(&[]).await.expect("clicks"), []);
 }
 
 /// Fields in any order, with space and line breaks between them, with fields of a later build, and with null for

@@ -1,0 +1,382 @@
+//! [`Queue`] on `config.db`. Every change is in a transaction that holds the write lock: what is read in it stays true
+//! until it ends. The clock is SQLite's.
+
+use crate::{
+    db::Database,
+    error::OrStoreError,
+    paging::{cursor, limit, page, sql_limit},
+};
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension, params};
+use std::{sync::Arc, time::Duration};
+use tfx_domain::Timestamp;
+use tfx_ports::{
+    StoreError,
+    left_out::LeftOut,
+    page::{Page, PageRequest},
+    queue::{Counts, DeadJob, Job, JobKind, LONGEST_WAIT, NewJob, Queue, group_lane, own_lane},
+};
+
+/// Jobs on SQLite.
+pub(crate) struct Jobs {
+    db: Arc<Database<()>>,
+    left_out: Arc<LeftOut>,
+}
+
+impl Jobs {
+    pub(crate) fn new(db: Arc<Database<()>>) -> Self {
+        Self { db, left_out: Arc::default() }
+    }
+
+    /// Lets go of a claim and does the rest if it held.
+    async fn end(
+        &self,
+        what: &'static str,
+        job: &Job,
+        rest: impl FnOnce(&Connection, &Job, i64) -> Result<(), StoreError> + Send + 'static,
+    ) -> Result<bool, StoreError> {
+        let job = job.clone();
+        let end = move |conn: &Connection, (): &mut ()| {
+            let now = now(conn, what)?;
+            let free = "UPDATE job_lanes SET held = 0, due_ms = ?4, wanted_ms = NULL, tries = 0
+                WHERE kind = ?1 AND lane = ?2 AND fence = ?3 AND held AND due_ms BETWEEN ?4 + 1 AND ?5";
+            let held = changed(
+                conn,
+                what,
+                free,
+                params![job.kind.as_str(), job.lane, fence(&job), now, never(now)],
+            )?;
+            if held > 0 {
+                rest(conn, &job, now)?;
+                let empty = "DELETE FROM job_lanes WHERE kind = ?1 AND lane = ?2 AND NOT EXISTS
+                    (SELECT 1 FROM jobs WHERE kind = ?1 AND lane = ?2 AND died_ms IS NULL)";
+                changed(conn, what, empty, params![job.kind.as_str(), job.lane])?;
+            }
+            Ok(held > 0)
+        };
+        self.db.write(what, end).await
+    }
+
+    /// Changes how long a claim holds, or lets go of it.
+    async fn keep(
+        &self,
+        what: &'static str,
+        job: &Job,
+        held: bool,
+        time: Duration,
+    ) -> Result<bool, StoreError> {
+        let job = job.clone();
+        let keep = move |conn: &Connection, (): &mut ()| {
+            let now = now(conn, what)?;
+            let update = "UPDATE job_lanes SET held = ?6,
+                    due_ms = CASE WHEN ?6 THEN ?7 ELSE min(?7, coalesce(wanted_ms, ?7)) END,
+                    wanted_ms = CASE WHEN ?6 THEN wanted_ms END
+                WHERE kind = ?1 AND lane = ?2 AND fence = ?3 AND held AND due_ms BETWEEN ?4 + 1 AND ?5";
+            let until = now + millis(time);
+            let kind = job.kind.as_str();
+            changed(conn, what, update, params![kind, job.lane, fence(&job), now, never(now), held, until])
+        };
+        self.db.write(what, keep).await.map(|changed| changed > 0)
+    }
+}
+
+/// SQLite's clock, in milliseconds.
+pub(crate) fn now(conn: &Connection, what: &str) -> Result<i64, StoreError> {
+    conn.prepare_cached("SELECT CAST(unixepoch('subsec') * 1000 AS INTEGER)")
+        .and_then(|mut s| s.query_row([], |r| r.get(0)))
+        .or_store_error(what)
+}
+
+/// Later than anything that was put off by this clock.
+pub(crate) fn never(now: i64) -> i64 {
+    now.saturating_add(millis(LONGEST_WAIT))
+}
+
+pub(crate) fn millis(time: Duration) -> i64 {
+    i64::try_from(time.min(LONGEST_WAIT).as_millis()).unwrap_or(i64::MAX)
+}
+
+fn fence(job: &Job) -> i64 {
+    job.fence.cast_signed()
+}
+
+fn changed(
+    conn: &Connection,
+    what: &str,
+    sql: &str,
+    values: impl rusqlite::Params,
+) -> Result<usize, StoreError> {
+    conn.prepare_cached(sql).and_then(|mut s| s.execute(values)).or_store_error(what)
+}
+
+/// Puts a job in, in the transaction of what causes it.
+pub(crate) fn enqueue(conn: &Connection, job: &NewJob, after: Duration) -> Result<(), StoreError> {
+    let what = "put a job in";
+    let insert = "INSERT INTO jobs (kind, key, lane, came_ms, payload) VALUES (?1, ?2, ?3, ?4, ?5)
+        ON CONFLICT DO UPDATE SET lane = excluded.lane, came_ms = excluded.came_ms, payload = excluded.payload,
+            died_ms = NULL, why = NULL, revived = 0
+        WHERE died_ms IS NOT NULL";
+    let lane = job.lane();
+    let values = params![job.kind.as_str(), job.key, lane, job.came.as_millisecond(), job.payload];
+    if changed(conn, what, insert, values)? > 0 {
+        let due = now(conn, what)? + millis(after);
+        wake(conn, what, job.kind, &lane, due, 0)?;
+    }
+    Ok(())
+}
+
+/// Makes a lane due, in its turn if it is held.
+fn wake(
+    conn: &Connection,
+    what: &str,
+    kind: JobKind,
+    lane: &str,
+    due: i64,
+    tries: u32,
+) -> Result<(), StoreError> {
+    let wake = "INSERT INTO job_lanes (kind, lane, due_ms, tries) VALUES (?1, ?2, ?3, ?4)
+        ON CONFLICT DO UPDATE SET
+            due_ms = CASE WHEN held THEN due_ms ELSE min(due_ms, excluded.due_ms) END,
+            wanted_ms = CASE WHEN held THEN min(excluded.due_ms, coalesce(wanted_ms, excluded.due_ms)) END";
+    changed(conn, what, wake, params![kind.as_str(), lane, due, tries]).map(|_| ())
+}
+
+fn claim(
+    conn: &Connection,
+    kind: JobKind,
+    limit: usize,
+    lease: Duration,
+    left_out: &LeftOut,
+) -> Result<Vec<Job>, StoreError> {
+    let what = "claim jobs";
+    let now = now(conn, what)?;
+    let due = "SELECT lane FROM job_lanes WHERE kind = ?1 AND (due_ms <= ?2 OR due_ms > ?3) ORDER BY due_ms LIMIT ?4";
+    let lanes: Vec<String> = conn
+        .prepare_cached(due)
+        .and_then(|mut s| {
+            s.query_map(params![kind.as_str(), now, never(now), sql_limit(limit)], |r| r.get(0))?.collect()
+        })
+        .or_store_error(what)?;
+    let mut claimed = Vec::with_capacity(lanes.len());
+    for lane in lanes {
+        claimed.extend(claim_lane(conn, kind, lane, now, lease, left_out)?);
+    }
+    Ok(claimed)
+}
+
+fn claim_lane(
+    conn: &Connection,
+    kind: JobKind,
+    lane: String,
+    now: i64,
+    lease: Duration,
+    left_out: &LeftOut,
+) -> Result<Option<Job>, StoreError> {
+    let what = "claim jobs";
+    // The fence grows also when the lane was empty in between, and is made anew.
+    let hold =
+        "UPDATE job_lanes SET held = 1, due_ms = ?3 + ?4, wanted_ms = NULL, fence = max(fence + 1, ?3),
+            tries = tries + 1
+        WHERE kind = ?1 AND lane = ?2 RETURNING fence, tries";
+    let (fence, tries): (i64, u32) = conn
+        .prepare_cached(hold)
+        .and_then(|mut s| {
+            s.query_row(params![kind.as_str(), lane, now, millis(lease)], |r| Ok((r.get(0)?, r.get(1)?)))
+        })
+        .or_store_error(what)?;
+    let first = "SELECT key, came_ms, payload, revived FROM jobs
+        WHERE kind = ?1 AND lane = ?2 AND died_ms IS NULL ORDER BY came_ms, key";
+    let mut statement = conn.prepare_cached(first).or_store_error(what)?;
+    let mut rows = statement.query(params![kind.as_str(), lane]).or_store_error(what)?;
+    let mut empty = true;
+    // One that cannot be read holds up nobody.
+    while let Some(row) = rows.next().or_store_error(what)? {
+        empty = false;
+        let key: String = row.get(0).or_store_error(what)?;
+        if let Some((came, payload, revived)) = left_out.keep(&key, read(row).or_store_error(what)) {
+            let (tries, fence) = (tries.saturating_sub(1), fence.cast_unsigned());
+            return Ok(Some(Job { kind, key, came, payload, tries, revived, lane, fence }));
+        }
+    }
+    drop(rows);
+    if empty {
+        changed(
+            conn,
+            what,
+            "DELETE FROM job_lanes WHERE kind = ?1 AND lane = ?2",
+            params![kind.as_str(), lane],
+        )?;
+    }
+    Ok(None)
+}
+
+fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Timestamp, String, bool)> {
+    let came = Timestamp::from_millisecond(row.get(1)?);
+    let came = came.map_err(|e| {
+        rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Integer, e.into())
+    })?;
+    Ok((came, row.get(2)?, row.get(3)?))
+}
+
+#[async_trait]
+impl Queue for Jobs {
+    async fn enqueue(&self, job: &NewJob, after: Duration) -> Result<(), StoreError> {
+        let job = job.clone();
+        self.db.write("put a job in", move |conn, ()| enqueue(conn, &job, after)).await
+    }
+
+    async fn has(&self, kind: JobKind, group: &str) -> Result<bool, StoreError> {
+        let lane = group_lane(group);
+        let has = move |conn: &Connection| {
+            conn.prepare_cached("SELECT 1 FROM job_lanes WHERE kind = ?1 AND lane = ?2")
+                .and_then(|mut s| s.exists(params![kind.as_str(), lane]))
+                .or_store_error("look for jobs")
+        };
+        self.db.read("look for jobs", has).await
+    }
+
+    async fn claim(&self, kind: JobKind, limit: usize, lease: Duration) -> Result<Vec<Job>, StoreError> {
+        // Most looks find nothing: they need not write.
+        let look = move |conn: &Connection| {
+            let now = now(conn, "claim jobs")?;
+            conn.prepare_cached(
+                "SELECT 1 FROM job_lanes WHERE kind = ?1 AND (due_ms <= ?2 OR due_ms > ?3) LIMIT 1",
+            )
+            .and_then(|mut s| s.exists(params![kind.as_str(), now, never(now)]))
+            .or_store_error("claim jobs")
+        };
+        if limit == 0 || !self.db.read("claim jobs", look).await? {
+            return Ok(Vec::new());
+        }
+        let left_out = Arc::clone(&self.left_out);
+        self.db.write("claim jobs", move |conn, ()| claim(conn, kind, limit, lease, &left_out)).await
+    }
+
+    async fn renew(&self, job: &Job, lease: Duration) -> Result<bool, StoreError> {
+        self.keep("hold a job", job, true, lease).await
+    }
+
+    async fn done(&self, job: &Job) -> Result<bool, StoreError> {
+        let what = "take off a job";
+        self.end(what, job, move |conn, job, _| {
+            let done = "DELETE FROM jobs WHERE kind = ?1 AND key = ?2";
+            changed(conn, what, done, params![job.kind.as_str(), job.key]).map(|_| ())
+        })
+        .await
+    }
+
+    async fn again(&self, job: &Job, after: Duration) -> Result<bool, StoreError> {
+        self.keep("put off a job", job, false, after).await
+    }
+
+    async fn aside(&self, job: &Job, after: Duration) -> Result<bool, StoreError> {
+        let what = "put a job aside";
+        self.end(what, job, move |conn, job, now| {
+            let own = own_lane(&job.key);
+            let aside = "UPDATE jobs SET lane = ?3 WHERE kind = ?1 AND key = ?2";
+            changed(conn, what, aside, params![job.kind.as_str(), job.key, own])?;
+            // It may be there already.
+            let gone = "DELETE FROM job_lanes WHERE kind = ?1 AND lane = ?2";
+            changed(conn, what, gone, params![job.kind.as_str(), own])?;
+            wake(conn, what, job.kind, &own, now + millis(after), job.tries + 1)
+        })
+        .await
+    }
+
+    async fn dead(&self, job: &Job, why: &str) -> Result<bool, StoreError> {
+        let (what, why) = ("give up a job", why.to_owned());
+        self.end(what, job, move |conn, job, now| {
+            let die = "UPDATE jobs SET died_ms = ?3, why = ?4 WHERE kind = ?1 AND key = ?2";
+            changed(conn, what, die, params![job.kind.as_str(), job.key, now, why]).map(|_| ())
+        })
+        .await
+    }
+
+    async fn dead_jobs(&self, kind: JobKind, request: &PageRequest) -> Result<Page<DeadJob>, StoreError> {
+        let (request, left_out) = (request.clone(), Arc::clone(&self.left_out));
+        let read = move |conn: &Connection| dead_jobs(conn, kind, &request, &left_out);
+        self.db.scan("read dead jobs", read).await
+    }
+
+    async fn revive(&self, kind: JobKind, keys: &[String]) -> Result<u64, StoreError> {
+        let (what, keys) = ("revive jobs", keys.to_vec());
+        let revive = move |conn: &Connection, (): &mut ()| {
+            let now = now(conn, what)?;
+            let mut revived = 0;
+            for key in keys {
+                let live = "UPDATE jobs SET died_ms = NULL, why = NULL, revived = 1
+                    WHERE kind = ?1 AND key = ?2 AND died_ms IS NOT NULL RETURNING lane";
+                let lane: Option<String> = conn
+                    .prepare_cached(live)
+                    .and_then(|mut s| s.query_row(params![kind.as_str(), key], |r| r.get(0)).optional())
+                    .or_store_error(what)?;
+                if let Some(lane) = lane {
+                    wake(conn, what, kind, &lane, now, 0)?;
+                    revived += 1;
+                }
+            }
+            Ok(revived)
+        };
+        self.db.write(what, revive).await
+    }
+
+    async fn forget(&self, kind: JobKind, older: Duration) -> Result<u64, StoreError> {
+        let what = "forget dead jobs";
+        let forget = move |conn: &Connection, (): &mut ()| {
+            let older = i64::try_from(older.as_millis()).unwrap_or(i64::MAX);
+            let before = now(conn, what)?.saturating_sub(older);
+            let old = "DELETE FROM jobs WHERE kind = ?1 AND died_ms < ?2";
+            changed(conn, what, old, params![kind.as_str(), before]).map(|n| n as u64)
+        };
+        self.db.write(what, forget).await
+    }
+
+    async fn counts(&self, kind: JobKind) -> Result<Counts, StoreError> {
+        let count = move |conn: &Connection| {
+            let count =
+                "SELECT count(*) FILTER (WHERE died_ms IS NULL), count(*) FILTER (WHERE died_ms IS NOT NULL)
+                FROM jobs WHERE kind = ?1";
+            conn.prepare_cached(count)
+                .and_then(|mut s| {
+                    s.query_row([kind.as_str()], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?)))
+                })
+                .map(|(waiting, dead)| Counts { waiting: waiting.unsigned_abs(), dead: dead.unsigned_abs() })
+                .or_store_error("count jobs")
+        };
+        self.db.read("count jobs", count).await
+    }
+
+    fn left_out(&self) -> Vec<String> {
+        self.left_out.told()
+    }
+}
+
+fn dead_jobs(
+    conn: &Connection,
+    kind: JobKind,
+    request: &PageRequest,
+    left_out: &LeftOut,
+) -> Result<Page<DeadJob>, StoreError> {
+    let what = "read dead jobs";
+    let after = cursor(request, |c| {
+        let (ms, key) = c.split_once('.')?;
+        Some((ms.parse::<i64>().ok()?, key.to_owned()))
+    })?;
+    let (after_ms, after_key) = after.unwrap_or((i64::MIN, String::new()));
+    let limit = limit(request);
+    let sql = "SELECT died_ms, key, payload, why FROM jobs
+        WHERE kind = ?1 AND died_ms IS NOT NULL AND (died_ms, key) > (?2, ?3) ORDER BY died_ms, key LIMIT ?4";
+    let mut statement = conn.prepare_cached(sql).or_store_error(what)?;
+    let mut rows = statement
+        .query(params![kind.as_str(), after_ms, after_key, sql_limit(limit + 1)])
+        .or_store_error(what)?;
+    let mut items = Vec::new();
+    while let Some(row) = rows.next().or_store_error(what)? {
+        let place: (i64, String) = (row.get(0).or_store_error(what)?, row.get(1).or_store_error(what)?);
+        let read = || Ok(DeadJob { key: row.get(1)?, payload: row.get(2)?, why: row.get(3)? });
+        let read: rusqlite::Result<DeadJob> = read();
+        let read = left_out.keep(&place.1, read.or_store_error(what));
+        items.push((place, read));
+    }
+    Ok(page(items, limit, |(ms, key)| format!("{ms}.{key}")).flatten())
+}

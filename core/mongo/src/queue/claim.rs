@@ -1,0 +1,91 @@
+//! Claiming: the lanes that are due are read, claimed in one command under the condition that they are as they were, and
+//! those that were won are told by a mark.
+
+use super::{jobs, lanes, millis, now, stored::Stored};
+use crate::{conversions::refused, db::Db, error::Failed, paging::query_limit};
+use futures_util::future::try_join_all;
+use mongodb::bson::{Bson, DateTime, Document, doc};
+use std::time::Duration;
+use tfx_ports::{
+    StoreError, entropy,
+    left_out::LeftOut,
+    queue::{Job, JobKind, LONGEST_WAIT},
+};
+
+const WHAT: &str = "claim jobs";
+
+pub(super) async fn claim(
+    db: &Db,
+    kind: JobKind,
+    limit: usize,
+    lease: Duration,
+    left_out: &LeftOut,
+) -> Result<Vec<Job>, StoreError> {
+    let due = due(db, kind, limit).await?;
+    if due.is_empty() {
+        return Ok(Vec::new());
+    }
+    let mark = format!("{:032x}", entropy::random_u128());
+    let set = doc! {
+        "held": true,
+        "due": {"$add": ["$$NOW", millis(lease)]},
+        // It grows also when the lane was empty in between, and is made anew.
+        "fence": {"$max": [{"$add": ["$fence", 1_i64]}, {"$toLong": "$$NOW"}]},
+        "tries": {"$add": ["$tries", 1_i64]},
+        "claim": &mark,
+    };
+    let statement = |lane: &Document| {
+        let is = |field| lane.get(field).cloned().unwrap_or(Bson::Null);
+        let as_read = doc! {"_id": is("_id"), "fence": is("fence"), "due": is("due")};
+        doc! {"q": as_read, "u": [{"$set": &set}, {"$unset": "wanted"}]}
+    };
+    let command = doc! {
+        "update": lanes(db).name(),
+        "updates": due.iter().map(statement).collect::<Vec<_>>(),
+        "ordered": false,
+        "writeConcern": {"w": "majority", "j": true},
+    };
+    let done = db.call(WHAT, db.database().run_command(command)).await?;
+    refused(WHAT, &done).map_err(Failed::into_error)?;
+    let ids: Vec<&str> = due.iter().filter_map(|lane| lane.get_str("_id").ok()).collect();
+    let won = db.rows(WHAT, lanes(db).find(doc! {"_id": {"$in": ids}, "claim": &mark})).await?;
+    let first = won.iter().map(|lane| first(db, kind, lane, left_out));
+    Ok(try_join_all(first).await?.into_iter().flatten().collect())
+}
+
+/// Lanes that wait longest first.
+async fn due(db: &Db, kind: JobKind, limit: usize) -> Result<Vec<Document>, StoreError> {
+    let now = now(db, WHAT).await?;
+    let never = DateTime::from_millis(now.timestamp_millis().saturating_add(millis(LONGEST_WAIT)));
+    let due = doc! {"kind": kind.as_str(), "$or": [{"due": {"$lte": now}}, {"due": {"$gt": never}}]};
+    let all = lanes(db);
+    db.rows(WHAT, all.find(due).sort(doc! {"due": 1}).limit(query_limit(limit))).await
+}
+
+/// The first job of a lane that was won. One that cannot be read holds up nobody.
+async fn first(
+    db: &Db,
+    kind: JobKind,
+    lane: &Document,
+    left_out: &LeftOut,
+) -> Result<Option<Job>, StoreError> {
+    let id = lane.get_str("_id").unwrap_or_default();
+    let all = jobs(db);
+    let alive = || all.find(doc! {"lane": id, "died": null}).sort(doc! {"came": 1, "_id": 1});
+    let mut found = db.rows(WHAT, alive().limit(1)).await?;
+    if found.is_empty() {
+        // Unless one is being put in just now.
+        let empty = doc! {"_id": id, "claim": lane.get_str("claim").unwrap_or_default(), "wanted": null};
+        db.call(WHAT, lanes(db).delete_one(empty)).await?;
+        return Ok(None);
+    }
+    let mut stored = found.pop().and_then(|d| Stored::read(d, left_out));
+    if stored.is_none() {
+        let more = db.rows(WHAT, alive().limit(query_limit(LeftOut::room() + 1))).await?;
+        stored = more.into_iter().find_map(|d| Stored::read(d, left_out));
+    }
+    let number = |field| lane.get_i64(field).unwrap_or_default();
+    let tries = u32::try_from(number("tries") - 1).unwrap_or_default();
+    let name = id.strip_prefix(kind.as_str()).and_then(|n| n.strip_prefix('/')).unwrap_or(id).to_owned();
+    Ok(stored.map(|s| s.job(kind, name, tries, number("fence").cast_unsigned())))
+}

@@ -1,0 +1,232 @@
+//! [`Queue`]. The jobs of a lane are done one after the other: those of a group, or a single one. A lane is one document,
+//! which is claimed by one update under the condition that it is as it was read; it is there as long as it has jobs that
+//! are not dead, and whoever adds one or ends one writes it, so that the two conflict. The clock is the server's.
+
+mod claim;
+mod parked;
+mod steps;
+mod stored;
+
+use crate::{
+    db::Db,
+    error::Failed,
+    paging::{after, limit, page, query_limit},
+};
+use async_trait::async_trait;
+use mongodb::{
+    ClientSession, Collection,
+    bson::{DateTime, Document, doc},
+};
+use std::{sync::Arc, time::Duration};
+use steps::Change;
+use stored::{Stored, id, lane_id};
+use tfx_ports::{
+    StoreError,
+    left_out::LeftOut,
+    page::{Page, PageRequest},
+    queue::{Counts, DeadJob, Job, JobKind, LONGEST_WAIT, NewJob, Queue, group_lane},
+};
+
+/// Jobs on MongoDB.
+pub(crate) struct Jobs {
+    db: Arc<Db>,
+    left_out: LeftOut,
+}
+
+/// How a claim ends, beside letting go of its lane.
+enum End<'w> {
+    Done,
+    Aside(Duration),
+    Dead(&'w str),
+}
+
+fn jobs(db: &Db) -> Collection<Document> {
+    db.collection("jobs")
+}
+
+fn lanes(db: &Db) -> Collection<Document> {
+    db.collection("job_lanes")
+}
+
+/// Milliseconds, at most the longest wait.
+pub(crate) fn millis(time: Duration) -> i64 {
+    i64::try_from(time.min(LONGEST_WAIT).as_millis()).unwrap_or(i64::MAX)
+}
+
+/// The server's clock.
+async fn now(db: &Db, what: &str) -> Result<DateTime, StoreError> {
+    let hello = db.call(what, db.database().run_command(doc! {"hello": 1})).await?;
+    hello.get_datetime("localTime").copied().map_err(|e| StoreError::broken("the server's clock", e))
+}
+
+impl Jobs {
+    pub(crate) fn new(db: Arc<Db>) -> Self {
+        Self { db, left_out: LeftOut::default() }
+    }
+
+    /// The lane of a claim that still holds.
+    fn held(job: &Job) -> Document {
+        let until = [
+            doc! {"$gt": ["$due", "$$NOW"]},
+            doc! {"$lte": ["$due", {"$add": ["$$NOW", millis(LONGEST_WAIT)]}]},
+        ];
+        let (lane, fence) = (lane_id(job.kind, &job.lane), job.fence.cast_signed());
+        doc! {"_id": lane, "fence": fence, "held": true, "$expr": {"$and": until.to_vec()}}
+    }
+
+    /// Ends a claim in a transaction, if it holds.
+    async fn end(&self, what: &str, job: &Job, end: End<'_>) -> Result<bool, StoreError> {
+        let mut retry = self.db.retry();
+        loop {
+            match self.try_end(what, job, &end).await {
+                Ok(held) => return Ok(held),
+                Err(Failed::Conflict(e) | Failed::Taken(e)) => retry.pause(e).await?,
+                Err(e) => return Err(e.into_error()),
+            }
+        }
+    }
+
+    async fn try_end(&self, what: &str, job: &Job, end: &End<'_>) -> Result<bool, Failed> {
+        let mut session = self.db.begin(what).await?;
+        let steps = self.end_steps(what, job, end, &mut session).await;
+        self.db.end(what, session, steps).await
+    }
+
+    async fn end_steps(
+        &self,
+        what: &str,
+        job: &Job,
+        end: &End<'_>,
+        session: &mut ClientSession,
+    ) -> Result<bool, Failed> {
+        let free = vec![
+            doc! {"$set": {"held": false, "due": "$$NOW", "tries": 0_i64}},
+            doc! {"$unset": ["wanted", "claim"]},
+        ];
+        let (all, all_lanes) = (jobs(&self.db), lanes(&self.db));
+        let free = all_lanes.update_one(Self::held(job), free).session(&mut *session);
+        if self.db.step(what, free).await?.matched_count == 0 {
+            return Ok(false);
+        }
+        let this = doc! {"_id": id(job.kind, &job.key)};
+        match end {
+            End::Done => {
+                self.db.step(what, all.delete_one(this).session(&mut *session)).await?;
+            }
+            End::Aside(after) => steps::aside(&self.db, what, job, *after, session).await?,
+            End::Dead(why) => {
+                let die = vec![doc! {"$set": {"died": "$$NOW", "why": {"$literal": *why}}}];
+                self.db.step(what, all.update_one(this, die).session(&mut *session)).await?;
+            }
+        }
+        let lane = lane_id(job.kind, &job.lane);
+        let more = all.find_one(doc! {"lane": &lane, "died": null}).session(&mut *session);
+        if self.db.step(what, more).await?.is_none() {
+            let empty = all_lanes.delete_one(doc! {"_id": lane}).session(&mut *session);
+            self.db.step(what, empty).await?;
+        }
+        Ok(true)
+    }
+}
+
+#[async_trait]
+impl Queue for Jobs {
+    async fn enqueue(&self, job: &NewJob, after: Duration) -> Result<(), StoreError> {
+        self.db.ready().await?;
+        steps::alone(&self.db, "put a job in", &Change::Enqueue(job, after)).await.map(|_| ())
+    }
+
+    async fn has(&self, kind: JobKind, group: &str) -> Result<bool, StoreError> {
+        let this = doc! {"_id": lane_id(kind, &group_lane(group))};
+        let found = self.db.call("look for jobs", lanes(&self.db).find_one(this)).await?;
+        Ok(found.is_some())
+    }
+
+    async fn claim(&self, kind: JobKind, limit: usize, lease: Duration) -> Result<Vec<Job>, StoreError> {
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        parked::take_over(&self.db, kind).await?;
+        claim::claim(&self.db, kind, limit, lease, &self.left_out).await
+    }
+
+    async fn renew(&self, job: &Job, lease: Duration) -> Result<bool, StoreError> {
+        let hold = vec![doc! {"$set": {"due": {"$add": ["$$NOW", millis(lease)]}}}];
+        let done = self.db.call("hold a job", lanes(&self.db).update_one(Self::held(job), hold)).await?;
+        Ok(done.matched_count > 0)
+    }
+
+    async fn done(&self, job: &Job) -> Result<bool, StoreError> {
+        self.end("take off a job", job, End::Done).await
+    }
+
+    async fn again(&self, job: &Job, after: Duration) -> Result<bool, StoreError> {
+        // What is absent is passed over by $min.
+        let due = doc! {"$min": [{"$add": ["$$NOW", millis(after)]}, "$wanted"]};
+        let free = vec![doc! {"$set": {"held": false, "due": due}}, doc! {"$unset": ["wanted", "claim"]}];
+        let done = self.db.write("put off a job", lanes(&self.db).update_one(Self::held(job), free)).await;
+        done.map(|done| done.matched_count > 0).map_err(Failed::into_error)
+    }
+
+    async fn aside(&self, job: &Job, after: Duration) -> Result<bool, StoreError> {
+        self.end("put a job aside", job, End::Aside(after)).await
+    }
+
+    async fn dead(&self, job: &Job, why: &str) -> Result<bool, StoreError> {
+        self.end("give up a job", job, End::Dead(why)).await
+    }
+
+    async fn dead_jobs(&self, kind: JobKind, request: &PageRequest) -> Result<Page<DeadJob>, StoreError> {
+        let limit = limit(request);
+        let mut dead = vec![doc! {"kind": kind.as_str(), "died": {"$gt": DateTime::MIN}}];
+        if let Some((died, id)) = after(request, parse_place)? {
+            dead.push(doc! {"died": {"$gte": died}});
+            dead.push(doc! {"$or": [{"died": {"$gt": died}}, {"_id": {"$gt": id}}]});
+        }
+        let all = jobs(&self.db);
+        let find = all.find(doc! {"$and": dead}).sort(doc! {"died": 1, "_id": 1});
+        let stored = self.db.rows("read dead jobs", find.limit(query_limit(limit + 1))).await?;
+        Ok(page(stored, limit, place).map(|d| Stored::read(d, &self.left_out).map(Stored::dead)).flatten())
+    }
+
+    async fn revive(&self, kind: JobKind, keys: &[String]) -> Result<u64, StoreError> {
+        let mut revived = 0;
+        for key in keys {
+            revived += u64::from(steps::alone(&self.db, "revive a job", &Change::Revive(kind, key)).await?);
+        }
+        Ok(revived)
+    }
+
+    async fn forget(&self, kind: JobKind, older: Duration) -> Result<u64, StoreError> {
+        let what = "forget dead jobs";
+        let older = i64::try_from(older.as_millis()).unwrap_or(i64::MAX);
+        let before = now(&self.db, what).await?.timestamp_millis().saturating_sub(older);
+        let old = doc! {"kind": kind.as_str(), "died": {"$lt": DateTime::from_millis(before)}};
+        let done = self.db.call(what, jobs(&self.db).delete_many(old)).await?;
+        Ok(done.deleted_count)
+    }
+
+    async fn counts(&self, kind: JobKind) -> Result<Counts, StoreError> {
+        let (all, what) = (jobs(&self.db), "count jobs");
+        let alive = all.count_documents(doc! {"kind": kind.as_str(), "died": null});
+        let dead = all.count_documents(doc! {"kind": kind.as_str(), "died": {"$gt": DateTime::MIN}});
+        let (alive, dead) = tokio::join!(self.db.call(what, alive), self.db.call(what, dead));
+        let waiting = alive? + parked::count(&self.db, kind).await?;
+        Ok(Counts { waiting, dead: dead? })
+    }
+
+    fn left_out(&self) -> Vec<String> {
+        self.left_out.told()
+    }
+}
+
+/// `MILLISECONDS.ID`
+fn place(last: &Document) -> String {
+    let died = last.get_datetime("died").map_or(0, |at| at.timestamp_millis());
+    format!("{died}.{}", last.get_str("_id").unwrap_or_default())
+}
+
+fn parse_place(cursor: &str) -> Option<(DateTime, String)> {
+    let (ms, id) = cursor.split_once('.')?;
+    Some((DateTime::from_millis(ms.parse().ok()?), id.to_owned()))
+}

@@ -1,0 +1,137 @@
+//! What is done in a transaction: by itself, or in that of the state that causes a job.
+
+use super::{
+    jobs, lanes, millis,
+    parked::parked,
+    stored::{document, id, lane_id},
+};
+use crate::{db::Db, error::Failed};
+use mongodb::{
+    ClientSession,
+    bson::{Bson, Document, doc},
+};
+use std::time::Duration;
+use tfx_ports::{
+    StoreError,
+    queue::{Job, JobKind, NewJob, own_lane},
+};
+
+/// What is a transaction of its own, and may be repeated.
+pub(super) enum Change<'c> {
+    /// A job comes in, due after a time.
+    Enqueue(&'c NewJob, Duration),
+    /// A parked postback of a version before, by its `_id`, becomes a job that is due.
+    TakeOver(&'c Bson, &'c NewJob),
+    /// A dead job is due again.
+    Revive(JobKind, &'c str),
+}
+
+/// Makes a change; whether there was something to be changed.
+pub(super) async fn alone(db: &Db, what: &str, change: &Change<'_>) -> Result<bool, StoreError> {
+    let mut retry = db.retry();
+    loop {
+        match attempt(db, what, change).await {
+            Ok(done) => return Ok(done),
+            Err(Failed::Refused(e)) => return Err(e),
+            Err(e) => retry.pause(e.into_error()).await?,
+        }
+    }
+}
+
+async fn attempt(db: &Db, what: &str, change: &Change<'_>) -> Result<bool, Failed> {
+    let mut session = db.begin(what).await?;
+    let steps = match change {
+        Change::Enqueue(job, after) => enqueue(db, &mut session, job, *after).await.map(|()| true),
+        Change::TakeOver(id, job) => take_over(db, &mut session, id, job).await.map(|()| true),
+        Change::Revive(kind, key) => revive(db, &mut session, *kind, key).await,
+    };
+    db.end(what, session, steps).await
+}
+
+async fn take_over(db: &Db, session: &mut ClientSession, id: &Bson, job: &NewJob) -> Result<(), Failed> {
+    enqueue(db, session, job, Duration::ZERO).await?;
+    let all = parked(db);
+    db.step("take over a parked postback", all.delete_one(doc! {"_id": id}).session(session))
+        .await
+        .map(|_| ())
+}
+
+/// Puts a job in, in the transaction of what causes it.
+pub(super) async fn enqueue(
+    db: &Db,
+    session: &mut ClientSession,
+    job: &NewJob,
+    after: Duration,
+) -> Result<(), Failed> {
+    let what = "put a job in";
+    let new = document(job);
+    let (this, lane) = (doc! {"_id": new.get_str("_id").unwrap_or_default()}, lane_id(job.kind, &job.lane()));
+    // One that is there and not dead stays as it is.
+    let there = doc! {"$and": [
+        {"$ne": [{"$type": "$payload"}, "missing"]},
+        {"$eq": [{"$type": "$died"}, "missing"]},
+    ]};
+    let put = vec![doc! {"$replaceWith": {"$cond": [there, "$$ROOT", {"$literal": new}]}}];
+    let done = db.step(what, jobs(db).update_one(this, put).upsert(true).session(&mut *session)).await?;
+    if done.upserted_id.is_none() && done.modified_count == 0 {
+        return Ok(());
+    }
+    let due = doc! {"$add": ["$$NOW", millis(after)]};
+    wake(db, what, session, job.kind, lane, due.into(), 0).await
+}
+
+/// Makes a lane due, in its turn if it is held.
+async fn wake(
+    db: &Db,
+    what: &str,
+    session: &mut ClientSession,
+    kind: JobKind,
+    lane: String,
+    due: Bson,
+    tries: i64,
+) -> Result<(), Failed> {
+    let held = doc! {"$eq": ["$held", true]};
+    let sooner = |field: &str| doc! {"$min": [&due, field]};
+    let set = doc! {
+        "kind": kind.as_str(),
+        "held": {"$ifNull": ["$held", false]},
+        "fence": {"$ifNull": ["$fence", 0_i64]},
+        "tries": {"$ifNull": ["$tries", tries]},
+        "due": {"$cond": [&held, "$due", sooner("$due")]},
+        "wanted": {"$cond": [&held, sooner("$wanted"), "$$REMOVE"]},
+    };
+    let all = lanes(db);
+    let wake = all.update_one(doc! {"_id": lane}, vec![doc! {"$set": set}]).upsert(true);
+    db.step(what, wake.session(session)).await.map(|_| ())
+}
+
+/// Gives a job a lane of its own.
+pub(super) async fn aside(
+    db: &Db,
+    what: &str,
+    job: &Job,
+    after: Duration,
+    session: &mut ClientSession,
+) -> Result<(), Failed> {
+    let own = lane_id(job.kind, &own_lane(&job.key));
+    let set = doc! {"$set": {"lane": &own}};
+    let this = doc! {"_id": id(job.kind, &job.key)};
+    db.step(what, jobs(db).update_one(this, set).session(&mut *session)).await?;
+    // It may be there already.
+    db.step(what, lanes(db).delete_one(doc! {"_id": &own}).session(&mut *session)).await?;
+    let due = doc! {"$add": ["$$NOW", millis(after)]};
+    wake(db, what, session, job.kind, own, due.into(), i64::from(job.tries) + 1).await
+}
+
+/// Makes a dead job due; whether it was dead.
+async fn revive(db: &Db, session: &mut ClientSession, kind: JobKind, key: &str) -> Result<bool, Failed> {
+    let what = "revive a job";
+    let this = doc! {"_id": id(kind, key), "died": {"$ne": null}};
+    let live = doc! {"$set": {"revived": true}, "$unset": {"died": "", "why": ""}};
+    let found: Option<Document> =
+        db.step(what, jobs(db).find_one_and_update(this, live).session(&mut *session)).await?;
+    let Some(found) = found else { return Ok(false) };
+    let lane = found.get_str("lane").unwrap_or_default().to_owned();
+    wake(db, what, session, kind, lane, "$$NOW".into(), 0).await?;
+    Ok(true)
+}

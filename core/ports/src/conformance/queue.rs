@@ -1,0 +1,399 @@
+//! What every [`Queue`] must do.
+
+use super::Pair;
+use crate::{
+    error::StoreError,
+    page::PageRequest,
+    queue::{Counts, Job, JobKind, LONGEST_WAIT, NewJob, Queue},
+};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+use tfx_domain::Timestamp;
+use tokio::task::JoinSet;
+
+type Stores = Pair<dyn Queue>;
+
+const KIND: JobKind = JobKind::ParkedPostback;
+const NOW: Duration = Duration::ZERO;
+/// Longer than a test takes.
+const LONG: Duration = Duration::from_secs(600);
+/// A claim that expires while a test waits.
+const SHORT: Duration = Duration::from_millis(50);
+
+fn at(ms: i64) -> Timestamp {
+    Timestamp::from_millisecond(1_790_000_000_000 + ms).expect("in range")
+}
+
+/// Job `n`, that waits for nobody.
+fn job(n: i64) -> NewJob {
+    NewJob {
+        kind: KIND,
+        key: format!("job {n:04}"),
+        group: None,
+        came: at(n),
+        payload: format!("{{\"n\": {n}}}"),
+    }
+}
+
+fn grouped(n: i64, group: &str) -> NewJob {
+    NewJob { group: Some(group.to_owned()), ..job(n) }
+}
+
+async fn put(store: &Arc<dyn Queue>, job: &NewJob, after: Duration) {
+    store.enqueue(job, after).await.expect("put in");
+}
+
+/// Claims for longer than the test takes.
+async fn claim(store: &Arc<dyn Queue>, limit: usize) -> Vec<Job> {
+    store.claim(KIND, limit, LONG).await.expect("claim")
+}
+
+fn keys(of: &[Job]) -> BTreeSet<&str> {
+    of.iter().map(|j| j.key.as_str()).collect()
+}
+
+fn named<'k>(of: &[&'k NewJob]) -> BTreeSet<&'k str> {
+    of.iter().map(|j| j.key.as_str()).collect()
+}
+
+/// The one that is due, as soon as it is.
+async fn next(store: &Arc<dyn Queue>, lease: Duration) -> Job {
+    let end = Instant::now() + Duration::from_secs(30);
+    loop {
+        let mut found = store.claim(KIND, 1, lease).await.expect("claim");
+        if let Some(job) = found.pop() {
+            return job;
+        }
+        assert!(Instant::now() < end, "nothing is due");
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+}
+
+async fn counts(store: &Arc<dyn Queue>) -> (u64, u64) {
+    let Counts { waiting, dead } = store.counts(KIND).await.expect("count");
+    (waiting, dead)
+}
+
+/// Kept whole, claimed by one at a time, until it is done; then it may come again.
+pub async fn a_job_is_kept_until_it_is_done(s: Stores) {
+    assert_eq!((claim(&s.one, 9).await, counts(&s.one).await), (Vec::new(), (0, 0)));
+    put(&s.one, &job(1), NOW).await;
+    put(&s.two, &grouped(2, "g"), NOW).await;
+    let claimed = claim(&s.two, 9).await;
+    assert_eq!(keys(&claimed), named(&[&job(1), &grouped(2, "g")]));
+    for job in &claimed {
+        assert_eq!((job.tries, job.revived), (0, false));
+    }
+    let first = claimed.iter().find(|j| j.key == job(1).key).expect("claimed");
+    assert_eq!((first.came, first.payload.as_str()), (at(1), "{\"n\": 1}"));
+    assert_eq!(claim(&s.one, 9).await, []);
+    assert_eq!(counts(&s.one).await, (2, 0), "a claimed job is there");
+    assert!(s.one.done(first).await.expect("done"), "whichever handle");
+    assert!(!s.two.done(first).await.expect("done"), "once");
+    assert_eq!(counts(&s.two).await, (1, 0));
+    put(&s.one, &job(1), NOW).await;
+    let again = next(&s.two, LONG).await;
+    assert_eq!((&again.key, again.tries), (&first.key, 0));
+    assert!(again.fence > first.fence, "{} after {}", again.fence, first.fence);
+    assert!(!s.one.done(first).await.expect("done"), "of another life");
+    assert!(s.one.done(&again).await.expect("done"));
+}
+
+/// The same key again changes nothing, also when many come at once.
+pub async fn a_job_is_put_in_once(s: Stores) {
+    put(&s.one, &job(1), NOW).await;
+    put(&s.two, &NewJob { payload: "other".to_owned(), came: at(9), ..job(1) }, LONG).await;
+    put(&s.two, &NewJob { group: Some("g".to_owned()), ..job(1) }, NOW).await;
+    assert!(!s.one.has(KIND, "g").await.expect("has"));
+    let mut racing = JoinSet::new();
+    for n in 0..40 {
+        let store = Arc::clone(if n % 2 == 0 { &s.one } else { &s.two });
+        racing.spawn(async move { store.enqueue(&grouped(2, "same"), NOW).await });
+    }
+    for put in racing.join_all().await {
+        put.expect("put in");
+    }
+    assert_eq!(counts(&s.one).await, (2, 0));
+    let claimed = claim(&s.one, 9).await;
+    assert_eq!(keys(&claimed), named(&[&job(1), &job(2)]));
+    assert!(claimed.iter().any(|j| j.payload == job(1).payload));
+    for job in &claimed {
+        assert!(s.two.done(job).await.expect("done"));
+    }
+    assert_eq!((claim(&s.one, 9).await, counts(&s.one).await), (Vec::new(), (0, 0)));
+}
+
+/// Not before its time; what waits longest comes first; at most as many as asked for.
+pub async fn a_job_is_due_in_its_time(s: Stores) {
+    put(&s.one, &job(1), LONG).await;
+    for n in 2..=5 {
+        put(&s.one, &job(n), NOW).await;
+        tokio::time::sleep(Duration::from_millis(3)).await;
+    }
+    assert_eq!(claim(&s.two, 0).await, []);
+    assert_eq!(keys(&claim(&s.two, 2).await), named(&[&job(2), &job(3)]));
+    assert_eq!(keys(&claim(&s.two, 9).await), named(&[&job(4), &job(5)]));
+    put(&s.two, &job(6), SHORT).await;
+    let soon = next(&s.one, LONG).await;
+    assert_eq!(soon.key, job(6).key);
+    assert!(s.one.again(&soon, SHORT).await.expect("again"));
+    let later = next(&s.two, LONG).await;
+    assert_eq!((&later.key, later.tries), (&soon.key, 1));
+    assert!(s.one.again(&later, LONG).await.expect("again"));
+    assert_eq!(claim(&s.two, 9).await, []);
+}
+
+/// In the order in which they came, whenever they were put in; the first holds up those behind it, and no other group.
+pub async fn jobs_of_a_group_come_one_after_the_other(s: Stores) {
+    for n in [3, 1, 2] {
+        put(&s.one, &grouped(n, "g"), NOW).await;
+    }
+    put(&s.two, &grouped(4, "h"), NOW).await;
+    assert!(s.two.has(KIND, "g").await.expect("has") && !s.two.has(KIND, "i").await.expect("has"));
+    let mut claimed = claim(&s.one, 9).await;
+    assert_eq!(keys(&claimed), named(&[&job(1), &job(4)]));
+    claimed.retain(|j| j.key == job(1).key);
+    assert_eq!(claim(&s.two, 9).await, [], "one holder of a group");
+    assert!(s.one.again(&claimed[0], SHORT).await.expect("again"));
+    let first = next(&s.two, LONG).await;
+    assert_eq!((&first.key, first.tries), (&job(1).key, 1), "the first again");
+    // One that came before it is behind what was begun.
+    put(&s.one, &grouped(0, "g"), NOW).await;
+    assert!(s.two.done(&first).await.expect("done"));
+    for n in [0, 2] {
+        let job = next(&s.one, LONG).await;
+        assert_eq!((job.key.as_str(), job.tries), (self::job(n).key.as_str(), 0));
+        assert!(s.one.done(&job).await.expect("done"));
+    }
+    let last = next(&s.one, LONG).await;
+    assert!(s.two.dead(&last, "in vain").await.expect("dead"));
+    assert!(!s.one.has(KIND, "g").await.expect("has"), "what is dead holds up nobody");
+}
+
+/// What comes into a group wants it to be tried: its first is due then, also if it is being tried just now.
+pub async fn a_new_job_brings_its_group_forward(s: Stores) {
+    put(&s.one, &grouped(1, "g"), LONG).await;
+    put(&s.one, &grouped(2, "g"), LONG).await;
+    assert_eq!(claim(&s.two, 9).await, []);
+    put(&s.two, &grouped(3, "g"), NOW).await;
+    let first = next(&s.one, LONG).await;
+    assert_eq!(first.key, job(1).key);
+    put(&s.two, &grouped(4, "g"), NOW).await;
+    assert!(s.one.again(&first, LONG).await.expect("again"));
+    let first = next(&s.two, LONG).await;
+    assert_eq!(first.key, job(1).key, "at once");
+    assert!(s.two.again(&first, LONG).await.expect("again"));
+    assert_eq!(claim(&s.one, 9).await, [], "the wish was met");
+}
+
+/// What is put aside holds up nobody, and comes again by itself.
+pub async fn what_is_put_aside_holds_up_nobody(s: Stores) {
+    put(&s.one, &grouped(1, "g"), NOW).await;
+    put(&s.one, &grouped(2, "g"), NOW).await;
+    let first = next(&s.one, LONG).await;
+    assert!(s.two.aside(&first, SHORT).await.expect("aside"));
+    assert!(!s.one.again(&first, NOW).await.expect("again"), "it is let go of");
+    let mut seen = vec![next(&s.one, LONG).await, next(&s.two, LONG).await];
+    seen.sort_by(|a, b| a.key.cmp(&b.key));
+    assert_eq!(keys(&seen), named(&[&job(1), &job(2)]));
+    assert_eq!((seen[0].tries, seen[1].tries), (1, 0));
+    assert!(s.one.done(&seen[1]).await.expect("done"));
+    assert!(!s.one.has(KIND, "g").await.expect("has"));
+    // Aside already.
+    assert!(s.one.aside(&seen[0], NOW).await.expect("aside"));
+    let again = next(&s.two, LONG).await;
+    assert_eq!((&again.key, again.tries), (&job(1).key, 2));
+    assert!(s.one.done(&again).await.expect("done"));
+    assert_eq!(counts(&s.two).await, (0, 0));
+}
+
+/// Whoever died with a job lets others have it in time; whoever was only late can end it no more.
+pub async fn a_lost_claim_can_end_nothing(s: Stores) {
+    put(&s.one, &grouped(1, "g"), NOW).await;
+    put(&s.one, &grouped(2, "g"), NOW).await;
+    let late = next(&s.one, SHORT).await;
+    let holder = next(&s.two, LONG).await;
+    assert_eq!((&holder.key, holder.tries), (&late.key, 1));
+    assert!(holder.fence > late.fence, "{} after {}", holder.fence, late.fence);
+    let all_refused = async |job: &Job| {
+        !s.one.done(job).await.expect("done")
+            && !s.one.again(job, NOW).await.expect("again")
+            && !s.one.aside(job, NOW).await.expect("aside")
+            && !s.one.dead(job, "late").await.expect("dead")
+            && !s.one.renew(job, LONG).await.expect("renew")
+    };
+    assert!(all_refused(&late).await);
+    assert_eq!((claim(&s.one, 9).await, counts(&s.one).await), (Vec::new(), (2, 0)));
+    assert!(s.two.done(&holder).await.expect("done"));
+    assert!(all_refused(&holder).await && all_refused(&late).await);
+    // Also while nobody else has it.
+    let late = next(&s.one, SHORT).await;
+    let end = Instant::now() + Duration::from_secs(30);
+    while s.one.renew(&late, SHORT).await.expect("renew") {
+        assert!(Instant::now() < end, "it never expires");
+        tokio::time::sleep(SHORT * 2).await;
+    }
+    assert!(all_refused(&late).await);
+    assert_eq!(next(&s.two, LONG).await.key, job(2).key);
+}
+
+/// A claim that is renewed stays, when others of its time have expired.
+pub async fn a_renewed_claim_stays(s: Stores) {
+    put(&s.one, &job(1), NOW).await;
+    put(&s.one, &job(2), NOW).await;
+    let claimed = s.one.claim(KIND, 9, Duration::from_secs(2)).await.expect("claim");
+    let [kept, left] = [1, 2].map(|n| claimed.iter().find(|j| j.key == job(n).key).expect("claimed"));
+    assert!(s.two.renew(kept, LONG).await.expect("renew"));
+    assert_eq!(next(&s.one, LONG).await.key, left.key);
+    assert_eq!(claim(&s.two, 9).await, []);
+    assert!(s.one.done(kept).await.expect("done"), "with the claim it had");
+}
+
+/// What is dead is kept, told and counted, comes alive when asked to or put in again, and is forgotten in time.
+pub async fn dead_jobs_are_kept(s: Stores) {
+    for n in 1..=5 {
+        put(&s.one, &grouped(n, "g"), NOW).await;
+        let job = next(&s.one, LONG).await;
+        assert!(s.two.dead(&job, &format!("why {n}")).await.expect("dead"));
+    }
+    assert_eq!((claim(&s.one, 9).await, counts(&s.two).await), (Vec::new(), (0, 5)));
+    let (mut dead, mut request) = (Vec::new(), PageRequest::first(2));
+    for _ in 0..3 {
+        let page = s.two.dead_jobs(KIND, &request).await.expect("dead jobs");
+        dead.extend(page.items.into_iter().map(|d| (d.key, d.payload, d.why)));
+        request.cursor = page.next;
+    }
+    let want = (1..=5).map(|n| (job(n).key, job(n).payload, format!("why {n}")));
+    assert_eq!((dead, request.cursor), (want.collect(), None));
+    let bad = PageRequest { cursor: Some("x".to_owned()), limit: 1 };
+    assert!(matches!(s.one.dead_jobs(KIND, &bad).await, Err(StoreError::BadCursor)));
+
+    let some = [job(3).key, job(1).key, "none".to_owned()];
+    assert_eq!(s.one.revive(KIND, &some).await.expect("revive"), 2);
+    assert_eq!(s.one.revive(KIND, &some).await.expect("revive"), 0, "they live");
+    for n in [1, 3] {
+        let back = next(&s.two, LONG).await;
+        assert_eq!((&back.key, back.revived, back.tries), (&job(n).key, true, 0), "in its group");
+        assert!(s.two.done(&back).await.expect("done"));
+    }
+    put(&s.one, &NewJob { payload: "new".to_owned(), ..job(2) }, NOW).await;
+    let new = next(&s.one, LONG).await;
+    assert_eq!((new.payload.as_str(), new.revived), ("new", false));
+    assert_eq!(s.one.forget(KIND, LONG).await.expect("forget"), 0);
+    assert_eq!(counts(&s.one).await, (1, 2));
+    let end = Instant::now() + Duration::from_secs(30);
+    let mut forgotten = 0;
+    while forgotten < 2 && Instant::now() < end {
+        forgotten += s.one.forget(KIND, Duration::ZERO).await.expect("forget");
+    }
+    assert_eq!(counts(&s.one).await, (1, 0), "what lives stays");
+}
+
+/// Several holders at once: no job and no group is ever in two hands, each group is taken in order, and nothing is left.
+pub async fn of_many_holders_one_has_a_job(s: Stores) {
+    let (groups, of_each) = (12, 6);
+    for n in 0..groups * of_each {
+        put(&s.one, &grouped(n, &format!("g{}", n % groups)), NOW).await;
+        put(&s.two, &NewJob { key: format!("alone {n}"), ..job(n) }, NOW).await;
+    }
+    let held = Arc::new(Mutex::new(BTreeSet::new()));
+    let ended: Arc<Mutex<BTreeMap<String, Vec<String>>>> = Arc::default();
+    let mut holders = JoinSet::new();
+    for holder in 0..6_usize {
+        let store = Arc::clone(if holder % 2 == 0 { &s.one } else { &s.two });
+        let (held, ended) = (Arc::clone(&held), Arc::clone(&ended));
+        holders.spawn(async move {
+            let mut idle = 0;
+            while idle < 40 {
+                let claimed = claim(&store, 5).await;
+                idle = if claimed.is_empty() { idle + 1 } else { 0 };
+                if claimed.is_empty() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+                for job in claimed {
+                    assert!(held.lock().expect("unpoisoned").insert(job.lane.clone()), "{} twice", job.lane);
+                    tokio::task::yield_now().await;
+                    assert!(held.lock().expect("unpoisoned").remove(&job.lane));
+                    // Every job once in vain.
+                    let held = if job.tries == 0 && holder % 3 == 0 {
+                        store.again(&job, NOW).await
+                    } else {
+                        ended
+                            .lock()
+                            .expect("unpoisoned")
+                            .entry(job.lane.clone())
+                            .or_default()
+                            .push(job.key.clone());
+                        store.done(&job).await
+                    };
+                    assert!(held.expect("ended"), "{job:?}");
+                }
+            }
+        });
+    }
+    holders.join_all().await;
+    assert_eq!(counts(&s.one).await, (0, 0));
+    let ended = ended.lock().expect("unpoisoned");
+    assert_eq!(ended.values().map(Vec::len).sum::<usize>() as i64, 2 * groups * of_each);
+    assert!(ended.values().all(|keys| keys.is_sorted()), "{ended:#?}");
+}
+
+/// Names and payloads are stored as they are: no operators, no paths, no ends of text.
+pub async fn texts_of_strangers_are_only_texts(s: Stores) {
+    let odd =
+        "{\"$gt\": 0} $set a.b.c $$NOW \u{0} '; DROP TABLE jobs; -- \u{202e}\u{feff}\r\n\t 日本 \u{1F600} "
+            .to_owned()
+            + &"x".repeat(100_000);
+    let odd = NewJob {
+        key: format!("$k.{}", &odd[..60]),
+        group: Some(odd[..60].to_owned()),
+        payload: odd,
+        ..job(1)
+    };
+    put(&s.one, &odd, NOW).await;
+    put(&s.two, &odd, NOW).await;
+    let claimed = next(&s.two, LONG).await;
+    assert_eq!((&claimed.key, &claimed.payload), (&odd.key, &odd.payload));
+    assert!(s.one.dead(&claimed, "$why \u{0}").await.expect("dead"));
+    let dead = s.one.dead_jobs(KIND, &PageRequest::first(9)).await.expect("dead jobs").items;
+    assert_eq!((dead.len(), dead[0].why.as_str(), &dead[0].payload), (1, "$why \u{0}", &odd.payload));
+    assert_eq!(s.two.revive(KIND, std::slice::from_ref(&odd.key)).await.expect("revive"), 1);
+    let back = next(&s.one, LONG).await;
+    assert!(s.one.aside(&back, NOW).await.expect("aside"));
+    assert!(s.one.done(&next(&s.two, LONG).await).await.expect("done"));
+}
+
+/// What seems to wait longer than anything may was put off before the store's clock was set back. `put_off` makes all
+/// that waits or is held do so for a time from now.
+pub async fn a_clock_that_was_ahead_puts_nothing_off_for_long(s: Stores, put_off: impl AsyncFn(Duration)) {
+    put(&s.one, &job(1), LONG).await;
+    let minute = Duration::from_secs(60);
+    put_off(LONGEST_WAIT - minute).await;
+    assert_eq!(claim(&s.two, 9).await, []);
+    put_off(LONGEST_WAIT + minute).await;
+    let late = next(&s.two, LONG).await;
+    put_off(LONGEST_WAIT + minute).await;
+    let holder = next(&s.one, LONG).await;
+    assert_eq!(holder.tries, 1);
+    assert!(!s.two.done(&late).await.expect("done"));
+    assert!(s.one.done(&holder).await.expect("done"));
+}
+
+/// A job that cannot be read holds up nobody, and is told. `spoil` makes the job with a key unreadable.
+pub async fn jobs_that_cannot_be_read_are_left_out(s: Stores, spoil: impl AsyncFn(String)) {
+    for n in 1..=3 {
+        put(&s.one, &grouped(n, if n < 3 { "g" } else { "h" }), NOW).await;
+    }
+    assert_eq!(s.two.left_out(), Vec::<String>::new());
+    spoil(job(1).key).await;
+    let claimed = claim(&s.two, 9).await;
+    assert_eq!(keys(&claimed), named(&[&job(2), &job(3)]));
+    assert_eq!(s.two.left_out().len(), 1, "{:?}", s.two.left_out());
+    for job in &claimed {
+        assert!(s.one.done(job).await.expect("done"));
+    }
+    assert_eq!(counts(&s.one).await, (1, 0), "it is still there");
+}

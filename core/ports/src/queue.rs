@@ -1,0 +1,157 @@
+//! What is to be done later, once: a queue that several processes take from, each job by one of them at a time.
+//!
+//! A process **claims** jobs for a time. It ends each as done, to be tried again, aside or dead, or its claim expires and
+//! somebody else claims the job: by then the former holder can end it no more. Times are the store's clock, so processes
+//! whose clocks differ agree; they are told as durations from now.
+//!
+//! Jobs of one **group** are claimed in the order in which they came, one at a time: the first that waits holds up those
+//! behind it. A job without a group waits for nobody.
+//!
+//! Jobs are put in by key, once, in the transaction of the state that causes them where one store holds both: adapters
+//! keep that function beside this port.
+
+use crate::{
+    error::StoreError,
+    page::{Page, PageRequest},
+};
+use async_trait::async_trait;
+use std::time::Duration;
+use tfx_domain::Timestamp;
+
+/// The longest wait and the longest claim; longer ones are cut. What seems to wait longer was put off before the store's
+/// clock was set back, and is due.
+pub const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+
+/// What a job is about, and who takes it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum JobKind {
+    /// A postback that waits for its click: postback-service.
+    ParkedPostback,
+}
+
+impl JobKind {
+    /// Its name in stores.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ParkedPostback => "parked_postback",
+        }
+    }
+}
+
+/// A job to be put in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewJob {
+    /// What it is about.
+    pub kind: JobKind,
+    /// Unique within the kind as long as it is there.
+    pub key: String,
+    /// Which jobs of the kind it waits for; none: it waits for nobody.
+    pub group: Option<String>,
+    /// Its place in the group, to the millisecond; of one moment by key.
+    pub came: Timestamp,
+    /// What whoever takes it needs.
+    pub payload: String,
+}
+
+impl NewJob {
+    /// Those of one lane are done one after the other: the jobs of a group, or a job that has none.
+    pub fn lane(&self) -> String {
+        self.group.as_deref().map_or_else(|| own_lane(&self.key), group_lane)
+    }
+}
+
+/// The lane of a group.
+pub fn group_lane(group: &str) -> String {
+    format!("g:{group}")
+}
+
+/// The lane of a job that waits for nobody.
+pub fn own_lane(key: &str) -> String {
+    format!("k:{key}")
+}
+
+/// A job as its holder has it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// What it is about.
+    pub kind: JobKind,
+    /// Its key.
+    pub key: String,
+    /// When it came, to the millisecond.
+    pub came: Timestamp,
+    /// What whoever takes it needs.
+    pub payload: String,
+    /// How often it was claimed before: also by who died with it.
+    pub tries: u32,
+    /// It was dead once, and came alive again.
+    pub revived: bool,
+    /// The lane it is in.
+    pub lane: String,
+    /// Tells this claim from every other of the lane; grows with each.
+    pub fence: u64,
+}
+
+/// A job that was given up and is kept.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct DeadJob {
+    /// Its key.
+    pub key: String,
+    /// What whoever took it needed.
+    pub payload: String,
+    /// Why it was given up.
+    pub why: String,
+}
+
+/// How many jobs of a kind there are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Counts {
+    /// Waiting or claimed.
+    pub waiting: u64,
+    /// Given up and kept.
+    pub dead: u64,
+}
+
+/// Keeps jobs. What a method has answered survives the loss of power. Those that take a [`Job`] answer whether the claim
+/// still held; if not, nothing was changed.
+#[async_trait]
+pub trait Queue: Send + Sync {
+    /// Puts a job in, due after `after`. One that is there stays as it is; a dead one is replaced. The first of its group
+    /// is due then too, if not sooner.
+    async fn enqueue(&self, job: &NewJob, after: Duration) -> Result<(), StoreError>;
+
+    /// Whether a group has jobs that are not dead.
+    async fn has(&self, kind: JobKind, group: &str) -> Result<bool, StoreError>;
+
+    /// Claims at most `limit` jobs that are due, for `lease`; those that wait longest first.
+    async fn claim(&self, kind: JobKind, limit: usize, lease: Duration) -> Result<Vec<Job>, StoreError>;
+
+    /// Holds it for `lease` from now.
+    async fn renew(&self, job: &Job, lease: Duration) -> Result<bool, StoreError>;
+
+    /// Takes it off; the next of its group is due.
+    async fn done(&self, job: &Job) -> Result<bool, StoreError>;
+
+    /// Lets go of it until `after` from now, or until another of its group wants to be tried sooner.
+    async fn again(&self, job: &Job, after: Duration) -> Result<bool, StoreError>;
+
+    /// As [`Self::again`], and from now on it holds up nobody: the next of its group is due.
+    async fn aside(&self, job: &Job, after: Duration) -> Result<bool, StoreError>;
+
+    /// Gives it up and keeps it; the next of its group is due.
+    async fn dead(&self, job: &Job, why: &str) -> Result<bool, StoreError>;
+
+    /// A page of those that are dead, the first that died first.
+    async fn dead_jobs(&self, kind: JobKind, page: &PageRequest) -> Result<Page<DeadJob>, StoreError>;
+
+    /// Makes dead jobs due again, in their groups; those that are not dead are passed over. How many it were.
+    async fn revive(&self, kind: JobKind, keys: &[String]) -> Result<u64, StoreError>;
+
+    /// Drops what has been dead for longer than `older`. How many it were.
+    async fn forget(&self, kind: JobKind, older: Duration) -> Result<u64, StoreError>;
+
+    /// How many there are.
+    async fn counts(&self, kind: JobKind) -> Result<Counts, StoreError>;
+
+    /// Why jobs that were met since the start cannot be read: the others go on without them; at most a hundred are named.
+    fn left_out(&self) -> Vec<String>;
+}
