@@ -112,7 +112,8 @@ pub async fn clicks_are_found_field_by_field(s: EventStore) {
     let none = clicks.iter().map(beside).chain([ClickId::from_bits(0), ClickId::from_bits(u128::MAX)]);
     let (mut want, none): (Vec<_>, Vec<_>) = (clicks.iter().map(|c| c.click_id).collect(), none.collect());
     let mut found = s.analytics.clicks_there(&[want.as_slice(), &none].concat()).await.expect("clicks");
-    (found.sort(), want.sort());
+    found.sort();
+    want.sort();
     assert_eq!(found, want);
     assert_eq!(s.analytics.clicks_there(&[]).await.expect("clicks"), []);
 }
