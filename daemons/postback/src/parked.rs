@@ -42,7 +42,7 @@ const BATCH: usize = 64;
 /// Tries at the same time.
 const AT_ONCE: usize = 8;
 /// The shortest time for which a claim holds.
-const LEASE: Duration = Duration::from_secs(30);
+const LEASE: Duration = Duration::from_secs(10);
 /// The longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// How often it is counted what waits.
