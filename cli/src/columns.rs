@@ -5,24 +5,14 @@ use crate::{
     output::{Column, money},
 };
 use clap::Args;
-use tfx_domain::nearest::did_you_mean;
+use tfx_domain::{
+    event::{ClickDims, ClickEvent, EventField, JsonType, PostbackLogEvent},
+    nearest::did_you_mean,
+};
 
-/// Facts of a click; a conversion has them under `click`.
-const FACTS: &str = "campaign_id deciding_campaign_id stream_id destination_id source_id network_id country region city \
-    isp device_type os browser language referrer_host keyword is_bot test";
-/// Of a click only.
-const CLICK: &str = "click_id at outcome request campaign_slug campaign_name deciding_campaign_slug \
-    deciding_campaign_name visitor_id ip continent asn connection_type user_agent device_model os_version \
-    browser_version referrer params external_id bot_reason unique_campaign unique_stream unique_destination cost \
-    cost.amount cost.currency bot_cost bot_cost.amount bot_cost.currency final_url status bound config_revision \
-    handed_over passed";
 /// Of a conversion only.
 const CONVERSION: &str = "id version network key sale_claim transaction_id click_id status raw_status revenue \
     revenue.amount revenue.currency created_at updated_at";
-/// Of a postback.
-const POSTBACK: &str = "id at network network_id template remote_ip method params result reason status click_id \
-    conversion_id test";
-
 /// The columns that are asked for.
 #[derive(Debug, Args)]
 pub(crate) struct Columns {
@@ -42,16 +32,31 @@ pub(crate) enum Rows {
 impl Rows {
     /// Every field by its path.
     fn fields(self) -> Vec<String> {
-        let words = |text: &str| text.split_whitespace().map(str::to_owned).collect::<Vec<_>>();
-        let facts = || words(FACTS).into_iter().chain((1..=20).map(|n| format!("sub{n}")));
         match self {
-            Self::Clicks => words(CLICK).into_iter().chain(facts()).collect(),
+            Self::Clicks => paths(ClickEvent::FIELDS).chain(facts()).collect(),
             Self::Conversions => {
-                words(CONVERSION).into_iter().chain(facts().map(|f| format!("click.{f}"))).collect()
+                let own = CONVERSION.split_whitespace().map(str::to_owned);
+                own.chain(facts().map(|f| format!("click.{f}"))).collect()
             }
-            Self::Postbacks => words(POSTBACK),
+            Self::Postbacks => paths(PostbackLogEvent::FIELDS).collect(),
         }
     }
+}
+
+/// The facts of a click; a conversion has them under `click`.
+fn facts() -> impl Iterator<Item = String> {
+    let facts = ClickDims::FIELDS.iter().filter(|f| f.json != JsonType::Texts).map(|f| f.name.to_owned());
+    facts.chain((1..=20).map(|n| format!("sub{n}")))
+}
+
+/// The fields of an event by their paths, but for the version of its schema and the facts of a click.
+fn paths(fields: &'static [EventField]) -> impl Iterator<Item = String> {
+    let fields = fields.iter().filter(|f| f.name != "schema" && f.json != JsonType::Facts);
+    fields.flat_map(|field| {
+        let parts: &[&str] = if field.json == JsonType::Money { &[".amount", ".currency"] } else { &[] };
+        let parts = parts.iter().map(move |part| format!("{}{part}", field.name));
+        std::iter::once(field.name.to_owned()).chain(parts)
+    })
 }
 
 impl Columns {

@@ -5,14 +5,18 @@
 mod click;
 mod conversion;
 mod counts;
+mod facts;
+mod fields;
 mod log_filter;
 mod postback_log;
 mod short;
 mod test_traffic;
 
-pub use click::{ClickDims, ClickEvent, Outcome, PassedStream};
+pub use click::{ClickEvent, Outcome, PassedStream};
 pub use conversion::ConversionEvent;
 pub use counts::EventCounts;
+pub use facts::{ClickDims, FactText};
+pub use fields::{EventField, EventKind, JsonType, Kept, RowColumn};
 pub use log_filter::{PostbackField, PostbackFilter};
 pub use postback_log::{PostbackLogEvent, PostbackResult};
 pub use test_traffic::TestTraffic;

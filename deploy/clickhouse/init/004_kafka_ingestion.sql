@@ -106,11 +106,11 @@ SELECT
     arrayMap(p -> concat(p.1, ' = ', substringUTF8(p.2, 1, 80)), arrayFilter(p -> NOT multiIf(
         p.1 IN (
             'country', 'region', 'city', 'isp', 'os', 'browser', 'language', 'referrer_host', 'keyword',
-            'campaign_slug', 'campaign_name', 'deciding_campaign_slug', 'deciding_campaign_name', 'ip', 'continent', 'connection_type', 'user_agent', 'device_model',
-            'os_version', 'browser_version', 'referrer', 'external_id', 'bot_reason', 'final_url', 'network',
-            'template', 'remote_ip', 'method', 'reason'),
+            'campaign_slug', 'campaign_name', 'deciding_campaign_slug', 'deciding_campaign_name', 'ip', 'continent',
+            'connection_type', 'user_agent', 'device_model', 'os_version', 'browser_version', 'referrer',
+            'external_id', 'bot_reason', 'final_url', 'network', 'template', 'remote_ip', 'method', 'reason'),
             startsWith(p.2, '"'),
-        p.1 IN ('raw_status', 'transaction_id'),
+        p.1 IN ('transaction_id', 'raw_status'),
             p.2 = 'null' OR startsWith(p.2, '"'),
         p.1 IN ('is_bot', 'test', 'unique_campaign', 'unique_stream', 'unique_destination', 'bound'),
             p.2 IN ('true', 'false'),
@@ -208,13 +208,13 @@ WITH
     JSONExtract(
         raw,
         'Tuple(
-            schema UInt16, click_id String, visitor_id String, outcome String, request String, campaign_id String,
-            deciding_campaign_id String,
-            stream_id String, destination_id String, source_id String, network_id String, country String,
-            region String, city String, isp String, device_type String, os String, browser String, language String,
-            referrer_host String, keyword String, subs Array(String), is_bot Bool, test Bool, unique_campaign Bool,
-            unique_stream Bool, unique_destination Bool, cost Tuple(amount String, currency String),
-            bot_cost Tuple(amount String, currency String), status UInt16)') AS e,
+            schema UInt16, click_id String, outcome String, request String, campaign_id String,
+            deciding_campaign_id String, stream_id String, destination_id String, source_id String, network_id String,
+            country String, region String, city String, isp String, device_type String, os String, browser String,
+            language String, referrer_host String, keyword String, subs Array(String), is_bot Bool, test Bool,
+            visitor_id String, unique_campaign Bool, unique_stream Bool, unique_destination Bool,
+            cost Tuple(amount String, currency String), bot_cost Tuple(amount String, currency String),
+            status UInt16)') AS e,
     -- Bots of before there was bot_cost carry theirs as cost.
     e.is_bot AND e.bot_cost.currency != '' AS of_bot,
     if(e.outcome = '', 'routed', e.outcome) AS outcome_,
@@ -346,10 +346,9 @@ WITH
             schema UInt16, conversion_id String, version UInt64, reporter_id String, transaction_id String,
             click_id String, click_at String, created_at String, updated_at String, conversion_status String,
             raw_status String, revenue Tuple(amount String, currency String), campaign_id String,
-            deciding_campaign_id String, stream_id String,
-            destination_id String, source_id String, network_id String, country String, region String, city String,
-            isp String, device_type String, os String, browser String, language String, referrer_host String,
-            keyword String, subs Array(String), is_bot Bool, test Bool)') AS e,
+            deciding_campaign_id String, stream_id String, destination_id String, source_id String, network_id String,
+            country String, region String, city String, isp String, device_type String, os String, browser String,
+            language String, referrer_host String, keyword String, subs Array(String), is_bot Bool, test Bool)') AS e,
     arrayFilter(f -> NOT has(fields, f), [
             'schema', 'conversion_id', 'version', 'reporter_id', 'click_id', 'click_at', 'created_at', 'updated_at',
             'conversion_status', 'revenue']) AS missing
@@ -479,8 +478,7 @@ WHERE topic_kind = 'postback_log';
 
 CREATE MATERIALIZED VIEW postback_log_events_store_mv TO postback_log_events AS
 SELECT
-    id, at, network, network_id, template, remote_ip, method, result, reason, status, click_id, conversion_id,
-    test,
+    id, at, network, network_id, template, remote_ip, method, result, reason, status, click_id, conversion_id, test,
     raw AS event,
     topic AS _topic,
     partition AS _partition,

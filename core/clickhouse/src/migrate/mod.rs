@@ -8,6 +8,8 @@
 //! A step that is recorded is still compared with what is there. Applied again it makes what is missing, columns too;
 //! what would convert or replace stored rows is told, and left to a person.
 
+#[cfg(test)]
+mod artefact;
 mod expected;
 mod found;
 mod lock;

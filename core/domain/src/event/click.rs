@@ -1,10 +1,14 @@
 //! One request on a tracking link, with every fact that routing used.
 
+use super::{
+    ClickDims,
+    fields::{EventField, Kept, described},
+};
 use crate::{
     Timestamp,
-    id::{CampaignId, ClickId, DestinationId, NetworkId, SourceId, StreamId, VisitorId},
+    id::{CampaignId, ClickId, StreamId, VisitorId},
     money::Money,
-    routing::{DeviceType, RequestKind},
+    routing::RequestKind,
 };
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -24,183 +28,120 @@ pub enum Outcome {
     Loop,
 }
 
-/// The facts reports group by; a conversion carries those of its click.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct ClickDims {
-    /// The campaign of the link that was clicked on: it bears the click, its cost and what its conversions bring.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub campaign_id: Option<CampaignId>,
-    /// The campaign that decided, where the click was handed over to another one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub deciding_campaign_id: Option<CampaignId>,
-    /// The stream that took the click.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub stream_id: Option<StreamId>,
-    /// Where it was sent.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub destination_id: Option<DestinationId>,
-    /// Where it was bought.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub source_id: Option<SourceId>,
-    /// Who would pay.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub network_id: Option<NetworkId>,
-    /// ISO 3166-1 alpha-2; empty when unknown, as all texts here.
-    #[serde(skip_serializing_if = "SmolStr::is_empty")]
-    pub country: SmolStr,
-    /// ISO 3166-2 without the country.
-    #[serde(skip_serializing_if = "SmolStr::is_empty")]
-    pub region: SmolStr,
-    /// English name.
-    #[serde(skip_serializing_if = "SmolStr::is_empty")]
-    pub city: SmolStr,
-    /// Provider.
-    #[serde(skip_serializing_if = "SmolStr::is_empty")]
-    pub isp: SmolStr,
-    /// Kind of machine.
-    pub device_type: DeviceType,
-    /// Operating system.
-    #[serde(skip_serializing_if = "SmolStr::is_empty")]
-    pub os: SmolStr,
-    /// Browser.
-    #[serde(skip_serializing_if = "SmolStr::is_empty")]
-    pub browser: SmolStr,
-    /// Most preferred language.
-    #[serde(skip_serializing_if = "SmolStr::is_empty")]
-    pub language: SmolStr,
-    /// Host of the referrer.
-    #[serde(skip_serializing_if = "SmolStr::is_empty")]
-    pub referrer_host: SmolStr,
-    /// The keyword.
-    #[serde(skip_serializing_if = "SmolStr::is_empty")]
-    pub keyword: SmolStr,
-    /// `sub1` … `sub20`, as far as the last that is not empty.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub subs: Vec<SmolStr>,
-    /// Whether it was a bot.
-    pub is_bot: bool,
-    /// Whether it is a test: a click on a campaign that is one, which is nobody's money.
-    #[serde(skip_serializing_if = "is_false")]
-    pub test: bool,
-}
-
-impl ClickDims {
-    /// The campaign that decided, be it the link's own.
-    pub const fn decided_by(&self) -> Option<&CampaignId> {
-        match &self.deciding_campaign_id {
-            Some(other) => Some(other),
-            None => self.campaign_id.as_ref(),
-        }
-    }
-}
-
 /// Whether a mark is absent, and need not be written.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 pub(super) const fn is_false(mark: &bool) -> bool {
     !*mark
 }
 
-/// One request on a tracking link.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ClickEvent {
-    /// [`crate::event::SCHEMA`].
-    pub schema: u16,
-    /// Its identity; also the event's.
-    pub click_id: ClickId,
-    /// When the click came in, UTC.
-    pub at: Timestamp,
-    /// What became of it.
-    #[serde(default)]
-    pub outcome: Outcome,
-    /// Whether a person asked.
-    #[serde(default)]
-    pub request: RequestKind,
-    /// What reports group by.
-    #[serde(flatten)]
-    pub dims: ClickDims,
-    /// The slug that was asked for, known or not.
-    #[serde(default)]
-    pub campaign_slug: SmolStr,
-    /// The name of the link's campaign at that time.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub campaign_name: String,
-    /// The slug of the campaign that decided, where that is another one.
-    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
-    pub deciding_campaign_slug: SmolStr,
-    /// Its name at that time.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub deciding_campaign_name: String,
-    /// Who, pseudonymously.
-    pub visitor_id: VisitorId,
-    /// The address, as much of it as the privacy setting keeps.
-    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
-    pub ip: SmolStr,
-    /// Continent code.
-    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
-    pub continent: SmolStr,
-    /// Autonomous system number.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub asn: Option<u32>,
-    /// Connection type.
-    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
-    pub connection_type: SmolStr,
-    /// The user agent as sent.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub user_agent: String,
-    /// Device model.
-    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
-    pub device_model: SmolStr,
-    /// Version of the operating system.
-    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
-    pub os_version: SmolStr,
-    /// Version of the browser.
-    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
-    pub browser_version: SmolStr,
-    /// The referrer as sent.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub referrer: String,
-    /// Decoded query parameters in their order.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub params: Vec<(SmolStr, String)>,
-    /// The source's own id of the click.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub external_id: String,
-    /// Why it is a bot; empty if it is none.
-    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
-    pub bot_reason: SmolStr,
-    /// First of this visitor in the campaign within its window.
-    #[serde(default)]
-    pub unique_campaign: bool,
-    /// First of this visitor in the stream.
-    #[serde(default)]
-    pub unique_stream: bool,
-    /// First of this visitor at the destination.
-    #[serde(default)]
-    pub unique_destination: bool,
-    /// What it cost: visits of people only. Before there was `bot_cost`, bots carried theirs here; no figure of cost
-    /// counts it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub cost: Option<Money>,
-    /// What it would have cost if the bot were a person.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub bot_cost: Option<Money>,
-    /// Where the visitor was sent.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub final_url: String,
-    /// The HTTP status of the answer.
-    pub status: u16,
-    /// True when a binding decided.
-    #[serde(default)]
-    pub bound: bool,
-    /// The revision of the configuration that decided.
-    pub config_revision: u64,
-    /// Campaigns that handed the click over, the link's first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub handed_over: Vec<CampaignId>,
-    /// Why each stream asked before did not take it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub passed: Vec<PassedStream>,
+described! {
+    /// One request on a tracking link.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    pub struct ClickEvent {
+        /// [`crate::event::SCHEMA`].
+        pub schema: u16 = of(U16).required(),
+        /// Its identity; also the event's.
+        pub click_id: ClickId = of(Ulid).required().column("String CODEC(ZSTD(1))"),
+        /// When the click came in, UTC.
+        pub at: Timestamp = of(Time).required().column("DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1))"),
+        /// What became of it.
+        #[serde(default)]
+        pub outcome: Outcome = of(Word).kept(Kept::Columns(&[
+            ("kind", "Enum8('click' = 0, 'bot' = 1, 'prefetch' = 2, 'trafficback' = 3)"),
+            ("outcome", "LowCardinality(String)"),
+        ])),
+        /// Whether a person asked.
+        #[serde(default)]
+        pub request: RequestKind = of(Word).column("LowCardinality(String)"),
+        /// What reports group by.
+        #[serde(flatten)]
+        pub dims: ClickDims = of(Facts),
+        /// The slug that was asked for, known or not.
+        #[serde(default)]
+        pub campaign_slug: SmolStr = of(Text).kept(Kept::Alias),
+        /// The name of the link's campaign at that time.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        pub campaign_name: String = of(Text),
+        /// The slug of the campaign that decided, where that is another one.
+        #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+        pub deciding_campaign_slug: SmolStr = of(Text),
+        /// Its name at that time.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        pub deciding_campaign_name: String = of(Text),
+        /// Who, pseudonymously.
+        pub visitor_id: VisitorId = of(Visitor).required().column("String"),
+        /// The address, as much of it as the privacy setting keeps.
+        #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+        pub ip: SmolStr = of(Text).kept(Kept::Alias),
+        /// Continent code.
+        #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+        pub continent: SmolStr = of(Text),
+        /// Autonomous system number.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub asn: Option<u32> = of(U32),
+        /// Connection type.
+        #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+        pub connection_type: SmolStr = of(Text),
+        /// The user agent as sent.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        pub user_agent: String = of(Text).kept(Kept::Alias),
+        /// Device model.
+        #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+        pub device_model: SmolStr = of(Text),
+        /// Version of the operating system.
+        #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+        pub os_version: SmolStr = of(Text),
+        /// Version of the browser.
+        #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+        pub browser_version: SmolStr = of(Text),
+        /// The referrer as sent.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        pub referrer: String = of(Text).kept(Kept::Alias),
+        /// Decoded query parameters in their order.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub params: Vec<(SmolStr, String)> = of(Pairs),
+        /// The source's own id of the click.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        pub external_id: String = of(Text).kept(Kept::Alias),
+        /// Why it is a bot; empty if it is none.
+        #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+        pub bot_reason: SmolStr = of(Text),
+        /// First of this visitor in the campaign within its window.
+        #[serde(default)]
+        pub unique_campaign: bool = of(Mark).column("Bool"),
+        /// First of this visitor in the stream.
+        #[serde(default)]
+        pub unique_stream: bool = of(Mark).column("Bool"),
+        /// First of this visitor at the destination.
+        #[serde(default)]
+        pub unique_destination: bool = of(Mark).column("Bool"),
+        /// What it cost: visits of people only. Before there was `bot_cost`, bots carried theirs here; no figure of cost
+        /// counts it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub cost: Option<Money> = of(Money).kept(Kept::Columns(&[
+            ("cost", "Decimal(18, 6)"),
+            ("cost_currency", "LowCardinality(String)"),
+        ])),
+        /// What it would have cost if the bot were a person.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub bot_cost: Option<Money> = of(Money).kept(Kept::Folded),
+        /// Where the visitor was sent.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        pub final_url: String = of(Text).kept(Kept::Alias),
+        /// The HTTP status of the answer.
+        pub status: u16 = of(U16).required().column("UInt16"),
+        /// True when a binding decided.
+        #[serde(default)]
+        pub bound: bool = of(Mark),
+        /// The revision of the configuration that decided.
+        pub config_revision: u64 = of(U64).required(),
+        /// Campaigns that handed the click over, the link's first.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub handed_over: Vec<CampaignId> = of(Campaigns),
+        /// Why each stream asked before did not take it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        pub passed: Vec<PassedStream> = of(Passed),
+    }
 }
 
 /// A stream that did not take the click.

@@ -1,6 +1,9 @@
 //! A new state of a conversion.
 
-use super::ClickDims;
+use super::{
+    ClickDims,
+    fields::{EventField, Kept, described},
+};
 use crate::{
     Timestamp,
     id::{ClickId, ConversionId, NetworkId},
@@ -9,38 +12,44 @@ use crate::{
 };
 use serde::{Deserialize, Serialize};
 
-/// A new state of a conversion. Reports count the highest `version` of each `conversion_id`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ConversionEvent {
-    /// [`crate::event::SCHEMA`].
-    pub schema: u16,
-    /// Which conversion.
-    pub conversion_id: ConversionId,
-    /// 1 when recorded, one more with every change.
-    pub version: u64,
-    /// Who reported it.
-    pub reporter_id: NetworkId,
-    /// The network's transaction id.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub transaction_id: Option<String>,
-    /// The click it belongs to.
-    pub click_id: ClickId,
-    /// When the click happened.
-    pub click_at: Timestamp,
-    /// When the conversion was first reported.
-    pub created_at: Timestamp,
-    /// When it came into this state.
-    pub updated_at: Timestamp,
-    /// Its state.
-    pub conversion_status: ConversionStatus,
-    /// The network's word for it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub raw_status: Option<String>,
-    /// What it brings.
-    pub revenue: Money,
-    /// Facts of the click.
-    #[serde(flatten)]
-    pub dims: ClickDims,
+described! {
+    /// A new state of a conversion. Reports count the highest `version` of each `conversion_id`.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    pub struct ConversionEvent {
+        /// [`crate::event::SCHEMA`].
+        pub schema: u16 = of(U16).required(),
+        /// Which conversion.
+        pub conversion_id: ConversionId = of(Id("cnv")).required().column("String"),
+        /// 1 when recorded, one more with every change.
+        pub version: u64 = of(U63).required().column("UInt64"),
+        /// Who reported it.
+        pub reporter_id: NetworkId = of(Id("net")).required().column("LowCardinality(String)"),
+        /// The network's transaction id.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub transaction_id: Option<String> = of(TextOrNull).column("String"),
+        /// The click it belongs to.
+        pub click_id: ClickId = of(Ulid).required().column("String"),
+        /// When the click happened.
+        pub click_at: Timestamp = of(Time).required().column("DateTime64(3, 'UTC')"),
+        /// When the conversion was first reported.
+        pub created_at: Timestamp = of(Time).required().column("DateTime64(3, 'UTC')"),
+        /// When it came into this state.
+        pub updated_at: Timestamp = of(Time).required().column("DateTime64(3, 'UTC')"),
+        /// Its state.
+        pub conversion_status: ConversionStatus =
+            of(Status).required().kept(Kept::Columns(&[("status", "LowCardinality(String)")])),
+        /// The network's word for it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub raw_status: Option<String> = of(TextOrNull).column("String"),
+        /// What it brings.
+        pub revenue: Money = of(Money).required().kept(Kept::Columns(&[
+            ("revenue", "Decimal(18, 6)"),
+            ("currency", "LowCardinality(String)"),
+        ])),
+        /// Facts of the click.
+        #[serde(flatten)]
+        pub dims: ClickDims = of(Facts),
+    }
 }
 
 impl From<&Conversion> for ConversionEvent {

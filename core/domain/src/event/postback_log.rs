@@ -1,5 +1,6 @@
 //! Every postback that came in, whatever became of it.
 
+use super::fields::{EventField, described};
 use crate::{
     Timestamp,
     id::{ClickId, ConversionId, NetworkId},
@@ -61,44 +62,46 @@ impl PostbackResult {
     }
 }
 
-/// One postback.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct PostbackLogEvent {
-    /// [`crate::event::SCHEMA`].
-    pub schema: u16,
-    /// A ULID, as click ids are.
-    pub id: ClickId,
-    /// When the postback came in, UTC; for what became of a parked one later, when that was decided.
-    pub at: Timestamp,
-    /// The network's slug as asked for, known or not.
-    pub network: SmolStr,
-    /// The network, if known.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub network_id: Option<NetworkId>,
-    /// The template's slug, if one was asked for.
-    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
-    pub template: SmolStr,
-    /// Where it came from.
-    pub remote_ip: SmolStr,
-    /// GET or POST.
-    pub method: SmolStr,
-    /// What it said, secrets masked, each value cut at 1 KiB.
-    #[serde(default)]
-    pub params: Vec<(String, String)>,
-    /// What became of it.
-    pub result: PostbackResult,
-    /// Why, when that is not plain.
-    #[serde(default, skip_serializing_if = "String::is_empty")]
-    pub reason: String,
-    /// The HTTP status of the answer; 0 for what happened later to a parked one.
-    pub status: u16,
-    /// The click it named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub click_id: Option<ClickId>,
-    /// The conversion it made or met.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub conversion_id: Option<ConversionId>,
-    /// Whether the click it named is a test.
-    #[serde(default, skip_serializing_if = "super::click::is_false")]
-    pub test: bool,
+described! {
+    /// One postback.
+    #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    pub struct PostbackLogEvent {
+        /// [`crate::event::SCHEMA`].
+        pub schema: u16 = of(U16).required(),
+        /// A ULID, as click ids are.
+        pub id: ClickId = of(Ulid).required().column("String CODEC(ZSTD(1))"),
+        /// When the postback came in, UTC; for what became of a parked one later, when that was decided.
+        pub at: Timestamp = of(Time).required().column("DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1))"),
+        /// The network's slug as asked for, known or not.
+        pub network: SmolStr = of(Text).required().column("LowCardinality(String)"),
+        /// The network, if known.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub network_id: Option<NetworkId> = of(Id("net")).column("LowCardinality(String)"),
+        /// The template's slug, if one was asked for.
+        #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+        pub template: SmolStr = of(Text).column("LowCardinality(String)"),
+        /// Where it came from.
+        pub remote_ip: SmolStr = of(Text).required().column("String"),
+        /// GET or POST.
+        pub method: SmolStr = of(Text).required().column("LowCardinality(String)"),
+        /// What it said, secrets masked, each value cut at 1 KiB.
+        #[serde(default)]
+        pub params: Vec<(String, String)> = of(Pairs),
+        /// What became of it.
+        pub result: PostbackResult = of(Word).required().column("LowCardinality(String)"),
+        /// Why, when that is not plain.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        pub reason: String = of(Text).column("String"),
+        /// The HTTP status of the answer; 0 for what happened later to a parked one.
+        pub status: u16 = of(U16).required().column("UInt16"),
+        /// The click it named.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub click_id: Option<ClickId> = of(Ulid).column("String"),
+        /// The conversion it made or met.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub conversion_id: Option<ConversionId> = of(Id("cnv")).column("String"),
+        /// Whether the click it named is a test.
+        #[serde(default, skip_serializing_if = "super::click::is_false")]
+        pub test: bool = of(Mark).column("Bool"),
+    }
 }

@@ -1,6 +1,6 @@
 //! The short form of what was refused: a stranger decides how much he sends, not how much of it is kept.
 
-use super::{ClickEvent, PostbackLogEvent};
+use super::{ClickDims, ClickEvent, PostbackLogEvent};
 use smol_str::SmolStr;
 
 /// Most parameters.
@@ -25,23 +25,41 @@ impl ClickEvent {
             &mut self.os_version,
             &mut self.browser_version,
             &mut self.connection_type,
-            &mut self.dims.city,
-            &mut self.dims.isp,
-            &mut self.dims.language,
-            &mut self.dims.referrer_host,
-            &mut self.dims.keyword,
         ] {
             *text = SmolStr::default();
         }
         clip_small(&mut self.bot_reason, VALUE);
-        clip_small(&mut self.dims.os, VALUE);
-        clip_small(&mut self.dims.browser, VALUE);
-        self.dims.subs.clear();
+        self.shorten_facts();
         self.params.truncate(PARAMS);
         for (name, value) in &mut self.params {
             clip_small(name, NAME);
             clip(value, VALUE);
         }
+    }
+}
+
+impl ClickEvent {
+    /// Facts that are not named here go.
+    fn shorten_facts(&mut self) {
+        let facts = std::mem::take(&mut self.dims);
+        self.dims = ClickDims {
+            campaign_id: facts.campaign_id,
+            deciding_campaign_id: facts.deciding_campaign_id,
+            stream_id: facts.stream_id,
+            destination_id: facts.destination_id,
+            source_id: facts.source_id,
+            network_id: facts.network_id,
+            country: facts.country,
+            region: facts.region,
+            device_type: facts.device_type,
+            os: facts.os,
+            browser: facts.browser,
+            is_bot: facts.is_bot,
+            test: facts.test,
+            ..ClickDims::default()
+        };
+        clip_small(&mut self.dims.os, VALUE);
+        clip_small(&mut self.dims.browser, VALUE);
     }
 }
 

@@ -1,91 +1,89 @@
 //! What reports group and filter by.
 
-use crate::nearest::did_you_mean;
+use crate::{
+    event::{ClickDims, EventField, FactText, JsonType},
+    nearest::did_you_mean,
+};
 use serde::{Deserialize, Serialize};
 use std::{fmt, str::FromStr};
 
-/// One dimension.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-pub enum Dimension {
-    /// The campaign that was clicked on.
-    Campaign,
-    /// The campaign that decided: another one if the click was handed over.
-    DecidingCampaign,
-    /// Stream.
-    Stream,
-    /// Destination.
-    Destination,
-    /// Traffic source.
-    Source,
-    /// Affiliate network of the destination.
-    Network,
-    /// Country code.
-    Country,
-    /// Region code.
-    Region,
-    /// City.
-    City,
-    /// Provider.
-    Isp,
-    /// Kind of machine.
-    DeviceType,
-    /// Operating system.
-    Os,
-    /// Browser.
-    Browser,
-    /// Language.
-    Language,
-    /// Host of the referrer.
-    ReferrerHost,
-    /// Keyword.
-    Keyword,
-    /// `sub1` … `sub20`: 1 … 20.
-    Sub(u8),
-    /// Status of the conversion; clicks stand under the empty text.
-    Status,
-    /// `true` or `false`.
-    Bot,
-    /// Hour.
-    Hour,
-    /// Day.
-    Day,
-    /// ISO week.
-    Week,
-    /// Month.
-    Month,
-    /// Hour of the day, `00` to `23`.
-    HourOfDay,
-    /// Day of the week, `1 Mon` to `7 Sun`.
-    Weekday,
-}
+macro_rules! dimensions {
+    ($(
+        $(#[$meta:meta])*
+        $field:ident: $type:ty {
+            json: $json:expr, clickhouse: $clickhouse:literal, sqlite: $how:ident($column:ident) since $since:literal
+            $(, dimension: $dimension:ident $word:literal)?
+        }
+    )*) => {
+        /// One dimension: a fact of a click, or something else that is known of each row.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub enum Dimension {
+            $($(
+                #[doc = concat!("[`ClickDims::", stringify!($field), "`].")]
+                $dimension,
+            )?)*
+            /// `sub1` … `sub20`: 1 … 20.
+            Sub(u8),
+            /// Status of the conversion; clicks stand under the empty text.
+            Status,
+            /// `true` or `false`.
+            Bot,
+            /// Hour.
+            Hour,
+            /// Day.
+            Day,
+            /// ISO week.
+            Week,
+            /// Month.
+            Month,
+            /// Hour of the day, `00` to `23`.
+            HourOfDay,
+            /// Day of the week, `1 Mon` to `7 Sun`.
+            Weekday,
+        }
 
-const NAMED: [(Dimension, &str); 24] = [
-    (Dimension::Campaign, "campaign"),
-    (Dimension::DecidingCampaign, "deciding_campaign"),
-    (Dimension::Stream, "stream"),
-    (Dimension::Destination, "destination"),
-    (Dimension::Source, "source"),
-    (Dimension::Network, "network"),
-    (Dimension::Country, "country"),
-    (Dimension::Region, "region"),
-    (Dimension::City, "city"),
-    (Dimension::Isp, "isp"),
-    (Dimension::DeviceType, "device_type"),
-    (Dimension::Os, "os"),
-    (Dimension::Browser, "browser"),
-    (Dimension::Language, "language"),
-    (Dimension::ReferrerHost, "referrer"),
-    (Dimension::Keyword, "keyword"),
-    (Dimension::Status, "status"),
-    (Dimension::Bot, "bot"),
-    (Dimension::Hour, "hour"),
-    (Dimension::Day, "day"),
-    (Dimension::Week, "week"),
-    (Dimension::Month, "month"),
-    (Dimension::HourOfDay, "hour_of_day"),
-    (Dimension::Weekday, "weekday"),
-];
+        const NAMED: &[(Dimension, &str)] = &[
+            $($((Dimension::$dimension, $word),)?)*
+            (Dimension::Status, "status"),
+            (Dimension::Bot, "bot"),
+            (Dimension::Hour, "hour"),
+            (Dimension::Day, "day"),
+            (Dimension::Week, "week"),
+            (Dimension::Month, "month"),
+            (Dimension::HourOfDay, "hour_of_day"),
+            (Dimension::Weekday, "weekday"),
+        ];
+
+        impl Dimension {
+            /// The field of [`ClickDims`] that it is; none: it is made of something else.
+            pub fn fact(self) -> Option<&'static EventField> {
+                let name = match self {
+                    $($(Self::$dimension => stringify!($field),)?)*
+                    Self::Sub(_)
+                    | Self::Status
+                    | Self::Bot
+                    | Self::Hour
+                    | Self::Day
+                    | Self::Week
+                    | Self::Month
+                    | Self::HourOfDay
+                    | Self::Weekday => return None,
+                };
+                ClickDims::FIELDS.iter().find(|f| f.name == name)
+            }
+
+            /// What a click says of the fact that it is; empty if it is none.
+            pub(super) fn of(self, dims: &ClickDims) -> &str {
+                match self {
+                    $($(Self::$dimension => dims.$field.fact_text(),)?)*
+                    _ => "",
+                }
+            }
+        }
+    };
+}
+crate::click_facts!(dimensions);
 
 impl Dimension {
     /// The names of all but the sub ids.
@@ -99,16 +97,8 @@ impl Dimension {
     }
 
     /// True where values are ids of entities, compared as they are; other texts are compared without regard to case.
-    pub const fn is_id(self) -> bool {
-        matches!(
-            self,
-            Self::Campaign
-                | Self::DecidingCampaign
-                | Self::Stream
-                | Self::Destination
-                | Self::Source
-                | Self::Network
-        )
+    pub fn is_id(self) -> bool {
+        self.fact().is_some_and(|f| matches!(f.json, JsonType::Id(_)))
     }
 }
 

@@ -78,39 +78,15 @@ fn value<'a>(
     status: &'a str,
 ) -> &'a str {
     match dimension {
-        Dimension::Campaign => dims.campaign_id.as_ref().map_or("", |id| id.as_str()),
         Dimension::DecidingCampaign => dims.decided_by().map_or("", |id| id.as_str()),
-        Dimension::Stream => dims.stream_id.as_ref().map_or("", |id| id.as_str()),
-        Dimension::Destination => dims.destination_id.as_ref().map_or("", |id| id.as_str()),
-        Dimension::Source => dims.source_id.as_ref().map_or("", |id| id.as_str()),
         Dimension::Network => network.map_or("", NetworkId::as_str),
-        Dimension::Country => &dims.country,
-        Dimension::Region => &dims.region,
-        Dimension::City => &dims.city,
-        Dimension::Isp => &dims.isp,
-        Dimension::DeviceType => dims.device_type.as_str(),
-        Dimension::Os => &dims.os,
-        Dimension::Browser => &dims.browser,
-        Dimension::Language => &dims.language,
-        Dimension::ReferrerHost => &dims.referrer_host,
-        Dimension::Keyword => &dims.keyword,
         Dimension::Sub(n) => {
             usize::from(n).checked_sub(1).and_then(|n| dims.subs.get(n)).map_or("", |s| s.as_str())
         }
         Dimension::Status => status,
-        Dimension::Bot => {
-            if dims.is_bot {
-                "true"
-            } else {
-                "false"
-            }
-        }
-        Dimension::Hour
-        | Dimension::Day
-        | Dimension::Week
-        | Dimension::Month
-        | Dimension::HourOfDay
-        | Dimension::Weekday => "",
+        Dimension::Bot if dims.is_bot => "true",
+        Dimension::Bot => "false",
+        fact => fact.of(dims),
     }
 }
 

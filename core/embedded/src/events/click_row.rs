@@ -14,73 +14,63 @@ use tfx_domain::{
     routing::{DeviceType, RequestKind},
 };
 
-/// The counted facts of a click. What is required is what makes it a click event.
-#[derive(Debug, Deserialize)]
-pub(super) struct ClickRow<'a> {
-    pub(super) schema: u16,
-    #[serde(rename = "at")]
-    _at: Timestamp,
-    #[serde(rename = "status")]
-    _status: u16,
-    #[serde(rename = "config_revision")]
-    _config_revision: u64,
-    #[serde(borrow)]
-    pub(super) click_id: Text<'a>,
-    #[serde(borrow)]
-    pub(super) visitor_id: Text<'a>,
-    #[serde(default)]
-    pub(super) outcome: Outcome,
-    #[serde(default)]
-    pub(super) request: RequestKind,
-    #[serde(default)]
-    pub(super) unique_campaign: bool,
-    #[serde(default)]
-    pub(super) unique_stream: bool,
-    #[serde(default)]
-    pub(super) unique_destination: bool,
-    #[serde(default)]
-    pub(super) cost: Option<Money>,
-    #[serde(default)]
-    pub(super) bot_cost: Option<Money>,
-    #[serde(borrow, default)]
-    pub(super) campaign_id: Text<'a>,
-    #[serde(borrow, default)]
-    pub(super) deciding_campaign_id: Text<'a>,
-    #[serde(borrow, default)]
-    pub(super) stream_id: Text<'a>,
-    #[serde(borrow, default)]
-    pub(super) destination_id: Text<'a>,
-    #[serde(borrow, default)]
-    pub(super) source_id: Text<'a>,
-    #[serde(borrow, default)]
-    pub(super) network_id: Text<'a>,
-    #[serde(borrow, default)]
-    pub(super) country: Text<'a>,
-    #[serde(borrow, default)]
-    pub(super) region: Text<'a>,
-    #[serde(borrow, default)]
-    pub(super) city: Text<'a>,
-    #[serde(borrow, default)]
-    pub(super) isp: Text<'a>,
-    #[serde(default)]
-    pub(super) device_type: DeviceType,
-    #[serde(borrow, default)]
-    pub(super) os: Text<'a>,
-    #[serde(borrow, default)]
-    pub(super) browser: Text<'a>,
-    #[serde(borrow, default)]
-    pub(super) language: Text<'a>,
-    #[serde(borrow, default)]
-    pub(super) referrer_host: Text<'a>,
-    #[serde(borrow, default)]
-    pub(super) keyword: Text<'a>,
-    #[serde(borrow, default, deserialize_with = "texts")]
-    pub(super) subs: Option<&'a RawValue>,
-    #[serde(default)]
-    pub(super) is_bot: bool,
-    #[serde(default)]
-    pub(super) test: bool,
+/// How a fact is read: what is kept as a text is borrowed.
+macro_rules! cell {
+    ($a:lifetime bits $type:ty) => {
+        $type
+    };
+    ($a:lifetime list $type:ty) => {
+        List<$a>
+    };
+    ($a:lifetime $text:ident $type:ty) => {
+        Text<$a>
+    };
 }
+
+macro_rules! click_row {
+    ($(
+        $(#[$meta:meta])*
+        $field:ident: $type:ty {
+            json: $json:expr, clickhouse: $clickhouse:literal, sqlite: $how:ident($column:ident) since $since:literal
+            $(, dimension: $dimension:ident $word:literal)?
+        }
+    )*) => {
+        /// The counted facts of a click. What is required is what makes it a click event.
+        #[derive(Debug, Deserialize)]
+        pub(super) struct ClickRow<'a> {
+            pub(super) schema: u16,
+            #[serde(rename = "at")]
+            _at: Timestamp,
+            #[serde(rename = "status")]
+            _status: u16,
+            #[serde(rename = "config_revision")]
+            _config_revision: u64,
+            #[serde(borrow)]
+            pub(super) click_id: Text<'a>,
+            #[serde(borrow)]
+            pub(super) visitor_id: Text<'a>,
+            #[serde(default)]
+            pub(super) outcome: Outcome,
+            #[serde(default)]
+            pub(super) request: RequestKind,
+            #[serde(default)]
+            pub(super) unique_campaign: bool,
+            #[serde(default)]
+            pub(super) unique_stream: bool,
+            #[serde(default)]
+            pub(super) unique_destination: bool,
+            #[serde(default)]
+            pub(super) cost: Option<Money>,
+            #[serde(default)]
+            pub(super) bot_cost: Option<Money>,
+            $(
+                #[serde(default)]
+                pub(super) $field: cell!('a $how $type),
+            )*
+        }
+    };
+}
+tfx_domain::click_facts!(click_row);
 
 impl ClickRow<'_> {
     /// What it cost; of a bot, what it would have cost. Before there was `bot_cost` that stood as the cost of bots.
@@ -119,23 +109,28 @@ impl<'de: 'a, 'a> Deserialize<'de> for Text<'a> {
     }
 }
 
-/// A list of texts, kept as its JSON.
-fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<&'de RawValue>, D::Error> {
-    struct Texts;
-    impl<'de> Visitor<'de> for Texts {
-        type Value = ();
+/// A list of texts, kept as its JSON; absent: none.
+#[derive(Debug, Default)]
+pub(super) struct List<'a>(pub(super) Option<&'a RawValue>);
 
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("a list of texts")
-        }
+impl<'de: 'a, 'a> Deserialize<'de> for List<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Texts;
+        impl<'de> Visitor<'de> for Texts {
+            type Value = ();
 
-        fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
-            while seq.next_element::<Text<'de>>()?.is_some() {}
-            Ok(())
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a list of texts")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
+                while seq.next_element::<Text<'de>>()?.is_some() {}
+                Ok(())
+            }
         }
+        let raw = <&RawValue>::deserialize(deserializer)?;
+        let mut inner = serde_json::Deserializer::from_str(raw.get());
+        inner.deserialize_seq(Texts).map_err(D::Error::custom)?;
+        Ok(Self(Some(raw)))
     }
-    let raw = <&RawValue>::deserialize(deserializer)?;
-    let mut inner = serde_json::Deserializer::from_str(raw.get());
-    inner.deserialize_seq(Texts).map_err(D::Error::custom)?;
-    Ok(Some(raw))
 }

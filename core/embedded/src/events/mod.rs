@@ -1,6 +1,7 @@
 //! [`EventSink`] on `events.db`.
 
 mod click_row;
+mod fact_columns;
 pub(crate) mod facts;
 pub(crate) mod packed;
 mod store;

@@ -2,7 +2,7 @@
 
 use super::{
     click_row::ClickRow,
-    currency_code,
+    currency_code, fact_columns,
     facts::{Class, Facts},
     id_bytes, id_ms,
     packed::pack,
@@ -16,7 +16,7 @@ use crate::{
 use rusqlite::{CachedStatement, Connection, params};
 use tfx_domain::{
     event::{ConversionEvent, PostbackLogEvent, PostbackResult, SCHEMA, Topic},
-    id::{CampaignId, ClickId, DestinationId, NetworkId, SourceId, StreamId, VisitorId},
+    id::{ClickId, VisitorId},
 };
 use tfx_ports::{
     StoreError,
@@ -24,11 +24,6 @@ use tfx_ports::{
 };
 
 const WHAT: &str = "store events";
-
-const CLICK: &str = "INSERT OR IGNORE INTO clicks
-    (id, facts, cost, currency, campaign, stream, destination, source, network, country, region, city, isp, os,
-     browser, language, referrer, keyword, subs, visitor, body, deciding)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
 
 /// Stores what can be read; everything else is refused, each with its reason. An error is the store's: no event is to
 /// blame for it, and none of the batch is in.
@@ -83,7 +78,7 @@ fn store_all(
     let mut batch_store = BatchStore {
         conn,
         texts: Numbering::new(texts, conn)?,
-        clicks: conn.prepare_cached(CLICK).or_store_error(WHAT)?,
+        clicks: conn.prepare_cached(fact_columns::CLICK).or_store_error(WHAT)?,
         bodies: Bodies::new(conn)?,
         visits: Visits::default(),
     };
@@ -144,12 +139,7 @@ impl BatchStore<'_, '_> {
         check_schema(row.schema)?;
         let id: ClickId = row.click_id.0.parse().map_err(unreadable)?;
         let visitor: VisitorId = row.visitor_id.0.parse().map_err(unreadable)?;
-        check::<CampaignId>(&row.campaign_id.0)?;
-        check::<CampaignId>(&row.deciding_campaign_id.0)?;
-        check::<StreamId>(&row.stream_id.0)?;
-        check::<DestinationId>(&row.destination_id.0)?;
-        check::<SourceId>(&row.source_id.0)?;
-        check::<NetworkId>(&row.network_id.0)?;
+        fact_columns::check_click(&row).map_err(unreadable)?;
         let unique = [row.unique_campaign, row.unique_stream, row.unique_destination];
         let visitor_facts = Facts::of_visitor(row.is_bot, row.device_type, row.test);
         let facts = Facts::of_click(row.outcome, row.request, unique, visitor_facts);
@@ -162,24 +152,9 @@ impl BatchStore<'_, '_> {
         s.raw_bind_parameter(2, facts.0)?;
         s.raw_bind_parameter(3, cost.map(|c| c.amount.micros()))?;
         s.raw_bind_parameter(4, cost.map(|c| currency_code(c.currency)))?;
-        s.raw_bind_parameter(5, texts.number(&row.campaign_id.0)?)?;
-        s.raw_bind_parameter(6, stream)?;
-        s.raw_bind_parameter(7, destination)?;
-        s.raw_bind_parameter(8, texts.number(&row.source_id.0)?)?;
-        s.raw_bind_parameter(9, texts.number(&row.network_id.0)?)?;
-        s.raw_bind_parameter(10, texts.number(&row.country.0)?)?;
-        s.raw_bind_parameter(11, texts.number(&row.region.0)?)?;
-        s.raw_bind_parameter(12, texts.number(&row.city.0)?)?;
-        s.raw_bind_parameter(13, texts.number(&row.isp.0)?)?;
-        s.raw_bind_parameter(14, texts.number(&row.os.0)?)?;
-        s.raw_bind_parameter(15, texts.number(&row.browser.0)?)?;
-        s.raw_bind_parameter(16, texts.number(&row.language.0)?)?;
-        s.raw_bind_parameter(17, texts.number(&row.referrer_host.0)?)?;
-        s.raw_bind_parameter(18, some(&row.keyword.0))?;
-        s.raw_bind_parameter(19, row.subs.map(serde_json::value::RawValue::get))?;
-        s.raw_bind_parameter(20, visitor.0.to_be_bytes())?;
-        s.raw_bind_parameter(21, self.bodies.next)?;
-        s.raw_bind_parameter(22, texts.number(&row.deciding_campaign_id.0)?)?;
+        s.raw_bind_parameter(5, visitor.0.to_be_bytes())?;
+        s.raw_bind_parameter(6, self.bodies.next)?;
+        fact_columns::bind_click(s, 7, texts, &row)?;
         if s.raw_execute()? == 1 {
             // Who asks for a campaign that there is not is a stranger.
             if row.campaign_id.0.is_empty() {
@@ -196,38 +171,22 @@ impl BatchStore<'_, '_> {
     }
 
     fn conversion(&mut self, event: &Envelope) -> Result<(), Failed> {
-        let e: ConversionEvent = serde_json::from_slice(&event.payload).map_err(unreadable)?;
+        let mut e: ConversionEvent = serde_json::from_slice(&event.payload).map_err(unreadable)?;
         check_schema(e.schema)?;
-        let d = &e.dims;
-        let texts = &mut self.texts;
-        let subs =
-            if d.subs.is_empty() { None } else { Some(serde_json::to_string(&d.subs).map_err(unreadable)?) };
-        self.conn.prepare_cached(include_str!("upsert_conversion.sql"))?.execute(params![
-            e.conversion_id.as_str(),
-            i64::try_from(e.version).map_err(unreadable)?,
-            e.click_at.as_millisecond(),
-            e.created_at.as_millisecond(),
-            texts.number(e.conversion_status.as_str())?,
-            Facts::of_visitor(d.is_bot, d.device_type, d.test).0,
-            e.revenue.amount.micros(),
-            currency_code(e.revenue.currency),
-            texts.number(d.campaign_id.as_ref().map_or("", CampaignId::as_str))?,
-            texts.number(d.stream_id.as_ref().map_or("", StreamId::as_str))?,
-            texts.number(d.destination_id.as_ref().map_or("", DestinationId::as_str))?,
-            texts.number(d.source_id.as_ref().map_or("", SourceId::as_str))?,
-            texts.number(e.reporter_id.as_str())?,
-            texts.number(&d.country)?,
-            texts.number(&d.region)?,
-            texts.number(&d.city)?,
-            texts.number(&d.isp)?,
-            texts.number(&d.os)?,
-            texts.number(&d.browser)?,
-            texts.number(&d.language)?,
-            texts.number(&d.referrer_host)?,
-            some(&d.keyword),
-            subs,
-            texts.number(d.deciding_campaign_id.as_ref().map_or("", CampaignId::as_str))?,
-        ])?;
+        // Whoever reported it is its network here.
+        e.dims.network_id = Some(e.reporter_id);
+        let (d, texts) = (&e.dims, &mut self.texts);
+        let mut s = self.conn.prepare_cached(fact_columns::CONVERSION)?;
+        s.raw_bind_parameter(1, e.conversion_id.as_str())?;
+        s.raw_bind_parameter(2, i64::try_from(e.version).map_err(unreadable)?)?;
+        s.raw_bind_parameter(3, e.click_at.as_millisecond())?;
+        s.raw_bind_parameter(4, e.created_at.as_millisecond())?;
+        s.raw_bind_parameter(5, texts.number(e.conversion_status.as_str())?)?;
+        s.raw_bind_parameter(6, Facts::of_visitor(d.is_bot, d.device_type, d.test).0)?;
+        s.raw_bind_parameter(7, e.revenue.amount.micros())?;
+        s.raw_bind_parameter(8, currency_code(e.revenue.currency))?;
+        fact_columns::bind_conversion(&mut s, 9, texts, d)?;
+        s.raw_execute()?;
         Ok(())
     }
 
@@ -265,24 +224,12 @@ impl BatchStore<'_, '_> {
     }
 }
 
-fn some(text: &str) -> Option<&str> {
-    if text.is_empty() { None } else { Some(text) }
-}
-
 /// What an event of another schema means is not known here.
 fn check_schema(schema: u16) -> Result<(), Failed> {
     if schema == SCHEMA {
         return Ok(());
     }
     Err(Failed::Unreadable(format!("the event has schema {schema}, this build reads {SCHEMA}")))
-}
-
-/// An id must be one of its kind, or absent.
-fn check<Id: std::str::FromStr<Err = tfx_domain::id::InvalidId>>(text: &str) -> Result<(), Failed> {
-    if text.is_empty() {
-        return Ok(());
-    }
-    text.parse::<Id>().map(|_| ()).map_err(unreadable)
 }
 
 /// A result as a number: its place in `PostbackResult::ALL`.

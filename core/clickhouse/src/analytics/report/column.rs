@@ -34,26 +34,12 @@ pub(super) enum DimensionColumn {
 }
 
 impl DimensionColumn {
-    pub(super) const fn of(dimension: Dimension) -> Self {
+    pub(super) fn of(dimension: Dimension) -> Self {
         match dimension {
-            Dimension::Campaign => Self::Text("campaign_id"),
             Dimension::DecidingCampaign => {
                 Self::Text("if(deciding_campaign_id = '', campaign_id, deciding_campaign_id)")
             }
-            Dimension::Stream => Self::Text("stream_id"),
-            Dimension::Destination => Self::Text("destination_id"),
-            Dimension::Source => Self::Text("source_id"),
             Dimension::Network => Self::Network,
-            Dimension::Country => Self::Text("country"),
-            Dimension::Region => Self::Text("region"),
-            Dimension::City => Self::Text("city"),
-            Dimension::Isp => Self::Text("isp"),
-            Dimension::DeviceType => Self::Text("device_type"),
-            Dimension::Os => Self::Text("os"),
-            Dimension::Browser => Self::Text("browser"),
-            Dimension::Language => Self::Text("language"),
-            Dimension::ReferrerHost => Self::Text("referrer_host"),
-            Dimension::Keyword => Self::Text("keyword"),
             Dimension::Sub(n) => Self::Sub(n),
             Dimension::Status => Self::Status,
             Dimension::Bot => Self::Bot,
@@ -63,6 +49,8 @@ impl DimensionColumn {
             Dimension::Month => Self::Month,
             Dimension::HourOfDay => Self::HourOfDay,
             Dimension::Weekday => Self::Weekday,
+            // All others are facts, whose columns have their names.
+            fact => Self::Text(fact.fact().map_or("''", |f| f.name)),
         }
     }
 

@@ -9,7 +9,7 @@ use rusqlite::Row;
 use rustc_hash::FxHashMap;
 use smol_str::SmolStr;
 use std::borrow::Cow;
-use tfx_domain::{report::Dimension, routing::DeviceType};
+use tfx_domain::{event::RowColumn, report::Dimension, routing::DeviceType};
 use tfx_ports::StoreError;
 
 /// Where a dimension's value comes from.
@@ -18,7 +18,7 @@ pub(super) enum DimensionColumn {
     /// A column of numbers of `texts`, or an expression of such columns.
     Number(&'static str),
     /// A column of texts.
-    Keyword,
+    Text(&'static str),
     /// One of the list in `subs`, from 0.
     Sub(usize),
     /// The status of a conversion.
@@ -59,7 +59,7 @@ impl Cells<'_> {
     /// The text of a column that is kept as one.
     pub(super) fn text(&self, column: DimensionColumn) -> Result<Cow<'_, str>, StoreError> {
         match column {
-            DimensionColumn::Keyword => self.stored_text("keyword").map(Cow::Borrowed),
+            DimensionColumn::Text(name) => self.stored_text(name).map(Cow::Borrowed),
             DimensionColumn::Sub(n) => match self.stored_text("subs")? {
                 "" => Ok(Cow::Borrowed("")),
                 json => nth(json, n).map_err(|e| StoreError::broken("stored sub ids", e)),
@@ -105,21 +105,7 @@ impl Interned {
 impl DimensionColumn {
     pub(super) fn of(dimension: Dimension) -> Self {
         match dimension {
-            Dimension::Campaign => Self::Number("campaign"),
             Dimension::DecidingCampaign => Self::Number("coalesce(deciding, campaign)"),
-            Dimension::Stream => Self::Number("stream"),
-            Dimension::Destination => Self::Number("destination"),
-            Dimension::Source => Self::Number("source"),
-            Dimension::Network => Self::Number("network"),
-            Dimension::Country => Self::Number("country"),
-            Dimension::Region => Self::Number("region"),
-            Dimension::City => Self::Number("city"),
-            Dimension::Isp => Self::Number("isp"),
-            Dimension::Os => Self::Number("os"),
-            Dimension::Browser => Self::Number("browser"),
-            Dimension::Language => Self::Number("language"),
-            Dimension::ReferrerHost => Self::Number("referrer"),
-            Dimension::Keyword => Self::Keyword,
             Dimension::Sub(n) => Self::Sub(usize::from(n).saturating_sub(1)),
             Dimension::DeviceType => Self::Device,
             Dimension::Status => Self::Status,
@@ -130,14 +116,19 @@ impl DimensionColumn {
             Dimension::Month => Self::Time(Unit::Month),
             Dimension::HourOfDay => Self::Time(Unit::HourOfDay),
             Dimension::Weekday => Self::Time(Unit::Weekday),
+            // All others are facts with a column of their own.
+            fact => match fact.fact().map(|f| f.row) {
+                Some(RowColumn::Numbered(name)) => Self::Number(name),
+                Some(RowColumn::Text(name)) => Self::Text(name),
+                Some(RowColumn::List(_) | RowColumn::Bits | RowColumn::Own) | None => Self::Number("NULL"),
+            },
         }
     }
 
     /// The table's column it is read from, if it is from one of its own.
     pub(super) const fn stored(&self) -> Option<&'static str> {
         match self {
-            Self::Number(name) => Some(name),
-            Self::Keyword => Some("keyword"),
+            Self::Number(name) | Self::Text(name) => Some(name),
             Self::Sub(_) => Some("subs"),
             Self::Status | Self::Bot | Self::Device | Self::Time(_) => None,
         }
@@ -152,7 +143,7 @@ impl DimensionColumn {
     ) -> Result<i64, StoreError> {
         Ok(match self {
             Self::Number(name) => cells.number(name)?,
-            Self::Keyword | Self::Sub(_) => texts.number(&cells.text(self)?),
+            Self::Text(_) | Self::Sub(_) => texts.number(&cells.text(self)?),
             Self::Status => cells.status,
             Self::Bot => i64::from(cells.facts.is_bot()),
             Self::Device => cells.facts.device(),
@@ -169,7 +160,7 @@ impl DimensionColumn {
     ) -> Result<SmolStr, StoreError> {
         Ok(match self {
             Self::Number(_) | Self::Status => names.name(cell)?,
-            Self::Keyword | Self::Sub(_) => texts.text(cell),
+            Self::Text(_) | Self::Sub(_) => texts.text(cell),
             Self::Bot => SmolStr::new_static(if cell == 0 { "false" } else { "true" }),
             Self::Device => SmolStr::new_static(device(cell).as_str()),
             Self::Time(unit) => unit.label(cell),
@@ -180,4 +171,17 @@ impl DimensionColumn {
 /// The device type of its number in the facts.
 pub(super) fn device(number: i64) -> DeviceType {
     usize::try_from(number).ok().and_then(|n| DeviceType::ALL.get(n)).copied().unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_fact_that_reports_group_by_is_read_from_somewhere() {
+        for name in Dimension::names() {
+            let dimension: Dimension = name.parse().expect(name);
+            assert_ne!(DimensionColumn::of(dimension), DimensionColumn::Number("NULL"), "{name}");
+        }
+    }
 }

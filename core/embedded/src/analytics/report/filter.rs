@@ -46,7 +46,7 @@ impl Filter {
                 "unknown" => Ok((self.is_one("unknown") || self.is_one("")) != self.negate),
                 word => Ok(self.text(word)),
             },
-            DimensionColumn::Keyword | DimensionColumn::Sub(_) => Ok(self.text(&cells.text(self.column)?)),
+            DimensionColumn::Text(_) | DimensionColumn::Sub(_) => Ok(self.text(&cells.text(self.column)?)),
             DimensionColumn::Time(_) => Ok(true),
         }
     }
