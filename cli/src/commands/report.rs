@@ -28,8 +28,8 @@ use tfx_domain::{money::Currency, report::Unit};
     tfx report --by day --where campaign=summer --metrics clicks,revenue,roi\n\n\
     Dimensions:\n  \
     campaign deciding_campaign stream destination source network country\n  \
-    region city isp device_type os browser language referrer keyword\n  \
-    sub1…sub20 status bot hour day week month hour_of_day weekday\n\
+    region city isp connection_type device_type os browser language\n  \
+    referrer keyword sub1…sub20 status bot hour day week month hour_of_day weekday\n\
     Metrics, or all:\n  \
     hits clicks unique_campaign unique_stream unique_destination bots\n  \
     prefetches trafficbacks conversions leads sales rejected rebills\n  \

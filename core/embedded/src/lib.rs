@@ -48,6 +48,7 @@ const EVENTS: Blueprint = Blueprint {
         include_str!("schema/events/0002.sql"),
         include_str!("schema/events/0003.sql"),
         include_str!("schema/events/0004.sql"),
+        include_str!("schema/events/0005.sql"),
     ],
     page_size: 8192,
     cache_kib: 16_384,

@@ -94,7 +94,8 @@ async fn early(folder: &Path) {
     drop(store);
     let conn = Connection::open(folder.join("events.db")).expect("open");
     conn.execute_batch(
-        "DROP TABLE conversions_left; DROP TRIGGER conversion_leaves; PRAGMA user_version = 3;
+        "ALTER TABLE clicks DROP COLUMN connection; ALTER TABLE conversions DROP COLUMN connection;
+         DROP TABLE conversions_left; DROP TRIGGER conversion_leaves; PRAGMA user_version = 3;
          PRAGMA auto_vacuum = NONE; VACUUM;",
     )
     .expect("as it was");

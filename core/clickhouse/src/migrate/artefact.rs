@@ -81,7 +81,8 @@ struct Column {
 impl Column {
     /// Its type alone.
     fn plain(self) -> &'static str {
-        self.kind.split(" CODEC(").next().unwrap_or_default()
+        let kind = self.kind.split(" CODEC(").next().unwrap_or_default();
+        kind.split(" DEFAULT ").next().unwrap_or_default()
     }
 
     /// What it holds, of the fields `e` of a message.

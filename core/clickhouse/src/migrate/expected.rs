@@ -13,7 +13,7 @@ pub(super) struct Table {
 pub(super) struct TableColumn {
     pub(super) name: String,
     pub(super) kind: String,
-    /// `ALIAS …`, `MATERIALIZED …`; empty: a plain one.
+    /// `ALIAS …`, `MATERIALIZED …`, `DEFAULT …`; empty: a plain one.
     pub(super) made: String,
     /// All that follows the name in the file.
     pub(super) definition: String,
@@ -46,7 +46,7 @@ fn column(line: &str) -> Option<TableColumn> {
     let (name, definition) = line.trim().trim_end_matches(',').split_once(' ')?;
     let definition = definition.trim_start();
     let ends = |word: &str| definition.find(word).unwrap_or(definition.len());
-    let made = ends(" ALIAS ").min(ends(" MATERIALIZED "));
+    let made = ends(" ALIAS ").min(ends(" MATERIALIZED ")).min(ends(" DEFAULT "));
     let kind = definition[..made.min(ends(" CODEC("))].to_owned();
     let made = definition[made..].trim_start().to_owned();
     Some(TableColumn { name: name.to_owned(), kind, made, definition: definition.to_owned() })
@@ -72,9 +72,9 @@ mod tests {
         assert_eq!(
             names,
             [
-                ("click_events", "at, click_id", 41),
-                ("trafficback_events", "at, click_id", 41),
-                ("conversion_events", "conversion_id", 35),
+                ("click_events", "at, click_id", 42),
+                ("trafficback_events", "at, click_id", 42),
+                ("conversion_events", "conversion_id", 36),
                 ("postback_log_events", "at, id", 17),
                 ("destination_health_events", "at, id", 7),
                 ("kafka_ingestion_errors", "topic, partition, offset, content", 8),
@@ -97,6 +97,7 @@ mod tests {
                 "ALIAS JSONExtractString(event, 'ip')",
             ),
             ("    n UInt64 MATERIALIZED f(x)", "n", "UInt64", "MATERIALIZED f(x)"),
+            ("    c String DEFAULT f(event),", "c", "String", "DEFAULT f(event)"),
         ];
         for (line, name, kind, made) in table {
             let column = column(line).expect(line);

@@ -3,7 +3,7 @@
 
 use crate::{
     broker::Broker,
-    kit::{Database, report, sale, statements, until},
+    kit::{Database, click, report, sale, statements, until},
 };
 use std::{
     sync::{
@@ -123,6 +123,38 @@ async fn an_early_volume_is_migrated_while_messages_arrive() {
     assert_eq!(columns[at - 1], "destination_id");
     let errors = database.column::<u64>("SELECT count() FROM kafka_ingestion_errors").await;
     assert_eq!(errors, [0]);
+}
+
+/// Tables of before there was `connection_type`, with a click that the pipeline of then stored: afterwards they are
+/// as a new server's, and the row says what its event says.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn tables_of_before_become_as_new_ones_and_their_rows_say_what_their_events_say() {
+    let broker = Broker::new().await;
+    let database = Database::unmade();
+    database.outside(&format!("CREATE DATABASE {}", database.config.database)).await;
+    for statement in statements(include_str!("before/003_mvp_event_tables.sql")) {
+        database.execute(&statement).await;
+    }
+    let mut event = click(1);
+    event["connection_type"] = "cable/dsl".into();
+    database
+        .execute(&format!(
+            "INSERT INTO click_events (click_id, at, kind, outcome, request, device_type, event)
+             VALUES ('{}', '2026-11-20 10:00:00', 'click', 'routed', 'visit', 'mobile', '{event}')",
+            event["click_id"].as_str().expect("an id"),
+        ))
+        .await;
+    let store = database.store();
+    let steps = store.migrations(&broker.pipeline).expect("migrations").up(&|_| ()).await.expect("up");
+    assert!(steps.iter().all(|s| s.state == StepState::Applied), "{steps:?}");
+    let columns = "SELECT concat(table, '.', name, ' ', type, ' ', default_kind, ' ', default_expression, ' ', \
+                   compression_codec) FROM system.columns WHERE database = currentDatabase() AND table LIKE '%events' \
+                   ORDER BY table, position";
+    let new = Database::without_queues().await;
+    assert_eq!(database.column::<String>(columns).await, new.column::<String>(columns).await);
+    let rows = report(&store, &["connection_type"]).await;
+    let rows: Vec<_> = rows.iter().map(|r| (r.key[0].as_str(), r.clicks)).collect();
+    assert_eq!(rows, [("cable/dsl", 1)]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -79,9 +79,6 @@ described! {
         /// Autonomous system number.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub asn: Option<u32> = of(U32),
-        /// Connection type.
-        #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
-        pub connection_type: SmolStr = of(Text),
         /// The user agent as sent.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         pub user_agent: String = of(Text).kept(Kept::Alias),

@@ -79,6 +79,14 @@ macro_rules! click_facts {
                 json: JsonType::Text, clickhouse: "LowCardinality(String)", sqlite: numbered(isp) since 1,
                 dimension: Isp "isp"
             }
+            /// How it is connected: `cellular`, `cable/dsl`, `corporate`, `satellite`.
+            #[serde(skip_serializing_if = "SmolStr::is_empty")]
+            connection_type: SmolStr {
+                json: JsonType::Text,
+                clickhouse: "LowCardinality(String) DEFAULT JSONExtractString(event, 'connection_type')",
+                sqlite: numbered(connection) since 5,
+                dimension: ConnectionType "connection_type"
+            }
             /// Kind of machine.
             device_type: DeviceType {
                 json: JsonType::Word, clickhouse: "LowCardinality(String)", sqlite: bits(facts) since 1,

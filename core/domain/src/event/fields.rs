@@ -133,7 +133,6 @@ macro_rules! described {
         impl $name {
             /// What its fields are, in their order.
             pub const FIELDS: &'static [EventField] = {
-                #[allow(clippy::enum_glob_use, clippy::allow_attributes, reason = "a table")]
                 use crate::event::fields::JsonType::*;
                 const fn of(json: crate::event::JsonType) -> EventField {
                     EventField::of(json)

@@ -20,12 +20,7 @@ impl ClickEvent {
         clip(&mut self.referrer, VALUE);
         clip(&mut self.final_url, SLUG);
         self.external_id.clear();
-        for text in [
-            &mut self.device_model,
-            &mut self.os_version,
-            &mut self.browser_version,
-            &mut self.connection_type,
-        ] {
+        for text in [&mut self.device_model, &mut self.os_version, &mut self.browser_version] {
             *text = SmolStr::default();
         }
         clip_small(&mut self.bot_reason, VALUE);

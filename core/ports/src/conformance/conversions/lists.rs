@@ -36,6 +36,7 @@ pub async fn conversions_are_found_as_they_were_recorded(s: Stores) {
             region: "BY".into(),
             city: odd.into(),
             isp: odd.into(),
+            connection_type: "cellular".into(),
             device_type: DeviceType::Tablet,
             os: "iOS".into(),
             browser: "Safari".into(),

@@ -147,6 +147,7 @@ impl Maker {
             region: self.word(&["", "BY", "CA", "by"]),
             city: self.text(),
             isp: self.text(),
+            connection_type: self.word(&["", "cellular", "cable/dsl", "Cellular"]),
             device_type: *self.random.pick(&DeviceType::ALL),
             os: self.word(&["", "Windows", "iOS", "IOS", "Mac OS X"]),
             browser: self.word(&["", "Chrome", "chrome", "Firefox"]),

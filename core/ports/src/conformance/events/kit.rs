@@ -92,7 +92,6 @@ pub(super) fn click(at: Timestamp, random: u128) -> ClickEvent {
         ip: "".into(),
         continent: "".into(),
         asn: None,
-        connection_type: "".into(),
         user_agent: String::new(),
         device_model: "".into(),
         os_version: "".into(),

@@ -92,6 +92,7 @@ impl Counted<'_> {
             Dimension::Region => dims.region.clone(),
             Dimension::City => dims.city.clone(),
             Dimension::Isp => dims.isp.clone(),
+            Dimension::ConnectionType => dims.connection_type.clone(),
             Dimension::DeviceType => dims.device_type.as_str().into(),
             Dimension::Os => dims.os.clone(),
             Dimension::Browser => dims.browser.clone(),

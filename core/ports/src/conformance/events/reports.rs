@@ -16,7 +16,7 @@ use tfx_domain::{
 };
 
 /// All dimensions but most of the sub ids, which are alike.
-const NAMES: [&str; 27] = [
+const NAMES: [&str; 28] = [
     "campaign",
     "deciding_campaign",
     "stream",
@@ -27,6 +27,7 @@ const NAMES: [&str; 27] = [
     "region",
     "city",
     "isp",
+    "connection_type",
     "device_type",
     "os",
     "browser",
@@ -51,7 +52,7 @@ fn dimension(name: &str) -> Dimension {
 }
 
 fn every_dimension() -> Vec<Dimension> {
-    let mut all: Vec<_> = NAMES[..24].iter().map(|name| dimension(name)).collect();
+    let mut all: Vec<_> = NAMES[..25].iter().map(|name| dimension(name)).collect();
     all.extend((1..=20).map(Dimension::Sub));
     all
 }
@@ -144,6 +145,7 @@ fn known(dimension: Dimension, n: usize) -> (String, String) {
         Dimension::Country => texts(&["DE", "US"]),
         Dimension::Region => texts(&["BY", "by"]),
         Dimension::DeviceType => texts(&["mobile", "unknown", "other"]),
+        Dimension::ConnectionType => texts(&["cellular", "cable/dsl"]),
         Dimension::Os => texts(&["iOS", "Mac OS X"]),
         Dimension::Browser => texts(&["Chrome", "Firefox"]),
         Dimension::Language => texts(&["pt-br", "en-us"]),
