@@ -28,6 +28,12 @@ struct Stored {
     event: String,
 }
 
+/// The id of an event that is there.
+#[derive(Row, Deserialize)]
+struct Id {
+    id: String,
+}
+
 pub(super) async fn click(client: &Client, id: ClickId) -> Result<Option<ClickEvent>, StoreError> {
     let mut sql = Sql::default();
     for (n, table) in CLICKS.iter().enumerate() {
@@ -50,7 +56,7 @@ pub(super) async fn clicks_there(client: &Client, ids: &[ClickId]) -> Result<Vec
     let mut sql = Sql::default();
     for (n, table) in CLICKS.iter().enumerate() {
         sql.push(if n == 0 { "" } else { " UNION DISTINCT " });
-        sql.push("SELECT click_id AS id, '' AS event FROM ").push(table);
+        sql.push("SELECT click_id AS id FROM ").push(table);
         sql.push(" WHERE event != '' AND click_id IN ?").texts(ids.iter().map(ToString::to_string).collect());
         sql.push(" AND at IN (");
         for (n, id) in ids.iter().enumerate() {
@@ -59,7 +65,7 @@ pub(super) async fn clicks_there(client: &Client, ids: &[ClickId]) -> Result<Vec
         }
         sql.push(")");
     }
-    let rows: Vec<Stored> = client.all("look for clicks", sql).await?;
+    let rows: Vec<Id> = client.all("look for clicks", sql).await?;
     Ok(rows.iter().filter_map(|row| row.id.parse().ok()).collect())
 }
 
