@@ -15,6 +15,10 @@ STACK = deploy/local/stack
 # Whole: a package alone would have its libraries compiled anew, with the features that it asks for.
 MORE_TESTS = --workspace --test engines
 
+# Where Debian's OpenSSL is not, one is built from source (.cargo/config.toml). Looked at after `toolchain` ran.
+NO_VENDOR = $(shell uname -m | tr a-z A-Z)_UNKNOWN_LINUX_GNU_OPENSSL_NO_VENDOR
+export $(NO_VENDOR) ?= $(shell test -e /usr/lib/$$(uname -m)-linux-gnu/libssl.a && echo 1 || echo 0)
+
 .PHONY: help up install dist check-dist test lint check doc check-deploy e2e-smoke faults engines engines-down update-lists bench toolchain python deploy-tools
 
 help:
@@ -128,9 +132,10 @@ toolchain:
 	@command -v cc >/dev/null && command -v make >/dev/null || { \
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq build-essential; \
 	  else echo "a C compiler is missing: install build-essential (Debian) or the Xcode command line tools (macOS)" >&2; exit 1; fi; }
-	@perl -MFindBin -MIPC::Cmd -MFile::Compare -MData::Dumper -e 1 2>/dev/null || { \
-	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq perl; \
-	  else echo "perl with its modules is missing, which OpenSSL is built with: install perl (Debian) or perl-core (Fedora)" >&2; exit 1; fi; }
+	@test -e /usr/lib/$$(uname -m)-linux-gnu/libssl.a && command -v pkg-config >/dev/null || { \
+	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq libssl-dev pkg-config; \
+	  else perl -MFindBin -MIPC::Cmd -MFile::Compare -MData::Dumper -e 1 2>/dev/null || { \
+	    echo "OpenSSL is missing: install libssl-dev and pkg-config (Debian), or, to build it from source, perl with its modules (perl-core on Fedora)" >&2; exit 1; }; fi; }
 
 python:
 	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' && python3 -m pip --version >/dev/null || { \
