@@ -23,7 +23,7 @@ mod tests;
 mod writer;
 
 pub use config::{FailurePolicy, OpenError, ProducerConfig};
-pub use journal::waiting;
+pub use journal::{Undelivered, waiting};
 pub use producer::{FlushReport, Producer, PublishError, Published};
 pub use replay::{ReplayError, Replayed};
 pub use stats::ProducerStats;

@@ -240,6 +240,11 @@ impl Producer {
             .map_err(|_| PublishError::Closed)??)
     }
 
+    /// Where the next event goes in the journal: what went into it so far stands before.
+    pub fn place(&self) -> u64 {
+        self.shared.layout().next
+    }
+
     /// The counters and the state of the journal.
     pub fn stats(&self) -> ProducerStats {
         let (depth, bytes, oldest) = {

@@ -54,8 +54,12 @@ pub struct PostbackQuery {
 pub struct Seen {
     /// The visitor who was seen.
     pub visitor: VisitorId,
-    /// In which campaign.
+    /// In the campaign of which link.
     pub campaign: CampaignId,
+    /// Streams that handed him over to another campaign, in order.
+    pub handed_over: Vec<StreamId>,
+    /// The campaign that decided: the link's, or the last to which he was handed over.
+    pub decided_by: CampaignId,
     /// Taken by which stream.
     pub stream: StreamId,
     /// Sent to which destination.
@@ -93,8 +97,8 @@ pub trait Analytics: Send + Sync {
     /// Visits of people that each of these streams took, in their order: since `since`, inclusive, or ever.
     async fn stream_clicks(&self, of: &[StreamId], since: Option<Timestamp>) -> Result<Vec<u64>, StoreError>;
 
-    /// Where people (no bots, no prefetches) were, by the campaign that decided, since `since`, inclusive, the latest first, at most `limit`: each
-    /// visitor once for each campaign, stream and destination, at the last time a stream took him there.
+    /// Where people (no bots, no prefetches) were since `since`, inclusive, the latest first, at most `limit`: each
+    /// visitor once for each way from a link to a destination, at the last time a stream took him there.
     async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError>;
 
     /// Answers if the store does.

@@ -86,7 +86,9 @@ pub(crate) async fn click(
         Err(error @ PublishError::Timeout(_)) => not_recorded(&error),
         Err(error) => {
             waiting.not_recorded();
-            traffic.memory.take_back(&consumed);
+            if let Some(consumed) = consumed {
+                traffic.memory.take_back(consumed);
+            }
             traffic.counted.refused();
             not_recorded(&error)
         }

@@ -65,6 +65,7 @@ pub async fn run(
     let producer =
         tfx_wiring::producer(&settings, &data_dir, SERVICE, settings.events.policy, Arc::new(sink))
             .context("the event producer")?;
+    memory.follow_journal(&producer);
     let compiler = Arc::new(Compiler {
         globals: Globals {
             trafficback_url: settings.traffic.trafficback_url.clone(),

@@ -45,10 +45,11 @@ pub(crate) struct Traffic {
 pub(crate) type Standings = BTreeMap<StreamId, Vec<Standing>>;
 
 /// A decided click that is not recorded yet.
-pub(crate) struct Decided {
+pub(crate) struct Decided<'t> {
     pub(crate) event: ClickEvent,
     pub(crate) response: Response,
-    pub(crate) consumed: Consumed,
+    /// What a person's visit used up.
+    pub(crate) consumed: Option<Consumed<'t>>,
 }
 
 impl Traffic {
@@ -71,17 +72,17 @@ impl Traffic {
         slug: &str,
         visitor: &Visitor,
         now: Timestamp,
-    ) -> Decided {
+    ) -> Decided<'_> {
         let mut rng = entropy::generator();
         let decision = decide(snapshot, slug, visitor, now, &*self.memory, &mut rng);
         let id = ClickId::generate(now, entropy::random_u128());
         let mut event = click_event(snapshot, slug, visitor, &decision, id, now);
-        let mut consumed = Consumed::default();
+        let mut consumed = None;
         if visitor.counts() {
-            let (unique, used) = self.memory.consume(visitor.id, &decision, now);
+            let (unique, used) = self.memory.consume(id, visitor.id, &decision, now);
             (event.unique_campaign, event.unique_stream) = (unique.campaign, unique.stream);
             event.unique_destination = unique.destination;
-            consumed = used;
+            consumed = Some(used);
         }
         self.hide_address(&mut event, visitor);
         let given = Given::new(snapshot, slug, visitor);

@@ -84,9 +84,27 @@ pub(super) async fn stream_clicks(
     Ok(of.iter().map(|s| clicks.get(s.as_str()).copied().unwrap_or(0)).collect())
 }
 
+/// The campaign that decided, the streams that handed over, and which clicks those are: of links that decided
+/// themselves, and of others.
+const WAYS: [(&str, &str, &str); 2] = [
+    (
+        "campaign_id",
+        "emptyArrayString()",
+        "(deciding_campaign_id = '' OR deciding_campaign_id = campaign_id)",
+    ),
+    (
+        "deciding_campaign_id",
+        "arrayMap(p -> p.1, arrayFilter(p -> p.2 = 'handed_over',
+            JSONExtract(event, 'passed', 'Array(Tuple(stream_id String, reason String))')))",
+        "(deciding_campaign_id != '' AND deciding_campaign_id != campaign_id)",
+    ),
+];
+
 #[derive(Row, Deserialize)]
 struct Place {
     visitor_id: String,
+    campaign_id: String,
+    handed: Vec<String>,
     decided_by: String,
     stream_id: String,
     destination_id: String,
@@ -98,13 +116,21 @@ pub(super) async fn seen_since(
     since: Timestamp,
     limit: usize,
 ) -> Result<Vec<Seen>, StoreError> {
-    let mut sql = Sql::new(
-        "SELECT visitor_id, toString(if(deciding_campaign_id = '', campaign_id, deciding_campaign_id)) AS decided_by, toString(stream_id) AS stream_id,
-                toString(destination_id) AS destination_id, toUnixTimestamp64Milli(max(at)) AS ms
-         FROM click_events WHERE kind = 'click' AND decided_by != '' AND stream_id != ''",
-    );
-    sql.at("at", ">=", ceil_ms(since));
-    sql.push(" GROUP BY visitor_id, decided_by, stream_id, destination_id ORDER BY ms DESC LIMIT ?");
+    let mut sql = Sql::new("SELECT * FROM (");
+    // Who handed a click over stands in its event alone, which is read for nothing else.
+    for (n, (decided_by, handed, handed_over)) in WAYS.into_iter().enumerate() {
+        sql.push(if n == 0 { "" } else { " UNION ALL " });
+        sql.push("SELECT visitor_id, toString(campaign_id) AS campaign_id, ");
+        sql.push(handed).push(" AS handed, toString(").push(decided_by);
+        sql.push(
+            ") AS decided_by, toString(stream_id) AS stream_id, toString(destination_id) AS destination_id,
+                toUnixTimestamp64Milli(max(at)) AS ms
+             FROM click_events WHERE kind = 'click' AND campaign_id != '' AND stream_id != '' AND ",
+        );
+        sql.push(handed_over).at("at", ">=", ceil_ms(since));
+        sql.push(" GROUP BY visitor_id, campaign_id, handed, decided_by, stream_id, destination_id");
+    }
+    sql.push(") ORDER BY ms DESC LIMIT ?");
     sql.number(i64::try_from(limit).unwrap_or(i64::MAX));
     let places: Vec<Place> = client.all("read where visitors were", sql).await?;
     places.into_iter().map(seen).collect()
@@ -115,7 +141,9 @@ fn seen(place: Place) -> Result<Seen, StoreError> {
     let destination = Some(place.destination_id).filter(|d| !d.is_empty());
     Ok(Seen {
         visitor: place.visitor_id.parse().map_err(broken)?,
-        campaign: place.decided_by.parse().map_err(broken)?,
+        campaign: place.campaign_id.parse().map_err(broken)?,
+        handed_over: place.handed.iter().filter_map(|s| s.parse().ok()).collect(),
+        decided_by: place.decided_by.parse().map_err(broken)?,
         stream: place.stream_id.parse().map_err(broken)?,
         destination: destination.map(|d| d.parse()).transpose().map_err(broken)?,
         at: Timestamp::from_millisecond(place.ms).unwrap_or(Timestamp::MAX),

@@ -103,13 +103,13 @@ described! {
         /// Why it is a bot; empty if it is none.
         #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
         pub bot_reason: SmolStr = of(Text),
-        /// First of this visitor in the campaign within its window.
+        /// First of this visitor in the link's campaign within its window.
         #[serde(default)]
         pub unique_campaign: bool = of(Mark).column("Bool"),
-        /// First of this visitor in the stream.
+        /// First of this visitor in the stream, within the window of the campaign that decided.
         #[serde(default)]
         pub unique_stream: bool = of(Mark).column("Bool"),
-        /// First of this visitor at the destination.
+        /// First of this visitor at the destination, within that window too.
         #[serde(default)]
         pub unique_destination: bool = of(Mark).column("Bool"),
         /// What it cost: visits of people only. Before there was `bot_cost`, bots carried theirs here; no figure of cost
@@ -141,6 +141,15 @@ described! {
     }
 }
 
+impl ClickEvent {
+    /// The streams that handed the click over, in order; none where the link's campaign decided.
+    pub fn handed_over_by(&self) -> Vec<StreamId> {
+        let other = self.dims.decided_by() != self.dims.campaign_id.as_ref();
+        let handed = self.passed.iter().filter(|p| other && p.handed_over());
+        handed.map(|p| p.stream_id.clone()).collect()
+    }
+}
+
 /// A stream that did not take the click.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassedStream {
@@ -148,4 +157,14 @@ pub struct PassedStream {
     pub stream_id: StreamId,
     /// `routing::Reason` as text.
     pub reason: SmolStr,
+}
+
+impl PassedStream {
+    /// The reason of a stream that handed the click over to another campaign.
+    pub const HANDED_OVER: &str = "handed_over";
+
+    /// Whether it handed the click over.
+    pub fn handed_over(&self) -> bool {
+        self.reason == Self::HANDED_OVER
+    }
 }

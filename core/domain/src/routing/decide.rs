@@ -29,6 +29,7 @@ pub fn decide<'s>(
     let entry = snapshot.campaign(slug);
     let mut decision = Decision {
         campaign: entry,
+        decided_by: entry,
         handed_over: Vec::new(),
         taken: Taken::Loop,
         unique: Unique::default(),
@@ -51,7 +52,7 @@ pub fn decide<'s>(
     let taken = loop {
         match routing.ask_campaign(rng) {
             Some(Step::Take { stream, destination, bound }) => {
-                decision.unique = routing.unique(stream, destination);
+                decision.unique = routing.unique(entry, stream, destination);
                 break Taken::Stream { stream, destination, bound };
             }
             Some(Step::HandOver { stream, to }) => {
@@ -62,7 +63,7 @@ pub fn decide<'s>(
             None => break trafficback(snapshot, Some(routing.campaign)),
         }
     };
-    decision.campaign = Some(routing.campaign);
+    decision.decided_by = Some(routing.campaign);
     decision.handed_over = routing.handed_over;
     decision.passed = routing.passed;
     decision.taken = taken;
@@ -214,17 +215,25 @@ impl<'s, C: Counters> Routing<'s, '_, C> {
     }
 
     /// Where this person is new.
-    fn unique(&self, stream: &StreamPlan, destination: Option<&DestinationPlan>) -> Unique {
+    fn unique(
+        &self,
+        entry: &CampaignPlan,
+        stream: &StreamPlan,
+        destination: Option<&DestinationPlan>,
+    ) -> Unique {
         let CandidateCheck { visitor, now, counters, .. } = &self.check;
         if !visitor.counts() {
             return Unique::default();
         }
-        let window = self.campaign.campaign.spec.unique_window_s;
-        let new = |scope| !seen_within(counters.last_seen(visitor.id, scope), *now, window);
+        let new = |scope, campaign: &CampaignPlan| {
+            let window = campaign.campaign.spec.unique_window_s;
+            !seen_within(counters.last_seen(visitor.id, scope), *now, window)
+        };
         Unique {
-            campaign: new(Scope::Campaign(&self.campaign.campaign.id)),
-            stream: new(Scope::Stream(&stream.stream.id)),
-            destination: destination.is_some_and(|d| new(Scope::Destination(&d.destination.id))),
+            campaign: new(Scope::Campaign(&entry.campaign.id), entry),
+            stream: new(Scope::Stream(&stream.stream.id), self.campaign),
+            destination: destination
+                .is_some_and(|d| new(Scope::Destination(&d.destination.id), self.campaign)),
         }
     }
 }

@@ -1,15 +1,17 @@
 //! What was decided, and why everything asked before was passed over.
 
-use super::{CampaignPlan, DestinationPlan, StreamPlan};
-use crate::{id::CampaignId, macros::UrlTemplate};
+use super::{CampaignPlan, DestinationPlan, ParamNames, StreamPlan};
+use crate::{event::PassedStream, id::CampaignId, macros::UrlTemplate};
 use std::fmt;
 
 /// The decision about one click.
 #[derive(Debug)]
 pub struct Decision<'s> {
-    /// The campaign that decided; none if the slug is unknown.
+    /// The campaign of the link that was clicked on, which bears the click; none if the slug is unknown.
     pub campaign: Option<&'s CampaignPlan>,
-    /// Campaigns that handed the click over before it came to `campaign`.
+    /// The campaign that decided: that of the link, or the last to which the click was handed over.
+    pub decided_by: Option<&'s CampaignPlan>,
+    /// Campaigns that handed the click over before it came to `decided_by`; that of the link comes first.
     pub handed_over: Vec<&'s CampaignId>,
     /// What happens to the click.
     pub taken: Taken<'s>,
@@ -20,6 +22,16 @@ pub struct Decision<'s> {
 }
 
 impl<'s> Decision<'s> {
+    /// What the parameters of the link are called: as the source of the campaign that was clicked on calls them.
+    pub fn names(&self) -> &'s ParamNames {
+        self.campaign.map_or(ParamNames::usual(), |c| &c.names)
+    }
+
+    /// The campaign that decided, if it is not the one that was clicked on.
+    pub fn other(&self) -> Option<&'s CampaignPlan> {
+        self.decided_by.filter(|d| self.campaign.is_some_and(|c| c.campaign.id != d.campaign.id))
+    }
+
     /// Every stream that used the click: those that handed it over, in order, then the one that took it. These
     /// are the streams whose clicks are counted and, if they bind, to which a person's visit is bound (each in
     /// its own campaign).
@@ -56,10 +68,10 @@ pub enum Taken<'s> {
     Loop,
 }
 
-/// Whether the visitor is new in each scope, within the campaign's window.
+/// Whether the visitor is new in each scope. For stream and destination the window of the campaign that decided counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unique {
-    /// In the campaign.
+    /// In the campaign of the link, within that one's window, whoever decided.
     pub campaign: bool,
     /// In the stream that took the click.
     pub stream: bool,
@@ -146,7 +158,7 @@ impl fmt::Display for Reason<'_> {
                 Ok(())
             }
             Self::HandOver => f.write_str("hand_over"),
-            Self::HandedOver => f.write_str("handed_over"),
+            Self::HandedOver => f.write_str(PassedStream::HANDED_OVER),
         }
     }
 }

@@ -39,8 +39,7 @@ pub fn click_event(
     click_id: ClickId,
     now: Timestamp,
 ) -> ClickEvent {
-    let entry = snapshot.campaign(slug);
-    let names = entry.map_or(ParamNames::usual(), |c| &c.names);
+    let (entry, names) = (decision.campaign, decision.names());
     let (outcome, bound) = match decision.taken {
         Taken::Stream { bound, .. } => (Outcome::Routed, bound),
         Taken::Trafficback { .. } => (Outcome::Trafficback, false),
@@ -48,7 +47,7 @@ pub fn click_event(
         Taken::Loop => (Outcome::Loop, false),
     };
     let (geo, device) = (&visitor.geo, &visitor.device);
-    let other = deciding(entry, decision);
+    let other = decision.other();
     let (cost, bot_cost) = match entry.and_then(|c| cost(c, visitor)) {
         would if visitor.bot.is_some() => (None, would),
         cost => (cost, None),
@@ -59,7 +58,7 @@ pub fn click_event(
         at: now,
         outcome,
         request: visitor.kind,
-        dims: dims(entry, visitor, decision, names),
+        dims: dims(visitor, decision, names),
         campaign_slug: dim(slug),
         campaign_name: entry.map(|c| c.campaign.spec.name.clone()).unwrap_or_default(),
         deciding_campaign_slug: other.map(|c| dim(c.campaign.spec.slug.as_str())).unwrap_or_default(),
@@ -90,17 +89,8 @@ pub fn click_event(
     }
 }
 
-/// The campaign that decided, if it is not the one that was clicked on.
-fn deciding<'s>(entry: Option<&CampaignPlan>, decision: &Decision<'s>) -> Option<&'s CampaignPlan> {
-    decision.campaign.filter(|d| entry.is_some_and(|e| e.campaign.id != d.campaign.id))
-}
-
-fn dims(
-    entry: Option<&CampaignPlan>,
-    visitor: &Visitor,
-    decision: &Decision<'_>,
-    names: &ParamNames,
-) -> ClickDims {
+fn dims(visitor: &Visitor, decision: &Decision<'_>, names: &ParamNames) -> ClickDims {
+    let entry = decision.campaign;
     let (stream, destination) = match decision.taken {
         Taken::Stream { stream, destination, .. } => (Some(stream), destination),
         Taken::Trafficback { .. } | Taken::NotFound | Taken::Loop => (None, None),
@@ -116,7 +106,7 @@ fn dims(
     }
     ClickDims {
         campaign_id: entry.map(|c| c.campaign.id.clone()),
-        deciding_campaign_id: deciding(entry, decision).map(|c| c.campaign.id.clone()),
+        deciding_campaign_id: decision.other().map(|c| c.campaign.id.clone()),
         stream_id: stream.map(|s| s.stream.id.clone()),
         destination_id: destination.map(|d| d.destination.id.clone()),
         source_id: entry.and_then(|c| c.source.as_ref()).map(|s| s.id.clone()),

@@ -69,7 +69,7 @@ proptest! {
         prop_assert_eq!(once.len(), asked.len(), "no stream is asked twice");
         // When no stream takes the click, every stream of the campaign that ended was asked.
         if !matches!(first.taken, Taken::Stream { .. }) {
-            let ended = first.campaign.expect("known");
+            let ended = first.decided_by.expect("known");
             prop_assert!(ended.streams().iter().all(|s| once.contains(&s.stream.id.to_string())));
             prop_assert_eq!(line(&first), "-> https://back.example/");
         }

@@ -186,6 +186,32 @@ fn a_visitor_is_new_again_after_the_window() {
 }
 
 #[test]
+fn the_link_says_who_is_new_in_its_own_window_and_who_decides_in_his() {
+    let snapshot = snapshot(&json!({
+        "destinations": [{ "id": "d1" }],
+        "campaigns": [{ "id": "main", "unique_window_s": 100 }, { "id": "next", "unique_window_s": 1000 }],
+        "streams": [
+            { "id": "h", "campaign": "main", "action": { "type": "campaign", "campaign": "next" } },
+            { "id": "s", "campaign": "next", "destinations": ["d1"] },
+        ],
+    }));
+    let table: [(&[(&str, &str, i64)], [bool; 3]); 6] = [
+        (&[], [true, true, true]),
+        (&[("cmp", "main", 99)], [false, true, true]),
+        (&[("cmp", "main", 100)], [true, true, true]),
+        (&[("cmp", "next", 1)], [true, true, true]),
+        (&[("str", "s", 999), ("dst", "d1", 999)], [true, false, false]),
+        (&[("str", "s", 1000), ("dst", "d1", 1000), ("str", "h", 1)], [true, true, true]),
+    ];
+    for (list, want) in table {
+        let ago = |s: i64| at(NOW) - SignedDuration::from_secs(s);
+        let seen = list.iter().map(|(prefix, name, s)| (id(prefix, name), ago(*s))).collect();
+        let u = ask(&snapshot, &person(), &Past { seen, ..Past::default() }).unique;
+        assert_eq!([u.campaign, u.stream, u.destination], want, "{list:?}");
+    }
+}
+
+#[test]
 fn uniqueness_filters_ask_the_past() {
     let ago = at(NOW) - SignedDuration::from_secs(10);
     let table: [(&str, &[(&str, &str)], bool); 7] = [

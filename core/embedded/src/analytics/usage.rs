@@ -5,6 +5,7 @@ use crate::{
     events::{
         facts::NOT_A_CLICK,
         id_bytes, id_of,
+        packed::unpack,
         texts::{Names, number_of},
         visits::{self, At},
     },
@@ -12,8 +13,10 @@ use crate::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 use rustc_hash::FxHashSet;
+use serde::Deserialize;
 use tfx_domain::{
     Timestamp,
+    event::PassedStream,
     id::{ClickId, DestinationId, StreamId, VisitorId},
     postback::ConversionStatus,
     routing::CapUse,
@@ -64,13 +67,28 @@ pub(super) fn stream_clicks(
     }
 }
 
+/// The streams that handed a click over, out of its event.
+fn handed_over(json: &[u8]) -> Vec<StreamId> {
+    #[derive(Deserialize)]
+    struct Told {
+        #[serde(default)]
+        passed: Vec<PassedStream>,
+    }
+    // What cannot be read hides nothing else of the click.
+    let json = unpack(json).unwrap_or_default();
+    let passed = serde_json::from_slice::<Told>(&json).map(|told| told.passed).unwrap_or_default();
+    passed.into_iter().filter(PassedStream::handed_over).map(|p| p.stream_id).collect()
+}
+
 pub(super) fn seen_since(conn: &Connection, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError> {
     let what = "read where visitors were";
     let mut names = Names::new(conn)?;
     let mut known = FxHashSet::default();
     let mut seen = Vec::new();
-    let sql = "SELECT id, visitor, coalesce(deciding, campaign), stream, coalesce(destination, 0) FROM clicks
-        WHERE id >= ?1 AND facts & ?2 = 0 AND coalesce(deciding, campaign) IS NOT NULL AND stream IS NOT NULL ORDER BY id DESC";
+    let sql = "SELECT clicks.id, visitor, campaign, coalesce(deciding, campaign), stream, coalesce(destination, 0), json
+        FROM clicks LEFT JOIN bodies ON deciding <> campaign AND bodies.id = clicks.body
+        WHERE clicks.id >= ?1 AND facts & ?2 = 0 AND campaign IS NOT NULL AND stream IS NOT NULL
+        ORDER BY clicks.id DESC";
     let mut statement = conn.prepare_cached(sql).or_store_error(what)?;
     let from = ClickId::floor(Timestamp::from_millisecond(ceil_ms(since)).unwrap_or(Timestamp::MAX));
     let mut rows = statement.query(params![id_bytes(from), NOT_A_CLICK]).or_store_error(what)?;
@@ -78,9 +96,12 @@ pub(super) fn seen_since(conn: &Connection, since: Timestamp, limit: usize) -> R
         && let Some(row) = rows.next().or_store_error(what)?
     {
         let visitor: [u8; 16] = row.get(1).or_store_error(what)?;
-        let [campaign, stream, destination] = [2, 3, 4].map(|i| row.get::<_, i64>(i).unwrap_or(0));
-        // The first met is the latest; the earlier ones of the same place say nothing new.
-        if !known.insert((visitor, campaign, stream, destination)) {
+        let way @ [campaign, decided_by, stream, destination] =
+            [2, 3, 4, 5].map(|i| row.get::<_, i64>(i).unwrap_or(0));
+        let body: Option<Vec<u8>> = row.get(6).or_store_error(what)?;
+        let handed_over = body.map(|json| handed_over(&json)).unwrap_or_default();
+        // The first met is the latest; the earlier ones of the same way say nothing new.
+        if !known.insert((visitor, way, handed_over.clone())) {
             continue;
         }
         let broken = |e| StoreError::broken("stored click", e);
@@ -89,6 +110,8 @@ pub(super) fn seen_since(conn: &Connection, since: Timestamp, limit: usize) -> R
         seen.push(Seen {
             visitor: VisitorId(u128::from_be_bytes(visitor)),
             campaign: names.name(campaign)?.parse().map_err(broken)?,
+            handed_over,
+            decided_by: names.name(decided_by)?.parse().map_err(broken)?,
             stream: names.name(stream)?.parse().map_err(broken)?,
             destination: if destination.is_empty() {
                 None

@@ -69,4 +69,4 @@ pub(crate) use files::sync_dir;
 pub(crate) use layout::Shared;
 pub(crate) use open::{Journal, Limits};
 pub(crate) use read::{Batch, Reader};
-pub use waiting::waiting;
+pub use waiting::{Undelivered, waiting};

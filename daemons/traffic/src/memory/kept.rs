@@ -3,11 +3,13 @@
 //!
 //! Two files beside the snapshot, each replaced in one step: `usage.json`, synced every now and then and at the end, and
 //! `usage.latest.json`, which is written before events leave the journal and survives `kill -9`, not the loss of power.
-//! The one written last counts. What it does not have yet is still in the journal, and found there.
+//! The one written last counts. It says up to which place of the journal clicks are in it, and which of those under way
+//! are. The others are found in the journal: a click counts once, whatever it was doing when the process died.
 
 use super::Memory;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::{
     collections::BTreeMap,
     fs::{self, File, OpenOptions},
@@ -15,17 +17,18 @@ use std::{
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering::SeqCst},
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
+        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tfx_domain::{
     Timestamp,
     event::{ClickEvent, Outcome, Topic},
-    id::{DestinationId, StreamId},
+    id::{ClickId, DestinationId, StreamId},
     routing::RequestKind,
 };
+use tfx_events::Producer;
 use tfx_ports::{
     StoreError, clock,
     sink::{Envelope, EventSink, Refused},
@@ -37,9 +40,6 @@ use tokio::{task::spawn_blocking, time::sleep};
 const FORMAT: u32 = 1;
 /// Destinations and streams that the configuration does not count any more are kept up to so many.
 const MAX_UNCLAIMED: usize = 10_000;
-/// Writing that takes longer than this is not done for every batch, but in one part of this many of the time.
-const SLOW: Duration = Duration::from_millis(5);
-const PART: u32 = 20;
 
 /// What is known of a destination or a stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,23 +62,48 @@ pub(super) struct KeptWindow {
 impl Kept {
     /// A click that was not kept yet.
     pub(super) fn find(&mut self, at: Timestamp) {
-        for window in self.windows.iter_mut().filter(|w| w.since.is_none_or(|since| since <= at)) {
-            window.clicks += 1;
-        }
+        self.holding(at).for_each(|window| window.clicks += 1);
         self.found.push(at);
+    }
+
+    /// A click that is kept, and was never recorded.
+    fn lose(&mut self, at: Timestamp) {
+        self.holding(at).for_each(|window| window.clicks = window.clicks.saturating_sub(1));
+    }
+
+    fn holding(&mut self, at: Timestamp) -> impl Iterator<Item = &mut KeptWindow> {
+        self.windows.iter_mut().filter(move |w| w.since.is_none_or(|since| since <= at))
     }
 }
 
 /// By the id of a destination or stream.
 pub(super) type KeptOf = BTreeMap<String, Kept>;
 
+/// A click that is counted, and may be in the journal or not.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub(super) struct Counted {
+    /// It stands at this place of the journal, or behind it.
+    from: u64,
+    /// What counts it.
+    by: Vec<SmolStr>,
+}
+
+pub(super) type UnderWay = BTreeMap<ClickId, Counted>;
+
 #[derive(Serialize, Deserialize)]
 struct Usage {
     format: u32,
     /// Which was written last.
     number: u64,
-    /// Clicks of before are in it.
+    /// When it was written.
     at: Timestamp,
+    /// Clicks that stand before this place of the journal are in it. Files of before there were places have clicks of
+    /// before `at`.
+    #[serde(default)]
+    place: Option<u64>,
+    /// These are in it too, wherever they stand.
+    #[serde(default)]
+    under_way: UnderWay,
     used: KeptOf,
 }
 
@@ -90,8 +115,11 @@ pub(crate) struct UsageFile {
     number: Mutex<u64>,
     /// Something changed since it was written; synced.
     changed: [AtomicBool; 2],
-    /// When writing for a batch ended, and how long it took.
-    paused: Mutex<Option<(Instant, Duration)>>,
+    /// Held while a click is counted, or lands: what is kept is of one moment between.
+    under_way: Mutex<UnderWay>,
+    /// The journal that clicks go into, and where its end was before it was opened.
+    journal: OnceLock<Weak<Producer>>,
+    end: AtomicU64,
     complaint: Mutex<LogThrottle>,
 }
 
@@ -103,7 +131,9 @@ impl UsageFile {
             synced: file,
             number: Mutex::default(),
             changed: Default::default(),
-            paused: Mutex::default(),
+            under_way: Mutex::default(),
+            journal: OnceLock::new(),
+            end: AtomicU64::default(),
             complaint: Mutex::default(),
         }
     }
@@ -111,6 +141,30 @@ impl UsageFile {
     /// The use is not what it was.
     pub(super) fn changed(&self) {
         self.changed.iter().for_each(|c| c.store(true, SeqCst));
+    }
+
+    /// Clicks go into this journal from now on.
+    pub(super) fn follow(&self, journal: Weak<Producer>) {
+        // Only the first is asked.
+        let _ = self.journal.set(journal);
+    }
+
+    /// Holds still what is kept: whoever counts a click, takes one back or says that it landed does it under this.
+    pub(super) fn under_way(&self) -> MutexGuard<'_, UnderWay> {
+        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is kept of a click that is counted now.
+    pub(super) fn counted(&self, by: Vec<SmolStr>) -> Counted {
+        Counted { from: self.place().unwrap_or(0), by }
+    }
+
+    /// Where the next click goes in the journal; none when it is gone.
+    fn place(&self) -> Option<u64> {
+        match self.journal.get() {
+            None => Some(self.end.load(SeqCst)),
+            Some(journal) => journal.upgrade().map(|journal| journal.place()),
+        }
     }
 
     /// What was kept, with the clicks that are still in the journal.
@@ -124,25 +178,17 @@ impl UsageFile {
             }
         };
         let last = [&self.synced, &self.latest].into_iter().filter_map(read).max_by_key(|u| u.number);
-        let (mut used, since) = match last {
-            Some(usage) => {
-                *self.number.lock().unwrap_or_else(PoisonError::into_inner) = usage.number;
-                (usage.used, usage.at)
+        let mut usage = last.unwrap_or_else(Usage::none);
+        *self.number.lock().unwrap_or_else(PoisonError::into_inner) = usage.number;
+        match usage.find(journal) {
+            Ok(end) => self.end.store(end, SeqCst),
+            Err(error) => {
+                tracing::warn!(%error, "clicks that wait in the journal are not counted in caps until they are stored");
             }
-            None => (KeptOf::default(), Timestamp::UNIX_EPOCH),
-        };
-        let mut find = |envelope: &Envelope| {
-            let Some(click) = visit(envelope).filter(|c| c.at >= since) else { return };
-            let destination = click.dims.destination_id.as_ref().map(DestinationId::as_str);
-            let stream = click.dims.stream_id.as_ref().map(StreamId::as_str);
-            for id in destination.into_iter().chain(stream) {
-                used.entry(id.to_owned()).or_default().find(click.at);
-            }
-        };
-        if let Err(error) = tfx_events::waiting(journal, since, &mut find) {
-            tracing::warn!(%error, "clicks that wait in the journal are not counted in caps until they are stored");
         }
-        used
+        // What was found leaves the journal soon.
+        self.changed();
+        usage.used
     }
 
     /// Writes what is known, if that changed.
@@ -152,9 +198,17 @@ impl UsageFile {
         }
         let mut number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
         *number += 1;
-        // Clicks until now are counted already.
-        let at = clock::now();
-        let usage = Usage { format: FORMAT, number: *number, at, used: memory.kept() };
+        let usage = {
+            let under_way = self.under_way();
+            Usage {
+                format: FORMAT,
+                number: *number,
+                at: clock::now(),
+                place: self.place(),
+                under_way: under_way.clone(),
+                used: memory.kept(),
+            }
+        };
         let file = if synced { &self.synced } else { &self.latest };
         let written =
             serde_json::to_vec(&usage).map_err(io::Error::from).and_then(|t| replace(file, &t, synced));
@@ -170,27 +224,78 @@ impl UsageFile {
             }
         }
     }
+}
 
-    /// Before a batch leaves the journal. Where there is very much to write, not before each.
-    fn write_for_batch(&self, memory: &Memory) {
-        let mut paused = self.paused.lock().unwrap_or_else(PoisonError::into_inner);
-        if paused.is_some_and(|(ended, took)| took > SLOW && ended.elapsed() < took * PART) {
-            return;
+impl Usage {
+    /// Where no file is.
+    fn none() -> Self {
+        Self {
+            format: FORMAT,
+            number: 0,
+            at: Timestamp::UNIX_EPOCH,
+            place: None,
+            under_way: UnderWay::new(),
+            used: KeptOf::new(),
         }
-        let began = Instant::now();
-        self.write(memory, false);
-        *paused = Some((Instant::now(), began.elapsed()));
+    }
+
+    /// Counts the clicks of the journal that are not in it, and takes out those under way that never came there. Gives
+    /// the journal's end.
+    fn find(&mut self, journal: &Path) -> io::Result<u64> {
+        let mut waiting = Vec::new();
+        let mut look = |after| {
+            waiting.clear();
+            tfx_events::waiting(journal, after, &mut |place, envelope| {
+                waiting.extend(visit(envelope).map(|click| (place, click)));
+            })
+        };
+        let kept_to = self.place;
+        let first = self.under_way.values().map(|c| c.from).chain(kept_to).min();
+        let mut journal = look(if kept_to.is_some() { first.unwrap_or(0) } else { 0 })?;
+        // A journal that ends before is another one, or lost its end: what it has of after the file is not in the file.
+        let shorter = kept_to.is_none_or(|place| place > journal.end);
+        if shorter && kept_to.is_some() {
+            journal = look(0)?;
+        }
+        for (place, click) in waiting {
+            let kept =
+                if shorter { click.at < self.at } else { kept_to.is_some_and(|kept_to| place < kept_to) };
+            if self.under_way.remove(&click.click_id).is_some() || kept {
+                continue;
+            }
+            for id in counted_by(&click) {
+                self.used.entry(id.to_owned()).or_default().find(click.at);
+            }
+        }
+        // Those that are left never came into the journal, unless they may have been delivered.
+        let lost = std::mem::take(&mut self.under_way);
+        for (click, counted) in lost.into_iter().filter(|(_, c)| journal.from <= c.from) {
+            for id in counted.by {
+                if let Some(kept) = self.used.get_mut(id.as_str()) {
+                    kept.lose(click.timestamp());
+                }
+            }
+        }
+        Ok(journal.end)
     }
 }
 
-/// A person's visit that a stream took.
+/// A person's visit.
 fn visit(envelope: &Envelope) -> Option<ClickEvent> {
-    let click: ClickEvent = (envelope.topic == Topic::ClickEvents)
+    let click: ClickEvent = (envelope.topic == Topic::ClickEvents
+        || envelope.topic == Topic::TrafficbackEvents)
         .then(|| serde_json::from_slice(&envelope.payload).ok())
         .flatten()?;
-    let counts =
-        click.request == RequestKind::Visit && !click.dims.is_bot && click.outcome == Outcome::Routed;
-    counts.then_some(click)
+    (click.request == RequestKind::Visit && !click.dims.is_bot).then_some(click)
+}
+
+/// The destination and the stream that took a click, and the streams that handed it over, whoever took it.
+fn counted_by(click: &ClickEvent) -> impl Iterator<Item = &str> {
+    let routed = click.outcome == Outcome::Routed;
+    let destination = click.dims.destination_id.as_ref().map(DestinationId::as_str);
+    let stream = click.dims.stream_id.as_ref().map(StreamId::as_str);
+    let handed = click.passed.iter().filter(|p| p.handed_over()).map(|p| p.stream_id.as_str());
+    destination.into_iter().chain(stream).filter(move |_| routed).chain(handed)
 }
 
 /// Keeps the use of caps every now and then, until the shutdown.
@@ -224,7 +329,7 @@ impl EventSink for KeptFirst {
     async fn deliver(&self, batch: &[Envelope]) -> Result<Vec<Refused>, StoreError> {
         let memory = Arc::clone(&self.memory);
         if memory.usage.changed[0].load(SeqCst)
-            && let Err(error) = spawn_blocking(move || memory.usage.write_for_batch(&memory)).await
+            && let Err(error) = spawn_blocking(move || memory.usage.write(&memory, false)).await
         {
             tracing::error!(%error, "keeping the use of caps panicked");
         }
@@ -274,3 +379,7 @@ fn read(file: &Path) -> io::Result<Option<Usage>> {
     }
     Ok(Some(usage))
 }
+
+#[cfg(test)]
+#[path = "kept_tests.rs"]
+mod tests;

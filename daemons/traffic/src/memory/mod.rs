@@ -39,11 +39,12 @@ use tally::{CapTally, Tally, Ticket};
 use tfx_domain::{
     Timestamp,
     entity::{Action, Bind, Select, Status},
-    id::{CampaignId, DestinationId, StreamId, VisitorId},
+    id::{CampaignId, ClickId, DestinationId, StreamId, VisitorId},
     routing::{
         CampaignPlan, CapUse, Counters, Decision, Health, Roi, Scope, Snapshot, StreamPlan, Taken, Unique,
     },
 };
+use tfx_events::Producer;
 use tokio::sync::Notify;
 
 /// The tallies that the configuration asks for.
@@ -78,11 +79,21 @@ pub(crate) struct Memory {
     pub(crate) roi_reads: Reads,
 }
 
-/// What a click used up, to be taken back if it cannot be recorded.
-#[derive(Debug, Default)]
-pub(crate) struct Consumed {
+/// What a click used up, to be taken back if it cannot be recorded. Dropped when it is recorded, or may be.
+#[derive(Debug)]
+pub(crate) struct Consumed<'m> {
+    usage: &'m UsageFile,
+    click: ClickId,
     visits: Vec<Visit>,
     counted: Vec<(Arc<Tally>, Ticket)>,
+}
+
+impl Drop for Consumed<'_> {
+    fn drop(&mut self) {
+        if !self.counted.is_empty() {
+            self.usage.under_way().remove(&self.click);
+        }
+    }
 }
 
 impl Memory {
@@ -118,6 +129,11 @@ impl Memory {
     /// configured, and before the journal is delivered.
     pub(crate) fn recall_usage(&self, journal: &Path) {
         *self.unclaimed() = self.usage.read(journal);
+    }
+
+    /// Clicks go into this journal from now on.
+    pub(crate) fn follow_journal(&self, journal: &Arc<Producer>) {
+        self.usage.follow(Arc::downgrade(journal));
     }
 
     /// The use of caps and limits, by destination and stream.
@@ -191,24 +207,38 @@ impl Memory {
     /// another click of his came in between.
     pub(crate) fn consume(
         &self,
+        click: ClickId,
         visitor: VisitorId,
         decision: &Decision<'_>,
         now: Timestamp,
-    ) -> (Unique, Consumed) {
-        let mut consumed = Consumed::default();
+    ) -> (Unique, Consumed<'_>) {
+        let mut consumed = Consumed { usage: &self.usage, click, visits: Vec::new(), counted: Vec::new() };
         let mut unique = decision.unique;
         let tallies = self.tallies.load();
-        let window = decision.campaign.map_or(0, |c| c.campaign.spec.unique_window_s);
+        let window = |of: Option<&CampaignPlan>| of.map_or(0, |c| c.campaign.spec.unique_window_s);
+        // The link's campaign tells who is new in it, the one that decided who is new at its streams and destinations.
+        let (campaign_window, window) = (window(decision.campaign), window(decision.decided_by));
+        let taker = match decision.taken {
+            Taken::Stream { stream, .. } => Some(&stream.stream.id),
+            Taken::Trafficback { .. } | Taken::NotFound | Taken::Loop => None,
+        };
         let destination = match decision.taken {
             Taken::Stream { destination, .. } => destination.map(|d| &d.destination.id),
             Taken::Trafficback { .. } | Taken::NotFound | Taken::Loop => None,
         };
-        let mut visit = |scope, bound, new: &mut bool| {
+        let mut visit = |scope, bound, window, new: &mut bool| {
             let visit = self.seen.visit(self.seen.key(visitor, scope), now, bound);
             *new &= !visit.before().is_some_and(|b| seen_within(b.at, now, window));
             consumed.visits.push(visit);
         };
+        let mut in_between = false;
+        let mut limits = Vec::new();
         for stream in decision.took() {
+            limits.extend(tallies.limits.get(&stream.stream.id).map(|tally| (&stream.stream.id, tally)));
+            // Whom nobody took in the end was nowhere, as in reports.
+            if taker.is_none() {
+                continue;
+            }
             let spec = &stream.stream.spec;
             let to_stream = if spec.bind == Bind::None { 0 } else { self.streams.number(&stream.stream.id) };
             let to_destination = match destination {
@@ -217,23 +247,32 @@ impl Memory {
                 }
                 _ => 0,
             };
-            // The one that took the click comes last, and it is the one whose uniqueness is told.
-            (unique.campaign, unique.stream) = (decision.unique.campaign, decision.unique.stream);
-            visit(Scope::Campaign(&spec.campaign), to_stream, &mut unique.campaign);
-            visit(Scope::Stream(&stream.stream.id), to_destination, &mut unique.stream);
-            if let Some(tally) = tallies.limits.get(&stream.stream.id) {
-                consumed.counted.push((Arc::clone(tally), tally.clicked(now)));
-            }
+            let link = decision.campaign.is_some_and(|c| c.campaign.id == spec.campaign);
+            let new = if link { &mut unique.campaign } else { &mut in_between };
+            visit(Scope::Campaign(&spec.campaign), to_stream, campaign_window, new);
+            let new = if taker == Some(&stream.stream.id) { &mut unique.stream } else { &mut in_between };
+            visit(Scope::Stream(&stream.stream.id), to_destination, window, new);
         }
         if let Some(id) = destination {
-            visit(Scope::Destination(id), 0, &mut unique.destination);
-            if let Some(caps) = tallies.caps.get(id) {
+            visit(Scope::Destination(id), 0, window, &mut unique.destination);
+        }
+        let caps = destination.and_then(|id| Some((id, tallies.caps.get(id)?)));
+        if caps.is_some() || !limits.is_empty() {
+            let mut under_way = self.usage.under_way();
+            let mut counted_by = Vec::with_capacity(limits.len() + 1);
+            for (id, tally) in limits {
+                counted_by.push(id.as_str().into());
+                consumed.counted.push((Arc::clone(tally), tally.clicked(now)));
+            }
+            if let Some((id, caps)) = caps {
+                counted_by.push(id.as_str().into());
                 let (ticket, new) = caps.clicked(now);
                 consumed.counted.push((Arc::clone(caps.tally()), ticket));
                 if new {
                     self.unread.notify_one();
                 }
             }
+            under_way.insert(click, self.usage.counted(counted_by));
         }
         if !self.visited.load(Relaxed) {
             self.visited.store(true, Relaxed);
@@ -245,20 +284,34 @@ impl Memory {
     }
 
     /// The click could not be recorded: it did not happen.
-    pub(crate) fn take_back(&self, consumed: &Consumed) {
+    pub(crate) fn take_back(&self, mut consumed: Consumed<'_>) {
         consumed.visits.iter().rev().for_each(|visit| self.seen.take_back(visit));
-        consumed.counted.iter().for_each(|(tally, ticket)| tally.taken_back(*ticket));
-        if !consumed.counted.is_empty() {
-            self.usage.changed();
+        if consumed.counted.is_empty() {
+            return;
         }
+        let mut under_way = self.usage.under_way();
+        consumed.counted.drain(..).for_each(|(tally, ticket)| tally.taken_back(ticket));
+        under_way.remove(&consumed.click);
+        drop(under_way);
+        self.usage.changed();
     }
 
     /// What an earlier process saw.
     fn recall(&self, snapshot: &Snapshot, seen: &tfx_ports::analytics::Seen) {
-        let bind = snapshot.stream(&seen.stream).map_or(Bind::None, |s| s.stream.spec.bind);
-        let to_stream = if bind == Bind::None { 0 } else { self.streams.number(&seen.stream) };
         let recall = |scope, bound| self.seen.recall(self.seen.key(seen.visitor, scope), seen.at, bound);
-        recall(Scope::Campaign(&seen.campaign), to_stream);
+        let bind = |stream: &StreamId| snapshot.stream(stream).map_or(Bind::None, |s| s.stream.spec.bind);
+        let to = |stream: &StreamId| {
+            if bind(stream) == Bind::None { 0 } else { self.streams.number(stream) }
+        };
+        recall(Scope::Campaign(&seen.campaign), 0);
+        for stream in &seen.handed_over {
+            if let Some(plan) = snapshot.stream(stream) {
+                recall(Scope::Campaign(&plan.stream.spec.campaign), to(stream));
+            }
+            recall(Scope::Stream(stream), 0);
+        }
+        recall(Scope::Campaign(&seen.decided_by), to(&seen.stream));
+        let bind = bind(&seen.stream);
         let bound = seen.destination.as_ref().filter(|_| bind == Bind::Destination);
         recall(Scope::Stream(&seen.stream), bound.map_or(0, |d| self.destinations.number(d)));
         if let Some(destination) = &seen.destination {

@@ -203,27 +203,95 @@ async fn uniqueness_and_anti_repeat_over_requests_and_a_restart() {
     world.stop().await;
 }
 
+/// Links `first` and `second`; `first` hands over to `between`, and that to `second`, but for whoever is to stay. What is
+/// new in `between` or by the stream there stands in `sub2`.
+async fn handing_over(testbed: &Testbed) {
+    let [first, between, second] = [
+        testbed.campaign("first", json!({ "unique_window_s": 3600 })).await,
+        testbed.campaign("between", json!({})).await,
+        testbed.campaign("second", json!({ "unique_window_s": 86400 })).await,
+    ];
+    for (campaign, stays, goes_to) in
+        [(&first, "stays", Some(&between)), (&between, "waits", Some(&second)), (&second, "goes", None)]
+    {
+        let stays = testbed.destination(stays, json!({})).await;
+        let when = |filter| json!({ "kind": "forced", "position": 1, "filters": [filter] });
+        if let Some(to) = goes_to {
+            let stay = when(json!({ "field": "sub1", "is": [campaign.spec.slug] }));
+            testbed.stream_to(campaign, &stays, stay).await;
+            let again = testbed.destination(&format!("again-{}", campaign.spec.slug), json!({})).await;
+            let filters =
+                json!([{ "field": "sub2", "is": ["old"] }, { "field": "unique", "is_not": ["campaign"] }]);
+            let again_when = json!({ "kind": "forced", "position": 2, "filters": filters });
+            testbed.stream_to(campaign, &again, again_when).await;
+            testbed
+                .stream(campaign, "over", json!({ "action": { "type": "campaign", "campaign": to.id } }))
+                .await;
+        } else {
+            testbed.stream_to(campaign, &stays, json!({})).await;
+        }
+    }
+}
+
 #[tokio::test]
-async fn who_is_handed_over_is_new_where_he_was_not_yet() {
+async fn the_link_tells_who_is_new_and_whoever_decides_remembers_too_also_after_a_restart() {
+    // What a restart loses: nothing, the file of visitors, so that the store tells, or the store too.
+    for lost in ["no restart", "nothing", "the file"] {
+        let testbed = Testbed::new(&[]);
+        handing_over(&testbed).await;
+        let mut world = testbed.start().await;
+        let (answer, event) = world.click_as(1, "/c/first?sub1=first").await;
+        assert_eq!((answer.to(), event.unique_campaign), ("stays", true));
+        let (answer, event) = world.click_as(1, "/c/first").await;
+        assert_eq!(answer.to(), "goes");
+        assert_eq!(event.campaign_slug, "first", "the link's campaign bears the click");
+        assert!(!event.unique_campaign, "known there, whoever decides: {event:#?}");
+        assert!(event.unique_stream && event.unique_destination, "{event:#?}");
+        let (answer, event) = world.click_as(2, "/c/first").await;
+        assert_eq!((answer.to(), event.unique_campaign, event.unique_stream), ("goes", true, true));
+        if lost != "no restart" {
+            let testbed = world.stop().await;
+            if lost == "the file" {
+                std::fs::remove_file(testbed.path().join("visitors.seen")).expect("it was kept");
+            }
+            world = testbed.start().await;
+            world.restored(3).await;
+        }
+        // Both know both, and so does whoever only handed over.
+        for person in [1, 2] {
+            for (link, want) in [
+                ("first", ("goes", false, false)),
+                ("second", ("goes", false, false)),
+                ("first?sub2=old", ("again-first", false, true)),
+                ("between?sub2=old", ("again-between", false, true)),
+            ] {
+                let (answer, event) = world.click_as(person, &format!("/c/{link}")).await;
+                let is = (answer.to(), event.unique_campaign, event.unique_stream);
+                assert_eq!(is, want, "{person} on {link}, lost: {lost}");
+            }
+        }
+        let (_, event) = world.click_as(3, "/c/second").await;
+        assert!(event.unique_campaign && event.unique_stream);
+        let (_, event) = world.click_as(3, "/c/first").await;
+        assert!(event.unique_campaign && !event.unique_stream, "new to the link alone: {event:#?}");
+        world.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn whom_nobody_takes_after_a_hand_over_was_nowhere() {
     let testbed = Testbed::new(&[]);
     let (first, second) =
         (testbed.campaign("first", json!({})).await, testbed.campaign("second", json!({})).await);
-    let stays = testbed.destination("stays", json!({})).await;
     let goes = testbed.destination("goes", json!({})).await;
-    let stay = json!({ "kind": "forced", "filters": [{ "field": "sub1", "is": ["stay"] }] });
-    testbed.stream_to(&first, &stays, stay).await;
     testbed.stream(&first, "over", json!({ "action": { "type": "campaign", "campaign": second.id } })).await;
-    testbed.stream_to(&second, &goes, json!({})).await;
+    let only = json!({ "filters": [{ "field": "sub1", "is": ["taken"] }] });
+    testbed.stream_to(&second, &goes, only).await;
     let world = testbed.start().await;
-    let (answer, event) = world.click_as(1, "/c/first?sub1=stay").await;
-    assert_eq!((answer.to(), event.unique_campaign), ("stays", true));
-    // Known in the first campaign, new in the second.
     let (answer, event) = world.click_as(1, "/c/first").await;
-    assert_eq!((answer.to(), event.dims.deciding_campaign_id.as_ref()), ("goes", Some(&second.id)));
-    assert_eq!(event.dims.campaign_id.as_ref(), Some(&first.id), "the link's campaign bears the click");
-    assert!(event.unique_campaign && event.unique_stream && event.unique_destination, "{event:#?}");
-    let (_, event) = world.click_as(1, "/c/second").await;
-    assert!(!event.unique_campaign && !event.unique_stream, "{event:#?}");
+    assert_eq!((answer.status, event.unique_campaign), (404, false));
+    let (answer, event) = world.click_as(1, "/c/first?sub1=taken").await;
+    assert_eq!((answer.to(), event.unique_campaign, event.unique_stream), ("goes", true, true));
     world.stop().await;
 }
 

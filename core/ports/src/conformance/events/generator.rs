@@ -12,7 +12,8 @@ use std::{collections::BTreeSet, time::Duration};
 use tfx_domain::{
     Timestamp,
     event::{
-        ClickDims, ClickEvent, ConversionEvent, Event, Outcome, PostbackLogEvent, PostbackResult, SCHEMA,
+        ClickDims, ClickEvent, ConversionEvent, Event, Outcome, PassedStream, PostbackLogEvent,
+        PostbackResult, SCHEMA,
     },
     id::{ClickId, VisitorId},
     money::Money,
@@ -181,12 +182,21 @@ impl Maker {
         let outcome = if self.random.one_in(4) { *self.random.pick(&outcomes) } else { Outcome::Routed };
         let requests = [RequestKind::Prefetch, RequestKind::Head];
         let request = if self.random.one_in(8) { *self.random.pick(&requests) } else { RequestKind::Visit };
+        let dims = self.dims();
+        let reasons = [PassedStream::HANDED_OVER, "inactive", "handed_over "];
+        let passed = (0..if self.random.one_in(2) { 2 } else { 0 })
+            .map(|_| PassedStream {
+                stream_id: stream(1 + self.random.below(2)),
+                reason: (*self.random.pick(&reasons)).into(),
+            })
+            .collect();
         ClickEvent {
             // A click counts at its id's time, whatever else it says.
             at: if self.random.one_in(30) { self.time() } else { at },
             outcome,
             request,
-            dims: self.dims(),
+            dims,
+            passed,
             visitor_id: VisitorId(self.random.below(VISITORS) as u128),
             user_agent: format!("agent/{n}"),
             unique_campaign: self.random.one_in(2),

@@ -114,14 +114,19 @@ impl Plain {
         let mut known = BTreeSet::new();
         let mut seen = Vec::new();
         for click in self.visits(Some(since)).rev() {
-            let (Some(campaign), Some(stream)) = (click.dims.decided_by(), &click.dims.stream_id) else {
+            let (Some(campaign), Some(stream)) = (&click.dims.campaign_id, &click.dims.stream_id) else {
                 continue;
             };
+            let decided_by = click.dims.decided_by().unwrap_or(campaign);
             let destination = &click.dims.destination_id;
-            if known.insert((click.visitor_id, campaign, stream, destination)) {
+            let handed_over = click.handed_over_by();
+            let way = (click.visitor_id, campaign, handed_over.clone(), decided_by, stream, destination);
+            if known.insert(way) {
                 seen.push(Seen {
                     visitor: click.visitor_id,
                     campaign: campaign.clone(),
+                    handed_over,
+                    decided_by: decided_by.clone(),
                     stream: stream.clone(),
                     destination: destination.clone(),
                     at: click.click_id.timestamp(),

@@ -59,6 +59,8 @@ impl Testbed {
         let all = Arc::new(faults.clone());
         let stores = Stores {
             retention: open.retention,
+            queue: open.queue,
+            leases: open.leases,
             config: all.clone(),
             conversions: all.clone(),
             analytics: all.clone(),

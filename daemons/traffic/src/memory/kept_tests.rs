@@ -1,0 +1,199 @@
+//! Whatever clicks are doing when the process dies, each counts once.
+
+use super::*;
+use crate::memory::Consumed;
+use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
+use serde_json::json;
+use std::collections::HashMap;
+use tfx_domain::{
+    event::Event,
+    routing::{Config, Globals, NoCounters, Snapshot, Visitor, click_event, decide},
+};
+use tfx_events::{FailurePolicy, ProducerConfig};
+
+const CLICKS: u32 = 4;
+
+/// A sink that takes nothing while it is away.
+#[derive(Default)]
+struct Away(AtomicBool);
+
+#[async_trait]
+impl EventSink for Away {
+    async fn deliver(&self, _: &[Envelope]) -> Result<Vec<Refused>, StoreError> {
+        self.ping().await.map(|()| Vec::new())
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        let what = "switched off by the test".to_owned();
+        if self.0.load(SeqCst) { Err(StoreError::Unavailable { what, source: None }) } else { Ok(()) }
+    }
+}
+
+/// A campaign that hands over by a stream with a limit, to one whose destination has a cap.
+fn snapshot() -> Snapshot {
+    let of = |id: &str, more: serde_json::Value| {
+        let at = "2026-01-01T00:00:00Z";
+        let mut entity = json!({ "id": format!("{}_{:0>19}", &id[..3], &id[3..]), "slug": id, "name": id, "version": 1,
+            "created_at": at, "updated_at": at });
+        let more = more.as_object().cloned().unwrap_or_default();
+        entity.as_object_mut().expect("an object").extend(more);
+        entity
+    };
+    let [main, next, offer] =
+        ["cmp_0000000000000000001", "cmp_0000000000000000002", "dst_0000000000000000001"];
+    let limit = json!([{ "field": "click_limit", "is": ["total:100"] }]);
+    let config: Config = serde_json::from_value(json!({
+        "revision": 1, "sources": [], "templates": [], "networks": [],
+        "campaigns": [of("cmp1", json!({})), of("cmp2", json!({}))],
+        "destinations": [of("dst1", json!({ "url": "https://offer.example/", "caps": { "clicks_total": 100 } }))],
+        "streams": [
+            of("str1", json!({ "campaign": main, "filters": limit, "action": { "type": "campaign", "campaign": next } })),
+            of("str2", json!({ "campaign": next, "filters": limit, "destinations": [{ "destination": offer }] })),
+        ],
+    }))
+    .expect("config");
+    let (snapshot, problems) = Snapshot::compile(config, Globals::default());
+    assert!(problems.is_empty(), "{problems}");
+    snapshot
+}
+
+fn visitor() -> Visitor {
+    Visitor {
+        id: tfx_domain::id::VisitorId(1),
+        ip: [203, 0, 113, 9].into(),
+        user_agent: String::new(),
+        device: Arc::default(),
+        geo: Arc::default(),
+        language: None,
+        referrer: String::new(),
+        params: Vec::new(),
+        headers: Vec::new(),
+        bot: None,
+        kind: RequestKind::Visit,
+        hops: 0,
+    }
+}
+
+/// What the next process counts, of everything that is limited.
+fn counted(dir: &Path) -> Vec<u64> {
+    let used = UsageFile::new(dir.join("usage.json")).read(&dir.join("journal"));
+    let ever = |id: &str| {
+        let kept = used.get(id)?;
+        // What nobody asked about before is found alone.
+        let window = kept.windows.iter().find(|w| w.since.is_none());
+        Some(window.map_or(kept.found.len() as u64, |w| w.clicks))
+    };
+    ["str_0000000000000000001", "str_0000000000000000002", "dst_0000000000000000001"]
+        .map(|id| ever(id).unwrap_or(0))
+        .to_vec()
+}
+
+/// A click on its way.
+enum Way<'m> {
+    Begun,
+    Counted(Consumed<'m>),
+    Recorded(Consumed<'m>),
+    Over,
+}
+
+async fn dies_at_every_moment(seed: u64, away: bool) {
+    let mut rng = StdRng::seed_from_u64(seed);
+    let dir = tempfile::tempdir().expect("dir");
+    let snapshot = snapshot();
+    let memory = Arc::new(Memory::new(1000, UsageFile::new(dir.path().join("usage.json")), [1; 16]));
+    memory.recall_usage(&dir.path().join("journal"));
+    let sink = Arc::new(Away(AtomicBool::new(away)));
+    let config = ProducerConfig {
+        dir: dir.path().join("journal"),
+        policy: FailurePolicy::FailOpen,
+        batch_size: 10,
+        batch_timeout: Duration::from_millis(1),
+        write_timeout: Duration::from_secs(10),
+        max_attempts: 1,
+        retry_backoff: Duration::from_millis(1),
+        max_bytes: 1 << 20,
+        segment_bytes: 1 << 16,
+    };
+    let producer =
+        Producer::open(config, Arc::new(KeptFirst { memory: Arc::clone(&memory), sink })).expect("producer");
+    memory.follow_journal(&producer);
+    memory.configure(&snapshot, clock::now());
+    for tally in memory.tallies.load().limits.values() {
+        tally.clicks(None);
+    }
+    // Each click goes its way, and the file is written in between.
+    let mut steps: Vec<Option<u32>> =
+        (0..CLICKS).flat_map(|click| [Some(click); 4]).chain([None; 4]).collect();
+    steps.shuffle(&mut rng);
+    let mut ways: HashMap<u32, (ClickId, ClickEvent, Way<'_>)> = HashMap::new();
+    let (mut recorded, mut begun) = (0, 0);
+    for (n, step) in steps.iter().enumerate() {
+        let Some(click) = *step else {
+            memory.usage.changed();
+            memory.usage.write(&memory, rng.random());
+            continue;
+        };
+        // Decided before or after its turn: a clock says nothing of the order.
+        let at = clock::now() + jiff::SignedDuration::from_millis(rng.random_range(-3000..3000));
+        let decision = decide(&snapshot, "cmp1", &visitor(), at, &NoCounters, &mut rng);
+        match ways.remove(&click) {
+            None => {
+                let id = ClickId::generate(at, rng.random());
+                let event = click_event(&snapshot, "cmp1", &visitor(), &decision, id, at);
+                ways.insert(click, (id, event, Way::Begun));
+            }
+            Some((id, event, Way::Begun)) => {
+                let (_, consumed) = memory.consume(id, visitor().id, &decision, event.at);
+                begun += 1;
+                ways.insert(click, (id, event, Way::Counted(consumed)));
+            }
+            Some((id, event, Way::Counted(consumed))) if rng.random_ratio(1, 8) => {
+                memory.take_back(consumed);
+                ways.insert(click, (id, event, Way::Over));
+            }
+            Some((id, event, Way::Counted(consumed))) => {
+                producer.publish(&Event::Click(Box::new(event.clone()))).await.expect("recorded");
+                recorded += 1;
+                ways.insert(click, (id, event, Way::Recorded(consumed)));
+            }
+            Some((id, event, Way::Recorded(consumed))) => {
+                // It lands.
+                drop(consumed);
+                ways.insert(click, (id, event, Way::Over));
+            }
+            Some(over) => drop(ways.insert(click, over)),
+        }
+        if away {
+            assert_eq!(counted(dir.path()), [recorded; 3], "seed {seed}, step {n}: {steps:?}");
+        } else {
+            while producer.stats().outbox_depth_events > 0 {
+                sleep(Duration::from_millis(1)).await;
+            }
+            // What was delivered is told by the file alone: nothing is lost, and those that were never recorded may count.
+            let counted = counted(dir.path());
+            assert!(
+                counted.iter().all(|n| (recorded..=begun).contains(n)),
+                "seed {seed}, step {n}: {counted:?} of {recorded} to {begun}, {steps:?}"
+            );
+        }
+    }
+    drop(ways);
+    producer.close(Duration::from_millis(10)).await;
+}
+
+#[tokio::test]
+async fn a_click_counts_once_whatever_it_was_doing_when_the_process_died() {
+    for seed in 0..40 {
+        dies_at_every_moment(seed, true).await;
+        dies_at_every_moment(seed, false).await;
+    }
+}
+
+#[test]
+fn a_file_of_before_there_were_places_is_read_by_its_time() {
+    let dir = tempfile::tempdir().expect("dir");
+    let used = json!({ "dst_0000000000000000001": { "windows": [{ "since": null, "clicks": 7 }] } });
+    let text = json!({ "format": 1, "number": 3, "at": "2026-01-01T00:00:00Z", "used": used });
+    fs::write(dir.path().join("usage.json"), text.to_string()).expect("written");
+    assert_eq!(counted(dir.path()), [0, 0, 7]);
+}
