@@ -20,8 +20,14 @@ pub struct AuditQuery {
 pub struct AuditEntry {
     /// When it was saved, by the clock of api-service.
     pub at: Timestamp,
-    /// Who made it: the name of a token or the address of a user.
+    /// Who: a token's name or a user's address.
     pub actor: String,
+    /// The address it was asked from; empty: not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub from: String,
+    /// The request, as the log of api-service names it; empty: not known.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub request_id: String,
     /// `create`, `update`, `pause`, `resume`, `archive`, `prune`.
     pub action: String,
     /// What kind of thing, a noun: `campaign`, `events`.

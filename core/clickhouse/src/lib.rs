@@ -20,7 +20,8 @@ pub use migrate::Schema;
 use client::Client;
 use std::sync::Arc;
 use tfx_ports::{
-    StoreError, analytics::Analytics, ingestion::IngestionErrors, migrate::Migrations, retention::Retention,
+    StoreError, analytics::Analytics, event_log::EventLog, ingestion::IngestionErrors, migrate::Migrations,
+    retention::Retention,
 };
 
 /// A ClickHouse server and our database in it.
@@ -40,12 +41,17 @@ impl ClickHouse {
 
     /// Reads events, wherever they come from.
     pub fn analytics(&self) -> Arc<dyn Analytics> {
-        Arc::new(analytics::Reader::new(self.client.clone(), None))
+        Arc::new(analytics::Reader::new(self.client.clone(), None, None))
     }
 
-    /// Reads events of these topics: it is not well while the server reads others.
-    pub fn analytics_of(&self, pipeline: &PipelineConfig) -> Arc<dyn Analytics> {
-        Arc::new(analytics::Reader::new(self.client.clone(), Some(pipeline.clone())))
+    /// Reads events of these topics: it is not well while the server reads others. With the log, it knows when the server
+    /// has read what is in it.
+    pub fn analytics_of(
+        &self,
+        pipeline: &PipelineConfig,
+        log: Option<Arc<dyn EventLog>>,
+    ) -> Arc<dyn Analytics> {
+        Arc::new(analytics::Reader::new(self.client.clone(), Some(pipeline.clone()), log))
     }
 
     /// Deletes events by age.

@@ -35,6 +35,7 @@ const CONFIG: Blueprint = Blueprint {
         include_str!("schema/config/0002.sql"),
         include_str!("schema/config/0004.sql"),
         include_str!("schema/config/0005.sql"),
+        include_str!("schema/config/0006.sql"),
     ],
     page_size: 4096,
     cache_kib: 4096,

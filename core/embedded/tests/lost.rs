@@ -4,7 +4,12 @@ use serde_json::json;
 use std::{fs, path::Path};
 use tfx_domain::{Timestamp, event::Event};
 use tfx_embedded::Embedded;
-use tfx_ports::{audit::AuditEntry, config::Record, conformance::sample::Sample, sink::Envelope};
+use tfx_ports::{
+    audit::{AuditEntry, Caller},
+    config::Record,
+    conformance::sample::Sample,
+    sink::Envelope,
+};
 
 fn record_at() -> Timestamp {
     "2026-01-01T00:00:00Z".parse().expect("a time")
@@ -19,7 +24,7 @@ fn source() -> (Record, AuditEntry) {
     .expect("a record");
     let audit = AuditEntry {
         at: record.created_at,
-        actor: "anna".to_owned(),
+        caller: Caller::named("anna"),
         action: "create".to_owned(),
         kind: record.kind.noun().to_owned(),
         id: record.id.clone(),

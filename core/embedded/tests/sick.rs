@@ -86,6 +86,22 @@ async fn a_file_that_became_something_else_under_us_refuses_no_event() {
     store.analytics().ping().await.expect_err("also of those who only read");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_that_is_damaged_under_us_takes_no_event_though_all_its_pages_are_remembered() {
+    for table in ["clicks", "bodies", "texts", "visits_ever", "postbacks", "conversions"] {
+        let folder = folder().await;
+        let store = Embedded::open(folder.path()).expect("open");
+        // The same again: every text is known, every page read.
+        assert_eq!(store.sink().deliver(&clicks(1, 50)).await.expect("well"), []);
+        store.sink().ping().await.expect("well");
+        zero_root(&folder.path().join("events.db"), table);
+        let e = store.sink().deliver(&clicks(1, 50)).await.expect_err(table);
+        assert!(e.is_retryable() && e.to_string().contains("restore it from a backup"), "{table}: {e}");
+        store.sink().ping().await.expect_err("it says so");
+        store.analytics().ping().await.expect_err("also to those who only read");
+    }
+}
+
 #[tokio::test]
 async fn a_ping_writes() {
     let folder = folder().await;

@@ -101,6 +101,10 @@ pub trait Analytics: Send + Sync {
     /// visitor once for each way from a link to a destination, at the last time a stream took him there.
     async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError>;
 
+    /// Returns when reads see every click that the sink had taken when this was asked; whether they see every conversion
+    /// that it has taken by then, too. Waits as long as that takes: who has no such patience drops it.
+    async fn caught_up(&self) -> Result<bool, StoreError>;
+
     /// Answers if the store does.
     async fn ping(&self) -> Result<(), StoreError>;
 }

@@ -10,13 +10,33 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tfx_domain::Timestamp;
 
+/// Who asks for something to be done, and from where. It travels from the request to what is written.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Caller {
+    /// A token's name, a user's address, or the setting that asks for it.
+    pub name: String,
+    /// The address it was asked from, behind trusted proxies; empty: it was asked by no request.
+    #[serde(default)]
+    pub from: String,
+    /// The request, as the logs of the services name it; empty: it was asked by none.
+    #[serde(default)]
+    pub request_id: String,
+}
+
+impl Caller {
+    /// Somebody who does not ask by a request.
+    pub fn named(name: impl Into<String>) -> Self {
+        Self { name: name.into(), ..Self::default() }
+    }
+}
+
 /// One line of the audit log.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct AuditEntry {
     /// When it was done, by the clock of api-service.
     pub at: Timestamp,
-    /// Who did it: a token's name or a user's address.
-    pub actor: String,
+    /// Who had it done.
+    pub caller: Caller,
     /// What was done, a verb: `create`, `update`, `pause`, `resume`, `archive`, `prune`.
     pub action: String,
     /// To what kind of thing, a noun: that of an entity's kind ([`tfx_domain::entity::Kind::noun`]), or another, such as

@@ -1,4 +1,11 @@
-//! What a store can answer instead of a result.
+//! What a store can answer instead of a result, and what whoever asked can do about it:
+//!
+//! | what to do | answers |
+//! |---|---|
+//! | try again later, as it is ([`StoreError::is_retryable`]) | [`Unavailable`](StoreError::Unavailable), [`Full`](StoreError::Full) |
+//! | look at how it is now, and ask anew | [`Moved`](StoreError::Moved), [`VersionMismatch`](StoreError::VersionMismatch) |
+//! | ask for something else | [`NotFound`](StoreError::NotFound), [`SlugTaken`](StoreError::SlugTaken), [`BadCursor`](StoreError::BadCursor), [`TooMuch`](StoreError::TooMuch) |
+//! | have a person mend the store | [`Broken`](StoreError::Broken); what the text of `Unavailable` and `Full` advises |
 
 use std::{error::Error, fmt};
 

@@ -10,6 +10,9 @@
 //! | [`sink::EventSink`] | takes events, durably | SQLite | Kafka |
 //! | [`analytics::Analytics`] | clicks, reports, usage; written only through the sink | SQLite | ClickHouse |
 //! | [`retention::Retention`] | nothing: deletes events by age | SQLite | ClickHouse |
+//! | [`event_log::EventLog`] | the log between sink and analytics, as operators see it | none | Kafka |
+//! | [`ingestion::IngestionErrors`] | what the analytics store could not read of it | none | ClickHouse |
+//! | [`migrate::Migrations`] | the steps that bring an engine to what this build needs | none | each engine |
 //!
 //! The `conformance` feature holds the suite that every adapter must pass.
 

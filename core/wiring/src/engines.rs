@@ -30,13 +30,14 @@ pub(crate) struct Events {
 impl Events {
     /// Analytics, sink and what operators see of the way between them.
     pub(crate) fn ports(&self) -> Result<EventPorts, StoreError> {
+        let log = self.kafka.event_log()?;
         let pipeline = Pipeline {
-            log: self.kafka.event_log()?,
+            log: Arc::clone(&log),
             errors: self.clickhouse.ingestion_errors(),
             groups: self.pipeline.groups.clone(),
         };
         Ok(EventPorts {
-            analytics: self.clickhouse.analytics_of(&self.pipeline),
+            analytics: self.clickhouse.analytics_of(&self.pipeline, Some(log)),
             retention: self.clickhouse.retention(),
             sink: self.kafka.sink()?,
             pipeline,

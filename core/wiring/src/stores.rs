@@ -5,12 +5,21 @@ use crate::{
     engines::{self, EventPorts},
 };
 use std::sync::Arc;
+use tfx_domain::event::Topic;
 use tfx_embedded::Embedded;
 use tfx_events::{Producer, ProducerConfig};
 use tfx_mongo::Mongo;
 use tfx_ports::{
-    StoreError, analytics::Analytics, config::ConfigStore, conversions::ConversionStore, event_log::EventLog,
-    ingestion::IngestionErrors, leases::Leases, migrate::Migrations, queue::Queue, retention::Retention,
+    StoreError,
+    analytics::Analytics,
+    config::ConfigStore,
+    conversions::ConversionStore,
+    event_log::EventLog,
+    ingestion::{IngestionErrors, Lag},
+    leases::Leases,
+    migrate::Migrations,
+    queue::Queue,
+    retention::Retention,
     sink::EventSink,
 };
 use tfx_settings::{FailurePolicy, Settings};
@@ -45,6 +54,16 @@ pub struct Pipeline {
     pub errors: Arc<dyn IngestionErrors>,
     /// What the names of the consumer groups with which the analytics store reads begin with.
     pub groups: String,
+}
+
+impl Pipeline {
+    /// How far the analytics store is behind, in each partition of these topics.
+    ///
+    /// # Errors
+    /// As [`EventLog::lag`].
+    pub async fn lag(&self, topics: &[Topic]) -> Result<Vec<Lag>, StoreError> {
+        self.log.lag(&self.groups, topics).await
+    }
 }
 
 /// Why the ports cannot be made.

@@ -16,8 +16,8 @@ use std::{
 };
 use subtle::ConstantTimeEq;
 use tfx_domain::Timestamp;
-use tfx_ports::clock;
-use tfx_service::{Peer, client_ip, internal::bearer};
+use tfx_ports::{audit::Caller, clock};
+use tfx_service::{Peer, client_ip, internal::bearer, request_id};
 use tfx_settings::Secret;
 
 /// Failures that an address may have in a window before it is answered 429.
@@ -27,8 +27,8 @@ const WINDOW_S: i64 = 60;
 /// Addresses remembered; when they would be more, all are forgotten.
 const ADDRESSES: usize = 10_000;
 
-/// Who the audit log says it was, until there are users.
-pub(crate) const ACTOR: &str = "admin token";
+/// Whose token it is, until there are users.
+const ADMIN: &str = "admin token";
 
 /// Knows the token, not in plain text, and the addresses that guessed.
 pub(crate) struct Access {
@@ -70,13 +70,16 @@ fn hash(text: &str) -> [u8; 32] {
 }
 
 /// Lets only the administrator through.
-pub(crate) async fn check(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
+pub(crate) async fn check(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let given = bearer(request.headers());
-    if given.is_some_and(|token| app.access.is_admin(token)) {
-        return next.run(request).await;
-    }
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |p| p.0.ip());
     let from = client_ip(peer, request.headers(), &app.settings.http.trusted_proxies);
+    if given.is_some_and(|token| app.access.is_admin(token)) {
+        let request_id = request_id::of(request.headers()).to_owned();
+        let caller = Caller { name: ADMIN.to_owned(), from: from.to_string(), request_id };
+        request.extensions_mut().insert(caller);
+        return next.run(request).await;
+    }
     if !app.access.failed(from, clock::now()) {
         let detail = "too many calls without the right token from this address; try again in a minute";
         let mut response =

@@ -158,7 +158,9 @@ async fn audit(State(app): State<Arc<App>>, mut query: Query) -> Result<Response
         .into_iter()
         .map(|e| AuditEntry {
             at: e.at,
-            actor: e.actor,
+            actor: e.caller.name,
+            from: e.caller.from,
+            request_id: e.caller.request_id,
             action: e.action,
             kind: e.kind,
             id: e.id,

@@ -8,7 +8,7 @@ use crate::{
     events::{click_ids, stored_click},
     failure::Failure,
     geo,
-    input::{Body, Path, Query, typed},
+    input::{Body, Path, Query, read},
     labels::{self, entity_ref},
     reply::json,
 };
@@ -46,7 +46,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 
 async fn asked(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> Result<Response, Failure> {
     query.finish()?;
-    let mut request: ExplainRequest = typed(input)?;
+    let mut request: ExplainRequest = read(input)?;
     resolve(app.stores.config.as_ref(), &mut request).await?;
     let body = serde_json::to_value(&request).map_err(|e| ProblemResponse::internal(e.to_string()))?;
     let event = app.peers.traffic.call(Method::POST, "/internal/explain?standings", Some(&body)).await?;

@@ -3,7 +3,7 @@
 use crate::{
     app::App,
     failure::Failure,
-    input::{Body, Query, typed},
+    input::{Body, Query, read},
     reply::json,
 };
 use axum::{
@@ -94,8 +94,9 @@ fn escaped(bytes: &[u8]) -> String {
 
 async fn lag(State(app): State<Arc<App>>, query: Query) -> Result<Response, Failure> {
     query.finish()?;
-    let Pipeline { log, groups, .. } = pipeline(&app)?;
-    let lag = match log.lag(groups, &Topic::ALL).await {
+    let pipeline = pipeline(&app)?;
+    let groups = &pipeline.groups;
+    let lag = match pipeline.lag(&Topic::ALL).await {
         Err(StoreError::NotFound) => {
             let detail = format!(
                 "ClickHouse has not begun to read under the consumer groups {groups}.* (CLICKHOUSE_CONSUMER_GROUP); is it running, and was 'tfx migrate up' run?"
@@ -120,7 +121,7 @@ async fn lag(State(app): State<Arc<App>>, query: Query) -> Result<Response, Fail
 
 async fn replay(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> Result<Response, Failure> {
     query.finish()?;
-    let request: ReplayRequest = typed(input)?;
+    let request: ReplayRequest = read(input)?;
     let mut problems = Problems::default();
     problems.require(request.at.is_none() || request.topic.is_some(), "topic", "is required with 'at'");
     problems.into_result(())?;

@@ -7,12 +7,12 @@ use axum::{
     response::IntoResponse as _,
 };
 use http::{HeaderMap, StatusCode, header, request::Parts};
-use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_path_to_error::Segment;
 use std::{convert::Infallible, fmt::Display, str::FromStr};
 use tfx_domain::{moment, problem::Problems};
 use tfx_ports::page::PageRequest;
+
+pub(crate) use tfx_domain::entity::read;
 
 /// A JSON body, whatever it holds.
 pub(crate) struct Body(pub(crate) Value);
@@ -59,104 +59,6 @@ fn is_json(headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(header::CONTENT_TYPE).and_then(|v| v.to_str().ok()) else { return false };
     let essence = value.split(';').next().unwrap_or("").trim().to_ascii_lowercase();
     essence == "application/json" || (essence.starts_with("application/") && essence.ends_with("+json"))
-}
-
-/// Reads a wire type. Serde stops at the first broken value; each is noted, taken out, and reading starts again.
-///
-/// # Errors
-/// All problems.
-pub(crate) fn typed<T: DeserializeOwned>(mut value: Value) -> Result<T, Problems> {
-    let mut problems = Problems::default();
-    let mut noted: Vec<Vec<String>> = Vec::new();
-    // Each round takes something out, so this ends; an input has at most this many problems worth reading.
-    for _ in 0..100 {
-        match serde_path_to_error::deserialize::<_, T>(&value) {
-            Ok(read) => return problems.into_result(read),
-            Err(error) => {
-                let mut path: Vec<String> = error.path().iter().filter_map(step).collect();
-                let message = error.inner().to_string();
-                let missing = quoted(&message, "missing field `");
-                if let Some(unknown) = quoted(&message, "unknown field `")
-                    && path.last() != Some(&unknown)
-                {
-                    path.push(unknown);
-                }
-                // What breaks only because something inside it was taken out is not the sender's doing.
-                let mut named = path.clone();
-                named.extend(missing);
-                if !noted.iter().any(|n| n.starts_with(&named)) {
-                    problems.add(text(&named), readable(&message));
-                }
-                noted.push(named);
-                if !take_out(&mut value, &path) {
-                    break;
-                }
-            }
-        }
-    }
-    Err(problems)
-}
-
-fn step(segment: &Segment) -> Option<String> {
-    match segment {
-        Segment::Seq { index } => Some(format!("[{index}]")),
-        Segment::Map { key } | Segment::Enum { variant: key } => Some(key.clone()),
-        Segment::Unknown => None,
-    }
-}
-
-fn text(path: &[String]) -> String {
-    let mut out = String::new();
-    for step in path {
-        if !out.is_empty() && !step.starts_with('[') {
-            out.push('.');
-        }
-        out.push_str(step);
-    }
-    out
-}
-
-fn take_out(value: &mut Value, path: &[String]) -> bool {
-    let Some((last, parents)) = path.split_last() else { return false };
-    let mut at = value;
-    for step in parents {
-        let inner = match index(step) {
-            Some(i) if at.is_array() => at.get_mut(i),
-            _ => at.get_mut(step),
-        };
-        let Some(inner) = inner else { return false };
-        at = inner;
-    }
-    match at {
-        Value::Object(map) => map.remove(last).is_some(),
-        Value::Array(items) => match index(last) {
-            Some(i) if i < items.len() => {
-                items.remove(i);
-                true
-            }
-            _ => false,
-        },
-        _ => false,
-    }
-}
-
-fn index(step: &str) -> Option<usize> {
-    step.strip_prefix('[')?.strip_suffix(']')?.parse().ok()
-}
-
-fn quoted(message: &str, before: &str) -> Option<String> {
-    message.strip_prefix(before)?.split('`').next().map(str::to_owned)
-}
-
-fn readable(message: &str) -> String {
-    if message.starts_with("missing field") {
-        return "is required".to_owned();
-    }
-    if let Some(rest) = message.strip_prefix("unknown field ") {
-        let known = rest.split_once(", expected ").map_or("", |(_, k)| k).replace('`', "");
-        return format!("is not a known field; known are {}", known.trim_start_matches("one of "));
-    }
-    message.replace('`', "'")
 }
 
 /// The query of a request. Take what is known, then [`Query::finish`].
@@ -291,11 +193,12 @@ pub(crate) fn if_match(headers: &HeaderMap) -> Result<Option<u64>, Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde::de::DeserializeOwned;
     use serde_json::json;
     use tfx_api::{explain::ExplainRequest, postbacks::PostbackTest, report::ReportRequest};
 
     fn problems<T: DeserializeOwned>(value: Value) -> Vec<(String, String)> {
-        let problems = typed::<T>(value).err().map(|p| p.0).unwrap_or_default();
+        let problems = read::<T>(value).err().map(|p| p.0).unwrap_or_default();
         problems.into_iter().map(|p| (p.path, p.message)).collect()
     }
 

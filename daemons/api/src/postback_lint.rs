@@ -7,7 +7,7 @@ use crate::{
     app::App,
     entities::refs,
     failure::Failure,
-    input::{Body, Query, typed},
+    input::{Body, Query, read},
     links::template_record,
     postback_test::Trial,
     reply::json,
@@ -217,7 +217,7 @@ impl Linter<'_> {
 
 async fn retry(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> Result<Response, Failure> {
     query.finish()?;
-    let mut asked: PostbackRetry = typed(input)?;
+    let mut asked: PostbackRetry = read(input)?;
     let known = asked.results.iter().all(|r| PostbackRetry::RESULTS.contains(r)) && !asked.results.is_empty();
     let words = PostbackRetry::RESULTS.map(PostbackResult::as_str).join(" or ");
     let mut problems = Problems::default();

@@ -7,7 +7,7 @@ use crate::{
     app::App,
     entities::refs,
     failure::Failure,
-    input::{Body, Query, typed},
+    input::{Body, Query, read},
     links::template_record,
     reply::json,
 };
@@ -48,7 +48,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 
 async fn test(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> Result<Response, Failure> {
     query.finish()?;
-    let test: PostbackTest = typed(input)?;
+    let test: PostbackTest = read(input)?;
     let mut problems = Problems::default();
     problems.require(test.params.len() <= MAX_PARAMS, "params", &format!("must be at most {MAX_PARAMS}"));
     let network = refs::find(app.stores.config.as_ref(), Kind::Network, &test.network).await?;

@@ -5,7 +5,7 @@ use crate::{
     entities::refs,
     failure::Failure,
     geo,
-    input::{Body, Query, typed},
+    input::{Body, Query, read},
     labels,
     reply::json,
 };
@@ -60,7 +60,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
 
 async fn report(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> Result<Response, Failure> {
     query.finish()?;
-    let asked: ReportRequest = typed(input)?;
+    let asked: ReportRequest = read(input)?;
     let config = app.stores.config.as_ref();
     let most = app.settings.report_max_groups;
     let query = checked(config, &asked, most).await?;

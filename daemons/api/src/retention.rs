@@ -2,14 +2,13 @@
 //! it leaves the store to those who store and read.
 
 use crate::{
-    access,
     app::App,
     failure::Failure,
-    input::{Body, Query, typed},
+    input::{Body, Query, read},
     reply::json,
 };
 use axum::{
-    Router,
+    Extension, Router,
     extract::State,
     response::Response,
     routing::{get, post},
@@ -25,7 +24,12 @@ use std::{
 };
 use tfx_api::retention::{EventCounts, PruneAnswer, PruneRequest, PruneRun, RetentionStatus};
 use tfx_domain::{Timestamp, event::Topic, problem::Problems};
-use tfx_ports::{StoreError, audit::AuditEntry, clock, retention::Retention};
+use tfx_ports::{
+    StoreError,
+    audit::{AuditEntry, Caller},
+    clock,
+    retention::Retention,
+};
 use tfx_service::{Shutdown, health::Detail, metrics::Text};
 use tokio::time::{sleep, timeout};
 use tracing::Instrument as _;
@@ -93,9 +97,14 @@ async fn status(State(app): State<Arc<App>>, query: Query) -> Result<Response, F
     Ok(json(StatusCode::OK, &status))
 }
 
-async fn prune(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> Result<Response, Failure> {
+async fn prune(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    query: Query,
+    Body(input): Body,
+) -> Result<Response, Failure> {
     query.finish()?;
-    let PruneRequest { before, dry_run, vacuum } = typed(input)?;
+    let PruneRequest { before, dry_run, vacuum } = read(input)?;
     let now = clock::now();
     let before = match before {
         Some(before) if before > now => {
@@ -113,13 +122,13 @@ async fn prune(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> 
     if dry_run {
         return Ok(json(StatusCode::OK, &PruneAnswer { before, found, run: None }));
     }
-    let run = app.pruning.begin(before, access::ACTOR, vacuum).ok_or_else(|| {
+    let run = app.pruning.begin(before, &caller.name, vacuum).ok_or_else(|| {
         let detail = "events are being deleted already; GET /retention shows how far that is";
         Failure::new(StatusCode::CONFLICT, "prune_running", detail)
     })?;
     let entry = AuditEntry {
         at: now,
-        actor: access::ACTOR.to_owned(),
+        caller,
         action: "prune".to_owned(),
         kind: "events".to_owned(),
         id: String::new(),

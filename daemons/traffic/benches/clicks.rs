@@ -23,7 +23,7 @@ use tfx_domain::{
     report::{Attribution, ReportQuery},
 };
 use tfx_ports::{
-    audit::AuditEntry,
+    audit::{AuditEntry, Caller},
     clock,
     config::{ConfigStore, Record},
     entropy,
@@ -342,7 +342,7 @@ async fn create<S: Spec>(store: &dyn ConfigStore, spec: Value) -> String {
     let id = record.id.clone();
     let audit = AuditEntry {
         at: now,
-        actor: "bench".to_owned(),
+        caller: Caller::named("bench"),
         action: "create".to_owned(),
         kind: S::KIND.noun().to_owned(),
         id: id.clone(),

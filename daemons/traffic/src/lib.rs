@@ -20,8 +20,8 @@ use crate::{
     click::Clicks,
     geo::GeoReader,
     memory::{
-        ClickLog, KeptFirst, Memory, Refresher, Restoring, ReturnsReader, UsageFile, keep, keep_visitors,
-        restore, save_visitors, sync,
+        KeptFirst, Memory, Refresher, Restoring, ReturnsReader, UsageFile, keep, keep_visitors, restore,
+        save_visitors, sync,
     },
     snapshot::Compiler,
     traffic::{Counted, Traffic},
@@ -107,7 +107,6 @@ pub async fn run(
         producer: Arc::clone(&producer),
         every: settings.traffic.cap_cache_ttl,
         batch_timeout: settings.events.batch_timeout,
-        click_log: stores.pipeline.clone().map(ClickLog),
     };
     workers.spawn(refresher.run(shutdown.clone()).in_current_span());
     let kept = keep(Arc::clone(&memory), settings.traffic.cap_cache_ttl, shutdown.clone());

@@ -1,11 +1,13 @@
 //! [`Analytics`] on the events tables.
 
+mod behind;
 mod list;
 mod report;
 mod usage;
 
 use crate::{PipelineConfig, client::Client};
 use async_trait::async_trait;
+use std::sync::Arc;
 use tfx_domain::{
     Timestamp,
     event::{ClickEvent, PostbackLogEvent},
@@ -16,6 +18,7 @@ use tfx_domain::{
 use tfx_ports::{
     StoreError,
     analytics::{Analytics, ClickQuery, PostbackQuery, Seen},
+    event_log::EventLog,
     page::Page,
 };
 
@@ -24,11 +27,17 @@ pub(crate) struct Reader {
     client: Client,
     /// What services write, if that is known.
     pipeline: Option<PipelineConfig>,
+    /// Where they write it, if that is known.
+    log: Option<Arc<dyn EventLog>>,
 }
 
 impl Reader {
-    pub(crate) const fn new(client: Client, pipeline: Option<PipelineConfig>) -> Self {
-        Self { client, pipeline }
+    pub(crate) fn new(
+        client: Client,
+        pipeline: Option<PipelineConfig>,
+        log: Option<Arc<dyn EventLog>>,
+    ) -> Self {
+        Self { client, pipeline, log }
     }
 }
 
@@ -64,6 +73,14 @@ impl Analytics for Reader {
 
     async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError> {
         usage::seen_since(&self.client, since, limit).await
+    }
+
+    /// Where no log is known, what reaches the server is seen at once.
+    async fn caught_up(&self) -> Result<bool, StoreError> {
+        match (&self.pipeline, &self.log) {
+            (Some(config), Some(log)) => behind::caught_up(log.as_ref(), &config.groups).await,
+            _ => Ok(true),
+        }
     }
 
     /// Also asks for the newest of the columns that are read, so that a schema that is too old is not ready; and whether

@@ -199,7 +199,7 @@ async fn a_server_that_reads_other_topics_than_services_write_is_not_ready() {
     let database = Database::unmade();
     let (store, made) = (database.store(), nowhere(None));
     up(&*store.migrations(&made).expect("migrations")).await;
-    let says = async |pipeline: &PipelineConfig| match store.analytics_of(pipeline).ping().await {
+    let says = async |pipeline: &PipelineConfig| match store.analytics_of(pipeline, None).ping().await {
         Ok(()) => "ready".to_owned(),
         Err(e) => {
             assert!(!e.is_retryable(), "{e}");

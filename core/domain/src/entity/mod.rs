@@ -17,7 +17,7 @@ mod words;
 pub use campaign::{CampaignSpec, Cost, Rotation};
 pub use destination::{Caps, DestinationSpec, HealthCheck, ProbeMethod, Schedule};
 pub use network::{NetworkSpec, Secret};
-pub use parse::parse;
+pub use parse::{parse, read};
 pub(crate) use source::sub_index;
 pub use source::{SourceParam, SourceParams, SourceSpec};
 pub use stream::{

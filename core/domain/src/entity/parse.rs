@@ -2,6 +2,7 @@
 
 use super::{Spec, words::readable};
 use crate::problem::Problems;
+use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
 use std::collections::{BTreeMap, BTreeSet};
@@ -28,37 +29,34 @@ pub fn parse<S: Spec>(input: Value) -> Result<S, Problems> {
     }
     let given: BTreeSet<String> = fields.keys().cloned().collect();
     let mut mender = Mender { value: Value::Object(fields), example: S::example(), removed: BTreeMap::new() };
-    let mut problems = Problems::default();
-    for _ in 0..MOST_PROBLEMS {
-        let error = match serde_path_to_error::deserialize::<_, S>(&mender.value) {
-            Ok(spec) if problems.is_empty() => return spec.validate().into_result(spec),
-            Ok(spec) => {
-                for p in spec.validate().0 {
-                    let path = mender.original(&p.path);
-                    let field = path.split(['.', '[']).next().unwrap_or_default();
-                    // What was not given, or was replaced, is no fault of the person's.
-                    if given.contains(field) && !problems.0.iter().any(|q| overlap(&q.path, &path)) {
-                        problems.add(path, p.message);
-                    }
-                }
-                return Err(problems);
-            }
-            Err(error) => error,
-        };
-        let mut place: Vec<Segment> = error.path().iter().cloned().collect();
-        let message = locate(&error.inner().to_string(), &mut place);
-        let path = mender.original(&path_text(&place));
-        // A value that is still refused after it was mended: what holds it has to go.
-        if problems.0.iter().any(|p| p.path == path) {
-            place.pop();
-        } else {
-            problems.add(path, readable(&message));
-        }
-        if !mender.mend(&place) {
-            break;
+    let (spec, mut problems) = mender.read::<S>();
+    let Some(spec) = spec else { return Err(problems) };
+    if problems.is_empty() {
+        return spec.validate().into_result(spec);
+    }
+    for p in spec.validate().0 {
+        let path = mender.original(&p.path);
+        let field = path.split(['.', '[']).next().unwrap_or_default();
+        // What was not given, or was replaced, is no fault of the person's.
+        if given.contains(field)
+            && !problems.0.iter().any(|q| within(&q.path, &path) || within(&path, &q.path))
+        {
+            problems.add(path, p.message);
         }
     }
     Err(problems)
+}
+
+/// Reads what is not an entity, reporting every problem at once: what is broken is noted and taken out.
+///
+/// # Errors
+/// All problems, with the path of each.
+pub fn read<T: DeserializeOwned>(value: Value) -> Result<T, Problems> {
+    let mut mender = Mender { value, example: Value::Null, removed: BTreeMap::new() };
+    match mender.read() {
+        (Some(read), problems) => problems.into_result(read),
+        (None, problems) => Err(problems),
+    }
 }
 
 /// Serde reports a missing or unknown field at the object that lacks or has it, and `TryFrom` errors at the whole
@@ -99,12 +97,11 @@ fn path_text(segments: &[Segment]) -> String {
     out
 }
 
-/// True if one path is the other or lies within it.
-fn overlap(a: &str, b: &str) -> bool {
-    let within = |inner: &str, outer: &str| {
-        inner.strip_prefix(outer).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
-    };
-    within(a, b) || within(b, a)
+/// Whether a path is another one or lies within it.
+fn within(inner: &str, outer: &str) -> bool {
+    inner
+        .strip_prefix(outer)
+        .is_some_and(|rest| outer.is_empty() || rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
 /// The input with its broken values replaced.
@@ -116,6 +113,31 @@ struct Mender {
 }
 
 impl Mender {
+    /// What can be read when everything broken is replaced, and what was.
+    fn read<T: DeserializeOwned>(&mut self) -> (Option<T>, Problems) {
+        let mut problems = Problems::default();
+        for _ in 0..MOST_PROBLEMS {
+            let error = match serde_path_to_error::deserialize::<_, T>(&self.value) {
+                Ok(read) => return (Some(read), problems),
+                Err(error) => error,
+            };
+            let mut place: Vec<Segment> = error.path().iter().cloned().collect();
+            let message = locate(&error.inner().to_string(), &mut place);
+            let path = self.original(&path_text(&place));
+            // A value that is still refused after it was mended: what holds it has to go. One that is refused since
+            // something in it was replaced is no fault of the person's.
+            if problems.0.iter().any(|p| p.path == path) {
+                place.pop();
+            } else if !problems.0.iter().any(|p| within(&p.path, &path)) {
+                problems.add(path, readable(&message));
+            }
+            if !self.mend(&place) {
+                break;
+            }
+        }
+        (None, problems)
+    }
+
     /// Replaces what is at `place`, or the nearest thing around it that can be replaced. False if there is none.
     fn mend(&mut self, place: &[Segment]) -> bool {
         (1..=place.len()).rev().any(|length| self.replace(&place[..length]))

@@ -7,23 +7,25 @@ use crate::{
 use rusqlite::{Connection, named_params, params};
 use tfx_ports::{
     StoreError,
-    audit::AuditEntry,
+    audit::{AuditEntry, Caller},
     page::{Page, PageRequest},
 };
 
 pub(super) fn insert(conn: &Connection, entry: &AuditEntry) -> Result<(), StoreError> {
-    let insert =
-        "INSERT INTO audit (at, actor, action, kind, id, version, changes) VALUES (?, ?, ?, ?, ?, ?, ?)";
+    let insert = "INSERT INTO audit (at, actor, action, kind, id, version, changes, asked_from, request_id)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
     conn.prepare_cached(insert)
         .and_then(|mut s| {
             s.execute(params![
                 entry.at.to_string(),
-                entry.actor,
+                entry.caller.name,
                 entry.action,
                 entry.kind,
                 entry.id,
                 i64::try_from(entry.version).unwrap_or(i64::MAX),
                 entry.changes.to_string(),
+                entry.caller.from,
+                entry.caller.request_id,
             ])
         })
         .or_store_error("write the audit log")
@@ -49,11 +51,11 @@ pub(super) fn list(
     // Two statements, so that each is answered by its index.
     let sql = match id {
         Some(_) => {
-            "SELECT seq, at, actor, action, kind, id, version, changes FROM audit
+            "SELECT seq, at, actor, action, kind, id, version, changes, asked_from, request_id FROM audit
              WHERE id = :id AND seq < :before ORDER BY seq DESC LIMIT :limit"
         }
         None => {
-            "SELECT seq, at, actor, action, kind, id, version, changes FROM audit
+            "SELECT seq, at, actor, action, kind, id, version, changes, asked_from, request_id FROM audit
              WHERE :id IS NULL AND seq < :before ORDER BY seq DESC LIMIT :limit"
         }
     };
@@ -68,7 +70,7 @@ pub(super) fn list(
         let version: i64 = row.get(6).or_store_error(what)?;
         let entry = AuditEntry {
             at: text(1)?.parse().map_err(|e| StoreError::broken(format!("audit entry {seq}"), e))?,
-            actor: text(2)?,
+            caller: Caller { name: text(2)?, from: text(8)?, request_id: text(9)? },
             action: text(3)?,
             kind: text(4)?,
             id: text(5)?,

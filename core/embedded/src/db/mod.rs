@@ -84,8 +84,8 @@ impl<C: Cache> Database<C> {
     /// Answers if the file can be written and `tables`, a query that looks into each of them, can be read. It writes: a
     /// full or read-only device reads well.
     pub(crate) async fn ping_writes(&self, tables: &'static str) -> Result<(), StoreError> {
+        self.look(tables).await?;
         let ping = move |conn: &Connection, _: &mut C| {
-            look_into(conn, tables)?;
             let version: i64 =
                 conn.pragma_query_value(None, "user_version", |r| r.get(0)).or_store_error(PING)?;
             conn.pragma_update(None, "user_version", version).or_store_error(PING)
@@ -93,9 +93,10 @@ impl<C: Cache> Database<C> {
         self.write(PING, ping).await
     }
 
-    /// Answers if `tables` can be read.
-    pub(crate) async fn ping_reads(&self, tables: &'static str) -> Result<(), StoreError> {
-        self.read(PING, move |conn| look_into(conn, tables)).await
+    /// Answers if `tables` can be read as they lie on the device. Connections that are kept remember pages, and would not
+    /// see that one has become unreadable meanwhile.
+    pub(crate) async fn look(&self, tables: &'static str) -> Result<(), StoreError> {
+        self.alone(PING, move |conn| look_into(conn, tables)).await
     }
 }
 

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
-    audit::AuditEntry,
+    audit::{AuditEntry, Caller},
     page::{Page, PageRequest},
 };
 
@@ -22,6 +22,10 @@ pub(super) struct StoredEntry {
     /// RFC 3339, as given.
     at: String,
     actor: String,
+    #[serde(default)]
+    asked_from: String,
+    #[serde(default)]
+    request_id: String,
     action: String,
     kind: String,
     /// The id of the entity.
@@ -37,7 +41,9 @@ impl StoredEntry {
         Self {
             revision,
             at: entry.at.to_string(),
-            actor: entry.actor.clone(),
+            actor: entry.caller.name.clone(),
+            asked_from: entry.caller.from.clone(),
+            request_id: entry.caller.request_id.clone(),
             action: entry.action.clone(),
             kind: entry.kind.clone(),
             entity: entry.id.clone(),
@@ -64,7 +70,7 @@ impl StoredEntry {
         Ok(AuditEntry {
             at: self.at.parse().map_err(|e| broken(&e))?,
             changes: serde_json::from_str(&self.changes).map_err(|e| broken(&e))?,
-            actor: self.actor,
+            caller: Caller { name: self.actor, from: self.asked_from, request_id: self.request_id },
             action: self.action,
             kind: self.kind,
             id: self.entity,

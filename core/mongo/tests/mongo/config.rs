@@ -11,7 +11,7 @@ use tfx_domain::{
 use tfx_mongo::{Mongo, MongoConfig};
 use tfx_ports::{
     StoreError,
-    audit::AuditEntry,
+    audit::{AuditEntry, Caller},
     config::{ConfigStore, Record, RecordQuery},
     page::PageRequest,
 };
@@ -35,7 +35,7 @@ fn record(n: u32, slug: &str, spec: Value) -> Record {
 fn audit(record: &Record) -> AuditEntry {
     AuditEntry {
         at: record.updated_at,
-        actor: "$where: \0 {\"$gt\": \"\"}".to_owned(),
+        caller: Caller::named("$where: \0 {\"$gt\": \"\"}"),
         action: "create".to_owned(),
         kind: record.kind.noun().to_owned(),
         id: record.id.clone(),

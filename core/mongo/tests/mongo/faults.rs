@@ -14,7 +14,7 @@ use tfx_domain::{
 use tfx_mongo::{Mongo, MongoConfig};
 use tfx_ports::{
     StoreError,
-    audit::AuditEntry,
+    audit::{AuditEntry, Caller},
     config::{ConfigStore, Record},
     conversions::ConversionStore,
 };
@@ -101,7 +101,7 @@ async fn change(store: &Arc<dyn ConfigStore>, n: u32) -> Result<u64, StoreError>
     };
     let audit = AuditEntry {
         at,
-        actor: "test".to_owned(),
+        caller: Caller::named("test"),
         action: "create".to_owned(),
         kind: record.kind.noun().to_owned(),
         id: record.id.clone(),

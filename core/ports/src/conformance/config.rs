@@ -10,7 +10,7 @@ pub use super::{
 
 use super::Pair;
 use crate::{
-    audit::AuditEntry,
+    audit::{AuditEntry, Caller},
     config::{ConfigStore, Record, RecordQuery},
     error::StoreError,
     page::PageRequest,
@@ -47,7 +47,11 @@ pub(super) fn record(kind: Kind, n: usize, parent: &str, slug: &str) -> Record {
 pub(super) fn audit(record: &Record, action: &str) -> AuditEntry {
     AuditEntry {
         at: record.updated_at,
-        actor: "anna@example.com".to_owned(),
+        caller: Caller {
+            name: "anna@example.com".to_owned(),
+            from: "2001:db8::1".to_owned(),
+            request_id: "req-\"1\"".to_owned(),
+        },
         action: action.to_owned(),
         kind: record.kind.noun().to_owned(),
         id: record.id.clone(),

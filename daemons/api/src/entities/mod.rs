@@ -16,7 +16,7 @@ use crate::{
     reply::json,
 };
 use axum::{
-    Router,
+    Extension, Router,
     extract::State,
     response::Response,
     routing::{get, post},
@@ -28,7 +28,10 @@ use serde_json::Value;
 use std::sync::Arc;
 use tfx_api::{BASE, Labels, Page, entities::Verb};
 use tfx_domain::entity::{Kind, Status};
-use tfx_ports::config::{Record, RecordQuery};
+use tfx_ports::{
+    audit::Caller,
+    config::{Record, RecordQuery},
+};
 use write::{Saved, WriteConditions};
 
 /// The routes of all kinds.
@@ -40,9 +43,12 @@ pub(crate) fn routes() -> Router<Arc<App>> {
                 move |State(app): State<Arc<App>>, query: Query| async move { list(&app, kind, query).await },
             )
             .post(
-                move |State(app): State<Arc<App>>, query: Query, Body(input): Body| async move {
+                move |State(app): State<Arc<App>>,
+                      Extension(caller): Extension<Caller>,
+                      query: Query,
+                      Body(input): Body| async move {
                     query.finish()?;
-                    let saved = write::create(&app, kind, input).await?;
+                    let saved = write::create(&app, &caller, kind, input).await?;
                     shown_saved(&app, StatusCode::CREATED, &saved).await
                 },
             );
@@ -53,6 +59,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         })
         .patch(
             move |State(app): State<Arc<App>>,
+                  Extension(caller): Extension<Caller>,
                   Path(reference): Path,
                   mut query: Query,
                   headers: HeaderMap,
@@ -61,7 +68,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
                 let drop_old_slug = query.flag("drop_old_slug").unwrap_or(false);
                 query.finish()?;
                 let how = WriteConditions { if_match: if_match(&headers)?, force, drop_old_slug };
-                let saved = write::update(&app, kind, &reference, patch, how).await?;
+                let saved = write::update(&app, &caller, kind, &reference, patch, how).await?;
                 shown_saved(&app, StatusCode::OK, &saved).await
             },
         );
@@ -70,13 +77,14 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         for verb in Verb::ALL {
             let change = post(
                 move |State(app): State<Arc<App>>,
+                      Extension(caller): Extension<Caller>,
                       Path(reference): Path,
                       mut query: Query,
                       headers: HeaderMap| async move {
                     let force = query.flag("force").unwrap_or(false);
                     query.finish()?;
                     let how = WriteConditions { if_match: if_match(&headers)?, force, drop_old_slug: false };
-                    let saved = write::lifecycle(&app, kind, &reference, verb, how).await?;
+                    let saved = write::lifecycle(&app, &caller, kind, &reference, verb, how).await?;
                     shown(&app, StatusCode::OK, &saved).await
                 },
             );

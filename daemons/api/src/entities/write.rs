@@ -8,7 +8,7 @@ use super::{
     kinds::{Checked, ops},
     refs,
 };
-use crate::{access::ACTOR, app::App, failure::Failure};
+use crate::{app::App, failure::Failure};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use tfx_api::entities::{SHOWN_ONLY, Verb};
@@ -19,7 +19,7 @@ use tfx_domain::{
 };
 use tfx_ports::{
     StoreError,
-    audit::AuditEntry,
+    audit::{AuditEntry, Caller},
     clock,
     config::{Change, ConfigStore, Record},
     entropy,
@@ -68,46 +68,48 @@ enum Draft {
 }
 
 /// Creates an entity.
-pub(crate) async fn create(app: &App, kind: Kind, input: Value) -> Result<Saved, Failure> {
+pub(crate) async fn create(app: &App, caller: &Caller, kind: Kind, input: Value) -> Result<Saved, Failure> {
     let mut fields = object(input)?;
     defaults::names(&mut fields);
-    granted(app, &Wish::Create { kind, fields }).await
+    granted(app, caller, &Wish::Create { kind, fields }).await
 }
 
 /// Changes an entity by a merge patch. A patch that changes nothing makes no new version.
 pub(crate) async fn update(
     app: &App,
+    caller: &Caller,
     kind: Kind,
     reference: &str,
     patch: Value,
     how: WriteConditions,
 ) -> Result<Saved, Failure> {
     let edit = Edit::Patch(object(patch)?);
-    granted(app, &Wish::Change { kind, reference, action: "update", edit, how }).await
+    granted(app, caller, &Wish::Change { kind, reference, action: "update", edit, how }).await
 }
 
 /// Pauses, resumes or archives.
 pub(crate) async fn lifecycle(
     app: &App,
+    caller: &Caller,
     kind: Kind,
     reference: &str,
     verb: Verb,
     how: WriteConditions,
 ) -> Result<Saved, Failure> {
     let (action, edit) = (verb.as_str(), Edit::Status(verb.status()));
-    granted(app, &Wish::Change { kind, reference, action, edit, how }).await
+    granted(app, caller, &Wish::Change { kind, reference, action, edit, how }).await
 }
 
 /// Checks and saves. What is refused, or was checked against a revision that is not the last any more, is looked at again
 /// after catching up, until nothing has moved meanwhile.
-async fn granted(app: &App, wish: &Wish<'_>) -> Result<Saved, Failure> {
+async fn granted(app: &App, caller: &Caller, wish: &Wish<'_>) -> Result<Saved, Failure> {
     let config = app.stores.config.as_ref();
     let mut followed = app.writes.lock().await;
     let mut attempts = 0;
     loop {
         attempts += 1;
         let relations = followed.relations(config).await?;
-        let failure = match draft(config, relations, wish).await {
+        let failure = match draft(config, relations, wish, caller).await {
             Ok(Draft::Nothing(record)) => return Ok(Saved { record, secret: None }),
             Ok(Draft::Change(change, secret)) => {
                 let record = change.record.clone();
@@ -130,6 +132,7 @@ async fn draft(
     config: &dyn ConfigStore,
     relations: &mut Relations,
     wish: &Wish<'_>,
+    caller: &Caller,
 ) -> Result<Draft, Failure> {
     let before = match wish {
         Wish::Create { .. } => None,
@@ -194,7 +197,7 @@ async fn draft(
     if archives && !matches!(wish, Wish::Change { how: WriteConditions { force: true, .. }, .. }) {
         unused(relations, &after)?;
     }
-    let audit = entry(&after, action, diff::changes(old.unwrap_or(&Value::Null), &after.spec));
+    let audit = entry(caller, &after, action, diff::changes(old.unwrap_or(&Value::Null), &after.spec));
     let secret = secret_of(&after.spec).filter(|s| old.and_then(secret_of).as_ref() != Some(s));
     let change = if before.is_none() { Change::create(after, audit) } else { Change::update(after, audit) };
     Ok(Draft::Change(Box::new(change), secret))
@@ -319,10 +322,10 @@ fn merge(target: &mut Value, patch: Value) {
     }
 }
 
-fn entry(record: &Record, action: &str, changes: Value) -> AuditEntry {
+fn entry(caller: &Caller, record: &Record, action: &str, changes: Value) -> AuditEntry {
     AuditEntry {
         at: record.updated_at,
-        actor: ACTOR.to_owned(),
+        caller: caller.clone(),
         action: action.to_owned(),
         kind: record.kind.noun().to_owned(),
         id: record.id.clone(),

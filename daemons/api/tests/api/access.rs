@@ -65,7 +65,10 @@ async fn health_is_open_metrics_are_not() {
     );
     let names: Vec<&str> =
         body["dependencies"].as_array().expect("list").iter().filter_map(|d| d["name"].as_str()).collect();
-    assert_eq!(names, ["config", "conversions", "analytics", "traffic-service", "postback-service"]);
+    assert_eq!(
+        names,
+        ["config", "conversions", "analytics", "retention", "traffic-service", "postback-service"]
+    );
     assert_eq!(answer(s.bare(Method::GET, "/metrics")).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(answer(s.bare(Method::GET, "/metrics").bearer_auth(&s.token)).await.0, StatusCode::FORBIDDEN);
     let (status, text) = answer(s.bare(Method::GET, "/metrics").bearer_auth(&s.internal_token)).await;
@@ -119,4 +122,33 @@ async fn a_browser_of_the_admin_origin_may_ask_and_no_other() {
     let response =
         without.request(Method::GET, "/whoami").header("origin", "https://admin.example").send().await;
     assert!(!response.expect("an answer").headers().contains_key("access-control-allow-origin"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_audit_log_says_who_asked_from_where_and_by_which_request() {
+    let s = Server::with(&[("TRUSTED_PROXY_CIDRS", "127.0.0.1/32")]).await;
+    let steps = [
+        (Method::POST, "/sources", json!({ "slug": "push", "name": "Push" })),
+        (Method::PATCH, "/sources/push", json!({ "name": "Pushed" })),
+        (Method::POST, "/sources/push/pause", json!({})),
+        (Method::POST, "/retention/prune", json!({ "before": "2020-01-01T00:00:00Z" })),
+    ];
+    for (n, (method, path, body)) in steps.iter().enumerate() {
+        let request = s.request(method.clone(), path).json(body);
+        let request = request.header("x-forwarded-for", format!("198.51.100.{n}"));
+        let status =
+            request.header("x-request-id", format!("req-{n}")).send().await.expect("an answer").status();
+        assert!(status.is_success(), "{path}: {status}");
+    }
+    let log = s.api.audit(&tfx_api::audit::AuditQuery::default()).await.expect("audit").items;
+    let seen: Vec<_> =
+        log.iter().rev().map(|e| (e.action.as_str(), e.from.as_str(), e.request_id.as_str())).collect();
+    let want = [
+        ("create", "198.51.100.0", "req-0"),
+        ("update", "198.51.100.1", "req-1"),
+        ("pause", "198.51.100.2", "req-2"),
+        ("prune", "198.51.100.3", "req-3"),
+    ];
+    assert_eq!(seen, want);
+    assert!(log.iter().all(|e| e.actor == "admin token"));
 }

@@ -55,6 +55,7 @@ async fn what_is_asked_for_is_deleted_and_audited() {
     assert_eq!((left(&s).await, state.days), (100, None));
     let log = s.api.audit(&AuditQuery::default()).await.expect("audit").items;
     assert_eq!((log.len(), log[0].action.as_str(), log[0].kind.as_str()), (1, "prune", "events"));
+    assert!(log[0].from == "127.0.0.1" && !log[0].request_id.is_empty(), "{:?}", log[0]);
     assert_eq!(log[0].changes["before"][1], json!(before));
     assert_eq!(log[0].changes["found"][1], *found);
 

@@ -255,6 +255,10 @@ impl ConversionStore for Faults {
 
 #[async_trait]
 impl Analytics for Faults {
+    async fn caught_up(&self) -> Result<bool, StoreError> {
+        self.analytics_away.check()?;
+        self.analytics.caught_up().await
+    }
     async fn click(&self, id: ClickId) -> Result<Option<ClickEvent>, StoreError> {
         self.analytics_away.check()?;
         self.analytics.click(id).await

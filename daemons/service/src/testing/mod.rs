@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use std::{net::SocketAddr, time::Duration};
 use tfx_domain::entity::{Entity, Spec};
 use tfx_ports::{
-    audit::AuditEntry,
+    audit::{AuditEntry, Caller},
     clock,
     config::{ConfigStore, Record},
     entropy,
@@ -65,7 +65,7 @@ fn written<S: Spec>(entity: &Entity<S>, action: &str) -> (Record, AuditEntry) {
     let record = Record::from_entity(entity).expect("record");
     let audit = AuditEntry {
         at: entity.updated_at,
-        actor: "test".to_owned(),
+        caller: Caller::named("test"),
         action: action.to_owned(),
         kind: S::KIND.noun().to_owned(),
         id: record.id.clone(),

@@ -16,7 +16,7 @@ mod tally;
 mod visitors;
 
 pub(crate) use kept::{KeptFirst, UsageFile, keep, sync};
-pub(crate) use refresh::{ClickLog, Refresher};
+pub(crate) use refresh::Refresher;
 pub(crate) use restore::{Restoring, restore};
 pub(crate) use returns::ReturnsReader;
 pub(crate) use visitors::{keep_visitors, save_visitors};

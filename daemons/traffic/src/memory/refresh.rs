@@ -4,20 +4,14 @@ use super::{
     Memory,
     tally::{CapTally, Said, Tally},
 };
-use std::{
-    collections::{BTreeMap, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 use tfx_domain::{
     Timestamp,
-    event::Topic,
     id::{DestinationId, StreamId},
 };
 use tfx_events::Producer;
-use tfx_ports::{StoreError, analytics::Analytics, clock, ingestion::Lag};
+use tfx_ports::{StoreError, analytics::Analytics, clock};
 use tfx_service::Shutdown;
-use tfx_wiring::Pipeline;
 use tokio::time::{sleep, timeout};
 
 /// Destinations or streams in one question.
@@ -28,8 +22,6 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(10);
 const DELIVERED_WITHIN: Duration = Duration::from_secs(2);
 /// How long the store may take to read from the event log what is in it, before a read counts as failed.
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
-/// Pause between looks at that.
-const LOOK_EVERY: Duration = Duration::from_millis(250);
 
 /// Reads the use of caps and limits anew all the time.
 pub(crate) struct Refresher {
@@ -40,31 +32,6 @@ pub(crate) struct Refresher {
     pub(crate) every: Duration,
     /// Longest time an event waits for its batch.
     pub(crate) batch_timeout: Duration,
-    /// The log between this service and the store, if there is one.
-    pub(crate) click_log: Option<ClickLog>,
-}
-
-/// The log that clicks go through before the store has them.
-pub(crate) struct ClickLog(pub(crate) Pipeline);
-
-impl ClickLog {
-    /// Waits until the store has taken every click that is in the log now. True if it has every conversion too.
-    async fn taken(&self) -> Result<bool, StoreError> {
-        let Pipeline { log, groups, .. } = &self.0;
-        let mut ends: Option<HashMap<i32, i64>> = None;
-        loop {
-            let lag = log.lag(groups, &[Topic::ClickEvents]).await?;
-            let ends = ends.get_or_insert_with(|| lag.iter().map(|l| (l.partition, l.end)).collect());
-            let behind = |l: &Lag| ends.get(&l.partition).is_some_and(|end| l.taken.unwrap_or(0) < *end);
-            if !lag.iter().any(behind) {
-                break;
-            }
-            sleep(LOOK_EVERY).await;
-        }
-        // Where nothing was read yet, none of them is there either.
-        let conversions = log.lag(groups, &[Topic::ConversionEvents]).await;
-        Ok(conversions.is_ok_and(|lag| lag.iter().all(|l| l.messages() == 0)))
-    }
 }
 
 /// What to read for one tally.
@@ -106,17 +73,11 @@ impl Refresher {
         }
         // Clicks up to the marks must be in the store before it is asked, or they would count nowhere.
         self.delivered().await?;
-        let whole = match &self.click_log {
-            None => true,
-            Some(click_log) => {
-                timeout(TAKEN_WITHIN, click_log.taken()).await.map_err(|_| StoreError::Unavailable {
-                    what: format!(
-                        "the analytics store did not read own clicks from the log within {TAKEN_WITHIN:?}"
-                    ),
-                    source: None,
-                })??
-            }
-        };
+        let whole = timeout(TAKEN_WITHIN, self.analytics.caught_up()).await.map_err(|_| {
+            let what =
+                format!("the analytics store did not read own clicks from the log within {TAKEN_WITHIN:?}");
+            StoreError::Unavailable { what, source: None }
+        })??;
         let mut read = Ok(());
         for (day, caps) in &caps {
             for caps in caps.chunks(IN_ONE) {

@@ -339,3 +339,18 @@ pub async fn an_empty_store_answers(s: EventStore) {
     assert_eq!(s.analytics.stream_clicks(&[], None).await.expect("clicks"), Vec::<u64>::new());
     assert_eq!(s.analytics.seen_since(Timestamp::UNIX_EPOCH, 10).await.expect("seen"), []);
 }
+
+/// Who has waited until the store has caught up sees what was delivered before.
+pub async fn what_was_delivered_is_seen_by_who_has_waited(s: EventStore) {
+    assert!(s.analytics.caught_up().await.expect("caught up"), "nothing is missing of nothing");
+    for n in 0..20_u32 {
+        let click = click(at(i64::from(n)), u128::from(n));
+        let sale = conversion(usize::try_from(n).expect("small"), &click);
+        deliver(&s, &[of_click(&click), of_conversion(&sale)]).await;
+        let whole = s.analytics.caught_up().await.expect("caught up");
+        assert!(s.analytics.click(click.click_id).await.expect("click").is_some(), "click {n}");
+        if whole {
+            assert_eq!(total(&s, &everything()).await.sales, u64::from(n) + 1);
+        }
+    }
+}

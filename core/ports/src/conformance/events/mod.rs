@@ -18,7 +18,7 @@ mod usage;
 pub use clicks::{clicks_are_found_field_by_field, events_are_read_however_they_are_written};
 pub use delivery::{
     an_empty_store_answers, the_highest_version_of_a_conversion_counts, what_is_delivered_twice_counts_once,
-    what_is_no_event_blocks_nothing,
+    what_is_no_event_blocks_nothing, what_was_delivered_is_seen_by_who_has_waited,
 };
 pub use lists::{
     a_cursor_of_another_list_is_refused, lists_are_complete_while_they_grow,

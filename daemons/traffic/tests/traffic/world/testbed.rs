@@ -58,14 +58,11 @@ impl Testbed {
         let faults = Faults::around(open.config, open.conversions, open.analytics, open.sink);
         let all = Arc::new(faults.clone());
         let stores = Stores {
-            retention: open.retention,
-            queue: open.queue,
-            leases: open.leases,
             config: all.clone(),
             conversions: all.clone(),
             analytics: all.clone(),
             sink: all,
-            pipeline: open.pipeline,
+            ..open
         };
         Self { dir, stores, faults, data_dir, settings }
     }

@@ -1,0 +1,43 @@
+//! The audit log of before is read, and goes on.
+
+use rusqlite::Connection;
+use serde_json::json;
+use tfx_embedded::Embedded;
+use tfx_ports::{
+    audit::{AuditEntry, Caller},
+    page::PageRequest,
+};
+
+fn entry(action: &str, caller: Caller) -> AuditEntry {
+    AuditEntry {
+        at: "2026-01-01T00:00:00Z".parse().expect("a time"),
+        caller,
+        action: action.to_owned(),
+        kind: "events".to_owned(),
+        id: String::new(),
+        version: 0,
+        changes: json!({}),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_before_have_neither_address_nor_request() {
+    let dir = tempfile::tempdir().expect("dir");
+    let first = entry("prune", Caller::named("admin token"));
+    let store = Embedded::open(dir.path()).expect("store");
+    store.config().append(first.clone()).await.expect("append");
+    drop(store);
+    let conn = Connection::open(dir.path().join("config.db")).expect("file");
+    let version: i64 = conn.pragma_query_value(None, "user_version", |r| r.get(0)).expect("a version");
+    conn.execute_batch("ALTER TABLE audit DROP COLUMN asked_from; ALTER TABLE audit DROP COLUMN request_id;")
+        .expect("as it was");
+    conn.pragma_update(None, "user_version", version - 1).expect("as it was");
+    drop(conn);
+    let store = Embedded::open(dir.path()).expect("brought along");
+    let caller =
+        Caller { name: "anna".to_owned(), from: "192.0.2.1".to_owned(), request_id: "r1".to_owned() };
+    let second = entry("token", caller);
+    store.config().append(second.clone()).await.expect("append");
+    let log = store.config().audit(None, &PageRequest::first(10)).await.expect("audit");
+    assert_eq!(log.items, [second, first]);
+}
