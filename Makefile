@@ -142,7 +142,8 @@ python:
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq python3 python3-pip; \
 	  else echo "python3 (3.10 or later) with pip is missing: the engines of the tests come with it" >&2; exit 1; fi; }
 
-# Debian's packages of what check-deploy runs; mongosh comes from npm by itself.
+# Debian's packages of what check-deploy runs; mongosh comes from npm by itself. Where promtool is installed, tests also
+# show it what /metrics says: apt-get install --no-install-recommends prometheus.
 deploy-tools:
 	@missing=; need() { command -v $$1 >/dev/null || missing="$$missing $$2"; }; \
 	docker compose version >/dev/null 2>&1 || need docker-compose docker-compose; \

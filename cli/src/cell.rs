@@ -27,6 +27,8 @@ enum Show {
     Time,
     /// The slug of the entity whose id the field holds, from the row's `labels`.
     Label,
+    /// An amount with its currency; CSV has them in two columns.
+    Money,
     /// Something made of the row.
     Made(fn(&Value) -> String),
 }
@@ -65,6 +67,11 @@ impl Column {
         Self { show: Show::Label, ..Self::text(title, field) }
     }
 
+    /// A column of amounts: the field holds `{amount, currency}`.
+    pub(crate) fn money(title: &str, field: &str) -> Self {
+        Self { show: Show::Money, right: true, whole: true, ..Self::text(title, field) }
+    }
+
     /// A column made of the whole row; `field` is its name in CSV.
     pub(crate) fn made(title: &str, field: &str, of: fn(&Value) -> String) -> Self {
         Self { show: Show::Made(of), ..Self::text(title, field) }
@@ -94,18 +101,29 @@ impl Column {
             Show::Plain => text(at(row, &self.field)),
             Show::Time => when::shown(&text(at(row, &self.field))),
             Show::Label => label(row, at(row, &self.field)),
+            Show::Money => money(at(row, &self.field)),
             Show::Made(of) => of(row),
         };
         line(&said)
     }
 
-    /// What it says in CSV. A line break is quoted there, so it may stay.
-    pub(crate) fn csv(&self, row: &Value) -> String {
+    /// The names of its columns in CSV.
+    pub(crate) fn csv_names(&self) -> Vec<String> {
         match self.show {
-            Show::Made(of) if !self.raw => printable(&of(row)),
-            Show::Label => label(row, at(row, &self.field)),
-            _ => printable(&text(at(row, &self.field))),
+            Show::Money => vec![self.field.clone(), format!("{}_currency", self.field)],
+            _ => vec![self.field.clone()],
         }
+    }
+
+    /// What it says in each of them. A line break is quoted there, so it may stay.
+    pub(crate) fn csv(&self, row: &Value) -> Vec<String> {
+        let value = at(row, &self.field);
+        vec![match self.show {
+            Show::Made(of) if !self.raw => printable(&of(row)),
+            Show::Label => label(row, value),
+            Show::Money => return vec![amount(value), text(at(value, "currency"))],
+            _ => printable(&text(value)),
+        }]
     }
 }
 /// Rows with the columns that tables show. JSON and YAML show the rows as they are.
@@ -152,9 +170,14 @@ pub(crate) fn label(row: &Value, id: &Value) -> String {
     row.get("labels").and_then(|l| l.get(&id)).map_or(id, text)
 }
 
+/// The amount of `{amount, currency}`; of what a click costs `{per_click, currency}`.
+fn amount(value: &Value) -> String {
+    value.get("amount").or_else(|| value.get("per_click")).map(text).unwrap_or_default()
+}
+
 /// An amount with its currency, from `{amount, currency}`: `12.50 USD`. Two decimals at least.
 pub(crate) fn money(value: &Value) -> String {
-    let amount = value.get("amount").or_else(|| value.get("per_click")).map(text).unwrap_or_default();
+    let amount = amount(value);
     if amount.is_empty() {
         return amount;
     }
@@ -191,10 +214,25 @@ mod tests {
             json!({ "keyword": "red\u{1b}[31m\nstatus  paid", "at": "2026-01-31T09:30:00Z", "bot": true });
         let keyword = Column::text("keyword", "keyword");
         assert_eq!(keyword.cell(&row), "red\u{fffd}[31m\u{fffd}status  paid");
-        assert_eq!(keyword.csv(&row), "red\u{fffd}[31m\nstatus  paid");
-        assert_eq!(Column::time("at", "at").csv(&row), "2026-01-31T09:30:00Z");
+        assert_eq!(keyword.csv(&row), ["red\u{fffd}[31m\nstatus  paid"]);
+        assert_eq!(Column::time("at", "at").csv(&row), ["2026-01-31T09:30:00Z"]);
         let bot = Column::made("bot", "bot", |row| if row["bot"] == true { "bot" } else { "" }.to_owned());
-        assert_eq!((bot.cell(&row), bot.csv(&row)), ("bot".to_owned(), "bot".to_owned()));
-        assert_eq!(bot.raw().csv(&row), "true");
+        assert_eq!((bot.cell(&row), bot.csv(&row)), ("bot".to_owned(), vec!["bot".to_owned()]));
+        assert_eq!(bot.raw().csv(&row), ["true"]);
+    }
+
+    #[test]
+    fn an_amount_and_its_currency_are_one_cell_for_people_and_two_in_csv() {
+        let row = json!({ "cost": { "amount": "0.5", "currency": "USD" }, "per": { "per_click": "2", "currency": "EUR" } });
+        for (field, cell, csv) in
+            [("cost", "0.50 USD", ["0.5", "USD"]), ("per", "2.00 EUR", ["2", "EUR"]), ("none", "", ["", ""])]
+        {
+            let column = Column::money("money", field);
+            assert_eq!(
+                (column.cell(&row), column.csv(&row)),
+                (cell.to_owned(), csv.map(str::to_owned).to_vec())
+            );
+            assert_eq!(column.csv_names(), [field.to_owned(), format!("{field}_currency")]);
+        }
     }
 }

@@ -1,9 +1,6 @@
 //! `--columns`: any field of a list's rows by its path, in the order that is asked for.
 
-use crate::{
-    exit::Failure,
-    output::{Column, money},
-};
+use crate::{exit::Failure, output::Column};
 use clap::Args;
 use tfx_domain::{
     event::{ClickDims, ClickEvent, EventField, JsonType, PostbackLogEvent},
@@ -104,7 +101,7 @@ fn column(name: &str, field: &str, usual: &[Column]) -> Column {
         | "destination_id"
         | "source_id"
         | "network_id" => Column::label(name, field),
-        "bot_cost" => Column::made(name, field, |row| money(&row["bot_cost"])).right(),
+        "cost" | "bot_cost" | "revenue" => Column::money(name, field),
         "params" => Column::made(name, field, |row| crate::commands::pairs(&row["params"])),
         "click_id" | "id" | "visitor_id" | "conversion_id" => Column::id(name, field),
         "amount" => Column::number(name, field),
@@ -130,7 +127,7 @@ mod tests {
         });
         let columns = ["click.sub2", "country", "revenue.amount", "status", "click.campaign_id", "sub9"];
         let chosen = asked(&columns).of(Rows::Conversions, usual()).expect("known");
-        let cells: Vec<String> = chosen.iter().map(|c| c.csv(&row)).collect();
+        let cells: Vec<String> = chosen.iter().flat_map(|c| c.csv(&row)).collect();
         assert_eq!(cells, ["b", "DE", "2.5", "sale", "summer", ""]);
         assert_eq!(asked(&[]).of(Rows::Conversions, usual()).expect("usual").len(), 2);
     }

@@ -7,23 +7,29 @@ use crate::{
     pages::{View, labelled},
 };
 use dialoguer::console::measure_text_width;
+use jiff::SignedDuration;
 use serde::Serialize;
 use serde_json::Value;
-use std::{collections::HashMap, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    time::Duration,
+};
 use tfx_api::{ApiError, Page};
 use tfx_domain::Timestamp;
 use tfx_ops::clock;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 /// Pause between looks.
 const EVERY: Duration = Duration::from_secs(1);
-/// Rows reach the store a little late and out of order: so far behind the newest one is looked for more.
-const LOOK_BACK: Duration = Duration::from_secs(60);
-/// What comes much later than others does so after something was away. When all has answered for so long, what is older is
-/// looked for no more, so that a condition that takes little does not have ever more looked through.
-const SETTLED: Duration = Duration::from_secs(600);
-/// Every so many looks go through all of that time; the others end at a page of rows that were seen.
-const THOROUGH: u64 = 10;
+/// So late a row may reach the store and is still found: services keep their events while the store is away.
+const LATE: SignedDuration = SignedDuration::from_hours(1);
+/// So many rows are remembered, the newest, so that none is printed twice. Where more come in [`LATE`], a row must be less
+/// late.
+const REMEMBERED: usize = 50_000;
+/// Time between looks through all that is remembered; the others end at a page of rows that were seen.
+const THOROUGH: Duration = Duration::from_secs(10);
+/// And so many times what such a look took.
+const SHARE: u32 = 20;
 /// Rows asked for at once; the most that api-service gives.
 const PAGE: usize = 1_000;
 
@@ -122,34 +128,30 @@ pub(crate) async fn rows<T: Serialize>(
     if matches!(context.out.format, Format::Yaml | Format::Csv) {
         return Err(Failure::usage("--follow prints a line for each row: --output table, jsonl or name"));
     }
-    let mut from = since.unwrap_or_else(clock::now);
-    let mut newest = from;
-    let mut seen: HashMap<String, Timestamp> = HashMap::new();
-    let mut answers_since = clock::now();
+    let mut memory = Memory::new(clock::now(), since);
+    let mut thorough_at = Instant::now();
     let mut poller = Poller::new(context.out);
     let mut lines = Lines::new(&view.columns);
-    for n in 0_u64.. {
-        let now = clock::now();
-        if let Ok(settled) = now.checked_sub(SETTLED)
-            && answers_since <= settled
-        {
-            newest = newest.max(settled);
-        }
-        // A machine whose clock is ahead hides nobody else's rows.
-        from = from.max(newest.min(now).checked_sub(LOOK_BACK).unwrap_or(from));
-        seen.retain(|_, at| *at + EVERY >= from);
-        let thorough = n.is_multiple_of(THOROUGH);
-        match poller.look(unseen(&fetch, &identity, &seen, from, thorough)).await? {
+    let mut told: BTreeSet<String> = BTreeSet::new();
+    loop {
+        memory.forget(clock::now());
+        let began = Instant::now();
+        let thorough = began >= thorough_at;
+        match poller.look(memory.unseen(&fetch, &identity, thorough)).await? {
             Polled::End => return Ok(()),
-            Polled::Away => answers_since = clock::now(),
+            Polled::Away => memory.answers_since = clock::now(),
             Polled::Came(pages) => {
+                if thorough {
+                    thorough_at = Instant::now() + THOROUGH.max(began.elapsed() * SHARE);
+                }
                 for page in pages.iter().rev() {
+                    let new: Vec<_> =
+                        page.left_out.iter().filter(|w| told.insert((*w).clone())).cloned().collect();
+                    context.out.left_out(&new);
                     for item in page.items.iter().rev() {
-                        let at = (identity.at)(item);
-                        if seen.insert((identity.id)(item), at).is_some() {
+                        if !memory.comes((identity.id)(item), (identity.at)(item)) {
                             continue;
                         }
-                        newest = newest.max(at);
                         let row =
                             labelled(serde_json::to_value(item).map_err(Failure::failed)?, &page.labels);
                         context.out.lines(match context.out.format {
@@ -159,34 +161,95 @@ pub(crate) async fn rows<T: Serialize>(
                         })?;
                     }
                 }
+                memory.looked = true;
+                if let Some(note) = memory.shorten(clock::now()) {
+                    context.out.note(note);
+                }
             }
         }
         if !poller.pause().await {
             return Ok(());
         }
     }
-    Ok(())
 }
 
-/// The pages since `from` on which something new stands, newest first.
-async fn unseen<T>(
-    fetch: &impl AsyncFn(Timestamp, usize, Option<String>) -> Result<Page<T>, ApiError>,
-    identity: &Identity<T>,
-    seen: &HashMap<String, Timestamp>,
+/// Which rows were seen, and from when on rows are looked for.
+struct Memory {
+    /// Rows from then on are looked for.
     from: Timestamp,
-    thorough: bool,
-) -> Result<Vec<Page<T>>, ApiError> {
-    let mut pages = Vec::new();
-    let mut cursor = None;
-    loop {
-        let page = fetch(from, PAGE, cursor).await?;
-        let news = page.items.iter().any(|item| !seen.contains_key(&(identity.id)(item)));
-        cursor = page.next.clone();
-        if news {
-            pages.push(page);
+    /// Rows from then on were asked for; older ones come if they were not there at the first look.
+    asked: Timestamp,
+    seen: HashMap<String, Timestamp>,
+    /// Whether there was a look.
+    looked: bool,
+    /// When all has answered since: what came while it did not may still be on its way.
+    answers_since: Timestamp,
+    /// Whether it was told that rows must be less late.
+    told: bool,
+}
+
+impl Memory {
+    fn new(now: Timestamp, since: Option<Timestamp>) -> Self {
+        let from = since.unwrap_or_else(|| now.checked_sub(LATE).unwrap_or(now));
+        let asked = since.unwrap_or(now);
+        Self { from, asked, seen: HashMap::new(), looked: false, answers_since: now, told: false }
+    }
+
+    /// Looks no more for what would be too late, and forgets it.
+    fn forget(&mut self, now: Timestamp) {
+        if let Ok(settled) = now.checked_sub(LATE)
+            && self.answers_since <= settled
+        {
+            self.from = self.from.max(settled);
         }
-        if cursor.is_none() || !(news || thorough) {
-            return Ok(pages);
+        let from = self.from;
+        // The time of a row may differ a little from the one the list is in the order of.
+        self.seen.retain(|_, at| *at + EVERY >= from);
+    }
+
+    /// Remembers a row; whether it is to be printed.
+    fn comes(&mut self, id: String, at: Timestamp) -> bool {
+        self.seen.insert(id, at).is_none() && (self.looked || at >= self.asked)
+    }
+
+    /// Looks for the newest only where there are too many to remember; says so once.
+    fn shorten(&mut self, now: Timestamp) -> Option<String> {
+        let over = self.seen.len().checked_sub(REMEMBERED).filter(|over| *over > 0)?;
+        let mut times: Vec<Timestamp> = self.seen.values().copied().collect();
+        let (_, oldest, _) = times.select_nth_unstable(over);
+        self.from = self.from.max(*oldest);
+        let late = now.duration_since(self.from).as_secs().max(0);
+        let note = format!(
+            "so many rows come that one which arrives more than {late} seconds after its time is not shown; --where makes \
+             them fewer"
+        );
+        (late < LATE.as_secs() && !std::mem::replace(&mut self.told, true)).then_some(note)
+    }
+
+    /// The pages on which something new stands, newest first.
+    async fn unseen<T>(
+        &self,
+        fetch: &impl AsyncFn(Timestamp, usize, Option<String>) -> Result<Page<T>, ApiError>,
+        identity: &Identity<T>,
+        thorough: bool,
+    ) -> Result<Vec<Page<T>>, ApiError> {
+        let mut pages = Vec::new();
+        let mut cursor = None;
+        let mut rows = 0;
+        loop {
+            let page = fetch(self.from, PAGE, cursor).await?;
+            let news = page.items.iter().any(|item| !self.seen.contains_key(&(identity.id)(item)));
+            // All that was asked for is printed, however much it is; of the rest only so much is remembered.
+            rows += page.items.len();
+            let asked = page.items.last().is_none_or(|item| (identity.at)(item) >= self.asked);
+            let enough = rows >= REMEMBERED && !asked;
+            cursor = page.next.clone();
+            if news || !page.left_out.is_empty() {
+                pages.push(page);
+            }
+            if cursor.is_none() || enough || !(news || thorough) {
+                return Ok(pages);
+            }
         }
     }
 }
@@ -237,27 +300,81 @@ mod tests {
         assert_eq!(lines.of(&columns, &json!({ "name": "b", "n": 1, "x": "y" })), ["b        1  y"]);
     }
 
+    fn at(seconds: i64) -> Timestamp {
+        Timestamp::from_second(1_790_000_000 + seconds).expect("a time")
+    }
+
+    /// A row is its time in seconds.
+    const ROWS: Identity<i64> = Identity { id: i64::to_string, at: |n| at(*n) };
+
+    /// What a look at these rows, newest first and in pages of two, would print, newest first.
+    async fn look(memory: &mut Memory, there: &[i64], thorough: bool) -> Vec<i64> {
+        let fetch = async |from: Timestamp, _, cursor: Option<String>| {
+            let there: Vec<i64> = there.iter().copied().filter(|n| at(*n) >= from).collect();
+            let begin: usize = cursor.map_or(0, |c| c.parse().expect("a place"));
+            let end = there.len().min(begin + 2);
+            let next = (end < there.len()).then(|| end.to_string());
+            Ok(Page { items: there[begin..end].to_vec(), next, left_out: Vec::new(), labels: Labels::new() })
+        };
+        let pages = memory.unseen(&fetch, &ROWS, thorough).await.expect("pages");
+        let rows = pages.into_iter().flat_map(|page| page.items);
+        let new = rows.filter(|n| memory.comes(n.to_string(), at(*n))).collect();
+        memory.looked = true;
+        new
+    }
+
     #[tokio::test]
     async fn every_row_is_found_once_also_late_ones_and_those_below_seen_ones() {
-        let at = |ms: i64| Timestamp::from_millisecond(ms).expect("a time");
-        let identity = Identity { id: |n: &i64| n.to_string(), at: |_| Timestamp::UNIX_EPOCH };
-        // Newest first, in pages of two.
-        let look = async |there: &[i64], seen: &[i64], thorough| {
-            let seen = seen.iter().map(|n| (n.to_string(), at(*n))).collect();
-            let fetch = async |_, _, cursor: Option<String>| {
-                let begin: usize = cursor.map_or(0, |c| c.parse().expect("a place"));
-                let end = there.len().min(begin + 2);
-                let next = (end < there.len()).then(|| end.to_string());
-                Ok(Page { items: there[begin..end].to_vec(), next, labels: Labels::new() })
-            };
-            let pages = unseen(&fetch, &identity, &seen, at(0), thorough).await.expect("pages");
-            let rows = pages.into_iter().flat_map(|page| page.items);
-            rows.filter(|n| !seen.contains_key(&n.to_string())).collect::<Vec<_>>()
-        };
-        assert_eq!(look(&[5, 4, 3, 2, 1], &[], false).await, [5, 4, 3, 2, 1]);
-        assert_eq!(look(&[6, 5, 4, 3, 2, 1], &[5, 4, 2, 1], false).await, [6, 3]);
-        assert_eq!(look(&[5, 4, 3, 2, 1], &[5, 4, 3, 2], false).await, [0; 0]);
-        assert_eq!(look(&[5, 4, 3, 2, 1], &[5, 4, 3, 2], true).await, [1]);
+        let memory = &mut Memory::new(at(0), Some(at(0)));
+        assert_eq!(look(memory, &[5, 4, 2, 1], true).await, [5, 4, 2, 1]);
+        assert_eq!(look(memory, &[6, 5, 4, 3, 2, 1], false).await, [6, 3]);
+        assert_eq!(look(memory, &[6, 5, 4, 3, 2, 1, 0], false).await, [0; 0]);
+        assert_eq!(look(memory, &[6, 5, 4, 3, 2, 1, 0], true).await, [0]);
+        assert_eq!(look(memory, &[6, 5, 4, 3, 2, 1, 0, -1], true).await, [0; 0], "before what was asked for");
+    }
+
+    #[tokio::test]
+    async fn a_row_may_be_an_hour_late_and_what_was_there_before_does_not_come() {
+        let memory = &mut Memory::new(at(10_000), None);
+        assert_eq!(look(memory, &[10_001, 9_999, 7_000], true).await, [10_001], "that one came meanwhile");
+        // 50 minutes late, while younger ones come.
+        assert_eq!(look(memory, &[10_002, 10_001, 9_999, 7_001, 7_000], true).await, [10_002, 7_001]);
+        // Two hours later, younger ones having come all the time.
+        memory.forget(at(17_200));
+        assert_eq!(
+            look(memory, &[17_199, 13_601], true).await,
+            [17_199, 13_601],
+            "59 minutes and 59 seconds"
+        );
+        assert_eq!(look(memory, &[17_199, 13_601, 13_000], true).await, [0; 0], "more than an hour");
+        assert!(!memory.seen.contains_key("10002"), "forgotten");
+    }
+
+    #[tokio::test]
+    async fn what_came_while_nobody_answered_may_still_come() {
+        let memory = &mut Memory::new(at(0), Some(at(0)));
+        memory.answers_since = at(9_000);
+        memory.forget(at(9_001));
+        assert_eq!(look(memory, &[9_000, 100], true).await, [9_000, 100]);
+        memory.forget(at(12_601));
+        assert_eq!(memory.from, at(9_001));
+    }
+
+    #[test]
+    fn where_more_come_than_can_be_remembered_it_is_told_once_and_none_comes_twice() {
+        let mut memory = Memory::new(at(0), Some(at(0)));
+        let rows = REMEMBERED as i64 + 500;
+        for n in 0..rows {
+            assert!(memory.comes(
+                n.to_string(),
+                Timestamp::from_millisecond(at(0).as_millisecond() + n).expect("a time")
+            ));
+        }
+        let note = memory.shorten(at(51)).expect("told");
+        assert!(note.contains("more than 50 seconds"), "{note}");
+        memory.forget(at(51));
+        assert!(memory.from > at(0) && memory.seen.len() > REMEMBERED);
+        assert_eq!(memory.shorten(at(51)), None, "once");
     }
 
     #[test]

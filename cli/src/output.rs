@@ -60,6 +60,9 @@ pub(crate) enum Format {
     Name,
 }
 
+/// So many rows that cannot be read are named.
+const NAMED: usize = 5;
+
 /// The user's choices about output.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Out {
@@ -119,17 +122,29 @@ impl Out {
         Ok(out.flush()?)
     }
 
-    /// Prints a page of a list. JSON and YAML give `{items, next}`; elsewhere a note tells that there is more.
+    /// Prints a page of a list. JSON and YAML give `{items, next}`, and `left_out` if there is any; elsewhere a note tells
+    /// that there is more. What was left out is noted in any case.
     ///
     /// # Errors
     /// A closed pipe or a full disk behind stdout.
-    pub(crate) fn page(&self, listing: &Listing, next: Option<&str>) -> Result<(), Failure> {
+    pub(crate) fn page(
+        &self,
+        listing: &Listing,
+        next: Option<&str>,
+        left_out: &[String],
+    ) -> Result<(), Failure> {
         if matches!(self.format, Format::Json | Format::Yaml) {
-            let page = json!({ "items": listing.rows, "next": next });
-            return self.item(&page, &[], "");
+            let mut page = json!({ "items": listing.rows, "next": next });
+            if !left_out.is_empty() {
+                page["left_out"] = json!(left_out);
+            }
+            self.item(&page, &[], "")?;
+            self.left_out(left_out);
+            return Ok(());
         }
         self.rows(listing)?;
-        if listing.rows.is_empty() && self.format == Format::Table {
+        self.left_out(left_out);
+        if listing.rows.is_empty() && left_out.is_empty() && self.format == Format::Table {
             self.note("there is nothing to list");
         }
         if let Some(next) = next {
@@ -184,6 +199,20 @@ impl Out {
     pub(crate) fn note(&self, text: impl AsRef<str>) {
         if !self.quiet {
             let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
+        }
+    }
+
+    /// Says how many rows cannot be read, and why; of many alike the first ones.
+    pub(crate) fn left_out(&self, why: &[String]) {
+        let Some(rest) = why.len().checked_sub(1) else { return };
+        let rows = if rest == 0 { "1 row cannot be read and is" } else { "rows cannot be read and are" };
+        let many = if rest == 0 { String::new() } else { format!("{} ", why.len()) };
+        self.note(format!("warning: {many}{rows} left out, because damaged or of a newer program:"));
+        for one in why.iter().take(NAMED) {
+            self.note(format!("  {}", line(one)));
+        }
+        if why.len() > NAMED {
+            self.note(format!("  and {} more", why.len() - NAMED));
         }
     }
 
@@ -258,9 +287,11 @@ fn csv(out: &mut impl Write, listing: &Listing) -> Result<(), Failure> {
         csv::ErrorKind::Io(e) => Failure::from(e),
         other => Failure::failed(format!("{other:?}")),
     };
-    writer.write_record(listing.columns.iter().map(|c| c.field.as_str())).map_err(failed)?;
+    writer.write_record(listing.columns.iter().flat_map(Column::csv_names)).map_err(failed)?;
     for row in &listing.rows {
-        writer.write_record(listing.columns.iter().map(|c| no_formula(c.csv(row)))).map_err(failed)?;
+        writer
+            .write_record(listing.columns.iter().flat_map(|c| c.csv(row)).map(no_formula))
+            .map_err(failed)?;
     }
     Ok(writer.flush()?)
 }

@@ -52,22 +52,27 @@ impl Paging {
         let wanted = self.limit.map_or(DEFAULT_LIMIT, |n| usize::try_from(n).unwrap_or(usize::MAX));
         let mut left = if self.all { usize::MAX } else { wanted };
         let mut cursor = self.cursor.clone();
+        let mut left_out = Vec::new();
         let mut listing = Listing { columns: view.columns, rows: Vec::new(), name: "" };
         loop {
             let page = fetch(Some(left.min(PAGE)), cursor).await?;
             left = left.saturating_sub(page.items.len());
             for item in &page.items {
-                let row = serde_json::to_value(item).map_err(Failure::failed)?;
-                listing.rows.push(labelled(row, &page.labels));
+                let row = labelled(serde_json::to_value(item).map_err(Failure::failed)?, &page.labels);
+                if let Some(why) = row["unreadable"].as_str() {
+                    out.note(format!("warning: {} cannot be read: {}", (view.name)(&row), line(why)));
+                }
+                listing.rows.push(row);
             }
             cursor = page.next;
+            left_out.extend(page.left_out);
             match out.format {
                 Format::Name => out.lines(listing.rows.drain(..).map(|row| line(&(view.name)(&row))))?,
                 Format::Jsonl => out.lines(listing.rows.drain(..).map(|row| row.to_string()))?,
                 _ => {}
             }
             if cursor.is_none() || left == 0 {
-                return out.page(&listing, cursor.as_deref());
+                return out.page(&listing, cursor.as_deref(), &left_out);
             }
         }
     }

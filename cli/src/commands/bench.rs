@@ -80,7 +80,7 @@ impl Bench {
             Some(api) => {
                 let mut links = Vec::new();
                 for campaign in &self.to {
-                    let link = api.campaign_link(campaign).await;
+                    let link = api.campaign_link(campaign, None).await;
                     let link = link.map_err(|e| failed(entity::Kind::Campaign, campaign, e))?.url;
                     // What stands behind it are tokens of a source; the log has values.
                     links.push(link.split('?').next().unwrap_or(&link).to_owned());

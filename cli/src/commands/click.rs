@@ -1,14 +1,14 @@
 //! `tfx click`: what was recorded of requests on tracking links.
 
 use crate::{
-    columns::{Columns, Rows},
+    columns::Rows,
     complete,
     context::Context,
+    event_list::{Asked, EventList, Shown},
     exit::Failure,
-    follow::{self, Identity},
-    output::{Column, Format, label, money, text},
-    pages::{Paging, View},
-    tests_too::{self, TestsToo},
+    follow::Identity,
+    output::{Column, Format, label, text},
+    tests_too,
     when::Window,
 };
 use clap::{Args, Subcommand};
@@ -48,18 +48,8 @@ pub(crate) struct List {
     /// Only those that a stream took.
     #[arg(long)]
     routed: bool,
-    /// What must hold of each: country=US,CA or os!=iOS, any dimension of reports; may be repeated. Empty: not known.
-    #[arg(long = "where", value_name = "FIELD=VALUES", add = complete::dimensions("="))]
-    filters: Vec<ReportFilter>,
     #[command(flatten)]
-    tests: TestsToo,
-    /// Go on with those to come, oldest first, until Ctrl-C. Without --since: only those to come.
-    #[arg(long, conflicts_with_all = ["limit", "cursor", "all", "until"])]
-    follow: bool,
-    #[command(flatten)]
-    columns: Columns,
-    #[command(flatten)]
-    paging: Paging,
+    list: EventList<ReportFilter>,
 }
 
 /// Which click.
@@ -93,7 +83,7 @@ fn columns() -> Vec<Column> {
         Column::text("os", "os"),
         Column::text("browser", "browser"),
         Column::made("bot", "is_bot", |row| if row["is_bot"] == true { "bot" } else { "" }.to_owned()).raw(),
-        Column::made("cost", "cost", |row| money(&row["cost"])).right(),
+        Column::money("cost", "cost"),
     ]
 }
 
@@ -115,24 +105,31 @@ impl List {
         let client = context.client()?;
         let (since, until) = self.window.bounds()?;
         let unrouted = (self.unrouted || self.routed).then_some(self.unrouted);
-        let test = Some(self.tests.test);
-        let columns = self.columns.of(Rows::Clicks, self.tests.marked(columns(), "test"))?;
-        let view = View { columns, name: |row| text(&row["click_id"]) };
-        let fetch = async |since, limit, cursor| {
-            let (campaign, visitor, filters) = (self.campaign.clone(), self.visitor, self.filters.clone());
-            let query =
-                ClickQuery { since, until, campaign, visitor, unrouted, test, filters, limit, cursor };
+        let list = Shown {
+            rows: Rows::Clicks,
+            usual: columns(),
+            test: "test",
+            name: |row| text(&row["click_id"]),
+            identity: Identity { id: |c: &ClickEvent| c.click_id.to_string(), at: |c| c.at },
+        };
+        let fetch = async |part: Asked<ReportFilter>| {
+            let Asked { since, test, filters, timezone, limit, cursor } = part;
+            let (campaign, visitor) = (self.campaign.clone(), self.visitor);
+            let query = ClickQuery {
+                since,
+                until,
+                campaign,
+                visitor,
+                unrouted,
+                test,
+                filters,
+                timezone,
+                limit,
+                cursor,
+            };
             client.clicks(&query).await
         };
-        let printed = if self.follow {
-            let identity = Identity { id: |c: &ClickEvent| c.click_id.to_string(), at: |c| c.at };
-            follow::rows(context, view, identity, since, async |from, limit, cursor| {
-                fetch(Some(from), Some(limit), cursor).await
-            })
-            .await
-        } else {
-            self.paging.print(context, view, async |limit, cursor| fetch(since, limit, cursor).await).await
-        };
+        let printed = self.list.print(context, since, list, fetch).await;
         printed.map_err(|failure| failure.hint_if_missing("tfx campaign list --status all"))
     }
 }
@@ -147,7 +144,7 @@ impl Show {
         let mut fields = columns();
         fields.extend([
             tests_too::column("test"),
-            Column::made("would cost", "bot_cost", |row| money(&row["bot_cost"])),
+            Column::money("would cost", "bot_cost"),
             Column::text("request", "request"),
             Column::text("answer", "status"),
             Column::text("sent to", "final_url"),

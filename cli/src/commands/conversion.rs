@@ -1,14 +1,14 @@
 //! `tfx conversion`: what networks reported about clicks.
 
 use crate::{
-    columns::{Columns, Rows},
+    columns::Rows,
     complete,
     context::Context,
+    event_list::{Asked, EventList, Shown},
     exit::Failure,
-    follow::{self, Identity},
-    output::{Column, Format, money, text},
-    pages::{Paging, View},
-    tests_too::{self, TestsToo},
+    follow::Identity,
+    output::{Column, Format, text},
+    tests_too,
     when::Window,
 };
 use clap::{Args, Subcommand};
@@ -44,18 +44,8 @@ pub(crate) struct List {
     /// Only of this click.
     #[arg(long, value_name = "CLICK_ID")]
     click: Option<ClickId>,
-    /// What must hold of each: country=US,CA or status!=lead, any dimension of reports; may be repeated. Empty: not known.
-    #[arg(long = "where", value_name = "FIELD=VALUES", add = complete::dimensions("="))]
-    filters: Vec<ReportFilter>,
     #[command(flatten)]
-    tests: TestsToo,
-    /// Go on with those to come, oldest first, until Ctrl-C. Without --since: only those to come.
-    #[arg(long, conflicts_with_all = ["limit", "cursor", "all", "until"])]
-    follow: bool,
-    #[command(flatten)]
-    columns: Columns,
-    #[command(flatten)]
-    paging: Paging,
+    list: EventList<ReportFilter>,
 }
 
 /// Which conversion.
@@ -80,7 +70,7 @@ fn columns() -> Vec<Column> {
         Column::time("reported", "created_at"),
         Column::id("conversion", "id"),
         Column::text("status", "status"),
-        Column::made("revenue", "revenue", |row| money(&row["revenue"])).right(),
+        Column::money("revenue", "revenue"),
         Column::label("network", "network"),
         Column::label("campaign", "click.campaign_id"),
         Column::text("country", "click.country"),
@@ -93,33 +83,30 @@ impl List {
     async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.client()?;
         let (since, until) = self.window.bounds()?;
-        let columns = self.tests.marked(columns(), "click.test");
-        let columns = self.columns.of(Rows::Conversions, columns)?;
-        let view = View { columns, name: |row| text(&row["id"]) };
-        let fetch = async |since, limit, cursor| {
+        let list = Shown {
+            rows: Rows::Conversions,
+            usual: columns(),
+            test: "click.test",
+            name: |row| text(&row["id"]),
+            identity: Identity { id: |c: &Conversion| c.id.to_string(), at: |c| c.created_at },
+        };
+        let fetch = async |part: Asked<ReportFilter>| {
             let query = ConversionQuery {
-                since,
+                since: part.since,
                 until,
                 campaign: self.campaign.clone(),
                 network: self.network.clone(),
                 status: self.status.clone(),
                 click: self.click,
-                test: Some(self.tests.test),
-                filters: self.filters.clone(),
-                limit,
-                cursor,
+                test: part.test,
+                filters: part.filters,
+                timezone: part.timezone,
+                limit: part.limit,
+                cursor: part.cursor,
             };
             client.conversions(&query).await
         };
-        let printed = if self.follow {
-            let identity = Identity { id: |c: &Conversion| c.id.to_string(), at: |c| c.created_at };
-            follow::rows(context, view, identity, since, async |from, limit, cursor| {
-                fetch(Some(from), Some(limit), cursor).await
-            })
-            .await
-        } else {
-            self.paging.print(context, view, async |limit, cursor| fetch(since, limit, cursor).await).await
-        };
+        let printed = self.list.print(context, since, list, fetch).await;
         printed.map_err(|failure| {
             failure.hint_if_missing("tfx campaign list and tfx network list tell what there is")
         })

@@ -197,6 +197,7 @@ fn print(context: &Context, answer: &ExplainAnswer) -> Result<(), Failure> {
             }),
             Column::text("kind", "kind"),
             Column::number("pos", "position"),
+            Column::number("weight", "weight"),
             Column::made("takes it", "taken", |row| {
                 if row["taken"] == json!(true) { "yes" } else { "no" }.to_owned()
             })

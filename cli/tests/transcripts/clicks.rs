@@ -1,10 +1,13 @@
 //! Clicks: recorded, listed, shown, explained.
 
 use crate::{place::Place, transcript::Transcript, web};
+use rusqlite::{Connection, params};
 use std::{
     fs::{self, File},
     process::{Child, Stdio},
+    time::Duration,
 };
+use tfx_domain::id::ClickId;
 
 /// A campaign with a stream for two countries and one for telephones, known to all services when this returns.
 pub(crate) fn campaign(place: &Place) {
@@ -122,6 +125,9 @@ fn lists_take_conditions_and_columns() {
         "tfx click list --where device_type=mobile --where 'sub1!=a' --columns campaign_slug,sub1,sub3 --output csv
         tfx click list --where campaign=summer --columns sub1,outcome
         tfx click list --where sub1=B --columns sub1 --limit 1
+        tfx click list --where 'weekday=mon,tue,wed,thu,fri,sat,sun' --where hour_of_day!=24 --columns sub1
+        tfx click list --where 'weekday=mon,tue,wed,thu,fri,sat,sun' --columns sub1,cost --output csv
+        tfx conversion list --output csv
         tfx click list --where destination= --columns campaign_slug,device_type,cost.amount --output csv
         tfx click list --where contry=US
         tfx click list --where campaign=sumer --where bot=maybe
@@ -174,4 +180,92 @@ fn what_comes_is_followed_each_once_oldest_first_until_it_is_ended() {
     assert_eq!(names.0.wait().expect("an end").code(), Some(0));
     place.ok("(tfx click list --follow --since 1h --output name; echo $? >code) | head -1");
     assert_eq!(read("code").trim(), "0");
+}
+
+/// A row of a click, of a moment before it, as one that a service kept while the store was away.
+fn late_copy(place: &Place, of: &str) -> String {
+    let of: ClickId = of.parse().expect("a click id");
+    let at = of.timestamp() - Duration::from_mins(30);
+    let copy = ClickId::generate(at, 7);
+    let events = Connection::open(place.dir().join("data/events.db")).expect("events.db");
+    events.busy_timeout(Duration::from_secs(20)).expect("set");
+    let body = "INSERT INTO bodies (json) SELECT CAST(json_set(json, '$.click_id', ?2, '$.at', ?3) AS BLOB) FROM bodies
+        WHERE id = (SELECT body FROM clicks WHERE id = ?1)";
+    let bytes = |id: ClickId| id.to_bits().to_be_bytes();
+    events.execute(body, params![bytes(of), copy.to_string(), at.to_string()]).expect("a body");
+    let body = events.last_insert_rowid();
+    events
+        .execute("CREATE TEMP TABLE late AS SELECT * FROM clicks WHERE id = ?1", [bytes(of)])
+        .expect("a row");
+    events.execute("UPDATE late SET id = ?1, body = ?2", params![bytes(copy), body]).expect("changed");
+    events.execute("INSERT INTO clicks SELECT * FROM late", []).expect("there");
+    copy.to_string()
+}
+
+#[test]
+fn a_row_that_arrives_half_an_hour_late_is_followed_and_what_was_there_is_not() {
+    let place = Place::running();
+    campaign(&place);
+    web::click(&place, "/c/summer?sub1=before");
+    recorded(&place, 1);
+    let out = File::create(place.dir().join("names")).expect("a file");
+    let args = ["click", "list", "--follow", "--where", "campaign=summer", "--output", "name"];
+    let child = place.command("tfx").args(args).stdout(out).stdin(Stdio::null()).spawn();
+    let _follows = Follows(child.expect("tfx"));
+    // It follows as soon as it has shown a click.
+    let mut clicks = Vec::new();
+    place.until("wc -l <names | tr -d ' '", "0");
+    while place.sh("test -s names").code != Some(0) {
+        clicks.push(web::click(&place, "/c/summer?sub1=after"));
+        std::thread::sleep(Duration::from_millis(300));
+    }
+    let late = late_copy(&place, &clicks[0]);
+    place.until(&format!("grep -c {late} names"), "1");
+    let names = fs::read_to_string(place.dir().join("names")).expect("the file");
+    assert!(
+        !names.contains(&place.ok("tfx click list --where sub1=before --output name | tail -1")),
+        "{names}"
+    );
+    let mut lines: Vec<_> = names.lines().collect();
+    lines.sort_unstable();
+    let all = lines.len();
+    lines.dedup();
+    assert_eq!(lines.len(), all, "each once");
+}
+
+#[test]
+fn what_cannot_be_read_is_left_out_of_lists_and_told() {
+    let place = Place::running();
+    campaign(&place);
+    let bad = web::click(&place, "/c/summer?sub1=a");
+    recorded(&place, 1);
+    let good = web::click(&place, "/c/summer?sub1=b");
+    recorded(&place, 2);
+    let events = Connection::open(place.dir().join("data/events.db")).expect("events.db");
+    events.busy_timeout(Duration::from_secs(20)).expect("set");
+    let id: ClickId = bad.parse().expect("an id");
+    let spoil =
+        "UPDATE bodies SET json = substr(json, 1, 50) WHERE id = (SELECT body FROM clicks WHERE id = ?1)";
+    assert_eq!(events.execute(spoil, [id.to_bits().to_be_bytes()]).expect("spoiled"), 1);
+    for line in ["tfx click list --output name", "tfx click list --output name --where campaign=summer --all"]
+    {
+        let done = place.sh(line);
+        assert_eq!((done.code, done.stdout.trim()), (Some(0), good.as_str()), "{}", done.stderr);
+        for part in ["1 row cannot be read and is left out", bad.as_str(), "EOF"] {
+            assert!(done.stderr.contains(part), "{part}: {}", done.stderr);
+        }
+    }
+    assert!(place.ok("tfx click list --output json --quiet").contains("\"left_out\""));
+    let done = place.sh(&format!("tfx click show {bad}"));
+    assert!(done.code != Some(0) && done.stderr.contains(&bad), "{}", done.stderr);
+
+    // An entity of a newer program is listed and marked.
+    let config = Connection::open(place.dir().join("data/config.db")).expect("config.db");
+    config.busy_timeout(Duration::from_secs(20)).expect("set");
+    let newer = "UPDATE records SET spec = json_set(spec, '$.rotation', 'sideways') WHERE slug = 'paused'";
+    assert_eq!(config.execute(newer, []).expect("changed"), 1);
+    let done = place.sh("tfx campaign list --status all");
+    assert_eq!(done.code, Some(0), "{}", done.stderr);
+    assert!(done.stdout.contains("paused, unreadable") && done.stdout.contains("summer"), "{}", done.stdout);
+    assert!(done.stderr.contains("warning: paused cannot be read"), "{}", done.stderr);
 }

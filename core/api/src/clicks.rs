@@ -24,6 +24,8 @@ pub struct ClickQuery {
     pub test: Option<TestTraffic>,
     /// What must hold of each: all of them.
     pub filters: Vec<ReportFilter>,
+    /// IANA name of the zone in which conditions on days, hours and the like are meant; UTC unless said otherwise.
+    pub timezone: Option<String>,
     /// At most this many, 1 to 1,000.
     pub limit: Option<usize>,
     /// The `next` of the page before.

@@ -75,6 +75,10 @@ impl<'a> Call<'a> {
         self
     }
 
+    fn page(self, limit: Option<usize>, cursor: Option<&String>) -> Self {
+        self.with("limit", limit).with("cursor", cursor)
+    }
+
     fn with(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
         self.query.extend(value.map(|v| (name, v.to_string())));
         self
@@ -148,7 +152,7 @@ impl Client {
         let call = Call::get(&path)
             .with("status", (!statuses.is_empty()).then(|| statuses.join(",")))
             .with(kind.parent().map_or("parent", Kind::noun), query.parent.as_ref());
-        self.call(call.with("limit", query.limit).with("cursor", query.cursor.as_ref())).await
+        self.call(call.page(query.limit, query.cursor.as_ref())).await
     }
 
     /// Changes an entity by a JSON merge patch (RFC 7396) on its spec; with `if_match` only if it is at that
@@ -199,21 +203,12 @@ impl Client {
         self.call(Call { if_match, ..Call::post(&path).with("force", force.then_some(true)) }).await
     }
 
-    /// The tracking link of a campaign, with the tokens of its source.
+    /// The tracking link of a campaign, with the tokens of a source; none: its own.
     ///
     /// # Errors
     /// [`ApiError`].
-    pub async fn campaign_link(&self, reference: &str) -> Result<Link, ApiError> {
-        self.campaign_link_for(reference, None).await
-    }
-
-    /// The tracking link of a campaign, with the tokens of that source.
-    ///
-    /// # Errors
-    /// [`ApiError`].
-    pub async fn campaign_link_for(&self, reference: &str, source: Option<&str>) -> Result<Link, ApiError> {
-        let path = [Kind::Campaign.plural(), reference, "link"];
-        self.call(Call::get(&path).with("source", source)).await
+    pub async fn campaign_link(&self, reference: &str, source: Option<&str>) -> Result<Link, ApiError> {
+        self.call(Call::get(&[Kind::Campaign.plural(), reference, "link"]).with("source", source)).await
     }
 
     /// What is used of a destination's caps, as traffic-service knows it.
@@ -229,8 +224,8 @@ impl Client {
     /// # Errors
     /// [`ApiError`].
     pub async fn postback_url(&self, network: &str, template: Option<&str>) -> Result<Link, ApiError> {
-        let path = [Kind::Network.plural(), network, "postback-url"];
-        self.call(Call::get(&path).with("template", template)).await
+        self.call(Call::get(&[Kind::Network.plural(), network, "postback-url"]).with("template", template))
+            .await
     }
 
     /// What the geo databases know.
@@ -257,8 +252,8 @@ impl Client {
         let call = Call::get(&["clicks"]).with("since", q.since).with("until", q.until);
         let call = call.with("campaign", q.campaign.as_ref()).with("visitor", q.visitor);
         let call = call.with("unrouted", q.unrouted).with("test", q.test);
-        self.call(call.each("where", &q.filters).with("limit", q.limit).with("cursor", q.cursor.as_ref()))
-            .await
+        let call = call.each("where", &q.filters).with("timezone", q.timezone.as_ref());
+        self.call(call.page(q.limit, q.cursor.as_ref())).await
     }
 
     /// One click.
@@ -277,8 +272,8 @@ impl Client {
         let call = Call::get(&["conversions"]).with("since", q.since).with("until", q.until);
         let call = call.with("campaign", q.campaign.as_ref()).with("network", q.network.as_ref());
         let call = call.with("status", q.status.as_ref()).with("click", q.click).with("test", q.test);
-        self.call(call.each("where", &q.filters).with("limit", q.limit).with("cursor", q.cursor.as_ref()))
-            .await
+        let call = call.each("where", &q.filters).with("timezone", q.timezone.as_ref());
+        self.call(call.page(q.limit, q.cursor.as_ref())).await
     }
 
     /// One conversion.
@@ -297,9 +292,8 @@ impl Client {
         let call = Call::get(&["postbacks"]).with("since", q.since).with("until", q.until);
         let call =
             call.with("network", q.network.as_ref()).with("result", q.result.map(PostbackResult::as_str));
-        let call = call.with("test", q.test);
-        self.call(call.each("where", &q.filters).with("limit", q.limit).with("cursor", q.cursor.as_ref()))
-            .await
+        let call = call.with("test", q.test).each("where", &q.filters);
+        self.call(call.page(q.limit, q.cursor.as_ref())).await
     }
 
     /// Tries a postback; nothing is stored.
@@ -333,7 +327,7 @@ impl Client {
     /// [`ApiError`].
     pub async fn audit(&self, q: &AuditQuery) -> Result<Page<AuditEntry>, ApiError> {
         let call = Call::get(&["audit"]).with("id", q.id.as_ref());
-        self.call(call.with("limit", q.limit).with("cursor", q.cursor.as_ref())).await
+        self.call(call.page(q.limit, q.cursor.as_ref())).await
     }
 
     /// Decides a click without recording it.
@@ -392,7 +386,7 @@ impl Client {
     pub async fn ingestion_errors(&self, q: &IngestionQuery) -> Result<Page<IngestionError>, ApiError> {
         let call = Call::get(&["ingestion", "errors"]).with("since", q.since).with("topic", q.topic.as_ref());
         let call = call.with("ascending", q.ascending.then_some(true));
-        self.call(call.with("limit", q.limit).with("cursor", q.cursor.as_ref())).await
+        self.call(call.page(q.limit, q.cursor.as_ref())).await
     }
 
     /// How far behind the analytics store is.

@@ -218,6 +218,9 @@ pub struct Asked {
     /// Its place.
     #[serde(default)]
     pub position: u32,
+    /// Its weight, where streams are drawn by it: a regular one of a campaign with `rotation: weight`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weight: Option<u32>,
     /// True for the stream that took the click.
     pub taken: bool,
     /// Why not: `routing::Reason` as text (`filter[0] country`); empty when it took the click.

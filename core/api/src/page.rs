@@ -15,6 +15,9 @@ pub struct Page<T> {
     /// Give it as `cursor` to get the next page; none: this was the last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// Why items that belong here cannot be read: they are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
     /// The slugs of what the items refer to.
     #[serde(default, skip_serializing_if = "Labels::is_empty")]
     pub labels: Labels,

@@ -107,7 +107,7 @@ impl IngestionErrors for Errors {
             None if query.ascending => Some(after.unwrap_or_else(|| beginning(query)).text()),
             _ => None,
         };
-        Ok(Page { items: rows.into_iter().map(error).collect(), next })
+        Ok(Page { items: rows.into_iter().map(error).collect(), next, left_out: Vec::new() })
     }
 }
 

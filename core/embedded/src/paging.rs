@@ -27,7 +27,7 @@ pub(crate) fn page<P, T>(mut items: Vec<(P, T)>, limit: usize, place: impl FnOnc
     let more = items.len() > limit;
     items.truncate(limit);
     let next = if more { items.last().map(|(p, _)| place(p)) } else { None };
-    Page { items: items.into_iter().map(|(_, item)| item).collect(), next }
+    Page { items: items.into_iter().map(|(_, item)| item).collect(), next, left_out: Vec::new() }
 }
 
 /// For SQL's LIMIT.

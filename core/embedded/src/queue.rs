@@ -375,8 +375,8 @@ fn dead_jobs(
         let place: (i64, String) = (row.get(0).or_store_error(what)?, row.get(1).or_store_error(what)?);
         let read = || Ok(DeadJob { key: row.get(1)?, payload: row.get(2)?, why: row.get(3)? });
         let read: rusqlite::Result<DeadJob> = read();
-        let read = left_out.keep(&place.1, read.or_store_error(what));
+        let read = left_out.noted(&place.1, read.or_store_error(what));
         items.push((place, read));
     }
-    Ok(page(items, limit, |(ms, key)| format!("{ms}.{key}")).flatten())
+    Ok(page(items, limit, |(ms, key)| format!("{ms}.{key}")).readable())
 }

@@ -1,5 +1,6 @@
 //! The embedded stores pass the suite that every adapter must pass.
 
+use tfx_domain::id::ClickId;
 use tfx_embedded::Embedded;
 use tfx_ports::{
     config::ConfigStore,
@@ -129,6 +130,27 @@ async fn what_the_version_before_parked_becomes_jobs() {
     let want = r#"{"id":"P2","network":"net_1","template":"web","click_id":"C1","params":[["tid","é\u0000$set"],["payout","2"]],"received_at":"2026-03-01T10:00:00Z"}"#;
     assert_eq!(second[0].payload, want);
     assert!(first[1].payload.contains(r#""params":"{""#), "damaged as it was: {}", first[1].payload);
+}
+
+#[tokio::test]
+async fn events_that_cannot_be_read_are_left_out() {
+    let (folder, one, two) = two();
+    let file = folder.path().join("events.db");
+    let store = EventStore { sink: one.sink(), analytics: two.analytics(), keep: Box::new(folder) };
+    let spoil = async |kind: &'static str, id: ClickId| {
+        let table = if kind == "postbacks" { kind } else { "clicks" };
+        // Cut off, of a newer program, and gone.
+        let change = match kind {
+            "clicks" => "UPDATE bodies SET json = substr(json, 1, 40) WHERE id",
+            "trafficback" => "UPDATE bodies SET json = CAST('{\"schema\":2}' AS BLOB) WHERE id",
+            _ => "DELETE FROM bodies WHERE id",
+        };
+        let conn = rusqlite::Connection::open(&file).expect("open");
+        let of = format!("{change} = (SELECT body FROM {table} WHERE id = ?1)");
+        let spoiled = conn.execute(&of, [id.to_bits().to_be_bytes()]);
+        assert_eq!(spoiled.expect("spoiled"), 1);
+    };
+    tfx_ports::conformance::events::events_that_cannot_be_read_are_left_out(store, spoil).await;
 }
 
 tfx_ports::conformance!(config_store: fresh_config);

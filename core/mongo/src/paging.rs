@@ -28,5 +28,5 @@ pub(crate) fn page<T>(mut items: Vec<T>, limit: usize, place: impl FnOnce(&T) ->
     let more = items.len() > limit;
     items.truncate(limit);
     let next = items.last().filter(|_| more).map(place);
-    Page { items, next }
+    Page { items, next, left_out: Vec::new() }
 }

@@ -5,11 +5,12 @@ use crate::{
     page::{Page, PageRequest},
 };
 use async_trait::async_trait;
+use jiff::tz::TimeZone;
 use tfx_domain::{
     Timestamp,
-    event::{ClickEvent, PostbackLogEvent, PostbackResult, TestTraffic},
+    event::{ClickEvent, PostbackFilter, PostbackLogEvent, PostbackResult, TestTraffic},
     id::{CampaignId, ClickId, DestinationId, StreamId, VisitorId},
-    report::{RawRow, ReportQuery},
+    report::{Conditions, RawRow, ReportQuery},
     routing::CapUse,
 };
 
@@ -28,6 +29,8 @@ pub struct ClickQuery {
     pub unrouted: Option<bool>,
     /// Whether test clicks are among them.
     pub test: TestTraffic,
+    /// What must hold of each, as of a click that a report counts.
+    pub conditions: Conditions,
     /// Which part.
     pub page: PageRequest,
 }
@@ -45,6 +48,8 @@ pub struct PostbackQuery {
     pub result: Option<PostbackResult>,
     /// Whether those about test clicks are among them.
     pub test: TestTraffic,
+    /// What must hold of each: all of them.
+    pub filters: Vec<PostbackFilter>,
     /// Which part.
     pub page: PageRequest,
 }
@@ -68,6 +73,14 @@ pub struct Seen {
     pub at: Timestamp,
 }
 
+/// A time zone by its IANA name.
+///
+/// # Errors
+/// [`StoreError::Broken`]: there is none of that name.
+pub fn time_zone(name: &str) -> Result<TimeZone, StoreError> {
+    TimeZone::get(name).map_err(|e| StoreError::broken(format!("no time zone '{name}'"), e))
+}
+
 /// Reads events. Everything counts each event once, and each conversion in its latest state. The time of a click or
 /// of a postback is that of its id.
 #[async_trait]
@@ -78,10 +91,10 @@ pub trait Analytics: Send + Sync {
     /// Which of these clicks are there, with one question; looked for only around the ids' times.
     async fn clicks_there(&self, ids: &[ClickId]) -> Result<Vec<ClickId>, StoreError>;
 
-    /// A page, newest first.
+    /// A page, newest first. What cannot be read is left out of it and told in it.
     async fn clicks(&self, query: &ClickQuery) -> Result<Page<ClickEvent>, StoreError>;
 
-    /// A page, newest first.
+    /// A page, newest first. What cannot be read is left out of it and told in it.
     async fn postbacks(&self, query: &PostbackQuery) -> Result<Page<PostbackLogEvent>, StoreError>;
 
     /// The groups of a report, in [`tfx_domain::report::key_order`]. See [`RawRow`] for what each count means. More than

@@ -10,6 +10,7 @@ use tfx_domain::{
     event::{PostbackResult, TestTraffic},
     id::{CampaignId, ClickId, ConversionId, NetworkId},
     postback::{Conversion, ConversionStatus, Incoming},
+    report::Conditions,
 };
 
 /// What recording did.
@@ -40,6 +41,8 @@ pub struct ConversionQuery {
     pub click: Option<ClickId>,
     /// Whether those of test clicks are among them.
     pub test: TestTraffic,
+    /// What must hold of each, as of a conversion that a report counts at the time of its first report.
+    pub conditions: Conditions,
     /// Which part.
     pub page: PageRequest,
 }
@@ -60,7 +63,8 @@ pub trait ConversionStore: Send + Sync {
     /// The conversion with this key, as the network's are unique by.
     async fn by_key(&self, network: &NetworkId, key: &str) -> Result<Option<Conversion>, StoreError>;
 
-    /// A page, newest first: by the time of the first report, of one time by id.
+    /// A page, newest first: by the time of the first report, of one time by id. A store that has to look through very
+    /// many for those that are asked for gives a short page that has a `next`.
     async fn list(&self, query: &ConversionQuery) -> Result<Page<Conversion>, StoreError>;
 
     /// A page of the conversions whose present state was not marked published, oldest change first. After a crash

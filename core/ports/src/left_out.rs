@@ -17,21 +17,24 @@ pub struct LeftOut(Mutex<BTreeMap<String, String>>);
 impl LeftOut {
     /// What was read of a row, or nothing, noted under its name.
     pub fn keep<T>(&self, row: &str, read: Result<T, StoreError>) -> Option<T> {
+        self.noted(row, read).ok()
+    }
+
+    /// What was read of a row; that it cannot be read is noted under its name.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn noted<T>(&self, row: &str, read: Result<T, StoreError>) -> Result<T, StoreError> {
         let mut rows = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match read {
-            Ok(read) => {
-                if !rows.is_empty() {
-                    rows.remove(row);
-                }
-                Some(read)
+        match &read {
+            Ok(_) if rows.is_empty() => {}
+            Ok(_) => drop(rows.remove(row)),
+            Err(e) if rows.len() < MOST || rows.contains_key(row) => {
+                rows.insert(row.to_owned(), e.to_string());
             }
-            Err(e) => {
-                if rows.len() < MOST || rows.contains_key(row) {
-                    rows.insert(row.to_owned(), e.to_string());
-                }
-                None
-            }
+            Err(_) => {}
         }
+        read
     }
 
     /// Why each of them cannot be read, at most a hundred.

@@ -1,5 +1,6 @@
 //! Pages of long lists.
 
+use crate::error::StoreError;
 use serde::{Deserialize, Serialize};
 
 /// One page.
@@ -10,19 +11,36 @@ pub struct Page<T> {
     /// Where the next page begins; none: this was the last. Opaque to everyone but the store.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
+    /// Why rows that belong here cannot be read, each with its name: they are left out.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
-impl<T> Page<Option<T>> {
-    /// The page without what could not be read.
-    pub fn flatten(self) -> Page<T> {
-        Page { items: self.items.into_iter().flatten().collect(), next: self.next }
+impl<T> Page<Result<T, StoreError>> {
+    /// The page without what cannot be read, which is told.
+    pub fn readable(self) -> Page<T> {
+        let Page { items: all, next, mut left_out } = self;
+        let mut items = Vec::with_capacity(all.len());
+        for item in all {
+            match item {
+                Ok(item) => items.push(item),
+                Err(why) => left_out.push(why.to_string()),
+            }
+        }
+        Page { items, next, left_out }
+    }
+}
+
+impl<T> Default for Page<T> {
+    fn default() -> Self {
+        Self { items: Vec::new(), next: None, left_out: Vec::new() }
     }
 }
 
 impl<T> Page<T> {
     /// The same page of other items.
     pub fn map<U>(self, f: impl FnMut(T) -> U) -> Page<U> {
-        Page { items: self.items.into_iter().map(f).collect(), next: self.next }
+        Page { items: self.items.into_iter().map(f).collect(), next: self.next, left_out: self.left_out }
     }
 
     /// The same page of other items.
@@ -30,7 +48,8 @@ impl<T> Page<T> {
     /// # Errors
     /// The first error of `f`.
     pub fn try_map<U, E>(self, f: impl FnMut(T) -> Result<U, E>) -> Result<Page<U>, E> {
-        Ok(Page { items: self.items.into_iter().map(f).collect::<Result<_, _>>()?, next: self.next })
+        let items = self.items.into_iter().map(f).collect::<Result<_, _>>()?;
+        Ok(Page { items, next: self.next, left_out: self.left_out })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::{
     app::App,
-    conditions::{of_dimensions, parsed, taken},
+    conditions::{of_dimensions, parsed},
     entities::refs::{self, named},
     failure::Failure,
     input::{Path, Query},
@@ -11,15 +11,17 @@ use crate::{
 };
 use axum::{Router, extract::State, response::Response, routing::get};
 use http::StatusCode;
+use serde::Serialize;
 use std::sync::Arc;
 use tfx_api::{Labelled, Labels, Page, audit::AuditEntry};
 use tfx_domain::{
     entity::Kind,
-    event::{ClickDims, ClickEvent, PostbackFilter, PostbackLogEvent, PostbackResult},
+    event::{ClickDims, ClickEvent, PostbackFilter, PostbackResult},
     id::{CampaignId, ClickId, ConversionId, NetworkId},
     postback::Conversion,
 };
 use tfx_ports::{
+    StoreError,
     analytics::{ClickQuery, PostbackQuery},
     conversions::ConversionQuery,
 };
@@ -42,18 +44,13 @@ async fn clicks(State(app): State<Arc<App>>, mut query: Query) -> Result<Respons
     let unrouted = query.flag("unrouted");
     let test = query.value("test").unwrap_or_default();
     let page = query.page();
-    let filters = of_dimensions(&mut query, &app).await?;
+    let conditions = of_dimensions(&mut query, &app).await?;
     query.finish()?;
     let campaign = campaign_id(&app, campaign).await?;
-    let takes = |click: &ClickEvent| filters.iter().all(|f| f.takes_click(click));
-    let found = taken(page, filters.is_empty(), takes, |page| {
-        let (app, campaign) = (Arc::clone(&app), campaign.clone());
-        let asked = ClickQuery { since, until, campaign, visitor, unrouted, test, page };
-        async move { app.stores.analytics.clicks(&asked).await }
-    })
-    .await?;
+    let asked = ClickQuery { since, until, campaign, visitor, unrouted, test, conditions, page };
+    let found = app.stores.analytics.clicks(&asked).await?;
     let labels = labels_of(&app, found.items.iter().flat_map(click_ids)).await?;
-    Ok(json(StatusCode::OK, &Page { items: found.items, next: found.next, labels }))
+    Ok(listed(found, labels))
 }
 
 async fn click(State(app): State<Arc<App>>, Path(id): Path, query: Query) -> Result<Response, Failure> {
@@ -70,10 +67,21 @@ async fn click(State(app): State<Arc<App>>, Path(id): Path, query: Query) -> Res
 pub(crate) async fn stored_click(app: &App, id: &str) -> Result<ClickEvent, Failure> {
     let click_id: ClickId =
         id.parse().map_err(|e| Failure::not_found(format!("there is no such click: '{id}' {e}")))?;
-    let found = app.stores.analytics.click(click_id).await?;
+    let found = app.stores.analytics.click(click_id).await.map_err(unreadable)?;
     let detail =
         || format!("no click {click_id} is recorded; one of the last seconds may still be on its way");
     found.ok_or_else(|| Failure::not_found(detail()))
+}
+
+/// Of one thing that is asked for it is told which it is and why it cannot be read, as lists tell it.
+fn unreadable(e: StoreError) -> Failure {
+    match e {
+        StoreError::Broken { what, .. } => {
+            let detail = format!("it is there and cannot be read: {what}");
+            Failure::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", detail)
+        }
+        e => e.into(),
+    }
 }
 
 async fn conversions(State(app): State<Arc<App>>, mut query: Query) -> Result<Response, Failure> {
@@ -84,7 +92,7 @@ async fn conversions(State(app): State<Arc<App>>, mut query: Query) -> Result<Re
     let click = query.value("click");
     let test = query.value("test").unwrap_or_default();
     let page = query.page();
-    let filters = of_dimensions(&mut query, &app).await?;
+    let conditions = of_dimensions(&mut query, &app).await?;
     query.finish()?;
     let campaign = campaign_id(&app, campaign).await?;
     let network = match network {
@@ -93,23 +101,17 @@ async fn conversions(State(app): State<Arc<App>>, mut query: Query) -> Result<Re
         }
         None => None,
     };
-    let takes = |conversion: &Conversion| filters.iter().all(|f| f.takes_conversion(conversion));
-    let found = taken(page, filters.is_empty(), takes, |page| {
-        let (campaign, network, status) = (campaign.clone(), network.clone(), status.clone());
-        let asked = ConversionQuery { since, until, campaign, network, status, click, test, page };
-        let app = Arc::clone(&app);
-        async move { app.stores.conversions.list(&asked).await }
-    })
-    .await?;
+    let asked = ConversionQuery { since, until, campaign, network, status, click, test, conditions, page };
+    let found = app.stores.conversions.list(&asked).await?;
     let labels = labels_of(&app, found.items.iter().flat_map(conversion_ids)).await?;
-    Ok(json(StatusCode::OK, &Page { items: found.items, next: found.next, labels }))
+    Ok(listed(found, labels))
 }
 
 async fn conversion(State(app): State<Arc<App>>, Path(id): Path, query: Query) -> Result<Response, Failure> {
     query.finish()?;
     let missing = || Failure::not_found(format!("no conversion has the id '{id}'"));
     let id: ConversionId = id.parse().map_err(|_| missing())?;
-    let item = app.stores.conversions.get(&id).await?.ok_or_else(missing)?;
+    let item = app.stores.conversions.get(&id).await.map_err(unreadable)?.ok_or_else(missing)?;
     let labels = labels_of(&app, conversion_ids(&item)).await?;
     Ok(json(StatusCode::OK, &Labelled { item, labels }))
 }
@@ -125,7 +127,7 @@ async fn postbacks(State(app): State<Arc<App>>, mut query: Query) -> Result<Resp
     });
     let test = query.value("test").unwrap_or_default();
     let page = query.page();
-    let filters = parsed::<PostbackFilter>(&mut query);
+    let filters = parsed::<PostbackFilter>(&mut query).into_iter().map(|(_, filter)| filter).collect();
     query.finish()?;
     // The log keeps what was asked for, known or not; an id is turned into the slug, anything else is taken as it is.
     let network = match network {
@@ -135,16 +137,11 @@ async fn postbacks(State(app): State<Arc<App>>, mut query: Query) -> Result<Resp
         }),
         None => None,
     };
-    let takes = |postback: &PostbackLogEvent| filters.iter().all(|(_, f)| f.takes(postback));
-    let found = taken(page, filters.is_empty(), takes, |page| {
-        let (app, network) = (Arc::clone(&app), network.clone());
-        let asked = PostbackQuery { since, until, network, result, test, page };
-        async move { app.stores.analytics.postbacks(&asked).await }
-    })
-    .await?;
+    let asked = PostbackQuery { since, until, network, result, test, filters, page };
+    let found = app.stores.analytics.postbacks(&asked).await?;
     let ids = found.items.iter().filter_map(|p| p.network_id.as_ref().map(ToString::to_string));
     let labels = labels_of(&app, ids).await?;
-    Ok(json(StatusCode::OK, &Page { items: found.items, next: found.next, labels }))
+    Ok(listed(found, labels))
 }
 
 async fn audit(State(app): State<Arc<App>>, mut query: Query) -> Result<Response, Failure> {
@@ -168,7 +165,13 @@ async fn audit(State(app): State<Arc<App>>, mut query: Query) -> Result<Response
             changes: e.changes,
         })
         .collect();
-    Ok(json(StatusCode::OK, &Page { items, next: found.next, labels }))
+    Ok(json(StatusCode::OK, &Page { items, next: found.next, left_out: found.left_out, labels }))
+}
+
+/// A page with the names that go with it.
+fn listed<T: Serialize>(found: tfx_ports::page::Page<T>, labels: Labels) -> Response {
+    let page = Page { items: found.items, next: found.next, left_out: found.left_out, labels };
+    json(StatusCode::OK, &page)
 }
 
 async fn campaign_id(app: &App, text: Option<String>) -> Result<Option<CampaignId>, Failure> {

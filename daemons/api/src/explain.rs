@@ -26,7 +26,7 @@ use tfx_api::{
     explain::{Asked, Candidate, ExplainAnswer, ExplainRequest, UniqueFacts, VisitorFacts},
 };
 use tfx_domain::{
-    entity::{FilterRule, Kind, MAX_DESTINATIONS, StreamSpec},
+    entity::{CampaignSpec, FilterRule, Kind, MAX_DESTINATIONS, Rotation, StreamKind, StreamSpec},
     event::ClickEvent,
     id::StreamId,
     problem::Problems,
@@ -185,6 +185,10 @@ async fn stream(
     if let Some(record) = config.get(Kind::Stream, id.as_str()).await? {
         let spec = record.typed::<StreamSpec>()?.spec;
         (asked.kind, asked.position) = (spec.kind, spec.position);
+        let campaign = config.get(Kind::Campaign, spec.campaign.as_str()).await?;
+        let campaign = campaign.and_then(|record| record.typed::<CampaignSpec>().ok());
+        let drawn = campaign.is_some_and(|c| c.spec.rotation == Rotation::Weight);
+        asked.weight = (drawn && spec.kind == StreamKind::Regular).then_some(spec.weight);
         filters = spec.filters;
     }
     Ok((asked, filters))

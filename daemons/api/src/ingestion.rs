@@ -57,10 +57,7 @@ async fn errors(State(app): State<Arc<App>>, mut query: Query) -> Result<Respons
     let page = query.page_of(MAX_LIMIT);
     query.finish()?;
     let asked = IngestionQuery { since, topic, ascending, page };
-    let found: Page<IngestionError> = {
-        let found = pipeline(&app)?.errors.list(&asked).await?;
-        Page { items: found.items.into_iter().map(shown).collect(), next: found.next }
-    };
+    let found: Page<IngestionError> = pipeline(&app)?.errors.list(&asked).await?.map(shown);
     Ok(json(StatusCode::OK, &found))
 }
 

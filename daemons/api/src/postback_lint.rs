@@ -59,6 +59,7 @@ async fn lint(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
         network: network.clone(),
         result,
         test: tfx_domain::event::TestTraffic::Include,
+        filters: Vec::new(),
         page: PageRequest::first(PAGE.min(most)),
     };
     let (conflicts, all_conflicts) =

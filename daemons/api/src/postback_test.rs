@@ -238,6 +238,7 @@ impl<'a> Trial<'a> {
             status: None,
             click: Some(incoming.click_id),
             test: TestTraffic::Include,
+            conditions: tfx_domain::report::Conditions::default(),
             page: PageRequest::first(1000),
         };
         let mut known = self.app.stores.conversions.list(&query).await?.items;

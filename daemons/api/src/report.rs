@@ -26,7 +26,7 @@ use tfx_domain::{
     event::TestTraffic,
     money::{Amount, Currency},
     problem::Problems,
-    report::{Dimension, LeftOut, Metric, Report, ReportFilter, ReportQuery, Row, compute},
+    report::{Dimension, LeftOut, Metric, Report, ReportFilter, ReportQuery, Row, compute, time_value},
     routing::DeviceType,
 };
 use tfx_ports::{StoreError, analytics::Analytics, clock, config::ConfigStore};
@@ -179,9 +179,6 @@ pub(crate) async fn checked_filter(
     problems: &mut Problems,
 ) -> Result<ReportFilter, Failure> {
     let mut filter = filter.clone();
-    if filter.dimension.is_time() {
-        problems.add(format!("{path}.dimension"), "must not be a time; use since and until");
-    }
     let count = filter.values.len();
     let allowed = format!("must be 1 to {MAX_VALUES} values");
     problems.require((1..=MAX_VALUES).contains(&count), &format!("{path}.values"), &allowed);
@@ -200,6 +197,10 @@ pub(crate) async fn checked_filter(
                 let known = words.contains(&value.to_lowercase().as_str());
                 problems.require(known, &at, &format!("must be one of {}", words.join(", ")));
             }
+            (dimension, _) if dimension.is_time() => match time_value(dimension, value) {
+                Ok(known) => *value = known.into(),
+                Err(must) => problems.add(at, must),
+            },
             _ => {}
         }
     }

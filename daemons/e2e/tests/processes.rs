@@ -29,7 +29,7 @@ async fn set_up(services: &Services) -> (String, String) {
     for (kind, spec) in entities {
         api.create(kind, &spec).await.expect("created");
     }
-    let link = api.campaign_link("summer").await.expect("a link").url;
+    let link = api.campaign_link("summer", None).await.expect("a link").url;
     let postback = api.postback_url("adnet", None).await.expect("a URL").url;
     let (base, query) = postback.split_once('?').expect("a query");
     let secret = query.split('&').find(|p| p.starts_with("secret=")).expect("a secret");

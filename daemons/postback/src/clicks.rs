@@ -87,6 +87,7 @@ impl Clicks {
             visitor,
             unrouted,
             test: TestTraffic::Include,
+            conditions: tfx_domain::report::Conditions::default(),
             page: page.clone(),
         };
         let newest = self.analytics.clicks(&clicks).await?.items.pop().map(|c| c.click_id.timestamp());
@@ -95,8 +96,15 @@ impl Clicks {
             self.quiet().remove(&id);
             return Ok(true);
         }
-        let postbacks =
-            PostbackQuery { since, until, network: None, result: None, test: TestTraffic::Include, page };
+        let postbacks = PostbackQuery {
+            since,
+            until,
+            network: None,
+            result: None,
+            test: TestTraffic::Include,
+            filters: Vec::new(),
+            page,
+        };
         if self.analytics.postbacks(&postbacks).await?.items.is_empty() {
             self.quiet().remove(&id);
             return Ok(false);

@@ -105,7 +105,7 @@ impl Sweeper {
         let failed = |what: &str, e: &dyn Display| format!("cannot {what}: {e}");
         let page = PageRequest { cursor: self.next.take(), limit: BATCH };
         let found = self.postbacks.conversions.unpublished(&page).await;
-        let Page { items: found, next } =
+        let Page { items: found, next, .. } =
             found.map_err(|e| failed("look for unpublished conversions", &e))?;
         let (now, clock) = (Instant::now(), clock::now());
         let due = |c: &Conversion| {

@@ -72,6 +72,7 @@ async fn lines(
             network: asked.network.clone(),
             result: Some(*result),
             test: tfx_domain::event::TestTraffic::Include,
+            filters: Vec::new(),
             page: PageRequest::first(PAGE),
         };
         let before = found.len();
@@ -100,6 +101,7 @@ async fn was_taken(postbacks: &Postbacks, line: &PostbackLogEvent) -> Result<boo
         network: None,
         result: None,
         test: tfx_domain::event::TestTraffic::Include,
+        filters: Vec::new(),
         page: PageRequest::first(PAGE),
     };
     let later = later_event(line.id);

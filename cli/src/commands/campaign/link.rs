@@ -21,7 +21,7 @@ pub(crate) struct Link {
 impl Link {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let reference = &self.campaign.reference;
-        let link = context.client()?.campaign_link_for(reference, self.source.as_deref()).await;
+        let link = context.client()?.campaign_link(reference, self.source.as_deref()).await;
         let link = link.map_err(|e| {
             let names_source = e.to_string().contains("no source");
             match &self.source {

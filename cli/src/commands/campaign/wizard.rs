@@ -261,7 +261,7 @@ async fn steps(client: &Client, plan: &Plan, made: &mut CreatedEntities) -> Resu
         everyone["filters"] = json!([stream::country(countries).map_err(Failure::usage)?]);
     }
     add(client, made, Kind::Stream, everyone).await?;
-    made.link = client.campaign_link(&plan.slug).await?.url;
+    made.link = client.campaign_link(&plan.slug, None).await?.url;
     if let Some(network) = &plan.network {
         made.postback_url = Some(client.postback_url(network.slug(), None).await?.url);
     }

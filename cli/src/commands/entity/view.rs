@@ -3,7 +3,7 @@
 use crate::{
     context::Context,
     exit::Failure,
-    output::{Column, Format, at, label, money, text},
+    output::{Column, Format, at, label, text},
 };
 use serde_json::Value;
 use tfx_domain::entity::Kind;
@@ -21,7 +21,7 @@ pub(crate) fn name(kind: Kind) -> fn(&Value) -> String {
 pub(crate) fn columns(kind: Kind) -> Vec<Column> {
     let mut out = vec![Column::made(kind.noun(), "slug", name(kind)), Column::text("name", "name")];
     out.extend(own(kind));
-    out.push(Column::text("status", "status"));
+    out.push(Column::made("status", "status", status).raw());
     out
 }
 
@@ -36,6 +36,7 @@ pub(crate) fn show(context: &Context, kind: Kind, entity: &Value) -> Result<(), 
     let mut fields = columns(kind);
     fields.extend(more(kind));
     fields.extend([
+        Column::text("unreadable", "unreadable"),
         Column::text("id", "id"),
         Column::text("version", "version"),
         Column::time("created", "created_at"),
@@ -56,7 +57,7 @@ fn own(kind: Kind) -> Vec<Column> {
                 None => String::new(),
             })
             .right(),
-            Column::made("cost/click", "cost", |row| money(&row["cost"])).right(),
+            Column::money("cost/click", "cost"),
         ],
         Kind::Stream => vec![
             Column::text("kind", "kind"),
@@ -68,7 +69,7 @@ fn own(kind: Kind) -> Vec<Column> {
         Kind::Destination => vec![
             Column::text("url", "url"),
             Column::label("network", "network"),
-            Column::made("payout", "payout", |row| money(&row["payout"])).right(),
+            Column::money("payout", "payout"),
         ],
         Kind::Source => vec![
             Column::text("currency", "currency"),
@@ -117,6 +118,12 @@ fn more(kind: Kind) -> Vec<Column> {
         ],
         Kind::Source => Vec::new(),
     }
+}
+
+/// Its status, marked where the rest of it cannot be read: it takes part in nothing.
+fn status(row: &Value) -> String {
+    let status = text(&row["status"]);
+    if row["unreadable"].is_string() { format!("{status}, unreadable") } else { status }
 }
 
 /// `clicks_daily 37 of 60; conversions_total 5 of 5 (spent)`.
@@ -201,6 +208,11 @@ mod tests {
             "destinations": [{"destination": "dst_1", "weight": 70}, {"destination": "dst_2", "weight": 30}],
             "action": {"type": "redirect", "code": 301},
         });
+        assert_eq!(status(&json!({"status": "active"})), "active");
+        assert_eq!(
+            status(&json!({"status": "paused", "unreadable": "of a newer program"})),
+            "paused, unreadable"
+        );
         assert_eq!(name(Kind::Stream)(&row), "summer/us");
         assert_eq!(filters(&row), "country=US,CA; bot!=true; os_version>=14.2");
         assert_eq!(leads_to(&row), "offer (70), other (30) by 301");

@@ -1,14 +1,13 @@
 //! `tfx postback log`.
 
 use crate::{
-    columns::{Columns, Rows},
+    columns::Rows,
     complete,
     context::Context,
+    event_list::{Asked, EventList, Shown},
     exit::Failure,
-    follow::{self, Identity},
+    follow::Identity,
     output::{Column, text},
-    pages::{Paging, View},
-    tests_too::TestsToo,
     when::Window,
 };
 use clap::{Args, builder::PossibleValuesParser};
@@ -26,19 +25,8 @@ pub(crate) struct Log {
     /// Only with this result.
     #[arg(long, value_parser = PossibleValuesParser::new(PostbackResult::ALL.map(PostbackResult::as_str)))]
     result: Option<String>,
-    /// What must hold of each: status!=200 or param:txid=T1, of network, template, result, status, click, conversion, ip,
-    /// test, param:NAME; may be repeated. Empty: not known.
-    #[arg(long = "where", value_name = "FIELD=VALUES")]
-    filters: Vec<PostbackFilter>,
     #[command(flatten)]
-    tests: TestsToo,
-    /// Go on with those to come, oldest first, until Ctrl-C. Without --since: only those to come.
-    #[arg(long, conflicts_with_all = ["limit", "cursor", "all", "until"])]
-    follow: bool,
-    #[command(flatten)]
-    columns: Columns,
-    #[command(flatten)]
-    paging: Paging,
+    list: EventList<PostbackFilter>,
 }
 
 impl Log {
@@ -46,7 +34,7 @@ impl Log {
         let client = context.client()?;
         let (since, until) = self.window.bounds()?;
         let result = PostbackResult::ALL.into_iter().find(|r| Some(r.as_str()) == self.result.as_deref());
-        let columns = vec![
+        let usual = vec![
             Column::time("at", "at"),
             Column::text("network", "network"),
             Column::text("template", "template"),
@@ -58,21 +46,20 @@ impl Log {
             Column::text("from", "remote_ip"),
             Column::made("said", "params", |row| super::super::pairs(&row["params"])),
         ];
-        let columns = self.columns.of(Rows::Postbacks, self.tests.marked(columns, "test"))?;
-        let view = View { columns, name: |row| text(&row["id"]) };
-        let test = Some(self.tests.test);
-        let fetch = async |since, limit, cursor| {
-            let (network, filters) = (self.network.clone(), self.filters.clone());
-            let query = PostbackQuery { since, until, network, result, test, filters, limit, cursor };
-            client.postbacks(&query).await
+        let list = Shown {
+            rows: Rows::Postbacks,
+            usual,
+            test: "test",
+            name: |row| text(&row["id"]),
+            identity: Identity { id: |p: &PostbackLogEvent| p.id.to_string(), at: |p| p.at },
         };
-        if self.follow {
-            let identity = Identity { id: |p: &PostbackLogEvent| p.id.to_string(), at: |p| p.at };
-            return follow::rows(context, view, identity, since, async |from, limit, cursor| {
-                fetch(Some(from), Some(limit), cursor).await
-            })
-            .await;
-        }
-        self.paging.print(context, view, async |limit, cursor| fetch(since, limit, cursor).await).await
+        let fetch = async |part: Asked<PostbackFilter>| {
+            let Asked { since, test, filters, limit, cursor, .. } = part;
+            let network = self.network.clone();
+            client
+                .postbacks(&PostbackQuery { since, until, network, result, test, filters, limit, cursor })
+                .await
+        };
+        self.list.print(context, since, list, fetch).await
     }
 }

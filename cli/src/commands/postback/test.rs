@@ -104,7 +104,7 @@ fn fields() -> Vec<Column> {
             let (status, raw) = (text(&row["understood"]["status"]), text(&row["understood"]["raw_status"]));
             if raw.is_empty() || raw == status { status } else { format!("{status} (said: {raw})") }
         }),
-        Column::made("revenue", "understood.revenue", |row| money(&row["understood"]["revenue"])),
+        Column::money("revenue", "understood.revenue"),
         Column::text("same as", "understood.key"),
         Column::made("conversion there", "existing", |row| match text(&row["existing"]["id"]) {
             id if id.is_empty() => id,

@@ -35,7 +35,7 @@ pub(super) async fn make(stack: &Stack) -> Result<Demo, Failure> {
         "destinations": [{ "destination": "demo" }] });
     ensure(&api, Kind::Stream, stream).await?;
     served(&api).await;
-    let link = api.campaign_link("demo").await.map_err(failed)?.url;
+    let link = api.campaign_link("demo", None).await.map_err(failed)?.url;
     let postback = api.postback_url("demo", None).await.map_err(failed)?.url;
     // The network's own placeholders are for the network; for a try by hand, one sale.
     let secret = postback.split(['?', '&']).find(|p| p.starts_with("secret=")).unwrap_or_default().to_owned();

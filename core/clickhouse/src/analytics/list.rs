@@ -3,6 +3,7 @@
 //! An event that was read twice stands twice until the server has merged it away; copies are alike and stand side by
 //! side, so they are dropped here. Asking the server to (FINAL) would read all of the time asked for, not a page.
 
+use super::report::{ReportTable, filter::condition, local::LocalTime};
 use crate::{
     client::Client,
     sql::{Sql, ceil_ms, tests},
@@ -10,12 +11,14 @@ use crate::{
 use clickhouse::Row;
 use serde::{Deserialize, de::DeserializeOwned};
 use tfx_domain::{
-    event::{ClickEvent, PostbackLogEvent},
+    Timestamp,
+    event::{ClickEvent, PostbackField, PostbackFilter, PostbackLogEvent},
     id::{CampaignId, ClickId},
+    report::Conditions,
 };
 use tfx_ports::{
     StoreError,
-    analytics::{ClickQuery, PostbackQuery},
+    analytics::{ClickQuery, PostbackQuery, time_zone},
     page::{Page, PageRequest},
 };
 
@@ -25,7 +28,9 @@ const CLICKS: [&str; 2] = ["click_events", "trafficback_events"];
 #[derive(Row, Deserialize)]
 struct Stored {
     id: String,
-    event: String,
+    /// Bytes: what is damaged may be no text.
+    #[serde(with = "serde_bytes")]
+    event: Vec<u8>,
 }
 
 /// The id of an event that is there.
@@ -70,6 +75,9 @@ pub(super) async fn clicks_there(client: &Client, ids: &[ClickId]) -> Result<Vec
 }
 
 pub(super) async fn clicks(client: &Client, query: &ClickQuery) -> Result<Page<ClickEvent>, StoreError> {
+    let Conditions { filters, timezone } = &query.conditions;
+    let (since, until) = (query.since.unwrap_or(Timestamp::MIN), query.until.unwrap_or(Timestamp::MAX));
+    let local = LocalTime::new(&time_zone(timezone)?, since, until);
     let mut conditions = Sql::default();
     if let Some(since) = query.since {
         conditions.at("at", ">=", ceil_ms(since));
@@ -84,12 +92,18 @@ pub(super) async fn clicks(client: &Client, query: &ClickQuery) -> Result<Page<C
         conditions.push(" AND visitor_id = ?").text(visitor.to_string());
     }
     conditions.push(tests(query.test));
+    for filter in filters {
+        condition(&mut conditions, filter, ReportTable::clicks(CLICKS[0]));
+    }
     let tables = match query.unrouted {
         Some(false) => &CLICKS[..1],
         Some(true) => &CLICKS[1..],
         None => &CLICKS[..],
     };
-    page(client, "list clicks", tables, "click_id", &conditions, &query.page).await
+    let timed = filters.iter().any(|f| f.dimension.is_time());
+    let with = if timed { format!("WITH {} AS local_ ", local.of("at")) } else { String::new() };
+    let of = Listed { tables, id: "click_id", with, conditions };
+    page(client, "list clicks", &of, &query.page).await
 }
 
 pub(super) async fn postbacks(
@@ -110,7 +124,59 @@ pub(super) async fn postbacks(
         conditions.push(" AND result = ?").text(result.as_str());
     }
     conditions.push(tests(query.test));
-    page(client, "list postbacks", &["postback_log_events"], "id", &conditions, &query.page).await
+    for filter in &query.filters {
+        postback_condition(&mut conditions, filter);
+    }
+    let of = Listed { tables: &["postback_log_events"], id: "id", with: String::new(), conditions };
+    page(client, "list postbacks", &of, &query.page).await
+}
+
+/// Adds ` AND …`: compared in lower case, as [`PostbackFilter::takes`] does.
+fn postback_condition(sql: &mut Sql, filter: &PostbackFilter) {
+    let values: Vec<String> = filter.values.iter().map(|v| v.to_lowercase()).collect();
+    sql.push(if filter.negate { " AND NOT " } else { " AND " });
+    let column = match &filter.field {
+        _ if values.is_empty() => {
+            sql.push("0");
+            return;
+        }
+        PostbackField::Network => "network",
+        PostbackField::Template => "template",
+        PostbackField::Result => "result",
+        PostbackField::Status => "toString(status)",
+        PostbackField::Click => "click_id",
+        PostbackField::Conversion => "conversion_id",
+        PostbackField::Ip => "remote_ip",
+        PostbackField::Test => "if(test, 'true', 'false')",
+        PostbackField::Param(name) => {
+            // One of the values said is enough; not said at all is the empty text.
+            let unsaid = values.iter().any(String::is_empty);
+            sql.push("(arrayExists(p -> p.1 = ?")
+                .text(name)
+                .push(" AND has(?, lowerUTF8(p.2)), ")
+                .texts(values);
+            sql.push(SAID).push(")");
+            if unsaid {
+                sql.push(" OR NOT arrayExists(p -> p.1 = ?, ").text(name).push(SAID).push(")");
+            }
+            sql.push(")");
+            return;
+        }
+    };
+    sql.push("(lowerUTF8(").push(column).push(") IN ?)").texts(values);
+}
+
+/// The parameters of a postback: names and values.
+const SAID: &str = "JSONExtract(event, 'params', 'Array(Tuple(String, String))')";
+
+/// What a list is of.
+struct Listed<'t> {
+    tables: &'t [&'t str],
+    /// The column of the id.
+    id: &'t str,
+    /// What stands before SELECT.
+    with: String,
+    conditions: Sql,
 }
 
 /// A page of the events of tables in one order: by time and id, which is the order of the ids. The cursor is the
@@ -118,9 +184,7 @@ pub(super) async fn postbacks(
 async fn page<T: DeserializeOwned>(
     client: &Client,
     what: &str,
-    tables: &[&str],
-    id: &str,
-    conditions: &Sql,
+    of: &Listed<'_>,
     request: &PageRequest,
 ) -> Result<Page<T>, StoreError> {
     let limit = request.limit.clamp(1, 1_000);
@@ -129,7 +193,7 @@ async fn page<T: DeserializeOwned>(
     let mut rows: Vec<Stored> = Vec::new();
     loop {
         let wanted = limit + 1 - rows.len();
-        let part: Vec<Stored> = client.all(what, select(tables, id, conditions, before, wanted)).await?;
+        let part: Vec<Stored> = client.all(what, select(of, before, wanted)).await?;
         let whole = part.len() < wanted;
         rows.extend(part);
         rows.dedup_by(|a, b| a.id == b.id);
@@ -141,17 +205,23 @@ async fn page<T: DeserializeOwned>(
     let more = rows.len() > limit;
     rows.truncate(limit);
     let next = if more { rows.last().map(|row| row.id.clone()) } else { None };
-    let items = rows.iter().map(|row| decode(client, row)).collect::<Result<_, _>>()?;
-    Ok(Page { items, next })
+    let items: Vec<_> = rows.iter().map(|row| decode(client, row)).collect();
+    Ok(Page { items, next, left_out: Vec::new() }.readable())
 }
 
 /// The first `limit` rows before an id, newest first.
-fn select(tables: &[&str], id: &str, conditions: &Sql, before: Option<ClickId>, limit: usize) -> Sql {
+fn select(of: &Listed<'_>, before: Option<ClickId>, limit: usize) -> Sql {
+    let Listed { tables, id, with, conditions } = of;
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     let mut sql = Sql::new("SELECT id, event FROM (");
     for (n, table) in tables.iter().enumerate() {
         sql.push(if n == 0 { "" } else { " UNION ALL " });
-        sql.push("SELECT * FROM (SELECT ").push(id).push(" AS id, at, event FROM ").push(table);
+        sql.push("SELECT * FROM (")
+            .push(with)
+            .push("SELECT ")
+            .push(id)
+            .push(" AS id, at, event FROM ")
+            .push(table);
         sql.push(" WHERE event != ''").then(conditions.clone());
         if let Some(before) = before {
             sql.at("at", "<=", ms(before));
@@ -169,7 +239,7 @@ fn ms(id: ClickId) -> i64 {
 }
 
 fn decode<T: DeserializeOwned>(client: &Client, row: &Stored) -> Result<T, StoreError> {
-    serde_json::from_str(&row.event)
+    serde_json::from_slice(&row.event)
         .map_err(|e| StoreError::broken(format!("stored event {} in {}", row.id, client.database), e))
 }
 

@@ -4,6 +4,7 @@
 use crate::kit::Database;
 use async_trait::async_trait;
 use std::sync::Arc;
+use tfx_domain::id::ClickId;
 use tfx_ports::{
     StoreError,
     conformance::{events::EventStore, retention::RetainedStore},
@@ -31,6 +32,26 @@ async fn fresh_events() -> EventStore {
     let database = Database::without_queues().await;
     let analytics = database.store().analytics();
     EventStore { sink: Arc::new(Messages(Arc::new(database))), analytics, keep: Box::new(()) }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn events_that_cannot_be_read_are_left_out() {
+    let database = Arc::new(Database::without_queues().await);
+    let analytics = database.store().analytics();
+    let sink = Arc::new(Messages(Arc::clone(&database)));
+    let store = EventStore { sink, analytics, keep: Box::new(()) };
+    let spoil = async |kind: &'static str, id: ClickId| {
+        let (table, column, event) = match kind {
+            "clicks" => ("click_events", "click_id", "concat(substring(event, 1, 40), unhex('ff'))"),
+            "trafficback" => ("trafficback_events", "click_id", r#"'{"schema":2}'"#),
+            _ => ("postback_log_events", "id", "'{'"),
+        };
+        let change = format!(
+            "ALTER TABLE {table} UPDATE event = {event} WHERE {column} = '{id}' SETTINGS mutations_sync = 2"
+        );
+        database.execute(&change).await;
+    };
+    tfx_ports::conformance::events::events_that_cannot_be_read_are_left_out(store, spoil).await;
 }
 
 async fn fresh_retained() -> RetainedStore {

@@ -91,6 +91,7 @@ async fn view(store: &ClickHouse) -> String {
         visitor: None,
         unrouted: None,
         test: tfx_domain::event::TestTraffic::Include,
+        conditions: tfx_domain::report::Conditions::default(),
         page: PageRequest::first(1_000),
     };
     let postbacks = PostbackQuery {
@@ -99,6 +100,7 @@ async fn view(store: &ClickHouse) -> String {
         network: None,
         result: None,
         test: tfx_domain::event::TestTraffic::Include,
+        filters: Vec::new(),
         page: PageRequest::first(1_000),
     };
     let analytics = store.analytics();

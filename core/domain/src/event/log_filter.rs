@@ -46,6 +46,13 @@ const NAMED: [(PostbackField, &str); 8] = [
     (PostbackField::Test, "test"),
 ];
 
+impl PostbackField {
+    /// The names of all but the parameters, which stand behind `param:`.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        NAMED.iter().map(|(_, name)| *name)
+    }
+}
+
 impl fmt::Display for PostbackField {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -1,7 +1,11 @@
 //! The texts of times in keys, and the order of keys.
 
 use super::Dimension;
-use jiff::civil::Weekday;
+use crate::Timestamp;
+use jiff::{
+    civil::{Date, ISOWeekDate, Weekday},
+    tz::TimeZone,
+};
 use smol_str::{SmolStr, format_smolstr};
 use std::cmp::Ordering;
 
@@ -33,6 +37,80 @@ pub fn weekday_label(number: i64) -> SmolStr {
         None => "",
     })
 }
+
+/// The text of a time in the key of a row, in a zone; empty for what is no dimension of time.
+pub fn time_label(dimension: Dimension, at: Timestamp, zone: &TimeZone) -> SmolStr {
+    let local = at.to_zoned_datetime(zone.clone());
+    let date = local.date();
+    match dimension {
+        Dimension::Hour => hour_label(date, i64::from(local.hour()), local.offset().seconds()),
+        Dimension::Day => format_smolstr!("{date}"),
+        Dimension::Week => week_label(date.iso_week_date()),
+        Dimension::Month => format_smolstr!("{:04}-{:02}", date.year(), date.month()),
+        Dimension::HourOfDay => format_smolstr!("{:02}", local.hour()),
+        Dimension::Weekday => weekday_label(i64::from(date.weekday().to_monday_one_offset())),
+        _ => SmolStr::default(),
+    }
+}
+
+fn week_label(week: ISOWeekDate) -> SmolStr {
+    format_smolstr!("{:04}-W{:02}", week.year(), week.week())
+}
+
+/// What a person wrote for a value of a dimension of time, as it stands in keys: `mon`, `Monday` and `1` are `1 Mon`, `9`
+/// is `09`.
+///
+/// # Errors
+/// What it must look like.
+pub fn time_value(dimension: Dimension, text: &str) -> Result<SmolStr, &'static str> {
+    let text = text.trim();
+    match dimension {
+        Dimension::Hour => {
+            let upper = text.to_uppercase();
+            let whole = upper.get(..OFFSET).is_some_and(|hour| hour.ends_with(":00"));
+            let offset = upper.get(OFFSET..).is_some_and(|offset| offset.starts_with(['+', '-']));
+            let known = whole && offset && upper.parse::<Timestamp>().is_ok();
+            known.then(|| SmolStr::new(upper)).ok_or("must be an hour such as 2026-01-31T14:00+01:00")
+        }
+        Dimension::Day => text
+            .parse::<Date>()
+            .map(|date| format_smolstr!("{date}"))
+            .map_err(|_| "must be a day such as 2026-01-31"),
+        Dimension::Week => {
+            let parts = text.split_once("-W").or_else(|| text.split_once("-w"));
+            let week = parts.and_then(|(year, week)| {
+                ISOWeekDate::new(year.parse().ok()?, week.parse().ok()?, Weekday::Monday).ok()
+            });
+            week.map(week_label).ok_or("must be an ISO week such as 2026-W05")
+        }
+        Dimension::Month => format!("{text}-01")
+            .parse::<Date>()
+            .map(|date| format_smolstr!("{:04}-{:02}", date.year(), date.month()))
+            .map_err(|_| "must be a month such as 2026-01"),
+        Dimension::HourOfDay => text
+            .parse::<u8>()
+            .ok()
+            .filter(|hour| *hour < 24)
+            .map(|hour| format_smolstr!("{hour:02}"))
+            .ok_or("must be an hour of the day, 0 to 23"),
+        Dimension::Weekday => {
+            let asked = text.to_lowercase();
+            let days = (1..=7).map(weekday_label).zip(DAYS);
+            let same = |(label, day): &(SmolStr, &str)| {
+                let (number, short) = label.split_once(' ').unwrap_or_default();
+                let short = short.to_lowercase();
+                asked == number || asked == short || asked == *day || asked == label.to_lowercase()
+            };
+            days.into_iter()
+                .find(same)
+                .map(|(label, _)| label)
+                .ok_or("must be Mon, Tue, Wed, Thu, Fri, Sat or Sun")
+        }
+        _ => Ok(SmolStr::new(text)),
+    }
+}
+
+const DAYS: [&str; 7] = ["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"];
 
 /// The order of keys of these dimensions: texts byte by byte, hours as they follow. Where an hour comes twice, the one
 /// further ahead of UTC was first.
@@ -79,6 +157,30 @@ mod tests {
         for pair in keys.windows(2) {
             let order = key_order(&[Dimension::Hour], &pair[..1], &pair[1..]);
             assert_eq!(order, Ordering::Less, "{pair:?}");
+        }
+    }
+
+    #[test]
+    fn what_people_write_for_times_is_what_keys_have() {
+        let berlin = TimeZone::get("Europe/Berlin").expect("a zone");
+        let at: Timestamp = "2026-10-25T01:30:00Z".parse().expect("a time");
+        for (name, label, also, wrong) in [
+            ("hour", "2026-10-25T02:00+01:00", "2026-10-25t02:00+01:00", "2026-10-25T02:00"),
+            ("day", "2026-10-25", "2026-10-25", "2026-10-32"),
+            ("week", "2026-W43", "2026-w43", "2026-W54"),
+            ("month", "2026-10", "2026-10", "2026-13"),
+            ("hour_of_day", "02", "2", "24"),
+            ("weekday", "7 Sun", "SUNDAY", "someday"),
+        ] {
+            let dimension = name.parse().expect("a dimension");
+            assert_eq!(time_label(dimension, at, &berlin), label);
+            for text in [label, also] {
+                assert_eq!(time_value(dimension, text).expect(text), label);
+            }
+            assert!(time_value(dimension, wrong).is_err_and(|e| e.starts_with("must be")), "{wrong}");
+        }
+        for text in ["1", "mon", "Monday", "1 Mon"] {
+            assert_eq!(time_value(Dimension::Weekday, text).expect(text), "1 Mon");
         }
     }
 

@@ -11,9 +11,9 @@ mod taking;
 
 pub use compute::{LeftOut, Report, Row, compute};
 pub use dimension::Dimension;
-pub use key::{hour_label, key_order, weekday_label};
+pub use key::{hour_label, key_order, time_label, time_value, weekday_label};
 pub use metric::{Metric, Unit};
-pub use taking::{split_condition, write_condition};
+pub use taking::{Conditions, split_condition, write_condition};
 
 use crate::{
     Timestamp,
@@ -41,7 +41,7 @@ pub enum Attribution {
 /// A condition on a dimension, compared with the whole value: no patterns, no trimming.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReportFilter {
-    /// Which fact. Not a time dimension: a store answers that with an error that is not retryable.
+    /// Which fact. Times are meant in the zone of whoever asks.
     pub dimension: Dimension,
     /// One of these: ids for entities, compared as they are; otherwise texts, compared without regard to case in any
     /// script. The empty text is the unknown, as in [`RawRow::key`]; a device type that is `unknown` is asked for by

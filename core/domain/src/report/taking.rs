@@ -1,13 +1,31 @@
 //! Conditions as people write them, and which single clicks and conversions they take: those that a report with the
 //! same conditions counts.
 
-use super::{Dimension, ReportFilter};
+use super::{Dimension, ReportFilter, time_label};
 use crate::{
+    Timestamp,
     event::{ClickDims, ClickEvent},
     id::NetworkId,
     postback::Conversion,
 };
+use jiff::tz::TimeZone;
+use smol_str::SmolStr;
 use std::{fmt, str::FromStr};
+
+/// What must hold of each item of a list: all of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Conditions {
+    /// On facts, as those of a report.
+    pub filters: Vec<ReportFilter>,
+    /// IANA name of the zone in which days, hours and the like are meant.
+    pub timezone: String,
+}
+
+impl Default for Conditions {
+    fn default() -> Self {
+        Self { filters: Vec::new(), timezone: "UTC".to_owned() }
+    }
+}
 
 /// `FIELD=VALUE,VALUE` or `FIELD!=VALUE,VALUE`: the field, the values, and whether it must be none of them. An empty
 /// value asks for what is not known.
@@ -46,22 +64,34 @@ impl fmt::Display for ReportFilter {
 }
 
 impl ReportFilter {
-    /// Whether it holds of a click.
-    pub fn takes_click(&self, click: &ClickEvent) -> bool {
-        self.takes(&click.dims, click.dims.network_id.as_ref(), "")
+    /// Whether it holds of a click, whose time is that of its id.
+    pub fn takes_click(&self, click: &ClickEvent, zone: &TimeZone) -> bool {
+        self.takes(&click.dims, click.dims.network_id.as_ref(), "", (click.click_id.timestamp(), zone))
     }
 
-    /// Whether it holds of a conversion; its network is the one that reported it.
-    pub fn takes_conversion(&self, conversion: &Conversion) -> bool {
-        self.takes(&conversion.click, Some(&conversion.network), conversion.status.as_str())
+    /// Whether it holds of a conversion; its network is the one that reported it, its time that of the first report.
+    pub fn takes_conversion(&self, c: &Conversion, zone: &TimeZone) -> bool {
+        self.takes(&c.click, Some(&c.network), c.status.as_str(), (c.created_at, zone))
     }
 
-    fn takes(&self, dims: &ClickDims, network: Option<&NetworkId>, status: &str) -> bool {
-        let value = value(self.dimension, dims, network, status);
+    fn takes(
+        &self,
+        dims: &ClickDims,
+        network: Option<&NetworkId>,
+        status: &str,
+        at: (Timestamp, &TimeZone),
+    ) -> bool {
+        let time: SmolStr;
+        let value = if self.dimension.is_time() {
+            time = time_label(self.dimension, at.0, at.1);
+            time.as_str()
+        } else {
+            value(self.dimension, dims, network, status)
+        };
         let unknown_device = self.dimension == Dimension::DeviceType && value == "unknown";
         let same = |asked: &String| {
             if self.dimension.is_id() {
-                *asked == value
+                asked == value
             } else {
                 asked.to_lowercase() == value.to_lowercase() || (unknown_device && asked.is_empty())
             }
@@ -70,7 +100,7 @@ impl ReportFilter {
     }
 }
 
-/// As it stands in the key of a report's row; times have none here, they are asked for by since and until.
+/// As it stands in the key of a report's row; times have none here.
 fn value<'a>(
     dimension: Dimension,
     dims: &'a ClickDims,
@@ -123,7 +153,7 @@ mod tests {
         };
         let takes = |condition: &str| {
             let filter: ReportFilter = condition.parse().expect(condition);
-            filter.takes(&dims, None, "sale")
+            filter.takes(&dims, None, "sale", (Timestamp::UNIX_EPOCH, &TimeZone::UTC))
         };
         for yes in [
             "country=de",
@@ -142,6 +172,9 @@ mod tests {
             "status=sale",
             "network=",
             "campaign!=",
+            "weekday=4 Thu",
+            "hour_of_day=00,05",
+            "day=1970-01-01",
             &format!("campaign={campaign}"),
             &format!("deciding_campaign={campaign}"),
         ] {
@@ -158,12 +191,18 @@ mod tests {
             "bot=false",
             "status=",
             "network!=",
+            "weekday!=4 Thu",
+            "hour_of_day=01",
+            "month=",
             "campaign=cmp_other",
             &format!("campaign={campaign}").to_uppercase().replace("CAMPAIGN", "campaign"),
         ] {
             assert!(!takes(no), "{no}");
         }
         let unknown: ReportFilter = "device_type=".parse().expect("a condition");
-        assert!(unknown.takes(&ClickDims::default(), None, ""), "unknown by its word and by none");
+        assert!(
+            unknown.takes(&ClickDims::default(), None, "", (Timestamp::UNIX_EPOCH, &TimeZone::UTC)),
+            "unknown by its word and by none"
+        );
     }
 }

@@ -1,12 +1,27 @@
-//! Clicks and postbacks as they went in, newest first.
+//! Clicks and postbacks as they went in, newest first. What is asked for is looked for in the columns, as reports do; of
+//! clicks only the bodies of a page are read.
 
+use super::{
+    caller::CallerWatch,
+    report::{
+        calendar::Calendar,
+        column::{self, Cells},
+        filter::Filter,
+    },
+};
 use crate::{
     error::OrStoreError,
-    events::{facts::NOT_ROUTED, id_bytes, id_of, packed::unpack, result_code, texts::number_of},
-    paging::{cursor, limit, page, sql_limit},
+    events::{
+        facts::{Facts, NOT_ROUTED},
+        id_bytes, id_ms, id_of,
+        packed::unpack,
+        result_code,
+        texts::{Names, number_of},
+    },
+    paging::{cursor, limit, page},
     time::ceil_ms,
 };
-use rusqlite::{Connection, OptionalExtension, named_params};
+use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::de::DeserializeOwned;
 use tfx_domain::{
     Timestamp,
@@ -15,17 +30,18 @@ use tfx_domain::{
 };
 use tfx_ports::{
     StoreError,
-    analytics::{ClickQuery, PostbackQuery},
+    analytics::{ClickQuery, PostbackQuery, time_zone},
     page::{Page, PageRequest},
 };
 
+const WHAT: &str = "read events";
+
 pub(super) fn click(conn: &Connection, id: ClickId) -> Result<Option<ClickEvent>, StoreError> {
-    let sql = "SELECT json FROM clicks CROSS JOIN bodies ON bodies.id = clicks.body WHERE clicks.id = ?1";
-    let json: Option<Vec<u8>> = conn
-        .prepare_cached(sql)
+    let number: Option<i64> = conn
+        .prepare_cached("SELECT body FROM clicks WHERE id = ?1")
         .and_then(|mut s| s.query_row([id_bytes(id)], |r| r.get(0)).optional())
         .or_store_error("read a click")?;
-    json.map(|json| decode(id, &json)).transpose()
+    number.map(|number| event(id, body(conn, number)?)).transpose()
 }
 
 /// The key is the id: each is a look-up.
@@ -41,20 +57,32 @@ pub(super) fn clicks_there(conn: &Connection, ids: &[ClickId]) -> Result<Vec<Cli
     Ok(there)
 }
 
-pub(super) fn clicks(conn: &Connection, query: &ClickQuery) -> Result<Page<ClickEvent>, StoreError> {
-    let Some((since, until)) = bounds(query.since, query.until, &query.page)? else { return Ok(empty()) };
+pub(super) fn clicks(
+    conn: &Connection,
+    query: &ClickQuery,
+    mut caller: CallerWatch,
+) -> Result<Page<ClickEvent>, StoreError> {
+    let mut calendar = Calendar::new(time_zone(&query.conditions.timezone)?);
+    let Some((since, until)) = bounds(query.since, query.until, &query.page)? else {
+        return Ok(Page::default());
+    };
     let Some(campaign) = number(conn, query.campaign.as_ref().map(tfx_domain::id::CampaignId::as_str))?
     else {
-        return Ok(empty());
+        return Ok(Page::default());
     };
     let limit = limit(&query.page);
-    let sql = "SELECT clicks.id, json FROM clicks CROSS JOIN bodies ON bodies.id = clicks.body
-        WHERE clicks.id >= :since AND clicks.id < :until
+    let mut filters: Vec<Filter> = query.conditions.filters.iter().map(Filter::new).collect();
+    let mut names = Names::new(conn)?;
+    let (columns, places) = column::stored(filters.iter().map(|f| &f.column), 3);
+    let sql = format!(
+        "SELECT id, body, facts{columns} FROM clicks
+        WHERE id >= :since AND id < :until
           AND (:campaign IS NULL OR campaign = :campaign)
           AND (:visitor IS NULL OR visitor = :visitor)
           AND (:unrouted IS NULL OR (facts & :not_routed <> 0) = :unrouted)
           AND (:test IS NULL OR (facts & 2048 <> 0) = :test)
-        ORDER BY clicks.id DESC LIMIT :limit";
+        ORDER BY id DESC"
+    );
     let params = named_params! {
         ":since": since,
         ":until": until,
@@ -63,37 +91,72 @@ pub(super) fn clicks(conn: &Connection, query: &ClickQuery) -> Result<Page<Click
         ":unrouted": query.unrouted,
         ":not_routed": NOT_ROUTED,
         ":test": query.test.wanted(),
-        ":limit": sql_limit(limit + 1),
     };
-    Ok(page(bodies(conn, sql, params)?, limit, ClickId::to_string))
+    let mut statement = conn.prepare_cached(&sql).or_store_error(WHAT)?;
+    let mut rows = statement.query(params).or_store_error(WHAT)?;
+    let mut found = Vec::new();
+    'rows: while let Some(row) = rows.next().or_store_error(WHAT)? {
+        caller.still_there()?;
+        let id = place(row)?;
+        let facts = Facts(row.get(2).or_store_error(WHAT)?);
+        let cells = Cells { row, places: &places, at_ms: id_ms(id), facts, status: 0 };
+        for filter in &mut filters {
+            if !filter.passes(&cells, &mut names, &mut calendar)? {
+                continue 'rows;
+            }
+        }
+        found.push((id, row.get::<_, i64>(1).or_store_error(WHAT)?));
+        if found.len() > limit {
+            break;
+        }
+    }
+    let found = found.into_iter().map(|(id, body)| (id, (id, body))).collect();
+    let found = page(found, limit, ClickId::to_string);
+    Ok(found.try_map(|(id, number)| Ok::<_, StoreError>(event(id, body(conn, number)?)))?.readable())
 }
 
 pub(super) fn postbacks(
     conn: &Connection,
     query: &PostbackQuery,
+    mut caller: CallerWatch,
 ) -> Result<Page<PostbackLogEvent>, StoreError> {
-    let Some((since, until)) = bounds(query.since, query.until, &query.page)? else { return Ok(empty()) };
-    let Some(network) = number(conn, query.network.as_deref())? else { return Ok(empty()) };
+    let Some((since, until)) = bounds(query.since, query.until, &query.page)? else {
+        return Ok(Page::default());
+    };
+    let Some(network) = number(conn, query.network.as_deref())? else { return Ok(Page::default()) };
     let limit = limit(&query.page);
-    let sql = "SELECT postbacks.id, json FROM postbacks CROSS JOIN bodies ON bodies.id = postbacks.body
-        WHERE postbacks.id >= :since AND postbacks.id < :until
+    let sql = "SELECT id, body FROM postbacks
+        WHERE id >= :since AND id < :until
           AND (:network IS NULL OR coalesce(network, 0) = :network)
           AND (:result IS NULL OR result = :result)
           AND (:test IS NULL OR test = :test)
-        ORDER BY postbacks.id DESC LIMIT :limit";
+        ORDER BY id DESC";
     let params = named_params! {
         ":since": since,
         ":until": until,
         ":network": network,
         ":result": query.result.map(result_code),
         ":test": query.test.wanted(),
-        ":limit": sql_limit(limit + 1),
     };
-    Ok(page(bodies(conn, sql, params)?, limit, ClickId::to_string))
+    let mut statement = conn.prepare_cached(sql).or_store_error(WHAT)?;
+    let mut rows = statement.query(params).or_store_error(WHAT)?;
+    let mut found = Vec::new();
+    while let Some(row) = rows.next().or_store_error(WHAT)? {
+        caller.still_there()?;
+        let id = place(row)?;
+        let read = event::<PostbackLogEvent>(id, body(conn, row.get(1).or_store_error(WHAT)?)?);
+        if read.as_ref().map_or(true, |postback| query.filters.iter().all(|f| f.takes(postback))) {
+            found.push((id, read));
+        }
+        if found.len() > limit {
+            break;
+        }
+    }
+    Ok(page(found, limit, ClickId::to_string).readable())
 }
 
-fn empty<T>() -> Page<T> {
-    Page { items: Vec::new(), next: None }
+fn place(row: &Row<'_>) -> Result<ClickId, StoreError> {
+    id_of(row.get_ref(0).or_store_error(WHAT)?.as_blob().unwrap_or_default())
 }
 
 /// The ids between which a page is: from, inclusive, to, exclusive.
@@ -121,26 +184,17 @@ fn number(conn: &Connection, text: Option<&str>) -> Result<Option<Option<i64>>, 
     }
 }
 
-fn bodies<T: DeserializeOwned>(
-    conn: &Connection,
-    sql: &str,
-    params: impl rusqlite::Params,
-) -> Result<Vec<(ClickId, T)>, StoreError> {
-    let what = "read events";
-    let mut statement = conn.prepare_cached(sql).or_store_error(what)?;
-    let mut rows = statement.query(params).or_store_error(what)?;
-    let mut items = Vec::new();
-    while let Some(row) = rows.next().or_store_error(what)? {
-        let id: Vec<u8> = row.get(0).or_store_error(what)?;
-        let json: Vec<u8> = row.get(1).or_store_error(what)?;
-        let id = id_of(&id)?;
-        items.push((id, decode(id, &json)?));
-    }
-    Ok(items)
+fn body(conn: &Connection, number: i64) -> Result<Option<Vec<u8>>, StoreError> {
+    conn.prepare_cached("SELECT json FROM bodies WHERE id = ?1")
+        .and_then(|mut s| s.query_row([number], |r| r.get(0)).optional())
+        .or_store_error(WHAT)
 }
 
-fn decode<T: DeserializeOwned>(id: ClickId, json: &[u8]) -> Result<T, StoreError> {
+/// The event that a body holds.
+fn event<T: DeserializeOwned>(id: ClickId, body: Option<Vec<u8>>) -> Result<T, StoreError> {
+    let body = body
+        .ok_or_else(|| StoreError::Broken { what: format!("stored event {id} has no body"), source: None })?;
     let broken = || format!("stored event {id}");
-    let json = unpack(json).map_err(|e| StoreError::broken(broken(), e))?;
+    let json = unpack(&body).map_err(|e| StoreError::broken(broken(), e))?;
     serde_json::from_slice(&json).map_err(|e| StoreError::broken(broken(), e))
 }

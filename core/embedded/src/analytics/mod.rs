@@ -1,5 +1,6 @@
 //! [`Analytics`] on `events.db`.
 
+mod caller;
 mod list;
 mod report;
 mod usage;
@@ -48,18 +49,21 @@ impl Analytics for Reader {
 
     async fn clicks(&self, query: &ClickQuery) -> Result<Page<ClickEvent>, StoreError> {
         let query = query.clone();
-        self.db.scan("list clicks", move |conn| list::clicks(conn, &query)).await
+        let waiting = caller::Waiting::default();
+        let caller = waiting.caller();
+        self.db.scan("list clicks", move |conn| list::clicks(conn, &query, caller)).await
     }
 
     async fn postbacks(&self, query: &PostbackQuery) -> Result<Page<PostbackLogEvent>, StoreError> {
         let query = query.clone();
-        self.db.scan("list postbacks", move |conn| list::postbacks(conn, &query)).await
+        let waiting = caller::Waiting::default();
+        let caller = waiting.caller();
+        self.db.scan("list postbacks", move |conn| list::postbacks(conn, &query, caller)).await
     }
 
     async fn report(&self, query: &ReportQuery) -> Result<Vec<RawRow>, StoreError> {
         let query = query.clone();
-        // Dropped with this future: who has left is worked for no longer.
-        let waiting = report::Waiting::default();
+        let waiting = caller::Waiting::default();
         let caller = waiting.caller();
         self.db.scan("make a report", move |conn| report::report(conn, &query, caller)).await
     }

@@ -12,6 +12,7 @@ use tfx_domain::{
 };
 use tfx_ports::{
     StoreError,
+    analytics::time_zone,
     conversions::ConversionQuery,
     left_out::LeftOut,
     page::{Page, PageRequest},
@@ -22,8 +23,8 @@ pub(super) fn body(c: &Conversion) -> rusqlite::Result<String> {
     serde_json::to_string(c).map_err(|e| rusqlite::Error::ToSqlConversionFailure(e.into()))
 }
 
-pub(super) fn read_body(text: &str) -> Result<Conversion, StoreError> {
-    serde_json::from_str(text).map_err(|e| StoreError::broken("stored conversion", e))
+pub(super) fn read_body(id: &str, text: &str) -> Result<Conversion, StoreError> {
+    serde_json::from_str(text).map_err(|e| StoreError::broken(format!("stored conversion {id}"), e))
 }
 
 pub(super) fn get(conn: &Connection, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {
@@ -31,7 +32,7 @@ pub(super) fn get(conn: &Connection, id: &ConversionId) -> Result<Option<Convers
         .prepare_cached("SELECT body FROM conversions WHERE id = ?1")
         .and_then(|mut s| s.query_row([id.as_str()], |r| r.get(0)).optional())
         .or_store_error("read a conversion")?;
-    text.map(|t| read_body(&t)).transpose()
+    text.map(|t| read_body(id.as_str(), &t)).transpose()
 }
 
 /// Newest first: by the time of the first report, then by id.
@@ -46,6 +47,7 @@ pub(super) fn list(
     })?;
     let (before_ms, before_id) = before.unwrap_or((i64::MAX, String::new()));
     let limit = limit(&query.page);
+    let (filters, zone) = (&query.conditions.filters, time_zone(&query.conditions.timezone)?);
     // A click has few conversions: by its index. Otherwise they are walked in order.
     let sql = match query.click {
         Some(_) => concat!(include_str!("list_of_click.sql"), include_str!("list_conditions.sql")),
@@ -61,14 +63,12 @@ pub(super) fn list(
         ":until": query.until.map_or(i64::MAX, ceil_ms),
         ":before_ms": before_ms,
         ":before_id": before_id,
-        ":limit": sql_limit(limit + 1),
+        // None where it takes looking to know which are asked for.
+        ":limit": if filters.is_empty() { sql_limit(limit + 1) } else { -1 },
     };
-    let items = read(conn, sql, params, |r| Ok((r.get::<_, i64>(0)?, r.get::<_, String>(1)?)), 2)?;
-    let items = items.into_iter().map(|(place, read)| {
-        let read = left_out.keep(&place.1, read);
-        (place, read)
-    });
-    Ok(page(items.collect(), limit, |(ms, id)| format!("{ms}.{id}")).flatten())
+    let takes = |c: &Conversion| filters.iter().all(|f| f.takes_conversion(c, &zone));
+    let items = read(conn, sql, params, limit + 1, left_out, takes)?;
+    Ok(page(items, limit, |(ms, id)| format!("{ms}.{id}")).readable())
 }
 
 pub(super) fn unpublished(
@@ -81,29 +81,37 @@ pub(super) fn unpublished(
     let sql = "SELECT unpublished, id, body FROM conversions WHERE unpublished > :after
         ORDER BY unpublished LIMIT :limit";
     let params = named_params! { ":after": after, ":limit": sql_limit(limit + 1) };
-    let items = read(conn, sql, params, |r| Ok((r.get::<_, i64>(0)?, r.get::<_, String>(1)?)), 2)?;
-    let items = items.into_iter().map(|(place, read)| {
-        let read = left_out.keep(&place.1, read);
-        (place, read)
-    });
-    Ok(page(items.collect(), limit, |(number, _)| number.to_string()).flatten())
+    let items = read(conn, sql, params, limit + 1, left_out, |_| true)?;
+    Ok(page(items, limit, |(number, _)| number.to_string()).readable())
 }
 
-/// Rows with their places; one that cannot be read does not stop the others.
-fn read<P>(
+/// A row's place in its list (a number and its id), and what it says.
+type Placed = ((i64, String), Result<Conversion, StoreError>);
+
+/// The first `most` that `takes` takes, and those that cannot be read, which are noted and stop nothing.
+fn read(
     conn: &Connection,
     sql: &str,
     params: impl rusqlite::Params,
-    place: impl Fn(&rusqlite::Row<'_>) -> rusqlite::Result<P>,
-    body: usize,
-) -> Result<Vec<(P, Result<Conversion, StoreError>)>, StoreError> {
+    most: usize,
+    left_out: &LeftOut,
+    takes: impl Fn(&Conversion) -> bool,
+) -> Result<Vec<Placed>, StoreError> {
     let what = "read conversions";
     let mut statement = conn.prepare_cached(sql).or_store_error(what)?;
     let mut rows = statement.query(params).or_store_error(what)?;
     let mut items = Vec::new();
     while let Some(row) = rows.next().or_store_error(what)? {
-        let text = row.get::<_, String>(body).or_store_error(what);
-        items.push((place(row).or_store_error(what)?, text.and_then(|text| read_body(&text))));
+        let place =
+            (row.get::<_, i64>(0).or_store_error(what)?, row.get::<_, String>(1).or_store_error(what)?);
+        let text = row.get::<_, String>(2).or_store_error(what);
+        let read = left_out.noted(&place.1, text.and_then(|text| read_body(&place.1, &text)));
+        if read.as_ref().map_or(true, &takes) {
+            items.push((place, read));
+        }
+        if items.len() >= most {
+            break;
+        }
     }
     Ok(items)
 }

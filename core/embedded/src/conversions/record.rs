@@ -52,7 +52,7 @@ fn find(
         .prepare_cached(sql)
         .and_then(|mut s| s.query_row(params![network.as_str(), name], |r| r.get(0)).optional())
         .or_store_error(WHAT)?;
-    text.map(|t| read_body(&t)).transpose()
+    text.map(|t| read_body(name, &t)).transpose()
 }
 
 fn insert(conn: &Connection, c: &Conversion) -> Result<(), StoreError> {

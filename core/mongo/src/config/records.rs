@@ -167,7 +167,7 @@ pub(super) async fn list(db: &Db, query: &RecordQuery) -> Result<Page<Record>, S
     let found = db.rows("list entities", find).await?;
     let found = page(found, limit, |last| last.get_i64("seq").unwrap_or_default().to_string());
     let items = readable(query.kind, found.items).into_iter().map(|s| s.record(query.kind)).collect();
-    Ok(Page { items, next: found.next })
+    Ok(Page { items, next: found.next, left_out: found.left_out })
 }
 
 /// All entities and their revision, in one snapshot. Tried again while the server cannot give one yet: just after

@@ -7,8 +7,16 @@ use crate::{
     time::date_from,
 };
 use mongodb::bson::{DateTime, Document, doc};
+use std::time::{Duration, Instant};
 use tfx_domain::{event::TestTraffic, id::ConversionId, postback::Conversion};
-use tfx_ports::{StoreError, conversions::ConversionQuery, left_out::LeftOut, page::Page};
+use tfx_ports::{
+    StoreError, analytics::time_zone, conversions::ConversionQuery, left_out::LeftOut, page::Page,
+};
+
+/// Documents read at once to look through.
+const STEP: usize = 2_000;
+/// After so long of looking through a list the page ends.
+const LOOKING: Duration = Duration::from_secs(15);
 
 /// Newest first: by the time of the first report, then by id.
 pub(super) async fn page_of(
@@ -17,11 +25,41 @@ pub(super) async fn page_of(
     left_out: &LeftOut,
 ) -> Result<Page<Conversion>, StoreError> {
     let limit = limit(&query.page);
-    let newest_first = doc! {"created": -1, "_id": -1};
+    let (filters, zone) = (&query.conditions.filters, time_zone(&query.conditions.timezone)?);
+    if filters.is_empty() {
+        let stored = stored(db, query, limit + 1).await?;
+        return Ok(page(stored, limit, place).map(|s| Stored::read(s, left_out)).readable());
+    }
+    let began = Instant::now();
+    let mut query = query.clone();
+    let mut found = Page::default();
+    loop {
+        let part = page(stored(db, &query, STEP + 1).await?, STEP, place);
+        for document in part.items {
+            let here = place(&document);
+            match Stored::read(document, left_out) {
+                Ok(c) if filters.iter().all(|f| f.takes_conversion(&c, &zone)) => found.items.push(Ok(c)),
+                Ok(_) => continue,
+                Err(why) => found.items.push(Err(why)),
+            }
+            if found.items.len() == limit {
+                found.next = Some(here);
+                return Ok(found.readable());
+            }
+        }
+        query.page.cursor.clone_from(&part.next);
+        if part.next.is_none() || began.elapsed() > LOOKING {
+            found.next = part.next;
+            return Ok(found.readable());
+        }
+    }
+}
+
+async fn stored(db: &Db, query: &ConversionQuery, limit: usize) -> Result<Vec<Document>, StoreError> {
     let all = documents(db);
-    let find = all.find(filter(query)?).sort(newest_first).limit(query_limit(limit + 1));
-    let stored = db.rows("list conversions", find).await?;
-    Ok(page(stored, limit, place).map(|s| Stored::read(s, left_out)).flatten())
+    let newest_first = doc! {"created": -1, "_id": -1};
+    let find = all.find(filter(query)?).sort(newest_first).limit(query_limit(limit));
+    db.rows("list conversions", find).await
 }
 
 /// `MILLISECONDS.ID`: the next page begins after it.

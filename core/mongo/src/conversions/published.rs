@@ -38,7 +38,7 @@ pub(super) async fn unpublished(
     let all = documents(db);
     let find = all.find(doc! {"$and": waiting}).sort(doc! {"unpublished": 1});
     let stored = db.rows("read unpublished conversions", find.limit(query_limit(limit + 1))).await?;
-    Ok(page(stored, limit, place).map(|s| Stored::read(s, left_out)).flatten())
+    Ok(page(stored, limit, place).map(|s| Stored::read(s, left_out)).readable())
 }
 
 /// `NUMBER.ID`

@@ -53,12 +53,12 @@ impl Stored {
         })
     }
 
-    /// What a document holds, left out if it cannot be read.
-    pub(super) fn read(document: Document, left_out: &LeftOut) -> Option<Conversion> {
+    /// What a document holds; noted if it cannot be read.
+    pub(super) fn read(document: Document, left_out: &LeftOut) -> Result<Conversion, StoreError> {
         let id = document.get_str("_id").unwrap_or("without an id").to_owned();
         let stored = deserialize_from_document::<Self>(document)
             .map_err(|e| StoreError::broken(format!("stored conversion {id}"), e));
-        left_out.keep(&id, stored.and_then(|s| s.conversion()))
+        left_out.noted(&id, stored.and_then(|s| s.conversion()))
     }
 
     pub(super) fn conversion(&self) -> Result<Conversion, StoreError> {

@@ -186,7 +186,7 @@ impl Queue for Jobs {
         let all = jobs(&self.db);
         let find = all.find(doc! {"$and": dead}).sort(doc! {"died": 1, "_id": 1});
         let stored = self.db.rows("read dead jobs", find.limit(query_limit(limit + 1))).await?;
-        Ok(page(stored, limit, place).map(|d| Stored::read(d, &self.left_out).map(Stored::dead)).flatten())
+        Ok(page(stored, limit, place).map(|d| Stored::read(d, &self.left_out).map(Stored::dead)).readable())
     }
 
     async fn revive(&self, kind: JobKind, keys: &[String]) -> Result<u64, StoreError> {

@@ -45,11 +45,11 @@ pub(super) fn document(job: &NewJob) -> Document {
 
 impl Stored {
     /// What a document holds, left out if it cannot be read.
-    pub(super) fn read(document: Document, left_out: &LeftOut) -> Option<Self> {
+    pub(super) fn read(document: Document, left_out: &LeftOut) -> Result<Self, StoreError> {
         let id = document.get_str("_id").unwrap_or("without an id").to_owned();
         let stored = deserialize_from_document::<Self>(document)
             .map_err(|e| StoreError::broken(format!("stored job {id}"), e));
-        left_out.keep(&id, stored)
+        left_out.noted(&id, stored)
     }
 
     /// As the holder of its lane has it.

@@ -116,7 +116,7 @@ async fn list(app: &App, kind: Kind, mut query: Query) -> Result<Response, Failu
             item["active_streams"] = relations.active_streams(&record.id).into();
         }
     }
-    Ok(json(StatusCode::OK, &Page { items, next: found.next, labels }))
+    Ok(json(StatusCode::OK, &Page { items, next: found.next, left_out: found.left_out, labels }))
 }
 
 fn statuses(text: &str) -> Result<Vec<Status>, String> {

@@ -440,7 +440,7 @@ async fn links_are_built_from_the_settings() {
     let s = Server::start().await;
     s.summer().await;
     assert_eq!(
-        s.api.campaign_link("summer").await.expect("a link").url,
+        s.api.campaign_link("summer", None).await.expect("a link").url,
         format!("https://{OWN_HOST}/c/summer")
     );
     s.create(

@@ -213,6 +213,13 @@ async fn lists_take_conditions_on_every_field() {
         (&["stream=summer/main", "network=adnet"], &[p.routed]),
         (&["device_type=MOBILE", "city=", "sub3!=x"], &[p.unrouted, p.bot, p.routed]),
         (&["country=FR"], &[]),
+        (&["weekday=sat", "hour_of_day=10"], &[p.unrouted, p.bot, p.routed]),
+        (&["weekday!=Saturday"], &[]),
+        (
+            &["day=2026-01-31", "month=2026-01", "week=2026-W05", "hour=2026-01-31T10:00+00:00"],
+            &[p.unrouted, p.bot, p.routed],
+        ),
+        (&["hour_of_day=11"], &[]),
     ];
     for (conditions, want) in clicks {
         for limit in [None, Some(1)] {
@@ -230,9 +237,14 @@ async fn lists_take_conditions_on_every_field() {
             assert_eq!(found, *want, "{conditions:?}");
         }
     }
-    for (condition, many) in
-        [("country=DE", 1), ("country!=DE", 0), ("network=adnet", 1), ("status=SALE", 1), ("status=lead", 0)]
-    {
+    for (condition, many) in [
+        ("country=DE", 1),
+        ("country!=DE", 0),
+        ("network=adnet", 1),
+        ("status=SALE", 1),
+        ("status=lead", 0),
+        ("day=2026-02-01", 1),
+    ] {
         let query = ConversionQuery {
             filters: vec![condition.parse().expect("a condition")],
             ..ConversionQuery::default()
@@ -249,16 +261,51 @@ async fn lists_take_conditions_on_every_field() {
         assert_eq!(s.api.postbacks(&query).await.expect("the log").items.len(), many, "{condition}");
     }
 
-    let wrong = "where=county=US&where=campaign=sumer&where=day=2026-01-31&where=bot=maybe&limit=0";
+    // The zone decides which hour it is.
+    for (timezone, hour, many) in
+        [(None, 10, 3), (Some("Asia/Kathmandu"), 15, 3), (Some("Asia/Kathmandu"), 10, 0)]
+    {
+        let filters = vec![format!("hour_of_day={hour}").parse().expect("a condition")];
+        let query = ClickQuery { filters, timezone: timezone.map(str::to_owned), ..ClickQuery::default() };
+        assert_eq!(s.api.clicks(&query).await.expect("clicks").items.len(), many, "{timezone:?} {hour}");
+    }
+    assert_eq!(paths(&s.get("/clicks?timezone=Nowhere").await.1), ["timezone"]);
+
+    let wrong = "where=county=US&where=campaign=sumer&where=day=2026-01-32&where=bot=maybe&limit=0";
     let (status, problem) = s.get(&format!("/clicks?{wrong}")).await;
     assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY);
     assert_eq!(
         paths(&problem),
-        ["limit", "where[0]", "where[1].values[0]", "where[2].dimension", "where[3].values[0]"]
+        ["limit", "where[0]", "where[1].values[0]", "where[2].values[0]", "where[3].values[0]"]
     );
     assert!(problem.to_string().contains("did you mean 'country'"), "{problem}");
     let (_, problem) = s.get("/postbacks?where=netwrok=a&where=status").await;
     assert_eq!(paths(&problem), ["where[0]", "where[1]"]);
+}
+
+#[tokio::test]
+async fn a_rare_value_is_found_in_one_answer() {
+    let s = Server::start().await;
+    let first = at("2026-01-31T10:00:00Z");
+    let event = |n: i64, keyword: &str| -> Event {
+        let time = first + std::time::Duration::from_millis(n.unsigned_abs());
+        let click = json!({
+            "schema": 1, "click_id": click_id(time, 1), "at": time, "visitor_id": format!("{n:032x}"), "ip": "203.0.113.7",
+            "device_type": "mobile", "keyword": keyword, "status": 302, "config_revision": 7,
+        });
+        Event::Click(Box::new(serde_json::from_value(click).expect("a click")))
+    };
+    let mut events = vec![event(0, "needle")];
+    events.extend((1..25_000).map(|n| event(n, "hay")));
+    for part in events.chunks(5_000) {
+        deliver(&s, part.to_vec()).await;
+    }
+    for condition in ["keyword=needle", "keyword!=hay"] {
+        let filters = vec![condition.parse().expect("a condition")];
+        let page = s.api.clicks(&ClickQuery { filters, ..ClickQuery::default() }).await.expect("clicks");
+        let found: Vec<_> = page.items.iter().map(|c| c.click_id).collect();
+        assert_eq!((found, page.next), (vec![click_id(first, 1)], None), "{condition}");
+    }
 }
 
 fn january() -> ReportRequest {
@@ -360,7 +407,7 @@ async fn everything_wrong_with_a_report_is_told_at_once() {
     let want = [
         "dimensions[1]",
         "filters[0].values[1]",
-        "filters[1].dimension",
+        "filters[1].values[0]",
         "filters[2].values[0]",
         "filters[3].values",
         "limit",

@@ -53,7 +53,7 @@ impl IngestionErrors for Broken {
             raw: ROW.into(),
             error: b"not JSON".to_vec(),
         };
-        if self.has_message { Ok(Page { items: vec![message], next: None }) } else { Err(broken(ROW)) }
+        if self.has_message { Ok(Page { items: vec![message], ..Page::default() }) } else { Err(broken(ROW)) }
     }
 }
 

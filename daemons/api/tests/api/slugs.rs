@@ -93,15 +93,15 @@ async fn a_link_carries_the_tokens_of_its_source() {
     s.create(Kind::Source, json!({ "slug": "propeller", "params": params })).await;
     s.create(Kind::Source, json!({ "slug": "names", "params": { "cost": "bid" } })).await;
     s.create(Kind::Campaign, json!({ "slug": "summer", "source": "names" })).await;
-    let plain = s.api.campaign_link("summer").await.expect("a link");
+    let plain = s.api.campaign_link("summer", None).await.expect("a link");
     assert!(plain.url.ends_with("/c/summer") && plain.note.is_none(), "{plain:?}");
-    let other = s.api.campaign_link_for("summer", Some("propeller")).await.expect("a link");
+    let other = s.api.campaign_link("summer", Some("propeller")).await.expect("a link");
     assert!(other.url.ends_with("/c/summer?click={SUBID}&cost={bid}&zoneid={zoneid}"), "{other:?}");
     assert!(other.note.is_some_and(|n| n.contains("--source propeller")), "its names are not read yet");
     s.api.update(Kind::Campaign, "summer", &json!({ "source": "propeller" }), None).await.expect("changed");
-    let own = s.api.campaign_link("summer").await.expect("a link");
+    let own = s.api.campaign_link("summer", None).await.expect("a link");
     assert!(own.url.ends_with("?click={SUBID}&cost={bid}&zoneid={zoneid}") && own.note.is_none(), "{own:?}");
-    let missing = s.api.campaign_link_for("summer", Some("nope")).await.expect_err("no such source");
+    let missing = s.api.campaign_link("summer", Some("nope")).await.expect_err("no such source");
     assert_eq!(missing.status(), Some(404));
     for bad in ["bid=", "bid={a b}", "bid={a}&x=1", "=x"] {
         let (status, _) = s.post("/sources", json!({ "slug": "bad", "params": { "cost": bad } })).await;

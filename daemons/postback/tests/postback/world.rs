@@ -194,6 +194,7 @@ impl World {
             network: None,
             result: None,
             test: tfx_domain::event::TestTraffic::Include,
+            filters: Vec::new(),
             page: PageRequest::first(1000),
         };
         let mut found = Vec::new();
@@ -237,6 +238,7 @@ impl World {
             status: None,
             click: None,
             test: tfx_domain::event::TestTraffic::Include,
+            conditions: tfx_domain::report::Conditions::default(),
             page: PageRequest::first(1000),
         };
         self.testbed.faults.conversions.list(&query).await.expect("list").items.len()

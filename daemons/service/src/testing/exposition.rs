@@ -1,7 +1,11 @@
 //! A strict reader of Prometheus' text format (0.0.4), stricter than its scrapers: what `promtool check metrics` warns of
-//! is an error here, too.
+//! is an error here, too; and where promtool is installed, it is asked as well.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    io::{ErrorKind, Write as _},
+    process::{Command, Stdio},
+};
 
 /// Checks a whole exposition; how many samples it has.
 ///
@@ -16,7 +20,25 @@ pub fn check(text: &str) -> Result<usize, String> {
         read.line(line).map_err(|why| format!("{why}: {line}"))?;
     }
     read.end_of_family()?;
+    promtool(text)?;
     Ok(read.seen.len())
+}
+
+/// What `promtool check metrics` says, errors and what it warns of; nothing where it is not installed.
+fn promtool(text: &str) -> Result<(), String> {
+    let mut command = Command::new("promtool");
+    command.args(["check", "metrics"]).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = match command.spawn() {
+        Ok(child) => child,
+        Err(e) if e.kind() == ErrorKind::NotFound => return Ok(()),
+        Err(e) => return Err(format!("promtool: {e}")),
+    };
+    // What it does not read to the end it says something about.
+    let _ = child.stdin.take().map(|mut stdin| stdin.write_all(text.as_bytes()));
+    let said = child.wait_with_output().map_err(|e| format!("promtool: {e}"))?;
+    let words =
+        [said.stdout, said.stderr].map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()).concat();
+    if said.status.success() && words.is_empty() { Ok(()) } else { Err(format!("promtool: {words}")) }
 }
 
 #[derive(Default)]
@@ -196,7 +218,7 @@ fn escapes(text: &str, allowed: &str) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::check;
+    use super::{Command, check, promtool};
 
     #[test]
     fn what_is_wrong_is_found() {
@@ -224,6 +246,10 @@ mod tests {
             "a_total 1\n".to_owned(),
         ] {
             assert!(check(&bad).is_err(), "{bad}");
+        }
+        let abbreviated = "# HELP a_ms A\n# TYPE a_ms gauge\na_ms 1\n";
+        if Command::new("promtool").arg("--version").output().is_ok() {
+            assert!(promtool(abbreviated).is_err_and(|e| e.contains("a_ms")), "what it only warns of counts");
         }
         let histogram =
             |buckets: &str| format!("# HELP h H\n# TYPE h histogram\n{buckets}h_sum 1\nh_count 2\n");

@@ -79,6 +79,27 @@ impl DimensionColumn {
         }
     }
 
+    /// What the server gives for the text of a time; none if it is no such text.
+    pub(super) fn number(self, text: &str) -> Option<u64> {
+        let digits = |text: &str| {
+            let digits: String = text.chars().filter(char::is_ascii_digit).collect();
+            digits.parse::<u64>().ok()
+        };
+        match self {
+            Self::Day | Self::Week | Self::Month | Self::HourOfDay => digits(text),
+            Self::Weekday => digits(text.get(..1)?),
+            Self::Hour => {
+                let (hour, offset) = text.split_at_checked("2026-01-31T14".len())?;
+                let (sign, offset) = (offset.get(3..4)?, offset.get(4..)?);
+                let parts = offset.split(':').map(|part| part.parse::<u64>().ok()).zip([3_600, 60, 1]);
+                let seconds = parts.map(|(part, unit)| Some(part? * unit)).sum::<Option<u64>>()?;
+                let offset = if sign == "-" { 100_000_u64.checked_sub(seconds)? } else { 100_000 + seconds };
+                Some(digits(hour)? * 1_000_000 + offset)
+            }
+            _ => None,
+        }
+    }
+
     /// The text of what the server gives for it.
     pub(super) fn text(self, value: &str) -> SmolStr {
         let part = |from: usize, to: usize| value.get(from..to).unwrap_or_default();

@@ -1,20 +1,19 @@
 //! Local time, by the zones of this program: the server is told offsets, never names, so that its own edition of the
 //! time zones, which may be another than ours, decides nothing.
 
-use super::ReportQuery;
 use jiff::{Timestamp, tz::TimeZone};
 use std::fmt::Write as _;
 
 /// Up to when offsets are told apart, in milliseconds: the year 2100. Whatever comes later has the last of them.
 const HORIZON_MS: i64 = 4_102_444_800_000;
 
-/// The offsets of a zone over the time of a report: from which millisecond each holds, and its seconds.
-pub(super) struct LocalTime(Vec<(i64, i32)>);
+/// The offsets of a zone over the time of a report or a list: from which millisecond each holds, and its seconds.
+pub(in crate::analytics) struct LocalTime(Vec<(i64, i32)>);
 
 impl LocalTime {
-    pub(super) fn new(zone: &TimeZone, query: &ReportQuery) -> Self {
+    pub(in crate::analytics) fn new(zone: &TimeZone, since: Timestamp, until: Timestamp) -> Self {
         let within = |at: Timestamp| at.as_millisecond().clamp(0, HORIZON_MS);
-        let (since, until) = (within(query.since), within(query.until));
+        let (since, until) = (within(since), within(until));
         let first = Timestamp::from_millisecond(since).unwrap_or(Timestamp::UNIX_EPOCH);
         let mut offsets = vec![(since, zone.to_offset(first).seconds())];
         for change in zone.following(first) {
@@ -30,7 +29,7 @@ impl LocalTime {
     }
 
     /// The local time of a column of times, as a time in UTC.
-    pub(super) fn of(&self, at: &str) -> String {
+    pub(in crate::analytics) fn of(&self, at: &str) -> String {
         match self.0.as_slice() {
             [] | [(_, 0)] => at.to_owned(),
             [(_, seconds)] => format!("addSeconds({at}, {seconds})"),
@@ -54,20 +53,10 @@ impl LocalTime {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tfx_domain::{event::TestTraffic, report::Attribution};
 
     fn of(zone: &str, since: &str, until: &str) -> String {
-        let query = ReportQuery {
-            since: since.parse().expect("a time"),
-            until: until.parse().expect("a time"),
-            timezone: zone.to_owned(),
-            dimensions: Vec::new(),
-            filters: Vec::new(),
-            attribution: Attribution::Click,
-            test: TestTraffic::Exclude,
-            max_groups: 1,
-        };
-        LocalTime::new(&TimeZone::get(zone).expect("a zone"), &query).of("at")
+        let at = |text: &str| text.parse().expect("a time");
+        LocalTime::new(&TimeZone::get(zone).expect("a zone"), at(since), at(until)).of("at")
     }
 
     #[test]

@@ -5,9 +5,9 @@
 //! per currency.
 
 mod column;
-mod filter;
+pub(super) mod filter;
 mod fold;
-mod local;
+pub(super) mod local;
 
 use crate::{
     client::Client,
@@ -17,12 +17,11 @@ use crate::{
 use clickhouse::{Row, error::Error};
 use column::DimensionColumn;
 use fold::Rows;
-use jiff::tz::TimeZone;
 use local::LocalTime;
 use serde::Deserialize;
 use std::error::Error as _;
 use tfx_domain::report::{Attribution, RawRow, ReportQuery};
-use tfx_ports::StoreError;
+use tfx_ports::{StoreError, analytics::time_zone};
 
 /// Groups of a key at the server: of three tables, and of some currencies each.
 const GROUPS_OF_A_KEY: usize = 8;
@@ -87,7 +86,7 @@ struct Group {
 
 /// A table that reports read.
 #[derive(Clone, Copy, PartialEq, Eq)]
-struct ReportTable {
+pub(super) struct ReportTable {
     table: &'static str,
     /// The column of the time at which its rows count.
     at: &'static str,
@@ -99,12 +98,7 @@ struct ReportTable {
 }
 
 pub(super) async fn report(client: &Client, query: &ReportQuery) -> Result<Vec<RawRow>, StoreError> {
-    let zone = TimeZone::get(&query.timezone)
-        .map_err(|e| StoreError::broken(format!("no time zone '{}'", query.timezone), e))?;
-    let local = LocalTime::new(&zone, query);
-    for filter in &query.filters {
-        filter::check(filter)?;
-    }
+    let local = LocalTime::new(&time_zone(&query.timezone)?, query.since, query.until);
     let mut rows = Rows::new(query);
     if query.since < query.until {
         let mut sql = Sql::default();
@@ -130,15 +124,21 @@ fn is_overflow(e: &StoreError) -> bool {
     cause.and_then(code) == Some(158)
 }
 
+impl ReportTable {
+    /// A table of clicks.
+    pub(super) const fn clicks(table: &'static str) -> Self {
+        Self {
+            table,
+            at: "at",
+            currency: "cost_currency",
+            network: "network_id",
+            sums: OF_CLICKS,
+            has_status: false,
+        }
+    }
+}
+
 fn sources(attribution: Attribution) -> [ReportTable; 3] {
-    let clicks = |table| ReportTable {
-        table,
-        at: "at",
-        currency: "cost_currency",
-        network: "network_id",
-        sums: OF_CLICKS,
-        has_status: false,
-    };
     let at = match attribution {
         Attribution::Click => "click_at",
         Attribution::Conversion => "created_at",
@@ -151,7 +151,7 @@ fn sources(attribution: Attribution) -> [ReportTable; 3] {
         sums: OF_CONVERSIONS,
         has_status: true,
     };
-    [clicks("click_events"), clicks("trafficback_events"), conversions]
+    [ReportTable::clicks("click_events"), ReportTable::clicks("trafficback_events"), conversions]
 }
 
 fn select(query: &ReportQuery, source: ReportTable, local: &LocalTime) -> Sql {
@@ -165,7 +165,8 @@ fn select(query: &ReportQuery, source: ReportTable, local: &LocalTime) -> Sql {
          FROM (",
         texts.join(", ")
     ));
-    if query.dimensions.iter().any(|d| d.is_time()) {
+    let filtered = query.filters.iter().map(|f| &f.dimension);
+    if query.dimensions.iter().chain(filtered).any(|d| d.is_time()) {
         sql.push("WITH ").push(&local.of(source.at)).push(" AS local_ ");
     }
     sql.push("SELECT ");

@@ -18,7 +18,7 @@ const OFFSET_BIAS: i64 = 1 << (OFFSET_BITS - 1);
 
 /// What time is cut into.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Unit {
+pub(in crate::analytics) enum Unit {
     Hour,
     Day,
     Week,
@@ -28,7 +28,7 @@ pub(super) enum Unit {
 }
 
 /// Local time in a zone.
-pub(super) struct Calendar {
+pub(in crate::analytics) struct Calendar {
     zone: TimeZone,
     /// From when to when (exclusive) `offset_ms` holds.
     known: (i64, i64),
@@ -38,7 +38,7 @@ pub(super) struct Calendar {
 }
 
 impl Calendar {
-    pub(super) const fn new(zone: TimeZone) -> Self {
+    pub(in crate::analytics) const fn new(zone: TimeZone) -> Self {
         Self { zone, known: (0, 0), offset_ms: 0, month: (i64::MIN, 0) }
     }
 

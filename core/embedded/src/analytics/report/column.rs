@@ -14,7 +14,7 @@ use tfx_ports::StoreError;
 
 /// Where a dimension's value comes from.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum DimensionColumn {
+pub(in crate::analytics) enum DimensionColumn {
     /// A column of numbers of `texts`, or an expression of such columns.
     Number(&'static str),
     /// A column of texts.
@@ -32,14 +32,14 @@ pub(super) enum DimensionColumn {
 }
 
 /// A row and what is read of it already.
-pub(super) struct Cells<'r> {
-    pub(super) row: &'r Row<'r>,
+pub(in crate::analytics) struct Cells<'r> {
+    pub(in crate::analytics) row: &'r Row<'r>,
     /// Where the stored columns stand.
-    pub(super) places: &'r [(&'static str, usize)],
-    pub(super) at_ms: i64,
-    pub(super) facts: Facts,
+    pub(in crate::analytics) places: &'r [(&'static str, usize)],
+    pub(in crate::analytics) at_ms: i64,
+    pub(in crate::analytics) facts: Facts,
     /// A number of `texts`; 0 for clicks.
-    pub(super) status: i64,
+    pub(in crate::analytics) status: i64,
 }
 
 impl Cells<'_> {
@@ -67,6 +67,23 @@ impl Cells<'_> {
             _ => Ok(Cow::Borrowed("")),
         }
     }
+}
+
+/// The table's own columns of some dimensions, to be read after `fixed` others: as SQL, and their places by name.
+pub(in crate::analytics) fn stored<'c>(
+    columns: impl Iterator<Item = &'c DimensionColumn>,
+    fixed: usize,
+) -> (String, Vec<(&'static str, usize)>) {
+    let mut list = String::new();
+    let mut places: Vec<(&'static str, usize)> = Vec::new();
+    for name in columns.filter_map(DimensionColumn::stored) {
+        if !places.iter().any(|(known, _)| *known == name) {
+            places.push((name, fixed + places.len()));
+            list.push_str(", ");
+            list.push_str(name);
+        }
+    }
+    (list, places)
 }
 
 /// The `n`th of a JSON list of texts; empty if it is shorter.

@@ -1,8 +1,12 @@
 //! Conditions on dimensions.
 
-use super::column::{Cells, DimensionColumn, device};
+use super::{
+    calendar::Calendar,
+    column::{Cells, DimensionColumn, device},
+};
 use crate::events::texts::Names;
 use rustc_hash::FxHashMap;
+use smol_str::SmolStr;
 use tfx_domain::report::ReportFilter;
 use tfx_ports::StoreError;
 
@@ -10,8 +14,8 @@ use tfx_ports::StoreError;
 const REMEMBERED: usize = 50_000;
 
 /// A condition, with what is known already of the numbers it met.
-pub(super) struct Filter {
-    pub(super) column: DimensionColumn,
+pub(in crate::analytics) struct Filter {
+    pub(in crate::analytics) column: DimensionColumn,
     /// Ids are compared as they are, everything else in lower case.
     ids: bool,
     values: Vec<String>,
@@ -20,26 +24,22 @@ pub(super) struct Filter {
 }
 
 impl Filter {
-    pub(super) fn new(filter: &ReportFilter) -> Result<Self, StoreError> {
+    pub(in crate::analytics) fn new(filter: &ReportFilter) -> Self {
         let column = DimensionColumn::of(filter.dimension);
-        if filter.dimension.is_time() {
-            return Err(StoreError::Broken {
-                what: format!(
-                    "a report is not filtered by {}; its time is since and until",
-                    filter.dimension
-                ),
-                source: None,
-            });
-        }
         let ids = filter.dimension.is_id();
         let values = filter.values.iter().map(|v| if ids { v.clone() } else { v.to_lowercase() }).collect();
-        Ok(Self { column, ids, values, negate: filter.negate, known: FxHashMap::default() })
+        Self { column, ids, values, negate: filter.negate, known: FxHashMap::default() }
     }
 
-    pub(super) fn passes(&mut self, cells: &Cells<'_>, names: &mut Names<'_>) -> Result<bool, StoreError> {
+    pub(in crate::analytics) fn passes(
+        &mut self,
+        cells: &Cells<'_>,
+        names: &mut Names<'_>,
+        calendar: &mut Calendar,
+    ) -> Result<bool, StoreError> {
         match self.column {
-            DimensionColumn::Number(name) => self.number(cells.number(name)?, names),
-            DimensionColumn::Status => self.number(cells.status, names),
+            DimensionColumn::Number(name) => self.number(cells.number(name)?, |n| names.name(n)),
+            DimensionColumn::Status => self.number(cells.status, |n| names.name(n)),
             DimensionColumn::Bot => Ok(self.text(if cells.facts.is_bot() { "true" } else { "false" })),
             // "unknown" is a word here, and unknown all the same.
             DimensionColumn::Device => match device(cells.facts.device()).as_str() {
@@ -47,15 +47,21 @@ impl Filter {
                 word => Ok(self.text(word)),
             },
             DimensionColumn::Text(_) | DimensionColumn::Sub(_) => Ok(self.text(&cells.text(self.column)?)),
-            DimensionColumn::Time(_) => Ok(true),
+            DimensionColumn::Time(unit) => {
+                self.number(calendar.number(unit, cells.at_ms), |n| Ok(unit.label(n)))
+            }
         }
     }
 
-    fn number(&mut self, number: i64, names: &mut Names<'_>) -> Result<bool, StoreError> {
+    fn number(
+        &mut self,
+        number: i64,
+        mut name: impl FnMut(i64) -> Result<SmolStr, StoreError>,
+    ) -> Result<bool, StoreError> {
         if let Some(known) = self.known.get(&number) {
             return Ok(*known);
         }
-        let passes = self.text(&names.name(number)?);
+        let passes = self.text(&name(number)?);
         if self.known.len() >= REMEMBERED {
             self.known.clear();
         }

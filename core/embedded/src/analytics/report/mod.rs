@@ -1,12 +1,12 @@
 //! Reports: one pass over the clicks of the time asked for and one over the conversions, counted in memory by
 //! group. Only groups are kept, never rows.
 
-mod calendar;
-mod caller;
-mod column;
-mod filter;
+pub(super) mod calendar;
+pub(super) mod column;
+pub(super) mod filter;
 mod group;
 
+use super::caller::CallerWatch;
 use crate::{
     error::OrStoreError,
     events::{
@@ -16,14 +16,10 @@ use crate::{
     },
     time::ceil_ms,
 };
-pub(super) use caller::Waiting;
-
 use calendar::Calendar;
-use caller::CallerWatch;
 use column::{Cells, DimensionColumn, Interned};
 use filter::Filter;
 use group::{Groups, Sums};
-use jiff::tz::TimeZone;
 use rusqlite::{Connection, Row, params};
 use tfx_domain::{
     Timestamp,
@@ -32,7 +28,7 @@ use tfx_domain::{
     postback::ConversionStatus,
     report::{Attribution, Dimension, RawRow, ReportQuery, key_order},
 };
-use tfx_ports::StoreError;
+use tfx_ports::{StoreError, analytics::time_zone};
 
 const WHAT: &str = "make a report";
 
@@ -42,12 +38,11 @@ pub(super) fn report(
     query: &ReportQuery,
     caller: CallerWatch,
 ) -> Result<Vec<RawRow>, StoreError> {
-    let zone = TimeZone::get(&query.timezone)
-        .map_err(|e| StoreError::broken(format!("no time zone '{}'", query.timezone), e))?;
+    let zone = time_zone(&query.timezone)?;
     let mut scan = Scan {
         dimensions: query.dimensions.clone(),
         columns: query.dimensions.iter().map(|d| DimensionColumn::of(*d)).collect(),
-        filters: query.filters.iter().map(Filter::new).collect::<Result<_, _>>()?,
+        filters: query.filters.iter().map(Filter::new).collect(),
         names: Names::new(conn)?,
         texts: Interned::default(),
         calendar: Calendar::new(zone),
@@ -136,25 +131,14 @@ impl Scan<'_> {
         Ok(())
     }
 
-    /// The columns to read besides the first `fixed`, as SQL, and their places by name.
     fn select(&self, fixed: usize) -> (String, Vec<(&'static str, usize)>) {
-        let mut list = String::new();
-        let mut places: Vec<(&'static str, usize)> = Vec::new();
-        let columns = self.columns.iter().chain(self.filters.iter().map(|f| &f.column));
-        for name in columns.filter_map(DimensionColumn::stored) {
-            if !places.iter().any(|(known, _)| *known == name) {
-                places.push((name, fixed + places.len()));
-                list.push_str(", ");
-                list.push_str(name);
-            }
-        }
-        (list, places)
+        column::stored(self.columns.iter().chain(self.filters.iter().map(|f| &f.column)), fixed)
     }
 
     /// The key of a row's group; false if the row does not count.
     fn key(&mut self, cells: &Cells<'_>, key: &mut Vec<i64>) -> Result<bool, StoreError> {
         for filter in &mut self.filters {
-            if !filter.passes(cells, &mut self.names)? {
+            if !filter.passes(cells, &mut self.names, &mut self.calendar)? {
                 return Ok(false);
             }
         }

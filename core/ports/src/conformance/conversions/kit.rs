@@ -97,6 +97,7 @@ pub(super) fn first(limit: usize) -> ConversionQuery {
         status: None,
         click: None,
         test: TestTraffic::Include,
+        conditions: tfx_domain::report::Conditions::default(),
         page,
     }
 }

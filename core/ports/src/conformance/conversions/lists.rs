@@ -11,6 +11,7 @@ use tfx_domain::{
     id::{DestinationId, SourceId, StreamId},
     money::{Amount, Money},
     postback::Incoming,
+    report::Conditions,
     routing::DeviceType,
 };
 
@@ -160,6 +161,19 @@ pub async fn lists_are_filtered(s: Stores) {
     assert_eq!(list(ConversionQuery { click: Some(click(3)), ..query() }).await, numbers(&|n| n % 7 == 3));
     for (test, has) in [(TestTraffic::Only, true), (TestTraffic::Exclude, false)] {
         assert_eq!(list(ConversionQuery { test, ..query() }).await, numbers(&|n| (n % 4 == 0) == has));
+    }
+    for (condition, has) in [
+        (format!("campaign={},{}", campaign(1), campaign(9)), &(|n: i64| n % 3 == 1) as &dyn Fn(i64) -> bool),
+        ("campaign=".to_owned(), &|n| n % 3 == 0),
+        (format!("network!={}", network(2)), &|n| n % 2 == 0),
+        ("status=TRIAL,rejected".to_owned(), &|n| matches!(n % 5, 2 | 4)),
+        ("weekday!=1 Mon,2 Tue,3 Wed,4 Thu,5 Fri,6 Sat,7 Sun".to_owned(), &|_| false),
+        ("country=de".to_owned(), &|_| true),
+        ("country=FR,".to_owned(), &|_| false),
+    ] {
+        let filters = vec![condition.parse().expect("a condition")];
+        let conditions = Conditions { filters, ..Conditions::default() };
+        assert_eq!(list(ConversionQuery { conditions, ..query() }).await, numbers(has), "{condition}");
     }
     let together = ConversionQuery {
         since: Some(at(10)),

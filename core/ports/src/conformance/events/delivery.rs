@@ -20,7 +20,7 @@ use tfx_domain::{
         Topic,
     },
     id::ClickId,
-    report::{RawRow, ReportQuery},
+    report::{Conditions, RawRow, ReportQuery},
     routing::CapUse,
 };
 
@@ -33,6 +33,7 @@ pub(super) fn every_click() -> ClickQuery {
         visitor: None,
         unrouted: None,
         test: TestTraffic::Include,
+        conditions: Conditions::default(),
         page,
     }
 }
@@ -44,11 +45,12 @@ pub(super) fn every_postback() -> PostbackQuery {
         network: None,
         result: None,
         test: TestTraffic::Include,
+        filters: Vec::new(),
         page: PageRequest::first(1_000),
     }
 }
 
-fn postback(n: u128) -> PostbackLogEvent {
+pub(super) fn postback(n: u128) -> PostbackLogEvent {
     PostbackLogEvent {
         schema: SCHEMA,
         id: ClickId::generate(at(5), n),

@@ -5,19 +5,23 @@ use super::{
     delivery::{every_click, every_postback},
     generator::{CAMPAIGNS, NETWORK_SLUGS, VISITORS},
     kit::{at, campaign, click, deliver, eventually, of_click},
-    periods::{boundaries, whole},
-    reports::loaded,
+    periods::{ZONES, boundaries, whole},
+    plain_report::value_of,
+    reports::{every_dimension, loaded},
 };
 use crate::{
-    analytics::{ClickQuery, PostbackQuery},
+    analytics::{ClickQuery, PostbackQuery, time_zone},
+    conformance::random::Random,
     error::StoreError,
     page::PageRequest,
 };
+use jiff::tz::TimeZone;
 use std::time::Duration;
 use tfx_domain::{
     Timestamp,
-    event::{ClickEvent, PostbackLogEvent, PostbackResult, TestTraffic},
+    event::{ClickEvent, PostbackField, PostbackFilter, PostbackLogEvent, PostbackResult, TestTraffic},
     id::VisitorId,
+    report::{Conditions, Dimension, ReportFilter},
 };
 
 async fn clicks(s: &EventStore, query: &ClickQuery, limit: usize) -> Vec<ClickEvent> {
@@ -105,6 +109,90 @@ pub async fn lists_of_postbacks_are_what_was_delivered(s: EventStore) {
     let (since, until) = whole();
     let all = PostbackQuery { since: Some(since), until: Some(until), ..every_postback() };
     assert_eq!(postbacks(&s, &all, 13).await.len(), want);
+}
+
+/// On every dimension, in every zone, alone and together: clicks as the conditions say, the pages as full as they can be;
+/// of postbacks on every field.
+pub async fn lists_take_conditions(s: EventStore) {
+    let plain = loaded(&s).await;
+    let random = &mut Random::new(17);
+    let all: Vec<ClickEvent> = plain.clicks(&every_click()).into_iter().cloned().collect();
+    let condition = |random: &mut Random, dimension: Dimension, zone: &TimeZone| {
+        let many = 1 + random.below(3);
+        let mut values: Vec<String> = Vec::new();
+        for _ in 0..many {
+            values.push(value_of(random.pick(&all), dimension, zone).to_string());
+        }
+        if random.one_in(4) {
+            values.push(String::new());
+        }
+        if !dimension.is_id() && !dimension.is_time() && random.one_in(3) {
+            values = values.iter().map(|v| v.to_uppercase()).collect();
+        }
+        ReportFilter { dimension, values, negate: random.one_in(3) }
+    };
+    for (n, dimension) in every_dimension().into_iter().enumerate() {
+        let timezone = ZONES[n % ZONES.len()].to_owned();
+        let zone = time_zone(&timezone).expect("a zone");
+        let mut filters = vec![condition(random, dimension, &zone)];
+        if n % 2 == 0 {
+            let other = *random.pick(&every_dimension());
+            filters.push(condition(random, other, &zone));
+        }
+        let (since, until) = bounds(n);
+        let conditions = Conditions { filters, timezone };
+        let query = ClickQuery { since, until, conditions: conditions.clone(), ..every_click() };
+        let takes = |c: &&ClickEvent| conditions.filters.iter().all(|f| f.takes_click(c, &zone));
+        let mut want = plain.clicks(&query);
+        want.retain(takes);
+        let first = s.analytics.clicks(&query).await.expect("clicks");
+        assert_eq!(first.items.len(), want.len().min(1_000), "one answer has them: {query:?}");
+        let seen = clicks(&s, &query, [1_000, 173][n % 2]).await;
+        assert_eq!(seen.iter().collect::<Vec<_>>(), want, "{query:?}");
+    }
+    let nowhere = Conditions { timezone: "Nowhere/At_All".to_owned(), ..Conditions::default() };
+    let refused = s.analytics.clicks(&ClickQuery { conditions: nowhere, ..every_click() }).await;
+    assert!(matches!(refused, Err(StoreError::Broken { .. })), "{refused:?}");
+
+    let want = plain.postbacks(&every_postback()).len();
+    eventually("the postback log", &want, async || postbacks(&s, &every_postback(), 1_000).await.len()).await;
+    let logged: Vec<PostbackLogEvent> = postbacks(&s, &every_postback(), 1_000).await;
+    let fields = "network template result status click conversion ip test";
+    let mut names: Vec<String> = fields.split(' ').map(str::to_owned).collect();
+    let said = logged.iter().flat_map(|p| p.params.iter().map(|(name, _)| format!("param:{name}")));
+    names.extend(said.take(12).chain(["param:nobody says".to_owned(), "param:'\\?".to_owned()]));
+    for (n, name) in names.iter().enumerate() {
+        for negate in [false, true] {
+            let field: PostbackField = name.parse().expect("a field");
+            let other = if n % 3 == 0 { String::new() } else { "nobody".to_owned() };
+            let values = vec![said_of(random.pick(&logged), &field), other];
+            let filter = PostbackFilter { field, values, negate };
+            let query = PostbackQuery { filters: vec![filter.clone()], ..every_postback() };
+            let want: Vec<_> = logged.iter().filter(|p| filter.takes(p)).collect();
+            assert_eq!(
+                postbacks(&s, &query, [1_000, 31][n % 2]).await.iter().collect::<Vec<_>>(),
+                want,
+                "{query:?}"
+            );
+        }
+    }
+}
+
+/// What a postback has of a field: one of what it has.
+fn said_of(p: &PostbackLogEvent, field: &PostbackField) -> String {
+    match field {
+        PostbackField::Network => p.network.to_string(),
+        PostbackField::Template => p.template.to_string(),
+        PostbackField::Result => p.result.as_str().to_uppercase(),
+        PostbackField::Status => p.status.to_string(),
+        PostbackField::Click => p.click_id.map(|c| c.to_string()).unwrap_or_default(),
+        PostbackField::Conversion => p.conversion_id.as_ref().map(ToString::to_string).unwrap_or_default(),
+        PostbackField::Ip => p.remote_ip.to_string(),
+        PostbackField::Test => p.test.to_string(),
+        PostbackField::Param(name) => {
+            p.params.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.clone()).unwrap_or_default()
+        }
+    }
 }
 
 /// Pages show everything that was there from the beginning exactly once, newest first, while more comes in.

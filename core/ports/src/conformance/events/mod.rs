@@ -7,6 +7,7 @@ mod clicks;
 mod delivery;
 mod generator;
 mod kit;
+mod left_out;
 mod lists;
 mod periods;
 mod plain;
@@ -20,9 +21,10 @@ pub use delivery::{
     an_empty_store_answers, the_highest_version_of_a_conversion_counts, what_is_delivered_twice_counts_once,
     what_is_no_event_blocks_nothing, what_was_delivered_is_seen_by_who_has_waited,
 };
+pub use left_out::events_that_cannot_be_read_are_left_out;
 pub use lists::{
     a_cursor_of_another_list_is_refused, lists_are_complete_while_they_grow,
-    lists_of_clicks_are_what_was_delivered, lists_of_postbacks_are_what_was_delivered,
+    lists_of_clicks_are_what_was_delivered, lists_of_postbacks_are_what_was_delivered, lists_take_conditions,
 };
 pub use reports::{
     reports_are_filtered, reports_by_each_dimension, reports_by_several_dimensions, reports_of_any_time,

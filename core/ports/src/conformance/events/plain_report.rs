@@ -24,6 +24,13 @@ struct Counted<'e> {
     at: ZonedDateTime,
 }
 
+/// What a click has of a dimension, in a zone.
+pub(super) fn value_of(click: &ClickEvent, dimension: Dimension, zone: &TimeZone) -> SmolStr {
+    let at = click.click_id.timestamp().to_zoned_datetime(zone.clone());
+    let network = click.dims.network_id.as_ref();
+    Counted { dims: &click.dims, network, status: "", at }.value(dimension)
+}
+
 impl Plain {
     pub(super) fn report(&self, query: &ReportQuery) -> Vec<RawRow> {
         let zone = TimeZone::get(&query.timezone).expect("a zone");

@@ -125,6 +125,7 @@ pub async fn what_is_older_leaves_and_the_rest_stays(s: RetainedStore) {
         network: None,
         result: None,
         test: TestTraffic::Include,
+        filters: Vec::new(),
         page: PageRequest::first(100),
     };
     let postbacks = s.events.analytics.postbacks(&query).await.expect("postbacks").items;

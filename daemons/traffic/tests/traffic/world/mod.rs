@@ -183,6 +183,7 @@ pub(crate) fn everything() -> ClickQuery {
         visitor: None,
         unrouted: None,
         test: tfx_domain::event::TestTraffic::Include,
+        conditions: tfx_domain::report::Conditions::default(),
         page: PageRequest::first(1000),
     }
 }

@@ -1,4 +1,4 @@
-//! Whether whoever asked for a report still waits for it.
+//! Whether whoever asked for a report or a list still waits for it.
 
 use std::sync::{
     Arc,
@@ -9,7 +9,7 @@ use tfx_ports::StoreError;
 /// How many rows are read between two looks at who waits: a millisecond or so.
 const ROWS_BETWEEN: u32 = 2_048;
 
-/// Held by the one who waits: dropped with him.
+/// Held by the one who waits, in his future, and dropped with it: who has left is worked for no longer.
 #[derive(Debug, Default)]
 pub(crate) struct Waiting(Arc<AtomicBool>);
 
@@ -37,13 +37,10 @@ impl CallerWatch {
     ///
     /// # Errors
     /// Nobody waits any more: the work ends.
-    pub(super) fn still_there(&mut self) -> Result<(), StoreError> {
+    pub(crate) fn still_there(&mut self) -> Result<(), StoreError> {
         self.rows = self.rows.wrapping_add(1);
         if self.rows.is_multiple_of(ROWS_BETWEEN) && self.gone.load(Relaxed) {
-            return Err(StoreError::Unavailable {
-                what: "whoever asked for the report has gone".to_owned(),
-                source: None,
-            });
+            return Err(StoreError::Unavailable { what: "whoever asked has gone".to_owned(), source: None });
         }
         Ok(())
     }
