@@ -7,6 +7,7 @@ mod conversion;
 mod counts;
 mod facts;
 mod fields;
+mod health;
 mod log_filter;
 mod postback_log;
 mod short;
@@ -17,6 +18,7 @@ pub use conversion::ConversionEvent;
 pub use counts::EventCounts;
 pub use facts::{ClickDims, FactText};
 pub use fields::{EventField, EventKind, JsonType, Kept, RowColumn};
+pub use health::HealthEvent;
 pub use log_filter::{PostbackField, PostbackFilter};
 pub use postback_log::{PostbackLogEvent, PostbackResult};
 pub use test_traffic::TestTraffic;
@@ -90,6 +92,8 @@ pub enum Event {
     Conversion(Box<ConversionEvent>),
     /// A postback.
     PostbackLog(Box<PostbackLogEvent>),
+    /// A change of a destination's health.
+    Health(Box<HealthEvent>),
 }
 
 impl Event {
@@ -100,6 +104,7 @@ impl Event {
             Self::Click(_) => Topic::TrafficbackEvents,
             Self::Conversion(_) => Topic::ConversionEvents,
             Self::PostbackLog(_) => Topic::PostbackLogEvents,
+            Self::Health(_) => Topic::DestinationHealthEvents,
         }
     }
 
@@ -109,15 +114,17 @@ impl Event {
             Self::Click(c) => c.click_id.to_smolstr(),
             Self::Conversion(c) => format_smolstr!("{}.{}", c.conversion_id, c.version),
             Self::PostbackLog(p) => p.id.to_smolstr(),
+            Self::Health(h) => h.id.to_smolstr(),
         }
     }
 
-    /// What keeps order and place: events of one click go to one partition.
+    /// What keeps order and place: events of one click, or of one destination's health, go to one partition.
     pub fn key(&self) -> SmolStr {
         match self {
             Self::Click(c) => c.click_id.to_smolstr(),
             Self::Conversion(c) => c.click_id.to_smolstr(),
             Self::PostbackLog(p) => p.click_id.map_or_else(|| p.id.to_smolstr(), |c| c.to_smolstr()),
+            Self::Health(h) => h.destination_id.to_smolstr(),
         }
     }
 
@@ -130,6 +137,7 @@ impl Event {
             Self::Click(c) => serde_json::to_vec(c),
             Self::Conversion(c) => serde_json::to_vec(c),
             Self::PostbackLog(p) => serde_json::to_vec(p),
+            Self::Health(h) => serde_json::to_vec(h),
         }
     }
 }

@@ -7,6 +7,7 @@
 //! - [`macros`]: URL templates
 //! - [`rules`]: what must hold between entities
 //! - [`postback`]: what a network's report means, and the status machine
+//! - [`health`]: whether a destination answers
 //! - [`event`]: what is written to the event log
 //! - [`report`]: dimensions, metrics and their arithmetic
 //! - [`said`]: whether a text says anything; [`query`]: percent-encoding as it really comes
@@ -14,6 +15,7 @@
 pub mod country;
 pub mod entity;
 pub mod event;
+pub mod health;
 pub mod id;
 pub mod macros;
 pub mod moment;

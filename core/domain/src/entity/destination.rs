@@ -107,6 +107,16 @@ pub struct HealthCheck {
     pub successes: u32,
 }
 
+impl HealthCheck {
+    /// Whether a status means healthy.
+    pub fn expects(&self, status: u16) -> bool {
+        if self.expected_statuses.is_empty() {
+            return (200..400).contains(&status);
+        }
+        self.expected_statuses.contains(&status)
+    }
+}
+
 fn three() -> u32 {
     3
 }

@@ -4,6 +4,7 @@ use crate::{
     Timestamp,
     id::{CampaignId, DestinationId, StreamId, VisitorId},
 };
+use serde::{Deserialize, Serialize};
 
 /// Within what a visitor may be new.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -17,7 +18,8 @@ pub enum Scope<'a> {
 }
 
 /// Whether a destination answers.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Health {
     /// Never probed; counts as healthy.
     #[default]
@@ -26,6 +28,17 @@ pub enum Health {
     Up,
     /// It does not.
     Down,
+}
+
+impl Health {
+    /// The word used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Unknown => "unknown",
+            Self::Up => "up",
+            Self::Down => "down",
+        }
+    }
 }
 
 /// What has been used of a destination's caps, in its own time zone.
