@@ -15,9 +15,13 @@ STACK = deploy/local/stack
 # Whole: a package alone would have its libraries compiled anew, with the features that it asks for.
 MORE_TESTS = --workspace --test engines
 
-# Where Debian's OpenSSL is not, one is built from source (.cargo/config.toml). Looked at after `toolchain` ran.
-NO_VENDOR = $(shell uname -m | tr a-z A-Z)_UNKNOWN_LINUX_GNU_OPENSSL_NO_VENDOR
-export $(NO_VENDOR) ?= $(shell test -e /usr/lib/$$(uname -m)-linux-gnu/libssl.a && echo 1 || echo 0)
+# librdkafka speaks TLS with Debian's OpenSSL where that is, linked into the programs: nothing of it is needed where they
+# run. Elsewhere, and for whoever calls cargo without make, one is built from source. Looked at after `toolchain` ran.
+OPENSSL_OF_DEBIAN = $(shell test -e /usr/lib/$$(uname -m)-linux-gnu/libssl.a && echo 1 || echo 0)
+export OPENSSL_NO_VENDOR ?= $(OPENSSL_OF_DEBIAN)
+export OPENSSL_STATIC ?= 1
+export OPENSSL_LIB_DIR ?= /usr/lib/$(shell uname -m)-linux-gnu
+export OPENSSL_INCLUDE_DIR ?= /usr/include
 
 .PHONY: help up install dist check-dist test lint check doc check-deploy e2e-smoke faults engines engines-down update-lists bench toolchain python deploy-tools
 
