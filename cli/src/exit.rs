@@ -62,6 +62,38 @@ pub(crate) enum Kind {
     Interrupted,
     /// Whoever read our output has gone; nothing is said.
     ClosedPipe,
+    /// What a check for monitors found out, and has said already.
+    Verdict(Verdict),
+}
+
+/// What a check for monitors finds out, with the exit codes of monitoring plugins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Verdict {
+    /// All is well.
+    Ok,
+    /// Somebody should look at it.
+    Warning,
+    /// Somebody must look at it now.
+    Critical,
+    /// It could not be found out.
+    Unknown,
+}
+
+impl Verdict {
+    pub(crate) const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// As plugins write it.
+    pub(crate) const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "OK",
+            Self::Warning => "WARNING",
+            Self::Critical => "CRITICAL",
+            Self::Unknown => "UNKNOWN",
+        }
+    }
 }
 
 impl Kind {
@@ -76,6 +108,7 @@ impl Kind {
             Self::TimedOut => TIMED_OUT,
             Self::Interrupted => INTERRUPTED,
             Self::ClosedPipe => DONE,
+            Self::Verdict(verdict) => verdict.code(),
         }
     }
 }

@@ -8,9 +8,9 @@ use tfx_domain::entity::Kind;
 /// The commands by what they are for; a test holds that each stands in one group.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Set up", &["campaign", "stream", "destination", "source", "network", "template"]),
-    ("Look", &["report", "click", "conversion", "postback", "explain", "audit"]),
+    ("Look", &["report", "click", "conversion", "postback", "explain", "health", "audit"]),
     ("Run", &["up", "config", "events", "ingest", "migrate", "prune", "stack"]),
-    ("Try", &["smoke", "bench"]),
+    ("Try", &["check", "smoke", "bench"]),
     ("Shell", &["completions", "man", "help"]),
 ];
 

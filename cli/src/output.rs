@@ -226,7 +226,7 @@ impl Out {
 
     /// Reports a failure: as text, or as an object with `--output json|jsonl`.
     pub(crate) fn failure(&self, failure: &Failure) {
-        if failure.kind == Kind::ClosedPipe {
+        if matches!(failure.kind, Kind::ClosedPipe | Kind::Verdict(_)) {
             return;
         }
         let mut err = io::stderr().lock();

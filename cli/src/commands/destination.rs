@@ -80,7 +80,7 @@ pub(crate) struct DestinationFields {
     /// For how long it is not shown again to the same visitor: 24h, 7d.
     #[arg(long, value_name = "LENGTH", value_parser = when::span)]
     anti_repeat: Option<u64>,
-    /// Its health is to be probed, at this URL or else its own; kept, this version does not probe yet.
+    /// Its health is probed, at this URL or, without one, at its own.
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
     health_check: Option<String>,
     /// Whether a second transaction on a click counts [default: false].

@@ -3,6 +3,7 @@
 mod audit;
 mod bench;
 mod campaign;
+mod check;
 mod click;
 mod completions;
 mod config;
@@ -11,6 +12,7 @@ mod destination;
 mod entity;
 mod events;
 mod explain;
+mod health;
 mod ingest;
 mod man;
 mod migrate;
@@ -62,6 +64,9 @@ pub(crate) enum Command {
     /// Postbacks: try one, list those that came in.
     #[command(subcommand)]
     Postback(postback::PostbackCommand),
+    /// Health of destinations: how they are, probe them, what changed.
+    #[command(subcommand)]
+    Health(health::HealthCommand),
     Audit(audit::Audit),
     /// Settings: check them, show them.
     #[command(subcommand)]
@@ -77,6 +82,9 @@ pub(crate) enum Command {
     /// The engines that the services run on.
     #[command(subcommand)]
     Stack(stack::StackCommand),
+    /// Verdicts for monitors and cron: one line and an exit code.
+    #[command(subcommand)]
+    Check(check::CheckCommand),
     Smoke(smoke::Smoke),
     Bench(Box<bench::Bench>),
     Completions(completions::Completions),
@@ -99,6 +107,8 @@ impl Command {
             Self::Click(c) => c.run(context).await,
             Self::Conversion(c) => c.run(context).await,
             Self::Postback(c) => c.run(context).await,
+            Self::Health(c) => c.run(context).await,
+            Self::Check(c) => c.run(context).await,
             Self::Audit(c) => c.run(context).await,
             Self::Config(c) => c.run(context),
             Self::Events(c) => c.run(context).await,

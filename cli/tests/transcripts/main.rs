@@ -21,6 +21,7 @@ mod configuration;
 mod entities;
 mod errors;
 mod formats;
+mod health;
 mod help;
 mod pipes;
 mod postbacks;

@@ -10,6 +10,7 @@ use crate::{
     error::{ApiError, ProblemDocument},
     explain::{ExplainAnswer, ExplainRequest},
     geo::GeoStatus,
+    health::{Health, HealthEvent, HealthList, HealthQuery, HealthRow},
     http,
     ingestion::{IngestionError, IngestionLag, IngestionQuery, ReplayAnswer, ReplayRequest},
     page::{Labelled, Page},
@@ -319,6 +320,32 @@ impl Client {
     pub async fn postback_lint(&self, q: &LintQuery) -> Result<Lint, ApiError> {
         let call = Call::get(&["postbacks", "lint"]).with("since", q.since).with("until", q.until);
         self.call(call.with("network", q.network.as_ref()).with("most", q.most)).await
+    }
+
+    /// How destinations are, all or those with a state.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn health(&self, state: Option<Health>) -> Result<HealthList, ApiError> {
+        self.call(Call::get(&["health"]).with("state", state.map(Health::as_str))).await
+    }
+
+    /// A page of the changes of health, newest first.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn health_history(&self, q: &HealthQuery) -> Result<Page<HealthEvent>, ApiError> {
+        let call = Call::get(&["health", "history"]).with("since", q.since).with("until", q.until);
+        let call = call.with("destination", q.destination.as_ref());
+        self.call(call.with("limit", q.limit).with("cursor", q.cursor.as_ref())).await
+    }
+
+    /// Probes a destination now.
+    ///
+    /// # Errors
+    /// [`ApiError`]; `no_health_check` (409), and 429 when too many are asked for at once.
+    pub async fn check_destination(&self, reference: &str) -> Result<HealthRow, ApiError> {
+        self.call(Call::post(&[Kind::Destination.plural(), reference, "check"])).await
     }
 
     /// A page of the audit log, newest first.

@@ -10,6 +10,7 @@ pub mod entities;
 pub mod error;
 pub mod explain;
 pub mod geo;
+pub mod health;
 pub mod http;
 pub mod ingestion;
 pub mod page;

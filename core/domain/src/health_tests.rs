@@ -1,3 +1,5 @@
+//! Thresholds, statuses, and that a state changes only after as many probes as it says.
+
 use super::*;
 use proptest::prelude::*;
 

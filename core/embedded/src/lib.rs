@@ -1,6 +1,6 @@
 //! Every port on SQLite: two files in a data folder.
 //!
-//! - `config.db`: entities, audit log, conversions, jobs, leases
+//! - `config.db`: entities, audit log, conversions, jobs, leases, the health of destinations
 //! - `events.db`: clicks, states of conversions, the postback log
 //!
 //! Both in WAL mode with `synchronous=FULL`: what a method has answered survives the loss of power. Each file has
@@ -13,6 +13,7 @@ mod conversions;
 mod db;
 mod error;
 mod events;
+mod health;
 mod leases;
 mod paging;
 mod queue;
@@ -24,8 +25,8 @@ pub use error::OpenError;
 use db::{Blueprint, Database};
 use std::{os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 use tfx_ports::{
-    analytics::Analytics, config::ConfigStore, conversions::ConversionStore, leases::Leases, queue::Queue,
-    retention::Retention, sink::EventSink,
+    analytics::Analytics, config::ConfigStore, conversions::ConversionStore, health::HealthStore,
+    leases::Leases, queue::Queue, retention::Retention, sink::EventSink,
 };
 
 const CONFIG: Blueprint = Blueprint {
@@ -36,6 +37,7 @@ const CONFIG: Blueprint = Blueprint {
         include_str!("schema/config/0004.sql"),
         include_str!("schema/config/0005.sql"),
         include_str!("schema/config/0006.sql"),
+        include_str!("schema/config/0007.sql"),
     ],
     page_size: 4096,
     cache_kib: 4096,
@@ -62,6 +64,7 @@ pub struct Embedded {
     conversions: Arc<conversions::Conversions>,
     queue: Arc<queue::Jobs>,
     leases: Arc<leases::LeaseTable>,
+    health: Arc<health::Healths>,
     sink: Arc<events::Sink>,
     analytics: Arc<analytics::Reader>,
     retention: Arc<retention::Pruner>,
@@ -87,7 +90,8 @@ impl Embedded {
             config: Arc::new(config::Config::new(Arc::clone(&config))),
             queue: Arc::new(queue::Jobs::new(Arc::clone(&config))),
             leases: Arc::new(leases::LeaseTable(Arc::clone(&config))),
-            conversions: Arc::new(conversions::Conversions::new(config)),
+            conversions: Arc::new(conversions::Conversions::new(Arc::clone(&config))),
+            health: Arc::new(health::Healths::new(config)),
             sink: Arc::new(events::Sink::new(Arc::clone(&events))),
             analytics: Arc::new(analytics::Reader::new(Arc::clone(&events))),
             retention: Arc::new(retention::Pruner::new(events)),
@@ -112,6 +116,11 @@ impl Embedded {
     /// Who does what only one does at a time.
     pub fn leases(&self) -> Arc<dyn Leases> {
         Arc::clone(&self.leases) as _
+    }
+
+    /// The health of destinations.
+    pub fn health(&self) -> Arc<dyn HealthStore> {
+        Arc::clone(&self.health) as _
     }
 
     /// Takes events.

@@ -28,10 +28,12 @@ async fn lines_of_before_have_neither_address_nor_request() {
     store.config().append(first.clone()).await.expect("append");
     drop(store);
     let conn = Connection::open(dir.path().join("config.db")).expect("file");
-    let version: i64 = conn.pragma_query_value(None, "user_version", |r| r.get(0)).expect("a version");
-    conn.execute_batch("ALTER TABLE audit DROP COLUMN asked_from; ALTER TABLE audit DROP COLUMN request_id;")
-        .expect("as it was");
-    conn.pragma_update(None, "user_version", version - 1).expect("as it was");
+    conn.execute_batch(
+        "ALTER TABLE audit DROP COLUMN asked_from; ALTER TABLE audit DROP COLUMN request_id;
+         DROP TABLE destination_health; DROP TABLE destination_health_history;
+         PRAGMA user_version = 4;",
+    )
+    .expect("as it was");
     drop(conn);
     let store = Embedded::open(dir.path()).expect("brought along");
     let caller =

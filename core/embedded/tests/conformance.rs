@@ -6,6 +6,7 @@ use tfx_ports::{
     config::ConfigStore,
     conformance::{Pair, events::EventStore, retention::RetainedStore},
     conversions::ConversionStore,
+    health::HealthStore,
     leases::Leases,
     queue::Queue,
 };
@@ -26,6 +27,11 @@ async fn fresh_config() -> Pair<dyn ConfigStore> {
 async fn fresh_conversions() -> Pair<dyn ConversionStore> {
     let (folder, one, two) = two();
     Pair { one: one.conversions(), two: two.conversions(), keep: Box::new(folder) }
+}
+
+async fn fresh_health() -> Pair<dyn HealthStore> {
+    let (folder, one, two) = two();
+    Pair { one: one.health(), two: two.health(), keep: Box::new(folder) }
 }
 
 async fn fresh_events() -> EventStore {
@@ -105,7 +111,9 @@ async fn what_the_version_before_parked_becomes_jobs() {
     let parked = &schema[schema.find("CREATE TABLE parked").expect("there")..];
     let index = &index[index.find("CREATE INDEX parked_of_click").expect("there")..];
     file.execute_batch(&format!(
-        "DROP TABLE jobs; DROP TABLE job_lanes; DROP TABLE leases; {parked} {index} PRAGMA user_version = 3;"
+        "DROP TABLE jobs; DROP TABLE job_lanes; DROP TABLE leases; DROP TABLE destination_health;
+         DROP TABLE destination_health_history; ALTER TABLE audit DROP COLUMN asked_from;
+         ALTER TABLE audit DROP COLUMN request_id; {parked} {index} PRAGMA user_version = 3;"
     ))
     .expect("as it was");
     let insert = "INSERT INTO parked VALUES (?1, 'net_1', ?2, ?3, 'web', '2026-03-01T10:00:00Z', ?4, '2026-03-01T10:01:00Z',
@@ -153,8 +161,23 @@ async fn events_that_cannot_be_read_are_left_out() {
     tfx_ports::conformance::events::events_that_cannot_be_read_are_left_out(store, spoil).await;
 }
 
+#[tokio::test]
+async fn what_cannot_be_read_is_probed_anew() {
+    let (folder, one, two) = two();
+    let file = folder.path().join("config.db");
+    let stores = Pair { one: one.health(), two: two.health(), keep: Box::new(folder) };
+    let spoil = async |table: &'static str, id: String| {
+        let column = if table == "destination_health" { "destination" } else { "id" };
+        let conn = rusqlite::Connection::open(&file).expect("open");
+        let spoiled = conn.execute(&format!("UPDATE {table} SET body = '{{' WHERE {column} = ?1"), [id]);
+        assert_eq!(spoiled.expect("spoiled"), 1);
+    };
+    tfx_ports::conformance::health::what_cannot_be_read_is_probed_anew(stores, spoil).await;
+}
+
 tfx_ports::conformance!(config_store: fresh_config);
 tfx_ports::conformance!(conversion_store: fresh_conversions);
+tfx_ports::conformance!(health_store: fresh_health);
 tfx_ports::conformance!(event_store: fresh_events);
 tfx_ports::conformance!(retention: fresh_retained);
 tfx_ports::conformance!(queue: fresh_queue);

@@ -166,6 +166,21 @@ pub(crate) const ALL: &[CollectionIndexes] = &[
         what: "whose turn it is, by the time of the next try",
         indexes: &[index("due", &[("kind", 1), ("due", 1)])],
     },
+    CollectionIndexes {
+        id: "018_destination_health",
+        collection: "destination_health",
+        what: "destinations that are down",
+        indexes: &[Index { only_with: Some("down"), ..index("down", &[("down", 1)]) }],
+    },
+    CollectionIndexes {
+        id: "019_destination_health_history",
+        collection: "destination_health_history",
+        what: "changes of destinations' health in order, and those that wait to be published",
+        indexes: &[
+            index("in_order", &[("at", -1), ("_id", -1)]),
+            Index { only_with: Some("unpublished"), ..index("unpublished", &[("unpublished", 1)]) },
+        ],
+    },
 ];
 
 #[cfg(test)]

@@ -10,6 +10,8 @@
 //! | `jobs` `job_lanes` | what is to be done later, and whose turn it is in which group |
 //! | `leases` | who does what only one does at a time |
 //! | `parked` | what versions before parked; it becomes jobs |
+//! | `destination_health` | one document for each destination that is probed, `_id` is its id |
+//! | `destination_health_history` | one document for each change of a destination's health |
 //! | `migrations` | which index lists were applied, see [`Mongo::migrations`] |
 //!
 //! What people and networks send is stored as strings, numbers and dates under fixed field names, and JSON as its
@@ -30,6 +32,7 @@ mod config;
 mod conversions;
 mod db;
 mod error;
+mod health;
 mod indexes;
 mod leases;
 mod migrations;
@@ -37,6 +40,7 @@ mod open_error;
 mod paging;
 mod queue;
 mod retry;
+mod sequence;
 mod settings;
 mod time;
 
@@ -46,7 +50,8 @@ pub use settings::MongoConfig;
 use db::Db;
 use std::sync::Arc;
 use tfx_ports::{
-    config::ConfigStore, conversions::ConversionStore, leases::Leases, migrate::Migrations, queue::Queue,
+    config::ConfigStore, conversions::ConversionStore, health::HealthStore, leases::Leases,
+    migrate::Migrations, queue::Queue,
 };
 
 /// The stores in one database. Cheap to clone the ports from; connections are shared and made when needed.
@@ -56,6 +61,7 @@ pub struct Mongo {
     conversions: Arc<conversions::Conversions>,
     queue: Arc<queue::Jobs>,
     leases: Arc<leases::LeaseTable>,
+    health: Arc<health::Healths>,
 }
 
 impl Mongo {
@@ -71,6 +77,7 @@ impl Mongo {
             conversions: Arc::new(conversions::Conversions::new(Arc::clone(&db))),
             queue: Arc::new(queue::Jobs::new(Arc::clone(&db))),
             leases: Arc::new(leases::LeaseTable(Arc::clone(&db))),
+            health: Arc::new(health::Healths::new(Arc::clone(&db))),
             db,
         })
     }
@@ -102,6 +109,11 @@ impl Mongo {
     /// Who does what only one does at a time.
     pub fn leases(&self) -> Arc<dyn Leases> {
         Arc::clone(&self.leases) as _
+    }
+
+    /// The health of destinations.
+    pub fn health(&self) -> Arc<dyn HealthStore> {
+        Arc::clone(&self.health) as _
     }
 
     /// The indexes, as steps. The stores apply what is pending before their first write; this is for doing it

@@ -27,6 +27,8 @@ pub const LONGEST_WAIT: Duration = Duration::from_secs(3600);
 pub enum JobKind {
     /// A postback that waits for its click: postback-service.
     ParkedPostback,
+    /// A probe of a destination, its key the id of the destination: traffic-service.
+    Probe,
 }
 
 impl JobKind {
@@ -34,6 +36,7 @@ impl JobKind {
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::ParkedPostback => "parked_postback",
+            Self::Probe => "probe",
         }
     }
 }

@@ -82,6 +82,8 @@ pub struct Settings {
     pub traffic: TrafficSettings,
     /// postback-service.
     pub postback: PostbackSettings,
+    /// `OUTBOUND_ALLOW_PRIVATE`.
+    pub outbound_allow_private: bool,
     /// `REPORT_MAX_GROUPS`.
     pub report_max_groups: usize,
     /// Who may call api-service and the internal endpoints.
@@ -106,6 +108,7 @@ impl Settings {
             events: EventsSettings::read(&mut r),
             traffic: TrafficSettings::read(&mut r),
             postback: PostbackSettings::read(&mut r),
+            outbound_allow_private: r.parse(&vars::OUTBOUND_ALLOW_PRIVATE),
             report_max_groups: r.number(&vars::REPORT_MAX_GROUPS, 1, 1_000_000),
             access: Access::read(&mut r),
         };

@@ -18,9 +18,6 @@ pub struct Notice {
 
 /// Settings of the original system that this build knows and does not read, and why.
 const UNUSED: &[(&str, &str)] = &[
-    ("DESTINATION_HEALTHCHECK_TIMEOUT_MS", "destinations are not probed yet"),
-    ("DESTINATION_HEALTHCHECK_INTERVAL_MS", "destinations are not probed yet"),
-    ("OUTBOUND_ALLOW_PRIVATE", "nothing is sent to other servers yet"),
     ("AUTH_ADMIN_EMAIL", NO_LOGINS),
     ("AUTH_JWT_SECRET", NO_LOGINS),
     ("AUTH_OTP_TTL_SECONDS", NO_LOGINS),
@@ -155,9 +152,9 @@ mod tests {
 
     #[test]
     fn what_is_known_and_not_read_is_told() {
-        let all = told(&[("DESTINATION_HEALTHCHECK_TIMEOUT_MS", "abc"), ("AUTH_ENV", "prod")], &[]);
+        let all = told(&[("AUTH_OTP_TTL_SECONDS", "abc"), ("AUTH_ENV", "prod")], &[]);
         assert_eq!(all.len(), 2, "{all:?}");
-        assert!(all[1].contains("is known, but not read by this version: destinations are not probed yet"));
+        assert!(all[1].contains("is known, but not read by this version: there are no logins yet"));
         for (name, _) in UNUSED {
             let read = vars::GROUPS.iter().flat_map(|(_, vars)| *vars).any(|v| v.name == *name);
             assert!(!read, "{name} is read now: it does not belong here");

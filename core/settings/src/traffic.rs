@@ -61,6 +61,10 @@ pub struct TrafficSettings {
     pub cap_cache_ttl: Duration,
     /// `DESTINATION_ROI_WINDOW_S`.
     pub roi_window: Duration,
+    /// `DESTINATION_HEALTHCHECK_INTERVAL_MS`.
+    pub probe_interval: Duration,
+    /// `DESTINATION_HEALTHCHECK_TIMEOUT_MS`, the interval at most.
+    pub probe_timeout: Duration,
 }
 
 impl TrafficSettings {
@@ -73,6 +77,8 @@ impl TrafficSettings {
                 .ok()
         });
         let path = |r: &Reader<'_>, var| r.text(var).map(PathBuf::from);
+        let probe_interval = r.millis(&vars::DESTINATION_HEALTHCHECK_INTERVAL_MS, 1_000, 3_600_000);
+        let probe_timeout = r.millis(&vars::DESTINATION_HEALTHCHECK_TIMEOUT_MS, 100, 60_000);
         Self {
             bare_slugs: r.parse(&vars::TRAFFIC_BARE_SLUGS),
             trafficback_url,
@@ -87,6 +93,8 @@ impl TrafficSettings {
             visitor_memory: r.number(&vars::VISITOR_MEMORY, 1000, 100_000_000),
             cap_cache_ttl: r.millis(&vars::DESTINATION_CAP_CACHE_TTL_MS, 100, 3_600_000),
             roi_window: Duration::from_secs(r.number(&vars::DESTINATION_ROI_WINDOW_S, 3600, 31_536_000)),
+            probe_interval,
+            probe_timeout: probe_timeout.min(probe_interval),
         }
     }
 }

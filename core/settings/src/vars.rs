@@ -132,6 +132,11 @@ vars! {
         DESTINATION_CAP_CACHE_TTL_MS = "5000", "milliseconds, 100 to 3600000", "How old counts of caps and returns may be; they are refreshed behind the redirects", &[Traffic];
         DESTINATION_ROI_WINDOW_S = "604800", "seconds, 3600 to 31536000", "How far back select: roi compares what destinations brought", &[Traffic];
     }
+    "Requests to servers of others" {
+        DESTINATION_HEALTHCHECK_INTERVAL_MS = "30000", "milliseconds, 1000 to 3600000", "How often a destination with a health check is probed, by one of all traffic-services", &[Traffic];
+        DESTINATION_HEALTHCHECK_TIMEOUT_MS = "5000", "milliseconds, 100 to 60000", "Longest time of a probe; a shorter interval bounds it", &[Traffic];
+        OUTBOUND_ALLOW_PRIVATE = "false", "true or false", "Whether requests may go to private, loopback and link-local addresses: for laptops and tests", &[Traffic];
+    }
     "Postbacks" {
         CLICK_LOOKUP_TIMEOUT_MS = "1000", "milliseconds, 1 to 60000", "Longest time to look up the click of a postback", &[Postback];
         CLICK_LOOKUP_FAILURE_POLICY = "park", "park or reject", "What happens to a postback whose click is not known (yet)", &[Postback];

@@ -2,8 +2,10 @@
 
 mod data_dir;
 mod engines;
+mod outbound;
 mod secret_file;
 mod stores;
 
 pub use data_dir::{DataDir, DataDirError, FolderLock, exposed};
+pub use outbound::outbound;
 pub use stores::{Pipeline, Stores, WiringError, embedded, event_log, migrations, open, producer};

@@ -15,6 +15,7 @@ use tfx_ports::{
     config::ConfigStore,
     conversions::ConversionStore,
     event_log::EventLog,
+    health::HealthStore,
     ingestion::{IngestionErrors, Lag},
     leases::Leases,
     migrate::Migrations,
@@ -35,6 +36,8 @@ pub struct Stores {
     pub queue: Arc<dyn Queue>,
     /// Who does what only one does at a time.
     pub leases: Arc<dyn Leases>,
+    /// The health of destinations.
+    pub health: Arc<dyn HealthStore>,
     /// Reads over events.
     pub analytics: Arc<dyn Analytics>,
     /// Deletes events by age.
@@ -97,6 +100,7 @@ pub fn embedded(data_dir: &DataDir) -> Result<Stores, WiringError> {
         conversions: embedded.conversions(),
         queue: embedded.queue(),
         leases: embedded.leases(),
+        health: embedded.health(),
         analytics: embedded.analytics(),
         retention: embedded.retention(),
         sink: embedded.sink(),
@@ -117,7 +121,7 @@ pub async fn open(settings: &Settings, data_dir: &DataDir) -> Result<Stores, Wir
     };
     if let Some(mongo) = mongo {
         (stores.config, stores.conversions) = (mongo.config(), mongo.conversions());
-        (stores.queue, stores.leases) = (mongo.queue(), mongo.leases());
+        (stores.queue, stores.leases, stores.health) = (mongo.queue(), mongo.leases(), mongo.health());
     }
     if let Some(events) = events {
         let EventPorts { analytics, retention, sink, pipeline } = events.ports()?;
@@ -133,6 +137,7 @@ fn of_engines(mongo: &Mongo, events: EventPorts) -> Stores {
         conversions: mongo.conversions(),
         queue: mongo.queue(),
         leases: mongo.leases(),
+        health: mongo.health(),
         analytics,
         retention,
         sink,

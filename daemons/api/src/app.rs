@@ -5,7 +5,7 @@ use crate::{
     entities::{self, Followed},
     events, explain,
     failure::Failure,
-    geo, ingestion, links,
+    geo, health as destinations_health, ingestion, links,
     peers::Peers,
     postback_lint, postback_test, report,
     retention::{self, Pruning},
@@ -47,6 +47,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(retention::routes())
         .merge(explain::routes())
         .merge(geo::routes())
+        .merge(destinations_health::routes())
         .merge(ingestion::routes())
         .merge(postback_lint::routes())
         .merge(postback_test::routes())

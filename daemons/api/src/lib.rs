@@ -11,6 +11,7 @@ mod events;
 mod explain;
 mod failure;
 mod geo;
+mod health;
 mod ingestion;
 mod input;
 mod labels;

@@ -1,6 +1,7 @@
 //! Old events leave while clicks and postbacks go on.
 //!
 //! `cargo test -p tfx-e2e --test retention -- --nocapture` prints how long the answers took (docs/benchmarks.md).
+#![allow(clippy::print_stdout, reason = "the figures are the point")]
 
 use reqwest::{Client, StatusCode, redirect};
 use std::{
@@ -26,7 +27,7 @@ fn age(folder: &Path) {
          INSERT INTO clicks
          SELECT unhex(printf('%012x%020x', 1700000000000 + n, n)), facts, cost, currency, campaign, stream, destination,
              source, network, country, region, city, isp, os, browser, language, referrer, keyword, subs, visitor,
-             1000000 + n, deciding
+             1000000 + n, deciding, connection
          FROM numbers, one;
          COMMIT;"
     );

@@ -12,6 +12,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tfx-domain", &[]),
     ("tfx-ports", &["tfx-domain"]),
     ("tfx-settings", &["tfx-domain"]),
+    ("tfx-outbound", &[]),
     ("tfx-events", &["tfx-ports", "tfx-domain"]),
     ("tfx-embedded", ADAPTER),
     ("tfx-mongo", ADAPTER),
@@ -26,6 +27,7 @@ const ARROWS: &[(&str, &[&str])] = &[
             "tfx-mongo",
             "tfx-kafka",
             "tfx-clickhouse",
+            "tfx-outbound",
             "tfx-ports",
             "tfx-domain",
         ],
@@ -55,8 +57,16 @@ const ARROWS: &[(&str, &[&str])] = &[
 
 const ADAPTER: &[&str] = &["tfx-ports", "tfx-domain"];
 
-const DAEMON: &[&str] =
-    &["tfx-service", "tfx-events", "tfx-api", "tfx-settings", "tfx-wiring", "tfx-ports", "tfx-domain"];
+const DAEMON: &[&str] = &[
+    "tfx-service",
+    "tfx-events",
+    "tfx-outbound",
+    "tfx-api",
+    "tfx-settings",
+    "tfx-wiring",
+    "tfx-ports",
+    "tfx-domain",
+];
 
 /// What may not be in the pure crate, directly: it would bring sockets, a runtime or files.
 const IMPURE: &[&str] = &["tokio", "axum", "hyper", "reqwest", "rusqlite", "tracing"];

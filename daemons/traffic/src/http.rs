@@ -6,6 +6,7 @@ use crate::{
     click::{Clicks, click, second_page},
     explain::{cap_use, explain},
     geo::GeoState,
+    health::{Watch, check},
     memory::Restoring,
     visitor::lists,
 };
@@ -36,17 +37,21 @@ pub(crate) fn router(
     restoring: Restoring,
     inside: &Inside,
     durable: bool,
+    watch: Watch,
 ) -> Router {
-    let traffic = Arc::clone(&clicks.traffic);
+    let (traffic, watch) = (Arc::clone(&clicks.traffic), Arc::new(watch));
+    let (manual, written) = (watch.manual.clone(), Arc::clone(&watch));
     let operators = Router::new()
         .route("/internal/explain", post(explain))
         .route("/internal/cap-use/{destination}", get(cap_use))
         .route("/internal/geo", get(geo_status))
         .with_state(clicks.clone())
+        .merge(Router::new().route("/internal/probe/{destination}", post(check)).with_state(manual))
         .merge(events::routes(Arc::clone(&clicks.traffic.producer)))
         .merge(metrics::routes(SERVICE, move |out| {
             traffic.counted.write(out);
             traffic.strangers.write(out);
+            written.write(out);
             let entries = traffic.memory.entries();
             out.gauge("tfx_visitor_memory_entries", "Entries about visitors in memory", &[], entries);
             let (caps, roi) = (&traffic.memory.cap_reads, &traffic.memory.roi_reads);
@@ -73,7 +78,7 @@ pub(crate) fn router(
         .route("/robots.txt", get(robots))
         .with_state(clicks.clone())
         .merge(internal::guard(operators, inside))
-        .merge(health::routes(readiness(clicks, analytics, restoring, durable), inside.clone()))
+        .merge(health::routes(readiness(clicks, analytics, restoring, durable, watch), inside.clone()))
 }
 
 fn readiness(
@@ -81,6 +86,7 @@ fn readiness(
     analytics: Arc<dyn Analytics>,
     restoring: Restoring,
     durable: bool,
+    watch: Arc<Watch>,
 ) -> Readiness {
     let of = || Arc::clone(&clicks.traffic);
     let (config, journal, geo, visitors) = (of(), of(), of(), of());
@@ -119,6 +125,10 @@ fn readiness(
             }
         })
         .fresh()
+        .optional("destinations", move || {
+            let checked = watch.state.check(watch.late_after);
+            async move { checked }
+        })
         .optional("agents", || async { Ok(Detail::ok().text(lists())) })
         .optional("visitors", move || {
             let detail = restoring.detail(visitors.memory.entries());

@@ -9,6 +9,7 @@ mod answer;
 mod click;
 mod explain;
 mod geo;
+mod health;
 mod http;
 mod memory;
 mod pages;
@@ -19,6 +20,7 @@ mod visitor;
 use crate::{
     click::Clicks,
     geo::GeoReader,
+    health::{Counted as ProbesCounted, Follower, HealthState, Manual, Prober, Probes, Watch},
     memory::{
         KeptFirst, Memory, Refresher, Restoring, ReturnsReader, UsageFile, keep, keep_visitors, restore,
         save_visitors, sync,
@@ -40,6 +42,8 @@ use tracing::Instrument as _;
 const SERVICE: &str = "traffic";
 /// How long the start waits for the configuration store before it goes on with the last one known.
 const CONFIG_WITHIN: Duration = Duration::from_secs(3);
+/// How long the start waits for what is known of the health of destinations before it takes them all for healthy.
+const HEALTH_WITHIN: Duration = Duration::from_secs(2);
 /// How often geo databases are looked at.
 const GEO_EVERY: Duration = Duration::from_secs(1);
 
@@ -94,12 +98,43 @@ pub async fn run(
         counted: Counted::default(),
         strangers: tfx_service::Strangers::new(SERVICE),
     });
+    let health = Arc::new(HealthState::default());
+    let follower = Follower {
+        store: Arc::clone(&stores.health),
+        memory: Arc::clone(&memory),
+        live: Arc::clone(&live),
+        producer: Arc::clone(&producer),
+        state: Arc::clone(&health),
+    };
+    match timeout(HEALTH_WITHIN, follower.overlay()).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::warn!(%error, "the health of destinations is not known; all count as healthy");
+        }
+        Err(_) => tracing::warn!(
+            "the health of destinations is not known in time; all count as healthy until it is"
+        ),
+    }
+    let probes = Arc::new(Probes {
+        store: Arc::clone(&stores.health),
+        outbound: tfx_wiring::outbound(&settings),
+        timeout: settings.traffic.probe_timeout,
+        counted: ProbesCounted::default(),
+    });
     let restoring = Restoring::default();
     let mut workers = JoinSet::new();
     workers.spawn({
         let (live, shutdown) = (Arc::clone(&live), shutdown.clone());
         async move { live.follow(shutdown).await }.in_current_span()
     });
+    workers.spawn(follower.run(shutdown.clone()).in_current_span());
+    let prober = Prober {
+        probes: Arc::clone(&probes),
+        live: Arc::clone(&live),
+        queue: Arc::clone(&stores.queue),
+        interval: settings.traffic.probe_interval,
+    };
+    workers.spawn(prober.run(shutdown.clone()).in_current_span());
     workers.spawn(Arc::clone(&geo).watch(GEO_EVERY, shutdown.clone()).in_current_span());
     let refresher = Refresher {
         memory: Arc::clone(&memory),
@@ -123,7 +158,7 @@ pub async fn run(
     let restored = restore(
         Arc::clone(&memory),
         Arc::clone(&stores.analytics),
-        live,
+        Arc::clone(&live),
         settings.traffic.visitor_memory,
         restoring.clone(),
         shutdown.clone(),
@@ -134,8 +169,14 @@ pub async fn run(
     let bare_slugs = settings.traffic.bare_slugs;
     let inside = Inside::new(&settings.http, token.expose());
     let durable = settings.events.policy == FailurePolicy::FailClosed;
-    let router =
-        http::router(&clicks, bare_slugs, Arc::clone(&stores.analytics), restoring, &inside, durable);
+    let watch = Watch {
+        manual: Manual::new(Arc::clone(&probes), live),
+        probes,
+        state: health,
+        late_after: settings.traffic.probe_interval * 3 + settings.traffic.probe_timeout,
+    };
+    let analytics = Arc::clone(&stores.analytics);
+    let router = http::router(&clicks, bare_slugs, analytics, restoring, &inside, durable, watch);
     let served = serve(SERVICE, listener, router, &settings.http, shutdown.clone()).await;
     // What a worker waits for may not come: it is dropped then.
     let ended = timeout(shutdown.flush_within(&settings.http), async {

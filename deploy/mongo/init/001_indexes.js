@@ -78,6 +78,13 @@ const INDEXES = [
   ]},
   {"collection": "job_lanes", "indexes": [
     {"name": "due", "keys": [["kind", 1], ["due", 1]]}
+  ]},
+  {"collection": "destination_health", "indexes": [
+    {"name": "down", "keys": [["down", 1]], "onlyWith": "down"}
+  ]},
+  {"collection": "destination_health_history", "indexes": [
+    {"name": "in_order", "keys": [["at", -1], ["_id", -1]]},
+    {"name": "unpublished", "keys": [["unpublished", 1]], "onlyWith": "unpublished"}
   ]}
 ];
 

@@ -66,6 +66,15 @@ impl UrlTemplate {
         &self.host
     }
 
+    /// The URL with nothing where its macros stand: what is asked when no click is there.
+    pub fn without_values(&self) -> String {
+        let literal = |segment: &Segment| match segment {
+            Segment::Literal(text) => Some(text.to_string()),
+            Segment::Macro { .. } => None,
+        };
+        self.segments.iter().filter_map(literal).collect()
+    }
+
     /// The URL for one click, at most 8 KiB, from its event. Missing values become empty texts.
     pub fn render(&self, click: &ClickEvent, conversion: Option<&Conversion>, rng: &mut impl Rng) -> String {
         self.written(&Known { click, given: None, conversion }, rng)

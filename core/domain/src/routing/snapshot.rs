@@ -2,7 +2,7 @@
 
 use super::{filter::Filter, params::ParamNames, timetable::Timetable};
 use crate::{
-    entity::{Campaign, Destination, Network, Source, Stream, Template},
+    entity::{Campaign, Destination, Network, Source, Status, Stream, Template},
     id::{CampaignId, DestinationId, NetworkId, SourceId, StreamId},
     macros::UrlTemplate,
     problem::Problems,
@@ -116,6 +116,13 @@ pub struct DestinationPlan {
     pub cap_zone: TimeZone,
 }
 
+impl DestinationPlan {
+    /// Whether it is to be probed: it is active and has a health check.
+    pub fn is_watched(&self) -> bool {
+        self.destination.spec.status == Status::Active && self.destination.spec.health_check.is_some()
+    }
+}
+
 /// Configuration compiled for routing. Immutable; a change makes a new one.
 #[derive(Debug, Default)]
 pub struct Snapshot {
@@ -184,6 +191,11 @@ impl Snapshot {
     /// All destinations, in no order.
     pub fn destinations(&self) -> impl ExactSizeIterator<Item = &DestinationPlan> {
         self.destinations.values()
+    }
+
+    /// The destinations that are to be probed: active, with a health check; in no order.
+    pub fn watched(&self) -> impl Iterator<Item = &DestinationPlan> {
+        self.destinations.values().filter(|d| d.is_watched())
     }
 
     /// The headers that some filter asks for, lower-case.

@@ -72,13 +72,28 @@ impl<C: Cache> Database<C> {
         W: FnOnce(&Connection) -> Result<T, StoreError> + Send + 'static,
     {
         let path = self.path.clone();
-        let done = tokio::task::spawn_blocking(move || {
-            let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-            let mut conn = Connection::open_with_flags(path, flags).or_store_error(what)?;
-            open::wait_when_busy(&mut conn).or_store_error(what)?;
-            work(&conn)
-        });
+        let done = tokio::task::spawn_blocking(move || work(&apart(&path, what)?));
         done.await.map_err(|e| StoreError::broken(what, e))?
+    }
+
+    /// Runs `work` as [`Self::write`] does, if `tables` can be read as they lie on the device once nobody else may write: what
+    /// a sick file takes would be gone when it is restored.
+    pub(crate) async fn write_if_well<T, W>(
+        &self,
+        what: &'static str,
+        tables: &'static str,
+        work: W,
+    ) -> Result<T, StoreError>
+    where
+        T: Send + 'static,
+        W: FnOnce(&Connection, &mut C) -> Result<T, StoreError> + Send + 'static,
+    {
+        let path = self.path.clone();
+        let looked = move |conn: &Connection, cache: &mut C| {
+            look_into(&apart(&path, PING)?, tables)?;
+            work(conn, cache)
+        };
+        self.write(what, looked).await
     }
 
     /// Answers if the file can be written and `tables`, a query that looks into each of them, can be read. It writes: a
@@ -98,6 +113,14 @@ impl<C: Cache> Database<C> {
     pub(crate) async fn look(&self, tables: &'static str) -> Result<(), StoreError> {
         self.alone(PING, move |conn| look_into(conn, tables)).await
     }
+}
+
+/// A connection that remembers no page.
+fn apart(path: &Path, what: &'static str) -> Result<Connection, StoreError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut conn = Connection::open_with_flags(path, flags).or_store_error(what)?;
+    open::wait_when_busy(&mut conn).or_store_error(what)?;
+    Ok(conn)
 }
 
 const PING: &str = "see whether the store is well";

@@ -48,11 +48,10 @@ impl EventSink for Sink {
         if batch.is_empty() {
             return Ok(Vec::new());
         }
-        // What a sick file takes is gone when it is restored; so long as it is one, events wait in the journal.
-        self.db.look(TABLES).await?;
         let batch = batch.to_vec();
-        let stored =
-            self.db.write("store events", move |conn, texts| store::store(conn, texts, &batch)).await;
+        // So long as the file is sick, events wait in the journal.
+        let store = move |conn: &_, texts: &mut _| store::store(conn, texts, &batch);
+        let stored = self.db.write_if_well("store events", TABLES, store).await;
         // Whatever is wrong with an event is told by its place: an error is the store's, and events wait for it.
         stored.map_err(|e| match e {
             StoreError::Broken { what, source } => StoreError::Unavailable { what, source },

@@ -9,7 +9,6 @@ mod list;
 mod plan;
 mod published;
 mod record;
-mod sequence;
 mod stored;
 mod write;
 

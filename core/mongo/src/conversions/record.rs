@@ -1,7 +1,7 @@
 //! Recording reports: read, decide, write; again when somebody was faster.
 
-use super::{conversions, gather::Work, known::Known, plan::Plan, sequence, stored::Stored};
-use crate::{db::Db, error::Failed};
+use super::{conversions, gather::Work, known::Known, plan::Plan, stored::Stored};
+use crate::{db::Db, error::Failed, sequence};
 use async_trait::async_trait;
 use mongodb::bson::{Document, doc};
 use std::{

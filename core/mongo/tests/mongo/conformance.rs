@@ -3,7 +3,8 @@
 use crate::support::Fresh;
 use mongodb::bson::{DateTime, Document, doc};
 use tfx_ports::{
-    config::ConfigStore, conformance::Pair, conversions::ConversionStore, leases::Leases, queue::Queue,
+    config::ConfigStore, conformance::Pair, conversions::ConversionStore, health::HealthStore,
+    leases::Leases, queue::Queue,
 };
 
 async fn fresh_config() -> Pair<dyn ConfigStore> {
@@ -105,6 +106,26 @@ async fn what_the_version_before_parked_becomes_jobs() {
     assert_eq!((second.len(), second[1].key.as_str()), (2, "P4"));
 }
 
+async fn fresh_health() -> Pair<dyn HealthStore> {
+    let fresh = Fresh::new();
+    let (one, two) = (fresh.open().await, fresh.open().await);
+    Pair { one: one.health(), two: two.health(), keep: Box::new(fresh) }
+}
+
+#[tokio::test]
+async fn what_cannot_be_read_is_probed_anew() {
+    let fresh = Fresh::new();
+    let (one, two) = (fresh.open().await, fresh.open().await);
+    let raw = fresh.raw().await;
+    let stores = Pair { one: one.health(), two: two.health(), keep: Box::new(fresh) };
+    let spoil = async |collection: &'static str, id: String| {
+        let all = raw.collection::<Document>(collection);
+        let done = all.update_one(doc! {"_id": id}, doc! {"$set": {"body": 7}}).await.expect("spoiled");
+        assert_eq!(done.modified_count, 1);
+    };
+    tfx_ports::conformance::health::what_cannot_be_read_is_probed_anew(stores, spoil).await;
+}
+
 #[tokio::test]
 async fn rows_that_cannot_be_read_are_left_out() {
     let fresh = Fresh::new();
@@ -119,3 +140,4 @@ tfx_ports::conformance!(config_store: fresh_config);
 tfx_ports::conformance!(conversion_store: fresh_conversions);
 tfx_ports::conformance!(queue: fresh_queue);
 tfx_ports::conformance!(leases: fresh_leases);
+tfx_ports::conformance!(health_store: fresh_health);

@@ -3,6 +3,7 @@
 //! ```ignore
 //! tfx_ports::conformance!(config_store: fresh_config);
 //! tfx_ports::conformance!(conversion_store: fresh_conversions);
+//! tfx_ports::conformance!(health_store: fresh_health);
 //! tfx_ports::conformance!(event_store: fresh_events);
 //! tfx_ports::conformance!(retention: fresh_retained);
 //! tfx_ports::conformance!(queue: fresh_queue);
@@ -17,6 +18,7 @@ mod changes;
 pub mod config;
 pub mod conversions;
 pub mod events;
+pub mod health;
 pub mod leases;
 pub mod queue;
 mod random;
@@ -75,6 +77,11 @@ macro_rules! conformance {
     (leases: $fresh:path) => {
         $crate::conformance!(@ leases, leases, $fresh:
             one_holds_a_lease, a_lease_is_lost_by_expiry, of_many_one_gets_the_lease);
+    };
+    (health_store: $fresh:path) => {
+        $crate::conformance!(@ health_store, health, $fresh:
+            what_probes_find_out_is_kept, a_probe_of_what_is_over_is_passed_over, of_simultaneous_probes_one_counts,
+            changes_wait_to_be_published, history_comes_in_pages, what_is_forgotten_can_be_probed_anew);
     };
     (event_store: $fresh:path) => {
         $crate::conformance!(@ event_store, events, $fresh:

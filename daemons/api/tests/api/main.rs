@@ -4,6 +4,7 @@ mod access;
 mod anything;
 mod entities;
 mod events;
+mod health;
 mod ingestion;
 mod retention;
 mod rules;

@@ -26,7 +26,7 @@ use flight::{Flight, Flights};
 use kept::KeptOf;
 use names::Names;
 use reads::Reads;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use seen::{Seen, Visit};
 use std::{
     path::Path,
@@ -68,6 +68,8 @@ pub(crate) struct Memory {
     unclaimed: Mutex<KeptOf>,
     usage: UsageFile,
     returns: ArcSwap<FxHashMap<DestinationId, Roi>>,
+    /// What probes say.
+    down: ArcSwap<FxHashSet<DestinationId>>,
     flights: Flights,
     /// Something is counted that the store was not asked about yet.
     unread: Notify,
@@ -108,6 +110,7 @@ impl Memory {
             unclaimed: Mutex::default(),
             usage,
             returns: ArcSwap::default(),
+            down: ArcSwap::default(),
             flights: Flights::default(),
             unread: Notify::new(),
             unranked: Notify::new(),
@@ -283,6 +286,18 @@ impl Memory {
         (unique, consumed)
     }
 
+    /// These destinations, and no others, are down.
+    pub(crate) fn set_down(&self, down: FxHashSet<DestinationId>) {
+        if **self.down.load() != down {
+            self.down.store(Arc::new(down));
+        }
+    }
+
+    /// How many destinations are down.
+    pub(crate) fn down(&self) -> usize {
+        self.down.load().len()
+    }
+
     /// The click could not be recorded: it did not happen.
     pub(crate) fn take_back(&self, mut consumed: Consumed<'_>) {
         consumed.visits.iter().rev().for_each(|visit| self.seen.take_back(visit));
@@ -340,9 +355,9 @@ impl Counters for Memory {
         self.seen.get(self.seen.key(visitor, scope)).map(|e| e.at)
     }
 
-    /// Nothing probes destinations yet: all count as healthy.
-    fn health(&self, _: &DestinationId) -> Health {
-        Health::Unknown
+    fn health(&self, destination: &DestinationId) -> Health {
+        let down = self.down.load();
+        if !down.is_empty() && down.contains(destination) { Health::Down } else { Health::Unknown }
     }
 
     fn cap_use(&self, destination: &DestinationId, _: &jiff::tz::TimeZone, now: Timestamp) -> CapUse {

@@ -7,6 +7,7 @@ mod caps;
 mod configuration;
 mod explain;
 mod geo;
+mod health;
 mod journal;
 mod operators;
 mod returns;

@@ -46,7 +46,7 @@ async fn readiness_names_every_dependency_and_metrics_every_number() {
     assert_eq!((ready.status, &ready.json()["status"]), (200, &json!("ok")), "{}", ready.body);
     let ready = ready.json();
     let names: Vec<_> = ready["dependencies"].as_array().expect("list").iter().map(|d| &d["name"]).collect();
-    assert_eq!(names, ["config", "events", "analytics", "geo", "agents", "visitors"]);
+    assert_eq!(names, ["config", "events", "analytics", "geo", "destinations", "agents", "visitors"]);
     let metrics = world.operator("/metrics").await.body;
     tfx_service::testing::exposition::check(&metrics).expect("an exposition");
     for line in [
@@ -57,6 +57,9 @@ async fn readiness_names_every_dependency_and_metrics_every_number() {
         "tfx_clicks_refused_total 0",
         "tfx_visitor_memory_entries 3",
         "tfx_cap_refresh_failures_total 0",
+        "tfx_probes_total{result=\"bad\"} 0",
+        "tfx_destinations_watched 0",
+        "tfx_destinations_down 0",
         "tfx_events_delivered_total{service=\"traffic\"} 2",
         "tfx_events_dropped_total{service=\"traffic\"} 0",
         "tfx_events_outbox_depth{service=\"traffic\"} 0",

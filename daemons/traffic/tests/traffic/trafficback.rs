@@ -40,7 +40,10 @@ async fn check(settings: &[(&str, &str)], table: &[Case<'_>]) {
         let (answer, event) = world.click(path, &[]).await;
         assert_eq!((answer.status, event.outcome), (*status, *outcome), "{path}: {answer:?}");
         assert_eq!(answer.location.as_deref().unwrap_or_default(), *location, "{path}");
-        assert_eq!(event.final_url, *location, "{path}");
+        // What nobody has a campaign for is kept in a short form.
+        let short = event.dims.campaign_id.is_none();
+        let kept = if short { location.get(..32).unwrap_or(location) } else { location };
+        assert_eq!(event.final_url, kept, "{path}");
         assert_eq!(answer.body, "", "{path}");
         assert!(!event.unique_campaign && event.dims.stream_id.is_none(), "{path}: {event:#?}");
         assert_eq!(count(word).await, before + 1.0, "{path}");

@@ -53,6 +53,7 @@ impl Plain {
                 }
             }
             Event::PostbackLog(p) => drop(self.postbacks.insert(p.id, *p)),
+            Event::Health(_) => {}
         }
     }
 

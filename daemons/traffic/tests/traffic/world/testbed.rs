@@ -60,6 +60,9 @@ impl Testbed {
         let stores = Stores {
             config: all.clone(),
             conversions: all.clone(),
+            queue: open.queue,
+            leases: open.leases,
+            health: open.health,
             analytics: all.clone(),
             sink: all,
             ..open
@@ -78,6 +81,13 @@ impl Testbed {
                 return Self::at(dir, self.settings.clone());
             }
         }
+    }
+
+    /// Another machine on the same stores.
+    pub(crate) fn beside(&self) -> Self {
+        let mut another = Self::at(tempfile::tempdir().expect("dir"), self.settings.clone());
+        (another.stores, another.faults) = (self.stores.clone(), self.faults.clone());
+        another
     }
 
     /// From the next start on.

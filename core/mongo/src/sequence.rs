@@ -1,6 +1,6 @@
-//! Numbers that grow with every change of a conversion and order what waits to be published: microseconds since
-//! 1970, never the same twice in this process. Between processes they are as good as their clocks, which is enough
-//! for an order in which nothing depends on its neighbour.
+//! Numbers that grow with every change and order what waits to be published: microseconds since 1970, never the same
+//! twice in this process. Between processes they are as good as their clocks, which is enough for an order in which
+//! nothing depends on its neighbour.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 use tfx_ports::clock;
@@ -8,7 +8,7 @@ use tfx_ports::clock;
 static LAST: AtomicI64 = AtomicI64::new(0);
 
 /// The next number.
-pub(super) fn next() -> i64 {
+pub(crate) fn next() -> i64 {
     let now = clock::now().as_microsecond();
     let after = |last: i64| Some(now.max(last + 1));
     let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after).unwrap_or_default();

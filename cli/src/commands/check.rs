@@ -1,0 +1,277 @@
+//! `tfx check`: what a monitor such as Nagios or a line of cron asks. One line, performance data, and the exit codes of
+//! monitoring plugins: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN.
+
+use crate::{
+    context::Context,
+    exit::{Failure, Kind, Verdict},
+};
+use clap::{Args, Subcommand, ValueEnum};
+use serde_json::json;
+use std::time::Duration;
+use tfx_api::health::HealthList;
+use tfx_domain::Timestamp;
+use tfx_ops::clock;
+use tokio::time::timeout;
+
+/// What is checked.
+#[derive(Debug, Subcommand)]
+pub(crate) enum CheckCommand {
+    /// How many destinations are down, and whether they are probed at all.
+    Destinations(Destinations),
+}
+
+/// How the verdict is written.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+enum Style {
+    /// One line with performance data, as monitoring plugins write.
+    #[default]
+    Nagios,
+    /// Metrics, for a file that node_exporter reads.
+    Prometheus,
+    /// One object.
+    Json,
+}
+
+/// When it is how bad.
+#[derive(Debug, Args)]
+#[command(after_help = "Exits 0 if all is well, 1 for WARNING, 2 for CRITICAL, 3 for UNKNOWN.\n\
+    No answer in time, or nobody there, is CRITICAL.\n\n\
+    Example, a line of cron:\n  \
+    */5 * * * *  tfx check destinations || mail -s offers ops@example.com")]
+pub(crate) struct Destinations {
+    /// How it is written.
+    #[arg(long, value_enum, default_value_t)]
+    format: Style,
+    /// So many down are a WARNING.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    warn: u64,
+    /// So many down are CRITICAL.
+    #[arg(long, value_name = "N", default_value_t = 2)]
+    crit: u64,
+    /// A newest probe that is older, in seconds, is CRITICAL: nobody probes any more.
+    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    max_age: u64,
+    /// How long to wait for the answer, in seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    timeout: u64,
+}
+
+impl CheckCommand {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Destinations(c) => c.run(context).await,
+        }
+    }
+}
+
+/// What the check found out.
+struct Found {
+    verdict: Verdict,
+    /// For people.
+    what: String,
+    /// Name, value, and unit as plugins write it.
+    figures: Vec<(&'static str, u64, &'static str)>,
+}
+
+impl Destinations {
+    async fn run(self, context: &Context) -> Result<(), Failure> {
+        let client = context.client()?;
+        let found = match timeout(Duration::from_secs(self.timeout), client.health(None)).await {
+            Ok(Ok(list)) => self.judge(&list, clock::now()),
+            Ok(Err(e)) => refused(&e.into()),
+            Err(_) => {
+                nothing(Verdict::Critical, &format!("api-service does not answer within {} s", self.timeout))
+            }
+        };
+        context.out.lines(self.lines(&found))?;
+        match found.verdict {
+            Verdict::Ok => Ok(()),
+            verdict => Err(Failure::new(Kind::Verdict(verdict), found.what)),
+        }
+    }
+
+    fn judge(&self, list: &HealthList, now: Timestamp) -> Found {
+        let age = list.newest_probe_at.map(|at| u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0));
+        let down = list.items.iter().filter(|row| row.state == tfx_api::health::Health::Down);
+        let named: Vec<&str> = down.map(|row| row.slug.as_str()).take(5).collect();
+        let (verdict, mut what) = match (list.down, age) {
+            _ if list.watched == 0 => (Verdict::Ok, "no destination has a health check".to_owned()),
+            (_, None) => (Verdict::Unknown, format!("none of {} destinations was probed yet", list.watched)),
+            (_, Some(age)) if age > self.max_age => {
+                (Verdict::Critical, format!("the newest probe is {age} s old: is traffic-service running?"))
+            }
+            (down, _) if down >= self.crit => {
+                (Verdict::Critical, format!("{down} of {} destinations down", list.watched))
+            }
+            (down, _) if down >= self.warn => {
+                (Verdict::Warning, format!("{down} of {} destinations down", list.watched))
+            }
+            (down, _) => (Verdict::Ok, format!("{down} of {} destinations down", list.watched)),
+        };
+        if !named.is_empty() {
+            let more = list.down.saturating_sub(named.len() as u64);
+            what.push_str(&format!(": {}", named.join(", ")));
+            if more > 0 {
+                what.push_str(&format!(" and {more} more"));
+            }
+        }
+        let mut figures =
+            vec![("down", list.down, ""), ("unknown", list.unknown, ""), ("watched", list.watched, "")];
+        figures.extend(age.map(|age| ("newest_probe_age", age, "s")));
+        Found { verdict, what, figures }
+    }
+
+    fn lines(&self, found: &Found) -> Vec<String> {
+        let (word, code) = (found.verdict.word(), found.verdict.code());
+        match self.format {
+            Style::Nagios => {
+                let limits = |name| match name {
+                    "down" => format!(";{};{}", self.warn, self.crit),
+                    "newest_probe_age" => format!(";;{}", self.max_age),
+                    _ => String::new(),
+                };
+                let data: Vec<String> = found
+                    .figures
+                    .iter()
+                    .map(|(name, n, unit)| format!("{name}={n}{unit}{}", limits(name)))
+                    .collect();
+                // A bar begins the performance data: none in the text.
+                let what = found.what.replace('|', "/");
+                let data = if data.is_empty() { String::new() } else { format!(" | {}", data.join(" ")) };
+                vec![format!("DESTINATIONS {word} - {what}{data}")]
+            }
+            Style::Prometheus => {
+                let mut lines = vec![
+                    "# HELP tfx_check_destinations_verdict 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN".to_owned(),
+                    "# TYPE tfx_check_destinations_verdict gauge".to_owned(),
+                    format!("tfx_check_destinations_verdict {code}"),
+                ];
+                for (name, n, unit) in &found.figures {
+                    let (suffix, help) = match *name {
+                        "down" => ("", "Destinations that count as down"),
+                        "unknown" => ("", "Destinations with a health check that were never probed"),
+                        "watched" => ("", "Active destinations with a health check"),
+                        _ => ("_seconds", "Age of the newest probe"),
+                    };
+                    debug_assert_eq!(suffix.is_empty(), unit.is_empty());
+                    let name = format!("tfx_check_destinations_{name}{suffix}");
+                    lines.push(format!("# HELP {name} {help}"));
+                    lines.push(format!("# TYPE {name} gauge"));
+                    lines.push(format!("{name} {n}"));
+                }
+                lines
+            }
+            Style::Json => {
+                let figures: serde_json::Map<_, _> =
+                    found.figures.iter().map(|(name, n, _)| ((*name).to_owned(), json!(n))).collect();
+                vec![
+                    json!({ "verdict": word, "code": code, "what": found.what, "figures": figures })
+                        .to_string(),
+                ]
+            }
+        }
+    }
+}
+
+/// Nobody there is CRITICAL; a wrong token or command line says nothing about destinations.
+fn refused(failure: &Failure) -> Found {
+    let verdict = match failure.kind {
+        Kind::Unreachable | Kind::TimedOut => Verdict::Critical,
+        _ => Verdict::Unknown,
+    };
+    nothing(verdict, &failure.message)
+}
+
+fn nothing(verdict: Verdict, what: &str) -> Found {
+    Found { verdict, what: what.replace('\n', " "), figures: Vec::new() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tfx_api::health::{Health, HealthRow};
+
+    fn list(watched: u64, down: u64, age: Option<i64>) -> HealthList {
+        let at = |s| Timestamp::from_second(1_000_000 - s).expect("a time");
+        let row = |n| HealthRow {
+            destination_id: format!("dst_{n}"),
+            slug: format!("offer-{n}|x"),
+            state: Health::Down,
+            since: None,
+            probed_at: None,
+            in_a_row: 3,
+            status: None,
+            failure: String::new(),
+            reason: String::new(),
+            latency_ms: None,
+        };
+        HealthList {
+            items: (0..down).map(row).collect(),
+            watched,
+            down,
+            unknown: 0,
+            newest_probe_at: age.map(at),
+            left_out: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn verdicts_follow_the_limits() {
+        let now = Timestamp::from_second(1_000_000).expect("a time");
+        let check = Destinations { format: Style::Nagios, warn: 1, crit: 3, max_age: 300, timeout: 10 };
+        for (watched, down, age, verdict, line) in [
+            (
+                0,
+                0,
+                None,
+                Verdict::Ok,
+                "DESTINATIONS OK - no destination has a health check | down=0;1;3 unknown=0 watched=0",
+            ),
+            (
+                5,
+                0,
+                None,
+                Verdict::Unknown,
+                "DESTINATIONS UNKNOWN - none of 5 destinations was probed yet | down=0;1;3 unknown=0 watched=5",
+            ),
+            (
+                5,
+                0,
+                Some(10),
+                Verdict::Ok,
+                "DESTINATIONS OK - 0 of 5 destinations down | down=0;1;3 unknown=0 watched=5 newest_probe_age=10s;;300",
+            ),
+            (
+                5,
+                1,
+                Some(300),
+                Verdict::Warning,
+                "DESTINATIONS WARNING - 1 of 5 destinations down: offer-0/x | down=1;1;3 unknown=0 watched=5 newest_probe_age=300s;;300",
+            ),
+            (
+                9,
+                7,
+                Some(1),
+                Verdict::Critical,
+                "DESTINATIONS CRITICAL - 7 of 9 destinations down: offer-0/x, offer-1/x, offer-2/x, offer-3/x, offer-4/x and 2 more | down=7;1;3 unknown=0 watched=9 newest_probe_age=1s;;300",
+            ),
+            (
+                5,
+                0,
+                Some(301),
+                Verdict::Critical,
+                "DESTINATIONS CRITICAL - the newest probe is 301 s old: is traffic-service running? | down=0;1;3 unknown=0 watched=5 newest_probe_age=301s;;300",
+            ),
+            (
+                5,
+                0,
+                Some(-9),
+                Verdict::Ok,
+                "DESTINATIONS OK - 0 of 5 destinations down | down=0;1;3 unknown=0 watched=5 newest_probe_age=0s;;300",
+            ),
+        ] {
+            let found = check.judge(&list(watched, down, age), now);
+            assert_eq!((found.verdict, check.lines(&found)), (verdict, vec![line.to_owned()]));
+        }
+    }
+}

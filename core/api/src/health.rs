@@ -1,0 +1,70 @@
+//! The health of destinations.
+
+use serde::{Deserialize, Serialize};
+use tfx_domain::Timestamp;
+pub use tfx_domain::{event::HealthEvent, routing::Health};
+
+/// How a destination with a health check is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthRow {
+    /// The id of the destination.
+    pub destination_id: String,
+    /// Its slug.
+    pub slug: String,
+    /// `up`, `down`, or `unknown`: not probed yet.
+    pub state: Health,
+    /// Since when, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// When it was last probed, UTC.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probed_at: Option<Timestamp>,
+    /// How many of the last probes in a row saw the same.
+    pub in_a_row: u32,
+    /// The HTTP status of the last probe; none: there was no answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<u16>,
+    /// One word for why there was no answer: `timed_out`, `connect`, `tls_expired`, `refused_address` …
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub failure: String,
+    /// What is wrong, for people.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// How long the last probe took, in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<u32>,
+}
+
+/// All destinations that are active and have a health check.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HealthList {
+    /// In the order of their slugs.
+    pub items: Vec<HealthRow>,
+    /// How many have a health check, whatever was asked for.
+    pub watched: u64,
+    /// How many of these are down.
+    pub down: u64,
+    /// How many of these were never probed.
+    pub unknown: u64,
+    /// When the newest probe of all was over, UTC; none: nothing was probed yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest_probe_at: Option<Timestamp>,
+    /// Rows that cannot be read: each is probed anew.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
+}
+
+/// Which changes of health to list.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct HealthQuery {
+    /// Only of this destination, by slug or id.
+    pub destination: Option<String>,
+    /// From, inclusive.
+    pub since: Option<Timestamp>,
+    /// To, exclusive.
+    pub until: Option<Timestamp>,
+    /// At most this many, 1 to 1,000.
+    pub limit: Option<usize>,
+    /// The `next` of the page before.
+    pub cursor: Option<String>,
+}

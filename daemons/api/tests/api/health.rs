@@ -1,0 +1,79 @@
+//! The health of destinations over the API.
+
+use crate::server::Server;
+use http::Method;
+use serde_json::{Value, json};
+use tfx_domain::{
+    Timestamp,
+    entity::{HealthCheck, Kind},
+    health::{DestinationHealth, Probe},
+    id::{ClickId, DestinationId},
+};
+use tfx_ports::health::Probed;
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_second(1_790_000_000 + second).expect("a time")
+}
+
+/// One bad probe of a destination.
+async fn goes_down(s: &Server, destination: &Value) {
+    let id: DestinationId = destination["id"].as_str().expect("an id").parse().expect("an id");
+    let check: HealthCheck = serde_json::from_value(json!({ "failures": 1 })).expect("a check");
+    let probe = Probe::failed("timed_out", "no answer in time", 5_000, at(7));
+    let (health, change) = DestinationHealth::after(None, &id, &check, probe, || ClickId::generate(at(7), 1));
+    s.stores.health.save(&[Probed { health, change }]).await.expect("saved");
+}
+
+#[tokio::test]
+async fn destinations_with_a_health_check_are_told_as_they_are() {
+    let s = Server::start().await;
+    let (status, nothing) = s.get("/health").await;
+    assert_eq!(
+        (status.as_u16(), nothing),
+        (200, json!({ "items": [], "watched": 0, "down": 0, "unknown": 0 }))
+    );
+    let offer = |slug: &str, check: Value| json!({ "slug": slug, "url": format!("https://{slug}.example/"), "health_check": check });
+    let bad = s.create(Kind::Destination, offer("bad", json!({}))).await;
+    s.create(Kind::Destination, offer("new", json!({}))).await;
+    s.create(Kind::Destination, json!({ "slug": "plain", "url": "https://plain.example/" })).await;
+    goes_down(&s, &bad).await;
+    let (_, all) = s.get("/health").await;
+    assert_eq!((&all["watched"], &all["down"], &all["unknown"]), (&json!(2), &json!(1), &json!(1)));
+    let row = json!({
+        "destination_id": bad["id"], "slug": "bad", "state": "down", "since": at(7), "probed_at": at(7),
+        "in_a_row": 1, "failure": "timed_out", "reason": "no answer in time", "latency_ms": 5_000,
+    });
+    assert_eq!(all["items"][0], row);
+    assert_eq!((&all["items"][1]["slug"], &all["items"][1]["state"]), (&json!("new"), &json!("unknown")));
+    assert_eq!(s.get("/health?state=down").await.1["items"], json!([row]));
+    assert_eq!(s.get("/health?state=dead").await.0.as_u16(), 422);
+
+    let (_, history) = s.get("/health/history?destination=bad").await;
+    assert_eq!(
+        (&history["items"][0]["from"], &history["items"][0]["to"]),
+        (&json!("unknown"), &json!("down"))
+    );
+    assert_eq!(history["labels"][bad["id"].as_str().expect("an id")], "bad");
+    assert_eq!(s.get("/health/history?destination=new").await.1["items"], json!([]));
+    assert_eq!(s.get("/health/history?destination=nobody").await.0.as_u16(), 404);
+
+    // What is paused is not watched.
+    s.post("/destinations/bad/pause", json!(null)).await;
+    assert_eq!(s.get("/health").await.1["watched"], 1);
+}
+
+#[tokio::test]
+async fn a_check_needs_a_health_check_and_traffic_service() {
+    let s = Server::start().await;
+    s.create(Kind::Destination, json!({ "slug": "plain", "url": "https://plain.example/" })).await;
+    let checked = json!({ "slug": "offer", "url": "https://offer.example/", "health_check": {} });
+    s.create(Kind::Destination, checked).await;
+    for (slug, status, code) in [
+        ("plain", 409, "no_health_check"),
+        ("nobody", 404, "not_found"),
+        ("offer", 503, "service_unreachable"),
+    ] {
+        let (answered, problem) = s.ask(Method::POST, &format!("/destinations/{slug}/check"), None).await;
+        assert_eq!((answered.as_u16(), &problem["code"]), (status, &json!(code)), "{slug}: {problem}");
+    }
+}

@@ -1,0 +1,151 @@
+//! From the store to memory, and changes to the event log.
+
+use crate::{memory::Memory, snapshot::Live};
+use std::{
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+use tfx_domain::{Timestamp, event::Event, id::DestinationId};
+use tfx_events::Producer;
+use tfx_ports::{StoreError, clock, health::HealthStore};
+use tfx_service::{LogThrottle, Shutdown, health::Detail};
+use tokio::time::sleep;
+
+/// A change is known everywhere within two of these.
+const EVERY: Duration = Duration::from_millis(800);
+/// How often everything that is known is read: for what is told, not for routing.
+const READ_ALL_EVERY: Duration = Duration::from_secs(10);
+/// Changes published at once.
+const BATCH: usize = 500;
+
+/// What is told of the health of destinations.
+#[derive(Debug, Default)]
+pub(crate) struct HealthState(Mutex<Told>);
+
+#[derive(Debug, Clone, Default)]
+struct Told {
+    watched: usize,
+    down: usize,
+    newest_probe: Option<Timestamp>,
+    failure: Option<String>,
+}
+
+/// Keeps memory in step with the store.
+pub(crate) struct Follower {
+    pub(crate) store: Arc<dyn HealthStore>,
+    pub(crate) memory: Arc<Memory>,
+    pub(crate) live: Arc<Live>,
+    pub(crate) producer: Arc<Producer>,
+    pub(crate) state: Arc<HealthState>,
+}
+
+impl Follower {
+    /// Until the shutdown.
+    pub(crate) async fn run(self, shutdown: Shutdown) {
+        let mut complaint = LogThrottle::default();
+        let mut read_all: Option<Instant> = None;
+        let following = async {
+            loop {
+                let all = read_all.is_none_or(|at| at.elapsed() >= READ_ALL_EVERY);
+                if all {
+                    read_all = Some(Instant::now());
+                }
+                let followed = match self.overlay().await {
+                    Ok(()) => self.tell_and_publish(all).await,
+                    Err(e) => Err(e),
+                };
+                self.state.set(|told| told.failure = followed.as_ref().err().map(ToString::to_string));
+                match followed {
+                    Ok(()) => complaint.over(),
+                    Err(error) if complaint.due() => {
+                        tracing::warn!(%error, "cannot follow the health of destinations; what was known last goes on");
+                    }
+                    Err(_) => {}
+                }
+                sleep(EVERY).await;
+            }
+        };
+        tokio::select! {
+            () = following => {}
+            () = shutdown.wait() => {}
+        }
+    }
+
+    /// Has memory know which destinations are down.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn overlay(&self) -> Result<(), StoreError> {
+        let down = self.store.down().await?;
+        let snapshot = self.live.current();
+        // What has no health check any more is probed by nobody, and counts as healthy.
+        let watched = |id: &DestinationId| {
+            let plan = snapshot.as_ref().and_then(|s| s.destination(id));
+            plan.is_none_or(tfx_domain::routing::DestinationPlan::is_watched)
+        };
+        self.memory.set_down(down.into_iter().filter(watched).collect());
+        Ok(())
+    }
+
+    async fn tell_and_publish(&self, all: bool) -> Result<(), StoreError> {
+        if all {
+            let known = self.store.all().await?;
+            let newest_probe = known.iter().map(|h| h.probe.at).max();
+            self.state.set(|told| told.newest_probe = newest_probe);
+        }
+        let watched = self.live.current().as_ref().map_or(0, |s| s.watched().count());
+        self.state.set(|told| (told.watched, told.down) = (watched, self.memory.down()));
+        let changes = self.store.unpublished(BATCH).await?;
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let ids: Vec<_> = changes.iter().map(|c| c.id).collect();
+        for change in changes {
+            // It stays unpublished and is tried again; an id that comes twice counts once.
+            if let Err(e) = self.producer.publish(&Event::Health(Box::new(change))).await {
+                return Err(StoreError::Unavailable {
+                    what: format!("publish changes of health: {e}"),
+                    source: None,
+                });
+            }
+        }
+        self.store.mark_published(&ids).await
+    }
+}
+
+impl HealthState {
+    fn set(&self, change: impl FnOnce(&mut Told)) {
+        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// For `/readyz`; a newest probe that is older than `at_most` is told.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) fn check(&self, at_most: Duration) -> Result<Detail, String> {
+        let Told { watched, down, newest_probe, failure } =
+            self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some(failure) = failure {
+            return Err(failure);
+        }
+        if watched == 0 {
+            return Ok(Detail::ok().text("no active destination has a health check"));
+        }
+        let age = newest_probe.map(|at| clock::now().duration_since(at).as_secs().max(0));
+        let said = match age {
+            Some(age) => {
+                format!("{down} of {watched} destinations are down, the newest probe is {age} s old")
+            }
+            None => format!("none of {watched} destinations was probed yet"),
+        };
+        let late = age.is_none_or(|age| u64::try_from(age).unwrap_or(0) > at_most.as_secs());
+        Ok(if late { Detail::degraded(said) } else { Detail::ok().text(said) })
+    }
+
+    /// Watched, down, and how old the newest probe is in seconds.
+    pub(crate) fn figures(&self) -> (usize, usize, Option<u64>) {
+        let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let age = told.newest_probe.map(|at| clock::now().duration_since(at).as_secs().max(0));
+        (told.watched, told.down, age.and_then(|age| u64::try_from(age).ok()))
+    }
+}

@@ -1,0 +1,105 @@
+//! One probe.
+
+use http::{HeaderMap, Method};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+use tfx_domain::{
+    entity::{HealthCheck, ProbeMethod},
+    health::{DestinationHealth, Probe},
+    id::{ClickId, DestinationId},
+    macros::{Scope, UrlTemplate},
+    routing::DestinationPlan,
+};
+use tfx_outbound::{Outbound, Request};
+use tfx_ports::{
+    StoreError, clock, entropy,
+    health::{HealthStore, Probed},
+};
+
+/// Makes probes and saves what they saw.
+pub(crate) struct Probes {
+    pub(crate) store: Arc<dyn HealthStore>,
+    pub(crate) outbound: Outbound,
+    /// Longest time of a probe.
+    pub(crate) timeout: Duration,
+    pub(crate) counted: Counted,
+}
+
+/// Probes since the start.
+#[derive(Debug, Default)]
+pub(crate) struct Counted {
+    pub(crate) good: AtomicU64,
+    pub(crate) bad: AtomicU64,
+}
+
+/// A destination that is to be probed, and how.
+#[derive(Debug, Clone)]
+pub(crate) struct Target {
+    pub(crate) id: DestinationId,
+    check: HealthCheck,
+    url: String,
+}
+
+impl Target {
+    /// None without a health check.
+    pub(crate) fn of(plan: &DestinationPlan) -> Option<Self> {
+        let spec = &plan.destination.spec;
+        let check = spec.health_check.clone()?;
+        // What was saved can be parsed; otherwise the destination's own URL is as good a guess as any.
+        let own = check.url.as_deref().and_then(|url| UrlTemplate::parse(url, Scope::Redirect).ok());
+        let url = own.as_ref().unwrap_or(&plan.url).without_values();
+        Some(Self { id: plan.destination.id.clone(), check, url })
+    }
+}
+
+impl Probes {
+    /// Probes once, and saves what is known then, made of what was known `before`.
+    ///
+    /// # Errors
+    /// It cannot be saved.
+    pub(crate) async fn probe(
+        &self,
+        target: &Target,
+        before: Option<&DestinationHealth>,
+    ) -> Result<DestinationHealth, StoreError> {
+        let probe = self.ask(target).await;
+        let counter = if probe.healthy { &self.counted.good } else { &self.counted.bad };
+        counter.fetch_add(1, Relaxed);
+        let at = probe.at;
+        let id = || ClickId::generate(at, entropy::random_u128());
+        let (health, change) = DestinationHealth::after(before, &target.id, &target.check, probe, id);
+        if let Some(change) = &change {
+            let (from, to) = (change.from.as_str(), change.to.as_str());
+            tracing::info!(destination_id = %target.id, from, to, reason = change.reason, "a destination changed");
+        }
+        self.store.save(&[Probed { health: health.clone(), change }]).await?;
+        Ok(health)
+    }
+
+    async fn ask(&self, target: &Target) -> Probe {
+        let method = match target.check.method {
+            ProbeMethod::Head => Method::HEAD,
+            ProbeMethod::Get => Method::GET,
+        };
+        let request = Request {
+            method,
+            url: target.url.clone(),
+            headers: HeaderMap::new(),
+            body: Vec::new().into(),
+            timeout: self.timeout,
+            keep: 0,
+        };
+        let began = Instant::now();
+        let sent = self.outbound.send(request).await;
+        let millis = |took: Duration| u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
+        match sent {
+            Ok(answer) => Probe::answered(&target.check, answer.status, millis(answer.latency), clock::now()),
+            Err(e) => Probe::failed(e.name(), &e.to_string(), millis(began.elapsed()), clock::now()),
+        }
+    }
+}

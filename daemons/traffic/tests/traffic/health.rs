@@ -1,0 +1,228 @@
+//! Health checks: destinations that do not answer get no clicks, everybody knows it soon, and nobody is probed twice.
+
+use crate::world::{Testbed, World};
+use axum::{Router, extract::Path, routing::any};
+use http::StatusCode;
+use serde_json::{Value, json};
+use std::{
+    collections::HashMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
+use tfx_domain::{entity::DestinationSpec, health::DestinationHealth, routing::Health};
+use tfx_ports::{health::HealthQuery, page::PageRequest};
+use tfx_service::testing::until;
+use tokio::net::TcpListener;
+
+/// Servers of others: one for each path, each of which answers as it is told.
+#[derive(Clone, Default)]
+struct Offers(Arc<Mutex<HashMap<String, (u16, usize)>>>);
+
+impl Offers {
+    async fn start(&self) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let addr = listener.local_addr().expect("address");
+        let offers = self.clone();
+        let answer = move |Path(name): Path<String>| {
+            let mut all = offers.0.lock().expect("no panic");
+            let (status, asked) = all.entry(name).or_insert((200, 0));
+            *asked += 1;
+            let status = StatusCode::from_u16(*status).expect("a status");
+            async move { status }
+        };
+        let router = Router::new().route("/{name}", any(answer));
+        tokio::spawn(async move { axum::serve(listener, router).await });
+        addr
+    }
+
+    fn answer(&self, name: &str, status: u16) {
+        self.0.lock().expect("no panic").entry(name.to_owned()).or_insert((200, 0)).0 = status;
+    }
+
+    fn asked(&self, name: &str) -> usize {
+        self.0.lock().expect("no panic").get(name).map_or(0, |(_, asked)| *asked)
+    }
+}
+
+const FAST: &[(&str, &str)] =
+    &[("OUTBOUND_ALLOW_PRIVATE", "true"), ("DESTINATION_HEALTHCHECK_INTERVAL_MS", "1000")];
+
+/// A check that one probe decides.
+fn check(at: SocketAddr, name: &str) -> Value {
+    json!({ "health_check": { "url": format!("http://{at}/{name}"), "failures": 1, "successes": 1 } })
+}
+
+/// A campaign whose stream takes `first` as long as that is up, then `second`.
+async fn two_offers(testbed: &Testbed, at: SocketAddr) {
+    let campaign = testbed.campaign("summer", json!({})).await;
+    let first = testbed.destination("first", check(at, "first")).await;
+    let second = testbed.destination("second", json!({})).await;
+    let destinations = json!([{ "destination": first.id }, { "destination": second.id }]);
+    testbed.stream(&campaign, "both", json!({ "select": "position", "destinations": destinations })).await;
+}
+
+async fn known(world: &World) -> Vec<DestinationHealth> {
+    world.testbed.stores.health.all().await.expect("all")
+}
+
+async fn becomes(world: &World, destination: &str) {
+    until(destination, async || world.get("/c/summer").await.to() == destination).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_destination_that_does_not_answer_gets_no_clicks_until_it_does() {
+    let offers = Offers::default();
+    let at = offers.start().await;
+    let testbed = Testbed::new(FAST);
+    two_offers(&testbed, at).await;
+    let world = testbed.start().await;
+    until("it is probed", async || known(&world).await.len() == 1).await;
+    assert_eq!(world.get("/c/summer").await.to(), "first");
+
+    offers.answer("first", 503);
+    becomes(&world, "second").await;
+    let down = known(&world).await.remove(0);
+    assert_eq!(
+        (down.state, down.probe.status, down.probe.reason.as_str()),
+        (Health::Down, Some(503), "it answers 503")
+    );
+    until("it is told", async || {
+        world.ready("destinations").await.1["detail"].to_string().contains("1 of 1 destinations are down")
+    })
+    .await;
+    assert!((world.metric("tfx_destinations_down").await - 1.0).abs() < f64::EPSILON);
+
+    offers.answer("first", 204);
+    becomes(&world, "first").await;
+    let query = HealthQuery { destination: None, since: None, until: None, page: PageRequest::first(10) };
+    let history = world.testbed.stores.health.history(&query).await.expect("history").items;
+    let turns: Vec<_> = history.iter().map(|e| (e.from, e.to)).collect();
+    assert_eq!(
+        turns,
+        [(Health::Down, Health::Up), (Health::Up, Health::Down), (Health::Unknown, Health::Up)]
+    );
+    until("the changes are published", async || {
+        world.testbed.stores.health.unpublished(10).await.expect("unpublished").is_empty()
+    })
+    .await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_down_is_down_from_the_first_click_after_a_restart() {
+    let offers = Offers::default();
+    let at = offers.start().await;
+    let testbed = Testbed::new(FAST);
+    two_offers(&testbed, at).await;
+    offers.answer("first", 500);
+    let world = testbed.start().await;
+    becomes(&world, "second").await;
+    let mut testbed = world.stop().await;
+    // Nobody probes for a long while: what counts is what was known.
+    testbed.set("DESTINATION_HEALTHCHECK_INTERVAL_MS", "3600000");
+    offers.answer("first", 200);
+    let world = testbed.start().await;
+    assert_eq!(world.get("/c/summer").await.to(), "second");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_services_probe_a_destination_once_and_all_of_them_know() {
+    let offers = Offers::default();
+    let at = offers.start().await;
+    let testbed = Testbed::new(FAST);
+    let campaign = testbed.campaign("summer", json!({})).await;
+    for n in 0..20 {
+        let name = format!("offer-{n}");
+        let offer = testbed.destination(&name, check(at, &name)).await;
+        testbed.stream_to(&campaign, &offer, json!({ "position": n })).await;
+    }
+    let beside = testbed.beside();
+    let (one, two) = (testbed.start().await, beside.start().await);
+    until("all are probed", async || known(&one).await.len() == 20).await;
+    let before: Vec<usize> = (0..20).map(|n| offers.asked(&format!("offer-{n}"))).collect();
+    let began = Instant::now();
+    until("all are probed again", async || {
+        (0..20).all(|n| offers.asked(&format!("offer-{n}")) >= before[n] + 3)
+    })
+    .await;
+    // One more than intervals have begun since, whoever probed.
+    let most = usize::try_from(began.elapsed().as_millis() / 1000).expect("small") + 2;
+    let after: Vec<usize> = (0..20).map(|n| offers.asked(&format!("offer-{n}")) - before[n]).collect();
+    assert!(after.iter().all(|n| *n <= most), "{after:?} in {:?}", began.elapsed());
+    for n in 0..20 {
+        offers.answer(&format!("offer-{n}"), 500);
+    }
+    for world in [&one, &two] {
+        until("it knows", async || world.metric("tfx_destinations_down").await > 19.5).await;
+    }
+    two.stop().await;
+    one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_by_hand_is_told_what_came_of_it() {
+    let offers = Offers::default();
+    let at = offers.start().await;
+    let testbed = Testbed::new(&[
+        ("OUTBOUND_ALLOW_PRIVATE", "true"),
+        ("DESTINATION_HEALTHCHECK_INTERVAL_MS", "3600000"),
+    ]);
+    let offer = testbed.destination("offer", check(at, "offer")).await;
+    let plain = testbed.destination("plain", json!({})).await;
+    let world = testbed.start().await;
+    offers.answer("offer", 404);
+    let path = format!("/internal/probe/{}", offer.id);
+    let answer = world.ask("POST", &path).await;
+    assert_eq!((answer.status, &answer.json()["state"]), (200, &json!("down")), "{}", answer.json());
+    offers.answer("offer", 200);
+    assert_eq!(world.ask("POST", &path).await.json()["state"], "up");
+    for unknown in [plain.id.to_string(), "dst_0000000000000000009".to_owned(), "x".to_owned()] {
+        assert_eq!(world.ask("POST", &format!("/internal/probe/{unknown}")).await.status, 404, "{unknown}");
+    }
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_not_watched_any_more_counts_as_healthy() {
+    let offers = Offers::default();
+    let at = offers.start().await;
+    let testbed = Testbed::new(FAST);
+    let campaign = testbed.campaign("summer", json!({})).await;
+    let mut first: tfx_domain::entity::Entity<DestinationSpec> =
+        testbed.destination("first", check(at, "first")).await;
+    let second = testbed.destination("second", json!({})).await;
+    let destinations = json!([{ "destination": first.id }, { "destination": second.id }]);
+    testbed.stream(&campaign, "both", json!({ "select": "position", "destinations": destinations })).await;
+    offers.answer("first", 500);
+    let world = testbed.start().await;
+    becomes(&world, "second").await;
+    world
+        .testbed
+        .update(&mut first, |d| {
+            d.as_object_mut().expect("an object").remove("health_check");
+        })
+        .await;
+    becomes(&world, "first").await;
+    until("it is forgotten", async || known(&world).await.is_empty()).await;
+    let asked = offers.asked("first");
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    assert_eq!(offers.asked("first"), asked, "nobody probes it any more");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_private_address_is_not_probed_and_the_reason_is_told() {
+    let offers = Offers::default();
+    let at = offers.start().await;
+    let testbed = Testbed::new(&[("DESTINATION_HEALTHCHECK_INTERVAL_MS", "1000")]);
+    testbed.destination("offer", check(at, "offer")).await;
+    let world = testbed.start().await;
+    until("it is down", async || known(&world).await.first().is_some_and(|h| h.state == Health::Down)).await;
+    let down = known(&world).await.remove(0);
+    assert_eq!(down.probe.failure, "refused_address");
+    assert!(down.probe.reason.contains("OUTBOUND_ALLOW_PRIVATE"), "{}", down.probe.reason);
+    assert_eq!(offers.asked("offer"), 0);
+    world.stop().await;
+}
