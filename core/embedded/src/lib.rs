@@ -39,6 +39,7 @@ const CONFIG: Blueprint = Blueprint {
         include_str!("schema/config/0006.sql"),
         include_str!("schema/config/0007.sql"),
     ],
+    look: include_str!("schema/config/look.sql"),
     page_size: 4096,
     cache_kib: 4096,
     gives_back: false,
@@ -53,6 +54,7 @@ const EVENTS: Blueprint = Blueprint {
         include_str!("schema/events/0004.sql"),
         include_str!("schema/events/0005.sql"),
     ],
+    look: include_str!("schema/events/look.sql"),
     page_size: 8192,
     cache_kib: 16_384,
     gives_back: true,
@@ -136,5 +138,27 @@ impl Embedded {
     /// Reads events.
     pub fn analytics(&self) -> Arc<dyn Analytics> {
         Arc::clone(&self.analytics) as _
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_table_is_left_out_of_the_look_at_its_file() {
+        let folder = tempfile::tempdir().expect("a folder");
+        drop(Embedded::open(folder.path()).expect("open"));
+        for blueprint in [&CONFIG, &EVENTS] {
+            let conn = rusqlite::Connection::open(folder.path().join(blueprint.file)).expect("open");
+            let tables = "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'";
+            let mut tables = conn.prepare(tables).expect("a query");
+            let names = tables.query_map([], |r| r.get::<_, String>(0)).expect("rows");
+            for name in names {
+                let name = name.expect("a name");
+                let looked = format!("(SELECT 1 FROM {name} ORDER BY ");
+                assert!(blueprint.look.contains(&looked), "{}: {name}", blueprint.file);
+            }
+        }
     }
 }

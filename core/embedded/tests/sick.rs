@@ -1,10 +1,14 @@
 //! A store that is sick is no event's fault: nothing is refused, the caller may come again, and the ping says so.
 
 use rusqlite::Connection;
-use std::{fs, os::unix::fs::FileExt, path::Path};
+use std::{fs, os::unix::fs::FileExt, path::Path, time::Duration};
 use tfx_domain::{Timestamp, event::Event};
 use tfx_embedded::Embedded;
-use tfx_ports::{conformance::sample::Sample, sink::Envelope};
+use tfx_ports::{
+    conformance::sample::Sample,
+    queue::{JobKind, NewJob},
+    sink::Envelope,
+};
 
 fn envelope(event: &Event) -> Envelope {
     Envelope {
@@ -146,4 +150,39 @@ async fn a_value_that_fits_nowhere_is_refused_and_the_others_are_in() {
         .and_then(|c| c.query_row("SELECT count(*) FROM clicks", [], |r| r.get(0)))
         .expect("counted");
     assert_eq!(stored, 50 + 17);
+}
+
+/// What is answered as kept while the file is sick would be gone when it is restored from a backup.
+#[tokio::test]
+async fn nothing_is_taken_into_a_sick_file_of_conversions() {
+    let tables = [
+        "revision",
+        "records",
+        "aliases",
+        "audit",
+        "conversions",
+        "jobs",
+        "job_lanes",
+        "leases",
+        "destination_health",
+        "destination_health_history",
+    ];
+    for table in tables {
+        let folder = folder().await;
+        let store = Embedded::open(folder.path()).expect("open");
+        let job = NewJob {
+            kind: JobKind::ParkedPostback,
+            key: "one".to_owned(),
+            group: None,
+            came: Timestamp::UNIX_EPOCH,
+            payload: "{}".to_owned(),
+        };
+        store.queue().enqueue(&job, Duration::ZERO).await.expect("well");
+        // Whatever pages its connections remember.
+        zero_root(&folder.path().join("config.db"), table);
+        let another = NewJob { key: "two".to_owned(), ..job };
+        let e = store.queue().enqueue(&another, Duration::ZERO).await.expect_err(table);
+        assert!(e.is_retryable() && e.to_string().contains("restore it from a backup"), "{table}: {e}");
+        assert!(store.config().ping().await.is_err() && store.conversions().ping().await.is_err(), "{table}");
+    }
 }

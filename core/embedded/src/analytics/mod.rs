@@ -5,10 +5,7 @@ mod list;
 mod report;
 mod usage;
 
-use crate::{
-    db::Database,
-    events::{TABLES, texts::Texts},
-};
+use crate::{db::Database, events::texts::Texts};
 use async_trait::async_trait;
 use rusqlite::Connection;
 use std::sync::Arc;
@@ -89,6 +86,6 @@ impl Analytics for Reader {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.db.look(TABLES).await
+        self.db.ping_reads().await
     }
 }

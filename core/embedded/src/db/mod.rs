@@ -25,6 +25,7 @@ pub(crate) struct Database<C: Cache> {
     writer: Writer<C>,
     readers: Arc<Readers>,
     path: PathBuf,
+    look: &'static str,
 }
 
 impl<C: Cache> Database<C> {
@@ -32,13 +33,14 @@ impl<C: Cache> Database<C> {
     pub(crate) fn open(folder: &Path, blueprint: &'static Blueprint) -> Result<Self, OpenError> {
         let path = folder.join(blueprint.file);
         let writing = open(&path, blueprint)?;
-        let writer = Writer::start(blueprint.file, writing)
+        let writer = Writer::start(&path, blueprint, writing)
             .map_err(|source| OpenError::Folder { path: folder.to_owned(), source })?;
-        Ok(Self { writer, readers: Arc::new(Readers::new(path.clone())), path })
+        Ok(Self { writer, readers: Arc::new(Readers::new(path.clone())), path, look: blueprint.look })
     }
 
     /// Runs `work` in a transaction that is durable when this returns. Concurrent calls share one transaction and
-    /// one sync; a call that fails leaves no trace and does not disturb the others.
+    /// one sync; a call that fails leaves no trace and does not disturb the others. None is done while a table cannot be
+    /// read as it lies on the device: what a sick file takes would be gone when it is restored.
     pub(crate) async fn write<T, W>(&self, what: &'static str, work: W) -> Result<T, StoreError>
     where
         T: Send + 'static,
@@ -76,30 +78,9 @@ impl<C: Cache> Database<C> {
         done.await.map_err(|e| StoreError::broken(what, e))?
     }
 
-    /// Runs `work` as [`Self::write`] does, if `tables` can be read as they lie on the device once nobody else may write: what
-    /// a sick file takes would be gone when it is restored.
-    pub(crate) async fn write_if_well<T, W>(
-        &self,
-        what: &'static str,
-        tables: &'static str,
-        work: W,
-    ) -> Result<T, StoreError>
-    where
-        T: Send + 'static,
-        W: FnOnce(&Connection, &mut C) -> Result<T, StoreError> + Send + 'static,
-    {
-        let path = self.path.clone();
-        let looked = move |conn: &Connection, cache: &mut C| {
-            look_into(&apart(&path, PING)?, tables)?;
-            work(conn, cache)
-        };
-        self.write(what, looked).await
-    }
-
-    /// Answers if the file can be written and `tables`, a query that looks into each of them, can be read. It writes: a
-    /// full or read-only device reads well.
-    pub(crate) async fn ping_writes(&self, tables: &'static str) -> Result<(), StoreError> {
-        self.look(tables).await?;
+    /// Answers if the file can be written, and each table read as it lies on the device. It writes: a full or read-only
+    /// device reads well.
+    pub(crate) async fn ping_writes(&self) -> Result<(), StoreError> {
         let ping = move |conn: &Connection, _: &mut C| {
             let version: i64 =
                 conn.pragma_query_value(None, "user_version", |r| r.get(0)).or_store_error(PING)?;
@@ -108,10 +89,10 @@ impl<C: Cache> Database<C> {
         self.write(PING, ping).await
     }
 
-    /// Answers if `tables` can be read as they lie on the device. Connections that are kept remember pages, and would not
-    /// see that one has become unreadable meanwhile.
-    pub(crate) async fn look(&self, tables: &'static str) -> Result<(), StoreError> {
-        self.alone(PING, move |conn| look_into(conn, tables)).await
+    /// Answers if each table can be read as it lies on the device.
+    pub(crate) async fn ping_reads(&self) -> Result<(), StoreError> {
+        let look = self.look;
+        self.alone(PING, move |conn| look_into(conn, look)).await
     }
 }
 
@@ -126,7 +107,12 @@ fn apart(path: &Path, what: &'static str) -> Result<Connection, StoreError> {
 const PING: &str = "see whether the store is well";
 
 fn look_into(conn: &Connection, tables: &str) -> Result<(), StoreError> {
-    conn.prepare_cached(tables).and_then(|mut s| s.query_row([], |_| Ok(()))).or_store_error(PING)
+    conn.query_row(tables, [], |_| Ok(())).or_store_error(PING)
+}
+
+/// Looks on a connection of its own: those that are kept remember pages, and would not see that one has become unreadable.
+fn look_apart(path: &Path, tables: &str) -> Result<(), StoreError> {
+    look_into(&apart(path, PING)?, tables)
 }
 
 /// The store has more to do than it gets done: the caller is told at once, and may come again.

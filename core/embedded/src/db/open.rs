@@ -17,6 +17,8 @@ pub(crate) struct Blueprint {
     pub(crate) file: &'static str,
     /// SQL that leads from schema `i` to `i + 1`; never changed once released, only added to.
     pub(crate) migrations: &'static [&'static str],
+    /// Looks into each of its tables: none is written to while one of them cannot be read as it lies on the device.
+    pub(crate) look: &'static str,
     /// Bytes; counts when the file is made.
     pub(crate) page_size: u32,
     /// KiB of pages the writer remembers.

@@ -10,6 +10,7 @@ use std::{
 const BLUEPRINT: Blueprint = Blueprint {
     file: "test.db",
     migrations: &["CREATE TABLE t (n INTEGER) STRICT;"],
+    look: "SELECT EXISTS (SELECT 1 FROM t)",
     page_size: 4096,
     cache_kib: 1024,
     gives_back: false,

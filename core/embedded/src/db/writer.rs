@@ -1,11 +1,12 @@
 //! The writer of a file: one thread, one connection. Calls that wait while a transaction is being synced go
 //! together into the next one (group commit), each in a savepoint of its own.
 
-use super::{busy, open::BUSY};
+use super::{Blueprint, busy, look_apart, open::BUSY};
 use crate::error::store_error;
 use rusqlite::Connection;
 use std::{
     io,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
@@ -79,7 +80,7 @@ impl Pace {
 }
 
 impl<C: Cache> Writer<C> {
-    pub(super) fn start(name: &str, mut conn: Connection) -> io::Result<Self> {
+    pub(super) fn start(path: &Path, blueprint: &Blueprint, mut conn: Connection) -> io::Result<Self> {
         let (queue, calls) = channel();
         let pace = Arc::new(Pace {
             started: Instant::now(),
@@ -93,9 +94,11 @@ impl<C: Cache> Writer<C> {
         };
         conn.busy_handler(Some(handler)).map_err(io::Error::other)?;
         let seen = Arc::clone(&pace);
+        let (path, tables) = (path.to_owned(), blueprint.look);
+        let look = move || look_apart(&path, tables);
         let thread = std::thread::Builder::new()
-            .name(format!("tfx {name}"))
-            .spawn(move || serve(&conn, &calls, &seen))?;
+            .name(format!("tfx {}", blueprint.file))
+            .spawn(move || serve(&conn, &look, &calls, &seen))?;
         Ok(Self { queue: Some(queue), places: Arc::new(Semaphore::new(WAITING)), pace, thread: Some(thread) })
     }
 
@@ -202,7 +205,10 @@ where
     }
 }
 
-fn serve<C: Cache>(conn: &Connection, calls: &Receiver<Box<dyn Call<C>>>, pace: &Pace) {
+/// Looks whether the file is well.
+type Look<'l> = &'l dyn Fn() -> Result<(), StoreError>;
+
+fn serve<C: Cache>(conn: &Connection, look: Look<'_>, calls: &Receiver<Box<dyn Call<C>>>, pace: &Pace) {
     let mut cache = C::default();
     while let Ok(first) = calls.recv() {
         let mut together = Vec::with_capacity(8);
@@ -213,7 +219,7 @@ fn serve<C: Cache>(conn: &Connection, calls: &Receiver<Box<dyn Call<C>>>, pace: 
             together.push(next);
         }
         pace.begin();
-        let begun = transact(conn, &mut cache, together);
+        let begun = transact(conn, look, &mut cache, together);
         pace.end();
         let patience = if begun.is_ok() { BUSY } else { BUSY_AGAIN };
         pace.patience.store(Pace::millis(patience), Relaxed);
@@ -226,9 +232,10 @@ fn serve<C: Cache>(conn: &Connection, calls: &Receiver<Box<dyn Call<C>>>, pace: 
 }
 
 /// # Errors
-/// No transaction can be begun; those are left over.
+/// No transaction can be begun, or the file is sick; those are left over.
 fn transact<C: Cache>(
     conn: &Connection,
+    look: Look<'_>,
     cache: &mut C,
     together: Vec<Box<dyn Call<C>>>,
 ) -> Result<(), (NotCommitted, Vec<Box<dyn Call<C>>>)> {
@@ -237,6 +244,11 @@ fn transact<C: Cache>(
     while calls.len() > 0 {
         if let Err(e) = conn.execute_batch("BEGIN IMMEDIATE") {
             return Err((NotCommitted::by(e), calls.collect()));
+        }
+        // Once nobody else may write.
+        if let Err(sick) = look() {
+            let _ = conn.execute_batch("ROLLBACK");
+            return Err((NotCommitted::because(&sick), calls.collect()));
         }
         let (waiting, commit) = fill(conn, cache, &mut calls);
         if commit.is_err() {

@@ -24,13 +24,6 @@ use tfx_ports::{
     sink::{Envelope, EventSink, Refused},
 };
 
-/// Looks into every table (not only into an index of it) that events are written to or read from, and into the index by which texts are found.
-pub(crate) const TABLES: &str = "SELECT EXISTS (SELECT 1 FROM clicks) + EXISTS (SELECT 1 FROM texts WHERE text = '') + EXISTS (SELECT 1 FROM bodies)
-    + EXISTS (SELECT 1 FROM texts) + EXISTS (SELECT 1 FROM conversions WHERE id > '') + EXISTS (SELECT 1 FROM postbacks)
-    + EXISTS (SELECT 1 FROM visits_by_minute) + EXISTS (SELECT 1 FROM visits_ever)
-    + EXISTS (SELECT 1 FROM other_events) + EXISTS (SELECT 1 FROM conversions_ever)
-    + EXISTS (SELECT 1 FROM conversions_left WHERE id > '')";
-
 /// Events on SQLite.
 pub(crate) struct Sink {
     db: Arc<Database<Texts>>,
@@ -49,9 +42,8 @@ impl EventSink for Sink {
             return Ok(Vec::new());
         }
         let batch = batch.to_vec();
-        // So long as the file is sick, events wait in the journal.
         let store = move |conn: &_, texts: &mut _| store::store(conn, texts, &batch);
-        let stored = self.db.write_if_well("store events", TABLES, store).await;
+        let stored = self.db.write("store events", store).await;
         // Whatever is wrong with an event is told by its place: an error is the store's, and events wait for it.
         stored.map_err(|e| match e {
             StoreError::Broken { what, source } => StoreError::Unavailable { what, source },
@@ -60,7 +52,7 @@ impl EventSink for Sink {
     }
 
     async fn ping(&self) -> Result<(), StoreError> {
-        self.db.ping_writes(TABLES).await
+        self.db.ping_writes().await
     }
 }
 
