@@ -1,17 +1,19 @@
 //! The HTTP client of api-service: one request, one answer, no retries. The token goes into a header marked as
 //! sensitive and is in no message and no `Debug`.
 
+mod transport;
+
+pub use transport::Client;
+
 use crate::{
-    BASE,
     audit::{AuditEntry, AuditQuery},
     clicks::{ClickEvent, ClickQuery},
     conversions::{Conversion, ConversionQuery},
     entities::{EntityQuery, Link, Verb},
-    error::{ApiError, ProblemDocument},
+    error::ApiError,
     explain::{ExplainAnswer, ExplainRequest},
     geo::GeoStatus,
     health::{Health, HealthEvent, HealthList, HealthQuery, HealthRow},
-    http,
     ingestion::{IngestionError, IngestionLag, IngestionQuery, ReplayAnswer, ReplayRequest},
     page::{Labelled, Page},
     postbacks::{
@@ -22,111 +24,16 @@ use crate::{
     retention::{PruneAnswer, PruneRequest, RetentionStatus},
     service::{EventStats, RefusedAnswer, Whoami},
 };
-use reqwest::{
-    Method, Url,
-    header::{ACCEPT, AUTHORIZATION, HeaderMap, HeaderValue, IF_MATCH, RETRY_AFTER},
-    redirect::Policy,
-};
-use serde::{Serialize, de::DeserializeOwned};
+use reqwest::Method;
 use serde_json::Value;
-use std::{fmt, time::Duration};
 use tfx_domain::{
     entity::Kind,
     id::{ClickId, ConversionId},
     routing::CapState,
 };
-
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// A client of one api-service.
-#[derive(Clone)]
-pub struct Client {
-    http: reqwest::Client,
-    base: Url,
-}
-
-impl fmt::Debug for Client {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("base", &self.base.as_str()).finish_non_exhaustive()
-    }
-}
-
-/// A request in the making.
-struct Call<'a> {
-    method: Method,
-    /// Below [`BASE`]; each is percent-encoded as a whole, so that `campaign/stream` stays one.
-    path: &'a [&'a str],
-    query: Vec<(&'static str, String)>,
-    body: Option<&'a Value>,
-    if_match: Option<u64>,
-}
-
-impl<'a> Call<'a> {
-    fn get(path: &'a [&'a str]) -> Self {
-        Self { method: Method::GET, path, query: Vec::new(), body: None, if_match: None }
-    }
-
-    fn post(path: &'a [&'a str]) -> Self {
-        Self { method: Method::POST, ..Self::get(path) }
-    }
-
-    fn each(mut self, name: &'static str, values: &[impl ToString]) -> Self {
-        self.query.extend(values.iter().map(|v| (name, v.to_string())));
-        self
-    }
-
-    fn page(self, limit: Option<usize>, cursor: Option<&String>) -> Self {
-        self.with("limit", limit).with("cursor", cursor)
-    }
-
-    fn with(mut self, name: &'static str, value: Option<impl ToString>) -> Self {
-        self.query.extend(value.map(|v| (name, v.to_string())));
-        self
-    }
-}
+use transport::Call;
 
 impl Client {
-    /// A client of the api-service at `base_url` (scheme, host and port, perhaps a path before `/api/v1`). Without
-    /// a token every call is refused by the service.
-    ///
-    /// # Errors
-    /// [`ApiError::BadUrl`]; a token that cannot stand in a header is [`ApiError::Protocol`].
-    pub fn new(base_url: &str, token: Option<&str>) -> Result<Self, ApiError> {
-        let bad = |reason: &str| ApiError::BadUrl { url: base_url.to_owned(), reason: reason.to_owned() };
-        let base = Url::parse(base_url).map_err(|e| bad(&e.to_string()))?;
-        if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
-            return Err(bad("it must begin with http:// or https:// and name a host"));
-        }
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json, application/problem+json"));
-        if let Some(token) = token {
-            let mut value = HeaderValue::try_from(format!("Bearer {}", token.trim())).map_err(|_| {
-                let reason = "the token has characters that cannot stand in a header".to_owned();
-                ApiError::Protocol { url: base_url.to_owned(), reason }
-            })?;
-            value.set_sensitive(true);
-            headers.insert(AUTHORIZATION, value);
-        }
-        // A redirect would carry the token elsewhere; this API never answers with one.
-        let described = || {
-            let builder = reqwest::Client::builder()
-                .default_headers(headers.clone())
-                .redirect(Policy::none())
-                .connect_timeout(CONNECT_TIMEOUT)
-                .timeout(REQUEST_TIMEOUT)
-                .user_agent(concat!("tfx/", env!("CARGO_PKG_VERSION")));
-            if is_local(&base) { builder.no_proxy() } else { builder }
-        };
-        let http = http::client(described).map_err(|e| bad(&root_cause(&e)))?;
-        Ok(Self { http, base })
-    }
-
-    /// Where api-service is looked for.
-    pub fn base_url(&self) -> &str {
-        self.base.as_str()
-    }
-
     /// Creates an entity from its spec; references may be slugs. A network comes with its `postback_secret`.
     ///
     /// # Errors
@@ -438,134 +345,5 @@ impl Client {
     /// [`ApiError`].
     pub async fn whoami(&self) -> Result<Whoami, ApiError> {
         self.call(Call::get(&["whoami"])).await
-    }
-
-    async fn post<T: DeserializeOwned>(&self, path: &[&str], body: &impl Serialize) -> Result<T, ApiError> {
-        let body = serde_json::to_value(body)
-            .map_err(|e| ApiError::Protocol { url: self.base.to_string(), reason: e.to_string() })?;
-        self.call(Call { body: Some(&body), ..Call::post(path) }).await
-    }
-
-    async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, ApiError> {
-        let url = self.url(call.path)?;
-        let mut request = self.http.request(call.method, url.clone()).query(&call.query);
-        if let Some(body) = call.body {
-            request = request.json(body);
-        }
-        if let Some(version) = call.if_match {
-            request = request.header(IF_MATCH, version);
-        }
-        let response = request.send().await.map_err(|e| self.failed(&e))?;
-        let status = response.status();
-        let retry_after_s =
-            response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
-        let bytes = response.bytes().await.map_err(|e| self.failed(&e))?;
-        let protocol = |reason| ApiError::Protocol { url: url.to_string(), reason };
-        if status.is_success() {
-            return serde_json::from_slice(&bytes)
-                .map_err(|e| protocol(format!("its answer cannot be read: {e}")));
-        }
-        match serde_json::from_slice::<ProblemDocument>(&bytes) {
-            Ok(document) => Err(ApiError::Problem(Box::new(ProblemDocument {
-                asked: url.to_string(),
-                retry_after_s,
-                ..document
-            }))),
-            Err(_) => Err(protocol(format!("status {status}, no problem document"))),
-        }
-    }
-
-    fn url(&self, path: &[&str]) -> Result<Url, ApiError> {
-        let mut url = self.base.clone();
-        url.set_query(None);
-        url.set_fragment(None);
-        let reason = || "it has no path".to_owned();
-        url.path_segments_mut()
-            .map_err(|()| ApiError::BadUrl { url: self.base.to_string(), reason: reason() })?
-            .pop_if_empty()
-            .extend(BASE.split('/').skip(1))
-            .extend(path.iter().map(|s| dotless(s)));
-        Ok(url)
-    }
-
-    fn failed(&self, error: &reqwest::Error) -> ApiError {
-        let url = self.base.to_string();
-        if error.is_timeout() && !error.is_connect() {
-            return ApiError::Timeout { url, seconds: REQUEST_TIMEOUT.as_secs() };
-        }
-        let reason = root_cause(error);
-        if error.is_body() || error.is_decode() {
-            ApiError::Protocol { url, reason }
-        } else {
-            ApiError::Unreachable { url, reason }
-        }
-    }
-}
-
-/// `.` and `..` would be taken as steps in the path and vanish; no id or slug is one.
-fn dotless(segment: &str) -> &str {
-    if segment.is_empty() || segment == "." || segment == ".." { "-" } else { segment }
-}
-
-fn is_local(base: &Url) -> bool {
-    let host = base.host_str().unwrap_or("").trim_matches(['[', ']']);
-    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
-}
-
-/// What the system said, without the layers around it.
-fn root_cause(error: &dyn std::error::Error) -> String {
-    let mut cause = error;
-    while let Some(inner) = cause.source() {
-        cause = inner;
-    }
-    cause.to_string()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    const TOKEN: &str = "canary-token-0123456789";
-
-    #[test]
-    fn a_reference_stays_one_path_segment() {
-        let client = Client::new("http://127.0.0.1:8080/", None).expect("client");
-        let table = [
-            ("summer", "/api/v1/streams/summer"),
-            ("summer/main", "/api/v1/streams/summer%2Fmain"),
-            ("../admin?x#y", "/api/v1/streams/..%2Fadmin%3Fx%23y"),
-            ("..", "/api/v1/streams/-"),
-            ("", "/api/v1/streams/-"),
-        ];
-        for (reference, want) in table {
-            let url = client.url(&["streams", reference]).expect("url");
-            assert_eq!(url.path(), want, "{reference}");
-            assert_eq!((url.query(), url.fragment()), (None, None));
-        }
-    }
-
-    #[test]
-    fn a_base_url_may_have_a_path() {
-        let client = Client::new("https://tfx.example/base/", None).expect("client");
-        assert_eq!(client.url(&["whoami"]).expect("url").as_str(), "https://tfx.example/base/api/v1/whoami");
-        for bad in ["", "tfx.example", "ftp://tfx.example", "http://"] {
-            assert!(matches!(Client::new(bad, None), Err(ApiError::BadUrl { .. })), "{bad}");
-        }
-    }
-
-    #[tokio::test]
-    async fn nobody_there_is_told_from_a_refusal_and_never_shows_the_token() {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("port");
-        let address = listener.local_addr().expect("address");
-        drop(listener);
-        let client = Client::new(&format!("http://{address}"), Some(TOKEN)).expect("client");
-        let error = client.whoami().await.expect_err("nobody there");
-        assert!(
-            matches!(&error, ApiError::Unreachable { url, .. } if url.contains(&address.to_string())),
-            "{error}"
-        );
-        assert!(!format!("{error} {error:?} {client:?}").contains(TOKEN));
-        let refused = Client::new("http://127.0.0.1", Some("two\nlines")).expect_err("header");
-        assert!(!format!("{refused} {refused:?}").contains("lines"));
     }
 }

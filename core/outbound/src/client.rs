@@ -2,6 +2,7 @@
 
 use crate::{
     Failure,
+    failure::root_cause,
     resolve::{Guard, Resolver},
 };
 use bytes::Bytes;
@@ -92,7 +93,7 @@ impl Outbound {
             .pool_max_idle_per_host(config.per_host)
             .user_agent(&config.user_agent)
             .build()
-            .map_err(|e| format!("{:?}", Failure::of(&e)));
+            .map_err(|e| root_cause(&e));
         Self { client, guard, per_host: config.per_host, hosts: Mutex::default() }
     }
 

@@ -157,6 +157,15 @@ impl Failure {
     }
 }
 
+/// What the innermost layer says.
+pub(crate) fn root_cause(error: &dyn Error) -> String {
+    let mut cause = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
 impl TlsFault {
     fn of(error: &rustls::Error) -> Self {
         use CertificateError as Bad;
