@@ -10,8 +10,18 @@ use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
-use tfx_domain::{entity::DestinationSpec, health::DestinationHealth, routing::Health};
-use tfx_ports::{health::HealthQuery, page::PageRequest};
+use tfx_domain::{
+    entity::DestinationSpec,
+    event::HealthEvent,
+    health::DestinationHealth,
+    id::{ClickId, DestinationId},
+    routing::Health,
+};
+use tfx_ports::{
+    StoreError,
+    health::{HealthQuery, HealthStore, Probed},
+    page::{Page, PageRequest},
+};
 use tfx_service::testing::until;
 use tokio::net::TcpListener;
 
@@ -109,6 +119,49 @@ async fn a_destination_that_does_not_answer_gets_no_clicks_until_it_does() {
     world.stop().await;
 }
 
+/// A store that takes its time to say what is down.
+struct Slow(Arc<dyn HealthStore>);
+
+#[async_trait::async_trait]
+impl HealthStore for Slow {
+    async fn save(&self, probed: &[Probed]) -> Result<(), StoreError> {
+        self.0.save(probed).await
+    }
+
+    async fn all(&self) -> Result<Vec<DestinationHealth>, StoreError> {
+        self.0.all().await
+    }
+
+    async fn of(&self, destinations: &[DestinationId]) -> Result<Vec<DestinationHealth>, StoreError> {
+        self.0.of(destinations).await
+    }
+
+    async fn down(&self) -> Result<Vec<DestinationId>, StoreError> {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        self.0.down().await
+    }
+
+    async fn history(&self, query: &HealthQuery) -> Result<Page<HealthEvent>, StoreError> {
+        self.0.history(query).await
+    }
+
+    async fn unpublished(&self, limit: usize) -> Result<Vec<HealthEvent>, StoreError> {
+        self.0.unpublished(limit).await
+    }
+
+    async fn mark_published(&self, changes: &[ClickId]) -> Result<(), StoreError> {
+        self.0.mark_published(changes).await
+    }
+
+    async fn forget(&self, destinations: &[DestinationId]) -> Result<(), StoreError> {
+        self.0.forget(destinations).await
+    }
+
+    fn left_out(&self) -> Vec<String> {
+        self.0.left_out()
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_down_is_down_from_the_first_click_after_a_restart() {
     let offers = Offers::default();
@@ -119,9 +172,8 @@ async fn what_is_down_is_down_from_the_first_click_after_a_restart() {
     let world = testbed.start().await;
     becomes(&world, "second").await;
     let mut testbed = world.stop().await;
-    // Nobody probes for a long while: what counts is what was known.
-    testbed.set("DESTINATION_HEALTHCHECK_INTERVAL_MS", "3600000");
-    offers.answer("first", 200);
+    // The store takes its time, and clicks wait for it.
+    testbed.stores.health = Arc::new(Slow(Arc::clone(&testbed.stores.health)));
     let world = testbed.start().await;
     assert_eq!(world.get("/c/summer").await.to(), "second");
     world.stop().await;
