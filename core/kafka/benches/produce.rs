@@ -9,7 +9,7 @@
 
 #![expect(clippy::print_stdout, reason = "the figures are what it is for")]
 
-#[path = "../tests/support/mod.rs"]
+#[path = "../tests/kafka/support.rs"]
 mod support;
 
 use rdkafka::{

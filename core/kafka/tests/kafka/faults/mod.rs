@@ -1,20 +1,17 @@
 //! The adapter on librdkafka's mock cluster of three brokers that fail on demand: nothing is lost, the order of a key
 //! stays, and only a message that is itself to blame is refused.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod journal;
 mod outages;
 mod requests;
 
+use crate::support::{config, kafka};
 use rdkafka::{
     mocking::MockCluster,
     producer::DefaultProducerContext,
     types::{RDKafkaApiKey, RDKafkaRespErr},
 };
 use std::time::Duration;
-use support::{config, kafka};
 use tfx_domain::event::Topic;
 use tfx_kafka::{Kafka, KafkaConfig};
 

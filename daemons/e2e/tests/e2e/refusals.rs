@@ -159,7 +159,7 @@ async fn a_missing_topic_is_named_and_what_waits_for_it_is_delivered_once() {
 
 /// `conversion_events` as early volumes have it, with a sale.
 async fn make_early(namespace: &Namespace) {
-    const TABLES: &str = include_str!("../../../deploy/clickhouse/init/003_mvp_event_tables.sql");
+    const TABLES: &str = include_str!("../../../../deploy/clickhouse/init/003_mvp_event_tables.sql");
     namespace.make_database().await;
     let table = TABLES.split("\n\n").find(|s| s.contains("EXISTS conversion_events\n")).expect("the table");
     let lines: Vec<_> = table.lines().filter(|l| !l.contains("source_id") && !l.starts_with("--")).collect();

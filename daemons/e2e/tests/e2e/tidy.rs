@@ -1,4 +1,5 @@
-//! The house keeps its order: who may import whom, every file says what it is, nothing strange at the top level.
+//! The house keeps its order: who may import whom, every file says what it is and is compiled, every test is run, nothing
+//! strange at the top level.
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand};
 use std::{
@@ -92,6 +93,9 @@ const TOP: &[&str] = &[
     "target",
 ];
 
+/// Test targets that `cargo test` passes over; each has a command of its own in the Makefile.
+const APART: &[&str] = &["engines"];
+
 fn metadata() -> Metadata {
     MetadataCommand::new().no_deps().other_options(["--offline".to_owned()]).exec().expect("cargo metadata")
 }
@@ -175,6 +179,70 @@ fn every_file_says_what_it_is() {
         println!("over 400 lines without their tests, perhaps two ideas:\n{}", long.join("\n"));
     }
     assert!(silent.is_empty(), "files that do not open with //!: {silent:#?}");
+}
+
+/// A file and those of its modules, wherever they are declared.
+fn reach(file: PathBuf, reached: &mut BTreeSet<PathBuf>) {
+    let text = fs::read_to_string(&file).unwrap_or_else(|e| panic!("{}: {e}", file.display()));
+    let folder = file.parent().expect("a folder").to_owned();
+    // Of `main.rs`, `lib.rs` and `mod.rs` modules lie beside it, of others in a folder of its name. A root of another name
+    // (a bench) has its modules beside it too.
+    let own = file.with_extension("");
+    if !reached.insert(file) {
+        return;
+    }
+    let mut at = None;
+    for line in text.lines().map(str::trim).filter(|l| !l.starts_with("//")) {
+        if let Some(path) = line.strip_prefix("#[path = \"").and_then(|l| l.strip_suffix("\"]")) {
+            at = Some(path.to_owned());
+        }
+        let declared = line.strip_suffix(';').and_then(|l| Some(l.rsplit_once("mod ")?.1));
+        let Some(name) = declared.filter(|n| n.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'_'))
+        else {
+            continue;
+        };
+        let places = match at.take() {
+            Some(path) => vec![folder.join(path)],
+            None => [&own, &folder]
+                .into_iter()
+                .flat_map(|f| [f.join(format!("{name}.rs")), f.join(name).join("mod.rs")])
+                .collect(),
+        };
+        if let Some(place) = places.into_iter().find_map(|p| p.canonicalize().ok()) {
+            reach(place, reached);
+        }
+    }
+}
+
+/// A file that is no module of any target is compiled by nobody, and its tests are lost in silence.
+#[test]
+fn every_file_is_compiled_and_every_test_is_run() {
+    let metadata = metadata();
+    let (mut compiled, mut tested) = (BTreeSet::new(), BTreeSet::new());
+    for target in metadata.packages.iter().flat_map(|p| &p.targets) {
+        let root = target.src_path.as_std_path().canonicalize().expect("the root of a target");
+        if target.test || APART.contains(&target.name.as_str()) {
+            reach(root, &mut tested);
+        } else {
+            reach(root, &mut compiled);
+        }
+    }
+    let root = metadata.workspace_root.as_std_path().canonicalize().expect("the root");
+    let (mut lost, mut unrun) = (Vec::new(), Vec::new());
+    for path in sources(&root).into_iter().filter(|path| !tested.contains(path)) {
+        let text = fs::read_to_string(&path).expect("read a source file");
+        let name = path.strip_prefix(&root).unwrap_or(&path).display().to_string();
+        if !compiled.contains(&path) {
+            lost.push(name);
+        } else if text.lines().map(str::trim).any(|l| l == "#[test]" || l.starts_with("#[tokio::test")) {
+            unrun.push(name);
+        }
+    }
+    assert!(lost.is_empty(), "no target has these as modules: {lost:#?}");
+    assert!(
+        unrun.is_empty(),
+        "`test = false` in Cargo.toml: the tests in these are run by nobody: {unrun:#?}"
+    );
 }
 
 #[test]

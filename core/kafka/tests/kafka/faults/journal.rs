@@ -1,6 +1,7 @@
 //! Through the journal of `tfx-events`: what was published arrives, in order per key, whatever the brokers do.
 
-use crate::{Cluster, support::*};
+use super::Cluster;
+use crate::support::*;
 use rdkafka::types::RDKafkaRespErr as Error;
 use std::{path::Path, sync::Arc, time::Duration};
 use tfx_domain::{

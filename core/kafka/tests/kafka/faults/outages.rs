@@ -1,6 +1,7 @@
 //! Brokers that are slow, lose their partitions, or go away altogether.
 
-use crate::{Cluster, support::*};
+use super::Cluster;
+use crate::support::*;
 use std::time::Duration;
 use tfx_domain::event::Topic;
 use tfx_kafka::Start;

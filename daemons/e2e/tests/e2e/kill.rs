@@ -1,6 +1,6 @@
 //! A redirect, or a 200 to a postback, means that the event will be in the reports, once: whatever is killed when.
 //!
-//! `KILL_ROUNDS=50 cargo test -p tfx-e2e --test kill -- --nocapture` runs the long form and prints the figures.
+//! `KILL_ROUNDS=50 cargo test -p tfx-e2e --test e2e kill:: -- --nocapture` runs the long form and prints the figures.
 
 use std::time::Duration;
 use tfx_e2e::{Browser, Up};

@@ -1,6 +1,6 @@
 //! The topics as a migration target.
 
-use crate::bare;
+use super::bare;
 use rdkafka::{
     ClientConfig,
     admin::{AdminClient, AdminOptions, NewTopic, TopicReplication},

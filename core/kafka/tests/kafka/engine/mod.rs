@@ -1,15 +1,12 @@
 //! The adapter on a real broker: what is written is what is read, topics, lag, bad input.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod absent;
 mod lag;
 mod sink;
 mod tail;
 mod topics;
 
-use support::{config, engine, kafka};
+use crate::support::{config, engine, kafka};
 use tfx_kafka::{Kafka, KafkaConfig};
 use tfx_ports::migrate::Migrations;
 

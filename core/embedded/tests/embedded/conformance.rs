@@ -107,7 +107,7 @@ async fn what_the_version_before_parked_becomes_jobs() {
     drop(Embedded::open(folder.path()).expect("open"));
     let file = rusqlite::Connection::open(folder.path().join("config.db")).expect("open");
     let (schema, index) =
-        (include_str!("../src/schema/config/0001.sql"), include_str!("../src/schema/config/0002.sql"));
+        (include_str!("../../src/schema/config/0001.sql"), include_str!("../../src/schema/config/0002.sql"));
     let parked = &schema[schema.find("CREATE TABLE parked").expect("there")..];
     let index = &index[index.find("CREATE INDEX parked_of_click").expect("there")..];
     file.execute_batch(&format!(

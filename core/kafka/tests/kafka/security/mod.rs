@@ -1,9 +1,6 @@
 //! TLS and logins: events travel as they do without, and whoever is not let in hears why and what to check, loses
 //! nothing, waits no longer than he said, and finds no password in any text.
 
-#[path = "../support/mod.rs"]
-mod support;
-
 mod login;
 mod refusals;
 mod stand;

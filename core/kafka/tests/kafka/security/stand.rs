@@ -2,11 +2,11 @@
 //! as the listener of a managed broker does. (Tansu has no TLS of its own, and the broker of `make engines` sends its
 //! clients to its plain listener.) Logins are the proxy's, too.
 
-use crate::{
+use super::{
     login::{User, login},
     options,
-    support::config,
 };
+use crate::support::config;
 use rand::RngExt as _;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use std::{

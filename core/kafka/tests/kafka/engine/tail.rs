@@ -1,6 +1,7 @@
 //! Following topics.
 
-use crate::{bare, ready, support::*};
+use super::{bare, ready};
+use crate::support::*;
 use std::{collections::BTreeSet, time::Duration};
 use tfx_domain::event::Topic;
 use tfx_kafka::{Message, Positions, Start, Tail};

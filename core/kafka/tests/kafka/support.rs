@@ -10,7 +10,6 @@ use tfx_ports::{clock, entropy, sink::Envelope};
 use tokio::time::timeout;
 
 /// A setting of the engines that `make engines` brought up.
-#[allow(dead_code, reason = "the fault tests bring their own brokers")]
 pub(crate) fn engine(name: &str) -> String {
     let default = || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/engines/env"));
     let file = std::env::var_os("TFX_ENGINES").map_or_else(default, PathBuf::from);
@@ -58,7 +57,6 @@ pub(crate) fn numbered(topic: Topic, keys: usize, count: usize) -> Vec<Envelope>
 }
 
 /// A click with that number.
-#[allow(dead_code, reason = "not every test binary publishes clicks")]
 pub(crate) fn click(n: u64) -> Event {
     let json = serde_json::json!({
         "schema": 1,
@@ -88,7 +86,7 @@ pub(crate) async fn read(kafka: &Kafka, topics: &[Topic], count: usize) -> Vec<M
 
 /// Fails unless the first occurrences of each key's numbers ascend without a gap, in one partition; returns how many
 /// messages were repetitions. `read` tells a message's key and number.
-#[allow(dead_code, reason = "not every test binary counts")]
+#[allow(dead_code, reason = "the benchmark counts nothing")]
 pub(crate) fn repetitions_by(messages: &[Message], read: impl Fn(&Message) -> (String, usize)) -> usize {
     let mut next: BTreeMap<String, (i32, usize)> = BTreeMap::new();
     let mut repeated = 0;
@@ -107,7 +105,7 @@ pub(crate) fn repetitions_by(messages: &[Message], read: impl Fn(&Message) -> (S
 }
 
 /// [`repetitions_by`] for [`numbered`] events.
-#[allow(dead_code, reason = "not every test binary counts")]
+#[allow(dead_code, reason = "the benchmark counts nothing")]
 pub(crate) fn repetitions(messages: &[Message]) -> usize {
     repetitions_by(messages, |m| {
         let text = std::str::from_utf8(&m.payload).expect("text");
@@ -117,7 +115,7 @@ pub(crate) fn repetitions(messages: &[Message]) -> usize {
 }
 
 /// Waits until that is so.
-#[allow(dead_code, reason = "not every test binary waits")]
+#[allow(dead_code, reason = "the benchmark waits for nothing")]
 pub(crate) async fn until(what: &str, so: impl Fn() -> bool) {
     for _ in 0..6_000 {
         if so() {

@@ -1,6 +1,7 @@
 //! How far a group is behind.
 
-use crate::{ready, support::*};
+use super::ready;
+use crate::support::*;
 use rdkafka::{
     ClientConfig, Offset, TopicPartitionList,
     consumer::{BaseConsumer, CommitMode, Consumer},

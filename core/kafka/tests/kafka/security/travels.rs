@@ -1,6 +1,7 @@
 //! What is written is what is read, over TLS and after a login; a login that is refused loses nothing.
 
-use crate::{USER, stand::Stand, support::*};
+use super::{USER, stand::Stand};
+use crate::support::*;
 use std::time::Duration;
 use tfx_domain::event::Topic;
 use tfx_events::{FailurePolicy, Producer, ProducerConfig};

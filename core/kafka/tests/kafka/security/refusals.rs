@@ -1,10 +1,10 @@
 //! Whoever is not let in hears why, and which option to check.
 
-use crate::{
+use super::{
     USER, options,
     stand::{Authority, Stand},
-    support::*,
 };
+use crate::support::*;
 use std::time::{Duration, Instant};
 use tfx_domain::event::Topic;
 use tfx_kafka::{Kafka, KafkaConfig, Start};

@@ -1,6 +1,7 @@
 //! Requests that fail.
 
-use crate::{Cluster, support::*};
+use super::Cluster;
+use crate::support::*;
 use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr as Error};
 use std::time::Duration;
 use tfx_domain::event::Topic;

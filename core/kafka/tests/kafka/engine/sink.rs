@@ -1,6 +1,7 @@
 //! What the sink took is in the log, as it was.
 
-use crate::{bare, ready, support::*};
+use super::{bare, ready};
+use crate::support::*;
 use bytes::Bytes;
 use futures_util::{StreamExt, stream};
 use rand::Rng as _;

@@ -1,6 +1,6 @@
 //! Old events leave while clicks and postbacks go on.
 //!
-//! `cargo test -p tfx-e2e --test retention -- --nocapture` prints how long the answers took (docs/benchmarks.md).
+//! `cargo test -p tfx-e2e --test e2e retention:: -- --nocapture` prints how long the answers took (docs/benchmarks.md).
 #![allow(clippy::print_stdout, reason = "the figures are the point")]
 
 use reqwest::{Client, StatusCode, redirect};

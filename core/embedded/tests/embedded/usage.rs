@@ -70,7 +70,7 @@ async fn what_was_stored_before_is_counted_on() {
         let _ = std::fs::remove_file(dir.path().join(file));
     }
     let conn = Connection::open(dir.path().join("events.db")).expect("file");
-    conn.execute_batch(include_str!("../src/schema/events/0001.sql")).expect("schema");
+    conn.execute_batch(include_str!("../../src/schema/events/0001.sql")).expect("schema");
     conn.execute_batch(
         "PRAGMA application_id = 0x54464658; PRAGMA user_version = 1;
          INSERT INTO texts VALUES (1, 'dst_0000000000000000001'), (2, 'sale'), (3, 'rejected');

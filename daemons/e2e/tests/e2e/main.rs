@@ -1,0 +1,17 @@
+//! Whole flows with the real programs, on SQLite and on real engines; and the order of the house (`tidy`, `fences`).
+//!
+//! One program, so that it is linked once: `cargo test -p tfx-e2e --test e2e tidy` runs the tests of one file.
+
+mod fences;
+mod full_disk;
+mod kill;
+mod messages;
+mod processes;
+mod refusals;
+mod replay;
+mod retention;
+mod short_forms;
+mod sick;
+mod start;
+mod strangers;
+mod tidy;
