@@ -4,7 +4,10 @@ use super::Stack;
 use crate::exit::{Failure, Kind as FailureKind};
 use serde_json::{Value, json};
 use std::time::{Duration, Instant};
-use tfx_api::{ApiError, Client, explain::ExplainRequest};
+use tfx_api::{
+    ApiError, Client,
+    explain::{ExplainAnswer, ExplainRequest},
+};
 use tfx_domain::entity::Kind;
 use tokio::time::sleep;
 
@@ -33,8 +36,8 @@ pub(super) async fn make(stack: &Stack) -> Result<Demo, Failure> {
     ensure(&api, Kind::Campaign, campaign).await?;
     let stream = json!({ "campaign": "demo", "slug": "everyone", "name": "Everyone",
         "destinations": [{ "destination": "demo" }] });
-    ensure(&api, Kind::Stream, stream).await?;
-    served(&api).await;
+    let made = ensure(&api, Kind::Stream, stream).await?;
+    served(&api, made).await;
     let link = api.campaign_link("demo", None).await.map_err(failed)?.url;
     let postback = api.postback_url("demo", None).await.map_err(failed)?.url;
     // The network's own placeholders are for the network; for a try by hand, one sale.
@@ -53,19 +56,26 @@ pub(crate) fn first_click(link: &str) -> String {
     format!("curl -si -A 'Mozilla/5.0 (iPhone)' '{link}' | grep -i location    a click, as from a phone")
 }
 
-/// Waits until traffic-service has heard of the campaign, so that the link works when it is shown.
-async fn served(api: &Client) {
+/// Waits until traffic-service has heard of the campaign, and of the stream where that was made now: so that the link works
+/// when it is shown.
+async fn served(api: &Client, made: bool) {
     let request = ExplainRequest { slug: "demo".to_owned(), ..ExplainRequest::default() };
     let limit = Instant::now() + WITHIN;
-    while api.explain(&request).await.map_or(true, |a| a.campaign.is_none()) && Instant::now() < limit {
+    while !api.explain(&request).await.is_ok_and(|a| knows(&a, made)) && Instant::now() < limit {
         sleep(Duration::from_millis(5)).await;
     }
 }
 
-async fn ensure(api: &Client, kind: Kind, spec: Value) -> Result<(), Failure> {
+/// A stream that was there before may be paused, its destination too.
+fn knows(answer: &ExplainAnswer, made: bool) -> bool {
+    answer.campaign.is_some() && (!made || answer.destination.is_some())
+}
+
+/// Whether it was made now.
+async fn ensure(api: &Client, kind: Kind, spec: Value) -> Result<bool, Failure> {
     match api.create(kind, &spec).await {
-        Err(ApiError::Problem(p)) if p.code == "slug_taken" => Ok(()),
-        other => other.map(|_| ()).map_err(failed),
+        Err(ApiError::Problem(p)) if p.code == "slug_taken" => Ok(false),
+        other => other.map(|_| true).map_err(failed),
     }
 }
 
@@ -77,4 +87,24 @@ fn failed(error: ApiError) -> Failure {
         return Failure { kind: FailureKind::Failed, ..failure };
     }
     failure
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tfx_api::page::EntityRef;
+
+    #[test]
+    fn a_campaign_is_served_when_the_stream_made_for_it_is() {
+        let entity = || Some(EntityRef { id: "x".to_owned(), slug: "demo".to_owned() });
+        let nothing = ExplainAnswer::default();
+        let campaign = ExplainAnswer { campaign: entity(), ..ExplainAnswer::default() };
+        let all = ExplainAnswer { campaign: entity(), destination: entity(), ..ExplainAnswer::default() };
+        for (answer, made_now, there_before) in
+            [(nothing, false, false), (campaign, false, true), (all, true, true)]
+        {
+            assert_eq!(knows(&answer, true), made_now, "{answer:?}");
+            assert_eq!(knows(&answer, false), there_before, "{answer:?}");
+        }
+    }
 }
