@@ -20,23 +20,29 @@ const OTHER: &str = r"watch\b|watch\d|watchos|watch\ os|gear\ (?:live|s)\b|sm-r\
     |\bdmc-cm|thor\ (?:pro|s|\d)\b|\bleo-(?:bx|dlx)|\blem\d\d|portalgo|musicpad|hmt[34]\d\d
     |coolpix|\bboox\b|\bkobo\b|kindle/\d|pocketbook/\d|\bnook/|zune\b|family\ ?hub|refrigerator|carpad";
 
-/// Televisions, the boxes and sticks beside them, projectors.
+/// Televisions, the boxes and sticks beside them, projectors. Where no name tells: a model that begins with a diagonal in
+/// inches (`40LE77SM`), and the builds of Android TV, whose second letter is a T (`STTE.240315`).
 const TV: &str = r"smart[-_\ ]?tv|smart\ ?hub|google\ ?tv|android\ ?tv|apple\ ?tv|\btvos|hbbtv|web0s|netcast|\broku\b|crkey
-    |chromecast|bravia|viera|;\ ?aft[a-z]{1,6}\d*\b|\btv\ safari|\b[cd]tv\b|sonydtv|mibox|mitv|\bmi\ ?tv|mi\ box
+    |chromecast|bravia|\bviera|;\ ?aft[a-z]{1,6}\d*\b|\btv\ safari|\b[cd]tv\b|sonydtv|mibox|mitv|\bmi\ ?tv|mi\ box
     |tv[\ _-]?box|\bset-?top|\bstb(?:\b|[_\d])|netrange|vidaa|hi3798|vizio|smartcast|net\ ?tv|\baquos-?tv|aquosbrowser
     |philipstv|toshibatv|samsung\ ?tv|fire\ ?tv|nvidia\ shield|shield\ android|\btv\b|\btv\d\d|\btv_|_tv\b|[a-z]{3}tv\b
     |freetime|loewe|inettv|ce-html|dune\ ?hd|\bkodi|xbmc|espial|antgalio|\bsraf|nexus\ player|\badt-\d|freebox|\bbbox
     |youview|google\ fiber|\bhumax|onn\.\ ?4k|\bstick\b|projector|\btcl\ [^;)]*\bai\b|panasonic\.(?:tv|bd)
     |opera/9\.80\ \(linux\ (?:mips|armv|sh4)|linux\ mips|\bkivi|yndx-000|\bled\d\d|\d\dled|[_-]led\d|\b4k\b|\buhd|\bmxq
-    |\bt95[a-z_]*\b|\bx96|\bh96|\btx[36]\b|a95x|\bhk1\b|rk3[23]\d\d|s905|s912|amlogic|\bnetbox|\btivo\b|brightsign
+    |\bt95[a-z_]*\b|\bx96|[^-]\bh96|\btx[36]\b|a95x|\bhk1\b|rk3[23]\d\d|s905|s912|amlogic|\bnetbox|\btivo\b|brightsign
     |\bmecool|nexbox|\bzidoo|ugoos|beelink|\bminix|wetek|tanix|magicbox|\bbox\b|mag\d{3}|technicolor|skyworth|coocaa
     |\b(?:32|40|42|43|48|49|50|55|58|60|65|70|75|77|82|85|86)[a-z]{1,4}[-_]?\d{3,5}|hisense\ (?:hu|led|vidaa)
     |\b(?:32|40|43|50|55|65)[a-z]{2}\d\dg|\b\d\dflea|\bshell\ [a-z\d]|openbox|vinabox|smartbox|[gm][rw]-device/|onvo_
     |iconbit\ movie|\bmlt\d\d|\btle-\d\d|\btd\d\dh|\bpolar(?:line)?_|\bnexon|vontar|\bvmp-\d
     |\btdtv|\beled|mystery|\bvorke|topdevice|selenga|\binvin|transpeed|yundoo|\bhty_|formuler|flowbox|\bswtv|\bmovix|hiberg
-    |sdstb|viewboard|\bhdmi\b|\biptv|espritvision|smart[-_]box";
+    |sdstb|viewboard|\bhdmi\b|\biptv|espritvision|smart[-_]box|[a-z\d]box(?:[\d_\ );s]|$)|\bomi/|\batv|atv\b|[\ _]4k[\ _)]
+    |pnl_|_panel|_shell|\bshell_|;\ m8s|\bneo-[xu]\d|\bvega\ s9|\bmk80\d|\bpendoo|\batom-\d{3}a|\bdlnadoc
+    |;\ ?(?:[a-z]+[-_\ ]){0,2}(?:24|28|32|39|4[0-389]|50|55|58|65|7[057]|8[256])[a-z]{2,6}[-_]?\d{1,5}
+    |;\ [a-z]{1,3}(?:24|32|4[023]|50|55|65|75)[a-z]\d{4}[a-z]{1,3}
+    |build/(?:pi|[p-u]t[a-z]{0,2}\d?)[.;)]";
 /// Phones and tablets that are called like one.
-const NO_TV: &str = r"stv100|bntv\d|natv|\bmyt3|qtver";
+const NO_TV: &str =
+    r"stv100|bntv\d|natv|\bmyt3|qtver|turbox|runbo|postbox|archos|droidz|easynote|flare|\bmya\d";
 
 /// Tablets, whether they say "Mobile" or not.
 const TABLET: &str = r"\bipad|tablet(?:$|[^\ ]|\ [^p])|kindle\ fire|playbook|touchpad|\btab\b|[a-z]tab\b|tab[\ _-]?[a-z]?\d
@@ -49,21 +55,23 @@ const TABLET: &str = r"\bipad|tablet(?:$|[^\ ]|\ [^p])|kindle\ fire|playbook|tou
     |\b21051182|\b22081283|\b23043rp|redmi\ ?pad|vastking|chuwi|alldocube|oukitel\ ot|doogee\ [tu]\d\d|headwolf
     |\bmid[\ _-]?\d|\bqmv\d|\brct\d|\bnabi|lifetab|surftab|\bonda\b|colorfly|\bpipo|ainol|\bpm[tp]\d{4}
     |digma\ (?:plane|citi|optima)|\bplane\ \d|\boptima\ \d|irbis\ ?t[wz]|\bursus|dragon\ ?touch|fusion5|yuntab|hyundai\ koral
+    |\brc\d{4}|\bqs\d{4}|\bnumy|\bbqru-?[78]|\btpc|ginzzu\ gt|htc[\ _](?:flyer|jetstream)|\bmito\ t|\bsupra\ m|andromed
+    |\bhope\ ?_?\d|\birulu|\bwalpad|\bwi-?fi\b
     |viewpad|zenpad|vankyo|iball\ slide|multipad|nokia\ t\d\d|\bta-1(?:392|397|462|472|503)";
 
 /// Computers that run Android.
-const ANDROID_DESKTOP: &str = r"chromebook|crosarc|latitude\ |thinkpad|pavilion|inspiron|vivobook|ideacentre|\bpc;
+const ANDROID_DESKTOP: &str = r"chromebook|pixelbook|easynote|\bnuc\d|\bwaydroid|crosarc|latitude\ |thinkpad|pavilion|inspiron|vivobook|ideacentre|\bpc;
     |travelmate|lifebook|vostro|aspire\ |elitebook|probook|satellite\ |2in1|\baio\b|optiplex";
 
 const ANDROID: &str = r"android|andr0id|silk/|silk-accelerated|harmony|\badr\ \d";
-const MOBILE: &str = r"iphone|ipod|windows\ phone|mobile|phone|opera\ mini|fennec|dalvik|lumia|windows\ ce|midp|kaios|ucweb
+const MOBILE: &str = r"iphone|\(iph\d|ipod|windows\ phone|mobile|phone|opera\ mini|fennec|dalvik|lumia|windows\ ce|midp|kaios|ucweb
     |\bj2me|\bbrew|nokia|symbian|series\ ?[346]0|blackberry|bb10|sonyericsson|docomo|vodafone|\bmot-|samsung-|\bsec-
     |\blg[-/][a-z]{0,2}\d|\bzte|palm|webos|\bmaui|\bmre|up\.browser|obigo|\bwap\b|openwave|netfront|\bbada|meego|profile/|cldc|mocor
     |release/|portalmmm|softbank|kddi|j-phone|sagem|sie-|alcatel|\bitel|spreadtrum|\bmtk";
 /// Android's phones and apps, of which some do not say "Mobile".
 const ANDROID_PHONE: &str = r"dalvik|\[fb|opera\ mini|ucbrowser|whatsapp|device/|mobile|phone|\bsm-[agnsfjmce]\d{3}
     |;\ v\d{4}[a-z]{0,2}\b|\brmx\d{4}|\bcph\d{4}|;\ pixel\ \d|redmi\ note";
-const DESKTOP: &str = r"windows|\bosx\b|win\d\d|mac\ ?os|macintosh|macbook|imac|linux|x11|\bcros\b|bsd\b|sunos|solaris|haiku|beos|amiga
+const DESKTOP: &str = r"windows|\bosx\b|win\d\d|win(?:nt|\ upd|http)|os=mac|suse\b|red\ hat|cygwin|mac\ ?os|macintosh|macbook|imac|linux|x11|\bcros\b|bsd(?:\b|\d)|sunos|solaris|haiku|beos|amiga
     |os/2|irix|hp-ux|\baix\b|osf1|openvms|risc\ ?os|morphos|powerpc|ubuntu|fedora|debian|darwin";
 
 /// What tells kinds of machines, ready to run.
@@ -272,6 +280,15 @@ mod tests {
             ("TCL Smart CTV", "Mobile ", Tv),
             ("Android TV DTV", "Mobile ", Tv),
             ("ADT-3", "", Tv),
+            ("40LE77SM", "", Tv),
+            ("Doffler 43DUS97", "Mobile ", Tv),
+            ("H32F8000CG", "Mobile ", Tv),
+            ("IMTM741 Build/STTC.230104.002", "Mobile ", Tv),
+            ("SPYBOXS11", "", Tv),
+            ("TurboX5Hero", "Mobile ", Mobile),
+            ("RIVIERA F23", "Mobile ", Mobile),
+            ("LG-H961S", "Mobile ", Mobile),
+            ("EasyNote TV11HC", "", Desktop),
             ("STV100-2", "Mobile ", Mobile),
             ("SHIELD Android TV", "", Tv),
             ("SHIELD Portable", "", Console),
