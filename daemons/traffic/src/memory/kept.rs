@@ -6,8 +6,9 @@
 //! The one written last counts. It says up to which place of the journal clicks are in it, and which of those under way
 //! are. The others are found in the journal: a click counts once, whatever it was doing when the process died.
 
-use super::Memory;
+use super::{Memory, UsageCopy, tally::Tally};
 use async_trait::async_trait;
+use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::{
@@ -85,10 +86,26 @@ pub(super) struct Counted {
     /// It stands at this place of the journal, or behind it.
     from: u64,
     /// What counts it.
-    by: Vec<SmolStr>,
+    pub(super) by: Vec<SmolStr>,
 }
 
 pub(super) type UnderWay = BTreeMap<ClickId, Counted>;
+
+/// What clicks are doing to the use of caps.
+#[derive(Debug, Default)]
+pub(super) struct Counting {
+    pub(super) under_way: UnderWay,
+    /// What they changed since it was copied, by the id of a destination or stream.
+    pub(super) changed: FxHashMap<SmolStr, Arc<Tally>>,
+}
+
+impl Counting {
+    /// A click is counted by these.
+    pub(super) fn begin(&mut self, click: ClickId, from: u64, by: Vec<(SmolStr, Arc<Tally>)>) {
+        self.under_way.insert(click, Counted { from, by: by.iter().map(|(id, _)| id.clone()).collect() });
+        self.changed.extend(by);
+    }
+}
 
 #[derive(Serialize, Deserialize)]
 struct Usage {
@@ -107,16 +124,31 @@ struct Usage {
     used: KeptOf,
 }
 
+/// What is true of the moment that a copy of the use of caps is of.
+pub(super) struct Still {
+    /// Where the next click goes in the journal; none when it is gone.
+    pub(super) place: Option<u64>,
+    pub(super) under_way: UnderWay,
+}
+
+/// The number of the file that was written last, and what was in it.
+#[derive(Debug, Default)]
+struct Written {
+    number: u64,
+    copy: UsageCopy,
+}
+
 /// What is kept between runs.
 #[derive(Debug)]
 pub(crate) struct UsageFile {
     synced: PathBuf,
     latest: PathBuf,
-    number: Mutex<u64>,
+    written: Mutex<Written>,
     /// Something changed since it was written; synced.
     changed: [AtomicBool; 2],
-    /// Held while a click is counted, or lands: what is kept is of one moment between.
-    under_way: Mutex<UnderWay>,
+    /// Held while a click is counted, or lands: what is kept is of one moment between. Nobody holds it for long: who
+    /// writes has copied the most before.
+    counting: Mutex<Counting>,
     /// The journal that clicks go into, and where its end was before it was opened.
     journal: OnceLock<Weak<Producer>>,
     end: AtomicU64,
@@ -129,9 +161,9 @@ impl UsageFile {
         Self {
             latest: file.with_extension("latest.json"),
             synced: file,
-            number: Mutex::default(),
+            written: Mutex::default(),
             changed: Default::default(),
-            under_way: Mutex::default(),
+            counting: Mutex::default(),
             journal: OnceLock::new(),
             end: AtomicU64::default(),
             complaint: Mutex::default(),
@@ -150,17 +182,12 @@ impl UsageFile {
     }
 
     /// Holds still what is kept: whoever counts a click, takes one back or says that it landed does it under this.
-    pub(super) fn under_way(&self) -> MutexGuard<'_, UnderWay> {
-        self.under_way.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// What is kept of a click that is counted now.
-    pub(super) fn counted(&self, by: Vec<SmolStr>) -> Counted {
-        Counted { from: self.place().unwrap_or(0), by }
+    pub(super) fn counting(&self) -> MutexGuard<'_, Counting> {
+        self.counting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Where the next click goes in the journal; none when it is gone.
-    fn place(&self) -> Option<u64> {
+    pub(super) fn place(&self) -> Option<u64> {
         match self.journal.get() {
             None => Some(self.end.load(SeqCst)),
             Some(journal) => journal.upgrade().map(|journal| journal.place()),
@@ -179,7 +206,7 @@ impl UsageFile {
         };
         let last = [&self.synced, &self.latest].into_iter().filter_map(read).max_by_key(|u| u.number);
         let mut usage = last.unwrap_or_else(Usage::none);
-        *self.number.lock().unwrap_or_else(PoisonError::into_inner) = usage.number;
+        self.written().number = usage.number;
         match usage.find(journal) {
             Ok(end) => self.end.store(end, SeqCst),
             Err(error) => {
@@ -191,29 +218,32 @@ impl UsageFile {
         usage.used
     }
 
+    fn written(&self) -> MutexGuard<'_, Written> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Writes what is known, if that changed.
     fn write(&self, memory: &Memory, synced: bool) {
         if !self.changed[usize::from(synced)].swap(false, SeqCst) {
             return;
         }
-        let mut number = self.number.lock().unwrap_or_else(PoisonError::into_inner);
-        *number += 1;
-        let usage = {
-            let under_way = self.under_way();
-            Usage {
-                format: FORMAT,
-                number: *number,
-                at: clock::now(),
-                place: self.place(),
-                under_way: under_way.clone(),
-                used: memory.kept(),
-            }
+        let mut written = self.written();
+        written.number += 1;
+        let Still { place, under_way } = memory.copy_usage(&mut written.copy);
+        let usage = Usage {
+            format: FORMAT,
+            number: written.number,
+            at: clock::now(),
+            place,
+            under_way,
+            used: std::mem::take(&mut written.copy.used),
         };
         let file = if synced { &self.synced } else { &self.latest };
-        let written =
+        let outcome =
             serde_json::to_vec(&usage).map_err(io::Error::from).and_then(|t| replace(file, &t, synced));
+        written.copy.used = usage.used;
         let mut complaint = self.complaint.lock().unwrap_or_else(PoisonError::into_inner);
-        match written {
+        match outcome {
             Ok(()) => complaint.over(),
             Err(error) => {
                 self.changed[usize::from(synced)].store(true, SeqCst);

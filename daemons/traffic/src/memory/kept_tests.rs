@@ -197,3 +197,42 @@ fn a_file_of_before_there_were_places_is_read_by_its_time() {
     fs::write(dir.path().join("usage.json"), text.to_string()).expect("written");
     assert_eq!(counted(dir.path()), [0, 0, 7]);
 }
+
+#[test]
+fn what_is_copied_while_clicks_go_on_is_of_one_moment() {
+    let dir = tempfile::tempdir().expect("dir");
+    let snapshot = snapshot();
+    let memory = Memory::new(1000, UsageFile::new(dir.path().join("usage.json")), [1; 16]);
+    memory.configure(&snapshot, clock::now());
+    let going = AtomicBool::new(true);
+    std::thread::scope(|scope| {
+        for seed in 0..2 {
+            let (memory, snapshot, going) = (&memory, &snapshot, &going);
+            scope.spawn(move || {
+                let mut rng = StdRng::seed_from_u64(seed);
+                let mut under_way = Vec::new();
+                while going.load(SeqCst) {
+                    let at = clock::now();
+                    let decision = decide(snapshot, "cmp1", &visitor(), at, &NoCounters, &mut rng);
+                    let id = ClickId::generate(at, rng.random());
+                    let (_, consumed) = memory.consume(id, visitor().id, &decision, at);
+                    under_way.push(consumed);
+                    if under_way.len() > 20 {
+                        memory.take_back(under_way.swap_remove(rng.random_range(..20)));
+                    }
+                }
+            });
+        }
+        let mut copy = UsageCopy::default();
+        let mut copied = Vec::new();
+        for _ in 0..5000 {
+            let still = memory.copy_usage(&mut copy);
+            let ever = copy.used["dst_0000000000000000001"].windows.iter().find(|w| w.since.is_none());
+            copied.push((ever.map_or(0, |w| w.clicks), still.under_way.len() as u64));
+        }
+        going.store(false, SeqCst);
+        for (counted, under_way) in copied {
+            assert_eq!(counted, under_way);
+        }
+    });
+}

@@ -23,11 +23,12 @@ pub(crate) use visitors::{keep_visitors, save_visitors};
 
 use arc_swap::ArcSwap;
 use flight::{Flight, Flights};
-use kept::KeptOf;
+use kept::{KeptOf, Still};
 use names::Names;
 use reads::Reads;
 use rustc_hash::{FxHashMap, FxHashSet};
 use seen::{Seen, Visit};
+use smol_str::SmolStr;
 use std::{
     path::Path,
     sync::{
@@ -48,12 +49,27 @@ use tfx_events::Producer;
 use tokio::sync::Notify;
 
 /// The tallies that the configuration asks for.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Tallies {
     caps: FxHashMap<DestinationId, Arc<CapTally>>,
     limits: FxHashMap<StreamId, Arc<Tally>>,
     /// Destinations that are chosen by what they brought.
     ranked: Vec<DestinationId>,
+}
+
+impl Tallies {
+    /// By the id of a destination or stream.
+    fn all(&self) -> impl Iterator<Item = (&str, &Tally)> {
+        let caps = self.caps.iter().map(|(id, caps)| (id.as_str(), &**caps.tally()));
+        caps.chain(self.limits.iter().map(|(id, tally)| (id.as_str(), &**tally)))
+    }
+}
+
+/// The use of caps and limits as it was looked at last.
+#[derive(Debug, Default)]
+struct UsageCopy {
+    of: Option<Arc<Tallies>>,
+    used: KeptOf,
 }
 
 /// What routing remembers.
@@ -93,7 +109,7 @@ pub(crate) struct Consumed<'m> {
 impl Drop for Consumed<'_> {
     fn drop(&mut self) {
         if !self.counted.is_empty() {
-            self.usage.under_way().remove(&self.click);
+            self.usage.counting().under_way.remove(&self.click);
         }
     }
 }
@@ -139,16 +155,34 @@ impl Memory {
         self.usage.follow(Arc::downgrade(journal));
     }
 
-    /// The use of caps and limits, by destination and stream.
-    fn kept(&self) -> KeptOf {
-        // In this order, or what is claimed meanwhile would be missing.
+    /// Brings the copy up to date, and gives what stands still with it. Clicks wait for the last of it only: for what
+    /// changed while the rest was copied.
+    fn copy_usage(&self, copy: &mut UsageCopy) -> Still {
+        // In this order, or what is claimed meanwhile would be missing; and before clicks are held still, since whoever
+        // configures holds it for long.
         let unclaimed = self.unclaimed();
-        let tallies = self.tallies.load();
-        let mut used: KeptOf =
-            tallies.caps.iter().map(|(id, t)| (id.as_str().to_owned(), t.tally().kept())).collect();
-        used.extend(tallies.limits.iter().map(|(id, t)| (id.as_str().to_owned(), t.kept())));
-        kept::add_unclaimed(&mut used, &unclaimed);
-        used
+        let tallies = self.tallies.load_full();
+        let anew = !copy.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, &tallies));
+        if anew {
+            copy.used = tallies.all().map(|(id, tally)| (id.to_owned(), tally.kept())).collect();
+            kept::add_unclaimed(&mut copy.used, &unclaimed);
+            copy.of = Some(Arc::clone(&tallies));
+        }
+        let mut update = |id: &str, tally: &Tally| {
+            if let Some((used, kept)) = copy.used.get_mut(id).zip(tally.take_changed()) {
+                *used = kept;
+            }
+        };
+        tallies.all().for_each(|(id, tally)| update(id, tally));
+        let mut counting = self.usage.counting();
+        let changed = std::mem::take(&mut counting.changed);
+        if anew {
+            // Clicks may have changed what is counted no more.
+            tallies.all().for_each(|(id, tally)| update(id, tally));
+        } else {
+            changed.iter().for_each(|(id, tally)| update(id, tally));
+        }
+        Still { place: self.usage.place(), under_way: counting.under_way.clone() }
     }
 
     /// Counts what this configuration has limits for; what was counted before stays.
@@ -261,21 +295,23 @@ impl Memory {
         }
         let caps = destination.and_then(|id| Some((id, tallies.caps.get(id)?)));
         if caps.is_some() || !limits.is_empty() {
-            let mut under_way = self.usage.under_way();
-            let mut counted_by = Vec::with_capacity(limits.len() + 1);
+            let mut counting = self.usage.counting();
+            let mut by = Vec::with_capacity(limits.len() + 1);
+            let mut count = |id: &str, tally: &Arc<Tally>, ticket| {
+                by.push((SmolStr::new(id), Arc::clone(tally)));
+                consumed.counted.push((Arc::clone(tally), ticket));
+            };
             for (id, tally) in limits {
-                counted_by.push(id.as_str().into());
-                consumed.counted.push((Arc::clone(tally), tally.clicked(now)));
+                count(id.as_str(), tally, tally.clicked(now));
             }
             if let Some((id, caps)) = caps {
-                counted_by.push(id.as_str().into());
                 let (ticket, new) = caps.clicked(now);
-                consumed.counted.push((Arc::clone(caps.tally()), ticket));
+                count(id.as_str(), caps.tally(), ticket);
                 if new {
                     self.unread.notify_one();
                 }
             }
-            under_way.insert(click, self.usage.counted(counted_by));
+            counting.begin(click, self.usage.place().unwrap_or(0), by);
         }
         if !self.visited.load(Relaxed) {
             self.visited.store(true, Relaxed);
@@ -304,10 +340,14 @@ impl Memory {
         if consumed.counted.is_empty() {
             return;
         }
-        let mut under_way = self.usage.under_way();
-        consumed.counted.drain(..).for_each(|(tally, ticket)| tally.taken_back(ticket));
-        under_way.remove(&consumed.click);
-        drop(under_way);
+        let mut counting = self.usage.counting();
+        let by = counting.under_way.remove(&consumed.click).map(|c| c.by).unwrap_or_default();
+        // In the order in which they were counted.
+        for ((tally, ticket), id) in consumed.counted.drain(..).zip(by) {
+            tally.taken_back(ticket);
+            counting.changed.insert(id, tally);
+        }
+        drop(counting);
         self.usage.changed();
     }
 

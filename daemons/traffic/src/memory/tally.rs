@@ -24,6 +24,9 @@ const UNASKED: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub(super) struct Tally {
     state: Mutex<State>,
+    /// What is kept of it is not what was taken last. Goes with the state: nobody looks at it without, but to see whether
+    /// it is worth while.
+    changed: AtomicBool,
     /// Whether the store knows of its clicks; else own ones are all there is.
     stored: AtomicBool,
 }
@@ -94,6 +97,11 @@ impl State {
         (&mut self.windows[place], found.is_none())
     }
 
+    fn kept(&self) -> Kept {
+        let kept = |w: &Window| KeptWindow { since: w.since, clicks: w.sure(), conversions: w.conversions };
+        Kept { windows: self.windows.iter().map(kept).collect(), found: self.found.clone() }
+    }
+
     /// Begins a window; gives its place.
     fn begin(&mut self, since: Option<Timestamp>) -> usize {
         if self.windows.len() >= MAX_WINDOWS {
@@ -127,7 +135,7 @@ impl Tally {
             asked,
         });
         let state = State { windows: windows.collect(), round: 0, found: kept.found };
-        Self { state: Mutex::new(state), stored: AtomicBool::new(stored) }
+        Self { state: Mutex::new(state), changed: AtomicBool::new(true), stored: AtomicBool::new(stored) }
     }
 
     pub(super) fn is_stored(&self) -> bool {
@@ -143,11 +151,21 @@ impl Tally {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// The state, to be changed.
+    fn changing(&self) -> MutexGuard<'_, State> {
+        let state = self.state();
+        self.changed.store(true, Relaxed);
+        state
+    }
+
     /// Clicks since then; true if that was asked for the first time, so that it is not known yet.
     pub(super) fn clicks(&self, since: Option<Timestamp>) -> (u64, bool) {
         let mut state = self.state();
         let (window, new) = state.window(since);
         window.asked = Instant::now();
+        if new {
+            self.changed.store(true, Relaxed);
+        }
         (window.clicks(), new)
     }
 
@@ -159,14 +177,14 @@ impl Tally {
 
     /// One more click of our own.
     pub(super) fn clicked(&self, at: Timestamp) -> Ticket {
-        let mut state = self.state();
+        let mut state = self.changing();
         state.windows.iter_mut().filter(|w| holds(w.since, at)).for_each(|w| w.fresh += 1);
         Ticket { at, round: state.round }
     }
 
     /// One click less: it could not be recorded.
     pub(super) fn taken_back(&self, ticket: Ticket) {
-        let mut state = self.state();
+        let mut state = self.changing();
         let fresh = ticket.round == state.round;
         for window in state.windows.iter_mut().filter(|w| holds(w.since, ticket.at)) {
             let count = if fresh { &mut window.fresh } else { &mut window.marked };
@@ -186,7 +204,7 @@ impl Tally {
 
     /// What the store said; it holds our own clicks up to the mark.
     pub(super) fn read(&self, since: Option<Timestamp>, said: Said) {
-        let mut state = self.state();
+        let mut state = self.changing();
         if let Some(window) = state.find(since) {
             // What came since the mark counts once more until the next answer, in which it is for sure: a cap closes
             // early by that, and not for good.
@@ -202,9 +220,17 @@ impl Tally {
 
     /// What is to be known after a restart.
     pub(super) fn kept(&self) -> Kept {
+        self.state().kept()
+    }
+
+    /// The same, if it changed since this was asked.
+    pub(super) fn take_changed(&self) -> Option<Kept> {
+        if !self.changed.load(Relaxed) {
+            return None;
+        }
         let state = self.state();
-        let kept = |w: &Window| KeptWindow { since: w.since, clicks: w.sure(), conversions: w.conversions };
-        Kept { windows: state.windows.iter().map(kept).collect(), found: state.found.clone() }
+        self.changed.store(false, Relaxed);
+        Some(state.kept())
     }
 }
 
