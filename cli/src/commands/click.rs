@@ -152,6 +152,11 @@ impl Show {
                 if row["bound"] == true { "a binding decided" } else { "" }.to_owned()
             })
             .raw(),
+            Column::made("health", "health_ignored", |row| {
+                if row["health_ignored"] == true { "ignored: all that might take it was down" } else { "" }
+                    .to_owned()
+            })
+            .raw(),
             Column::label("source", "source_id"),
             Column::label("network", "network_id"),
             Column::text("visitor", "visitor_id"),

@@ -24,6 +24,9 @@ const BROWSER: &str = "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537
 /// Why no stream was even asked.
 const UNASKED: &str = "the campaign is paused or archived, or has no stream";
 
+/// Why it went to what is down.
+const DOWN: &str = "what is left is down, which the campaign ignores (all_down)";
+
 /// Why a real click might go elsewhere.
 const NO_DATABASE: &str = "only as asked: no geo database, real clicks come from unknown places";
 
@@ -266,9 +269,13 @@ fn candidates(answer: &Value) -> Listing {
 
 fn why_not(row: &Value) -> String {
     let standing = &row["standing"];
-    let bound = if standing["bound"] == json!(true) { "the visitor is bound to it" } else { "" };
+    let marks = [
+        ("bound", "the visitor is bound to it"),
+        ("health_ignored", "it is down, which the campaign ignores"),
+    ];
+    let marks = marks.into_iter().filter_map(|(mark, words)| standing[mark].as_bool()?.then_some(words));
     match text(&standing["why_not"]).as_str() {
-        "" => bound.to_owned(),
+        "" => marks.collect::<Vec<_>>().join("; "),
         "missing" => "it does not exist".to_owned(),
         "inactive" => "it is paused or archived".to_owned(),
         "schedule" => "outside of its schedule".to_owned(),
@@ -327,9 +334,13 @@ fn summary(answer: &ExplainAnswer, item: &Value) -> Value {
     let words =
         |parts: &[&str]| parts.iter().filter(|p| !p.is_empty()).copied().collect::<Vec<_>>().join(" ");
     let (outcome, because) = match answer.outcome {
+        Outcome::Routed if answer.health_ignored => ("routed", DOWN),
         Outcome::Routed if !answer.warnings.is_empty() => ("routed", NO_DATABASE),
         Outcome::Routed => ("routed", ""),
         Outcome::Trafficback if answer.asked.is_empty() => ("trafficback", UNASKED),
+        Outcome::Trafficback if answer.health_ignored => {
+            ("trafficback", "no stream took it, whatever is down")
+        }
         Outcome::Trafficback => ("trafficback", "no stream took it"),
         Outcome::NotFound if answer.campaign.is_none() => ("not found", "no campaign has this slug"),
         Outcome::NotFound if answer.asked.is_empty() => ("not found", UNASKED),

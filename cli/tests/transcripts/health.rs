@@ -1,6 +1,6 @@
 //! The health of destinations: told, probed, and a verdict for monitors.
 
-use crate::{place::Place, transcript::Transcript};
+use crate::{place::Place, transcript::Transcript, web};
 
 #[test]
 fn destinations_are_watched() {
@@ -18,4 +18,36 @@ fn destinations_are_watched() {
         tfx --api-url http://127.0.0.1:1 check destinations --timeout 5",
     );
     t.is("health");
+}
+
+#[test]
+fn a_campaign_may_ignore_health_and_says_so() {
+    let mut place = Place::running();
+    // Probes to addresses of this machine are refused, so it is down.
+    place.ok("tfx destination create --name Offer --url 'https://offer.example/?s={click_id}' --health-check http://127.0.0.1:9/ --set health_check.failures=1");
+    place.ok("tfx campaign create --name Heeds");
+    place.ok("tfx campaign create --name Summer --all-down ignore-health");
+    for campaign in ["heeds", "summer"] {
+        place.ok(&format!("tfx stream create --campaign {campaign} --name Main --destination offer"));
+    }
+    place.until("tfx explain summer --output json | grep -c '^  \"health_ignored\": true'", "1");
+    place.until("tfx explain heeds --output json | grep -c '\"outcome\": \"not_found\"'", "1");
+    let click = web::click(&place, "/c/summer");
+    place.set("CLICK", &click);
+    place.until("tfx click list --output name --quiet | wc -l | tr -d ' '", "1");
+    let mut t = Transcript::new(&place);
+    t.all(
+        "tfx campaign show summer
+        tfx campaign show summer --output json | grep all_down
+        tfx explain summer --country US
+        tfx explain heeds --country US
+        tfx explain --click $CLICK
+        tfx click show $CLICK --output json | grep health_ignored
+        tfx campaign update summer --all-down=sometimes
+        tfx campaign update summer --set all_down=sometimes
+        tfx campaign update summer --all-down trafficback
+        tfx campaign show summer --output json | grep -c all_down
+        tfx campaign update summer --all-down ignore_health --output name",
+    );
+    t.is("all_down");
 }

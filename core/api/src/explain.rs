@@ -112,6 +112,10 @@ pub struct ExplainAnswer {
     pub status: u16,
     /// True when a binding decides.
     pub bound: bool,
+    /// True when destinations that are down may take it too: no stream took it, and the campaign that decides has
+    /// `all_down: ignore_health`. Streams that health kept from taking it stand in `asked` from before and from after.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub health_ignored: bool,
     /// First of this visitor in the campaign, the stream, at the destination.
     pub unique: UniqueFacts,
     /// What is known of the visitor.

@@ -135,7 +135,8 @@ async fn explained(
     let candidates = standings.values().flatten().map(|s| s.destination.clone());
     let labels = labels::of(config, click_ids(click).into_iter().chain(candidates)).await?;
     let mut asked = asked_streams(config, click, &labels).await?;
-    for stream in &mut asked {
+    // One that was asked twice tells them where it was asked last.
+    for stream in asked.iter_mut().rev() {
         let chosen = click.dims.destination_id.as_ref().filter(|_| stream.taken);
         let candidate = |standing: Standing| Candidate {
             slug: labels.get(&standing.destination).cloned().unwrap_or_default(),
@@ -271,6 +272,7 @@ fn explanation(click: &ClickEvent, labels: &Labels, asked: Vec<Asked>) -> Explai
         url: click.final_url.clone(),
         status: click.status,
         bound: click.bound,
+        health_ignored: click.health_ignored,
         unique: UniqueFacts {
             campaign: click.unique_campaign,
             stream: click.unique_stream,

@@ -114,8 +114,10 @@ impl Traffic {
             Taken::Stream { stream, destination: Some(_), .. } => Some(stream),
             _ => None,
         };
+        let decided_by = decision.decided_by.map(|campaign| &campaign.campaign.id);
         let stands = |stream: &StreamPlan| {
-            (stream.stream.id.clone(), standings(snapshot, stream, visitor, now, counters))
+            let ignore = decision.health_ignored && decided_by == Some(&stream.stream.spec.campaign);
+            (stream.stream.id.clone(), standings(snapshot, stream, visitor, now, counters, ignore))
         };
         let all = looked.map(|p| p.stream).chain(taker).map(stands).collect();
         (event, all)

@@ -112,7 +112,8 @@ SELECT
             startsWith(p.2, '"'),
         p.1 IN ('transaction_id', 'raw_status'),
             p.2 = 'null' OR startsWith(p.2, '"'),
-        p.1 IN ('is_bot', 'test', 'unique_campaign', 'unique_stream', 'unique_destination', 'bound'),
+        p.1 IN (
+            'is_bot', 'test', 'unique_campaign', 'unique_stream', 'unique_destination', 'bound', 'health_ignored'),
             p.2 IN ('true', 'false'),
         p.1 IN ('campaign_id', 'deciding_campaign_id'), p.2 = 'null' OR match(p.2, '^"cmp_[0-9a-z]{19}"$'),
         p.1 = 'stream_id', p.2 = 'null' OR match(p.2, '^"str_[0-9a-z]{19}"$'),

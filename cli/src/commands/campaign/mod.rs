@@ -5,7 +5,10 @@ mod wizard;
 
 use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NoParent, Noun, Spec, put};
 use crate::{complete, context::Context, exit::Failure, input, prompt, when};
-use clap::{Args, Subcommand};
+use clap::{
+    Args, Subcommand,
+    builder::{PossibleValue, PossibleValuesParser},
+};
 use serde_json::{Value, json};
 use tfx_domain::{
     entity::Kind,
@@ -53,12 +56,21 @@ pub(crate) struct CampaignFields {
     /// Where clicks go that no stream takes.
     #[arg(long, value_name = "URL")]
     trafficback: Option<String>,
+    /// What becomes of a click that no stream takes because destinations are down: it goes to trafficback, or to one
+    /// that is down [default: trafficback].
+    #[arg(long, value_name = "WHAT", value_parser = all_down())]
+    all_down: Option<String>,
     /// How long a visitor is remembered as no longer unique: 24h, 7d [default: 24h].
     #[arg(long, value_name = "LENGTH", value_parser = when::span)]
     unique_window: Option<u64>,
     /// Its traffic is a test, which reports and lists leave out unless asked [default: false].
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     test: Option<bool>,
+}
+
+/// As files write it, or as flags do.
+fn all_down() -> PossibleValuesParser {
+    [PossibleValue::new("trafficback"), PossibleValue::new("ignore-health").alias("ignore_health")].into()
 }
 
 impl Fields for CampaignFields {
@@ -71,6 +83,7 @@ impl Fields for CampaignFields {
             put(spec, "cost.currency", currency.as_ref())?;
         }
         put(spec, "trafficback_url", self.trafficback.as_ref())?;
+        put(spec, "all_down", self.all_down.as_ref().map(|what| what.replace('-', "_")).as_ref())?;
         put(spec, "unique_window_s", self.unique_window.as_ref())?;
         put(spec, "test", self.test.as_ref())
     }

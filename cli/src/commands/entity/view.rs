@@ -93,6 +93,11 @@ fn more(kind: Kind) -> Vec<Column> {
         Kind::Campaign => vec![
             Column::text("former slugs", "aliases"),
             Column::text("trafficback", "trafficback_url"),
+            Column::made("all down", "all_down", |row| match row["all_down"].as_str() {
+                Some("ignore_health") => "ignore health".to_owned(),
+                _ => "trafficback".to_owned(),
+            })
+            .raw(),
             Column::made("unique within", "unique_window_s", |row| seconds(&row["unique_window_s"])).raw(),
             crate::tests_too::column("test"),
         ],

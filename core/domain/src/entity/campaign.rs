@@ -35,6 +35,9 @@ pub struct CampaignSpec {
     /// Where clicks go that no stream takes; else the global one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub trafficback_url: Option<String>,
+    /// What becomes of a click that no stream takes while some destination is down.
+    #[serde(default, skip_serializing_if = "AllDown::is_default")]
+    pub all_down: AllDown,
     /// What a click costs when the click itself does not say.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
@@ -64,6 +67,24 @@ pub enum Rotation {
     Position,
     /// Drawn by weight among those that match.
     Weight,
+}
+
+/// What becomes of a click that no stream takes while destinations that are down might.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AllDown {
+    /// It goes to trafficback.
+    #[default]
+    Trafficback,
+    /// It goes to one that is down: rather a destination that may not answer than none.
+    IgnoreHealth,
+}
+
+impl AllDown {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+    fn is_default(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// What one click costs.

@@ -14,7 +14,7 @@ mod stream;
 mod template;
 mod words;
 
-pub use campaign::{CampaignSpec, Cost, Rotation};
+pub use campaign::{AllDown, CampaignSpec, Cost, Rotation};
 pub use destination::{Caps, DestinationSpec, HealthCheck, ProbeMethod, Schedule};
 pub use network::{NetworkSpec, Secret};
 pub use parse::{parse, read};

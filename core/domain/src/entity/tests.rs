@@ -13,6 +13,7 @@ fn full(kind: Kind) -> Value {
             "slug": "summer", "name": "Summer", "status": "paused", "rotation": "weight",
             "source": "src_0000000000000000001", "trafficback_url": "https://tb.example/?c={country}",
             "cost": { "per_click": "0.02", "currency": "EUR" }, "unique_window_s": 3600,
+            "all_down": "ignore_health",
         }),
         Kind::Stream => json!({
             "campaign": "cmp_0000000000000000001", "slug": "main", "name": "Main", "status": "active",
@@ -131,7 +132,7 @@ fn every_problem_is_reported_at_once_with_its_path() {
         "unique_window_s": -1,
     });
     let want = [
-        "colour: is not a known field; known are slug, aliases, name, status, rotation, source, trafficback_url, cost, unique_window_s, test",
+        "colour: is not a known field; known are slug, aliases, name, status, rotation, source, trafficback_url, all_down, cost, unique_window_s, test",
         "cost.currency: must be a currency code of three letters, such as USD",
         "cost.per_click: must be a text: write \"0.5\" in quotes",
         "name: must be a text: write \"5\" in quotes",
@@ -210,6 +211,12 @@ fn what_a_person_gets_wrong_and_what_he_reads() {
             json!({ "unique_window_s": 0 }),
             "unique_window_s: must be 1 to 31622400 seconds (a year)",
         ),
+        (
+            Campaign,
+            json!({ "all_down": "ignore-health" }),
+            "all_down: must be one of trafficback, ignore_health, not 'ignore-health'",
+        ),
+        (Campaign, json!({ "all_down": true }), "all_down: must be a text, not true"),
         (Campaign, json!({ "rotation": 3 }), "rotation: must be a text: write \"3\" in quotes"),
         (Stream, json!({ "campaign": "summer" }), "campaign: is not a campaign id"),
         (Stream, json!({ "destinations": [] }), "destinations: must name at least one destination"),

@@ -130,6 +130,9 @@ described! {
         /// True when a binding decided.
         #[serde(default)]
         pub bound: bool = of(Mark),
+        /// True when it could go to what is down too: no stream took it, and the campaign that decided wants that then.
+        #[serde(default, skip_serializing_if = "is_false")]
+        pub health_ignored: bool = of(Mark),
         /// The revision of the configuration that decided.
         pub config_revision: u64 = of(U64).required(),
         /// Campaigns that handed the click over, the link's first.

@@ -29,6 +29,8 @@ pub(super) struct CandidateCheck<'s, 'a, C> {
     pub(super) visitor: &'a Visitor,
     pub(super) now: Timestamp,
     pub(super) counters: &'a C,
+    /// What is down is a candidate too.
+    pub(super) ignore_health: bool,
 }
 
 /// Chooses a destination of the stream; true when the visitor is bound to it.
@@ -92,7 +94,7 @@ impl<'s, C: Counters> CandidateCheck<'s, '_, C> {
         if plan.schedule.as_ref().is_some_and(|s| !s.contains(self.now)) {
             return Err(NoCandidate::Schedule);
         }
-        if self.counters.health(id) == Health::Down {
+        if self.counters.health(id) == Health::Down && !self.ignore_health {
             return Err(NoCandidate::Unhealthy);
         }
         if let Some(caps) = &spec.caps {

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     Timestamp,
-    entity::{Action, Bind, MatchMode, Rotation, Status},
+    entity::{Action, AllDown, Bind, MatchMode, Rotation, Status},
     id::CampaignId,
 };
 use rand::{Rng, RngExt};
@@ -34,6 +34,7 @@ pub fn decide<'s>(
         taken: Taken::Loop,
         unique: Unique::default(),
         passed: Vec::new(),
+        health_ignored: false,
     };
     if visitor.hops > snapshot.max_hops {
         return decision;
@@ -43,11 +44,12 @@ pub fn decide<'s>(
         return decision;
     };
     let mut routing = Routing {
-        check: CandidateCheck { snapshot, visitor, now, counters },
+        check: CandidateCheck { snapshot, visitor, now, counters, ignore_health: false },
         names: &entry.names,
         campaign: entry,
         handed_over: Vec::new(),
         passed: Vec::new(),
+        kept_by_health: Vec::new(),
     };
     let taken = loop {
         match routing.ask_campaign(rng) {
@@ -66,6 +68,7 @@ pub fn decide<'s>(
     decision.decided_by = Some(routing.campaign);
     decision.handed_over = routing.handed_over;
     decision.passed = routing.passed;
+    decision.health_ignored = routing.check.ignore_health;
     decision.taken = taken;
     decision
 }
@@ -93,10 +96,37 @@ struct Routing<'s, 'a, C> {
     campaign: &'s CampaignPlan,
     handed_over: Vec<&'s CampaignId>,
     passed: Vec<Passed<'s>>,
+    /// The streams that are asked once more, with health ignored; the others say what they said.
+    kept_by_health: Vec<&'s StreamPlan>,
 }
 
 impl<'s, C: Counters> Routing<'s, '_, C> {
     fn ask_campaign(&mut self, rng: &mut impl Rng) -> Option<Step<'s>> {
+        let asked_before = self.passed.len();
+        self.ask_streams(rng).or_else(|| self.ask_without_health(asked_before, rng))
+    }
+
+    /// Asks the streams of this campaign again that health may have kept from taking the click, if it wants that.
+    /// None of them hands over: those that do have been asked, and do not look at health.
+    fn ask_without_health(&mut self, asked_before: usize, rng: &mut impl Rng) -> Option<Step<'s>> {
+        if self.campaign.campaign.spec.all_down != AllDown::IgnoreHealth {
+            return None;
+        }
+        let by_health = self.passed[asked_before..].iter().filter(|p| p.reason.is_health());
+        self.kept_by_health = by_health.map(|p| p.stream).collect();
+        if self.kept_by_health.is_empty() {
+            return None;
+        }
+        self.check.ignore_health = true;
+        self.ask_streams(rng)
+    }
+
+    /// Whether the stream is asked in this round.
+    fn is_asked(&self, stream: &StreamPlan) -> bool {
+        !self.check.ignore_health || self.kept_by_health.iter().any(|s| std::ptr::eq(*s, stream))
+    }
+
+    fn ask_streams(&mut self, rng: &mut impl Rng) -> Option<Step<'s>> {
         let campaign = self.campaign;
         self.in_order(campaign.forced(), rng)
             .or_else(|| match campaign.campaign.spec.rotation {
@@ -112,7 +142,7 @@ impl<'s, C: Counters> Routing<'s, '_, C> {
 
     /// The bound stream first; then draws among the others until one takes the click.
     fn by_weight(&mut self, streams: &'s [StreamPlan], rng: &mut impl Rng) -> Option<Step<'s>> {
-        let bound = self.bound_stream(streams);
+        let bound = self.bound_stream(streams).filter(|s| self.is_asked(s));
         if let Some(stream) = bound
             && let Some(step) = self.ask(stream, true, rng)
         {
@@ -121,6 +151,9 @@ impl<'s, C: Counters> Routing<'s, '_, C> {
         let mut rest: Vec<&'s StreamPlan> = Vec::with_capacity(streams.len());
         let mut total = 0;
         for stream in streams.iter().filter(|s| !bound.is_some_and(|b| std::ptr::eq(b, *s))) {
+            if !self.is_asked(stream) {
+                continue;
+            }
             if stream.stream.spec.status != Status::Active {
                 self.passed.push(Passed { stream, reason: Reason::Inactive });
             } else if stream.stream.spec.weight == 0 {
@@ -161,6 +194,9 @@ impl<'s, C: Counters> Routing<'s, '_, C> {
 
     /// Asks one stream; why it does not take the click is kept.
     fn ask(&mut self, stream: &'s StreamPlan, bound: bool, rng: &mut impl Rng) -> Option<Step<'s>> {
+        if !self.is_asked(stream) {
+            return None;
+        }
         match self.try_stream(stream, bound, rng) {
             Ok(step) => Some(step),
             Err(reason) => {

@@ -19,6 +19,9 @@ pub struct Decision<'s> {
     pub unique: Unique,
     /// Every stream that was asked and did not take the click, in the order asked.
     pub passed: Vec<Passed<'s>>,
+    /// True when no stream took the click at first, and those that health kept from it were asked again with health
+    /// ignored, as the campaign that decided wants it (`all_down: ignore_health`). They stand in `passed` from before.
+    pub health_ignored: bool,
 }
 
 impl<'s> Decision<'s> {
@@ -127,6 +130,13 @@ pub enum NoCandidate {
     Repeat,
     /// Its weight is 0 and the visitor is not bound to it.
     WeightZero,
+}
+
+impl Reason<'_> {
+    /// Whether a destination would perhaps have taken the click if it were not down.
+    pub(super) fn is_health(&self) -> bool {
+        matches!(self, Self::NoCandidate(all) if all.iter().any(|(_, why)| *why == NoCandidate::Unhealthy))
+    }
 }
 
 impl NoCandidate {

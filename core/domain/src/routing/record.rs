@@ -83,6 +83,7 @@ pub fn click_event(
         final_url: String::new(),
         status: 0,
         bound,
+        health_ignored: decision.health_ignored,
         config_revision: snapshot.revision,
         handed_over: decision.handed_over.iter().map(|&id| id.clone()).collect(),
         passed: passed(decision),

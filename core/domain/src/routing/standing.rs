@@ -2,7 +2,7 @@
 //! it asks what the choice asks.
 
 use super::{
-    Counters, DestinationPlan, NoCandidate, Roi, Snapshot, StreamPlan, Visitor,
+    Counters, DestinationPlan, Health, NoCandidate, Roi, Snapshot, StreamPlan, Visitor,
     candidates::{CandidateCheck, roi_shares},
 };
 use crate::{
@@ -30,12 +30,20 @@ pub struct Standing {
     /// Why it is no candidate, as in events; empty if it is one.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub why_not: String,
+    /// Whether it is down, and a candidate nevertheless.
+    #[serde(skip_serializing_if = "is_false")]
+    pub health_ignored: bool,
     /// Its caps, and what is used of each.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub caps: Vec<CapState>,
     /// When it takes clicks, if not always.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub schedule: Option<ScheduleState>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
+const fn is_false(mark: &bool) -> bool {
+    !*mark
 }
 
 /// A cap and its use.
@@ -62,15 +70,17 @@ pub struct ScheduleState {
     pub open: bool,
 }
 
-/// How each destination of the stream stands for this visitor now, in the stream's order.
+/// How each destination of the stream stands for this visitor now, in the stream's order; `ignore_health`: what is down
+/// may be a candidate, as in [`Decision::health_ignored`](super::Decision::health_ignored).
 pub fn standings<C: Counters>(
     snapshot: &Snapshot,
     stream: &StreamPlan,
     visitor: &Visitor,
     now: Timestamp,
     counters: &C,
+    ignore_health: bool,
 ) -> Vec<Standing> {
-    let check = CandidateCheck { snapshot, visitor, now, counters };
+    let check = CandidateCheck { snapshot, visitor, now, counters, ignore_health };
     let spec = &stream.stream.spec;
     let binds = spec.bind == Bind::Destination && visitor.counts();
     let bound = binds.then(|| counters.bound_destination(visitor.id, &stream.stream.id)).flatten();
@@ -90,6 +100,7 @@ pub fn standings<C: Counters>(
             destination: id.to_string(),
             weight: listed.weight,
             bound: is_bound,
+            health_ignored: why_not.is_none() && counters.health(id) == Health::Down,
             why_not: why_not.map(|why| why.as_str().to_owned()).unwrap_or_default(),
             caps: plan.map(|plan| caps(plan, now, counters)).unwrap_or_default(),
             schedule: plan.and_then(|plan| schedule(plan, now)),

@@ -43,16 +43,27 @@ fn stream(position: usize) -> impl Strategy<Value = Value> {
 }
 
 fn world() -> impl Strategy<Value = Snapshot> {
+    worlds().prop_map(|world| compiled(world, "trafficback"))
+}
+
+fn worlds() -> impl Strategy<Value = Value> {
     let streams = (0..9usize).map(stream).collect::<Vec<_>>();
     (streams, 0..9usize, prop_oneof![Just("position"), Just("weight")]).prop_map(|(mut streams, n, rotation)| {
         streams.truncate(n);
-        let config = config(&json!({
+        json!({
             "destinations": [{ "id": "d1" }, { "id": "d2", "status": "paused" }, { "id": "d3", "anti_repeat_s": 60 }],
             "campaigns": [{ "id": "main", "rotation": rotation }, { "id": "other", "rotation": rotation }],
             "streams": streams,
-        }));
-        Snapshot::compile(config, globals(Some("https://back.example/"))).0
+        })
     })
+}
+
+/// A world whose campaigns say this about destinations that are down.
+fn compiled(mut world: Value, all_down: &str) -> Snapshot {
+    for campaign in world["campaigns"].as_array_mut().expect("a list") {
+        campaign["all_down"] = json!(all_down);
+    }
+    Snapshot::compile(config(&world), globals(Some("https://back.example/"))).0
 }
 
 proptest! {
@@ -75,6 +86,45 @@ proptest! {
         }
         let handed = first.passed.iter().filter(|p| matches!(p.reason, Reason::HandedOver)).count();
         prop_assert_eq!(handed, first.handed_over.len());
+    }
+
+    #[test]
+    fn health_is_ignored_only_where_nothing_else_is_left_and_then_no_click_is_lost_for_it(
+        world in worlds(),
+        down in proptest::sample::subsequence(vec!["d1", "d2", "d3"], 1..=3),
+        seed: u64,
+    ) {
+        let past = Past { down: down.iter().map(|name| id("dst", name)).collect(), ..Past::default() };
+        let (heeding, ignoring) = (compiled(world.clone(), "trafficback"), compiled(world, "ignore_health"));
+        let heeded = ask_seeded(&heeding, &person(), &past, seed);
+        let ignored = ask_seeded(&ignoring, &person(), &past, seed);
+        prop_assert!(!heeded.health_ignored);
+        if !ignored.health_ignored {
+            prop_assert_eq!((line(&heeded), trace(&heeded)), (line(&ignored), trace(&ignored)));
+        } else {
+            prop_assert_eq!(line(&heeded), "-> https://back.example/");
+            prop_assert!(trace(&ignored).starts_with(&trace(&heeded)), "{} and {}", trace(&heeded), trace(&ignored));
+            prop_assert_eq!(heeded.handed_over, ignored.handed_over.clone());
+        }
+        match ignored.taken {
+            Taken::Stream { destination: Some(to), .. } => {
+                let is_down = past.down.iter().any(|d| d == to.destination.id.as_str());
+                prop_assert_eq!(is_down, ignored.health_ignored, "what is down is the last resort");
+            }
+            Taken::Stream { destination: None, .. } => prop_assert!(!ignored.health_ignored),
+            _ => {
+                // Nobody who decided would have taken it if all were up.
+                let decided = ignored.decided_by.expect("known");
+                for stream in decided.streams() {
+                    let said = ignored.passed.iter().rfind(|p| std::ptr::eq(p.stream, stream)).expect("asked");
+                    prop_assert!(!said.reason.to_string().contains("unhealthy"), "{}", trace(&ignored));
+                }
+                if ignored.handed_over.is_empty() {
+                    let up = ask_seeded(&ignoring, &person(), &Past::default(), seed);
+                    prop_assert_eq!(line(&up), line(&ignored));
+                }
+            }
+        }
     }
 
     #[test]

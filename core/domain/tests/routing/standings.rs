@@ -6,7 +6,7 @@ use tfx_domain::routing::{CapUse, Roi, Snapshot, Standing, standings};
 
 fn stand(snapshot: &Snapshot, past: &Past) -> Vec<Standing> {
     let stream = snapshot.stream(&id("str", "a").parse().expect("an id")).expect("a stream");
-    standings(snapshot, stream, &person(), at(NOW), past)
+    standings(snapshot, stream, &person(), at(NOW), past, false)
 }
 
 fn split(select: &str) -> Value {

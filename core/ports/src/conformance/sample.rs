@@ -122,6 +122,7 @@ impl Sample {
             final_url: format!("https://offer.example/landing?click={click_id}"),
             status: 302,
             bound: false,
+            health_ignored: false,
             config_revision: 17,
             handed_over: Vec::new(),
             passed: Vec::new(),

@@ -278,3 +278,31 @@ async fn a_private_address_is_not_probed_and_the_reason_is_told() {
     assert_eq!(offers.asked("offer"), 0);
     world.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_campaign_that_ignores_health_sends_clicks_to_what_is_down_rather_than_back() {
+    let offers = Offers::default();
+    let at = offers.start().await;
+    let testbed = Testbed::new(FAST);
+    for (slug, spec) in [("heeds", json!({})), ("ignores", json!({ "all_down": "ignore_health" }))] {
+        let campaign = testbed.campaign(slug, spec).await;
+        let offer = testbed.destination(&format!("{slug}-offer"), check(at, "offer")).await;
+        testbed.stream_to(&campaign, &offer, json!({})).await;
+    }
+    offers.answer("offer", 503);
+    let world = testbed.start().await;
+    until("both are down", async || world.metric("tfx_destinations_down").await > 1.5).await;
+    assert_eq!(world.click_as(1, "/c/heeds").await.0.status, 404);
+    let (answer, event) = world.click_as(1, "/c/ignores").await;
+    assert_eq!((answer.to(), event.health_ignored, event.passed.len()), ("ignores-offer", true, 1));
+    let explained =
+        world.explain(&json!({ "slug": "ignores", "user_agent": "Mozilla/5.0 (iPhone)" })).await.json();
+    assert_eq!(
+        (&explained["health_ignored"], &explained["passed"].as_array().map(Vec::len)),
+        (&json!(true), &Some(1))
+    );
+    offers.answer("offer", 200);
+    until("both are up", async || world.metric("tfx_destinations_down").await < 0.5).await;
+    assert!(!world.click_as(2, "/c/ignores").await.1.health_ignored);
+    world.stop().await;
+}

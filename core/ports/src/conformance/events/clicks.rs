@@ -73,6 +73,7 @@ fn largest() -> ClickEvent {
         final_url: format!("https://example.com/?q={}", odd()),
         status: 599,
         bound: true,
+        health_ignored: true,
         config_revision: u64::MAX,
         handed_over: vec![campaign(2), campaign(3)],
         passed: (1..9).map(|n| PassedStream { stream_id: stream(n), reason: odd().into() }).collect(),

@@ -108,6 +108,7 @@ pub(super) fn click(at: Timestamp, random: u128) -> ClickEvent {
         final_url: String::new(),
         status: 302,
         bound: false,
+        health_ignored: false,
         config_revision: 1,
         handed_over: Vec::new(),
         passed: Vec::new(),
