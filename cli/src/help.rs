@@ -10,7 +10,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Set up", &["campaign", "stream", "destination", "source", "network", "template"]),
     ("Look", &["report", "click", "conversion", "postback", "explain", "health", "audit"]),
     ("Run", &["up", "config", "events", "ingest", "migrate", "prune", "stack"]),
-    ("Try", &["check", "smoke", "bench"]),
+    ("Try", &["check", "doctor", "smoke", "bench"]),
     ("Shell", &["completions", "man", "help"]),
 ];
 

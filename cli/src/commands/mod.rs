@@ -9,6 +9,7 @@ mod completions;
 mod config;
 mod conversion;
 mod destination;
+mod doctor;
 mod entity;
 mod events;
 mod explain;
@@ -85,6 +86,7 @@ pub(crate) enum Command {
     /// Verdicts for monitors and cron: one line and an exit code.
     #[command(subcommand)]
     Check(check::CheckCommand),
+    Doctor(doctor::Doctor),
     Smoke(smoke::Smoke),
     Bench(Box<bench::Bench>),
     Completions(completions::Completions),
@@ -116,6 +118,7 @@ impl Command {
             Self::Migrate(c) => c.run(context).await,
             Self::Prune(c) => c.run(context).await,
             Self::Stack(c) => c.run(context).await,
+            Self::Doctor(c) => c.run(context).await,
             Self::Smoke(c) => c.run(context).await,
             Self::Bench(c) => c.run(context).await,
             Self::Completions(c) => c.run(context),

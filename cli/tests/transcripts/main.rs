@@ -18,6 +18,7 @@ mod campaigns;
 mod clicks;
 mod completions;
 mod configuration;
+mod doctor;
 mod entities;
 mod errors;
 mod formats;

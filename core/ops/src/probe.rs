@@ -1,6 +1,7 @@
 //! Is a service ready?
 
 use reqwest::{Client, StatusCode};
+use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 
@@ -31,6 +32,19 @@ impl Probe {
         }
     }
 
+    /// What the service at `url` depends on, ready or not; nothing for a stranger.
+    ///
+    /// # Errors
+    /// Why it did not tell, for people.
+    pub async fn dependencies(&self, url: &str) -> Result<Vec<Dependency>, String> {
+        let (status, body) =
+            self.get(&format!("{url}/readyz")).await.map_err(|e| format!("{url} does not answer: {e}"))?;
+        match serde_json::from_str::<Report>(&body) {
+            Ok(report) if matches!(status, 200 | 503) => Ok(report.dependencies),
+            _ => Err(format!("{url}/readyz answers {status}, and not as a service of this product does")),
+        }
+    }
+
     /// Asks for a URL once: status and body of the answer.
     ///
     /// # Errors
@@ -40,6 +54,27 @@ impl Probe {
         let status = response.status().as_u16();
         Ok((status, response.text().await.map_err(|e| root_cause(&e))?))
     }
+}
+
+#[derive(Deserialize)]
+struct Report {
+    #[serde(rename = "status")]
+    _status: String,
+    #[serde(default)]
+    dependencies: Vec<Dependency>,
+}
+
+/// What a service depends on, as its `/readyz` tells.
+#[derive(Debug, Clone, Deserialize)]
+pub struct Dependency {
+    /// Such as `analytics`.
+    pub name: String,
+    /// Whether the service can do its job without it.
+    pub required: bool,
+    /// `ok`, `degraded` or `failed`.
+    pub state: String,
+    /// What there is to say of it.
+    pub detail: Option<String>,
 }
 
 /// What does not work, and why, of what `/readyz` answers; none: it says nothing of the kind.

@@ -1,0 +1,301 @@
+//! `tfx doctor`: what is wrong with an installation, and what to do about it.
+
+use crate::{
+    context::Context,
+    exit::Failure,
+    output::{Column, Format, Listing},
+};
+use clap::Args;
+use rustix::fs::statvfs;
+use serde_json::{Value, json};
+use std::path::Path;
+use tfx_api::entities::EntityQuery;
+use tfx_domain::entity::{Kind, Status};
+use tfx_ops::probe::{Dependency, Probe};
+use tfx_settings::Settings;
+
+/// Less space than this is wrong: journals and stores refuse what they cannot write. Bytes.
+const TOO_LITTLE: u64 = 256 << 20;
+/// Less space than this will soon be too little. Bytes.
+const LITTLE: u64 = 2 << 30;
+
+/// Find what is wrong with an installation, and what to do about it.
+///
+/// Looks at the settings, the data folder and its disk, asks each service how it and what it depends on is, names the
+/// lists by which user agents are read, and campaigns that send nobody anywhere. It changes nothing.
+#[derive(Debug, Args)]
+#[command(after_help = "Exits 0 if nothing is wrong; warnings are told. Exits 1 if something is wrong.\n\n\
+    Example, in a script after a deployment:\n  \
+    tfx doctor --output json | jq '.[] | select(.state != \"ok\")'")]
+pub(crate) struct Doctor {
+    /// Only what is not well.
+    #[arg(long)]
+    wrong: bool,
+}
+
+/// How bad something is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum State {
+    Ok,
+    Warning,
+    Wrong,
+}
+
+impl State {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Ok => "ok",
+            Self::Warning => "warning",
+            Self::Wrong => "wrong",
+        }
+    }
+}
+
+/// What was looked at, and found.
+#[derive(Debug)]
+struct Finding {
+    state: State,
+    of: String,
+    what: String,
+    /// What to do; empty if nothing.
+    next: String,
+}
+
+impl Finding {
+    fn new(state: State, of: impl Into<String>, what: impl Into<String>) -> Self {
+        Self { state, of: of.into(), what: what.into(), next: String::new() }
+    }
+
+    fn next(self, next: impl Into<String>) -> Self {
+        Self { next: next.into(), ..self }
+    }
+}
+
+impl Doctor {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let mut found = vec![Finding::new(State::Ok, "tfx", env!("CARGO_PKG_VERSION"))];
+        match context.settings() {
+            Ok(settings) => {
+                found.extend(of_settings(context));
+                found.extend(of_folder(&settings.data_dir));
+                found.extend(of_services(&settings).await?);
+            }
+            Err(failure) => {
+                found.extend(failure.problems.0.iter().map(|problem| {
+                    Finding::new(State::Wrong, problem.path.as_str(), problem.message.as_str())
+                        .next("tfx config show tells where each setting comes from")
+                }));
+            }
+        }
+        found.extend(of_campaigns(context).await);
+        self.print(context, &found)?;
+        match found.iter().filter(|f| f.state == State::Wrong).count() {
+            0 => Ok(()),
+            1 => Err(Failure::failed("one thing is wrong")),
+            n => Err(Failure::failed(format!("{n} things are wrong"))),
+        }
+    }
+
+    fn print(&self, context: &Context, found: &[Finding]) -> Result<(), Failure> {
+        let shown = found.iter().filter(|f| !self.wrong || f.state != State::Ok);
+        if context.out.format == Format::Table {
+            // Sentences do not fit into columns.
+            return context.out.lines(shown.flat_map(lines));
+        }
+        let row =
+            |f: &Finding| json!({ "state": f.state.word(), "of": f.of, "found": f.what, "next": f.next });
+        let columns = vec![
+            Column::text("state", "state"),
+            Column::text("of", "of"),
+            Column::text("found", "found"),
+            Column::text("next", "next"),
+        ];
+        context.out.rows(&Listing { columns, rows: shown.map(row).collect(), name: "of" })
+    }
+}
+
+/// `warning  traffic-service geo: no geo database`, and below it what to do.
+fn lines(finding: &Finding) -> Vec<String> {
+    let Finding { state, of, what, next } = finding;
+    let mut lines = vec![format!("{:7}  {of}: {what}", state.word())];
+    if !next.is_empty() {
+        lines.push(format!("{:7}  → {next}", ""));
+    }
+    lines
+}
+
+/// Settings that do nothing.
+fn of_settings(context: &Context) -> Vec<Finding> {
+    let notices = tfx_settings::notices(&context.source);
+    let mut found: Vec<Finding> =
+        notices.into_iter().map(|n| Finding::new(State::Warning, n.name, n.message)).collect();
+    if found.is_empty() {
+        found.push(Finding::new(State::Ok, "settings", "valid, and each has an effect"));
+    }
+    found
+}
+
+/// The data folder, who can read it, and its disk.
+fn of_folder(folder: &Path) -> Vec<Finding> {
+    let shown = folder.display();
+    if !folder.is_dir() {
+        let what = format!("{shown} is not there");
+        return vec![
+            Finding::new(State::Warning, "data folder", what).next("a service makes it when it starts"),
+        ];
+    }
+    let folders = match tfx_wiring::exposed(folder) {
+        Some(told) => Finding::new(State::Warning, "data folder", told),
+        None => Finding::new(State::Ok, "data folder", shown.to_string()),
+    };
+    let disk = match statvfs(folder) {
+        Ok(disk) => of_disk(disk.f_bavail.saturating_mul(disk.f_frsize), disk.f_favail, disk.f_files),
+        Err(error) => Finding::new(State::Warning, "disk", format!("it cannot be asked: {error}")),
+    };
+    vec![folders, disk]
+}
+
+/// Bytes and files that there is room for; a file system that does not count files has none in all.
+fn of_disk(bytes: u64, files: u64, files_in_all: u64) -> Finding {
+    let state = match bytes {
+        _ if files_in_all > 0 && files < 1_000 => State::Wrong,
+        n if n < TOO_LITTLE => State::Wrong,
+        n if n < LITTLE => State::Warning,
+        _ => State::Ok,
+    };
+    let what = match state {
+        State::Wrong if bytes >= TOO_LITTLE => format!("there is room for {files} more files"),
+        _ => format!("{} MiB free", bytes >> 20),
+    };
+    let found = Finding::new(state, "disk", what);
+    if state == State::Ok {
+        return found;
+    }
+    found.next(
+        "tfx prune --before DATE --vacuum makes the embedded store smaller; ANALYTICS_TTL_DAYS keeps it so",
+    )
+}
+
+/// Each service and what it depends on.
+async fn of_services(settings: &Settings) -> Result<Vec<Finding>, Failure> {
+    let probe = Probe::new().map_err(Failure::failed)?;
+    let addresses = &settings.addresses;
+    let services = [
+        ("traffic-service", &addresses.traffic_url),
+        ("postback-service", &addresses.postback_url),
+        ("api-service", &addresses.api_url),
+    ];
+    let mut found = Vec::new();
+    for (service, url) in services {
+        match probe.dependencies(url).await {
+            Ok(dependencies) if dependencies.is_empty() => {
+                let what = format!("{url}/readyz tells strangers nothing of what it depends on");
+                found.push(
+                    Finding::new(State::Warning, service, what)
+                        .next("ask from a machine of INTERNAL_CIDRS, or past the proxy"),
+                );
+            }
+            Ok(dependencies) => found.extend(dependencies.iter().map(|d| of_dependency(service, d))),
+            Err(why) => found.push(Finding::new(State::Wrong, service, why).next(format!(
+                "start it (tfx up, or {service}); {}_URL says where it is",
+                variable(service)
+            ))),
+        }
+    }
+    Ok(found)
+}
+
+/// `TRAFFIC_SERVICE`.
+fn variable(service: &str) -> String {
+    service.to_ascii_uppercase().replace('-', "_")
+}
+
+fn of_dependency(service: &str, dependency: &Dependency) -> Finding {
+    let state = match dependency.state.as_str() {
+        "ok" => State::Ok,
+        "failed" if dependency.required => State::Wrong,
+        _ => State::Warning,
+    };
+    let what = dependency.detail.as_deref().unwrap_or(&dependency.state);
+    Finding::new(state, format!("{service} {}", dependency.name), what)
+}
+
+/// Active campaigns without an active stream: they send everybody to trafficback.
+async fn of_campaigns(context: &Context) -> Vec<Finding> {
+    let found = async {
+        let client = context.client()?;
+        let mut query = EntityQuery { status: vec![Status::Active], ..EntityQuery::default() };
+        let mut idle: Vec<String> = Vec::new();
+        let mut active = 0;
+        loop {
+            let page = client.list(Kind::Campaign, &query).await?;
+            active += page.items.len();
+            let without = page.items.iter().filter(|c| c["active_streams"] == Value::from(0));
+            idle.extend(without.map(|c| c["slug"].as_str().unwrap_or_default().to_owned()));
+            match page.next {
+                Some(next) => query.cursor = Some(next),
+                None => return Ok::<_, Failure>((active, idle)),
+            }
+        }
+    };
+    match found.await {
+        Ok((active, idle)) if idle.is_empty() => {
+            vec![Finding::new(State::Ok, "campaigns", format!("{active} active, each with an active stream"))]
+        }
+        Ok((_, idle)) => idle
+            .into_iter()
+            .map(|slug| {
+                Finding::new(
+                    State::Warning,
+                    format!("campaign {slug}"),
+                    "no active stream: it sends nobody anywhere",
+                )
+                .next(format!("tfx stream create {slug} …, or tfx campaign pause {slug}"))
+            })
+            .collect(),
+        Err(failure) => vec![
+            Finding::new(State::Warning, "campaigns", format!("not looked at: {}", failure.message))
+                .next(failure.hint.unwrap_or_default()),
+        ],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_disk_is_judged_by_bytes_and_files() {
+        for (bytes, files, of, state) in [
+            (10 << 30, 1_000_000, 2_000_000, State::Ok),
+            (10 << 30, 0, 0, State::Ok),
+            (1 << 30, 1_000_000, 2_000_000, State::Warning),
+            (100 << 20, 1_000_000, 2_000_000, State::Wrong),
+            (10 << 30, 10, 2_000_000, State::Wrong),
+            (0, 0, 2_000_000, State::Wrong),
+        ] {
+            let found = of_disk(bytes, files, of);
+            assert_eq!((found.state, found.next.is_empty()), (state, state == State::Ok), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn what_a_service_cannot_do_without_is_wrong_and_the_rest_is_told() {
+        for (state, required, want) in [
+            ("ok", true, State::Ok),
+            ("ok", false, State::Ok),
+            ("degraded", true, State::Warning),
+            ("failed", false, State::Warning),
+            ("failed", true, State::Wrong),
+        ] {
+            let dependency =
+                Dependency { name: "analytics".into(), required, state: state.into(), detail: None };
+            let found = of_dependency("traffic-service", &dependency);
+            assert_eq!(
+                (found.state, found.of.as_str()),
+                (want, "traffic-service analytics"),
+                "{state} {required}"
+            );
+        }
+    }
+}
