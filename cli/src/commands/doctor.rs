@@ -7,7 +7,7 @@ use crate::{
 };
 use clap::Args;
 use rustix::fs::statvfs;
-use serde_json::{Value, json};
+use serde_json::json;
 use std::path::Path;
 use tfx_api::entities::EntityQuery;
 use tfx_domain::entity::{Kind, Status};
@@ -230,7 +230,7 @@ async fn of_campaigns(context: &Context) -> Vec<Finding> {
         loop {
             let page = client.list(Kind::Campaign, &query).await?;
             active += page.items.len();
-            let without = page.items.iter().filter(|c| c["active_streams"] == Value::from(0));
+            let without = page.items.iter().filter(|c| c["active_streams"] == 0);
             idle.extend(without.map(|c| c["slug"].as_str().unwrap_or_default().to_owned()));
             match page.next {
                 Some(next) => query.cursor = Some(next),
