@@ -10,13 +10,14 @@
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use rand::{SeedableRng, rngs::SmallRng};
 use serde_json::{Value, json};
+use smol_str::ToSmolStr as _;
 use std::{hint::black_box, net::IpAddr, sync::Arc};
 use tfx_domain::{
     Timestamp,
     id::{ClickId, VisitorId},
     routing::{
-        Config, Device, DeviceType, Geo, Globals, NoCounters, RequestKind, Snapshot, Visitor, click_event,
-        decide,
+        Answered, Click, Config, Device, DeviceType, Geo, Globals, NoCounters, RequestKind, Snapshot, Unique,
+        Visitor, decide,
     },
 };
 
@@ -159,7 +160,9 @@ fn benches(c: &mut Criterion) {
     let decision = decide(snapshot, "cmp-0", &visitor, now, &NoCounters, &mut rng);
     c.bench_function("record", |b| {
         b.iter(|| {
-            click_event(snapshot, "cmp-0", black_box(&visitor), &decision, ClickId::generate(now, 1), now)
+            let (id, ip) = (ClickId::generate(now, 1), visitor.ip.to_canonical().to_smolstr());
+            let click = Click::new(snapshot, "cmp-0", black_box(&visitor), &decision, id, now, ip);
+            click.event(Unique::default(), Answered { final_url: String::new(), status: 302 })
         });
     });
 }

@@ -12,8 +12,7 @@ use http::{HeaderValue, StatusCode, header};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tfx_domain::{
     entity::Action,
-    event::ClickEvent,
-    routing::{Decision, Given, Taken},
+    routing::{Answered, Click, Taken},
 };
 use tfx_ports::entropy;
 use tfx_service::{ProblemResponse, internal::same};
@@ -28,30 +27,26 @@ const NO_STORE: HeaderValue = HeaderValue::from_static("no-store");
 /// `robots.txt` counts nothing and never changes.
 const ROBOTS_FOR: HeaderValue = HeaderValue::from_static("public, max-age=86400");
 
-/// The answer; puts its URL and status into the event.
-pub(crate) fn of(
-    decision: &Decision<'_>,
-    event: &mut ClickEvent,
-    given: Given<'_>,
-    hops: u8,
-    identity: &Identity,
-) -> Response {
-    let response = match decision.taken {
+/// The answer, and what is recorded of it.
+pub(crate) fn of(click: &Click<'_>, identity: &Identity) -> (Response, Answered) {
+    let rng = &mut entropy::generator();
+    let mut final_url = String::new();
+    let response = match click.decision().taken {
         Taken::Stream { stream, destination, .. } => {
             if let Some(destination) = destination {
-                event.final_url = destination.url.redirect(event, given, &mut entropy::generator());
+                final_url = click.url(&destination.url, rng);
             }
-            act(&stream.stream.spec.action, &event.final_url, identity)
+            act(&stream.stream.spec.action, &final_url, identity)
         }
         Taken::Trafficback { url } => {
-            event.final_url = counted(&url.redirect(event, given, &mut entropy::generator()), hops);
-            redirect(StatusCode::FOUND, &event.final_url)
+            final_url = counted(&click.url(url, rng), click.visitor().hops);
+            redirect(StatusCode::FOUND, &final_url)
         }
         Taken::NotFound => bare(StatusCode::NOT_FOUND),
         Taken::Loop => bare(StatusCode::LOOP_DETECTED),
     };
-    event.status = response.status().as_u16();
-    response
+    let status = response.status().as_u16();
+    (response, Answered { final_url, status })
 }
 
 fn act(action: &Action, url: &str, identity: &Identity) -> Response {

@@ -59,19 +59,15 @@ pub(crate) async fn click(
     let facts = Facts::of(&parts.headers);
     let visitor = traffic.visitor(&facts, &asked, &snapshot, traffic.geo.lookup(ip)).await;
     let flight = traffic.memory.begin();
-    let Decided { mut event, mut response, consumed } =
-        traffic.click(&snapshot, &slug, &visitor, clock::now());
+    let Decided { event, mut response, consumed } = traffic.click(&snapshot, &slug, &visitor, clock::now());
     // A browser that has no cookie yet gets one; it names whom he was taken for.
     if visitor.counts() && facts.cookie.is_none() {
         set_cookie(&mut response, visitor.id);
     }
     // What its user agent does not say, a browser says with its next click.
     response.headers_mut().insert("accept-ch", HeaderValue::from_static(ACCEPT_CH));
-    if snapshot.campaign(&slug).is_none() {
-        if !traffic.strangers.take(ip) {
-            return response;
-        }
-        event.shorten();
+    if snapshot.campaign(&slug).is_none() && !traffic.strangers.take(ip) {
+        return response;
     }
     let waiting = Waiting { traffic, outcome: Some(event.outcome) };
     let published = traffic.producer.publish(&Event::Click(Box::new(event))).await;

@@ -20,8 +20,7 @@ use tfx_domain::{
     event::{ClickEvent, Outcome},
     id::{ClickId, StreamId},
     routing::{
-        Counters, Geo, Given, Reason, Snapshot, Standing, StreamPlan, Taken, Visitor, click_event, decide,
-        standings,
+        Click, Counters, Geo, Reason, Snapshot, Standing, StreamPlan, Unique, Visitor, decide, standings,
     },
 };
 use tfx_events::Producer;
@@ -65,7 +64,7 @@ impl Traffic {
         facts.visitor(request, &agent, geo, &self.identity, snapshot.header_names())
     }
 
-    /// Decides and lets a person's visit use up what it uses up.
+    /// Decides, lets a person's visit use up what it uses up, and makes the answer and the event.
     pub(crate) fn click(
         &self,
         snapshot: &Snapshot,
@@ -73,20 +72,22 @@ impl Traffic {
         visitor: &Visitor,
         now: Timestamp,
     ) -> Decided<'_> {
-        let mut rng = entropy::generator();
-        let decision = decide(snapshot, slug, visitor, now, &*self.memory, &mut rng);
+        let decision = decide(snapshot, slug, visitor, now, &*self.memory, &mut entropy::generator());
         let id = ClickId::generate(now, entropy::random_u128());
-        let mut event = click_event(snapshot, slug, visitor, &decision, id, now);
-        let mut consumed = None;
-        if visitor.counts() {
-            let (unique, used) = self.memory.consume(id, visitor.id, &decision, now);
-            (event.unique_campaign, event.unique_stream) = (unique.campaign, unique.stream);
-            event.unique_destination = unique.destination;
-            consumed = Some(used);
-        }
-        self.hide_address(&mut event, visitor);
-        let given = Given::new(snapshot, slug, visitor);
-        let response = answer::of(&decision, &mut event, given, visitor.hops, &self.identity);
+        let (unique, consumed) = if visitor.counts() {
+            let (unique, consumed) = self.memory.consume(id, visitor, &decision, now);
+            (unique, Some(consumed))
+        } else {
+            (Unique::default(), None)
+        };
+        let ip = self.identity.kept(visitor.ip);
+        let click = Click::new(snapshot, slug, visitor, &decision, id, now, ip);
+        let (response, answered) = answer::of(&click, &self.identity);
+        // What nobody has a campaign for leaves little.
+        let event = match decision.campaign {
+            Some(_) => click.event(unique, answered),
+            None => click.short_event(answered),
+        };
         Decided { event, response, consumed }
     }
 
@@ -105,15 +106,14 @@ impl Traffic {
             None => decide(snapshot, slug, visitor, now, counters, &mut entropy::generator()),
         };
         let id = ClickId::generate(now, entropy::random_u128());
-        let mut event = click_event(snapshot, slug, visitor, &decision, id, now);
-        self.hide_address(&mut event, visitor);
-        let given = Given::new(snapshot, slug, visitor);
-        answer::of(&decision, &mut event, given, visitor.hops, &self.identity);
+        let ip = self.identity.kept(visitor.ip);
+        let click = Click::new(snapshot, slug, visitor, &decision, id, now, ip);
+        let (_, answered) = answer::of(&click, &self.identity);
+        let unique = decision.unique(visitor, now, |scope| counters.last_seen(visitor.id, scope));
+        let event = click.event(unique, answered);
         let looked = decision.passed.iter().filter(|p| matches!(p.reason, Reason::NoCandidate(_)));
-        let taker = match decision.taken {
-            Taken::Stream { stream, destination: Some(_), .. } => Some(stream),
-            _ => None,
-        };
+        let taker = decision.taker();
+        let taker = taker.0.filter(|_| taker.1.is_some());
         let decided_by = decision.decided_by.map(|campaign| &campaign.campaign.id);
         let stands = |stream: &StreamPlan| {
             let ignore = decision.health_ignored && decided_by == Some(&stream.stream.spec.campaign);
@@ -121,12 +121,6 @@ impl Traffic {
         };
         let all = looked.map(|p| p.stream).chain(taker).map(stands).collect();
         (event, all)
-    }
-
-    fn hide_address(&self, event: &mut ClickEvent, visitor: &Visitor) {
-        if self.identity.hides_addresses() {
-            event.ip = self.identity.kept(visitor.ip);
-        }
     }
 }
 

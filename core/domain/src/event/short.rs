@@ -14,7 +14,7 @@ const SLUG: usize = 32;
 
 impl ClickEvent {
     /// What is kept of a request for which there is no campaign: who asked for what, and little more.
-    pub fn shorten(&mut self) {
+    pub(crate) fn shorten(&mut self) {
         clip_small(&mut self.campaign_slug, SLUG);
         clip(&mut self.user_agent, VALUE);
         clip(&mut self.referrer, VALUE);

@@ -5,14 +5,17 @@
 //! All macros: `docs/macros.md`.
 
 mod encode;
+mod facts;
 mod parse;
 mod value;
 
-use crate::{event::ClickEvent, postback::Conversion, problem::Problems, routing::Given};
+use crate::{postback::Conversion, problem::Problems};
 use encode::Encoder;
 use parse::Segment;
 use rand::Rng;
 use value::Known;
+
+pub use facts::{Facts, Link, Named};
 
 /// The longest URL that is rendered, in bytes: what common servers and proxies take in one header line.
 const MAX_URL: usize = 8192;
@@ -75,18 +78,10 @@ impl UrlTemplate {
         self.segments.iter().filter_map(literal).collect()
     }
 
-    /// The URL for one click, at most 8 KiB, from its event. Missing values become empty texts.
-    pub fn render(&self, click: &ClickEvent, conversion: Option<&Conversion>, rng: &mut impl Rng) -> String {
-        self.written(&Known { click, given: None, conversion }, rng)
-    }
-
-    /// The same while the click is there: what its link says is handed on whole, as it came, also where the event keeps
-    /// less. Only what does not fit into the URL is cut.
-    pub fn redirect(&self, click: &ClickEvent, given: Given<'_>, rng: &mut impl Rng) -> String {
-        self.written(&Known { click, given: Some(given), conversion: None }, rng)
-    }
-
-    fn written(&self, known: &Known<'_>, rng: &mut impl Rng) -> String {
+    /// The URL for one click, at most 8 KiB. Missing values become empty texts; only what does not fit into the URL is
+    /// cut.
+    pub fn render(&self, click: &Facts<'_>, conversion: Option<&Conversion>, rng: &mut impl Rng) -> String {
+        let known = &Known { click, conversion };
         // Most values are ids and short words; a long one makes the text grow once or twice.
         let mut url = String::with_capacity((self.literals + self.macros * 32).min(MAX_URL));
         let mut left = MAX_URL.saturating_sub(self.literals);

@@ -3,7 +3,7 @@
 use super::*;
 use crate::{
     Timestamp,
-    event::ClickDims,
+    event::{ClickDims, ClickEvent},
     id::{ClickId, ConversionId, NetworkId},
     money::{Currency, Money},
     routing::DeviceType,
@@ -135,14 +135,14 @@ fn every_macro_gives_its_value() {
         let raw = if raw.is_empty() { encoded } else { raw };
         for (brace, want) in [("{", encoded), ("{_", raw)] {
             let template = parsed(&format!("https://o.example/?v={brace}{name}}}&end"), Scope::Outbound);
-            let got = template.render(&click(), Some(&conversion()), &mut rng());
+            let got = template.render(&Facts::from(&click()), Some(&conversion()), &mut rng());
             assert_eq!(got, format!("https://o.example/?v={want}&end"), "{brace}{name}}}");
         }
     }
     for (name, encoded, _) in REDIRECT {
         let template = parsed(&format!("https://o.example/?v={{{name}}}"), Scope::Redirect);
         assert_eq!(
-            template.render(&click(), None, &mut rng()),
+            template.render(&Facts::from(&click()), None, &mut rng()),
             format!("https://o.example/?v={encoded}"),
             "{name}"
         );
@@ -155,7 +155,7 @@ fn without_a_hand_over_the_links_campaign_decided() {
     own.dims.deciding_campaign_id = None;
     (own.deciding_campaign_slug, own.deciding_campaign_name) = Default::default();
     let text = "https://o.example/?{deciding_campaign_id}&{deciding_campaign_slug}&{deciding_campaign_name}";
-    let got = parsed(text, Scope::Redirect).render(&own, None, &mut rng());
+    let got = parsed(text, Scope::Redirect).render(&Facts::from(&own), None, &mut rng());
     assert_eq!(got, "https://o.example/?cmp_0000000000000000001&summer&Summer%20Sale");
 }
 
@@ -167,14 +167,14 @@ fn what_is_missing_is_empty() {
     bare.params.clear();
     let text = "https://o.example/{country}?a={campaign_id}&b={cost}{currency}&c={sub20}&d={param:x}&e={status}{tid}{profit}";
     let template = parsed(text, Scope::Outbound);
-    assert_eq!(template.render(&bare, None, &mut rng()), "https://o.example/?a=&b=&c=&d=&e=");
+    assert_eq!(template.render(&Facts::from(&bare), None, &mut rng()), "https://o.example/?a=&b=&c=&d=&e=");
 }
 
 #[test]
 fn profit_needs_one_currency() {
     let template = parsed("https://s.example/?p={profit}&c={currency}", Scope::Outbound);
     let mut click = click();
-    let render = |c: &ClickEvent| template.render(c, Some(&conversion()), &mut rng());
+    let render = |c: &ClickEvent| template.render(&Facts::from(c), Some(&conversion()), &mut rng());
     click.cost = Some(Money { currency: "EUR".parse().expect("a code"), ..usd("1") });
     assert_eq!(render(&click), "https://s.example/?p=&c=USD");
     click.cost = None;
@@ -189,7 +189,7 @@ fn random_stays_in_its_range() {
     let mut rng = rng();
     let mut seen = std::collections::BTreeSet::new();
     for _ in 0..200 {
-        seen.insert(template.render(&click(), None, &mut rng));
+        seen.insert(template.render(&Facts::from(&click()), None, &mut rng));
     }
     assert_eq!(seen, (5..=8).map(|n| format!("https://o.example/{n}")).collect());
 }
@@ -208,7 +208,7 @@ fn literals_are_the_authors_but_fit_for_a_header() {
     ];
     for (text, want, host) in table {
         let template = parsed(text, Scope::Redirect);
-        assert_eq!(template.render(&click(), None, &mut rng()), want);
+        assert_eq!(template.render(&Facts::from(&click()), None, &mut rng()), want);
         assert_eq!((template.host(), template.as_str()), (host, text));
     }
 }
@@ -305,12 +305,12 @@ fn a_long_value_is_cut_and_does_not_push_out_the_ones_behind_it() {
     let mut long = click();
     long.referrer = "ä".repeat(10_000);
     long.user_agent = "u".repeat(100_000);
-    let url = template.render(&long, None, &mut rng());
+    let url = template.render(&Facts::from(&long), None, &mut rng());
     assert!(url.len() <= MAX_URL, "{}", url.len());
     assert!(url.ends_with("&c=01KTBA71G0Z9Q4X2V8N6M5R3JD"));
     // Short values leave their share to those that follow.
     long.referrer.clear();
-    assert!(template.render(&long, None, &mut rng()).len() > 4_000);
+    assert!(template.render(&Facts::from(&long), None, &mut rng()).len() > 4_000);
 }
 
 /// Texts that try to leave their place.
@@ -396,7 +396,7 @@ proptest! {
         for (name, _, _) in REDIRECT.iter().chain(&OUTBOUND) {
             for brace in ["{", "{_"] {
                 let text = format!("{origin}{place}{brace}{name}}}{brace}{name}}}tail");
-                let url = parsed(&text, Scope::Outbound).render(&click, Some(&conversion), &mut rng());
+                let url = parsed(&text, Scope::Outbound).render(&Facts::from(&click), Some(&conversion), &mut rng());
                 prop_assert!(url.bytes().all(|b| b.is_ascii_graphic()), "{} -> {:?}", text, url);
                 prop_assert!(url.len() <= MAX_URL);
                 let got = Url::parse(&url).expect("a URL");
@@ -414,7 +414,7 @@ proptest! {
         prop_assume!(crate::said::says(&value, crate::said::Fact::Text));
         let (click, _) = filled(&crate::query::kept(value.as_bytes().into()));
         let template = parsed("https://o.example/?v={sub7}&w={param:x}&end=1", Scope::Redirect);
-        let url = Url::parse(&template.render(&click, None, &mut rng())).expect("a URL");
+        let url = Url::parse(&template.render(&Facts::from(&click), None, &mut rng())).expect("a URL");
         let pairs: Vec<_> = url.query_pairs().into_owned().map(|(_, v)| v).collect();
         prop_assert_eq!(pairs, [value.clone(), value, "1".to_owned()]);
     }
@@ -426,7 +426,7 @@ proptest! {
     ) {
         if let Ok(template) = UrlTemplate::parse(&text, Scope::Outbound) {
             let (click, conversion) = filled(&value);
-            let url = Url::parse(&template.render(&click, Some(&conversion), &mut rng())).expect("a URL");
+            let url = Url::parse(&template.render(&Facts::from(&click), Some(&conversion), &mut rng())).expect("a URL");
             let host = url.host_str().expect("a host").trim_start_matches('[').trim_end_matches(']');
             prop_assert_eq!(host, template.host());
         }
@@ -435,7 +435,11 @@ proptest! {
 
 #[test]
 fn a_click_id_stays_time_ordered_and_short_in_a_url() {
-    let url = parsed("https://o.example/{click_id}", Scope::Redirect).render(&click(), None, &mut rng());
+    let url = parsed("https://o.example/{click_id}", Scope::Redirect).render(
+        &Facts::from(&click()),
+        None,
+        &mut rng(),
+    );
     let id = url.rsplit('/').next().expect("an id").parse::<ClickId>();
     assert_eq!(id.map(|i| i.to_string().len()), Ok(26));
 }

@@ -1,14 +1,12 @@
 //! The macros: their names, their arguments, and where each takes its value from.
 
-use super::{Scope, encode::Encoder};
+use super::{Facts, Scope, encode::Encoder};
 use crate::{
     Timestamp,
     entity::sub_index,
-    event::ClickEvent,
     nearest::nearest,
     postback::{Conversion, ConversionStatus},
-    routing::{Given, timetable},
-    said,
+    routing::{groupable, timetable},
 };
 use jiff::{
     fmt::{StdFmtWrite, strtime::BrokenDownTime},
@@ -16,10 +14,7 @@ use jiff::{
 };
 use rand::{Rng, RngExt};
 use smol_str::SmolStr;
-use std::{
-    borrow::Cow,
-    fmt::{self, Write as _},
-};
+use std::fmt::{self, Write as _};
 
 /// The longest text that `{date:…}` may give.
 const LONGEST_DATE: usize = 100;
@@ -114,9 +109,7 @@ impl Fact {
 
 /// What values are taken from.
 pub(super) struct Known<'a> {
-    pub(super) click: &'a ClickEvent,
-    /// What its link says, while the click is there.
-    pub(super) given: Option<Given<'a>>,
+    pub(super) click: &'a Facts<'a>,
     pub(super) conversion: Option<&'a Conversion>,
 }
 
@@ -162,20 +155,14 @@ impl Value {
 
     /// Writes the value as it is; nothing if it is missing.
     pub(super) fn write(&self, known: &Known<'_>, rng: &mut impl Rng, out: &mut Encoder<'_>) -> fmt::Result {
-        let Known { click, given, conversion } = known;
+        let Known { click, conversion } = known;
         match self {
             Self::Fact(fact) if fact.of_conversion() => {
                 conversion.map_or(Ok(()), |c| write_conversion(*fact, click, c, out))
             }
             Self::Fact(fact) => write_click(*fact, known, out),
-            Self::Sub(index) => {
-                let recorded = || Cow::Borrowed(click.dims.subs.get(*index).map_or("", |s| s.as_str()));
-                out.write_kept(&given.map_or_else(recorded, |g| g.sub(*index)))
-            }
-            Self::Param(name) => {
-                let recorded = || said::first(&click.params, name, said::Fact::Text).unwrap_or("");
-                out.write_kept(given.map_or_else(recorded, |g| g.param(name)))
-            }
+            Self::Sub(index) => out.write_kept(&click.link.sub(*index)),
+            Self::Param(name) => out.write_kept(click.link.param(name)),
             Self::Date { format, zone } => write_date(format, zone, click.at, out),
             Self::Random { min, max } => write!(out, "{}", rng.random_range(*min..=*max)),
             Self::StatusWord(words) => {
@@ -290,8 +277,7 @@ fn status_words(text: &str) -> Result<Value, String> {
 }
 
 fn write_click(fact: Fact, known: &Known<'_>, out: &mut Encoder<'_>) -> fmt::Result {
-    let Known { click, given, conversion } = known;
-    let dims = &click.dims;
+    let Known { click, conversion } = known;
     let text: &str = match fact {
         Fact::ClickId => return write!(out, "{}", click.click_id),
         Fact::Timestamp => return write!(out, "{}", click.at.as_second()),
@@ -301,40 +287,32 @@ fn write_click(fact: Fact, known: &Known<'_>, out: &mut Encoder<'_>) -> fmt::Res
             let money = conversion.map(|c| c.revenue).or(click.cost);
             return money.map_or(Ok(()), |m| out.write_str(m.currency.as_str()));
         }
-        Fact::ExternalId => {
-            return out.write_kept(given.map_or(click.external_id.as_str(), |g| g.external_id()));
-        }
-        Fact::CampaignId => dims.campaign_id.as_ref().map_or("", |id| id.as_str()),
-        Fact::CampaignSlug => &click.campaign_slug,
-        Fact::CampaignName => &click.campaign_name,
-        Fact::DecidingCampaignId => dims.decided_by().map_or("", |id| id.as_str()),
-        // Where nothing was handed over, the link's campaign decided.
-        Fact::DecidingCampaignSlug if click.deciding_campaign_slug.is_empty() => &click.campaign_slug,
-        Fact::DecidingCampaignSlug => &click.deciding_campaign_slug,
-        Fact::DecidingCampaignName if click.deciding_campaign_slug.is_empty() => &click.campaign_name,
-        Fact::DecidingCampaignName => &click.deciding_campaign_name,
-        Fact::StreamId => dims.stream_id.as_ref().map_or("", |id| id.as_str()),
-        Fact::DestinationId => dims.destination_id.as_ref().map_or("", |id| id.as_str()),
-        Fact::SourceId => dims.source_id.as_ref().map_or("", |id| id.as_str()),
-        Fact::NetworkId => dims.network_id.as_ref().map_or("", |id| id.as_str()),
-        Fact::Keyword => {
-            let recorded = || Cow::Borrowed(dims.keyword.as_str());
-            return out.write_kept(&given.map_or_else(recorded, |g| g.keyword()));
-        }
-        Fact::Country => &dims.country,
-        Fact::Region => &dims.region,
-        Fact::City => &dims.city,
-        Fact::Isp => &dims.isp,
-        Fact::Ip => &click.ip,
-        Fact::UserAgent => given.map_or(&click.user_agent, |g| &g.visitor.user_agent),
-        Fact::DeviceType => dims.device_type.as_str(),
-        Fact::DeviceModel => &click.device_model,
-        Fact::Os => &dims.os,
-        Fact::OsVersion => &click.os_version,
-        Fact::Browser => &dims.browser,
-        Fact::Language => &dims.language,
-        Fact::Referrer => given.map_or(&click.referrer, |g| &g.visitor.referrer),
-        Fact::IsBot if dims.is_bot => "true",
+        Fact::ExternalId => return out.write_kept(click.link.external_id()),
+        Fact::Keyword => return out.write_kept(&click.link.keyword()),
+        Fact::CampaignId => click.campaign.id,
+        Fact::CampaignSlug => return out.write_str(&groupable(click.campaign.slug)),
+        Fact::CampaignName => click.campaign.name,
+        Fact::DecidingCampaignId => click.decided_by.id,
+        Fact::DecidingCampaignSlug => click.decided_by.slug,
+        Fact::DecidingCampaignName => click.decided_by.name,
+        Fact::StreamId => click.stream_id,
+        Fact::DestinationId => click.destination_id,
+        Fact::SourceId => click.source_id,
+        Fact::NetworkId => click.network_id,
+        Fact::Country => click.country,
+        Fact::Region => click.region,
+        Fact::City => return out.write_str(&groupable(click.city)),
+        Fact::Isp => return out.write_str(&groupable(click.isp)),
+        Fact::Ip => click.ip,
+        Fact::UserAgent => click.user_agent,
+        Fact::DeviceType => click.device_type.as_str(),
+        Fact::DeviceModel => return out.write_str(&groupable(click.device_model)),
+        Fact::Os => return out.write_str(&groupable(click.os)),
+        Fact::OsVersion => return out.write_str(&groupable(click.os_version)),
+        Fact::Browser => return out.write_str(&groupable(click.browser)),
+        Fact::Language => return out.write_str(&groupable(click.language)),
+        Fact::Referrer => click.referrer,
+        Fact::IsBot if click.is_bot => "true",
         Fact::IsBot => "false",
         Fact::TransactionId | Fact::Status | Fact::Revenue | Fact::Profit => "",
     };
@@ -343,7 +321,7 @@ fn write_click(fact: Fact, known: &Known<'_>, out: &mut Encoder<'_>) -> fmt::Res
 
 fn write_conversion(
     fact: Fact,
-    click: &ClickEvent,
+    click: &Facts<'_>,
     conversion: &Conversion,
     out: &mut impl fmt::Write,
 ) -> fmt::Result {

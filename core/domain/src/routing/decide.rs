@@ -1,9 +1,8 @@
 //! The algorithm. `docs/routing.md` tells it in words.
 
 use super::{
-    CampaignPlan, Counters, Decision, DestinationPlan, Passed, Reason, Scope, Snapshot, StreamPlan, Taken,
-    Unique, Visitor,
-    candidates::{CandidateCheck, choose, seen_within},
+    CampaignPlan, Counters, Decision, DestinationPlan, Passed, Reason, Snapshot, StreamPlan, Taken, Visitor,
+    candidates::{CandidateCheck, choose},
     filter::Facts,
     params::ParamNames,
 };
@@ -32,7 +31,6 @@ pub fn decide<'s>(
         decided_by: entry,
         handed_over: Vec::new(),
         taken: Taken::Loop,
-        unique: Unique::default(),
         passed: Vec::new(),
         health_ignored: false,
     };
@@ -54,7 +52,6 @@ pub fn decide<'s>(
     let taken = loop {
         match routing.ask_campaign(rng) {
             Some(Step::Take { stream, destination, bound }) => {
-                decision.unique = routing.unique(entry, stream, destination);
                 break Taken::Stream { stream, destination, bound };
             }
             Some(Step::HandOver { stream, to }) => {
@@ -248,28 +245,5 @@ impl<'s, C: Counters> Routing<'s, '_, C> {
             return None;
         }
         self.check.snapshot.campaign_by_id(to).filter(|c| c.campaign.spec.status == Status::Active)
-    }
-
-    /// Where this person is new.
-    fn unique(
-        &self,
-        entry: &CampaignPlan,
-        stream: &StreamPlan,
-        destination: Option<&DestinationPlan>,
-    ) -> Unique {
-        let CandidateCheck { visitor, now, counters, .. } = &self.check;
-        if !visitor.counts() {
-            return Unique::default();
-        }
-        let new = |scope, campaign: &CampaignPlan| {
-            let window = campaign.campaign.spec.unique_window_s;
-            !seen_within(counters.last_seen(visitor.id, scope), *now, window)
-        };
-        Unique {
-            campaign: new(Scope::Campaign(&entry.campaign.id), entry),
-            stream: new(Scope::Stream(&stream.stream.id), self.campaign),
-            destination: destination
-                .is_some_and(|d| new(Scope::Destination(&d.destination.id), self.campaign)),
-        }
     }
 }

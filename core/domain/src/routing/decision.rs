@@ -1,7 +1,7 @@
 //! What was decided, and why everything asked before was passed over.
 
-use super::{CampaignPlan, DestinationPlan, ParamNames, StreamPlan};
-use crate::{event::PassedStream, id::CampaignId, macros::UrlTemplate};
+use super::{CampaignPlan, DestinationPlan, ParamNames, Scope, StreamPlan, Visitor, candidates::seen_within};
+use crate::{Timestamp, event::PassedStream, id::CampaignId, macros::UrlTemplate};
 use std::fmt;
 
 /// The decision about one click.
@@ -15,8 +15,6 @@ pub struct Decision<'s> {
     pub handed_over: Vec<&'s CampaignId>,
     /// What happens to the click.
     pub taken: Taken<'s>,
-    /// Whether the visitor is new. All false for bots, prefetches and HEAD.
-    pub unique: Unique,
     /// Every stream that was asked and did not take the click, in the order asked.
     pub passed: Vec<Passed<'s>>,
     /// True when no stream took the click at first, and those that health kept from it were asked again with health
@@ -35,16 +33,43 @@ impl<'s> Decision<'s> {
         self.decided_by.filter(|d| self.campaign.is_some_and(|c| c.campaign.id != d.campaign.id))
     }
 
+    /// The stream that took the click, and where it goes.
+    pub fn taker(&self) -> (Option<&'s StreamPlan>, Option<&'s DestinationPlan>) {
+        match self.taken {
+            Taken::Stream { stream, destination, .. } => (Some(stream), destination),
+            Taken::Trafficback { .. } | Taken::NotFound | Taken::Loop => (None, None),
+        }
+    }
+
     /// Every stream that used the click: those that handed it over, in order, then the one that took it. These
     /// are the streams whose clicks are counted and, if they bind, to which a person's visit is bound (each in
     /// its own campaign).
     pub fn took(&self) -> impl Iterator<Item = &'s StreamPlan> + '_ {
         let handed = self.passed.iter().filter(|p| matches!(p.reason, Reason::HandedOver)).map(|p| p.stream);
-        let taker = match self.taken {
-            Taken::Stream { stream, .. } => Some(stream),
-            Taken::Trafficback { .. } | Taken::NotFound | Taken::Loop => None,
+        handed.chain(self.taker().0)
+    }
+
+    /// Where the visitor is new, by when he was last seen in each scope before this click.
+    pub fn unique(
+        &self,
+        visitor: &Visitor,
+        now: Timestamp,
+        last_seen: impl Fn(Scope<'_>) -> Option<Timestamp>,
+    ) -> Unique {
+        let (Some(link), Some(decided_by)) = (self.campaign, self.decided_by) else {
+            return Unique::default();
         };
-        handed.chain(taker)
+        let (true, (Some(stream), destination)) = (visitor.counts(), self.taker()) else {
+            return Unique::default();
+        };
+        let new = |scope, campaign: &CampaignPlan| {
+            !seen_within(last_seen(scope), now, campaign.campaign.spec.unique_window_s)
+        };
+        Unique {
+            campaign: new(Scope::Campaign(&link.campaign.id), link),
+            stream: new(Scope::Stream(&stream.stream.id), decided_by),
+            destination: destination.is_some_and(|d| new(Scope::Destination(&d.destination.id), decided_by)),
+        }
     }
 }
 
@@ -71,7 +96,8 @@ pub enum Taken<'s> {
     Loop,
 }
 
-/// Whether the visitor is new in each scope. For stream and destination the window of the campaign that decided counts.
+/// Whether the visitor is new in each scope. Bots, prefetches and HEAD are new nowhere, nor is whom no stream took. For
+/// stream and destination the window of the campaign that decided counts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Unique {
     /// In the campaign of the link, within that one's window, whoever decided.

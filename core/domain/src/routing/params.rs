@@ -1,6 +1,6 @@
 //! What the query parameters of a campaign's links are called: by their own names, or as its source calls them.
 
-use super::{Snapshot, Visitor};
+use super::Visitor;
 use crate::{
     entity::{SourceParams, sub_index},
     said::{self, Fact},
@@ -88,14 +88,13 @@ fn printable(text: &str) -> Cow<'_, str> {
 /// What a click's link says, whole: what is handed on is not cut where what is recorded is.
 #[derive(Debug, Clone, Copy)]
 pub struct Given<'a> {
-    pub(crate) visitor: &'a Visitor,
+    visitor: &'a Visitor,
     names: &'a ParamNames,
 }
 
 impl<'a> Given<'a> {
     /// What a visitor's link says in the words of the campaign that was clicked on.
-    pub fn new(snapshot: &'a Snapshot, slug: &str, visitor: &'a Visitor) -> Self {
-        let names = snapshot.campaign(slug).map_or(ParamNames::usual(), |c| &c.names);
+    pub const fn new(visitor: &'a Visitor, names: &'a ParamNames) -> Self {
         Self { visitor, names }
     }
 

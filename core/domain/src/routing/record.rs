@@ -2,7 +2,7 @@
 //! what reports group by keeps no control characters.
 
 use super::{
-    CampaignPlan, Decision, Reason, RequestKind, Snapshot, Taken, Visitor,
+    CampaignPlan, Decision, Given, Reason, RequestKind, Snapshot, Taken, Unique, Visitor,
     filter::host_of,
     params::{MAX_PARAMS, ParamNames, param},
 };
@@ -10,10 +10,13 @@ use crate::{
     Timestamp,
     event::{ClickDims, ClickEvent, Outcome, PassedStream, SCHEMA},
     id::ClickId,
+    macros::{Facts, Link, Named, UrlTemplate},
     money::{Amount, Money},
     said::Fact,
 };
+use rand::Rng;
 use smol_str::{SmolStr, ToSmolStr};
+use std::borrow::Cow;
 
 /// Longest text that reports group by, in characters.
 const MAX_DIM: usize = 256;
@@ -26,76 +29,173 @@ const MAX_PARAM_NAME: usize = 128;
 /// Dearest click a link may claim, in units of the source's currency; anything dearer is a forgery or a mistake.
 const MAX_CLICK_COST: Amount = Amount::from_micros(100_000 * 1_000_000);
 
-/// The event of a decided click: all facts, `final_url` and `status` still to be set by who renders the answer.
+/// A decided click: its facts are borrowed, for its URL, and become its event once it is answered.
 ///
 /// The campaign that was clicked on bears the click, even if it handed it over: the source, its parameters and the
-/// cost are its own, since that is where it was bought. The one that decided is recorded beside it
+/// cost are its own, since that is where it was bought. The one that decided is known beside it
 /// (`docs/decisions/0015-the-link-bears-the-click.md`).
-pub fn click_event(
-    snapshot: &Snapshot,
-    slug: &str,
-    visitor: &Visitor,
-    decision: &Decision<'_>,
+#[derive(Debug)]
+pub struct Click<'a> {
     click_id: ClickId,
-    now: Timestamp,
-) -> ClickEvent {
-    let (entry, names) = (decision.campaign, decision.names());
-    let (outcome, bound) = match decision.taken {
-        Taken::Stream { bound, .. } => (Outcome::Routed, bound),
-        Taken::Trafficback { .. } => (Outcome::Trafficback, false),
-        Taken::NotFound => (Outcome::NotFound, false),
-        Taken::Loop => (Outcome::Loop, false),
-    };
-    let (geo, device) = (&visitor.geo, &visitor.device);
-    let other = decision.other();
-    let (cost, bot_cost) = match entry.and_then(|c| cost(c, visitor)) {
-        would if visitor.bot.is_some() => (None, would),
-        cost => (cost, None),
-    };
-    ClickEvent {
-        schema: SCHEMA,
-        click_id,
-        at: now,
-        outcome,
-        request: visitor.kind,
-        dims: dims(visitor, decision, names),
-        campaign_slug: dim(slug),
-        campaign_name: entry.map(|c| c.campaign.spec.name.clone()).unwrap_or_default(),
-        deciding_campaign_slug: other.map(|c| dim(c.campaign.spec.slug.as_str())).unwrap_or_default(),
-        deciding_campaign_name: other.map(|c| c.campaign.spec.name.clone()).unwrap_or_default(),
-        visitor_id: visitor.id,
-        ip: visitor.ip.to_canonical().to_smolstr(),
-        continent: geo.continent.clone(),
-        asn: geo.asn,
-        user_agent: clip(&visitor.user_agent, MAX_VALUE).to_owned(),
-        device_model: dim(&device.model),
-        os_version: dim(&device.os_version),
-        browser_version: dim(&device.browser_version),
-        referrer: clip(&visitor.referrer, MAX_REFERRER).to_owned(),
-        params: params(visitor),
-        external_id: clip(param(visitor, &names.external_id, Fact::Text), MAX_VALUE).to_owned(),
-        bot_reason: visitor.bot.as_deref().map(dim).unwrap_or_default(),
-        unique_campaign: decision.unique.campaign,
-        unique_stream: decision.unique.stream,
-        unique_destination: decision.unique.destination,
-        cost,
-        bot_cost,
-        final_url: String::new(),
-        status: 0,
-        bound,
-        health_ignored: decision.health_ignored,
-        config_revision: snapshot.revision,
-        handed_over: decision.handed_over.iter().map(|&id| id.clone()).collect(),
-        passed: passed(decision),
+    at: Timestamp,
+    /// The slug that was asked for.
+    slug: &'a str,
+    revision: u64,
+    visitor: &'a Visitor,
+    decision: &'a Decision<'a>,
+    /// As much of the address as may be kept.
+    ip: SmolStr,
+    cost: Option<Money>,
+    /// What it would have cost if the bot were a person.
+    bot_cost: Option<Money>,
+}
+
+/// What a click was answered with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Answered {
+    /// Where the visitor was sent; empty if nowhere.
+    pub final_url: String,
+    /// The HTTP status.
+    pub status: u16,
+}
+
+impl<'a> Click<'a> {
+    /// The click that was decided so. `ip` is as much of the address as may be kept.
+    pub fn new(
+        snapshot: &Snapshot,
+        slug: &'a str,
+        visitor: &'a Visitor,
+        decision: &'a Decision<'a>,
+        click_id: ClickId,
+        at: Timestamp,
+        ip: SmolStr,
+    ) -> Self {
+        let (cost, bot_cost) = match decision.campaign.and_then(|c| cost(c, visitor)) {
+            would if visitor.bot.is_some() => (None, would),
+            cost => (cost, None),
+        };
+        Self { click_id, at, slug, revision: snapshot.revision, visitor, decision, ip, cost, bot_cost }
+    }
+
+    /// What was decided.
+    pub const fn decision(&self) -> &'a Decision<'a> {
+        self.decision
+    }
+
+    /// Whose click it is.
+    pub const fn visitor(&self) -> &'a Visitor {
+        self.visitor
+    }
+
+    /// What macros take their values from.
+    pub fn facts(&self) -> Facts<'_> {
+        let Self { visitor, decision, .. } = self;
+        let (stream, destination) = decision.taker();
+        let named = |plan: &'a CampaignPlan| Named {
+            id: plan.campaign.id.as_str(),
+            slug: plan.campaign.spec.slug.as_str(),
+            name: &plan.campaign.spec.name,
+        };
+        let entry = decision.campaign;
+        // The link may call it by a slug of before.
+        let campaign = Named { slug: self.slug, ..entry.map(named).unwrap_or_default() };
+        let (geo, device) = (&visitor.geo, &visitor.device);
+        Facts {
+            click_id: self.click_id,
+            at: self.at,
+            campaign,
+            decided_by: decision.other().map_or(campaign, named),
+            stream_id: stream.map_or("", |s| s.stream.id.as_str()),
+            destination_id: destination.map_or("", |d| d.destination.id.as_str()),
+            source_id: entry.and_then(|c| c.source.as_ref()).map_or("", |s| s.id.as_str()),
+            network_id: destination
+                .and_then(|d| d.destination.spec.network.as_ref())
+                .map_or("", |id| id.as_str()),
+            cost: self.cost,
+            country: &geo.country,
+            region: &geo.region,
+            city: &geo.city,
+            isp: &geo.isp,
+            ip: &self.ip,
+            user_agent: &visitor.user_agent,
+            device_type: device.device_type,
+            device_model: &device.model,
+            os: &device.os,
+            os_version: &device.os_version,
+            browser: &device.browser,
+            language: visitor.language.as_deref().unwrap_or_default(),
+            referrer: &visitor.referrer,
+            is_bot: visitor.bot.is_some(),
+            link: Link::Given(Given::new(visitor, decision.names())),
+        }
+    }
+
+    /// What a template's URL is for this click.
+    pub fn url(&self, template: &UrlTemplate, rng: &mut impl Rng) -> String {
+        template.render(&self.facts(), None, rng)
+    }
+
+    /// The event that records it: everything about it, and nothing to be filled in later.
+    pub fn event(self, unique: Unique, answered: Answered) -> ClickEvent {
+        let Self { visitor, decision, .. } = self;
+        let (entry, names) = (decision.campaign, decision.names());
+        let (outcome, bound) = match decision.taken {
+            Taken::Stream { bound, .. } => (Outcome::Routed, bound),
+            Taken::Trafficback { .. } => (Outcome::Trafficback, false),
+            Taken::NotFound => (Outcome::NotFound, false),
+            Taken::Loop => (Outcome::Loop, false),
+        };
+        let (geo, device) = (&visitor.geo, &visitor.device);
+        let other = decision.other();
+        ClickEvent {
+            schema: SCHEMA,
+            click_id: self.click_id,
+            at: self.at,
+            outcome,
+            request: visitor.kind,
+            dims: dims(visitor, decision, names),
+            campaign_slug: dim(self.slug),
+            campaign_name: entry.map(|c| c.campaign.spec.name.clone()).unwrap_or_default(),
+            deciding_campaign_slug: other.map(|c| dim(c.campaign.spec.slug.as_str())).unwrap_or_default(),
+            deciding_campaign_name: other.map(|c| c.campaign.spec.name.clone()).unwrap_or_default(),
+            visitor_id: visitor.id,
+            ip: self.ip,
+            continent: geo.continent.clone(),
+            asn: geo.asn,
+            user_agent: clip(&visitor.user_agent, MAX_VALUE).to_owned(),
+            device_model: dim(&device.model),
+            os_version: dim(&device.os_version),
+            browser_version: dim(&device.browser_version),
+            referrer: clip(&visitor.referrer, MAX_REFERRER).to_owned(),
+            params: params(visitor),
+            external_id: clip(param(visitor, &names.external_id, Fact::Text), MAX_VALUE).to_owned(),
+            bot_reason: visitor.bot.as_deref().map(dim).unwrap_or_default(),
+            unique_campaign: unique.campaign,
+            unique_stream: unique.stream,
+            unique_destination: unique.destination,
+            cost: self.cost,
+            bot_cost: self.bot_cost,
+            final_url: answered.final_url,
+            status: answered.status,
+            bound,
+            health_ignored: decision.health_ignored,
+            config_revision: self.revision,
+            handed_over: decision.handed_over.iter().map(|&id| id.clone()).collect(),
+            passed: passed(decision),
+        }
+    }
+
+    /// The event in short: of a click that nobody has a campaign for.
+    pub fn short_event(self, answered: Answered) -> ClickEvent {
+        let mut event = self.event(Unique::default(), answered);
+        event.shorten();
+        event
     }
 }
 
 fn dims(visitor: &Visitor, decision: &Decision<'_>, names: &ParamNames) -> ClickDims {
     let entry = decision.campaign;
-    let (stream, destination) = match decision.taken {
-        Taken::Stream { stream, destination, .. } => (Some(stream), destination),
-        Taken::Trafficback { .. } | Taken::NotFound | Taken::Loop => (None, None),
-    };
+    let (stream, destination) = decision.taker();
     let (geo, device) = (&visitor.geo, &visitor.device);
     let mut subs: Vec<SmolStr> = Vec::new();
     for (i, name) in names.subs.iter().enumerate() {
@@ -169,8 +269,18 @@ fn clip(text: &str, max: usize) -> &str {
 
 /// At most [`MAX_DIM`] characters, without control characters.
 fn dim(text: &str) -> SmolStr {
-    if text.len() <= MAX_DIM && !text.chars().any(char::is_control) {
-        return text.into();
-    }
-    text.chars().filter(|c| !c.is_control()).take(MAX_DIM).collect()
+    if is_groupable(text) { text.into() } else { cut(text).collect() }
+}
+
+/// The same, borrowed where nothing is left out: a text as events and URLs have it.
+pub(crate) fn groupable(text: &str) -> Cow<'_, str> {
+    if is_groupable(text) { Cow::Borrowed(text) } else { Cow::Owned(cut(text).collect()) }
+}
+
+fn is_groupable(text: &str) -> bool {
+    text.len() <= MAX_DIM && !text.chars().any(char::is_control)
+}
+
+fn cut(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|c| !c.is_control()).take(MAX_DIM)
 }

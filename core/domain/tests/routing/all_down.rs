@@ -2,10 +2,7 @@
 
 use crate::kit::{NOW, Past, ask, ask_seeded, at, id, line, person, snapshot, trace};
 use serde_json::{Value, json};
-use tfx_domain::{
-    id::ClickId,
-    routing::{CapUse, Decision, Snapshot, Visitor, click_event, standings},
-};
+use tfx_domain::routing::{CapUse, Decision, Snapshot, Visitor, standings};
 
 /// The trace with destinations by their short names.
 fn told(decision: &Decision<'_>) -> String {
@@ -204,9 +201,7 @@ fn the_event_and_the_standings_say_it() {
     );
     let event = |visitor: &Visitor, past: &Past| {
         let decision = ask(&snapshot, visitor, past);
-        let event =
-            click_event(&snapshot, "main", visitor, &decision, ClickId::generate(at(NOW), 5), at(NOW));
-        serde_json::to_value(event).expect("JSON")
+        serde_json::to_value(crate::kit::event(&snapshot, "main", visitor, &decision)).expect("JSON")
     };
     assert_eq!(event(&person(), &down(&["d1"]))["health_ignored"], true);
     assert_eq!(event(&person(), &Past::default()).get("health_ignored"), None);

@@ -5,11 +5,12 @@ use serde_json::{Value, json};
 use std::{collections::HashMap, net::IpAddr, sync::Arc};
 use tfx_domain::{
     Timestamp,
-    id::{CampaignId, DestinationId, StreamId, VisitorId},
+    event::ClickEvent,
+    id::{CampaignId, ClickId, DestinationId, StreamId, VisitorId},
     macros::{Scope as UrlScope, UrlTemplate},
     routing::{
-        CapUse, Config, Counters, Decision, Device, DeviceType, Geo, Globals, Health, RequestKind, Roi,
-        Scope, Snapshot, Taken, Visitor, decide,
+        Answered, CapUse, Click, Config, Counters, Decision, Device, DeviceType, Geo, Globals, Health,
+        RequestKind, Roi, Scope, Snapshot, Taken, Unique, Visitor, decide,
     },
 };
 
@@ -214,4 +215,32 @@ pub(crate) fn ask_seeded<'s>(
     seed: u64,
 ) -> Decision<'s> {
     decide(snapshot, "main", visitor, at(NOW), past, &mut StdRng::seed_from_u64(seed))
+}
+
+/// Where the visitor is new with a click on `main`.
+pub(crate) fn unique(snapshot: &Snapshot, visitor: &Visitor, past: &Past) -> Unique {
+    ask(snapshot, visitor, past).unique(visitor, at(NOW), |scope| past.last_seen(visitor.id, scope))
+}
+
+/// A decided click.
+pub(crate) fn click<'a>(
+    snapshot: &Snapshot,
+    slug: &'a str,
+    visitor: &'a Visitor,
+    decision: &'a Decision<'a>,
+) -> Click<'a> {
+    let ip = visitor.ip.to_string().into();
+    Click::new(snapshot, slug, visitor, decision, ClickId::generate(at(NOW), 5), at(NOW), ip)
+}
+
+/// Its event.
+pub(crate) fn event(
+    snapshot: &Snapshot,
+    slug: &str,
+    visitor: &Visitor,
+    decision: &Decision<'_>,
+) -> ClickEvent {
+    let unique = decision.unique(visitor, at(NOW), |_| None);
+    let answered = Answered { final_url: String::new(), status: 0 };
+    click(snapshot, slug, visitor, decision).event(unique, answered)
 }

@@ -1,14 +1,13 @@
 //! The event of a click has its facts, and nothing a stranger sends breaks it.
 
-use crate::kit::{NOW, Past, ask, at, id, person, snapshot};
+use crate::kit::{NOW, Past, ask, at, click, event, id, person, snapshot};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 use smol_str::SmolStr;
 use tfx_domain::{
     event::{ClickEvent, Outcome},
-    id::ClickId,
-    macros::{Scope, UrlTemplate},
-    routing::{Given, RequestKind, Snapshot, Visitor, click_event},
+    macros::{Facts, Scope, UrlTemplate},
+    routing::{RequestKind, Snapshot, Visitor},
 };
 
 fn world() -> Snapshot {
@@ -31,8 +30,7 @@ fn world() -> Snapshot {
 
 fn record(visitor: &Visitor) -> ClickEvent {
     let snapshot = world();
-    let decision = ask(&snapshot, visitor, &Past::default());
-    click_event(&snapshot, "main", visitor, &decision, ClickId::generate(at(NOW), 5), at(NOW))
+    event(&snapshot, "main", visitor, &ask(&snapshot, visitor, &Past::default()))
 }
 
 fn with(params: &[(&str, &str)]) -> Visitor {
@@ -43,7 +41,8 @@ fn with(params: &[(&str, &str)]) -> Visitor {
 fn sent(visitor: &Visitor, url: &str) -> String {
     let world = world();
     let template = UrlTemplate::parse(url, Scope::Redirect).unwrap_or_else(|e| panic!("{url}: {e}"));
-    template.redirect(&record(visitor), Given::new(&world, "main", visitor), &mut rand::rng())
+    let decision = ask(&world, visitor, &Past::default());
+    click(&world, "main", visitor, &decision).url(&template, &mut rand::rng())
 }
 
 #[test]
@@ -108,6 +107,54 @@ fn values_are_handed_on_whole_and_as_they_came() {
         sent(&visitor, "https://o.example/?k={keyword}&e={external_id}&x={param:x}&y={_param:x}"),
         "https://o.example/?k=caf%E9&e=%25E9&x=%C3%A9%E8%20%26&y=%C3%A9%E8%20&",
     );
+}
+
+/// Every macro of a redirect, but those whose value is drawn.
+const EVERY_MACRO: &str = "https://o.example/?{click_id}&{external_id}&{campaign_id}&{campaign_slug}&{campaign_name}\
+    &{deciding_campaign_id}&{deciding_campaign_slug}&{deciding_campaign_name}&{stream_id}&{destination_id}&{source_id}\
+    &{network_id}&{sub1}&{sub2}&{sub3}&{keyword}&{param:x}&{cost}&{currency}&{country}&{region}&{city}&{isp}&{ip}\
+    &{user_agent}&{referrer}&{device_type}&{device_model}&{os}&{os_version}&{browser}&{language}&{is_bot}&{timestamp}\
+    &{date:%F %T,Asia/Tokyo}";
+
+#[test]
+fn a_click_that_is_there_and_its_record_give_the_same_url() {
+    let world = world();
+    let template = UrlTemplate::parse(EVERY_MACRO, Scope::Redirect).expect("a template");
+    let said = with(&[
+        ("sub1", "a"),
+        ("zone", "caf%E9"),
+        ("kw", "Shoes\t1"),
+        ("clk", "X1"),
+        ("bid", "0.015"),
+        ("x", "é"),
+    ]);
+    let german = Visitor {
+        geo: std::sync::Arc::new(tfx_domain::routing::Geo { country: "DE".into(), ..(*said.geo).clone() }),
+        ..said.clone()
+    };
+    let bot = Visitor { bot: Some("ua".into()), ..said.clone() };
+    let mut seen = Vec::new();
+    // Handed over, not handed over, of a bot, of nobody's link.
+    for (visitor, slug) in [(&said, "main"), (&german, "main"), (&bot, "main"), (&said, "nope")] {
+        let decision =
+            tfx_domain::routing::decide(&world, slug, visitor, at(NOW), &Past::default(), &mut rand::rng());
+        let there = click(&world, slug, visitor, &decision).url(&template, &mut rand::rng());
+        let event = event(&world, slug, visitor, &decision);
+        assert_eq!(template.render(&Facts::from(&event), None, &mut rand::rng()), there, "{slug}");
+        seen.push(there);
+    }
+    let campaigns = |link: &str, name: &str, decided: &str| {
+        format!("&{}&{link}&{name}&{}&{decided}&", id("cmp", link), id("cmp", decided))
+    };
+    assert!(seen[0].contains(&campaigns("main", "Main%20one", "next")), "{}", seen[0]);
+    assert!(
+        seen[0].contains(&format!("&{}&{}&a&caf%E9&", id("src", "push"), id("net", "net"))),
+        "{}",
+        seen[0]
+    );
+    assert!(seen[0].contains("&0.015&EUR&"), "{}", seen[0]);
+    let own = format!("&{0}&main&Main%20one&{0}&main&Main%20one&", id("cmp", "main"));
+    assert!(seen[1].contains(&own), "{}", seen[1]);
 }
 
 #[test]
@@ -210,8 +257,7 @@ fn a_test_is_what_came_in_on_the_link_of_one() {
     {
         let snapshot = world(tests);
         let decision = ask(&snapshot, &person(), &Past::default());
-        let event =
-            click_event(&snapshot, "main", &person(), &decision, ClickId::generate(at(NOW), 5), at(NOW));
+        let event = event(&snapshot, "main", &person(), &decision);
         assert_eq!(event.dims.test, want, "{tests:?}");
         assert_eq!(serde_json::to_value(&event).expect("JSON").get("test").is_some(), want, "{tests:?}");
     }
@@ -228,8 +274,7 @@ fn an_unknown_campaign_is_recorded_too() {
         &Past::default(),
         &mut rand::rng(),
     );
-    let event =
-        click_event(&snapshot, "no\u{7}pe", &person(), &decision, ClickId::generate(at(NOW), 5), at(NOW));
+    let event = event(&snapshot, "no\u{7}pe", &person(), &decision);
     assert_eq!(
         (event.outcome, event.campaign_slug.as_str(), event.dims.campaign_id),
         (Outcome::NotFound, "nope", None)
@@ -298,7 +343,7 @@ proptest! {
         let visitor = Visitor { params, user_agent, referrer, language: language.map(SmolStr::from), ..person() };
         let snapshot = world();
         let decision = tfx_domain::routing::decide(&snapshot, &slug, &visitor, at(NOW), &Past::default(), &mut StdRng::seed_from_u64(seed));
-        let event = click_event(&snapshot, &slug, &visitor, &decision, ClickId::generate(at(NOW), 5), at(NOW));
+        let event = event(&snapshot, &slug, &visitor, &decision);
         check_bounds(&event)?;
         let json = serde_json::to_string(&event).expect("serializes");
         let back: Value = serde_json::from_str(&json).expect("parses");

@@ -1,6 +1,6 @@
 //! The rules of "Routing a click", a row each, that need no past.
 
-use crate::kit::{Past, ask, ask_seeded, at, config, globals, line, person, snapshot, trace};
+use crate::kit::{Past, ask, ask_seeded, at, config, globals, line, person, snapshot, trace, unique};
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use std::{net::IpAddr, sync::Arc};
@@ -400,7 +400,7 @@ fn bots_prefetches_and_head_are_routed_and_are_never_new() {
     for (what, visitor, new) in table {
         let decision = ask(&snapshot, &visitor, &Past::default());
         assert_eq!(line(&decision), "s d1", "{what}");
-        let u = decision.unique;
+        let u = unique(&snapshot, &visitor, &Past::default());
         assert_eq!([u.campaign, u.stream, u.destination], [new; 3], "{what}");
     }
     let bot = Visitor { bot: Some("user_agent".into()), ..person() };

@@ -1,6 +1,6 @@
 //! The rules that depend on what happened before: bindings, anti-repeat, caps, health, uniqueness, ROI.
 
-use crate::kit::{NOW, Past, ask, ask_seeded, at, id, line, person, snapshot, trace};
+use crate::kit::{NOW, Past, ask, ask_seeded, at, id, line, person, snapshot, trace, unique};
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use tfx_domain::routing::{CapUse, RequestKind, Roi, Snapshot, Visitor};
@@ -180,7 +180,7 @@ fn a_visitor_is_new_again_after_the_window() {
         (&[("dst", "d2", 1)], [true, true, true]),
     ];
     for (list, want) in table {
-        let u = ask(&snapshot, &person(), &seen(list)).unique;
+        let u = unique(&snapshot, &person(), &seen(list));
         assert_eq!([u.campaign, u.stream, u.destination], want, "{list:?}");
     }
 }
@@ -206,7 +206,7 @@ fn the_link_says_who_is_new_in_its_own_window_and_who_decides_in_his() {
     for (list, want) in table {
         let ago = |s: i64| at(NOW) - SignedDuration::from_secs(s);
         let seen = list.iter().map(|(prefix, name, s)| (id(prefix, name), ago(*s))).collect();
-        let u = ask(&snapshot, &person(), &Past { seen, ..Past::default() }).unique;
+        let u = unique(&snapshot, &person(), &Past { seen, ..Past::default() });
         assert_eq!([u.campaign, u.stream, u.destination], want, "{list:?}");
     }
 }

@@ -7,7 +7,7 @@ use serde_json::json;
 use std::collections::HashMap;
 use tfx_domain::{
     event::Event,
-    routing::{Config, Globals, NoCounters, Snapshot, Visitor, click_event, decide},
+    routing::{Answered, Click, Config, Globals, NoCounters, Snapshot, Unique, Visitor, decide},
 };
 use tfx_events::{FailurePolicy, ProducerConfig};
 
@@ -139,11 +139,13 @@ async fn dies_at_every_moment(seed: u64, away: bool) {
         match ways.remove(&click) {
             None => {
                 let id = ClickId::generate(at, rng.random());
-                let event = click_event(&snapshot, "cmp1", &visitor(), &decision, id, at);
+                let answered = Answered { final_url: String::new(), status: 302 };
+                let event = Click::new(&snapshot, "cmp1", &visitor(), &decision, id, at, "".into())
+                    .event(Unique::default(), answered);
                 ways.insert(click, (id, event, Way::Begun));
             }
             Some((id, event, Way::Begun)) => {
-                let (_, consumed) = memory.consume(id, visitor().id, &decision, event.at);
+                let (_, consumed) = memory.consume(id, &visitor(), &decision, event.at);
                 begun += 1;
                 ways.insert(click, (id, event, Way::Counted(consumed)));
             }
@@ -215,7 +217,7 @@ fn what_is_copied_while_clicks_go_on_is_of_one_moment() {
                     let at = clock::now();
                     let decision = decide(snapshot, "cmp1", &visitor(), at, &NoCounters, &mut rng);
                     let id = ClickId::generate(at, rng.random());
-                    let (_, consumed) = memory.consume(id, visitor().id, &decision, at);
+                    let (_, consumed) = memory.consume(id, &visitor(), &decision, at);
                     under_way.push(consumed);
                     if under_way.len() > 20 {
                         memory.take_back(under_way.swap_remove(rng.random_range(..20)));

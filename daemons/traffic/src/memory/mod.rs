@@ -4,6 +4,8 @@
 //! comes back in the background ([`restore`]); what other instances did comes with the next refresh ([`refresh`]), and what destinations brought with
 //! [`returns`]. None is ever waited for by a click.
 
+#[cfg(test)]
+mod consume_tests;
 mod flight;
 mod kept;
 mod names;
@@ -42,7 +44,7 @@ use tfx_domain::{
     entity::{Action, Bind, Select, Status},
     id::{CampaignId, ClickId, DestinationId, StreamId, VisitorId},
     routing::{
-        CampaignPlan, CapUse, Counters, Decision, Health, Roi, Scope, Snapshot, StreamPlan, Taken, Unique,
+        CampaignPlan, CapUse, Counters, Decision, Health, Roi, Scope, Snapshot, StreamPlan, Unique, Visitor,
     },
 };
 use tfx_events::Producer;
@@ -240,35 +242,26 @@ impl Memory {
         self.flights.begin()
     }
 
-    /// A person's visit uses up what it uses up. Gives where the person is new: what the decision found, unless
-    /// another click of his came in between.
+    /// A person's visit uses up what it uses up. Gives where the person is new.
     pub(crate) fn consume(
         &self,
         click: ClickId,
-        visitor: VisitorId,
+        visitor: &Visitor,
         decision: &Decision<'_>,
         now: Timestamp,
     ) -> (Unique, Consumed<'_>) {
         let mut consumed = Consumed { usage: &self.usage, click, visits: Vec::new(), counted: Vec::new() };
-        let mut unique = decision.unique;
         let tallies = self.tallies.load();
-        let window = |of: Option<&CampaignPlan>| of.map_or(0, |c| c.campaign.spec.unique_window_s);
-        // The link's campaign tells who is new in it, the one that decided who is new at its streams and destinations.
-        let (campaign_window, window) = (window(decision.campaign), window(decision.decided_by));
-        let taker = match decision.taken {
-            Taken::Stream { stream, .. } => Some(&stream.stream.id),
-            Taken::Trafficback { .. } | Taken::NotFound | Taken::Loop => None,
-        };
-        let destination = match decision.taken {
-            Taken::Stream { destination, .. } => destination.map(|d| &d.destination.id),
-            Taken::Trafficback { .. } | Taken::NotFound | Taken::Loop => None,
-        };
-        let mut visit = |scope, bound, window, new: &mut bool| {
-            let visit = self.seen.visit(self.seen.key(visitor, scope), now, bound);
-            *new &= !visit.before().is_some_and(|b| seen_within(b.at, now, window));
+        let (taker, destination) = decision.taker();
+        let destination = destination.map(|d| &d.destination.id);
+        let mut visit = |scope, bound| {
+            let visit = self.seen.visit(self.seen.key(visitor.id, scope), now, bound);
+            let before = visit.before().map(|b| b.at);
             consumed.visits.push(visit);
+            before
         };
-        let mut in_between = false;
+        // When he was seen last: in the link's campaign, in the stream that takes him, at the destination.
+        let (mut in_campaign, mut in_stream, mut there) = (None, None, None);
         let mut limits = Vec::new();
         for stream in decision.took() {
             limits.extend(tallies.limits.get(&stream.stream.id).map(|tally| (&stream.stream.id, tally)));
@@ -284,15 +277,21 @@ impl Memory {
                 }
                 _ => 0,
             };
-            let link = decision.campaign.is_some_and(|c| c.campaign.id == spec.campaign);
-            let new = if link { &mut unique.campaign } else { &mut in_between };
-            visit(Scope::Campaign(&spec.campaign), to_stream, campaign_window, new);
-            let new = if taker == Some(&stream.stream.id) { &mut unique.stream } else { &mut in_between };
-            visit(Scope::Stream(&stream.stream.id), to_destination, window, new);
+            let before = visit(Scope::Campaign(&spec.campaign), to_stream);
+            if decision.campaign.is_some_and(|c| c.campaign.id == spec.campaign) {
+                in_campaign = before;
+            }
+            // The one that takes him comes last.
+            in_stream = visit(Scope::Stream(&stream.stream.id), to_destination);
         }
         if let Some(id) = destination {
-            visit(Scope::Destination(id), 0, window, &mut unique.destination);
+            there = visit(Scope::Destination(id), 0);
         }
+        let unique = decision.unique(visitor, now, |scope| match scope {
+            Scope::Campaign(_) => in_campaign,
+            Scope::Stream(_) => in_stream,
+            Scope::Destination(_) => there,
+        });
         let caps = destination.and_then(|id| Some((id, tallies.caps.get(id)?)));
         if caps.is_some() || !limits.is_empty() {
             let mut counting = self.usage.counting();
@@ -373,11 +372,6 @@ impl Memory {
             recall(Scope::Destination(destination), 0);
         }
     }
-}
-
-/// As `decide` sees it: a time to come counts as now.
-fn seen_within(at: Timestamp, now: Timestamp, window_s: u64) -> bool {
-    now.duration_since(at).as_secs() < i64::try_from(window_s).unwrap_or(i64::MAX)
 }
 
 impl Counters for Memory {

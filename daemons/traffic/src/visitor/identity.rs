@@ -68,7 +68,7 @@ impl Identity {
 
     /// As much of an address as the privacy setting keeps.
     pub(crate) fn kept(&self, ip: IpAddr) -> SmolStr {
-        match (self.privacy, ip) {
+        match (self.privacy, ip.to_canonical()) {
             (IpPrivacy::Full, ip) => format_smolstr!("{ip}"),
             (IpPrivacy::Truncated, IpAddr::V4(ip)) => {
                 let [a, b, c, _] = ip.octets();
@@ -84,11 +84,6 @@ impl Identity {
                 format_smolstr!("{:032x}", number(hasher.finish128()))
             }
         }
-    }
-
-    /// Whether less than the whole address is kept.
-    pub(crate) fn hides_addresses(&self) -> bool {
-        self.privacy != IpPrivacy::Full
     }
 
     /// What proves that a text was written by this installation.
@@ -149,6 +144,7 @@ mod tests {
     #[test]
     fn an_address_is_kept_as_far_as_the_setting_says() {
         let v6 = "2001:db8:1:2:3:4:5:6";
+        assert_eq!(identity(IpPrivacy::Truncated).kept(ip("::ffff:1.2.3.4")), "1.2.3.0");
         assert_eq!(identity(IpPrivacy::Full).kept(ip("1.2.3.4")), "1.2.3.4");
         assert_eq!(identity(IpPrivacy::Truncated).kept(ip("1.2.3.4")), "1.2.3.0");
         assert_eq!(identity(IpPrivacy::Truncated).kept(ip(v6)), "2001:db8:1::");
