@@ -6,7 +6,7 @@
 # make e2e-smoke     the whole way of a click on real engines, as processes on this machine
 # make faults        minutes of outages and kills on real engines, with figures (docs/faults.md)
 # make engines       bring MongoDB, a broker and ClickHouse up for tests by hand; engines-down ends them
-# make update-lists  newer lists of browsers and bots, and the fixtures that measure them (daemons/traffic/data)
+# make update-lists  newer lists of browsers and bots, and the fixtures that measure them (core/visitor/data)
 # make bench         figures (docs/benchmarks.md); needs make engines
 
 CARGO ?= cargo
@@ -125,7 +125,7 @@ engines-down:
 update-lists: python
 	@python3 -c 'from yaml import CSafeLoader' 2>/dev/null || \
 	  python3 -m pip install --quiet --only-binary :all: --upgrade --target target/python PyYAML==6.0.3
-	PYTHONPATH=target/python python3 daemons/traffic/data/update.py
+	PYTHONPATH=target/python python3 core/visitor/data/update.py
 
 bench: toolchain
 	$(CARGO) bench --workspace --locked

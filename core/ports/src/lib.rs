@@ -32,6 +32,7 @@ pub mod health;
 pub mod ingestion;
 pub mod leases;
 pub mod left_out;
+mod log_throttle;
 pub mod migrate;
 pub mod page;
 pub mod queue;
@@ -39,3 +40,4 @@ pub mod retention;
 pub mod sink;
 
 pub use error::StoreError;
+pub use log_throttle::LogThrottle;

@@ -23,7 +23,6 @@ mod handle;
 mod line;
 mod lines;
 mod listen;
-mod log_throttle;
 mod program;
 mod serve;
 mod strangers;
@@ -32,12 +31,12 @@ pub use client_ip::client_ip;
 pub use config::Configuration;
 pub use handle::NoMemory;
 pub use listen::{BindError, bind};
-pub use log_throttle::LogThrottle;
 pub use problem::{LogPath, ProblemResponse};
 pub use program::{program, started};
 pub use serve::serve;
 pub use shutdown::{Shutdown, Trigger};
 pub use strangers::Strangers;
+pub use tfx_ports::LogThrottle;
 
 use std::net::SocketAddr;
 

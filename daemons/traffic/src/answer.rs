@@ -1,9 +1,6 @@
 //! What a decided click is answered with.
 
-use crate::{
-    pages,
-    visitor::{HOP_MARKER, Identity},
-};
+use crate::pages;
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
@@ -16,6 +13,7 @@ use tfx_domain::{
 };
 use tfx_ports::entropy;
 use tfx_service::{ProblemResponse, internal::same};
+use tfx_visitor::{HOP_MARKER, Identity};
 
 /// Where the first page of `double_meta` leads.
 pub(crate) const SECOND_PAGE: &str = "/_go";

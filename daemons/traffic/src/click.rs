@@ -3,14 +3,13 @@
 use crate::{
     answer,
     traffic::{Decided, Traffic},
-    visitor::{ACCEPT_CH, Asked, COOKIE, Facts},
 };
 use axum::{
     Extension,
     extract::State,
     response::{IntoResponse, Response},
 };
-use http::{HeaderValue, Method, StatusCode, header, request::Parts};
+use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use ipnet::IpNet;
 use std::{borrow::Cow, sync::Arc};
 use tfx_domain::{
@@ -22,6 +21,7 @@ use tfx_domain::{
 use tfx_events::{PublishError, Published};
 use tfx_ports::clock;
 use tfx_service::{Peer, ProblemResponse, client_ip};
+use tfx_visitor::{ACCEPT_CH, COOKIE, Facts, Request};
 
 /// What the click routes share.
 #[derive(Clone)]
@@ -46,18 +46,19 @@ pub(crate) async fn click(
     }
     let Clicks { traffic, trusted } = &clicks;
     let ip = client_ip(peer.ip(), &parts.headers, trusted);
-    let asked = Asked {
-        method: &parts.method,
+    let header = |name: &str| parts.headers.get(name).map(HeaderValue::as_bytes);
+    let request = Request {
+        head: parts.method == Method::HEAD,
         query: parts.uri.query().unwrap_or_default(),
-        headers: &parts.headers,
+        header: &header,
         ip,
     };
     let Some(snapshot) = traffic.live.owned() else {
         traffic.counted.refused();
         return ProblemResponse::unavailable("the configuration is not known yet; try again").into_response();
     };
-    let facts = Facts::of(&parts.headers);
-    let visitor = traffic.visitor(&facts, &asked, &snapshot, traffic.geo.lookup(ip)).await;
+    let facts = facts_of(&parts.headers);
+    let visitor = traffic.visitor(&facts, &request, &snapshot, traffic.geo.lookup(ip)).await;
     let flight = traffic.memory.begin();
     let Decided { event, mut response, consumed } = traffic.click(&snapshot, &slug, &visitor, clock::now());
     // A browser that has no cookie yet gets one; it names whom he was taken for.
@@ -91,6 +92,11 @@ pub(crate) async fn click(
     };
     drop(flight);
     response
+}
+
+/// What the headers of a request say.
+pub(crate) fn facts_of(headers: &HeaderMap) -> Facts<'_> {
+    Facts::of(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
 }
 
 fn not_recorded(error: &PublishError) -> Response {

@@ -1,17 +1,15 @@
 //! `POST /internal/explain`: the event that a made-up click would leave. Nothing is recorded or used up.
 
 use crate::{
-    click::Clicks,
-    memory::Memory,
+    click::{Clicks, facts_of},
     traffic::{Standings, Traffic},
-    visitor::{Asked, Facts},
 };
 use axum::{
     Json,
     body::Bytes,
     extract::{Path, RawQuery, State},
 };
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue};
 use rustc_hash::{FxHashMap, FxHashSet};
 use serde_json::Value;
 use smol_str::{SmolStr, StrExt as _};
@@ -27,8 +25,10 @@ use tfx_domain::{
     problem::Problems,
     routing::{CapState, CapUse, Counters, Geo, Health, Roi, Scope, caps},
 };
+use tfx_memory::Memory;
 use tfx_ports::{clock, entropy};
 use tfx_service::ProblemResponse;
+use tfx_visitor::Request;
 
 /// Answers with the event; with `?standings` also how the destinations stand of the streams that looked at theirs.
 pub(crate) async fn explain(
@@ -76,8 +76,9 @@ async fn supposed(
     let snapshot = traffic.live.owned();
     let snapshot = snapshot
         .ok_or_else(|| ProblemResponse::unavailable("the configuration is not known yet; try again"))?;
-    let asked = Asked { method: &Method::GET, query: "", headers: &headers, ip };
-    let mut visitor = traffic.visitor(&Facts::of(&headers), &asked, &snapshot, geo).await;
+    let header = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
+    let asked = Request { head: false, query: "", header: &header, ip };
+    let mut visitor = traffic.visitor(&facts_of(&headers), &asked, &snapshot, geo).await;
     visitor.id = request.visitor.unwrap_or_else(|| VisitorId(entropy::random_u128()));
     visitor.params = request.params.iter().map(|(n, v)| (SmolStr::new(n), v.clone())).collect();
     visitor.hops = request.hops.unwrap_or(0);

@@ -5,10 +5,7 @@ use crate::{
     answer::{SECOND_PAGE, robots},
     click::{Clicks, click, second_page},
     explain::{cap_use, explain},
-    geo::GeoState,
     health::{Watch, check},
-    memory::Restoring,
-    visitor::lists,
 };
 use axum::{
     Json, Router,
@@ -21,6 +18,7 @@ use tfx_domain::{
     entity::FilterRule,
     routing::{CampaignPlan, Snapshot},
 };
+use tfx_memory::Restoring;
 use tfx_ports::analytics::Analytics;
 use tfx_service::{
     events,
@@ -28,6 +26,7 @@ use tfx_service::{
     internal::{self, Inside},
     metrics,
 };
+use tfx_visitor::{GeoState, lists};
 
 /// All endpoints; those for operators behind `inside`. `durable`: nobody is redirected whose event is not on disk.
 pub(crate) fn router(
@@ -131,7 +130,8 @@ fn readiness(
         })
         .optional("agents", || async { Ok(Detail::ok().text(lists())) })
         .optional("visitors", move || {
-            let detail = restoring.detail(visitors.memory.entries());
+            let told = restoring.tell(visitors.memory.entries());
+            let detail = told.map_or_else(Detail::degraded, |text| Detail::ok().text(text));
             async move { Ok(detail) }
         })
         .fresh()

@@ -1,39 +1,35 @@
 //! traffic-service: a click in, a decision, an event, a redirect out. `docs/routing.md` explains the decision.
 //!
-//! The way of a click: `click` reads the request → `visitor` and `geo` make it a `Visitor` →
-//! `domain::routing::decide` → `answer` renders the response → the event goes to the journal → the response goes out.
-//! All of it is in memory: `snapshot` holds the configuration, `memory` what happened before. Neither is ever read
-//! from a store on the way.
+//! The way of a click: `click` reads the request → `tfx_visitor` makes it a `Visitor` → `domain::routing::decide` →
+//! `tfx_memory` uses up what it uses up → `answer` renders the response → the event goes to the journal → the response
+//! goes out. All of it is in memory: `snapshot` holds the configuration, `tfx_memory` what happened before. Neither is
+//! ever read from a store on the way.
 
 mod answer;
 mod click;
 mod explain;
-mod geo;
 mod health;
 mod http;
-mod memory;
 mod pages;
 mod snapshot;
 mod traffic;
-mod visitor;
 
 use crate::{
     click::Clicks,
-    geo::GeoReader,
     health::{Counted as ProbesCounted, Follower, HealthState, Manual, Prober, Probes, Watch},
-    memory::{
-        KeptFirst, Memory, Refresher, Restoring, ReturnsReader, UsageFile, keep, keep_visitors, restore,
-        save_visitors, sync,
-    },
     snapshot::Compiler,
     traffic::{Counted, Traffic},
-    visitor::{Identity, UserAgents},
 };
 use anyhow::Context as _;
 use std::{sync::Arc, time::Duration};
 use tfx_domain::routing::Globals;
+use tfx_memory::{
+    KeptFirst, Memory, Refresher, Restoring, ReturnsReader, UsageFile, keep, keep_visitors, restore,
+    save_visitors, sync,
+};
 use tfx_service::{Shutdown, internal::Inside, serve};
 use tfx_settings::{FailurePolicy, Settings};
+use tfx_visitor::{GeoReader, Identity, UserAgents};
 use tfx_wiring::{DataDir, Stores};
 use tokio::{net::TcpListener, task::JoinSet, time::timeout};
 use tracing::Instrument as _;
@@ -86,7 +82,7 @@ pub async fn run(
         tracing::warn!(revision = last_known.revision, "starting from the last known configuration");
         live.stand_in(last_known);
     }
-    tracing::info!(lists = visitor::lists(), "reads user agents by these lists");
+    tracing::info!(lists = tfx_visitor::lists(), "reads user agents by these lists");
     let geo = Arc::new(GeoReader::open(&settings.traffic.geo, data_dir.path()));
     let traffic = Arc::new(Traffic {
         live: Arc::clone(&live),
@@ -135,7 +131,7 @@ pub async fn run(
         interval: settings.traffic.probe_interval,
     };
     workers.spawn(prober.run(shutdown.clone()).in_current_span());
-    workers.spawn(Arc::clone(&geo).watch(GEO_EVERY, shutdown.clone()).in_current_span());
+    workers.spawn(Arc::clone(&geo).watch(GEO_EVERY, shutdown.wait()).in_current_span());
     let refresher = Refresher {
         memory: Arc::clone(&memory),
         analytics: Arc::clone(&stores.analytics),
@@ -143,10 +139,10 @@ pub async fn run(
         every: settings.traffic.cap_cache_ttl,
         batch_timeout: settings.events.batch_timeout,
     };
-    workers.spawn(refresher.run(shutdown.clone()).in_current_span());
-    let kept = keep(Arc::clone(&memory), settings.traffic.cap_cache_ttl, shutdown.clone());
+    workers.spawn(refresher.run(shutdown.wait()).in_current_span());
+    let kept = keep(Arc::clone(&memory), settings.traffic.cap_cache_ttl, shutdown.wait());
     workers.spawn(kept.in_current_span());
-    let kept = keep_visitors(Arc::clone(&memory), data_dir.visitors_file(), shutdown.clone());
+    let kept = keep_visitors(Arc::clone(&memory), data_dir.visitors_file(), shutdown.wait());
     workers.spawn(kept.in_current_span());
     let returns = ReturnsReader {
         memory: Arc::clone(&memory),
@@ -154,14 +150,15 @@ pub async fn run(
         every: settings.traffic.cap_cache_ttl,
         window: settings.traffic.roi_window,
     };
-    workers.spawn(returns.run(shutdown.clone()).in_current_span());
+    workers.spawn(returns.run(shutdown.wait()).in_current_span());
+    let of_now = Arc::clone(&live);
     let restored = restore(
         Arc::clone(&memory),
         Arc::clone(&stores.analytics),
-        Arc::clone(&live),
+        move || of_now.owned(),
         settings.traffic.visitor_memory,
         restoring.clone(),
-        shutdown.clone(),
+        shutdown.wait(),
     );
     workers.spawn(restored.in_current_span());
 

@@ -1,7 +1,6 @@
 //! The configuration compiled for routing, and the last one known, on disk: with it the service starts and serves
 //! while the configuration store is away.
 
-use crate::memory::Memory;
 use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
@@ -12,6 +11,7 @@ use tfx_domain::{
     problem::Problems,
     routing::{Config, Globals, Snapshot},
 };
+use tfx_memory::Memory;
 use tfx_ports::{
     clock,
     config::{ConfigStore, config_of},
@@ -110,9 +110,9 @@ fn read(file: &Path) -> io::Result<Config> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::UsageFile;
     use serde_json::json;
     use std::os::unix::fs::PermissionsExt as _;
+    use tfx_memory::UsageFile;
 
     fn config() -> Config {
         let at = "2026-01-01T00:00:00Z";

@@ -1,12 +1,6 @@
 //! A request becomes a visitor, a decision and an event; nothing here knows routes.
 
-use crate::{
-    answer,
-    geo::GeoReader,
-    memory::{Consumed, Memory},
-    snapshot::Live,
-    visitor::{Asked, Facts, Identity, UserAgents},
-};
+use crate::{answer, snapshot::Live};
 use axum::response::Response;
 use std::{
     collections::BTreeMap,
@@ -24,8 +18,10 @@ use tfx_domain::{
     },
 };
 use tfx_events::Producer;
+use tfx_memory::{Consumed, Memory};
 use tfx_ports::entropy;
 use tfx_service::{Strangers, metrics::Text};
+use tfx_visitor::{Facts, GeoReader, Identity, Request, UserAgents};
 
 /// Everything a click needs, in memory.
 pub(crate) struct Traffic {
@@ -56,7 +52,7 @@ impl Traffic {
     pub(crate) async fn visitor(
         &self,
         facts: &Facts<'_>,
-        request: &Asked<'_>,
+        request: &Request<'_>,
         snapshot: &Snapshot,
         geo: Arc<Geo>,
     ) -> Visitor {

@@ -14,6 +14,8 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tfx-ports", &["tfx-domain"]),
     ("tfx-settings", &["tfx-domain"]),
     ("tfx-outbound", &[]),
+    ("tfx-visitor", &["tfx-settings", "tfx-ports", "tfx-domain"]),
+    ("tfx-memory", &["tfx-events", "tfx-ports", "tfx-domain"]),
     ("tfx-events", &["tfx-ports", "tfx-domain"]),
     ("tfx-embedded", ADAPTER),
     ("tfx-mongo", ADAPTER),
@@ -36,7 +38,7 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tfx-api", &["tfx-domain"]),
     ("tfx-ops", &["tfx-api", "tfx-ports", "tfx-domain"]),
     ("tfx-service", &["tfx-events", "tfx-ports", "tfx-settings", "tfx-domain"]),
-    ("tfx-traffic", DAEMON),
+    ("tfx-traffic", TRAFFIC),
     ("tfx-postback", DAEMON),
     ("tfx-api-service", DAEMON),
     ("tfx-e2e", &["tfx-api", "tfx-domain", "tfx-ports", "tfx-service"]),
@@ -59,6 +61,19 @@ const ARROWS: &[(&str, &[&str])] = &[
 const ADAPTER: &[&str] = &["tfx-ports", "tfx-domain"];
 
 const DAEMON: &[&str] = &[
+    "tfx-service",
+    "tfx-events",
+    "tfx-outbound",
+    "tfx-api",
+    "tfx-settings",
+    "tfx-wiring",
+    "tfx-ports",
+    "tfx-domain",
+];
+
+const TRAFFIC: &[&str] = &[
+    "tfx-visitor",
+    "tfx-memory",
     "tfx-service",
     "tfx-events",
     "tfx-outbound",

@@ -1,12 +1,13 @@
 //! From the store to memory, and changes to the event log.
 
-use crate::{memory::Memory, snapshot::Live};
+use crate::snapshot::Live;
 use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
 use tfx_domain::{Timestamp, event::Event, id::DestinationId};
 use tfx_events::Producer;
+use tfx_memory::Memory;
 use tfx_ports::{StoreError, clock, health::HealthStore};
 use tfx_service::{LogThrottle, Shutdown, health::Detail};
 use tokio::time::sleep;

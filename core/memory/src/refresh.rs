@@ -4,14 +4,13 @@ use super::{
     Memory,
     tally::{CapTally, Said, Tally},
 };
-use std::{collections::BTreeMap, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 use tfx_domain::{
     Timestamp,
     id::{DestinationId, StreamId},
 };
 use tfx_events::Producer;
 use tfx_ports::{StoreError, analytics::Analytics, clock};
-use tfx_service::Shutdown;
 use tokio::time::{sleep, timeout};
 
 /// Destinations or streams in one question.
@@ -24,14 +23,17 @@ const DELIVERED_WITHIN: Duration = Duration::from_secs(2);
 const TAKEN_WITHIN: Duration = Duration::from_secs(10);
 
 /// Reads the use of caps and limits anew all the time.
-pub(crate) struct Refresher {
-    pub(crate) memory: Arc<Memory>,
-    pub(crate) analytics: Arc<dyn Analytics>,
-    pub(crate) producer: Arc<Producer>,
+pub struct Refresher {
+    /// Whose tallies.
+    pub memory: Arc<Memory>,
+    /// What is asked.
+    pub analytics: Arc<dyn Analytics>,
+    /// Where own events wait that the store does not know yet.
+    pub producer: Arc<Producer>,
     /// How old the use of caps may be.
-    pub(crate) every: Duration,
+    pub every: Duration,
     /// Longest time an event waits for its batch.
-    pub(crate) batch_timeout: Duration,
+    pub batch_timeout: Duration,
 }
 
 /// What to read for one tally.
@@ -44,18 +46,19 @@ struct Question<Id, Of> {
 type Questions<Since, Id, Of> = BTreeMap<Since, Vec<Question<Id, Of>>>;
 
 impl Refresher {
-    /// Until the shutdown.
-    pub(crate) async fn run(self, shutdown: Shutdown) {
+    /// Until `stop`.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send) {
+        let mut stop = pin!(stop);
         let mut told = None;
         loop {
             tokio::select! {
                 () = sleep(self.every) => {}
                 () = self.memory.unread.notified() => {}
-                () = shutdown.wait() => return,
+                () = stop.as_mut() => return,
             }
             let refreshed = tokio::select! {
                 refreshed = self.refresh() => refreshed,
-                () = shutdown.wait() => return,
+                () = stop.as_mut() => return,
             };
             self.memory.cap_reads.count("the use of caps", refreshed, &mut told);
         }

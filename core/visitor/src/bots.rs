@@ -9,8 +9,8 @@ use regex::bytes::{Match, Regex, RegexBuilder, RegexSet, RegexSetBuilder};
 use smol_str::{SmolStr, format_smolstr};
 use std::borrow::Cow;
 
-const LIST: &str = include_str!("../../data/bots/crawler-user-agents.txt");
-const PASSED_OVER: &str = include_str!("../../data/bots/passed-over.txt");
+const LIST: &str = include_str!("../data/bots/crawler-user-agents.txt");
+const PASSED_OVER: &str = include_str!("../data/bots/passed-over.txt");
 
 /// A browser: what it says of its machine.
 const MACHINE: &str = r"^Mozilla/\d\.\d+ ?\(((?:Linux|X11|Windows|Macintosh|iPhone|iPad|iPod|Android|Wayland|SMART|Web0S|compatible; MSIE \d|PlayStation|Nintendo|Mobile|Tizen|BB10|KAIOS|Unknown|DirectFB|OpenHarmony|Phone)(?:[^()]|\([^()]*\))*)\)?";
@@ -208,9 +208,9 @@ fn token(text: &[u8], found: &Match<'_>) -> String {
 mod tests {
     use super::*;
 
-    const CRAWLERS: &str = include_str!("../../tests/fixtures/bots-crawler-user-agents.txt");
-    const MATOMO: &str = include_str!("../../tests/fixtures/bots-matomo.txt");
-    const MACHINES: &str = include_str!("../../tests/fixtures/machines.tsv");
+    const CRAWLERS: &str = include_str!("../tests/fixtures/bots-crawler-user-agents.txt");
+    const MATOMO: &str = include_str!("../tests/fixtures/bots-matomo.txt");
+    const MACHINES: &str = include_str!("../tests/fixtures/machines.tsv");
 
     fn agents(fixture: &'static str) -> Vec<&'static str> {
         fixture.lines().filter(|line| !line.starts_with('#')).collect()

@@ -12,19 +12,19 @@ const TELL_EVERY: Duration = Duration::from_secs(60);
 
 /// Of one kind.
 #[derive(Default)]
-pub(crate) struct Reads {
+pub struct Reads {
     done: AtomicU64,
     failed: AtomicU64,
 }
 
 impl Reads {
     /// Reads that were done, failed ones among them.
-    pub(crate) fn done(&self) -> u64 {
+    pub fn done(&self) -> u64 {
         self.done.load(Relaxed)
     }
 
     /// Reads that failed.
-    pub(crate) fn failed(&self) -> u64 {
+    pub fn failed(&self) -> u64 {
         self.failed.load(Relaxed)
     }
 

@@ -6,7 +6,7 @@ use std::borrow::Cow;
 use tfx_domain::query::pairs;
 
 /// The marker that counts how often a click came back from a trafficback URL of ours.
-pub(crate) const HOP_MARKER: &str = "_tfx_hops";
+pub const HOP_MARKER: &str = "_tfx_hops";
 
 /// Most parameters that are read.
 const MAX_PARAMS: usize = 200;

@@ -9,7 +9,7 @@ mod check;
 mod record;
 mod watch;
 
-pub(crate) use check::Known;
+pub use check::Known;
 
 use arc_swap::ArcSwap;
 use check::{Found, look};
@@ -81,7 +81,7 @@ struct Databases {
 }
 
 /// Where addresses are.
-pub(crate) struct GeoReader {
+pub struct GeoReader {
     current: ArcSwap<Databases>,
     unknown: Arc<Geo>,
     /// Where databases are looked for that no setting names.
@@ -92,7 +92,7 @@ pub(crate) struct GeoReader {
 
 /// How the databases are.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum GeoState {
+pub enum GeoState {
     /// There is none.
     None,
     /// All are read; what they are.
@@ -104,7 +104,7 @@ pub(crate) enum GeoState {
 impl GeoReader {
     /// Reads the configured databases, or those in the data folder. What is wrong with one is told in the log and in
     /// [`GeoReader::state`].
-    pub(crate) fn open(settings: &GeoSettings, data_dir: &Path) -> Self {
+    pub fn open(settings: &GeoSettings, data_dir: &Path) -> Self {
         let configured = [
             ("GEOIP_CITY_DB", &settings.city),
             ("GEOIP_COUNTRY_DB", &settings.country),
@@ -122,23 +122,23 @@ impl GeoReader {
     }
 
     /// What is known of an address.
-    pub(crate) fn lookup(&self, ip: IpAddr) -> Arc<Geo> {
+    pub fn lookup(&self, ip: IpAddr) -> Arc<Geo> {
         let databases = self.current.load();
         if databases.all.is_empty() { Arc::clone(&self.unknown) } else { databases.lookup(ip, &self.unknown) }
     }
 
     /// The facts that are known of some address.
-    pub(crate) fn known(&self) -> Known {
+    pub fn known(&self) -> Known {
         self.current.load().all.iter().fold(Known::default(), |known, d| known.or(d.known))
     }
 
     /// Where databases are looked for that no setting names.
-    pub(crate) fn data_dir(&self) -> &Path {
+    pub fn data_dir(&self) -> &Path {
         &self.data_dir
     }
 
     /// How the databases are.
-    pub(crate) fn state(&self) -> GeoState {
+    pub fn state(&self) -> GeoState {
         let databases = self.current.load();
         if databases.all.is_empty() {
             return GeoState::None;

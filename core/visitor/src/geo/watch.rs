@@ -1,22 +1,22 @@
 //! Files that change are read anew, off the click path; where no setting names any, files that come and go are seen.
 
 use super::{Database, Databases, FOUND, GeoReader, Stamp, lying_in};
-use std::{path::PathBuf, sync::Arc, time::Duration};
-use tfx_service::Shutdown;
+use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
 use tokio::{task::spawn_blocking, time::sleep};
 
 /// Files as they were when they were looked at.
 type Seen = Vec<(PathBuf, Option<Stamp>)>;
 
 impl GeoReader {
-    /// Looks at the files every `interval` until the shutdown. A file counts as changed when it looks the same twice in
+    /// Looks at the files every `interval` until `stop`. A file counts as changed when it looks the same twice in
     /// a row and other than the one that was read: one that is still being copied is left alone.
-    pub(crate) async fn watch(self: Arc<Self>, interval: Duration, shutdown: Shutdown) {
+    pub async fn watch(self: Arc<Self>, interval: Duration, stop: impl Future<Output = ()> + Send) {
+        let mut stop = pin!(stop);
         let mut before = Seen::new();
         loop {
             tokio::select! {
                 () = sleep(interval) => {}
-                () = shutdown.wait() => return,
+                () = stop.as_mut() => return,
             }
             let reader = Arc::clone(&self);
             let span = tracing::Span::current();

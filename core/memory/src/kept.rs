@@ -6,7 +6,7 @@
 //! The one written last counts. It says up to which place of the journal clicks are in it, and which of those under way
 //! are. The others are found in the journal: a click counts once, whatever it was doing when the process died.
 
-use super::{Memory, UsageCopy, tally::Tally};
+use crate::{Memory, UsageCopy, tally::Tally};
 use async_trait::async_trait;
 use rustc_hash::FxHashMap;
 use serde::{Deserialize, Serialize};
@@ -17,6 +17,7 @@ use std::{
     io::{self, Write as _},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    pin::pin,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
@@ -31,10 +32,9 @@ use tfx_domain::{
 };
 use tfx_events::Producer;
 use tfx_ports::{
-    StoreError, clock,
+    LogThrottle, StoreError, clock,
     sink::{Envelope, EventSink, Refused},
 };
-use tfx_service::{LogThrottle, Shutdown};
 use tokio::{task::spawn_blocking, time::sleep};
 
 /// The format of the files; another one is not read.
@@ -140,7 +140,7 @@ struct Written {
 
 /// What is kept between runs.
 #[derive(Debug)]
-pub(crate) struct UsageFile {
+pub struct UsageFile {
     synced: PathBuf,
     latest: PathBuf,
     written: Mutex<Written>,
@@ -157,7 +157,7 @@ pub(crate) struct UsageFile {
 
 impl UsageFile {
     /// Does not read yet.
-    pub(crate) fn new(file: PathBuf) -> Self {
+    pub fn new(file: PathBuf) -> Self {
         Self {
             latest: file.with_extension("latest.json"),
             synced: file,
@@ -328,19 +328,20 @@ fn counted_by(click: &ClickEvent) -> impl Iterator<Item = &str> {
     destination.into_iter().chain(stream).filter(move |_| routed).chain(handed)
 }
 
-/// Keeps the use of caps every now and then, until the shutdown.
-pub(crate) async fn keep(memory: Arc<Memory>, every: Duration, shutdown: Shutdown) {
+/// Keeps the use of caps every now and then, until `stop`.
+pub async fn keep(memory: Arc<Memory>, every: Duration, stop: impl Future<Output = ()> + Send) {
+    let mut stop = pin!(stop);
     loop {
         tokio::select! {
             () = sleep(every) => {}
-            () = shutdown.wait() => return,
+            () = stop.as_mut() => return,
         }
         sync(&memory).await;
     }
 }
 
 /// Keeps the use of caps as it is now.
-pub(crate) async fn sync(memory: &Arc<Memory>) {
+pub async fn sync(memory: &Arc<Memory>) {
     let memory = Arc::clone(memory);
     // Fails only if writing panicked.
     if let Err(error) = spawn_blocking(move || memory.usage.write(&memory, true)).await {
@@ -349,9 +350,11 @@ pub(crate) async fn sync(memory: &Arc<Memory>) {
 }
 
 /// A sink that gets no click whose use of caps is not kept.
-pub(crate) struct KeptFirst {
-    pub(crate) memory: Arc<Memory>,
-    pub(crate) sink: Arc<dyn EventSink>,
+pub struct KeptFirst {
+    /// What keeps it.
+    pub memory: Arc<Memory>,
+    /// What gets it then.
+    pub sink: Arc<dyn EventSink>,
 }
 
 #[async_trait]

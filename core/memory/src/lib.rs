@@ -17,11 +17,11 @@ mod seen;
 mod tally;
 mod visitors;
 
-pub(crate) use kept::{KeptFirst, UsageFile, keep, sync};
-pub(crate) use refresh::Refresher;
-pub(crate) use restore::{Restoring, restore};
-pub(crate) use returns::ReturnsReader;
-pub(crate) use visitors::{keep_visitors, save_visitors};
+pub use kept::{KeptFirst, UsageFile, keep, sync};
+pub use refresh::Refresher;
+pub use restore::{Restoring, restore};
+pub use returns::ReturnsReader;
+pub use visitors::{keep_visitors, save_visitors};
 
 use arc_swap::ArcSwap;
 use flight::{Flight, Flights};
@@ -75,7 +75,7 @@ struct UsageCopy {
 }
 
 /// What routing remembers.
-pub(crate) struct Memory {
+pub struct Memory {
     seen: Seen,
     /// Somebody was seen since that was kept last.
     visited: AtomicBool,
@@ -94,14 +94,14 @@ pub(crate) struct Memory {
     /// Something is ranked that was not before.
     unranked: Notify,
     /// Reads of caps and limits.
-    pub(crate) cap_reads: Reads,
+    pub cap_reads: Reads,
     /// Reads of what destinations brought.
-    pub(crate) roi_reads: Reads,
+    pub roi_reads: Reads,
 }
 
 /// What a click used up, to be taken back if it cannot be recorded. Dropped when it is recorded, or may be.
 #[derive(Debug)]
-pub(crate) struct Consumed<'m> {
+pub struct Consumed<'m> {
     usage: &'m UsageFile,
     click: ClickId,
     visits: Vec<Visit>,
@@ -118,7 +118,7 @@ impl Drop for Consumed<'_> {
 
 impl Memory {
     /// An empty memory for so many visitors, whose spots are hashed with that key, and a place to keep the use of caps.
-    pub(crate) fn new(visitors: usize, usage: UsageFile, key: [u8; 16]) -> Self {
+    pub fn new(visitors: usize, usage: UsageFile, key: [u8; 16]) -> Self {
         Self {
             seen: Seen::new(visitors, &key),
             visited: AtomicBool::default(),
@@ -138,7 +138,7 @@ impl Memory {
     }
 
     /// Entries about visitors.
-    pub(crate) fn entries(&self) -> usize {
+    pub fn entries(&self) -> usize {
         self.seen.len()
     }
 
@@ -148,12 +148,12 @@ impl Memory {
 
     /// Reads the use of caps and limits that was kept, with the clicks that wait in the journal there: before anything is
     /// configured, and before the journal is delivered.
-    pub(crate) fn recall_usage(&self, journal: &Path) {
+    pub fn recall_usage(&self, journal: &Path) {
         *self.unclaimed() = self.usage.read(journal);
     }
 
     /// Clicks go into this journal from now on.
-    pub(crate) fn follow_journal(&self, journal: &Arc<Producer>) {
+    pub fn follow_journal(&self, journal: &Arc<Producer>) {
         self.usage.follow(Arc::downgrade(journal));
     }
 
@@ -188,7 +188,7 @@ impl Memory {
     }
 
     /// Counts what this configuration has limits for; what was counted before stays.
-    pub(crate) fn configure(&self, snapshot: &Snapshot, now: Timestamp) {
+    pub fn configure(&self, snapshot: &Snapshot, now: Timestamp) {
         let mut unclaimed = self.unclaimed();
         let before = self.tallies.load();
         let mut tallies = Tallies::default();
@@ -238,12 +238,12 @@ impl Memory {
     }
 
     /// A click begins; it lands, by a drop, when it is recorded or taken back.
-    pub(crate) fn begin(&self) -> Flight<'_> {
+    pub fn begin(&self) -> Flight<'_> {
         self.flights.begin()
     }
 
     /// A person's visit uses up what it uses up. Gives where the person is new.
-    pub(crate) fn consume(
+    pub fn consume(
         &self,
         click: ClickId,
         visitor: &Visitor,
@@ -322,19 +322,19 @@ impl Memory {
     }
 
     /// These destinations, and no others, are down.
-    pub(crate) fn set_down(&self, down: FxHashSet<DestinationId>) {
+    pub fn set_down(&self, down: FxHashSet<DestinationId>) {
         if **self.down.load() != down {
             self.down.store(Arc::new(down));
         }
     }
 
     /// How many destinations are down.
-    pub(crate) fn down(&self) -> usize {
+    pub fn down(&self) -> usize {
         self.down.load().len()
     }
 
     /// The click could not be recorded: it did not happen.
-    pub(crate) fn take_back(&self, mut consumed: Consumed<'_>) {
+    pub fn take_back(&self, mut consumed: Consumed<'_>) {
         consumed.visits.iter().rev().for_each(|visit| self.seen.take_back(visit));
         if consumed.counted.is_empty() {
             return;

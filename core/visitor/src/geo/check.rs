@@ -16,14 +16,14 @@ const SPREAD: u32 = 1000;
 
 /// Facts that a database can know, by the names of the filters that ask for them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub(crate) struct Known {
-    pub(crate) country: bool,
-    pub(crate) continent: bool,
-    pub(crate) region: bool,
-    pub(crate) city: bool,
-    pub(crate) isp: bool,
-    pub(crate) asn: bool,
-    pub(crate) connection_type: bool,
+pub struct Known {
+    country: bool,
+    continent: bool,
+    region: bool,
+    city: bool,
+    isp: bool,
+    asn: bool,
+    connection_type: bool,
 }
 
 impl Known {
@@ -39,7 +39,7 @@ impl Known {
 
     /// What either knows.
     #[must_use]
-    pub(crate) fn or(self, other: Self) -> Self {
+    pub fn or(self, other: Self) -> Self {
         Self {
             country: self.country || other.country,
             continent: self.continent || other.continent,
@@ -52,7 +52,7 @@ impl Known {
     }
 
     /// The names of what is known.
-    pub(crate) fn names(self) -> Vec<&'static str> {
+    pub fn names(self) -> Vec<&'static str> {
         let all = [
             ("country", self.country),
             ("continent", self.continent),

@@ -37,18 +37,20 @@ const EXPRESSIONS: &str = "uap-core 0.18.0";
 
 /// What is known of a user agent.
 #[derive(Debug, Default)]
-pub(crate) struct Agent {
+pub struct Agent {
     /// The machine.
-    pub(crate) device: Arc<Device>,
+    pub device: Arc<Device>,
     /// Why it is a bot.
-    pub(crate) bot: Option<SmolStr>,
+    pub bot: Option<SmolStr>,
 }
 
 /// A user agent as it was sent, with the hints beside it.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Said<'h> {
-    pub(crate) user_agent: &'h [u8],
-    pub(crate) hints: Hints<'h>,
+pub struct Said<'h> {
+    /// The user agent, whatever bytes.
+    pub user_agent: &'h [u8],
+    /// Its hints.
+    pub hints: Hints<'h>,
 }
 
 struct Job {
@@ -58,7 +60,7 @@ struct Job {
 }
 
 /// Parses and remembers.
-pub(crate) struct UserAgents {
+pub struct UserAgents {
     known: Cache<u128, Arc<Agent>>,
     key: SipHasher13,
     queue: mpsc::Sender<Job>,
@@ -70,7 +72,7 @@ impl UserAgents {
     ///
     /// # Errors
     /// The thread cannot be started.
-    pub(crate) fn start() -> std::io::Result<Self> {
+    pub fn start() -> std::io::Result<Self> {
         let (queue, jobs) = mpsc::channel(WAITING);
         thread::Builder::new().name("user-agents".into()).spawn({
             let span = tracing::Span::current();
@@ -86,7 +88,7 @@ impl UserAgents {
     }
 
     /// What is known of a user agent; waits for the thread if it is new.
-    pub(crate) async fn of(&self, said: Said<'_>) -> Arc<Agent> {
+    pub async fn of(&self, said: Said<'_>) -> Arc<Agent> {
         let text = said.user_agent.trim_ascii();
         if text.is_empty() || text == b"-" {
             return Arc::clone(&self.none);
@@ -163,7 +165,7 @@ enum ParserError {
 
 impl Parser {
     fn new() -> Result<Self, ParserError> {
-        let given: Expressions = serde_json::from_str(include_str!("../../data/uap-core/regexes.json"))?;
+        let given: Expressions = serde_json::from_str(include_str!("../data/uap-core/regexes.json"))?;
         let Expressions { user_agent_parsers, os_parsers } = given;
         let compiled = || -> Result<_, ua_parser::Error> {
             let browsers = user_agent::Builder::new().push_all(user_agent_parsers)?.build()?;
@@ -193,7 +195,7 @@ impl Parser {
 }
 
 /// Names and versions of the lists by which user agents are read, for people.
-pub(crate) fn lists() -> String {
+pub fn lists() -> String {
     format!("{EXPRESSIONS}, {}", bots::version())
 }
 
@@ -297,7 +299,7 @@ mod tests {
         ];
         let parser = Parser::new().expect("expressions");
         let mut counted: std::collections::BTreeMap<String, (u32, u32)> = std::collections::BTreeMap::new();
-        let fixture = include_str!("../../tests/fixtures/machines.tsv");
+        let fixture = include_str!("../tests/fixtures/machines.tsv");
         for line in fixture.lines().filter(|line| !line.starts_with('#')) {
             let columns: Vec<&str> = line.split('\t').collect();
             let [source, kind, system, version, user_agent] = columns[..] else { panic!("{line}") };
@@ -340,7 +342,7 @@ mod tests {
 
     #[test]
     fn the_lists_are_of_the_versions_that_are_told() {
-        assert!(include_str!("../../data/uap-core/README.md").contains(EXPRESSIONS));
+        assert!(include_str!("../data/uap-core/README.md").contains(EXPRESSIONS));
         assert!(lists().contains("crawler-user-agents 1."), "{}", lists());
     }
 

@@ -9,7 +9,7 @@
 //!
 //! All numbers are little-endian. A key is a keyed hash, so the file says nothing about a person to anybody else.
 
-use super::{Memory, names::Names};
+use crate::{Memory, names::Names};
 use siphasher::sip128::{Hasher128 as _, SipHasher13};
 use std::{
     fs::{self, File, OpenOptions},
@@ -17,11 +17,11 @@ use std::{
     io::{self, BufWriter, Write},
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
+    pin::pin,
     str::FromStr,
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
-use tfx_service::Shutdown;
 use tokio::{task::spawn_blocking, time::sleep};
 
 const MAGIC: &[u8; 8] = b"tfx-seen";
@@ -82,7 +82,7 @@ impl Rest<'_> {
 
 impl Memory {
     /// Reads who was seen, before anybody clicks.
-    pub(crate) fn recall_visitors(&self, file: &Path) {
+    pub fn recall_visitors(&self, file: &Path) {
         match self.read_visitors(file) {
             Ok(entries) => tracing::info!(entries, "visitors of earlier runs are known"),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
@@ -141,19 +141,20 @@ impl Memory {
     }
 }
 
-/// Keeps who was seen every now and then, until the shutdown.
-pub(crate) async fn keep_visitors(memory: Arc<Memory>, file: PathBuf, shutdown: Shutdown) {
+/// Keeps who was seen every now and then, until `stop`.
+pub async fn keep_visitors(memory: Arc<Memory>, file: PathBuf, stop: impl Future<Output = ()> + Send) {
+    let mut stop = pin!(stop);
     loop {
         tokio::select! {
             () = sleep(EVERY) => {}
-            () = shutdown.wait() => return,
+            () = stop.as_mut() => return,
         }
         save_visitors(&memory, file.clone()).await;
     }
 }
 
 /// Keeps who was seen until now.
-pub(crate) async fn save_visitors(memory: &Arc<Memory>, file: PathBuf) {
+pub async fn save_visitors(memory: &Arc<Memory>, file: PathBuf) {
     let memory = Arc::clone(memory);
     let name = file.clone();
     let write = spawn_blocking(move || memory.write_visitors(&file)).await;
@@ -166,7 +167,7 @@ pub(crate) async fn save_visitors(memory: &Arc<Memory>, file: PathBuf) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::memory::UsageFile;
+    use crate::UsageFile;
     use tfx_domain::{
         Timestamp,
         id::{StreamId, VisitorId},

@@ -3,7 +3,7 @@
 //! Everything is keyed by the installation's own key (`visitor.key`), so that nobody else can compute it, and each use
 //! has a key of its own.
 
-use crate::visitor::hex;
+use crate::hex;
 use siphasher::sip128::{Hash128, Hasher128, SipHasher13, SipHasher24};
 use smol_str::{SmolStr, format_smolstr};
 use std::{
@@ -14,11 +14,11 @@ use tfx_domain::id::VisitorId;
 use tfx_settings::IpPrivacy;
 
 /// The cookie that carries a visitor's id.
-pub(crate) const COOKIE: &str = "tfx_v";
+pub const COOKIE: &str = "tfx_v";
 
 /// Keyed hashes of an installation.
 #[derive(Clone)]
-pub(crate) struct Identity {
+pub struct Identity {
     visitors: SipHasher13,
     addresses: SipHasher24,
     links: SipHasher24,
@@ -34,7 +34,7 @@ impl std::fmt::Debug for Identity {
 
 impl Identity {
     /// From the installation's key.
-    pub(crate) fn new(key: &[u8; 32], privacy: IpPrivacy) -> Self {
+    pub fn new(key: &[u8; 32], privacy: IpPrivacy) -> Self {
         // SipHash takes 16 bytes of key: the first half is the key, the second goes in with the purpose.
         let (mut first, second) = ([0; 16], &key[16..]);
         first.copy_from_slice(&key[..16]);
@@ -54,12 +54,12 @@ impl Identity {
     }
 
     /// The key of what is remembered of visitors.
-    pub(crate) fn seen_key(&self) -> [u8; 16] {
+    pub fn seen_key(&self) -> [u8; 16] {
         self.seen
     }
 
     /// The id of somebody without a cookie.
-    pub(crate) fn visitor(&self, ip: IpAddr, user_agent: &[u8]) -> VisitorId {
+    pub fn visitor(&self, ip: IpAddr, user_agent: &[u8]) -> VisitorId {
         let mut hasher = self.visitors;
         write_ip(&mut hasher, ip);
         hasher.write(user_agent);
@@ -67,7 +67,7 @@ impl Identity {
     }
 
     /// As much of an address as the privacy setting keeps.
-    pub(crate) fn kept(&self, ip: IpAddr) -> SmolStr {
+    pub fn kept(&self, ip: IpAddr) -> SmolStr {
         match (self.privacy, ip.to_canonical()) {
             (IpPrivacy::Full, ip) => format_smolstr!("{ip}"),
             (IpPrivacy::Truncated, IpAddr::V4(ip)) => {
@@ -87,7 +87,7 @@ impl Identity {
     }
 
     /// What proves that a text was written by this installation.
-    pub(crate) fn seal(&self, text: &str) -> u128 {
+    pub fn seal(&self, text: &str) -> u128 {
         let mut hasher = self.links;
         hasher.write(text.as_bytes());
         number(hasher.finish128())

@@ -1,7 +1,7 @@
 //! Whatever clicks are doing when the process dies, each counts once.
 
 use super::*;
-use crate::memory::Consumed;
+use crate::Consumed;
 use rand::{RngExt as _, SeedableRng as _, rngs::StdRng, seq::SliceRandom as _};
 use serde_json::json;
 use std::collections::HashMap;

@@ -1,20 +1,23 @@
-//! From an HTTP request to the facts that routing sees. Nothing a visitor sends makes it fail.
+//! What makes a visitor of a request: its facts, the user agent, where the address is, who it is. Nothing that a visitor
+//! sends makes it fail. Knows no HTTP library: a request is its headers, its query and its address.
 
 mod agents;
 mod bots;
 mod device;
+mod geo;
 mod hints;
 mod identity;
 mod language;
 mod query;
 
-pub(crate) use agents::{Agent, Said, UserAgents, lists};
-pub(crate) use hints::ACCEPT_CH;
-pub(crate) use identity::{COOKIE, Identity};
-pub(crate) use language::preferred;
-pub(crate) use query::{HOP_MARKER, cut, parse as parse_query};
+pub use agents::{Agent, Said, UserAgents, lists};
+pub use geo::{GeoReader, GeoState, Known};
+pub use hints::{ACCEPT_CH, Hints};
+pub use identity::{COOKIE, Identity};
+pub use query::HOP_MARKER;
 
-use http::{HeaderMap, Method};
+use language::preferred;
+use query::{cut, parse as parse_query};
 use smol_str::SmolStr;
 use std::{borrow::Cow, net::IpAddr, sync::Arc};
 use tfx_domain::{
@@ -30,23 +33,22 @@ const MAX_REFERRER: usize = 4096;
 
 /// The headers that matter, found in one pass.
 #[derive(Debug, Default)]
-pub(crate) struct Facts<'h> {
+pub struct Facts<'h> {
     /// The user agent and its hints.
-    pub(crate) said: Said<'h>,
+    pub said: Said<'h>,
     referrer: &'h [u8],
     language: &'h [u8],
     /// The id of the visitor's cookie.
-    pub(crate) cookie: Option<VisitorId>,
+    pub cookie: Option<VisitorId>,
     ahead: bool,
 }
 
 impl<'h> Facts<'h> {
-    /// Reads the headers.
-    pub(crate) fn of(headers: &'h HeaderMap) -> Self {
+    /// Reads the headers: their names in lower case, each with its value.
+    pub fn of(headers: impl IntoIterator<Item = (&'h str, &'h [u8])>) -> Self {
         let mut facts = Self::default();
         for (name, value) in headers {
-            let value = value.as_bytes();
-            match name.as_str() {
+            match name {
                 "user-agent" => facts.said.user_agent = value,
                 "referer" => facts.referrer = value,
                 "accept-language" => facts.language = value,
@@ -65,9 +67,9 @@ impl<'h> Facts<'h> {
     }
 
     /// The visitor. `wanted` are the headers that filters ask for.
-    pub(crate) fn visitor(
+    pub fn visitor(
         &self,
-        request: &Asked<'_>,
+        request: &Request<'_>,
         agent: &Agent,
         geo: Arc<Geo>,
         identity: &Identity,
@@ -75,8 +77,8 @@ impl<'h> Facts<'h> {
     ) -> Visitor {
         let query = parse_query(request.query);
         let header = |name: &SmolStr| {
-            let value = request.headers.get(name.as_str())?;
-            Some((name.clone(), readable(value.as_bytes()).into_owned()))
+            let value = (request.header)(name)?;
+            Some((name.clone(), readable(value).into_owned()))
         };
         Visitor {
             id: self.cookie.unwrap_or_else(|| identity.visitor(request.ip, self.said.user_agent)),
@@ -89,10 +91,10 @@ impl<'h> Facts<'h> {
             params: query.params,
             headers: wanted.iter().filter_map(header).collect(),
             bot: agent.bot.clone(),
-            kind: match request.method {
-                &Method::HEAD => RequestKind::Head,
-                _ if self.ahead => RequestKind::Prefetch,
-                _ => RequestKind::Visit,
+            kind: match (request.head, self.ahead) {
+                (true, _) => RequestKind::Head,
+                (false, true) => RequestKind::Prefetch,
+                (false, false) => RequestKind::Visit,
             },
             hops: query.hops,
         }
@@ -100,12 +102,15 @@ impl<'h> Facts<'h> {
 }
 
 /// The rest of a request.
-#[derive(Debug)]
-pub(crate) struct Asked<'h> {
-    pub(crate) method: &'h Method,
-    pub(crate) query: &'h str,
-    pub(crate) headers: &'h HeaderMap,
-    pub(crate) ip: IpAddr,
+pub struct Request<'h> {
+    /// Whether it asks for the head of the answer alone.
+    pub head: bool,
+    /// The query of its URL, as it came.
+    pub query: &'h str,
+    /// The first value of a header by its name in lower case, for filters that ask for it.
+    pub header: &'h (dyn Fn(&str) -> Option<&'h [u8]> + Sync),
+    /// The address it came from.
+    pub ip: IpAddr,
 }
 
 fn text(value: &[u8], max: usize) -> String {
@@ -122,7 +127,7 @@ fn fetched_ahead(value: &[u8]) -> bool {
 }
 
 /// A number of up to 32 hexadecimal digits, exactly so many.
-pub(crate) fn hex(digits: &[u8]) -> Option<u128> {
+fn hex(digits: &[u8]) -> Option<u128> {
     if digits.len() != 32 {
         return None;
     }
@@ -132,36 +137,31 @@ pub(crate) fn hex(digits: &[u8]) -> Option<u128> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use http::HeaderValue;
     use tfx_settings::IpPrivacy;
 
-    fn read(method: &Method, query: &str, headers: &[(&'static str, &[u8])], wanted: &[SmolStr]) -> Visitor {
-        let mut map = HeaderMap::new();
-        for (name, value) in headers {
-            map.append(*name, HeaderValue::from_bytes(value).expect("value"));
-        }
-        let ip = "8.8.8.8".parse().expect("ip");
-        let asked = Asked { method, query, headers: &map, ip };
+    fn read(head: bool, query: &str, headers: &[(&'static str, &[u8])], wanted: &[SmolStr]) -> Visitor {
+        let header = |name: &str| headers.iter().find(|(n, _)| *n == name).map(|(_, value)| *value);
+        let request = Request { head, query, header: &header, ip: "8.8.8.8".parse().expect("ip") };
         let identity = Identity::new(&[1; 32], IpPrivacy::Full);
-        Facts::of(&map).visitor(&asked, &Agent::default(), Arc::default(), &identity, wanted)
+        let facts = Facts::of(headers.iter().copied());
+        facts.visitor(&request, &Agent::default(), Arc::default(), &identity, wanted)
     }
 
     #[test]
     fn who_did_not_ask_for_the_page_is_told_apart() {
-        let table: &[(&Method, &[(&'static str, &[u8])], RequestKind)] = &[
-            (&Method::GET, &[], RequestKind::Visit),
-            (&Method::POST, &[], RequestKind::Visit),
-            (&Method::HEAD, &[], RequestKind::Head),
-            (&Method::GET, &[("sec-purpose", b"prefetch")], RequestKind::Prefetch),
-            (&Method::GET, &[("sec-purpose", b"Prefetch;prerender")], RequestKind::Prefetch),
-            (&Method::GET, &[("purpose", b"prefetch")], RequestKind::Prefetch),
-            (&Method::GET, &[("x-purpose", b"preview")], RequestKind::Prefetch),
-            (&Method::GET, &[("x-moz", b"prefetch")], RequestKind::Prefetch),
-            (&Method::HEAD, &[("x-moz", b"prefetch")], RequestKind::Head),
-            (&Method::GET, &[("purpose", b"\xff navigation")], RequestKind::Visit),
+        let table: &[(bool, &[(&'static str, &[u8])], RequestKind)] = &[
+            (false, &[], RequestKind::Visit),
+            (true, &[], RequestKind::Head),
+            (false, &[("sec-purpose", b"prefetch")], RequestKind::Prefetch),
+            (false, &[("sec-purpose", b"Prefetch;prerender")], RequestKind::Prefetch),
+            (false, &[("purpose", b"prefetch")], RequestKind::Prefetch),
+            (false, &[("x-purpose", b"preview")], RequestKind::Prefetch),
+            (false, &[("x-moz", b"prefetch")], RequestKind::Prefetch),
+            (true, &[("x-moz", b"prefetch")], RequestKind::Head),
+            (false, &[("purpose", b"\xff navigation")], RequestKind::Visit),
         ];
-        for (method, headers, want) in table {
-            assert_eq!(read(method, "", headers, &[]).kind, *want, "{method} {headers:?}");
+        for (head, headers, want) in table {
+            assert_eq!(read(*head, "", headers, &[]).kind, *want, "{head} {headers:?}");
         }
     }
 
@@ -176,7 +176,7 @@ mod tests {
             ("x-asked", b"yes \xfe"),
             ("x-not-asked", b"no"),
         ];
-        let v = read(&Method::GET, "a=1&_tfx_hops=2", headers, &["x-asked".into(), "x-missing".into()]);
+        let v = read(false, "a=1&_tfx_hops=2", headers, &["x-asked".into(), "x-missing".into()]);
         assert_eq!(v.user_agent, "UA %FF");
         assert_eq!(v.referrer.len(), MAX_REFERRER);
         assert_eq!(v.language.as_deref(), Some("en-us"));

@@ -22,7 +22,7 @@ pub(super) struct Flights {
 
 /// A click under way; landed when dropped.
 #[derive(Debug)]
-pub(crate) struct Flight<'f> {
+pub struct Flight<'f> {
     flights: &'f Flights,
     side: usize,
 }

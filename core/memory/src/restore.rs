@@ -1,8 +1,8 @@
 //! What earlier processes saw comes back from the events while clicks are already served.
 
-use super::Memory;
-use crate::snapshot::Live;
+use crate::Memory;
 use std::{
+    pin::pin,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -11,8 +11,7 @@ use tfx_domain::{
     entity::Bind,
     routing::{CampaignPlan, Snapshot},
 };
-use tfx_ports::{StoreError, analytics::Analytics, clock};
-use tfx_service::{LogThrottle, Shutdown, health::Detail};
+use tfx_ports::{LogThrottle, StoreError, analytics::Analytics, clock};
 use tokio::{task::spawn_blocking, time::sleep};
 
 /// Pause before the store is asked again.
@@ -26,7 +25,7 @@ const YEAR_S: i64 = 366 * DAY_S;
 
 /// How far the restore has come.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Restoring(Arc<Mutex<Progress>>);
+pub struct Restoring(Arc<Mutex<Progress>>);
 
 #[derive(Debug, Clone, Default)]
 enum Progress {
@@ -41,34 +40,36 @@ impl Restoring {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = progress;
     }
 
-    /// For `/readyz`.
-    pub(crate) fn detail(&self, entries: usize) -> Detail {
+    /// For people: how it goes, or why it does not.
+    ///
+    /// # Errors
+    /// What keeps it from coming to its end, for now.
+    pub fn tell(&self, entries: usize) -> Result<String, String> {
         match &*self.0.lock().unwrap_or_else(PoisonError::into_inner) {
-            Progress::Running => Detail::ok().text(format!("restoring; {entries} entries so far")),
-            Progress::Failing(why) => Detail::degraded(format!(
-                "restoring, tried again: {why}; visitors of before count as new until then"
-            )),
-            Progress::Done(visits) => {
-                Detail::ok().text(format!("{entries} entries; {visits} visits restored"))
+            Progress::Running => Ok(format!("restoring; {entries} entries so far")),
+            Progress::Failing(why) => {
+                Err(format!("restoring, tried again: {why}; visitors of before count as new until then"))
             }
+            Progress::Done(visits) => Ok(format!("{entries} entries; {visits} visits restored")),
         }
     }
 }
 
-/// Restores, however long it takes the store to answer.
-pub(crate) async fn restore(
+/// Restores, however long it takes the store to answer, or until `stop`: at most `limit` visits, for what `snapshot` holds.
+pub async fn restore(
     memory: Arc<Memory>,
     analytics: Arc<dyn Analytics>,
-    live: Arc<Live>,
+    snapshot: impl Fn() -> Option<Arc<Snapshot>> + Send + Sync,
     limit: usize,
     progress: Restoring,
-    shutdown: Shutdown,
+    stop: impl Future<Output = ()> + Send,
 ) {
+    let mut stop = pin!(stop);
     let mut complaint = LogThrottle::default();
     loop {
         let tried = tokio::select! {
-            tried = once(&memory, &*analytics, &live, limit) => tried,
-            () = shutdown.wait() => return,
+            tried = once(&memory, &*analytics, snapshot(), limit) => tried,
+            () = stop.as_mut() => return,
         };
         match tried {
             Ok(visits) => {
@@ -85,7 +86,7 @@ pub(crate) async fn restore(
         }
         tokio::select! {
             () = sleep(RETRY) => {}
-            () = shutdown.wait() => return,
+            () = stop.as_mut() => return,
         }
     }
 }
@@ -93,12 +94,12 @@ pub(crate) async fn restore(
 async fn once(
     memory: &Arc<Memory>,
     analytics: &dyn Analytics,
-    live: &Live,
+    snapshot: Option<Arc<Snapshot>>,
     limit: usize,
 ) -> Result<usize, StoreError> {
     let unknown =
         || StoreError::Unavailable { what: "the configuration is not known yet".to_owned(), source: None };
-    let snapshot = live.owned().ok_or_else(unknown)?;
+    let snapshot = snapshot.ok_or_else(unknown)?;
     let since = since(&snapshot, clock::now());
     let visits = analytics.seen_since(since, limit).await?;
     let memory = Arc::clone(memory);

@@ -4,7 +4,7 @@ use smol_str::{SmolStr, SmolStrBuilder};
 use tfx_domain::routing::{Device, DeviceType};
 
 /// The hints that are asked for: those that are read and that nobody sends unasked. Browsers listen to it over HTTPS.
-pub(crate) const ACCEPT_CH: &str =
+pub const ACCEPT_CH: &str =
     "Sec-CH-UA-Platform-Version, Sec-CH-UA-Model, Sec-CH-UA-Full-Version-List, Sec-CH-UA-Form-Factors";
 
 /// Longest hint that is read, bytes.
@@ -12,19 +12,19 @@ const LONGEST: usize = 512;
 
 /// Client hints as sent.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Hints<'h> {
+pub struct Hints<'h> {
     /// `Sec-CH-UA-Model`: `"Pixel 8"`.
-    pub(crate) model: &'h [u8],
+    pub model: &'h [u8],
     /// `Sec-CH-UA-Platform`: `"Android"`.
-    pub(crate) platform: &'h [u8],
+    pub platform: &'h [u8],
     /// `Sec-CH-UA-Platform-Version`: `"14.0.0"`.
-    pub(crate) platform_version: &'h [u8],
+    pub platform_version: &'h [u8],
     /// `Sec-CH-UA-Mobile`: `?1`.
-    pub(crate) mobile: &'h [u8],
+    pub mobile: &'h [u8],
     /// `Sec-CH-UA-Full-Version-List`: `"Google Chrome";v="126.0.6478.127", …`.
-    pub(crate) versions: &'h [u8],
+    pub versions: &'h [u8],
     /// `Sec-CH-UA-Form-Factors`: `"Tablet"`.
-    pub(crate) form_factors: &'h [u8],
+    pub form_factors: &'h [u8],
 }
 
 impl<'h> Hints<'h> {

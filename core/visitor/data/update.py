@@ -6,7 +6,7 @@ uap-core/regexes.json          what is compiled in, from npm's uap-core (Apache-
 ../tests/fixtures/*            what tests measure by: samples of the lists above, of top-user-agents (MIT) and of the
                                fixtures of Matomo's device-detector (LGPL-3.0-or-later), which is not compiled in
 
-The tests then say what the new lists catch and miss: cargo test -p tfx-traffic lists -- --nocapture
+The tests then say what the new lists catch and miss: cargo test -p tfx-visitor lists -- --nocapture
 """
 
 import hashlib

@@ -1,7 +1,7 @@
 //! What destinations brought, read from the analytics store for `select: roi` behind the clicks' back.
 
-use super::Memory;
-use std::{sync::Arc, time::Duration};
+use crate::Memory;
+use std::{pin::pin, sync::Arc, time::Duration};
 use tfx_domain::{
     Timestamp,
     event::TestTraffic,
@@ -9,7 +9,6 @@ use tfx_domain::{
     routing::Returns,
 };
 use tfx_ports::{StoreError, analytics::Analytics, clock};
-use tfx_service::Shutdown;
 use tokio::time::{Instant, sleep, timeout};
 
 /// Longest time of one read.
@@ -18,25 +17,28 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 const PAUSE_BY_TIME: u32 = 20;
 
 /// Reads what destinations brought anew all the time, while there are any to rank.
-pub(crate) struct ReturnsReader {
-    pub(crate) memory: Arc<Memory>,
-    pub(crate) analytics: Arc<dyn Analytics>,
+pub struct ReturnsReader {
+    /// Whose destinations.
+    pub memory: Arc<Memory>,
+    /// What is asked.
+    pub analytics: Arc<dyn Analytics>,
     /// How old returns may be, where the store is fast enough.
-    pub(crate) every: Duration,
+    pub every: Duration,
     /// How far back they go.
-    pub(crate) window: Duration,
+    pub window: Duration,
 }
 
 impl ReturnsReader {
-    /// Until the shutdown.
-    pub(crate) async fn run(self, shutdown: Shutdown) {
+    /// Until `stop`.
+    pub async fn run(self, stop: impl Future<Output = ()> + Send) {
+        let mut stop = pin!(stop);
         let (mut told, mut left_out_told) = (None, false);
         let mut pause = self.every;
         loop {
             tokio::select! {
                 () = sleep(pause) => {}
                 () = self.memory.unranked.notified() => {}
-                () = shutdown.wait() => return,
+                () = stop.as_mut() => return,
             }
             if self.memory.tallies.load().ranked.is_empty() {
                 continue;
@@ -44,7 +46,7 @@ impl ReturnsReader {
             let began = Instant::now();
             let read = tokio::select! {
                 read = self.read(clock::now(), &mut left_out_told) => read,
-                () = shutdown.wait() => return,
+                () = stop.as_mut() => return,
             };
             self.memory.roi_reads.count("what destinations brought", read, &mut told);
             pause = self.every.max(began.elapsed() * PAUSE_BY_TIME);
