@@ -23,6 +23,20 @@ export OPENSSL_STATIC ?= 1
 export OPENSSL_LIB_DIR ?= /usr/lib/$(shell uname -m)-linux-gnu
 export OPENSSL_INCLUDE_DIR ?= /usr/include
 
+# A first run has nothing to go on from, and increments are what takes a third of its compiling. Who has them keeps them.
+ifeq ($(wildcard target/debug/incremental),)
+export CARGO_INCREMENTAL ?= 0
+endif
+
+# Tests of all programs beside each other where cargo-nextest is (.config/nextest.toml), one program after the other elsewhere.
+# Most of them wait for something: two for each processor.
+ifeq ($(shell command -v cargo-nextest),)
+TESTS = $(CARGO) test --workspace --locked --no-fail-fast
+else
+TESTS = $(CARGO) nextest run --workspace --locked --test-threads $$((2 * $$(getconf _NPROCESSORS_ONLN))) && \
+  $(CARGO) test --workspace --locked --doc --quiet
+endif
+
 .PHONY: help up install dist check-dist test lint check doc check-deploy e2e-smoke faults engines engines-down update-lists bench toolchain python deploy-tools
 
 help:
@@ -80,7 +94,14 @@ check-dist: dist
 	@command -v mmdebstrap >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends mmdebstrap; }
 	cd deploy/check && python3 -B -m unittest package
 
+# While lints compile, what the tests need is fetched; what fails is tried again where it is needed, and said.
+ifeq ($(shell uname -s),Linux)
+test: toolchain python deploy-tools
+	$(STACK) fetch & python3 -B deploy/check/tools.py & $(MAKE) lint; code=$$?; wait; exit $$code
+	$(MAKE) check doc
+else
 test: toolchain lint check doc
+endif
 
 lint:
 	$(CARGO) fmt --all --check
@@ -90,7 +111,7 @@ ifeq ($(shell uname -s),Linux)
 # The engines are ended whatever becomes of the tests.
 check: python check-deploy
 	python3 -B -m unittest discover deploy/local
-	trap '$(STACK) down' EXIT INT TERM; $(STACK) up && $(CARGO) test --workspace --locked --no-fail-fast
+	trap '$(STACK) down' EXIT INT TERM; $(STACK) up && $(TESTS)
 	target/debug/tfx smoke --stack embedded
 	target/debug/tfx smoke --stack local
 else

@@ -97,3 +97,7 @@ def tfx(*arguments, cwd, **env):
     if not os.path.exists(path):
         raise Trouble("target/debug/tfx is missing: cargo build --workspace --bins")
     return run([path, *arguments], cwd=cwd, env={"HOME": cwd, "TFX_DATA_DIR": cwd, **env})
+
+
+if __name__ == "__main__":
+    modules()
