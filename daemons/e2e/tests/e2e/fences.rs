@@ -1,6 +1,8 @@
 //! What comes in from others stays where it belongs: `deny.toml` read and held without a network, as `cargo deny` would;
 //! and the fences that it has no words for: who chooses the allocator, that each decision can be found.
 
+mod advisories;
+
 use cargo_metadata::{DependencyKind, MetadataCommand};
 use std::{
     collections::{BTreeMap, BTreeSet},
