@@ -84,6 +84,8 @@ async fn clicks_outlive_a_damaged_file_of_events() {
             ("EVENT_WRITE_FAILURE_POLICY", policy),
             ("EVENT_WRITE_MAX_ATTEMPTS", "2"),
             ("EVENT_WRITE_RETRY_BACKOFF_MS", "50"),
+            // What waits cannot be delivered before it ends, however long it tries.
+            ("SHUTDOWN_GRACE_MS", "2000"),
         ];
         let browser = Browser::default();
         let up = Up::start(dir.path(), &settings);
