@@ -52,6 +52,14 @@ impl Engines {
     /// # Panics
     /// They do not come up.
     pub fn start() -> Self {
+        Self::start_only(&[Engine::Mongo, Engine::Broker, Engine::ClickHouse])
+    }
+
+    /// Starts these and waits until they answer.
+    ///
+    /// # Panics
+    /// They do not come up.
+    pub fn start_only(only: &[Engine]) -> Self {
         let folder = tempfile::Builder::new().prefix("tfx-engines-").tempdir().expect("a folder").keep();
         let folder = fs::canonicalize(folder).expect("its path");
         let reaper = Command::new("sh")
@@ -64,7 +72,8 @@ impl Engines {
             .spawn()
             .expect("sh");
         let engines = Self { folder, reaper: Mutex::new(reaper) };
-        engines.up();
+        let names: Vec<_> = only.iter().map(|engine| engine.name()).collect();
+        engines.run(&["up", "--only", &names.join(",")]);
         engines
     }
 

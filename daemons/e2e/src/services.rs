@@ -204,12 +204,38 @@ impl Services {
     /// # Panics
     /// There is no answer, or no such metric.
     pub async fn metric(&self, service: Service, name: &str) -> f64 {
-        let url = format!("{}/metrics", self.url(service));
-        let text = self.http.get(url).bearer_auth(INTERNAL).send().await.expect("an answer");
-        let text = text.text().await.expect("a text");
+        let text = self.metrics(service).await;
         let line = text.lines().find(|l| l.strip_prefix(name).is_some_and(|r| r.starts_with(['{', ' '])));
         let value = line.and_then(|l| l.rsplit(' ').next()).and_then(|v| v.parse().ok());
         value.unwrap_or_else(|| panic!("no {name} in {text}"))
+    }
+
+    /// The sum of a metric over all its labels; 0 if there is none.
+    ///
+    /// # Panics
+    /// There is no answer.
+    pub async fn metric_sum(&self, service: Service, name: &str) -> f64 {
+        let text = self.metrics(service).await;
+        let lines = text.lines().filter(|l| l.strip_prefix(name).is_some_and(|r| r.starts_with(['{', ' '])));
+        lines.filter_map(|l| l.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    }
+
+    async fn metrics(&self, service: Service) -> String {
+        let url = format!("{}/metrics", self.url(service));
+        let answer = self.http.get(url).bearer_auth(INTERNAL).send().await.expect("an answer");
+        answer.text().await.expect("a text")
+    }
+
+    /// Processor seconds of a service since it was started.
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn processor_seconds(&self, service: Service) -> f64 {
+        let stat =
+            fs::read_to_string(format!("/proc/{}/stat", self.running[&service].id())).expect("it runs");
+        // The name may hold anything; behind it come the state and numbers, of which the 11th and 12th are times.
+        let times = stat.rsplit(") ").next().unwrap_or_default().split(' ').skip(11).take(2);
+        times.map(|ticks| ticks.parse::<f64>().expect("a number")).sum::<f64>() / 100.0
     }
 
     /// A client of the API.

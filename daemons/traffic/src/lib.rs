@@ -16,7 +16,7 @@ mod traffic;
 
 use crate::{
     click::Clicks,
-    health::{Counted as ProbesCounted, Follower, HealthState, Manual, Prober, Probes, Watch},
+    health::{Apart, Counted as ProbesCounted, Follower, HealthState, Manual, Prober, Probes, Watch},
     snapshot::Compiler,
     traffic::{Counted, Traffic},
 };
@@ -113,7 +113,8 @@ pub async fn run(
     }
     let probes = Arc::new(Probes {
         store: Arc::clone(&stores.health),
-        outbound: tfx_wiring::outbound(&settings),
+        outbound: Arc::new(tfx_wiring::outbound(&settings)),
+        apart: Apart::start().context("the thread of probes")?,
         timeout: settings.traffic.probe_timeout,
         counted: ProbesCounted::default(),
     });

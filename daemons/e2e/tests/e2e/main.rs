@@ -6,6 +6,7 @@ mod fences;
 mod full_disk;
 mod kill;
 mod messages;
+mod probes;
 mod processes;
 mod refusals;
 mod replay;

@@ -1,6 +1,7 @@
 //! One probe.
 
-use http::{HeaderMap, Method};
+use super::Apart;
+use http::{HeaderMap, HeaderValue, Method, header::CONNECTION};
 use std::{
     sync::{
         Arc,
@@ -10,6 +11,7 @@ use std::{
 };
 use tfx_domain::{
     entity::{HealthCheck, ProbeMethod},
+    event::HealthEvent,
     health::{DestinationHealth, Probe},
     id::{ClickId, DestinationId},
     macros::{Scope, UrlTemplate},
@@ -24,7 +26,8 @@ use tfx_ports::{
 /// Makes probes and saves what they saw.
 pub(crate) struct Probes {
     pub(crate) store: Arc<dyn HealthStore>,
-    pub(crate) outbound: Outbound,
+    pub(crate) outbound: Arc<Outbound>,
+    pub(crate) apart: Apart,
     /// Longest time of a probe.
     pub(crate) timeout: Duration,
     pub(crate) counted: Counted,
@@ -67,7 +70,8 @@ impl Probes {
         target: &Target,
         before: Option<&DestinationHealth>,
     ) -> Result<DestinationHealth, StoreError> {
-        let probe = self.ask(target).await;
+        let ends = || StoreError::Unavailable { what: "probe: the service ends".to_owned(), source: None };
+        let probe = self.ask(target).await.ok_or_else(ends)?;
         let counter = if probe.healthy { &self.counted.good } else { &self.counted.bad };
         counter.fetch_add(1, Relaxed);
         let at = probe.at;
@@ -75,13 +79,15 @@ impl Probes {
         let (health, change) = DestinationHealth::after(before, &target.id, &target.check, probe, id);
         if let Some(change) = &change {
             let (from, to) = (change.from.as_str(), change.to.as_str());
-            tracing::info!(destination_id = %target.id, from, to, reason = change.reason, "a destination changed");
+            let HealthEvent { status, failure, reason, .. } = change;
+            tracing::info!(destination_id = %target.id, from, to, status, failure, reason, "a destination changed");
         }
         self.store.save(&[Probed { health: health.clone(), change }]).await?;
         Ok(health)
     }
 
-    async fn ask(&self, target: &Target) -> Probe {
+    /// None: the service ends.
+    async fn ask(&self, target: &Target) -> Option<Probe> {
         let method = match target.check.method {
             ProbeMethod::Head => Method::HEAD,
             ProbeMethod::Get => Method::GET,
@@ -89,17 +95,19 @@ impl Probes {
         let request = Request {
             method,
             url: target.url.clone(),
-            headers: HeaderMap::new(),
+            // A connection that is kept would be one of thousands that wait for the next interval.
+            headers: HeaderMap::from_iter([(CONNECTION, HeaderValue::from_static("close"))]),
             body: Vec::new().into(),
             timeout: self.timeout,
             keep: 0,
         };
         let began = Instant::now();
-        let sent = self.outbound.send(request).await;
+        let outbound = Arc::clone(&self.outbound);
+        let sent = self.apart.run(async move { outbound.send(request).await }).await;
         let millis = |took: Duration| u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
-        match sent {
+        Some(match sent? {
             Ok(answer) => Probe::answered(&target.check, answer.status, millis(answer.latency), clock::now()),
             Err(e) => Probe::failed(e.name(), &e.to_string(), millis(began.elapsed()), clock::now()),
-        }
+        })
     }
 }

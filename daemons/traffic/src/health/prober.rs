@@ -18,8 +18,10 @@ use tfx_service::{LogThrottle, Shutdown};
 use tokio::{task::JoinSet, time::sleep};
 use tracing::Instrument as _;
 
-/// Probes of this service at the same time.
-const AT_ONCE: usize = 64;
+/// Probes of this service at the same time: many may wait for servers that do not answer.
+const AT_ONCE: usize = 512;
+/// Probes claimed at once. Where so many are due there may be more, and the next look is at once.
+const CLAIM: usize = 64;
 /// Pause between looks at what is due.
 const EVERY: Duration = Duration::from_millis(250);
 /// The jobs of new destinations are put in when the configuration changes, all of them as often as this.
@@ -64,7 +66,12 @@ impl Prober {
             loop {
                 while running.try_join_next().is_some() {}
                 match prober.look(&mut seeded, &mut running).await {
-                    Ok(()) => complaint.over(),
+                    Ok(claimed) => {
+                        complaint.over();
+                        if claimed == CLAIM {
+                            continue;
+                        }
+                    }
                     Err(error) if complaint.due() => tracing::warn!(%error, "destinations cannot be probed"),
                     Err(_) => {}
                 }
@@ -77,21 +84,22 @@ impl Prober {
         }
     }
 
-    /// Starts the probes that are due, as many as there is room for.
+    /// Starts probes that are due, as many as there is room for: how many were claimed.
     async fn look(
         self: &Arc<Self>,
         seeded: &mut Seeded,
         running: &mut JoinSet<()>,
-    ) -> Result<(), StoreError> {
-        let Some(snapshot) = self.live.owned() else { return Ok(()) };
+    ) -> Result<usize, StoreError> {
+        let Some(snapshot) = self.live.owned() else { return Ok(0) };
         self.seed(&snapshot, seeded).await?;
-        let room = AT_ONCE.saturating_sub(running.len());
+        let room = AT_ONCE.saturating_sub(running.len()).min(CLAIM);
         if room == 0 {
-            return Ok(());
+            return Ok(0);
         }
         let claimed = Instant::now();
         let lease = self.probes.timeout + LEASE;
         let jobs = self.queue.claim(JobKind::Probe, room, lease).await?;
+        let claimed_jobs = jobs.len();
         let (mut targets, mut gone) = (Vec::new(), Vec::new());
         for job in jobs {
             let id = job.key.parse::<DestinationId>().ok();
@@ -111,7 +119,7 @@ impl Prober {
             let one = async move { prober.one(&job, &target, before.as_ref(), claimed).await };
             running.spawn(one.in_current_span());
         }
-        Ok(())
+        Ok(claimed_jobs)
     }
 
     async fn one(&self, job: &Job, target: &Target, before: Option<&DestinationHealth>, claimed: Instant) {
