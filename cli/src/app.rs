@@ -4,7 +4,7 @@ use crate::{
     commands::Command,
     complete,
     context::{Context, Overrides},
-    exit::{self, Failure, Kind},
+    exit::{self, Failure, Kind, Verdict},
     help,
     output::{Format, Out},
     wrong,
@@ -91,9 +91,29 @@ pub(crate) fn main() -> ExitCode {
         Ok(()) => ExitCode::from(exit::DONE),
         Err(failure) => {
             out.failure(&failure);
-            ExitCode::from(failure.kind.code())
+            ExitCode::from(code_of(failure.kind, env::args_os()))
         }
     }
+}
+
+/// The exit code of a failure. A monitor's check that could not be made says nothing about what it checks: UNKNOWN, where
+/// the code of a wrong command line would be CRITICAL.
+fn code_of(kind: Kind, args: impl Iterator<Item = OsString>) -> u8 {
+    let decided = matches!(kind, Kind::Verdict(_) | Kind::Interrupted | Kind::ClosedPipe);
+    if !decided && is_check(args) { Verdict::Unknown.code() } else { kind.code() }
+}
+
+/// Whether it is a command line of `tfx check`, right or wrong.
+fn is_check(args: impl Iterator<Item = OsString>) -> bool {
+    let mut args = args.skip(1);
+    while let Some(arg) = args.next() {
+        match arg.to_str() {
+            Some("-o" | "--output" | "--profile" | "--api-url" | "--data-dir") => _ = args.next(),
+            Some(flag) if flag.starts_with('-') => {}
+            word => return word == Some("check"),
+        }
+    }
+    false
 }
 
 /// Colours of help and usage errors: on terminals only, whatever the environment would force on a pipe.
@@ -119,7 +139,7 @@ fn refused(error: &clap::Error) -> ExitCode {
     } else {
         let _ = error.print();
     }
-    ExitCode::from(exit::USAGE)
+    ExitCode::from(code_of(Kind::Usage, env::args_os()))
 }
 
 /// Several things wrong with a command line, each in a line.
@@ -129,7 +149,7 @@ fn all_refused(first: &clap::Error, others: &[clap::Error]) -> ExitCode {
     let failure = Failure::usage("the command line is not valid").with(problems);
     let format = if wants_json(env::args_os()) { Format::Json } else { Format::Table };
     Out::new(format, false, true).failure(&failure.hint("the same command with --help tells what it takes"));
-    ExitCode::from(exit::USAGE)
+    ExitCode::from(code_of(Kind::Usage, env::args_os()))
 }
 
 /// What is wrong, without the usage that clap shows to people.
@@ -174,6 +194,23 @@ mod tests {
     #[test]
     fn the_command_line_is_well_formed() {
         help::command().debug_assert();
+    }
+
+    #[test]
+    fn a_check_that_cannot_be_made_is_unknown_to_monitors() {
+        for (line, kind, code) in [
+            ("tfx check destinations --bogus", Kind::Usage, 3),
+            ("tfx --api-url x -o json --quiet check nothing", Kind::Usage, 3),
+            ("tfx check", Kind::Failed, 3),
+            ("tfx check destinations", Kind::Denied, 3),
+            ("tfx check destinations", Kind::Verdict(Verdict::Critical), 2),
+            ("tfx check destinations", Kind::Interrupted, 130),
+            ("tfx --profile check campaign list", Kind::Usage, 2),
+            ("tfx health check", Kind::Usage, 2),
+            ("tfx", Kind::Usage, 2),
+        ] {
+            assert_eq!(code_of(kind, line.split(' ').map(OsString::from)), code, "{line}");
+        }
     }
 
     #[test]

@@ -5,7 +5,7 @@ use crate::{
     context::Context,
     exit::{Failure, Kind, Verdict},
 };
-use clap::{Args, Subcommand, ValueEnum};
+use clap::{Args, Subcommand, ValueEnum, value_parser};
 use serde_json::json;
 use std::time::Duration;
 use tfx_api::health::HealthList;
@@ -35,7 +35,7 @@ enum Style {
 /// When it is how bad.
 #[derive(Debug, Args)]
 #[command(after_help = "Exits 0 if all is well, 1 for WARNING, 2 for CRITICAL, 3 for UNKNOWN.\n\
-    No answer in time, or nobody there, is CRITICAL.\n\n\
+    No answer in time, or nobody there, is CRITICAL; a wrong command line, UNKNOWN.\n\n\
     Example, a line of cron:\n  \
     */5 * * * *  tfx check destinations || mail -s offers ops@example.com")]
 pub(crate) struct Destinations {
@@ -43,16 +43,16 @@ pub(crate) struct Destinations {
     #[arg(long, value_enum, default_value_t)]
     format: Style,
     /// So many down are a WARNING.
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u64).range(1..=1_000_000))]
     warn: u64,
     /// So many down are CRITICAL.
-    #[arg(long, value_name = "N", default_value_t = 2)]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = value_parser!(u64).range(1..=1_000_000))]
     crit: u64,
     /// A newest probe that is older, in seconds, is CRITICAL: nobody probes any more.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     max_age: u64,
     /// How long to wait for the answer, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = value_parser!(u64).range(1..=3600))]
     timeout: u64,
 }
 
@@ -75,13 +75,21 @@ struct Found {
 
 impl Destinations {
     async fn run(self, context: &Context) -> Result<(), Failure> {
-        let client = context.client()?;
-        let found = match timeout(Duration::from_secs(self.timeout), client.health(None)).await {
-            Ok(Ok(list)) => self.judge(&list, clock::now()),
-            Ok(Err(e)) => refused(&e.into()),
-            Err(_) => {
-                nothing(Verdict::Critical, &format!("api-service does not answer within {} s", self.timeout))
-            }
+        if self.crit < self.warn {
+            let (crit, warn) = (self.crit, self.warn);
+            let message = format!("--crit {crit} is less than --warn {warn}: there would be no WARNING");
+            return Err(Failure::usage(message).hint("--crit N: so many down are CRITICAL"));
+        }
+        let found = match context.client() {
+            Ok(client) => match timeout(Duration::from_secs(self.timeout), client.health(None)).await {
+                Ok(Ok(list)) => self.judge(&list, clock::now()),
+                Ok(Err(e)) => refused(&e.into()),
+                Err(_) => {
+                    let what = format!("api-service does not answer within {} s", self.timeout);
+                    nothing(Verdict::Critical, &what)
+                }
+            },
+            Err(e) => refused(&e),
         };
         context.out.lines(self.lines(&found))?;
         match found.verdict {
@@ -178,7 +186,8 @@ fn refused(failure: &Failure) -> Found {
         Kind::Unreachable | Kind::TimedOut => Verdict::Critical,
         _ => Verdict::Unknown,
     };
-    nothing(verdict, &failure.message)
+    let problems = failure.problems.0.iter().map(|p| format!(": {} {}", p.path, p.message));
+    nothing(verdict, &format!("{}{}", failure.message, problems.collect::<String>()))
 }
 
 fn nothing(verdict: Verdict, what: &str) -> Found {

@@ -15,7 +15,11 @@ fn destinations_are_watched() {
         tfx health history
         tfx check destinations --format json
         tfx check destinations --format prometheus
-        tfx --api-url http://127.0.0.1:1 check destinations --timeout 5",
+        tfx --api-url http://127.0.0.1:1 check destinations --timeout 5
+        tfx --api-url nonsense check destinations
+        tfx check destinations --crit 0
+        tfx check destinations --warn 3 --crit 2
+        tfx check nothing",
     );
     t.is("health");
 }
