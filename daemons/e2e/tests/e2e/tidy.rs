@@ -260,6 +260,27 @@ fn every_file_is_compiled_and_every_test_is_run() {
     );
 }
 
+/// A case of a conformance suite that the macro does not name, and no adapter calls, is held by none.
+#[test]
+fn every_case_of_a_conformance_suite_is_held() {
+    let root = metadata().workspace_root.into_std_path_buf();
+    let suites = root.join("core/ports/src/conformance");
+    let (mut cases, mut callers) = (Vec::new(), String::new());
+    for path in sources(&root) {
+        let text = fs::read_to_string(&path).expect("read a source file");
+        if path == suites.join("mod.rs") || path.components().any(|c| c.as_os_str() == "tests") {
+            callers.push_str(&text);
+        } else if path.starts_with(&suites) {
+            let names = text.lines().filter_map(|l| l.strip_prefix("pub async fn ")?.split_once('('));
+            cases.extend(names.map(|(name, _)| name.to_owned()));
+        }
+    }
+    let called: BTreeSet<&str> = callers.split(|c: char| !c.is_ascii_alphanumeric() && c != '_').collect();
+    let lost: Vec<_> = cases.iter().filter(|name| !called.contains(name.as_str())).collect();
+    assert!(cases.len() > 80, "only {} cases were found", cases.len());
+    assert!(lost.is_empty(), "no adapter is held to these: {lost:#?}");
+}
+
 #[test]
 fn the_top_level_is_what_the_map_says() {
     let root = metadata().workspace_root.into_std_path_buf();
