@@ -1,6 +1,6 @@
 //! Every port on SQLite: two files in a data folder.
 //!
-//! - `config.db`: entities, audit log, conversions, jobs, leases, the health of destinations
+//! - `config.db`: entities, audit log, conversions, jobs, leases, keys, the health of destinations
 //! - `events.db`: clicks, states of conversions, the postback log
 //!
 //! Both in WAL mode with `synchronous=FULL`: what a method has answered survives the loss of power. Each file has
@@ -14,6 +14,7 @@ mod db;
 mod error;
 mod events;
 mod health;
+mod keys;
 mod leases;
 mod paging;
 mod queue;
@@ -25,7 +26,7 @@ pub use error::OpenError;
 use db::{Blueprint, Database};
 use std::{os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 use tfx_ports::{
-    analytics::Analytics, config::ConfigStore, conversions::ConversionStore, health::HealthStore,
+    analytics::Analytics, config::ConfigStore, conversions::ConversionStore, health::HealthStore, keys::Keys,
     leases::Leases, queue::Queue, retention::Retention, sink::EventSink,
 };
 
@@ -38,6 +39,7 @@ const CONFIG: Blueprint = Blueprint {
         include_str!("schema/config/0005.sql"),
         include_str!("schema/config/0006.sql"),
         include_str!("schema/config/0007.sql"),
+        include_str!("schema/config/0008.sql"),
     ],
     look: include_str!("schema/config/look.sql"),
     page_size: 4096,
@@ -66,6 +68,7 @@ pub struct Embedded {
     conversions: Arc<conversions::Conversions>,
     queue: Arc<queue::Jobs>,
     leases: Arc<leases::LeaseTable>,
+    keys: Arc<keys::KeyTable>,
     health: Arc<health::Healths>,
     sink: Arc<events::Sink>,
     analytics: Arc<analytics::Reader>,
@@ -92,6 +95,7 @@ impl Embedded {
             config: Arc::new(config::Config::new(Arc::clone(&config))),
             queue: Arc::new(queue::Jobs::new(Arc::clone(&config))),
             leases: Arc::new(leases::LeaseTable(Arc::clone(&config))),
+            keys: Arc::new(keys::KeyTable(Arc::clone(&config))),
             conversions: Arc::new(conversions::Conversions::new(Arc::clone(&config))),
             health: Arc::new(health::Healths::new(config)),
             sink: Arc::new(events::Sink::new(Arc::clone(&events))),
@@ -118,6 +122,11 @@ impl Embedded {
     /// Who does what only one does at a time.
     pub fn leases(&self) -> Arc<dyn Leases> {
         Arc::clone(&self.leases) as _
+    }
+
+    /// Secrets that all instances share.
+    pub fn keys(&self) -> Arc<dyn Keys> {
+        Arc::clone(&self.keys) as _
     }
 
     /// The health of destinations.

@@ -9,6 +9,7 @@
 //! | `conversions` | one document for each conversion; its unique indexes decide what is new |
 //! | `jobs` `job_lanes` | what is to be done later, and whose turn it is in which group |
 //! | `leases` | who does what only one does at a time |
+//! | `keys` | secrets that all instances share, `_id` is the name |
 //! | `parked` | what versions before parked; it becomes jobs |
 //! | `destination_health` | one document for each destination that is probed, `_id` is its id |
 //! | `destination_health_history` | one document for each change of a destination's health |
@@ -34,6 +35,7 @@ mod db;
 mod error;
 mod health;
 mod indexes;
+mod keys;
 mod leases;
 mod migrations;
 mod open_error;
@@ -50,7 +52,7 @@ pub use settings::MongoConfig;
 use db::Db;
 use std::sync::Arc;
 use tfx_ports::{
-    config::ConfigStore, conversions::ConversionStore, health::HealthStore, leases::Leases,
+    config::ConfigStore, conversions::ConversionStore, health::HealthStore, keys::Keys, leases::Leases,
     migrate::Migrations, queue::Queue,
 };
 
@@ -61,6 +63,7 @@ pub struct Mongo {
     conversions: Arc<conversions::Conversions>,
     queue: Arc<queue::Jobs>,
     leases: Arc<leases::LeaseTable>,
+    keys: Arc<keys::KeyTable>,
     health: Arc<health::Healths>,
 }
 
@@ -77,6 +80,7 @@ impl Mongo {
             conversions: Arc::new(conversions::Conversions::new(Arc::clone(&db))),
             queue: Arc::new(queue::Jobs::new(Arc::clone(&db))),
             leases: Arc::new(leases::LeaseTable(Arc::clone(&db))),
+            keys: Arc::new(keys::KeyTable(Arc::clone(&db))),
             health: Arc::new(health::Healths::new(Arc::clone(&db))),
             db,
         })
@@ -109,6 +113,11 @@ impl Mongo {
     /// Who does what only one does at a time.
     pub fn leases(&self) -> Arc<dyn Leases> {
         Arc::clone(&self.leases) as _
+    }
+
+    /// Secrets that all instances share.
+    pub fn keys(&self) -> Arc<dyn Keys> {
+        Arc::clone(&self.keys) as _
     }
 
     /// The health of destinations.

@@ -7,6 +7,7 @@
 //! | [`conversions::ConversionStore`] | conversions with their unique keys | SQLite | MongoDB |
 //! | [`queue::Queue`] | what is to be done later, claimed by one at a time | SQLite | MongoDB |
 //! | [`leases::Leases`] | who does what only one does at a time | SQLite | MongoDB |
+//! | [`keys::Keys`] | secrets that all instances share | SQLite | MongoDB |
 //! | [`health::HealthStore`] | the health of destinations, its changes | SQLite | MongoDB |
 //! | [`sink::EventSink`] | takes events, durably | SQLite | Kafka |
 //! | [`analytics::Analytics`] | clicks, reports, usage; written only through the sink | SQLite | ClickHouse |
@@ -30,6 +31,7 @@ pub mod event_log;
 pub mod files;
 pub mod health;
 pub mod ingestion;
+pub mod keys;
 pub mod leases;
 pub mod left_out;
 mod log_throttle;

@@ -6,7 +6,7 @@
 //! | `config.db`, `events.db` | the embedded stores |
 //! | `journal/SERVICE/` | events not delivered yet |
 //! | `snapshot.json` | the last-known-good configuration of traffic-service |
-//! | `visitor.key` | key of visitor and address hashes |
+//! | `visitor.key` | the store's key of visitor and address hashes, for when the store is away |
 //! | `internal.token`, `admin.token` | bearer tokens, 0600 |
 
 use crate::secret_file::{self, SecretFile};
@@ -125,20 +125,9 @@ impl DataDir {
         self.path.join("visitors.seen")
     }
 
-    /// The key of visitor and address hashes; made once.
-    ///
-    /// # Errors
-    /// The file cannot be read or written, or holds no key although clicks were recorded with one.
-    pub fn key(&self) -> Result<[u8; 32], DataDirError> {
-        let advice = "it decides who is known: restore it from a backup, or delete it, and a new one is made with which \
-                      visitors without a cookie count as new";
-        // Nobody was told of a key with which nothing was recorded.
-        let found = self.secret("visitor.key", 32, !self.has_recorded(), advice)?;
-        let mut key = [0; 32];
-        for (k, b) in key.iter_mut().zip(found.text.bytes()) {
-            *k = b;
-        }
-        Ok(key)
+    /// Where the key of visitor and address hashes is kept for when the store is away.
+    pub(crate) fn visitor_key_file(&self) -> PathBuf {
+        self.path.join("visitor.key")
     }
 
     /// The bearer token of internal endpoints: the setting, else a file made once.
@@ -149,7 +138,7 @@ impl DataDir {
         let advice = "delete it, and a new one is made; then start the services again";
         match &settings.access.internal_token {
             Some(token) => Ok(token.clone()),
-            None => Ok(Secret::from(self.secret("internal.token", 16, true, advice)?.text)),
+            None => Ok(Secret::from(self.secret("internal.token", 16, advice)?.text)),
         }
     }
 
@@ -164,21 +153,20 @@ impl DataDir {
     /// The file cannot be read or written, or holds something that is no token.
     pub fn admin_token(&self) -> Result<(Secret, bool), DataDirError> {
         let advice = "delete it, and a new one is made and printed at the next start";
-        let found = self.secret("admin.token", 16, true, advice)?;
+        let found = self.secret("admin.token", 16, advice)?;
         Ok((Secret::from(found.text), found.now))
     }
 
-    /// A secret of one line of at least `shortest` characters, from its file or made. `anew`: an empty file is one that
-    /// nobody was told of, left by the loss of power.
+    /// A secret of one line of at least `shortest` characters, from its file or made. An empty file is one that nobody was
+    /// told of, left by the loss of power.
     fn secret(
         &self,
         name: &'static str,
         shortest: usize,
-        anew: bool,
         advice: &'static str,
     ) -> Result<SecretFile, DataDirError> {
         let path = self.path.join(name);
-        match secret_file::read_or_make(&path, shortest, anew) {
+        match secret_file::read_or_make(&path, shortest) {
             Ok(Ok(made)) => {
                 if made.anew {
                     tracing::warn!(file = %path.display(), "the file was empty; a new secret was made");
@@ -186,16 +174,16 @@ impl DataDir {
                 Ok(made)
             }
             Ok(Err(why)) => Err(DataDirError::Secret { path: path.display().to_string(), why, advice }),
-            Err(source) => Err(DataDirError::Unusable {
-                path: self.path.display().to_string(),
-                what: "read or make a secret",
-                source,
-            }),
+            Err(source) => Err(self.unusable("read or make a secret", source)),
         }
     }
 
+    pub(crate) fn unusable(&self, what: &'static str, source: io::Error) -> DataDirError {
+        DataDirError::Unusable { path: self.path.display().to_string(), what, source }
+    }
+
     /// Whether traffic-service ever recorded something here.
-    fn has_recorded(&self) -> bool {
+    pub(crate) fn has_recorded(&self) -> bool {
         let journal = self.journal("traffic");
         let moved = fs::metadata(journal.join("cursor")).is_ok_and(|m| m.len() > 0);
         let segment =
@@ -287,7 +275,6 @@ mod tests {
         assert_eq!(token, again);
         let mode = fs::metadata(data.admin_token_file()).expect("file").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert_eq!(data.key().expect("key"), data.key().expect("key"));
     }
 
     #[test]
@@ -296,23 +283,11 @@ mod tests {
             let dir = tempfile::tempdir().expect("dir");
             let data = DataDir::open(dir.path(), FolderLock::Exclusive).expect("open");
             fs::write(data.admin_token_file(), left).expect("written");
-            fs::write(dir.path().join("visitor.key"), left).expect("written");
             let (token, made) = data.admin_token().expect("made anew");
             assert!(made && token.expose().len() == 32);
             assert_eq!(data.admin_token().expect("read"), (token, false));
-            assert_eq!(data.key().expect("made anew"), data.key().expect("read"));
             let mode = fs::metadata(data.admin_token_file()).expect("file").permissions().mode();
             assert_eq!(mode & 0o777, 0o600);
-
-            // A key with which clicks were recorded is not replaced in silence.
-            let journal = data.journal("traffic");
-            fs::create_dir_all(&journal).expect("made");
-            fs::write(journal.join("00000000000000000001.seg"), "x").expect("written");
-            fs::write(dir.path().join("visitor.key"), left).expect("written");
-            let refused = data.key().expect_err("it decides who is known").to_string();
-            assert!(refused.contains("visitor.key") && refused.contains("or delete it"), "{refused}");
-            fs::remove_file(dir.path().join("visitor.key")).expect("deleted");
-            data.key().expect("the advice mends it");
         }
     }
 
@@ -325,8 +300,6 @@ mod tests {
         assert!(refused.contains("admin.token") && refused.contains("delete it"), "{refused}");
         fs::remove_file(data.admin_token_file()).expect("deleted");
         assert!(data.admin_token().expect("the advice mends it").1);
-        fs::write(dir.path().join("visitor.key"), "only twenty letters.").expect("written");
-        data.key().expect_err("not a whole key");
     }
 
     #[test]

@@ -19,20 +19,18 @@ pub(crate) struct SecretFile {
 }
 
 /// What a file holds.
-enum Held {
+pub(crate) enum Held {
+    /// A whole secret.
     Secret(String),
     /// Nothing that anybody could have been told: what a file holds whose bytes the loss of power took.
     Nothing,
+    /// Something else.
     Other,
 }
 
 /// Reads the secret, or makes it; processes that do so at once agree on one. The inner error says what is wrong with the
-/// file: `anew` says whether an empty one may be replaced.
-pub(crate) fn read_or_make(
-    path: &Path,
-    shortest: usize,
-    anew: bool,
-) -> io::Result<Result<SecretFile, &'static str>> {
+/// file; an empty one is replaced.
+pub(crate) fn read_or_make(path: &Path, shortest: usize) -> io::Result<Result<SecretFile, &'static str>> {
     // Twice: the one who was first may have made it meanwhile.
     for _ in 0..2 {
         let mut file = match File::open(path) {
@@ -49,7 +47,6 @@ pub(crate) fn read_or_make(
         match held(&mut file, shortest)? {
             Held::Secret(text) => return Ok(Ok(SecretFile { text, now: false, anew: false })),
             Held::Other => return Ok(Err("holds no whole secret")),
-            Held::Nothing if !anew => return Ok(Err("is empty")),
             Held::Nothing => {}
         }
         // Of those who meet it one replaces it; the others find what it made.
@@ -66,6 +63,20 @@ pub(crate) fn read_or_make(
         }
     }
     Ok(Err("holds no whole secret"))
+}
+
+/// What the file holds; none if there is none.
+pub(crate) fn read(path: &Path, shortest: usize) -> io::Result<Option<Held>> {
+    match File::open(path) {
+        Ok(mut file) => held(&mut file, shortest).map(Some),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+/// Writes the secret, in place of the one before.
+pub(crate) fn write(path: &Path, text: &str) -> io::Result<()> {
+    files::replace(path, line(text).as_bytes())
 }
 
 fn line(text: &str) -> String {

@@ -17,6 +17,7 @@ use tfx_ports::{
     event_log::EventLog,
     health::HealthStore,
     ingestion::{IngestionErrors, Lag},
+    keys::Keys,
     leases::Leases,
     migrate::Migrations,
     queue::Queue,
@@ -36,6 +37,8 @@ pub struct Stores {
     pub queue: Arc<dyn Queue>,
     /// Who does what only one does at a time.
     pub leases: Arc<dyn Leases>,
+    /// Secrets that all instances share.
+    pub keys: Arc<dyn Keys>,
     /// The health of destinations.
     pub health: Arc<dyn HealthStore>,
     /// Reads over events.
@@ -100,6 +103,7 @@ pub fn embedded(data_dir: &DataDir) -> Result<Stores, WiringError> {
         conversions: embedded.conversions(),
         queue: embedded.queue(),
         leases: embedded.leases(),
+        keys: embedded.keys(),
         health: embedded.health(),
         analytics: embedded.analytics(),
         retention: embedded.retention(),
@@ -122,6 +126,7 @@ pub async fn open(settings: &Settings, data_dir: &DataDir) -> Result<Stores, Wir
     if let Some(mongo) = mongo {
         (stores.config, stores.conversions) = (mongo.config(), mongo.conversions());
         (stores.queue, stores.leases, stores.health) = (mongo.queue(), mongo.leases(), mongo.health());
+        stores.keys = mongo.keys();
     }
     if let Some(events) = events {
         let EventPorts { analytics, retention, sink, pipeline } = events.ports()?;
@@ -137,6 +142,7 @@ fn of_engines(mongo: &Mongo, events: EventPorts) -> Stores {
         conversions: mongo.conversions(),
         queue: mongo.queue(),
         leases: mongo.leases(),
+        keys: mongo.keys(),
         health: mongo.health(),
         analytics,
         retention,

@@ -53,21 +53,21 @@ pub(crate) async fn click(
         header: &header,
         ip,
     };
-    let Some(snapshot) = traffic.live.owned() else {
+    let Some(known) = traffic.known() else {
         traffic.counted.refused();
-        return ProblemResponse::unavailable("the configuration is not known yet; try again").into_response();
+        return unknown().into_response();
     };
     let facts = facts_of(&parts.headers);
-    let visitor = traffic.visitor(&facts, &request, &snapshot, traffic.geo.lookup(ip)).await;
+    let visitor = traffic.visitor(&facts, &request, &known, traffic.geo.lookup(ip)).await;
     let flight = traffic.memory.begin();
-    let Decided { event, mut response, consumed } = traffic.click(&snapshot, &slug, &visitor, clock::now());
+    let Decided { event, mut response, consumed } = traffic.click(&known, &slug, &visitor, clock::now());
     // A browser that has no cookie yet gets one; it names whom he was taken for.
     if visitor.counts() && facts.cookie.is_none() {
         set_cookie(&mut response, visitor.id);
     }
     // What its user agent does not say, a browser says with its next click.
     response.headers_mut().insert("accept-ch", HeaderValue::from_static(ACCEPT_CH));
-    if snapshot.campaign(&slug).is_none() && !traffic.strangers.take(ip) {
+    if known.snapshot.campaign(&slug).is_none() && !traffic.strangers.take(ip) {
         return response;
     }
     let waiting = Waiting { traffic, outcome: Some(event.outcome) };
@@ -99,6 +99,11 @@ pub(crate) fn facts_of(headers: &HeaderMap) -> Facts<'_> {
     Facts::of(headers.iter().map(|(name, value)| (name.as_str(), value.as_bytes())))
 }
 
+/// Nothing can be decided yet.
+pub(crate) fn unknown() -> ProblemResponse {
+    ProblemResponse::unavailable("the configuration is not known yet; try again")
+}
+
 fn not_recorded(error: &PublishError) -> Response {
     ProblemResponse::unavailable("the click could not be recorded; try again")
         .logged(error.to_string())
@@ -127,7 +132,10 @@ impl Drop for Waiting<'_> {
 
 /// The second page of `double_meta`. It records nothing: the click is recorded already.
 pub(crate) async fn second_page(State(clicks): State<Clicks>, uri: http::Uri) -> Response {
-    answer::second_page(uri.query().unwrap_or_default(), &clicks.traffic.identity)
+    match clicks.traffic.identity.load_full() {
+        Some(identity) => answer::second_page(uri.query().unwrap_or_default(), &identity),
+        None => unknown().into_response(),
+    }
 }
 
 /// The slug as it is written there; none if it can be none.

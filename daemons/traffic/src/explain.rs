@@ -1,7 +1,7 @@
 //! `POST /internal/explain`: the event that a made-up click would leave. Nothing is recorded or used up.
 
 use crate::{
-    click::{Clicks, facts_of},
+    click::{Clicks, facts_of, unknown},
     traffic::{Standings, Traffic},
 };
 use axum::{
@@ -54,9 +54,7 @@ pub(crate) async fn cap_use(
     Path(id): Path<String>,
 ) -> Result<Json<Vec<CapState>>, ProblemResponse> {
     let traffic = &clicks.traffic;
-    let snapshot = traffic.live.owned();
-    let snapshot = snapshot
-        .ok_or_else(|| ProblemResponse::unavailable("the configuration is not known yet; try again"))?;
+    let snapshot = traffic.live.owned().ok_or_else(unknown)?;
     let plan = id.parse::<DestinationId>().ok().and_then(|id| snapshot.destination(&id));
     let plan =
         plan.ok_or_else(|| ProblemResponse::not_found("traffic-service does not know this destination yet"))?;
@@ -73,17 +71,15 @@ async fn supposed(
     let ip = request.ip.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST)).to_canonical();
     let geo = geo(traffic, ip, request, &mut problems);
     problems.into_result(()).map_err(ProblemResponse::invalid)?;
-    let snapshot = traffic.live.owned();
-    let snapshot = snapshot
-        .ok_or_else(|| ProblemResponse::unavailable("the configuration is not known yet; try again"))?;
+    let known = traffic.known().ok_or_else(unknown)?;
     let header = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
     let asked = Request { head: false, query: "", header: &header, ip };
-    let mut visitor = traffic.visitor(&facts_of(&headers), &asked, &snapshot, geo).await;
+    let mut visitor = traffic.visitor(&facts_of(&headers), &asked, &known, geo).await;
     visitor.id = request.visitor.unwrap_or_else(|| VisitorId(entropy::random_u128()));
     visitor.params = request.params.iter().map(|(n, v)| (SmolStr::new(n), v.clone())).collect();
     visitor.hops = request.hops.unwrap_or(0);
     let at = request.at.unwrap_or_else(clock::now);
-    Ok(traffic.suppose(&snapshot, &request.slug, &visitor, at, &counters, request.seed))
+    Ok(traffic.suppose(&known, &request.slug, &visitor, at, &counters, request.seed))
 }
 
 fn headers(request: &ExplainRequest, problems: &mut Problems) -> HeaderMap {

@@ -28,6 +28,9 @@ use tfx_service::{
 };
 use tfx_visitor::{GeoState, lists};
 
+/// Why nobody is served before the configuration store has answered once.
+const NO_KEY: &str = "the configuration store has not told the key of visitors yet";
+
 /// All endpoints; those for operators behind `inside`. `durable`: nobody is redirected whose event is not on disk.
 pub(crate) fn router(
     clicks: &Clicks,
@@ -92,7 +95,8 @@ fn readiness(
     Readiness::new()
         .required("config", move || {
             let checked = config.live.check();
-            async move { checked }
+            let known = config.identity.load().is_some();
+            async move { if known { checked } else { checked.and(Err(NO_KEY.to_owned())) } }
         })
         .fresh()
         .required("events", move || events::check(Arc::clone(&journal.producer), durable))

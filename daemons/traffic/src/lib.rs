@@ -21,17 +21,23 @@ use crate::{
     traffic::{Counted, Traffic},
 };
 use anyhow::Context as _;
+use arc_swap::ArcSwapOption;
 use std::{sync::Arc, time::Duration};
 use tfx_domain::routing::Globals;
 use tfx_memory::{
     KeptFirst, Memory, Refresher, Restoring, ReturnsReader, UsageFile, keep, keep_visitors, restore,
     save_visitors, sync,
 };
+use tfx_ports::{LogThrottle, keys::Keys};
 use tfx_service::{Shutdown, internal::Inside, serve};
 use tfx_settings::{FailurePolicy, Settings};
 use tfx_visitor::{GeoReader, Identity, UserAgents};
-use tfx_wiring::{DataDir, Stores};
-use tokio::{net::TcpListener, task::JoinSet, time::timeout};
+use tfx_wiring::{DataDir, KeyFrom, Stores, VisitorKey};
+use tokio::{
+    net::TcpListener,
+    task::JoinSet,
+    time::{sleep, timeout},
+};
 use tracing::Instrument as _;
 
 /// The name in logs, metrics and the journal's folder.
@@ -40,6 +46,8 @@ const SERVICE: &str = "traffic";
 const CONFIG_WITHIN: Duration = Duration::from_secs(3);
 /// How long the start waits for what is known of the health of destinations before it takes them all for healthy.
 const HEALTH_WITHIN: Duration = Duration::from_secs(2);
+/// Pause before the store is asked for the key of visitors again.
+const KEY_RETRY: Duration = Duration::from_secs(1);
 /// How often geo databases are looked at.
 const GEO_EVERY: Duration = Duration::from_secs(1);
 
@@ -55,8 +63,10 @@ pub async fn run(
     shutdown: Shutdown,
 ) -> anyhow::Result<()> {
     let token = data_dir.internal_token(&settings).context("the internal token")?;
-    let key = data_dir.key().context("the key of visitor hashes")?;
+    let VisitorKey { key, from } =
+        data_dir.visitor_key(&*stores.keys, CONFIG_WITHIN).await.context("the key of visitor hashes")?;
     let identity = Identity::new(&key, settings.traffic.ip_privacy);
+    // A key that was made up hashes what is remembered here, and never tells who anybody is.
     let usage = UsageFile::new(data_dir.usage_file());
     let memory = Arc::new(Memory::new(settings.traffic.visitor_memory, usage, identity.seen_key()));
     memory.recall_usage(&data_dir.journal(SERVICE));
@@ -89,7 +99,7 @@ pub async fn run(
         memory: Arc::clone(&memory),
         agents: UserAgents::start().context("the thread of user agents")?,
         geo: Arc::clone(&geo),
-        identity,
+        identity: ArcSwapOption::new((from != KeyFrom::Nowhere).then(|| Arc::new(identity))),
         producer: Arc::clone(&producer),
         counted: Counted::default(),
         strangers: tfx_service::Strangers::new(SERVICE),
@@ -124,6 +134,19 @@ pub async fn run(
         let (live, shutdown) = (Arc::clone(&live), shutdown.clone());
         async move { live.follow(shutdown).await }.in_current_span()
     });
+    if from != KeyFrom::Store {
+        let (traffic, keys) = (Arc::clone(&traffic), Arc::clone(&stores.keys));
+        let (data_dir, privacy, stop) = (Arc::clone(&data_dir), settings.traffic.ip_privacy, shutdown.wait());
+        let asked = async move {
+            tokio::select! {
+                key = agreed(&data_dir, &*keys) => {
+                    traffic.identity.store(Some(Arc::new(Identity::new(&key, privacy))));
+                }
+                () = stop => {}
+            }
+        };
+        workers.spawn(asked.in_current_span());
+    }
     workers.spawn(follower.run(shutdown.clone()).in_current_span());
     let prober = Prober {
         probes: Arc::clone(&probes),
@@ -191,4 +214,19 @@ pub async fn run(
     sync(&memory).await;
     save_visitors(&memory, data_dir.visitors_file()).await;
     served.context("the listener")
+}
+
+/// The store's key of visitors, as soon as it tells it.
+async fn agreed(data_dir: &DataDir, keys: &dyn Keys) -> [u8; 32] {
+    let mut complaint = LogThrottle::default();
+    loop {
+        match data_dir.agreed_visitor_key(keys).await {
+            Ok(key) => return key,
+            Err(error) if complaint.due() => {
+                tracing::warn!(%error, "the key of visitors is not confirmed by the configuration store; trying again");
+            }
+            Err(_) => {}
+        }
+        sleep(KEY_RETRY).await;
+    }
 }

@@ -1,6 +1,7 @@
 //! A request becomes a visitor, a decision and an event; nothing here knows routes.
 
 use crate::{answer, snapshot::Live};
+use arc_swap::ArcSwapOption;
 use axum::response::Response;
 use std::{
     collections::BTreeMap,
@@ -29,7 +30,8 @@ pub(crate) struct Traffic {
     pub(crate) memory: Arc<Memory>,
     pub(crate) agents: UserAgents,
     pub(crate) geo: Arc<GeoReader>,
-    pub(crate) identity: Identity,
+    /// Who a visitor is; none until the key of the installation is known.
+    pub(crate) identity: ArcSwapOption<Identity>,
     pub(crate) producer: Arc<Producer>,
     pub(crate) counted: Counted,
     /// How many requests for no campaign are recorded.
@@ -47,23 +49,34 @@ pub(crate) struct Decided<'t> {
     pub(crate) consumed: Option<Consumed<'t>>,
 }
 
+/// What a click needs to be taken, as it is now.
+pub(crate) struct Known {
+    pub(crate) snapshot: Arc<Snapshot>,
+    pub(crate) identity: Arc<Identity>,
+}
+
 impl Traffic {
+    /// What is known; none before there is a configuration, and a key by which visitors are told.
+    pub(crate) fn known(&self) -> Option<Known> {
+        Some(Known { snapshot: self.live.owned()?, identity: self.identity.load_full()? })
+    }
+
     /// The visitor of a request. Waits only for a user agent that was never seen before.
     pub(crate) async fn visitor(
         &self,
         facts: &Facts<'_>,
         request: &Request<'_>,
-        snapshot: &Snapshot,
+        known: &Known,
         geo: Arc<Geo>,
     ) -> Visitor {
         let agent = self.agents.of(facts.said).await;
-        facts.visitor(request, &agent, geo, &self.identity, snapshot.header_names())
+        facts.visitor(request, &agent, geo, &known.identity, known.snapshot.header_names())
     }
 
     /// Decides, lets a person's visit use up what it uses up, and makes the answer and the event.
     pub(crate) fn click(
         &self,
-        snapshot: &Snapshot,
+        Known { snapshot, identity }: &Known,
         slug: &str,
         visitor: &Visitor,
         now: Timestamp,
@@ -76,9 +89,9 @@ impl Traffic {
         } else {
             (Unique::default(), None)
         };
-        let ip = self.identity.kept(visitor.ip);
+        let ip = identity.kept(visitor.ip);
         let click = Click::new(snapshot, slug, visitor, &decision, id, now, ip);
-        let (response, answered) = answer::of(&click, &self.identity);
+        let (response, answered) = answer::of(&click, identity);
         // What nobody has a campaign for leaves little.
         let event = match decision.campaign {
             Some(_) => click.event(unique, answered),
@@ -90,7 +103,7 @@ impl Traffic {
     /// The event of a click that only might be, and how the destinations stood that were looked at: nothing is used up.
     pub(crate) fn suppose(
         &self,
-        snapshot: &Snapshot,
+        Known { snapshot, identity }: &Known,
         slug: &str,
         visitor: &Visitor,
         now: Timestamp,
@@ -102,9 +115,9 @@ impl Traffic {
             None => decide(snapshot, slug, visitor, now, counters, &mut entropy::generator()),
         };
         let id = ClickId::generate(now, entropy::random_u128());
-        let ip = self.identity.kept(visitor.ip);
+        let ip = identity.kept(visitor.ip);
         let click = Click::new(snapshot, slug, visitor, &decision, id, now, ip);
-        let (_, answered) = answer::of(&click, &self.identity);
+        let (_, answered) = answer::of(&click, identity);
         let unique = decision.unique(visitor, now, |scope| counters.last_seen(visitor.id, scope));
         let event = click.event(unique, answered);
         let looked = decision.passed.iter().filter(|p| matches!(p.reason, Reason::NoCandidate(_)));

@@ -30,7 +30,7 @@ async fn lines_of_before_have_neither_address_nor_request() {
     let conn = Connection::open(dir.path().join("config.db")).expect("file");
     conn.execute_batch(
         "ALTER TABLE audit DROP COLUMN asked_from; ALTER TABLE audit DROP COLUMN request_id;
-         DROP TABLE destination_health; DROP TABLE destination_health_history;
+         DROP TABLE destination_health; DROP TABLE destination_health_history; DROP TABLE keys;
          PRAGMA user_version = 4;",
     )
     .expect("as it was");

@@ -7,6 +7,7 @@ use tfx_ports::{
     conformance::{Pair, events::EventStore, retention::RetainedStore},
     conversions::ConversionStore,
     health::HealthStore,
+    keys::Keys,
     leases::Leases,
     queue::Queue,
 };
@@ -68,6 +69,11 @@ async fn fresh_leases() -> Pair<dyn Leases> {
     Pair { one: one.leases(), two: two.leases(), keep: Box::new(folder) }
 }
 
+async fn fresh_keys() -> Pair<dyn Keys> {
+    let (folder, one, two) = two();
+    Pair { one: one.keys(), two: two.keys(), keep: Box::new(folder) }
+}
+
 /// A queue, and its file.
 fn queue_and_file() -> (Pair<dyn Queue>, rusqlite::Connection) {
     let (folder, one, two) = two();
@@ -111,7 +117,7 @@ async fn what_the_version_before_parked_becomes_jobs() {
     let parked = &schema[schema.find("CREATE TABLE parked").expect("there")..];
     let index = &index[index.find("CREATE INDEX parked_of_click").expect("there")..];
     file.execute_batch(&format!(
-        "DROP TABLE jobs; DROP TABLE job_lanes; DROP TABLE leases; DROP TABLE destination_health;
+        "DROP TABLE jobs; DROP TABLE job_lanes; DROP TABLE leases; DROP TABLE keys; DROP TABLE destination_health;
          DROP TABLE destination_health_history; ALTER TABLE audit DROP COLUMN asked_from;
          ALTER TABLE audit DROP COLUMN request_id; {parked} {index} PRAGMA user_version = 3;"
     ))
@@ -182,3 +188,4 @@ tfx_ports::conformance!(event_store: fresh_events);
 tfx_ports::conformance!(retention: fresh_retained);
 tfx_ports::conformance!(queue: fresh_queue);
 tfx_ports::conformance!(leases: fresh_leases);
+tfx_ports::conformance!(keys: fresh_keys);

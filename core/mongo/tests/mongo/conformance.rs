@@ -3,7 +3,7 @@
 use crate::support::Fresh;
 use mongodb::bson::{DateTime, Document, doc};
 use tfx_ports::{
-    config::ConfigStore, conformance::Pair, conversions::ConversionStore, health::HealthStore,
+    config::ConfigStore, conformance::Pair, conversions::ConversionStore, health::HealthStore, keys::Keys,
     leases::Leases, queue::Queue,
 };
 
@@ -29,6 +29,12 @@ async fn fresh_leases() -> Pair<dyn Leases> {
     let fresh = Fresh::new();
     let (one, two) = (fresh.open().await, fresh.open().await);
     Pair { one: one.leases(), two: two.leases(), keep: Box::new(fresh) }
+}
+
+async fn fresh_keys() -> Pair<dyn Keys> {
+    let fresh = Fresh::new();
+    let (one, two) = (fresh.open().await, fresh.open().await);
+    Pair { one: one.keys(), two: two.keys(), keep: Box::new(fresh) }
 }
 
 /// Changes a document as damage does it, or a newer program.
@@ -140,4 +146,5 @@ tfx_ports::conformance!(config_store: fresh_config);
 tfx_ports::conformance!(conversion_store: fresh_conversions);
 tfx_ports::conformance!(queue: fresh_queue);
 tfx_ports::conformance!(leases: fresh_leases);
+tfx_ports::conformance!(keys: fresh_keys);
 tfx_ports::conformance!(health_store: fresh_health);

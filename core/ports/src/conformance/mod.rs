@@ -8,6 +8,7 @@
 //! tfx_ports::conformance!(retention: fresh_retained);
 //! tfx_ports::conformance!(queue: fresh_queue);
 //! tfx_ports::conformance!(leases: fresh_leases);
+//! tfx_ports::conformance!(keys: fresh_keys);
 //! ```
 //!
 //! Each `fresh_…` is an async function that makes a new, empty store. The macro makes a module with one test per
@@ -19,6 +20,7 @@ pub mod config;
 pub mod conversions;
 pub mod events;
 pub mod health;
+pub mod keys;
 pub mod leases;
 pub mod queue;
 mod random;
@@ -73,6 +75,9 @@ macro_rules! conformance {
             jobs_of_a_group_come_one_after_the_other, a_new_job_brings_its_group_forward,
             what_is_put_aside_holds_up_nobody, a_lost_claim_can_end_nothing, a_renewed_claim_stays,
             dead_jobs_are_kept, of_many_holders_one_has_a_job, texts_of_strangers_are_only_texts);
+    };
+    (keys: $fresh:path) => {
+        $crate::conformance!(@ keys, keys, $fresh: the_first_key_stands, of_many_proposals_one_stands);
     };
     (leases: $fresh:path) => {
         $crate::conformance!(@ leases, leases, $fresh:

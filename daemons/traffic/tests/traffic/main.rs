@@ -9,6 +9,7 @@ mod explain;
 mod geo;
 mod health;
 mod journal;
+mod keys;
 mod operators;
 mod returns;
 mod streams;
