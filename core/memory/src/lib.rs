@@ -1,8 +1,8 @@
 //! What routing remembers: visitors and bindings, the use of caps and limits. Every answer comes from memory.
 //!
-//! What was used and who was seen before this process started is kept on disk ([`kept`], [`visitors`]); who else was seen
-//! comes back in the background ([`restore`]); what other instances did comes with the next refresh ([`refresh`]), and what destinations brought with
-//! [`returns`]. None is ever waited for by a click.
+//! What was used and who was seen before this process started is kept on disk (`kept`, `visitors`); who else was seen
+//! comes back in the background (`restore`); what other instances did comes with the next refresh (`refresh`), and what
+//! destinations brought with `returns`. None is ever waited for by a click.
 
 #[cfg(test)]
 mod consume_tests;
