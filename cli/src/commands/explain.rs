@@ -6,7 +6,7 @@ use crate::{
     context::Context,
     exit::{Failure, Kind as FailureKind},
     input,
-    output::{Column, Format, Listing, text},
+    output::{Column, Format, Listing, line, text},
     when::{self, When},
 };
 use clap::Args;
@@ -216,6 +216,8 @@ fn print(context: &Context, answer: &ExplainAnswer) -> Result<(), Failure> {
     match context.out.format {
         Format::Table => {
             context.out.item(&summary(answer, &item), &fields(), "slug")?;
+            // A command is to be copied: it stands whole, on a line of its own.
+            context.out.lines(answer.conflicts.iter().map(|c| format!("\nconflict: {}", line(c))))?;
             if !streams.rows.is_empty() {
                 context.out.lines([""])?;
                 context.out.rows(&streams)?;

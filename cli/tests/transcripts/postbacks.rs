@@ -41,3 +41,38 @@ fn a_postback_is_tried_sent_and_listed() {
     );
     t.is("postbacks");
 }
+
+#[test]
+fn what_became_of_a_click_stands_on_one_page_with_the_conflict_it_is_a_part_of() {
+    let mut place = Place::running();
+    campaign(&place);
+    let click = web::click(&place, "/c/summer?sub1=a");
+    recorded(&place, 1);
+    let other = web::click(&place, "/c/summer?sub1=b");
+    recorded(&place, 2);
+    place.set("CLICK", &click);
+    place.set("OTHER", &other);
+    for (n, query) in [
+        "clickid=$CLICK&txid=T1&payout=3&status=lead",
+        "clickid=$CLICK&txid=T1&payout=12.50&status=approved",
+        "clickid=$OTHER&txid=T1&payout=1",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        place.ok(&format!("tfx postback test adnet \"{query}\" --send"));
+        place.until(
+            "tfx postback log --network adnet --output name --quiet | wc -l | tr -d ' '",
+            &(n + 1).to_string(),
+        );
+    }
+    let mut t = Transcript::new(&place);
+    t.all(
+        "tfx click show $CLICK --timeline
+        tfx click show $OTHER --timeline --output csv
+        tfx click show $CLICK --timeline --output name
+        tfx explain --click $OTHER
+        tfx click show 01KYKZ6QK0ABCDEFGHJKMNPQRS --timeline",
+    );
+    t.is("timeline");
+}

@@ -23,6 +23,7 @@ use crate::{
     report::{ReportAnswer, ReportRequest},
     retention::{PruneAnswer, PruneRequest, RetentionStatus},
     service::{EventStats, RefusedAnswer, Whoami},
+    timeline::Timeline,
 };
 use reqwest::Method;
 use serde_json::Value;
@@ -170,6 +171,14 @@ impl Client {
     /// [`ApiError`].
     pub async fn click(&self, id: ClickId) -> Result<Labelled<ClickEvent>, ApiError> {
         self.call(Call::get(&["clicks", &id.to_string()])).await
+    }
+
+    /// What became of a click, in the order of time.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn click_timeline(&self, id: ClickId) -> Result<Labelled<Timeline>, ApiError> {
+        self.call(Call::get(&["clicks", &id.to_string(), "timeline"])).await
     }
 
     /// A page of conversions, newest first.

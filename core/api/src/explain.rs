@@ -127,6 +127,9 @@ pub struct ExplainAnswer {
     /// What is not as it would be for a real click: geo facts that no database knows.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
+    /// Of a recorded click: the conflicts that it is a part of, each with the command that mends it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub conflicts: Vec<String>,
 }
 
 /// Whether the visitor is new.

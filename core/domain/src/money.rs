@@ -173,6 +173,14 @@ pub struct Money {
     pub currency: Currency,
 }
 
+impl fmt::Display for Money {
+    /// Two decimals at least: `12.50 USD`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let amount = self.amount.to_decimal();
+        write!(f, "{:.*} {}", amount.scale().max(2) as usize, amount, self.currency)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -189,6 +197,10 @@ mod tests {
         }
         assert_eq!("1000000001".parse::<Amount>(), Err(InvalidMoney::Range));
         assert_eq!("usd".parse::<Currency>(), Ok(Currency::USD));
+        for (amount, shown) in [("12.5", "12.50 USD"), ("-3", "-3.00 USD"), ("0.0042", "0.0042 USD")] {
+            let amount = amount.parse().expect("an amount");
+            assert_eq!(Money { amount, currency: Currency::USD }.to_string(), shown);
+        }
         assert_eq!("US".parse::<Currency>(), Err(InvalidMoney::Currency));
     }
 }

@@ -11,6 +11,7 @@ use crate::{
     input::{Body, Path, Query, read},
     labels::{self, entity_ref},
     reply::json,
+    timeline,
 };
 use axum::{
     Router,
@@ -106,7 +107,9 @@ async fn resolve(config: &dyn ConfigStore, request: &mut ExplainRequest) -> Resu
 async fn stored(State(app): State<Arc<App>>, Path(id): Path, query: Query) -> Result<Response, Failure> {
     query.finish()?;
     let click = stored_click(&app, &id).await?;
-    Ok(json(StatusCode::OK, &explained(&app, &click, Standings::new()).await?))
+    let conflicts = timeline::conflicts(&app, &click).await?;
+    let answer = ExplainAnswer { conflicts, ..explained(&app, &click, Standings::new()).await? };
+    Ok(json(StatusCode::OK, &answer))
 }
 
 /// `GET /destinations/{ref}/cap-use`: what is used of its caps, as traffic-service knows it.
@@ -150,7 +153,7 @@ async fn explained(
 }
 
 /// The streams in the order they were asked. Places and slugs are today's; who took it and why not are the click's.
-async fn asked_streams(
+pub(crate) async fn asked_streams(
     config: &dyn ConfigStore,
     click: &ClickEvent,
     labels: &Labels,
@@ -303,5 +306,6 @@ fn explanation(click: &ClickEvent, labels: &Labels, asked: Vec<Asked>) -> Explai
         asked,
         config_revision: click.config_revision,
         warnings: Vec::new(),
+        conflicts: Vec::new(),
     }
 }

@@ -10,7 +10,8 @@ use tfx_domain::{
     Timestamp,
     event::{PostbackLogEvent, PostbackResult, SCHEMA},
     id::{ClickId, ConversionId, NetworkId},
-    postback::Refusal,
+    money::Money,
+    postback::{ConversionStatus, Refusal},
 };
 use tfx_ports::queue::Counts;
 use tfx_service::metrics::Text;
@@ -36,6 +37,8 @@ pub(crate) struct PostbackOutcome {
     pub(crate) network: Option<NetworkId>,
     pub(crate) click: Option<ClickId>,
     pub(crate) conversion: Option<ConversionId>,
+    /// What that became by it; none where nothing changed.
+    pub(crate) became: Option<(ConversionStatus, Money)>,
     /// Whether its click is a test.
     pub(crate) test: bool,
 }
@@ -52,6 +55,7 @@ impl PostbackOutcome {
             network: None,
             click: None,
             conversion: None,
+            became: None,
             test: false,
         }
     }
@@ -108,6 +112,8 @@ pub(crate) fn event(origin: &Origin, outcome: &PostbackOutcome, masks: &Masks) -
         status: outcome.status,
         click_id: outcome.click,
         conversion_id: outcome.conversion.clone(),
+        conversion_status: outcome.became.as_ref().map(|(status, _)| status.clone()),
+        revenue: outcome.became.as_ref().map(|(_, revenue)| *revenue),
         test: outcome.test,
     }
 }

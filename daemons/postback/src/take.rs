@@ -160,6 +160,8 @@ impl Postbacks {
         outcome.test = click.test;
         outcome.reason = why::recorded(&network.spec, template, postback, &recorded);
         let changed = matches!(recorded.result, PostbackResult::Recorded | PostbackResult::Updated);
+        let now = &recorded.conversion;
+        outcome.became = changed.then(|| (now.status.clone(), now.revenue));
         let changed = recorded.displaced.iter().chain(changed.then_some(&recorded.conversion));
         self.conclude(origin, outcome, Some(network), changed).await
     }

@@ -4,6 +4,8 @@ use super::fields::{EventField, described};
 use crate::{
     Timestamp,
     id::{ClickId, ConversionId, NetworkId},
+    money::Money,
+    postback::ConversionStatus,
 };
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -100,6 +102,12 @@ described! {
         /// The conversion it made or met.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub conversion_id: Option<ConversionId> = of(Id("cnv")).column("String"),
+        /// The status that it gave this conversion; none where it changed nothing.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub conversion_status: Option<ConversionStatus> = of(Status),
+        /// What the conversion brings since then.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub revenue: Option<Money> = of(Money),
         /// Whether the click it named is a test.
         #[serde(default, skip_serializing_if = "super::click::is_false")]
         pub test: bool = of(Mark).column("Bool"),

@@ -24,11 +24,11 @@ fn at(text: &str) -> Timestamp {
     text.parse().expect("a time")
 }
 
-fn click_id(at: Timestamp, n: u128) -> ClickId {
+pub(crate) fn click_id(at: Timestamp, n: u128) -> ClickId {
     ClickId::generate(at, n)
 }
 
-async fn deliver(s: &Server, events: Vec<Event>) {
+pub(crate) async fn deliver(s: &Server, events: Vec<Event>) {
     let envelope = |e: &Event| Envelope {
         topic: e.topic(),
         id: e.id(),
@@ -40,17 +40,17 @@ async fn deliver(s: &Server, events: Vec<Event>) {
 }
 
 /// What the tests report on: ids of the entities, and three clicks (two routed, one not) with one conversion.
-struct Past {
-    campaign: String,
-    stream: String,
-    destination: String,
-    routed: ClickId,
-    bot: ClickId,
-    unrouted: ClickId,
-    conversion: ConversionId,
+pub(crate) struct Past {
+    pub(crate) campaign: String,
+    pub(crate) stream: String,
+    pub(crate) destination: String,
+    pub(crate) routed: ClickId,
+    pub(crate) bot: ClickId,
+    pub(crate) unrouted: ClickId,
+    pub(crate) conversion: ConversionId,
 }
 
-async fn past(s: &Server) -> Past {
+pub(crate) async fn past(s: &Server) -> Past {
     s.summer().await;
     let id = |e: Value| e["id"].as_str().expect("an id").to_owned();
     let campaign = id(s.api.get(Kind::Campaign, "summer").await.expect("campaign"));

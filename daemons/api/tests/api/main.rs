@@ -10,3 +10,4 @@ mod retention;
 mod rules;
 mod server;
 mod slugs;
+mod timeline;

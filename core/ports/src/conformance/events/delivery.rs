@@ -66,6 +66,8 @@ pub(super) fn postback(n: u128) -> PostbackLogEvent {
         status: 200,
         click_id: None,
         conversion_id: None,
+        conversion_status: None,
+        revenue: None,
         test: false,
     }
 }

@@ -264,6 +264,8 @@ impl Maker {
             status: u16::try_from(200 + n).expect("small"),
             click_id: self.random.one_in(2).then(|| ClickId::generate(at, self.random.wide())),
             conversion_id: self.some(50, conversion_id),
+            conversion_status: self.random.one_in(2).then(|| "sale".parse().expect("a status")),
+            revenue: None,
             test: self.random.one_in(4),
         }
     }

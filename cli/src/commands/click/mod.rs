@@ -1,5 +1,7 @@
 //! `tfx click`: what was recorded of requests on tracking links.
 
+mod timeline;
+
 use crate::{
     columns::Rows,
     complete,
@@ -58,6 +60,9 @@ pub(crate) struct Show {
     /// The click id.
     #[arg(value_name = "CLICK_ID")]
     id: ClickId,
+    /// What became of it, in the order of time: the decision, postbacks, its conversions, what its source was told.
+    #[arg(long)]
+    timeline: bool,
 }
 
 impl ClickCommand {
@@ -88,7 +93,7 @@ fn columns() -> Vec<Column> {
 }
 
 /// An error about one click, with what to do next.
-pub(super) fn failed(error: ApiError) -> Failure {
+pub(in crate::commands) fn failed(error: ApiError) -> Failure {
     Failure::from(error).hint_if_missing("tfx click list --since 15m")
 }
 
@@ -136,6 +141,9 @@ impl List {
 
 impl Show {
     async fn run(self, context: &Context) -> Result<(), Failure> {
+        if self.timeline {
+            return timeline::run(context, self.id).await;
+        }
         let click = context.client()?.click(self.id).await.map_err(failed)?;
         let item = serde_json::to_value(&click).map_err(Failure::failed)?;
         if context.out.format == Format::Name {
@@ -173,7 +181,7 @@ impl Show {
             Column::text("referrer", "referrer"),
             Column::text("bot because", "bot_reason"),
             Column::text("keyword", "keyword"),
-            Column::made("parameters", "params", |row| super::pairs(&row["params"])),
+            Column::made("parameters", "params", |row| crate::commands::pairs(&row["params"])),
             Column::text("external id", "external_id"),
             Column::made("new", "unique", new),
             Column::made("passed over", "passed", passed),
