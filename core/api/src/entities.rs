@@ -22,6 +22,11 @@ pub const SHOWN_ONLY: [&str; 10] = [
     "warnings",
 ];
 
+/// Whether a payout or cost, as it is said, says an amount and not of which currency.
+pub fn is_amount_alone(money: &serde_json::Value) -> bool {
+    money.as_object().is_some_and(|money| !money.is_empty() && !money.contains_key("currency"))
+}
+
 /// Which entities of a kind to list, oldest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct EntityQuery {

@@ -12,7 +12,10 @@ use crate::{
 };
 use clap::Args;
 use serde_json::{Value, json};
-use tfx_api::{Client, entities::EntityQuery};
+use tfx_api::{
+    Client,
+    entities::{EntityQuery, is_amount_alone},
+};
 use tfx_domain::entity::{Kind, Status};
 
 /// The longest slug.
@@ -42,6 +45,7 @@ impl<N: Noun> Clone<N> {
         self.input_spec.put(&self.fields, &mut spec)?;
         self.input_spec.put_items(&mut spec)?;
         named(kind, &original, &said, &mut spec);
+        priced(kind, &original, &said, &mut spec);
         let (copy, created) = create(&client, kind, spec, self.if_not_exists).await?;
         if !created {
             view::show(context, kind, &copy)?;
@@ -76,11 +80,7 @@ fn copied(kind: Kind, original: &Value) -> Spec {
 /// Gives the copy a name of its own: what was said, else the original's with `copy` behind it. In another campaign or
 /// network it may keep its own.
 fn named(kind: Kind, original: &Value, said: &Spec, spec: &mut Spec) {
-    let elsewhere = kind.parent().and_then(|parent| said.get(parent.noun())).is_some_and(|there| {
-        let here = &original[kind.parent().map_or("", Kind::noun)];
-        there != here && text(there) != label(original, here)
-    });
-    if elsewhere {
+    if kind.parent().is_some_and(|parent| is_another(parent.noun(), original, said)) {
         return;
     }
     match (said.contains_key("slug"), said.contains_key("name")) {
@@ -96,6 +96,23 @@ fn named(kind: Kind, original: &Value, said: &Spec, spec: &mut Spec) {
     if !said.contains_key("name") {
         spec.insert("name".to_owned(), json!(format!("{} (copy)", text(&original["name"]))));
     }
+}
+
+/// A new amount without a currency is of the new network or source, if that is another.
+fn priced(kind: Kind, original: &Value, said: &Spec, spec: &mut Spec) {
+    let Some((money, whose)) = kind.money() else { return };
+    if said.get(money).is_some_and(is_amount_alone)
+        && is_another(whose, original, said)
+        && let Some(Value::Object(money)) = spec.get_mut(money)
+    {
+        money.remove("currency");
+    }
+}
+
+/// Whether what is said names another one than the original's, by id or slug.
+fn is_another(field: &str, original: &Value, said: &Spec) -> bool {
+    let here = &original[field];
+    said.get(field).is_some_and(|there| there != here && text(there) != label(original, here))
 }
 
 /// Copies what stands in the original into the copy; tells what that was.
@@ -139,6 +156,31 @@ mod tests {
         named(Kind::Stream, &original, &said, &mut spec);
         let field = |name: &str| spec.get(name).map(text).unwrap_or_default();
         (field("slug"), field("name"))
+    }
+
+    #[test]
+    fn a_new_amount_is_of_the_new_owner() {
+        let original = json!({ "slug": "offer", "network": "net_1", "labels": { "net_1": "usd" },
+            "payout": { "amount": "5", "currency": "USD" } });
+        for (said, currency) in [
+            (json!({ "network": "eur", "payout": { "amount": "6" } }), None),
+            (json!({ "network": "eur", "payout": { "amount": "6", "currency": "PLN" } }), Some("PLN")),
+            (json!({ "network": "eur" }), Some("USD")),
+            (json!({ "payout": { "amount": "6" } }), Some("USD")),
+            (json!({ "network": "usd", "payout": { "amount": "6" } }), Some("USD")),
+            (json!({ "network": "net_1", "payout": { "amount": "6" } }), Some("USD")),
+        ] {
+            let said = said.as_object().cloned().unwrap_or_default();
+            let mut spec = copied(Kind::Destination, &original);
+            for (field, value) in &said {
+                match (spec.get_mut(field), value) {
+                    (Some(Value::Object(there)), Value::Object(more)) => there.extend(more.clone()),
+                    _ => drop(spec.insert(field.clone(), value.clone())),
+                }
+            }
+            priced(Kind::Destination, &original, &said, &mut spec);
+            assert_eq!(spec["payout"].get("currency").and_then(Value::as_str), currency, "{said:?}");
+        }
     }
 
     #[test]

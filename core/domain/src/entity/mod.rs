@@ -116,6 +116,15 @@ impl Kind {
             _ => None,
         }
     }
+
+    /// The field with its amount, and the one that says whose currency that is in where it names none.
+    pub const fn money(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            Self::Destination => Some(("payout", "network")),
+            Self::Campaign => Some(("cost", "source")),
+            _ => None,
+        }
+    }
 }
 
 impl fmt::Display for Kind {

@@ -1,6 +1,7 @@
 //! What is filled in where a person says nothing.
 
 use serde_json::{Map, Value};
+use tfx_api::entities::is_amount_alone;
 use tfx_domain::{entity::Kind, rules::Relations, slug::Slug};
 use tfx_ports::entropy;
 
@@ -34,16 +35,22 @@ pub(super) fn position(relations: &Relations, value: &mut Value) {
 }
 
 /// An amount that names no currency is one of who pays it or asks for it: a payout of the network's, a cost of the
-/// source's.
-pub(super) fn currency(kind: Kind, relations: &Relations, value: &mut Value) {
-    let (money, whose) = match kind {
-        Kind::Destination => ("payout", "network"),
-        Kind::Campaign => ("cost", "source"),
-        _ => return,
-    };
-    let of = value.get(whose).and_then(Value::as_str).and_then(|id| relations.currency_of(id));
+/// source's. What was saved keeps its own, until a new amount comes together with another network or source. `change` is
+/// what was there, and what is said of it now.
+pub(super) fn currency(
+    kind: Kind,
+    relations: &Relations,
+    value: &mut Value,
+    change: Option<(&Value, &Map<String, Value>)>,
+) {
+    let Some((money, whose)) = kind.money() else { return };
+    let owner = value.get(whose).and_then(Value::as_str);
+    let of = owner.and_then(|id| relations.currency_of(id));
+    let anew = change.is_some_and(|(before, patch)| {
+        before.get(whose).and_then(Value::as_str) != owner && patch.get(money).is_some_and(is_amount_alone)
+    });
     if let Some(Value::Object(money)) = value.get_mut(money)
-        && money.get("currency").is_none_or(Value::is_null)
+        && (anew || money.get("currency").is_none_or(Value::is_null))
     {
         money.insert("currency".to_owned(), of.unwrap_or_default().as_str().into());
     }

@@ -159,7 +159,11 @@ async fn draft(
     let old = before.as_ref().map(|b| &b.spec);
     let mut problems = Problems::default();
     refs::resolve(config, ops(kind).refs, &mut value, old, &mut problems).await?;
-    defaults::currency(kind, relations, &mut value);
+    let patch = match wish {
+        Wish::Change { edit: Edit::Patch(patch), .. } => Some(patch),
+        _ => None,
+    };
+    defaults::currency(kind, relations, &mut value, old.zip(patch));
     if kind == Kind::Stream && before.is_none() {
         defaults::position(relations, &mut value);
     }

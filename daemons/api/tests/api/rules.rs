@@ -113,8 +113,25 @@ async fn an_amount_without_a_currency_is_of_who_pays_or_asks_for_it() {
         json!({ "amount": "6", "currency": "PLN" }),
         "it keeps its own"
     );
+    // A new amount together with another network is of that one; the old amount is not.
+    s.create(Kind::Network, json!({ "slug": "chf", "currency": "CHF" })).await;
+    for (patch, want) in [
+        (json!({ "network": "chf" }), ("6", "PLN")),
+        (json!({ "network": "eur", "payout": { "amount": "7" } }), ("7", "EUR")),
+        (json!({ "network": "chf", "payout": { "amount": "8", "currency": "PLN" } }), ("8", "PLN")),
+        (json!({ "network": "chf", "payout": { "amount": "9" } }), ("9", "PLN")),
+        (json!({ "network": null, "payout": { "amount": "7" } }), ("7", "USD")),
+        (json!({ "network": "chf", "payout": { "amount": "7" } }), ("7", "CHF")),
+    ] {
+        let changed = s.api.update(Kind::Destination, "three", &patch, None).await.expect("changed");
+        assert_eq!(changed["payout"], json!({ "amount": want.0, "currency": want.1 }), "{patch}");
+    }
     let cost = json!({ "slug": "summer", "source": "gbp", "cost": { "per_click": "0.02" } });
     assert_eq!(s.create(Kind::Campaign, cost).await["cost"]["currency"], "GBP");
+    s.create(Kind::Source, json!({ "slug": "sek", "currency": "SEK" })).await;
+    let moved = json!({ "source": "sek", "cost": { "per_click": "0.03" } });
+    let moved = s.api.update(Kind::Campaign, "summer", &moved, None).await.expect("changed");
+    assert_eq!(moved["cost"], json!({ "per_click": "0.03", "currency": "SEK" }));
     let (status, problem) =
         s.post("/destinations", offer("e", json!("nobody"), json!({ "amount": "5" }))).await;
     assert_eq!((status, paths(&problem)), (REFUSED, vec!["network"]), "one problem, not two");
