@@ -27,11 +27,22 @@ pub(super) struct Encoder<'a> {
     url: &'a mut String,
     set: &'static AsciiSet,
     left: usize,
+    cut: bool,
 }
 
 impl<'a> Encoder<'a> {
     pub(super) fn new(url: &'a mut String, raw: bool, left: usize) -> Self {
-        Self { url, set: if raw { NEVER } else { RESERVED }, left }
+        Self { url, set: if raw { NEVER } else { RESERVED }, left, cut: false }
+    }
+
+    /// Whether not all of the value went in.
+    pub(super) const fn is_cut(&self) -> bool {
+        self.cut
+    }
+
+    fn end(&mut self) {
+        self.left = 0;
+        self.cut = true;
     }
 }
 
@@ -42,7 +53,11 @@ impl fmt::Write for Encoder<'_> {
         let before = self.url.len();
         self.url.extend(utf8_percent_encode(text, self.set));
         // After a cut nothing follows, or a value would have a hole.
-        self.left = if whole { self.left - (self.url.len() - before) } else { 0 };
+        if whole {
+            self.left -= self.url.len() - before;
+        } else {
+            self.end();
+        }
         Ok(())
     }
 }
@@ -57,7 +72,7 @@ impl Encoder<'_> {
             self.write_str(chunk.valid())?;
             for byte in chunk.invalid() {
                 if self.left < 3 {
-                    self.left = 0;
+                    self.end();
                     return Ok(());
                 }
                 self.url.push_str(percent_encode_byte(*byte));

@@ -78,32 +78,80 @@ impl UrlTemplate {
         self.segments.iter().filter_map(literal).collect()
     }
 
-    /// The URL for one click, at most 8 KiB. Missing values become empty texts; only what does not fit into the URL is
-    /// cut.
+    /// The URL for one click, at most 8 KiB. Missing values become empty texts. Values that fit together are whole; else
+    /// the long ones share what the short ones leave.
     pub fn render(&self, click: &Facts<'_>, conversion: Option<&Conversion>, rng: &mut impl Rng) -> String {
         let known = &Known { click, conversion };
         // Most values are ids and short words; a long one makes the text grow once or twice.
         let mut url = String::with_capacity((self.literals + self.macros * 32).min(MAX_URL));
-        let mut left = MAX_URL.saturating_sub(self.literals);
-        let mut to_come = self.macros;
+        let room = MAX_URL.saturating_sub(self.literals);
+        let mut left = room;
         for segment in &self.segments {
             match segment {
                 Segment::Literal(text) => url.push_str(text),
                 Segment::Macro { value, raw } => {
                     let before = url.len();
-                    // Each value has its share and what those before it left over, so that a referrer of 8 KiB
-                    // does not push out the click id behind it.
-                    let mut out = Encoder::new(&mut url, *raw, left / to_come.max(1));
+                    let mut out = Encoder::new(&mut url, *raw, left);
                     // The encoder takes everything, and a date's format was tried when parsed; should writing
                     // fail all the same, the value is a missing one.
                     let _ = value.write(known, rng, &mut out);
+                    if out.is_cut() {
+                        return self.shared(room, known, rng);
+                    }
                     left = left.saturating_sub(url.len() - before);
-                    to_come = to_come.saturating_sub(1);
                 }
             }
         }
         url
     }
+
+    /// The URL of values that do not fit together into `room`: short ones are whole, and each long one has as much as the
+    /// other long ones, so that a referrer of 8 KiB does not push out the click id behind it.
+    fn shared(&self, room: usize, known: &Known<'_>, rng: &mut impl Rng) -> String {
+        let mut values = String::new();
+        let mut lengths = Vec::with_capacity(self.macros);
+        for segment in &self.segments {
+            if let Segment::Macro { value, raw } = segment {
+                let before = values.len();
+                let _ = value.write(known, rng, &mut Encoder::new(&mut values, *raw, room));
+                lengths.push(values.len() - before);
+            }
+        }
+        let share = share(&lengths, room);
+        let mut url = String::with_capacity(MAX_URL);
+        let (mut at, mut lengths) = (0, lengths.iter());
+        for segment in &self.segments {
+            match segment {
+                Segment::Literal(text) => url.push_str(text),
+                Segment::Macro { value, raw } => {
+                    let length = lengths.next().copied().unwrap_or_default();
+                    if length <= share {
+                        // Not written anew: a number that was drawn is what was measured.
+                        url.push_str(&values[at..at + length]);
+                    } else {
+                        let _ = value.write(known, rng, &mut Encoder::new(&mut url, *raw, share));
+                    }
+                    at += length;
+                }
+            }
+        }
+        url
+    }
+}
+
+/// How much each of these lengths may have at most for all to fit into `room`.
+fn share(lengths: &[usize], room: usize) -> usize {
+    let mut ascending = lengths.to_vec();
+    ascending.sort_unstable();
+    let mut left = room;
+    for (done, length) in ascending.iter().enumerate() {
+        let each = left / (ascending.len() - done);
+        if *length > each {
+            return each;
+        }
+        left -= length;
+    }
+    room
 }
 
 #[cfg(test)]

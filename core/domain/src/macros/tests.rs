@@ -8,6 +8,7 @@ use crate::{
     money::{Currency, Money},
     routing::DeviceType,
 };
+use percent_encoding::utf8_percent_encode;
 use proptest::prelude::*;
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::json;
@@ -311,6 +312,59 @@ fn a_long_value_is_cut_and_does_not_push_out_the_ones_behind_it() {
     // Short values leave their share to those that follow.
     long.referrer.clear();
     assert!(template.render(&Facts::from(&long), None, &mut rng()).len() > 4_000);
+}
+
+#[test]
+fn one_long_value_is_whole_beside_short_ones() {
+    let template =
+        parsed("https://o.example/?r={referrer}&a={sub1}&b={sub2}&c={click_id}&k={keyword}", Scope::Redirect);
+    let mut long = click();
+    long.referrer = "r".repeat(4096);
+    let url = template.render(&Facts::from(&long), None, &mut rng());
+    assert!(url.contains(&format!("?r={}&a=", long.referrer)), "{} bytes", url.len());
+}
+
+proptest! {
+    #[test]
+    fn values_that_fit_together_are_whole_and_long_ones_share_what_is_left(
+        values in prop::collection::vec((prop::sample::select(&["a", "a&", "é", "😀"][..]), prop_oneof![0..40usize, 0..3000usize, 0..9000usize]), 1..20),
+        drawn in any::<bool>(),
+    ) {
+        let values: Vec<String> = values.into_iter().map(|(c, n)| format!("x{}", c.repeat(n))).collect();
+        let mut text = "https://o.example/?".to_owned();
+        for n in 0..values.len() {
+            text.push_str(&format!("&p={{param:v{n}}}"));
+        }
+        if drawn {
+            text.push_str("&p={random:1,1000000}");
+        }
+        let mut click = click();
+        click.params = values.iter().enumerate().map(|(n, v)| (format!("v{n}").into(), v.clone())).collect();
+        let url = parsed(&text, Scope::Redirect).render(&Facts::from(&click), None, &mut rng());
+        prop_assert!(url.len() <= MAX_URL, "{}", url.len());
+        let pieces: Vec<&str> = url.split("&p=").skip(1).collect();
+        let encoded: Vec<String> =
+            values.iter().map(|v| utf8_percent_encode(v, crate::query::RESERVED).to_string()).collect();
+        if drawn {
+            prop_assert!((1..=1_000_000).contains(&pieces[values.len()].parse::<u32>().expect("a number")));
+        }
+        // The longest character takes twelve bytes, and a share of the rest is lost to rounding.
+        let slack = 12;
+        let literals = "https://o.example/?".len() + pieces.len() * "&p=".len();
+        let others = if drawn { pieces[values.len()].len() } else { 0 };
+        let fits = literals + others + encoded.iter().map(String::len).sum::<usize>() <= MAX_URL;
+        let (mut whole, mut cut) = (Vec::new(), Vec::new());
+        for (piece, value) in pieces.iter().zip(&encoded) {
+            prop_assert!(value.starts_with(piece));
+            if piece.len() == value.len() { whole.push(piece.len()) } else { cut.push(piece.len()) }
+        }
+        prop_assert!(!fits || cut.is_empty(), "{:?} were cut though all fit", cut);
+        if let (Some(least), Some(most)) = (cut.iter().min(), cut.iter().max()) {
+            prop_assert!(most - least < slack, "{:?}", cut);
+            prop_assert!(whole.iter().all(|w| *w < least + slack), "{:?} beside {:?}", whole, cut);
+            prop_assert!(url.len() + cut.len() * (slack + 1) > MAX_URL, "{} left unused", MAX_URL - url.len());
+        }
+    }
 }
 
 /// Texts that try to leave their place.
