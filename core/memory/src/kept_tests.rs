@@ -118,9 +118,6 @@ async fn dies_at_every_moment(seed: u64, away: bool) {
         Producer::open(config, Arc::new(KeptFirst { memory: Arc::clone(&memory), sink })).expect("producer");
     memory.follow_journal(&producer);
     memory.configure(&snapshot, clock::now());
-    for tally in memory.tallies.load().limits.values() {
-        tally.clicks(None);
-    }
     // Each click goes its way, and the file is written in between.
     let mut steps: Vec<Option<u32>> =
         (0..CLICKS).flat_map(|click| [Some(click); 4]).chain([None; 4]).collect();

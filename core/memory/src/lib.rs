@@ -38,7 +38,7 @@ use std::{
         atomic::{AtomicBool, Ordering::Relaxed},
     },
 };
-use tally::{CapTally, Tally, Ticket};
+use tally::{CapTally, LimitTally, Tally, Ticket};
 use tfx_domain::{
     Timestamp,
     entity::{Action, Bind, Select, Status},
@@ -54,7 +54,7 @@ use tokio::sync::Notify;
 #[derive(Debug, Default)]
 struct Tallies {
     caps: FxHashMap<DestinationId, Arc<CapTally>>,
-    limits: FxHashMap<StreamId, Arc<Tally>>,
+    limits: FxHashMap<StreamId, LimitTally>,
     /// Destinations that are chosen by what they brought.
     ranked: Vec<DestinationId>,
 }
@@ -63,7 +63,7 @@ impl Tallies {
     /// By the id of a destination or stream.
     fn all(&self) -> impl Iterator<Item = (&str, &Tally)> {
         let caps = self.caps.iter().map(|(id, caps)| (id.as_str(), &**caps.tally()));
-        caps.chain(self.limits.iter().map(|(id, tally)| (id.as_str(), &**tally)))
+        caps.chain(self.limits.iter().map(|(id, limit)| (id.as_str(), &**limit.tally())))
     }
 }
 
@@ -204,23 +204,25 @@ impl Memory {
             };
             tallies.caps.insert(id.clone(), tally);
         }
-        let limited = |s: &&StreamPlan| {
-            s.stream.spec.status == Status::Active
-                && s.stream.spec.filters.iter().any(|f| f.field == "click_limit")
-        };
-        for plan in snapshot.campaigns().flat_map(CampaignPlan::streams).filter(limited) {
+        let active = |s: &&StreamPlan| s.stream.spec.status == Status::Active;
+        for plan in snapshot.campaigns().flat_map(CampaignPlan::streams).filter(active) {
+            let limits: Vec<_> = plan.click_limits().cloned().collect();
+            if limits.is_empty() {
+                continue;
+            }
             let id = &plan.stream.id;
             // The store counts a click for the stream that took it in the end. Those that hand over are counted here.
             let stored = !matches!(plan.stream.spec.action, Action::Campaign { .. });
-            let tally = before.limits.get(id).cloned().unwrap_or_else(|| begin(id.as_str(), stored));
+            let known = before.limits.get(id).map(|limit| Arc::clone(limit.tally()));
+            let tally = known.unwrap_or_else(|| begin(id.as_str(), stored));
             tally.store(stored);
-            tallies.limits.insert(id.clone(), tally);
+            tallies.limits.insert(id.clone(), LimitTally::new(limits, tally, now));
         }
         for (id, caps) in before.caps.iter().filter(|(id, _)| !tallies.caps.contains_key(id)) {
             unclaimed.insert(id.as_str().to_owned(), caps.tally().kept());
         }
-        for (id, tally) in before.limits.iter().filter(|(id, _)| !tallies.limits.contains_key(id)) {
-            unclaimed.insert(id.as_str().to_owned(), tally.kept());
+        for (id, limit) in before.limits.iter().filter(|(id, _)| !tallies.limits.contains_key(id)) {
+            unclaimed.insert(id.as_str().to_owned(), limit.tally().kept());
         }
         let ranks =
             |s: &&StreamPlan| s.stream.spec.status == Status::Active && s.stream.spec.select == Select::Roi;
@@ -264,7 +266,7 @@ impl Memory {
         let (mut in_campaign, mut in_stream, mut there) = (None, None, None);
         let mut limits = Vec::new();
         for stream in decision.took() {
-            limits.extend(tallies.limits.get(&stream.stream.id).map(|tally| (&stream.stream.id, tally)));
+            limits.extend(tallies.limits.get(&stream.stream.id).map(|l| (&stream.stream.id, l.tally())));
             // Whom nobody took in the end was nowhere, as in reports.
             if taker.is_none() {
                 continue;
@@ -400,8 +402,8 @@ impl Counters for Memory {
 
     fn stream_clicks(&self, stream: &StreamId, since: Option<Timestamp>) -> u64 {
         let tallies = self.tallies.load();
-        let Some(tally) = tallies.limits.get(stream) else { return 0 };
-        let (clicks, unread) = tally.clicks(since);
+        let Some(limit) = tallies.limits.get(stream) else { return 0 };
+        let (clicks, unread) = limit.tally().clicks(since);
         if unread {
             self.unread.notify_one();
         }

@@ -70,7 +70,7 @@ impl Refresher {
     /// The first failure; what could be read is in use all the same.
     pub(crate) async fn refresh(&self) -> Result<(), StoreError> {
         let now = clock::now();
-        let (caps, limits) = (self.caps(now), self.limits());
+        let (caps, limits) = (self.caps(now), self.limits(now));
         if caps.is_empty() && limits.is_empty() {
             return Ok(());
         }
@@ -117,14 +117,12 @@ impl Refresher {
         questions
     }
 
-    fn limits(&self) -> Questions<Option<Timestamp>, StreamId, Tally> {
+    fn limits(&self, now: Timestamp) -> Questions<Option<Timestamp>, StreamId, Tally> {
         let mut questions = Questions::new();
-        for (id, tally) in self.memory.tallies.load().limits.iter().filter(|(_, t)| t.is_stored()) {
-            for since in tally.mark() {
-                questions
-                    .entry(since)
-                    .or_default()
-                    .push(Question { id: id.clone(), tally: Arc::clone(tally) });
+        for (id, limit) in self.memory.tallies.load().limits.iter().filter(|(_, l)| l.tally().is_stored()) {
+            for since in limit.mark(now) {
+                let tally = Arc::clone(limit.tally());
+                questions.entry(since).or_default().push(Question { id: id.clone(), tally });
             }
         }
         questions

@@ -13,7 +13,10 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tfx_domain::{Timestamp, routing::CapUse};
+use tfx_domain::{
+    Timestamp,
+    routing::{CapUse, filter::ClickLimit},
+};
 
 /// Times that are kept in mind, for a destination or a stream; those that were not asked about for longest go.
 const MAX_WINDOWS: usize = 16;
@@ -321,6 +324,39 @@ impl CapTally {
         self.tally.read(Some(day), Said { clicks, conversions, whole });
         let (clicks, conversions) = (said.clicks_total, said.conversions_total);
         self.tally.read(None, Said { clicks, conversions, whole });
+    }
+}
+
+/// The clicks that one stream took, for its limits.
+#[derive(Debug)]
+pub(super) struct LimitTally {
+    limits: Vec<ClickLimit>,
+    tally: Arc<Tally>,
+}
+
+impl LimitTally {
+    /// Counts for these limits: from now on, and read before the first click.
+    pub(super) fn new(limits: Vec<ClickLimit>, tally: Arc<Tally>, now: Timestamp) -> Self {
+        let limited = Self { limits, tally };
+        limited.begin(now);
+        limited
+    }
+
+    pub(super) fn tally(&self) -> &Arc<Tally> {
+        &self.tally
+    }
+
+    /// Sees to it that what the limits ask about at that time is counted and read.
+    fn begin(&self, now: Timestamp) {
+        for limit in &self.limits {
+            self.tally.clicks(limit.since(now));
+        }
+    }
+
+    /// A read begins. Gives what it has to ask about.
+    pub(super) fn mark(&self, now: Timestamp) -> Vec<Option<Timestamp>> {
+        self.begin(now);
+        self.tally.mark()
     }
 }
 

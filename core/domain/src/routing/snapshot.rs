@@ -1,6 +1,10 @@
 //! Configuration compiled for routing: everything parsed, looked up and sorted once.
 
-use super::{filter::Filter, params::ParamNames, timetable::Timetable};
+use super::{
+    filter::{ClickLimit, Filter},
+    params::ParamNames,
+    timetable::Timetable,
+};
 use crate::{
     entity::{Campaign, Destination, Network, Source, Status, Stream, Template},
     id::{CampaignId, DestinationId, NetworkId, SourceId, StreamId},
@@ -101,6 +105,13 @@ pub struct StreamPlan {
     pub filters: Vec<Filter>,
     /// `Reason::Filter` as text, for each filter.
     pub(super) labels: Vec<SmolStr>,
+}
+
+impl StreamPlan {
+    /// The limits on its clicks.
+    pub fn click_limits(&self) -> impl Iterator<Item = &ClickLimit> {
+        self.filters.iter().filter_map(Filter::click_limit)
+    }
 }
 
 /// A destination with its parsed URL, schedule and zone.

@@ -181,6 +181,32 @@ async fn a_click_limit_closes_its_stream_also_for_one_that_hands_over() {
     world.stop().await;
 }
 
+#[tokio::test]
+async fn a_new_machine_knows_what_was_used_before_its_first_click() {
+    for limit in ["hour:3", "day:3 Asia/Kolkata", "total:3"] {
+        let mut testbed = Testbed::new(&[]);
+        let campaign = testbed.campaign("capped", json!({})).await;
+        let first = testbed.destination("first", json!({})).await;
+        let second = testbed.destination("second", json!({ "caps": { "clicks_daily": 2 } })).await;
+        let third = testbed.destination("third", json!({})).await;
+        let filters = json!([{ "field": "click_limit", "is": [limit] }]);
+        testbed.stream_to(&campaign, &first, json!({ "position": 1, "filters": filters })).await;
+        testbed.stream_to(&campaign, &second, json!({ "position": 2 })).await;
+        testbed.stream_to(&campaign, &third, json!({ "position": 3 })).await;
+        // Only what is read at the start helps.
+        testbed.set("DESTINATION_CAP_CACHE_TTL_MS", "3600000");
+        let world = testbed.start().await;
+        assert_eq!(where_to(&world, 6).await, "fffsst");
+        world.settle().await;
+        let another = world.testbed.beside().start().await;
+        let refreshed = async || another.metric("tfx_cap_refreshes_total").await >= 1.0;
+        until("it was read", refreshed).await;
+        assert_eq!(where_to(&another, 2).await, "tt", "{limit}");
+        another.stop().await;
+        world.stop().await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_at_once_overshoot_by_no_more_than_are_decided_at_once() {
     let (mut testbed, ..) = capped(json!({ "clicks_total": 40 })).await;

@@ -12,6 +12,7 @@ pub(super) use compile::plan;
 pub use compile::{FIELDS, compile};
 pub use pattern::{MAX_PATTERNS, patterns};
 pub(super) use text::host_of;
+pub use when::ClickLimit;
 
 use super::{
     CampaignPlan, Counters, DeviceType, Scope, StreamPlan, Visitor,
@@ -24,7 +25,7 @@ use crate::{Timestamp, said::Fact};
 use ip::IpSet;
 use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 use text::TextTest;
-use when::{ClickLimit, DateRange};
+use when::DateRange;
 
 /// Longer texts are compared as far as this many bytes.
 const MAX_TEXT: usize = 4096;
@@ -241,6 +242,14 @@ impl Filter {
             Test::Text(of, _) => of.of(visitor, names).into(),
             Test::Bot { .. } => SmolStr::new_static(if visitor.bot.is_some() { "true" } else { "false" }),
             Test::Unique(_) | Test::ClickLimit(_) | Test::Date(_) | Test::Schedule(_) => SmolStr::default(),
+        }
+    }
+
+    /// The limit on clicks that it is.
+    pub(super) const fn click_limit(&self) -> Option<&ClickLimit> {
+        match &self.test {
+            Test::ClickLimit(limit) => Some(limit),
+            _ => None,
         }
     }
 

@@ -60,7 +60,7 @@ fn point(text: &str, zone: &TimeZone, end: bool) -> Result<Timestamp, String> {
 
 /// A limit on the clicks a stream takes.
 #[derive(Debug, Clone)]
-pub(super) struct ClickLimit {
+pub struct ClickLimit {
     period: Period,
     zone: TimeZone,
     max: u64,
@@ -89,20 +89,26 @@ impl ClickLimit {
         Ok(Self { period, zone, max })
     }
 
-    /// Whether the stream is under it; `clicks` counts since a time, or all.
-    pub(super) fn under(&self, now: Timestamp, clicks: impl FnOnce(Option<Timestamp>) -> u64) -> bool {
-        let local = self.zone.to_datetime(now).date();
-        let since = match self.period {
+    /// Since when clicks count at that time; none: since ever.
+    pub fn since(&self, now: Timestamp) -> Option<Timestamp> {
+        match self.period {
             Period::Total => None,
-            Period::Day => Some(self.zone.to_timestamp(local.at(0, 0, 0, 0)).unwrap_or(now)),
+            Period::Day => {
+                let local = self.zone.to_datetime(now).date();
+                Some(self.zone.to_timestamp(local.at(0, 0, 0, 0)).unwrap_or(now))
+            }
             // Every zone in use is a whole number of minutes off UTC, some not of hours: count from the zone's hour.
             Period::Hour => {
                 let time = self.zone.to_datetime(now).time();
                 let into = i64::from(time.minute()) * 60 + i64::from(time.second());
                 Some(Timestamp::from_second(now.as_second() - into).unwrap_or(now))
             }
-        };
-        clicks(since) < self.max
+        }
+    }
+
+    /// Whether the stream is under it; `clicks` counts since a time, or all.
+    pub(super) fn under(&self, now: Timestamp, clicks: impl FnOnce(Option<Timestamp>) -> u64) -> bool {
+        clicks(self.since(now)) < self.max
     }
 }
 
