@@ -271,14 +271,32 @@ fn yaml(out: &mut impl Write, value: &Value) -> io::Result<()> {
 }
 
 /// A cell that a spreadsheet shows and does not run: texts come from strangers (`=HYPERLINK(…)` as a keyword). An
-/// apostrophe goes before what would begin a formula there (the table of OWASP's "CSV Injection"); numbers stay as they are.
+/// apostrophe goes before what would begin a formula there (the table of OWASP's "CSV Injection"), also behind blanks,
+/// and behind what another spreadsheet takes for the end of a cell; numbers stay as they are.
 fn no_formula(cell: String) -> String {
-    const BEGINS: [char; 11] = ['=', '+', '-', '@', '\t', '\r', '\n', '＝', '＋', '－', '＠'];
-    let number = || {
-        cell.strip_prefix(['-', '+'])
+    const BEGINS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
+    const ENDS: [char; 4] = [';', '\t', '\r', '\n'];
+    let is_number = |text: &str| {
+        text.strip_prefix(['-', '+'])
             .is_some_and(|n| n.parse::<f64>().is_ok() && n.starts_with(|c: char| c.is_ascii_digit()))
     };
-    if cell.starts_with(BEGINS) && !number() { format!("'{cell}") } else { cell }
+    // What importers strip before they look.
+    let skipped = |c: char| c.is_whitespace() || matches!(c, '"' | '\u{feff}' | '\u{200b}');
+    let runs = |text: &str| text.trim_start_matches(skipped).starts_with(BEGINS) && !is_number(text);
+    if !cell.contains(BEGINS) && !cell.starts_with(&ENDS[1..]) {
+        return cell;
+    }
+    let mut safe = String::with_capacity(cell.len() + 1);
+    if cell.starts_with(&ENDS[1..]) || cell.starts_with(ENDS) && runs(cell.trim_start_matches(ENDS)) {
+        safe.push('\'');
+    }
+    for piece in cell.split_inclusive(ENDS) {
+        if runs(piece.strip_suffix(ENDS).unwrap_or(piece)) {
+            safe.push('\'');
+        }
+        safe.push_str(piece);
+    }
+    safe
 }
 
 fn csv(out: &mut impl Write, listing: &Listing) -> Result<(), Failure> {
@@ -302,12 +320,33 @@ mod tests {
 
     #[test]
     fn a_spreadsheet_shows_what_a_stranger_sent_and_does_not_run_it() {
-        for text in
-            ["=1+1", "+cmd|' /C calc'!A0", "-2+3", "@SUM(A1)", "\t=1", "\r=1", "-", "-inf", "＝1", "-1e5)"]
-        {
-            assert_eq!(no_formula(text.to_owned()), format!("'{text}"));
+        let table = [
+            ("=1+1", "'=1+1"),
+            ("+cmd|' /C calc'!A0", "'+cmd|' /C calc'!A0"),
+            ("-2+3", "'-2+3"),
+            ("@SUM(A1)", "'@SUM(A1)"),
+            ("-", "'-"),
+            ("-inf", "'-inf"),
+            ("＝1", "'＝1"),
+            ("-1e5)", "'-1e5)"),
+            // Behind what importers strip.
+            (" =1", "' =1"),
+            ("\u{a0}\u{feff}=1", "'\u{a0}\u{feff}=1"),
+            ("\"=1", "'\"=1"),
+            // Behind what ends a cell where a semicolon, a tab or a line break does.
+            (";=1", "';'=1"),
+            ("red; =1", "red;' =1"),
+            ("\t=1", "'\t'=1"),
+            ("\r=1", "'\r'=1"),
+            ("\n", "'\n"),
+            ("a\n@b;-1;-x", "a\n'@b;-1;'-x"),
+        ];
+        for (text, want) in table {
+            assert_eq!(no_formula(text.to_owned()), want, "{text:?}");
         }
-        for text in ["", "summer", "1=1", "-5", "-0.25", "+49", "-1e5", "a@b.example", "'=1"] {
+        for text in
+            ["", "summer", "1=1", "-5", "-0.25", "+49", "-1e5", "a@b.example", "'=1", "a; b", "a - b", "5;-5"]
+        {
             assert_eq!(no_formula(text.to_owned()), text);
         }
     }
