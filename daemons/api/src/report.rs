@@ -26,8 +26,7 @@ use tfx_domain::{
     event::TestTraffic,
     money::{Amount, Currency},
     problem::Problems,
-    report::{Dimension, LeftOut, Metric, Report, ReportFilter, ReportQuery, Row, compute, time_value},
-    routing::DeviceType,
+    report::{Dimension, LeftOut, Metric, Report, ReportFilter, ReportQuery, Row, compute, known_value},
 };
 use tfx_ports::{StoreError, analytics::Analytics, clock, config::ConfigStore};
 
@@ -189,19 +188,10 @@ pub(crate) async fn checked_filter(
                 Some(record) => *value = record.id,
                 None => problems.add(at, refs::unknown(config, kind, value).await),
             },
-            (Dimension::Bot, _) => {
-                problems.require(matches!(value.as_str(), "true" | "false"), &at, "must be true or false");
-            }
-            (Dimension::DeviceType, _) => {
-                let words = DeviceType::ALL.map(DeviceType::as_str);
-                let known = words.contains(&value.to_lowercase().as_str());
-                problems.require(known, &at, &format!("must be one of {}", words.join(", ")));
-            }
-            (dimension, _) if dimension.is_time() => match time_value(dimension, value) {
+            (dimension, None) => match known_value(dimension, value) {
                 Ok(known) => *value = known.into(),
                 Err(must) => problems.add(at, must),
             },
-            _ => {}
         }
     }
     Ok(filter)

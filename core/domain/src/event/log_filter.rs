@@ -1,9 +1,10 @@
 //! Conditions on the postback log.
 
-use super::PostbackLogEvent;
+use super::{PostbackLogEvent, PostbackResult};
 use crate::{
+    id::{ClickId, ConversionId},
     nearest::did_you_mean,
-    report::{split_condition, write_condition},
+    report::{one_of, split_condition, write_condition},
 };
 use serde::{Deserialize, Serialize};
 use std::{borrow::Cow, fmt, str::FromStr};
@@ -47,6 +48,23 @@ const NAMED: [(PostbackField, &str); 8] = [
 ];
 
 impl PostbackField {
+    /// Whether it can have that value at all. Slugs are those that were asked for, known or not, and an address is kept as
+    /// far as the privacy setting lets it.
+    fn check(&self, value: &str) -> Result<(), String> {
+        let shown = || -> String { value.chars().take(50).collect() };
+        match self {
+            Self::Result => one_of(value, &PostbackResult::ALL.map(PostbackResult::as_str)).map(|_| ()),
+            Self::Test => one_of(value, &["true", "false"]).map(|_| ()),
+            Self::Status if value.parse().is_ok_and(|s: u16| (100..600).contains(&s)) => Ok(()),
+            Self::Status => Err(format!("'{}' is not an HTTP status such as 200", shown())),
+            Self::Click => value.parse::<ClickId>().map(|_| ()).map_err(|e| format!("'{}' {e}", shown())),
+            Self::Conversion => {
+                value.parse::<ConversionId>().map(|_| ()).map_err(|e| format!("'{}' {e}", shown()))
+            }
+            Self::Network | Self::Template | Self::Ip | Self::Param(_) => Ok(()),
+        }
+    }
+
     /// The names of all but the parameters, which stand behind `param:`.
     pub fn names() -> impl Iterator<Item = &'static str> {
         NAMED.iter().map(|(_, name)| *name)
@@ -109,7 +127,11 @@ impl FromStr for PostbackFilter {
 
     fn from_str(text: &str) -> Result<Self, String> {
         let (name, values, negate) = split_condition(text)?;
-        Ok(Self { field: name.parse()?, values, negate })
+        let field: PostbackField = name.parse()?;
+        for value in values.iter().filter(|v| !v.is_empty()) {
+            field.check(value)?;
+        }
+        Ok(Self { field, values, negate })
     }
 }
 
@@ -149,6 +171,27 @@ mod tests {
     use serde_json::json;
 
     #[test]
+    fn what_no_line_of_the_log_can_have_is_refused() {
+        for bad in [
+            "result=recieved",
+            "result!=recorded,nope",
+            "status=two",
+            "status=99",
+            "test=yes",
+            "click=42",
+            "conversion=42",
+        ] {
+            assert!(bad.parse::<PostbackFilter>().is_err(), "{bad}");
+        }
+        let meant = "result=duplicat".parse::<PostbackFilter>().expect_err("no result");
+        assert!(meant.contains("did you mean 'duplicate'"), "{meant}");
+        for good in ["result=", "result=Recorded", "status=200,503", "network=nobody", "ip=10.0", "param:x=y"]
+        {
+            assert!(good.parse::<PostbackFilter>().is_ok(), "{good}");
+        }
+    }
+
+    #[test]
     fn conditions_take_what_they_name() {
         let log: PostbackLogEvent = serde_json::from_value(json!({
             "schema": 1, "id": "01KG0Z3V5T8Q2M4N6P7R9SABCD", "at": "2026-02-01T10:00:00Z", "network": "adnet",
@@ -180,7 +223,7 @@ mod tests {
             "network=adne",
             "template!=",
             "result=rejected",
-            "status=0",
+            "status=404",
             "click=",
             "test=true",
             "param:txid=",

@@ -1,7 +1,7 @@
 //! The texts of times in keys, and the order of keys.
 
 use super::Dimension;
-use crate::Timestamp;
+use crate::{Timestamp, country, nearest::did_you_mean, routing::DeviceType};
 use jiff::{
     civil::{Date, ISOWeekDate, Weekday},
     tz::TimeZone,
@@ -57,12 +57,48 @@ fn week_label(week: ISOWeekDate) -> SmolStr {
     format_smolstr!("{:04}-W{:02}", week.year(), week.week())
 }
 
+/// What a person wrote for a value of a dimension, as it stands in keys, where that is not any text: of times, countries,
+/// device types and bots.
+///
+/// # Errors
+/// What it must look like.
+pub fn known_value(dimension: Dimension, text: &str) -> Result<SmolStr, String> {
+    match dimension {
+        Dimension::Country => country::parse(text),
+        // Regions stand beside their country, not with it.
+        Dimension::Region => match text.split_once('-') {
+            Some((of, region)) if country::find(of).is_some() => Err(format!(
+                "'{text}' names the country too; write {region}, with a second condition country={}",
+                of.to_uppercase()
+            )),
+            _ => Ok(text.into()),
+        },
+        Dimension::DeviceType => one_of(text, &DeviceType::ALL.map(DeviceType::as_str)),
+        Dimension::Bot => one_of(text, &["true", "false"]),
+        time if time.is_time() => time_value(time, text).map_err(str::to_owned),
+        _ => Ok(text.into()),
+    }
+}
+
+/// The word among those that there are.
+///
+/// # Errors
+/// It is none of them; which was probably meant.
+pub(crate) fn one_of(text: &str, words: &[&'static str]) -> Result<SmolStr, String> {
+    let found = words.iter().find(|w| w.eq_ignore_ascii_case(text));
+    found.map(|w| SmolStr::new_static(w)).ok_or_else(|| {
+        let shown: String = text.chars().take(50).collect();
+        let meant = did_you_mean(text, words.iter().copied());
+        format!("must be one of {}, not '{shown}'{meant}", words.join(", "))
+    })
+}
+
 /// What a person wrote for a value of a dimension of time, as it stands in keys: `mon`, `Monday` and `1` are `1 Mon`, `9`
 /// is `09`.
 ///
 /// # Errors
 /// What it must look like.
-pub fn time_value(dimension: Dimension, text: &str) -> Result<SmolStr, &'static str> {
+fn time_value(dimension: Dimension, text: &str) -> Result<SmolStr, &'static str> {
     let text = text.trim();
     match dimension {
         Dimension::Hour => {
@@ -181,6 +217,33 @@ mod tests {
         }
         for text in ["1", "mon", "Monday", "1 Mon"] {
             assert_eq!(time_value(Dimension::Weekday, text).expect(text), "1 Mon");
+        }
+    }
+
+    #[test]
+    fn a_value_that_no_row_has_is_refused() {
+        for (dimension, text, known) in [
+            ("country", "US", Some("US")),
+            ("country", "us", Some("US")),
+            ("country", "ZZ", None),
+            ("country", "Germany", None),
+            ("region", "CA", Some("CA")),
+            ("region", "US-CA", None),
+            ("region", "Ile-de-France", Some("Ile-de-France")),
+            ("device_type", "Mobile", Some("mobile")),
+            ("device_type", "phone", None),
+            ("bot", "TRUE", Some("true")),
+            ("bot", "yes", None),
+            ("weekday", "sat", Some("6 Sat")),
+            ("weekday", "someday", None),
+            // Whatever networks, browsers and databases say.
+            ("status", "trial", Some("trial")),
+            ("connection_type", "cellular", Some("cellular")),
+            ("language", "x-klingon", Some("x-klingon")),
+            ("sub1", "ZZ", Some("ZZ")),
+        ] {
+            let found = known_value(dimension.parse().expect("a dimension"), text);
+            assert_eq!(found.as_deref().ok(), known, "{dimension}={text}: {found:?}");
         }
     }
 

@@ -11,7 +11,8 @@ mod taking;
 
 pub use compute::{LeftOut, Report, Row, compute};
 pub use dimension::Dimension;
-pub use key::{hour_label, key_order, time_label, time_value, weekday_label};
+pub(crate) use key::one_of;
+pub use key::{hour_label, key_order, known_value, time_label, weekday_label};
 pub use metric::{Metric, Unit};
 pub use taking::{Conditions, split_condition, write_condition};
 
