@@ -50,42 +50,61 @@ pub(crate) async fn named(config: &dyn ConfigStore, kind: Kind, text: &str) -> R
 
 /// Why there is no such entity, and which one was probably meant.
 pub(crate) async fn unknown(config: &dyn ConfigStore, kind: Kind, text: &str) -> String {
-    let meant = near(config, kind, text).await.map(|slug| format!("; did you mean '{slug}'?"));
+    let meant = near(config, kind, text).await.unwrap_or_default();
     let shown: String = text.chars().take(100).collect();
     match kind.parent() {
         Some(parent) if !text.contains('/') && kind_of(text).is_none() => {
-            format!("a {kind} is named by its id or as {parent}/{kind}: '{shown}' is neither")
+            format!("a {kind} is named by its id or as {parent}/{kind}: '{shown}' is neither{meant}")
         }
-        _ => format!("no {kind} has the slug or id '{shown}'{}", meant.unwrap_or_default()),
+        _ => format!("no {kind} has the slug or id '{shown}'{meant}"),
     }
 }
 
-/// The reference that is nearest to a text, among the first thousand. A store that does not answer suggests nothing.
+/// So many are named of those that there are.
+const NAMED: usize = 5;
+
+/// What was probably meant, to put behind a message: the reference that is nearest to a text, among the first thousand;
+/// else what there is, where that is little. A store that does not answer suggests nothing.
 async fn near(config: &dyn ConfigStore, kind: Kind, text: &str) -> Option<String> {
-    let (parent, slug) = match (kind.parent(), text.split_once('/')) {
-        (None, _) => (None, text),
+    let did = |meant: &str| format!("; did you mean '{meant}'?");
+    match (kind.parent(), text.split_once('/')) {
+        (None, _) => {
+            let known = known(config, kind, None).await?;
+            Some(did(nearest(text, known.iter().map(|r| r.slug.as_str()))?))
+        }
         (Some(parent_kind), Some((parent, slug))) => {
-            match Box::pin(find(config, parent_kind, parent)).await.ok()? {
-                Some(record) => (Some(record), slug),
+            let Some(parent) = find(config, parent_kind, parent).await.ok()? else {
                 // The parent itself may be written wrong.
-                None => {
-                    let meant = Box::pin(near(config, parent_kind, parent)).await?;
-                    let meant = format!("{meant}/{slug}");
-                    return find(config, kind, &meant).await.ok()?.map(|_| meant);
+                let all = known(config, parent_kind, None).await?;
+                let meant = format!("{}/{slug}", nearest(parent, all.iter().map(|r| r.slug.as_str()))?);
+                return find(config, kind, &meant).await.ok()?.map(|_| did(&meant));
+            };
+            let inside = known(config, kind, Some(parent.id)).await?;
+            let slugs = || inside.iter().map(|r| r.slug.as_str());
+            match nearest(slug, slugs()) {
+                Some(meant) => Some(did(&format!("{}/{meant}", parent.slug))),
+                None if (1..=NAMED).contains(&inside.len()) => {
+                    let all: Vec<String> = slugs().map(|slug| format!("{}/{slug}", parent.slug)).collect();
+                    Some(format!("; there is {}", all.join(", ")))
                 }
+                None => None,
             }
         }
-        (Some(_), None) => return None,
-    };
-    let query = RecordQuery {
-        kind,
-        parent: parent.as_ref().map(|p| p.id.clone()),
-        statuses: vec![Status::Active, Status::Paused],
-        page: PageRequest::first(1000),
-    };
-    let known = config.list(&query).await.ok()?.items;
-    let meant = nearest(slug, known.iter().map(|r| r.slug.as_str()))?;
-    Some(parent.map_or_else(|| meant.to_owned(), |p| format!("{}/{meant}", p.slug)))
+        (Some(parent_kind), None) => {
+            let known = known(config, kind, None).await?;
+            let meant = nearest(text, known.iter().map(|r| r.slug.as_str()))?;
+            let meant = known.iter().find(|r| r.slug == meant)?;
+            let parent = config.get(parent_kind, &meant.parent).await.ok()??;
+            Some(did(&format!("{}/{}", parent.slug, meant.slug)))
+        }
+    }
+}
+
+/// The first thousand that are not archived, of a parent or of all.
+async fn known(config: &dyn ConfigStore, kind: Kind, parent: Option<String>) -> Option<Vec<Record>> {
+    let statuses = vec![Status::Active, Status::Paused];
+    let query = RecordQuery { kind, parent, statuses, page: PageRequest::first(1000) };
+    Some(config.list(&query).await.ok()?.items)
 }
 
 /// Every text at `path` (`destinations[].destination`) with the path at which it stands.
