@@ -9,7 +9,7 @@ use clap::Args;
 use rustix::fs::statvfs;
 use serde_json::json;
 use std::path::Path;
-use tfx_api::entities::EntityQuery;
+use tfx_api::{Client, entities::EntityQuery};
 use tfx_domain::entity::{Kind, Status};
 use tfx_ops::probe::{Dependency, Probe};
 use tfx_settings::Settings;
@@ -85,6 +85,7 @@ impl Doctor {
                     Finding::new(State::Wrong, problem.path.as_str(), problem.message.as_str())
                         .next("tfx config show tells where each setting comes from")
                 }));
+                found.extend(of_notices(context));
             }
         }
         found.extend(of_campaigns(context).await);
@@ -124,15 +125,18 @@ fn lines(finding: &Finding) -> Vec<String> {
     lines
 }
 
-/// Settings that do nothing.
+/// Settings that do nothing; else that there are none.
 fn of_settings(context: &Context) -> Vec<Finding> {
-    let notices = tfx_settings::notices(&context.source);
-    let mut found: Vec<Finding> =
-        notices.into_iter().map(|n| Finding::new(State::Warning, n.name, n.message)).collect();
+    let mut found: Vec<Finding> = of_notices(context).collect();
     if found.is_empty() {
         found.push(Finding::new(State::Ok, "settings", "valid, and each has an effect"));
     }
     found
+}
+
+fn of_notices(context: &Context) -> impl Iterator<Item = Finding> {
+    let notices = tfx_settings::notices(&context.source);
+    notices.into_iter().map(|n| Finding::new(State::Warning, n.name, n.message))
 }
 
 /// The data folder, who can read it, and its disk.
@@ -225,13 +229,15 @@ async fn of_campaigns(context: &Context) -> Vec<Finding> {
     let found = async {
         let client = context.client()?;
         let mut query = EntityQuery { status: vec![Status::Active], ..EntityQuery::default() };
-        let mut idle: Vec<String> = Vec::new();
+        let mut idle: Vec<Finding> = Vec::new();
         let mut active = 0;
         loop {
             let page = client.list(Kind::Campaign, &query).await?;
             active += page.items.len();
             let without = page.items.iter().filter(|c| c["active_streams"] == 0);
-            idle.extend(without.map(|c| c["slug"].as_str().unwrap_or_default().to_owned()));
+            for campaign in without {
+                idle.push(idle_campaign(&client, campaign["slug"].as_str().unwrap_or_default()).await?);
+            }
             match page.next {
                 Some(next) => query.cursor = Some(next),
                 None => return Ok::<_, Failure>((active, idle)),
@@ -242,22 +248,37 @@ async fn of_campaigns(context: &Context) -> Vec<Finding> {
         Ok((active, idle)) if idle.is_empty() => {
             vec![Finding::new(State::Ok, "campaigns", format!("{active} active, each with an active stream"))]
         }
-        Ok((_, idle)) => idle
-            .into_iter()
-            .map(|slug| {
-                Finding::new(
-                    State::Warning,
-                    format!("campaign {slug}"),
-                    "no active stream: it sends nobody anywhere",
-                )
-                .next(format!("tfx stream create {slug} …, or tfx campaign pause {slug}"))
-            })
-            .collect(),
+        Ok((_, idle)) => idle,
         Err(failure) => vec![
             Finding::new(State::Warning, "campaigns", format!("not looked at: {}", failure.message))
                 .next(failure.hint.unwrap_or_default()),
         ],
     }
+}
+
+/// A campaign without an active stream, with a command that helps as it stands: a paused stream resumes; there is none, so
+/// one is made to a destination that there is; there is none of these either, so the campaign pauses.
+async fn idle_campaign(client: &Client, slug: &str) -> Result<Finding, Failure> {
+    let one = |status, parent: Option<&str>| EntityQuery {
+        status: vec![status],
+        parent: parent.map(str::to_owned),
+        limit: Some(1),
+        ..EntityQuery::default()
+    };
+    let first = async |kind, query: EntityQuery| {
+        let found = client.list(kind, &query).await?;
+        let slug = found.items.first().map(|item| item["slug"].as_str().unwrap_or_default().to_owned());
+        Ok::<_, Failure>(slug)
+    };
+    let next = match first(Kind::Stream, one(Status::Paused, Some(slug))).await? {
+        Some(stream) => format!("tfx stream resume {slug}/{stream}"),
+        None => match first(Kind::Destination, one(Status::Active, None)).await? {
+            Some(to) => format!("tfx stream create --campaign {slug} --name main --destination {to}"),
+            None => format!("tfx campaign pause {slug}"),
+        },
+    };
+    let what = "no active stream: it sends nobody anywhere";
+    Ok(Finding::new(State::Warning, format!("campaign {slug}"), what).next(next))
 }
 
 #[cfg(test)]

@@ -39,7 +39,10 @@ fn every_bad_setting_is_named() {
         EVENT_BATCH_SIZE=many tfx campaign list --output json
         EVENT_WRITE_TIMEOUT_MS=5000 tfx config check
         EVENT_WRITE_TIMEOUT_MS=5000 tfx config check --output json
-        EVENT_WRITE_TIMEOUT_MS=5000 EVENT_BROKERS=127.0.0.1:9 tfx config check",
+        EVENT_WRITE_TIMEOUT_MS=5000 EVENT_BROKERS=127.0.0.1:9 tfx config check
+        echo EVENT_BATCH_SIZ=10 > .env; EVENT_WRITE_TIMEOUT_MS=soon tfx config check
+        EVENT_WRITE_TIMEOUT_MS=soon tfx up
+        EVENT_WRITE_TIMEOUT_MS=soon tfx doctor",
     );
     t.is("bad_settings");
 }

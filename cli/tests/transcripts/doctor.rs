@@ -32,15 +32,29 @@ fn of_an_installation_that_is_well_nothing_is_wrong() {
     let geo = of(&all, "traffic-service geo")["found"].as_str().expect("of geo");
     assert!(geo.contains("GEOIP_COUNTRY_DB"), "{geo}");
     let idle = of(&all, "campaign idle");
-    assert_eq!(
-        (&idle["state"], idle["next"].as_str().map(|n| n.contains("tfx stream create idle"))),
-        (&"warning".into(), Some(true))
-    );
+    assert_eq!((&idle["state"], &idle["next"]), (&"warning".into(), &"tfx campaign pause idle".into()));
     let (wrong, code) = found(&place, "--wrong");
     assert!(code == Some(0) && wrong.iter().all(|f| f["state"] != "ok") && !wrong.is_empty(), "{wrong:#?}");
 
     let text = place.ok("tfx doctor");
     assert!(text.contains("warning  campaign idle: no active stream"), "{text}");
+
+    // What is to be done is done by pasting it.
+    let next = || {
+        let (all, _) = found(&place, "");
+        let idle = all.iter().find(|f| f["of"] == "campaign idle");
+        idle.map(|f| f["next"].as_str().expect("a command").to_owned())
+    };
+    place.ok("tfx destination create --slug offer --url 'https://offer.example/?c={click_id}'");
+    let create = "tfx stream create --campaign idle --name main --destination offer";
+    assert_eq!(next().as_deref(), Some(create));
+    place.ok(create);
+    assert_eq!(next(), None);
+    place.ok("tfx stream pause idle/main");
+    let resume = "tfx stream resume idle/main";
+    assert_eq!(next().as_deref(), Some(resume));
+    place.ok(resume);
+    assert_eq!(next(), None);
 }
 
 #[test]
@@ -77,8 +91,10 @@ fn settings_that_cannot_be_used_are_told_one_by_one() {
     let mut place = Place::empty();
     place.set("EVENT_BATCH_SIZE", "many");
     place.set("CLICK_LOOKUP_TIMEOUT_MS", "-1");
+    place.set("EVENT_BATCH_TIMEOUT", "5");
     let (all, code) = found(&place, "");
     assert_eq!(code, Some(1));
+    assert_eq!(of(&all, "EVENT_BATCH_TIMEOUT")["state"], "warning");
     for name in ["EVENT_BATCH_SIZE", "CLICK_LOOKUP_TIMEOUT_MS"] {
         assert_eq!(of(&all, name)["state"], "wrong");
     }

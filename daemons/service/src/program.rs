@@ -59,6 +59,7 @@ where
         Ok(settings) => Arc::new(settings),
         Err(problems) => {
             problems.0.iter().for_each(|p| say(&format_args!("{} {}", p.path, p.message)));
+            notices.iter().for_each(|n| say(&format_args!("warning: {} {}", n.name, n.message)));
             return ExitCode::from(2);
         }
     };

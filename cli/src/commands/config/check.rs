@@ -4,12 +4,13 @@ use crate::{context::Context, exit::Failure, output::Column};
 use serde_json::json;
 
 pub(super) fn run(context: &Context) -> Result<(), Failure> {
-    let settings = context.settings()?;
+    // Whatever is wrong is told at once: also beside values that are not valid.
     let notices: Vec<_> = context
         .tell_notices()
         .into_iter()
         .map(|n| json!({ "setting": n.name, "message": n.message }))
         .collect();
+    let settings = context.settings()?;
     if let Some(told) = tfx_wiring::exposed(&settings.data_dir) {
         context.out.note(format!("warning: {told}"));
     }

@@ -24,11 +24,11 @@ pub(crate) struct Up {
 
 impl Up {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        context.tell_notices();
         let settings = context.settings()?;
         logs::init(settings.log_level.as_deref().unwrap_or("warn"), "tfx").map_err(Failure::usage)?;
         tfx_service::files::raise(3);
         tfx_service::started(&settings);
-        context.tell_notices();
         let shutdown = shutdown::on_signals();
         let stack = Stack::start(&context.source, settings).await?;
         let demo = if self.demo { demo::make(&stack).await.map(Some) } else { Ok(None) };

@@ -122,13 +122,24 @@ fn a_setting_that_cannot_be_used_is_a_usage_error_that_names_them_all() {
         ("EVENT_BATCH_SIZE", "many"),
         ("IP_STORAGE", "some"),
         ("TRAFFICBACK_URL", "https://{keyword}.example/"),
+        // No value is wrong, and it does nothing: told at once too.
+        ("EVENT_BATCH_TIMEOUT", "5"),
     ];
-    let (code, said) = refused(Up::command(dir.path(), &wrong));
-    assert_eq!(code, Some(2), "{said}");
-    names(
-        &said,
-        &["EVENT_BATCH_SIZE", "'many'", "IP_STORAGE", "full, truncated or hashed", "TRAFFICBACK_URL"],
-    );
+    let mut commands = vec![Up::command(dir.path(), &wrong)];
+    for service in ["api-service", "traffic-service", "postback-service"] {
+        let mut command = program(service);
+        command.env("TFX_DATA_DIR", dir.path()).envs(wrong);
+        commands.push(command);
+    }
+    for command in commands {
+        let (code, said) = refused(command);
+        assert_eq!(code, Some(2), "{said}");
+        names(
+            &said,
+            &["EVENT_BATCH_SIZE", "'many'", "IP_STORAGE", "full, truncated or hashed", "TRAFFICBACK_URL"],
+        );
+        names(&said, &["EVENT_BATCH_TIMEOUT is no setting; did you mean EVENT_BATCH_TIMEOUT_MS?"]);
+    }
     assert_eq!(fs::read_dir(dir.path()).expect("a folder").count(), 0, "nothing was made");
 }
 
