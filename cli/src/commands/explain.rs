@@ -6,7 +6,7 @@ use crate::{
     context::Context,
     exit::{Failure, Kind as FailureKind},
     input,
-    output::{Column, Format, Listing, line, text},
+    output::{Column, Format, Listing, line, money, text},
     when::{self, When},
 };
 use clap::Args;
@@ -118,13 +118,13 @@ pub(crate) struct Explain {
     #[arg(long, value_name = "DESTINATION=N", value_parser = input::count)]
     cap_used: Vec<(String, u64)>,
     /// How often it came back from trafficback [default: 0].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = input::number::<u8>)]
     hops: Option<u8>,
     /// Who, for bindings and uniqueness [default: somebody new].
     #[arg(long, value_name = "ID")]
     visitor: Option<VisitorId>,
     /// Make draws by weight repeatable.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = input::number::<u64>)]
     seed: Option<u64>,
 }
 
@@ -143,7 +143,12 @@ impl Explain {
                 Outcome::Trafficback => format!("such a click goes to {}", answer.url),
                 _ => format!("such a click is answered {}", answer.status),
             };
-            let message = format!("no campaign has the slug or id '{}'; {becomes}", answer.slug);
+            // Which one was probably meant.
+            let why = match client.get(Kind::Campaign, &answer.slug).await {
+                Err(e) if e.code() == Some("not_found") => Failure::from(e).message,
+                _ => format!("no campaign has the slug or id '{}'", answer.slug),
+            };
+            let message = format!("{why}{} {becomes}", if why.ends_with('?') { "" } else { ";" });
             return Err(Failure::new(FailureKind::NotFound, message)
                 .hint("tfx campaign list --status all tells what there is"));
         }
@@ -317,6 +322,8 @@ fn fields() -> Vec<Column> {
         "destination",
         "sent to",
         "answer",
+        "cost",
+        "no cost",
         "bound",
         "at",
     ]
@@ -368,6 +375,8 @@ fn summary(answer: &ExplainAnswer, item: &Value) -> Value {
         "destination": slug("destination"),
         "sent to": answer.url,
         "answer": answer.status,
+        "cost": money(&item["cost"]),
+        "no cost": answer.cost_refused,
         "bound": if answer.bound { "a binding decided" } else { "" },
         "at": item["at"],
         "country": words(&[&v.country, &v.region, &v.city, &v.isp]),

@@ -9,6 +9,7 @@ use tfx_domain::{
     entity::StreamKind,
     id::{ClickId, VisitorId},
     moment,
+    money::Money,
     routing::{DeviceType, RequestKind, Standing},
 };
 
@@ -116,6 +117,12 @@ pub struct ExplainAnswer {
     /// `all_down: ignore_health`. Streams that health kept from taking it stand in `asked` from before and from after.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub health_ignored: bool,
+    /// What it costs: visits of people only.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
+    /// What the link says it costs and nobody can take for a cost, as `bid=abc`; the campaign's counts.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub cost_refused: String,
     /// First of this visitor in the campaign, the stream, at the destination.
     pub unique: UniqueFacts,
     /// What is known of the visitor.

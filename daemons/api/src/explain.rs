@@ -276,6 +276,8 @@ fn explanation(click: &ClickEvent, labels: &Labels, asked: Vec<Asked>) -> Explai
         status: click.status,
         bound: click.bound,
         health_ignored: click.health_ignored,
+        cost: click.cost,
+        cost_refused: click.cost_refused.to_string(),
         unique: UniqueFacts {
             campaign: click.unique_campaign,
             stream: click.unique_stream,

@@ -6,7 +6,7 @@ use axum::response::Response;
 use std::{
     collections::BTreeMap,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -15,12 +15,13 @@ use tfx_domain::{
     event::{ClickEvent, Outcome},
     id::{ClickId, StreamId},
     routing::{
-        Click, Counters, Geo, Reason, Snapshot, Standing, StreamPlan, Unique, Visitor, decide, standings,
+        Click, Counters, Geo, Reason, RefusedCost, Snapshot, Standing, StreamPlan, Unique, Visitor, decide,
+        standings,
     },
 };
 use tfx_events::Producer;
 use tfx_memory::{Consumed, Memory};
-use tfx_ports::entropy;
+use tfx_ports::{LogThrottle, entropy};
 use tfx_service::{Strangers, metrics::Text};
 use tfx_visitor::{Facts, GeoReader, Identity, Request, UserAgents};
 
@@ -91,6 +92,9 @@ impl Traffic {
         };
         let ip = identity.kept(visitor.ip);
         let click = Click::new(snapshot, slug, visitor, &decision, id, now, ip);
+        if let Some(refused) = click.refused_cost() {
+            self.counted.refused_cost(refused);
+        }
         let (response, answered) = answer::of(&click, identity);
         // What nobody has a campaign for leaves little.
         let event = match decision.campaign {
@@ -141,6 +145,8 @@ pub(crate) struct Counted {
     not_found: AtomicU64,
     loops: AtomicU64,
     refused: AtomicU64,
+    costs_refused: AtomicU64,
+    complaint: Mutex<LogThrottle>,
 }
 
 impl Counted {
@@ -160,6 +166,20 @@ impl Counted {
         self.refused.fetch_add(1, Relaxed);
     }
 
+    /// One whose link says a cost that is none, told now and then.
+    fn refused_cost(&self, refused: RefusedCost<'_>) {
+        self.costs_refused.fetch_add(1, Relaxed);
+        if self.complaint.lock().unwrap_or_else(PoisonError::into_inner).due() {
+            let (source, parameter, value) = (refused.source, refused.parameter, refused.value());
+            tracing::warn!(
+                source,
+                parameter,
+                %value,
+                "links say a cost that is no number of 0 to 100000; the campaign's cost counts instead"
+            );
+        }
+    }
+
     pub(crate) fn write(&self, out: &mut Text) {
         let outcomes = [
             ("routed", &self.routed),
@@ -173,5 +193,12 @@ impl Counted {
         }
         let refused = self.refused.load(Relaxed);
         out.counter("tfx_clicks_refused_total", "Clicks answered 503: not recorded", &[], refused);
+        let costs = self.costs_refused.load(Relaxed);
+        out.counter(
+            "tfx_click_costs_refused_total",
+            "Clicks whose link says a cost that is none",
+            &[],
+            costs,
+        );
     }
 }

@@ -153,6 +153,7 @@ impl Show {
         fields.extend([
             tests_too::column("test"),
             Column::money("would cost", "bot_cost"),
+            Column::text("no cost", "cost_refused"),
             Column::text("request", "request"),
             Column::text("answer", "status"),
             Column::text("sent to", "final_url"),

@@ -122,6 +122,9 @@ described! {
         /// What it would have cost if the bot were a person.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub bot_cost: Option<Money> = of(Money).kept(Kept::Folded),
+        /// What the link says it cost and nobody can take for a cost, as `bid=abc`; the campaign's counted.
+        #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+        pub cost_refused: SmolStr = of(Text),
         /// Where the visitor was sent.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         pub final_url: String = of(Text).kept(Kept::Alias),

@@ -26,7 +26,7 @@ pub use decide::decide;
 pub use decision::{Decision, NoCandidate, Passed, Reason, Taken, Unique};
 pub use params::{Given, ParamNames};
 pub(crate) use record::groupable;
-pub use record::{Answered, Click};
+pub use record::{Answered, Click, RefusedCost};
 pub use returns::Returns;
 pub use snapshot::{CampaignPlan, Config, DestinationPlan, Globals, Snapshot, StreamPlan};
 pub use standing::{CapState, ScheduleState, Standing, caps, standings};

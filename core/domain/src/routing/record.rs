@@ -15,7 +15,7 @@ use crate::{
     said::Fact,
 };
 use rand::Rng;
-use smol_str::{SmolStr, ToSmolStr};
+use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 use std::borrow::Cow;
 
 /// Longest text that reports group by, in characters.
@@ -24,6 +24,8 @@ const MAX_DIM: usize = 256;
 const MAX_VALUE: usize = 1024;
 /// Longest referrer, in bytes.
 const MAX_REFERRER: usize = 2048;
+/// As much of a refused cost is recorded, in characters.
+const MAX_COST: usize = 64;
 /// Longest name of a parameter, in bytes.
 const MAX_PARAM_NAME: usize = 128;
 /// Dearest click a link may claim, in units of the source's currency; anything dearer is a forgery or a mistake.
@@ -48,6 +50,24 @@ pub struct Click<'a> {
     cost: Option<Money>,
     /// What it would have cost if the bot were a person.
     bot_cost: Option<Money>,
+    cost_refused: Option<RefusedCost<'a>>,
+}
+
+/// What a link says of its cost, and nobody can take for one: no number, or not one that a click costs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RefusedCost<'a> {
+    /// The slug of the source whose parameter it is.
+    pub source: &'a str,
+    /// What the parameter is called.
+    pub parameter: &'a str,
+    value: &'a str,
+}
+
+impl RefusedCost<'_> {
+    /// What was said, as far as it is shown.
+    pub fn value(&self) -> SmolStr {
+        self.value.chars().filter(|c| !c.is_control()).take(MAX_COST).collect()
+    }
 }
 
 /// What a click was answered with.
@@ -70,11 +90,10 @@ impl<'a> Click<'a> {
         at: Timestamp,
         ip: SmolStr,
     ) -> Self {
-        let (cost, bot_cost) = match decision.campaign.and_then(|c| cost(c, visitor)) {
-            would if visitor.bot.is_some() => (None, would),
-            cost => (cost, None),
-        };
-        Self { click_id, at, slug, revision: snapshot.revision, visitor, decision, ip, cost, bot_cost }
+        let (would, cost_refused) = decision.campaign.map(|c| cost(c, visitor)).unwrap_or_default();
+        let (cost, bot_cost) = if visitor.bot.is_some() { (None, would) } else { (would, None) };
+        let revision = snapshot.revision;
+        Self { click_id, at, slug, revision, visitor, decision, ip, cost, bot_cost, cost_refused }
     }
 
     /// What was decided.
@@ -85,6 +104,11 @@ impl<'a> Click<'a> {
     /// Whose click it is.
     pub const fn visitor(&self) -> &'a Visitor {
         self.visitor
+    }
+
+    /// What its link says of its cost, if nobody can take it for one.
+    pub const fn refused_cost(&self) -> Option<RefusedCost<'a>> {
+        self.cost_refused
     }
 
     /// What macros take their values from.
@@ -175,6 +199,10 @@ impl<'a> Click<'a> {
             unique_destination: unique.destination,
             cost: self.cost,
             bot_cost: self.bot_cost,
+            cost_refused: self
+                .cost_refused
+                .map(|r| format_smolstr!("{}={}", r.parameter, r.value()))
+                .unwrap_or_default(),
             final_url: answered.final_url,
             status: answered.status,
             bound,
@@ -238,18 +266,24 @@ fn params(visitor: &Visitor) -> Vec<(SmolStr, String)> {
     visitor.params.iter().take(MAX_PARAMS).map(clipped).collect()
 }
 
-/// What the click costs, or would if the bot were a person: what the source's parameter says, else what the campaign says. Nothing for what is no
-/// visit, and nothing for a click that comes back from trafficback: it was paid when it came first.
-fn cost(entry: &CampaignPlan, visitor: &Visitor) -> Option<Money> {
+/// What the click costs, or would if the bot were a person: what the source's parameter says, else what the campaign
+/// says. Nothing for what is no visit, and nothing for a click that comes back from trafficback: it was paid when it came
+/// first. Beside it what the parameter says that is no cost.
+fn cost<'a>(entry: &'a CampaignPlan, visitor: &'a Visitor) -> (Option<Money>, Option<RefusedCost<'a>>) {
     if visitor.kind != RequestKind::Visit || visitor.hops > 0 {
-        return None;
+        return (None, None);
     }
-    let said = entry.source.as_ref().and_then(|source| {
-        let amount: Amount = param(visitor, &entry.names.cost, Fact::Amount).trim().parse().ok()?;
-        let sane = (Amount::ZERO..=MAX_CLICK_COST).contains(&amount);
-        sane.then_some(Money { amount, currency: source.spec.currency })
-    });
-    said.or_else(|| entry.campaign.spec.cost.map(|c| Money { amount: c.per_click, currency: c.currency }))
+    let of_campaign = entry.campaign.spec.cost.map(|c| Money { amount: c.per_click, currency: c.currency });
+    let Some(source) = &entry.source else { return (of_campaign, None) };
+    let parameter = &entry.names.cost;
+    let value = param(visitor, parameter, Fact::Amount).trim();
+    if value.is_empty() {
+        return (of_campaign, None);
+    }
+    match value.parse().ok().filter(|amount| (Amount::ZERO..=MAX_CLICK_COST).contains(amount)) {
+        Some(amount) => (Some(Money { amount, currency: source.spec.currency }), None),
+        None => (of_campaign, Some(RefusedCost { source: source.spec.slug.as_str(), parameter, value })),
+    }
 }
 
 fn passed(decision: &Decision<'_>) -> Vec<PassedStream> {

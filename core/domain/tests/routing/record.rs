@@ -222,6 +222,32 @@ fn cost_is_what_the_source_says_if_that_is_sane() {
 }
 
 #[test]
+fn a_cost_that_is_none_is_told() {
+    let long = "9".repeat(1000);
+    let table = [
+        (with(&[("bid", "abc")]), "bid=abc"),
+        (with(&[("bid", "0,5")]), "bid=0,5"),
+        (with(&[("bid", "-1")]), "bid=-1"),
+        (with(&[("bid", "100000.01")]), "bid=100000.01"),
+        (with(&[("bid", "a\r\nb")]), "bid=ab"),
+        (with(&[("bid", &long)]), &format!("bid={}", &long[..64])),
+        (Visitor { bot: Some("ua".into()), ..with(&[("bid", "abc")]) }, "bid=abc"),
+        // A cost, nothing said, or nothing that costs.
+        (with(&[("bid", "0.5")]), ""),
+        (with(&[("bid", "0")]), ""),
+        (with(&[("bid", "{bid}")]), ""),
+        (with(&[("bid", "null")]), ""),
+        (with(&[("cost", "abc")]), ""),
+        (with(&[]), ""),
+        (Visitor { kind: RequestKind::Head, ..with(&[("bid", "abc")]) }, ""),
+        (Visitor { hops: 1, ..with(&[("bid", "abc")]) }, ""),
+    ];
+    for (visitor, want) in table {
+        assert_eq!(record(&visitor).cost_refused, want, "{:?}", visitor.params);
+    }
+}
+
+#[test]
 fn what_a_bot_would_have_cost_stands_apart() {
     let bot = |params| Visitor { bot: Some("ua".into()), ..with(params) };
     let table = [

@@ -123,6 +123,7 @@ impl Sample {
             status: 302,
             bound: false,
             health_ignored: false,
+            cost_refused: SmolStr::default(),
             config_revision: 17,
             handed_over: Vec::new(),
             passed: Vec::new(),

@@ -181,5 +181,7 @@ async fn a_click_that_comes_back_cost_when_it_came_first() {
         let cost = event.cost.map(|c| format!("{} {}", c.amount, c.currency));
         assert_eq!(cost.as_deref(), want, "{query}");
     }
+    let refused = world.metric("tfx_click_costs_refused_total").await;
+    assert_eq!(refused, 3.0, "abc, -1 and 1e9 are told");
     world.stop().await;
 }

@@ -74,6 +74,7 @@ fn largest() -> ClickEvent {
         status: 599,
         bound: true,
         health_ignored: true,
+        cost_refused: "bid=0,5".into(),
         config_revision: u64::MAX,
         handed_over: vec![campaign(2), campaign(3)],
         passed: (1..9).map(|n| PassedStream { stream_id: stream(n), reason: odd().into() }).collect(),

@@ -109,6 +109,7 @@ pub(super) fn click(at: Timestamp, random: u128) -> ClickEvent {
         status: 302,
         bound: false,
         health_ignored: false,
+        cost_refused: String::new().into(),
         config_revision: 1,
         handed_over: Vec::new(),
         passed: Vec::new(),
