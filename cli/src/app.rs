@@ -82,8 +82,11 @@ pub(crate) fn main() -> ExitCode {
     let cli = match matches.and_then(|matches| Cli::from_arg_matches(&matches)) {
         Ok(cli) => cli,
         Err(e) => {
-            let others = wrong::others(&command, args, &e);
-            return if others.is_empty() { refused(&e) } else { all_refused(&e, &others) };
+            let (others, rest) = wrong::others(&command, args, &e);
+            let rest = rest.and_then(|matches| Cli::from_arg_matches(&matches).ok());
+            let more = rest.map(|cli| cli.command.problems()).unwrap_or_default();
+            let alone = others.is_empty() && more.is_empty();
+            return if alone { refused(&e) } else { all_refused(&e, &others, more) };
         }
     };
     let out = Out::new(cli.global.output, cli.global.quiet, cli.global.no_color);
@@ -143,9 +146,10 @@ fn refused(error: &clap::Error) -> ExitCode {
 }
 
 /// Several things wrong with a command line, each in a line.
-fn all_refused(first: &clap::Error, others: &[clap::Error]) -> ExitCode {
+fn all_refused(first: &clap::Error, others: &[clap::Error], more: Problems) -> ExitCode {
     let mut problems = Problems::default();
     std::iter::once(first).chain(others).for_each(|e| problems.add("", in_one_line(e).message));
+    problems.0.extend(more.0);
     let failure = Failure::usage("the command line is not valid").with(problems);
     let format = if wants_json(env::args_os()) { Format::Json } else { Format::Table };
     Out::new(format, false, true).failure(&failure.hint("the same command with --help tells what it takes"));

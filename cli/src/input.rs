@@ -3,9 +3,11 @@
 use crate::exit::Failure;
 use serde_json::{Map, Value, json};
 use std::{
+    fmt::Display,
     fs,
     io::{self, Read},
     path::Path,
+    str::FromStr,
 };
 use tfx_domain::money::{Amount, Currency};
 
@@ -90,6 +92,30 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 pub(crate) fn count(text: &str) -> Result<(String, u64), String> {
     let (name, value) = pair(text)?;
     value.trim().parse().map(|n| (name, n)).map_err(|_| "must be NAME=NUMBER".to_owned())
+}
+
+/// A whole number, of which clap would say in the words of a library what it is not.
+///
+/// # Errors
+/// Not a whole number, or one that is too large.
+pub(crate) fn number<N: FromStr>(text: &str) -> Result<N, String> {
+    let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+    let why = if digits { "is too large" } else { "must be a whole number" };
+    text.parse().ok().filter(|_| digits).ok_or_else(|| why.to_owned())
+}
+
+/// A whole number from `least` to `most`.
+pub(crate) fn within<N>(
+    least: N,
+    most: N,
+) -> impl Fn(&str) -> Result<N, String> + Clone + Send + Sync + 'static
+where
+    N: FromStr + PartialOrd + Display + Copy + Send + Sync + 'static,
+{
+    move |text| {
+        let must = || format!("must be a whole number of {least} to {most}");
+        number(text).ok().filter(|n| (least..=most).contains(n)).ok_or_else(must)
+    }
 }
 
 /// A number of things.

@@ -183,6 +183,14 @@ pub(crate) fn clock_time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
+/// A time zone by its name.
+///
+/// # Errors
+/// There is none of it.
+pub(crate) fn zone(name: &str) -> Result<TimeZone, String> {
+    TimeZone::get(name).map_err(|_| "is not a time zone such as Europe/Berlin".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,7 +1,7 @@
 //! Everything wrong with a command line. clap ends at the first thing; it is asked again without each that it found.
 
 use clap::{
-    Command,
+    ArgMatches, Command,
     error::{ContextKind, ContextValue, Error, ErrorKind},
 };
 use std::ffi::OsString;
@@ -9,18 +9,23 @@ use std::ffi::OsString;
 /// More are not listed.
 const MOST: usize = 20;
 
-/// What is wrong beside `first`: bad values and flags that there are not.
-pub(crate) fn others(command: &Command, mut args: Vec<OsString>, first: &Error) -> Vec<Error> {
+/// What is wrong beside `first`: bad values and flags that there are not; and what the command line says without them,
+/// if it says something.
+pub(crate) fn others(
+    command: &Command,
+    mut args: Vec<OsString>,
+    first: &Error,
+) -> (Vec<Error>, Option<ArgMatches>) {
     let mut all = Vec::new();
     while all.len() < MOST {
         let Some(left) = without(&args, all.last().unwrap_or(first)) else { break };
         args = left;
         match command.clone().try_get_matches_from(&args) {
             Err(e) if is_about_a_flag(&e) => all.push(e),
-            _ => break,
+            rest => return (all, rest.ok()),
         }
     }
-    all
+    (all, None)
 }
 
 fn is_about_a_flag(error: &Error) -> bool {
@@ -72,7 +77,7 @@ mod tests {
         let args: Vec<OsString> = line.split(' ').map(OsString::from).collect();
         match help::command().try_get_matches_from(&args) {
             Ok(_) => 0,
-            Err(e) => 1 + others(&help::command(), args, &e).len(),
+            Err(e) => 1 + others(&help::command(), args, &e).0.len(),
         }
     }
 

@@ -4,6 +4,7 @@ use super::entity::failed;
 use crate::{
     context::Context,
     exit::{Failure, Kind},
+    input,
     output::{Column, at},
 };
 use clap::Args;
@@ -41,19 +42,19 @@ pub(crate) struct Bench {
     #[arg(long = "to", value_name = "CAMPAIGN|URL", required = true)]
     to: Vec<String>,
     /// Most requests under way at once.
-    #[arg(long, default_value_t = 32, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=1024))]
+    #[arg(long, default_value_t = 32, value_name = "N", value_parser = input::within::<u16>(1, 1024))]
     concurrency: u16,
     /// Most requests per second [default: as fast as they are answered].
     #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<f64>,
     /// Stop after this many requests.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = input::number::<u64>)]
     limit: Option<u64>,
     /// Send the log through this often.
-    #[arg(long, default_value_t = 1, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, default_value_t = 1, value_name = "N", value_parser = input::within::<u32>(1, 10_000))]
     repeat: u32,
     /// Longest time to wait for one answer, in seconds.
-    #[arg(long, default_value_t = 10, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=600))]
+    #[arg(long, default_value_t = 10, value_name = "S", value_parser = input::within::<u64>(1, 600))]
     timeout: u64,
 }
 

@@ -4,8 +4,9 @@
 use crate::{
     context::Context,
     exit::{Failure, Kind, Verdict},
+    input,
 };
-use clap::{Args, Subcommand, ValueEnum, value_parser};
+use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
 use std::time::Duration;
 use tfx_api::health::HealthList;
@@ -43,16 +44,16 @@ pub(crate) struct Destinations {
     #[arg(long, value_enum, default_value_t)]
     format: Style,
     /// So many down are a WARNING.
-    #[arg(long, value_name = "N", default_value_t = 1, value_parser = value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = input::within::<u64>(1, 1_000_000))]
     warn: u64,
     /// So many down are CRITICAL.
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = value_parser!(u64).range(1..=1_000_000))]
+    #[arg(long, value_name = "N", default_value_t = 2, value_parser = input::within::<u64>(1, 1_000_000))]
     crit: u64,
     /// A newest probe that is older, in seconds, is CRITICAL: nobody probes any more.
     #[arg(long, value_name = "SECONDS", default_value_t = 300)]
     max_age: u64,
     /// How long to wait for the answer, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = input::within::<u64>(1, 3600))]
     timeout: u64,
 }
 

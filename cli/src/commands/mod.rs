@@ -31,6 +31,7 @@ mod up;
 use crate::{context::Context, exit::Failure, output::text};
 use clap::Subcommand;
 use serde_json::Value;
+use tfx_domain::problem::Problems;
 
 /// The commands.
 #[derive(Debug, Subcommand)]
@@ -94,6 +95,19 @@ pub(crate) enum Command {
 }
 
 impl Command {
+    /// What is wrong with what it says, beside flags that cannot be read, as far as that can be told without asking.
+    pub(crate) fn problems(&self) -> Problems {
+        match self {
+            Self::Campaign(campaign::CampaignCommand::Entity(c)) => c.problems(),
+            Self::Stream(c) => c.problems(),
+            Self::Destination(c) => c.problems(),
+            Self::Source(c) => c.problems(),
+            Self::Network(network::NetworkCommand::Entity(c)) => c.problems(),
+            Self::Template(c) => c.problems(),
+            _ => Problems::default(),
+        }
+    }
+
     /// Runs it.
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         match self {

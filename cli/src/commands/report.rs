@@ -5,6 +5,7 @@ use crate::{
     complete,
     context::Context,
     exit::Failure,
+    input,
     output::{Column, Format, Listing, cents},
     tests_too::TestsToo,
     when::{self, When},
@@ -50,8 +51,8 @@ pub(crate) struct Report {
     #[arg(long, value_name = "TIME")]
     until: Option<When>,
     /// The time zone of days and hours, such as Europe/Berlin [default: this machine's].
-    #[arg(long, value_name = "ZONE")]
-    tz: Option<String>,
+    #[arg(long, value_name = "ZONE", value_parser = when::zone)]
+    tz: Option<TimeZone>,
     /// What must hold of every counted event: country=US,CA or bot!=true; may be repeated.
     #[arg(long = "where", value_name = "DIMENSION=VALUES", add = complete::dimensions("="))]
     conditions: Vec<ReportFilter>,
@@ -70,7 +71,7 @@ pub(crate) struct Report {
     #[arg(long, value_name = "COLUMNS", value_delimiter = ',')]
     columns: Vec<String>,
     /// At most this many rows.
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, value_name = "N", value_parser = input::within::<u32>(1, 100_000))]
     limit: Option<u32>,
 }
 
@@ -134,12 +135,7 @@ impl Report {
     }
 
     fn request(self) -> Result<ReportRequest, Failure> {
-        let zone = match &self.tz {
-            Some(name) => TimeZone::get(name).map_err(|_| {
-                Failure::usage(format!("--tz: '{name}' is not a time zone such as Europe/Berlin"))
-            })?,
-            None => when::local().clone(),
-        };
+        let zone = self.tz.clone().unwrap_or_else(|| when::local().clone());
         let bad = |flag: &str, e: String| Failure::usage(format!("{flag} {e}"));
         let since = self.since.unwrap_or(When::DaysBack(6)).start(&zone).map_err(|e| bad("--since", e))?;
         let until = self.until.map(|u| u.end(&zone)).transpose().map_err(|e| bad("--until", e))?;
@@ -151,7 +147,12 @@ impl Report {
         Ok(ReportRequest {
             since: Some(since),
             until,
-            timezone: self.tz.unwrap_or_else(|| when::local_name().to_owned()),
+            timezone: self
+                .tz
+                .as_ref()
+                .and_then(TimeZone::iana_name)
+                .unwrap_or_else(|| when::local_name())
+                .to_owned(),
             dimensions: self.by.iter().filter_map(|b| b.0).collect(),
             filters: self.conditions,
             attribution: match self.attribution {

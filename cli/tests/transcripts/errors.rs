@@ -33,7 +33,15 @@ fn usage() {
         tfx destination create --name D --url 'https://d.example/?{nope}'
         tfx destination create --name D --url https://d.example/ --timezone Europe/Berlin
         tfx destination create --name D --url https://d.example/ --schedule someday
+        tfx destination create --cap foo=3 --payout abc
+        tfx destination update offer --cap foo=3 --payout abc --url nowhere --network adnet
+        tfx stream create --campaign summer --weight many --slug 'A B' --filter country=Germany --destination offer
         tfx network create --name N --allow-ip 999.1.1.1
+        tfx report --tz Mars/Olympus --by campaing --where county=US
+        tfx report --where country=ZZ --where region=US-CA --where device_type=phone --where bot=yes
+        tfx click list --where country=ZZ --where stream=summer/x --where campaign=sumer
+        tfx conversion list --where country=ZZ
+        tfx postback log --where result=recieved --where status=many
         tfx click list --since tomorrow
         tfx click list --since 99999999d
         tfx click list --since today --until yesterday
@@ -58,6 +66,11 @@ fn not_found() {
         tfx campaign clone nowhere
         tfx campaign archive nowhere --yes
         tfx stream show nowhere
+        tfx stream create --campaign summer --slug everyone --action status:404 --output name
+        tfx stream show evryone
+        tfx stream show summer/evry
+        tfx stream show sumer/everyone
+        tfx explain sumer
         tfx stream show summer/nowhere
         tfx stream list --campaign nowhere
         tfx click list --campaign nowhere

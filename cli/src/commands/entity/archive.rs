@@ -1,7 +1,7 @@
 //! `tfx NOUN archive`: asks first on a terminal, wants `--yes` elsewhere.
 
 use super::{Noun, Reference, failed, view};
-use crate::{context::Context, exit::Failure, prompt};
+use crate::{context::Context, exit::Failure, input, prompt};
 use clap::Args;
 use serde_json::Value;
 use tfx_api::{
@@ -19,7 +19,7 @@ pub(crate) struct Archive<N: Noun> {
     #[arg(long)]
     force: bool,
     /// Only if it is at this version.
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", value_parser = input::number::<u64>)]
     if_match: Option<u64>,
     /// Say what would be done, and do nothing.
     #[arg(long)]

@@ -3,7 +3,7 @@
 use super::{
     Noun, Reference, Spec,
     create::{SpecInput, bare, create, there_already},
-    failed, view,
+    failed, said, view,
 };
 use crate::{
     context::Context,
@@ -16,7 +16,10 @@ use tfx_api::{
     Client,
     entities::{EntityQuery, is_amount_alone},
 };
-use tfx_domain::entity::{Kind, Status};
+use tfx_domain::{
+    entity::{Kind, Status},
+    problem::Problems,
+};
 
 /// The longest slug.
 const SLUG: usize = 64;
@@ -36,6 +39,11 @@ pub(crate) struct Clone<N: Noun> {
 }
 
 impl<N: Noun> Clone<N> {
+    /// What is wrong with what it says.
+    pub(super) fn problems(&self) -> Problems {
+        said::problems(N::KIND, &self.input_spec, &self.fields)
+    }
+
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let (kind, reference) = (N::KIND, self.reference.reference.as_str());
         let said = self.input_spec.spec(&self.fields)?;

@@ -1,7 +1,7 @@
 //! `tfx NOUN pause` and `tfx NOUN resume`.
 
 use super::{Noun, Reference, failed, view};
-use crate::{context::Context, exit::Failure};
+use crate::{context::Context, exit::Failure, input};
 use clap::Args;
 use tfx_api::entities::Verb;
 
@@ -11,7 +11,7 @@ pub(crate) struct Change<N: Noun> {
     #[command(flatten)]
     reference: Reference<N>,
     /// Only if it is at this version.
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", value_parser = input::number::<u64>)]
     if_match: Option<u64>,
 }
 

@@ -7,6 +7,7 @@ mod clone;
 mod create;
 mod lifecycle;
 mod list;
+mod said;
 mod show;
 mod update;
 pub(crate) mod view;
@@ -23,7 +24,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 use std::fmt::Debug;
 use tfx_api::ApiError;
-use tfx_domain::entity::Kind;
+use tfx_domain::{entity::Kind, problem::Problems};
 
 /// The fields of a spec.
 pub(crate) type Spec = Map<String, Value>;
@@ -201,6 +202,18 @@ impl<N: Noun> EntityCommand<N> {
             Self::Resume(c) => c.run(context, Verb::Resume).await,
             Self::Archive(c) => c.run(context).await,
             Self::Clone(c) => c.run(context).await,
+        }
+    }
+}
+
+impl<N: Noun> EntityCommand<N> {
+    /// What is wrong with what it says, as far as that can be told without asking.
+    pub(crate) fn problems(&self) -> Problems {
+        match self {
+            Self::Create(c) => said::problems(N::KIND, &c.input_spec, &c.fields),
+            Self::Update(c) => c.problems(),
+            Self::Clone(c) => c.problems(),
+            _ => Problems::default(),
         }
     }
 }

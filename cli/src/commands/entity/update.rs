@@ -1,6 +1,6 @@
 //! `tfx NOUN update`.
 
-use super::{Noun, Reference, Spec, create::SpecInput, failed, not_saved, view};
+use super::{Noun, Reference, Spec, create::SpecInput, failed, not_saved, said, view};
 use crate::{
     context::Context,
     exit::Failure,
@@ -9,7 +9,7 @@ use crate::{
 use clap::Args;
 use serde_json::{Value, json};
 use tfx_api::{ApiError, Client};
-use tfx_domain::entity::Kind;
+use tfx_domain::{entity::Kind, problem::Problems};
 
 /// How often one item of a list is changed again when somebody else was faster.
 const ATTEMPTS: u32 = 5;
@@ -31,11 +31,16 @@ pub(crate) struct Update<N: Noun> {
     #[arg(long)]
     drop_old_link: bool,
     /// Only if it is at this version.
-    #[arg(long, value_name = "VERSION")]
+    #[arg(long, value_name = "VERSION", value_parser = input::number::<u64>)]
     if_match: Option<u64>,
 }
 
 impl<N: Noun> Update<N> {
+    /// What is wrong with what it says.
+    pub(super) fn problems(&self) -> Problems {
+        said::problems(N::KIND, &self.input_spec, &self.fields)
+    }
+
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let (kind, reference) = (N::KIND, &self.reference.reference);
         let items = self.input_spec.items()?;

@@ -3,6 +3,7 @@
 use crate::{
     context::Context,
     exit::Failure,
+    input,
     output::{Format, nobody_listens, printable},
     when::{self, When},
 };
@@ -24,7 +25,7 @@ pub(crate) struct Tail {
     #[arg(long)]
     all: bool,
     /// End after this many.
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = input::number::<u64>)]
     limit: Option<u64>,
 }
 

@@ -5,6 +5,7 @@ mod stand;
 use crate::{
     context::Context,
     exit::Failure,
+    input,
     output::{Column, Format, Listing},
 };
 use clap::{Args, ValueEnum};
@@ -34,7 +35,7 @@ pub(crate) struct Smoke {
     #[arg(long)]
     keep: bool,
     /// Longest wait for something to become true, in seconds [default: 30; 120 where events go through Kafka].
-    #[arg(long, value_name = "S", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    #[arg(long, value_name = "S", value_parser = input::within::<u64>(1, 3600))]
     patience: Option<u64>,
 }
 

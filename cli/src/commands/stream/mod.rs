@@ -4,7 +4,7 @@ mod action;
 mod filter;
 
 use super::entity::{EntityCommand, Fields, NAMED, Named, Need, Noun, Parent, Spec, put};
-use crate::{complete, exit::Failure, output::label, prompt};
+use crate::{complete, exit::Failure, input, output::label, prompt};
 use clap::Args;
 use serde_json::{Value, json};
 use tfx_domain::entity::{FilterRule, Kind};
@@ -82,10 +82,10 @@ pub(crate) struct StreamFields {
     #[arg(long, value_parser = ["forced", "regular", "default"])]
     kind: Option<String>,
     /// Its place among the streams of its kind [default: the last].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = input::number::<u32>)]
     position: Option<u32>,
     /// Its share under 'rotation weight' [default: 100].
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = input::number::<u32>)]
     weight: Option<u32>,
     /// Who may enter: 'country=US,CA', 'bot!=true', 'os_version>=14.2', 'param:zone=7'; may be repeated.
     #[arg(long, value_name = "FIELD=VALUES", value_parser = filter::parse, add = complete::filters())]
