@@ -62,7 +62,7 @@ pub(crate) struct Report {
     #[command(flatten)]
     tests: TestsToo,
     /// Of all amounts [default: USD].
-    #[arg(long, value_name = "CODE")]
+    #[arg(long, value_name = "CODE", value_parser = Currency::stored)]
     currency: Option<Currency>,
     /// The order of rows: a metric or dimension; -metric puts the largest first.
     #[arg(long, value_name = "[-]NAME", allow_hyphen_values = true)]

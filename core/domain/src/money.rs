@@ -1,10 +1,14 @@
 //! Money: decimal, never binary floating point.
 
+use crate::problem::Problems;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
 use std::{fmt, iter::Sum, ops, str::FromStr};
 
-/// An ISO 4217 style code: three upper-case letters. Input is upper-cased.
+/// A currency's code in ISO 4217, `XTS` for tests among them. Input is upper-cased.
+///
+/// What a person or a network writes is parsed, and must be in the list ([`FromStr`]). What is stored is read as long as it
+/// has the shape, three letters (serde, [`Currency::stored`]): it may be of before there was a list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Currency([u8; 3]);
@@ -12,6 +16,34 @@ pub struct Currency([u8; 3]);
 impl Currency {
     /// US dollar: the default of everything that has a currency.
     pub const USD: Self = Self(*b"USD");
+
+    /// From what a store has.
+    ///
+    /// # Errors
+    /// Not three letters.
+    pub fn stored(text: &str) -> Result<Self, InvalidMoney> {
+        match text.as_bytes() {
+            [a, b, c] if [a, b, c].iter().all(|l| l.is_ascii_alphabetic()) => {
+                Ok(Self([a.to_ascii_uppercase(), b.to_ascii_uppercase(), c.to_ascii_uppercase()]))
+            }
+            _ => Err(InvalidMoney::Currency),
+        }
+    }
+
+    /// Itself, if it is in the list: what is saved must be.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn known(self) -> Result<Self, InvalidMoney> {
+        iso_currency::Currency::from_code(self.as_str()).map(|_| self).ok_or(InvalidMoney::Unknown)
+    }
+
+    /// Tells of a field whose currency is not in the list.
+    pub(crate) fn check(self, path: &str, problems: &mut Problems) {
+        if let Err(e) = self.known() {
+            problems.add(path, format!("'{self}' {e}"));
+        }
+    }
 
     /// The code.
     pub fn as_str(&self) -> &str {
@@ -31,6 +63,9 @@ pub enum InvalidMoney {
     /// Not a currency code.
     #[error("must be a currency code of three letters, such as USD")]
     Currency,
+    /// Three letters that are none.
+    #[error("is no currency of ISO 4217, such as USD")]
+    Unknown,
     /// Not an amount.
     #[error("must be a decimal number, such as 12.50")]
     Amount,
@@ -43,12 +78,7 @@ impl FromStr for Currency {
     type Err = InvalidMoney;
 
     fn from_str(text: &str) -> Result<Self, InvalidMoney> {
-        match text.as_bytes() {
-            [a, b, c] if [a, b, c].iter().all(|l| l.is_ascii_alphabetic()) => {
-                Ok(Self([a.to_ascii_uppercase(), b.to_ascii_uppercase(), c.to_ascii_uppercase()]))
-            }
-            _ => Err(InvalidMoney::Currency),
-        }
+        Self::stored(text)?.known()
     }
 }
 
@@ -56,7 +86,7 @@ impl TryFrom<String> for Currency {
     type Error = InvalidMoney;
 
     fn try_from(text: String) -> Result<Self, InvalidMoney> {
-        text.parse()
+        Self::stored(&text)
     }
 }
 
@@ -202,5 +232,22 @@ mod tests {
             assert_eq!(Money { amount, currency: Currency::USD }.to_string(), shown);
         }
         assert_eq!("US".parse::<Currency>(), Err(InvalidMoney::Currency));
+    }
+
+    #[test]
+    fn a_currency_is_one_of_the_list_and_what_is_stored_stays_readable() {
+        for code in
+            ["USD", "eur", "JPY", "PLN", "XAU", "XTS", "UAH", "BRL", "INR", "VND", "NGN", "IDR", "TRY"]
+        {
+            assert_eq!(code.parse::<Currency>().map(|c| c.to_string()), Ok(code.to_uppercase()), "{code}");
+        }
+        for code in ["ZZZ", "ABC", "USB", "EUE", "RUR"] {
+            assert_eq!(code.parse::<Currency>(), Err(InvalidMoney::Unknown), "{code}");
+            let stored: Currency = serde_json::from_value(code.into()).expect("readable");
+            assert_eq!((stored.as_str(), Currency::stored(code)), (code, Ok(stored)));
+        }
+        for text in ["840", "EURO", "", "U D", "₿₿₿"] {
+            assert_eq!(text.parse::<Currency>(), Err(InvalidMoney::Currency), "{text}");
+        }
     }
 }

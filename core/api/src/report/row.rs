@@ -89,7 +89,7 @@ impl Figures {
             (Unit::Money, money) => {
                 let text = |field: &str| money.get(field).and_then(Value::as_str).unwrap_or_default();
                 self.currency =
-                    text("currency").parse().map_err(|e| format!("{metric}: the currency {e}"))?;
+                    Currency::stored(text("currency")).map_err(|e| format!("{metric}: the currency {e}"))?;
                 read(text("amount"))?
             }
             (_, number) => read(&number.to_string())?,

@@ -148,6 +148,7 @@ impl Spec for CampaignSpec {
         }
         if let Some(cost) = &self.cost {
             problems.require(cost.per_click >= Amount::ZERO, "cost.per_click", "must not be negative");
+            cost.currency.check("cost.currency", &mut problems);
         }
         let year = 366 * 86_400;
         problems.require(

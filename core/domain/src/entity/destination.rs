@@ -173,6 +173,7 @@ impl Spec for DestinationSpec {
         }
         if let Some(payout) = &self.payout {
             problems.require(payout.amount >= Amount::ZERO, "payout.amount", "must not be negative");
+            payout.currency.check("payout.currency", &mut problems);
         }
         if let Some(caps) = &self.caps
             && let Err(message) = timetable::zone(&caps.timezone)

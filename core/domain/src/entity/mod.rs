@@ -24,6 +24,7 @@ pub use stream::{
     Action, Bind, FilterRule, MAX_DESTINATIONS, MatchMode, RedirectCode, Select, StreamDestination,
     StreamKind, StreamSpec, serves_nobody,
 };
+pub(crate) use template::steps;
 pub use template::{LONGEST_PATH, TemplateDefaults, TemplateParams, TemplateSpec};
 
 use crate::{

@@ -124,6 +124,7 @@ impl Spec for NetworkSpec {
             let ok = (8..=200).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
             problems.require(ok, "postback_secret", "must be 8 to 200 visible ASCII characters");
         }
+        self.currency.check("currency", &mut problems);
         problems
     }
 }

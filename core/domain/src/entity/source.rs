@@ -184,6 +184,7 @@ impl Spec for SourceSpec {
         {
             problems.nest("postback_url", p);
         }
+        self.currency.check("currency", &mut problems);
         problems
     }
 }

@@ -11,7 +11,7 @@ use crate::{
     slug::Slug,
 };
 use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
+use std::{borrow::Cow, collections::BTreeMap};
 
 /// The most steps of a fact's path in a JSON body: `data.purchase.price` has three.
 pub const LONGEST_PATH: usize = 8;
@@ -99,29 +99,41 @@ impl TemplateParams {
             if let Some(why) = never_matches(name) {
                 problems.add(path.as_str(), format!("'{name}' {why}"));
             }
-            if let Some((other, _)) = named[..i].iter().find(|(_, n)| n.eq_ignore_ascii_case(name)) {
+            if let Some((other, _)) =
+                named[..i].iter().find(|(_, n)| steps(n).eq_ignore_ascii_case(&steps(name)))
+            {
                 problems.add(path, format!("'{name}' is the name of {other} already"));
             }
         }
     }
 }
 
-/// Why no postback has a parameter of that name: steps into a JSON body are written `data.items.0.price`.
+/// Why no postback has a parameter of that name: steps into a JSON body are written `data.items.0.price`, or
+/// `data[items][0][price]`.
 fn never_matches(name: &str) -> Option<String> {
-    if !name.contains('.') {
-        return None;
+    if let Some(root) = ["$.", "$["].iter().find(|root| name.starts_with(**root)) {
+        return Some(format!("begins with '{root}', which is not part of a path; write data.purchase.price"));
     }
-    if name.starts_with("$.") {
-        return Some("begins with '$.', which is not part of a path; write data.purchase.price".to_owned());
-    }
-    let steps = name.split('.').count();
-    if name.split('.').any(str::is_empty) {
+    // A list in a form: each of its parameters has that very name.
+    let list = name.strip_suffix("[]").filter(|rest| !rest.is_empty() && !rest.contains(['.', '[', ']']));
+    let path = steps(name);
+    if list.is_none() && path.split('.').any(str::is_empty) {
         return Some(
-            "has a dot with nothing before or behind it; write data.purchase.price, items.0.price".to_owned(),
+            "has a step without a name; write data.purchase.price, items.0.price, items[0][price]".to_owned(),
         );
     }
+    let steps = path.split('.').count();
     (steps > LONGEST_PATH)
         .then(|| format!("has {steps} steps; a JSON body is followed {LONGEST_PATH} steps deep"))
+}
+
+/// A parameter's name with its steps as they are in a JSON body: `data[items][0]` is `data.items.0`.
+pub(crate) fn steps(name: &str) -> Cow<'_, str> {
+    if name.contains('[') {
+        Cow::Owned(name.replace("][", ".").replace('[', ".").replace(']', ""))
+    } else {
+        Cow::Borrowed(name)
+    }
 }
 
 impl Spec for TemplateSpec {
@@ -168,6 +180,9 @@ impl Spec for TemplateSpec {
         self.params.check(&mut problems);
         if let Some(payout) = self.defaults.payout {
             problems.require(payout >= Amount::ZERO, "defaults.payout", "must not be negative");
+        }
+        if let Some(currency) = self.defaults.currency {
+            currency.check("defaults.currency", &mut problems);
         }
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for (status, words) in &self.statuses {

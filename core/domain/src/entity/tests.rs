@@ -335,17 +335,17 @@ fn what_a_person_gets_wrong_and_what_he_reads() {
         (
             Template,
             json!({ "params": { "payout": "data..price" } }),
-            "params.payout: 'data..price' has a dot with nothing before or behind it",
+            "params.payout: 'data..price' has a step without a name",
         ),
         (
             Template,
             json!({ "params": { "click_id": ".id" } }),
-            "params.click_id: '.id' has a dot with nothing before or behind it",
+            "params.click_id: '.id' has a step without a name",
         ),
         (
             Template,
             json!({ "params": { "status": "data." } }),
-            "params.status: 'data.' has a dot with nothing before or behind it",
+            "params.status: 'data.' has a step without a name",
         ),
         (
             Template,
@@ -356,6 +356,41 @@ fn what_a_person_gets_wrong_and_what_he_reads() {
             Template,
             json!({ "params": { "transaction_id": "a.b.c.d.e.f.g.h.i" } }),
             "params.transaction_id: 'a.b.c.d.e.f.g.h.i' has 9 steps",
+        ),
+        (
+            Template,
+            json!({ "params": { "click_id": "a[b][c][d][e][f][g][h][i]" } }),
+            "params.click_id: 'a[b][c][d][e][f][g][h][i]' has 9 steps",
+        ),
+        (
+            Template,
+            json!({ "params": { "payout": "items[][price]" } }),
+            "params.payout: 'items[][price]' has a step",
+        ),
+        (
+            Template,
+            json!({ "params": { "status": "items[].price" } }),
+            "params.status: 'items[].price' has a step",
+        ),
+        (
+            Template,
+            json!({ "params": { "currency": "[0].price" } }),
+            "params.currency: '[0].price' has a step",
+        ),
+        (
+            Template,
+            json!({ "params": { "click_id": "$[0].id" } }),
+            "params.click_id: '$[0].id' begins with '$['",
+        ),
+        (
+            Template,
+            json!({ "params": { "payout": "items[0][price]", "transaction_id": "ITEMS.0.price" } }),
+            "params.payout: 'items[0][price]' is the name of transaction_id already",
+        ),
+        (
+            Template,
+            json!({ "defaults": { "currency": "ZZZ" } }),
+            "defaults.currency: 'ZZZ' is no currency of ISO 4217",
         ),
         (Template, json!({ "statuses": { "sale": [""] } }), "statuses.sale[0]: must not be empty"),
         (Template, json!({ "statuses": { "": ["x"] } }), "statuses.: must be 1 to 64 characters: lead, sale"),

@@ -1,7 +1,7 @@
 //! Where a postback's facts are looked for: the names a template gives, else the aliases always understood.
 
 use crate::{
-    entity::{TemplateParams, TemplateSpec},
+    entity::{TemplateParams, TemplateSpec, steps},
     said::{self, Fact, Silence},
 };
 
@@ -83,13 +83,20 @@ impl<'a> Params<'a> {
         own.into_iter().chain(aliases)
     }
 
-    /// The first of these from which a field would be read, since none that it prefers holds a value.
+    /// The first of these from which a field would be read, since none that it prefers holds a value. A word that the
+    /// template knows is read, whatever was meant by it: `{"approved": true}`.
     pub(super) fn read_from<'n>(&self, unreadable: &'n [Unreadable]) -> Option<&'n Unreadable> {
         if unreadable.is_empty() {
             return None;
         }
         Field::ALL.iter().find_map(|field| {
-            let own = |name: &str| unreadable.iter().find(|n| same_name(&n.name, name));
+            let mapped = |name| {
+                *field == Field::Status && named(self.given, name).any(|(_, value)| self.is_mapped(value))
+            };
+            let own = |name: &'a str| {
+                let own = unreadable.iter().find(|n| same_name(&n.name, name));
+                own.filter(|_| !mapped(name))
+            };
             let says = |name| named(self.given, name).any(|(_, value)| self.says(*field, value));
             let found = self.names(*field).find(|name| own(name).is_some() || says(name))?;
             own(found)
@@ -108,11 +115,12 @@ impl<'a> Params<'a> {
 
     /// A word that the template knows says something, whatever it says to others.
     fn says(&self, field: Field, value: &str) -> bool {
-        let known = || {
-            let words = |t: &'a TemplateSpec| t.statuses.values().flatten().chain(&t.ignore);
-            self.template.into_iter().flat_map(words).any(|word| same_word(word, value))
-        };
-        said::says(value, field.fact()) || field == Field::Status && known()
+        said::says(value, field.fact()) || field == Field::Status && self.is_mapped(value)
+    }
+
+    fn is_mapped(&self, value: &str) -> bool {
+        let words = |t: &'a TemplateSpec| t.statuses.values().flatten().chain(&t.ignore);
+        self.template.into_iter().flat_map(words).any(|word| same_word(word, value))
     }
 
     fn values(&self, field: Field) -> impl Iterator<Item = (&'a str, &'a str)> {
@@ -132,7 +140,6 @@ fn named<'a>(given: &'a [(String, String)], name: &'a str) -> impl Iterator<Item
 
 /// Names are compared without regard to case; a step may be written in either way: `data[items][0]` is `data.items.0`.
 fn same_name(a: &str, b: &str) -> bool {
-    let steps = |name: &str| name.replace("][", ".").replace('[', ".").replace(']', "");
     a.eq_ignore_ascii_case(b)
         || (a.contains('[') || b.contains('[')) && steps(a).eq_ignore_ascii_case(&steps(b))
 }

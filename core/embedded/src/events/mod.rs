@@ -81,6 +81,6 @@ fn currency_code(currency: Currency) -> i64 {
 pub(crate) fn money(micros: i64, code: i64) -> Result<Money, StoreError> {
     let letters: String =
         [16, 8, 0].map(|shift| char::from(u8::try_from(code >> shift & 0xff).unwrap_or(0))).iter().collect();
-    let currency = letters.parse().map_err(|e| StoreError::broken("stored currency", e))?;
+    let currency = Currency::stored(&letters).map_err(|e| StoreError::broken("stored currency", e))?;
     Ok(Money { amount: Amount::from_micros(micros), currency })
 }

@@ -64,7 +64,7 @@ fn add(row: &mut RawRow, group: &Group) -> Result<(), StoreError> {
     if group.currency.is_empty() {
         return Ok(());
     }
-    let currency = group.currency.parse().map_err(|e| StoreError::broken("stored currency", e))?;
+    let currency = Currency::stored(&group.currency).map_err(|e| StoreError::broken("stored currency", e))?;
     let mut sum = |counts: bool, sums: fn(&mut RawRow) -> &mut BTreeMap<Currency, Amount>, micros: i128| {
         if counts {
             *sums(row).entry(currency).or_default() += amount(micros);
