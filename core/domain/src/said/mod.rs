@@ -12,7 +12,7 @@ use crate::query;
 /// What a text is to be, which decides the few words that are nothing for one and something for another.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fact {
-    /// An id: of a click, of a transaction. No id is made of zeros alone.
+    /// An id: of a click, of a transaction. No id is made of zeros alone, or has a macro in it.
     Id,
     /// An amount of money; 0 is one.
     Amount,
@@ -38,7 +38,7 @@ pub fn silence(text: &str, fact: Fact) -> Option<Silence> {
     let text = text.trim_matches(blank);
     // Most values begin with a letter or digit and with none that a word for nothing begins with.
     match text.chars().next() {
-        Some(c) if c.is_alphanumeric() && !"nNuUeEbB0".contains(c) => None,
+        Some(c) if c.is_alphanumeric() && !"nNuUeEbB0".contains(c) && !may_hold_macro(text, fact) => None,
         _ => judged(text, fact, 0),
     }
 }
@@ -54,6 +54,11 @@ pub fn first<'v, N: AsRef<str>>(params: &'v [(N, String)], name: &str, fact: Fac
     values.into_iter().find(|v| says(v, fact))
 }
 
+/// An id is none while a part of it is a macro: `order-{order_id}` would be one order for all sales.
+fn may_hold_macro(text: &str, fact: Fact) -> bool {
+    fact == Fact::Id && !text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+}
+
 /// The longest text that can be words for nothing.
 const LONGEST_WORD: usize = 32;
 /// How often a text may be quoted or encoded over.
@@ -67,7 +72,7 @@ fn judged(text: &str, fact: Fact, depth: u8) -> Option<Silence> {
     if is_word(text, fact) {
         return Some(Silence::Word);
     }
-    if shape::is_macro(text, fact) {
+    if shape::is_macro(text, fact) || fact == Fact::Id && shape::holds_macro(text) {
         return Some(Silence::Macro);
     }
     if depth == DEEPEST {

@@ -36,6 +36,94 @@ pub(super) fn is_macro(text: &str, fact: Fact) -> bool {
     }
 }
 
+/// True if a part of the text is a macro, whatever stands before and behind it: `order-{order_id}`, `{tid}_1`. Signs of
+/// ids stand inside of macros too, so but in braces and angle brackets it must be called what macros are called:
+/// `A(EU)1`, `A#B#C` and `a__b__c` are ids.
+pub(super) fn holds_macro(text: &str) -> bool {
+    if text.len() > LONGEST {
+        return false;
+    }
+    let clear = MIRRORS.iter().any(|(open, close)| {
+        let certain = matches!(open, '{' | '<');
+        text.match_indices(*open).any(|(at, _)| {
+            let inner = &text[at + 1..];
+            let inner = inner.trim_start_matches(|c| c == *open || BESIDE.contains(c));
+            let (name, closed) = match inner.split_once(*close) {
+                Some((name, _)) => (name, true),
+                // Cut off by whoever has no room for all of it.
+                None => (inner, false),
+            };
+            let name = name.trim_matches(|c: char| c.is_whitespace() || BESIDE.contains(c));
+            let doubled = text[..at].ends_with(['$', '#', '%', '@']) || text[at + 1..].starts_with(*open);
+            if certain || closed && doubled {
+                is_name(name, *open == '{') || certain && closed && is_place(name)
+            } else {
+                closed && is_called_like_a_macro(name)
+            }
+        })
+    });
+    clear || holds_signed_macro(text)
+}
+
+/// `order-#order_id#`, `order-%%order_id%%`, `order-__ORDER_ID__`.
+fn holds_signed_macro(text: &str) -> bool {
+    const AROUND: [&str; 10] = ["%%", "##", "__", "$$", "@@", "%", "#", "$", "@", "|"];
+    AROUND.iter().any(|sign| {
+        let parts: Vec<&str> = text.split(sign).collect();
+        // What stands between two of them, for each two.
+        parts.len() > 2 && parts[1..parts.len() - 1].iter().any(|name| is_called_like_a_macro(name))
+    })
+}
+
+/// Whether a name is one of a fact that networks report, or has such a word in it: `order_id`, `TransactionId`, `tid`.
+fn is_called_like_a_macro(name: &str) -> bool {
+    const WORDS: [&str; 16] = [
+        "id",
+        "tid",
+        "txid",
+        "trxid",
+        "tx",
+        "uid",
+        "uuid",
+        "guid",
+        "transaction",
+        "payout",
+        "amount",
+        "timestamp",
+        "random",
+        "number",
+        "hash",
+        "token",
+    ];
+    const BEFORE_ID: [&str; 14] = [
+        "order",
+        "click",
+        "transaction",
+        "trans",
+        "conversion",
+        "conv",
+        "cnv",
+        "lead",
+        "sale",
+        "action",
+        "event",
+        "sub",
+        "user",
+        "customer",
+    ];
+    let name = name.trim().trim_matches('_');
+    let letters = name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | ':' | ' '));
+    if !letters || !name.starts_with(|c: char| c.is_ascii_alphabetic()) || is_uuid(name) {
+        return false;
+    }
+    let lower = name.to_ascii_lowercase();
+    let words = |part: &str| {
+        let word = part.trim_end_matches(|c: char| c.is_ascii_digit());
+        WORDS.contains(&word) || word.strip_suffix("id").is_some_and(|start| BEFORE_ID.contains(&start))
+    };
+    lower.split(['_', '-', '.', ':', ' ']).any(words)
+}
+
 /// What follows the macro that the text begins with.
 fn after_macro(text: &str) -> Option<&str> {
     let length = text.bytes().take(LONGEST_RUN).take_while(u8::is_ascii_punctuation).count();

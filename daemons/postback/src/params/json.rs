@@ -1,7 +1,7 @@
 //! A JSON body as parameters: `{"data": {"items": [{"price": 5}]}}` is `data.items.0.price=5`.
 //!
 //! Values are texts with the digits they came with, only exponents are written out (`1.5e1` is `15`). Objects and lists
-//! are no facts themselves, nor is half of a character (`"\ud83d"`), which no text can hold.
+//! are no facts themselves, nor are `true` and `false`, nor is half of a character (`"\ud83d"`), which no text can hold.
 
 use super::Said;
 use percent_encoding::percent_decode;
@@ -14,9 +14,14 @@ use std::{borrow::Cow, fmt};
 use tfx_domain::{entity::LONGEST_PATH, postback::Unreadable};
 
 const NESTED: &str = "is an object or a list; allowed is a text or a number";
+const TRUE_OR_FALSE: &str = "is true or false; allowed is a text or a number";
+const BROKEN_NAME: &str =
+    "is a name with half of a character (a lone surrogate such as \\ud83d); allowed is a text";
 const BROKEN: &str =
     "is a text with half of a character (a lone surrogate such as \\ud83d); allowed is a text or a number";
 
+/// How much of a name that cannot be read is told.
+const LONGEST_NAME: usize = 64;
 /// The largest exponent that is written out.
 const LARGEST_EXPONENT: i32 = 30;
 
@@ -76,7 +81,14 @@ fn add_all(path: &str, value: &RawValue, depth: usize, most: usize, said: &mut S
     let inner = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     if value.get().starts_with('{') {
         for (name, value) in Object::of(value)? {
-            add(inner(&name), value, depth, most, said)?;
+            match serde_json::from_str::<String>(name.get()) {
+                Ok(name) => add(inner(&name), value, depth, most, said)?,
+                // It cannot be told from others of its kind, which may be what is looked for.
+                Err(_) => {
+                    let written: String = name.get().trim_matches('"').chars().take(LONGEST_NAME).collect();
+                    said.refuse(400, &inner(&written), BROKEN_NAME);
+                }
+            }
         }
     } else {
         for (i, value) in list(value)?.into_iter().enumerate() {
@@ -103,6 +115,11 @@ fn add(path: String, value: &RawValue, depth: usize, most: usize, said: &mut Sai
             Ok(text) => said.params.push((path, text)),
             Err(_) => said.unreadable.push(Unreadable { name: path, why: BROKEN }),
         },
+        raw @ ("true" | "false") => {
+            said.unreadable.push(Unreadable { name: path.clone(), why: TRUE_OR_FALSE });
+            // A template may have words for it.
+            said.params.push((path, raw.to_owned()));
+        }
         raw => said.params.push((path, written_out(raw).unwrap_or_else(|| raw.to_owned()))),
     }
     Ok(())
@@ -134,11 +151,11 @@ fn list(value: &RawValue) -> Result<Vec<&RawValue>, String> {
     serde_json::from_str(value.get()).map_err(|e| format!("is not a JSON list: {e}"))
 }
 
-/// An object's fields in their order, repeated ones too.
-struct Object<'j>(Vec<(String, &'j RawValue)>);
+/// An object's fields in their order, repeated ones too; names as they are written.
+struct Object<'j>(Vec<(&'j RawValue, &'j RawValue)>);
 
 impl<'j> Object<'j> {
-    fn of(value: &'j RawValue) -> Result<Vec<(String, &'j RawValue)>, String> {
+    fn of(value: &'j RawValue) -> Result<Vec<(&'j RawValue, &'j RawValue)>, String> {
         serde_json::from_str::<Self>(value.get())
             .map(|o| o.0)
             .map_err(|e| format!("is not a JSON object: {e}"))

@@ -265,7 +265,7 @@ async fn bodies_as_networks_really_send_them() {
         r#"{{"data":{{"click":{{"id":"{click}"}},"purchase":{{"price":{{"value":2.5}}}}}},"items":[{{"id":"D"}}]}}"#
     );
     let multipart = "multipart/form-data; boundary=B";
-    let table: [(&str, &str, String, u16, &str); 15] = [
+    let table: [(&str, &str, String, u16, &str); 23] = [
         ("", multipart, parts("M"), 200, "recorded"),
         ("", form, object("\"F\""), 200, "recorded"),
         ("", "", object("\"N\""), 200, "recorded"),
@@ -280,6 +280,22 @@ async fn bodies_as_networks_really_send_them() {
         ("", form, format!("click_id={click}&tid=%e9&status=rebill"), 200, "duplicate"),
         ("", "application/json", format!("[{0},{0}]", object("\"B\"")), 400, "body"),
         ("", "application/json", object("\"\\ud83dB\""), 400, "tid"),
+        ("", "application/json", object("\"B\",\"tx\\ud83did\":1"), 400, "tx\\ud83did"),
+        ("", "application/json", object("true"), 400, "tid"),
+        ("", "application/json", object("\"B\"").replace("\"payout\":1", "\"payout\":false"), 400, "payout"),
+        ("", "application/json", r#"{"click_id":true}"#.to_owned(), 400, "click_id"),
+        ("", form, object("\"B\"").replace("\"rebill\"", "true"), 400, "status"),
+        ("", "application/json", object("\"B\",\"currency\":\"ZZZ\""), 400, "currency"),
+        // Nobody asks for it.
+        ("", "application/json", object("\"T\",\"test\":true"), 200, "recorded"),
+        // An id with a macro in it was not sent: it would be one order for all.
+        (
+            "",
+            "",
+            format!("click_id={{clickid}}x&subid={click}&tid=order-{{order_id}}&status=rebill"),
+            200,
+            "recorded",
+        ),
         ("", "application/xml", format!("<click_id>{click}</click_id>"), 415, "body"),
         ("", multipart, "click_id=x".to_owned(), 400, "body"),
     ];
