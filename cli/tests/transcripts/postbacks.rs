@@ -76,3 +76,53 @@ fn what_became_of_a_click_stands_on_one_page_with_the_conflict_it_is_a_part_of()
     );
     t.is("timeline");
 }
+
+/// The commands are run as they are printed: what they map is mapped, and nothing is mapped away.
+#[test]
+fn one_printed_command_maps_all_unknown_words_of_a_template() {
+    let mut place = Place::running();
+    campaign(&place);
+    let click = web::click(&place, "/c/summer");
+    recorded(&place, 1);
+    place.set("CLICK", &click);
+    place.ok("tfx template create --network last --slug default --name Default --map sale=won");
+    place.ok("tfx template pause last/default");
+    for (network, words) in [
+        (
+            "adnet",
+            &["aproved&tid=1", "refund_partial&tid=2", "not%20approved&tid=3", "a,b&tid=4", "77&payout=-5"][..],
+        ),
+        ("adnet/main", &["Extra&tid=5"]),
+        ("last", &["pendign&tid=6"]),
+    ] {
+        let (network, template) = network.split_once('/').unwrap_or((network, ""));
+        let template = if template.is_empty() { String::new() } else { format!("--template {template}") };
+        let click = if template.is_empty() { "clickid" } else { "s" };
+        for word in words {
+            let line = format!(
+                "tfx postback test {network} \"{click}=$CLICK&status={word}\" {template} --send; true"
+            );
+            place.ok(&line);
+        }
+    }
+    place.until("tfx postback lint --output json | grep -o unmapped_word | wc -l | tr -d ' '", "7");
+    let told = place.ok("tfx postback lint --output name; true");
+    let commands: Vec<&str> = told.lines().filter(|command| command.contains("tfx template")).collect();
+    let want = [
+        "tfx template create --network adnet --slug default --name Default --map 'lead=not approved' --set \
+         'statuses.sale=[\"a,b\",\"aproved\"]' --map rejected=77,refund_partial",
+        "tfx template update adnet/main --map sale=approved,Extra",
+        "tfx template update last/default --map lead=pendign --set status=active",
+    ];
+    assert_eq!(commands.len(), want.len(), "{told}");
+    assert!(want.iter().all(|command| commands.contains(command)), "{told}");
+    for command in want {
+        place.ok(command);
+    }
+    place.until("tfx postback lint --output name | grep -c template", "0");
+    let shown = place.ok("tfx template show adnet/default --output json");
+    for word in ["not approved", "a,b", "aproved", "77", "refund_partial"] {
+        assert!(shown.contains(word), "{word}: {shown}");
+    }
+    assert!(place.ok("tfx template show last/default --output json").contains("\"won\""));
+}

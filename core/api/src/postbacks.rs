@@ -88,7 +88,7 @@ pub struct LintQuery {
 /// What is wrong between what networks send and how they are configured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Lint {
-    /// The most frequent first.
+    /// The most frequent first; what one command mends stands together.
     pub findings: Vec<Finding>,
     /// How many lines of the postback log were read.
     pub postbacks: u64,
@@ -101,6 +101,9 @@ pub struct Lint {
 pub struct Finding {
     /// The network's slug.
     pub network: String,
+    /// The slug of the template whose words are to be mapped.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
     /// What kind: `unmapped_word`, `known_transaction`, `foreign_click`, `retry`.
     pub kind: FindingKind,
     /// The word, the transaction id, or the network that the clicks were sent to.
@@ -111,7 +114,7 @@ pub struct Finding {
     pub last: Timestamp,
     /// Why, in a sentence.
     pub because: String,
-    /// The command that mends it.
+    /// The command that mends it, and all other words of its template.
     pub command: String,
 }
 

@@ -24,7 +24,10 @@ use tfx_domain::{
     Timestamp,
     entity::{Kind, NetworkSpec, Status, TemplateSpec},
     event::{PostbackLogEvent, PostbackResult},
-    postback::{Interpreted, advice, interpret},
+    postback::{
+        advice::{self, UnknownWord},
+        interpret, unknown_word,
+    },
     problem::Problems,
 };
 use tfx_ports::{analytics::PostbackQuery, clock, config::Record, page::PageRequest};
@@ -52,7 +55,8 @@ async fn lint(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
         None => None,
     };
     let days = Timestamp::from_second(clock::now().as_second() - DAYS * 86_400).ok();
-    let mut linter = Linter { app: &app, networks: HashMap::new(), found: BTreeMap::new() };
+    let mut linter =
+        Linter { app: &app, networks: HashMap::new(), found: BTreeMap::new(), words: BTreeMap::new() };
     let asked = |result| PostbackQuery {
         since: since.or(days),
         until,
@@ -71,8 +75,7 @@ async fn lint(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
     for line in &lines {
         linter.word(line).await?;
     }
-    let mut findings: Vec<Finding> = linter.found.into_values().collect();
-    findings.sort_by_key(|f| Reverse(f.postbacks));
+    let findings = linter.findings();
     let answer = Lint { findings, postbacks: lines.len() as u64, complete: all_conflicts && all_lines };
     Ok(json(StatusCode::OK, &answer))
 }
@@ -95,7 +98,9 @@ struct Known {
 struct Linter<'a> {
     app: &'a App,
     networks: HashMap<String, Option<Known>>,
-    found: BTreeMap<(String, FindingKind, String), Finding>,
+    found: BTreeMap<(String, Option<String>, FindingKind, String), Finding>,
+    /// Words that nobody knows, by network and template.
+    words: BTreeMap<(String, Option<String>), (NetworkSpec, Option<TemplateSpec>, Vec<UnknownWord>)>,
 }
 
 impl Linter<'_> {
@@ -119,7 +124,8 @@ impl Linter<'_> {
         }
     }
 
-    /// The network and template of a line as they are now; none for what nobody knows or uses any more.
+    /// The network of a line as it is now, and the template that it asked for, else `default`, also one that is not active;
+    /// none for what nobody knows or uses any more.
     async fn known(&mut self, line: &PostbackLogEvent) -> Result<Option<(&Known, Option<&Record>)>, Failure> {
         let Some(id) = &line.network_id else { return Ok(None) };
         let id = id.to_string();
@@ -139,7 +145,6 @@ impl Linter<'_> {
         if !known.templates.contains_key(line.template.as_str()) {
             let slug = if line.template.is_empty() { "default" } else { line.template.as_str() };
             let found = template_record(self.app, &known.record.id, slug).await?;
-            let found = found.filter(|t| t.status == Status::Active);
             known.templates.insert(line.template.to_string(), found);
         }
         let template = known.templates.get(line.template.as_str()).and_then(Option::as_ref);
@@ -150,7 +155,8 @@ impl Linter<'_> {
     async fn conflict(&mut self, line: &PostbackLogEvent) -> Result<(), Failure> {
         let app = self.app;
         let Some((known, template)) = self.known(line).await? else { return Ok(()) };
-        let answer = Trial::new(app, &known.record, template)?.run(&line.params).await?;
+        let answer =
+            Trial::new(app, &known.record, template, !line.template.is_empty())?.run(&line.params).await?;
         let slug = known.spec.slug.to_string();
         let transaction =
             answer.understood.as_ref().and_then(|u| u.transaction_id.clone()).unwrap_or_default();
@@ -171,35 +177,85 @@ impl Linter<'_> {
             FindingKind::Retry => "it was a conflict, and would be none any more".to_owned(),
             _ => answer.reason,
         };
-        self.add(Finding { network: slug, kind, what, postbacks: 1, last: line.at, because, command });
+        let template = None;
+        self.add(Finding {
+            network: slug,
+            template,
+            kind,
+            what,
+            postbacks: 1,
+            last: line.at,
+            because,
+            command,
+        });
         Ok(())
     }
 
     async fn word(&mut self, line: &PostbackLogEvent) -> Result<(), Failure> {
-        use PostbackResult::{Ignored, Rejected};
         // What became later of a parked one has said it already.
-        if line.status == 0 || matches!(line.result, Ignored | Rejected) {
+        if line.status == 0 || line.result == PostbackResult::Ignored {
             return Ok(());
         }
         let Some((known, template)) = self.known(line).await? else { return Ok(()) };
-        let template = template.map(Record::typed::<TemplateSpec>).transpose()?.map(|t| t.spec);
-        let Ok(Interpreted::Report(postback)) = interpret(&known.spec, template.as_ref(), &line.params, &[])
-        else {
+        let active = template.is_some_and(|t| t.status == Status::Active);
+        let named = template.map(Record::typed::<TemplateSpec>).transpose()?.map(|t| t.spec);
+        let read_by = named.as_ref().filter(|_| active);
+        let Some(said) = unknown_word(read_by, &line.params) else { return Ok(()) };
+        // Of what is refused, only what a word is to blame for.
+        let refused = line.result == PostbackResult::Rejected;
+        let readable = || interpret(&known.spec, read_by, &line.params, &[]).is_ok();
+        if if refused { line.status != 400 || !said.taken_back } else { !readable() } {
             return Ok(());
+        }
+        let because = if said.taken_back {
+            "nobody knows what this status means; it takes money back and is refused"
+        } else {
+            "nobody knows what this status means; it counts as a lead, and never as a sale"
         };
-        let Some(word) = postback.raw_status.filter(|_| postback.unmapped) else { return Ok(()) };
         let finding = Finding {
             network: known.spec.slug.to_string(),
+            template: named.as_ref().map(|t| t.slug.to_string()),
             kind: FindingKind::UnmappedWord,
-            what: word.to_lowercase(),
+            what: said.word.to_lowercase(),
             postbacks: 1,
             last: line.at,
-            because: "nobody knows what this status means; it counts as a lead, and never as a sale"
-                .to_owned(),
-            command: advice::map_word(&known.spec, template.as_ref(), &word),
+            because: because.to_owned(),
+            // One for all words of the template, when all are known.
+            command: String::new(),
         };
+        let (network, words) = (known.spec.clone(), (finding.network.clone(), finding.template.clone()));
+        self.words.entry(words).or_insert_with(|| (network, named, Vec::new())).2.push(said);
         self.add(finding);
         Ok(())
+    }
+
+    /// What was found; words of one template have one command, which maps them all.
+    fn findings(self) -> Vec<Finding> {
+        let mut commands = BTreeMap::new();
+        for (of, (network, template, mut words)) in self.words {
+            // One that took back once does so whenever it comes.
+            words.sort_by_key(|said| (said.word.to_lowercase(), !said.taken_back));
+            words.dedup_by_key(|said| said.word.to_lowercase());
+            commands.insert(of, advice::map_words(&network, template.as_ref(), &words));
+        }
+        let with_command = |mut f: Finding| {
+            if f.kind == FindingKind::UnmappedWord {
+                f.command =
+                    commands.get(&(f.network.clone(), f.template.clone())).cloned().unwrap_or_default();
+            }
+            f
+        };
+        let mut findings: Vec<Finding> = self.found.into_values().map(with_command).collect();
+        // The most frequent first; what one command mends stands together.
+        let mut most: HashMap<String, u64> = HashMap::new();
+        for f in &findings {
+            let most = most.entry(f.command.clone()).or_default();
+            *most = (*most).max(f.postbacks);
+        }
+        findings.sort_by_cached_key(|f| {
+            (Reverse(most.get(&f.command).copied()), f.command.clone(), Reverse(f.postbacks))
+        });
+        findings
     }
 
     fn add(&mut self, finding: Finding) {
@@ -208,7 +264,7 @@ impl Linter<'_> {
             FindingKind::UnmappedWord => finding.what.clone(),
             _ => String::new(),
         };
-        let key = (finding.network.clone(), finding.kind, what);
+        let key = (finding.network.clone(), finding.template.clone(), finding.kind, what);
         let (postbacks, last) = (finding.postbacks, finding.last);
         let there = self.found.entry(key).or_insert(Finding { postbacks: 0, ..finding });
         there.postbacks += postbacks;

@@ -24,8 +24,9 @@ use tfx_domain::{
     id::{ConversionId, NetworkId},
     money::Money,
     postback::{
-        Conversion, Decided, Incoming, Interpreted, Postback, Standing, Terms, advice, decide, interpret,
-        report,
+        Conversion, Decided, Incoming, Interpreted, Postback, Standing, Terms,
+        advice::{self, UnknownWord},
+        decide, interpret, report, unknown_word,
     },
     problem::Problems,
 };
@@ -54,10 +55,7 @@ async fn test(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> R
     let network = refs::find(app.stores.config.as_ref(), Kind::Network, &test.network).await?;
     let template = match (&network, &test.template) {
         (Some(network), Some(text)) => template_record(&app, &network.id, text).await?,
-        (Some(network), None) => {
-            let found = template_record(&app, &network.id, "default").await?;
-            found.filter(|t| t.status == Status::Active)
-        }
+        (Some(network), None) => template_record(&app, &network.id, "default").await?,
         (None, _) => {
             problems.add(
                 "network",
@@ -73,7 +71,7 @@ async fn test(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> R
         problems.into_result(network)?.ok_or_else(|| ProblemResponse::internal("a network was found"))?;
     let (secrets, params): (Vec<_>, Vec<_>) =
         test.params.into_iter().partition(|(name, _)| name.eq_ignore_ascii_case(SECRET));
-    let trial = Trial::new(&app, &network, template.as_ref())?;
+    let trial = Trial::new(&app, &network, template.as_ref(), test.template.is_some())?;
     let answer = match &trial.network.spec.postback_secret {
         // Whoever may call this may read the secret: how long a comparison takes tells nothing new.
         Some(secret) if !secrets.is_empty() && secrets.iter().all(|(_, given)| *given != secret.0) => {
@@ -89,24 +87,30 @@ pub(crate) struct Trial<'a> {
     app: &'a App,
     network: Network,
     template: Option<(&'a Record, TemplateSpec)>,
+    /// The template whose words a person maps: also a `default` that is not active.
+    named: Option<TemplateSpec>,
     answer: PostbackTestAnswer,
 }
 
 impl<'a> Trial<'a> {
+    /// `named` is the template that the postback asks for, else the network's `default`. A `default` that is not active
+    /// reads nothing.
     pub(crate) fn new(
         app: &'a App,
         network: &'a Record,
-        template: Option<&'a Record>,
+        named: Option<&'a Record>,
+        asked: bool,
     ) -> Result<Self, Failure> {
-        let named = |r: &Record| EntityRef { id: r.id.clone(), slug: r.slug.clone() };
+        let template = named.filter(|t| asked || t.status == Status::Active);
+        let reference = |r: &Record| EntityRef { id: r.id.clone(), slug: r.slug.clone() };
         let answer = PostbackTestAnswer {
             result: PostbackResult::Rejected,
             status: 400,
             reason: String::new(),
             commands: Vec::new(),
             parameter: None,
-            network: named(network),
-            template: template.map(named),
+            network: reference(network),
+            template: template.map(reference),
             understood: None,
             click_found: None,
             existing: None,
@@ -116,7 +120,8 @@ impl<'a> Trial<'a> {
             Some(record) => Some((record, record.typed::<TemplateSpec>()?.spec)),
             None => None,
         };
-        Ok(Self { app, network, template, answer })
+        let named = named.map(Record::typed::<TemplateSpec>).transpose()?.map(|t| t.spec);
+        Ok(Self { app, network, template, named, answer })
     }
 
     fn end(mut self, result: PostbackResult, status: u16, reason: impl Into<String>) -> PostbackTestAnswer {
@@ -140,7 +145,12 @@ impl<'a> Trial<'a> {
             match interpret(&self.network.spec, self.template.as_ref().map(|(_, t)| t), params, &[]) {
                 Err(refusal) => {
                     self.answer.parameter = Some(refusal.parameter.clone());
-                    return Ok(self.end(Rejected, 400, refusal.to_string()));
+                    let mut reason = refusal.to_string();
+                    let said = unknown_word(self.template.as_ref().map(|(_, t)| t), params);
+                    if let Some(said) = said.filter(|said| said.taken_back) {
+                        reason = self.with_unknown(reason, &said);
+                    }
+                    return Ok(self.end(Rejected, 400, reason));
                 }
                 Ok(Interpreted::Ignored { raw_status }) => {
                     let reason = format!("the template ignores the status '{raw_status}'");
@@ -213,11 +223,16 @@ impl<'a> Trial<'a> {
     /// And what to do about a word that nobody knows.
     fn with_word(&mut self, mut reason: String, postback: &Postback) -> String {
         if let (true, Some(word)) = (postback.unmapped, &postback.raw_status) {
-            let template = self.template.as_ref().map(|(_, t)| t);
-            reason += &format!("; {}", advice::unmapped_word(&self.network.spec, template, word));
-            self.answer.commands.push(advice::map_word(&self.network.spec, template, word));
+            let said = UnknownWord { word: word.clone(), taken_back: false };
+            reason = self.with_unknown(reason, &said);
         }
         reason
+    }
+
+    fn with_unknown(&mut self, reason: String, said: &UnknownWord) -> String {
+        let (network, named) = (&self.network.spec, self.named.as_ref());
+        self.answer.commands.push(advice::map_words(network, named, std::slice::from_ref(said)));
+        format!("{reason}; {}", advice::unmapped_word(network, named, said))
     }
 
     /// What the click's destination means for the report.

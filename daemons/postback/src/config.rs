@@ -85,6 +85,11 @@ impl Index {
         }
     }
 
+    /// The template whose words a person maps: as [`Self::asked_template`], and `default` also when it is not active.
+    pub(crate) fn named_template(&self, network: &NetworkId, reference: &str) -> Option<&Template> {
+        self.template(network, if reference.is_empty() { "default" } else { reference })
+    }
+
     /// What a destination means for a conversion; one that is not known has no terms.
     pub(crate) fn terms(&self, destination: Option<&DestinationId>) -> Option<&Terms> {
         self.destinations.get(destination?)

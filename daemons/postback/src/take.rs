@@ -86,8 +86,8 @@ impl Postbacks {
         if let Err(outcome) = problem {
             return self.refuse(&origin, outcome, Some(network)).await;
         }
-        let template = template.map(|t| &t.spec);
-        match interpret(&network.spec, template, &origin.params, &unreadable) {
+        let read_by = template.map(|t| &t.spec);
+        match interpret(&network.spec, read_by, &origin.params, &unreadable) {
             Ok(Interpreted::Report(postback)) => {
                 let group = parked::group(&network.id, postback.click_id);
                 let earlier = self.queue.has(parked::KIND, &group);
@@ -110,7 +110,12 @@ impl Postbacks {
                 outcome.reason = format!("the template ignores status {raw_status}");
                 self.conclude(&origin, outcome, Some(network), None).await
             }
-            Err(refusal) => self.refuse(&origin, PostbackOutcome::invalid(400, refusal), Some(network)).await,
+            Err(refusal) => {
+                let mut outcome = PostbackOutcome::invalid(400, refusal);
+                let named = index.named_template(&network.id, &origin.template).map(|t| &t.spec);
+                outcome.reason = why::refused(&network.spec, read_by, named, &origin.params, outcome.reason);
+                self.refuse(&origin, outcome, Some(network)).await
+            }
         }
     }
 
@@ -129,7 +134,7 @@ impl Postbacks {
         if postback.unmapped {
             self.counters.unmapped();
         }
-        let template = index.asked_template(&network.id, &origin.template).map(|t| &t.spec);
+        let template = index.named_template(&network.id, &origin.template).map(|t| &t.spec);
         let incoming = match report(network, terms, postback, click, new_id, origin.at) {
             Ok(incoming) => incoming,
             Err(other) => {

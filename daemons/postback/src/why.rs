@@ -5,7 +5,7 @@ use tfx_domain::{
     entity::{Network, NetworkSpec, TemplateSpec},
     event::PostbackResult,
     id::NetworkId,
-    postback::{Postback, advice},
+    postback::{Postback, advice, unknown_word},
 };
 use tfx_ports::conversions::Recorded;
 
@@ -40,6 +40,22 @@ pub(crate) fn recorded(
     with_word(why, network, template, postback)
 }
 
+/// A postback that is refused.
+pub(crate) fn refused(
+    network: &NetworkSpec,
+    read_by: Option<&TemplateSpec>,
+    named: Option<&TemplateSpec>,
+    params: &[(String, String)],
+    reason: String,
+) -> String {
+    match unknown_word(read_by, params) {
+        Some(said) if said.taken_back => {
+            format!("{reason}; {}", advice::unmapped_word(network, named, &said))
+        }
+        _ => reason,
+    }
+}
+
 /// And what to do about a word that nobody knows.
 fn with_word(
     mut why: String,
@@ -51,7 +67,8 @@ fn with_word(
         if !why.is_empty() {
             why += "; ";
         }
-        why += &advice::unmapped_word(network, template, word);
+        let said = advice::UnknownWord { word: word.clone(), taken_back: false };
+        why += &advice::unmapped_word(network, template, &said);
     }
     why
 }

@@ -11,7 +11,7 @@ use crate::{
 use clap::Args;
 use tfx_api::{
     Client,
-    postbacks::{FindingKind, LintQuery},
+    postbacks::{Finding, FindingKind, LintQuery},
 };
 use tfx_domain::{Timestamp, entity::Kind};
 
@@ -37,15 +37,23 @@ impl Lint {
         let item = serde_json::to_value(&found).map_err(Failure::failed)?;
         match out.format {
             Format::Json | Format::Yaml => out.item(&item, &[], "")?,
-            // A command is to be copied: it stands whole, on a line of its own.
-            Format::Table => out.lines(found.findings.iter().flat_map(|f| {
-                let what = if f.what.is_empty() { String::new() } else { format!(" {:?}", f.what) };
-                [
-                    format!("{}: {}{what}, {} of {}", f.network, title(f.kind), times(f.postbacks), f.last),
-                    format!("  {}", f.because),
-                    format!("  {}", f.command),
-                ]
+            // A command is to be copied: it stands whole, on a line of its own, once for all that it mends.
+            Format::Table => out.lines(together(&found.findings).flat_map(|all| {
+                let mut lines = Vec::new();
+                for (n, f) in all.iter().enumerate() {
+                    let what = if f.what.is_empty() { String::new() } else { format!(" {:?}", f.what) };
+                    let times = times(f.postbacks);
+                    lines.push(format!("{}: {}{what}, {times} of {}", f.network, title(f.kind), f.last));
+                    if all.get(n + 1).is_none_or(|next| next.because != f.because) {
+                        lines.push(format!("  {}", f.because));
+                    }
+                }
+                lines.extend(all.first().map(|f| format!("  {}", f.command)));
+                lines
             }))?,
+            Format::Name => {
+                out.lines(together(&found.findings).flat_map(|all| Some(all.first()?.command.clone())))?
+            }
             _ => {
                 let columns = vec![
                     Column::text("network", "network"),
@@ -101,11 +109,19 @@ pub(crate) async fn footnote(
 ) {
     let asked = LintQuery { network: None, since, until, most: Some(FEW) };
     let Ok(found) = client.postback_lint(&asked).await else { return };
-    for f in found.findings.iter().filter(|f| f.kind == FindingKind::UnmappedWord) {
-        let text = format!(
-            "hint: {} says {:?}, which nobody knows; it counts as a lead: {}",
-            f.network, f.what, f.command
-        );
-        context.out.note(text);
+    let unmapped = |f: &&Finding| f.kind == FindingKind::UnmappedWord;
+    for all in together(&found.findings) {
+        let words: Vec<String> = all.iter().filter(unmapped).map(|f| format!("{:?}", f.what)).collect();
+        let Some(f) = all.iter().find(unmapped) else { continue };
+        let counts = match words.len() {
+            1 => "which nobody knows; it counts as a lead",
+            _ => "which nobody knows; they count as leads",
+        };
+        context.out.note(format!("hint: {} says {}, {counts}: {}", f.network, words.join(", "), f.command));
     }
+}
+
+/// Findings that one command mends.
+fn together(findings: &[Finding]) -> impl Iterator<Item = &[Finding]> {
+    findings.chunk_by(|a, b| a.command == b.command)
 }

@@ -1,34 +1,55 @@
 //! What a person is told to do about a postback: the commands that mend its configuration.
 
-use super::{Conversion, Postback, words};
-use crate::entity::{NetworkSpec, TemplateSpec};
+use super::{Conversion, ConversionStatus, Postback, params::same_word, words};
+use crate::entity::{NetworkSpec, Status, TemplateSpec};
+use std::collections::BTreeMap;
 
-/// The command that says what a word of a network means. The words that the template has for the same status stay.
-pub fn map_word(network: &NetworkSpec, template: Option<&TemplateSpec>, word: &str) -> String {
-    let status = words::nearest(word);
-    let mut all: Vec<&str> = template
-        .iter()
-        .flat_map(|t| t.statuses.iter())
-        .filter(|(s, _)| **s == status)
-        .flat_map(|(_, words)| words.iter().map(String::as_str))
-        .collect();
-    all.push(word);
-    let map = quoted(&format!("{status}={}", all.join(",")));
-    match template {
-        Some(t) => format!("tfx template update {} --network {} --map {map}", t.slug, network.slug),
-        None => format!(
-            "tfx template create --network {} --slug default --name Default --map {map}",
-            network.slug
-        ),
+/// A word of a network that nobody knows.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub struct UnknownWord {
+    /// As the network says it.
+    pub word: String,
+    /// It came with a negative payout.
+    pub taken_back: bool,
+}
+
+/// The one command that says what words of a network mean. `template` is the one that they came through, or the network's
+/// `default` if they named none, also one that is not active: what it maps stays, and it is made active.
+pub fn map_words(network: &NetworkSpec, template: Option<&TemplateSpec>, words: &[UnknownWord]) -> String {
+    let mut new: BTreeMap<ConversionStatus, Vec<&str>> = BTreeMap::new();
+    for said in words {
+        let all = new.entry(words::nearest(&said.word, said.taken_back)).or_default();
+        if !all.iter().any(|word| same_word(word, &said.word)) {
+            all.push(&said.word);
+        }
     }
+    let mut command = match template {
+        Some(t) => format!("tfx template update {}/{}", network.slug, t.slug),
+        None => format!("tfx template create --network {} --slug default --name Default", network.slug),
+    };
+    for (status, words) in new {
+        let there = template.and_then(|t| t.statuses.get(&status)).into_iter().flatten().map(String::as_str);
+        let all: Vec<&str> = there.chain(words).collect();
+        // A list in a flag has commas between its words, and blanks around them are taken off.
+        let listed = all.iter().all(|word| !word.contains(',') && word.trim() == *word);
+        command += &if listed {
+            format!(" --map {}", quoted(&format!("{status}={}", all.join(","))))
+        } else {
+            format!(" --set {}", quoted(&format!("statuses.{status}={}", serde_json::json!(all))))
+        };
+    }
+    if template.is_some_and(|t| t.status != Status::Active) {
+        command += " --set status=active";
+    }
+    command
 }
 
 /// The sentence about a word that nobody knows.
-pub fn unmapped_word(network: &NetworkSpec, template: Option<&TemplateSpec>, word: &str) -> String {
+pub fn unmapped_word(network: &NetworkSpec, template: Option<&TemplateSpec>, said: &UnknownWord) -> String {
     format!(
         "nobody knows the word {}; say what it means (lead, sale, rejected, rebill): {}",
-        super::interpret::shown(word),
-        map_word(network, template, word)
+        super::interpret::shown(&said.word),
+        map_words(network, template, std::slice::from_ref(said))
     )
 }
 
@@ -83,33 +104,46 @@ mod tests {
     use serde_json::json;
 
     #[test]
-    fn the_command_keeps_what_is_mapped_and_holds_any_word() {
+    fn one_command_maps_all_words_and_keeps_what_is_mapped() {
         let network: NetworkSpec = parse(json!({"slug": "adnet", "name": "Ad network"})).expect("valid");
-        let template: TemplateSpec = parse(json!({
-            "network": "net_0000000000000000000", "slug": "web", "name": "Web",
-            "statuses": {"sale": ["2", "paid up"], "rejected": ["3"]},
-        }))
-        .expect("valid");
-        let table = [
-            (None, "1", "tfx template create --network adnet --slug default --name Default --map sale=1"),
-            (
-                Some(&template),
-                "aproved",
-                "tfx template update web --network adnet --map 'sale=2,paid up,aproved'",
-            ),
-            (
-                Some(&template),
-                "rejceted",
-                "tfx template update web --network adnet --map rejected=3,rejceted",
-            ),
+        let template = |status: &str| -> TemplateSpec {
+            parse(json!({
+                "network": "net_0000000000000000000", "slug": "web", "name": "Web", "status": status,
+                "statuses": {"sale": ["2", "paid up"], "rejected": ["3"]},
+            }))
+            .expect("valid")
+        };
+        let (active, paused, archived) = (template("active"), template("paused"), template("archived"));
+        let create = "tfx template create --network adnet --slug default --name Default";
+        let update = "tfx template update adnet/web";
+        let table: [(_, &[&str], _); 9] = [
+            (None, &["1"], format!("{create} --map sale=1")),
             (
                 None,
-                "it's; rm -rf /",
-                "tfx template create --network adnet --slug default --name Default --map 'sale=it'\\''s; rm -rf /'",
+                &["aproved", "refnded", "pendign", "APROVED", "not approved"],
+                format!(
+                    "{create} --map 'lead=pendign,not approved' --map sale=aproved --map rejected=refnded"
+                ),
             ),
+            (Some(&active), &["aproved"], format!("{update} --map 'sale=2,paid up,aproved'")),
+            (Some(&active), &["rejceted"], format!("{update} --map rejected=3,rejceted")),
+            (
+                Some(&active),
+                &["x", "partial refund", "y"],
+                format!("{update} --map 'sale=2,paid up,x,y' --map 'rejected=3,partial refund'"),
+            ),
+            // It is there already, so it cannot be made.
+            (Some(&paused), &["x"], format!("{update} --map 'sale=2,paid up,x' --set status=active")),
+            (Some(&archived), &["x"], format!("{update} --map 'sale=2,paid up,x' --set status=active")),
+            (None, &["it's; rm -rf /"], format!("{create} --map 'sale=it'\\''s; rm -rf /'")),
+            (None, &["a,b", "c"], format!("{create} --set 'statuses.sale=[\"a,b\",\"c\"]'")),
         ];
-        for (template, word, want) in table {
-            assert_eq!(map_word(&network, template, word), want);
+        for (template, words, want) in table {
+            let said = |word: &&str| UnknownWord { word: (*word).to_owned(), taken_back: false };
+            let words: Vec<UnknownWord> = words.iter().map(said).collect();
+            assert_eq!(map_words(&network, template, &words), want);
         }
+        let back = UnknownWord { word: "77".to_owned(), taken_back: true };
+        assert_eq!(map_words(&network, None, &[back]), format!("{create} --map rejected=77"));
     }
 }

@@ -2,6 +2,7 @@
 
 use super::{
     ConversionStatus,
+    advice::UnknownWord,
     params::{Field, Params, Unreadable, same_word},
     words,
 };
@@ -88,8 +89,8 @@ impl Refusal {
 /// Names are compared without regard to case. What says nothing ([`crate::said`]) counts as not sent. A status to ignore is recognised before anything else is asked for,
 /// since a ping carries no click.
 ///
-/// `unreadable` are the names of a body that hold what is no text: an object, a list, half of a character. Such a fact is
-/// refused: read as missing, or as the text it is written with, it would make another sale than was reported.
+/// `unreadable` are the names of a body that hold what is no text: an object, a list, `true`, half of a character. Such a
+/// fact is refused: read as missing, or as the text it is written with, it would make another sale than was reported.
 ///
 /// # Errors
 /// No click id, a fact that is unreadable, or a malformed click id, transaction id, payout, currency or status.
@@ -137,6 +138,17 @@ pub fn interpret(
         payout_given: given.is_some(),
         currency: currency.or_else(|| defaults.and_then(|d| d.currency)).unwrap_or(network.currency),
     }))
+}
+
+/// The word for a status that nobody knows, if the postback says one; also of one that is refused for its payout.
+pub fn unknown_word(template: Option<&TemplateSpec>, params: &[(String, String)]) -> Option<UnknownWord> {
+    let params = Params::new(params, template);
+    let (_, word) = params.find(Field::Status)?;
+    let ignored = template.is_some_and(|t| t.ignore.iter().any(|i| same_word(i, word)));
+    let (_, unmapped) = map_status(template, word).ok()?;
+    let payout = params.find(Field::Payout).and_then(|(_, amount)| amount.parse::<Amount>().ok());
+    let taken_back = payout.is_some_and(|amount| amount < Amount::ZERO);
+    (unmapped && !ignored).then(|| UnknownWord { word: word.to_owned(), taken_back })
 }
 
 fn click_id(params: &Params) -> Result<ClickId, Refusal> {
@@ -189,7 +201,7 @@ fn not_negative(params: &Params, value: &str, unmapped: Option<(&str, &str)>) ->
 }
 
 fn currency((name, value): (&str, &str)) -> Result<Currency, Refusal> {
-    value.parse().map_err(|e| Refusal::new(name, format!("{} {e}", shown(value))))
+    value.parse::<Currency>().map_err(|e| Refusal::new(name, format!("{} {e}", shown(value))))
 }
 
 /// The template's mapping, else what everybody means by the word, else a custom status. True when nobody knows it:

@@ -71,6 +71,70 @@ fn an_object_is_no_fact_wherever_one_is_looked_for() {
 }
 
 #[test]
+fn true_is_no_fact_but_where_a_template_says_what_it_means() {
+    let own = template(&json!({
+        "params": { "status": "approved" }, "statuses": { "sale": ["true"], "rejected": ["false"] },
+    }));
+    let table = [
+        (None, "tid=true", Err("tid")),
+        (None, "click_id=true", Err("click_id")),
+        (None, "payout=true", Err("payout")),
+        (None, "status=true", Err("status")),
+        (None, "currency=false", Err("currency")),
+        (None, "test=true", Ok("sale")),
+        (Some(&own), "approved=true", Ok("sale")),
+        (Some(&own), "approved=false", Ok("rejected")),
+        (Some(&own), "tid=true", Err("tid")),
+    ];
+    for (template, field, want) in table {
+        let name = field.split('=').next().unwrap_or_default();
+        let query = if name == "click_id" { field.to_owned() } else { format!("click_id={CLICK}&{field}") };
+        let unreadable = Unreadable { name: name.to_owned(), why: "is true" };
+        let said = match interpret(&network(), template, &params(&query), &[unreadable]) {
+            Ok(Interpreted::Report(p)) => Ok(p.status.to_string()),
+            Err(refusal) => Err(refusal.parameter),
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(said, want.map(str::to_owned).map_err(str::to_owned), "{field}");
+    }
+}
+
+#[test]
+fn an_id_with_a_macro_in_it_was_not_sent() {
+    let table = [
+        ("click_id=CLICK&txid=order-{order_id}", "sale - - EUR click:CLICK:main"),
+        ("click_id=CLICK&tid=ord_{tid}_1", "sale - - EUR click:CLICK:main"),
+        ("click_id=CLICK&tid=order-%23%7Border_id%7D&tx=T-1", "sale - - EUR tx:T-1"),
+        ("click_id={click_id}x&subid=CLICK", "sale - - EUR click:CLICK:main"),
+        ("click_id=CLICK&tid=A%23B%23C(EU)", "sale - - EUR tx:A#B#C(EU)"),
+    ];
+    for (query, want) in table {
+        assert_eq!(line(&report(None, &query.replace("CLICK", CLICK))), want, "{query}");
+    }
+    let refused = read(None, "clickid={click_id}x").expect_err("no click");
+    assert!(
+        refused.parameter == "clickid" && refused.message.contains("sent its macro '{click_id}x' as it is")
+    );
+}
+
+#[test]
+fn a_word_that_nobody_knows_is_told_also_of_what_is_refused() {
+    let own = template(&json!({ "statuses": { "sale": ["won"] }, "ignore": ["ping"] }));
+    let table = [
+        (None, "status=won", Some(("won", false))),
+        (Some(&own), "status=won", None),
+        (Some(&own), "status=PING", None),
+        (None, "click_id=CLICK&status=won&payout=-3", Some(("won", true))),
+        (None, "status=approved&payout=-3", None),
+        (None, "payout=-3", None),
+    ];
+    for (template, query, want) in table {
+        let said = unknown_word(template, &params(query));
+        assert_eq!(said.as_ref().map(|s| (s.word.as_str(), s.taken_back)), want, "{query}");
+    }
+}
+
+#[test]
 fn without_a_template() {
     let table = [
         // The least there can be: a sale in the network's currency, paying what the destination says.
@@ -238,6 +302,7 @@ fn refusals_name_the_parameter_and_what_is_allowed() {
         (None, "cid=CLICK&payout=1e400", "payout", "must be a decimal number"),
         (None, "cid=CLICK&payout=2000000000", "payout", "must be between"),
         (None, "cid=CLICK&currency=EURO", "currency", "'EURO' must be a currency code of three letters"),
+        (None, "cid=CLICK&currency=ZZZ", "currency", "'ZZZ' is no currency of ISO 4217"),
         (None, "cid=CLICK&tid=a%00b", "tid", "must be at most 256 characters without control characters"),
         (None, &long, "tid", "must be at most 256 characters"),
         (None, &long_status, "status", "must be 1 to 64 characters"),

@@ -14,7 +14,7 @@ mod status;
 mod words;
 
 pub use decide::{Decided, Standing, decide};
-pub use interpret::{Interpreted, Postback, Refusal, interpret};
+pub use interpret::{Interpreted, Postback, Refusal, interpret, unknown_word};
 pub use params::Unreadable;
 pub use report::{Terms, report};
 pub use status::{Applied, ConversionStatus, apply};
