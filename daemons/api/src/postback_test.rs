@@ -148,7 +148,7 @@ impl<'a> Trial<'a> {
                     let mut reason = refusal.to_string();
                     let said = unknown_word(self.template.as_ref().map(|(_, t)| t), params);
                     if let Some(said) = said.filter(|said| said.taken_back) {
-                        reason = self.with_unknown(reason, &said);
+                        reason = self.with_unknown(&reason, &said);
                     }
                     return Ok(self.end(Rejected, 400, reason));
                 }
@@ -224,12 +224,12 @@ impl<'a> Trial<'a> {
     fn with_word(&mut self, mut reason: String, postback: &Postback) -> String {
         if let (true, Some(word)) = (postback.unmapped, &postback.raw_status) {
             let said = UnknownWord { word: word.clone(), taken_back: false };
-            reason = self.with_unknown(reason, &said);
+            reason = self.with_unknown(&reason, &said);
         }
         reason
     }
 
-    fn with_unknown(&mut self, reason: String, said: &UnknownWord) -> String {
+    fn with_unknown(&mut self, reason: &str, said: &UnknownWord) -> String {
         let (network, named) = (&self.network.spec, self.named.as_ref());
         self.answer.commands.push(advice::map_words(network, named, std::slice::from_ref(said)));
         format!("{reason}; {}", advice::unmapped_word(network, named, said))
