@@ -17,8 +17,8 @@ use crate::{
     ingestion::{IngestionError, IngestionLag, IngestionQuery, ReplayAnswer, ReplayRequest},
     page::{Labelled, Page},
     postbacks::{
-        Lint, LintQuery, PostbackLogEvent, PostbackQuery, PostbackResult, PostbackRetry, PostbackRetryAnswer,
-        PostbackTest, PostbackTestAnswer,
+        Directions, Lint, LintQuery, PostbackLogEvent, PostbackQuery, PostbackResult, PostbackRetry,
+        PostbackRetryAnswer, PostbackTest, PostbackTestAnswer,
     },
     report::{ReportAnswer, ReportRequest},
     retention::{PruneAnswer, PruneRequest, RetentionStatus},
@@ -209,6 +209,7 @@ impl Client {
         let call = Call::get(&["postbacks"]).with("since", q.since).with("until", q.until);
         let call =
             call.with("network", q.network.as_ref()).with("result", q.result.map(PostbackResult::as_str));
+        let call = call.with("direction", q.direction.map(Directions::as_str));
         let call = call.with("test", q.test).each("where", &q.filters);
         self.call(call.page(q.limit, q.cursor.as_ref())).await
     }

@@ -9,13 +9,14 @@ use serde::{Deserialize, Serialize};
 use tfx_domain::{Timestamp, entity::Status};
 
 /// Fields that an answer has beside the spec; ignored when sent back.
-pub const SHOWN_ONLY: [&str; 10] = [
+pub const SHOWN_ONLY: [&str; 11] = [
     "id",
     "version",
     "created_at",
     "updated_at",
     "labels",
     "has_postback_secret",
+    "has_postback_signing_key",
     "active_streams",
     "streams",
     "cap_use",

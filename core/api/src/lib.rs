@@ -18,6 +18,7 @@ pub mod postbacks;
 pub mod report;
 pub mod retention;
 pub mod service;
+pub mod tells;
 pub mod timeline;
 
 pub use client::Client;

@@ -1,6 +1,7 @@
 //! The postback log, and trying a postback without recording it.
 
 use crate::page::EntityRef;
+pub use crate::tells::Directions;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 pub use tfx_domain::event::{PostbackField, PostbackFilter, PostbackLogEvent, PostbackResult, TestTraffic};
@@ -22,6 +23,8 @@ pub struct PostbackQuery {
     pub network: Option<String>,
     /// Only with this result.
     pub result: Option<PostbackResult>,
+    /// Which way they went; not said: those that came in, or those that the result is of.
+    pub direction: Option<Directions>,
     /// Whether those about test clicks are among them; left out unless said otherwise.
     pub test: Option<TestTraffic>,
     /// What must hold of each: all of them.

@@ -20,7 +20,7 @@ pub use facts::{ClickDims, FactText};
 pub use fields::{EventField, EventKind, JsonType, Kept, RowColumn};
 pub use health::HealthEvent;
 pub use log_filter::{PostbackField, PostbackFilter};
-pub use postback_log::{PostbackLogEvent, PostbackResult};
+pub use postback_log::{PostbackDirection, PostbackLogEvent, PostbackResult};
 pub use test_traffic::TestTraffic;
 
 use serde::{Deserialize, Serialize};

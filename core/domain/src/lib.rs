@@ -7,6 +7,7 @@
 //! - [`macros`]: URL templates
 //! - [`rules`]: what must hold between entities
 //! - [`postback`]: what a network's report means, and the status machine
+//! - [`tell`]: what traffic sources are told of conversions
 //! - [`health`]: whether a destination answers
 //! - [`event`]: what is written to the event log
 //! - [`report`]: dimensions, metrics and their arithmetic
@@ -29,6 +30,7 @@ pub mod routing;
 pub mod rules;
 pub mod said;
 pub mod slug;
+pub mod tell;
 
 /// Points in time everywhere in the product; written as RFC 3339 with at most millisecond precision.
 pub use jiff::Timestamp;

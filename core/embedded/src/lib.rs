@@ -40,6 +40,7 @@ const CONFIG: Blueprint = Blueprint {
         include_str!("schema/config/0006.sql"),
         include_str!("schema/config/0007.sql"),
         include_str!("schema/config/0008.sql"),
+        include_str!("schema/config/0009.sql"),
     ],
     look: include_str!("schema/config/look.sql"),
     page_size: 4096,

@@ -1,6 +1,8 @@
 //! [`Queue`] on `config.db`. Every change is in a transaction that holds the write lock: what is read in it stays true
 //! until it ends. The clock is SQLite's.
 
+mod overview;
+
 use crate::{
     db::Database,
     error::OrStoreError,
@@ -14,7 +16,9 @@ use tfx_ports::{
     StoreError,
     left_out::LeftOut,
     page::{Page, PageRequest},
-    queue::{Counts, DeadJob, Job, JobKind, LONGEST_WAIT, NewJob, Queue, group_lane, own_lane},
+    queue::{
+        Counts, DeadJob, Job, JobKind, LONGEST_WAIT, NewJob, Queue, Share, WaitingJob, group_lane, own_lane,
+    },
 };
 
 /// Jobs on SQLite.
@@ -57,12 +61,12 @@ impl Jobs {
         self.db.write(what, end).await
     }
 
-    /// Changes how long a claim holds, or lets go of it.
+    /// Changes how long a claim holds, or lets go of it; `forgive` takes a try off.
     async fn keep(
         &self,
         what: &'static str,
         job: &Job,
-        held: bool,
+        (held, forgive): (bool, u32),
         time: Duration,
     ) -> Result<bool, StoreError> {
         let job = job.clone();
@@ -70,11 +74,12 @@ impl Jobs {
             let now = now(conn, what)?;
             let update = "UPDATE job_lanes SET held = ?6,
                     due_ms = CASE WHEN ?6 THEN ?7 ELSE min(?7, coalesce(wanted_ms, ?7)) END,
-                    wanted_ms = CASE WHEN ?6 THEN wanted_ms END
+                    wanted_ms = CASE WHEN ?6 THEN wanted_ms END, tries = max(tries - ?8, 0)
                 WHERE kind = ?1 AND lane = ?2 AND fence = ?3 AND held AND due_ms BETWEEN ?4 + 1 AND ?5";
             let until = now + millis(time);
             let kind = job.kind.as_str();
-            changed(conn, what, update, params![kind, job.lane, fence(&job), now, never(now), held, until])
+            let values = params![kind, job.lane, fence(&job), now, never(now), held, until, forgive];
+            changed(conn, what, update, values)
         };
         self.db.write(what, keep).await.map(|changed| changed > 0)
     }
@@ -253,7 +258,7 @@ impl Queue for Jobs {
     }
 
     async fn renew(&self, job: &Job, lease: Duration) -> Result<bool, StoreError> {
-        self.keep("hold a job", job, true, lease).await
+        self.keep("hold a job", job, (true, 0), lease).await
     }
 
     async fn done(&self, job: &Job) -> Result<bool, StoreError> {
@@ -266,7 +271,11 @@ impl Queue for Jobs {
     }
 
     async fn again(&self, job: &Job, after: Duration) -> Result<bool, StoreError> {
-        self.keep("put off a job", job, false, after).await
+        self.keep("put off a job", job, (false, 0), after).await
+    }
+
+    async fn postpone(&self, job: &Job, after: Duration) -> Result<bool, StoreError> {
+        self.keep("put off a job", job, (false, 1), after).await
     }
 
     async fn aside(&self, job: &Job, after: Duration) -> Result<bool, StoreError> {
@@ -329,6 +338,16 @@ impl Queue for Jobs {
             changed(conn, what, old, params![kind.as_str(), before]).map(|n| n as u64)
         };
         self.db.write(what, forget).await
+    }
+
+    async fn waiting(&self, kind: JobKind, request: &PageRequest) -> Result<Page<WaitingJob>, StoreError> {
+        let (request, left_out) = (request.clone(), Arc::clone(&self.left_out));
+        let read = move |conn: &Connection| overview::waiting(conn, kind, &request, &left_out);
+        self.db.scan("read waiting jobs", read).await
+    }
+
+    async fn shares(&self, kind: JobKind) -> Result<Vec<Share>, StoreError> {
+        self.db.scan("count jobs", move |conn| overview::shares(conn, kind)).await
     }
 
     async fn counts(&self, kind: JobKind) -> Result<Counts, StoreError> {

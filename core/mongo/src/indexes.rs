@@ -181,6 +181,12 @@ pub(crate) const ALL: &[CollectionIndexes] = &[
             Index { only_with: Some("unpublished"), ..index("unpublished", &[("unpublished", 1)]) },
         ],
     },
+    CollectionIndexes {
+        id: "020_told",
+        collection: "told",
+        what: "what traffic sources were told, by conversion",
+        indexes: &[index("of_conversion", &[("conversion", 1)])],
+    },
 ];
 
 #[cfg(test)]

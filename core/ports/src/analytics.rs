@@ -8,7 +8,7 @@ use async_trait::async_trait;
 use jiff::tz::TimeZone;
 use tfx_domain::{
     Timestamp,
-    event::{ClickEvent, PostbackFilter, PostbackLogEvent, PostbackResult, TestTraffic},
+    event::{ClickEvent, PostbackDirection, PostbackFilter, PostbackLogEvent, PostbackResult, TestTraffic},
     id::{CampaignId, ClickId, DestinationId, StreamId, VisitorId},
     report::{Conditions, RawRow, ReportQuery},
     routing::CapUse,
@@ -46,6 +46,8 @@ pub struct PostbackQuery {
     pub network: Option<String>,
     /// Only with this result.
     pub result: Option<PostbackResult>,
+    /// Only those that came in, or only those that were sent.
+    pub direction: Option<PostbackDirection>,
     /// Whether those about test clicks are among them.
     pub test: TestTraffic,
     /// What must hold of each: all of them.

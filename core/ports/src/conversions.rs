@@ -51,7 +51,9 @@ pub struct ConversionQuery {
 #[async_trait]
 pub trait ConversionStore: Send + Sync {
     /// Applies reports in order, each by [`tfx_domain::postback::decide`] against what stands. `(network, key)` and
-    /// `(network, sale_claim)` are unique. New states are marked unpublished in the same transaction.
+    /// `(network, sale_claim)` are unique. New states are marked unpublished in the same transaction, and what
+    /// [`tfx_domain::tell::tells`] says is put into the queue in it, as a job of [`JobKind::Tell`](crate::queue::JobKind);
+    /// each name that is told is told once, for good.
     ///
     /// One answer for each report. Callers batch; an error means that none of the batch is recorded. A new
     /// conversion whose id another one has is an error that is not retryable.

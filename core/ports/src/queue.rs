@@ -11,12 +11,13 @@
 //! keep that function beside this port.
 
 use crate::{
+    clock,
     error::StoreError,
     page::{Page, PageRequest},
 };
 use async_trait::async_trait;
 use std::time::Duration;
-use tfx_domain::Timestamp;
+use tfx_domain::{Timestamp, tell::Tell};
 
 /// The longest wait and the longest claim; longer ones are cut. What seems to wait longer was put off before the store's
 /// clock was set back, and is due.
@@ -29,6 +30,8 @@ pub enum JobKind {
     ParkedPostback,
     /// A probe of a destination, its key the id of the destination: traffic-service.
     Probe,
+    /// A traffic source is to be told of a conversion: postback-service.
+    Tell,
 }
 
 impl JobKind {
@@ -37,6 +40,7 @@ impl JobKind {
         match self {
             Self::ParkedPostback => "parked_postback",
             Self::Probe => "probe",
+            Self::Tell => "tell",
         }
     }
 }
@@ -57,6 +61,20 @@ pub struct NewJob {
 }
 
 impl NewJob {
+    /// A source is to be told of a conversion, those of one conversion in the order of its states; and how long after now.
+    ///
+    /// # Errors
+    /// It cannot be written as JSON.
+    pub fn tell(tell: &Tell) -> Result<(Self, Duration), StoreError> {
+        let payload = serde_json::to_string(tell).map_err(|e| StoreError::broken("write what is told", e))?;
+        let (key, group) = (tell.key(), Some(tell.group()));
+        let came = clock::now();
+        let after = tell
+            .not_before
+            .map_or(Duration::ZERO, |at| at.duration_since(came).try_into().unwrap_or_default());
+        Ok((Self { kind: JobKind::Tell, key, group, came, payload }, after))
+    }
+
     /// Those of one lane are done one after the other: the jobs of a group, or a job that has none.
     pub fn lane(&self) -> String {
         self.group.as_deref().map_or_else(|| own_lane(&self.key), group_lane)
@@ -105,6 +123,39 @@ pub struct DeadJob {
     pub why: String,
 }
 
+/// A job that waits or is claimed, as a person sees it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WaitingJob {
+    /// Its key.
+    pub key: String,
+    /// When it came, to the millisecond.
+    pub came: Timestamp,
+    /// What whoever takes it needs.
+    pub payload: String,
+    /// When its lane is due, or is over the claim that holds it, by the store's clock; of several in a lane the first is
+    /// taken then.
+    pub due: Option<Timestamp>,
+    /// Whether its lane is claimed now.
+    pub held: bool,
+    /// How often the first job of its lane was claimed.
+    pub tries: u32,
+}
+
+/// The jobs of one owner: those whose lanes are named alike up to the first `/`.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Share {
+    /// The owner: what stands before the `/` in group or, without one, in the key.
+    pub of: String,
+    /// Waiting or claimed.
+    pub waiting: u64,
+    /// Given up and kept.
+    pub dead: u64,
+    /// When the oldest of those that wait came.
+    pub oldest: Option<Timestamp>,
+    /// When the first of its lanes is due, by the store's clock.
+    pub next: Option<Timestamp>,
+}
+
 /// How many jobs of a kind there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
@@ -137,6 +188,9 @@ pub trait Queue: Send + Sync {
     /// Lets go of it until `after` from now, or until another of its group wants to be tried sooner.
     async fn again(&self, job: &Job, after: Duration) -> Result<bool, StoreError>;
 
+    /// As [`Self::again`], as if it had not been claimed: it has no try more.
+    async fn postpone(&self, job: &Job, after: Duration) -> Result<bool, StoreError>;
+
     /// As [`Self::again`], and from now on it holds up nobody: the next of its group is due.
     async fn aside(&self, job: &Job, after: Duration) -> Result<bool, StoreError>;
 
@@ -151,6 +205,12 @@ pub trait Queue: Send + Sync {
 
     /// Drops what has been dead for longer than `older`. How many it were.
     async fn forget(&self, kind: JobKind, older: Duration) -> Result<u64, StoreError>;
+
+    /// A page of those that wait or are claimed, by key.
+    async fn waiting(&self, kind: JobKind, page: &PageRequest) -> Result<Page<WaitingJob>, StoreError>;
+
+    /// All of them by owner, in the order of their names.
+    async fn shares(&self, kind: JobKind) -> Result<Vec<Share>, StoreError>;
 
     /// How many there are.
     async fn counts(&self, kind: JobKind) -> Result<Counts, StoreError>;

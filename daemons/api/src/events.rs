@@ -13,10 +13,10 @@ use axum::{Router, extract::State, response::Response, routing::get};
 use http::StatusCode;
 use serde::Serialize;
 use std::sync::Arc;
-use tfx_api::{Labelled, Labels, Page, audit::AuditEntry};
+use tfx_api::{Labelled, Labels, Page, audit::AuditEntry, tells::Directions};
 use tfx_domain::{
     entity::Kind,
-    event::{ClickDims, ClickEvent, PostbackFilter, PostbackResult},
+    event::{ClickDims, ClickEvent, PostbackDirection, PostbackFilter, PostbackResult},
     id::{CampaignId, ClickId, ConversionId, NetworkId},
     postback::Conversion,
 };
@@ -125,6 +125,12 @@ async fn postbacks(State(app): State<Arc<App>>, mut query: Query) -> Result<Resp
             format!("must be one of {}", PostbackResult::ALL.map(PostbackResult::as_str).join(", "))
         })
     });
+    let direction = query.parsed("direction", |text| {
+        let found = Directions::ALL.into_iter().find(|d| d.as_str() == text);
+        found.ok_or_else(|| format!("must be one of {}", Directions::ALL.map(Directions::as_str).join(", ")))
+    });
+    let usual = || Some(result.map_or(PostbackDirection::In, PostbackResult::direction));
+    let direction = direction.map_or_else(usual, Directions::wanted);
     let test = query.value("test").unwrap_or_default();
     let page = query.page();
     let filters = parsed::<PostbackFilter>(&mut query).into_iter().map(|(_, filter)| filter).collect();
@@ -137,7 +143,7 @@ async fn postbacks(State(app): State<Arc<App>>, mut query: Query) -> Result<Resp
         }),
         None => None,
     };
-    let asked = PostbackQuery { since, until, network, result, test, filters, page };
+    let asked = PostbackQuery { since, until, network, result, direction, test, filters, page };
     let found = app.stores.analytics.postbacks(&asked).await?;
     let ids = found.items.iter().filter_map(|p| p.network_id.as_ref().map(ToString::to_string));
     let labels = labels_of(&app, ids).await?;

@@ -23,7 +23,7 @@ use tfx_api::postbacks::{Finding, FindingKind, Lint, PostbackRetry, PostbackRetr
 use tfx_domain::{
     Timestamp,
     entity::{Kind, NetworkSpec, Status, TemplateSpec},
-    event::{PostbackLogEvent, PostbackResult},
+    event::{PostbackDirection, PostbackLogEvent, PostbackResult},
     postback::{
         advice::{self, UnknownWord},
         interpret, unknown_word,
@@ -62,6 +62,7 @@ async fn lint(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
         until,
         network: network.clone(),
         result,
+        direction: Some(PostbackDirection::In),
         test: tfx_domain::event::TestTraffic::Include,
         filters: Vec::new(),
         page: PageRequest::first(PAGE.min(most)),

@@ -188,7 +188,7 @@ impl<'a> Trial<'a> {
         };
         self.answer.understood = Some(understood(&postback, Some(incoming.revenue)));
         let there = KnownConversions(self.known(&incoming).await?);
-        let Decided { result, conversion, displaced } = decide(&there, &incoming)?;
+        let Decided { result, conversion, displaced, .. } = decide(&there, &incoming)?;
         if result != Recorded {
             // What it would change, or what is in its way.
             let there = there.0.iter().find(|c| c.id == conversion.id);

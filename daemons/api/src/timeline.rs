@@ -23,7 +23,8 @@ use tfx_api::{
 };
 use tfx_domain::{
     event::{
-        ClickEvent, Outcome, PostbackField, PostbackFilter, PostbackLogEvent, PostbackResult, TestTraffic,
+        ClickEvent, Outcome, PostbackDirection, PostbackField, PostbackFilter, PostbackLogEvent,
+        PostbackResult, TestTraffic,
     },
     id::{ClickId, ConversionId},
     money::Money,
@@ -129,6 +130,7 @@ async fn lines(
         until: None,
         network: None,
         result,
+        direction: Some(PostbackDirection::In),
         test: TestTraffic::Include,
         filters: vec![PostbackFilter { field, values, negate: false }],
         page: PageRequest::first(PAGE),

@@ -101,6 +101,7 @@ impl Clicks {
             until,
             network: None,
             result: None,
+            direction: None,
             test: TestTraffic::Include,
             filters: Vec::new(),
             page,

@@ -8,7 +8,7 @@ use std::{
 };
 use tfx_domain::{
     Timestamp,
-    event::{PostbackLogEvent, PostbackResult, SCHEMA},
+    event::{PostbackDirection, PostbackLogEvent, PostbackResult, SCHEMA},
     id::{ClickId, ConversionId, NetworkId},
     money::Money,
     postback::{ConversionStatus, Refusal},
@@ -115,6 +115,14 @@ pub(crate) fn event(origin: &Origin, outcome: &PostbackOutcome, masks: &Masks) -
         conversion_status: outcome.became.as_ref().map(|(status, _)| status.clone()),
         revenue: outcome.became.as_ref().map(|(_, revenue)| *revenue),
         test: outcome.test,
+        direction: PostbackDirection::In,
+        source: "".into(),
+        source_id: None,
+        job: String::new(),
+        attempt: 0,
+        latency_ms: None,
+        url: String::new(),
+        answer: String::new(),
     }
 }
 
@@ -135,7 +143,7 @@ fn cut(text: &str, max: usize) -> &str {
 /// How many postbacks had which result.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
-    by_result: [AtomicU64; PostbackResult::ALL.len()],
+    by_result: [AtomicU64; PostbackResult::IN.len()],
     forbidden: AtomicU64,
     not_durable: AtomicU64,
     republished: AtomicU64,
@@ -146,7 +154,7 @@ pub(crate) struct Counters {
 
 impl Counters {
     pub(crate) fn count(&self, outcome: &PostbackOutcome) {
-        if let Some(i) = PostbackResult::ALL.iter().position(|r| *r == outcome.result) {
+        if let Some(i) = PostbackResult::IN.iter().position(|r| *r == outcome.result) {
             self.by_result[i].fetch_add(1, Ordering::Relaxed);
         }
         if outcome.status == 403 {
@@ -173,7 +181,7 @@ impl Counters {
     }
 
     pub(crate) fn write(&self, out: &mut Text) {
-        for (result, count) in PostbackResult::ALL.iter().zip(&self.by_result) {
+        for (result, count) in PostbackResult::IN.iter().zip(&self.by_result) {
             let labels = [("result", result.as_str())];
             out.counter("tfx_postbacks_total", "Postbacks by result", &labels, count.load(Ordering::Relaxed));
         }

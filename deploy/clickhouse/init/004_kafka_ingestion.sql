@@ -99,8 +99,8 @@ SELECT
         JSONType(raw) != 'Object', concat('not a JSON object but ', lower(toString(JSONType(raw)))),
         length(arrayDistinct(pairs.1)) != length(pairs), 'a field stands in it twice',
         too_deep, 'nested deeper than 100 levels',
-        match(raw, '"(schema|status|version|config_revision|asn)"[ \t\r\n]*:[ \t\r\n]*[0-9]*[-.eE]'),
-            'schema, status, version, config_revision or asn is not a whole number',
+        match(raw, '"(schema|status|attempt|version|config_revision|asn|latency_ms)"[ \t\r\n]*:[ \t\r\n]*[0-9]*[-.eE]'),
+            'schema, status, attempt, version, config_revision, asn or latency_ms is not a whole number',
         '') AS problem,
     arrayMap(p -> p.1, arrayFilter(p -> p.2 != 'null', pairs)) AS fields,
     arrayMap(p -> concat(p.1, ' = ', substringUTF8(p.2, 1, 80)), arrayFilter(p -> NOT multiIf(
@@ -108,7 +108,8 @@ SELECT
             'country', 'region', 'city', 'isp', 'connection_type', 'os', 'browser', 'language', 'referrer_host',
             'keyword', 'campaign_slug', 'campaign_name', 'deciding_campaign_slug', 'deciding_campaign_name', 'ip',
             'continent', 'user_agent', 'device_model', 'os_version', 'browser_version', 'referrer', 'external_id',
-            'bot_reason', 'cost_refused', 'final_url', 'network', 'template', 'remote_ip', 'method', 'reason'),
+            'bot_reason', 'cost_refused', 'final_url', 'network', 'template', 'remote_ip', 'method', 'reason',
+            'source', 'job', 'url', 'answer'),
             startsWith(p.2, '"'),
         p.1 IN ('transaction_id', 'raw_status'),
             p.2 = 'null' OR startsWith(p.2, '"'),
@@ -128,8 +129,8 @@ SELECT
         p.1 IN ('at', 'click_at', 'created_at', 'updated_at'),
             match(p.2, '^"(19[7-9][0-9]|2[0-2][0-9][0-9])-[0-9]{2}-[0-9]{2}T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{1,9})?(Z|[+-]([01][0-9]|2[0-3]):[0-5][0-9])"$')
                 AND isNotNull(parseDateTime64BestEffortOrNull(trim(BOTH '"' FROM p.2), 3, 'UTC')),
-        p.1 IN ('schema', 'status'), match(p.2, '^[0-9]{1,5}$') AND toUInt64OrZero(p.2) <= 65535,
-        p.1 = 'asn', p.2 = 'null' OR (match(p.2, '^[0-9]{1,10}$') AND toUInt64OrZero(p.2) <= 4294967295),
+        p.1 IN ('schema', 'status', 'attempt'), match(p.2, '^[0-9]{1,5}$') AND toUInt64OrZero(p.2) <= 65535,
+        p.1 IN ('asn', 'latency_ms'), p.2 = 'null' OR (match(p.2, '^[0-9]{1,10}$') AND toUInt64OrZero(p.2) <= 4294967295),
         p.1 = 'version', match(p.2, '^[0-9]{1,19}$') AND toUInt64OrZero(p.2) <= 9223372036854775807,
         p.1 = 'config_revision', match(p.2, '^[0-9]{1,20}$'),
         p.1 = 'outcome', p.2 IN ('"routed"', '"trafficback"', '"not_found"', '"loop"'),
@@ -139,7 +140,8 @@ SELECT
         p.1 = 'result',
             p.2 IN (
                 '"recorded"', '"updated"', '"duplicate"', '"stale"', '"ignored"', '"parked"', '"unmatched"',
-                '"rejected"', '"conflict"'),
+                '"rejected"', '"conflict"', '"sent"', '"retry"', '"dead"'),
+        p.1 = 'direction', p.2 IN ('"in"', '"out"'),
         p.1 IN ('cost', 'bot_cost', 'revenue'),
             (p.2 = 'null' AND p.1 != 'revenue')
                 OR (match(p.2, '^{("amount":"-?[0-9]{1,10}([.][0-9]{1,28})?","currency":"[A-Za-z]{3}"|"currency":"[A-Za-z]{3}","amount":"-?[0-9]{1,10}([.][0-9]{1,28})?")}$')
@@ -438,6 +440,11 @@ CREATE TABLE postback_log_rows
     click_id           String,
     conversion_id      String,
     test               Bool,
+    direction          LowCardinality(String),
+    source             LowCardinality(String),
+    source_id          LowCardinality(String),
+    job                String,
+    attempt            UInt16,
     topic              LowCardinality(String),
     partition          Int32,
     offset             Int64,
@@ -453,7 +460,7 @@ WITH
         'Tuple(
             schema UInt16, id String, network String, network_id String, template String, remote_ip String,
             method String, result String, reason String, status UInt16, click_id String, conversion_id String,
-            test Bool)') AS e,
+            test Bool, direction String, source String, source_id String, job String, attempt UInt16)') AS e,
     arrayFilter(f -> NOT has(fields, f), [
             'schema', 'id', 'at', 'network', 'remote_ip', 'method', 'result', 'status']) AS missing
 SELECT
@@ -472,6 +479,11 @@ SELECT
     upper(e.click_id) AS click_id,
     e.conversion_id AS conversion_id,
     e.test AS test,
+    if(e.direction = '', 'in', e.direction) AS direction,
+    e.source AS source,
+    e.source_id AS source_id,
+    e.job AS job,
+    e.attempt AS attempt,
     topic,
     partition,
     offset,
@@ -488,6 +500,7 @@ WHERE topic_kind = 'postback_log';
 CREATE MATERIALIZED VIEW postback_log_events_store_mv TO postback_log_events AS
 SELECT
     id, at, network, network_id, template, remote_ip, method, result, reason, status, click_id, conversion_id, test,
+    direction, source, source_id, job, attempt,
     raw AS event,
     topic AS _topic,
     partition AS _partition,

@@ -85,6 +85,9 @@ const INDEXES = [
   {"collection": "destination_health_history", "indexes": [
     {"name": "in_order", "keys": [["at", -1], ["_id", -1]]},
     {"name": "unpublished", "keys": [["unpublished", 1]], "onlyWith": "unpublished"}
+  ]},
+  {"collection": "told", "indexes": [
+    {"name": "of_conversion", "keys": [["conversion", 1]]}
   ]}
 ];
 

@@ -57,7 +57,17 @@ impl Log {
             let Asked { since, test, filters, limit, cursor, .. } = part;
             let network = self.network.clone();
             client
-                .postbacks(&PostbackQuery { since, until, network, result, test, filters, limit, cursor })
+                .postbacks(&PostbackQuery {
+                    since,
+                    until,
+                    network,
+                    result,
+                    direction: None,
+                    test,
+                    filters,
+                    limit,
+                    cursor,
+                })
                 .await
         };
         self.list.print(context, since, list, fetch).await

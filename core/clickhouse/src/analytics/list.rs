@@ -123,6 +123,9 @@ pub(super) async fn postbacks(
     if let Some(result) = query.result {
         conditions.push(" AND result = ?").text(result.as_str());
     }
+    if let Some(direction) = query.direction {
+        conditions.push(" AND direction = ?").text(direction.as_str());
+    }
     conditions.push(tests(query.test));
     for filter in &query.filters {
         postback_condition(&mut conditions, filter);
@@ -148,6 +151,9 @@ fn postback_condition(sql: &mut Sql, filter: &PostbackFilter) {
         PostbackField::Conversion => "conversion_id",
         PostbackField::Ip => "remote_ip",
         PostbackField::Test => "if(test, 'true', 'false')",
+        PostbackField::Direction => "direction",
+        PostbackField::Source => "source",
+        PostbackField::Job => "job",
         PostbackField::Param(name) => {
             // One of the values said is enough; not said at all is the empty text.
             let unsaid = values.iter().any(String::is_empty);

@@ -94,6 +94,7 @@ impl Column {
                 .to_owned(),
             // The defaults of these two are needed for the kind too.
             (JsonType::Word, "outcome" | "request") => format!("{name}_"),
+            (JsonType::Word, "direction") => format!("if(e.{name} = '', 'in', e.{name})"),
             (JsonType::Word, "device_type") => format!("if(e.{name} = '', 'unknown', e.{name})"),
             (JsonType::Time, "at") => {
                 let id = if kind == "click" { "click_id" } else { "id" };

@@ -99,6 +99,7 @@ async fn view(store: &ClickHouse) -> String {
         until: None,
         network: None,
         result: None,
+        direction: None,
         test: tfx_domain::event::TestTraffic::Include,
         filters: Vec::new(),
         page: PageRequest::first(1_000),

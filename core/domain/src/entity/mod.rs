@@ -11,6 +11,7 @@ mod network;
 mod parse;
 mod source;
 mod stream;
+mod tell;
 mod template;
 mod words;
 
@@ -24,6 +25,7 @@ pub use stream::{
     Action, Bind, FilterRule, MAX_DESTINATIONS, MatchMode, RedirectCode, Select, StreamDestination,
     StreamKind, StreamSpec, serves_nobody,
 };
+pub use tell::{MAX_TELL_DELAY_S, PayoutShare, TellMethod};
 pub(crate) use template::steps;
 pub use template::{LONGEST_PATH, TemplateDefaults, TemplateParams, TemplateSpec};
 

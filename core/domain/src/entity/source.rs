@@ -1,13 +1,8 @@
 //! Traffic sources: where clicks are bought.
 
-use super::{Kind, PARAM_NAME, Spec, Status, check_name, is_param_name};
+use super::{Kind, PARAM_NAME, PayoutShare, Secret, Spec, Status, TellMethod, check_name, is_param_name};
 use crate::{
-    Timestamp,
-    id::SourceId,
-    macros::{Scope, UrlTemplate},
-    money::Currency,
-    problem::Problems,
-    rules::Part,
+    Timestamp, id::SourceId, money::Currency, postback::ConversionStatus, problem::Problems, rules::Part,
     slug::Slug,
 };
 use serde::{Deserialize, Serialize};
@@ -30,9 +25,39 @@ pub struct SourceSpec {
     /// The currency of its cost parameter.
     #[serde(default)]
     pub currency: Currency,
-    /// Where conversions are reported to.
+    /// Where it is told of conversions; a state with a URL of its own is told there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postback_url: Option<String>,
+    /// The states that it asks for. Not said: `sale` where there is a `postback_url`, and those of `postback_urls`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postback_on: Option<Vec<ConversionStatus>>,
+    /// URLs of single states.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub postback_urls: BTreeMap<ConversionStatus, String>,
+    /// How it is told.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub postback_method: TellMethod,
+    /// What a POST carries: an object. Of a form its members are the fields; in JSON it is sent as it stands, every text
+    /// in it a template.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postback_body: Option<serde_json::Value>,
+    /// What it is told of the revenue; not said: all of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postback_payout: Option<PayoutShare>,
+    /// Seconds between the state and the postback.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub postback_delay_s: u32,
+    /// Only the first conversion of a click is told, in each state that is asked for.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub postback_first_only: bool,
+    /// What its postbacks are signed with, as Standard Webhooks has it: `whsec_` and 24 to 64 bytes in base64.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub postback_signing_key: Option<Secret>,
+}
+
+/// Left out, so that programs that do not know the field yet read the source.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// A source's query parameters. Without a name of its own, each goes by its default; with a token, it stands in links.
@@ -179,11 +204,7 @@ impl Spec for SourceSpec {
         let mut problems = Problems::default();
         check_name(&self.name, &mut problems);
         self.params.check(&mut problems);
-        if let Some(url) = &self.postback_url
-            && let Err(p) = UrlTemplate::parse(url, Scope::Outbound)
-        {
-            problems.nest("postback_url", p);
-        }
+        self.check_postbacks(&mut problems);
         self.currency.check("currency", &mut problems);
         problems
     }

@@ -42,6 +42,12 @@ fn full(kind: Kind) -> Value {
             "slug": "push", "name": "Push ads", "status": "active",
             "params": { "external_id": "cid", "cost": "price", "keyword": "kw", "subs": { "sub1": "zone" } },
             "currency": "EUR", "postback_url": "https://src.example/pb?c={external_id}&p={payout}",
+            "postback_on": ["lead", "sale", "rejected", "installed"],
+            "postback_urls": { "lead": "https://src.example/lead?c={external_id}" },
+            "postback_method": "post_json", "postback_payout": { "percent": "80" },
+            "postback_body": { "id": "{external_id}", "value": "{payout}", "of": [{ "deep": [1, true, null] }] },
+            "postback_delay_s": 60, "postback_first_only": true,
+            "postback_signing_key": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
         }),
         Kind::Network => json!({
             "slug": "adnet", "name": "Ad network", "status": "active", "postback_secret": "s3cret-s3cret",
@@ -480,8 +486,110 @@ proptest! {
         let field = fields.keys().nth(which.index(fields.len())).expect("in range").clone();
         fields.insert(field.clone(), value);
         let got = problems(kind, input);
-        // An action decides whether there are destinations.
-        let related = |p: &String| p.starts_with(&field) || (field == "action" && p.starts_with("destinations"));
+        // An action decides whether there are destinations, and what is said of postbacks fits together.
+        let together = [("action", "destinations"), ("postback_", "postback_")];
+        let related = |p: &String| {
+            p.starts_with(&field) || together.iter().any(|(of, too)| field.starts_with(of) && p.starts_with(too))
+        };
         prop_assert!(got.iter().all(related), "{}: {:?}", field, got);
     }
+}
+
+#[test]
+fn a_source_is_asked_for_nothing_that_cannot_work() {
+    let of = |fields: Value| {
+        let mut source = json!({ "slug": "push", "name": "Push" });
+        source.as_object_mut().expect("object").extend(fields.as_object().expect("object").clone());
+        problems(Kind::Source, source)
+    };
+    let url = "https://s.example/?c={external_id}";
+    assert_eq!(of(json!({ "postback_url": url, "postback_urls": { "lead": url } })), [""; 0]);
+    let table = [
+        (json!({ "postback_on": ["sale"] }), "postback_on[0]: sale has no URL: give a postback_url"),
+        (
+            json!({ "postback_on": ["lead", "sale"], "postback_urls": { "sale": url } }),
+            "postback_on[0]: lead has no URL",
+        ),
+        (json!({ "postback_url": url, "postback_on": [] }), "postback_on: must name 1 to 32 states"),
+        (json!({ "postback_url": url, "postback_on": ["sale", "SALE"] }), "postback_on[1]: is named twice"),
+        (
+            json!({ "postback_url": url, "postback_on": ["sale", ""] }),
+            "postback_on[1]: must be 1 to 64 characters",
+        ),
+        (
+            json!({ "postback_url": url, "postback_on": ["sale"], "postback_urls": { "lead": url } }),
+            "postback_urls.lead: is not asked for",
+        ),
+        (
+            json!({ "postback_urls": { "lead": "https://s.example/{nope}" } }),
+            "postback_urls.lead: {nope} is not a macro",
+        ),
+        (
+            json!({ "postback_method": "put", "postback_url": url }),
+            "postback_method: must be one of get, post_form, post_json",
+        ),
+        (json!({ "postback_method": "post_form" }), "postback_method: needs a postback_url"),
+        (json!({ "postback_delay_s": 5 }), "postback_delay_s: needs a postback_url"),
+        (
+            json!({ "postback_url": url, "postback_delay_s": 2_592_001 }),
+            "postback_delay_s: must be at most 2592000",
+        ),
+        (
+            json!({ "postback_url": url, "postback_payout": { "percent": "100.1" } }),
+            "postback_payout.percent: must be from 0 to 100",
+        ),
+        (
+            json!({ "postback_url": url, "postback_payout": { "percent": "-1" } }),
+            "postback_payout.percent: must be from 0 to 100",
+        ),
+        (
+            json!({ "postback_url": url, "postback_payout": { "fixed": "-1" } }),
+            "postback_payout.fixed: must not be below 0",
+        ),
+        (json!({ "postback_url": url, "postback_body": { "a": "b" } }), "postback_body: a GET has none"),
+        (
+            json!({ "postback_url": url, "postback_method": "post_form", "postback_body": { "a": { "b": "c" } } }),
+            "postback_body.a: must be a text: a form",
+        ),
+        (
+            json!({ "postback_url": url, "postback_method": "post_json", "postback_body": { "a": [{ "b": "{nope}" }] } }),
+            "postback_body.a[0].b: {nope} is not a macro",
+        ),
+        (
+            json!({ "postback_url": url, "postback_method": "post_json", "postback_body": "text" }),
+            "postback_body: must be an object",
+        ),
+        (
+            json!({ "postback_url": url, "postback_signing_key": "whsec_c2hvcnQ=" }),
+            "postback_signing_key: must be whsec_ and 24 to 64 bytes in base64",
+        ),
+        (
+            json!({ "postback_url": url, "postback_signing_key": "canary-canary-canary" }),
+            "postback_signing_key: must be whsec_ and 24 to 64 bytes in base64",
+        ),
+    ];
+    for (fields, want) in table {
+        let told = of(fields.clone());
+        assert!(told.len() == 1 && told[0].starts_with(want), "{fields}: {told:?}");
+        assert!(!told[0].contains("canary"));
+    }
+}
+
+#[test]
+fn what_a_source_asks_for() {
+    let asked = |fields: Value| {
+        let mut source = json!({ "slug": "push", "name": "Push" });
+        source.as_object_mut().expect("object").extend(fields.as_object().expect("object").clone());
+        let spec: SourceSpec = parse(source).expect("valid");
+        spec.tells_of().into_iter().map(ToString::to_string).collect::<Vec<_>>().join(" ")
+    };
+    let url = "https://s.example/";
+    assert_eq!(asked(json!({})), "");
+    assert_eq!(asked(json!({ "postback_url": url })), "sale");
+    assert_eq!(asked(json!({ "postback_urls": { "lead": url } })), "lead");
+    assert_eq!(
+        asked(json!({ "postback_url": url, "postback_urls": { "installed": url } })),
+        "sale installed"
+    );
+    assert_eq!(asked(json!({ "postback_url": url, "postback_on": ["rejected", "LEAD"] })), "lead rejected");
 }

@@ -1,6 +1,6 @@
 //! Conditions on the postback log.
 
-use super::{PostbackLogEvent, PostbackResult};
+use super::{PostbackDirection, PostbackLogEvent, PostbackResult};
 use crate::{
     id::{ClickId, ConversionId},
     nearest::did_you_mean,
@@ -29,6 +29,12 @@ pub enum PostbackField {
     Ip,
     /// `true` or `false`: whether the click it named is a test.
     Test,
+    /// `in` or `out`.
+    Direction,
+    /// The slug of the source that was told.
+    Source,
+    /// The key of what was told.
+    Job,
     /// `param:NAME`: a parameter that it said.
     Param(String),
 }
@@ -36,7 +42,7 @@ pub enum PostbackField {
 /// What stands before the name of a parameter.
 const PARAM: &str = "param:";
 
-const NAMED: [(PostbackField, &str); 8] = [
+const NAMED: [(PostbackField, &str); 11] = [
     (PostbackField::Network, "network"),
     (PostbackField::Template, "template"),
     (PostbackField::Result, "result"),
@@ -45,6 +51,9 @@ const NAMED: [(PostbackField, &str); 8] = [
     (PostbackField::Conversion, "conversion"),
     (PostbackField::Ip, "ip"),
     (PostbackField::Test, "test"),
+    (PostbackField::Direction, "direction"),
+    (PostbackField::Source, "source"),
+    (PostbackField::Job, "job"),
 ];
 
 impl PostbackField {
@@ -61,7 +70,10 @@ impl PostbackField {
             Self::Conversion => {
                 value.parse::<ConversionId>().map(|_| ()).map_err(|e| format!("'{}' {e}", shown()))
             }
-            Self::Network | Self::Template | Self::Ip | Self::Param(_) => Ok(()),
+            Self::Direction => {
+                one_of(value, &PostbackDirection::ALL.map(PostbackDirection::as_str)).map(|_| ())
+            }
+            Self::Network | Self::Template | Self::Ip | Self::Source | Self::Job | Self::Param(_) => Ok(()),
         }
     }
 
@@ -155,6 +167,9 @@ impl PostbackFilter {
             PostbackField::Conversion => id(postback.conversion_id.as_ref().map(ToString::to_string)),
             PostbackField::Ip => Cow::Borrowed(&postback.remote_ip),
             PostbackField::Test => Cow::Borrowed(if postback.test { "true" } else { "false" }),
+            PostbackField::Direction => Cow::Borrowed(postback.direction.as_str()),
+            PostbackField::Source => Cow::Borrowed(&postback.source),
+            PostbackField::Job => Cow::Borrowed(&postback.job),
             PostbackField::Param(name) => {
                 let mut said = postback.params.iter().filter(|(n, _)| n == name).peekable();
                 let found = if said.peek().is_none() { one("") } else { said.any(|(_, value)| one(value)) };
@@ -212,6 +227,8 @@ mod tests {
             "conversion=",
             "ip=198.51.100.1",
             "test=false",
+            "direction=in",
+            "source=",
             "param:txid=t 1",
             "param:tag=b",
             "param:none=",
@@ -226,6 +243,7 @@ mod tests {
             "status=404",
             "click=",
             "test=true",
+            "direction=out",
             "param:txid=",
             "param:tag!=a",
             "param:missing!=",

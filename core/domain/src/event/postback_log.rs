@@ -1,16 +1,45 @@
-//! Every postback that came in, whatever became of it.
+//! Every postback that came in, whatever became of it, and every attempt to tell a traffic source of a conversion.
 
 use super::fields::{EventField, described};
 use crate::{
     Timestamp,
-    id::{ClickId, ConversionId, NetworkId},
+    id::{ClickId, ConversionId, NetworkId, SourceId},
     money::Money,
     postback::ConversionStatus,
 };
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// What became of a postback: received = the sum of these.
+/// Which way a postback went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PostbackDirection {
+    /// From a network to us; lines that say nothing are such.
+    #[default]
+    In,
+    /// From us to a traffic source.
+    Out,
+}
+
+impl PostbackDirection {
+    /// All of them.
+    pub const ALL: [Self; 2] = [Self::In, Self::Out];
+
+    /// The word used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+        }
+    }
+}
+
+fn is_in(direction: &PostbackDirection) -> bool {
+    *direction == PostbackDirection::In
+}
+
+/// What became of a postback. Received = the sum of [`PostbackResult::IN`]; attempts to tell a source = the sum of
+/// [`PostbackResult::OUT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PostbackResult {
@@ -32,11 +61,33 @@ pub enum PostbackResult {
     Rejected,
     /// It would change the conversion of another click, or speaks of another network's click; nothing changed.
     Conflict,
+    /// Told: the source has answered that it has it.
+    Sent,
+    /// Not told yet, and tried again later.
+    Retry,
+    /// Not told, and given up.
+    Dead,
 }
 
 impl PostbackResult {
     /// All of them. A store may keep the place in it: what is new comes last.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 12] = [
+        Self::Recorded,
+        Self::Updated,
+        Self::Duplicate,
+        Self::Stale,
+        Self::Ignored,
+        Self::Parked,
+        Self::Unmatched,
+        Self::Rejected,
+        Self::Conflict,
+        Self::Sent,
+        Self::Retry,
+        Self::Dead,
+    ];
+
+    /// Those of postbacks that came in.
+    pub const IN: [Self; 9] = [
         Self::Recorded,
         Self::Updated,
         Self::Duplicate,
@@ -47,6 +98,25 @@ impl PostbackResult {
         Self::Rejected,
         Self::Conflict,
     ];
+
+    /// Those of attempts to tell a source.
+    pub const OUT: [Self; 3] = [Self::Sent, Self::Retry, Self::Dead];
+
+    /// Of which postbacks it is.
+    pub const fn direction(self) -> PostbackDirection {
+        match self {
+            Self::Sent | Self::Retry | Self::Dead => PostbackDirection::Out,
+            Self::Recorded
+            | Self::Updated
+            | Self::Duplicate
+            | Self::Stale
+            | Self::Ignored
+            | Self::Parked
+            | Self::Unmatched
+            | Self::Rejected
+            | Self::Conflict => PostbackDirection::In,
+        }
+    }
 
     /// The word used in JSON.
     pub const fn as_str(self) -> &'static str {
@@ -60,21 +130,24 @@ impl PostbackResult {
             Self::Unmatched => "unmatched",
             Self::Rejected => "rejected",
             Self::Conflict => "conflict",
+            Self::Sent => "sent",
+            Self::Retry => "retry",
+            Self::Dead => "dead",
         }
     }
 }
 
 described! {
-    /// One postback.
+    /// One postback that came in, or one attempt to send one.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
     pub struct PostbackLogEvent {
         /// [`crate::event::SCHEMA`].
         pub schema: u16 = of(U16).required(),
         /// A ULID, as click ids are.
         pub id: ClickId = of(Ulid).required().column("String CODEC(ZSTD(1))"),
-        /// When the postback came in, UTC; for what became of a parked one later, when that was decided.
+        /// When the postback came in or was sent, UTC; for what became of a parked one later, when that was decided.
         pub at: Timestamp = of(Time).required().column("DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1))"),
-        /// The network's slug as asked for, known or not.
+        /// The network's slug as asked for, known or not; empty where it goes to a source.
         pub network: SmolStr = of(Text).required().column("LowCardinality(String)"),
         /// The network, if known.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -94,7 +167,7 @@ described! {
         /// Why, when that is not plain.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         pub reason: String = of(Text).column("String"),
-        /// The HTTP status of the answer; 0 for what happened later to a parked one.
+        /// The HTTP status of the answer; 0 for what happened later to a parked one, and where a source gave none.
         pub status: u16 = of(U16).required().column("UInt16"),
         /// The click it named.
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -102,7 +175,7 @@ described! {
         /// The conversion it made or met.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub conversion_id: Option<ConversionId> = of(Id("cnv")).column("String"),
-        /// The status that it gave this conversion; none where it changed nothing.
+        /// The status that it gave this conversion, or of which a source was told; none where it changed nothing.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub conversion_status: Option<ConversionStatus> = of(Status),
         /// What the conversion brings since then.
@@ -111,5 +184,33 @@ described! {
         /// Whether the click it named is a test.
         #[serde(default, skip_serializing_if = "super::click::is_false")]
         pub test: bool = of(Mark).column("Bool"),
+        /// Which way it went.
+        #[serde(default, skip_serializing_if = "is_in")]
+        pub direction: PostbackDirection = of(Word).column("LowCardinality(String) DEFAULT 'in'"),
+        /// The slug of the source that was told.
+        #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+        pub source: SmolStr = of(Text).column("LowCardinality(String)"),
+        /// The source that was told.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub source_id: Option<SourceId> = of(Id("src")).column("LowCardinality(String)"),
+        /// Of what was told: its key in the queue, by which it can be told again.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        pub job: String = of(Text).column("String"),
+        /// Which attempt it was, from 1; 0: none was made, or it came in.
+        #[serde(default, skip_serializing_if = "is_zero")]
+        pub attempt: u16 = of(U16).column("UInt16"),
+        /// Milliseconds to the head of the answer, or to the failure.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub latency_ms: Option<u32> = of(U32),
+        /// Where it was sent, without what looks like a secret.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        pub url: String = of(Text),
+        /// How the body of the answer began, the first KiB.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        pub answer: String = of(Text),
     }
+}
+
+fn is_zero(n: &u16) -> bool {
+    *n == 0
 }

@@ -5,6 +5,7 @@ use crate::{
     event::ClickEvent,
     id::ClickId,
     money::Money,
+    postback::Conversion,
     routing::{DeviceType, Given},
     said::{self, Fact},
 };
@@ -62,6 +63,22 @@ pub struct Facts<'a> {
     pub is_bot: bool,
     /// What the link says.
     pub link: Link<'a>,
+}
+
+/// A conversion, as a traffic source is told of it.
+#[derive(Debug, Clone, Copy)]
+pub struct Told<'a> {
+    /// What there is to tell.
+    pub conversion: &'a Conversion,
+    /// What the source is told of its revenue.
+    pub payout: Money,
+}
+
+impl<'a> From<&'a Conversion> for Told<'a> {
+    /// All of the revenue.
+    fn from(conversion: &'a Conversion) -> Self {
+        Self { conversion, payout: conversion.revenue }
+    }
 }
 
 /// What a campaign is called.

@@ -7,15 +7,17 @@
 mod encode;
 mod facts;
 mod parse;
+mod text;
 mod value;
 
-use crate::{postback::Conversion, problem::Problems};
+use crate::problem::Problems;
 use encode::Encoder;
 use parse::Segment;
 use rand::Rng;
 use value::Known;
 
-pub use facts::{Facts, Link, Named};
+pub use facts::{Facts, Link, Named, Told};
+pub use text::TextTemplate;
 
 /// The longest URL that is rendered, in bytes: what common servers and proxies take in one header line.
 const MAX_URL: usize = 8192;
@@ -80,8 +82,8 @@ impl UrlTemplate {
 
     /// The URL for one click, at most 8 KiB. Missing values become empty texts. Values that fit together are whole; else
     /// the long ones share what the short ones leave.
-    pub fn render(&self, click: &Facts<'_>, conversion: Option<&Conversion>, rng: &mut impl Rng) -> String {
-        let known = &Known { click, conversion };
+    pub fn render(&self, click: &Facts<'_>, told: Option<Told<'_>>, rng: &mut impl Rng) -> String {
+        let known = &Known { click, told };
         // Most values are ids and short words; a long one makes the text grow once or twice.
         let mut url = String::with_capacity((self.literals + self.macros * 32).min(MAX_URL));
         let room = MAX_URL.saturating_sub(self.literals);

@@ -9,9 +9,9 @@ use crate::problem::Problems;
 use url::Url;
 
 /// The longest template, in bytes, as written and as sent.
-const LONGEST: usize = 4096;
+pub(super) const LONGEST: usize = 4096;
 /// The most macros in one template; keeps the least share of each value long enough for an id.
-const MOST_MACROS: usize = 64;
+pub(super) const MOST_MACROS: usize = 64;
 // Each value can count on its share of what the literals leave.
 const _: () = assert!((MAX_URL - LONGEST) / MOST_MACROS >= 64);
 
@@ -50,7 +50,7 @@ pub(super) fn parse(text: &str, scope: Scope) -> Result<Parsed, Problems> {
     let (origin, rest) = split_origin(text.trim());
     let origin = origin.and_then(|o| check_origin(o, &mut problems));
     let mut segments = Vec::new();
-    split_macros(rest, scope, &mut segments, &mut problems);
+    split_macros(rest, scope, literal, &mut segments, &mut problems);
     let macros = segments.iter().filter(|s| matches!(s, Segment::Macro { .. })).count();
     problems.require(macros <= MOST_MACROS, "", "must have at most 64 macros");
     let Some((origin, host)) = origin else {
@@ -114,10 +114,17 @@ fn check_origin(origin: &str, problems: &mut Problems) -> Option<(String, String
     Some((url.as_str().strip_suffix('/')?.to_owned(), host))
 }
 
-fn split_macros(mut rest: &str, scope: Scope, segments: &mut Vec<Segment>, problems: &mut Problems) {
+/// Splits a text into its segments; `sent` is how a literal stands where it goes to.
+pub(super) fn split_macros(
+    mut rest: &str,
+    scope: Scope,
+    sent: fn(&str) -> String,
+    segments: &mut Vec<Segment>,
+    problems: &mut Problems,
+) {
     let mut listed = false;
     while let Some(at) = rest.find(['{', '}']) {
-        push_literal(segments, &rest[..at]);
+        push_literal(segments, sent, &rest[..at]);
         let inner = &rest[at + 1..];
         if rest.as_bytes()[at] == b'}' {
             problems.add("", "has a '}' without a '{' before it; write %7D for the character itself");
@@ -148,12 +155,12 @@ fn split_macros(mut rest: &str, scope: Scope, segments: &mut Vec<Segment>, probl
         }
         rest = &inner[end + 1..];
     }
-    push_literal(segments, rest);
+    push_literal(segments, sent, rest);
 }
 
-fn push_literal(segments: &mut Vec<Segment>, text: &str) {
+fn push_literal(segments: &mut Vec<Segment>, sent: fn(&str) -> String, text: &str) {
     if !text.is_empty() {
-        segments.push(Segment::Literal(literal(text).into()));
+        segments.push(Segment::Literal(sent(text).into()));
     }
 }
 

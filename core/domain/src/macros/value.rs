@@ -1,11 +1,11 @@
 //! The macros: their names, their arguments, and where each takes its value from.
 
-use super::{Facts, Scope, encode::Encoder};
+use super::{Facts, Scope, Told, encode::Encoder};
 use crate::{
     Timestamp,
     entity::sub_index,
     nearest::nearest,
-    postback::{Conversion, ConversionStatus},
+    postback::ConversionStatus,
     routing::{groupable, timetable},
 };
 use jiff::{
@@ -54,6 +54,7 @@ pub(super) enum Fact {
     Timestamp,
     TransactionId,
     Status,
+    Payout,
     Revenue,
     Profit,
 }
@@ -95,7 +96,7 @@ const FACTS: [(&str, Fact); 38] = [
     ("transaction_id", Fact::TransactionId),
     ("tid", Fact::TransactionId),
     ("status", Fact::Status),
-    ("payout", Fact::Revenue),
+    ("payout", Fact::Payout),
     ("revenue", Fact::Revenue),
     ("profit", Fact::Profit),
 ];
@@ -103,14 +104,14 @@ const FACTS: [(&str, Fact); 38] = [
 impl Fact {
     /// True for the facts of a conversion, which a redirect does not have.
     const fn of_conversion(self) -> bool {
-        matches!(self, Self::TransactionId | Self::Status | Self::Revenue | Self::Profit)
+        matches!(self, Self::TransactionId | Self::Status | Self::Payout | Self::Revenue | Self::Profit)
     }
 }
 
 /// What values are taken from.
 pub(super) struct Known<'a> {
     pub(super) click: &'a Facts<'a>,
-    pub(super) conversion: Option<&'a Conversion>,
+    pub(super) told: Option<Told<'a>>,
 }
 
 /// What a macro stands for.
@@ -153,12 +154,18 @@ impl Value {
         Ok(value)
     }
 
+    /// Whether it stands for a number, if for anything: an amount or a time.
+    pub(super) const fn is_number(&self) -> bool {
+        use Fact::{Cost, Payout, Profit, Revenue, Timestamp};
+        matches!(self, Self::Fact(Cost | Payout | Revenue | Profit | Timestamp) | Self::Random { .. })
+    }
+
     /// Writes the value as it is; nothing if it is missing.
     pub(super) fn write(&self, known: &Known<'_>, rng: &mut impl Rng, out: &mut Encoder<'_>) -> fmt::Result {
-        let Known { click, conversion } = known;
+        let Known { click, told } = known;
         match self {
             Self::Fact(fact) if fact.of_conversion() => {
-                conversion.map_or(Ok(()), |c| write_conversion(*fact, click, c, out))
+                told.map_or(Ok(()), |told| write_conversion(*fact, click, &told, out))
             }
             Self::Fact(fact) => write_click(*fact, known, out),
             Self::Sub(index) => out.write_kept(&click.link.sub(*index)),
@@ -166,7 +173,8 @@ impl Value {
             Self::Date { format, zone } => write_date(format, zone, click.at, out),
             Self::Random { min, max } => write!(out, "{}", rng.random_range(*min..=*max)),
             Self::StatusWord(words) => {
-                let word = conversion.and_then(|c| words.iter().find(|(status, _)| *status == c.status));
+                let is = |told: &Told<'_>, (status, _): &&(_, _)| *status == told.conversion.status;
+                let word = told.and_then(|told| words.iter().find(|word| is(&told, word)));
                 out.write_str(word.map_or("", |(_, word)| word))
             }
         }
@@ -277,14 +285,14 @@ fn status_words(text: &str) -> Result<Value, String> {
 }
 
 fn write_click(fact: Fact, known: &Known<'_>, out: &mut Encoder<'_>) -> fmt::Result {
-    let Known { click, conversion } = known;
+    let Known { click, told } = known;
     let text: &str = match fact {
         Fact::ClickId => return write!(out, "{}", click.click_id),
         Fact::Timestamp => return write!(out, "{}", click.at.as_second()),
         Fact::Cost => return click.cost.map_or(Ok(()), |c| write!(out, "{}", c.amount)),
-        // In an outbound postback the money that counts is the conversion's.
+        // In an outbound postback the money that counts is what the source is told.
         Fact::Currency => {
-            let money = conversion.map(|c| c.revenue).or(click.cost);
+            let money = told.map(|told| told.payout).or(click.cost);
             return money.map_or(Ok(()), |m| out.write_str(m.currency.as_str()));
         }
         Fact::ExternalId => return out.write_kept(click.link.external_id()),
@@ -314,7 +322,7 @@ fn write_click(fact: Fact, known: &Known<'_>, out: &mut Encoder<'_>) -> fmt::Res
         Fact::Referrer => click.referrer,
         Fact::IsBot if click.is_bot => "true",
         Fact::IsBot => "false",
-        Fact::TransactionId | Fact::Status | Fact::Revenue | Fact::Profit => "",
+        Fact::TransactionId | Fact::Status | Fact::Payout | Fact::Revenue | Fact::Profit => "",
     };
     out.write_str(text)
 }
@@ -322,13 +330,15 @@ fn write_click(fact: Fact, known: &Known<'_>, out: &mut Encoder<'_>) -> fmt::Res
 fn write_conversion(
     fact: Fact,
     click: &Facts<'_>,
-    conversion: &Conversion,
+    told: &Told<'_>,
     out: &mut impl fmt::Write,
 ) -> fmt::Result {
+    let Told { conversion, payout } = told;
     let revenue = conversion.revenue;
     match fact {
         Fact::TransactionId => out.write_str(conversion.transaction_id.as_deref().unwrap_or("")),
         Fact::Status => out.write_str(conversion.status.as_str()),
+        Fact::Payout => write!(out, "{}", payout.amount),
         Fact::Revenue => write!(out, "{}", revenue.amount),
         Fact::Profit => match click.cost {
             None => write!(out, "{}", revenue.amount),

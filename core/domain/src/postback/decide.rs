@@ -34,6 +34,8 @@ pub trait Standing {
 pub struct Decided {
     /// Recorded: the conversion is new; Updated: it is in a new state. All else writes nothing.
     pub result: PostbackResult,
+    /// Whether it came into another state, or is new.
+    pub moved: bool,
     /// As it stands after the report; for what changes nothing the one that is in the way.
     pub conversion: Conversion,
     /// Another conversion of the click in a new state: a word that nobody knows had brought it, and it gives way to the
@@ -47,7 +49,7 @@ pub struct Decided {
 /// What stands cannot be read.
 pub fn decide<S: Standing>(standing: &S, report: &Incoming) -> Result<Decided, S::Error> {
     use PostbackResult::{Conflict, Duplicate, Recorded, Stale, Updated};
-    let done = |result, conversion| Ok(Decided { result, conversion, displaced: None });
+    let done = |result, conversion| Ok(Decided { result, moved: false, conversion, displaced: None });
     let mut key = report.key.clone();
     let mut existing = standing.by_key(&report.network, &key)?;
     if let Some(other) = existing.as_ref().filter(|c| c.click_id != report.click_id) {
@@ -66,14 +68,15 @@ pub fn decide<S: Standing>(standing: &S, report: &Incoming) -> Result<Decided, S
             Applied::Duplicate | Applied::New(_) => return done(Duplicate, before.clone()),
         },
     };
+    let moved = existing.as_ref().is_none_or(|before| before.status != next.status);
     // Who else has the sale that it claims.
     let claim = next.sale_claim.as_ref();
     let holder = claim.map(|claim| standing.by_claim(&report.network, claim)).transpose()?.flatten();
     match holder.filter(|h| h.id != next.id) {
-        None => done(result, next),
+        None => Ok(Decided { result, moved, conversion: next, displaced: None }),
         // A sale goes before what nobody knows to be one, whichever came first.
         Some(holder) if next.status == ConversionStatus::Sale && holder.status != ConversionStatus::Sale => {
-            Ok(Decided { result, conversion: next, displaced: Some(displaced(&holder, report.at)) })
+            Ok(Decided { result, moved, conversion: next, displaced: Some(displaced(&holder, report.at)) })
         }
         Some(holder) => done(Duplicate, existing.filter(|c| !c.displaced).unwrap_or(holder)),
     }

@@ -24,6 +24,7 @@ use crate::{
     event::ClickDims,
     id::{ClickId, ConversionId, NetworkId},
     money::Money,
+    tell::Asked,
 };
 use serde::{Deserialize, Serialize};
 
@@ -82,6 +83,9 @@ pub struct Incoming {
     pub at: Timestamp,
     /// Facts of the click.
     pub click: ClickDims,
+    /// What the click's source asks to be told; none: nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tell: Option<Asked>,
 }
 
 impl Incoming {

@@ -69,5 +69,6 @@ pub fn report(
         allow_upsell: own.is_some_and(|d| d.allow_upsell),
         at,
         click: click.clone(),
+        tell: None,
     })
 }

@@ -222,6 +222,7 @@ mod tests {
             allow_upsell: false,
             at: time(second),
             click: ClickDims { country: "US".into(), ..ClickDims::default() },
+            tell: None,
         }
     }
 

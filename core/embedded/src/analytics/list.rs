@@ -25,7 +25,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::de::DeserializeOwned;
 use tfx_domain::{
     Timestamp,
-    event::{ClickEvent, PostbackLogEvent},
+    event::{ClickEvent, PostbackDirection, PostbackLogEvent, PostbackResult},
     id::ClickId,
 };
 use tfx_ports::{
@@ -129,6 +129,7 @@ pub(super) fn postbacks(
         WHERE id >= :since AND id < :until
           AND (:network IS NULL OR coalesce(network, 0) = :network)
           AND (:result IS NULL OR result = :result)
+          AND (:out IS NULL OR (result >= :first_out) = :out)
           AND (:test IS NULL OR test = :test)
         ORDER BY id DESC";
     let params = named_params! {
@@ -136,6 +137,9 @@ pub(super) fn postbacks(
         ":until": until,
         ":network": network,
         ":result": query.result.map(result_code),
+        ":out": query.direction.map(|d| d == PostbackDirection::Out),
+        // Every word is of one direction, and those of what goes out came last.
+        ":first_out": result_code(PostbackResult::Sent),
         ":test": query.test.wanted(),
     };
     let mut statement = conn.prepare_cached(sql).or_store_error(WHAT)?;

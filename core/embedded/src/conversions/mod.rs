@@ -2,6 +2,7 @@
 
 mod list;
 mod record;
+mod tell;
 
 use crate::db::Database;
 use async_trait::async_trait;

@@ -1,20 +1,26 @@
 //! Applying reports, inside a transaction that holds the write lock: what is read here stays true until it ends.
 //! The unique indexes hold the keys even against a mistake made here.
 
-use super::list::{body, read_body};
+use super::{
+    list::{body, read_body},
+    tell,
+};
 use crate::error::OrStoreError;
 use rusqlite::{Connection, OptionalExtension, params};
 use tfx_domain::{
     event::PostbackResult,
     id::{ConversionId, NetworkId},
     postback::{Conversion, Decided, Incoming, Standing, decide},
+    tell::tells,
 };
 use tfx_ports::{StoreError, conversions::Recorded};
 
 const WHAT: &str = "record a conversion";
 
 pub(super) fn record(conn: &Connection, report: &Incoming) -> Result<Recorded, StoreError> {
-    let Decided { result, conversion, displaced } = decide(&StoredConversions(conn), report)?;
+    let decided = decide(&StoredConversions(conn), report)?;
+    let told = tells(report, &decided);
+    let Decided { result, conversion, displaced, .. } = decided;
     // First: it lets go of the sale that the other claims.
     if let Some(displaced) = &displaced {
         update(conn, displaced)?;
@@ -23,6 +29,9 @@ pub(super) fn record(conn: &Connection, report: &Incoming) -> Result<Recorded, S
         PostbackResult::Recorded => insert(conn, &conversion)?,
         PostbackResult::Updated => update(conn, &conversion)?,
         _ => {}
+    }
+    for tell in &told {
+        tell::put(conn, tell)?;
     }
     Ok(Recorded { result, conversion, displaced })
 }

@@ -4,7 +4,7 @@ use tfx_domain::id::ClickId;
 use tfx_embedded::Embedded;
 use tfx_ports::{
     config::ConfigStore,
-    conformance::{Pair, events::EventStore, retention::RetainedStore},
+    conformance::{Pair, conversions::Telling, events::EventStore, retention::RetainedStore},
     conversions::ConversionStore,
     health::HealthStore,
     keys::Keys,
@@ -64,6 +64,11 @@ async fn fresh_queue() -> Pair<dyn Queue> {
     Pair { one: one.queue(), two: two.queue(), keep: Box::new(folder) }
 }
 
+async fn fresh_tells() -> Telling {
+    let (folder, one, two) = two();
+    Telling { one: one.conversions(), two: two.conversions(), queue: two.queue(), keep: Box::new(folder) }
+}
+
 async fn fresh_leases() -> Pair<dyn Leases> {
     let (folder, one, two) = two();
     Pair { one: one.leases(), two: two.leases(), keep: Box::new(folder) }
@@ -117,7 +122,7 @@ async fn what_the_version_before_parked_becomes_jobs() {
     let parked = &schema[schema.find("CREATE TABLE parked").expect("there")..];
     let index = &index[index.find("CREATE INDEX parked_of_click").expect("there")..];
     file.execute_batch(&format!(
-        "DROP TABLE jobs; DROP TABLE job_lanes; DROP TABLE leases; DROP TABLE keys; DROP TABLE destination_health;
+        "DROP TABLE jobs; DROP TABLE job_lanes; DROP TABLE leases; DROP TABLE keys; DROP TABLE told; DROP TABLE destination_health;
          DROP TABLE destination_health_history; ALTER TABLE audit DROP COLUMN asked_from;
          ALTER TABLE audit DROP COLUMN request_id; {parked} {index} PRAGMA user_version = 3;"
     ))
@@ -187,5 +192,6 @@ tfx_ports::conformance!(health_store: fresh_health);
 tfx_ports::conformance!(event_store: fresh_events);
 tfx_ports::conformance!(retention: fresh_retained);
 tfx_ports::conformance!(queue: fresh_queue);
+tfx_ports::conformance!(tells: fresh_tells);
 tfx_ports::conformance!(leases: fresh_leases);
 tfx_ports::conformance!(keys: fresh_keys);

@@ -10,6 +10,7 @@ mod plan;
 mod published;
 mod record;
 mod stored;
+mod tell;
 mod write;
 
 use crate::db::Db;

@@ -6,6 +6,7 @@ use tfx_domain::{
     event::PostbackResult,
     id::ConversionId,
     postback::{Conversion, Decided, Incoming, decide},
+    tell::{Tell, tells},
 };
 use tfx_ports::{StoreError, conversions::Recorded};
 
@@ -26,6 +27,8 @@ pub(super) struct Plan {
     /// Conversions that were there, in their last state, with the version that is stored. Those that hold no sale
     /// come first, so that one that now claims what another lets go of finds it free.
     pub(super) updates: Vec<(u64, State)>,
+    /// What sources are to be told of them, unless they were told before.
+    pub(super) tells: Vec<Tell>,
 }
 
 /// A conversion that the batch changes.
@@ -48,7 +51,9 @@ impl Plan {
         let mut plan = Self { answers: Vec::with_capacity(reports.len()), ..Self::default() };
         let mut changed: HashMap<ConversionId, Changed> = HashMap::new();
         for report in reports {
-            let Decided { result, conversion, displaced } = decide(&known, report)?;
+            let decided = decide(&known, report)?;
+            plan.tells.extend(tells(report, &decided));
+            let Decided { result, conversion, displaced, .. } = decided;
             let changes = matches!(result, PostbackResult::Recorded | PostbackResult::Updated);
             for c in displaced.iter().chain(changes.then_some(&conversion)) {
                 let stored = match c.version {
@@ -73,9 +78,9 @@ impl Plan {
         Ok(plan)
     }
 
-    /// How many documents are written.
+    /// How many documents are written, at least.
     pub(super) fn writes(&self) -> usize {
-        self.inserts.len() + self.updates.len()
+        self.inserts.len() + self.updates.len() + self.tells.len()
     }
 
     /// The state that tells whether the plan was written: it is written with all the others or not at all.
@@ -114,6 +119,7 @@ mod tests {
             allow_upsell: false,
             at,
             click: ClickDims::default(),
+            tell: None,
         }
     }
 

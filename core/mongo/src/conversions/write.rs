@@ -5,6 +5,7 @@ use super::{
     plan::{Plan, State},
     record::{Recording, WHAT},
     stored::{Stored, changed_fields},
+    tell,
 };
 use crate::error::Failed;
 use mongodb::{
@@ -50,9 +51,9 @@ impl Recording {
         }
         if !plan.inserts.is_empty() {
             let new: Vec<Stored> = plan.inserts.iter().map(Stored::unpublished).collect::<Result<_, _>>()?;
-            self.0.step(WHAT, conversions(&self.0).insert_many(new).session(session)).await?;
+            self.0.step(WHAT, conversions(&self.0).insert_many(new).session(&mut *session)).await?;
         }
-        Ok(())
+        tell::put(&self.0, session, &plan.tells).await
     }
 
     async fn update(&self, some: &[(u64, State)], session: &mut ClientSession) -> Result<(), Failed> {

@@ -3,8 +3,9 @@
 //! are not dead, and whoever adds one or ends one writes it, so that the two conflict. The clock is the server's.
 
 mod claim;
+mod overview;
 mod parked;
-mod steps;
+pub(crate) mod steps;
 mod stored;
 
 use crate::{
@@ -24,7 +25,7 @@ use tfx_ports::{
     StoreError,
     left_out::LeftOut,
     page::{Page, PageRequest},
-    queue::{Counts, DeadJob, Job, JobKind, LONGEST_WAIT, NewJob, Queue, group_lane},
+    queue::{Counts, DeadJob, Job, JobKind, LONGEST_WAIT, NewJob, Queue, Share, WaitingJob, group_lane},
 };
 
 /// Jobs on MongoDB.
@@ -168,6 +169,17 @@ impl Queue for Jobs {
         done.map(|done| done.matched_count > 0).map_err(Failed::into_error)
     }
 
+    async fn postpone(&self, job: &Job, after: Duration) -> Result<bool, StoreError> {
+        let due = doc! {"$min": [{"$add": ["$$NOW", millis(after)]}, "$wanted"]};
+        let tries = doc! {"$max": [{"$subtract": ["$tries", 1_i64]}, 0_i64]};
+        let free = vec![
+            doc! {"$set": {"held": false, "due": due, "tries": tries}},
+            doc! {"$unset": ["wanted", "claim"]},
+        ];
+        let done = self.db.write("put off a job", lanes(&self.db).update_one(Self::held(job), free)).await;
+        done.map(|done| done.matched_count > 0).map_err(Failed::into_error)
+    }
+
     async fn aside(&self, job: &Job, after: Duration) -> Result<bool, StoreError> {
         self.end("put a job aside", job, End::Aside(after)).await
     }
@@ -204,6 +216,14 @@ impl Queue for Jobs {
         let old = doc! {"kind": kind.as_str(), "died": {"$lt": DateTime::from_millis(before)}};
         let done = self.db.call(what, jobs(&self.db).delete_many(old)).await?;
         Ok(done.deleted_count)
+    }
+
+    async fn waiting(&self, kind: JobKind, request: &PageRequest) -> Result<Page<WaitingJob>, StoreError> {
+        overview::waiting(&self.db, kind, request, &self.left_out).await
+    }
+
+    async fn shares(&self, kind: JobKind) -> Result<Vec<Share>, StoreError> {
+        overview::shares(&self.db, kind).await
     }
 
     async fn counts(&self, kind: JobKind) -> Result<Counts, StoreError> {

@@ -5,7 +5,7 @@ use super::{
     parked::parked,
     stored::{document, id, lane_id},
 };
-use crate::{db::Db, error::Failed};
+use crate::{conversions::refused, db::Db, error::Failed};
 use mongodb::{
     ClientSession,
     bson::{Bson, Document, doc},
@@ -80,6 +80,25 @@ pub(super) async fn enqueue(
     wake(db, what, session, job.kind, lane, due.into(), 0).await
 }
 
+/// Puts jobs in that were never there, in the transaction of what causes them, with two commands.
+pub(crate) async fn enqueue_new(
+    db: &Db,
+    session: &mut ClientSession,
+    new: &[(NewJob, Duration)],
+) -> Result<(), Failed> {
+    let what = "put jobs in";
+    let documents: Vec<Document> = new.iter().map(|(job, _)| document(job)).collect();
+    db.step(what, jobs(db).insert_many(documents).session(&mut *session)).await?;
+    let statements = new.iter().map(|(job, after)| {
+        let due = doc! {"$add": ["$$NOW", millis(*after)]};
+        let set = woken(job.kind, &due.into(), 0);
+        doc! {"q": {"_id": lane_id(job.kind, &job.lane())}, "u": [{"$set": set}], "upsert": true}
+    });
+    let command = doc! {"update": lanes(db).name(), "updates": statements.collect::<Vec<_>>()};
+    let done = db.step(what, db.database().run_command(command).session(session)).await?;
+    refused(what, &done)
+}
+
 /// Makes a lane due, in its turn if it is held.
 async fn wake(
     db: &Db,
@@ -90,19 +109,23 @@ async fn wake(
     due: Bson,
     tries: i64,
 ) -> Result<(), Failed> {
+    let all = lanes(db);
+    let wake = all.update_one(doc! {"_id": lane}, vec![doc! {"$set": woken(kind, &due, tries)}]).upsert(true);
+    db.step(what, wake.session(session)).await.map(|_| ())
+}
+
+/// The fields of a lane that is woken.
+fn woken(kind: JobKind, due: &Bson, tries: i64) -> Document {
     let held = doc! {"$eq": ["$held", true]};
-    let sooner = |field: &str| doc! {"$min": [&due, field]};
-    let set = doc! {
+    let sooner = |field: &str| doc! {"$min": [due, field]};
+    doc! {
         "kind": kind.as_str(),
         "held": {"$ifNull": ["$held", false]},
         "fence": {"$ifNull": ["$fence", 0_i64]},
         "tries": {"$ifNull": ["$tries", tries]},
         "due": {"$cond": [&held, "$due", sooner("$due")]},
         "wanted": {"$cond": [&held, sooner("$wanted"), "$$REMOVE"]},
-    };
-    let all = lanes(db);
-    let wake = all.update_one(doc! {"_id": lane}, vec![doc! {"$set": set}]).upsert(true);
-    db.step(what, wake.session(session)).await.map(|_| ())
+    }
 }
 
 /// Gives a job a lane of its own.

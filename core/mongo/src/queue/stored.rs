@@ -6,7 +6,7 @@ use tfx_domain::Timestamp;
 use tfx_ports::{
     StoreError,
     left_out::LeftOut,
-    queue::{DeadJob, Job, JobKind, NewJob},
+    queue::{DeadJob, Job, JobKind, NewJob, WaitingJob},
 };
 
 /// The `_id` of a job.
@@ -57,6 +57,14 @@ impl Stored {
         let came = Timestamp::from_millisecond(self.came.timestamp_millis()).unwrap_or(Timestamp::UNIX_EPOCH);
         let Self { key, payload, revived, .. } = self;
         Job { kind, key, came, payload, tries, revived, lane, fence }
+    }
+
+    /// As people see it; `due` in milliseconds.
+    pub(super) fn waiting(self, due: Option<i64>, held: bool, tries: u32) -> WaitingJob {
+        let time = |ms| Timestamp::from_millisecond(ms).ok();
+        let came = time(self.came.timestamp_millis()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let due = due.and_then(time);
+        WaitingJob { key: self.key, came, payload: self.payload, due, held, tries }
     }
 
     pub(super) fn dead(self) -> DeadJob {

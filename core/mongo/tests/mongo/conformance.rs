@@ -3,8 +3,13 @@
 use crate::support::Fresh;
 use mongodb::bson::{DateTime, Document, doc};
 use tfx_ports::{
-    config::ConfigStore, conformance::Pair, conversions::ConversionStore, health::HealthStore, keys::Keys,
-    leases::Leases, queue::Queue,
+    config::ConfigStore,
+    conformance::{Pair, conversions::Telling},
+    conversions::ConversionStore,
+    health::HealthStore,
+    keys::Keys,
+    leases::Leases,
+    queue::Queue,
 };
 
 async fn fresh_config() -> Pair<dyn ConfigStore> {
@@ -23,6 +28,12 @@ async fn fresh_queue() -> Pair<dyn Queue> {
     let fresh = Fresh::new();
     let (one, two) = (fresh.open().await, fresh.open().await);
     Pair { one: one.queue(), two: two.queue(), keep: Box::new(fresh) }
+}
+
+async fn fresh_tells() -> Telling {
+    let fresh = Fresh::new();
+    let (one, two) = (fresh.open().await, fresh.open().await);
+    Telling { one: one.conversions(), two: two.conversions(), queue: two.queue(), keep: Box::new(fresh) }
 }
 
 async fn fresh_leases() -> Pair<dyn Leases> {
@@ -145,6 +156,7 @@ async fn rows_that_cannot_be_read_are_left_out() {
 tfx_ports::conformance!(config_store: fresh_config);
 tfx_ports::conformance!(conversion_store: fresh_conversions);
 tfx_ports::conformance!(queue: fresh_queue);
+tfx_ports::conformance!(tells: fresh_tells);
 tfx_ports::conformance!(leases: fresh_leases);
 tfx_ports::conformance!(keys: fresh_keys);
 tfx_ports::conformance!(health_store: fresh_health);

@@ -26,5 +26,6 @@ pub(crate) fn report(n: u32) -> Incoming {
         allow_upsell: false,
         at,
         click: ClickDims::default(),
+        tell: None,
     }
 }

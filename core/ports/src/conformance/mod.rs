@@ -7,6 +7,7 @@
 //! tfx_ports::conformance!(event_store: fresh_events);
 //! tfx_ports::conformance!(retention: fresh_retained);
 //! tfx_ports::conformance!(queue: fresh_queue);
+//! tfx_ports::conformance!(tells: fresh_tells);
 //! tfx_ports::conformance!(leases: fresh_leases);
 //! tfx_ports::conformance!(keys: fresh_keys);
 //! ```
@@ -74,7 +75,13 @@ macro_rules! conformance {
             a_job_is_kept_until_it_is_done, a_job_is_put_in_once, a_job_is_due_in_its_time,
             jobs_of_a_group_come_one_after_the_other, a_new_job_brings_its_group_forward,
             what_is_put_aside_holds_up_nobody, a_lost_claim_can_end_nothing, a_renewed_claim_stays,
+            what_is_postponed_has_no_try_more, what_waits_is_told,
             dead_jobs_are_kept, of_many_holders_one_has_a_job, texts_of_strangers_are_only_texts);
+    };
+    (tells: $fresh:path) => {
+        $crate::conformance!(@ tells, conversions, $fresh:
+            a_state_is_written_with_its_job, a_state_is_told_once_for_good, only_the_first_of_a_click_is_told,
+            a_batch_tells_of_all_or_of_nothing, what_is_told_later_waits);
     };
     (keys: $fresh:path) => {
         $crate::conformance!(@ keys, keys, $fresh: the_first_key_stands, of_many_proposals_one_stands);

@@ -397,3 +397,58 @@ pub async fn jobs_that_cannot_be_read_are_left_out(s: Stores, spoil: impl AsyncF
     }
     assert_eq!(counts(&s.one).await, (1, 0), "it is still there");
 }
+
+/// A claim that is let go of as if it had not been has used up no try; all others do.
+pub async fn what_is_postponed_has_no_try_more(s: Stores) {
+    put(&s.one, &grouped(1, "g"), NOW).await;
+    for tries in [0, 1] {
+        for _ in 0..3 {
+            let held = next(&s.two, LONG).await;
+            assert_eq!(held.tries, tries);
+            assert!(s.one.postpone(&held, NOW).await.expect("postponed"));
+            assert!(!s.one.postpone(&held, NOW).await.expect("lost"), "it is not held any more");
+        }
+        let held = next(&s.one, LONG).await;
+        assert!(s.two.again(&held, NOW).await.expect("put off"));
+    }
+    let held = next(&s.one, LONG).await;
+    assert!(s.one.postpone(&held, LONG).await.expect("postponed"));
+    assert!(claim(&s.two, 9).await.is_empty(), "it is not due");
+}
+
+/// Page by page, by owner, with when it is due and how often it was tried.
+pub async fn what_waits_is_told(s: Stores) {
+    for n in 0..7 {
+        let group = if n < 5 { "src_b/1" } else { "src_a/2" };
+        put(&s.one, &grouped(n, group), if n < 5 { NOW } else { LONG }).await;
+    }
+    put(&s.one, &NewJob { key: "src_b/alone".to_owned(), ..job(9) }, LONG).await;
+    let held = next(&s.two, LONG).await;
+    assert!(s.two.dead(&held, "no").await.expect("dead"));
+    let held = next(&s.two, LONG).await;
+    let (mut page, mut seen) = (PageRequest::first(3), Vec::new());
+    loop {
+        let found = s.one.waiting(KIND, &page).await.expect("jobs");
+        seen.extend(found.items);
+        page.cursor = found.next;
+        if page.cursor.is_none() {
+            break;
+        }
+    }
+    let told: Vec<_> = seen.iter().map(|j| (j.key.as_str(), j.held)).collect();
+    let in_b = |n: i64| (format!("job {n:04}"), true);
+    let mut want: Vec<(String, bool)> = (1..5).map(in_b).collect();
+    want.extend([
+        ("job 0005".to_owned(), false),
+        ("job 0006".to_owned(), false),
+        ("src_b/alone".to_owned(), false),
+    ]);
+    assert_eq!(told, want.iter().map(|(key, held)| (key.as_str(), *held)).collect::<Vec<_>>());
+    assert!(seen.iter().all(|j| j.due.is_some() && j.tries == u32::from(j.held)), "{seen:?}");
+    assert_eq!((&seen[0].payload, seen[0].came), (&held.payload, held.came));
+    let shares = s.one.shares(KIND).await.expect("shares");
+    let told: Vec<_> = shares.iter().map(|s| (s.of.as_str(), s.waiting, s.dead, s.oldest)).collect();
+    assert_eq!(told, [("src_a", 2, 0, Some(at(5))), ("src_b", 5, 1, Some(at(1)))]);
+    assert!(shares.iter().all(|s| s.next.is_some()));
+    assert!(s.one.shares(JobKind::Probe).await.expect("none").is_empty());
+}

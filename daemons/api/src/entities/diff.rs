@@ -4,7 +4,7 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 
 /// Fields whose values are never shown.
-const SECRETS: [&str; 1] = ["postback_secret"];
+pub(super) const SECRETS: [&str; 2] = ["postback_secret", "postback_signing_key"];
 
 /// `{field: [before, after]}` of every top-level field that differs, secrets masked.
 pub(crate) fn changes(before: &Value, after: &Value) -> Value {

@@ -170,9 +170,11 @@ async fn showing(
 /// An entity as it is shown: its spec without secrets, and what stands around it.
 fn body(record: &Record, labels: &Labels, secret: Option<&str>) -> Value {
     let mut fields = record.spec.as_object().cloned().unwrap_or_default();
-    let had_secret = fields.remove("postback_secret").is_some();
-    if record.kind == Kind::Network {
-        fields.insert("has_postback_secret".to_owned(), had_secret.into());
+    for name in diff::SECRETS {
+        let had_secret = fields.remove(name).is_some();
+        if had_secret || (record.kind == Kind::Network && name == "postback_secret") {
+            fields.insert(format!("has_{name}"), had_secret.into());
+        }
     }
     if let Some(secret) = secret {
         fields.insert("postback_secret".to_owned(), secret.into());

@@ -97,6 +97,7 @@ pub(crate) async fn past(s: &Server) -> Past {
         allow_upsell: false,
         at: at("2026-02-01T10:00:00Z"),
         click: routed.dims.clone(),
+        tell: None,
     };
     let recorded = s.stores.conversions.record(&[incoming]).await.expect("recorded").remove(0).conversion;
     let log: PostbackLogEvent = serde_json::from_value(json!({

@@ -493,5 +493,6 @@ fn incoming(network: &Entity<NetworkSpec>, offer: &Entity<DestinationSpec>, clic
         allow_upsell: false,
         at: now,
         click: ClickDims { destination_id: Some(offer.id.clone()), ..ClickDims::default() },
+        tell: None,
     }
 }

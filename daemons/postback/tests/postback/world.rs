@@ -193,6 +193,7 @@ impl World {
             until: None,
             network: None,
             result: None,
+            direction: None,
             test: tfx_domain::event::TestTraffic::Include,
             filters: Vec::new(),
             page: PageRequest::first(1000),

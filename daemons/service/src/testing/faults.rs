@@ -24,7 +24,7 @@ use tfx_ports::{
     config::{Change, ConfigStore, Record, RecordQuery},
     conversions::{ConversionQuery, ConversionStore, Recorded},
     page::{Page, PageRequest},
-    queue::{Counts, DeadJob, Job, JobKind, NewJob, Queue},
+    queue::{Counts, DeadJob, Job, JobKind, NewJob, Queue, Share, WaitingJob},
     sink::{Envelope, EventSink, Refused},
 };
 use tokio::sync::watch;
@@ -159,6 +159,9 @@ impl Queue for FaultyQueue {
         self.faults.put_off.fetch_add(1, Relaxed);
         self.queue.again(job, after).await
     }
+    async fn postpone(&self, job: &Job, after: Duration) -> Result<bool, StoreError> {
+        self.queue.postpone(job, after).await
+    }
     async fn aside(&self, job: &Job, after: Duration) -> Result<bool, StoreError> {
         self.queue.aside(job, after).await
     }
@@ -173,6 +176,12 @@ impl Queue for FaultyQueue {
     }
     async fn forget(&self, kind: JobKind, older: Duration) -> Result<u64, StoreError> {
         self.queue.forget(kind, older).await
+    }
+    async fn waiting(&self, kind: JobKind, page: &PageRequest) -> Result<Page<WaitingJob>, StoreError> {
+        self.queue.waiting(kind, page).await
+    }
+    async fn shares(&self, kind: JobKind) -> Result<Vec<Share>, StoreError> {
+        self.queue.shares(kind).await
     }
     async fn counts(&self, kind: JobKind) -> Result<Counts, StoreError> {
         self.queue.counts(kind).await

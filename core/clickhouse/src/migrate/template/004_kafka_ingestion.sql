@@ -134,7 +134,8 @@ SELECT
         p.1 = 'result',
             p.2 IN (
                 '"recorded"', '"updated"', '"duplicate"', '"stale"', '"ignored"', '"parked"', '"unmatched"',
-                '"rejected"', '"conflict"'),
+                '"rejected"', '"conflict"', '"sent"', '"retry"', '"dead"'),
+        p.1 = 'direction', p.2 IN ('"in"', '"out"'),
         <<is money>>
             (p.2 = 'null' AND p.1 != 'revenue')
                 OR (match(p.2, '^{("amount":"-?[0-9]{1,10}([.][0-9]{1,28})?","currency":"[A-Za-z]{3}"|"currency":"[A-Za-z]{3}","amount":"-?[0-9]{1,10}([.][0-9]{1,28})?")}$')

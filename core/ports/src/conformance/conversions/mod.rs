@@ -7,6 +7,7 @@ mod model;
 mod published;
 mod races;
 mod record;
+mod tells;
 
 pub use left_out::rows_that_cannot_be_read_are_left_out;
 pub use lists::{
@@ -31,6 +32,11 @@ pub use record::{
     an_error_records_none_of_the_batch, an_older_report_does_not_take_the_place_of_a_newer_one,
     an_upsell_is_a_sale_of_its_own, keys_are_the_networks_own, reports_follow_the_status_machine,
     what_is_not_new_changes_nothing,
+};
+
+pub use tells::{
+    Telling, a_batch_tells_of_all_or_of_nothing, a_state_is_told_once_for_good,
+    a_state_is_written_with_its_job, only_the_first_of_a_click_is_told, what_is_told_later_waits,
 };
 
 use super::Pair;

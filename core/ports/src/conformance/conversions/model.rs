@@ -24,7 +24,7 @@ struct Model {
 
 impl Model {
     fn record(&mut self, report: &Incoming) -> Recorded {
-        let Decided { result, conversion, displaced } = decide(self, report).expect("a list can be read");
+        let Decided { result, conversion, displaced, .. } = decide(self, report).expect("a list can be read");
         if let Some(c) = &displaced {
             self.update(c);
         }

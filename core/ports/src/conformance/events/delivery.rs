@@ -16,8 +16,8 @@ use serde_json::{Value, json};
 use tfx_domain::{
     Timestamp,
     event::{
-        ClickEvent, ConversionEvent, Event, Outcome, PostbackLogEvent, PostbackResult, SCHEMA, TestTraffic,
-        Topic,
+        ClickEvent, ConversionEvent, Event, Outcome, PostbackDirection, PostbackLogEvent, PostbackResult,
+        SCHEMA, TestTraffic, Topic,
     },
     id::ClickId,
     report::{Conditions, RawRow, ReportQuery},
@@ -44,6 +44,7 @@ pub(super) fn every_postback() -> PostbackQuery {
         until: None,
         network: None,
         result: None,
+        direction: None,
         test: TestTraffic::Include,
         filters: Vec::new(),
         page: PageRequest::first(1_000),
@@ -69,6 +70,14 @@ pub(super) fn postback(n: u128) -> PostbackLogEvent {
         conversion_status: None,
         revenue: None,
         test: false,
+        direction: PostbackDirection::In,
+        source: "".into(),
+        source_id: None,
+        job: String::new(),
+        attempt: 0,
+        latency_ms: None,
+        url: String::new(),
+        answer: String::new(),
     }
 }
 

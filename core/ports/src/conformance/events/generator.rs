@@ -12,8 +12,8 @@ use std::{collections::BTreeSet, time::Duration};
 use tfx_domain::{
     Timestamp,
     event::{
-        ClickDims, ClickEvent, ConversionEvent, Event, Outcome, PassedStream, PostbackLogEvent,
-        PostbackResult, SCHEMA,
+        ClickDims, ClickEvent, ConversionEvent, Event, Outcome, PassedStream, PostbackDirection,
+        PostbackLogEvent, PostbackResult, SCHEMA,
     },
     id::{ClickId, VisitorId},
     money::Money,
@@ -248,6 +248,7 @@ impl Maker {
 
     fn postback(&mut self, n: usize) -> PostbackLogEvent {
         let at = self.time();
+        let result = *self.random.pick(&PostbackResult::ALL);
         let network_slug = *self.random.pick(&NETWORK_SLUGS);
         PostbackLogEvent {
             schema: SCHEMA,
@@ -259,7 +260,7 @@ impl Maker {
             remote_ip: "2001:db8::7".into(),
             method: "POST".into(),
             params: (0..self.random.below(5)).map(|i| (format!("p{i}\n"), self.text().repeat(i))).collect(),
-            result: *self.random.pick(&PostbackResult::ALL),
+            result,
             reason: self.text().to_string(),
             status: u16::try_from(200 + n).expect("small"),
             click_id: self.random.one_in(2).then(|| ClickId::generate(at, self.random.wide())),
@@ -267,6 +268,14 @@ impl Maker {
             conversion_status: self.random.one_in(2).then(|| "sale".parse().expect("a status")),
             revenue: None,
             test: self.random.one_in(4),
+            direction: result.direction(),
+            source: if result.direction() == PostbackDirection::Out { self.text() } else { "".into() },
+            source_id: self.some(5, source),
+            job: self.text().to_string(),
+            attempt: u16::try_from(n % 7).expect("small"),
+            latency_ms: self.random.one_in(2).then_some(u32::MAX),
+            url: self.text().to_string(),
+            answer: self.text().to_string(),
         }
     }
 }

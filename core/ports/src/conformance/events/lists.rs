@@ -19,7 +19,10 @@ use jiff::tz::TimeZone;
 use std::time::Duration;
 use tfx_domain::{
     Timestamp,
-    event::{ClickEvent, PostbackField, PostbackFilter, PostbackLogEvent, PostbackResult, TestTraffic},
+    event::{
+        ClickEvent, PostbackDirection, PostbackField, PostbackFilter, PostbackLogEvent, PostbackResult,
+        TestTraffic,
+    },
     id::VisitorId,
     report::{Conditions, Dimension, ReportFilter},
 };
@@ -101,7 +104,9 @@ pub async fn lists_of_postbacks_are_what_was_delivered(s: EventStore) {
             let (since, until) = if i % 2 == 0 { (None, None) } else { bounds(n + i) };
             let test = TestTraffic::ALL[(n + i) % 3];
             let network = network.clone();
-            let query = PostbackQuery { since, until, network, result, test, ..every_postback() };
+            let direction =
+                [None, Some(PostbackDirection::In), Some(PostbackDirection::Out)][(n + 2 * i) % 3];
+            let query = PostbackQuery { since, until, network, result, direction, test, ..every_postback() };
             let seen = postbacks(&s, &query, [1_000, 7][n % 2]).await;
             assert_eq!(seen.iter().collect::<Vec<_>>(), plain.postbacks(&query), "{query:?}");
         }
@@ -157,7 +162,7 @@ pub async fn lists_take_conditions(s: EventStore) {
     let want = plain.postbacks(&every_postback()).len();
     eventually("the postback log", &want, async || postbacks(&s, &every_postback(), 1_000).await.len()).await;
     let logged: Vec<PostbackLogEvent> = postbacks(&s, &every_postback(), 1_000).await;
-    let fields = "network template result status click conversion ip test";
+    let fields = "network template result status click conversion ip test direction source job";
     let mut names: Vec<String> = fields.split(' ').map(str::to_owned).collect();
     let said = logged.iter().flat_map(|p| p.params.iter().map(|(name, _)| format!("param:{name}")));
     names.extend(said.take(12).chain(["param:nobody says".to_owned(), "param:'\\?".to_owned()]));
@@ -189,6 +194,9 @@ fn said_of(p: &PostbackLogEvent, field: &PostbackField) -> String {
         PostbackField::Conversion => p.conversion_id.as_ref().map(ToString::to_string).unwrap_or_default(),
         PostbackField::Ip => p.remote_ip.to_string(),
         PostbackField::Test => p.test.to_string(),
+        PostbackField::Direction => p.direction.as_str().to_uppercase(),
+        PostbackField::Source => p.source.to_string(),
+        PostbackField::Job => p.job.clone(),
         PostbackField::Param(name) => {
             p.params.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.clone()).unwrap_or_default()
         }

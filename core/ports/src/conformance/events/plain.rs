@@ -76,6 +76,7 @@ impl Plain {
                 && query.network.as_ref().is_none_or(|n| p.network == n)
                 && query.test.takes(p.test)
                 && query.result.is_none_or(|r| p.result == r)
+                && query.direction.is_none_or(|d| p.direction == d)
         };
         self.postbacks.values().rev().filter(asked).collect()
     }

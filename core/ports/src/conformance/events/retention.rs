@@ -124,6 +124,7 @@ pub async fn what_is_older_leaves_and_the_rest_stays(s: RetainedStore) {
         until: None,
         network: None,
         result: None,
+        direction: None,
         test: TestTraffic::Include,
         filters: Vec::new(),
         page: PageRequest::first(100),

@@ -1,0 +1,159 @@
+//! What traffic sources are told of conversions: the queue, and trying it.
+
+use serde::{Deserialize, Serialize};
+use tfx_domain::{
+    Timestamp,
+    event::{PostbackDirection, PostbackResult},
+    id::{ClickId, SourceId},
+    postback::ConversionStatus,
+};
+
+/// Which lines of the postback log are asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Directions {
+    /// What came in.
+    #[default]
+    In,
+    /// What was sent to sources.
+    Out,
+    /// Both.
+    All,
+}
+
+impl Directions {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::In, Self::Out, Self::All];
+
+    /// The word.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::In => "in",
+            Self::Out => "out",
+            Self::All => "all",
+        }
+    }
+
+    /// As stores are asked; none: both.
+    pub const fn wanted(self) -> Option<PostbackDirection> {
+        match self {
+            Self::In => Some(PostbackDirection::In),
+            Self::Out => Some(PostbackDirection::Out),
+            Self::All => None,
+        }
+    }
+}
+
+/// `POST /internal/sources/{id}/test` of postback-service: makes what a source would be told.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SourceTest {
+    /// A click whose facts are filled in; none: made-up ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub click: Option<ClickId>,
+    /// The state that is told; none: the first that the source asks for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<ConversionStatus>,
+    /// Really send it, once, marked as a test in the log.
+    #[serde(default)]
+    pub send: bool,
+}
+
+/// What a source would be told, and what it answered.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SourceTestAnswer {
+    /// The state.
+    pub status: ConversionStatus,
+    /// Whether the source asks for it.
+    pub asked: bool,
+    /// Whether the click was found; absent when none was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub click_found: Option<bool>,
+    /// GET or POST.
+    pub method: String,
+    /// Where to, with everything filled in.
+    pub url: String,
+    /// Headers that are sent, a signature masked.
+    pub headers: Vec<(String, String)>,
+    /// What it carries; empty: nothing.
+    pub body: String,
+    /// What became of it; absent: it was not sent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sent: Option<Attempt>,
+}
+
+/// One attempt to tell a source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// `sent`; `retry` for what would be tried again, `dead` for what would not.
+    pub result: PostbackResult,
+    /// The HTTP status of the answer; 0: there was none.
+    pub status: u16,
+    /// Why it was not taken, in a sentence; empty: it was.
+    pub reason: String,
+    /// Milliseconds to the head of the answer, or to the failure.
+    pub latency_ms: u32,
+    /// How the body of the answer began.
+    pub answer: String,
+}
+
+/// `GET /internal/tells` of postback-service: the targets that it knows.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Targets {
+    /// Those that failed of late, or are asked now, by host and port.
+    pub items: Vec<Target>,
+}
+
+/// A target, as one postback-service sees it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Target {
+    /// Host and port.
+    pub host: String,
+    /// Requests under way.
+    pub under_way: u64,
+    /// Failures in a row.
+    pub failures: u64,
+    /// Nothing is sent before this, and then a single probe; none: it is sent to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub open_until: Option<Timestamp>,
+    /// Why the last request failed.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+}
+
+/// What waits to be told, source by source, and what was given up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TellQueue {
+    /// Waiting or under way.
+    pub waiting: u64,
+    /// Given up and kept.
+    pub dead: u64,
+    /// When the oldest of those that wait came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<Timestamp>,
+    /// By source.
+    pub sources: Vec<TellShare>,
+}
+
+/// What waits to be told to one source.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TellShare {
+    /// Who is told.
+    pub source_id: SourceId,
+    /// Its slug; empty: it is gone.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
+    /// Waiting or under way.
+    pub waiting: u64,
+    /// Given up and kept.
+    pub dead: u64,
+    /// When the oldest of those that wait came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oldest: Option<Timestamp>,
+    /// When the next is due.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<Timestamp>,
+    /// Its targets whose circuit is open.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub open: Vec<Target>,
+}

@@ -1,0 +1,104 @@
+//! A request of what is told, with the source as it is now.
+
+use super::{Body, message_id};
+use crate::{
+    entity::{PayoutShare, SourceSpec, Status, TellMethod},
+    macros::{Facts, Scope, Told, UrlTemplate},
+    money::{Amount, Money},
+    postback::{Conversion, ConversionStatus},
+};
+use rand::Rng;
+use rust_decimal::{Decimal, RoundingStrategy};
+
+/// What is sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Message {
+    /// Its id, the same however often it is sent.
+    pub id: String,
+    /// GET or POST.
+    pub method: &'static str,
+    /// Where to, with everything filled in.
+    pub url: String,
+    /// The type of the body; empty: there is none.
+    pub content_type: &'static str,
+    /// What it carries.
+    pub body: String,
+}
+
+/// Why nothing is sent.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Unsendable {
+    /// It takes no part.
+    #[error("the source is {}", .0.as_str())]
+    NotActive(Status),
+    /// It does not ask for this state any more.
+    #[error("the source does not ask for {0} any more")]
+    NotAsked(ConversionStatus),
+    /// It has no URL for this state any more.
+    #[error("the source has no postback_url")]
+    NoUrl,
+    /// What was saved cannot be used.
+    #[error("the source's {field} cannot be used: {why}")]
+    Broken {
+        /// Which field.
+        field: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+/// What a source is told of a conversion; `asked_only`: only if it asks for its state.
+///
+/// # Errors
+/// Why it is not told.
+pub fn render(
+    source: &SourceSpec,
+    click: &Facts<'_>,
+    conversion: &Conversion,
+    asked_only: bool,
+    rng: &mut impl Rng,
+) -> Result<Message, Unsendable> {
+    if asked_only && source.status != Status::Active {
+        return Err(Unsendable::NotActive(source.status));
+    }
+    let status = &conversion.status;
+    let url = source.tell_url(status).ok_or(Unsendable::NoUrl)?;
+    if asked_only && !source.tells_of().contains(status) {
+        return Err(Unsendable::NotAsked(status.clone()));
+    }
+    let broken =
+        |field| move |why: crate::problem::Problems| Unsendable::Broken { field, why: why.to_string() };
+    let url = UrlTemplate::parse(url, Scope::Outbound).map_err(broken("postback_url"))?;
+    let told = Told { conversion, payout: payout(source, conversion.revenue) };
+    let body = source.postback_body.as_ref().filter(|_| source.postback_method != TellMethod::Get);
+    let body = body.map(|body| Body::parse(body, source.postback_method)).transpose();
+    let body = body.map_err(broken("postback_body"))?;
+    let (content_type, body) = match (&body, source.postback_method) {
+        (Some(body), _) => (body.content_type(), body.render(click, told, rng)),
+        (None, TellMethod::Get) => ("", String::new()),
+        (None, TellMethod::PostForm) => (Body::Form(Vec::new()).content_type(), String::new()),
+        (None, TellMethod::PostJson) => (Body::Json(Vec::new()).content_type(), "{}".to_owned()),
+    };
+    Ok(Message {
+        id: message_id(&conversion.id, status),
+        method: source.postback_method.http(),
+        url: url.render(click, Some(told), rng),
+        content_type,
+        body,
+    })
+}
+
+/// What a source is told of a revenue.
+fn payout(source: &SourceSpec, revenue: Money) -> Money {
+    match source.postback_payout {
+        None => revenue,
+        Some(PayoutShare::Fixed(amount)) => Money { amount, currency: source.currency },
+        Some(PayoutShare::Percent(share)) => {
+            let exact = revenue.amount.to_decimal() * share.to_decimal() / Decimal::ONE_HUNDRED;
+            let micros = (exact * Decimal::from(1_000_000))
+                .round_dp_with_strategy(0, RoundingStrategy::MidpointNearestEven);
+            let amount = i64::try_from(micros).map_or(revenue.amount, Amount::from_micros);
+            Money { amount, ..revenue }
+        }
+    }
+}

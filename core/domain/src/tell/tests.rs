@@ -1,0 +1,248 @@
+//! What is told when, and how it is written.
+
+use super::*;
+use crate::{
+    entity::SourceSpec,
+    event::{ClickDims, ClickEvent},
+    id::NetworkId,
+    postback::{Standing, TransactionScope, decide},
+};
+use rand::{SeedableRng, rngs::StdRng};
+use serde_json::{Value, json};
+use std::convert::Infallible;
+
+fn time(second: i64) -> Timestamp {
+    Timestamp::from_second(1_780_000_000 + second).expect("a time")
+}
+
+fn source(fields: &Value) -> Source {
+    let mut spec = json!({ "slug": "push", "name": "Push", "currency": "EUR" });
+    spec.as_object_mut().expect("object").extend(fields.as_object().expect("object").clone());
+    let spec: SourceSpec = crate::entity::parse(spec).unwrap_or_else(|e| panic!("{fields}: {e}"));
+    Source {
+        id: SourceId::generate(time(0), 1 << 30),
+        version: 1,
+        created_at: time(0),
+        updated_at: time(0),
+        spec,
+    }
+}
+
+fn report(status: &str, second: i64) -> Incoming {
+    Incoming {
+        new_id: ConversionId::generate(time(second), 1 << 30),
+        network: NetworkId::generate(time(0), 1),
+        key: "tx:T/1".to_owned(),
+        scope: TransactionScope::Network,
+        transaction_id: Some("T/1".to_owned()),
+        click_id: ClickId::generate(time(0), 7),
+        status: status.parse().expect("a status"),
+        raw_status: None,
+        unmapped: false,
+        revenue: Money {
+            amount: "12.50".parse().expect("an amount"),
+            currency: "USD".parse().expect("a code"),
+        },
+        revenue_given: true,
+        allow_upsell: false,
+        at: time(second),
+        click: ClickDims { country: "DE".into(), subs: vec!["s 1".into()], ..ClickDims::default() },
+        tell: None,
+    }
+}
+
+struct There(Option<Conversion>);
+
+impl Standing for There {
+    type Error = Infallible;
+
+    fn by_key(&self, _: &NetworkId, _: &str) -> Result<Option<Conversion>, Infallible> {
+        Ok(self.0.clone())
+    }
+
+    fn by_claim(&self, _: &NetworkId, _: &str) -> Result<Option<Conversion>, Infallible> {
+        Ok(None)
+    }
+}
+
+/// What is told of each of these reports in turn.
+fn told(asked: &Asked, reports: &[(&str, &str)]) -> Vec<String> {
+    let mut there = There(None);
+    let mut all = Vec::new();
+    for (second, (status, amount)) in (1..).zip(reports) {
+        let mut report = report(status, second);
+        report.revenue.amount = amount.parse().expect("an amount");
+        report.tell = Some(asked.clone());
+        let Ok(decided) = decide(&there, &report);
+        all.extend(
+            tells(&report, &decided)
+                .iter()
+                .map(|t| format!("{} {}", t.conversion.version, t.conversion.status)),
+        );
+        there = There(Some(decided.conversion));
+    }
+    all
+}
+
+#[test]
+fn a_source_is_told_of_the_states_that_it_asks_for_when_they_are_reached() {
+    let asking = |on: &str| {
+        let on: Vec<&str> = on.split(' ').collect();
+        let source = source(&json!({ "postback_url": "https://s.example/", "postback_on": on }));
+        Asked::of(&source, "", None).expect("it asks")
+    };
+    let all = [
+        ("lead", "1"),
+        ("lead", "1"),
+        ("lead", "2"),
+        ("sale", "2"),
+        ("lead", "2"),
+        ("sale", "3"),
+        ("rejected", "3"),
+    ];
+    assert_eq!(told(&asking("lead sale rejected"), &all), ["1 lead", "3 sale", "5 rejected"]);
+    assert_eq!(told(&asking("sale"), &all), ["3 sale"]);
+    assert_eq!(told(&asking("rebill installed"), &all), [""; 0]);
+    assert_eq!(told(&asking("rebill installed"), &[("INSTALLED", "1")]), ["1 installed"]);
+    let unsure = Asked { on: None, ..asking("sale") };
+    assert_eq!(told(&unsure, &all).len(), 3, "what it asks for is not known");
+    assert_eq!(Asked::of(&source(&json!({})), "", None), None, "it asks for nothing");
+    let mut test = report("sale", 1);
+    (test.click.test, test.tell) = (true, Some(asking("sale")));
+    let Ok(decided) = decide(&There(None), &test);
+    assert_eq!(tells(&test, &decided), [], "test traffic is told to nobody");
+}
+
+#[test]
+fn names_and_keys_are_of_the_state() {
+    let asked = Asked::of(
+        &source(&json!({ "postback_url": "https://s.example/", "postback_delay_s": 90 })),
+        "x",
+        None,
+    );
+    let asked = asked.expect("it asks");
+    let conversion = |status: &str, version| {
+        let Ok(decided) = decide(&There(None), &report(status, 1));
+        Conversion { version, ..decided.conversion }
+    };
+    let tell = Tell::new(&asked, &conversion("sale", 2), time(5));
+    assert_eq!(tell.not_before, Some(time(95)));
+    let (source, id) = (&tell.source, &tell.conversion.id);
+    assert_eq!(tell.key(), format!("{source}/{id}/000002-sale"));
+    assert_eq!(tell.name(), format!("{id}/sale"));
+    let later = Tell::new(&asked, &conversion("rejected", 3), time(6));
+    assert_eq!(tell.group(), later.group());
+    assert!(tell.group().starts_with(&format!("{source}/")) && tell.key() < later.key());
+    assert_eq!(message_id(id, &"a.b/é".parse().expect("a status")), format!("{id}-a%2Eb%2F%C3%A9"));
+    let again: Tell = serde_json::from_str(&serde_json::to_string(&tell).expect("JSON")).expect("read");
+    assert_eq!(again, tell);
+}
+
+fn rendered(fields: &Value, status: &str) -> Result<Message, Unsendable> {
+    let source = source(fields);
+    let asked = Asked { external_id: "ext/1".to_owned(), ..Asked::of(&source, "", None).expect("it asks") };
+    let Ok(decided) = decide(&There(None), &report(status, 1));
+    let tell = Tell::new(&asked, &decided.conversion, time(1));
+    render(&source.spec, &tell.facts(), &tell.conversion, true, &mut StdRng::seed_from_u64(1))
+}
+
+#[test]
+fn the_share_of_a_source_is_exact() {
+    let url = "https://s.example/?p={payout}&c={currency}&r={revenue}";
+    let of = |share: Value| {
+        rendered(&json!({ "postback_url": url, "postback_payout": share }), "sale").expect("sent").url
+    };
+    assert_eq!(of(Value::Null), "https://s.example/?p=12.5&c=USD&r=12.5");
+    assert_eq!(of(json!({ "percent": "80" })), "https://s.example/?p=10&c=USD&r=12.5");
+    assert_eq!(of(json!({ "percent": "33.333333" })), "https://s.example/?p=4.166667&c=USD&r=12.5");
+    assert_eq!(of(json!({ "percent": "0" })), "https://s.example/?p=0&c=USD&r=12.5");
+    assert_eq!(of(json!({ "fixed": "3.10" })), "https://s.example/?p=3.1&c=EUR&r=12.5");
+}
+
+#[test]
+fn a_body_is_what_it_says() {
+    let url = "https://s.example/pb";
+    let form = rendered(
+        &json!({
+            "postback_url": url, "postback_method": "post_form",
+            "postback_body": { "id": "{external_id}", "sub": "{sub1}&x", "n": 5, "none": "{city}" },
+        }),
+        "sale",
+    )
+    .expect("sent");
+    assert_eq!((form.method, form.content_type), ("POST", "application/x-www-form-urlencoded"));
+    assert_eq!(form.body, "id=ext%2F1&n=5&none=&sub=s+1%26x");
+    let body = json!({
+        "event": "{status:sale=Purchase}", "id": "{external_id}", "value": "{payout}", "text": "{payout} {currency}",
+        "cost": "{cost}", "deep": { "list": ["{tid}", 1.50, true, null] }, "plain": "100% \"{sub1}\"\n",
+    });
+    let sent = rendered(
+        &json!({ "postback_url": url, "postback_method": "post_json", "postback_body": body }),
+        "sale",
+    );
+    let sent = sent.expect("sent");
+    assert_eq!(sent.content_type, "application/json");
+    assert!(sent.body.contains(r#""value":12.5"#), "{}", sent.body);
+    let want = json!({
+        "event": "Purchase", "id": "ext/1", "value": 12.5, "text": "12.5 USD", "cost": null,
+        "deep": { "list": ["T/1", 1.5, true, null] }, "plain": "100% \"s 1\"\n",
+    });
+    assert_eq!(serde_json::from_str::<Value>(&sent.body).expect("JSON"), want);
+    for (method, body) in [("get", ""), ("post_form", ""), ("post_json", "{}")] {
+        let bare =
+            rendered(&json!({ "postback_url": url, "postback_method": method }), "sale").expect("sent");
+        assert_eq!(bare.body, body, "{method}");
+    }
+}
+
+#[test]
+fn each_state_goes_to_its_own_url_and_what_is_not_asked_for_nowhere() {
+    let fields = json!({
+        "postback_url": "https://s.example/?s={status}", "postback_on": ["lead", "sale"],
+        "postback_urls": { "lead": "https://lead.example/" },
+    });
+    assert_eq!(rendered(&fields, "lead").expect("sent").url, "https://lead.example/");
+    assert_eq!(rendered(&fields, "sale").expect("sent").url, "https://s.example/?s=sale");
+    assert_eq!(rendered(&fields, "rebill"), Err(Unsendable::NotAsked(ConversionStatus::Rebill)));
+    let mut paused = fields;
+    paused["status"] = json!("paused");
+    assert_eq!(rendered(&paused, "sale"), Err(Unsendable::NotActive(crate::entity::Status::Paused)));
+}
+
+/// The click fills in more, where it is to be found.
+#[test]
+fn the_facts_of_a_click_that_is_gone_are_those_of_its_conversion() {
+    let click: ClickEvent = serde_json::from_value(json!({
+        "schema": 1, "click_id": ClickId::generate(time(0), 7), "at": time(0), "visitor_id": "0".repeat(32),
+        "status": 302, "config_revision": 1, "country": "DE", "subs": ["s 1"], "external_id": "ext/1",
+        "user_agent": "UA", "campaign_id": "cmp_0000000000000000001",
+    }))
+    .expect("a click");
+    let source = source(&json!({
+        "postback_url": "https://s.example/?c={click_id}&e={external_id}&g={country}&s={sub1}&u={user_agent}&i={campaign_id}",
+    }));
+    let mut report = report("sale", 1);
+    report.click = click.dims.clone();
+    let Ok(decided) = decide(&There(None), &report);
+    let asked = Asked::of(&source, &click.external_id, click.cost).expect("it asks");
+    let tell = Tell::new(&asked, &decided.conversion, time(1));
+    let of = |facts: &Facts<'_>| {
+        render(&source.spec, facts, &tell.conversion, true, &mut StdRng::seed_from_u64(1)).expect("sent").url
+    };
+    assert_eq!(of(&Facts::from(&click)).replace("u=UA", "u="), of(&tell.facts()));
+    assert!(of(&tell.facts()).contains("e=ext%2F1&g=DE&s=s%201&u=&i=cmp_0000000000000000001"));
+}
+
+#[test]
+fn keys_are_as_standard_webhooks_writes_them() {
+    assert_eq!(signing_key("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").map(|k| k.len()), Some(24));
+    for bad in [
+        "",
+        "whsec_",
+        "whsec_c2hvcnQ=",
+        "MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+        "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLa_-",
+    ] {
+        assert_eq!(signing_key(bad), None, "{bad}");
+    }
+}

@@ -1,0 +1,178 @@
+//! What traffic sources are told: jobs that are written with the states that cause them.
+
+use super::kit::{at, click, conversion, expect, record, report, reported, usd};
+use crate::{
+    conversions::ConversionStore,
+    page::PageRequest,
+    queue::{Job, JobKind, Queue, WaitingJob},
+};
+use std::{any::Any, collections::BTreeSet, sync::Arc, time::Duration};
+use tfx_domain::{
+    event::PostbackResult::{Duplicate, Recorded, Stale, Updated},
+    id::SourceId,
+    postback::{ConversionStatus, Incoming},
+    tell::{Asked, Tell},
+};
+use tokio::task::JoinSet;
+
+/// Two handles on one new, empty store of conversions, and the queue beside it.
+pub struct Telling {
+    /// One handle.
+    pub one: Arc<dyn ConversionStore>,
+    /// Another, opened by itself.
+    pub two: Arc<dyn ConversionStore>,
+    /// The queue of the same store.
+    pub queue: Arc<dyn Queue>,
+    /// What has to live as long as they do.
+    pub keep: Box<dyn Any + Send>,
+}
+
+/// A source that asks for these states.
+fn asking(states: &str) -> Asked {
+    let on: Vec<ConversionStatus> = states.split(' ').map(|s| s.parse().expect("a status")).collect();
+    Asked {
+        source: SourceId::generate(at(0), 1 << 30),
+        on: Some(on),
+        delay: Duration::ZERO,
+        first_only: false,
+        external_id: "their click 'é' {$set}".to_owned(),
+        cost: Some(usd("0.25")),
+    }
+}
+
+/// The same report, of a click of such a source.
+fn told(asked: &Asked, report: Incoming) -> Incoming {
+    Incoming { tell: Some(asked.clone()), ..report }
+}
+
+async fn waiting(s: &Telling) -> Vec<WaitingJob> {
+    s.queue.waiting(JobKind::Tell, &PageRequest::first(1_000)).await.expect("jobs").items
+}
+
+/// `transaction status` of what waits to be told, in order.
+async fn states(s: &Telling) -> Vec<String> {
+    let read = |job: WaitingJob| {
+        let tell: Tell = serde_json::from_str(&job.payload).expect("what is told");
+        assert_eq!((tell.key(), tell.conversion.version > 0), (job.key, true));
+        format!("{} {}", tell.conversion.transaction_id.unwrap_or_default(), tell.conversion.status)
+    };
+    let mut all: Vec<String> = waiting(s).await.into_iter().map(read).collect();
+    all.sort();
+    all
+}
+
+/// Of each state that is asked for one job, with all that is needed to tell of it; nothing of what changes no state.
+pub async fn a_state_is_written_with_its_job(s: Telling) {
+    let asked = asking("lead sale");
+    expect(&s.one, &reported(1, "nobody asks", "lead"), Recorded).await;
+    assert_eq!(states(&s).await, [""; 0]);
+    expect(&s.one, &told(&asked, reported(2, "A", "lead")), Recorded).await;
+    expect(&s.two, &told(&asked, reported(3, "A", "lead")), Duplicate).await;
+    expect(&s.two, &told(&asked, Incoming { revenue: usd("9"), ..reported(4, "A", "lead") }), Updated).await;
+    assert_eq!(states(&s).await, ["A lead"], "another payout is no other state");
+    let sale = expect(&s.two, &told(&asked, reported(5, "A", "sale")), Updated).await;
+    expect(&s.one, &told(&asked, reported(6, "A", "lead")), Stale).await;
+    expect(&s.one, &told(&asked, reported(7, "A", "rejected")), Updated).await;
+    assert_eq!(states(&s).await, ["A lead", "A sale"], "it does not ask for what is rejected");
+    let last = waiting(&s).await.pop().expect("there");
+    let tell: Tell = serde_json::from_str(&last.payload).expect("read");
+    assert_eq!(tell, Tell::new(&asked, &sale, at(5)));
+    // Those of one conversion are told one after the other, in order.
+    let claimed = s.queue.claim(JobKind::Tell, 9, Duration::from_secs(600)).await.expect("claim");
+    assert_eq!(claimed.iter().map(|j| j.payload.contains("\"lead\"")).collect::<Vec<_>>(), [true]);
+}
+
+/// Whoever reports it, however often, and whatever it becomes meanwhile.
+pub async fn a_state_is_told_once_for_good(s: Telling) {
+    let asked = asking("sale rejected aproved");
+    let mut racing = JoinSet::new();
+    for n in 1_000..1_060 {
+        let store = Arc::clone(if n % 2 == 0 { &s.one } else { &s.two });
+        let same = told(&asked, Incoming { new_id: conversion(n), ..report(1, "T") });
+        racing.spawn(async move { record(&store, &same).await });
+    }
+    racing.join_all().await;
+    assert_eq!(states(&s).await, ["T sale"]);
+    let all: Vec<Job> = s.queue.claim(JobKind::Tell, 9, Duration::from_secs(600)).await.expect("claim");
+    assert!(s.queue.done(&all[0]).await.expect("done"));
+    // A word that nobody knows gives way to a sale, and comes back.
+    let of = |n, tx: &str, status| Incoming { click_id: click(7), ..reported(n, tx, status) };
+    let unmapped = |n| told(&asked, Incoming { unmapped: true, ..of(n, "W", "aproved") });
+    let word = expect(&s.one, &unmapped(2), Recorded).await;
+    expect(&s.two, &told(&asked, of(3, "S", "sale")), Recorded).await;
+    assert_eq!(states(&s).await, ["S sale", "W aproved", "W rejected"], "what gave way is told of too");
+    for job in s.queue.claim(JobKind::Tell, 9, Duration::from_secs(600)).await.expect("claim") {
+        assert!(s.queue.done(&job).await.expect("done"));
+    }
+    expect(&s.two, &told(&asked, of(4, "S", "rejected")), Updated).await;
+    let back = expect(&s.one, &unmapped(5), Updated).await;
+    assert_eq!((&back.id, back.status.as_str()), (&word.id, "aproved"));
+    let told_of = states(&s).await;
+    assert!(!told_of.contains(&"W aproved".to_owned()), "it was told before: {told_of:?}");
+}
+
+/// The first conversion of a click that is told has it: in all its states, and no other.
+pub async fn only_the_first_of_a_click_is_told(s: Telling) {
+    let asked = Asked { first_only: true, ..asking("lead sale") };
+    let of = |n: i64, tx: &str, status| {
+        told(&asked, Incoming { allow_upsell: true, click_id: click(1), ..reported(n, tx, status) })
+    };
+    expect(&s.one, &of(1, "not asked for", "rebill"), Recorded).await;
+    let mut racing = JoinSet::new();
+    for n in 0..20 {
+        let store = Arc::clone(if n % 2 == 0 { &s.one } else { &s.two });
+        let lead = of(10 + n, &format!("T{n}"), "lead");
+        racing.spawn(async move { record(&store, &lead).await });
+    }
+    racing.join_all().await;
+    let first = states(&s).await;
+    assert_eq!(first.len(), 1, "{first:?}");
+    let name = first[0].split(' ').next().expect("a name").to_owned();
+    for n in 0..20 {
+        expect(&s.one, &of(100 + n, &format!("T{n}"), "sale"), Updated).await;
+    }
+    assert_eq!(states(&s).await, [format!("{name} lead"), format!("{name} sale")]);
+    let other = Incoming { click_id: click(2), ..of(200, "other click", "sale") };
+    let elsewhere = Asked { source: SourceId::generate(at(0), 2 << 30), ..asked.clone() };
+    expect(&s.two, &other, Recorded).await;
+    expect(&s.two, &told(&elsewhere, of(201, "other source", "sale")), Recorded).await;
+    assert_eq!(states(&s).await.len(), 4);
+}
+
+/// A batch tells of every state of it, in order; one that is not recorded tells of nothing.
+pub async fn a_batch_tells_of_all_or_of_nothing(s: Telling) {
+    let asked = asking("lead sale");
+    let clicks = |n: i64| click(n.unsigned_abs().into());
+    let leads: Vec<Incoming> = (1..=300)
+        .map(|n| told(&asked, Incoming { click_id: clicks(n), ..reported(n, &format!("T{n:03}"), "lead") }))
+        .collect();
+    let mut both = leads.clone();
+    both.extend(leads[..100].iter().map(|lead| Incoming { status: ConversionStatus::Sale, ..lead.clone() }));
+    s.one.record(&both).await.expect("a batch");
+    assert_eq!(states(&s).await.len(), 400);
+    let taken = leads[0].new_id.clone();
+    let beside = told(&asked, Incoming { click_id: click(901), ..reported(901, "N", "lead") });
+    let of_another =
+        told(&asked, Incoming { new_id: taken, click_id: click(902), ..reported(902, "M", "lead") });
+    s.two.record(&[beside, of_another]).await.expect_err("the id is taken");
+    let keys: BTreeSet<String> = waiting(&s).await.into_iter().map(|j| j.key).collect();
+    assert_eq!(keys.len(), 400);
+    // Test traffic is told to nobody.
+    let mut test = told(&asked, reported(903, "test", "sale"));
+    test.click.test = true;
+    expect(&s.one, &Incoming { click_id: click(903), ..test }, Recorded).await;
+    assert_eq!(waiting(&s).await.len(), 400);
+}
+
+/// One that is to be told later is not due before.
+pub async fn what_is_told_later_waits(s: Telling) {
+    let asked = Asked { delay: Duration::from_secs(86_400), ..asking("sale") };
+    let now = Incoming { at: crate::clock::now(), ..report(1, "T") };
+    expect(&s.one, &told(&asked, now), Recorded).await;
+    let at_once =
+        told(&Asked { delay: Duration::ZERO, ..asked }, Incoming { click_id: click(2), ..report(2, "U") });
+    expect(&s.one, &at_once, Recorded).await;
+    let claimed = s.queue.claim(JobKind::Tell, 9, Duration::from_secs(600)).await.expect("claim");
+    assert_eq!(claimed.len(), 1);
+    assert!(claimed[0].payload.contains("tx:U"), "{claimed:?}");
+}
