@@ -1,9 +1,12 @@
 //! Networks, templates and what destinations pay, as postbacks ask for them.
 
 use crate::masks::Masks;
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 use tfx_domain::{
-    entity::{Network, Status, Template},
+    entity::{Kind, Network, Status, Template},
     id::{DestinationId, NetworkId},
     postback::Terms,
     problem::Problems,
@@ -20,7 +23,36 @@ pub(crate) struct Index {
     by_slug: HashMap<String, NetworkId>,
     templates: HashMap<NetworkId, Vec<Template>>,
     destinations: HashMap<DestinationId, Terms>,
+    unread: Unread,
     pub(crate) masks: Arc<Masks>,
+}
+
+/// What is there and this program cannot read: damaged, or saved by a newer one. What needs it waits, since it is not
+/// unknown.
+#[derive(Debug, Default)]
+struct Unread {
+    ids: HashSet<String>,
+    /// A network among them does not even tell its former slugs.
+    network_of_any_slug: bool,
+    /// Of each network: the id, slug and former slugs of a template.
+    templates: HashMap<String, Vec<UnreadTemplate>>,
+}
+
+#[derive(Debug)]
+struct UnreadTemplate {
+    names: Vec<String>,
+    status: Status,
+}
+
+/// What this program cannot read, in words.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct CannotRead(&'static str);
+
+impl CannotRead {
+    /// For the log and the answer.
+    pub(crate) fn reason(self) -> String {
+        format!("this program cannot read the {}, which is there (see /readyz); send it again", self.0)
+    }
 }
 
 impl Index {
@@ -33,7 +65,15 @@ impl Index {
         let secrets = config.networks.iter().filter_map(|n| n.spec.postback_secret.as_ref());
         let masks = Masks::of(secrets.map(|s| s.0.as_str()).chain(tokens.iter().map(String::as_str)));
         let mut index = Self { masks: Arc::new(masks), ..Self::default() };
+        let left_out: HashSet<&str> = problems.0.iter().map(|p| p.path.as_str()).collect();
+        let left_out: Vec<&Record> = records.iter().filter(|r| left_out.contains(r.id.as_str())).collect();
+        let unread_networks = || left_out.iter().filter(|r| r.kind == Kind::Network);
         // A slug that a network has goes before a former one of another.
+        for record in unread_networks() {
+            for alias in record.aliases() {
+                index.by_slug.extend(record.id.parse().ok().map(|id| (alias.to_owned(), id)));
+            }
+        }
         for network in &config.networks {
             for alias in &network.spec.aliases {
                 index.by_slug.insert(alias.to_string(), network.id.clone());
@@ -43,6 +83,10 @@ impl Index {
             index.by_slug.insert(network.spec.slug.to_string(), network.id.clone());
             index.networks.insert(network.id.clone(), network);
         }
+        for record in unread_networks() {
+            index.by_slug.extend(record.id.parse().ok().map(|id| (record.slug.clone(), id)));
+        }
+        index.unread = Unread::of(&left_out);
         for template in config.templates {
             index.templates.entry(template.spec.network.clone()).or_default().push(template);
         }
@@ -50,6 +94,39 @@ impl Index {
             index.destinations.insert(d.id, Terms::from(&d.spec));
         }
         (index, problems)
+    }
+
+    /// Whether the network of a path is there and cannot be read, or may be.
+    pub(crate) fn unread_network(&self, reference: &str) -> Option<CannotRead> {
+        let reference = reference.to_ascii_lowercase();
+        let id = self.by_slug.get(&reference).cloned().or_else(|| reference.parse().ok());
+        let unread = match id {
+            Some(id) => self.unread.ids.contains(id.as_str()),
+            None => self.unread.network_of_any_slug,
+        };
+        unread.then_some(CannotRead("network"))
+    }
+
+    /// Whether a network of that id is there and cannot be read.
+    pub(crate) fn unread_network_by_id(&self, id: &NetworkId) -> Option<CannotRead> {
+        self.unread.ids.contains(id.as_str()).then_some(CannotRead("network"))
+    }
+
+    /// Whether the template that a postback asks for, else the default one, is there and cannot be read.
+    pub(crate) fn unread_template(&self, network: &NetworkId, reference: &str) -> Option<CannotRead> {
+        let wanted = if reference.is_empty() { "default" } else { &reference.to_ascii_lowercase() };
+        if self.template(network, wanted).is_some() {
+            return None;
+        }
+        let mut unread = self.unread.templates.get(network.as_str())?.iter();
+        // Another template than an active one does not serve those that ask for none.
+        let serves = |t: &UnreadTemplate| !reference.is_empty() || t.status == Status::Active;
+        unread.any(|t| serves(t) && t.names.iter().any(|n| n == wanted)).then_some(CannotRead("template"))
+    }
+
+    /// Whether a destination is there and cannot be read.
+    pub(crate) fn unread_destination(&self, id: Option<&DestinationId>) -> Option<CannotRead> {
+        self.unread.ids.contains(id?.as_str()).then_some(CannotRead("destination of its click"))
     }
 
     /// The network of a path: by slug or former slug, whatever its case, or by id. Also one that is not active.
@@ -96,6 +173,21 @@ impl Index {
     }
 }
 
+impl Unread {
+    fn of(records: &[&Record]) -> Self {
+        let mut unread = Self { ids: records.iter().map(|r| r.id.clone()).collect(), ..Self::default() };
+        let no_aliases = |r: &&&Record| r.kind == Kind::Network && r.spec.get("slug").is_none();
+        unread.network_of_any_slug = records.iter().any(|r| no_aliases(&r));
+        for record in records.iter().filter(|r| r.kind == Kind::Template) {
+            let names = [record.id.as_str(), record.slug.as_str()].into_iter().chain(record.aliases());
+            let template =
+                UnreadTemplate { names: names.map(str::to_owned).collect(), status: record.status };
+            unread.templates.entry(record.parent.clone()).or_default().push(template);
+        }
+        unread
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -133,5 +225,56 @@ mod tests {
         let network = index.network("old").expect("found").id.clone();
         assert!(index.template(&network, "main").is_some() && index.template(&network, "nope").is_none());
         assert!(index.default_template(&network).is_some(), "it was the default one and still serves");
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_unknown() {
+        let (read, torn) = ("net_0000000000000000001", "net_0000000000000000002");
+        let (offer, other) = ("dst_0000000000000000001", "dst_0000000000000000002");
+        let of_newer =
+            |slug: &str| json!({ "slug": slug, "name": "N", "aliases": ["former"], "of_newer": 1 });
+        let template = |id: &str, spec: Value| record("template", id, read, &spec);
+        let mut records = vec![
+            record("network", read, "", &json!({ "slug": "net", "name": "N", "aliases": ["torn", "was"] })),
+            record("network", torn, "", &of_newer("torn")),
+            template("tpl_0000000000000000001", json!({ "slug": "web", "name": "W", "network": read })),
+            template("tpl_0000000000000000002", of_newer("app")),
+            template("tpl_0000000000000000003", of_newer("default")),
+            record("destination", offer, "", &of_newer("offer")),
+        ];
+        let (index, problems) = Index::new(1, &records, &[]);
+        assert_eq!(problems.0.len(), 4);
+        for (reference, unread) in [
+            ("net", false),
+            ("was", false),
+            ("torn", true),
+            ("TORN", true),
+            (torn, true),
+            ("former", true),
+            ("no", false),
+        ] {
+            assert_eq!(index.unread_network(reference).is_some(), unread, "{reference}");
+            let known = index.network(reference).is_some();
+            assert_eq!(known, matches!(reference, "net" | "was"), "{reference}");
+        }
+        let network: NetworkId = read.parse().expect("id");
+        for (reference, unread) in
+            [("web", false), ("app", true), ("APP", true), ("former", true), ("", true), ("no", false)]
+        {
+            assert_eq!(index.unread_template(&network, reference).is_some(), unread, "{reference}");
+        }
+        for (id, unread) in [(offer, true), (other, false)] {
+            assert_eq!(index.unread_destination(id.parse().ok().as_ref()).is_some(), unread, "{id}");
+        }
+        // One that is not active serves nobody, as if it could be read.
+        records[4].status = Status::Paused;
+        // Nobody can tell what it was called.
+        records[1].spec = json!({ "unreadable": "EOF" });
+        let (index, _) = Index::new(1, &records, &[]);
+        assert!(
+            index.unread_template(&network, "").is_none()
+                && index.unread_template(&network, "default").is_some()
+        );
+        assert!(index.unread_network("no").is_some() && index.unread_network("was").is_none());
     }
 }

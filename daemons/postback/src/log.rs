@@ -90,6 +90,13 @@ pub(crate) struct Origin {
     pub(crate) params: Params,
 }
 
+impl Origin {
+    /// Whether it came before: it was parked, or is taken again.
+    pub(crate) fn is_of_before(&self) -> bool {
+        self.ip.is_none()
+    }
+}
+
 /// The event of a postback, without the secrets in it.
 pub(crate) fn event(origin: &Origin, outcome: &PostbackOutcome, masks: &Masks) -> PostbackLogEvent {
     let masked = |(name, value): &(String, String)| {
@@ -145,7 +152,7 @@ fn cut(text: &str, max: usize) -> &str {
 pub(crate) struct Counters {
     by_result: [AtomicU64; PostbackResult::IN.len()],
     forbidden: AtomicU64,
-    not_durable: AtomicU64,
+    not_taken: AtomicU64,
     republished: AtomicU64,
     unmapped: AtomicU64,
     parked: AtomicU64,
@@ -157,13 +164,17 @@ impl Counters {
         if let Some(i) = PostbackResult::IN.iter().position(|r| *r == outcome.result) {
             self.by_result[i].fetch_add(1, Ordering::Relaxed);
         }
-        if outcome.status == 403 {
-            self.forbidden.fetch_add(1, Ordering::Relaxed);
+        match outcome.status {
+            403 => &self.forbidden,
+            503 => &self.not_taken,
+            _ => return,
         }
+        .fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn not_durable(&self) {
-        self.not_durable.fetch_add(1, Ordering::Relaxed);
+    /// As [`Self::count`], of one whose line is not in the log.
+    pub(crate) fn not_taken(&self) {
+        self.not_taken.fetch_add(1, Ordering::Relaxed);
     }
 
     pub(crate) fn unmapped(&self) {
@@ -196,7 +207,7 @@ impl Counters {
                 &self.unmapped,
             ),
             ("tfx_postbacks_forbidden_total", "Postbacks with a wrong secret or address", &self.forbidden),
-            ("tfx_postbacks_not_durable_total", "Postbacks answered 503", &self.not_durable),
+            ("tfx_postbacks_not_durable_total", "Postbacks answered 503", &self.not_taken),
             (
                 "tfx_conversions_republished_total",
                 "Conversion events published by the sweep",

@@ -201,6 +201,11 @@ async fn attempt(postbacks: &Postbacks, job: &Job) -> End {
     let give_up_at = give_up_at(&parked, job.tries, &postbacks.settings, now);
     let later = put_off(&postbacks.settings, job.tries, now, give_up_at);
     let Some(index) = postbacks.config.owned() else { return End::Again(later) };
+    // What this program cannot read is not unknown: it waits, however long.
+    let unread = index.unread_network_by_id(&parked.network);
+    if unread.or_else(|| index.unread_template(&parked.network, &parked.template)).is_some() {
+        return End::Again(later);
+    }
     let network = index.network_by_id(&parked.network);
     let origin = Origin {
         id: event_of(&parked, job),

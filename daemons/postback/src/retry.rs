@@ -110,12 +110,13 @@ async fn was_taken(postbacks: &Postbacks, line: &PostbackLogEvent) -> Result<boo
     Ok(postbacks.clicks.analytics().postbacks(&query).await?.items.iter().any(|e| e.id == later))
 }
 
-/// Takes one again; none when it stays as it is: its network is gone or paused, it cannot be read any more, its click
+/// Takes one again; none when it stays as it is: its network is gone, paused or not to be read by this program, it cannot be read any more, its click
 /// is not there, or it could not be made durable.
 async fn again(postbacks: &Postbacks, line: &PostbackLogEvent) -> Option<PostbackResult> {
     let index = postbacks.config.owned()?;
     let network = index.network_by_id(line.network_id.as_ref()?)?;
-    if network.spec.status != Status::Active || log::is_cut(line) {
+    let unread = index.unread_template(&network.id, &line.template);
+    if network.spec.status != Status::Active || log::is_cut(line) || unread.is_some() {
         return None;
     }
     let template = index.asked_template(&network.id, &line.template).map(|t| &t.spec);

@@ -3,7 +3,7 @@
 use crate::{
     auth,
     clicks::{Clicks, Missing},
-    config::{Configuration, Index},
+    config::{CannotRead, Configuration, Index},
     log::{self, Counters, Origin, PostbackOutcome, SECRET},
     masks::Masks,
     parked::{self, Parked},
@@ -130,6 +130,12 @@ impl Postbacks {
         status: u16,
     ) -> PostbackOutcome {
         let new_id = ConversionId::generate(clock::now(), entropy::random_u128());
+        if let Some(it) = index.unread_destination(click.destination_id.as_ref()) {
+            // Without it the payout and whose click it is would be guessed, for good.
+            let mut outcome = PostbackOutcome::rejected(503, it.reason());
+            outcome.click = Some(postback.click_id);
+            return self.refuse(origin, outcome, Some(network)).await;
+        }
         let terms = index.terms(click.destination_id.as_ref());
         if postback.unmapped {
             self.counters.unmapped();
@@ -255,7 +261,7 @@ impl Postbacks {
                 "cannot make the events of a postback durable"
             );
             outcome = PostbackOutcome { status: 503, told: NOT_DURABLE.to_owned(), reason: e, ..outcome };
-            self.counters.not_durable();
+            self.counters.not_taken();
             return outcome;
         }
         self.counters.count(&outcome);
@@ -290,7 +296,7 @@ impl Postbacks {
         outcome
     }
 
-    /// Logs what is refused, as far as that is possible: no failure of the log turns a 4xx into a 5xx.
+    /// Logs what is refused as it comes in, as far as that is possible: no failure of the log turns a 4xx into a 5xx.
     async fn refuse(
         &self,
         origin: &Origin,
@@ -298,6 +304,10 @@ impl Postbacks {
         network: Option<&Network>,
     ) -> PostbackOutcome {
         outcome.network = network.map(|n| n.id.clone());
+        if origin.is_of_before() {
+            // It is tried again; the line that says what becomes of it has this one's id.
+            return outcome;
+        }
         let event = log::event(origin, &outcome, &self.masks());
         // A drop is counted by the producer.
         let _ = self.producer.publish(&Event::PostbackLog(Box::new(event))).await;
@@ -316,7 +326,6 @@ impl Postbacks {
         let mut outcome = PostbackOutcome::rejected(503, why);
         outcome.told = NOT_DURABLE.to_owned();
         outcome.click = Some(postback.click_id);
-        self.counters.not_durable();
         self.refuse(origin, outcome, Some(network)).await
     }
 }
@@ -329,8 +338,11 @@ fn admit<'i>(
     origin: &Origin,
     secrets: &[String],
 ) -> Result<(&'i Network, Option<&'i Template>), PostbackOutcome> {
-    let network = index.network(&origin.network);
-    let network = network.ok_or_else(|| PostbackOutcome::rejected(404, "there is no such network"))?;
+    let cannot_read = |it: CannotRead| PostbackOutcome::rejected(503, it.reason());
+    let Some(network) = index.network(&origin.network) else {
+        let unread = index.unread_network(&origin.network).map(cannot_read);
+        return Err(unread.unwrap_or_else(|| PostbackOutcome::rejected(404, "there is no such network")));
+    };
     if network.spec.status != Status::Active {
         return Err(PostbackOutcome::rejected(
             404,
@@ -341,6 +353,9 @@ fn admit<'i>(
     if let Err(why) = auth::check(&network.spec, ip, secrets) {
         let told = "the secret or the address is not accepted".to_owned();
         return Err(PostbackOutcome { told, ..PostbackOutcome::rejected(403, why) });
+    }
+    if let Some(it) = index.unread_template(&network.id, &origin.template) {
+        return Err(cannot_read(it));
     }
     if origin.template.is_empty() {
         return Ok((network, index.default_template(&network.id)));

@@ -3,4 +3,5 @@
 mod answers;
 mod money;
 mod promises;
+mod unread;
 mod world;

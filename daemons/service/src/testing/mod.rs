@@ -55,6 +55,17 @@ pub async fn update<S: Spec>(
     store.update(record, audit).await.expect("updated");
 }
 
+/// Saves an entity as a newer program might, so that this one cannot read it; [`update`] mends it.
+///
+/// # Panics
+/// The store refuses it.
+pub async fn save_as_newer<S: Spec>(store: &dyn ConfigStore, entity: &mut Entity<S>) {
+    entity.version += 1;
+    let (mut record, audit) = written(entity, "update");
+    record.spec["of_a_newer_program"] = json!(true);
+    store.update(record, audit).await.expect("updated");
+}
+
 fn valid<S: Spec>(spec: Value) -> S {
     let spec: S = serde_json::from_value(spec).expect("spec");
     assert!(spec.validate().is_empty(), "{}", spec.validate());
