@@ -25,7 +25,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params};
 use serde::de::DeserializeOwned;
 use tfx_domain::{
     Timestamp,
-    event::{ClickEvent, PostbackDirection, PostbackLogEvent, PostbackResult},
+    event::{ClickEvent, PostbackDirection, PostbackField, PostbackFilter, PostbackLogEvent, PostbackResult},
     id::ClickId,
 };
 use tfx_ports::{
@@ -125,13 +125,21 @@ pub(super) fn postbacks(
     };
     let Some(network) = number(conn, query.network.as_deref())? else { return Ok(Page::default()) };
     let limit = limit(&query.page);
-    let sql = "SELECT id, body FROM postbacks
-        WHERE id >= :since AND id < :until
+    let wanted = "id >= :since AND id < :until
           AND (:network IS NULL OR coalesce(network, 0) = :network)
           AND (:result IS NULL OR result = :result)
           AND (:out IS NULL OR (result >= :first_out) = :out)
-          AND (:test IS NULL OR test = :test)
-        ORDER BY id DESC";
+          AND (:test IS NULL OR test = :test)";
+    let from = "SELECT id, body FROM postbacks WHERE";
+    let click = one_click(&query.filters);
+    let sql = if click.is_some() {
+        // Of rows of before it is not known which click they name.
+        format!(
+            "{from} click = :click AND {wanted} UNION ALL {from} click IS NULL AND {wanted} ORDER BY id DESC"
+        )
+    } else {
+        format!("{from} :click IS NULL AND {wanted} ORDER BY id DESC")
+    };
     let params = named_params! {
         ":since": since,
         ":until": until,
@@ -141,8 +149,9 @@ pub(super) fn postbacks(
         // Every word is of one direction, and those of what goes out came last.
         ":first_out": result_code(PostbackResult::Sent),
         ":test": query.test.wanted(),
+        ":click": click.map(id_bytes),
     };
-    let mut statement = conn.prepare_cached(sql).or_store_error(WHAT)?;
+    let mut statement = conn.prepare_cached(&sql).or_store_error(WHAT)?;
     let mut rows = statement.query(params).or_store_error(WHAT)?;
     let mut found = Vec::new();
     while let Some(row) = rows.next().or_store_error(WHAT)? {
@@ -157,6 +166,16 @@ pub(super) fn postbacks(
         }
     }
     Ok(page(found, limit, ClickId::to_string).readable())
+}
+
+/// The click that all rows must name.
+fn one_click(filters: &[PostbackFilter]) -> Option<ClickId> {
+    filters.iter().filter(|f| f.field == PostbackField::Click && !f.negate).find_map(|f| {
+        match f.values.as_slice() {
+            [one] => one.to_uppercase().parse().ok(),
+            _ => None,
+        }
+    })
 }
 
 fn place(row: &Row<'_>) -> Result<ClickId, StoreError> {

@@ -196,14 +196,15 @@ impl BatchStore<'_, '_> {
         let inserted = self
             .conn
             .prepare_cached(
-                "INSERT OR IGNORE INTO postbacks (id, network, result, body, test) VALUES (?, ?, ?, ?, ?)",
+                "INSERT OR IGNORE INTO postbacks (id, network, result, body, test, click) VALUES (?, ?, ?, ?, ?, ?)",
             )?
             .execute(params![
                 id_bytes(e.id),
                 self.texts.number(&e.network)?,
                 result_code(e.result),
                 self.bodies.next,
-                e.test
+                e.test,
+                e.click_id.map(|id| id_bytes(id).to_vec()).unwrap_or_default()
             ])?;
         if inserted == 1 {
             if e.result == PostbackResult::Rejected {

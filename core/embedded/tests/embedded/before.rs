@@ -4,11 +4,12 @@ use serde_json::Value;
 use std::{collections::BTreeMap, path::Path};
 use tfx_domain::{
     Timestamp,
-    event::{Event, TestTraffic, Topic},
+    event::{Event, PostbackLogEvent, TestTraffic, Topic},
+    id::ClickId,
     report::{Attribution, MAX_GROUPS, RawRow, ReportQuery},
 };
 use tfx_embedded::Embedded;
-use tfx_ports::sink::Envelope;
+use tfx_ports::{analytics::PostbackQuery, page::PageRequest, sink::Envelope};
 
 /// A file of before, as SQL.
 const FILE: &str = include_str!("samples/events.sql");
@@ -70,6 +71,47 @@ async fn a_file_of_before_is_brought_up_to_date_and_its_clicks_say_what_their_bo
     let rows = report(&store, &["connection_type"]).await;
     let by_connection: BTreeMap<_, _> = rows.iter().map(|r| (r.key[0].to_string(), r.hits)).collect();
     assert_eq!(by_connection, hits);
+}
+
+#[tokio::test]
+async fn the_lines_of_a_click_are_found_those_of_before_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = brought_along(folder.path());
+    let line = events().find_map(|(topic, _, json)| {
+        let event: PostbackLogEvent = serde_json::from_str(json).ok()?;
+        (topic == Topic::PostbackLogEvents && event.click_id.is_some()).then_some(event)
+    });
+    let mut line = line.expect("a line that names a click");
+    let click = line.click_id.expect("a click").to_string();
+    let found = async |condition: &str| {
+        let query = PostbackQuery {
+            since: None,
+            until: None,
+            network: None,
+            result: None,
+            direction: None,
+            test: TestTraffic::Include,
+            filters: vec![condition.parse().expect("a condition")],
+            page: PageRequest::first(1_000),
+        };
+        let page = store.analytics().postbacks(&query).await.expect("read");
+        page.items.into_iter().map(|l| (l.click_id.map(|c| c.to_string()), l.id)).collect::<Vec<_>>()
+    };
+    let of_before = found(&format!("click={click}")).await;
+    assert!(!of_before.is_empty() && of_before.iter().all(|(c, _)| *c == Some(click.clone())));
+    let nobody = found("click=").await.len();
+    // One more of the click, and one of none.
+    for (n, of) in [(1, line.click_id), (2, None)] {
+        line.id = ClickId::from_bits(line.id.to_bits() + n);
+        line.click_id = of;
+        let event = Event::PostbackLog(Box::new(line.clone()));
+        let payload = event.to_json().expect("JSON").into();
+        let envelope = Envelope { topic: event.topic(), id: event.id(), key: event.key(), payload };
+        assert!(store.sink().deliver(&[envelope]).await.expect("delivered").is_empty());
+    }
+    let now = found(&format!("click={}", click.to_lowercase())).await;
+    assert_eq!((now.len(), now.is_sorted_by(|a, b| a.1 > b.1)), (of_before.len() + 1, true), "{now:?}");
+    assert_eq!(found("click=").await.len(), nobody + 1);
 }
 
 #[tokio::test]
