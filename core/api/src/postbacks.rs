@@ -102,12 +102,15 @@ pub struct Lint {
 /// Something to be mended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Finding {
-    /// The network's slug.
+    /// The network's slug; empty where it is about a source.
     pub network: String,
+    /// The source's slug; empty where it is about a network.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
     /// The slug of the template whose words are to be mapped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
-    /// What kind: `unmapped_word`, `known_transaction`, `foreign_click`, `retry`.
+    /// What kind: `unmapped_word`, `known_transaction`, `foreign_click`, `retry`, `given_up`.
     pub kind: FindingKind,
     /// The word, the transaction id, or the network that the clicks were sent to.
     pub what: String,
@@ -133,6 +136,8 @@ pub enum FindingKind {
     ForeignClick,
     /// A conflict that would be none any more.
     Retry,
+    /// A source was not told, and nobody tries it any more.
+    GivenUp,
 }
 
 /// A postback to try. Nothing is stored. A secret is not asked for; one that is given must be right.

@@ -4,7 +4,8 @@ use serde::{Deserialize, Serialize};
 use tfx_domain::{
     Timestamp,
     event::{PostbackDirection, PostbackResult},
-    id::{ClickId, SourceId},
+    id::{ClickId, ConversionId, SourceId},
+    money::Money,
     postback::ConversionStatus,
 };
 
@@ -77,6 +78,9 @@ pub struct SourceTestAnswer {
     pub headers: Vec<(String, String)>,
     /// What it carries; empty: nothing.
     pub body: String,
+    /// What is to be known before it is relied on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
     /// What became of it; absent: it was not sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sent: Option<Attempt>,
@@ -122,7 +126,7 @@ pub struct Target {
 }
 
 /// What waits to be told, source by source, and what was given up.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct TellQueue {
     /// Waiting or under way.
     pub waiting: u64,
@@ -133,6 +137,18 @@ pub struct TellQueue {
     pub oldest: Option<Timestamp>,
     /// By source.
     pub sources: Vec<TellShare>,
+    /// Those that wait, the soonest first; or those that were given up, the first that was.
+    #[serde(default)]
+    pub jobs: Vec<TellJob>,
+    /// Of those that were given up: give it as `cursor` to get more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
+    /// False where more wait than are looked at: sooner ones may be among the others.
+    #[serde(default)]
+    pub complete: bool,
+    /// Why it is not known which targets are open: postback-service does not answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub targets_unknown: Option<String>,
 }
 
 /// What waits to be told to one source.
@@ -156,4 +172,85 @@ pub struct TellShare {
     /// Its targets whose circuit is open.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<Target>,
+}
+
+/// What is asked of the queue.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct TellQuery {
+    /// Only of this source: id or slug.
+    pub source: Option<String>,
+    /// Those that were given up, not those that wait.
+    pub dead: bool,
+    /// At most so many jobs, 1 to 1,000.
+    pub limit: Option<usize>,
+    /// The `next` of the page before, of those that were given up.
+    pub cursor: Option<String>,
+}
+
+/// A postback to a source that waits, is under way, or was given up.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct TellJob {
+    /// Its name: `tfx postback retry` takes it.
+    pub job: String,
+    /// What receivers see as `webhook-id`, the same however often it is sent.
+    pub message_id: String,
+    /// Who is told.
+    pub source_id: SourceId,
+    /// Its slug; empty: it is gone.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub source: String,
+    /// The conversion.
+    pub conversion_id: ConversionId,
+    /// Its click.
+    pub click_id: ClickId,
+    /// The state it is told of.
+    pub told: ConversionStatus,
+    /// What the conversion brings; the source is told its share of that.
+    pub revenue: Money,
+    /// When the conversion came into that state.
+    pub came: Timestamp,
+    /// When it is tried next; none: it was given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub due: Option<Timestamp>,
+    /// Whether it, or one that it waits for, is being sent.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub under_way: bool,
+    /// How often it, or the first that it waits for, was tried.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tries: Option<u32>,
+    /// Why it was given up.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
+}
+
+/// What is to be told again of what was given up.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TellAgain {
+    /// These: the name of a job, the id of a message or of a conversion, a line of the postback log.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<String>,
+    /// Or all that were given up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dead: bool,
+    /// Of these only those to this source: id or slug.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
+}
+
+/// What is told again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TellAgainAnswer {
+    /// How many are due again.
+    pub revived: u64,
+    /// True when there are more: ask again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+}
+
+/// The key that signs what a source is told.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SigningKey {
+    /// `whsec_…`.
+    pub key: String,
 }

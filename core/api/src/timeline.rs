@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 pub use tfx_domain::event::PostbackResult;
 use tfx_domain::{
     Timestamp,
-    id::{ClickId, ConversionId, DestinationId, StreamId},
+    id::{ClickId, ConversionId, DestinationId, SourceId, StreamId},
     money::Money,
     postback::ConversionStatus,
 };
@@ -37,6 +37,10 @@ pub enum StepKind {
     Postback,
     /// A conversion of it came into a state.
     Conversion,
+    /// Its source was told, or was to be told.
+    Told,
+    /// Its source is still to be told.
+    Waiting,
 }
 
 /// Something that happened.
@@ -63,7 +67,7 @@ pub struct Step {
     /// What became of a postback.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<PostbackResult>,
-    /// The HTTP status of our answer; 0 for what happened later to a postback.
+    /// The HTTP status of the answer; 0 for what happened later to a postback, and where a source gave none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<u16>,
     /// Which conversion.
@@ -78,6 +82,18 @@ pub struct Step {
     /// What it brings since then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revenue: Option<Money>,
+    /// The source that is told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_id: Option<SourceId>,
+    /// Which attempt to tell it; of one that waits, how many there were.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub attempt: Option<u32>,
+    /// Milliseconds to its answer, or to the failure.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub latency_ms: Option<u32>,
+    /// By what name it can be told again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub job: Option<String>,
 }
 
 impl Step {
@@ -97,6 +113,10 @@ impl Step {
             from: None,
             conversion_status: None,
             revenue: None,
+            source_id: None,
+            attempt: None,
+            latency_ms: None,
+            job: None,
         }
     }
 }

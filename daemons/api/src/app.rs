@@ -9,7 +9,7 @@ use crate::{
     peers::Peers,
     postback_lint, postback_test, report,
     retention::{self, Pruning},
-    services, timeline,
+    services, tells, timeline,
 };
 use axum::{Router, extract::Request, middleware::from_fn_with_state, response::IntoResponse};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -44,6 +44,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(links::routes())
         .merge(events::routes())
         .merge(timeline::routes())
+        .merge(tells::routes())
         .merge(report::routes())
         .merge(retention::routes())
         .merge(explain::routes())

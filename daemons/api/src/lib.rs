@@ -23,6 +23,7 @@ mod reply;
 mod report;
 mod retention;
 mod services;
+mod tells;
 mod timeline;
 
 use crate::{access::Access, app::App, entities::Followed, peers::Peers, retention::Pruning};

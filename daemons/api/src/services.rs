@@ -47,7 +47,7 @@ async fn stats_of(peer: &Peer) -> ServiceStats {
 }
 
 /// What a failure says to a person.
-async fn told(failure: Failure) -> String {
+pub(crate) async fn told(failure: Failure) -> String {
     let body = axum::body::to_bytes(failure.into_response().into_body(), MAX_PROBLEM).await;
     let document = body.ok().and_then(|b| serde_json::from_slice::<ProblemDocument>(&b).ok());
     document.map(|d| d.detail).unwrap_or_default()

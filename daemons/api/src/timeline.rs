@@ -31,8 +31,9 @@ use tfx_domain::{
     postback::{Conversion, ConversionStatus},
     report::Conditions,
     routing::RequestKind,
+    tell::Tell,
 };
-use tfx_ports::{analytics::PostbackQuery, conversions::ConversionQuery, page::PageRequest};
+use tfx_ports::{analytics::PostbackQuery, conversions::ConversionQuery, page::PageRequest, queue::JobKind};
 
 const PAGE: usize = 1_000;
 /// The most lines of the postback log, and the most conversions, that are read of a click.
@@ -48,11 +49,19 @@ async fn timeline(State(app): State<Arc<App>>, Path(id): Path, query: Query) -> 
     let click = stored_click(&app, &id).await?;
     let conversions = conversions_of(&app, click.click_id).await?;
     let log = log_of(&app, &click, &conversions.items).await?;
+    let waiting = waiting_for(&app, click.click_id, &conversions.items).await?;
     let config = app.stores.config.as_ref();
-    let labels = labels::of(config, click_ids(&click)).await?;
+    let mut ids = click_ids(&click);
+    ids.extend(waiting.iter().filter_map(|step| step.source_id.as_ref().map(ToString::to_string)));
+    ids.extend(log.items.iter().filter_map(|line| line.source_id.as_ref().map(ToString::to_string)));
+    let labels = labels::of(config, ids).await?;
     let asked = asked_streams(config, &click, &labels).await?;
     let mut steps = of_click(&click, &asked, &labels);
-    steps.extend(log.items.iter().map(|line| of_postback(&click, line)));
+    steps.extend(log.items.iter().map(|line| match line.direction {
+        PostbackDirection::In => of_postback(&click, line),
+        PostbackDirection::Out => of_attempt(line),
+    }));
+    steps.extend(waiting.into_iter().map(|step| named(step, &labels)));
     steps.extend(of_conversions(&log.items, &conversions.items));
     // What happened at one time stands as it was caused.
     steps.sort_by_key(|s| (s.at, s.kind));
@@ -130,7 +139,7 @@ async fn lines(
         until: None,
         network: None,
         result,
-        direction: Some(PostbackDirection::In),
+        direction: None,
         test: TestTraffic::Include,
         filters: vec![PostbackFilter { field, values, negate: false }],
         page: PageRequest::first(PAGE),
@@ -278,11 +287,83 @@ fn of_postback(click: &ClickEvent, line: &PostbackLogEvent) -> Step {
     step
 }
 
+/// An attempt to tell the source.
+fn of_attempt(line: &PostbackLogEvent) -> Step {
+    let attempt = if line.attempt > 1 { format!(", attempt {}", line.attempt) } else { String::new() };
+    let after = line.latency_ms.map(|ms| format!(" after {ms} ms")).unwrap_or_default();
+    let answer = match line.status {
+        0 if line.attempt == 0 => "not asked".to_owned(),
+        0 => format!("no answer{after}"),
+        status => format!("answered {status}{after}"),
+    };
+    let next = match line.result {
+        PostbackResult::Retry => "; tried again later",
+        PostbackResult::Dead => "; given up",
+        _ => "",
+    };
+    let why = if line.reason.is_empty() { String::new() } else { format!("; {}", line.reason) };
+    let told = line.conversion_status.as_ref().map_or("", ConversionStatus::as_str);
+    let what = format!("{}: {told}{attempt}, {answer}{next}{why}", line.source);
+    let mut step = Step::new(line.at, StepKind::Told, what);
+    step.postback_id = Some(line.id);
+    step.result = Some(line.result);
+    step.status = Some(line.status);
+    step.conversion_id.clone_from(&line.conversion_id);
+    step.source_id.clone_from(&line.source_id);
+    step.attempt = Some(line.attempt.into());
+    step.latency_ms = line.latency_ms;
+    step.job = Some(line.job.clone()).filter(|job| !job.is_empty());
+    step
+}
+
+/// What is still to be told of a click, as far as that is found among so many.
+async fn waiting_for(app: &App, click: ClickId, conversions: &[Conversion]) -> Result<Vec<Step>, Failure> {
+    let mut steps = Vec::new();
+    let mut page = PageRequest::first(PAGE);
+    let mut looked_at = 0;
+    while !conversions.is_empty() && looked_at < MOST {
+        let found = app.stores.queue.waiting(JobKind::Tell, &page).await?;
+        looked_at += found.items.len();
+        for job in
+            found.items.into_iter().filter(|j| conversions.iter().any(|c| j.key.contains(c.id.as_str())))
+        {
+            let Ok(tell) = serde_json::from_str::<Tell>(&job.payload) else { continue };
+            let at = job.due.unwrap_or(job.came);
+            let mut step = Step::new(at, StepKind::Waiting, tell.conversion.status.to_string());
+            step.conversion_id = Some(tell.conversion.id);
+            step.source_id = Some(tell.source);
+            step.attempt = Some(job.tries);
+            step.job = Some(job.key);
+            if tell.conversion.click_id == click {
+                steps.push(step);
+            }
+        }
+        page.cursor = found.next;
+        if page.cursor.is_none() {
+            break;
+        }
+    }
+    Ok(steps)
+}
+
+/// Says of what waits who is to be told.
+fn named(mut step: Step, labels: &Labels) -> Step {
+    let source = step.source_id.as_ref().map(ToString::to_string).unwrap_or_default();
+    let source = labels.get(&source).unwrap_or(&source);
+    let tried = match step.attempt {
+        None | Some(0) => String::new(),
+        Some(1) => ", tried once".to_owned(),
+        Some(n) => format!(", tried {n} times"),
+    };
+    step.what = format!("{source}: {} is still to be told{tried}", step.what);
+    step
+}
+
 /// The states that the log tells of, and those of which it does not: of before it told them, or not there yet.
 fn of_conversions(log: &[PostbackLogEvent], conversions: &[Conversion]) -> Vec<Step> {
     let mut told: HashMap<ConversionId, (ConversionStatus, Money)> = HashMap::new();
     let mut steps = Vec::new();
-    for line in log {
+    for line in log.iter().filter(|line| line.direction == PostbackDirection::In) {
         let (Some(id), Some(status), Some(revenue)) =
             (&line.conversion_id, &line.conversion_status, line.revenue)
         else {

@@ -197,6 +197,11 @@ fn first_name(source: &SourceId, click: ClickId) -> String {
     format!("{source}/{click}")
 }
 
+/// A key of these bytes, 24 to 64 of them, as it is written.
+pub fn new_signing_key(bytes: impl AsRef<[u8]>) -> String {
+    format!("whsec_{}", BASE64_STANDARD.encode(bytes))
+}
+
 /// The bytes of a key as Standard Webhooks writes it: `whsec_` and 24 to 64 bytes in base64.
 pub fn signing_key(text: &str) -> Option<Vec<u8>> {
     let key = BASE64_STANDARD.decode(text.strip_prefix("whsec_")?).ok()?;

@@ -218,7 +218,7 @@ impl Edit {
                 }
             }
             Self::Patch(patch) => {
-                forget_old_action(&mut spec, patch);
+                forget_old(&mut spec, patch);
                 merge(&mut spec, Value::Object(patch.clone()));
                 // What was shown may be sent back whole: only other former slugs than before are said.
                 let says = patch.get("aliases").is_some_and(|a| Some(a) != before.spec.get("aliases"));
@@ -295,8 +295,13 @@ fn checked(kind: Kind, value: Value, mut problems: Problems) -> Result<Checked, 
     }
 }
 
-/// An action of another type has other fields: those of the old one must not stay behind in it.
-fn forget_old_action(spec: &mut Value, patch: &Map<String, Value>) {
+/// An action of another type has other fields, and a share is of one kind: what was said before must not stay behind.
+fn forget_old(spec: &mut Value, patch: &Map<String, Value>) {
+    if let (Some(share), Some(Value::Object(_))) =
+        (spec.get_mut("postback_payout"), patch.get("postback_payout"))
+    {
+        *share = Value::Null;
+    }
     let new = patch.get("action").and_then(|a| a.get("type"));
     if let Some(old) = spec.get_mut("action")
         && new.is_some()

@@ -10,4 +10,5 @@ mod retention;
 mod rules;
 mod server;
 mod slugs;
+mod tells;
 mod timeline;

@@ -1,0 +1,168 @@
+//! Telling again what was given up.
+
+use super::{KIND, PAGE, owner, source_id};
+use crate::{
+    app::App,
+    failure::Failure,
+    input::{Body, Query, read},
+    reply::json,
+};
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use std::sync::Arc;
+use tfx_api::tells::{TellAgain, TellAgainAnswer};
+use tfx_domain::{
+    Timestamp,
+    event::{PostbackDirection, TestTraffic},
+    id::ClickId,
+    problem::Problems,
+    tell::{Tell, message_id},
+};
+use tfx_ports::{analytics::PostbackQuery, page::PageRequest};
+
+/// The most that one call makes due again, and the most ids that it takes.
+const AT_ONCE: usize = 10_000;
+const MOST_IDS: usize = 100;
+/// The most pages of jobs that ids are looked for on.
+const SEARCHED: usize = 200;
+
+pub(super) async fn again(
+    State(app): State<Arc<App>>,
+    query: Query,
+    Body(input): Body,
+) -> Result<Response, Failure> {
+    query.finish()?;
+    let asked: TellAgain = read(input)?;
+    let mut problems = Problems::default();
+    problems.require(asked.dead != !asked.ids.is_empty(), "ids", "give ids, or dead: true for all");
+    problems.require(asked.ids.len() <= MOST_IDS, "ids", "must be at most 100");
+    let all_of = asked.source.is_none() || asked.dead;
+    problems.require(all_of, "source", "goes with dead: true; ids say whom they are of");
+    problems.into_result(())?;
+    let (keys, more) = if asked.dead {
+        let source = source_id(&app, asked.source).await?;
+        all_dead(&app, |key| source.as_ref().is_none_or(|id| owner(key) == id)).await?
+    } else {
+        (named_dead(&app, &asked.ids).await?, false)
+    };
+    let mut answer = TellAgainAnswer { revived: 0, more };
+    for part in keys.chunks(PAGE) {
+        answer.revived += app.stores.queue.revive(KIND, part).await?;
+    }
+    Ok(json(StatusCode::OK, &answer))
+}
+
+/// The keys of those that were given up, and whether there are more.
+async fn all_dead(app: &App, wanted: impl Fn(&str) -> bool) -> Result<(Vec<String>, bool), Failure> {
+    let mut page = PageRequest::first(PAGE);
+    let mut keys = Vec::new();
+    loop {
+        let found = app.stores.queue.dead_jobs(KIND, &page).await?;
+        keys.extend(found.items.into_iter().map(|job| job.key).filter(|key| wanted(key)));
+        page.cursor = found.next;
+        if page.cursor.is_none() || keys.len() >= AT_ONCE {
+            return Ok((keys, page.cursor.is_some()));
+        }
+    }
+}
+
+/// The keys of those that were given up and go by these ids.
+///
+/// # Errors
+/// 404 naming every id that nothing goes by, 409 naming those that wait; nothing is told again then.
+async fn named_dead(app: &App, ids: &[String]) -> Result<Vec<String>, Failure> {
+    let mut names = Vec::with_capacity(ids.len());
+    for id in ids {
+        names.push(Name { given: id, stands_for: name_of(app, id).await?, dead: false, waits: false });
+    }
+    let mut keys: Vec<String> = Vec::new();
+    let mut page = PageRequest::first(PAGE);
+    for _ in 0..SEARCHED {
+        let found = app.stores.queue.dead_jobs(KIND, &page).await?;
+        for job in found.items {
+            let hits = names.iter_mut().filter(|name| goes_by(&job.key, &job.payload, &name.stands_for));
+            if hits.map(|name| name.dead = true).count() > 0 {
+                keys.push(job.key);
+            }
+        }
+        page.cursor = found.next;
+        if page.cursor.is_none() {
+            break;
+        }
+    }
+    names.retain(|name| !name.dead);
+    if names.is_empty() {
+        return Ok(keys);
+    }
+    let mut page = PageRequest::first(PAGE);
+    for _ in 0..SEARCHED {
+        let found = app.stores.queue.waiting(KIND, &page).await?;
+        for name in &mut names {
+            name.waits |= found.items.iter().any(|job| goes_by(&job.key, &job.payload, &name.stands_for));
+        }
+        page.cursor = found.next;
+        if page.cursor.is_none() {
+            break;
+        }
+    }
+    let given = |waits| {
+        let all: Vec<&str> = names.iter().filter(|n| n.waits == waits).map(|n| n.given).collect();
+        all.join(", ")
+    };
+    if names.iter().all(|name| name.waits) {
+        let detail = format!("not given up, so it is tried again by itself: {}", given(true));
+        return Err(Failure::new(StatusCode::CONFLICT, "not_dead", detail));
+    }
+    Err(Failure::not_found(format!(
+        "nothing that was given up goes by {}; it may have been told since",
+        given(false)
+    )))
+}
+
+/// An id that somebody gave, and what was found of it.
+struct Name<'a> {
+    given: &'a str,
+    stands_for: String,
+    dead: bool,
+    waits: bool,
+}
+
+/// A line of the postback log stands for what it tells of; other ids are taken as they are.
+async fn name_of(app: &App, id: &str) -> Result<String, Failure> {
+    let Ok(line) = id.parse::<ClickId>() else { return Ok(id.to_owned()) };
+    let at = line.timestamp();
+    let mut asked = PostbackQuery {
+        since: Some(at),
+        until: Timestamp::from_millisecond(at.as_millisecond() + 1).ok(),
+        network: None,
+        result: None,
+        direction: Some(PostbackDirection::Out),
+        test: TestTraffic::Include,
+        filters: Vec::new(),
+        page: PageRequest::first(PAGE),
+    };
+    loop {
+        let found = app.stores.analytics.postbacks(&asked).await?;
+        if let Some(event) = found.items.into_iter().find(|event| event.id == line) {
+            return Ok(event.job);
+        }
+        asked.page.cursor = found.next;
+        if asked.page.cursor.is_none() {
+            return Ok(id.to_owned());
+        }
+    }
+}
+
+/// Whether a job goes by a name: its own, its message's, its conversion's.
+fn goes_by(key: &str, payload: &str, name: &str) -> bool {
+    if key == name {
+        return true;
+    }
+    if !key.contains(name.split('-').next().unwrap_or(name)) {
+        return false;
+    }
+    serde_json::from_str::<Tell>(payload).is_ok_and(|tell| {
+        let conversion = &tell.conversion;
+        conversion.id.as_str() == name || message_id(&conversion.id, &conversion.status) == name
+    })
+}

@@ -1,0 +1,205 @@
+//! What sources are still to be told, and what was given up.
+
+use super::{KIND, PAGE, owner, source_id};
+use crate::{app::App, failure::Failure, input::Query, labels, reply::json, services::told};
+use axum::{extract::State, response::Response};
+use http::{Method, StatusCode};
+use std::sync::Arc;
+use tfx_api::{
+    Labels,
+    tells::{Target, Targets, TellJob, TellQueue, TellShare},
+};
+use tfx_domain::{
+    entity::{Kind, SourceSpec},
+    id::SourceId,
+    tell::{Tell, message_id},
+};
+use tfx_ports::{
+    page::PageRequest,
+    queue::{DeadJob, Share, WaitingJob},
+};
+use url::Url;
+
+/// The most jobs that are looked at for the soonest.
+const LOOKED_AT: usize = 5_000;
+
+pub(super) async fn queue(State(app): State<Arc<App>>, mut query: Query) -> Result<Response, Failure> {
+    let source = query.text("source");
+    let dead = query.flag("dead").unwrap_or(false);
+    let page = query.page();
+    query.finish()?;
+    let source = source_id(&app, source).await?;
+    let wanted = |key: &str| source.as_ref().is_none_or(|id| owner(key) == id);
+    let shares = app.stores.queue.shares(KIND).await?;
+    let shares: Vec<Share> = shares.into_iter().filter(|s| wanted(&s.of)).collect();
+    let (mut jobs, next, complete) = if dead {
+        dead_jobs(&app, &page, wanted).await?
+    } else {
+        waiting_jobs(&app, page.limit, wanted).await?
+    };
+    let slugs = name(&app, &mut jobs, shares.iter().map(|s| s.of.clone())).await?;
+    // Without postback-service nothing is sent; what waits is told all the same.
+    let (open, targets_unknown) = match open_targets(&app).await {
+        Ok(open) => (open, None),
+        Err(failure) => (Vec::new(), Some(told(failure).await)),
+    };
+    let mut sources = Vec::with_capacity(shares.len());
+    for share in &shares {
+        sources.extend(told_share(&app, share, &slugs, &open).await?);
+    }
+    let answer = TellQueue {
+        waiting: shares.iter().map(|s| s.waiting).sum(),
+        dead: shares.iter().map(|s| s.dead).sum(),
+        oldest: shares.iter().filter_map(|s| s.oldest).min(),
+        sources,
+        jobs,
+        next,
+        complete,
+        targets_unknown,
+    };
+    Ok(json(StatusCode::OK, &answer))
+}
+
+/// Says who is told of each, and what they are called, beside others.
+async fn name(
+    app: &App,
+    jobs: &mut [TellJob],
+    others: impl Iterator<Item = String>,
+) -> Result<Labels, Failure> {
+    let ids: Vec<String> = jobs.iter().map(|job| job.source_id.to_string()).chain(others).collect();
+    let slugs = labels::of(app.stores.config.as_ref(), ids).await?;
+    for job in jobs {
+        job.source = slugs.get(job.source_id.as_str()).cloned().unwrap_or_default();
+    }
+    Ok(slugs)
+}
+
+/// Those that were given up, at most so many.
+pub(crate) async fn given_up(app: &App, most: usize) -> Result<Vec<TellJob>, Failure> {
+    let mut page = PageRequest::first(PAGE);
+    let mut all = Vec::new();
+    loop {
+        let (jobs, next, _) = dead_jobs(app, &page, |_| true).await?;
+        all.extend(jobs);
+        page.cursor = next;
+        if page.cursor.is_none() || all.len() >= most {
+            break;
+        }
+    }
+    name(app, &mut all, std::iter::empty()).await?;
+    Ok(all)
+}
+
+async fn told_share(
+    app: &App,
+    share: &Share,
+    slugs: &Labels,
+    open: &[Target],
+) -> Result<Option<TellShare>, Failure> {
+    let Ok(source_id) = share.of.parse::<SourceId>() else { return Ok(None) };
+    let hosts = match app.stores.config.get(Kind::Source, &share.of).await? {
+        Some(record) => record.typed::<SourceSpec>().map(|source| hosts(&source.spec)).unwrap_or_default(),
+        None => Vec::new(),
+    };
+    Ok(Some(TellShare {
+        source: slugs.get(&share.of).cloned().unwrap_or_default(),
+        source_id,
+        waiting: share.waiting,
+        dead: share.dead,
+        oldest: share.oldest,
+        next: share.next,
+        open: open.iter().filter(|target| hosts.contains(&target.host)).cloned().collect(),
+    }))
+}
+
+/// Host and port of each URL where a source is told; nothing in them is filled in.
+fn hosts(source: &SourceSpec) -> Vec<String> {
+    let urls = source.postback_urls.values().chain(&source.postback_url);
+    let host = |url: &String| {
+        let url = Url::parse(url).ok()?;
+        Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
+    };
+    urls.filter_map(host).collect()
+}
+
+/// The targets that are not asked for the moment.
+async fn open_targets(app: &App) -> Result<Vec<Target>, Failure> {
+    let answer = app.peers.postback.call(Method::GET, "/internal/tells", None).await?;
+    let targets: Targets = serde_json::from_value(answer).map_err(|e| app.peers.postback.unreadable(&e))?;
+    Ok(targets.items.into_iter().filter(|target| target.open_until.is_some()).collect())
+}
+
+/// Those that wait, the soonest first; and whether that is certain.
+async fn waiting_jobs(
+    app: &App,
+    limit: usize,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<(Vec<TellJob>, Option<String>, bool), Failure> {
+    let mut page = PageRequest::first(PAGE);
+    let (mut jobs, mut looked_at) = (Vec::new(), 0);
+    loop {
+        let found = app.stores.queue.waiting(KIND, &page).await?;
+        looked_at += found.items.len();
+        jobs.extend(found.items.into_iter().filter(|job| wanted(&job.key)).filter_map(of_waiting));
+        page.cursor = found.next;
+        if page.cursor.is_none() || looked_at >= LOOKED_AT {
+            break;
+        }
+    }
+    jobs.sort_by_key(|job| (job.due, job.came));
+    jobs.truncate(limit);
+    Ok((jobs, None, page.cursor.is_none()))
+}
+
+/// A page of those that were given up.
+async fn dead_jobs(
+    app: &App,
+    asked: &PageRequest,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<(Vec<TellJob>, Option<String>, bool), Failure> {
+    let mut page = asked.clone();
+    let mut jobs = Vec::new();
+    loop {
+        page.limit = asked.limit - jobs.len();
+        let found = app.stores.queue.dead_jobs(KIND, &page).await?;
+        jobs.extend(found.items.into_iter().filter(|job| wanted(&job.key)).filter_map(of_dead));
+        page.cursor = found.next;
+        if page.cursor.is_none() || jobs.len() >= asked.limit {
+            return Ok((jobs, page.cursor, true));
+        }
+    }
+}
+
+fn of_waiting(job: WaitingJob) -> Option<TellJob> {
+    let WaitingJob { key, came, payload, due, held, tries } = job;
+    let mut out = of_payload(key, &payload)?;
+    (out.came, out.due, out.under_way, out.tries) = (came, due, held, Some(tries));
+    Some(out)
+}
+
+fn of_dead(job: DeadJob) -> Option<TellJob> {
+    let mut out = of_payload(job.key, &job.payload)?;
+    out.why = job.why;
+    Some(out)
+}
+
+/// None for one that cannot be read: a newer program has put it in.
+fn of_payload(job: String, payload: &str) -> Option<TellJob> {
+    let tell: Tell = serde_json::from_str(payload).ok()?;
+    let conversion = tell.conversion;
+    Some(TellJob {
+        job,
+        message_id: message_id(&conversion.id, &conversion.status),
+        source_id: tell.source,
+        source: String::new(),
+        click_id: conversion.click_id,
+        told: conversion.status,
+        revenue: conversion.revenue,
+        came: conversion.updated_at,
+        conversion_id: conversion.id,
+        due: None,
+        under_way: false,
+        tries: None,
+        why: String::new(),
+    })
+}

@@ -1,0 +1,135 @@
+//! What sources are still to be told, telling again, and the key that signs it.
+
+use crate::{events::past, server::Server};
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use std::time::Duration;
+use tfx_api::{
+    postbacks::{FindingKind, LintQuery},
+    tells::{TellAgain, TellQuery},
+    timeline::StepKind,
+};
+use tfx_domain::{entity::Kind, id::ConversionId, postback::Conversion, tell::Tell};
+use tfx_ports::queue::{JobKind, NewJob};
+
+const URL: &str = "https://push.example/?id={external_id}";
+
+/// Puts a postback to a source into the queue; one that is given up has its reason.
+async fn tell(s: &Server, source: &str, conversion: &Conversion, status: &str, why: Option<&str>) -> Tell {
+    let mut conversion = conversion.clone();
+    conversion.status = status.parse().expect("a status");
+    let tell: Tell =
+        serde_json::from_value(json!({ "source": source, "conversion": conversion })).expect("to be told");
+    let job = NewJob {
+        kind: JobKind::Tell,
+        key: tell.key(),
+        group: Some(tell.group()),
+        came: conversion.updated_at,
+        payload: serde_json::to_string(&tell).expect("json"),
+    };
+    let after = Duration::from_secs(if why.is_some() { 0 } else { 600 });
+    s.stores.queue.enqueue(&job, after).await.expect("put in");
+    if let Some(why) = why {
+        let held = s.stores.queue.claim(JobKind::Tell, 1, Duration::from_mins(1)).await.expect("claimed");
+        assert!(s.stores.queue.dead(&held[0], why).await.expect("given up"));
+    }
+    tell
+}
+
+async fn pushed(s: &Server) -> String {
+    let asked = json!({ "postback_url": URL, "postback_on": ["lead", "sale"] });
+    let updated = s.api.update(Kind::Source, "push", &asked, None).await.expect("updated");
+    updated["id"].as_str().expect("an id").to_owned()
+}
+
+#[tokio::test]
+async fn what_was_given_up_is_told_with_why_and_told_again_when_somebody_says_so() {
+    let s = Server::start().await;
+    let p = past(&s).await;
+    let source = pushed(&s).await;
+    let other = s.create(Kind::Source, json!({ "slug": "other", "postback_url": URL })).await;
+    let other = other["id"].as_str().expect("an id");
+    let conversion = s.stores.conversions.get(&p.conversion).await.expect("read").expect("there");
+    let dead = tell(&s, &source, &conversion, "lead", Some("answered 404")).await;
+    let of_other = tell(&s, other, &conversion, "sale", Some("answered 410")).await;
+    let waits = tell(&s, &source, &conversion, "sale", None).await;
+
+    let queue = s.api.tell_queue(&TellQuery::default()).await.expect("the queue");
+    assert_eq!((queue.waiting, queue.dead, queue.jobs.len(), queue.complete), (1, 2, 1, true), "{queue:?}");
+    assert_eq!((queue.jobs[0].job.as_str(), queue.jobs[0].source.as_str()), (waits.key().as_str(), "push"));
+    assert_eq!(queue.sources.len(), 2);
+    // Nobody listens there: what waits is told all the same.
+    assert!(queue.targets_unknown.is_some_and(|why| why.contains("POSTBACK_SERVICE_URL")));
+    let of_push = TellQuery { source: Some("push".into()), dead: true, ..TellQuery::default() };
+    let given_up = s.api.tell_queue(&of_push).await.expect("the queue");
+    let whys: Vec<_> = given_up.jobs.iter().map(|j| (j.why.as_str(), j.told.as_str())).collect();
+    assert_eq!((given_up.dead, whys), (1, vec![("answered 404", "lead")]));
+    assert_eq!(given_up.jobs[0].message_id, format!("{}-lead", p.conversion));
+    let unknown = TellQuery { source: Some("nobody".into()), ..TellQuery::default() };
+    assert_eq!(s.api.tell_queue(&unknown).await.expect_err("unknown").code(), Some("not_found"));
+
+    let lint = s.api.postback_lint(&LintQuery::default()).await.expect("lint");
+    let told: Vec<_> = lint.findings.iter().filter(|f| f.kind == FindingKind::GivenUp).collect();
+    let commands: Vec<_> = told.iter().map(|f| f.command.as_str()).collect();
+    assert_eq!(
+        commands,
+        ["tfx postback retry --dead --source other", "tfx postback retry --dead --source push"]
+    );
+
+    // Of the click: what still waits.
+    let steps = s.api.click_timeline(p.routed).await.expect("a timeline").item.steps;
+    let waiting: Vec<_> = steps.iter().filter(|step| step.kind == StepKind::Waiting).collect();
+    assert_eq!(waiting.len(), 1, "{steps:?}");
+    assert_eq!(waiting[0].what, "push: sale is still to be told");
+
+    let again = |ids: &[&str]| TellAgain {
+        ids: ids.iter().map(|i| (*i).to_owned()).collect(),
+        ..TellAgain::default()
+    };
+    let nothing = ConversionId::generate(tfx_domain::Timestamp::UNIX_EPOCH, 1).to_string();
+    let (dead_key, waiting_key) = (dead.key(), waits.key());
+    let wrong = s.api.tell_again(&again(&["nonsense", &dead_key, &nothing])).await.expect_err("unknown");
+    assert_eq!(wrong.code(), Some("not_found"));
+    let text = wrong.to_string();
+    assert!(text.contains("nonsense") && text.contains(&nothing) && !text.contains(&dead_key), "{text}");
+    let wrong = s.api.tell_again(&again(&[&waiting_key])).await.expect_err("it waits");
+    assert_eq!(wrong.code(), Some("not_dead"));
+    for bad in [json!({}), json!({ "ids": ["x"], "dead": true }), json!({ "ids": ["x"], "source": "push" })] {
+        let (status, problem) = s.post("/postbacks/queue/retry", bad).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
+    }
+    assert_eq!(s.stores.queue.counts(JobKind::Tell).await.expect("counted").dead, 2, "nothing was done");
+
+    let message = format!("{}-lead", p.conversion);
+    assert_eq!(s.api.tell_again(&again(&[&message])).await.expect("told again").revived, 1);
+    let all = TellAgain { dead: true, source: Some("push".into()), ..TellAgain::default() };
+    assert_eq!(s.api.tell_again(&all).await.expect("told again").revived, 0, "of another source");
+    assert_eq!(s.api.tell_again(&again(&[&of_other.key()])).await.expect("told again").revived, 1);
+    let queue = s.api.tell_queue(&TellQuery::default()).await.expect("the queue");
+    assert_eq!((queue.waiting, queue.dead), (3, 0));
+}
+
+#[tokio::test]
+async fn a_signing_key_is_shown_where_it_is_asked_for_and_nowhere_else() {
+    let s = Server::start().await;
+    s.summer().await;
+    assert_eq!(s.api.signing_key("push").await.expect_err("none").code(), Some("no_signing_key"));
+    let key = tfx_domain::tell::new_signing_key([7; 32]);
+    let patch =
+        json!({ "postback_url": URL, "postback_signing_key": key, "postback_payout": { "percent": "80" } });
+    let saved = s.api.update(Kind::Source, "push", &patch, None).await.expect("saved");
+    let (_, audit) = s.get("/audit").await;
+    let listed = s.get("/sources").await.1;
+    let shown = s.api.get(Kind::Source, "push").await.expect("shown");
+    for text in [&saved, &audit, &listed, &shown].map(Value::to_string) {
+        assert!(!text.contains(&key[6..]), "{text}");
+    }
+    assert_eq!(shown["has_postback_signing_key"], true);
+    assert_eq!(s.api.signing_key("push").await.expect("shown").key, key);
+    // What was shown can be sent back, and a share takes the place of the one before.
+    let mut back = shown.clone();
+    back["postback_payout"] = json!({ "fixed": "1.5" });
+    let saved = s.api.update(Kind::Source, "push", &back, None).await.expect("saved");
+    assert_eq!(saved["postback_payout"], json!({ "fixed": "1.5" }));
+    assert_eq!(s.api.signing_key("push").await.expect("kept").key, key);
+}
