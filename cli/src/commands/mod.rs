@@ -48,7 +48,7 @@ pub(crate) enum Command {
     Destination(Box<destination::DestinationCommand>),
     /// Traffic sources: where clicks are bought.
     #[command(subcommand)]
-    Source(Box<source::SourceCommand>),
+    Source(source::SourceCommand),
     /// Affiliate networks: who pays.
     #[command(subcommand)]
     Network(network::NetworkCommand),
@@ -63,7 +63,7 @@ pub(crate) enum Command {
     /// Conversions: what networks reported about clicks.
     #[command(subcommand)]
     Conversion(conversion::ConversionCommand),
-    /// Postbacks: try one, list those that came in.
+    /// Postbacks: try one, list what came in and what sources were told.
     #[command(subcommand)]
     Postback(postback::PostbackCommand),
     /// Health of destinations: how they are, probe them, what changed.
@@ -101,7 +101,7 @@ impl Command {
             Self::Campaign(campaign::CampaignCommand::Entity(c)) => c.problems(),
             Self::Stream(c) => c.problems(),
             Self::Destination(c) => c.problems(),
-            Self::Source(c) => c.problems(),
+            Self::Source(source::SourceCommand::Entity(c)) => c.problems(),
             Self::Network(network::NetworkCommand::Entity(c)) => c.problems(),
             Self::Template(c) => c.problems(),
             _ => Problems::default(),

@@ -48,6 +48,11 @@ impl Place {
 
     /// With the services, on free ports.
     pub(crate) fn running() -> Self {
+        Self::running_with(&[])
+    }
+
+    /// The same, with settings of the services.
+    pub(crate) fn running_with(settings: &[(&str, &str)]) -> Self {
         let mut place = Self::empty();
         // The shell waits for its standard input to end and then ends tfx: also when a test is killed. It keeps no hold of
         // the output, so that the end of tfx is the end of that.
@@ -57,6 +62,7 @@ impl Place {
             .args(["-c", script, TFX])
             .envs(["API", "TRAFFIC", "POSTBACK"].map(|s| (format!("{s}_SERVICE_ADDR"), "127.0.0.1:0")))
             .env("TRUSTED_PROXY_CIDRS", "127.0.0.1/32")
+            .envs(settings.iter().copied())
             .env_remove("API_SERVICE_URL")
             .stdin(Stdio::piped())
             .spawn()
@@ -156,6 +162,11 @@ impl Place {
     /// A path of api-service.
     pub(crate) fn api(&self) -> SocketAddr {
         self.address("api")
+    }
+
+    /// What a setting was set to, last.
+    pub(crate) fn setting(&self, name: &str) -> Option<&str> {
+        self.settings.iter().rev().find(|(n, _)| n == name).map(|(_, value)| value.as_str())
     }
 
     /// Whether services run here.

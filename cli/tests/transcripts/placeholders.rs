@@ -26,6 +26,9 @@ static REST: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"(?m)^(seconds|requests/s|latency in ms)( +)\S.*$", "${1}${2}…"),
         (r#"(?m)^( *"(?:seconds|requests_per_second|max|p\d+|ms|ready_ms)": )[\d.]+"#, "${1}0"),
         (r"(ready in ms +)\d+", "${1}…"),
+        (r"whsec_[0-9A-Za-z+/=]+", "whsec_…"),
+        (r"webhook-timestamp: \d+", "webhook-timestamp: …"),
+        (r"\bafter(:? +)\d+ ms\b", "after${1}N ms"),
     ]
     .map(|(pattern, word)| (Regex::new(pattern).expect("a pattern"), word))
     .into()
@@ -38,6 +41,9 @@ pub(crate) fn put(place: &Place, text: &str) -> String {
         for (address, port) in [(place.api(), 8080), (place.traffic(), 8081), (place.postbacks(), 8082)] {
             text = text.replace(&address.to_string(), &format!("127.0.0.1:{port}"));
         }
+    }
+    if let Some(receiver) = place.setting("RECEIVER") {
+        text = text.replace(receiver, "127.0.0.1:9999");
     }
     let dir = place.dir().canonicalize().expect("the folder");
     for path in [dir.as_path(), place.dir()] {

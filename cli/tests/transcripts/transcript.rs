@@ -25,7 +25,9 @@ impl<'p> Transcript<'p> {
         // A line that begins with tfx and has no other command in it.
         let alone = line.starts_with("tfx ") && !line.contains(['|', ';', '&', '>']);
         // A verdict is a result also where it fails.
-        let verdict = line.starts_with("tfx postback test ") || line.contains(" check destinations");
+        let verdict = line.starts_with("tfx postback test ")
+            || line.starts_with("tfx source test ")
+            || line.contains(" check destinations");
         assert!(!(failed && alone) || verdict || stdout.is_empty(), "{line}: failed with a result: {stdout}");
         assert!(!stderr.contains("panicked"), "{line}: {stderr}");
         let _ = writeln!(self.text, "$ {line}");

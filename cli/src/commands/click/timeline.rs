@@ -13,6 +13,7 @@ fn word(row: &Value) -> String {
     match text(&row["kind"]).as_str() {
         "passed_over" => "passed over".to_owned(),
         "decision" => "decided".to_owned(),
+        "waiting" => "to be told".to_owned(),
         other => other.to_owned(),
     }
 }
@@ -30,6 +31,7 @@ fn more() -> Vec<Column> {
     vec![
         Column::label("stream", "stream_id"),
         Column::label("destination", "destination_id"),
+        Column::label("source", "source_id"),
         Column::text("network", "network"),
         Column::text("result", "result"),
         Column::number("answer", "status"),
@@ -37,6 +39,9 @@ fn more() -> Vec<Column> {
         Column::text("from", "from"),
         Column::text("to", "conversion_status"),
         Column::money("revenue", "revenue"),
+        Column::number("attempt", "attempt"),
+        Column::number("ms", "latency_ms"),
+        Column::id("job", "job"),
     ]
 }
 

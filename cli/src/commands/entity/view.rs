@@ -121,7 +121,51 @@ fn more(kind: Kind) -> Vec<Column> {
             Column::text("former slugs", "aliases"),
             Column::made("defaults", "defaults", |row| pairs(&row["defaults"])),
         ],
-        Kind::Source => Vec::new(),
+        Kind::Source => vec![
+            Column::made("told of", "postback_on", told_of),
+            Column::made("told elsewhere of", "postback_urls", |row| pairs(&row["postback_urls"])),
+            Column::text("told by", "postback_method"),
+            Column::text("with", "postback_body"),
+            Column::made("told of revenue", "postback_payout", share),
+            Column::made("told after", "postback_delay_s", |row| seconds(&row["postback_delay_s"])).raw(),
+            Column::made("told", "postback_first_only", |row| {
+                if row["postback_first_only"] == true {
+                    "only of the first conversion of a click"
+                } else {
+                    ""
+                }
+                .to_owned()
+            })
+            .raw(),
+            Column::made("signed", "has_postback_signing_key", |row| {
+                match row["has_postback_signing_key"].as_bool() {
+                    Some(true) => format!("yes; tfx source signing-key {} shows the key", text(&row["slug"])),
+                    _ => String::new(),
+                }
+            })
+            .raw(),
+        ],
+    }
+}
+
+/// The states that a source is told of.
+fn told_of(row: &Value) -> String {
+    let asked = text(&row["postback_on"]);
+    let of_urls = row["postback_urls"].as_object().into_iter().flatten().map(|(status, _)| status.as_str());
+    let usual = row["postback_url"].is_string().then_some("sale");
+    match asked.is_empty() {
+        true => usual.into_iter().chain(of_urls.filter(|s| Some(*s) != usual)).collect::<Vec<_>>().join(", "),
+        false => asked,
+    }
+}
+
+/// `80%`, or `1.5` whatever it is.
+fn share(row: &Value) -> String {
+    let of = &row["postback_payout"];
+    match (text(&of["percent"]), text(&of["fixed"])) {
+        (percent, _) if !percent.is_empty() => format!("{percent}%"),
+        (_, fixed) if !fixed.is_empty() => format!("{fixed} {}, whatever it is", text(&row["currency"])),
+        _ => String::new(),
     }
 }
 

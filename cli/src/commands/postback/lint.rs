@@ -1,4 +1,5 @@
-//! `tfx postback lint`: what networks sent of late that their configuration does not fit, with the commands that mend it.
+//! `tfx postback lint`: what networks sent of late that their configuration does not fit, and what sources could not be
+//! told, with the commands that mend it.
 
 use super::super::entity::failed;
 use crate::{
@@ -43,7 +44,7 @@ impl Lint {
                 for (n, f) in all.iter().enumerate() {
                     let what = if f.what.is_empty() { String::new() } else { format!(" {:?}", f.what) };
                     let times = times(f.postbacks);
-                    lines.push(format!("{}: {}{what}, {times} of {}", f.network, title(f.kind), f.last));
+                    lines.push(format!("{}: {}{what}, {times} of {}", of(f), title(f.kind), f.last));
                     if all.get(n + 1).is_none_or(|next| next.because != f.because) {
                         lines.push(format!("  {}", f.because));
                     }
@@ -57,6 +58,7 @@ impl Lint {
             _ => {
                 let columns = vec![
                     Column::text("network", "network"),
+                    Column::text("source", "source"),
                     Column::text("kind", "kind"),
                     Column::text("what", "what"),
                     Column::number("postbacks", "postbacks"),
@@ -84,12 +86,21 @@ impl Lint {
     }
 }
 
+/// The network, or the source.
+fn of(finding: &Finding) -> String {
+    match finding.network.as_str() {
+        "" => format!("source {}", finding.source),
+        network => network.to_owned(),
+    }
+}
+
 const fn title(kind: FindingKind) -> &'static str {
     match kind {
         FindingKind::UnmappedWord => "unknown status",
         FindingKind::KnownTransaction => "transaction id of another click",
         FindingKind::ForeignClick => "clicks of another network",
         FindingKind::Retry => "can be taken again",
+        FindingKind::GivenUp => "was not told",
     }
 }
 

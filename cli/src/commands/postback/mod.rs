@@ -1,7 +1,8 @@
-//! `tfx postback`: what networks send.
+//! `tfx postback`: what networks send, and what sources are told.
 
 pub(crate) mod lint;
 mod log;
+mod queue;
 mod retry;
 mod test;
 
@@ -13,11 +14,13 @@ use clap::Subcommand;
 pub(crate) enum PostbackCommand {
     /// Try what a network sends: how it is understood and what it would do.
     Test(test::Test),
-    /// List every postback that came in, newest first, whatever became of it.
-    Log(log::Log),
-    /// Tell what networks send that their configuration does not fit, and the commands that mend it.
+    /// List every postback that came in, newest first, whatever became of it; or what sources were told.
+    Log(Box<log::Log>),
+    /// Show what sources are still to be told: how much waits, the next tries, what was given up.
+    Queue(queue::Queue),
+    /// Tell what networks send that does not fit and what sources could not be told, and the commands that mend it.
     Lint(lint::Lint),
-    /// Take postbacks again that were a conflict, or whose click did not come.
+    /// Take postbacks again that were a conflict, or whose click did not come; tell sources again what was given up.
     Retry(retry::Retry),
 }
 
@@ -26,6 +29,7 @@ impl PostbackCommand {
         match self {
             Self::Test(test) => test.run(context).await,
             Self::Log(log) => log.run(context).await,
+            Self::Queue(queue) => queue.run(context).await,
             Self::Lint(lint) => lint.run(context).await,
             Self::Retry(retry) => retry.run(context).await,
         }

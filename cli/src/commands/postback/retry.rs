@@ -1,4 +1,5 @@
-//! `tfx postback retry`: takes postbacks again that stand as a conflict or unmatched.
+//! `tfx postback retry`: takes postbacks again that stand as a conflict or unmatched, and tells sources again what was
+//! given up.
 
 use super::super::entity::failed;
 use crate::{
@@ -10,17 +11,32 @@ use crate::{
 };
 use clap::{Args, builder::PossibleValuesParser};
 use serde_json::json;
-use tfx_api::postbacks::{PostbackResult, PostbackRetry, PostbackRetryAnswer};
+use tfx_api::{
+    Client,
+    postbacks::{PostbackResult, PostbackRetry, PostbackRetryAnswer},
+    tells::TellAgain,
+};
 use tfx_domain::entity::Kind;
 
 /// Which postbacks.
 #[derive(Debug, Args)]
-#[command(after_help = "What was taken again is not taken twice; each is a new\n\
-    line of the log, as what it became.\n\n\
-    Example:\n  \
+#[command(after_help = "Without an ID and --dead it takes postbacks again that came in: conflicts, and\n\
+    those whose click did not come. What was taken again is not taken twice; each\n\
+    is a new line of the log, as what it became.\n\n\
+    Examples:\n  \
     tfx network update adnet --transaction-scope click\n  \
-    tfx postback retry --network adnet --result conflict")]
+    tfx postback retry --network adnet --result conflict\n  \
+    tfx postback retry --dead --source push")]
 pub(crate) struct Retry {
+    /// Tell these again, which were given up: ids of a message, a conversion, a job, or a line of the log.
+    #[arg(value_name = "ID", conflicts_with_all = ["dead", "source", "network", "result", "since", "until"])]
+    ids: Vec<String>,
+    /// Tell again everything that was given up.
+    #[arg(long, conflicts_with_all = ["network", "result", "since", "until"])]
+    dead: bool,
+    /// With --dead: only what this source was to be told.
+    #[arg(long, value_name = "SOURCE", requires = "dead", add = complete::of(Kind::Source))]
+    source: Option<String>,
     /// Only to this network.
     #[arg(long, value_name = "NETWORK", add = complete::of(Kind::Network))]
     network: Option<String>,
@@ -33,13 +49,16 @@ pub(crate) struct Retry {
 
 impl Retry {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let client = context.client()?;
+        if self.dead || !self.ids.is_empty() {
+            return self.tell_again(context, &client).await;
+        }
         let (since, until) = self.window.bounds()?;
         let asked =
             |r: &PostbackResult| self.result.is_empty() || self.result.iter().any(|w| w == r.as_str());
         let results = PostbackRetry::RESULTS.into_iter().filter(asked).collect();
         let named = self.network.clone().unwrap_or_default();
         let mut request = PostbackRetry { since, until, network: self.network, results, after: None };
-        let client = context.client()?;
         let mut all = PostbackRetryAnswer::default();
         loop {
             let some = client.postback_retry(&request).await.map_err(|e| failed(Kind::Network, &named, e))?;
@@ -71,6 +90,32 @@ impl Retry {
                 "left: its click is not there, its network is not active, or the log has not kept all it said",
             );
         }
+        Ok(())
+    }
+
+    /// What was given up is due again.
+    async fn tell_again(self, context: &Context, client: &Client) -> Result<(), Failure> {
+        let named = self.source.clone().unwrap_or_default();
+        let asked = TellAgain { ids: self.ids, dead: self.dead, source: self.source };
+        let mut revived = 0;
+        loop {
+            let some = client.tell_again(&asked).await.map_err(|e| match e.code() {
+                Some("not_found" | "not_dead") if !asked.ids.is_empty() => {
+                    Failure::from(e).hint("tfx postback queue --dead lists what was given up")
+                }
+                _ => failed(Kind::Source, &named, e),
+            })?;
+            revived += some.revived;
+            if !some.more || some.revived == 0 {
+                break;
+            }
+        }
+        let item = json!({ "revived": revived });
+        context.out.item(&item, &[Column::text("told again", "revived")], "revived")?;
+        context.out.note(match revived {
+            0 => "nothing was given up",
+            _ => "tfx postback log --direction out --follow shows what comes of it",
+        });
         Ok(())
     }
 }

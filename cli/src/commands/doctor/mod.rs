@@ -1,5 +1,7 @@
 //! `tfx doctor`: what is wrong with an installation, and what to do about it.
 
+mod sources;
+
 use crate::{
     context::Context,
     exit::Failure,
@@ -89,6 +91,7 @@ impl Doctor {
             }
         }
         found.extend(of_campaigns(context).await);
+        found.extend(sources::look(context).await);
         self.print(context, &found)?;
         match found.iter().filter(|f| f.state == State::Wrong).count() {
             0 => Ok(()),

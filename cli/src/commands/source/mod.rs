@@ -1,16 +1,18 @@
 //! `tfx source`: where clicks are bought.
 
+mod signing_key;
+mod test;
+mod told;
+
 use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NoParent, Noun, Spec, put};
-use crate::{exit::Failure, input};
-use clap::Args;
+use crate::{context::Context, exit::Failure, input};
+use clap::{Args, Subcommand};
+use serde_json::Value;
 use tfx_domain::{entity::Kind, money::Currency};
 
 /// Traffic sources.
 #[derive(Debug)]
 pub(crate) struct Source;
-
-/// What is done with traffic sources.
-pub(crate) type SourceCommand = EntityCommand<Source>;
 
 impl Noun for Source {
     const KIND: Kind = Kind::Source;
@@ -20,8 +22,17 @@ impl Noun for Source {
     const EXAMPLES: &'static str = "Examples:\n  \
         tfx source create --name Propeller --cost-param 'cost={bid}' \\\n    \
         --external-id-param 'click={SUBID}' --param 'zoneid={zoneid}'\n  \
-        tfx source create --name Social --sub sub1=zone \\\n    \
-        --postback-url 'https://social.example/pb?id={external_id}&payout={payout}'";
+        tfx source create --name Social --external-id-param 'cid={clickid}' \\\n    \
+        --postback-url 'https://social.example/pb?id={external_id}&sum={payout}' \\\n    \
+        --postback-on lead,sale --postback-payout 80%\n  \
+        tfx source test social";
+
+    fn next(created: &Value) -> Vec<String> {
+        let told = created["postback_url"].is_string() || created["postback_urls"].is_object();
+        let slug = created["slug"].as_str().unwrap_or_default();
+        let next = format!("next: tfx source test {slug} shows what it will be told");
+        if told { vec![next] } else { Vec::new() }
+    }
 }
 
 /// The fields of a traffic source.
@@ -47,9 +58,8 @@ pub(crate) struct SourceFields {
     /// The currency of its costs [default: USD].
     #[arg(long, value_name = "CODE")]
     currency: Option<Currency>,
-    /// Where conversions are to be reported to, with macros such as {external_id}; kept, this version reports none yet.
-    #[arg(long, value_name = "URL")]
-    postback_url: Option<String>,
+    #[command(flatten)]
+    told: told::Told,
 }
 
 impl Fields for SourceFields {
@@ -67,6 +77,27 @@ impl Fields for SourceFields {
             put(spec, "params.others", Some(&others))?;
         }
         put(spec, "currency", self.currency.as_ref())?;
-        put(spec, "postback_url", self.postback_url.as_ref())
+        self.told.put(spec)
+    }
+}
+
+/// What is done with traffic sources.
+#[derive(Debug, Subcommand)]
+pub(crate) enum SourceCommand {
+    #[command(flatten)]
+    Entity(Box<EntityCommand<Source>>),
+    /// Show what a source would be told, as it would be sent; --send really sends it.
+    Test(test::Test),
+    /// Print the key that signs what the source is told.
+    SigningKey(signing_key::SigningKey),
+}
+
+impl SourceCommand {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        match self {
+            Self::Entity(command) => command.run(context).await,
+            Self::Test(command) => command.run(context).await,
+            Self::SigningKey(command) => command.run(context).await,
+        }
     }
 }
