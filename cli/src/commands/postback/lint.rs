@@ -53,7 +53,7 @@ impl Lint {
                 lines
             }))?,
             Format::Name => {
-                out.lines(together(&found.findings).flat_map(|all| Some(all.first()?.command.clone())))?
+                out.lines(together(&found.findings).flat_map(|all| Some(all.first()?.command.clone())))?;
             }
             _ => {
                 let columns = vec![

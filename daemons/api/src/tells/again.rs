@@ -34,7 +34,7 @@ pub(super) async fn again(
     query.finish()?;
     let asked: TellAgain = read(input)?;
     let mut problems = Problems::default();
-    problems.require(asked.dead != !asked.ids.is_empty(), "ids", "give ids, or dead: true for all");
+    problems.require(asked.dead == asked.ids.is_empty(), "ids", "give ids, or dead: true for all");
     problems.require(asked.ids.len() <= MOST_IDS, "ids", "must be at most 100");
     let all_of = asked.source.is_none() || asked.dead;
     problems.require(all_of, "source", "goes with dead: true; ids say whom they are of");

@@ -12,7 +12,7 @@ fn at(text: &str) -> Timestamp {
     text.parse().expect("a time")
 }
 
-fn line(time: &str, n: u128, more: serde_json::Value) -> Event {
+fn line(time: &str, n: u128, more: &serde_json::Value) -> Event {
     let mut line = json!({
         "schema": 1, "id": click_id(at(time), n), "at": time, "network": "adnet", "remote_ip": "198.51.100.1",
         "method": "GET", "result": "recorded", "status": 200,
@@ -33,14 +33,14 @@ async fn what_became_of_a_click_is_told_in_the_order_of_time_with_every_move_of_
             line(
                 "2026-01-31T11:00:00Z",
                 6,
-                json!({ "click_id": p.routed, "conversion_id": p.conversion, "conversion_status": "lead", "revenue": lead }),
+                &json!({ "click_id": p.routed, "conversion_id": p.conversion, "conversion_status": "lead", "revenue": lead }),
             ),
-            line("2026-01-31T10:30:00Z", 7, json!({ "click_id": p.routed, "result": "parked", "reason": "not there yet" })),
-            line("2026-01-31T10:40:00Z", 8, json!({ "click_id": p.unrouted })),
+            line("2026-01-31T10:30:00Z", 7, &json!({ "click_id": p.routed, "result": "parked", "reason": "not there yet" })),
+            line("2026-01-31T10:40:00Z", 8, &json!({ "click_id": p.unrouted })),
             line(
                 "2026-02-03T11:00:00Z",
                 9,
-                json!({ "click_id": other, "conversion_id": p.conversion, "result": "conflict", "reason": "taken" }),
+                &json!({ "click_id": other, "conversion_id": p.conversion, "result": "conflict", "reason": "taken" }),
             ),
         ],
     )
@@ -78,9 +78,9 @@ async fn a_conflict_that_was_taken_again_is_none_any_more() {
     let s = Server::start().await;
     let p = past(&s).await;
     let about = json!({ "click_id": p.routed, "result": "conflict", "reason": "taken" });
-    deliver(&s, vec![line("2026-02-02T10:00:00Z", 5, about)]).await;
+    deliver(&s, vec![line("2026-02-02T10:00:00Z", 5, &about)]).await;
     assert_eq!(s.api.explain_click(p.routed).await.expect("told").conflicts, ["adnet: taken"]);
     let later = json!({ "click_id": p.routed, "result": "recorded", "status": 0 });
-    deliver(&s, vec![line("2026-02-02T10:00:00Z", 6, later)]).await;
+    deliver(&s, vec![line("2026-02-02T10:00:00Z", 6, &later)]).await;
     assert_eq!(s.api.explain_click(p.routed).await.expect("told").conflicts, [""; 0]);
 }
