@@ -17,7 +17,7 @@ pub use click::{ClickEvent, Outcome, PassedStream};
 pub use conversion::ConversionEvent;
 pub use counts::EventCounts;
 pub use facts::{ClickDims, FactText};
-pub use fields::{EventField, EventKind, JsonType, Kept, RowColumn};
+pub use fields::{ClickHousePlace, EventField, EventKind, JsonType, RowColumn};
 pub use health::HealthEvent;
 pub use log_filter::{PostbackField, PostbackFilter};
 pub use postback_log::{PostbackDirection, PostbackLogEvent, PostbackResult};

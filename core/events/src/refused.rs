@@ -80,7 +80,7 @@ pub(crate) fn length(dir: &Path) -> io::Result<u64> {
 
 /// Some of what stands in the file.
 #[derive(Debug, Default)]
-pub(crate) struct Part {
+pub(crate) struct RefusedPart {
     /// As they were given to the sink.
     pub(crate) events: Vec<Encoded>,
     /// Where lines stand that hold no event.
@@ -93,9 +93,9 @@ pub(crate) struct Part {
 ///
 /// # Errors
 /// The file cannot be read.
-pub(crate) fn read(dir: &Path, from: u64, until: u64, bytes: u64) -> io::Result<Part> {
-    let mut part = Part { next: from, ..Part::default() };
-    let Some(mut file) = open(dir)? else { return Ok(Part { next: until, ..part }) };
+pub(crate) fn read(dir: &Path, from: u64, until: u64, bytes: u64) -> io::Result<RefusedPart> {
+    let mut part = RefusedPart { next: from, ..RefusedPart::default() };
+    let Some(mut file) = open(dir)? else { return Ok(RefusedPart { next: until, ..part }) };
     file.seek(SeekFrom::Start(from))?;
     let mut file = BufReader::new(file.take(until.saturating_sub(from)));
     let mut line = Vec::new();

@@ -28,7 +28,7 @@ mod topics;
 
 pub use config::{KafkaConfig, PARTITIONS, TopicNames};
 pub use lag::GroupLag;
-pub use lookup::{Found, Lookup};
+pub use lookup::{Lookup, OffsetContent};
 pub use message::{Message, Positions};
 pub use sink::KafkaSink;
 pub use tail::{Start, Tail};

@@ -25,7 +25,7 @@ pub struct Lookup {
 
 /// What stands at a place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Found {
+pub enum OffsetContent {
     /// The message.
     Message(Message),
     /// Nothing any more: the retention has removed it.
@@ -52,13 +52,18 @@ impl Lookup {
     ///
     /// # Errors
     /// There is no such topic or partition ([`StoreError::Broken`]), or no broker answers.
-    pub async fn read(&mut self, topic: &str, partition: i32, offset: i64) -> Result<Found, StoreError> {
+    pub async fn read(
+        &mut self,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<OffsetContent, StoreError> {
         let (first, end) = self.bounds(topic, partition).await?;
         if offset < first {
-            return Ok(Found::Gone { first });
+            return Ok(OffsetContent::Gone { first });
         }
         if offset >= end {
-            return Ok(Found::NotYet { end });
+            return Ok(OffsetContent::NotYet { end });
         }
         let mut place = TopicPartitionList::new();
         let what = format!("read {topic}/{partition} at {offset}");
@@ -87,14 +92,14 @@ impl Lookup {
         .await
     }
 
-    async fn receive(&self, topic: &str, partition: i32, offset: i64) -> Result<Found, StoreError> {
+    async fn receive(&self, topic: &str, partition: i32, offset: i64) -> Result<OffsetContent, StoreError> {
         let until = Instant::now() + REQUEST;
         loop {
             match timeout_at(until, self.consumer.recv()).await {
                 Ok(Ok(m)) if m.topic() != topic || m.partition() != partition || m.offset() < offset => {}
-                Ok(Ok(m)) if m.offset() == offset => return Ok(Found::Message(Message::from(&m))),
+                Ok(Ok(m)) if m.offset() == offset => return Ok(OffsetContent::Message(Message::from(&m))),
                 // What stood there was no message (a transaction's marker) or was compacted away.
-                Ok(Ok(m)) => return Ok(Found::Gone { first: m.offset() }),
+                Ok(Ok(m)) => return Ok(OffsetContent::Gone { first: m.offset() }),
                 Ok(Err(error)) => crate::tail::weather(error, topic)?,
                 Err(_) => return Err(error::no_broker(&self.config, &self.complaints)),
             }

@@ -89,7 +89,7 @@ fn counted(dir: &Path) -> Vec<u64> {
 }
 
 /// A click on its way.
-enum Way<'m> {
+enum Flight<'m> {
     Begun,
     Counted(Consumed<'m>),
     Recorded(Consumed<'m>),
@@ -122,7 +122,7 @@ async fn dies_at_every_moment(seed: u64, away: bool) {
     let mut steps: Vec<Option<u32>> =
         (0..CLICKS).flat_map(|click| [Some(click); 4]).chain([None; 4]).collect();
     steps.shuffle(&mut rng);
-    let mut ways: HashMap<u32, (ClickId, ClickEvent, Way<'_>)> = HashMap::new();
+    let mut ways: HashMap<u32, (ClickId, ClickEvent, Flight<'_>)> = HashMap::new();
     let (mut recorded, mut begun) = (0, 0);
     for (n, step) in steps.iter().enumerate() {
         let Some(click) = *step else {
@@ -139,26 +139,26 @@ async fn dies_at_every_moment(seed: u64, away: bool) {
                 let answered = Answered { final_url: String::new(), status: 302 };
                 let event = Click::new(&snapshot, "cmp1", &visitor(), &decision, id, at, "".into())
                     .event(Unique::default(), answered);
-                ways.insert(click, (id, event, Way::Begun));
+                ways.insert(click, (id, event, Flight::Begun));
             }
-            Some((id, event, Way::Begun)) => {
+            Some((id, event, Flight::Begun)) => {
                 let (_, consumed) = memory.consume(id, &visitor(), &decision, event.at);
                 begun += 1;
-                ways.insert(click, (id, event, Way::Counted(consumed)));
+                ways.insert(click, (id, event, Flight::Counted(consumed)));
             }
-            Some((id, event, Way::Counted(consumed))) if rng.random_ratio(1, 8) => {
+            Some((id, event, Flight::Counted(consumed))) if rng.random_ratio(1, 8) => {
                 memory.take_back(consumed);
-                ways.insert(click, (id, event, Way::Over));
+                ways.insert(click, (id, event, Flight::Over));
             }
-            Some((id, event, Way::Counted(consumed))) => {
+            Some((id, event, Flight::Counted(consumed))) => {
                 producer.publish(&Event::Click(Box::new(event.clone()))).await.expect("recorded");
                 recorded += 1;
-                ways.insert(click, (id, event, Way::Recorded(consumed)));
+                ways.insert(click, (id, event, Flight::Recorded(consumed)));
             }
-            Some((id, event, Way::Recorded(consumed))) => {
+            Some((id, event, Flight::Recorded(consumed))) => {
                 // It lands.
                 drop(consumed);
-                ways.insert(click, (id, event, Way::Over));
+                ways.insert(click, (id, event, Flight::Over));
             }
             Some(over) => drop(ways.insert(click, over)),
         }

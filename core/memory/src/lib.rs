@@ -353,7 +353,7 @@ impl Memory {
     }
 
     /// What an earlier process saw.
-    fn recall(&self, snapshot: &Snapshot, seen: &tfx_ports::analytics::Seen) {
+    fn recall(&self, snapshot: &Snapshot, seen: &tfx_ports::analytics::LastVisit) {
         let recall = |scope, bound| self.seen.recall(self.seen.key(seen.visitor, scope), seen.at, bound);
         let bind = |stream: &StreamId| snapshot.stream(stream).map_or(Bind::None, |s| s.stream.spec.bind);
         let to = |stream: &StreamId| {

@@ -58,7 +58,7 @@ pub struct PostbackQuery {
 
 /// The last time a visitor was somewhere, to fill the memory of a traffic-service that starts.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Seen {
+pub struct LastVisit {
     /// The visitor who was seen.
     pub visitor: VisitorId,
     /// In the campaign of which link.
@@ -114,7 +114,7 @@ pub trait Analytics: Send + Sync {
 
     /// Where people (no bots, no prefetches) were since `since`, inclusive, the latest first, at most `limit`: each
     /// visitor once for each way from a link to a destination, at the last time a stream took him there.
-    async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError>;
+    async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<LastVisit>, StoreError>;
 
     /// Returns when reads see every click that the sink had taken when this was asked; whether they see every conversion
     /// that it has taken by then, too. Waits as long as that takes: who has no such patience drops it.

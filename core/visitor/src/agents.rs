@@ -46,7 +46,7 @@ pub struct Agent {
 
 /// A user agent as it was sent, with the hints beside it.
 #[derive(Debug, Clone, Copy, Default)]
-pub struct Said<'h> {
+pub struct SentAgent<'h> {
     /// The user agent, whatever bytes.
     pub user_agent: &'h [u8],
     /// Its hints.
@@ -88,7 +88,7 @@ impl UserAgents {
     }
 
     /// What is known of a user agent; waits for the thread if it is new.
-    pub async fn of(&self, said: Said<'_>) -> Arc<Agent> {
+    pub async fn of(&self, said: SentAgent<'_>) -> Arc<Agent> {
         let text = said.user_agent.trim_ascii();
         if text.is_empty() || text == b"-" {
             return Arc::clone(&self.none);
@@ -103,7 +103,7 @@ impl UserAgents {
         agent
     }
 
-    fn key_of(&self, said: &Said<'_>) -> u128 {
+    fn key_of(&self, said: &SentAgent<'_>) -> u128 {
         let mut hasher = self.key;
         for part in [said.user_agent].into_iter().chain(said.hints.all()) {
             hasher.write(part);
@@ -376,19 +376,19 @@ mod tests {
     async fn each_user_agent_is_parsed_once_and_none_at_all_is_a_bot() {
         let agents = UserAgents::start().expect("thread");
         for none in [b"".as_slice(), b"-", b"  "] {
-            let said = Said { user_agent: none, ..Said::default() };
+            let said = SentAgent { user_agent: none, ..SentAgent::default() };
             assert_eq!(agents.of(said).await.bot.as_deref(), Some("no user agent"));
         }
         let user_agent =
             b"Mozilla/5.0 (Linux; Android 10; K) Chrome/126.0.0.0 Mobile Safari/537.36".as_slice();
-        let said = Said { user_agent, ..Said::default() };
+        let said = SentAgent { user_agent, ..SentAgent::default() };
         let first = agents.of(said).await;
         assert!(Arc::ptr_eq(&first, &agents.of(said).await));
         let hints = Hints { model: b"\"Pixel 8\"", ..Hints::default() };
-        let hinted = agents.of(Said { user_agent, hints }).await;
+        let hinted = agents.of(SentAgent { user_agent, hints }).await;
         assert_eq!((hinted.device.model.as_str(), first.device.model.as_str()), ("Pixel 8", ""));
         let garbage: Vec<u8> = (0..=255).cycle().take(60_000).collect();
-        let said = Said { user_agent: &garbage, ..Said::default() };
+        let said = SentAgent { user_agent: &garbage, ..SentAgent::default() };
         agents.of(said).await;
     }
 }

@@ -10,7 +10,7 @@ mod identity;
 mod language;
 mod query;
 
-pub use agents::{Agent, Said, UserAgents, lists};
+pub use agents::{Agent, SentAgent, UserAgents, lists};
 pub use geo::{GeoReader, GeoState, Known};
 pub use hints::{ACCEPT_CH, Hints};
 pub use identity::{COOKIE, Identity};
@@ -35,7 +35,7 @@ const MAX_REFERRER: usize = 4096;
 #[derive(Debug, Default)]
 pub struct Facts<'h> {
     /// The user agent and its hints.
-    pub said: Said<'h>,
+    pub said: SentAgent<'h>,
     referrer: &'h [u8],
     language: &'h [u8],
     /// The id of the visitor's cookie.

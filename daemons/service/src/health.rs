@@ -237,13 +237,13 @@ impl Report {
 
 /// `GET /healthz` and `GET /readyz`.
 pub fn routes(readiness: Readiness, inside: Inside) -> Router {
-    let asked = Asked { readiness: Arc::new(readiness), last: Arc::default(), inside };
+    let asked = HealthChecks { readiness: Arc::new(readiness), last: Arc::default(), inside };
     Router::new().route("/healthz", get(healthz)).route("/readyz", get(readyz)).with_state(asked)
 }
 
 /// The checks and what they last found.
 #[derive(Clone)]
-struct Asked {
+struct HealthChecks {
     readiness: Arc<Readiness>,
     last: Arc<Mutex<Last>>,
     inside: Inside,
@@ -271,7 +271,7 @@ impl Last {
     }
 }
 
-impl Asked {
+impl HealthChecks {
     /// What was found within the last second, else what is found now; all who ask meanwhile are told the same.
     async fn report(&self) -> Option<Arc<Report>> {
         let (readiness, last) = (Arc::clone(&self.readiness), Arc::clone(&self.last));
@@ -292,7 +292,7 @@ async fn healthz() -> Response {
     Json(serde_json::json!({ "status": "ok" })).into_response()
 }
 
-async fn readyz(State(asked): State<Asked>, extensions: Extensions, headers: HeaderMap) -> Response {
+async fn readyz(State(asked): State<HealthChecks>, extensions: Extensions, headers: HeaderMap) -> Response {
     let Some(report) = asked.report().await else {
         return StatusCode::SERVICE_UNAVAILABLE.into_response(); // the runtime is going away
     };
@@ -308,11 +308,11 @@ async fn readyz(State(asked): State<Asked>, extensions: Extensions, headers: Hea
 mod tests {
     use super::*;
 
-    fn state(readiness: Readiness) -> Asked {
+    fn state(readiness: Readiness) -> HealthChecks {
         let source = tfx_settings::SettingsSource::of([("TFX_DATA_DIR", "/nowhere")]);
         let settings = tfx_settings::Settings::read(&source).expect("settings");
         let inside = Inside::new(&settings.http, "0123456789abcdef");
-        Asked { readiness: Arc::new(readiness), last: Arc::default(), inside }
+        HealthChecks { readiness: Arc::new(readiness), last: Arc::default(), inside }
     }
 
     fn from(peer: &str) -> Extensions {
@@ -325,7 +325,7 @@ mod tests {
         of(&state(readiness), "127.0.0.1", HeaderMap::new()).await
     }
 
-    async fn of(asked: &Asked, peer: &str, headers: HeaderMap) -> (u16, serde_json::Value) {
+    async fn of(asked: &HealthChecks, peer: &str, headers: HeaderMap) -> (u16, serde_json::Value) {
         let response = readyz(State(asked.clone()), from(peer), headers).await;
         let status = response.status().as_u16();
         let body = axum::body::to_bytes(response.into_body(), 100_000).await.expect("body");

@@ -9,7 +9,7 @@ use http::{HeaderValue, StatusCode, header};
 use percent_encoding::{NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 use tfx_domain::{
     entity::Action,
-    routing::{Answered, Click, Taken},
+    routing::{Answered, Click, Resolution},
 };
 use tfx_ports::entropy;
 use tfx_service::{ProblemResponse, internal::same};
@@ -30,18 +30,18 @@ pub(crate) fn of(click: &Click<'_>, identity: &Identity) -> (Response, Answered)
     let rng = &mut entropy::generator();
     let mut final_url = String::new();
     let response = match click.decision().taken {
-        Taken::Stream { stream, destination, .. } => {
+        Resolution::Stream { stream, destination, .. } => {
             if let Some(destination) = destination {
                 final_url = click.url(&destination.url, rng);
             }
             act(&stream.stream.spec.action, &final_url, identity)
         }
-        Taken::Trafficback { url } => {
+        Resolution::Trafficback { url } => {
             final_url = counted(&click.url(url, rng), click.visitor().hops);
             redirect(StatusCode::FOUND, &final_url)
         }
-        Taken::NotFound => bare(StatusCode::NOT_FOUND),
-        Taken::Loop => bare(StatusCode::LOOP_DETECTED),
+        Resolution::NotFound => bare(StatusCode::NOT_FOUND),
+        Resolution::Loop => bare(StatusCode::LOOP_DETECTED),
     };
     let status = response.status().as_u16();
     (response, Answered { final_url, status })

@@ -25,7 +25,7 @@ pub(crate) type Live = tfx_service::Configuration<Snapshot>;
 const FORMAT: u32 = 1;
 
 #[derive(Serialize, Deserialize)]
-struct Kept {
+struct SnapshotFile {
     format: u32,
     config: Config,
 }
@@ -92,12 +92,12 @@ fn without_secrets(mut config: Config) -> Config {
 
 /// Replaces the file in one step: whoever reads it sees the one before or this one.
 fn keep(file: &Path, config: &Config) -> io::Result<()> {
-    let text = serde_json::to_vec(&Kept { format: FORMAT, config: config.clone() })?;
+    let text = serde_json::to_vec(&SnapshotFile { format: FORMAT, config: config.clone() })?;
     files::replace(file, &text)
 }
 
 fn read(file: &Path) -> io::Result<Config> {
-    let kept: Kept = serde_json::from_slice(&fs::read(file)?)?;
+    let kept: SnapshotFile = serde_json::from_slice(&fs::read(file)?)?;
     if kept.format != FORMAT {
         return Err(io::Error::other(format!(
             "it is of format {}, this program reads {FORMAT}",

@@ -17,7 +17,7 @@ use tfx_domain::{
 };
 use tfx_ports::{
     StoreError,
-    analytics::{Analytics, ClickQuery, PostbackQuery, Seen},
+    analytics::{Analytics, ClickQuery, LastVisit, PostbackQuery},
     event_log::EventLog,
     page::Page,
 };
@@ -71,7 +71,7 @@ impl Analytics for Reader {
         usage::stream_clicks(&self.client, of, since).await
     }
 
-    async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError> {
+    async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<LastVisit>, StoreError> {
         usage::seen_since(&self.client, since, limit).await
     }
 

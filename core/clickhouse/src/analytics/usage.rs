@@ -12,7 +12,7 @@ use tfx_domain::{
     id::{DestinationId, StreamId},
     routing::CapUse,
 };
-use tfx_ports::{StoreError, analytics::Seen};
+use tfx_ports::{StoreError, analytics::LastVisit};
 
 /// Where the days that are counted in `closed_days` end. The rest is counted from the clicks, which hardly overlap
 /// between parts in time order, so FINAL costs little there (see `benches/report.rs`).
@@ -115,7 +115,7 @@ pub(super) async fn seen_since(
     client: &Client,
     since: Timestamp,
     limit: usize,
-) -> Result<Vec<Seen>, StoreError> {
+) -> Result<Vec<LastVisit>, StoreError> {
     let mut sql = Sql::new("SELECT * FROM (");
     // Who handed a click over stands in its event alone, which is read for nothing else.
     for (n, (decided_by, handed, handed_over)) in WAYS.into_iter().enumerate() {
@@ -136,10 +136,10 @@ pub(super) async fn seen_since(
     places.into_iter().map(seen).collect()
 }
 
-fn seen(place: Place) -> Result<Seen, StoreError> {
+fn seen(place: Place) -> Result<LastVisit, StoreError> {
     let broken = |e| StoreError::broken("stored click", e);
     let destination = Some(place.destination_id).filter(|d| !d.is_empty());
-    Ok(Seen {
+    Ok(LastVisit {
         visitor: place.visitor_id.parse().map_err(broken)?,
         campaign: place.campaign_id.parse().map_err(broken)?,
         handed_over: place.handed.iter().filter_map(|s| s.parse().ok()).collect(),

@@ -4,7 +4,7 @@
 //! `<<columns KIND WIDTH>>` and the like stand in the templates where something follows from the list.
 
 use std::fmt::Write as _;
-use tfx_domain::event::{EventField, EventKind, JsonType, Kept};
+use tfx_domain::event::{ClickHousePlace, EventField, EventKind, JsonType};
 
 /// Longest line of a list.
 const LINE: usize = 119;
@@ -34,7 +34,7 @@ fn filled_in(what: &str) -> String {
         ["columns", kind, width] => lines(columns(kind).map(|c| padded(c.name, width, c.kind)), ","),
         ["rows", kind, width] => lines(columns(kind).map(|c| padded(c.name, width, c.plain())), ","),
         ["aliases", kind, width] => {
-            let fields = fields(kind).into_iter().filter(|f| f.kept == Kept::Alias);
+            let fields = fields(kind).into_iter().filter(|f| f.kept == ClickHousePlace::Alias);
             let all: Vec<String> = fields
                 .map(|f| {
                     let read = format!("String ALIAS JSONExtractString(event, '{}')", f.name);
@@ -136,9 +136,9 @@ fn fields(kind: &str) -> Vec<&'static EventField> {
 fn columns(kind: &str) -> impl Iterator<Item = Column> {
     fields(kind).into_iter().flat_map(|field| {
         let columns = match field.kept {
-            Kept::Column(kind) => vec![(field.name, kind)],
-            Kept::Columns(columns) => columns.to_vec(),
-            Kept::Body | Kept::Alias | Kept::Folded => Vec::new(),
+            ClickHousePlace::Column(kind) => vec![(field.name, kind)],
+            ClickHousePlace::Columns(columns) => columns.to_vec(),
+            ClickHousePlace::Body | ClickHousePlace::Alias | ClickHousePlace::Folded => Vec::new(),
         };
         columns.into_iter().map(move |(name, kind)| Column { name, kind, field })
     })
@@ -147,7 +147,8 @@ fn columns(kind: &str) -> impl Iterator<Item = Column> {
 /// What a message is read as: fields of which something is kept.
 fn typed(kind: &str) -> Vec<String> {
     let read = |f: &&EventField| {
-        f.name == "schema" || (!matches!(f.kept, Kept::Body | Kept::Alias) && f.name != "at")
+        f.name == "schema"
+            || (!matches!(f.kept, ClickHousePlace::Body | ClickHousePlace::Alias) && f.name != "at")
     };
     let typed = |f: &EventField| {
         let json = match f.json {

@@ -11,10 +11,10 @@
 #[cfg(test)]
 mod artefact;
 mod expected;
-mod found;
 mod lock;
 mod ready;
 mod retention;
+mod schema;
 mod script;
 
 pub(crate) use ready::ready;
@@ -23,8 +23,8 @@ use crate::{PipelineConfig, client::Client, config::broken, error::code, sql::Sq
 use async_trait::async_trait;
 use clickhouse::{Row, error::Error};
 use expected::Table;
-use found::Found;
 use lock::Lock;
+use schema::DatabaseSchema;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 use std::{collections::BTreeMap, error::Error as _};
@@ -139,7 +139,7 @@ impl Schema {
         });
         let mut steps: Vec<Step> = steps.collect();
         if steps.iter().any(|s| s.state == StepState::Applied) {
-            let found = Found::read(&self.client).await?;
+            let found = DatabaseSchema::read(&self.client).await?;
             for (step, planned) in steps.iter_mut().zip(&self.steps) {
                 if step.state == StepState::Applied {
                     *step = step.clone().compared(self.differences(&found, planned).await?);
@@ -149,7 +149,11 @@ impl Schema {
         Ok(steps)
     }
 
-    async fn differences(&self, found: &Found, planned: &Planned) -> Result<Vec<Difference>, StoreError> {
+    async fn differences(
+        &self,
+        found: &DatabaseSchema,
+        planned: &Planned,
+    ) -> Result<Vec<Difference>, StoreError> {
         Ok(match (&planned.work, planned.id) {
             // Whoever still reads them may have changed them.
             (_, EARLY_TABLES) => found.absent(&expected::tables(script::EARLY_TABLES)),
@@ -167,7 +171,7 @@ impl Schema {
             Work::Script(statements) => {
                 if planned.id == PIPELINE {
                     // A view that fails stops its topic.
-                    let differs = Found::read(&self.client).await?.tables(&tables());
+                    let differs = DatabaseSchema::read(&self.client).await?.tables(&tables());
                     refuse(differs.iter().filter(|d| d.remedy != Remedy::Kept))?;
                 }
                 for statement in statements {
@@ -179,7 +183,7 @@ impl Schema {
                     }
                 }
                 if planned.id == TABLES {
-                    for addition in Found::read(&self.client).await?.additions(&tables()) {
+                    for addition in DatabaseSchema::read(&self.client).await?.additions(&tables()) {
                         self.client.execute(&what, Sql::verbatim(&addition)).await?;
                     }
                 }
@@ -202,7 +206,7 @@ impl Schema {
                 continue;
             }
             if planned.id == TABLES && step.state != StepState::Differs {
-                let there = Found::read(&self.client).await?.tables(&tables());
+                let there = DatabaseSchema::read(&self.client).await?.tables(&tables());
                 refuse(there.iter().filter(|d| d.remedy == Remedy::ByHand))?;
             }
             self.apply(planned).await?;

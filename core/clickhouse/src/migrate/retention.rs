@@ -1,7 +1,7 @@
 //! How long rows are kept: not part of the files, since only a setting knows, and since it is changed on tables that
 //! are there.
 
-use super::found::Found;
+use super::schema::DatabaseSchema;
 use crate::{client::Client, sql::Sql};
 use tfx_ports::{
     StoreError,
@@ -24,7 +24,7 @@ const FEWEST_DAYS: u32 = 3;
 
 /// Brings every table that is there to it. None: for ever.
 pub(super) async fn apply(client: &Client, what: &str, days: Option<u32>) -> Result<(), StoreError> {
-    let found = Found::read(client).await?;
+    let found = DatabaseSchema::read(client).await?;
     for (table, time) in TABLES {
         let Some(engine) = found.engine(table) else { continue };
         let change = match (days, limit(engine)) {
@@ -38,7 +38,7 @@ pub(super) async fn apply(client: &Client, what: &str, days: Option<u32>) -> Res
 }
 
 /// Tables that keep their rows for another time.
-pub(super) fn differences(found: &Found, days: Option<u32>) -> Vec<Difference> {
+pub(super) fn differences(found: &DatabaseSchema, days: Option<u32>) -> Vec<Difference> {
     let differs = TABLES.iter().filter_map(|(table, time)| {
         let is = limit(found.engine(table)?);
         let should = days.map(|days| after(time, days));

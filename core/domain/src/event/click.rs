@@ -2,7 +2,7 @@
 
 use super::{
     ClickDims,
-    fields::{EventField, Kept, described},
+    fields::{ClickHousePlace, EventField, described},
 };
 use crate::{
     Timestamp,
@@ -46,7 +46,7 @@ described! {
         pub at: Timestamp = of(Time).required().column("DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1))"),
         /// What became of it.
         #[serde(default)]
-        pub outcome: Outcome = of(Word).kept(Kept::Columns(&[
+        pub outcome: Outcome = of(Word).kept(ClickHousePlace::Columns(&[
             ("kind", "Enum8('click' = 0, 'bot' = 1, 'prefetch' = 2, 'trafficback' = 3)"),
             ("outcome", "LowCardinality(String)"),
         ])),
@@ -58,7 +58,7 @@ described! {
         pub dims: ClickDims = of(Facts),
         /// The slug that was asked for, known or not.
         #[serde(default)]
-        pub campaign_slug: SmolStr = of(Text).kept(Kept::Alias),
+        pub campaign_slug: SmolStr = of(Text).kept(ClickHousePlace::Alias),
         /// The name of the link's campaign at that time.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         pub campaign_name: String = of(Text),
@@ -72,7 +72,7 @@ described! {
         pub visitor_id: VisitorId = of(Visitor).required().column("String"),
         /// The address, as much of it as the privacy setting keeps.
         #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
-        pub ip: SmolStr = of(Text).kept(Kept::Alias),
+        pub ip: SmolStr = of(Text).kept(ClickHousePlace::Alias),
         /// Continent code.
         #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
         pub continent: SmolStr = of(Text),
@@ -81,7 +81,7 @@ described! {
         pub asn: Option<u32> = of(U32),
         /// The user agent as sent.
         #[serde(default, skip_serializing_if = "String::is_empty")]
-        pub user_agent: String = of(Text).kept(Kept::Alias),
+        pub user_agent: String = of(Text).kept(ClickHousePlace::Alias),
         /// Device model.
         #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
         pub device_model: SmolStr = of(Text),
@@ -93,13 +93,13 @@ described! {
         pub browser_version: SmolStr = of(Text),
         /// The referrer as sent.
         #[serde(default, skip_serializing_if = "String::is_empty")]
-        pub referrer: String = of(Text).kept(Kept::Alias),
+        pub referrer: String = of(Text).kept(ClickHousePlace::Alias),
         /// Decoded query parameters in their order.
         #[serde(default, skip_serializing_if = "Vec::is_empty")]
         pub params: Vec<(SmolStr, String)> = of(Pairs),
         /// The source's own id of the click.
         #[serde(default, skip_serializing_if = "String::is_empty")]
-        pub external_id: String = of(Text).kept(Kept::Alias),
+        pub external_id: String = of(Text).kept(ClickHousePlace::Alias),
         /// Why it is a bot; empty if it is none.
         #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
         pub bot_reason: SmolStr = of(Text),
@@ -115,19 +115,19 @@ described! {
         /// What it cost: visits of people only. Before there was `bot_cost`, bots carried theirs here; no figure of cost
         /// counts it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub cost: Option<Money> = of(Money).kept(Kept::Columns(&[
+        pub cost: Option<Money> = of(Money).kept(ClickHousePlace::Columns(&[
             ("cost", "Decimal(18, 6)"),
             ("cost_currency", "LowCardinality(String)"),
         ])),
         /// What it would have cost if the bot were a person.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        pub bot_cost: Option<Money> = of(Money).kept(Kept::Folded),
+        pub bot_cost: Option<Money> = of(Money).kept(ClickHousePlace::Folded),
         /// What the link says it cost and nobody can take for a cost, as `bid=abc`; the campaign's counted.
         #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
         pub cost_refused: SmolStr = of(Text),
         /// Where the visitor was sent.
         #[serde(default, skip_serializing_if = "String::is_empty")]
-        pub final_url: String = of(Text).kept(Kept::Alias),
+        pub final_url: String = of(Text).kept(ClickHousePlace::Alias),
         /// The HTTP status of the answer.
         pub status: u16 = of(U16).required().column("UInt16"),
         /// True when a binding decided.

@@ -2,7 +2,7 @@
 
 use super::{
     ClickDims,
-    fields::{EventField, Kept, described},
+    fields::{ClickHousePlace, EventField, described},
 };
 use crate::{
     Timestamp,
@@ -37,12 +37,12 @@ described! {
         pub updated_at: Timestamp = of(Time).required().column("DateTime64(3, 'UTC')"),
         /// Its state.
         pub conversion_status: ConversionStatus =
-            of(Status).required().kept(Kept::Columns(&[("status", "LowCardinality(String)")])),
+            of(Status).required().kept(ClickHousePlace::Columns(&[("status", "LowCardinality(String)")])),
         /// The network's word for it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         pub raw_status: Option<String> = of(TextOrNull).column("String"),
         /// What it brings.
-        pub revenue: Money = of(Money).required().kept(Kept::Columns(&[
+        pub revenue: Money = of(Money).required().kept(ClickHousePlace::Columns(&[
             ("revenue", "Decimal(18, 6)"),
             ("currency", "LowCardinality(String)"),
         ])),

@@ -3,7 +3,7 @@
 //! A new fact is one entry here, what fills it (`routing::record`), and a migration of each store
 //! (`docs/decisions/0030-one-list-of-event-fields.md`).
 
-use super::fields::{EventField, JsonType, Kept, RowColumn};
+use super::fields::{ClickHousePlace, EventField, JsonType, RowColumn};
 use crate::{
     id::{CampaignId, DestinationId, NetworkId, SourceId, StreamId},
     routing::DeviceType,
@@ -205,7 +205,7 @@ macro_rules! facts {
                 name: stringify!($field),
                 json: $json,
                 required: false,
-                kept: Kept::Column($clickhouse),
+                kept: ClickHousePlace::Column($clickhouse),
                 row: row_column!($how $column),
                 since: $since,
             },)*];

@@ -51,7 +51,7 @@ pub enum JsonType {
 
 /// Where ClickHouse keeps a field. Types are those of its columns, with their codecs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum ClickHousePlace {
     /// In the event as it came, and nowhere else.
     Body,
     /// In the event as it came; its name reads it from there.
@@ -89,7 +89,7 @@ pub struct EventField {
     /// Whether an event without it is none.
     pub required: bool,
     /// Where ClickHouse keeps it.
-    pub kept: Kept,
+    pub kept: ClickHousePlace,
     /// Where the embedded store keeps it.
     pub row: RowColumn,
     /// The migration of the embedded store's events that brought its column; 0: it has none.
@@ -99,7 +99,7 @@ pub struct EventField {
 impl EventField {
     /// One that may be absent and is kept in the body only.
     pub(super) const fn of(json: JsonType) -> Self {
-        Self { name: "", json, required: false, kept: Kept::Body, row: RowColumn::Own, since: 0 }
+        Self { name: "", json, required: false, kept: ClickHousePlace::Body, row: RowColumn::Own, since: 0 }
     }
 
     /// An event must have it.
@@ -107,12 +107,12 @@ impl EventField {
         Self { required: true, ..self }
     }
 
-    pub(super) const fn kept(self, kept: Kept) -> Self {
+    pub(super) const fn kept(self, kept: ClickHousePlace) -> Self {
         Self { kept, ..self }
     }
 
     pub(super) const fn column(self, kind: &'static str) -> Self {
-        self.kept(Kept::Column(kind))
+        self.kept(ClickHousePlace::Column(kind))
     }
 
     pub(super) const fn named(self, name: &'static str) -> Self {

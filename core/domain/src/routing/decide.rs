@@ -1,7 +1,8 @@
 //! The algorithm. `docs/routing.md` tells it in words.
 
 use super::{
-    CampaignPlan, Counters, Decision, DestinationPlan, Passed, Reason, Snapshot, StreamPlan, Taken, Visitor,
+    CampaignPlan, Counters, Decision, DestinationPlan, Passed, Reason, Resolution, Snapshot, StreamPlan,
+    Visitor,
     candidates::{CandidateCheck, choose},
     filter::Facts,
     params::ParamNames,
@@ -30,7 +31,7 @@ pub fn decide<'s>(
         campaign: entry,
         decided_by: entry,
         handed_over: Vec::new(),
-        taken: Taken::Loop,
+        taken: Resolution::Loop,
         passed: Vec::new(),
         health_ignored: false,
     };
@@ -52,7 +53,7 @@ pub fn decide<'s>(
     let taken = loop {
         match routing.ask_campaign(rng) {
             Some(Step::Take { stream, destination, bound }) => {
-                break Taken::Stream { stream, destination, bound };
+                break Resolution::Stream { stream, destination, bound };
             }
             Some(Step::HandOver { stream, to }) => {
                 routing.passed.push(Passed { stream, reason: Reason::HandedOver });
@@ -71,11 +72,11 @@ pub fn decide<'s>(
 }
 
 /// The campaign's own trafficback, else the global one.
-fn trafficback<'s>(snapshot: &'s Snapshot, campaign: Option<&'s CampaignPlan>) -> Taken<'s> {
+fn trafficback<'s>(snapshot: &'s Snapshot, campaign: Option<&'s CampaignPlan>) -> Resolution<'s> {
     match campaign.and_then(|c| c.trafficback.as_ref()).or(snapshot.trafficback.as_ref()) {
-        Some(t) if t.own => Taken::Loop,
-        Some(t) => Taken::Trafficback { url: &t.url },
-        None => Taken::NotFound,
+        Some(t) if t.own => Resolution::Loop,
+        Some(t) => Resolution::Trafficback { url: &t.url },
+        None => Resolution::NotFound,
     }
 }
 

@@ -14,7 +14,7 @@ pub struct Decision<'s> {
     /// Campaigns that handed the click over before it came to `decided_by`; that of the link comes first.
     pub handed_over: Vec<&'s CampaignId>,
     /// What happens to the click.
-    pub taken: Taken<'s>,
+    pub taken: Resolution<'s>,
     /// Every stream that was asked and did not take the click, in the order asked.
     pub passed: Vec<Passed<'s>>,
     /// True when no stream took the click at first, and those that health kept from it were asked again with health
@@ -36,8 +36,8 @@ impl<'s> Decision<'s> {
     /// The stream that took the click, and where it goes.
     pub fn taker(&self) -> (Option<&'s StreamPlan>, Option<&'s DestinationPlan>) {
         match self.taken {
-            Taken::Stream { stream, destination, .. } => (Some(stream), destination),
-            Taken::Trafficback { .. } | Taken::NotFound | Taken::Loop => (None, None),
+            Resolution::Stream { stream, destination, .. } => (Some(stream), destination),
+            Resolution::Trafficback { .. } | Resolution::NotFound | Resolution::Loop => (None, None),
         }
     }
 
@@ -75,7 +75,7 @@ impl<'s> Decision<'s> {
 
 /// What happens to a click.
 #[derive(Debug, Clone, Copy)]
-pub enum Taken<'s> {
+pub enum Resolution<'s> {
     /// A stream took it.
     Stream {
         /// The stream that took it.

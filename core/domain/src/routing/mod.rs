@@ -23,7 +23,7 @@ pub(crate) use compile::bare_host;
 pub(crate) use cycle::circle;
 pub use cycle::find_cycle;
 pub use decide::decide;
-pub use decision::{Decision, NoCandidate, Passed, Reason, Taken, Unique};
+pub use decision::{Decision, NoCandidate, Passed, Reason, Resolution, Unique};
 pub use params::{Given, ParamNames};
 pub(crate) use record::groupable;
 pub use record::{Answered, Click, RefusedCost};

@@ -2,7 +2,7 @@
 //! what reports group by keeps no control characters.
 
 use super::{
-    CampaignPlan, Decision, Given, Reason, RequestKind, Snapshot, Taken, Unique, Visitor,
+    CampaignPlan, Decision, Given, Reason, RequestKind, Resolution, Snapshot, Unique, Visitor,
     filter::host_of,
     params::{MAX_PARAMS, ParamNames, param},
 };
@@ -164,10 +164,10 @@ impl<'a> Click<'a> {
         let Self { visitor, decision, .. } = self;
         let (entry, names) = (decision.campaign, decision.names());
         let (outcome, bound) = match decision.taken {
-            Taken::Stream { bound, .. } => (Outcome::Routed, bound),
-            Taken::Trafficback { .. } => (Outcome::Trafficback, false),
-            Taken::NotFound => (Outcome::NotFound, false),
-            Taken::Loop => (Outcome::Loop, false),
+            Resolution::Stream { bound, .. } => (Outcome::Routed, bound),
+            Resolution::Trafficback { .. } => (Outcome::Trafficback, false),
+            Resolution::NotFound => (Outcome::NotFound, false),
+            Resolution::Loop => (Outcome::Loop, false),
         };
         let (geo, device) = (&visitor.geo, &visitor.device);
         let other = decision.other();

@@ -10,7 +10,7 @@ use tfx_domain::{
     macros::{Scope as UrlScope, UrlTemplate},
     routing::{
         Answered, CapUse, Click, Config, Counters, Decision, Device, DeviceType, Geo, Globals, Health,
-        RequestKind, Roi, Scope, Snapshot, Taken, Unique, Visitor, decide,
+        RequestKind, Resolution, Roi, Scope, Snapshot, Unique, Visitor, decide,
     },
 };
 
@@ -180,7 +180,7 @@ pub(crate) fn short(id: &str) -> &str {
 /// A decision in a line: `s1 d1`, `s1 d1 bound`, `s1`, `-> URL`, `404`, `508`.
 pub(crate) fn line(decision: &Decision<'_>) -> String {
     match decision.taken {
-        Taken::Stream { stream, destination, bound } => {
+        Resolution::Stream { stream, destination, bound } => {
             let mut line = short(stream.stream.id.as_str()).to_owned();
             if let Some(d) = destination {
                 line = format!("{line} {}", short(d.destination.id.as_str()));
@@ -190,9 +190,9 @@ pub(crate) fn line(decision: &Decision<'_>) -> String {
             }
             line
         }
-        Taken::Trafficback { url } => format!("-> {}", url.as_str()),
-        Taken::NotFound => "404".to_owned(),
-        Taken::Loop => "508".to_owned(),
+        Resolution::Trafficback { url } => format!("-> {}", url.as_str()),
+        Resolution::NotFound => "404".to_owned(),
+        Resolution::Loop => "508".to_owned(),
     }
 }
 

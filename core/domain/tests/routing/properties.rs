@@ -6,7 +6,7 @@ use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
 use smol_str::SmolStr;
 use std::collections::BTreeSet;
-use tfx_domain::routing::{Reason, Snapshot, Taken, Visitor, decide};
+use tfx_domain::routing::{Reason, Resolution, Snapshot, Visitor, decide};
 
 fn stream(position: usize) -> impl Strategy<Value = Value> {
     let filter = prop_oneof![
@@ -73,13 +73,13 @@ proptest! {
         let again = ask_seeded(&snapshot, &person(), &Past::default(), seed);
         prop_assert_eq!((line(&first), trace(&first)), (line(&again), trace(&again)));
         let asked: Vec<String> = first.passed.iter().map(|p| p.stream.stream.id.to_string()).chain(match first.taken {
-            Taken::Stream { stream, .. } => Some(stream.stream.id.to_string()),
+            Resolution::Stream { stream, .. } => Some(stream.stream.id.to_string()),
             _ => None,
         }).collect();
         let once: BTreeSet<&String> = asked.iter().collect();
         prop_assert_eq!(once.len(), asked.len(), "no stream is asked twice");
         // When no stream takes the click, every stream of the campaign that ended was asked.
-        if !matches!(first.taken, Taken::Stream { .. }) {
+        if !matches!(first.taken, Resolution::Stream { .. }) {
             let ended = first.decided_by.expect("known");
             prop_assert!(ended.streams().iter().all(|s| once.contains(&s.stream.id.to_string())));
             prop_assert_eq!(line(&first), "-> https://back.example/");
@@ -107,11 +107,11 @@ proptest! {
             prop_assert_eq!(heeded.handed_over, ignored.handed_over.clone());
         }
         match ignored.taken {
-            Taken::Stream { destination: Some(to), .. } => {
+            Resolution::Stream { destination: Some(to), .. } => {
                 let is_down = past.down.iter().any(|d| d == to.destination.id.as_str());
                 prop_assert_eq!(is_down, ignored.health_ignored, "what is down is the last resort");
             }
-            Taken::Stream { destination: None, .. } => prop_assert!(!ignored.health_ignored),
+            Resolution::Stream { destination: None, .. } => prop_assert!(!ignored.health_ignored),
             _ => {
                 // Nobody who decided would have taken it if all were up.
                 let decided = ignored.decided_by.expect("known");

@@ -18,7 +18,7 @@ use tfx_domain::{
 };
 use tfx_ports::{
     StoreError,
-    analytics::{Analytics, ClickQuery, PostbackQuery, Seen},
+    analytics::{Analytics, ClickQuery, LastVisit, PostbackQuery},
     page::Page,
 };
 
@@ -77,7 +77,7 @@ impl Analytics for Reader {
         self.db.read("count clicks of streams", read).await
     }
 
-    async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError> {
+    async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<LastVisit>, StoreError> {
         self.db.scan("read where visitors were", move |conn| usage::seen_since(conn, since, limit)).await
     }
 

@@ -21,7 +21,7 @@ use tfx_domain::{
     postback::ConversionStatus,
     routing::CapUse,
 };
-use tfx_ports::{StoreError, analytics::Seen};
+use tfx_ports::{StoreError, analytics::LastVisit};
 
 /// Conversions count at the time they were first reported.
 pub(super) fn cap_use(
@@ -70,17 +70,21 @@ pub(super) fn stream_clicks(
 /// The streams that handed a click over, out of its event.
 fn handed_over(json: &[u8]) -> Vec<StreamId> {
     #[derive(Deserialize)]
-    struct Told {
+    struct PassedStreams {
         #[serde(default)]
         passed: Vec<PassedStream>,
     }
     // What cannot be read hides nothing else of the click.
     let json = unpack(json).unwrap_or_default();
-    let passed = serde_json::from_slice::<Told>(&json).map(|told| told.passed).unwrap_or_default();
+    let passed = serde_json::from_slice::<PassedStreams>(&json).map(|told| told.passed).unwrap_or_default();
     passed.into_iter().filter(PassedStream::handed_over).map(|p| p.stream_id).collect()
 }
 
-pub(super) fn seen_since(conn: &Connection, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError> {
+pub(super) fn seen_since(
+    conn: &Connection,
+    since: Timestamp,
+    limit: usize,
+) -> Result<Vec<LastVisit>, StoreError> {
     let what = "read where visitors were";
     let mut names = Names::new(conn)?;
     let mut known = FxHashSet::default();
@@ -107,7 +111,7 @@ pub(super) fn seen_since(conn: &Connection, since: Timestamp, limit: usize) -> R
         let broken = |e| StoreError::broken("stored click", e);
         let destination = names.name(destination)?;
         let id: [u8; 16] = row.get(0).or_store_error(what)?;
-        seen.push(Seen {
+        seen.push(LastVisit {
             visitor: VisitorId(u128::from_be_bytes(visitor)),
             campaign: names.name(campaign)?.parse().map_err(broken)?,
             handed_over,

@@ -116,7 +116,7 @@ impl<C: Cache> Writer<C> {
         let place = place.map_err(|_| busy(what, "too many writes wait for the store"))?;
         let (reply, answer) = oneshot::channel();
         let queue = self.queue.as_ref().ok_or_else(gone)?;
-        queue.send(Box::new(Asked { what, work, reply, _place: place })).map_err(|_| gone())?;
+        queue.send(Box::new(WriteRequest { what, work, reply, _place: place })).map_err(|_| gone())?;
         answer.await.map_err(|_| gone())?
     }
 }
@@ -172,14 +172,14 @@ trait Call<C>: Send {
     fn fail(self: Box<Self>, why: &NotCommitted);
 }
 
-struct Asked<T, W> {
+struct WriteRequest<T, W> {
     what: &'static str,
     work: W,
     reply: oneshot::Sender<Result<T, StoreError>>,
     _place: OwnedSemaphorePermit,
 }
 
-impl<C, T, W> Call<C> for Asked<T, W>
+impl<C, T, W> Call<C> for WriteRequest<T, W>
 where
     C: Cache,
     T: Send + 'static,

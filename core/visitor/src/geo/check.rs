@@ -79,7 +79,7 @@ impl Known {
 
 /// What a sample of a database showed.
 #[derive(Debug, Default)]
-pub(super) struct Found {
+pub(super) struct SampleFindings {
     /// What it knows.
     pub(super) known: Known,
     /// True when none of it can be used.
@@ -89,7 +89,7 @@ pub(super) struct Found {
 }
 
 /// Looks at a sample.
-pub(super) fn look(reader: &Reader<Vec<u8>>, setting: &str) -> Found {
+pub(super) fn look(reader: &Reader<Vec<u8>>, setting: &str) -> SampleFindings {
     let mut sample = Sample::default();
     sample.take(reader);
     let Sample { seen, known, unreadable, names, strange, .. } = sample;
@@ -112,7 +112,7 @@ pub(super) fn look(reader: &Reader<Vec<u8>>, setting: &str) -> Found {
     } else {
         None
     };
-    Found { known, useless: problem.is_some() && !known.serves(setting), problem }
+    SampleFindings { known, useless: problem.is_some() && !known.serves(setting), problem }
 }
 
 fn told(known: Known) -> String {

@@ -12,7 +12,7 @@ mod watch;
 pub use check::Known;
 
 use arc_swap::ArcSwap;
-use check::{Found, look};
+use check::{SampleFindings, look};
 use maxminddb::{MaxMindDbError, Reader};
 use quick_cache::sync::Cache;
 use record::{Record, complete};
@@ -186,10 +186,12 @@ impl Database {
     fn read(&mut self) {
         self.tried = Stamp::of(&self.path).ok();
         let (setting, path) = (self.setting, self.path.display());
-        let read = || -> Result<(Reader<Vec<u8>>, Found), GeoError> {
+        let read = || -> Result<(Reader<Vec<u8>>, SampleFindings), GeoError> {
             let reader = Reader::from_source(std::fs::read(&self.path)?)?;
             match look(&reader, setting) {
-                Found { useless: true, problem, .. } => Err(GeoError::Useless(problem.unwrap_or_default())),
+                SampleFindings { useless: true, problem, .. } => {
+                    Err(GeoError::Useless(problem.unwrap_or_default()))
+                }
                 found => Ok((reader, found)),
             }
         };

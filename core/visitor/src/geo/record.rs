@@ -16,22 +16,22 @@ use tfx_domain::{country, routing::Geo};
 #[serde(default)]
 pub(super) struct Record {
     /// MaxMind: a map with code and names; flat: a code or a name.
-    country: Said,
-    continent: Said,
-    city: Said,
+    country: FieldValue,
+    continent: FieldValue,
+    city: FieldValue,
     /// MaxMind: a list.
-    subdivisions: Said,
+    subdivisions: FieldValue,
     // Flat.
-    country_code: Said,
-    continent_code: Said,
+    country_code: FieldValue,
+    continent_code: FieldValue,
     /// A number, or `AS3320`.
-    asn: Said,
-    as_name: Said,
+    asn: FieldValue,
+    as_name: FieldValue,
     // Both.
-    autonomous_system_number: Said,
-    autonomous_system_organization: Said,
-    isp: Said,
-    connection_type: Said,
+    autonomous_system_number: FieldValue,
+    autonomous_system_organization: FieldValue,
+    isp: FieldValue,
+    connection_type: FieldValue,
 }
 
 impl Record {
@@ -94,13 +94,13 @@ fn fill(to: &mut SmolStr, said: SmolStr) {
 
 /// What stands in a field: a text, a number, or a map with a code and names; of a list its first.
 #[derive(Debug, Default)]
-struct Said {
+struct FieldValue {
     text: SmolStr,
     code: SmolStr,
     name: SmolStr,
 }
 
-impl Said {
+impl FieldValue {
     fn code(&self) -> &SmolStr {
         if self.code.is_empty() { &self.text } else { &self.code }
     }
@@ -116,7 +116,7 @@ impl Said {
     }
 }
 
-impl<'de> Deserialize<'de> for Said {
+impl<'de> Deserialize<'de> for FieldValue {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(SaidVisitor)
     }
@@ -125,59 +125,59 @@ impl<'de> Deserialize<'de> for Said {
 struct SaidVisitor;
 
 impl<'de> Visitor<'de> for SaidVisitor {
-    type Value = Said;
+    type Value = FieldValue;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("anything")
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Said, E> {
-        Ok(Said { text: text.trim().into(), ..Said::default() })
+    fn visit_str<E>(self, text: &str) -> Result<FieldValue, E> {
+        Ok(FieldValue { text: text.trim().into(), ..FieldValue::default() })
     }
 
-    fn visit_u64<E>(self, number: u64) -> Result<Said, E> {
-        Ok(Said { text: number.to_smolstr(), ..Said::default() })
+    fn visit_u64<E>(self, number: u64) -> Result<FieldValue, E> {
+        Ok(FieldValue { text: number.to_smolstr(), ..FieldValue::default() })
     }
 
-    fn visit_u128<E>(self, _: u128) -> Result<Said, E> {
-        Ok(Said::default())
+    fn visit_u128<E>(self, _: u128) -> Result<FieldValue, E> {
+        Ok(FieldValue::default())
     }
 
-    fn visit_i64<E>(self, _: i64) -> Result<Said, E> {
-        Ok(Said::default())
+    fn visit_i64<E>(self, _: i64) -> Result<FieldValue, E> {
+        Ok(FieldValue::default())
     }
 
-    fn visit_f64<E>(self, _: f64) -> Result<Said, E> {
-        Ok(Said::default())
+    fn visit_f64<E>(self, _: f64) -> Result<FieldValue, E> {
+        Ok(FieldValue::default())
     }
 
-    fn visit_bool<E>(self, _: bool) -> Result<Said, E> {
-        Ok(Said::default())
+    fn visit_bool<E>(self, _: bool) -> Result<FieldValue, E> {
+        Ok(FieldValue::default())
     }
 
-    fn visit_bytes<E>(self, _: &[u8]) -> Result<Said, E> {
-        Ok(Said::default())
+    fn visit_bytes<E>(self, _: &[u8]) -> Result<FieldValue, E> {
+        Ok(FieldValue::default())
     }
 
-    fn visit_unit<E>(self) -> Result<Said, E> {
-        Ok(Said::default())
+    fn visit_unit<E>(self) -> Result<FieldValue, E> {
+        Ok(FieldValue::default())
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Said, A::Error> {
-        let first = list.next_element::<Said>()?;
+    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<FieldValue, A::Error> {
+        let first = list.next_element::<FieldValue>()?;
         while list.next_element::<IgnoredAny>()?.is_some() {}
         Ok(first.unwrap_or_default())
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Said, A::Error> {
-        let mut said = Said::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<FieldValue, A::Error> {
+        let mut said = FieldValue::default();
         while let Some(key) = map.next_key::<SmolStr>()? {
             match key.as_str() {
-                "iso_code" | "code" => said.code = map.next_value::<Said>()?.text,
+                "iso_code" | "code" => said.code = map.next_value::<FieldValue>()?.text,
                 // MaxMind's names: a map by language.
-                "names" => said.name = map.next_value::<Said>()?.name,
-                "en" => said.name = map.next_value::<Said>()?.text,
-                "name" if said.name.is_empty() => said.name = map.next_value::<Said>()?.text,
+                "names" => said.name = map.next_value::<FieldValue>()?.name,
+                "en" => said.name = map.next_value::<FieldValue>()?.text,
+                "name" if said.name.is_empty() => said.name = map.next_value::<FieldValue>()?.text,
                 _ => {
                     map.next_value::<IgnoredAny>()?;
                 }

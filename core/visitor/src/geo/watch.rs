@@ -5,14 +5,14 @@ use std::{path::PathBuf, pin::pin, sync::Arc, time::Duration};
 use tokio::{task::spawn_blocking, time::sleep};
 
 /// Files as they were when they were looked at.
-type Seen = Vec<(PathBuf, Option<Stamp>)>;
+type FileStamps = Vec<(PathBuf, Option<Stamp>)>;
 
 impl GeoReader {
     /// Looks at the files every `interval` until `stop`. A file counts as changed when it looks the same twice in
     /// a row and other than the one that was read: one that is still being copied is left alone.
     pub async fn watch(self: Arc<Self>, interval: Duration, stop: impl Future<Output = ()> + Send) {
         let mut stop = pin!(stop);
-        let mut before = Seen::new();
+        let mut before = FileStamps::new();
         loop {
             tokio::select! {
                 () = sleep(interval) => {}
@@ -30,13 +30,13 @@ impl GeoReader {
                 Ok(now) => now,
                 Err(error) => {
                     tracing::error!(%error, "reading a geo database panicked");
-                    Seen::new()
+                    FileStamps::new()
                 }
             };
         }
     }
 
-    fn look(&self) -> Seen {
+    fn look(&self) -> FileStamps {
         let paths = if self.looked_for {
             lying_in(&self.data_dir)
         } else {
@@ -49,7 +49,7 @@ impl GeoReader {
         paths.into_iter().map(with_stamp).collect()
     }
 
-    fn reread(&self, before: &Seen, now: &Seen) {
+    fn reread(&self, before: &FileStamps, now: &FileStamps) {
         let current = self.current.load_full();
         let known = |path: &PathBuf| current.all.iter().find(|d| d.path == *path);
         let settled = |file: &(PathBuf, Option<Stamp>)| before.contains(file);

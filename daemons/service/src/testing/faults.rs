@@ -19,7 +19,7 @@ use tfx_domain::{
 };
 use tfx_ports::{
     StoreError,
-    analytics::{Analytics, ClickQuery, PostbackQuery, Seen},
+    analytics::{Analytics, ClickQuery, LastVisit, PostbackQuery},
     audit::{AuditEntry, AuditLog},
     config::{Change, ConfigStore, Record, RecordQuery},
     conversions::{ConversionQuery, ConversionStore, Recorded},
@@ -296,7 +296,7 @@ impl Analytics for Faults {
         self.analytics_away.check()?;
         self.analytics.stream_clicks(of, since).await
     }
-    async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<Seen>, StoreError> {
+    async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<LastVisit>, StoreError> {
         self.analytics_away.check()?;
         self.analytics.seen_since(since, limit).await
     }

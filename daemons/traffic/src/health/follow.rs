@@ -21,10 +21,10 @@ const BATCH: usize = 500;
 
 /// What is told of the health of destinations.
 #[derive(Debug, Default)]
-pub(crate) struct HealthState(Mutex<Told>);
+pub(crate) struct HealthState(Mutex<WatchedHealth>);
 
 #[derive(Debug, Clone, Default)]
-struct Told {
+struct WatchedHealth {
     watched: usize,
     down: usize,
     newest_probe: Option<Timestamp>,
@@ -115,7 +115,7 @@ impl Follower {
 }
 
 impl HealthState {
-    fn set(&self, change: impl FnOnce(&mut Told)) {
+    fn set(&self, change: impl FnOnce(&mut WatchedHealth)) {
         change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
@@ -124,7 +124,7 @@ impl HealthState {
     /// # Errors
     /// The store does not answer.
     pub(crate) fn check(&self, at_most: Duration) -> Result<Detail, String> {
-        let Told { watched, down, newest_probe, failure } =
+        let WatchedHealth { watched, down, newest_probe, failure } =
             self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(failure) = failure {
             return Err(failure);

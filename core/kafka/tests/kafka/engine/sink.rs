@@ -7,7 +7,7 @@ use futures_util::{StreamExt, stream};
 use rand::Rng as _;
 use std::collections::BTreeMap;
 use tfx_domain::event::Topic;
-use tfx_kafka::{Found, Message};
+use tfx_kafka::{Message, OffsetContent};
 use tfx_ports::{
     clock,
     migrate::Migrations,
@@ -158,13 +158,19 @@ async fn messages_are_read_back_one_by_one_and_written_anew() {
     let mut lookup = kafka.lookup().expect("a lookup");
     for m in messages.iter().rev() {
         let found = lookup.read(&topic, m.partition, m.offset).await.expect("read");
-        assert_eq!(found, Found::Message(m.clone()));
+        assert_eq!(found, OffsetContent::Message(m.clone()));
     }
     let last = messages.iter().max_by_key(|m| m.offset).expect("messages");
     let next = last.offset + 1;
     let end = messages.iter().filter(|m| m.partition == last.partition).count() as i64;
-    assert_eq!(lookup.read(&topic, last.partition, next).await.expect("asked"), Found::NotYet { end });
-    assert_eq!(lookup.read(&topic, last.partition, -1).await.expect("asked"), Found::Gone { first: 0 });
+    assert_eq!(
+        lookup.read(&topic, last.partition, next).await.expect("asked"),
+        OffsetContent::NotYet { end }
+    );
+    assert_eq!(
+        lookup.read(&topic, last.partition, -1).await.expect("asked"),
+        OffsetContent::Gone { first: 0 }
+    );
     let error = lookup.read(&topic, 12, 0).await.expect_err("no such partition");
     assert!(error.to_string().contains("12 partitions"), "{error}");
     let error = lookup.read("nowhere", 0, 0).await.expect_err("no such topic");
@@ -175,7 +181,8 @@ async fn messages_are_read_back_one_by_one_and_written_anew() {
         sink.republish(&topic, last.key.as_deref(), b"mended \0").await.expect("written");
     }
     for offset in [next, next + 1] {
-        let Found::Message(m) = lookup.read(&topic, last.partition, offset).await.expect("read") else {
+        let OffsetContent::Message(m) = lookup.read(&topic, last.partition, offset).await.expect("read")
+        else {
             panic!("not there");
         };
         assert_eq!((&m.payload[..], &m.key), (&b"mended \0"[..], &last.key));

@@ -5,7 +5,7 @@ use crate::support::*;
 use std::time::Duration;
 use tfx_domain::event::Topic;
 use tfx_events::{FailurePolicy, Producer, ProducerConfig};
-use tfx_kafka::{Found, KafkaConfig};
+use tfx_kafka::{KafkaConfig, OffsetContent};
 use tfx_ports::{migrate::Migrations, sink::EventSink};
 
 async fn all_goes_well(config: &KafkaConfig) {
@@ -20,7 +20,7 @@ async fn all_goes_well(config: &KafkaConfig) {
     let first = messages.first().expect("one");
     let mut lookup = kafka.lookup().expect("a reader");
     let found = lookup.read(&first.topic, first.partition, first.offset).await.expect("answers");
-    assert!(matches!(&found, Found::Message(m) if m.payload == first.payload), "{found:?}");
+    assert!(matches!(&found, OffsetContent::Message(m) if m.payload == first.payload), "{found:?}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Events in plain lists, and what a store must say of them.
 
-use crate::analytics::{ClickQuery, PostbackQuery, Seen};
+use crate::analytics::{ClickQuery, LastVisit, PostbackQuery};
 use std::collections::{BTreeMap, BTreeSet};
 use tfx_domain::{
     Timestamp,
@@ -112,7 +112,7 @@ impl Plain {
     }
 
     /// All of them, the latest first.
-    pub(super) fn seen_since(&self, since: Timestamp) -> Vec<Seen> {
+    pub(super) fn seen_since(&self, since: Timestamp) -> Vec<LastVisit> {
         let mut known = BTreeSet::new();
         let mut seen = Vec::new();
         for click in self.visits(Some(since)).rev() {
@@ -124,7 +124,7 @@ impl Plain {
             let handed_over = click.handed_over_by();
             let way = (click.visitor_id, campaign, handed_over.clone(), decided_by, stream, destination);
             if known.insert(way) {
-                seen.push(Seen {
+                seen.push(LastVisit {
                     visitor: click.visitor_id,
                     campaign: campaign.clone(),
                     handed_over,

@@ -33,7 +33,7 @@ pub async fn the_past_that_routing_needs(s: EventStore) {
         let seen = s.analytics.seen_since(*since, 100_000).await.expect("seen");
         // Places last seen in the same millisecond stand in any order.
         let sorted = |mut seen: Vec<_>| {
-            seen.sort_by_cached_key(|s: &crate::analytics::Seen| format!("{s:?}"));
+            seen.sort_by_cached_key(|s: &crate::analytics::LastVisit| format!("{s:?}"));
             seen
         };
         assert!(seen.windows(2).all(|w| w[0].at >= w[1].at), "the latest first, since {since}");

@@ -20,19 +20,19 @@ struct Relation {
     order: String,
     /// The engine with everything said about it.
     full: String,
-    /// The statement that makes it, as [`Found::forms`] writes ours.
+    /// The statement that makes it, as [`DatabaseSchema::forms`] writes ours.
     form: String,
 }
 
 /// What is in the database.
-pub(super) struct Found {
+pub(super) struct DatabaseSchema {
     database: String,
     relations: HashMap<String, Relation>,
     /// Type and how it is made, by table and column.
     columns: HashMap<(String, String), (String, String)>,
 }
 
-impl Found {
+impl DatabaseSchema {
     pub(super) async fn read(client: &Client) -> Result<Self, StoreError> {
         let tables = "SELECT name, engine, sorting_key, engine_full, create_table_query, as_select
             FROM system.tables WHERE database = currentDatabase()";
