@@ -52,7 +52,7 @@ struct Coming {
 #[error("too many large bodies are being received at once (HTTP_MEMORY_BYTES)")]
 pub struct NoMemory;
 
-/// Answers a request; sets `unread` if it was answered without its body having been read.
+/// Answers a request that has begun on its line; sets `unread` if it was answered without its body having been read.
 pub(crate) async fn handle(
     shared: &Shared,
     peer: Peer,
@@ -65,7 +65,6 @@ pub(crate) async fn handle(
     let group = Registry::group(request.uri().path());
     let logged = tracing::enabled!(Level::ERROR).then(|| (request.method().clone(), request.uri().clone()));
     let has_body = !request.body().is_end_stream();
-    line.begin(has_body);
     let coming = has_body.then(|| {
         Arc::new(Coming {
             line: Arc::clone(line),

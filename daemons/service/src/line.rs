@@ -6,7 +6,7 @@ use std::{
     pin::Pin,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, Waker},
     time::Instant,
@@ -71,6 +71,8 @@ pub(crate) struct Line {
     half_closed: AtomicU64,
     /// To be woken when that may be told.
     waits: Mutex<Option<Waker>>,
+    /// A body that has not come whole by now does not come: its end is told.
+    end_told: AtomicBool,
     /// What its head takes.
     head: Share,
 }
@@ -83,6 +85,7 @@ impl Line {
             blocked: AtomicU64::new(0),
             half_closed: AtomicU64::new(0),
             waits: Mutex::default(),
+            end_told: AtomicBool::new(false),
             head: Share::of(budget),
         }
     }
@@ -150,8 +153,10 @@ impl Line {
     fn ended(&self, waker: &Waker) -> bool {
         let waits = match self.phase().0 {
             Phase::Working => true,
+            // It may have come whole, and is not read yet.
+            Phase::Body => !self.end_told.load(Relaxed),
             Phase::Idle => self.blocked().is_some(),
-            Phase::Head | Phase::Body | Phase::Cut => false,
+            Phase::Head | Phase::Cut => false,
         };
         if waits {
             *self.waits.lock().unwrap_or_else(PoisonError::into_inner) = Some(waker.clone());
@@ -160,6 +165,12 @@ impl Line {
             }
         }
         waits
+    }
+
+    /// What has come of the body is all there is.
+    pub(crate) fn tell_end(&self) {
+        self.end_told.store(true, Relaxed);
+        self.wake();
     }
 
     fn wake(&self) {
@@ -242,6 +253,8 @@ mod tests {
         assert_eq!(line.phase().0, Phase::Head, "a new connection owes a head");
         assert!(!ended());
         line.begin(true);
+        assert!(ended(), "the body may be here, and not be read yet");
+        line.tell_end();
         assert!(!ended(), "a body that ends early is an error");
         line.received_all();
         assert!(ended() && line.half_closed().is_some());

@@ -22,6 +22,8 @@ use tokio::task::AbortHandle;
 
 /// How long a client that sends no more may wait for its answer; it may be gone.
 const HALF_CLOSED: Duration = Duration::from_secs(5);
+/// How long the end of what a client sends is kept from whoever reads its body: all of it may be here, and be read late.
+const BODY_ENDED: Duration = Duration::from_secs(1);
 /// Whose answer may still be on its way to the system, is not cut, milliseconds.
 const JUST_ANSWERED_MS: u64 = 1;
 /// A head that has been coming for this long may be cut when there is no room, milliseconds.
@@ -149,7 +151,8 @@ impl Lines {
     pub(crate) fn sweep(&self) {
         let now = self.clock.now();
         let over = |since: u64, limit: u64| now.saturating_sub(since) > limit;
-        let half_closed_ms = u64::try_from(HALF_CLOSED.as_millis()).unwrap_or(u64::MAX);
+        let ms = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+        let (half_closed_ms, body_ended_ms) = (ms(HALF_CLOSED), ms(BODY_ENDED));
         let mut open = self.open();
         let mut late = Vec::new();
         for (id, entry) in &open.lines {
@@ -159,6 +162,10 @@ impl Lines {
                 _ if line.blocked().is_some_and(|since| over(since, self.write_ms)) => Cut::Unread,
                 Phase::Working if line.half_closed().is_some_and(|since| over(since, half_closed_ms)) => {
                     Cut::Gone
+                }
+                Phase::Body if line.half_closed().is_some_and(|since| over(since, body_ended_ms)) => {
+                    line.tell_end();
+                    continue;
                 }
                 Phase::Head if over(since, self.header_ms) => Cut::Head,
                 Phase::Idle if over(since, self.keep_alive_ms) => Cut::Idle,

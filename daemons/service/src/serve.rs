@@ -8,8 +8,9 @@ use crate::{
     lines::{Leave, Lines},
     metrics::Registry,
 };
-use axum::{Router, extract::DefaultBodyLimit};
-use hyper::{server::conn::http1, service::service_fn};
+use axum::{Router, body::HttpBody as _, extract::DefaultBodyLimit};
+use http::Request;
+use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::TokioIo;
 use std::{
     convert::Infallible,
@@ -138,7 +139,9 @@ async fn connection(
     let line = Arc::clone(&stream.line);
     let service = service_fn({
         let unread = Arc::clone(&unread);
-        move |request| {
+        move |request: Request<Incoming>| {
+            // Now, not when it is first worked on: the other end may have closed with its head, and that is read first.
+            line.begin(!request.body().is_end_stream());
             let (shared, unread, line) = (Arc::clone(&shared), Arc::clone(&unread), Arc::clone(&line));
             async move { Ok::<_, Infallible>(handle(&shared, Peer(peer), request, &unread, &line).await) }
         }

@@ -358,6 +358,29 @@ async fn who_sends_no_more_still_gets_the_answer() {
     server.stopped().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn who_sends_no_more_at_once_gets_the_answer_whenever_that_is_noticed() {
+    use std::io::{Read as _, Write as _};
+    let server = Server::start("half_at_once", limits()).await;
+    let addr = server.addr;
+    let asked = tokio::task::spawn_blocking(move || {
+        let get = &b"GET /ok HTTP/1.1\r\nHost: x\r\n\r\n"[..];
+        let post = &b"POST /body HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"[..];
+        let mut unanswered = [0, 0];
+        for n in 0..2_000 {
+            let mut half = std::net::TcpStream::connect(addr).expect("connect");
+            half.write_all([get, post][n % 2]).expect("write");
+            half.shutdown(std::net::Shutdown::Write).expect("half closed");
+            let mut answer = Vec::new();
+            half.read_to_end(&mut answer).expect("read");
+            unanswered[n % 2] += usize::from(!answer.starts_with(b"HTTP/1.1 200 OK"));
+        }
+        unanswered
+    });
+    assert_eq!(asked.await.expect("asked"), [0, 0], "GET and POST without an answer");
+    server.stopped().await;
+}
+
 #[tokio::test]
 async fn when_there_is_no_room_the_oldest_idle_one_goes_and_nobody_who_waits() {
     let server = Server::start("room", HttpSettings { max_connections: 20, ..limits() }).await;
