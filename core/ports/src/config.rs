@@ -73,6 +73,12 @@ impl Record {
             .collect()
     }
 
+    /// Its status; none where the text of it may not have been understood.
+    pub fn known_status(&self) -> Option<Status> {
+        let understood = self.status != Status::Archived || self.spec.get(UNREADABLE).is_none();
+        understood.then_some(self.status)
+    }
+
     /// To an entity. What was saved by an older version is not validated anew.
     ///
     /// # Errors

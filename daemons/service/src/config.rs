@@ -108,7 +108,7 @@ impl<T: Send + Sync + 'static> Configuration<T> {
                 Detail::ok().text(format!("revision {revision}"))
             }
             (None, Some(revision)) => Detail::degraded(format!(
-                "revision {revision} without {} entities that this program cannot read (did a newer one save them?): {}",
+                "revision {revision}; this program cannot read {} of its entities (did a newer one save them?): {}",
                 state.left_out.0.len(),
                 shortened(&state.left_out)
             )),

@@ -57,6 +57,10 @@ pub(crate) async fn click(
         traffic.counted.refused();
         return unknown().into_response();
     };
+    if known.snapshot.is_unavailable(&slug) {
+        traffic.counted.refused();
+        return unavailable().into_response();
+    }
     let facts = facts_of(&parts.headers);
     let visitor = traffic.visitor(&facts, &request, &known, traffic.geo.lookup(ip)).await;
     let flight = traffic.memory.begin();
@@ -102,6 +106,13 @@ pub(crate) fn facts_of(headers: &HeaderMap) -> Facts<'_> {
 /// Nothing can be decided yet.
 pub(crate) fn unknown() -> ProblemResponse {
     ProblemResponse::unavailable("the configuration is not known yet; try again")
+}
+
+/// The campaign is there, and what is needed of it cannot be read.
+pub(crate) fn unavailable() -> ProblemResponse {
+    ProblemResponse::unavailable(
+        "this program cannot read the campaign or its source (see /readyz); try again",
+    )
 }
 
 fn not_recorded(error: &PublishError) -> Response {

@@ -1,7 +1,7 @@
 //! `POST /internal/explain`: the event that a made-up click would leave. Nothing is recorded or used up.
 
 use crate::{
-    click::{Clicks, facts_of, unknown},
+    click::{Clicks, facts_of, unavailable, unknown},
     traffic::{Standings, Traffic},
 };
 use axum::{
@@ -72,6 +72,9 @@ async fn supposed(
     let geo = geo(traffic, ip, request, &mut problems);
     problems.into_result(()).map_err(ProblemResponse::invalid)?;
     let known = traffic.known().ok_or_else(unknown)?;
+    if known.snapshot.is_unavailable(&request.slug) {
+        return Err(unavailable());
+    }
     let header = |name: &str| headers.get(name).map(HeaderValue::as_bytes);
     let asked = Request { head: false, query: "", header: &header, ip };
     let mut visitor = traffic.visitor(&facts_of(&headers), &asked, &known, geo).await;

@@ -12,6 +12,7 @@ mod health;
 mod http;
 mod pages;
 mod snapshot;
+mod stand_in;
 mod traffic;
 
 use crate::{

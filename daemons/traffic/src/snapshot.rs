@@ -1,6 +1,7 @@
 //! The configuration compiled for routing, and the last one known, on disk: with it the service starts and serves
 //! while the configuration store is away.
 
+use crate::stand_in::stand_in;
 use serde::{Deserialize, Serialize};
 use std::{
     fs, io,
@@ -43,7 +44,11 @@ impl Compiler {
     /// Follows the store; every configuration that it gives is kept on disk.
     pub(crate) fn follow(self: Arc<Self>, store: Arc<dyn ConfigStore>) -> Live {
         Live::new(store, move |revision, records| {
-            let (config, problems) = config_of(revision, records);
+            let (mut config, mut problems) = config_of(revision, records);
+            if !problems.is_empty() {
+                let last = read(&self.file).ok();
+                problems = stand_in(&mut config, records, problems, last.as_ref());
+            }
             tell(revision, &problems);
             let config = without_secrets(config);
             if let Err(error) = keep(&self.file, &config) {

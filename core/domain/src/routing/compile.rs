@@ -1,11 +1,11 @@
 //! From configuration to a snapshot.
 
 use super::{
-    CampaignPlan, Config, DestinationPlan, Globals, Reason, Snapshot, StreamPlan, cycle::find_cycle, filter,
-    params::ParamNames, snapshot::Trafficback, timetable,
+    CampaignPlan, Config, DestinationPlan, Globals, Reason, Snapshot, StreamPlan, Unread, cycle::find_cycle,
+    filter, params::ParamNames, snapshot::Trafficback, timetable,
 };
 use crate::{
-    entity::{Bind, Campaign, Destination, Source, Status, Stream, StreamKind},
+    entity::{Bind, Campaign, Destination, Kind, Source, Status, Stream, StreamKind},
     id::{CampaignId, SourceId},
     macros::{Scope, UrlTemplate},
     problem::Problems,
@@ -17,6 +17,8 @@ use std::{collections::BTreeSet, sync::Arc};
 
 pub(super) fn compile(config: Config, globals: Globals) -> (Snapshot, Problems) {
     let mut problems = Problems::default();
+    let unread_slugs = unread(&config, Kind::Campaign).flat_map(|u| u.slugs.clone()).collect();
+    let unread_sources: FxHashSet<String> = unread(&config, Kind::Source).map(|u| u.id.clone()).collect();
     let own: FxHashSet<String> =
         globals.public_hosts.iter().map(|h| bare_host(h)).filter(|h| !h.is_empty()).collect();
     let mut snapshot = Snapshot {
@@ -24,6 +26,7 @@ pub(super) fn compile(config: Config, globals: Globals) -> (Snapshot, Problems) 
         max_hops: globals.trafficback_max_hops,
         trafficback: globals.trafficback_url.map(|url| checked(url, &own)),
         networks: config.networks.into_iter().map(|n| (n.id.clone(), n)).collect(),
+        unread_slugs,
         sources: config.sources.into_iter().map(|s| (s.id.clone(), Arc::new(s))).collect(),
         ..Snapshot::default()
     };
@@ -56,7 +59,11 @@ pub(super) fn compile(config: Config, globals: Globals) -> (Snapshot, Problems) 
             continue;
         }
         let source = campaign.spec.source.as_ref().and_then(|id| snapshot.sources.get(id)).cloned();
-        if source.is_none() && campaign.spec.source.is_some() {
+        let lacking = campaign.spec.source.as_ref().filter(|_| source.is_none());
+        let unavailable = lacking.is_some_and(|id| unread_sources.contains(id.as_str()));
+        if unavailable {
+            problems.add(format!("{path}.source"), "cannot be read; clicks on the campaign are answered 503");
+        } else if lacking.is_some() {
             problems.add(format!("{path}.source"), "does not exist");
         }
         let mut own_problems = Problems::default();
@@ -77,6 +84,7 @@ pub(super) fn compile(config: Config, globals: Globals) -> (Snapshot, Problems) 
             campaign,
             source,
             names,
+            unavailable,
             trafficback,
             streams: plans,
             regular_at,
@@ -99,6 +107,10 @@ pub(super) fn compile(config: Config, globals: Globals) -> (Snapshot, Problems) 
     }
     snapshot.headers = headers.into_iter().collect();
     (snapshot, problems)
+}
+
+fn unread(config: &Config, kind: Kind) -> impl Iterator<Item = &Unread> {
+    config.unread.iter().filter(move |u| u.kind == kind)
 }
 
 /// Parameter names, one copy for each source.

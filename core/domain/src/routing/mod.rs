@@ -28,7 +28,7 @@ pub use params::{Given, ParamNames};
 pub(crate) use record::groupable;
 pub use record::{Answered, Click, RefusedCost};
 pub use returns::Returns;
-pub use snapshot::{CampaignPlan, Config, DestinationPlan, Globals, Snapshot, StreamPlan};
+pub use snapshot::{CampaignPlan, Config, DestinationPlan, Globals, Snapshot, StreamPlan, Unread};
 pub use standing::{CapState, ScheduleState, Standing, caps, standings};
 pub use state::{CapUse, Counters, Health, NoCounters, Roi, Scope};
 pub use visitor::{Device, DeviceType, Geo, RequestKind, Visitor};

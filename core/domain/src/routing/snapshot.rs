@@ -6,14 +6,14 @@ use super::{
     timetable::Timetable,
 };
 use crate::{
-    entity::{Campaign, Destination, Network, Source, Status, Stream, Template},
+    entity::{Campaign, Destination, Kind, Network, Source, Status, Stream, Template},
     id::{CampaignId, DestinationId, NetworkId, SourceId, StreamId},
     macros::UrlTemplate,
     problem::Problems,
     slug::Slug,
 };
 use jiff::tz::TimeZone;
-use rustc_hash::FxHashMap;
+use rustc_hash::{FxHashMap, FxHashSet};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::sync::Arc;
@@ -35,6 +35,20 @@ pub struct Config {
     pub campaigns: Vec<Campaign>,
     /// Streams.
     pub streams: Vec<Stream>,
+    /// What is there beside these and cannot be read by this program.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<Unread>,
+}
+
+/// An entity that is there and cannot be read: damaged, or saved by a newer program.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Unread {
+    /// Which kind.
+    pub kind: Kind,
+    /// Its id.
+    pub id: String,
+    /// Its slug, and former ones as far as they are known.
+    pub slugs: Vec<String>,
 }
 
 /// What holds for all campaigns, from settings.
@@ -65,6 +79,8 @@ pub struct CampaignPlan {
     pub source: Option<Arc<Source>>,
     /// What the query parameters of its links are called.
     pub names: Arc<ParamNames>,
+    /// Its source is there and cannot be read: what its links say would be lost for good.
+    pub(super) unavailable: bool,
     pub(super) trafficback: Option<Trafficback>,
     /// By kind, position and age; archived ones left out.
     pub(super) streams: Vec<StreamPlan>,
@@ -150,6 +166,8 @@ pub struct Snapshot {
     pub(super) sources: FxHashMap<SourceId, Arc<Source>>,
     pub(super) networks: FxHashMap<NetworkId, Network>,
     pub(super) headers: Vec<SmolStr>,
+    /// Of campaigns that are there and cannot be read.
+    pub(super) unread_slugs: FxHashSet<String>,
 }
 
 impl Snapshot {
@@ -166,6 +184,19 @@ impl Snapshot {
             upper.then(|| self.by_slug.get(slug.to_ascii_lowercase().as_str()).copied()).flatten()
         });
         at.and_then(|i| self.campaigns.get(i))
+    }
+
+    /// Whether clicks on a slug cannot be taken, since its campaign, or the source of its campaign, is there and cannot be
+    /// read. It is not unknown, and what its clicks say would be lost for good.
+    pub fn is_unavailable(&self, slug: &str) -> bool {
+        match self.campaign(slug) {
+            Some(plan) => plan.unavailable && plan.campaign.spec.status == Status::Active,
+            None => {
+                !self.unread_slugs.is_empty()
+                    && slug.len() <= 64
+                    && self.unread_slugs.contains(slug.to_ascii_lowercase().as_str())
+            }
+        }
     }
 
     /// The campaign of an id, whatever its status.

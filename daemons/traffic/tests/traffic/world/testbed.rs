@@ -10,7 +10,7 @@ use std::{
 };
 use tempfile::TempDir;
 use tfx_domain::{
-    entity::{CampaignSpec, DestinationSpec, Entity, Spec, StreamSpec},
+    entity::{CampaignSpec, DestinationSpec, Entity, SourceSpec, Spec, StreamSpec},
     event::{ClickEvent, ConversionEvent, Event, SCHEMA},
     id::{ConversionId, NetworkId},
     money::{Currency, Money},
@@ -129,6 +129,10 @@ impl Testbed {
         let basis = json!({ "campaign": campaign.id, "slug": slug, "name": slug,
             "destinations": [{ "destination": destination.id }] });
         self.create(basis, more).await
+    }
+
+    pub(crate) async fn source(&self, slug: &str, more: Value) -> Entity<SourceSpec> {
+        self.create(json!({ "slug": slug, "name": slug }), more).await
     }
 
     /// A destination at `https://SLUG.example/`.
