@@ -7,10 +7,12 @@
 //! heads and bodies are bounded, and no server is asked more at once than it may be.
 
 mod address;
+mod apart;
 mod client;
 mod failure;
 mod resolve;
 
 pub use address::{Address, NotPublic};
+pub use apart::Apart;
 pub use client::{Answer, Outbound, OutboundConfig, Request};
 pub use failure::{Failure, TlsFault};

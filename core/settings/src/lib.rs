@@ -13,6 +13,7 @@ mod http;
 mod notice;
 mod postback;
 mod store;
+mod tell;
 mod traffic;
 
 pub use analytics::ClickHouse;
@@ -23,6 +24,7 @@ pub use notice::{Notice, notices};
 pub use postback::{LookupFailure, PostbackSettings};
 pub use source::{SettingsSource, SourceError};
 pub use store::{Engines, EventLog, Mongo};
+pub use tell::TellSettings;
 pub use traffic::{GeoSettings, IpPrivacy, TrafficSettings};
 
 use std::{borrow::Cow, path::PathBuf};
@@ -82,6 +84,8 @@ pub struct Settings {
     pub traffic: TrafficSettings,
     /// postback-service.
     pub postback: PostbackSettings,
+    /// Telling traffic sources of conversions.
+    pub tell: TellSettings,
     /// `OUTBOUND_ALLOW_PRIVATE`.
     pub outbound_allow_private: bool,
     /// `REPORT_MAX_GROUPS`.
@@ -108,6 +112,7 @@ impl Settings {
             events: EventsSettings::read(&mut r),
             traffic: TrafficSettings::read(&mut r),
             postback: PostbackSettings::read(&mut r),
+            tell: TellSettings::read(&mut r),
             outbound_allow_private: r.parse(&vars::OUTBOUND_ALLOW_PRIVATE),
             report_max_groups: r.number(&vars::REPORT_MAX_GROUPS, 1, 1_000_000),
             access: Access::read(&mut r),

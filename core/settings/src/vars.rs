@@ -135,7 +135,13 @@ vars! {
     "Requests to servers of others" {
         DESTINATION_HEALTHCHECK_INTERVAL_MS = "30000", "milliseconds, 1000 to 3600000", "How often a destination with a health check is probed, by one of all traffic-services", &[Traffic];
         DESTINATION_HEALTHCHECK_TIMEOUT_MS = "5000", "milliseconds, 100 to 60000", "Longest time of a probe; a shorter interval bounds it", &[Traffic];
-        OUTBOUND_ALLOW_PRIVATE = "false", "true or false", "Whether requests may go to private, loopback and link-local addresses: for laptops and tests", &[Traffic];
+        OUTBOUND_ALLOW_PRIVATE = "false", "true or false", "Whether requests may go to private, loopback and link-local addresses: for laptops and tests", &[Traffic, Postback];
+        OUTBOUND_TIMEOUT_MS = "10000", "milliseconds, 100 to 60000", "Longest time of a postback to a traffic source", &[Postback];
+        OUTBOUND_MAX_ATTEMPTS = "30", "attempts, 1 to 1000", "Attempts before a postback to a source is given up", &[Postback];
+        OUTBOUND_RETRY_BACKOFF_MS = "5000", "milliseconds, 10 to 3600000", "First pause between them; doubled up to an hour, longer where the source asks for it", &[Postback];
+        OUTBOUND_PER_TARGET = "16", "requests, 1 to 256", "Most postbacks under way to one host and port, from one postback-service", &[Postback];
+        OUTBOUND_CIRCUIT_FAILURES = "5", "failures, 1 to 1000", "Failures in a row after which a host is left alone", &[Postback];
+        OUTBOUND_CIRCUIT_PAUSE_MS = "30000", "milliseconds, 10 to 3600000", "How long it is; then a single postback tries whether it answers, and each failure doubles the pause up to 16 times", &[Postback];
     }
     "Postbacks" {
         CLICK_LOOKUP_TIMEOUT_MS = "1000", "milliseconds, 1 to 60000", "Longest time to look up the click of a postback", &[Postback];

@@ -3,14 +3,11 @@
 use tfx_outbound::{Outbound, OutboundConfig};
 use tfx_settings::Settings;
 
-/// Most requests to one host and port at the same time: many destinations may share a host.
-const PER_HOST: usize = 8;
-
-/// The client, as the settings allow it.
-pub fn outbound(settings: &Settings) -> Outbound {
+/// The client, as the settings allow it; `per_host` is the most requests to one host and port at the same time.
+pub fn outbound(settings: &Settings, per_host: usize) -> Outbound {
     Outbound::new(&OutboundConfig {
         allow_private: settings.outbound_allow_private,
-        per_host: PER_HOST,
+        per_host,
         name_servers: Vec::new(),
         user_agent: concat!("TraffoFlex/", env!("CARGO_PKG_VERSION")).to_owned(),
     })

@@ -8,8 +8,9 @@ use std::{
 };
 use tfx_domain::{
     Timestamp,
-    event::{ClickDims, TestTraffic},
+    event::{ClickDims, ClickEvent, TestTraffic},
     id::ClickId,
+    money::Money,
 };
 use tfx_ports::{
     StoreError,
@@ -46,10 +47,20 @@ impl Missing {
     }
 }
 
+/// What is remembered of a click.
+#[derive(Debug)]
+pub(crate) struct KnownClick {
+    pub(crate) dims: ClickDims,
+    /// The source's own id of it.
+    pub(crate) external_id: String,
+    /// What it cost.
+    pub(crate) cost: Option<Money>,
+}
+
 /// Finds clicks.
 pub(crate) struct Clicks {
     analytics: Arc<dyn Analytics>,
-    recent: Cache<ClickId, Arc<ClickDims>>,
+    recent: Cache<ClickId, Arc<KnownClick>>,
     at_most: Duration,
     /// Since when the store was seen to take events that are newer than a click, though no newer clicks.
     quiet: Mutex<HashMap<ClickId, Instant>>,
@@ -136,17 +147,23 @@ impl Clicks {
     ///
     /// # Errors
     /// Why they are not known (yet).
-    pub(crate) async fn find(&self, id: ClickId) -> Result<Arc<ClickDims>, Missing> {
+    pub(crate) async fn find(&self, id: ClickId) -> Result<Arc<KnownClick>, Missing> {
         if let Some(known) = self.recent.get(&id) {
             return Ok(known);
         }
+        let ClickEvent { dims, external_id, cost, .. } = self.event(id).await?.ok_or(Missing::NotThere)?;
+        let known = Arc::new(KnownClick { dims, external_id: external_id.into(), cost });
+        self.recent.insert(id, Arc::clone(&known));
+        Ok(known)
+    }
+
+    /// All of a click; none: it is not there (yet, or any more).
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn event(&self, id: ClickId) -> Result<Option<ClickEvent>, Missing> {
         match tokio::time::timeout(self.at_most, self.analytics.click(id)).await {
-            Ok(Ok(Some(click))) => {
-                let dims = Arc::new(click.dims);
-                self.recent.insert(id, Arc::clone(&dims));
-                Ok(dims)
-            }
-            Ok(Ok(None)) => Err(Missing::NotThere),
+            Ok(Ok(click)) => Ok(click),
             Ok(Err(e)) => {
                 tracing::warn!(error = %e, click_id = %id, "cannot look up a click");
                 Err(Missing::NotAnswered(e.to_string()))

@@ -1,15 +1,17 @@
 //! Networks, templates and what destinations pay, as postbacks ask for them.
 
-use crate::masks::Masks;
+use crate::{clicks::KnownClick, masks::Masks};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 use tfx_domain::{
-    entity::{Kind, Network, Status, Template},
-    id::{DestinationId, NetworkId},
+    entity::{Kind, Network, Source, Status, Template},
+    id::{DestinationId, NetworkId, SourceId},
     postback::Terms,
     problem::Problems,
+    tell::Asked,
 };
 use tfx_ports::config::{Record, config_of};
 
@@ -23,8 +25,18 @@ pub(crate) struct Index {
     by_slug: HashMap<String, NetworkId>,
     templates: HashMap<NetworkId, Vec<Template>>,
     destinations: HashMap<DestinationId, Terms>,
+    sources: HashMap<SourceId, Source>,
     unread: Unread,
     pub(crate) masks: Arc<Masks>,
+}
+
+/// A source as this program knows it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum SourceOf<'i> {
+    Known(&'i Source),
+    /// It is there and cannot be read.
+    Unreadable,
+    Gone,
 }
 
 /// What is there and this program cannot read: damaged, or saved by a newer one. What needs it waits, since it is not
@@ -63,7 +75,9 @@ impl Index {
             tracing::warn!(error = %problems, revision, "configuration that cannot be read is left out");
         }
         let secrets = config.networks.iter().filter_map(|n| n.spec.postback_secret.as_ref());
-        let masks = Masks::of(secrets.map(|s| s.0.as_str()).chain(tokens.iter().map(String::as_str)));
+        let keys = config.sources.iter().filter_map(|s| s.spec.postback_signing_key.as_ref());
+        let secrets = secrets.chain(keys).map(|s| s.0.as_str());
+        let masks = Masks::of(secrets.chain(tokens.iter().map(String::as_str)));
         let mut index = Self { masks: Arc::new(masks), ..Self::default() };
         let left_out: HashSet<&str> = problems.0.iter().map(|p| p.path.as_str()).collect();
         let left_out: Vec<&Record> = records.iter().filter(|r| left_out.contains(r.id.as_str())).collect();
@@ -93,7 +107,35 @@ impl Index {
         for d in config.destinations {
             index.destinations.insert(d.id, Terms::from(&d.spec));
         }
+        index.sources = config.sources.into_iter().map(|s| (s.id.clone(), s)).collect();
         (index, problems)
+    }
+
+    /// A source.
+    pub(crate) fn source(&self, id: &SourceId) -> SourceOf<'_> {
+        match self.sources.get(id) {
+            Some(source) => SourceOf::Known(source),
+            None if self.unread.ids.contains(id.as_str()) => SourceOf::Unreadable,
+            None => SourceOf::Gone,
+        }
+    }
+
+    /// What the source of a click asks to be told of its conversions. One that is paused is asked too: what is not sent
+    /// for that is kept and can be.
+    pub(crate) fn asks(&self, click: &KnownClick) -> Option<Asked> {
+        let id = click.dims.source_id.as_ref()?;
+        match self.source(id) {
+            SourceOf::Known(source) => Asked::of(source, &click.external_id, click.cost),
+            SourceOf::Unreadable => Some(Asked {
+                source: id.clone(),
+                on: None,
+                delay: Duration::ZERO,
+                first_only: false,
+                external_id: click.external_id.clone(),
+                cost: click.cost,
+            }),
+            SourceOf::Gone => None,
+        }
     }
 
     /// Whether the network of a path is there and cannot be read, or may be.

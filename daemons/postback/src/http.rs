@@ -8,6 +8,7 @@ use crate::{
     parked,
     retry::retry,
     take::{Postbacks, Received},
+    tell::{self, Teller},
 };
 use axum::{
     Extension, Json, Router,
@@ -56,14 +57,16 @@ impl Http {
 /// All endpoints; those for operators behind `inside`.
 pub(crate) fn router(
     postbacks: &Arc<Postbacks>,
+    teller: &Arc<Teller>,
     stores: &Stores,
     settings: HttpSettings,
     inside: &Inside,
 ) -> Router {
-    let counted = Arc::clone(postbacks);
+    let (counted, telling) = (Arc::clone(postbacks), Arc::clone(teller));
     let producer = Arc::clone(&postbacks.producer);
     let operators = events::routes(producer).merge(metrics::routes(SERVICE, move |out| {
         counted.counters.write(out);
+        telling.write(out);
         let left_out = counted.conversions.left_out().len() + counted.queue.left_out().len();
         out.gauge("tfx_rows_left_out", "Stored rows that were met and cannot be read", &[], left_out);
         let help = "Conversions whose present state the event sink refuses for good";
@@ -74,6 +77,7 @@ pub(crate) fn router(
     let operators = operators.merge(
         Router::new().route("/internal/postbacks/retry", post(retry_all)).with_state(Arc::clone(postbacks)),
     );
+    let operators = operators.merge(tell::routes(teller));
     let state = Arc::new(Http { postbacks: Arc::clone(postbacks), settings });
     Router::new()
         .route("/postback", any(postback))
@@ -81,10 +85,10 @@ pub(crate) fn router(
         .route("/postback/{*path}", any(postback))
         .with_state(state)
         .merge(internal::guard(operators, inside))
-        .merge(health::routes(readiness(postbacks, stores), inside.clone()))
+        .merge(health::routes(readiness(postbacks, teller, stores), inside.clone()))
 }
 
-fn readiness(postbacks: &Arc<Postbacks>, stores: &Stores) -> Readiness {
+fn readiness(postbacks: &Arc<Postbacks>, teller: &Arc<Teller>, stores: &Stores) -> Readiness {
     let config = Arc::clone(&postbacks.config);
     let (conversions, queue) = (Arc::clone(&stores.conversions), Arc::clone(&stores.queue));
     let analytics = Arc::clone(&stores.analytics);
@@ -122,6 +126,12 @@ fn readiness(postbacks: &Arc<Postbacks>, stores: &Stores) -> Readiness {
     } else {
         readiness.optional("analytics", ping)
     };
+    let teller = Arc::clone(teller);
+    let readiness = readiness.optional("sources", move || {
+        let teller = Arc::clone(&teller);
+        // A server of others that does not work is no fault of this service.
+        async move { teller.told().await.map(|text| Detail::ok().text(text)).map_err(|e| e.to_string()) }
+    });
     readiness.required("events", move || events::check(Arc::clone(&producer), true))
 }
 

@@ -4,6 +4,8 @@
 //! `clicks` finds its click, else it is parked → `ports::conversions` records it (a unique index decides) → the
 //! events → the answer; behind it, the event sink → marked as `published`.
 //!
+//! What sources are told of conversions, and when: `tell`.
+//!
 //! Where the process may die: before recording, the network has no answer and asks again; after it, until the sink has
 //! the state, `republish` finds it unpublished, here or on another machine; a second event has the same id. A parked
 //! postback is done only after its outcome is in the log.
@@ -21,6 +23,7 @@ mod published;
 mod republish;
 mod retry;
 mod take;
+mod tell;
 mod unmatched;
 mod why;
 
@@ -29,6 +32,8 @@ use clicks::Clicks;
 use config::{Configuration, Index};
 use std::{sync::Arc, time::Duration};
 use take::Postbacks;
+use tell::{Targets, Teller};
+use tfx_outbound::Apart;
 use tfx_service::{Shutdown, internal::Inside, serve};
 use tfx_settings::{FailurePolicy, Settings};
 use tfx_wiring::{DataDir, Stores};
@@ -76,9 +81,20 @@ pub async fn run(
         settings: settings.postback.clone(),
         counters: log::Counters::default(),
         batch_timeout: settings.events.batch_timeout,
+        to_tell: Arc::default(),
         strangers: tfx_service::Strangers::new(SERVICE),
     });
+    let teller = Arc::new(Teller {
+        postbacks: Arc::clone(&postbacks),
+        outbound: Arc::new(tfx_wiring::outbound(&settings, settings.tell.per_target)),
+        apart: Apart::start("tells").context("the thread of postbacks to sources")?,
+        targets: Arc::new(Targets::new(&settings.tell)),
+        settings: settings.tell.clone(),
+        counted: tell::Counted::default(),
+    });
     let workers = [
+        tokio::spawn(Arc::clone(&teller).work(shutdown.clone()).in_current_span()),
+        tokio::spawn(Arc::clone(&teller).watch(shutdown.clone()).in_current_span()),
         tokio::spawn({
             let (config, shutdown) = (Arc::clone(&config), shutdown.clone());
             async move { config.follow(shutdown).await }.in_current_span()
@@ -94,7 +110,7 @@ pub async fn run(
         ),
     ];
     let inside = Inside::new(&settings.http, token.expose());
-    let router = http::router(&postbacks, &stores, settings.http.clone(), &inside);
+    let router = http::router(&postbacks, &teller, &stores, settings.http.clone(), &inside);
     let served = serve(SERVICE, listener, router, &settings.http, shutdown.clone()).await;
     for mut worker in workers {
         // A worker ends at its next await, or is stopped there; what it was about to do is done at the next start.

@@ -2,7 +2,7 @@
 
 use crate::{
     auth,
-    clicks::{Clicks, Missing},
+    clicks::{Clicks, KnownClick, Missing},
     config::{CannotRead, Configuration, Index},
     log::{self, Counters, Origin, PostbackOutcome, SECRET},
     masks::Masks,
@@ -18,7 +18,7 @@ use std::{
 use tfx_domain::{
     Timestamp,
     entity::{Network, Status, Template},
-    event::{ClickDims, ConversionEvent, Event, PostbackResult},
+    event::{ConversionEvent, Event, PostbackResult},
     id::ConversionId,
     postback::{Conversion, Incoming, Interpreted, Postback, Unreadable, interpret, report},
 };
@@ -31,6 +31,7 @@ use tfx_ports::{
 };
 use tfx_service::Strangers;
 use tfx_settings::{LookupFailure, PostbackSettings};
+use tokio::sync::Notify;
 
 /// Takes postbacks.
 pub(crate) struct Postbacks {
@@ -46,6 +47,8 @@ pub(crate) struct Postbacks {
     pub(crate) counters: Counters,
     /// How long an event may wait for others before it is delivered.
     pub(crate) batch_timeout: Duration,
+    /// Somebody is to be told of a conversion.
+    pub(crate) to_tell: Arc<Notify>,
     /// How many postbacks that may not speak for a network are recorded.
     pub(crate) strangers: Strangers,
 }
@@ -126,9 +129,11 @@ impl Postbacks {
         origin: &Origin,
         network: &Network,
         postback: &Postback,
-        click: &ClickDims,
+        click: &KnownClick,
         status: u16,
     ) -> PostbackOutcome {
+        let asked = index.asks(click);
+        let click = &click.dims;
         let new_id = ConversionId::generate(clock::now(), entropy::random_u128());
         if let Some(it) = index.unread_destination(click.destination_id.as_ref()) {
             // Without it the payout and whose click it is would be guessed, for good.
@@ -142,7 +147,7 @@ impl Postbacks {
         }
         let template = index.named_template(&network.id, &origin.template).map(|t| &t.spec);
         let incoming = match report(network, terms, postback, click, new_id, origin.at) {
-            Ok(incoming) => incoming,
+            Ok(incoming) => Incoming { tell: asked, ..incoming },
             Err(other) => {
                 let mut outcome = PostbackOutcome::accepted(status, PostbackResult::Conflict);
                 outcome.click = Some(postback.click_id);
@@ -150,6 +155,7 @@ impl Postbacks {
                 return self.conclude(origin, outcome, Some(network), None).await;
             }
         };
+        let is_told = incoming.tell.is_some();
         let mut recorded = match self.store(&incoming).await {
             Ok(recorded) => recorded,
             Err(why) => return self.not_durable(origin, network, postback, why).await,
@@ -164,6 +170,9 @@ impl Postbacks {
         }
         if status == 0 && recorded.result == PostbackResult::Duplicate {
             recorded.result = of_an_earlier_try(&recorded.conversion, origin.at);
+        }
+        if is_told {
+            self.to_tell.notify_one();
         }
         let mut outcome = PostbackOutcome::accepted(status, recorded.result);
         outcome.click = Some(postback.click_id);

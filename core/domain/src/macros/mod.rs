@@ -71,6 +71,11 @@ impl UrlTemplate {
         &self.host
     }
 
+    /// Whether it has a macro of what is known of a click alone, and not of its conversion.
+    pub fn needs_click(&self) -> bool {
+        self.segments.iter().any(Segment::needs_click)
+    }
+
     /// The URL with nothing where its macros stand: what is asked when no click is there.
     pub fn without_values(&self) -> String {
         let literal = |segment: &Segment| match segment {

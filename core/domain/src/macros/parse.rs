@@ -24,6 +24,13 @@ pub(super) enum Segment {
     Macro { value: Value, raw: bool },
 }
 
+impl Segment {
+    /// Whether it is known of a click alone, and not of its conversion.
+    pub(super) fn needs_click(&self) -> bool {
+        matches!(self, Self::Macro { value, .. } if value.of_click_alone())
+    }
+}
+
 /// A checked template.
 pub(super) struct Parsed {
     pub(super) host: String,

@@ -36,6 +36,11 @@ impl TextTemplate {
         problems.into_result(template)
     }
 
+    /// As [`super::UrlTemplate::needs_click`].
+    pub(crate) fn needs_click(&self) -> bool {
+        self.0.iter().any(Segment::needs_click)
+    }
+
     /// How many macros it has.
     pub(crate) fn macros(&self) -> usize {
         self.0.iter().filter(|s| matches!(s, Segment::Macro { .. })).count()

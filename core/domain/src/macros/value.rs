@@ -154,6 +154,29 @@ impl Value {
         Ok(value)
     }
 
+    /// Whether it is known of a click alone, and not of its conversion.
+    pub(super) const fn of_click_alone(&self) -> bool {
+        use Fact::{
+            CampaignName, CampaignSlug, DecidingCampaignName, DecidingCampaignSlug, DeviceModel, Ip,
+            OsVersion, Referrer, UserAgent,
+        };
+        let facts = matches!(
+            self,
+            Self::Fact(
+                CampaignName
+                    | CampaignSlug
+                    | DecidingCampaignName
+                    | DecidingCampaignSlug
+                    | DeviceModel
+                    | Ip
+                    | OsVersion
+                    | Referrer
+                    | UserAgent
+            )
+        );
+        facts || matches!(self, Self::Param(_))
+    }
+
     /// Whether it stands for a number, if for anything: an amount or a time.
     pub(super) const fn is_number(&self) -> bool {
         use Fact::{Cost, Payout, Profit, Revenue, Timestamp};

@@ -73,6 +73,14 @@ impl Body {
         parser.problems.into_result(parsed)
     }
 
+    /// Whether something in it is known of a click alone, and not of its conversion.
+    pub fn needs_click(&self) -> bool {
+        match self {
+            Self::Form(fields) => fields.iter().any(|(_, value)| value.needs_click()),
+            Self::Json(members) => members.iter().any(|(_, node)| node.needs_click()),
+        }
+    }
+
     /// Its type as a header has it.
     pub const fn content_type(&self) -> &'static str {
         match self {
@@ -96,6 +104,17 @@ impl Body {
                 write_members(members, click, told, rng, &mut out);
                 out
             }
+        }
+    }
+}
+
+impl Node {
+    fn needs_click(&self) -> bool {
+        match self {
+            Self::Text(template) => template.needs_click(),
+            Self::Plain(_) => false,
+            Self::List(nodes) => nodes.iter().any(Self::needs_click),
+            Self::Object(members) => members.iter().any(|(_, node)| node.needs_click()),
         }
     }
 }

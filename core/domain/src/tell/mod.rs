@@ -2,13 +2,13 @@
 //!
 //! A source asks for states ([`Asked`]); what a report did says which of them a conversion came into ([`tells`]). Each is
 //! told once, whatever happens: stores keep the names of what was told, and put a [`Tell`] into their queue in the
-//! transaction of the state. [`render`] makes a request of it, with the source as it is when it is sent.
+//! transaction of the state. [`form`] makes a request of it, with the source as it is when it is sent.
 
 mod body;
 mod render;
 
 pub use body::Body;
-pub use render::{Message, Unsendable, render};
+pub use render::{Form, Message, Unsendable, form};
 
 use crate::{
     Timestamp,

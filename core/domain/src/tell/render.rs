@@ -47,21 +47,26 @@ pub enum Unsendable {
     },
 }
 
-/// What a source is told of a conversion; `asked_only`: only if it asks for its state.
+/// How a source is told of one state.
+#[derive(Debug, Clone)]
+pub struct Form<'s> {
+    source: &'s SourceSpec,
+    url: UrlTemplate,
+    body: Option<Body>,
+}
+
+/// How a source is told of a state; `asked_only`: only if it takes part and asks for it.
 ///
 /// # Errors
 /// Why it is not told.
-pub fn render(
-    source: &SourceSpec,
-    click: &Facts<'_>,
-    conversion: &Conversion,
+pub fn form<'s>(
+    source: &'s SourceSpec,
+    status: &ConversionStatus,
     asked_only: bool,
-    rng: &mut impl Rng,
-) -> Result<Message, Unsendable> {
+) -> Result<Form<'s>, Unsendable> {
     if asked_only && source.status != Status::Active {
         return Err(Unsendable::NotActive(source.status));
     }
-    let status = &conversion.status;
     let url = source.tell_url(status).ok_or(Unsendable::NoUrl)?;
     if asked_only && !source.tells_of().contains(status) {
         return Err(Unsendable::NotAsked(status.clone()));
@@ -69,23 +74,35 @@ pub fn render(
     let broken =
         |field| move |why: crate::problem::Problems| Unsendable::Broken { field, why: why.to_string() };
     let url = UrlTemplate::parse(url, Scope::Outbound).map_err(broken("postback_url"))?;
-    let told = Told { conversion, payout: payout(source, conversion.revenue) };
     let body = source.postback_body.as_ref().filter(|_| source.postback_method != TellMethod::Get);
     let body = body.map(|body| Body::parse(body, source.postback_method)).transpose();
     let body = body.map_err(broken("postback_body"))?;
-    let (content_type, body) = match (&body, source.postback_method) {
-        (Some(body), _) => (body.content_type(), body.render(click, told, rng)),
-        (None, TellMethod::Get) => ("", String::new()),
-        (None, TellMethod::PostForm) => (Body::Form(Vec::new()).content_type(), String::new()),
-        (None, TellMethod::PostJson) => (Body::Json(Vec::new()).content_type(), "{}".to_owned()),
-    };
-    Ok(Message {
-        id: message_id(&conversion.id, status),
-        method: source.postback_method.http(),
-        url: url.render(click, Some(told), rng),
-        content_type,
-        body,
-    })
+    Ok(Form { source, url, body })
+}
+
+impl Form<'_> {
+    /// Whether something in it is known of a click alone, and not of its conversion.
+    pub fn needs_click(&self) -> bool {
+        self.url.needs_click() || self.body.as_ref().is_some_and(Body::needs_click)
+    }
+
+    /// What the source is told of a conversion.
+    pub fn fill(&self, click: &Facts<'_>, conversion: &Conversion, rng: &mut impl Rng) -> Message {
+        let told = Told { conversion, payout: payout(self.source, conversion.revenue) };
+        let (content_type, body) = match (&self.body, self.source.postback_method) {
+            (Some(body), _) => (body.content_type(), body.render(click, told, rng)),
+            (None, TellMethod::Get) => ("", String::new()),
+            (None, TellMethod::PostForm) => (Body::Form(Vec::new()).content_type(), String::new()),
+            (None, TellMethod::PostJson) => (Body::Json(Vec::new()).content_type(), "{}".to_owned()),
+        };
+        Message {
+            id: message_id(&conversion.id, &conversion.status),
+            method: self.source.postback_method.http(),
+            url: self.url.render(click, Some(told), rng),
+            content_type,
+            body,
+        }
+    }
 }
 
 /// What a source is told of a revenue.

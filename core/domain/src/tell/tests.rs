@@ -143,7 +143,8 @@ fn rendered(fields: &Value, status: &str) -> Result<Message, Unsendable> {
     let asked = Asked { external_id: "ext/1".to_owned(), ..Asked::of(&source, "", None).expect("it asks") };
     let Ok(decided) = decide(&There(None), &report(status, 1));
     let tell = Tell::new(&asked, &decided.conversion, time(1));
-    render(&source.spec, &tell.facts(), &tell.conversion, true, &mut StdRng::seed_from_u64(1))
+    let form = form(&source.spec, &tell.conversion.status, true)?;
+    Ok(form.fill(&tell.facts(), &tell.conversion, &mut StdRng::seed_from_u64(1)))
 }
 
 #[test]
@@ -227,7 +228,9 @@ fn the_facts_of_a_click_that_is_gone_are_those_of_its_conversion() {
     let asked = Asked::of(&source, &click.external_id, click.cost).expect("it asks");
     let tell = Tell::new(&asked, &decided.conversion, time(1));
     let of = |facts: &Facts<'_>| {
-        render(&source.spec, facts, &tell.conversion, true, &mut StdRng::seed_from_u64(1)).expect("sent").url
+        let form = form(&source.spec, &tell.conversion.status, true).expect("sent");
+        assert!(form.needs_click());
+        form.fill(facts, &tell.conversion, &mut StdRng::seed_from_u64(1)).url
     };
     assert_eq!(of(&Facts::from(&click)).replace("u=UA", "u="), of(&tell.facts()));
     assert!(of(&tell.facts()).contains("e=ext%2F1&g=DE&s=s%201&u=&i=cmp_0000000000000000001"));

@@ -3,5 +3,6 @@
 mod answers;
 mod money;
 mod promises;
+mod tells;
 mod unread;
 mod world;

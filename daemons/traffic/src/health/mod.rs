@@ -1,17 +1,14 @@
 //! Whether destinations answer: one of all traffic-services probes each of them now and then, every one of them knows
 //! within two seconds what came of it, and a redirect reads memory alone.
 //!
-//! `prober` takes the probes that are due from the queue all services share, `probe` makes one, `apart` is where it talks
-//! with servers of others, `follow` keeps memory in step with the store and publishes changes, `manual` probes when somebody
+//! `prober` takes the probes that are due from the queue all services share, `probe` makes one, `follow` keeps memory in step with the store and publishes changes, `manual` probes when somebody
 //! asks.
 
-mod apart;
 mod follow;
 mod manual;
 mod probe;
 mod prober;
 
-pub(crate) use apart::Apart;
 pub(crate) use follow::{Follower, HealthState};
 pub(crate) use manual::{Manual, check};
 pub(crate) use probe::{Counted, Probes};

@@ -1,6 +1,5 @@
 //! One probe.
 
-use super::Apart;
 use http::{HeaderMap, HeaderValue, Method, header::CONNECTION};
 use std::{
     sync::{
@@ -17,7 +16,7 @@ use tfx_domain::{
     macros::{Scope, UrlTemplate},
     routing::DestinationPlan,
 };
-use tfx_outbound::{Outbound, Request};
+use tfx_outbound::{Apart, Outbound, Request};
 use tfx_ports::{
     StoreError, clock, entropy,
     health::{HealthStore, Probed},

@@ -1,0 +1,166 @@
+//! What operators ask for: `POST /internal/sources/{source}/test` makes what a source would be told, and sends it if asked;
+//! `GET /internal/tells` says which servers of sources do not work.
+
+use super::{Teller, line::Line, signature};
+use crate::config::SourceOf;
+use axum::{
+    Json, Router,
+    extract::{Path, State},
+    routing::{get, post},
+};
+use http::StatusCode;
+use std::{sync::Arc, time::Duration};
+use tfx_api::tells::{Attempt, SourceTest, SourceTestAnswer, Targets};
+use tfx_domain::{
+    Timestamp,
+    entity::Source,
+    event::{ClickDims, ClickEvent, Event},
+    id::{ClickId, ConversionId, NetworkId, SourceId},
+    macros::Facts,
+    money::{Amount, Money},
+    postback::{Conversion, ConversionStatus},
+    tell::{Asked, Tell, form},
+};
+use tfx_ports::{clock, entropy};
+use tfx_service::ProblemResponse;
+use tokio::sync::Semaphore;
+
+/// Tests that people ask for at the same time; whoever comes beyond is told to come again.
+const AT_ONCE: usize = 8;
+
+#[derive(Clone)]
+struct Manual {
+    teller: Arc<Teller>,
+    room: Arc<Semaphore>,
+}
+
+/// The routes, for operators.
+pub(crate) fn routes(teller: &Arc<Teller>) -> Router {
+    let manual = Manual { teller: Arc::clone(teller), room: Arc::new(Semaphore::new(AT_ONCE)) };
+    Router::new()
+        .route("/internal/sources/{source}/test", post(test))
+        .route("/internal/tells", get(targets))
+        .with_state(manual)
+}
+
+async fn targets(State(manual): State<Manual>) -> Json<Targets> {
+    Json(Targets { items: manual.teller.targets.told(clock::now()) })
+}
+
+async fn test(
+    State(manual): State<Manual>,
+    Path(id): Path<String>,
+    Json(asked): Json<SourceTest>,
+) -> Result<Json<SourceTestAnswer>, ProblemResponse> {
+    let unknown = || {
+        ProblemResponse::not_found(format!(
+            "postback-service knows no source {id}; a change takes up to two seconds to get there"
+        ))
+    };
+    let Manual { teller, room } = manual;
+    let index = teller.postbacks.config.owned().ok_or_else(unknown)?;
+    let source_id: SourceId = id.parse().map_err(|_| unknown())?;
+    let SourceOf::Known(source) = index.source(&source_id) else { return Err(unknown()) };
+    let Ok(_room) = room.try_acquire() else {
+        let detail = format!("{AT_ONCE} tests that were asked for are under way; try again in a moment");
+        return Err(ProblemResponse::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tests", detail));
+    };
+    let states = source.spec.tells_of();
+    let status =
+        asked.status.or_else(|| states.first().map(|s| (*s).clone())).unwrap_or(ConversionStatus::Sale);
+    let is_asked = states.contains(&status);
+    let refused = |why: String| {
+        ProblemResponse::new(StatusCode::CONFLICT, "cannot_be_told", format!("nothing can be sent: {why}"))
+    };
+    let form = form(&source.spec, &status, false).map_err(|why| refused(why.to_string()))?;
+    let click = match asked.click {
+        None => None,
+        Some(id) => teller
+            .postbacks
+            .clicks
+            .event(id)
+            .await
+            .map_err(|missing| ProblemResponse::unavailable(missing.reason()))?,
+    };
+    let now = clock::now();
+    let tell = made_up(source, asked.click, click.as_ref(), status.clone(), now);
+    let facts = click.as_ref().map_or_else(|| tell.facts(), Facts::from);
+    let message = form.fill(&facts, &tell.conversion, &mut entropy::generator());
+    let headers = signature::headers(&source.spec, &message, now);
+    let shown = headers.iter().map(|(name, value)| {
+        let value = if name == "webhook-signature" { "v1,***" } else { value.to_str().unwrap_or_default() };
+        (name.as_str().to_owned(), value.to_owned())
+    });
+    let mut answer = SourceTestAnswer {
+        status,
+        asked: is_asked,
+        click_found: asked.click.map(|_| click.is_some()),
+        method: message.method.to_owned(),
+        url: message.url.clone(),
+        headers: shown.collect(),
+        body: message.body.clone(),
+        warnings: Vec::new(),
+        sent: None,
+    };
+    if !asked.send {
+        return Ok(Json(answer));
+    }
+    let Some((outcome, latency_ms)) = teller.send(source, &message).await else {
+        return Err(ProblemResponse::unavailable(
+            "too many requests to its server are under way; try again in a moment",
+        ));
+    };
+    let masks = teller.postbacks.masks();
+    let line = Line { tell: &tell, source: Some(source), key: "", attempt: 1, test: true };
+    let line = line.sent(&message, &outcome, latency_ms, &masks);
+    // A test counts with none of the figures.
+    let _ = teller.postbacks.publish(&[Event::PostbackLog(Box::new(line))]).await;
+    answer.sent = Some(Attempt {
+        result: outcome.result,
+        status: outcome.status,
+        reason: outcome.reason,
+        latency_ms,
+        answer: outcome.answer,
+    });
+    Ok(Json(answer))
+}
+
+/// A conversion that nobody reported.
+fn made_up(
+    source: &Source,
+    click_id: Option<ClickId>,
+    click: Option<&ClickEvent>,
+    status: ConversionStatus,
+    now: Timestamp,
+) -> Tell {
+    let random = entropy::random_u128();
+    let click_id = click_id.unwrap_or_else(|| ClickId::generate(now, random));
+    let conversion = Conversion {
+        id: ConversionId::generate(now, random),
+        version: 1,
+        network: NetworkId::generate(Timestamp::UNIX_EPOCH, 0),
+        key: "test".to_owned(),
+        sale_claim: None,
+        displaced: false,
+        transaction_id: Some("test".to_owned()),
+        click_id,
+        status,
+        raw_status: None,
+        revenue: Money { amount: Amount::from_micros(1_000_000), currency: source.spec.currency },
+        created_at: now,
+        updated_at: now,
+        click: click.map_or_else(
+            || ClickDims { source_id: Some(source.id.clone()), ..ClickDims::default() },
+            |click| click.dims.clone(),
+        ),
+    };
+    let asked = Asked {
+        source: source.id.clone(),
+        on: None,
+        delay: Duration::ZERO,
+        first_only: false,
+        external_id: click.map_or_else(|| "test".to_owned(), |click| click.external_id.clone()),
+        cost: click.and_then(|click| click.cost),
+    };
+    Tell::new(&asked, &conversion, now)
+}

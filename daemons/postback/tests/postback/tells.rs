@@ -1,0 +1,524 @@
+//! Traffic sources are told of conversions, by a service on real sockets.
+
+use crate::world::{SECRET, TOKEN, Testbed, World, answer, new_click};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use hmac::{Hmac, KeyInit, Mac};
+use serde_json::{Value, json};
+use sha2::Sha256;
+use std::{
+    collections::BTreeMap,
+    net::SocketAddr,
+    sync::{Arc, Mutex},
+    time::Duration,
+};
+use tfx_domain::{
+    entity::{DestinationSpec, Entity, SourceSpec},
+    event::{ClickEvent, Event, PostbackDirection, PostbackLogEvent, PostbackResult},
+    id::ClickId,
+};
+use tfx_ports::{analytics::PostbackQuery, page::PageRequest, queue::JobKind, sink::Envelope};
+use tfx_service::testing;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpListener, TcpStream},
+    task::JoinHandle,
+};
+
+/// Settings with which servers on this machine are asked, and soon again.
+const QUICK: [(&str, &str); 5] = [
+    ("OUTBOUND_ALLOW_PRIVATE", "true"),
+    ("OUTBOUND_RETRY_BACKOFF_MS", "20"),
+    ("OUTBOUND_CIRCUIT_PAUSE_MS", "50"),
+    ("OUTBOUND_TIMEOUT_MS", "2000"),
+    ("OUTBOUND_MAX_ATTEMPTS", "4"),
+];
+
+/// A request as a source gets it.
+#[derive(Debug, Clone)]
+struct Got {
+    line: String,
+    headers: BTreeMap<String, String>,
+    body: String,
+}
+
+/// A server of a source: answers with what is next in line, the last for ever.
+struct Target {
+    at: SocketAddr,
+    got: Arc<Mutex<Vec<Got>>>,
+    answers: Arc<Mutex<Vec<&'static str>>>,
+    task: JoinHandle<()>,
+}
+
+impl Drop for Target {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
+
+impl Target {
+    async fn answering(answers: &[&'static str]) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+        let at = listener.local_addr().expect("address");
+        let (got, answers) = (Arc::<Mutex<Vec<Got>>>::default(), Arc::new(Mutex::new(answers.to_vec())));
+        let (into, from) = (Arc::clone(&got), Arc::clone(&answers));
+        let task = tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                tokio::spawn(serve(stream, Arc::clone(&into), Arc::clone(&from)));
+            }
+        });
+        Self { at, got, answers, task }
+    }
+
+    fn got(&self) -> Vec<Got> {
+        self.got.lock().expect("unpoisoned").clone()
+    }
+
+    fn url(&self, query: &str) -> String {
+        format!("http://{}/pb?{query}", self.at)
+    }
+}
+
+async fn serve(mut stream: TcpStream, got: Arc<Mutex<Vec<Got>>>, answers: Arc<Mutex<Vec<&'static str>>>) {
+    loop {
+        let mut read = Vec::new();
+        while !read.ends_with(b"\r\n\r\n") {
+            let mut byte = [0];
+            match stream.read(&mut byte).await {
+                Ok(1) => read.push(byte[0]),
+                _ => return,
+            }
+        }
+        let head = String::from_utf8_lossy(&read).into_owned();
+        let mut lines = head.lines();
+        let line = lines.next().unwrap_or_default().to_owned();
+        let headers: BTreeMap<String, String> = lines
+            .filter_map(|l| l.split_once(": "))
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
+        let length = headers.get("content-length").and_then(|l| l.parse().ok()).unwrap_or(0);
+        let mut body = vec![0; length];
+        if stream.read_exact(&mut body).await.is_err() {
+            return;
+        }
+        let body = String::from_utf8(body).expect("text");
+        got.lock().expect("unpoisoned").push(Got { line, headers, body });
+        let answer = {
+            let mut answers = answers.lock().expect("unpoisoned");
+            if answers.len() > 1 { answers.remove(0) } else { answers.first().copied().unwrap_or("") }
+        };
+        if answer.is_empty() {
+            // It never answers.
+            std::future::pending::<()>().await;
+        }
+        if stream.write_all(answer.as_bytes()).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// The usual stores, a source that is told as `fields` say, and a click of it.
+async fn told(
+    settings: &[(&str, &str)],
+    fields: Value,
+) -> (Testbed, Entity<SourceSpec>, Entity<DestinationSpec>) {
+    let all: Vec<(&str, &str)> = QUICK.iter().chain(settings).copied().collect();
+    let (testbed, _, offer) = Testbed::usual(&all).await;
+    let mut spec = json!({ "slug": "push", "name": "Push" });
+    spec.as_object_mut().expect("object").extend(fields.as_object().expect("object").clone());
+    let source = testbed.create::<SourceSpec>(spec).await;
+    (testbed, source, offer)
+}
+
+async fn click(testbed: &Testbed, source: &Entity<SourceSpec>, offer: &Entity<DestinationSpec>) -> ClickId {
+    let id = new_click();
+    let click: ClickEvent = serde_json::from_value(json!({
+        "schema": 1, "click_id": id, "at": id.timestamp(), "visitor_id": "0".repeat(32), "status": 302,
+        "config_revision": 1, "destination_id": offer.id, "country": "DE", "subs": ["s1"],
+        "source_id": source.id, "external_id": "ext/1", "user_agent": "Mozilla/5.0",
+        "cost": { "amount": "0.5", "currency": "USD" }, "campaign_id": "cmp_0000000000000000001",
+    }))
+    .expect("click");
+    let event = Event::Click(Box::new(click));
+    let payload = event.to_json().expect("json").into();
+    let envelope = Envelope { topic: event.topic(), id: event.id(), key: event.key(), payload };
+    assert_eq!(testbed.stores.sink.deliver(&[envelope]).await.expect("delivered"), []);
+    id
+}
+
+/// Lines of what was sent, oldest first, once there are `n`.
+async fn sent(world: &World, n: usize) -> Vec<PostbackLogEvent> {
+    let query = PostbackQuery {
+        since: None,
+        until: None,
+        network: None,
+        result: None,
+        direction: Some(PostbackDirection::Out),
+        test: tfx_domain::event::TestTraffic::Include,
+        filters: Vec::new(),
+        page: PageRequest::first(1000),
+    };
+    let mut found = Vec::new();
+    world
+        .until(&format!("{n} attempts are logged"), async || {
+            found = world.testbed.faults.analytics.postbacks(&query).await.expect("postbacks").items;
+            found.len() >= n
+        })
+        .await;
+    found.sort_by_key(|line| line.id);
+    assert_eq!(found.len(), n, "{found:#?}");
+    found
+}
+
+async fn counts(world: &World) -> (u64, u64) {
+    let counts = world.testbed.queue.counts(JobKind::Tell).await.expect("count");
+    (counts.waiting, counts.dead)
+}
+
+async fn report(world: &World, click: ClickId, more: &str) {
+    let (status, body) = world.get(&format!("/postback/adnet?secret={SECRET}&subid={click}&{more}")).await;
+    assert_eq!(status, 200, "{body}");
+}
+
+#[tokio::test]
+async fn a_source_is_told_once_of_each_state_that_it_asks_for() {
+    let target = Target::answering(&[OK]).await;
+    let url =
+        target.url("e={external_id}&s={status:lead=0 sale=1}&p={payout}&t={tid}&ua={user_agent}&pr={profit}");
+    let key = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw";
+    let fields = json!({
+        "postback_url": url, "postback_on": ["lead", "sale"], "postback_payout": { "percent": "80" },
+        "postback_signing_key": key,
+    });
+    let (testbed, source, offer) = told(&[], fields).await;
+    let click = click(&testbed, &source, &offer).await;
+    let world = testbed.start().await;
+    report(&world, click, "tid=T1&payout=10&status=lead").await;
+    report(&world, click, "tid=T1&payout=10&status=lead").await;
+    let lines = sent(&world, 1).await;
+    report(&world, click, "tid=T1&payout=12&status=lead").await;
+    report(&world, click, "tid=T1&payout=12&status=sale").await;
+    let more = sent(&world, 2).await;
+    report(&world, click, "tid=T1&payout=12&status=rejected").await;
+    assert_eq!(counts(&world).await, (0, 0));
+    let got = target.got();
+    let asked: Vec<&str> = got.iter().map(|g| g.line.as_str()).collect();
+    assert_eq!(
+        asked,
+        [
+            "GET /pb?e=ext%2F1&s=0&p=8&t=T1&ua=Mozilla%2F5.0&pr=9.5 HTTP/1.1",
+            "GET /pb?e=ext%2F1&s=1&p=9.6&t=T1&ua=Mozilla%2F5.0&pr=11.5 HTTP/1.1",
+        ]
+    );
+    let (id, time) = (&got[0].headers["webhook-id"], &got[0].headers["webhook-timestamp"]);
+    assert!(id.ends_with("-lead") && got[1].headers["webhook-id"].ends_with("-sale"), "{got:?}");
+    let bytes = BASE64_STANDARD.decode(&key[6..]).expect("base64");
+    let mut mac = Hmac::<Sha256>::new_from_slice(&bytes).expect("a key");
+    mac.update(format!("{id}.{time}.").as_bytes());
+    let want = format!("v1,{}", BASE64_STANDARD.encode(mac.finalize().into_bytes()));
+    assert_eq!(got[0].headers["webhook-signature"], want);
+    let line = &lines[0];
+    assert_eq!((line.result, line.status, line.attempt, line.test), (PostbackResult::Sent, 200, 1, false));
+    assert_eq!((line.source.as_str(), line.answer.as_str(), line.click_id), ("push", "ok", Some(click)));
+    assert!(line.url.contains("e=ext%2F1") && line.latency_ms.is_some() && line.method == "GET", "{line:?}");
+    assert_eq!(more[1].conversion_status.as_ref().map(|s| s.as_str()), Some("sale"));
+}
+
+#[tokio::test]
+async fn a_post_carries_what_the_source_says() {
+    let target = Target::answering(&[OK]).await;
+    let fields = json!({
+        "postback_url": target.url("k=v"), "postback_method": "post_json",
+        "postback_body": { "id": "{external_id}", "value": "{payout}", "of": { "c": "{country}", "sub": "{sub1}" } },
+    });
+    let (testbed, source, offer) = told(&[], fields).await;
+    let click = click(&testbed, &source, &offer).await;
+    let world = testbed.start().await;
+    report(&world, click, "tid=T1&payout=10.10").await;
+    sent(&world, 1).await;
+    let got = target.got().remove(0);
+    assert_eq!(
+        (got.line.as_str(), got.headers["content-type"].as_str()),
+        ("POST /pb?k=v HTTP/1.1", "application/json")
+    );
+    let body: Value = serde_json::from_str(&got.body).expect("JSON");
+    assert_eq!(body, json!({ "id": "ext/1", "value": 10.1, "of": { "c": "DE", "sub": "s1" } }));
+    assert!(got.body.contains("10.1") && !got.headers.contains_key("webhook-signature"));
+}
+
+/// What may work later is tried again under the same id, what the source refuses is not; after the last try it is kept.
+#[tokio::test]
+async fn what_fails_is_tried_again_and_what_is_refused_is_not() {
+    let down = "HTTP/1.1 503 no\r\ncontent-length: 5\r\nretry-after: 0\r\n\r\nlater";
+    let table: [(&[&'static str], &[&str], u64); 5] = [
+        (
+            &[down, "HTTP/1.1 429 no\r\ncontent-length: 0\r\n\r\n", OK],
+            &["retry 503", "retry 429", "sent 200"],
+            0,
+        ),
+        (&[down], &["retry 503", "retry 503", "retry 503", "dead 503"], 1),
+        (&["HTTP/1.1 404 no\r\ncontent-length: 0\r\n\r\n"], &["dead 404"], 1),
+        (
+            &["HTTP/1.1 302 no\r\nlocation: http://127.0.0.1:1/\r\ncontent-length: 0\r\n\r\n"],
+            &["dead 302"],
+            1,
+        ),
+        (&["HTTP/1.1 410 no\r\ncontent-length: 0\r\n\r\n"], &["dead 410"], 1),
+    ];
+    for (answers, want, dead) in table {
+        let target = Target::answering(answers).await;
+        let fields = json!({ "postback_url": target.url("s={status}") });
+        let (testbed, source, offer) = told(&[], fields).await;
+        let click = click(&testbed, &source, &offer).await;
+        let world = testbed.start().await;
+        report(&world, click, "tid=T1").await;
+        let lines = sent(&world, want.len()).await;
+        let said: Vec<String> = lines.iter().map(|l| format!("{} {}", l.result.as_str(), l.status)).collect();
+        assert_eq!(said, want);
+        assert!(lines.iter().zip(1..).all(|(line, n)| line.attempt == n), "{lines:#?}");
+        world.until("the queue is done with it", async || counts(&world).await == (0, dead)).await;
+        let ids: Vec<String> = target.got().iter().map(|g| g.headers["webhook-id"].clone()).collect();
+        assert!(ids.iter().all(|id| *id == ids[0]) && ids.len() == want.len());
+        let last = lines.last().expect("a line");
+        assert_eq!(last.result == PostbackResult::Sent, last.reason.is_empty(), "{last:?}");
+        if dead > 0 && want.len() > 1 {
+            assert!(last.reason.starts_with("given up after 4 attempts"), "{last:?}");
+            // What was given up can be told again, and counts its tries anew.
+            *target.answers.lock().expect("unpoisoned") = vec![OK];
+            let keys =
+                world.testbed.queue.dead_jobs(JobKind::Tell, &PageRequest::first(9)).await.expect("dead");
+            let keys: Vec<String> = keys.items.into_iter().map(|d| d.key).collect();
+            assert_eq!(keys, [last.job.clone()]);
+            assert_eq!(world.testbed.queue.revive(JobKind::Tell, &keys).await.expect("revived"), 1);
+            let again = sent(&world, want.len() + 1).await.pop().expect("one more");
+            assert_eq!((again.result, again.attempt), (PostbackResult::Sent, 1));
+            assert_eq!(counts(&world).await, (0, 0));
+        }
+    }
+}
+
+/// Hundreds wait for a source that never answers; another is told at once, and the first is left alone meanwhile.
+#[tokio::test]
+async fn a_source_that_does_not_answer_holds_up_nobody() {
+    let (silent, good) = (Target::answering(&[""]).await, Target::answering(&[OK]).await);
+    let settings = [
+        ("OUTBOUND_TIMEOUT_MS", "300"),
+        ("OUTBOUND_CIRCUIT_PAUSE_MS", "60000"),
+        ("OUTBOUND_PER_TARGET", "4"),
+    ];
+    let (testbed, source, offer) = told(&settings, json!({ "postback_url": silent.url("t={tid}") })).await;
+    let other = json!({ "slug": "good", "name": "Good", "postback_url": good.url("t={tid}") });
+    let other = testbed.create::<SourceSpec>(other).await;
+    let world = testbed.start().await;
+    for n in 0..40 {
+        let click = click(&world.testbed, &source, &offer).await;
+        report(&world, click, &format!("tid=S{n}")).await;
+    }
+    world.until("it is asked", async || silent.got().len() >= 4).await;
+    for n in 0..40 {
+        let click = click(&world.testbed, &other, &offer).await;
+        report(&world, click, &format!("tid=G{n}")).await;
+    }
+    world.until("the other is told", async || good.got().len() == 40).await;
+    world
+        .until("the first is left alone", async || metric(&world, "tfx_source_circuits_open").await == 1.0)
+        .await;
+    let asked = silent.got().len();
+    assert!(
+        (4..=12).contains(&asked),
+        "as many as are under way at once, and the few that opened the circuit: {asked}"
+    );
+    let want = "40 to be told; servers that do not work and are left alone: 1";
+    world.until("operators are told", async || ready(&world).await.contains(want)).await;
+    let (_, targets) = operator(&world, reqwest::Method::GET, "/internal/tells", None).await;
+    let open: Vec<&Value> =
+        targets["items"].as_array().expect("items").iter().filter(|t| t["open_until"].is_string()).collect();
+    assert_eq!(open.len(), 1);
+    assert_eq!(
+        (open[0]["host"].clone(), open[0]["reason"].clone()),
+        (json!(silent.at.to_string()), json!("timed_out: no answer in time"))
+    );
+    // Those that wait have used up no try, but for those that were sent.
+    let waiting =
+        world.testbed.queue.waiting(JobKind::Tell, &PageRequest::first(1000)).await.expect("jobs").items;
+    assert_eq!(waiting.len(), 40);
+    assert!(waiting.iter().filter(|j| j.tries > 0).count() <= asked, "{waiting:?}");
+}
+
+/// One that fails does not hold up the others of its source, and its source is told of them.
+#[tokio::test]
+async fn a_postback_that_fails_holds_up_no_other() {
+    let (bad, good) = (Target::answering(&[""]).await, Target::answering(&[OK]).await);
+    let fields = json!({
+        "postback_on": ["lead", "sale"], "postback_urls": { "lead": bad.url(""), "sale": good.url("t={tid}") },
+    });
+    let settings = [
+        ("OUTBOUND_TIMEOUT_MS", "300"),
+        ("OUTBOUND_RETRY_BACKOFF_MS", "60000"),
+        ("OUTBOUND_CIRCUIT_FAILURES", "1000"),
+    ];
+    let (testbed, source, offer) = told(&settings, fields).await;
+    let click_id = click(&testbed, &source, &offer).await;
+    let world = testbed.start().await;
+    report(&world, click_id, "tid=T1&status=lead").await;
+    report(&world, click_id, "tid=T1&status=sale").await;
+    world.until("the sale is told", async || good.got().len() == 1).await;
+    assert_eq!(bad.got().len(), 1);
+    world.until("it alone waits", async || counts(&world).await == (1, 0)).await;
+}
+
+#[tokio::test]
+async fn what_cannot_be_told_is_given_up_with_the_reason() {
+    let target = Target::answering(&[OK]).await;
+    let paused = json!({ "postback_url": target.url(""), "status": "paused" });
+    let refused = json!({ "postback_url": "http://10.0.0.1/" });
+    for (fields, settings, why) in [
+        (paused, ("LOG_LEVEL", "warn"), "the source is paused"),
+        (refused, ("OUTBOUND_ALLOW_PRIVATE", "false"), "refused_address"),
+    ] {
+        let (testbed, source, offer) = told(&[settings], fields).await;
+        let click = click(&testbed, &source, &offer).await;
+        let world = testbed.start().await;
+        report(&world, click, "tid=T1").await;
+        let line = sent(&world, 1).await.remove(0);
+        assert_eq!((line.result, line.status), (PostbackResult::Dead, 0));
+        assert!(line.reason.contains(why), "{line:?}");
+        world.until("it is kept", async || counts(&world).await == (0, 1)).await;
+        assert!(target.got().is_empty());
+    }
+}
+
+/// The source is as it is when it is told: a URL that was mended meanwhile counts.
+#[tokio::test]
+async fn the_source_of_now_is_told() {
+    let target = Target::answering(&[OK]).await;
+    let (testbed, mut source, offer) = told(&[], json!({ "postback_url": "http://127.0.0.1:1/" })).await;
+    let click = click(&testbed, &source, &offer).await;
+    let world = testbed.start().await;
+    report(&world, click, "tid=T1").await;
+    world
+        .until("it fails", async || {
+            metric(&world, "tfx_source_postbacks_total{result=\"retry\"}").await >= 1.0
+        })
+        .await;
+    let url = json!(target.url("now={tid}"));
+    testing::update(&*world.testbed.stores.config, &mut source, |spec| spec["postback_url"] = url).await;
+    world.until("it is told", async || target.got().len() == 1).await;
+    assert_eq!(target.got()[0].line, "GET /pb?now=T1 HTTP/1.1");
+}
+
+/// A service that ends lets go of what it holds, and the next sends it; the log says all.
+#[tokio::test]
+async fn a_restart_loses_nothing_that_is_to_be_told() {
+    let target = Target::answering(&["", "", "", OK]).await;
+    let (testbed, source, offer) =
+        told(&[("OUTBOUND_TIMEOUT_MS", "60000")], json!({ "postback_url": target.url("t={tid}") })).await;
+    let mut clicks = Vec::new();
+    for _ in 0..3 {
+        clicks.push(click(&testbed, &source, &offer).await);
+    }
+    let world = testbed.start().await;
+    for (n, click) in clicks.iter().enumerate() {
+        report(&world, *click, &format!("tid=T{n}")).await;
+    }
+    world.until("they are under way", async || target.got().len() == 3).await;
+    let testbed = world.stop().await;
+    let world = testbed.start().await;
+    sent(&world, 3).await;
+    assert_eq!(counts(&world).await, (0, 0));
+    let ids: Vec<String> = target.got().iter().map(|g| g.headers["webhook-id"].clone()).collect();
+    assert_eq!(ids.len(), 6, "each once more, under the same id");
+    for id in &ids {
+        assert_eq!(ids.iter().filter(|other| *other == id).count(), 2);
+    }
+}
+
+#[tokio::test]
+async fn a_delay_is_kept() {
+    let target = Target::answering(&[OK]).await;
+    let fields = json!({ "postback_url": target.url("e={external_id}&t={tid}"), "postback_delay_s": 2 });
+    let (testbed, source, offer) = told(&[], fields).await;
+    let click = click(&testbed, &source, &offer).await;
+    let world = testbed.start().await;
+    let began = std::time::Instant::now();
+    report(&world, click, "tid=T1").await;
+    world.until("it is told", async || target.got().len() == 1).await;
+    assert!(began.elapsed() >= Duration::from_millis(1_900), "{:?}", began.elapsed());
+}
+
+#[tokio::test]
+async fn a_source_can_be_tried() {
+    let target = Target::answering(&[OK]).await;
+    let fields = json!({
+        "postback_url": target.url("e={external_id}&s={status}&token=canary"), "postback_on": ["lead"],
+        "postback_signing_key": "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw",
+    });
+    let (testbed, source, offer) = told(&[], fields).await;
+    let click = click(&testbed, &source, &offer).await;
+    let world = testbed.start().await;
+    let path = format!("/internal/sources/{}/test", source.id);
+    let ask = async |body: Value| operator(&world, reqwest::Method::POST, &path, Some(body)).await;
+    let (status, dry) = ask(json!({ "click": click })).await;
+    assert_eq!(
+        (status, &dry["status"], &dry["asked"], &dry["click_found"]),
+        (200, &json!("lead"), &json!(true), &json!(true))
+    );
+    assert!(dry["url"].as_str().expect("a url").contains("e=ext%2F1&s=lead&token=canary"), "{dry}");
+    assert!(target.got().is_empty() && dry.get("sent").is_none());
+    assert!(dry["headers"].to_string().contains("v1,***"), "{dry}");
+    let (_, really) = ask(json!({ "status": "sale", "send": true })).await;
+    assert_eq!(
+        (&really["asked"], &really["sent"]["result"], &really["sent"]["status"]),
+        (&json!(false), &json!("sent"), &json!(200))
+    );
+    let line = sent(&world, 1).await.remove(0);
+    assert!(line.test && line.job.is_empty() && !line.url.contains("canary"), "{line:?}");
+    let (status, _) = operator(
+        &world,
+        reqwest::Method::POST,
+        "/internal/sources/src_0000000000000000000/test",
+        Some(json!({})),
+    )
+    .await;
+    assert_eq!(status, 404);
+}
+
+async fn operator(world: &World, method: reqwest::Method, path: &str, body: Option<Value>) -> (u16, Value) {
+    let mut request = world.client.request(method, world.url(path)).bearer_auth(TOKEN);
+    if let Some(body) = body {
+        request = request.json(&body);
+    }
+    answer(request).await
+}
+
+async fn metric(world: &World, name: &str) -> f64 {
+    let (_, text) = operator(world, reqwest::Method::GET, "/metrics", None).await;
+    let text = text.as_str().unwrap_or_default().to_owned();
+    let line = text
+        .lines()
+        .find(|l| l.split(' ').next().is_some_and(|n| n == name || n.starts_with(&format!("{name}{{"))));
+    line.and_then(|l| l.rsplit(' ').next()?.parse().ok()).unwrap_or(-1.0)
+}
+
+/// A source that this program cannot read may ask for it: what it is to be told waits until it can be read.
+#[tokio::test]
+async fn a_source_that_cannot_be_read_is_told_when_it_can() {
+    let target = Target::answering(&[OK]).await;
+    let fields = json!({ "postback_url": target.url("s={status}"), "postback_on": ["sale"] });
+    let (testbed, mut source, offer) = told(&[], fields).await;
+    let (one, two) = (click(&testbed, &source, &offer).await, click(&testbed, &source, &offer).await);
+    let world = testbed.start().await;
+    testing::save_as_newer(&*world.testbed.stores.config, &mut source).await;
+    world.until("it cannot be read", async || ready(&world).await.contains(source.id.as_str())).await;
+    report(&world, one, "tid=T1&status=sale").await;
+    report(&world, two, "tid=T2&status=lead").await;
+    assert_eq!(counts(&world).await, (2, 0), "what it asks for is not known");
+    testing::update(&*world.testbed.stores.config, &mut source, |_| {}).await;
+    world.until("it is told of what it asks for", async || counts(&world).await == (0, 0)).await;
+    assert_eq!(target.got().iter().map(|g| g.line.as_str()).collect::<Vec<_>>(), ["GET /pb?s=sale HTTP/1.1"]);
+}
+
+async fn ready(world: &World) -> String {
+    operator(world, reqwest::Method::GET, "/readyz", None).await.1.to_string()
+}
