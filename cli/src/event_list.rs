@@ -45,7 +45,7 @@ impl Condition for ReportFilter {
 
 impl Condition for PostbackFilter {
     const HELP: &'static str = "What must hold of each: status!=200 or param:txid=T1, of network, template, result, status, \
-        click, conversion, ip, test, param:NAME; may be repeated. Empty: not known";
+        click, conversion, ip, test, direction, source, job, param:NAME; may be repeated. Empty: not known";
 
     fn fields() -> ArgValueCompleter {
         complete::words(PostbackField::names(), "=")

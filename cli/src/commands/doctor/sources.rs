@@ -4,10 +4,10 @@ use super::{Finding, State};
 use crate::{context::Context, exit::Failure, output::text, when};
 use serde_json::Value;
 use tfx_api::{
-    entities::EntityQuery,
+    entities::{EntityQuery, SHOWN_ONLY},
     tells::{TellQuery, TellQueue},
 };
-use tfx_domain::entity::{Kind, Status};
+use tfx_domain::entity::{Kind, SourceSpec, Status};
 
 /// What is wrong with telling sources.
 pub(super) async fn look(context: &Context) -> Vec<Finding> {
@@ -38,8 +38,10 @@ pub(super) async fn look(context: &Context) -> Vec<Finding> {
 }
 
 fn judge(sources: &[Value], queue: &TellQueue) -> Vec<Finding> {
-    let asking: Vec<&Value> = sources.iter().filter(|s| !urls(s).is_empty()).collect();
-    let mut found: Vec<Finding> = asking.iter().filter_map(|source| cannot(source)).collect();
+    let mut found: Vec<Finding> = sources.iter().filter_map(unreadable).collect();
+    let asking: Vec<SourceSpec> =
+        sources.iter().filter_map(spec).filter(|s| !s.tells_of().is_empty()).collect();
+    found.extend(asking.iter().filter_map(cannot));
     for share in &queue.sources {
         let slug = if share.source.is_empty() { share.source_id.as_str() } else { &share.source };
         if share.dead > 0 {
@@ -65,28 +67,29 @@ fn judge(sources: &[Value], queue: &TellQueue) -> Vec<Finding> {
     found
 }
 
-/// Where a source is told.
-fn urls(source: &Value) -> Vec<String> {
-    let own = source["postback_urls"].as_object().into_iter().flatten().map(|(_, url)| text(url));
-    own.chain(source["postback_url"].as_str().map(str::to_owned)).collect()
+/// One that this program's services cannot read.
+fn unreadable(source: &Value) -> Option<Finding> {
+    let (why, slug) = (source["unreadable"].as_str()?, text(&source["slug"]));
+    let what = format!("it cannot be read, so it is told nothing: {why}");
+    let of = format!("source {slug}");
+    Some(Finding::new(State::Warning, of, what).next(format!("tfx source show {slug}")))
+}
+
+/// What a source says, as far as this program can read it.
+fn spec(source: &Value) -> Option<SourceSpec> {
+    let mut fields = source.as_object()?.clone();
+    fields.retain(|name, _| !SHOWN_ONLY.contains(&name.as_str()));
+    serde_json::from_value(Value::Object(fields)).ok()
 }
 
 /// Why a source that asks cannot be told.
-fn cannot(source: &Value) -> Option<Finding> {
-    let slug = text(&source["slug"]);
-    let of = format!("source {slug}");
-    if let Some(why) = source["unreadable"].as_str() {
-        let what = format!("it cannot be read, so it is told nothing: {why}");
-        return Some(Finding::new(State::Warning, of, what).next(format!("tfx source show {slug}")));
-    }
-    if source["status"] == "paused" {
+fn cannot(source: &SourceSpec) -> Option<Finding> {
+    let (of, slug) = (format!("source {}", source.slug), &source.slug);
+    if source.status != Status::Active {
         let what = "it asks to be told of conversions, and is told nothing while it is paused";
         return Some(Finding::new(State::Warning, of, what).next(format!("tfx source resume {slug}")));
     }
-    let names_click = |text: &String| ["{external_id}", "{_external_id}"].iter().any(|m| text.contains(m));
-    let body = source["postback_body"].to_string();
-    let in_links = source["params"]["external_id"].as_str().is_some_and(|param| param.contains('='));
-    if !in_links && urls(source).iter().chain([&body]).any(names_click) {
+    if source.tells_external_id() && !source.links_carry_external_id() {
         let what = "it is to be told its {external_id}, which its links do not carry";
         return Some(Finding::new(State::Warning, of, what).next(format!(
             "tfx source update {slug} --external-id-param 'NAME=TOKEN', TOKEN being what it puts its click id in the place of"
@@ -105,12 +108,12 @@ mod tests {
     fn sources_that_cannot_be_told_are_named_with_what_mends_it() {
         let url = "https://push.example/?id={external_id}";
         let sources = [
-            json!({ "slug": "silent", "status": "paused" }),
-            json!({ "slug": "paused", "status": "paused", "postback_url": url }),
-            json!({ "slug": "blind", "status": "active", "postback_urls": { "lead": url } }),
-            json!({ "slug": "name", "status": "active", "postback_url": url, "params": { "external_id": "cid" } }),
-            json!({ "slug": "well", "status": "active", "postback_url": url, "params": { "external_id": "cid={id}" } }),
-            json!({ "slug": "plain", "status": "active", "postback_url": "https://push.example/" }),
+            json!({ "name": "N", "slug": "silent", "status": "paused" }),
+            json!({ "name": "N", "slug": "paused", "status": "paused", "postback_url": url }),
+            json!({ "name": "N", "slug": "blind", "status": "active", "postback_urls": { "lead": url } }),
+            json!({ "name": "N", "slug": "name", "status": "active", "postback_url": url, "params": { "external_id": "cid" } }),
+            json!({ "name": "N", "slug": "well", "status": "active", "postback_url": url, "params": { "external_id": "cid={id}" } }),
+            json!({ "name": "N", "slug": "plain", "status": "active", "postback_url": "https://push.example/" }),
         ];
         let target = Target {
             host: "push.example:443".to_owned(),

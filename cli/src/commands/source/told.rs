@@ -15,42 +15,44 @@ use tfx_ops::entropy;
 /// What is said of a conversion's status without a network's own words.
 pub(super) const STATES: [&str; 4] = ["lead", "sale", "rejected", "rebill"];
 
+/// Where these flags stand in the help. Said of each: those behind them are not of this kind.
+const TELLING: &str = "Telling it of conversions";
+
 /// How it is told.
 #[derive(Debug, Args)]
-#[command(next_help_heading = "Telling it of conversions")]
 pub(super) struct Told {
     /// Where it is told of conversions, with macros such as {external_id} and {payout}.
-    #[arg(long, value_name = "URL")]
+    #[arg(long, help_heading = TELLING, value_name = "URL")]
     postback_url: Option<String>,
     /// The states it is told of: lead,sale,rejected,rebill or words of a network [default: sale].
-    #[arg(long, value_name = "STATUS", value_delimiter = ',', add = complete::words(STATES, ""))]
+    #[arg(long, help_heading = TELLING, value_name = "STATUS", value_delimiter = ',', add = complete::words(STATES, ""))]
     postback_on: Vec<String>,
     /// Another URL for one state: 'rejected=https://…'; may be repeated.
-    #[arg(long, value_name = "STATUS=URL", value_parser = input::pair, add = complete::words(STATES, "="))]
+    #[arg(long, help_heading = TELLING, value_name = "STATUS=URL", value_parser = input::pair, add = complete::words(STATES, "="))]
     postback_url_for: Vec<(String, String)>,
     /// How it is asked [default: get].
-    #[arg(long, value_name = "METHOD", value_parser = PossibleValuesParser::new(TellMethod::ALL.map(TellMethod::as_str)))]
+    #[arg(long, help_heading = TELLING, value_name = "METHOD", value_parser = PossibleValuesParser::new(TellMethod::ALL.map(TellMethod::as_str)))]
     postback_method: Option<String>,
     /// A field of what is posted: 'goal={status}'; may be repeated.
-    #[arg(long, value_name = "NAME=VALUE", value_parser = input::pair, conflicts_with = "postback_body_file")]
+    #[arg(long, help_heading = TELLING, value_name = "NAME=VALUE", value_parser = input::pair, conflicts_with = "postback_body_file")]
     postback_field: Vec<(String, String)>,
     /// Read what is posted from a file, a JSON object with macros in its texts; - is standard input.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = TELLING, value_name = "FILE")]
     postback_body_file: Option<PathBuf>,
     /// What it is told of the revenue: 80% of it, or 1.50 whatever it is [default: 100%].
-    #[arg(long, value_name = "SHARE", value_parser = share)]
+    #[arg(long, help_heading = TELLING, value_name = "SHARE", value_parser = share)]
     postback_payout: Option<PayoutShare>,
     /// How long after the conversion it is told: 30s, 15m, 2h [default: at once].
-    #[arg(long, value_name = "LENGTH", value_parser = when::span)]
+    #[arg(long, help_heading = TELLING, value_name = "LENGTH", value_parser = when::span)]
     postback_delay: Option<u64>,
     /// Tell it only of the first conversion of a click [default: false].
-    #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
+    #[arg(long, help_heading = TELLING, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     postback_first_only: Option<bool>,
     /// Sign what it is told, as Standard Webhooks does, with a new key; 'tfx source signing-key' shows it.
-    #[arg(long, conflicts_with = "signing_key_file")]
+    #[arg(long, help_heading = TELLING, conflicts_with = "signing_key_file")]
     sign: bool,
     /// The same with a key from a file, whsec_…; - is standard input.
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, help_heading = TELLING, value_name = "FILE")]
     signing_key_file: Option<PathBuf>,
 }
 

@@ -76,6 +76,20 @@ impl SourceSpec {
         self.postback_urls.get(status).or(self.postback_url.as_ref()).map(String::as_str)
     }
 
+    /// Whether what it is told holds its own id of the click.
+    pub fn tells_external_id(&self) -> bool {
+        let body = self.postback_body.as_ref().map(ToString::to_string);
+        let urls = self.postback_urls.values().chain(&self.postback_url).chain(&body);
+        let named =
+            |text: &String| ["{external_id}", "{_external_id}"].iter().any(|name| text.contains(name));
+        urls.into_iter().any(named)
+    }
+
+    /// Whether its links carry its own id of the click.
+    pub fn links_carry_external_id(&self) -> bool {
+        self.params.external_id.as_ref().is_some_and(|param| param.token.is_some())
+    }
+
     pub(super) fn check_postbacks(&self, problems: &mut Problems) {
         self.check_urls(problems);
         self.check_states(problems);

@@ -11,7 +11,11 @@ use axum::{extract::State, response::Response};
 use http::{Method, StatusCode};
 use std::sync::Arc;
 use tfx_api::tells::{SigningKey, SourceTest, SourceTestAnswer};
-use tfx_domain::entity::{Kind, Secret, SourceSpec};
+use tfx_domain::{
+    entity::{Kind, Secret, SourceSpec, Status},
+    id::ClickId,
+};
+use tfx_ports::config::Record;
 use tfx_service::ProblemResponse;
 
 /// postback-service makes it, as it makes what is sent by itself, and sends it.
@@ -27,9 +31,36 @@ pub(super) async fn test(
     let body = serde_json::to_value(&asked).map_err(|e| ProblemResponse::internal(e.to_string()))?;
     let path = format!("/internal/sources/{}/test", record.id);
     let answer = app.peers.postback.call(Method::POST, &path, Some(&body)).await?;
-    let answer: SourceTestAnswer =
+    let mut answer: SourceTestAnswer =
         serde_json::from_value(answer).map_err(|e| app.peers.postback.unreadable(&e))?;
+    answer.warnings.extend(warnings(&app, &record, asked.click).await?);
     Ok(json(StatusCode::OK, &answer))
+}
+
+/// Why it would be told something else, or nothing, by itself.
+async fn warnings(app: &App, record: &Record, click: Option<ClickId>) -> Result<Vec<String>, Failure> {
+    let source = record.typed::<SourceSpec>()?.spec;
+    let mut told = Vec::new();
+    if source.status != Status::Active {
+        let status = source.status.as_str();
+        told.push(format!(
+            "the source is {status}, so it is told nothing: tfx source resume {}",
+            source.slug
+        ));
+    }
+    let without_id = match click {
+        _ if !source.tells_external_id() => false,
+        None => !source.links_carry_external_id(),
+        Some(id) => app.stores.analytics.click(id).await?.is_some_and(|click| click.external_id.is_empty()),
+    };
+    if without_id {
+        told.push(format!(
+            "{{external_id}} is empty for clicks whose link does not carry it; its links do with \
+             tfx source update {} --external-id-param 'NAME=TOKEN'",
+            source.slug
+        ));
+    }
+    Ok(told)
 }
 
 pub(super) async fn signing_key(
