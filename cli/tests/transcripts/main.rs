@@ -10,6 +10,7 @@
 
 mod place;
 mod placeholders;
+mod receiver;
 mod transcript;
 mod web;
 
@@ -31,6 +32,7 @@ mod replay;
 mod report;
 mod scripts;
 mod shapes;
+mod sources;
 mod stack;
 mod terminal;
 mod up;

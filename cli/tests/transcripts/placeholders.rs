@@ -28,7 +28,7 @@ static REST: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"(ready in ms +)\d+", "${1}…"),
         (r"whsec_[0-9A-Za-z+/=]+", "whsec_…"),
         (r"webhook-timestamp: \d+", "webhook-timestamp: …"),
-        (r"\bafter(:? +)\d+ ms\b", "after${1}N ms"),
+        (r"\b(after +|answered \d+, )\d+ ms\b", "${1}N ms"),
     ]
     .map(|(pattern, word)| (Regex::new(pattern).expect("a pattern"), word))
     .into()

@@ -214,7 +214,7 @@ fn of_click(click: &ClickEvent, asked: &[Asked], labels: &Labels) -> Vec<Step> {
     }
     if let Some(destination) = &click.dims.destination_id {
         let slug = labels.get(destination.as_str()).map_or(destination.as_str(), String::as_str);
-        parts.push(format!("to {slug}, answered {}", click.status));
+        parts.push(format!("to {slug} by {}", click.status));
     } else if click.final_url.is_empty() {
         parts.push(format!("answered {}", click.status));
     } else {
@@ -289,21 +289,22 @@ fn of_postback(click: &ClickEvent, line: &PostbackLogEvent) -> Step {
 
 /// An attempt to tell the source.
 fn of_attempt(line: &PostbackLogEvent) -> Step {
+    let told = line.conversion_status.as_ref().map_or("", ConversionStatus::as_str);
     let attempt = if line.attempt > 1 { format!(", attempt {}", line.attempt) } else { String::new() };
-    let after = line.latency_ms.map(|ms| format!(" after {ms} ms")).unwrap_or_default();
-    let answer = match line.status {
-        0 if line.attempt == 0 => "not asked".to_owned(),
-        0 => format!("no answer{after}"),
-        status => format!("answered {status}{after}"),
+    // What was given up after so many attempts says so before the last answer; here it is said behind it.
+    let why = line.reason.split_once("; the last: ").map_or(line.reason.as_str(), |(_, last)| last);
+    let answered = format!("answered {}", line.status);
+    let (answer, why) = match line.status {
+        0 => (why, ""),
+        _ => (answered.as_str(), why.trim_start_matches("it ").trim_start_matches(&answered)),
     };
+    let after = line.latency_ms.map(|ms| format!(", {ms} ms")).unwrap_or_default();
     let next = match line.result {
         PostbackResult::Retry => "; tried again later",
         PostbackResult::Dead => "; given up",
         _ => "",
     };
-    let why = if line.reason.is_empty() { String::new() } else { format!("; {}", line.reason) };
-    let told = line.conversion_status.as_ref().map_or("", ConversionStatus::as_str);
-    let what = format!("{}: {told}{attempt}, {answer}{next}{why}", line.source);
+    let what = format!("{}: {told}{attempt}: {answer}{after}{next}{why}", line.source);
     let mut step = Step::new(line.at, StepKind::Told, what);
     step.postback_id = Some(line.id);
     step.result = Some(line.result);
@@ -353,6 +354,7 @@ fn named(mut step: Step, labels: &Labels) -> Step {
     let tried = match step.attempt {
         None | Some(0) => String::new(),
         Some(1) => ", tried once".to_owned(),
+        Some(2) => ", tried twice".to_owned(),
         Some(n) => format!(", tried {n} times"),
     };
     step.what = format!("{source}: {} is still to be told{tried}", step.what);

@@ -102,7 +102,7 @@ fn both() -> Vec<Column> {
     vec![
         Column::time("at", "at"),
         Column::made("way", "direction", way).of_weight(4),
-        Column::made("with", "network", with).of_weight(4),
+        Column::made("with", "with", with).of_weight(4),
         Column::text("result", "result").of_weight(4),
         answer().of_weight(4),
         Column::text("reason", "reason").of_weight(3),

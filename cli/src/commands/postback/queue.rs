@@ -64,7 +64,10 @@ impl Queue {
                 let rows = whole["sources"].as_array().cloned().unwrap_or_default();
                 if !rows.is_empty() {
                     out.lines([""])?;
-                    out.rows(&Listing { columns: sources(), rows, name: "source" })?;
+                    // Times there are where something waits.
+                    let said = |c: &Column| c.weight > 3 || rows.iter().any(|row| !c.cell(row).is_empty());
+                    let columns = sources().into_iter().filter(said).collect();
+                    out.rows(&Listing { columns, rows, name: "source" })?;
                 }
                 if !jobs.rows.is_empty() {
                     out.lines([""])?;
@@ -107,7 +110,7 @@ fn source(row: &Value) -> String {
 
 fn sources() -> Vec<Column> {
     vec![
-        Column::made("source", "source", source),
+        Column::made("source", "source", source).of_weight(4),
         Column::number("waiting", "waiting").of_weight(4),
         Column::number("given up", "dead").of_weight(4),
         Column::time("oldest", "oldest").of_weight(1),

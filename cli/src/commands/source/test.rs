@@ -40,7 +40,10 @@ impl Test {
         let reference = &self.source.reference;
         let asked = SourceTest { click: self.click, status: self.status, send: self.send };
         let answer = context.client()?.source_test(reference, &asked).await;
-        let answer = answer.map_err(|e| failed(Kind::Source, reference, e))?;
+        let answer = answer.map_err(|e| match e.problem() {
+            Some(problem) if problem.detail.starts_with("no click ") => crate::commands::click::failed(e),
+            _ => failed(Kind::Source, reference, e),
+        })?;
         let out = context.out;
         let item = serde_json::to_value(&answer).map_err(Failure::failed)?;
         match out.format {
@@ -74,8 +77,7 @@ impl Test {
 
 fn summary(reference: &str, click: Option<ClickId>, answer: &SourceTestAnswer) -> Value {
     let click = match (click, answer.click_found) {
-        (None, _) => "made up".to_owned(),
-        (Some(id), Some(false)) => format!("{id}, which is not recorded: made up"),
+        (None, _) | (_, Some(false)) => "made up, of 1.00 and with the id 'test'".to_owned(),
         (Some(id), _) => id.to_string(),
     };
     let state = match answer.asked {

@@ -3,6 +3,7 @@
 use crate::{
     app::App,
     entities::refs::named,
+    events::stored_click,
     failure::Failure,
     input::{Body, Path, Query, read},
     reply::json,
@@ -28,6 +29,9 @@ pub(super) async fn test(
     query.finish()?;
     let asked: SourceTest = read(input)?;
     let record = named(app.stores.config.as_ref(), Kind::Source, &reference).await?;
+    if let Some(click) = asked.click {
+        stored_click(&app, &click.to_string()).await?;
+    }
     let body = serde_json::to_value(&asked).map_err(|e| ProblemResponse::internal(e.to_string()))?;
     let path = format!("/internal/sources/{}/test", record.id);
     let answer = app.peers.postback.call(Method::POST, &path, Some(&body)).await?;

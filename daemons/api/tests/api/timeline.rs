@@ -51,7 +51,7 @@ async fn what_became_of_a_click_is_told_in_the_order_of_time_with_every_move_of_
     let want = [
         (StepKind::Click, "a visit of summer; DE; mobile; cost 0.50 USD".to_owned()),
         (StepKind::PassedOver, "summer/us: filter[0] did not pass: country is US; country was DE".to_owned()),
-        (StepKind::Decision, "summer/main takes everybody; to offer, answered 302".to_owned()),
+        (StepKind::Decision, "summer/main takes everybody; to offer by 302".to_owned()),
         (StepKind::Postback, "adnet: parked, answered 200; not there yet".to_owned()),
         (StepKind::Postback, "adnet: recorded, answered 200".to_owned()),
         (StepKind::Conversion, format!("{conversion}: lead, 0.00 USD")),
