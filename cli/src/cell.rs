@@ -83,6 +83,12 @@ impl Column {
         self
     }
 
+    /// The same, never broken over lines.
+    pub(crate) fn whole(mut self) -> Self {
+        self.whole = true;
+        self
+    }
+
     /// The same, of so much weight where there is not room for all.
     pub(crate) fn of_weight(mut self, weight: u8) -> Self {
         self.weight = weight;

@@ -42,10 +42,10 @@ impl Audit {
             Column::time("at", "at"),
             Column::text("who", "actor"),
             Column::text("did", "action"),
-            Column::text("kind", "kind"),
-            Column::label("what", "id"),
+            Column::text("kind", "kind").whole(),
+            Column::label("what", "id").whole().of_weight(1),
             Column::number("version", "version"),
-            Column::made("changes", "changes", changes),
+            Column::made("changes", "changes", changes).of_weight(1),
         ];
         let view = View { columns, name: |row| text(&row["id"]) };
         self.paging
@@ -66,15 +66,12 @@ fn id(text: &str) -> Result<String, Failure> {
     Err(Failure::usage(format!("'{text}' is no id")).hint(format!("say its kind: tfx audit campaign/{text}")))
 }
 
-/// `name: Summer → Autumn; cost: → {…}`; of what was created, the fields alone.
+/// `name: Summer → Autumn; cost: → {…}`; of what was created, nothing: all of it is new.
 fn changes(row: &Value) -> String {
-    let Some(fields) = row["changes"].as_object() else { return String::new() };
-    let created = row["action"] == "create";
-    let one = |(name, change): (&String, &Value)| match (text(&change[0]), text(&change[1])) {
-        _ if created => name.clone(),
-        (before, after) => format!("{name}: {before} → {after}"),
-    };
-    fields.iter().map(one).collect::<Vec<_>>().join("; ")
+    let changed = row["changes"].as_object().filter(|_| row["action"] != "create");
+    let one =
+        |(name, change): (&String, &Value)| format!("{name}: {} → {}", text(&change[0]), text(&change[1]));
+    changed.into_iter().flatten().map(one).collect::<Vec<_>>().join("; ")
 }
 
 #[cfg(test)]
@@ -88,7 +85,7 @@ mod tests {
         assert_eq!(changes(&row), "name: Summer → Autumn; weight: 1 → 2");
         assert_eq!(
             changes(&json!({"action": "create", "changes": {"name": [null, "Summer"], "slug": [null, "s"]}})),
-            "name; slug"
+            ""
         );
     }
 }

@@ -6,6 +6,7 @@
 //! - `campaigns/N`: the same click with 1 and with 10,000 campaigns configured
 //! - `campaigns_in_turn/N`: a click on each of them in turn, so that none is in the processor's cache
 //! - `record`: making the event of a decided click
+//! - `url`: filling in a destination's URL of eight macros
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
 use rand::{SeedableRng, rngs::SmallRng};
@@ -15,6 +16,7 @@ use std::{hint::black_box, net::IpAddr, sync::Arc};
 use tfx_domain::{
     Timestamp,
     id::{ClickId, VisitorId},
+    macros::{Scope, UrlTemplate},
     routing::{
         Answered, Click, Config, Device, DeviceType, Geo, Globals, NoCounters, RequestKind, Snapshot, Unique,
         Visitor, decide,
@@ -165,6 +167,12 @@ fn benches(c: &mut Criterion) {
             click.event(Unique::default(), Answered { final_url: String::new(), status: 302 })
         });
     });
+    let url = "https://offer.example/?c={click_id}&s={sub1}&cr={sub2}&kw={keyword}&co={country}&d={device_type}\
+        &r={referrer}&n={random:1000,9999}";
+    let template = UrlTemplate::parse(url, Scope::Redirect).expect("a URL");
+    let (id, ip) = (ClickId::generate(now, 1), visitor.ip.to_canonical().to_smolstr());
+    let click = Click::new(snapshot, "cmp-0", &visitor, &decision, id, now, ip);
+    c.bench_function("url", |b| b.iter(|| black_box(&click).url(&template, &mut rng)));
 }
 
 criterion_group!(decide_click, benches);

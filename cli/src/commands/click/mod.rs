@@ -76,19 +76,19 @@ impl ClickCommand {
 
 fn columns() -> Vec<Column> {
     vec![
-        Column::time("at", "at"),
-        Column::id("click", "click_id"),
-        Column::text("outcome", "outcome"),
-        Column::made("campaign", "campaign_id", campaign),
+        Column::time("at", "at").of_weight(4),
+        Column::id("click", "click_id").of_weight(4),
+        Column::text("outcome", "outcome").of_weight(3),
+        Column::made("campaign", "campaign_id", campaign).of_weight(2),
         Column::label("decided by", "deciding_campaign_id"),
-        Column::label("stream", "stream_id"),
-        Column::label("destination", "destination_id"),
+        Column::label("stream", "stream_id").of_weight(1),
+        Column::label("destination", "destination_id").of_weight(1),
         Column::text("country", "country"),
         Column::text("device", "device_type"),
         Column::text("os", "os"),
         Column::text("browser", "browser"),
         Column::made("bot", "is_bot", |row| if row["is_bot"] == true { "bot" } else { "" }.to_owned()).raw(),
-        Column::money("cost", "cost"),
+        Column::money("cost", "cost").of_weight(3),
     ]
 }
 

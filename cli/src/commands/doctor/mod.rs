@@ -188,12 +188,12 @@ async fn of_services(settings: &Settings) -> Result<Vec<Finding>, Failure> {
     let probe = Probe::new().map_err(Failure::failed)?;
     let addresses = &settings.addresses;
     let services = [
-        ("traffic-service", &addresses.traffic_url),
-        ("postback-service", &addresses.postback_url),
-        ("api-service", &addresses.api_url),
+        ("traffic-service", &addresses.traffic_url, &addresses.traffic),
+        ("postback-service", &addresses.postback_url, &addresses.postback),
+        ("api-service", &addresses.api_url, &addresses.api),
     ];
     let mut found = Vec::new();
-    for (service, url) in services {
+    for (service, url, listens) in services {
         match probe.dependencies(url).await {
             Ok(dependencies) if dependencies.is_empty() => {
                 let what = format!("{url}/readyz tells strangers nothing of what it depends on");
@@ -203,13 +203,25 @@ async fn of_services(settings: &Settings) -> Result<Vec<Finding>, Failure> {
                 );
             }
             Ok(dependencies) => found.extend(dependencies.iter().map(|d| of_dependency(service, d))),
-            Err(why) => found.push(Finding::new(State::Wrong, service, why).next(format!(
-                "start it (tfx up, or {service}); {}_URL says where it is",
-                variable(service)
-            ))),
+            Err(why) => {
+                found.push(Finding::new(State::Wrong, service, why).next(unanswered(service, url, listens)));
+            }
         }
     }
     Ok(found)
+}
+
+/// What to do about a service that does not answer at `url`. One that was told to listen elsewhere is not looked for
+/// there by itself.
+fn unanswered(service: &str, url: &str, listens: &str) -> String {
+    let name = variable(service);
+    let port = |address: &str| address.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
+    match port(listens).filter(|p| *p != 0 && Some(*p) != port(url)) {
+        Some(_) => format!(
+            "start it (tfx up, or {service}); {name}_ADDR lets it listen at {listens}: {name}_URL must say so too"
+        ),
+        None => format!("start it (tfx up, or {service}); {name}_URL says where it is"),
+    }
 }
 
 /// `TRAFFIC_SERVICE`.
@@ -300,6 +312,16 @@ mod tests {
         ] {
             let found = of_disk(bytes, files, of);
             assert_eq!((found.state, found.next.is_empty()), (state, state == State::Ok), "{found:?}");
+        }
+    }
+
+    #[test]
+    fn a_service_that_listens_elsewhere_is_to_be_looked_for_there() {
+        let elsewhere = unanswered("traffic-service", "http://127.0.0.1:8081", "0.0.0.0:9000");
+        assert!(elsewhere.contains("TRAFFIC_SERVICE_ADDR lets it listen at 0.0.0.0:9000"), "{elsewhere}");
+        for listens in ["127.0.0.1:8081", "127.0.0.1:0"] {
+            let there = unanswered("traffic-service", "http://127.0.0.1:8081", listens);
+            assert!(there.contains("TRAFFIC_SERVICE_URL says"), "{there}");
         }
     }
 
