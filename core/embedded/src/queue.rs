@@ -240,6 +240,18 @@ impl Queue for Jobs {
         self.db.read("look for jobs", has).await
     }
 
+    async fn waits_between(&self, kind: JobKind, from: &str, to: &str) -> Result<bool, StoreError> {
+        let (from, to) = (from.to_owned(), to.to_owned());
+        let waits = move |conn: &Connection| {
+            conn.prepare_cached(
+                "SELECT 1 FROM jobs WHERE kind = ?1 AND key >= ?2 AND key < ?3 AND died_ms IS NULL LIMIT 1",
+            )
+            .and_then(|mut s| s.exists(params![kind.as_str(), from, to]))
+            .or_store_error("look for jobs")
+        };
+        self.db.read("look for jobs", waits).await
+    }
+
     async fn claim(&self, kind: JobKind, limit: usize, lease: Duration) -> Result<Vec<Job>, StoreError> {
         // Most looks find nothing: they need not write.
         let look = move |conn: &Connection| {

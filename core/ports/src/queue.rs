@@ -176,6 +176,9 @@ pub trait Queue: Send + Sync {
     /// Whether a group has jobs that are not dead.
     async fn has(&self, kind: JobKind, group: &str) -> Result<bool, StoreError>;
 
+    /// Whether a job waits or is claimed whose key is `from` or behind it, and before `to`.
+    async fn waits_between(&self, kind: JobKind, from: &str, to: &str) -> Result<bool, StoreError>;
+
     /// Claims at most `limit` jobs that are due, for `lease`; those that wait longest first.
     async fn claim(&self, kind: JobKind, limit: usize, lease: Duration) -> Result<Vec<Job>, StoreError>;
 

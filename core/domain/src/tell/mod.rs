@@ -120,6 +120,11 @@ impl Tell {
         format!("{}/{id}/{version:06}-{status}", self.source)
     }
 
+    /// What the keys of all states of its conversion begin with.
+    pub fn first_key(&self) -> String {
+        format!("{}/{}/", self.source, self.conversion.id)
+    }
+
     /// Those that are told one after the other: always those of one conversion. Begins with the source.
     pub fn group(&self) -> String {
         let hash = self.conversion.id.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {

@@ -143,6 +143,12 @@ impl Queue for Jobs {
         Ok(found.is_some())
     }
 
+    async fn waits_between(&self, kind: JobKind, from: &str, to: &str) -> Result<bool, StoreError> {
+        let within = doc! {"$gte": id(kind, from), "$lt": id(kind, to)};
+        let these = doc! {"kind": kind.as_str(), "died": null, "_id": within};
+        Ok(self.db.call("look for jobs", jobs(&self.db).find_one(these)).await?.is_some())
+    }
+
     async fn claim(&self, kind: JobKind, limit: usize, lease: Duration) -> Result<Vec<Job>, StoreError> {
         if limit == 0 {
             return Ok(Vec::new());

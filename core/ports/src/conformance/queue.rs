@@ -450,5 +450,9 @@ pub async fn what_waits_is_told(s: Stores) {
     let told: Vec<_> = shares.iter().map(|s| (s.of.as_str(), s.waiting, s.dead, s.oldest)).collect();
     assert_eq!(told, [("src_a", 2, 0, Some(at(5))), ("src_b", 5, 1, Some(at(1)))]);
     assert!(shares.iter().all(|s| s.next.is_some()));
+    // What is dead waits no more.
+    let between = async |from: &str, to: &str| s.two.waits_between(KIND, from, to).await.expect("looked");
+    assert!(!between("job 0000", "job 0001").await && between("job 0001", "job 0002").await);
+    assert!(between("job 0000", "job 0002").await && !between("src_b/alone ", "t").await);
     assert!(s.one.shares(JobKind::Probe).await.expect("none").is_empty());
 }

@@ -2,7 +2,7 @@
 //! source has it, or given up.
 //!
 //! Conversions of one source are told in a few lanes of the queue, those of one conversion in one of them and in order. What
-//! fails is put aside, so that it holds up nobody. `targets` knows which servers do not work and how many requests are
+//! fails is put aside, so that it holds up nobody but the later states of its own conversion. `targets` knows which servers do not work and how many requests are
 //! under way to each; `outcome` what an answer means; `line` is the log; `manual` what somebody asks for.
 //!
 //! An attempt is over when it is in the log and the queue knows it. Who dies before sends once more, with the same id.
@@ -38,7 +38,7 @@ use tfx_domain::{
 use tfx_outbound::{Apart, Failure, Outbound, Request};
 use tfx_ports::{
     StoreError, clock, entropy,
-    queue::{Counts, Job, JobKind, LONGEST_WAIT},
+    queue::{Counts, Job, JobKind, LONGEST_WAIT, own_lane},
 };
 use tfx_service::{LogThrottle, Shutdown, metrics::Text};
 use tfx_settings::TellSettings;
@@ -56,6 +56,8 @@ const EVERY: Duration = Duration::from_millis(250);
 const LEASE: Duration = Duration::from_secs(15);
 /// How long what is under way may take when the service ends.
 const LET_GO: Duration = Duration::from_secs(2);
+/// The shortest pause of a state while an earlier one of its conversion is tried again.
+const BEHIND: Duration = Duration::from_millis(500);
 /// Pause when something of ours that is needed is not there: the configuration, a source that cannot be read, a click.
 const OURS: Duration = Duration::from_secs(10);
 /// A click that cannot be looked up is waited for so long, and then told without what it alone knows.
@@ -225,6 +227,13 @@ impl Teller {
             Err(Unsendable::NotAsked(_) | Unsendable::NoUrl) if tell.unsure => return End::Done,
             Err(why) => return self.give_up(&tell, Some(source), job, &why.to_string()).await,
         };
+        match self.is_behind(&tell, job).await {
+            Ok(false) => {}
+            // In the lane of its source it would hold up others; there it is only once.
+            Ok(true) if job.lane != own_lane(&job.key) => return End::Aside(later(self.settings.backoff)),
+            Ok(true) => return End::Postpone(later(self.settings.backoff.max(BEHIND))),
+            Err(_) => return End::Postpone(OURS),
+        }
         let click = match form.needs_click() {
             true => self.postbacks.clicks.event(tell.conversion.click_id).await,
             false => Ok(None),
@@ -250,6 +259,14 @@ impl Teller {
             turn.answered();
         }
         self.conclude(&tell, source, job, &message, outcome, latency).await
+    }
+
+    /// Whether an earlier state of its conversion waits to be told, after an attempt that failed.
+    async fn is_behind(&self, tell: &Tell, job: &Job) -> Result<bool, StoreError> {
+        if tell.conversion.version == 1 {
+            return Ok(false);
+        }
+        self.postbacks.queue.waits_between(KIND, &tell.first_key(), &job.key).await
     }
 
     /// Sends it once; none: nothing was sent.

@@ -346,26 +346,44 @@ async fn a_source_that_does_not_answer_holds_up_nobody() {
     assert!(waiting.iter().filter(|j| j.tries > 0).count() <= asked, "{waiting:?}");
 }
 
-/// One that fails does not hold up the others of its source, and its source is told of them.
+/// One that fails does not hold up the others of its source, only the states of its own conversion that come after it.
 #[tokio::test]
 async fn a_postback_that_fails_holds_up_no_other() {
-    let (bad, good) = (Target::answering(&[""]).await, Target::answering(&[OK]).await);
+    let no = "HTTP/1.1 503 no\r\ncontent-length: 0\r\n\r\n";
+    let (bad, good) = (Target::answering(&[no, no, no, OK]).await, Target::answering(&[OK]).await);
     let fields = json!({
-        "postback_on": ["lead", "sale"], "postback_urls": { "lead": bad.url(""), "sale": good.url("t={tid}") },
+        "postback_on": ["lead", "sale"],
+        "postback_urls": { "lead": bad.url("t={tid}"), "sale": good.url("t={tid}") },
     });
     let settings = [
-        ("OUTBOUND_TIMEOUT_MS", "300"),
-        ("OUTBOUND_RETRY_BACKOFF_MS", "60000"),
+        ("OUTBOUND_RETRY_BACKOFF_MS", "500"),
         ("OUTBOUND_CIRCUIT_FAILURES", "1000"),
+        ("OUTBOUND_MAX_ATTEMPTS", "9"),
     ];
     let (testbed, source, offer) = told(&settings, fields).await;
-    let click_id = click(&testbed, &source, &offer).await;
+    let mut clicks = Vec::new();
+    for _ in 0..40 {
+        clicks.push(click(&testbed, &source, &offer).await);
+    }
     let world = testbed.start().await;
-    report(&world, click_id, "tid=T1&status=lead").await;
-    report(&world, click_id, "tid=T1&status=sale").await;
-    world.until("the sale is told", async || good.got().len() == 1).await;
-    assert_eq!(bad.got().len(), 1);
-    world.until("it alone waits", async || counts(&world).await == (1, 0)).await;
+    report(&world, clicks[0], "tid=T0&status=lead").await;
+    world.until("it failed", async || !bad.got().is_empty()).await;
+    report(&world, clicks[0], "tid=T0&status=sale").await;
+    // In every lane of the source there are others.
+    for (n, click) in clicks.iter().enumerate().skip(1) {
+        report(&world, *click, &format!("tid=T{n}")).await;
+    }
+    world.until("the others are told", async || good.got().len() >= 39).await;
+    assert!(bad.got().len() < 4, "it is not told yet");
+    assert!(!good.got().iter().any(|g| g.line.contains("t=T0 ")), "a sale goes not before its lead");
+    world.until("all are told", async || counts(&world).await == (0, 0)).await;
+    assert_eq!((bad.got().len(), good.got().len()), (4, 40));
+    let lines = sent(&world, 44).await;
+    let last = lines.iter().rfind(|l| l.conversion_status.as_ref().is_some_and(|s| s.as_str() == "lead"));
+    let sale = lines.iter().find(|l| {
+        l.url.ends_with("t=T0") && l.result == PostbackResult::Sent && l.url.contains(&good.at.to_string())
+    });
+    assert!(sale.expect("its sale").at >= last.expect("its lead").at);
 }
 
 #[tokio::test]

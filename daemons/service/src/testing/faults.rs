@@ -141,6 +141,9 @@ impl Queue for FaultyQueue {
     async fn has(&self, kind: JobKind, group: &str) -> Result<bool, StoreError> {
         self.queue.has(kind, group).await
     }
+    async fn waits_between(&self, kind: JobKind, from: &str, to: &str) -> Result<bool, StoreError> {
+        self.queue.waits_between(kind, from, to).await
+    }
     async fn claim(&self, kind: JobKind, limit: usize, lease: Duration) -> Result<Vec<Job>, StoreError> {
         self.queue.claim(kind, limit, lease).await
     }
