@@ -158,6 +158,28 @@ impl Services {
         child.wait().expect("reap");
     }
 
+    /// Stops the time of a service (SIGSTOP).
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn pause(&self, service: Service) {
+        self.signal(service, "-STOP");
+    }
+
+    /// Lets it go on (SIGCONT).
+    ///
+    /// # Panics
+    /// It does not run.
+    pub fn resume(&self, service: Service) {
+        self.signal(service, "-CONT");
+    }
+
+    fn signal(&self, service: Service, signal: &str) {
+        let pid = self.running[&service].id().to_string();
+        let sent = Command::new("kill").args([signal, &pid]).status().expect("kill");
+        assert!(sent.success(), "{service:?} takes no {signal}");
+    }
+
     /// Runs a service that is to end by itself: its exit code and what it said.
     ///
     /// # Panics
