@@ -20,6 +20,7 @@ use tfx_api::{ApiError, Page};
 use tfx_domain::{
     Timestamp,
     event::{PostbackField, PostbackFilter, TestTraffic},
+    problem::Problems,
     report::ReportFilter,
 };
 
@@ -81,6 +82,14 @@ pub(crate) struct Asked<F> {
 }
 
 impl<F: Condition> EventList<F> {
+    /// What is wrong with what it says, beside flags that cannot be read.
+    pub(crate) fn problems(&self, rows: Rows) -> Problems {
+        match self.columns.of(rows, Vec::new()) {
+            Ok(_) => Problems::default(),
+            Err(failure) => Problems::one("", failure.message),
+        }
+    }
+
     /// Prints the list, or follows it: its usual columns, where a row marks tests, its names, and how a part is fetched.
     ///
     /// # Errors

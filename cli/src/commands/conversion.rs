@@ -16,6 +16,7 @@ use tfx_api::conversions::{Conversion, ConversionQuery, ConversionStatus, Report
 use tfx_domain::{
     entity::Kind,
     id::{ClickId, ConversionId},
+    problem::Problems,
 };
 
 /// What is done with conversions.
@@ -57,6 +58,14 @@ pub(crate) struct Show {
 }
 
 impl ConversionCommand {
+    /// What is wrong with what it says, beside flags that cannot be read.
+    pub(crate) fn problems(&self) -> Problems {
+        match self {
+            Self::List(list) => list.list.problems(Rows::Conversions),
+            Self::Show(_) => Problems::default(),
+        }
+    }
+
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         match self {
             Self::List(list) => list.run(context).await,

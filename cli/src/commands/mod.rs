@@ -104,6 +104,10 @@ impl Command {
             Self::Source(source::SourceCommand::Entity(c)) => c.problems(),
             Self::Network(network::NetworkCommand::Entity(c)) => c.problems(),
             Self::Template(c) => c.problems(),
+            Self::Report(c) => c.problems(),
+            Self::Click(c) => c.problems(),
+            Self::Conversion(c) => c.problems(),
+            Self::Postback(c) => c.problems(),
             _ => Problems::default(),
         }
     }

@@ -17,7 +17,7 @@ use std::str::FromStr;
 use tfx_api::report::{
     Attribution, Dimension, Figures as Computed, Metric, ReportAnswer, ReportFilter, ReportRequest, Sort,
 };
-use tfx_domain::{money::Currency, report::Unit};
+use tfx_domain::{money::Currency, problem::Problems, report::Unit};
 
 /// Report clicks, conversions and money.
 ///
@@ -106,6 +106,19 @@ impl FromStr for Figures {
 }
 
 impl Report {
+    /// What is wrong with what it says, beside flags that cannot be read.
+    pub(crate) fn problems(&self) -> Problems {
+        let is_word = |name: &str| name.parse::<Metric>().is_ok() || name.parse::<Dimension>().is_ok();
+        let mut problems = Problems::default();
+        for name in self.columns.iter().filter(|c| *c != "currency" && !is_word(c)) {
+            problems.add("", format!("--columns: '{name}' is neither a metric nor a dimension"));
+        }
+        if let Some(by) = self.sort.as_deref().map(|s| s.trim_start_matches('-')).filter(|s| !is_word(s)) {
+            problems.add("", format!("--sort: '{by}' is neither a metric nor a dimension"));
+        }
+        problems
+    }
+
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let chosen = self.columns.clone();
         let request = self.request()?;
@@ -249,16 +262,15 @@ fn columns(answer: &ReportAnswer, people: bool, chosen: &[String]) -> Result<Vec
         return Ok(all);
     }
     let known: Vec<String> = all.iter().map(|c| c.field.clone()).collect();
-    let find = |name: &String| {
-        let found = all.iter().find(|c| c.field == *name).cloned();
-        found.ok_or_else(|| {
-            let known = known.join(", ");
-            Failure::usage(format!(
-                "--columns: '{name}' is no column of this report; it has {known} (--by, --metrics)"
-            ))
-        })
-    };
-    chosen.iter().map(find).collect()
+    let unknown: Vec<String> =
+        chosen.iter().filter(|c| !known.contains(c)).map(|name| format!("'{name}'")).collect();
+    if !unknown.is_empty() {
+        let (unknown, known) = (unknown.join(", "), known.join(", "));
+        return Err(Failure::usage(format!(
+            "--columns: {unknown} is no column of this report; it has {known} (--by, --metrics)"
+        )));
+    }
+    Ok(chosen.iter().filter_map(|name| all.iter().find(|c| c.field == *name).cloned()).collect())
 }
 
 /// What a figure weighs where there is not room for all: money first, then what it is made of.

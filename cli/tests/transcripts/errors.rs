@@ -44,6 +44,8 @@ fn usage() {
         tfx postback log --where result=recieved --where status=many
         tfx click list --since tomorrow
         tfx click list --since 99999999d
+        tfx click list --limit many --columns contry
+        tfx report --limit many --columns nope,clicks --sort -nope
         tfx click list --since today --until yesterday
         tfx click show junk
         tfx audit summer

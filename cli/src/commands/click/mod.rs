@@ -22,6 +22,7 @@ use tfx_api::{
 use tfx_domain::{
     entity::Kind,
     id::{ClickId, VisitorId},
+    problem::Problems,
 };
 
 /// What is done with clicks.
@@ -66,6 +67,14 @@ pub(crate) struct Show {
 }
 
 impl ClickCommand {
+    /// What is wrong with what it says, beside flags that cannot be read.
+    pub(crate) fn problems(&self) -> Problems {
+        match self {
+            Self::List(list) => list.list.problems(Rows::Clicks),
+            Self::Show(_) => Problems::default(),
+        }
+    }
+
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         match self {
             Self::List(list) => list.run(context).await,

@@ -16,7 +16,7 @@ use serde_json::Value;
 use tfx_api::postbacks::{
     Directions, PostbackField, PostbackFilter, PostbackLogEvent, PostbackQuery, PostbackResult,
 };
-use tfx_domain::entity::Kind;
+use tfx_domain::{entity::Kind, problem::Problems};
 
 /// Which postbacks.
 #[derive(Debug, Args)]
@@ -143,6 +143,11 @@ fn said(row: &Value) -> String {
 }
 
 impl Log {
+    /// What is wrong with what it says, beside flags that cannot be read.
+    pub(super) fn problems(&self) -> Problems {
+        self.list.problems(Rows::Postbacks)
+    }
+
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.client()?;
         let (since, until) = self.window.bounds()?;

@@ -8,6 +8,7 @@ mod test;
 
 use crate::{context::Context, exit::Failure};
 use clap::Subcommand;
+use tfx_domain::problem::Problems;
 
 /// What is done with postbacks.
 #[derive(Debug, Subcommand)]
@@ -25,6 +26,14 @@ pub(crate) enum PostbackCommand {
 }
 
 impl PostbackCommand {
+    /// What is wrong with what it says, beside flags that cannot be read.
+    pub(crate) fn problems(&self) -> Problems {
+        match self {
+            Self::Log(log) => log.problems(),
+            _ => Problems::default(),
+        }
+    }
+
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         match self {
             Self::Test(test) => test.run(context).await,

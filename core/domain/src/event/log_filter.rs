@@ -64,7 +64,8 @@ impl PostbackField {
         match self {
             Self::Result => one_of(value, &PostbackResult::ALL.map(PostbackResult::as_str)).map(|_| ()),
             Self::Test => one_of(value, &["true", "false"]).map(|_| ()),
-            Self::Status if value.parse().is_ok_and(|s: u16| (100..600).contains(&s)) => Ok(()),
+            // None is 0: a source that did not answer.
+            Self::Status if value.parse().is_ok_and(|s: u16| s == 0 || (100..1000).contains(&s)) => Ok(()),
             Self::Status => Err(format!("'{}' is not an HTTP status such as 200", shown())),
             Self::Click => value.parse::<ClickId>().map(|_| ()).map_err(|e| format!("'{}' {e}", shown())),
             Self::Conversion => {
@@ -200,7 +201,8 @@ mod tests {
         }
         let meant = "result=duplicat".parse::<PostbackFilter>().expect_err("no result");
         assert!(meant.contains("did you mean 'duplicate'"), "{meant}");
-        for good in ["result=", "result=Recorded", "status=200,503", "network=nobody", "ip=10.0", "param:x=y"]
+        for good in
+            ["result=", "result=Recorded", "status=0,200,503", "network=nobody", "ip=10.0", "param:x=y"]
         {
             assert!(good.parse::<PostbackFilter>().is_ok(), "{good}");
         }
