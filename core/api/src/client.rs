@@ -1,6 +1,7 @@
 //! The HTTP client of api-service: one request, one answer, no retries. The token goes into a header marked as
 //! sensitive and is in no message and no `Debug`.
 
+mod tells;
 mod transport;
 
 pub use transport::Client;
@@ -23,7 +24,6 @@ use crate::{
     report::{ReportAnswer, ReportRequest},
     retention::{PruneAnswer, PruneRequest, RetentionStatus},
     service::{EventStats, RefusedAnswer, Whoami},
-    tells::{SigningKey, SourceTest, SourceTestAnswer, TellAgain, TellAgainAnswer, TellQuery, TellQueue},
     timeline::Timeline,
 };
 use reqwest::Method;
@@ -238,40 +238,6 @@ impl Client {
     pub async fn postback_lint(&self, q: &LintQuery) -> Result<Lint, ApiError> {
         let call = Call::get(&["postbacks", "lint"]).with("since", q.since).with("until", q.until);
         self.call(call.with("network", q.network.as_ref()).with("most", q.most)).await
-    }
-
-    /// What sources are still to be told.
-    ///
-    /// # Errors
-    /// [`ApiError`].
-    pub async fn tell_queue(&self, q: &TellQuery) -> Result<TellQueue, ApiError> {
-        let call = Call::get(&["postbacks", "queue"]).with("source", q.source.as_ref());
-        let call = call.with("dead", q.dead.then_some(true));
-        self.call(call.page(q.limit, q.cursor.as_ref())).await
-    }
-
-    /// Tells sources again what was given up.
-    ///
-    /// # Errors
-    /// [`ApiError`]; `not_found` (404) names every id that nothing goes by, `not_dead` (409) those that wait.
-    pub async fn tell_again(&self, asked: &TellAgain) -> Result<TellAgainAnswer, ApiError> {
-        self.post(&["postbacks", "queue", "retry"], asked).await
-    }
-
-    /// What a source would be told; if it says so, it is.
-    ///
-    /// # Errors
-    /// [`ApiError`].
-    pub async fn source_test(&self, source: &str, asked: &SourceTest) -> Result<SourceTestAnswer, ApiError> {
-        self.post(&[Kind::Source.plural(), source, "test"], asked).await
-    }
-
-    /// The key that signs what a source is told.
-    ///
-    /// # Errors
-    /// [`ApiError`]; `no_signing_key` (409).
-    pub async fn signing_key(&self, source: &str) -> Result<SigningKey, ApiError> {
-        self.call(Call::get(&[Kind::Source.plural(), source, "signing-key"])).await
     }
 
     /// How destinations are, all or those with a state.

@@ -152,7 +152,7 @@ impl Clicks {
             return Ok(known);
         }
         let ClickEvent { dims, external_id, cost, .. } = self.event(id).await?.ok_or(Missing::NotThere)?;
-        let known = Arc::new(KnownClick { dims, external_id: external_id.into(), cost });
+        let known = Arc::new(KnownClick { dims, external_id, cost });
         self.recent.insert(id, Arc::clone(&known));
         Ok(known)
     }
