@@ -8,6 +8,7 @@ use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use std::{ffi::OsStr, time::Duration};
 use tfx_api::entities::EntityQuery;
 use tfx_domain::{
+    access::Scope,
     entity::Kind,
     report::{Dimension, Metric},
     routing::filter,
@@ -46,6 +47,11 @@ pub(crate) fn dimensions(sign: &'static str) -> ArgValueCompleter {
 /// The figures of reports.
 pub(crate) fn metrics() -> ArgValueCompleter {
     words(Metric::ALL.iter().map(|m| m.as_str()), "")
+}
+
+/// What a token may do.
+pub(crate) fn scopes() -> ArgValueCompleter {
+    words(Scope::ALL.iter().map(|s| s.as_str()), "")
 }
 
 /// The fields that a filter may ask for.

@@ -26,6 +26,7 @@ mod source;
 mod stack;
 mod stream;
 mod template;
+mod token;
 mod up;
 
 use crate::{context::Context, exit::Failure, output::text};
@@ -70,6 +71,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Health(health::HealthCommand),
     Audit(audit::Audit),
+    /// API tokens: keys for programs, with scopes and an end.
+    #[command(subcommand)]
+    Token(token::TokenCommand),
     /// Settings: check them, show them.
     #[command(subcommand)]
     Config(config::ConfigCommand),
@@ -130,6 +134,7 @@ impl Command {
             Self::Health(c) => c.run(context).await,
             Self::Check(c) => c.run(context).await,
             Self::Audit(c) => c.run(context).await,
+            Self::Token(c) => c.run(context).await,
             Self::Config(c) => c.run(context),
             Self::Events(c) => c.run(context).await,
             Self::Ingest(c) => c.run(context).await,

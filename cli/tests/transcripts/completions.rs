@@ -77,6 +77,7 @@ fn bash_completes_commands_flags_values_and_slugs() {
         &["tfx", "report", "--by", "campaign,co"],
         &["tfx", "report", "--metrics", "rev"],
         &["tfx", "stream", "create", "--filter", "os"],
+        &["tfx", "token", "create", "ci", "--scope", "read,wr"],
     ] {
         text.push_str(&bash(&place, words));
     }

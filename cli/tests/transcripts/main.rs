@@ -35,4 +35,5 @@ mod shapes;
 mod sources;
 mod stack;
 mod terminal;
+mod tokens;
 mod up;

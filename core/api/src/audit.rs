@@ -28,9 +28,12 @@ pub struct AuditEntry {
     /// The request, as the log of api-service names it; empty: not known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub request_id: String,
-    /// `create`, `update`, `pause`, `resume`, `archive`, `prune`.
+    /// The id of the API token or session that was shown; empty: the administrator's token, or none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub token: String,
+    /// `create`, `update`, `pause`, `resume`, `archive`, `prune`, `revoke`.
     pub action: String,
-    /// What kind of thing, a noun: `campaign`, `events`.
+    /// What kind of thing, a noun: `campaign`, `events`, `token`.
     pub kind: String,
     /// The id of the entity that changed.
     pub id: String,

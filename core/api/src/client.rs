@@ -25,6 +25,7 @@ use crate::{
     retention::{PruneAnswer, PruneRequest, RetentionStatus},
     service::{EventStats, RefusedAnswer, Whoami},
     timeline::Timeline,
+    tokens::{MadeToken, NewToken, TokenRow},
 };
 use reqwest::Method;
 use serde_json::Value;
@@ -348,6 +349,34 @@ impl Client {
     /// [`ApiError`].
     pub async fn ingestion_replay(&self, request: &ReplayRequest) -> Result<ReplayAnswer, ApiError> {
         self.post(&["ingestion", "replay"], request).await
+    }
+
+    /// A page of API tokens, oldest first.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn tokens(
+        &self,
+        limit: Option<usize>,
+        cursor: Option<&String>,
+    ) -> Result<Page<TokenRow>, ApiError> {
+        self.call(Call::get(&["tokens"]).page(limit, cursor)).await
+    }
+
+    /// Makes an API token; its text is in this answer and nowhere else.
+    ///
+    /// # Errors
+    /// [`ApiError`]; `slug_taken` (409): another has the name; `forbidden` (403): it may do more than who makes it.
+    pub async fn create_token(&self, token: &NewToken) -> Result<MadeToken, ApiError> {
+        self.post(&["tokens"], token).await
+    }
+
+    /// Ends an API token by its name or id.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn revoke_token(&self, reference: &str) -> Result<TokenRow, ApiError> {
+        self.call(Call::post(&["tokens", reference, "revoke"])).await
     }
 
     /// Whose token this is.

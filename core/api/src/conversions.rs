@@ -1,11 +1,51 @@
-//! Conversions. Their shape is the domain's: [`tfx_domain::postback::Conversion`].
+//! Conversions. Their shape is the domain's, with money for who may see it.
 
 use serde::{Deserialize, Serialize};
-use tfx_domain::{Timestamp, event::TestTraffic, id::ClickId};
-pub use tfx_domain::{
-    postback::{Conversion, ConversionStatus},
-    report::ReportFilter,
+use tfx_domain::{
+    Timestamp,
+    event::{ClickDims, TestTraffic},
+    id::{ClickId, ConversionId, NetworkId},
+    money::Money,
 };
+pub use tfx_domain::{postback::ConversionStatus, report::ReportFilter};
+
+/// A conversion as it is answered: [`tfx_domain::postback::Conversion`], without what it brings for who may not see money.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Conversion {
+    /// Never changes.
+    pub id: ConversionId,
+    /// 1 when recorded, one more with every change.
+    pub version: u64,
+    /// Who reported it.
+    pub network: NetworkId,
+    /// Unique within the network.
+    pub key: String,
+    /// The click whose only sale it is, or might be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sale_claim: Option<String>,
+    /// Another conversion's sale took its click.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub displaced: bool,
+    /// The network's transaction id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<String>,
+    /// The click.
+    pub click_id: ClickId,
+    /// Its status.
+    pub status: ConversionStatus,
+    /// The network's word for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_status: Option<String>,
+    /// What it brings; with the scope `read:money`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revenue: Option<Money>,
+    /// When it was first reported.
+    pub created_at: Timestamp,
+    /// When it last changed.
+    pub updated_at: Timestamp,
+    /// Facts of the click.
+    pub click: ClickDims,
+}
 
 /// Which conversions to list, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -20,6 +20,7 @@ pub mod retention;
 pub mod service;
 pub mod tells;
 pub mod timeline;
+pub mod tokens;
 
 pub use client::Client;
 pub use error::ApiError;

@@ -2,14 +2,27 @@
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use tfx_domain::{
+    Timestamp,
+    access::{Role, Scope},
+};
 
 /// Whose token this is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Whoami {
     /// Its name.
     pub name: String,
+    /// What the person is whose it is; none: it is a program's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
+    /// The id of the token; empty: the administrator's, of the data folder.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub token: String,
     /// What it may do.
-    pub scopes: Vec<String>,
+    pub scopes: Vec<Scope>,
+    /// When it ends by itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
 }
 
 /// The counters of each service's event producer, as it gives them, or why it could not be asked.

@@ -102,6 +102,8 @@ prefixed_id!(/// Names a postback template.
     TemplateId, "tpl", "template id (tpl_ and 19 characters)");
 prefixed_id!(/// Names a conversion.
     ConversionId, "cnv", "conversion id (cnv_ and 19 characters)");
+prefixed_id!(/// Names an API token.
+    TokenId, "tok", "token id (tok_ and 19 characters)");
 
 /// One click: a ULID, 26 characters, ordered by time. Parsed without regard to case, since networks change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -1,6 +1,7 @@
 //! What the product decides. Pure: no sockets, no files, no clock, no global randomness;
 //! time and randomness come in as arguments, so a decision can be replayed from its inputs.
 //!
+//! - [`access`]: who may do what
 //! - [`country`]: which there are, and where
 //! - [`entity`]: what a person configures, with validation that reports every problem at once
 //! - [`routing`]: a click in, a [`routing::Decision`] out
@@ -13,6 +14,7 @@
 //! - [`report`]: dimensions, metrics and their arithmetic
 //! - [`said`]: whether a text says anything; [`query`]: percent-encoding as it really comes
 
+pub mod access;
 pub mod country;
 pub mod entity;
 pub mod event;

@@ -1,12 +1,13 @@
 //! Every port on SQLite: two files in a data folder.
 //!
-//! - `config.db`: entities, audit log, conversions, jobs, leases, keys, the health of destinations
+//! - `config.db`: entities, accounts, audit log, conversions, jobs, leases, keys, the health of destinations
 //! - `events.db`: clicks, states of conversions, the postback log
 //!
 //! Both in WAL mode with `synchronous=FULL`: what a method has answered survives the loss of power. Each file has
 //! one writer thread per process, which puts concurrent calls into one transaction; several processes may have the
 //! same files open. Why: `docs/decisions/0004-sqlite-embedded.md`.
 
+mod accounts;
 mod analytics;
 mod config;
 mod conversions;
@@ -26,8 +27,8 @@ pub use error::OpenError;
 use db::{Blueprint, Database};
 use std::{os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 use tfx_ports::{
-    analytics::Analytics, config::ConfigStore, conversions::ConversionStore, health::HealthStore, keys::Keys,
-    leases::Leases, queue::Queue, retention::Retention, sink::EventSink,
+    accounts::Accounts, analytics::Analytics, config::ConfigStore, conversions::ConversionStore,
+    health::HealthStore, keys::Keys, leases::Leases, queue::Queue, retention::Retention, sink::EventSink,
 };
 
 const CONFIG: Blueprint = Blueprint {
@@ -41,6 +42,7 @@ const CONFIG: Blueprint = Blueprint {
         include_str!("schema/config/0007.sql"),
         include_str!("schema/config/0008.sql"),
         include_str!("schema/config/0009.sql"),
+        include_str!("schema/config/0010.sql"),
     ],
     look: include_str!("schema/config/look.sql"),
     page_size: 4096,
@@ -67,6 +69,7 @@ const EVENTS: Blueprint = Blueprint {
 /// The open data folder. The ports keep their file open; it is closed when the last of them is dropped.
 pub struct Embedded {
     config: Arc<config::Config>,
+    accounts: Arc<accounts::AccountTable>,
     conversions: Arc<conversions::Conversions>,
     queue: Arc<queue::Jobs>,
     leases: Arc<leases::LeaseTable>,
@@ -93,8 +96,10 @@ impl Embedded {
         db::beside::check(dir)?;
         let config = Arc::new(Database::open(dir, &CONFIG)?);
         let events = Arc::new(Database::open(dir, &EVENTS)?);
+        let entities = Arc::new(config::Config::new(Arc::clone(&config)));
         Ok(Self {
-            config: Arc::new(config::Config::new(Arc::clone(&config))),
+            accounts: Arc::new(accounts::AccountTable(Arc::clone(&config), Arc::clone(&entities))),
+            config: entities,
             queue: Arc::new(queue::Jobs::new(Arc::clone(&config))),
             leases: Arc::new(leases::LeaseTable(Arc::clone(&config))),
             keys: Arc::new(keys::KeyTable(Arc::clone(&config))),
@@ -109,6 +114,11 @@ impl Embedded {
     /// Entities and the audit log.
     pub fn config(&self) -> Arc<dyn ConfigStore> {
         Arc::clone(&self.config) as _
+    }
+
+    /// Users, API tokens, login codes, sessions.
+    pub fn accounts(&self) -> Arc<dyn Accounts> {
+        Arc::clone(&self.accounts) as _
     }
 
     /// Conversions.

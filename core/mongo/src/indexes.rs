@@ -187,6 +187,16 @@ pub(crate) const ALL: &[CollectionIndexes] = &[
         what: "what traffic sources were told, by conversion",
         indexes: &[index("of_conversion", &[("conversion", 1)])],
     },
+    CollectionIndexes {
+        id: "021_accounts",
+        collection: "accounts",
+        what: "users, API tokens, login codes and sessions: once by name, in order, by when they are over",
+        indexes: &[
+            unique("by_name", &[("kind", 1), ("name", 1)]),
+            index("in_order", &[("kind", 1), ("id", 1)]),
+            Index { only_with: Some("until"), ..index("until", &[("until", 1)]) },
+        ],
+    },
 ];
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! | `conversions` | one document for each conversion; its unique indexes decide what is new |
 //! | `jobs` `job_lanes` | what is to be done later, and whose turn it is in which group |
 //! | `leases` | who does what only one does at a time |
+//! | `accounts` | users, API tokens, login codes and sessions, `_id` is kind and id |
 //! | `keys` | secrets that all instances share, `_id` is the name |
 //! | `parked` | what versions before parked; it becomes jobs |
 //! | `destination_health` | one document for each destination that is probed, `_id` is its id |
@@ -27,6 +28,7 @@
 //! [`MongoConfig::give_up_after`], the error says that the outcome is not known. The same call again then finds
 //! what was written.
 
+mod accounts;
 mod check;
 mod client;
 mod config;
@@ -52,14 +54,15 @@ pub use settings::MongoConfig;
 use db::Db;
 use std::sync::Arc;
 use tfx_ports::{
-    config::ConfigStore, conversions::ConversionStore, health::HealthStore, keys::Keys, leases::Leases,
-    migrate::Migrations, queue::Queue,
+    accounts::Accounts, config::ConfigStore, conversions::ConversionStore, health::HealthStore, keys::Keys,
+    leases::Leases, migrate::Migrations, queue::Queue,
 };
 
 /// The stores in one database. Cheap to clone the ports from; connections are shared and made when needed.
 pub struct Mongo {
     db: Arc<Db>,
     config: Arc<config::Config>,
+    accounts: Arc<accounts::AccountTable>,
     conversions: Arc<conversions::Conversions>,
     queue: Arc<queue::Jobs>,
     leases: Arc<leases::LeaseTable>,
@@ -75,8 +78,10 @@ impl Mongo {
     /// [`OpenError::Uri`], [`OpenError::Database`].
     pub async fn new(config: &MongoConfig) -> Result<Self, OpenError> {
         let db = Arc::new(client::connect(config).await?);
+        let entities = Arc::new(config::Config::new(Arc::clone(&db), config.change_streams));
         Ok(Self {
-            config: Arc::new(config::Config::new(Arc::clone(&db), config.change_streams)),
+            accounts: Arc::new(accounts::AccountTable { db: Arc::clone(&db), config: Arc::clone(&entities) }),
+            config: entities,
             conversions: Arc::new(conversions::Conversions::new(Arc::clone(&db))),
             queue: Arc::new(queue::Jobs::new(Arc::clone(&db))),
             leases: Arc::new(leases::LeaseTable(Arc::clone(&db))),
@@ -98,6 +103,11 @@ impl Mongo {
     /// Entities and the audit log.
     pub fn config(&self) -> Arc<dyn ConfigStore> {
         Arc::clone(&self.config) as _
+    }
+
+    /// Users, API tokens, login codes, sessions.
+    pub fn accounts(&self) -> Arc<dyn Accounts> {
+        Arc::clone(&self.accounts) as _
     }
 
     /// Conversions.

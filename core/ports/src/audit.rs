@@ -21,6 +21,9 @@ pub struct Caller {
     /// The request, as the logs of the services name it; empty: it was asked by none.
     #[serde(default)]
     pub request_id: String,
+    /// The id of the API token or session that was shown; empty: the administrator's token, or none.
+    #[serde(default)]
+    pub token: String,
 }
 
 impl Caller {
@@ -37,10 +40,10 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// Who had it done.
     pub caller: Caller,
-    /// What was done, a verb: `create`, `update`, `pause`, `resume`, `archive`, `prune`.
+    /// What was done, a verb: `create`, `update`, `pause`, `resume`, `archive`, `prune`, `revoke`, `login`.
     pub action: String,
     /// To what kind of thing, a noun: that of an entity's kind ([`tfx_domain::entity::Kind::noun`]), or another, such as
-    /// `events`.
+    /// `events` or `token`.
     pub kind: String,
     /// The id of the thing; empty where there is only one of its kind.
     pub id: String,

@@ -5,6 +5,8 @@ use async_trait::async_trait;
 
 /// The key of visitor and address hashes.
 pub const VISITORS: &str = "visitors";
+/// The key of the hashes of API tokens and login codes.
+pub const TOKENS: &str = "tokens";
 
 /// Keeps secrets by their names. None of them is ever replaced, nor told by an error.
 #[async_trait]

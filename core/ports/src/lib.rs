@@ -4,6 +4,7 @@
 //! |---|---|---|---|
 //! | [`config::ConfigStore`] | entities, their versions | SQLite | MongoDB |
 //! | [`audit::AuditLog`] | who did what, when | SQLite | MongoDB |
+//! | [`accounts::Accounts`] | users, API tokens, login codes, sessions | SQLite | MongoDB |
 //! | [`conversions::ConversionStore`] | conversions with their unique keys | SQLite | MongoDB |
 //! | [`queue::Queue`] | what is to be done later, claimed by one at a time | SQLite | MongoDB |
 //! | [`leases::Leases`] | who does what only one does at a time | SQLite | MongoDB |
@@ -18,6 +19,7 @@
 //!
 //! The `conformance` feature holds the suite that every adapter must pass.
 
+pub mod accounts;
 pub mod analytics;
 pub mod audit;
 pub mod clock;

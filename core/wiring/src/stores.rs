@@ -11,6 +11,7 @@ use tfx_events::{Producer, ProducerConfig};
 use tfx_mongo::Mongo;
 use tfx_ports::{
     StoreError,
+    accounts::Accounts,
     analytics::Analytics,
     config::ConfigStore,
     conversions::ConversionStore,
@@ -31,6 +32,8 @@ use tfx_settings::{FailurePolicy, Settings};
 pub struct Stores {
     /// Entities.
     pub config: Arc<dyn ConfigStore>,
+    /// Users, API tokens, login codes, sessions.
+    pub accounts: Arc<dyn Accounts>,
     /// Conversions.
     pub conversions: Arc<dyn ConversionStore>,
     /// What is to be done later.
@@ -100,6 +103,7 @@ pub fn embedded(data_dir: &DataDir) -> Result<Stores, WiringError> {
     let embedded = Embedded::open(data_dir.path())?;
     Ok(Stores {
         config: embedded.config(),
+        accounts: embedded.accounts(),
         conversions: embedded.conversions(),
         queue: embedded.queue(),
         leases: embedded.leases(),
@@ -126,7 +130,7 @@ pub async fn open(settings: &Settings, data_dir: &DataDir) -> Result<Stores, Wir
     if let Some(mongo) = mongo {
         (stores.config, stores.conversions) = (mongo.config(), mongo.conversions());
         (stores.queue, stores.leases, stores.health) = (mongo.queue(), mongo.leases(), mongo.health());
-        stores.keys = mongo.keys();
+        (stores.keys, stores.accounts) = (mongo.keys(), mongo.accounts());
     }
     if let Some(events) = events {
         let EventPorts { analytics, retention, sink, pipeline } = events.ports()?;
@@ -139,6 +143,7 @@ fn of_engines(mongo: &Mongo, events: EventPorts) -> Stores {
     let EventPorts { analytics, retention, sink, pipeline } = events;
     Stores {
         config: mongo.config(),
+        accounts: mongo.accounts(),
         conversions: mongo.conversions(),
         queue: mongo.queue(),
         leases: mongo.leases(),

@@ -9,7 +9,7 @@ use crate::{
     peers::Peers,
     postback_lint, postback_test, report,
     retention::{self, Pruning},
-    services, tells, timeline,
+    services, tells, timeline, tokens,
 };
 use axum::{Router, extract::Request, middleware::from_fn_with_state, response::IntoResponse};
 use http::{HeaderName, HeaderValue, Method, StatusCode, header};
@@ -54,8 +54,9 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(postback_lint::routes())
         .merge(postback_test::routes())
         .merge(services::routes())
+        .merge(tokens::routes())
         .fallback(unknown_path)
-        .method_not_allowed_fallback(wrong_method)
+        .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(Arc::clone(app), access::check));
     let pruning = Arc::clone(&app.pruning);
     let inside = Inside::new(&app.settings.http, internal_token.expose());
@@ -64,7 +65,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(health::routes(services::readiness(app), inside.clone()))
         .merge(internal::guard(metrics::routes(crate::NAME, move |out| pruning.write(out)), &inside))
         .fallback(unknown_path)
-        .method_not_allowed_fallback(wrong_method);
+        .method_not_allowed_fallback(no_such_method);
     if let Some(origin) = &app.settings.addresses.cors_origin {
         // Outside the token's check: a browser's preflight carries no token.
         router = router.layer(cors(origin)?);
@@ -77,8 +78,13 @@ async fn unknown_path(request: Request) -> impl IntoResponse {
     Failure::not_found(format!("there is nothing at {path}; the API is under {BASE}, see docs/api.md"))
 }
 
-async fn wrong_method(request: Request) -> impl IntoResponse {
-    let detail = format!("{} is not possible here; the Allow header says what is", request.method());
+async fn no_such_method(request: Request) -> impl IntoResponse {
+    wrong_method(request.method())
+}
+
+/// 405.
+pub(crate) fn wrong_method(method: &Method) -> Failure {
+    let detail = format!("{method} is not possible here; the Allow header says what is");
     Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
 }
 

@@ -164,6 +164,7 @@ async fn audit(State(app): State<Arc<App>>, mut query: Query) -> Result<Response
             actor: e.caller.name,
             from: e.caller.from,
             request_id: e.caller.request_id,
+            token: e.caller.token,
             action: e.action,
             kind: e.kind,
             id: e.id,

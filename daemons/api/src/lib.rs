@@ -25,6 +25,7 @@ mod retention;
 mod services;
 mod tells;
 mod timeline;
+mod tokens;
 
 use crate::{access::Access, app::App, entities::Followed, peers::Peers, retention::Pruning};
 use std::sync::Arc;

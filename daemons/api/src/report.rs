@@ -1,6 +1,7 @@
 //! `POST /report`: checks what is asked, resolves slugs, has the store count and the domain compute, and labels.
 
 use crate::{
+    access::{Identity, forbidden},
     app::App,
     entities::refs,
     failure::Failure,
@@ -9,7 +10,7 @@ use crate::{
     labels,
     reply::json,
 };
-use axum::{Router, extract::State, response::Response, routing::post};
+use axum::{Extension, Router, extract::State, response::Response, routing::post};
 use http::StatusCode;
 use jiff::tz::TimeZone;
 use std::{
@@ -22,6 +23,7 @@ use tfx_api::{
 };
 use tfx_domain::{
     Timestamp,
+    access::Scope,
     entity::Kind,
     event::TestTraffic,
     money::{Amount, Currency},
@@ -57,9 +59,14 @@ pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new().route("/report", post(report))
 }
 
-async fn report(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> Result<Response, Failure> {
+async fn report(
+    State(app): State<Arc<App>>,
+    Extension(identity): Extension<Identity>,
+    query: Query,
+    Body(input): Body,
+) -> Result<Response, Failure> {
     query.finish()?;
-    let asked: ReportRequest = read(input)?;
+    let asked: ReportRequest = seen_by(&identity, read(input)?)?;
     let config = app.stores.config.as_ref();
     let most = app.settings.report_max_groups;
     let query = checked(config, &asked, most).await?;
@@ -72,8 +79,27 @@ async fn report(State(app): State<Arc<App>>, query: Query, Body(input): Body) ->
     let labels = row_labels(config, &report).await?;
     let mut answer = answer(&asked, report, tests, &labels);
     let fields = asked.dimensions.iter().chain(asked.filters.iter().map(|f| &f.dimension));
+    if !identity.may(Scope::ReadMoney) {
+        // Both tell amounts.
+        (answer.unconverted, answer.note) = (BTreeMap::new(), None);
+    }
     answer.warnings = geo::warnings(&app, &fields.map(ToString::to_string).collect::<Vec<_>>()).await;
     Ok(json(StatusCode::OK, &answer))
+}
+
+/// The request as somebody may ask it: who may not see money is given the usual figures without it, and cannot ask for it.
+fn seen_by(identity: &Identity, mut asked: ReportRequest) -> Result<ReportRequest, Failure> {
+    if identity.may(Scope::ReadMoney) {
+        return Ok(asked);
+    }
+    let sorted = asked.sort.as_ref().and_then(|sort| sort.by.parse::<Metric>().ok());
+    if asked.metrics.iter().copied().chain(sorted).any(Metric::tells_money) {
+        return Err(forbidden(&[Scope::ReadMoney]));
+    }
+    if asked.metrics.is_empty() {
+        asked.metrics = USUAL.into_iter().filter(|metric| !metric.tells_money()).collect();
+    }
+    Ok(asked)
 }
 
 /// What whoever asked for too much can do.

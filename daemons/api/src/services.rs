@@ -1,8 +1,8 @@
 //! Who is asking, how the other services do, and what this one depends on.
 
-use crate::{app::App, failure::Failure, input::Query, peers::Peer, reply::json};
+use crate::{access::Identity, app::App, failure::Failure, input::Query, peers::Peer, reply::json};
 use axum::{
-    Router,
+    Extension, Router,
     extract::State,
     response::{IntoResponse, Response},
     routing::{get, post},
@@ -26,10 +26,10 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/event-producer/replay-refused", post(replay_refused))
 }
 
-async fn whoami(query: Query) -> Result<Response, Failure> {
+async fn whoami(Extension(identity): Extension<Identity>, query: Query) -> Result<Response, Failure> {
     query.finish()?;
-    let scopes = vec!["read".to_owned(), "write".to_owned()];
-    Ok(json(StatusCode::OK, &Whoami { name: "admin".to_owned(), scopes }))
+    let Identity { name, role, token, scopes, expires_at } = identity;
+    Ok(json(StatusCode::OK, &Whoami { name, role, token, scopes, expires_at }))
 }
 
 /// Both are asked at once; one that does not answer does not hide the other.

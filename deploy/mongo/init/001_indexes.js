@@ -88,6 +88,11 @@ const INDEXES = [
   ]},
   {"collection": "told", "indexes": [
     {"name": "of_conversion", "keys": [["conversion", 1]]}
+  ]},
+  {"collection": "accounts", "indexes": [
+    {"name": "by_name", "keys": [["kind", 1], ["name", 1]], "unique": true},
+    {"name": "in_order", "keys": [["kind", 1], ["id", 1]]},
+    {"name": "until", "keys": [["until", 1]], "onlyWith": "until"}
   ]}
 ];
 

@@ -121,6 +121,11 @@ metrics! {
 }
 
 impl Metric {
+    /// Whether it is money, or tells of it: what comes back for what was spent.
+    pub const fn tells_money(self) -> bool {
+        matches!(self.unit(), Unit::Money) || matches!(self, Self::Roi | Self::RoiConfirmed | Self::Roas)
+    }
+
     /// True when the value of all rows together is the sum of their values; false for ratios.
     pub const fn is_additive(self) -> bool {
         match self.unit() {

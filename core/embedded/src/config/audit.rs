@@ -12,8 +12,9 @@ use tfx_ports::{
 };
 
 pub(super) fn insert(conn: &Connection, entry: &AuditEntry) -> Result<(), StoreError> {
-    let insert = "INSERT INTO audit (at, actor, action, kind, id, version, changes, asked_from, request_id)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)";
+    let insert =
+        "INSERT INTO audit (at, actor, action, kind, id, version, changes, asked_from, request_id, token)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     conn.prepare_cached(insert)
         .and_then(|mut s| {
             s.execute(params![
@@ -26,6 +27,7 @@ pub(super) fn insert(conn: &Connection, entry: &AuditEntry) -> Result<(), StoreE
                 entry.changes.to_string(),
                 entry.caller.from,
                 entry.caller.request_id,
+                entry.caller.token,
             ])
         })
         .or_store_error("write the audit log")
@@ -51,11 +53,11 @@ pub(super) fn list(
     // Two statements, so that each is answered by its index.
     let sql = match id {
         Some(_) => {
-            "SELECT seq, at, actor, action, kind, id, version, changes, asked_from, request_id FROM audit
+            "SELECT seq, at, actor, action, kind, id, version, changes, asked_from, request_id, token FROM audit
              WHERE id = :id AND seq < :before ORDER BY seq DESC LIMIT :limit"
         }
         None => {
-            "SELECT seq, at, actor, action, kind, id, version, changes, asked_from, request_id FROM audit
+            "SELECT seq, at, actor, action, kind, id, version, changes, asked_from, request_id, token FROM audit
              WHERE :id IS NULL AND seq < :before ORDER BY seq DESC LIMIT :limit"
         }
     };
@@ -70,7 +72,7 @@ pub(super) fn list(
         let version: i64 = row.get(6).or_store_error(what)?;
         let entry = AuditEntry {
             at: text(1)?.parse().map_err(|e| StoreError::broken(format!("audit entry {seq}"), e))?,
-            caller: Caller { name: text(2)?, from: text(8)?, request_id: text(9)? },
+            caller: Caller { name: text(2)?, from: text(8)?, request_id: text(9)?, token: text(10)? },
             action: text(3)?,
             kind: text(4)?,
             id: text(5)?,

@@ -35,8 +35,14 @@ impl Config {
     }
 
     /// Wakes who waits for another revision.
-    fn wake(&self, revision: u64) {
+    pub(crate) fn wake(&self, revision: u64) {
         self.made.send_modify(|r| *r = revision.max(*r));
+    }
+
+    /// Adds a line to the audit log inside a transaction of whoever does what it tells of.
+    pub(crate) fn tell(conn: &Connection, line: &AuditEntry) -> Result<u64, StoreError> {
+        audit::insert(conn, line)?;
+        count(conn, 1)
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {
@@ -73,10 +79,7 @@ fn count(conn: &Connection, lines: usize) -> Result<u64, StoreError> {
 #[async_trait]
 impl AuditLog for Config {
     async fn append(&self, entry: AuditEntry) -> Result<u64, StoreError> {
-        let write = self.db.write("write the audit log", move |conn, ()| {
-            audit::insert(conn, &entry)?;
-            count(conn, 1)
-        });
+        let write = self.db.write("write the audit log", move |conn, ()| Self::tell(conn, &entry));
         write.await.inspect(|revision| self.wake(*revision))
     }
 

@@ -30,6 +30,7 @@ async fn lines_of_before_have_neither_address_nor_request() {
     let conn = Connection::open(dir.path().join("config.db")).expect("file");
     conn.execute_batch(
         "ALTER TABLE audit DROP COLUMN asked_from; ALTER TABLE audit DROP COLUMN request_id;
+         ALTER TABLE audit DROP COLUMN token; DROP TABLE accounts; DROP TABLE told;
          DROP TABLE destination_health; DROP TABLE destination_health_history; DROP TABLE keys;
          PRAGMA user_version = 4;",
     )
@@ -37,7 +38,7 @@ async fn lines_of_before_have_neither_address_nor_request() {
     drop(conn);
     let store = Embedded::open(dir.path()).expect("brought along");
     let caller =
-        Caller { name: "anna".to_owned(), from: "192.0.2.1".to_owned(), request_id: "r1".to_owned() };
+        Caller { from: "192.0.2.1".to_owned(), request_id: "r1".to_owned(), ..Caller::named("anna") };
     let second = entry("token", caller);
     store.config().append(second.clone()).await.expect("append");
     let log = store.config().audit(None, &PageRequest::first(10)).await.expect("audit");

@@ -4,7 +4,9 @@ use tfx_domain::id::ClickId;
 use tfx_embedded::Embedded;
 use tfx_ports::{
     config::ConfigStore,
-    conformance::{Pair, conversions::Telling, events::EventStore, retention::RetainedStore},
+    conformance::{
+        Pair, accounts::Accounting, conversions::Telling, events::EventStore, retention::RetainedStore,
+    },
     conversions::ConversionStore,
     health::HealthStore,
     keys::Keys,
@@ -69,6 +71,11 @@ async fn fresh_tells() -> Telling {
     Telling { one: one.conversions(), two: two.conversions(), queue: two.queue(), keep: Box::new(folder) }
 }
 
+async fn fresh_accounts() -> Accounting {
+    let (folder, one, two) = two();
+    Accounting { one: one.accounts(), two: two.accounts(), log: two.config(), keep: Box::new(folder) }
+}
+
 async fn fresh_leases() -> Pair<dyn Leases> {
     let (folder, one, two) = two();
     Pair { one: one.leases(), two: two.leases(), keep: Box::new(folder) }
@@ -124,7 +131,7 @@ async fn what_the_version_before_parked_becomes_jobs() {
     file.execute_batch(&format!(
         "DROP TABLE jobs; DROP TABLE job_lanes; DROP TABLE leases; DROP TABLE keys; DROP TABLE told; DROP TABLE destination_health;
          DROP TABLE destination_health_history; ALTER TABLE audit DROP COLUMN asked_from;
-         ALTER TABLE audit DROP COLUMN request_id; {parked} {index} PRAGMA user_version = 3;"
+         ALTER TABLE audit DROP COLUMN request_id; ALTER TABLE audit DROP COLUMN token; DROP TABLE accounts; {parked} {index} PRAGMA user_version = 3;"
     ))
     .expect("as it was");
     let insert = "INSERT INTO parked VALUES (?1, 'net_1', ?2, ?3, 'web', '2026-03-01T10:00:00Z', ?4, '2026-03-01T10:01:00Z',
@@ -195,3 +202,4 @@ tfx_ports::conformance!(queue: fresh_queue);
 tfx_ports::conformance!(tells: fresh_tells);
 tfx_ports::conformance!(leases: fresh_leases);
 tfx_ports::conformance!(keys: fresh_keys);
+tfx_ports::conformance!(accounts: fresh_accounts);

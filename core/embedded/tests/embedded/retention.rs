@@ -94,7 +94,8 @@ async fn early(folder: &Path) {
     drop(store);
     let conn = Connection::open(folder.join("events.db")).expect("open");
     conn.execute_batch(
-        "ALTER TABLE clicks DROP COLUMN connection; ALTER TABLE conversions DROP COLUMN connection;
+        "DROP INDEX postbacks_of_click; ALTER TABLE postbacks DROP COLUMN click;
+         ALTER TABLE clicks DROP COLUMN connection; ALTER TABLE conversions DROP COLUMN connection;
          DROP TABLE conversions_left; DROP TRIGGER conversion_leaves; PRAGMA user_version = 3;
          PRAGMA auto_vacuum = NONE; VACUUM;",
     )

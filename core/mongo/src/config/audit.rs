@@ -26,6 +26,8 @@ pub(super) struct StoredEntry {
     asked_from: String,
     #[serde(default)]
     request_id: String,
+    #[serde(default)]
+    token: String,
     action: String,
     kind: String,
     /// The id of the entity.
@@ -44,6 +46,7 @@ impl StoredEntry {
             actor: entry.caller.name.clone(),
             asked_from: entry.caller.from.clone(),
             request_id: entry.caller.request_id.clone(),
+            token: entry.caller.token.clone(),
             action: entry.action.clone(),
             kind: entry.kind.clone(),
             entity: entry.id.clone(),
@@ -70,7 +73,12 @@ impl StoredEntry {
         Ok(AuditEntry {
             at: self.at.parse().map_err(|e| broken(&e))?,
             changes: serde_json::from_str(&self.changes).map_err(|e| broken(&e))?,
-            caller: Caller { name: self.actor, from: self.asked_from, request_id: self.request_id },
+            caller: Caller {
+                name: self.actor,
+                from: self.asked_from,
+                request_id: self.request_id,
+                token: self.token,
+            },
             action: self.action,
             kind: self.kind,
             id: self.entity,

@@ -5,17 +5,19 @@ use super::{
     audit::StoredEntry,
     records::{self, StoredRecord},
 };
-use crate::error::Failed;
+use crate::{accounts, error::Failed};
 use mongodb::{ClientSession, bson::doc, options::ReturnDocument};
 use tfx_ports::{
     StoreError,
+    accounts::Account,
     audit::AuditEntry,
     config::{Change, Record},
 };
 
 impl Config {
-    /// Adds a line to the audit log that tells of no entity; returns the revision it made.
-    pub(super) async fn note(&self, entry: &AuditEntry) -> Result<u64, StoreError> {
+    /// Adds a line to the audit log that tells of no entity, with the accounts that it tells of; returns the revision it
+    /// made.
+    pub(crate) async fn note(&self, entry: &AuditEntry, done: &[Account]) -> Result<u64, StoreError> {
         let what = "write the audit log";
         self.db.ready().await?;
         let _turn = self.turn.lock().await;
@@ -27,6 +29,7 @@ impl Config {
             };
             let steps = async {
                 let revision = self.count(what, 1, None, &mut session).await?;
+                accounts::put(&self.db, done, &mut session).await?;
                 self.tell(what, entry, revision, &mut session).await?;
                 Ok(revision.cast_unsigned())
             };

@@ -67,7 +67,7 @@ impl Config {
 #[async_trait]
 impl AuditLog for Config {
     async fn append(&self, entry: AuditEntry) -> Result<u64, StoreError> {
-        self.note(&entry).await
+        self.note(&entry, &[]).await
     }
 
     async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {

@@ -4,7 +4,7 @@ use crate::support::Fresh;
 use mongodb::bson::{DateTime, Document, doc};
 use tfx_ports::{
     config::ConfigStore,
-    conformance::{Pair, conversions::Telling},
+    conformance::{Pair, accounts::Accounting, conversions::Telling},
     conversions::ConversionStore,
     health::HealthStore,
     keys::Keys,
@@ -40,6 +40,12 @@ async fn fresh_leases() -> Pair<dyn Leases> {
     let fresh = Fresh::new();
     let (one, two) = (fresh.open().await, fresh.open().await);
     Pair { one: one.leases(), two: two.leases(), keep: Box::new(fresh) }
+}
+
+async fn fresh_accounts() -> Accounting {
+    let fresh = Fresh::new();
+    let (one, two) = (fresh.open().await, fresh.open().await);
+    Accounting { one: one.accounts(), two: two.accounts(), log: two.config(), keep: Box::new(fresh) }
 }
 
 async fn fresh_keys() -> Pair<dyn Keys> {
@@ -159,4 +165,5 @@ tfx_ports::conformance!(queue: fresh_queue);
 tfx_ports::conformance!(tells: fresh_tells);
 tfx_ports::conformance!(leases: fresh_leases);
 tfx_ports::conformance!(keys: fresh_keys);
+tfx_ports::conformance!(accounts: fresh_accounts);
 tfx_ports::conformance!(health_store: fresh_health);

@@ -51,6 +51,7 @@ pub(super) fn audit(record: &Record, action: &str) -> AuditEntry {
             name: "anna@example.com".to_owned(),
             from: "2001:db8::1".to_owned(),
             request_id: "req-\"1\"".to_owned(),
+            token: "tok_\"1\"".to_owned(),
         },
         action: action.to_owned(),
         kind: record.kind.noun().to_owned(),

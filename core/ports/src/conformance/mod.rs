@@ -10,12 +10,14 @@
 //! tfx_ports::conformance!(tells: fresh_tells);
 //! tfx_ports::conformance!(leases: fresh_leases);
 //! tfx_ports::conformance!(keys: fresh_keys);
+//! tfx_ports::conformance!(accounts: fresh_accounts);
 //! ```
 //!
 //! Each `fresh_…` is an async function that makes a new, empty store. The macro makes a module with one test per
 //! case. A case changes only what it made itself, compares revisions with the one it found, and waits for
 //! conditions, never for time.
 
+pub mod accounts;
 mod changes;
 pub mod config;
 pub mod conversions;
@@ -85,6 +87,12 @@ macro_rules! conformance {
     };
     (keys: $fresh:path) => {
         $crate::conformance!(@ keys, keys, $fresh: the_first_key_stands, of_many_proposals_one_stands);
+    };
+    (accounts: $fresh:path) => {
+        $crate::conformance!(@ account_store, accounts, $fresh:
+            accounts_are_found_again, a_name_is_taken_once, a_change_needs_the_version_before_it,
+            accounts_and_their_line_are_saved_together_or_not_at_all,
+            of_simultaneous_changes_each_is_made_of_what_it_saw, what_is_over_is_forgotten);
     };
     (leases: $fresh:path) => {
         $crate::conformance!(@ leases, leases, $fresh:

@@ -12,3 +12,4 @@ mod server;
 mod slugs;
 mod tells;
 mod timeline;
+mod tokens;

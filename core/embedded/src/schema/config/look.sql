@@ -9,6 +9,7 @@ SELECT
     (SELECT 1 FROM job_lanes ORDER BY kind, lane LIMIT 1),
     (SELECT 1 FROM leases ORDER BY name LIMIT 1),
     (SELECT 1 FROM keys ORDER BY name LIMIT 1),
+    (SELECT 1 FROM accounts ORDER BY kind, id LIMIT 1),
     (SELECT 1 FROM told ORDER BY name LIMIT 1),
     (SELECT 1 FROM destination_health ORDER BY destination LIMIT 1),
     (SELECT 1 FROM destination_health_history ORDER BY rowid LIMIT 1)

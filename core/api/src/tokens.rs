@@ -1,0 +1,71 @@
+//! API tokens: made, shown once, listed, revoked.
+
+use serde::{Deserialize, Serialize};
+use tfx_domain::Timestamp;
+pub use tfx_domain::access::{ApiToken, Role, Scope, TokenState};
+
+/// A token that somebody wants.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct NewToken {
+    /// What it is called: unique among those that are not revoked.
+    pub name: String,
+    /// What it may do; no more than whoever makes it.
+    pub scopes: Vec<Scope>,
+    /// When it ends by itself; none: not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Timestamp>,
+}
+
+/// A token as it is listed: never its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TokenRow {
+    /// Its id.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// Whether it opens anything.
+    pub state: TokenState,
+    /// What it may do.
+    pub scopes: Vec<Scope>,
+    /// When it was made.
+    pub created_at: Timestamp,
+    /// Who made it.
+    pub created_by: String,
+    /// When it ends by itself.
+    pub expires_at: Option<Timestamp>,
+    /// When it was used last, to a minute.
+    pub last_used_at: Option<Timestamp>,
+    /// From where.
+    pub last_used_from: String,
+    /// When it was revoked.
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl TokenRow {
+    /// As a token is at a time.
+    pub fn new(token: ApiToken, now: Timestamp) -> Self {
+        Self {
+            state: token.state(now),
+            id: token.id,
+            name: token.name,
+            scopes: token.scopes,
+            created_at: token.created_at,
+            created_by: token.created_by,
+            expires_at: token.expires_at,
+            last_used_at: token.last_used_at,
+            last_used_from: token.last_used_from,
+            revoked_at: token.revoked_at,
+        }
+    }
+}
+
+/// A token that was just made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MadeToken {
+    /// What there is to know of it later.
+    #[serde(flatten)]
+    pub row: TokenRow,
+    /// Its text, shown this once.
+    pub token: String,
+}

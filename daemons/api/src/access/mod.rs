@@ -1,0 +1,195 @@
+//! Who may call: the administrator by the token of the data folder, programs by API tokens. Failures are limited per
+//! address; whoever has a right token is never locked out. What a route needs is in [`routes`].
+
+#[cfg(test)]
+mod every_route;
+mod guesses;
+mod keyed;
+mod money;
+pub(crate) mod routes;
+pub(crate) mod tokens;
+
+use crate::{app::App, failure::Failure};
+use axum::{
+    extract::{MatchedPath, Request, State},
+    middleware::Next,
+    response::{IntoResponse, Response},
+};
+use guesses::Guesses;
+use http::{HeaderValue, Method, StatusCode, header};
+use routes::{Found, Needs};
+use sha2::{Digest, Sha256};
+use std::{net::IpAddr, sync::Arc};
+use subtle::ConstantTimeEq;
+use tfx_domain::{
+    Timestamp,
+    access::{Role, Scope, beyond, scopes_of},
+};
+use tfx_ports::{audit::Caller, clock};
+use tfx_service::{Peer, client_ip, internal::bearer, request_id};
+use tfx_settings::Secret;
+use tokens::KnownTokens;
+
+/// Whose token it is that lies in the data folder.
+const ADMIN: &str = "admin token";
+
+/// Who calls, as an extension of the request.
+#[derive(Debug, Clone)]
+pub(crate) struct Identity {
+    /// A user's address, a token's name, or `admin`.
+    pub(crate) name: String,
+    /// What he is; programs are nothing.
+    pub(crate) role: Option<Role>,
+    /// The id of the token or session.
+    pub(crate) token: String,
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) expires_at: Option<Timestamp>,
+}
+
+impl Identity {
+    fn admin() -> Self {
+        let (name, role) = ("admin".to_owned(), Role::Admin);
+        Self { name, role: Some(role), token: String::new(), scopes: scopes_of(role), expires_at: None }
+    }
+
+    /// Whether he may.
+    pub(crate) fn may(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+
+    /// As he stands in the audit log.
+    fn caller(&self, from: IpAddr, request_id: String) -> Caller {
+        let name = if self.token.is_empty() { ADMIN.to_owned() } else { self.name.clone() };
+        Caller { name, from: from.to_string(), request_id, token: self.token.clone() }
+    }
+}
+
+/// Knows the token of the data folder, not in plain text, those of the store, and the addresses that guessed.
+pub(crate) struct Access {
+    admin: [u8; 32],
+    pub(crate) tokens: KnownTokens,
+    guesses: Guesses,
+}
+
+impl Access {
+    pub(crate) fn new(token: &Secret) -> Self {
+        Self { admin: hash(token.expose()), tokens: KnownTokens::default(), guesses: Guesses::default() }
+    }
+
+    /// Hashes are of one length, and comparing them tells nothing of the token.
+    fn is_admin(&self, given: &str) -> bool {
+        hash(given).ct_eq(&self.admin).into()
+    }
+}
+
+fn hash(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// Lets through who shows a token that may do what the route needs. What the table does not know, nobody may.
+pub(crate) async fn check(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |p| p.0.ip());
+    let from = client_ip(peer, request.headers(), &app.settings.http.trusted_proxies);
+    let identity = match identified(&app, bearer(request.headers()), from).await {
+        Ok(identity) => identity,
+        Err(response) => return response,
+    };
+    // Without a path of its own the request goes to what says that there is nothing.
+    if let Some(path) = request.extensions().get::<MatchedPath>()
+        && let Err(refused) = allowed(&identity, request.method(), path.as_str())
+    {
+        return refused;
+    }
+    let caller = identity.caller(from, request_id::of(request.headers()).to_owned());
+    let sees_money = identity.may(Scope::ReadMoney);
+    request.extensions_mut().insert(caller);
+    request.extensions_mut().insert(identity);
+    let response = next.run(request).await;
+    if sees_money { response } else { money::taken_out(response).await }
+}
+
+async fn identified(app: &App, given: Option<&str>, from: IpAddr) -> Result<Identity, Response> {
+    let now = clock::now();
+    if let Some(text) = given {
+        if app.access.is_admin(text) {
+            return Ok(Identity::admin());
+        }
+        let opened = app.access.tokens.opened(&app.stores, text, from, now).await;
+        if let Some(token) = opened.map_err(|e| Failure::from(e).into_response())? {
+            let (name, scopes) = (token.name, token.scopes);
+            return Ok(Identity { name, role: None, token: token.id, scopes, expires_at: token.expires_at });
+        }
+    }
+    if !app.access.guesses.failed(from, now) {
+        let detail = "too many calls without a right token from this address; try again in a minute";
+        let mut response =
+            Failure::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", detail).into_response();
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(guesses::WINDOW_S));
+        return Err(response);
+    }
+    let what = if given.is_some() {
+        "this is no token of this api-service, or one that was revoked or has expired"
+    } else {
+        "this needs a token"
+    };
+    let detail = format!(
+        "{what}: send Authorization: Bearer TOKEN; 'tfx token create' makes one, the administrator's is in \
+         TFX_DATA_DIR/admin.token of api-service, tfx takes it from TFX_TOKEN or TFX_TOKEN_FILE"
+    );
+    Err(Failure::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).into_response())
+}
+
+/// Whether somebody may use a route.
+fn allowed(identity: &Identity, method: &Method, path: &str) -> Result<(), Response> {
+    match routes::of(method, path) {
+        Found::Needs(Needs::Login) => Ok(()),
+        Found::Needs(Needs::Scopes(needed)) => {
+            let missing = beyond(needed, &identity.scopes);
+            if missing.is_empty() { Ok(()) } else { Err(lacking(&missing)) }
+        }
+        Found::OtherMethods(known) => {
+            let mut response = crate::app::wrong_method(method).into_response();
+            if let Ok(known) = HeaderValue::try_from(known.join(",")) {
+                response.headers_mut().insert(header::ALLOW, known);
+            }
+            Err(response)
+        }
+        Found::Nothing => {
+            tracing::error!(%method, path, "nobody may use this route: it does not say which scope it needs");
+            let detail = "nobody may do this: the route does not say which scope it needs";
+            Err(Failure::new(StatusCode::FORBIDDEN, "forbidden", detail).into_response())
+        }
+    }
+}
+
+/// 403, naming what is missing.
+fn lacking(missing: &[Scope]) -> Response {
+    forbidden(missing).into_response()
+}
+
+/// 403, naming what is missing.
+pub(crate) fn forbidden(missing: &[Scope]) -> Failure {
+    let words: Vec<&str> = missing.iter().map(|scope| scope.as_str()).collect();
+    let (words, plural) = (words.join(" and "), if missing.len() > 1 { "s" } else { "" });
+    let detail = format!(
+        "this needs the scope{plural} {words}, which this token does not have; GET /whoami tells what it has"
+    );
+    Failure::new(StatusCode::FORBIDDEN, "forbidden", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_table_does_not_know_nobody_may() {
+        let admin = Identity::admin();
+        let refused = |method, path| allowed(&admin, &method, path).err().map(|r| r.status().as_u16());
+        assert_eq!(refused(Method::GET, "/api/v1/campaigns"), None);
+        assert_eq!(refused(Method::HEAD, "/api/v1/campaigns"), None);
+        assert_eq!(refused(Method::DELETE, "/api/v1/campaigns"), Some(405));
+        assert_eq!(refused(Method::GET, "/api/v1/new"), Some(403));
+        assert!(Access::new(&Secret::from("token".to_owned())).is_admin("token"));
+        assert!(!Access::new(&Secret::from("token".to_owned())).is_admin("Token"));
+    }
+}

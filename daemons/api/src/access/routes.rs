@@ -1,0 +1,122 @@
+//! What each route needs: the one table. A route that is not in it is refused to everybody; a test asks each route of the
+//! router without its scope.
+
+use http::Method;
+use std::{collections::HashMap, sync::LazyLock};
+use tfx_api::{BASE, entities::Verb};
+use tfx_domain::{
+    access::Scope::{
+        self, HealthCheck, Ops, PostbacksRetry, PostbacksTest, Read, ReadAudit, ReadMoney, ReadSecrets,
+        Tokens,
+    },
+    entity::Kind,
+};
+
+/// What a caller must have.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Needs {
+    /// To be known, whatever he may do.
+    Login,
+    /// All of these.
+    Scopes(Vec<Scope>),
+}
+
+/// Method, path below the base, what it needs. What answers with money in sentences, in logs or in what is sent to others
+/// needs `read:money`; elsewhere money is taken out of answers for who may not see it.
+const ROUTES: &[(Method, &str, &[Scope])] = &[
+    (Method::GET, "/campaigns/{ref}/link", &[Read]),
+    (Method::GET, "/networks/{ref}/postback-url", &[Read, ReadSecrets]),
+    (Method::GET, "/sources/{ref}/signing-key", &[Read, ReadSecrets]),
+    (Method::POST, "/sources/{ref}/test", &[Read, ReadMoney, PostbacksTest]),
+    (Method::GET, "/destinations/{ref}/cap-use", &[Read]),
+    (Method::POST, "/destinations/{ref}/check", &[Read, HealthCheck]),
+    (Method::POST, "/report", &[Read]),
+    (Method::GET, "/clicks", &[Read]),
+    (Method::GET, "/clicks/{id}", &[Read]),
+    (Method::GET, "/clicks/{id}/timeline", &[Read, ReadMoney]),
+    (Method::GET, "/conversions", &[Read]),
+    (Method::GET, "/conversions/{id}", &[Read]),
+    (Method::GET, "/postbacks", &[Read, ReadMoney]),
+    (Method::GET, "/postbacks/lint", &[Read, ReadMoney]),
+    (Method::GET, "/postbacks/queue", &[Read, ReadMoney]),
+    (Method::POST, "/postbacks/test", &[Read, ReadMoney, PostbacksTest]),
+    (Method::POST, "/postbacks/retry", &[Read, ReadMoney, PostbacksRetry]),
+    (Method::POST, "/postbacks/queue/retry", &[Read, ReadMoney, PostbacksRetry]),
+    (Method::POST, "/explain", &[Read, ReadMoney]),
+    (Method::GET, "/explain/{click_id}", &[Read, ReadMoney]),
+    (Method::GET, "/health", &[Read]),
+    (Method::GET, "/health/history", &[Read]),
+    (Method::GET, "/audit", &[Read, ReadMoney, ReadAudit]),
+    (Method::GET, "/event-producer/stats", &[Read]),
+    (Method::POST, "/event-producer/replay-refused", &[Read, Ops]),
+    (Method::GET, "/ingestion/errors", &[Read, ReadMoney]),
+    (Method::GET, "/ingestion/lag", &[Read]),
+    (Method::POST, "/ingestion/replay", &[Read, Ops]),
+    (Method::GET, "/retention", &[Read]),
+    (Method::POST, "/retention/prune", &[Read, Ops]),
+    (Method::GET, "/geo", &[Read]),
+    (Method::GET, "/tokens", &[Tokens]),
+    (Method::POST, "/tokens", &[Tokens]),
+    (Method::POST, "/tokens/{ref}/revoke", &[Tokens]),
+    // Whoever is known may ask who he is.
+    (Method::GET, "/whoami", &[]),
+];
+
+/// What each path needs, by method.
+static TABLE: LazyLock<HashMap<String, Vec<(Method, Needs)>>> = LazyLock::new(|| {
+    let mut table: HashMap<String, Vec<(Method, Needs)>> = HashMap::new();
+    let mut add = |method: &Method, path: &str, scopes: &[Scope]| {
+        let needs = if scopes.is_empty() { Needs::Login } else { Needs::Scopes(scopes.to_vec()) };
+        table.entry(format!("{BASE}{path}")).or_default().push((method.clone(), needs));
+    };
+    for (method, path, scopes) in ROUTES {
+        add(method, path, scopes);
+    }
+    for kind in Kind::ALL {
+        let (all, write) = (format!("/{}", kind.plural()), [Read, Scope::write(kind)]);
+        let one = format!("{all}/{{ref}}");
+        add(&Method::GET, &all, &[Read]);
+        add(&Method::POST, &all, &write);
+        add(&Method::GET, &one, &[Read]);
+        add(&Method::PATCH, &one, &write);
+        for verb in Verb::ALL {
+            add(&Method::POST, &format!("{one}/{}", verb.as_str()), &write);
+        }
+    }
+    table
+});
+
+/// What the table says of a route.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    /// This is needed.
+    Needs(&'static Needs),
+    /// The path has other methods alone.
+    OtherMethods(Vec<&'static str>),
+    /// Nothing: nobody is let in.
+    Nothing,
+}
+
+/// What a route needs. Whoever may GET may ask for the head.
+pub(crate) fn of(method: &Method, path: &str) -> Found {
+    let Some(methods) = TABLE.get(path) else { return Found::Nothing };
+    let method = if *method == Method::HEAD { &Method::GET } else { method };
+    match methods.iter().find(|(known, _)| known == method) {
+        Some((_, needs)) => Found::Needs(needs),
+        None => {
+            let mut known: Vec<&str> = methods.iter().map(|(method, _)| method.as_str()).collect();
+            if known.contains(&"GET") {
+                known.push("HEAD");
+            }
+            Found::OtherMethods(known)
+        }
+    }
+}
+
+/// Every route of the table.
+#[cfg(test)]
+pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static Method, &'static Needs)> {
+    TABLE
+        .iter()
+        .flat_map(|(path, methods)| methods.iter().map(|(method, needs)| (path.as_str(), method, needs)))
+}
