@@ -131,7 +131,7 @@ pub(crate) async fn rows<T: Serialize>(
     let mut memory = Memory::new(clock::now(), since);
     let mut thorough_at = Instant::now();
     let mut poller = Poller::new(context.out);
-    let mut lines = Lines::new(&view.columns);
+    let mut lines = Lines::new(&view.columns, context.out.width());
     let mut told: BTreeSet<String> = BTreeSet::new();
     loop {
         memory.forget(clock::now());
@@ -156,7 +156,16 @@ pub(crate) async fn rows<T: Serialize>(
                             labelled(serde_json::to_value(item).map_err(Failure::failed)?, &page.labels);
                         context.out.lines(match context.out.format {
                             Format::Name => vec![line(&(view.name)(&row))],
-                            Format::Table => lines.of(&view.columns, &row),
+                            Format::Table => {
+                                let (lines, left_out) = lines.of(&view.columns, &row);
+                                if !left_out.is_empty() {
+                                    let columns = left_out.join(", ");
+                                    context.out.note(format!(
+                                        "too narrow for: {columns} (--columns chooses, --output jsonl shows all)"
+                                    ));
+                                }
+                                lines
+                            }
                             _ => vec![row.to_string()],
                         })?;
                     }
@@ -254,32 +263,62 @@ impl Memory {
     }
 }
 
-/// Rows of a table that has no end: a column becomes wider when it must.
+/// A text is not left out for want of more room than this.
+const ENOUGH: usize = 24;
+
+/// Rows of a table that has no end: a column becomes wider when it must. On a terminal there are as many as it has room
+/// for beside the first row; of those that weigh alike the last ones go.
 struct Lines {
     widths: Vec<usize>,
-    titled: bool,
+    room: Option<usize>,
+    /// Those that are shown; chosen with the first row.
+    shown: Option<Vec<usize>>,
 }
 
 impl Lines {
-    fn new(columns: &[Column]) -> Self {
-        Self { widths: columns.iter().map(|c| measure_text_width(&c.title)).collect(), titled: false }
+    fn new(columns: &[Column], room: Option<u16>) -> Self {
+        let widths = columns.iter().map(|c| measure_text_width(&c.title)).collect();
+        Self { widths, room: room.map(usize::from), shown: None }
     }
 
-    /// A row; before the first one the titles.
-    fn of(&mut self, columns: &[Column], row: &Value) -> Vec<String> {
+    /// A row; before the first one the titles. And the titles of what there is no room for, once.
+    fn of(&mut self, columns: &[Column], row: &Value) -> (Vec<String>, Vec<String>) {
         let cells: Vec<String> = columns.iter().map(|c| c.cell(row)).collect();
         for (width, cell) in self.widths.iter_mut().zip(&cells) {
             *width = (*width).max(measure_text_width(cell));
         }
-        let titles = (!std::mem::replace(&mut self.titled, true))
-            .then(|| self.line(columns, columns.iter().map(|c| c.title.to_uppercase())));
-        titles.into_iter().chain([self.line(columns, cells.into_iter())]).collect()
+        if let Some(shown) = &self.shown {
+            return (vec![self.line(columns, shown, &cells)], Vec::new());
+        }
+        let shown = self.fitting(columns);
+        let titles: Vec<String> = columns.iter().map(|c| c.title.to_uppercase()).collect();
+        let lines = vec![self.line(columns, &shown, &titles), self.line(columns, &shown, &cells)];
+        let left_out = (0..columns.len()).filter(|i| !shown.contains(i));
+        let left_out = left_out.map(|i| columns[i].title.clone()).collect();
+        self.shown = Some(shown);
+        (lines, left_out)
     }
 
-    fn line(&self, columns: &[Column], cells: impl Iterator<Item = String>) -> String {
-        let padded = cells.zip(columns).zip(&self.widths).map(|((cell, column), width)| {
-            let pad = " ".repeat(width.saturating_sub(measure_text_width(&cell)));
-            if column.right { format!("{pad}{cell}") } else { format!("{cell}{pad}") }
+    fn fitting(&self, columns: &[Column]) -> Vec<usize> {
+        let mut shown: Vec<usize> = (0..columns.len()).collect();
+        let Some(room) = self.room else { return shown };
+        let needs = |i: &usize| match columns[*i].whole || *i == 0 {
+            true => self.widths[*i],
+            false => self.widths[*i].min(ENOUGH.max(measure_text_width(&columns[*i].title))),
+        };
+        while shown.len() > 1 && shown.iter().map(needs).sum::<usize>() + 2 * (shown.len() - 1) > room {
+            let lightest = (1..shown.len()).rev().min_by_key(|place| columns[shown[*place]].weight);
+            let Some(place) = lightest else { break };
+            shown.remove(place);
+        }
+        shown
+    }
+
+    fn line(&self, columns: &[Column], shown: &[usize], cells: &[String]) -> String {
+        let padded = shown.iter().map(|i| {
+            let (cell, pad) =
+                (&cells[*i], " ".repeat(self.widths[*i].saturating_sub(measure_text_width(&cells[*i]))));
+            if columns[*i].right { format!("{pad}{cell}") } else { format!("{cell}{pad}") }
         });
         padded.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     }
@@ -294,10 +333,32 @@ mod tests {
     #[test]
     fn titles_stand_once_and_columns_grow() {
         let columns = [Column::text("name", "name"), Column::number("n", "n"), Column::text("x", "x")];
-        let mut lines = Lines::new(&columns);
-        assert_eq!(lines.of(&columns, &json!({ "name": "a", "n": 10 })), ["NAME   N  X", "a     10"]);
-        assert_eq!(lines.of(&columns, &json!({ "name": "longer", "n": 1, "x": "y" })), ["longer   1  y"]);
-        assert_eq!(lines.of(&columns, &json!({ "name": "b", "n": 1, "x": "y" })), ["b        1  y"]);
+        let mut lines = Lines::new(&columns, None);
+        let mut of = |row: Value| lines.of(&columns, &row).0;
+        assert_eq!(of(json!({ "name": "a", "n": 10 })), ["NAME   N  X", "a     10"]);
+        assert_eq!(of(json!({ "name": "longer", "n": 1, "x": "y" })), ["longer   1  y"]);
+        assert_eq!(of(json!({ "name": "b", "n": 1, "x": "y" })), ["b        1  y"]);
+    }
+
+    #[test]
+    fn on_a_terminal_what_weighs_least_has_no_place() {
+        let columns = [
+            Column::text("name", "name"),
+            Column::id("id", "id"),
+            Column::text("why", "why").of_weight(2),
+            Column::text("more", "more"),
+        ];
+        let row = json!({ "name": "a", "id": "0123456789", "why": "because of this and of that and more", "more": "x" });
+        let mut lines = Lines::new(&columns, Some(36));
+        let (shown, left_out) = lines.of(&columns, &row);
+        assert_eq!(shown, ["NAME  WHY", "a     because of this and of that and more"]);
+        assert_eq!(left_out, ["id", "more"]);
+        assert_eq!(lines.of(&columns, &row).1, [""; 0], "told once");
+        let (shown, left_out) = Lines::new(&columns, Some(80)).of(&columns, &row);
+        assert_eq!(
+            (shown[0].as_str(), left_out.len()),
+            ("NAME  ID          WHY                                   MORE", 0)
+        );
     }
 
     fn at(seconds: i64) -> Timestamp {

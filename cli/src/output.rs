@@ -255,8 +255,13 @@ impl Out {
 
     /// A table as wide as the terminal; as wide as it needs to be in a pipe, where lines are cut and searched.
     fn table(&self, listing: &Listing) -> table::Drawn {
-        let width = io::stdout().is_terminal().then(|| Term::stdout().size_checked()).flatten();
-        table::draw(listing, width.map(|(_, columns)| columns), self.color)
+        table::draw(listing, self.width(), self.color)
+    }
+
+    /// How wide the terminal is; none where there is none.
+    pub(crate) fn width(&self) -> Option<u16> {
+        let size = io::stdout().is_terminal().then(|| Term::stdout().size_checked()).flatten();
+        size.map(|(_, columns)| columns)
     }
 }
 
