@@ -290,11 +290,11 @@ impl Usage {
         for (place, click) in waiting {
             let kept =
                 if shorter { click.at < self.at } else { kept_to.is_some_and(|kept_to| place < kept_to) };
-            if self.under_way.remove(&click.click_id).is_some() || kept {
+            if self.under_way.remove(&click.id).is_some() || kept {
                 continue;
             }
-            for id in counted_by(&click) {
-                self.used.entry(id.to_owned()).or_default().find(click.at);
+            for id in click.by {
+                self.used.entry(id.into()).or_default().find(click.at);
             }
         }
         // Those that are left never came into the journal, unless they may have been delivered.
@@ -310,13 +310,24 @@ impl Usage {
     }
 }
 
+/// What of a person's visit counts; a journal that nobody takes may hold millions of them.
+struct WaitingVisit {
+    id: ClickId,
+    at: Timestamp,
+    by: Box<[SmolStr]>,
+}
+
 /// A person's visit.
-fn visit(envelope: &Envelope) -> Option<ClickEvent> {
+fn visit(envelope: &Envelope) -> Option<WaitingVisit> {
     let click: ClickEvent = (envelope.topic == Topic::ClickEvents
         || envelope.topic == Topic::TrafficbackEvents)
         .then(|| serde_json::from_slice(&envelope.payload).ok())
         .flatten()?;
-    (click.request == RequestKind::Visit && !click.dims.is_bot).then_some(click)
+    (click.request == RequestKind::Visit && !click.dims.is_bot).then(|| WaitingVisit {
+        id: click.click_id,
+        at: click.at,
+        by: counted_by(&click).map(SmolStr::from).collect(),
+    })
 }
 
 /// The destination and the stream that took a click, and the streams that handed it over, whoever took it.
