@@ -43,6 +43,7 @@ const CONFIG: Blueprint = Blueprint {
         include_str!("schema/config/0008.sql"),
         include_str!("schema/config/0009.sql"),
         include_str!("schema/config/0010.sql"),
+        include_str!("schema/config/0011.sql"),
     ],
     look: include_str!("schema/config/look.sql"),
     page_size: 4096,

@@ -17,7 +17,8 @@ use tfx_ports::{
     left_out::LeftOut,
     page::{Page, PageRequest},
     queue::{
-        Counts, DeadJob, Job, JobKind, LONGEST_WAIT, NewJob, Queue, Share, WaitingJob, group_lane, own_lane,
+        Counts, DeadJob, Group, Job, JobKind, LONGEST_WAIT, NewJob, Queue, Share, WaitingJob, group_lane,
+        own_lane,
     },
 };
 
@@ -230,14 +231,27 @@ impl Queue for Jobs {
         self.db.write("put a job in", move |conn, ()| enqueue(conn, &job, after)).await
     }
 
-    async fn has(&self, kind: JobKind, group: &str) -> Result<bool, StoreError> {
-        let lane = group_lane(group);
-        let has = move |conn: &Connection| {
-            conn.prepare_cached("SELECT 1 FROM job_lanes WHERE kind = ?1 AND lane = ?2")
-                .and_then(|mut s| s.exists(params![kind.as_str(), lane]))
-                .or_store_error("look for jobs")
+    async fn group(&self, kind: JobKind, group: &str) -> Result<Group, StoreError> {
+        let (lane, what) = (group_lane(group), "look for jobs");
+        let read = move |conn: &Connection| {
+            let alive = "SELECT count(*) FROM jobs WHERE kind = ?1 AND lane = ?2 AND died_ms IS NULL";
+            let waiting: i64 = conn
+                .prepare_cached(alive)
+                .and_then(|mut s| s.query_row(params![kind.as_str(), lane], |r| r.get(0)))
+                .or_store_error(what)?;
+            let dead = "SELECT key, coalesce(why, '') FROM jobs
+                WHERE kind = ?1 AND lane = ?2 AND died_ms IS NOT NULL LIMIT ?3";
+            let dead = conn
+                .prepare_cached(dead)
+                .and_then(|mut s| {
+                    let most = sql_limit(Group::MOST_DEAD);
+                    let row = |r: &rusqlite::Row<'_>| Ok((r.get(0)?, r.get(1)?));
+                    s.query_map(params![kind.as_str(), lane, most], row)?.collect()
+                })
+                .or_store_error(what)?;
+            Ok(Group { waiting: waiting.unsigned_abs(), dead })
         };
-        self.db.read("look for jobs", has).await
+        self.db.read(what, read).await
     }
 
     async fn waits_between(&self, kind: JobKind, from: &str, to: &str) -> Result<bool, StoreError> {

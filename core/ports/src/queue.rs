@@ -156,6 +156,20 @@ pub struct Share {
     pub next: Option<Timestamp>,
 }
 
+/// The jobs of a group.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Group {
+    /// How many wait or are claimed, due or not.
+    pub waiting: u64,
+    /// Of those that were given up and are kept: the key, and why. A thousand at most.
+    pub dead: Vec<(String, String)>,
+}
+
+impl Group {
+    /// The most that are told of those that are dead.
+    pub const MOST_DEAD: usize = 1000;
+}
+
 /// How many jobs of a kind there are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub struct Counts {
@@ -173,8 +187,8 @@ pub trait Queue: Send + Sync {
     /// is due then too, if not sooner.
     async fn enqueue(&self, job: &NewJob, after: Duration) -> Result<(), StoreError>;
 
-    /// Whether a group has jobs that are not dead.
-    async fn has(&self, kind: JobKind, group: &str) -> Result<bool, StoreError>;
+    /// What there is of a group.
+    async fn group(&self, kind: JobKind, group: &str) -> Result<Group, StoreError>;
 
     /// Whether a job waits or is claimed whose key is `from` or behind it, and before `to`.
     async fn waits_between(&self, kind: JobKind, from: &str, to: &str) -> Result<bool, StoreError>;

@@ -24,6 +24,7 @@ mod republish;
 mod retry;
 mod take;
 mod tell;
+mod turns;
 mod unmatched;
 mod why;
 
@@ -75,6 +76,7 @@ pub async fn run(
         config: Arc::clone(&config),
         conversions: Arc::clone(&stores.conversions),
         queue: Arc::clone(&stores.queue),
+        turns: turns::Turns::new(),
         clicks: Clicks::new(Arc::clone(&stores.analytics), settings.postback.lookup_timeout),
         producer: Arc::clone(&producer),
         refused,

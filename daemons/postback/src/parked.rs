@@ -66,8 +66,8 @@ pub(crate) struct Parked {
 }
 
 impl Parked {
-    /// As a job. The same of the same network and template about the same click is the same job.
-    pub(crate) fn job(&self) -> Result<NewJob, serde_json::Error> {
+    /// As a job that came then. The same of the same network and template about the same click is the same job.
+    pub(crate) fn job(&self, came: Timestamp) -> Result<NewJob, serde_json::Error> {
         let params = serde_json::to_string(&self.params)?;
         let mut said = Sha256::new();
         for part in [self.network.as_str(), &self.template, &self.click_id.to_string(), &params] {
@@ -78,9 +78,14 @@ impl Parked {
         let key = said.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
         let payload = serde_json::to_string(self)?;
         let group = Some(group(&self.network, self.click_id));
-        Ok(NewJob { kind: KIND, key, group, came: self.received_at, payload })
+        Ok(NewJob { kind: KIND, key, group, came, payload })
     }
 }
+
+/// Why one was given up that is taken as soon as its click comes.
+pub(crate) const NOT_COME: &str = "its click did not come";
+/// How many postbacks of a network may wait for one click.
+pub(crate) const MOST_OF_A_CLICK: u64 = 250;
 
 /// Those that are taken in order: of one network about one click.
 pub(crate) fn group(network: &NetworkId, click: ClickId) -> String {
@@ -225,7 +230,15 @@ async fn attempt(postbacks: &Postbacks, job: &Job) -> End {
     let outcome = match interpreted {
         Some((network, Ok(Interpreted::Report(postback)))) => {
             match postbacks.clicks.find(postback.click_id).await {
-                Ok(click) => postbacks.record(&index, &origin, network, &postback, &click, 0).await,
+                Ok(click) => {
+                    // The click has come, so those that were given up before this one came are taken first.
+                    match postbacks.revive_given_up(&group(&parked.network, parked.click_id)).await {
+                        Ok(0) => {}
+                        Ok(_) => return End::Again(Duration::ZERO),
+                        Err(_) => return End::Again(later),
+                    }
+                    postbacks.record(&index, &origin, network, &postback, &click, 0).await
+                }
                 // Given up only when the store has what came after the click, not while it or the sink is away.
                 Err(Missing::NotThere)
                     if now >= give_up_at
@@ -235,7 +248,7 @@ async fn attempt(postbacks: &Postbacks, job: &Job) -> End {
                             .await =>
                 {
                     let mut outcome = PostbackOutcome::accepted(0, PostbackResult::Unmatched);
-                    outcome.reason = "its click did not come".to_owned();
+                    outcome.reason = NOT_COME.to_owned();
                     outcome.click = Some(parked.click_id);
                     end = End::Dead(outcome.reason.clone());
                     postbacks.conclude(&origin, outcome, Some(network), None).await
@@ -361,7 +374,7 @@ mod tests {
         let now = Timestamp::from_second(1_790_000_000).expect("time");
         let first = parked(now, now);
         let same = Parked { id: ClickId::generate(now, 9), received_at: after(now, LEASE), ..first.clone() };
-        let key = |p: &Parked| p.job().expect("JSON").key;
+        let key = |p: &Parked| p.job(p.received_at).expect("JSON").key;
         assert_eq!(key(&first), key(&same));
         let others = [
             Parked { network: "net_0000000000000000001".parse().expect("id"), ..first.clone() },

@@ -2,12 +2,12 @@
 
 use crate::{
     auth,
-    clicks::{Clicks, KnownClick, Missing},
+    clicks::{Clicks, KnownClick},
     config::{CannotRead, Configuration, Index},
-    log::{self, Counters, Origin, PostbackOutcome, SECRET},
+    log::{self, Counters, Origin, PostbackOutcome},
     masks::Masks,
-    parked::{self, Parked},
     published::RefusedStates,
+    turns::Turns,
     why,
 };
 use std::{
@@ -30,7 +30,7 @@ use tfx_ports::{
     queue::Queue,
 };
 use tfx_service::Strangers;
-use tfx_settings::{LookupFailure, PostbackSettings};
+use tfx_settings::PostbackSettings;
 use tokio::sync::Notify;
 
 /// Takes postbacks.
@@ -39,6 +39,8 @@ pub(crate) struct Postbacks {
     pub(crate) conversions: Arc<dyn ConversionStore>,
     /// Where postbacks wait for their click.
     pub(crate) queue: Arc<dyn Queue>,
+    /// Whose turn it is among those of a click.
+    pub(crate) turns: Turns,
     pub(crate) clicks: Clicks,
     pub(crate) producer: Arc<Producer>,
     /// The conversions that the event sink refuses.
@@ -92,20 +94,13 @@ impl Postbacks {
         let read_by = template.map(|t| &t.spec);
         match interpret(&network.spec, read_by, &origin.params, &unreadable) {
             Ok(Interpreted::Report(postback)) => {
-                let group = parked::group(&network.id, postback.click_id);
-                let earlier = self.queue.has(parked::KIND, &group);
-                let (click, earlier) = tokio::join!(self.clicks.find(postback.click_id), earlier);
-                match (click, earlier) {
-                    (Err(missing), _) => self.not_found(&origin, network, &postback, missing).await,
-                    (Ok(_), Err(e)) => self.not_durable(&origin, network, &postback, e.to_string()).await,
-                    (Ok(click), Ok(false)) => {
-                        self.record(&index, &origin, network, &postback, &click, 200).await
-                    }
-                    // Reports of a click are taken in the order in which they came.
-                    (Ok(_), Ok(true)) => {
-                        let why = "earlier postbacks of its click wait; they are taken first".to_owned();
-                        self.park(&origin, network, &postback, why, Duration::ZERO).await
-                    }
+                let place = self.place(network, &postback, origin.at);
+                match self.clicks.find(postback.click_id).await {
+                    Err(missing) => self.not_found(&origin, network, &postback, missing, &place).await,
+                    Ok(click) => match self.behind(&origin, network, &postback, &place).await {
+                        Some(outcome) => outcome,
+                        None => self.record(&index, &origin, network, &postback, &click, 200).await,
+                    },
                 }
             }
             Ok(Interpreted::Ignored { raw_status }) => {
@@ -195,61 +190,6 @@ impl Postbacks {
         }
     }
 
-    async fn not_found(
-        &self,
-        origin: &Origin,
-        network: &Network,
-        postback: &Postback,
-        missing: Missing,
-    ) -> PostbackOutcome {
-        let why = missing.reason();
-        if self.settings.lookup_failure == LookupFailure::Reject {
-            // 404 says that there is no such click: only who has looked may say that.
-            if let Missing::NotAnswered(_) = missing {
-                return self.not_durable(origin, network, postback, why).await;
-            }
-            let outcome =
-                PostbackOutcome { click: Some(postback.click_id), ..PostbackOutcome::rejected(404, why) };
-            return self.refuse(origin, outcome, Some(network)).await;
-        }
-        let pause = parked::first_pause(&self.settings);
-        self.park(origin, network, postback, why, pause).await
-    }
-
-    /// Keeps a postback until its click is there and those before it are taken.
-    async fn park(
-        &self,
-        origin: &Origin,
-        network: &Network,
-        postback: &Postback,
-        why: String,
-        pause: Duration,
-    ) -> PostbackOutcome {
-        let secret = network.spec.postback_secret.as_ref().map(|s| s.0.as_str());
-        let is_secret = |name: &str, value: &str| name.eq_ignore_ascii_case(SECRET) || Some(value) == secret;
-        let parked = Parked {
-            id: origin.id,
-            network: network.id.clone(),
-            template: origin.template.clone(),
-            click_id: postback.click_id,
-            params: origin.params.iter().filter(|(n, v)| !is_secret(n, v)).cloned().collect(),
-            received_at: origin.at,
-        };
-        let kept = match parked.job() {
-            Ok(job) => self.queue.enqueue(&job, pause).await.map_err(|e| e.to_string()),
-            Err(e) => Err(e.to_string()),
-        };
-        if let Err(e) = kept {
-            return self.not_durable(origin, network, postback, e).await;
-        }
-        let outcome = PostbackOutcome {
-            click: Some(postback.click_id),
-            reason: why,
-            ..PostbackOutcome::accepted(200, PostbackResult::Parked)
-        };
-        self.conclude(origin, outcome, Some(network), None).await
-    }
-
     /// Makes an accepted postback's events durable, counts it. The conversions that it changed are marked as published when
     /// the sink has their states (`published`).
     pub(crate) async fn conclude<'c>(
@@ -306,7 +246,7 @@ impl Postbacks {
     }
 
     /// Logs what is refused as it comes in, as far as that is possible: no failure of the log turns a 4xx into a 5xx.
-    async fn refuse(
+    pub(crate) async fn refuse(
         &self,
         origin: &Origin,
         mut outcome: PostbackOutcome,
@@ -324,7 +264,7 @@ impl Postbacks {
         outcome
     }
 
-    async fn not_durable(
+    pub(crate) async fn not_durable(
         &self,
         origin: &Origin,
         network: &Network,

@@ -25,7 +25,9 @@ use tfx_ports::{
     StoreError,
     left_out::LeftOut,
     page::{Page, PageRequest},
-    queue::{Counts, DeadJob, Job, JobKind, LONGEST_WAIT, NewJob, Queue, Share, WaitingJob, group_lane},
+    queue::{
+        Counts, DeadJob, Group, Job, JobKind, LONGEST_WAIT, NewJob, Queue, Share, WaitingJob, group_lane,
+    },
 };
 
 /// Jobs on MongoDB.
@@ -137,10 +139,18 @@ impl Queue for Jobs {
         steps::alone(&self.db, "put a job in", &Change::Enqueue(job, after)).await.map(|_| ())
     }
 
-    async fn has(&self, kind: JobKind, group: &str) -> Result<bool, StoreError> {
-        let this = doc! {"_id": lane_id(kind, &group_lane(group))};
-        let found = self.db.call("look for jobs", lanes(&self.db).find_one(this)).await?;
-        Ok(found.is_some())
+    async fn group(&self, kind: JobKind, group: &str) -> Result<Group, StoreError> {
+        let (all, what) = (jobs(&self.db), "look for jobs");
+        let lane = lane_id(kind, &group_lane(group));
+        let alive = all.count_documents(doc! {"lane": &lane, "died": null});
+        let given_up = all
+            .find(doc! {"lane": &lane, "died": {"$gt": DateTime::MIN}})
+            .projection(doc! {"key": 1, "why": 1})
+            .limit(query_limit(Group::MOST_DEAD));
+        let (waiting, dead) = tokio::join!(self.db.call(what, alive), self.db.rows(what, given_up));
+        let text = |d: &Document, field| d.get_str(field).unwrap_or_default().to_owned();
+        let dead = dead?.iter().map(|d| (text(d, "key"), text(d, "why"))).collect();
+        Ok(Group { waiting: waiting?, dead })
     }
 
     async fn waits_between(&self, kind: JobKind, from: &str, to: &str) -> Result<bool, StoreError> {

@@ -78,7 +78,7 @@ macro_rules! conformance {
             jobs_of_a_group_come_one_after_the_other, a_new_job_brings_its_group_forward,
             what_is_put_aside_holds_up_nobody, a_lost_claim_can_end_nothing, a_renewed_claim_stays,
             what_is_postponed_has_no_try_more, what_waits_is_told,
-            dead_jobs_are_kept, of_many_holders_one_has_a_job, texts_of_strangers_are_only_texts);
+            dead_jobs_are_kept, a_group_is_told_whole, of_many_holders_one_has_a_job, texts_of_strangers_are_only_texts);
     };
     (tells: $fresh:path) => {
         $crate::conformance!(@ tells, conversions, $fresh:

@@ -4,7 +4,7 @@ use super::Pair;
 use crate::{
     error::StoreError,
     page::PageRequest,
-    queue::{Counts, Job, JobKind, LONGEST_WAIT, NewJob, Queue},
+    queue::{Counts, Group, Job, JobKind, LONGEST_WAIT, NewJob, Queue},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -72,6 +72,10 @@ async fn next(store: &Arc<dyn Queue>, lease: Duration) -> Job {
     }
 }
 
+async fn has(store: &Arc<dyn Queue>, group: &str) -> bool {
+    store.group(KIND, group).await.expect("group").waiting > 0
+}
+
 async fn counts(store: &Arc<dyn Queue>) -> (u64, u64) {
     let Counts { waiting, dead } = store.counts(KIND).await.expect("count");
     (waiting, dead)
@@ -107,7 +111,7 @@ pub async fn a_job_is_put_in_once(s: Stores) {
     put(&s.one, &job(1), NOW).await;
     put(&s.two, &NewJob { payload: "other".to_owned(), came: at(9), ..job(1) }, LONG).await;
     put(&s.two, &NewJob { group: Some("g".to_owned()), ..job(1) }, NOW).await;
-    assert!(!s.one.has(KIND, "g").await.expect("has"));
+    assert!(!has(&s.one, "g").await);
     let mut racing = JoinSet::new();
     for n in 0..40 {
         let store = Arc::clone(if n % 2 == 0 { &s.one } else { &s.two });
@@ -152,7 +156,7 @@ pub async fn jobs_of_a_group_come_one_after_the_other(s: Stores) {
         put(&s.one, &grouped(n, "g"), NOW).await;
     }
     put(&s.two, &grouped(4, "h"), NOW).await;
-    assert!(s.two.has(KIND, "g").await.expect("has") && !s.two.has(KIND, "i").await.expect("has"));
+    assert!(has(&s.two, "g").await && !has(&s.two, "i").await);
     let mut claimed = claim(&s.one, 9).await;
     assert_eq!(keys(&claimed), named(&[&job(1), &job(4)]));
     claimed.retain(|j| j.key == job(1).key);
@@ -170,7 +174,7 @@ pub async fn jobs_of_a_group_come_one_after_the_other(s: Stores) {
     }
     let last = next(&s.one, LONG).await;
     assert!(s.two.dead(&last, "in vain").await.expect("dead"));
-    assert!(!s.one.has(KIND, "g").await.expect("has"), "what is dead holds up nobody");
+    assert!(!has(&s.one, "g").await, "what is dead holds up nobody");
 }
 
 /// What comes into a group wants it to be tried: its first is due then, also if it is being tried just now.
@@ -189,6 +193,38 @@ pub async fn a_new_job_brings_its_group_forward(s: Stores) {
     assert_eq!(claim(&s.one, 9).await, [], "the wish was met");
 }
 
+/// What there is of a group is told whole: what is due, what is not, what is claimed, and what was given up and why; of
+/// no other group.
+pub async fn a_group_is_told_whole(s: Stores) {
+    let of = async |group: &str| s.two.group(KIND, group).await.expect("group");
+    assert_eq!(of("g").await, Group::default());
+    for (n, after) in [(1, NOW), (2, LONG), (3, LONG), (4, NOW)] {
+        put(&s.one, &grouped(n, "g"), after).await;
+    }
+    put(&s.one, &NewJob { kind: JobKind::Probe, ..grouped(8, "g") }, NOW).await;
+    put(&s.one, &grouped(9, "h"), NOW).await;
+    assert_eq!(of("g").await, Group { waiting: 4, dead: Vec::new() });
+    let mut dead = Vec::new();
+    for n in 1..=2 {
+        let job = loop {
+            let job = next(&s.one, LONG).await;
+            if job.key != grouped(9, "h").key {
+                break job;
+            }
+        };
+        assert_eq!(of("g").await.waiting, 5 - n, "one that is claimed is there");
+        assert!(s.one.dead(&job, &format!("why {n}")).await.expect("dead"));
+        dead.push((job.key, format!("why {n}")));
+        let mut told = of("g").await;
+        told.dead.sort();
+        assert_eq!(told, Group { waiting: 4 - n, dead: dead.clone() });
+    }
+    let keys: Vec<String> = dead.into_iter().map(|(key, _)| key).collect();
+    assert_eq!(s.two.revive(KIND, &keys).await.expect("revived"), 2);
+    assert_eq!(of("g").await, Group { waiting: 4, dead: Vec::new() });
+    assert_eq!(of("h").await.waiting, 1);
+}
+
 /// What is put aside holds up nobody, and comes again by itself.
 pub async fn what_is_put_aside_holds_up_nobody(s: Stores) {
     put(&s.one, &grouped(1, "g"), NOW).await;
@@ -201,7 +237,7 @@ pub async fn what_is_put_aside_holds_up_nobody(s: Stores) {
     assert_eq!(keys(&seen), named(&[&job(1), &job(2)]));
     assert_eq!((seen[0].tries, seen[1].tries), (1, 0));
     assert!(s.one.done(&seen[1]).await.expect("done"));
-    assert!(!s.one.has(KIND, "g").await.expect("has"));
+    assert!(!has(&s.one, "g").await);
     // Aside already.
     assert!(s.one.aside(&seen[0], NOW).await.expect("aside"));
     let again = next(&s.two, LONG).await;

@@ -2,6 +2,7 @@
 
 mod answers;
 mod money;
+mod order;
 mod promises;
 mod tells;
 mod unread;

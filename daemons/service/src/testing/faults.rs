@@ -24,7 +24,7 @@ use tfx_ports::{
     config::{Change, ConfigStore, Record, RecordQuery},
     conversions::{ConversionQuery, ConversionStore, Recorded},
     page::{Page, PageRequest},
-    queue::{Counts, DeadJob, Job, JobKind, NewJob, Queue, Share, WaitingJob},
+    queue::{Counts, DeadJob, Group, Job, JobKind, NewJob, Queue, Share, WaitingJob},
     sink::{Envelope, EventSink, Refused},
 };
 use tokio::sync::watch;
@@ -138,8 +138,8 @@ impl Queue for FaultyQueue {
         self.faults.enqueue_fails.check()?;
         self.queue.enqueue(job, after).await
     }
-    async fn has(&self, kind: JobKind, group: &str) -> Result<bool, StoreError> {
-        self.queue.has(kind, group).await
+    async fn group(&self, kind: JobKind, group: &str) -> Result<Group, StoreError> {
+        self.queue.group(kind, group).await
     }
     async fn waits_between(&self, kind: JobKind, from: &str, to: &str) -> Result<bool, StoreError> {
         self.queue.waits_between(kind, from, to).await
