@@ -150,7 +150,7 @@ pub(super) fn nearest(word: &str, taken_back: bool) -> ConversionStatus {
     if is_denied(&whole, &parts) {
         return Lead;
     }
-    const TAKES_BACK: [&str; 17] = [
+    const TAKES_BACK: [&str; 28] = [
         "refund",
         "chargeback",
         "chargedback",
@@ -167,7 +167,18 @@ pub(super) fn nearest(word: &str, taken_back: bool) -> ConversionStatus {
         "refus",
         "disapprov",
         "revok",
+        "annul",
         "fraud",
+        "spam",
+        "invalid",
+        "storn",
+        "erstattet",
+        "return",
+        "disput",
+        "fail",
+        "expired",
+        "duplicate",
+        "takeback",
     ];
     if TAKES_BACK.iter().any(|stem| whole.contains(stem)) {
         return Rejected;
@@ -235,7 +246,7 @@ mod tests {
             (
                 "rejected",
                 "rejceted refunde refnded partial_refund refund-partial chargeback_fee order.cancelled CANCELLED_BY_USER \
-                 rejected_by_advertiser payment.refunded sale_reversed partially-voided order_canceld fraud_suspected",
+                 rejected_by_advertiser payment.refunded sale_reversed Storno zurückerstattet payment_failed partially-voided order_canceld fraud_suspected",
             ),
             (
                 "lead",

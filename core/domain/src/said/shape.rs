@@ -62,7 +62,13 @@ pub(super) fn holds_macro(text: &str) -> bool {
             }
         })
     });
-    clear || holds_signed_macro(text)
+    clear || holds_signed_macro(text) || holds_what_scripts_write(text)
+}
+
+/// What a script puts together with what it does not have: `order-undefined`, `order-%s`, `order-[object Object]`.
+fn holds_what_scripts_write(text: &str) -> bool {
+    let mut parts = text.split(['-', '_', ':', '.', '/', '|', ',', '#']);
+    text.contains("[object Object]") || parts.any(|part| matches!(part, "undefined" | "%s" | "%d"))
 }
 
 /// `order-#order_id#`, `order-%%order_id%%`, `order-__ORDER_ID__`.
