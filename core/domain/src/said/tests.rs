@@ -173,9 +173,19 @@ fn an_id_with_a_macro_in_it_is_none() {
             }
         }
     }
-    for text in
-        ["order-{0}", "order-{x}", "a{b}", "order-%7Border_id%7D", "order-{order_id", "{a} of b", "<b>7"]
-    {
+    for text in [
+        "order-{0}",
+        "order-{x}",
+        "a{b}",
+        "order-%7Border_id%7D",
+        "order-{order_id",
+        "{a} of b",
+        "<b>7",
+        "order-undefined",
+        "undefined_7",
+        "order-%s",
+        "order-[object Object]",
+    ] {
         assert_eq!(silence(text, Fact::Id), Some(Silence::Macro), "{text}");
     }
     for text in [
