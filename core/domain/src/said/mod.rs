@@ -56,7 +56,8 @@ pub fn first<'v, N: AsRef<str>>(params: &'v [(N, String)], name: &str, fact: Fac
 
 /// An id is none while a part of it is a macro: `order-{order_id}` would be one order for all sales.
 fn may_hold_macro(text: &str, fact: Fact) -> bool {
-    fact == Fact::Id && !text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+    let plain = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+    fact == Fact::Id && (!text.bytes().all(plain) || text.contains("undefined"))
 }
 
 /// The longest text that can be words for nothing.
