@@ -3,6 +3,7 @@
 //! Settings come from flags over the environment over `.env` over the profile file (see [`crate::profile`]).
 
 use crate::{
+    credentials,
     exit::{Failure, Kind},
     output::Out,
     profile,
@@ -23,6 +24,8 @@ pub(crate) struct Context {
     pub(crate) source: SettingsSource,
     /// Settings that neither the environment nor `.env` gave, and who did.
     origins: BTreeMap<String, &'static str>,
+    /// Which profile is meant.
+    profile: String,
     /// How results are printed.
     pub(crate) out: Out,
     /// `--yes`: destructive commands do not ask.
@@ -45,7 +48,9 @@ impl Context {
     pub(crate) fn new(overrides: &Overrides, out: Out, yes: bool) -> Result<Self, Failure> {
         let mut source = SettingsSource::process().map_err(|e| Failure::usage(format!("cannot read {e}")))?;
         let mut origins = BTreeMap::new();
-        for (name, value) in profile::read(&source, overrides.profile.as_deref())? {
+        let chosen = overrides.profile.clone().or_else(|| profile::chosen(&source));
+        let chosen = chosen.filter(|name| name != profile::DEFAULT);
+        for (name, value) in profile::read(&source, chosen.as_deref())? {
             if source.get(&name).is_none_or(str::is_empty) {
                 source.set(&name, value);
                 origins.insert(name, "profile");
@@ -58,7 +63,8 @@ impl Context {
                 origins.insert(name.to_owned(), "flag");
             }
         }
-        Ok(Self { source, origins, out, yes })
+        let profile = chosen.unwrap_or_else(|| profile::DEFAULT.to_owned());
+        Ok(Self { source, origins, profile, out, yes })
     }
 
     /// Where a setting came from: `flag`, `environment`, `.env`, `profile` or `default`.
@@ -105,7 +111,7 @@ impl Context {
         notices
     }
 
-    /// A client of api-service, with the token of `TFX_TOKEN`, `TFX_TOKEN_FILE` or the data folder.
+    /// A client of api-service, with the token of `TFX_TOKEN`, `TFX_TOKEN_FILE`, the login of the profile or the data folder.
     ///
     /// # Errors
     /// Bad settings, no token.
@@ -115,7 +121,12 @@ impl Context {
             Some(token) => Some(token.expose().trim().to_owned()),
             None => {
                 let (path, named) = token_file(&settings);
-                read_token(&path, named)?
+                let kept = if named {
+                    None
+                } else {
+                    credentials::read(&self.source, &self.profile, &settings.api_url)?
+                };
+                kept.map_or_else(|| read_token(&path, named), |token| Ok(Some(token)))?
             }
         };
         if token.as_deref().is_some_and(|t| !t.bytes().all(|b| b.is_ascii_graphic())) {
@@ -123,6 +134,20 @@ impl Context {
             return Err(Failure::new(Kind::Denied, message).hint(self.token_hint()));
         }
         Ok(Client::new(&settings.api_url, token.as_deref())?)
+    }
+
+    /// Which profile is meant.
+    pub(crate) fn profile(&self) -> &str {
+        &self.profile
+    }
+
+    /// Where api-service is.
+    ///
+    /// # Errors
+    /// Bad settings.
+    pub(crate) fn api_url(&self) -> Result<String, Failure> {
+        let settings = ClientSettings::read(&self.source).map_err(|problems| self.bad(problems))?;
+        Ok(settings.api_url)
     }
 
     /// The refusal of api-service in this command's words.
@@ -146,7 +171,10 @@ impl Context {
         }
         let (path, named) = token_file(&settings);
         let path = path.display();
-        if named {
+        let login = credentials::read(&self.source, &self.profile, &settings.api_url);
+        if !named && login.is_ok_and(|kept| kept.is_some()) {
+            format!("the login of the profile {} is over or was ended: tfx login", self.profile)
+        } else if named {
             format!("the token came from the file {path} (TFX_TOKEN_FILE); is it of this api-service?")
         } else if std::fs::exists(token_file(&settings).0).unwrap_or(false) {
             format!(

@@ -9,7 +9,7 @@ use tfx_domain::entity::Kind;
 const GROUPS: &[(&str, &[&str])] = &[
     ("Set up", &["campaign", "stream", "destination", "source", "network", "template"]),
     ("Look", &["report", "click", "conversion", "postback", "explain", "health", "audit"]),
-    ("Who may in", &["token"]),
+    ("Who may in", &["login", "logout", "whoami", "profile", "token", "user", "session"]),
     ("Run", &["up", "config", "events", "ingest", "migrate", "prune", "stack"]),
     ("Try", &["check", "doctor", "smoke", "bench"]),
     ("Shell", &["completions", "man", "help"]),

@@ -6,6 +6,7 @@ mod columns;
 mod commands;
 mod complete;
 mod context;
+mod credentials;
 mod event_list;
 mod exit;
 mod follow;

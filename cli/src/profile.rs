@@ -9,7 +9,7 @@
 //! TFX_TOKEN_FILE = "/home/me/.config/tfx/prod.token"
 //! ```
 //!
-//! `--profile NAME` chooses one, else it is `default`.
+//! `--profile NAME` chooses one, else the one that `tfx profile use` chose, else it is `default`.
 
 use crate::exit::Failure;
 use serde::Deserialize;
@@ -20,8 +20,11 @@ use std::{
 };
 use tfx_settings::{SettingsSource, vars};
 
+/// The profile that is meant when none is chosen.
+pub(crate) const DEFAULT: &str = "default";
+
 /// Settings by name.
-type Values = BTreeMap<String, String>;
+pub(crate) type Values = BTreeMap<String, String>;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -35,9 +38,7 @@ struct File {
 /// # Errors
 /// A file that cannot be read, a profile that is not in it, a setting that does not exist.
 pub(crate) fn read(source: &SettingsSource, name: Option<&str>) -> Result<Values, Failure> {
-    let home = source.get("XDG_CONFIG_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
-    let home = home.or_else(|| source.get("HOME").map(|h| Path::new(h).join(".config")));
-    let Some(path) = home.map(|h| h.join("tfx/config.toml")) else { return Ok(Values::new()) };
+    let Some(path) = folder(source).map(|f| f.join("config.toml")) else { return Ok(Values::new()) };
     let bad = |what: String| {
         let message = format!("the profile file {} {what}", path.display());
         Failure::usage(message)
@@ -46,6 +47,51 @@ pub(crate) fn read(source: &SettingsSource, name: Option<&str>) -> Result<Values
     match fs::read_to_string(&path) {
         Ok(text) => choose(&text, name).map_err(bad),
         Err(e) if e.kind() == io::ErrorKind::NotFound && name.is_none() => Ok(Values::new()),
+        Err(e) => Err(bad(format!("cannot be read: {e}"))),
+    }
+}
+
+/// Where what tfx keeps for a person is: `$XDG_CONFIG_HOME/tfx`, else `~/.config/tfx`.
+pub(crate) fn folder(source: &SettingsSource) -> Option<PathBuf> {
+    let home = source.get("XDG_CONFIG_HOME").filter(|v| !v.is_empty()).map(PathBuf::from);
+    let home =
+        home.or_else(|| source.get("HOME").filter(|v| !v.is_empty()).map(|h| Path::new(h).join(".config")));
+    home.map(|h| h.join("tfx"))
+}
+
+/// Which profile was chosen for good; none: `default`.
+pub(crate) fn chosen(source: &SettingsSource) -> Option<String> {
+    let text = fs::read_to_string(folder(source)?.join("profile")).ok()?;
+    Some(text.trim().to_owned()).filter(|name| !name.is_empty())
+}
+
+/// Chooses a profile for good.
+///
+/// # Errors
+/// It cannot be written down.
+pub(crate) fn choose_always(source: &SettingsSource, name: &str) -> Result<(), Failure> {
+    let folder = folder(source)
+        .ok_or_else(|| Failure::usage("neither XDG_CONFIG_HOME nor HOME says where a choice may be kept"))?;
+    let path = folder.join("profile");
+    let kept = fs::create_dir_all(&folder)
+        .and_then(|()| tfx_ops::files::replace(&path, format!("{name}\n").as_bytes()));
+    kept.map_err(|e| Failure::failed(format!("the choice cannot be kept in {}: {e}", path.display())))
+}
+
+/// Every profile of the file.
+///
+/// # Errors
+/// A file that cannot be read.
+pub(crate) fn all(source: &SettingsSource) -> Result<BTreeMap<String, Values>, Failure> {
+    let Some(path) = folder(source).map(|f| f.join("config.toml")) else { return Ok(BTreeMap::new()) };
+    let bad = |what: String| Failure::usage(format!("the profile file {} {what}", path.display()));
+    match fs::read_to_string(&path) {
+        Ok(text) => {
+            let file: File =
+                toml::from_str(&text).map_err(|e| bad(format!("is wrong: {}", e.to_string().trim_end())))?;
+            Ok(file.profile)
+        }
+        Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(BTreeMap::new()),
         Err(e) => Err(bad(format!("cannot be read: {e}"))),
     }
 }

@@ -15,10 +15,12 @@ mod events;
 mod explain;
 mod health;
 mod ingest;
+mod login;
 mod man;
 mod migrate;
 mod network;
 mod postback;
+mod profile;
 mod prune;
 mod report;
 mod smoke;
@@ -28,6 +30,7 @@ mod stream;
 mod template;
 mod token;
 mod up;
+mod user;
 
 use crate::{context::Context, exit::Failure, output::text};
 use clap::Subcommand;
@@ -71,6 +74,18 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Health(health::HealthCommand),
     Audit(audit::Audit),
+    Login(login::Login),
+    Logout(login::Logout),
+    Whoami(login::Whoami),
+    /// People: who may log in, and as what.
+    #[command(subcommand)]
+    User(user::UserCommand),
+    /// Logins that go on.
+    #[command(subcommand)]
+    Session(user::SessionCommand),
+    /// Profiles: places that tfx works with, by name.
+    #[command(subcommand)]
+    Profile(profile::ProfileCommand),
     /// API tokens: keys for programs, with scopes and an end.
     #[command(subcommand)]
     Token(token::TokenCommand),
@@ -134,6 +149,12 @@ impl Command {
             Self::Health(c) => c.run(context).await,
             Self::Check(c) => c.run(context).await,
             Self::Audit(c) => c.run(context).await,
+            Self::Login(c) => c.run(context).await,
+            Self::Logout(c) => c.run(context).await,
+            Self::Whoami(c) => c.run(context).await,
+            Self::User(c) => c.run(context).await,
+            Self::Session(c) => c.run(context).await,
+            Self::Profile(c) => c.run(context),
             Self::Token(c) => c.run(context).await,
             Self::Config(c) => c.run(context),
             Self::Events(c) => c.run(context).await,

@@ -25,6 +25,7 @@ mod errors;
 mod formats;
 mod health;
 mod help;
+mod logins;
 mod pipes;
 mod postbacks;
 mod prune;

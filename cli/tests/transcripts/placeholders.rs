@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::LazyLock};
 /// What is found, and the word for it; numbered where it is an id.
 static IDS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
-        (r"\b(cmp|str|dst|src|net|tpl|cnv|tok)_[0-9a-z]{19}\b", ""),
+        (r"\b(cmp|str|dst|src|net|tpl|cnv|tok|usr|ses)_[0-9a-z]{19}\b", ""),
         (r"\b01[0-9A-HJKMNP-TV-Z]{24}\b", "CLICK-"),
         (r"\b[0-9a-f]{32}\b", "visitor-"),
         (r"\b[a-z2-7]{32}\b", "secret-"),
@@ -26,6 +26,7 @@ static REST: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"(?m)^(seconds|requests/s|latency in ms)( +)\S.*$", "${1}${2}…"),
         (r#"(?m)^( *"(?:seconds|requests_per_second|max|p\d+|ms|ready_ms)": )[\d.]+"#, "${1}0"),
         (r"(ready in ms +)\d+", "${1}…"),
+        (r"ey[0-9A-Za-z_-]{20,}\.[0-9A-Za-z_-]+\.[0-9A-Za-z_-]+", "JWT"),
         (r"tfx_[0-9a-z]{19}_[0-9a-z_\-]{32}\b", "tfx_…"),
         (r"whsec_[0-9A-Za-z+/=]+", "whsec_…"),
         (r"webhook-timestamp: \d+", "webhook-timestamp: …"),

@@ -16,6 +16,7 @@ use crate::{
     geo::GeoStatus,
     health::{Health, HealthEvent, HealthList, HealthQuery, HealthRow},
     ingestion::{IngestionError, IngestionLag, IngestionQuery, ReplayAnswer, ReplayRequest},
+    logins::{CodeAnswer, CodeProof, CodeRequest, LoginAnswer, Role, RoleRequest, Session, User},
     page::{Labelled, Page},
     postbacks::{
         Directions, Lint, LintQuery, PostbackLogEvent, PostbackQuery, PostbackResult, PostbackRetry,
@@ -377,6 +378,82 @@ impl Client {
     /// [`ApiError`].
     pub async fn revoke_token(&self, reference: &str) -> Result<TokenRow, ApiError> {
         self.call(Call::post(&["tokens", reference, "revoke"])).await
+    }
+
+    /// Asks for a code to log in with; the answer is the same for everybody.
+    ///
+    /// # Errors
+    /// [`ApiError`]; `no_logins` (409).
+    pub async fn ask_code(&self, request: &CodeRequest) -> Result<CodeAnswer, ApiError> {
+        self.post(&["auth", "otp"], request).await
+    }
+
+    /// Begins a session with a code that came.
+    ///
+    /// # Errors
+    /// [`ApiError`]; `wrong_code` (401), `waiting_for_approval` and `revoked` (403).
+    pub async fn prove_code(&self, proof: &CodeProof) -> Result<LoginAnswer, ApiError> {
+        self.post(&["auth", "verify"], proof).await
+    }
+
+    /// Ends the session that this client shows.
+    ///
+    /// # Errors
+    /// [`ApiError`]; `no_session` (409): it shows none.
+    pub async fn logout(&self) -> Result<Session, ApiError> {
+        self.call(Call::post(&["auth", "logout"])).await
+    }
+
+    /// A page of users, oldest first.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn users(&self, limit: Option<usize>, cursor: Option<&String>) -> Result<Page<User>, ApiError> {
+        self.call(Call::get(&["users"]).page(limit, cursor)).await
+    }
+
+    /// Lets a user in, by his address or id.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn approve_user(&self, reference: &str, role: Role) -> Result<User, ApiError> {
+        self.post(&["users", reference, "approve"], &RoleRequest { role }).await
+    }
+
+    /// Gives a user another role.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn user_role(&self, reference: &str, role: Role) -> Result<User, ApiError> {
+        self.post(&["users", reference, "role"], &RoleRequest { role }).await
+    }
+
+    /// Lets a user in no more.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn revoke_user(&self, reference: &str) -> Result<User, ApiError> {
+        self.call(Call::post(&["users", reference, "revoke"])).await
+    }
+
+    /// A page of sessions, oldest first.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn sessions(
+        &self,
+        limit: Option<usize>,
+        cursor: Option<&String>,
+    ) -> Result<Page<Session>, ApiError> {
+        self.call(Call::get(&["sessions"]).page(limit, cursor)).await
+    }
+
+    /// Ends a session.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn revoke_session(&self, id: &str) -> Result<Session, ApiError> {
+        self.call(Call::post(&["sessions", id, "revoke"])).await
     }
 
     /// Whose token this is.

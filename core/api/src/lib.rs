@@ -13,6 +13,7 @@ pub mod geo;
 pub mod health;
 pub mod http;
 pub mod ingestion;
+pub mod logins;
 pub mod page;
 pub mod postbacks;
 pub mod report;

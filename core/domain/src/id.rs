@@ -104,6 +104,10 @@ prefixed_id!(/// Names a conversion.
     ConversionId, "cnv", "conversion id (cnv_ and 19 characters)");
 prefixed_id!(/// Names an API token.
     TokenId, "tok", "token id (tok_ and 19 characters)");
+prefixed_id!(/// Names a user.
+    UserId, "usr", "user id (usr_ and 19 characters)");
+prefixed_id!(/// Names a session.
+    SessionId, "ses", "session id (ses_ and 19 characters)");
 
 /// One click: a ULID, 26 characters, ordered by time. Parsed without regard to case, since networks change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

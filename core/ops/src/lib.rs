@@ -7,4 +7,4 @@ pub mod replay;
 pub mod smoke;
 pub mod stack;
 
-pub use tfx_ports::{clock, entropy, event_log};
+pub use tfx_ports::{clock, entropy, event_log, files};

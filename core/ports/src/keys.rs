@@ -7,6 +7,8 @@ use async_trait::async_trait;
 pub const VISITORS: &str = "visitors";
 /// The key of the hashes of API tokens and login codes.
 pub const TOKENS: &str = "tokens";
+/// What signs sessions where `AUTH_JWT_SECRET` is not set.
+pub const SESSIONS: &str = "sessions";
 
 /// Keeps secrets by their names. None of them is ever replaced, nor told by an error.
 #[async_trait]

@@ -10,6 +10,7 @@ mod analytics;
 mod auth;
 mod events;
 mod http;
+mod logins;
 mod notice;
 mod postback;
 mod store;
@@ -20,6 +21,7 @@ pub use analytics::ClickHouse;
 pub use auth::Access;
 pub use events::{EventsSettings, FailurePolicy};
 pub use http::{Addresses, HttpSettings};
+pub use logins::{Logins, Mail};
 pub use notice::{Notice, notices};
 pub use postback::{LookupFailure, PostbackSettings};
 pub use source::{SettingsSource, SourceError};
@@ -92,6 +94,8 @@ pub struct Settings {
     pub report_max_groups: usize,
     /// Who may call api-service and the internal endpoints.
     pub access: Access,
+    /// How people log in; none: they do not.
+    pub logins: Option<Logins>,
 }
 
 impl Settings {
@@ -116,6 +120,7 @@ impl Settings {
             outbound_allow_private: r.parse(&vars::OUTBOUND_ALLOW_PRIVATE),
             report_max_groups: r.number(&vars::REPORT_MAX_GROUPS, 1, 1_000_000),
             access: Access::read(&mut r),
+            logins: Logins::read(&mut r),
         };
         r.finish(settings)
     }

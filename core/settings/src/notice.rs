@@ -16,24 +16,6 @@ pub struct Notice {
     pub message: String,
 }
 
-/// Settings of the original system that this build knows and does not read, and why.
-const UNUSED: &[(&str, &str)] = &[
-    ("AUTH_ADMIN_EMAIL", NO_LOGINS),
-    ("AUTH_JWT_SECRET", NO_LOGINS),
-    ("AUTH_OTP_TTL_SECONDS", NO_LOGINS),
-    ("AUTH_OTP_TTL_MINUTES", NO_LOGINS),
-    ("AUTH_OTP_RATE_LIMIT_MINUTES", NO_LOGINS),
-    ("AUTH_SESSION_TTL_HOURS", NO_LOGINS),
-    ("AUTH_ENV", NO_LOGINS),
-    ("AUTH_DEV_RETURN_OTP", NO_LOGINS),
-    ("AUTH_EMAIL_FROM", NO_LOGINS),
-    ("AUTH_RESEND_API_KEY", NO_LOGINS),
-    ("AUTH_RESEND_API_URL", NO_LOGINS),
-    ("AUTH_RESEND_MAX_ATTEMPTS", NO_LOGINS),
-    ("AUTH_RESEND_RETRY_BACKOFF_MS", NO_LOGINS),
-];
-const NO_LOGINS: &str = "there are no logins yet: api-service takes the token of its data folder";
-
 /// What others read in the same `.env`: compose, shells, libraries.
 const OF_OTHERS: &[&str] =
     &["GEOIP_FOLDER", "NO_COLOR", "RUST_LOG", "RUST_BACKTRACE", "HOME", "PATH", "TZ", "LANG"];
@@ -67,6 +49,23 @@ const NEEDED: &[(&Var, &[&Var])] = &[
             &vars::CLICKHOUSE_CONSUMER_GROUP,
         ],
     ),
+    (
+        &vars::AUTH_ADMIN_EMAIL,
+        &[
+            &vars::AUTH_JWT_SECRET,
+            &vars::AUTH_OTP_TTL_SECONDS,
+            &vars::AUTH_OTP_TTL_MINUTES,
+            &vars::AUTH_OTP_RATE_LIMIT_MINUTES,
+            &vars::AUTH_SESSION_TTL_HOURS,
+            &vars::AUTH_ENV,
+            &vars::AUTH_DEV_RETURN_OTP,
+            &vars::AUTH_EMAIL_FROM,
+            &vars::AUTH_RESEND_API_KEY,
+            &vars::AUTH_RESEND_API_URL,
+            &vars::AUTH_RESEND_MAX_ATTEMPTS,
+            &vars::AUTH_RESEND_RETRY_BACKOFF_MS,
+        ],
+    ),
 ];
 
 /// Everything that is set and does nothing, by name. Of the environment, which is full of what others read, only what
@@ -97,17 +96,13 @@ fn unknown(name: &str, in_file: bool, known: &[&str]) -> Option<Notice> {
     if known.contains(&name) {
         return None;
     }
-    if let Some((_, why)) = UNUSED.iter().find(|(n, _)| *n == name) {
-        return notice(format!("is known, but not read by this version: {why}"));
-    }
     let of_others = OF_OTHERS.contains(&name)
         || OF_OTHERS_BEGIN.iter().any(|p| name.to_ascii_uppercase().starts_with(p))
         || OF_OTHERS_END.iter().any(|p| name.ends_with(p));
     if of_others {
         return None;
     }
-    let unused = UNUSED.iter().map(|(n, _)| *n);
-    match nearest(name, known.iter().copied().chain(unused)) {
+    match nearest(name, known.iter().copied()) {
         Some(meant) if in_file || name.contains('_') => {
             notice(format!("is no setting; did you mean {meant}?"))
         }
@@ -151,14 +146,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_known_and_not_read_is_told() {
-        let all = told(&[("AUTH_OTP_TTL_SECONDS", "abc"), ("AUTH_ENV", "prod")], &[]);
+    fn what_logins_need_waits_for_their_administrator() {
+        let all = told(&[("AUTH_OTP_TTL_SECONDS", "90"), ("AUTH_ENV", "dev")], &[]);
         assert_eq!(all.len(), 2, "{all:?}");
-        assert!(all[1].contains("is known, but not read by this version: there are no logins yet"));
-        for (name, _) in UNUSED {
-            let read = vars::GROUPS.iter().flat_map(|(_, vars)| *vars).any(|v| v.name == *name);
-            assert!(!read, "{name} is read now: it does not belong here");
-        }
+        assert_eq!(all[0], "AUTH_ENV does nothing while AUTH_ADMIN_EMAIL is not set");
+        assert!(told(&[("AUTH_ADMIN_EMAIL", "a@x.y"), ("AUTH_ENV", "dev")], &[]).is_empty());
     }
 
     #[test]

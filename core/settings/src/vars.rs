@@ -152,6 +152,21 @@ vars! {
     "Reports" {
         REPORT_MAX_GROUPS = "100000", "rows, 1 to 1000000", "Most rows of a report; one that has more is answered 422 before it takes more memory", &[Api];
     }
+    "Logins (off while AUTH_ADMIN_EMAIL is not set)" {
+        AUTH_ADMIN_EMAIL = "", "a mail address", "Who becomes administrator by verifying it; others wait for tfx user approve", &[Api];
+        AUTH_JWT_SECRET = "", "32 or more bytes; two with a comma: the first signs, both are believed", "What signs sessions; required but in local, dev and test, where a key of the store does without", &[Api], secret;
+        AUTH_OTP_TTL_SECONDS = "", "seconds, 30 to 600; default AUTH_OTP_TTL_MINUTES", "How long a code is valid", &[Api];
+        AUTH_OTP_TTL_MINUTES = "10", "minutes, 1 to 10", "The same, where AUTH_OTP_TTL_SECONDS is not set", &[Api];
+        AUTH_OTP_RATE_LIMIT_MINUTES = "15", "minutes, 1 to 1440", "Time within which 3 codes are sent to one address, and 20 asked for from one on the network", &[Api];
+        AUTH_SESSION_TTL_HOURS = "12", "hours, 1 to 720", "How long a login lasts", &[Api];
+        AUTH_ENV = "production", "local, dev, test, staging or production", "What this installation is; outside of local, dev and test a Resend key and a JWT secret are required", &[Api];
+        AUTH_DEV_RETURN_OTP = "false", "true or false", "Whether a code is in the answer to whoever asks for it; in local, dev and test alone", &[Api];
+        AUTH_EMAIL_FROM = "", "a mail address, perhaps with a name", "Who codes are from", &[Api];
+        AUTH_RESEND_API_KEY = "", "a key of Resend that may send", "What codes are sent with", &[Api], secret;
+        AUTH_RESEND_API_URL = "https://api.resend.com", "a URL", "Where Resend is", &[Api];
+        AUTH_RESEND_MAX_ATTEMPTS = "4", "attempts, 1 to 20", "Attempts to send a code", &[Api];
+        AUTH_RESEND_RETRY_BACKOFF_MS = "500", "milliseconds, 1 to 60000", "First pause between them; doubled, or as long as Resend says", &[Api];
+    }
     "Access" {
         TFX_TOKEN = "", "a token", "What tfx shows api-service; default: the file TFX_TOKEN_FILE", &[Cli], secret;
         TFX_TOKEN_FILE = "", "a file; default TFX_DATA_DIR/admin.token", "Where tfx finds its token", &[Cli];

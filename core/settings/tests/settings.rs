@@ -115,3 +115,67 @@ fn env_example_is_what_the_list_says() {
     let committed = std::fs::read_to_string(path).expect(".env.example");
     assert!(committed == vars::env_example(), "out of step: run UPDATE=1 cargo test -p tfx-settings");
 }
+
+/// What a login needs outside of local, dev and test.
+const LOGINS: [(&str, &str); 4] = [
+    ("AUTH_ADMIN_EMAIL", "Admin@Example.com"),
+    ("AUTH_JWT_SECRET", "0123456789abcdef0123456789abcdef"),
+    ("AUTH_EMAIL_FROM", "TraffoFlex <login@example.com>"),
+    ("AUTH_RESEND_API_KEY", "re_canary"),
+];
+
+#[test]
+fn logins_are_off_until_there_is_an_administrator() {
+    assert!(read(&[]).expect("defaults").logins.is_none());
+    assert!(read(&[("AUTH_JWT_SECRET", "short")]).expect("nobody signs").logins.is_none());
+    let logins = read(&LOGINS).expect("fine").logins.expect("on");
+    assert_eq!((logins.admin.as_str(), logins.secrets.len()), ("admin@example.com", 1));
+    assert_eq!((logins.code_ttl.as_secs(), logins.session_ttl.as_secs()), (600, 43_200));
+    assert!(!format!("{logins:?}").contains("canary"));
+}
+
+#[test]
+fn what_lets_strangers_in_stops_the_start_all_told_at_once() {
+    let bad = |values: &[(&str, &str)]| -> Vec<String> {
+        read(values).expect_err("bad").into_iter().map(|(name, _)| name).collect()
+    };
+    let admin = LOGINS[0];
+    assert_eq!(
+        bad(&[admin, ("AUTH_DEV_RETURN_OTP", "true"), ("AUTH_JWT_SECRET", "canary")]),
+        ["AUTH_DEV_RETURN_OTP", "AUTH_JWT_SECRET", "AUTH_RESEND_API_KEY", "AUTH_EMAIL_FROM"]
+    );
+    for env in ["production", "staging"] {
+        assert_eq!(bad(&[("AUTH_ENV", env), ("AUTH_DEV_RETURN_OTP", "true")]), ["AUTH_DEV_RETURN_OTP"]);
+        assert_eq!(
+            bad(&[admin, ("AUTH_ENV", env)]),
+            ["AUTH_JWT_SECRET", "AUTH_RESEND_API_KEY", "AUTH_EMAIL_FROM"]
+        );
+    }
+    for env in ["local", "dev", "test"] {
+        let logins =
+            read(&[admin, ("AUTH_ENV", env), ("AUTH_DEV_RETURN_OTP", "true")]).expect("at home").logins;
+        assert!(logins.is_some_and(|l| l.code_in_answer && l.mail.is_none() && l.secrets.is_empty()));
+        assert_eq!(bad(&[admin, ("AUTH_ENV", env)]), ["AUTH_RESEND_API_KEY"], "a code would go nowhere");
+    }
+    assert_eq!(
+        bad(&[("AUTH_ENV", "prod"), ("AUTH_ADMIN_EMAIL", "x")])[..2],
+        ["AUTH_ENV", "AUTH_ADMIN_EMAIL"]
+    );
+    let three = ["0123456789abcdef0123456789abcdef"; 3].join(",");
+    assert_eq!(bad(&[LOGINS[0], LOGINS[2], LOGINS[3], ("AUTH_JWT_SECRET", &three)]), ["AUTH_JWT_SECRET"]);
+    let short = format!("{},short", LOGINS[1].1);
+    assert_eq!(bad(&[LOGINS[0], LOGINS[2], LOGINS[3], ("AUTH_JWT_SECRET", &short)]), ["AUTH_JWT_SECRET"]);
+}
+
+#[test]
+fn the_time_of_a_code_is_read_by_both_names() {
+    let ttl = |values: &[(&str, &str)]| {
+        let all: Vec<_> = LOGINS.iter().chain(values).copied().collect();
+        read(&all).map(|s| s.logins.expect("on").code_ttl.as_secs())
+    };
+    assert_eq!(ttl(&[("AUTH_OTP_TTL_MINUTES", "5")]), Ok(300));
+    assert_eq!(ttl(&[("AUTH_OTP_TTL_MINUTES", "5"), ("AUTH_OTP_TTL_SECONDS", "90")]), Ok(90));
+    assert!(
+        ttl(&[("AUTH_OTP_TTL_SECONDS", "601")]).is_err() && ttl(&[("AUTH_OTP_TTL_MINUTES", "11")]).is_err()
+    );
+}

@@ -6,6 +6,7 @@ use crate::{
     events, explain,
     failure::Failure,
     geo, health as destinations_health, ingestion, links,
+    logins::{self, Logins},
     peers::Peers,
     postback_lint, postback_test, report,
     retention::{self, Pruning},
@@ -30,6 +31,8 @@ pub(crate) struct App {
     pub(crate) settings: Arc<Settings>,
     pub(crate) stores: Stores,
     pub(crate) access: Access,
+    /// None: nobody logs in.
+    pub(crate) logins: Option<Logins>,
     pub(crate) peers: Peers,
     /// Deletes events by age.
     pub(crate) pruning: Arc<Pruning>,
@@ -42,6 +45,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
     let api = Router::new()
         .merge(entities::routes())
         .merge(links::routes())
+        .merge(logins::routes())
         .merge(events::routes())
         .merge(timeline::routes())
         .merge(tells::routes())

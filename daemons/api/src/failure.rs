@@ -4,7 +4,7 @@ use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
-use http::StatusCode;
+use http::{HeaderValue, StatusCode, header};
 use tfx_api::error::ProblemDocument;
 use tfx_domain::problem::Problems;
 use tfx_ports::{StoreError, config::Record};
@@ -53,6 +53,14 @@ impl Failure {
             record.kind, record.slug
         );
         Self::new(StatusCode::CONFLICT, "written_by_another_version", detail)
+    }
+
+    /// 429, with when to come again.
+    pub(crate) fn too_many(detail: &str, after_s: i64) -> Self {
+        let problem = ProblemResponse::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", detail);
+        let mut response = problem.into_response();
+        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(after_s));
+        Self::Passed(response)
     }
 
     /// What the event log says, also where it refuses for good: it speaks of topics, consumer groups and rights, never

@@ -16,6 +16,7 @@ mod ingestion;
 mod input;
 mod labels;
 mod links;
+mod logins;
 mod peers;
 mod postback_lint;
 mod postback_test;
@@ -27,8 +28,9 @@ mod tells;
 mod timeline;
 mod tokens;
 
-use crate::{access::Access, app::App, entities::Followed, peers::Peers, retention::Pruning};
-use std::sync::Arc;
+use crate::{access::Access, app::App, entities::Followed, logins::Logins, peers::Peers, retention::Pruning};
+use std::{sync::Arc, time::Duration};
+use tfx_ports::{accounts::Accounts, clock};
 use tfx_service::Shutdown;
 use tfx_settings::Settings;
 use tfx_wiring::{DataDir, Stores};
@@ -58,15 +60,37 @@ pub async fn run(
     let following = tokio::spawn(Arc::clone(&pruning).follow().in_current_span());
     let app = Arc::new(App {
         access: Access::new(&admin_token),
+        logins: settings
+            .logins
+            .clone()
+            .map(|logins| Logins::new(logins, Arc::new(tfx_wiring::outbound(&settings, MAILS_AT_ONCE)))),
         peers: Peers::new(&settings, &internal_token)?,
         pruning,
         stores,
         settings: Arc::clone(&settings),
         writes: Mutex::new(Followed::new(&settings.addresses.public_hosts)),
     });
+    let forgetting = tokio::spawn(forget_old(Arc::clone(&app.stores.accounts)).in_current_span());
     let router = app::router(&app, &internal_token)?;
     let served = tfx_service::serve(NAME, listener, router, &settings.http, shutdown).await;
     // It ends with the shutdown, between two steps.
     following.abort();
+    forgetting.abort();
     Ok(served?)
+}
+
+/// Requests to Resend at the same time.
+const MAILS_AT_ONCE: usize = 4;
+
+/// How often accounts are forgotten whose time is over.
+const FORGET_EVERY: Duration = Duration::from_secs(600);
+
+/// Forgets codes and sessions whose time is over.
+async fn forget_old(accounts: Arc<dyn Accounts>) {
+    loop {
+        tokio::time::sleep(FORGET_EVERY).await;
+        if let Err(e) = accounts.forget(clock::now()).await {
+            tracing::warn!(error = %e, "codes and sessions whose time is over were not forgotten; it is tried again");
+        }
+    }
 }

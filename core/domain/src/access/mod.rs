@@ -1,7 +1,11 @@
-//! Who may do what: scopes, the roles that have them, and the tokens that do.
+//! Who may do what: scopes, the roles that have them, the tokens that do; and how people log in.
 
+mod login;
 mod scope;
 mod token;
 
+pub use login::{
+    Asked, DIGITS, Guess, LoginCode, MAX_SENT, MAX_WRONG, Session, User, UserState, address, code,
+};
 pub use scope::{Role, Scope, beyond, known_scopes, scopes_of};
 pub use token::{ApiToken, TokenState};

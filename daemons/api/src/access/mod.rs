@@ -7,6 +7,7 @@ mod guesses;
 mod keyed;
 mod money;
 pub(crate) mod routes;
+mod sessions;
 pub(crate) mod tokens;
 
 use crate::{app::App, failure::Failure};
@@ -15,9 +16,11 @@ use axum::{
     middleware::Next,
     response::{IntoResponse, Response},
 };
-use guesses::Guesses;
+pub(crate) use guesses::Guesses;
 use http::{HeaderValue, Method, StatusCode, header};
+pub(crate) use keyed::same;
 use routes::{Found, Needs};
+use sessions::KnownSessions;
 use sha2::{Digest, Sha256};
 use std::{net::IpAddr, sync::Arc};
 use subtle::ConstantTimeEq;
@@ -25,10 +28,17 @@ use tfx_domain::{
     Timestamp,
     access::{Role, Scope, beyond, scopes_of},
 };
+use tfx_ports::StoreError;
 use tfx_ports::{audit::Caller, clock};
 use tfx_service::{Peer, client_ip, internal::bearer, request_id};
 use tfx_settings::Secret;
+use tfx_wiring::Stores;
 use tokens::KnownTokens;
+
+/// Failures that an address may have in a window before it is answered 429.
+const FAILURES: u32 = 20;
+/// The window.
+const WINDOW_S: i64 = 60;
 
 /// Whose token it is that lies in the data folder.
 const ADMIN: &str = "admin token";
@@ -68,12 +78,31 @@ impl Identity {
 pub(crate) struct Access {
     admin: [u8; 32],
     pub(crate) tokens: KnownTokens,
+    pub(crate) sessions: KnownSessions,
     guesses: Guesses,
 }
 
 impl Access {
     pub(crate) fn new(token: &Secret) -> Self {
-        Self { admin: hash(token.expose()), tokens: KnownTokens::default(), guesses: Guesses::default() }
+        Self {
+            admin: hash(token.expose()),
+            tokens: KnownTokens::default(),
+            sessions: KnownSessions::default(),
+            guesses: Guesses::new(FAILURES, WINDOW_S),
+        }
+    }
+
+    /// The keyed hash of a secret; `what` keeps hashes of different things apart.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(crate) async fn digest(
+        &self,
+        stores: &Stores,
+        what: &str,
+        secret: &str,
+    ) -> Result<String, StoreError> {
+        self.tokens.keyed(stores, what, secret).await
     }
 
     /// Hashes are of one length, and comparing them tells nothing of the token.
@@ -90,6 +119,15 @@ fn hash(text: &str) -> [u8; 32] {
 pub(crate) async fn check(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |p| p.0.ip());
     let from = client_ip(peer, request.headers(), &app.settings.http.trusted_proxies);
+    let path = request.extensions().get::<MatchedPath>();
+    let open = path.is_some_and(|path| {
+        matches!(routes::of(request.method(), path.as_str()), Found::Needs(Needs::Nothing))
+    });
+    if open {
+        let request_id = request_id::of(request.headers()).to_owned();
+        request.extensions_mut().insert(Caller { from: from.to_string(), request_id, ..Caller::default() });
+        return next.run(request).await;
+    }
     let identity = match identified(&app, bearer(request.headers()), from).await {
         Ok(identity) => identity,
         Err(response) => return response,
@@ -119,13 +157,18 @@ async fn identified(app: &App, given: Option<&str>, from: IpAddr) -> Result<Iden
             let (name, scopes) = (token.name, token.scopes);
             return Ok(Identity { name, role: None, token: token.id, scopes, expires_at: token.expires_at });
         }
+        if let Some(logins) = &app.logins {
+            let opened = app.access.sessions.opened(&app.stores, &logins.signer, text, now).await;
+            if let Some((session, user)) = opened.map_err(|e| Failure::from(e).into_response())? {
+                let (name, token, role) = (user.email, session.id, user.role);
+                let (scopes, expires_at) = (scopes_of(role), Some(session.expires_at));
+                return Ok(Identity { name, role: Some(role), token, scopes, expires_at });
+            }
+        }
     }
     if !app.access.guesses.failed(from, now) {
         let detail = "too many calls without a right token from this address; try again in a minute";
-        let mut response =
-            Failure::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", detail).into_response();
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(guesses::WINDOW_S));
-        return Err(response);
+        return Err(Failure::too_many(detail, WINDOW_S).into_response());
     }
     let what = if given.is_some() {
         "this is no token of this api-service, or one that was revoked or has expired"
@@ -142,7 +185,7 @@ async fn identified(app: &App, given: Option<&str>, from: IpAddr) -> Result<Iden
 /// Whether somebody may use a route.
 fn allowed(identity: &Identity, method: &Method, path: &str) -> Result<(), Response> {
     match routes::of(method, path) {
-        Found::Needs(Needs::Login) => Ok(()),
+        Found::Needs(Needs::Nothing | Needs::Login) => Ok(()),
         Found::Needs(Needs::Scopes(needed)) => {
             let missing = beyond(needed, &identity.scopes);
             if missing.is_empty() { Ok(()) } else { Err(lacking(&missing)) }

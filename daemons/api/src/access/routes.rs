@@ -7,7 +7,7 @@ use tfx_api::{BASE, entities::Verb};
 use tfx_domain::{
     access::Scope::{
         self, HealthCheck, Ops, PostbacksRetry, PostbacksTest, Read, ReadAudit, ReadMoney, ReadSecrets,
-        Tokens,
+        Tokens, Users,
     },
     entity::Kind,
 };
@@ -15,6 +15,8 @@ use tfx_domain::{
 /// What a caller must have.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Needs {
+    /// Nothing: who is not known yet gets in here.
+    Nothing,
     /// To be known, whatever he may do.
     Login,
     /// All of these.
@@ -58,9 +60,19 @@ const ROUTES: &[(Method, &str, &[Scope])] = &[
     (Method::GET, "/tokens", &[Tokens]),
     (Method::POST, "/tokens", &[Tokens]),
     (Method::POST, "/tokens/{ref}/revoke", &[Tokens]),
-    // Whoever is known may ask who he is.
+    (Method::GET, "/users", &[Users]),
+    (Method::POST, "/users/{ref}/approve", &[Users]),
+    (Method::POST, "/users/{ref}/role", &[Users]),
+    (Method::POST, "/users/{ref}/revoke", &[Users]),
+    (Method::GET, "/sessions", &[Users]),
+    (Method::POST, "/sessions/{id}/revoke", &[Users]),
+    // Whoever is known may ask who he is, and end that.
     (Method::GET, "/whoami", &[]),
+    (Method::POST, "/auth/logout", &[]),
 ];
+
+/// The ways in.
+const OPEN: &[(Method, &str)] = &[(Method::POST, "/auth/otp"), (Method::POST, "/auth/verify")];
 
 /// What each path needs, by method.
 static TABLE: LazyLock<HashMap<String, Vec<(Method, Needs)>>> = LazyLock::new(|| {
@@ -82,6 +94,9 @@ static TABLE: LazyLock<HashMap<String, Vec<(Method, Needs)>>> = LazyLock::new(||
         for verb in Verb::ALL {
             add(&Method::POST, &format!("{one}/{}", verb.as_str()), &write);
         }
+    }
+    for (method, path) in OPEN {
+        table.entry(format!("{BASE}{path}")).or_default().push((method.clone(), Needs::Nothing));
     }
     table
 });

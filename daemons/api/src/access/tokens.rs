@@ -61,7 +61,20 @@ impl KnownTokens {
     /// # Errors
     /// The store's.
     pub(crate) async fn digest(&self, stores: &Stores, text: &str) -> Result<String, StoreError> {
-        self.keyed.digest(stores.keys.as_ref(), WHAT, text).await
+        self.keyed(stores, WHAT, text).await
+    }
+
+    /// The keyed hash of a secret.
+    ///
+    /// # Errors
+    /// The store's.
+    pub(super) async fn keyed(
+        &self,
+        stores: &Stores,
+        what: &str,
+        secret: &str,
+    ) -> Result<String, StoreError> {
+        self.keyed.digest(stores.keys.as_ref(), what, secret).await
     }
 
     /// The token that a text is of, if it opens anything now.

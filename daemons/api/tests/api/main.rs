@@ -6,6 +6,8 @@ mod entities;
 mod events;
 mod health;
 mod ingestion;
+mod logins;
+mod mail;
 mod retention;
 mod rules;
 mod server;

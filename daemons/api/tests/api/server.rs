@@ -41,6 +41,17 @@ impl Server {
         Self::in_folder(tempfile::tempdir().expect("a folder"), &[], ports).await
     }
 
+    /// With settings, and with other ports than those of the embedded store.
+    pub(crate) async fn with_over(settings: &[(&str, &str)], ports: impl FnOnce(Stores) -> Stores) -> Self {
+        Self::in_folder(tempfile::tempdir().expect("a folder"), settings, ports).await
+    }
+
+    /// As [`Self::beside`], with settings.
+    pub(crate) async fn beside_with(&self, settings: &[(&str, &str)]) -> Self {
+        let dir = self.dir.as_ref().expect("a folder");
+        Self::at(dir.path(), settings, |stores| stores).await
+    }
+
     /// Another one in the same folder, after this one.
     pub(crate) async fn again(self, settings: &[(&str, &str)]) -> Self {
         Self::in_folder(self.stop().await, settings, |stores| stores).await

@@ -1,0 +1,243 @@
+//! Logins: people, the codes that are sent to them, and sessions. What is decided of a code is decided here, of what was
+//! seen of it; the store makes sure that it is done once.
+
+use super::Role;
+use crate::Timestamp;
+use serde::{Deserialize, Serialize};
+use std::time::Duration;
+
+/// Wrong answers after which a code counts as no longer valid.
+pub const MAX_WRONG: u8 = 5;
+/// Codes that are sent to one address within the window.
+pub const MAX_SENT: usize = 3;
+/// Digits of a code: 26 bits.
+pub const DIGITS: usize = 8;
+
+/// A mail address, as people are known by: without regard to case.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn address(text: &str) -> Result<String, &'static str> {
+    let text = text.trim().to_ascii_lowercase();
+    let (name, host) = text.rsplit_once('@').ok_or("must be a mail address such as ann@example.com")?;
+    let visible =
+        text.bytes().all(|b| b.is_ascii_graphic() && !matches!(b, b'<' | b'>' | b',' | b';' | b'"' | b'\\'));
+    let host_fits = !host.is_empty()
+        && host
+            .split('.')
+            .all(|part| !part.is_empty() && part.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-'));
+    if name.is_empty() || name.contains('@') || name.len() > 64 || text.len() > 254 || !visible || !host_fits
+    {
+        return Err("must be a mail address such as ann@example.com");
+    }
+    Ok(text)
+}
+
+/// A code of random bits, as digits.
+pub fn code(random: u128) -> String {
+    // 128 bits are so many more than the digits take that no code is likelier than another.
+    format!("{:0width$}", random % 10_u128.pow(8), width = DIGITS)
+}
+
+/// Whether somebody may log in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum UserState {
+    /// The address was verified; an administrator has to approve.
+    Waiting,
+    /// He may.
+    Approved,
+    /// He may no more.
+    Revoked,
+}
+
+/// A person.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    /// His id.
+    pub id: String,
+    /// His mail address.
+    pub email: String,
+    /// What he is.
+    pub role: Role,
+    /// Whether he may log in.
+    pub state: UserState,
+    /// When his address was verified first.
+    pub created_at: Timestamp,
+    /// When he logged in last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_login_at: Option<Timestamp>,
+}
+
+/// A login that goes on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Session {
+    /// Its id, the `jti` of its token.
+    pub id: String,
+    /// The id of whose it is.
+    pub user: String,
+    /// His mail address.
+    pub email: String,
+    /// When it began.
+    pub created_at: Timestamp,
+    /// When it ends by itself.
+    pub expires_at: Timestamp,
+    /// From where it began.
+    pub from: String,
+    /// When it was ended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Timestamp>,
+}
+
+impl Session {
+    /// Whether it opens anything.
+    pub fn stands(&self, now: Timestamp) -> bool {
+        self.revoked_at.is_none() && now < self.expires_at
+    }
+}
+
+/// The last code that was sent to an address, never its text.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LoginCode {
+    /// The keyed hash of address and code.
+    pub digest: String,
+    /// When it is over.
+    pub expires_at: Timestamp,
+    /// Wrong answers so far.
+    pub wrong: u8,
+    /// Whether it was used.
+    pub used: bool,
+    /// When codes were sent to the address lately, this one last.
+    pub sent: Vec<Timestamp>,
+}
+
+/// What is to be done when a code is asked for. Whoever asks is told the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Asked {
+    /// A new one is sent.
+    Send(LoginCode),
+    /// One is valid still, or too many were sent: none is.
+    Silence,
+}
+
+/// What an answer comes to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Guess {
+    /// It is right, and the code is used up.
+    Right(LoginCode),
+    /// It is wrong, which is counted.
+    Wrong(LoginCode),
+    /// There is no code that could be answered.
+    Over,
+}
+
+impl LoginCode {
+    fn is_valid(&self, now: Timestamp) -> bool {
+        !self.used && self.wrong < MAX_WRONG && now < self.expires_at
+    }
+
+    /// What is to be done when a code is asked for, of which `digest` would be the hash.
+    pub fn asked(
+        before: Option<&Self>,
+        digest: String,
+        now: Timestamp,
+        ttl: Duration,
+        window: Duration,
+    ) -> Asked {
+        let after =
+            |time: Duration| Timestamp::from_millisecond(now.as_millisecond().saturating_add(millis(time)));
+        let Ok(expires_at) = after(ttl) else { return Asked::Silence };
+        let lately = |at: &&Timestamp| now.as_millisecond() - at.as_millisecond() < millis(window);
+        let mut sent: Vec<Timestamp> =
+            before.iter().flat_map(|code| &code.sent).filter(lately).copied().collect();
+        if before.is_some_and(|code| code.is_valid(now)) || sent.len() >= MAX_SENT {
+            return Asked::Silence;
+        }
+        sent.push(now);
+        Asked::Send(Self { digest, expires_at, wrong: 0, used: false, sent })
+    }
+
+    /// What an answer comes to that was right or not.
+    pub fn guessed(&self, right: bool, now: Timestamp) -> Guess {
+        if !self.is_valid(now) {
+            return Guess::Over;
+        }
+        if right {
+            Guess::Right(Self { used: true, ..self.clone() })
+        } else {
+            Guess::Wrong(Self { wrong: self.wrong + 1, ..self.clone() })
+        }
+    }
+}
+
+fn millis(time: Duration) -> i64 {
+    i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TTL: Duration = Duration::from_secs(600);
+    const WINDOW: Duration = Duration::from_secs(900);
+
+    fn at(s: i64) -> Timestamp {
+        Timestamp::from_second(s).expect("in range")
+    }
+
+    fn sent(before: Option<&LoginCode>, s: i64) -> Option<LoginCode> {
+        match LoginCode::asked(before, format!("digest {s}"), at(s), TTL, WINDOW) {
+            Asked::Send(code) => Some(code),
+            Asked::Silence => None,
+        }
+    }
+
+    #[test]
+    fn a_code_is_used_once_and_takes_five_wrong_answers() {
+        let fresh = sent(None, 0).expect("sent");
+        let Guess::Right(used) = fresh.guessed(true, at(1)) else { panic!("right") };
+        assert_eq!(used.guessed(true, at(2)), Guess::Over, "once");
+        assert_eq!(fresh.guessed(true, at(600)), Guess::Over, "its time");
+        let mut code = fresh;
+        for n in 1..=MAX_WRONG {
+            let Guess::Wrong(next) = code.guessed(false, at(1)) else { panic!("wrong {n}") };
+            code = next;
+        }
+        assert_eq!(code.guessed(true, at(1)), Guess::Over, "burnt");
+    }
+
+    #[test]
+    fn none_is_sent_while_one_is_valid_nor_more_than_three_in_the_window() {
+        let first = sent(None, 0).expect("the first");
+        assert_eq!(sent(Some(&first), 599), None, "it is valid");
+        let second = sent(Some(&first), 600).expect("it is over");
+        assert_eq!((second.sent.len(), second.wrong), (2, 0));
+        let burnt = |code: &LoginCode| LoginCode { wrong: MAX_WRONG, ..code.clone() };
+        let third = sent(Some(&burnt(&second)), 601).expect("a burnt one is no longer valid");
+        assert_eq!(sent(Some(&burnt(&third)), 602), None, "three in the window");
+        assert!(sent(Some(&burnt(&third)), 900).is_some(), "the first has left it");
+    }
+
+    #[test]
+    fn addresses_are_known_without_regard_to_case_and_hold_no_other_header() {
+        assert_eq!(address(" Ann@Example.COM "), Ok("ann@example.com".to_owned()));
+        let long = format!("{}@example.com", "a".repeat(65));
+        for wrong in [
+            "",
+            "ann",
+            "@x",
+            "ann@",
+            "a b@x.y",
+            "a@b@c",
+            "a@x..y",
+            "a\r\nbcc: b@x",
+            "a@x,b@y",
+            "Ann <a@x.y>",
+            "ä@x.y",
+            &long,
+        ] {
+            assert!(address(wrong).is_err(), "{wrong:?}");
+        }
+        assert_eq!((code(7), code(u128::MAX).len()), ("00000007".to_owned(), DIGITS));
+    }
+}

@@ -1,0 +1,129 @@
+//! Codes by mail, through Resend: tried again where that may help, told in the log with what to do where it does not. The
+//! code itself is in no log.
+
+use http::{HeaderMap, HeaderValue, Method, header};
+use serde::Deserialize;
+use serde_json::json;
+use std::{sync::Arc, time::Duration};
+use tfx_outbound::{Answer, Outbound, Request};
+use tfx_settings::Mail;
+
+/// For one attempt.
+const TIMEOUT: Duration = Duration::from_secs(10);
+/// The longest pause that Resend may ask for.
+const LONGEST: Duration = Duration::from_secs(60);
+/// Of an error answer.
+const KEEP: usize = 4_096;
+
+/// Sends codes.
+pub(crate) struct Mailer {
+    mail: Mail,
+    outbound: Arc<Outbound>,
+}
+
+/// What Resend says of an error.
+#[derive(Deserialize)]
+struct Said {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    message: String,
+}
+
+/// What became of an attempt.
+enum Attempt {
+    Sent,
+    /// Again, after so long at least.
+    Again(String, Duration),
+    Refused(String),
+}
+
+impl Mailer {
+    pub(crate) fn new(mail: Mail, outbound: Arc<Outbound>) -> Self {
+        Self { mail, outbound }
+    }
+
+    /// Sends a code; `key` is the same for all attempts, so that none of them is a second mail.
+    ///
+    /// # Errors
+    /// Why it is not sent, with what to do.
+    pub(crate) async fn send(&self, to: &str, code: &str, valid: Duration, key: &str) -> Result<(), String> {
+        let minutes = valid.as_secs().div_ceil(60);
+        let text = format!(
+            "Your code for TraffoFlex is {code}\n\nIt is valid for {minutes} minutes and can be used once. If you did not \
+             ask for it, nothing needs to be done.\n"
+        );
+        let body = json!({ "from": self.mail.from, "to": [to], "subject": "Your code for TraffoFlex", "text": text });
+        let body = bytes::Bytes::from(body.to_string());
+        let mut pause = self.mail.backoff;
+        let mut why = String::new();
+        for attempt in 1..=self.mail.attempts {
+            match self.attempt(&body, key).await {
+                Attempt::Sent => return Ok(()),
+                Attempt::Refused(why) => return Err(why),
+                Attempt::Again(reason, at_least) => {
+                    why = reason;
+                    if attempt < self.mail.attempts {
+                        tokio::time::sleep(pause.max(at_least)).await;
+                        pause = (pause * 2).min(LONGEST);
+                    }
+                }
+            }
+        }
+        Err(format!("{why}; given up after {} attempts (AUTH_RESEND_MAX_ATTEMPTS)", self.mail.attempts))
+    }
+
+    async fn attempt(&self, body: &bytes::Bytes, key: &str) -> Attempt {
+        let bearer = HeaderValue::try_from(format!("Bearer {}", self.mail.key.expose()));
+        let (Ok(mut bearer), Ok(key)) = (bearer, HeaderValue::from_str(key)) else {
+            return Attempt::Refused(
+                "AUTH_RESEND_API_KEY has characters that cannot stand in a header".to_owned(),
+            );
+        };
+        bearer.set_sensitive(true);
+        let headers = HeaderMap::from_iter([
+            (header::AUTHORIZATION, bearer),
+            (header::CONTENT_TYPE, HeaderValue::from_static("application/json")),
+            (header::HeaderName::from_static("idempotency-key"), key),
+        ]);
+        // Some write the whole of it, as the original has it.
+        let url = format!("{}/emails", self.mail.url.trim_end_matches("/emails"));
+        let (method, body) = (Method::POST, body.clone());
+        match self.outbound.send(Request { method, url, headers, body, timeout: TIMEOUT, keep: KEEP }).await {
+            Ok(answer) => judged(&answer),
+            Err(e) => Attempt::Again(
+                format!("Resend at {} (AUTH_RESEND_API_URL): {e}", self.mail.url),
+                Duration::ZERO,
+            ),
+        }
+    }
+}
+
+/// By <https://resend.com/docs/api-reference/errors>: 409 while the same is under way, 429 and 5xx may pass; a quota of a
+/// day or a month does not within a login, and what is wrong with key, address or domain a person has to mend.
+fn judged(answer: &Answer) -> Attempt {
+    if (200..300).contains(&answer.status) {
+        return Attempt::Sent;
+    }
+    let Said { name, message } =
+        serde_json::from_slice(&answer.body).unwrap_or(Said { name: String::new(), message: String::new() });
+    let short = |text: &str| text.chars().filter(|c| !c.is_control()).take(300).collect::<String>();
+    let told = format!("Resend answered {} {}: {}", answer.status, short(&name), short(&message));
+    let at_least = answer.retry_after.trim().parse().map_or(Duration::ZERO, Duration::from_secs);
+    let quota = name.ends_with("quota_exceeded");
+    match answer.status {
+        429 if !quota => Attempt::Again(told, at_least.min(LONGEST)),
+        409 if name == "concurrent_idempotent_requests" => Attempt::Again(told, at_least.min(LONGEST)),
+        500.. => Attempt::Again(told, at_least.min(LONGEST)),
+        429 => Attempt::Refused(format!("{told}; the plan at Resend sends no more for now")),
+        401 | 403 if name.contains("api_key") || message.contains("API key") => {
+            Attempt::Refused(format!("{told}; set AUTH_RESEND_API_KEY to a key that may send"))
+        }
+        403 => Attempt::Refused(format!("{told}; verify the domain of AUTH_EMAIL_FROM at Resend")),
+        400 | 422 => {
+            Attempt::Refused(format!("{told}; is AUTH_EMAIL_FROM an address such as Name <a@example.com>?"))
+        }
+        404 | 405 => Attempt::Refused(format!("{told}; is AUTH_RESEND_API_URL the address of Resend?")),
+        _ => Attempt::Refused(told),
+    }
+}

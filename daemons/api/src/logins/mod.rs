@@ -1,0 +1,324 @@
+//! Logins: a code is asked for, sent, answered, and gives a session. Nothing here asks whether somebody is known before the
+//! right code has come: no answer, and no time, can tell.
+
+mod mail;
+mod people;
+pub(crate) mod session_token;
+
+use crate::{
+    access::{Guesses, same},
+    app::App,
+    failure::Failure,
+    input::{Body, Query, read},
+    reply::json,
+};
+use axum::{Extension, Router, extract::State, response::Response, routing::post};
+use http::StatusCode;
+use mail::Mailer;
+use serde_json::json;
+use session_token::Signer;
+use std::{net::IpAddr, sync::Arc};
+use tfx_api::logins::{CodeAnswer, CodeProof, CodeRequest, LoginAnswer};
+use tfx_domain::{
+    Timestamp,
+    access::{Asked, Guess, LoginCode, MAX_WRONG, Role, Session, User, UserState, address, code},
+    id::{SessionId, UserId},
+    problem::Problems,
+};
+use tfx_outbound::Outbound;
+use tfx_ports::{
+    StoreError,
+    accounts::{Account, AccountKind},
+    audit::{AuditEntry, Caller},
+    clock, entropy,
+};
+use tfx_settings::Logins as Settings;
+use tokio::sync::Semaphore;
+
+/// Codes that one address on the network may ask for within the window, for whomever.
+const ASKED: u32 = 20;
+/// Answers that it may give within a minute.
+const ANSWERED: u32 = 20;
+/// Mails on their way at once.
+const MAILS: usize = 256;
+
+/// What logins need.
+pub(crate) struct Logins {
+    settings: Settings,
+    pub(crate) signer: Signer,
+    mailer: Option<Mailer>,
+    mails: Arc<Semaphore>,
+    asked: Guesses,
+    answered: Guesses,
+}
+
+impl Logins {
+    pub(crate) fn new(settings: Settings, outbound: Arc<Outbound>) -> Self {
+        let window = i64::try_from(settings.window.as_secs()).unwrap_or(i64::MAX);
+        Self {
+            signer: Signer::new(settings.secrets.clone()),
+            mailer: settings.mail.clone().map(|mail| Mailer::new(mail, outbound)),
+            mails: Arc::new(Semaphore::new(MAILS)),
+            asked: Guesses::new(ASKED, window),
+            answered: Guesses::new(ANSWERED, 60),
+            settings,
+        }
+    }
+}
+
+/// The routes.
+pub(crate) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/auth/otp", post(ask))
+        .route("/auth/verify", post(verify))
+        .route("/auth/logout", post(people::logout))
+        .merge(people::routes())
+}
+
+fn logins(app: &App) -> Result<&Logins, Failure> {
+    app.logins.as_ref().ok_or_else(|| {
+        let detail = "there are no logins here: AUTH_ADMIN_EMAIL is not set; use the administrator's token or an API token";
+        Failure::new(StatusCode::CONFLICT, "no_logins", detail)
+    })
+}
+
+/// 429, if an address has asked for too much.
+fn limited(guesses: &Guesses, from: &Caller, now: Timestamp) -> Result<(), Failure> {
+    let ip = from.from.parse().unwrap_or(IpAddr::from([0, 0, 0, 0]));
+    if guesses.failed(ip, now) {
+        return Ok(());
+    }
+    let detail = "too many logins are tried from this address; try again later";
+    Err(Failure::too_many(detail, guesses.window_s()))
+}
+
+fn mail_address(text: &str) -> Result<String, Failure> {
+    address(text).map_err(|must| Problems::one("email", must).into())
+}
+
+/// Where the code of an address is kept: under a hash of it, so that a list of codes is no list of addresses.
+async fn kept_at(app: &App, email: &str) -> Result<String, StoreError> {
+    app.access.digest(&app.stores, "address", email).await
+}
+
+async fn digest(app: &App, email: &str, code: &str) -> Result<String, StoreError> {
+    app.access.digest(&app.stores, "code", &format!("{email}\0{code}")).await
+}
+
+async fn ask(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    query: Query,
+    Body(input): Body,
+) -> Result<Response, Failure> {
+    query.finish()?;
+    let logins = logins(&app)?;
+    let CodeRequest { email } = read(input)?;
+    let email = mail_address(&email)?;
+    let now = clock::now();
+    limited(&logins.asked, &caller, now)?;
+    let made = code(entropy::random_u128());
+    let (id, digest) = (kept_at(&app, &email).await?, digest(&app, &email, &made).await?);
+    let before = app.stores.accounts.get(AccountKind::Code, &id).await?;
+    let known = before.as_ref().map(Account::read::<LoginCode>).transpose()?;
+    let settings = &logins.settings;
+    let asked = LoginCode::asked(known.as_ref(), digest, now, settings.code_ttl, settings.window);
+    let mut code = None;
+    if let Asked::Send(new) = asked {
+        let until = Timestamp::from_millisecond(
+            new.expires_at.as_millisecond().max(now.as_millisecond() + window_ms(settings)),
+        );
+        let account = match &before {
+            Some(before) => before.changed(&new)?,
+            None => Account::new(AccountKind::Code, &id, &id, &new)?,
+        };
+        let account = Account { until: until.ok(), ..account };
+        match app.stores.accounts.save(vec![account.clone()], None).await {
+            Ok(()) => {
+                send(&app, email, made.clone(), account, new);
+                code = settings.code_in_answer.then_some(made);
+            }
+            // Somebody else asked for one at the same moment, and that one is sent.
+            Err(StoreError::VersionMismatch { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+    let detail =
+        "if this address may have a code now, one is on its way; POST /auth/verify with it".to_owned();
+    Ok(json(StatusCode::ACCEPTED, &CodeAnswer { detail, code }))
+}
+
+fn window_ms(settings: &Settings) -> i64 {
+    i64::try_from(settings.window.as_millis()).unwrap_or(i64::MAX / 4)
+}
+
+/// Sends a code behind the answer. One that could not be sent is over, so that another can be asked for.
+fn send(app: &Arc<App>, email: String, code: String, account: Account, kept: LoginCode) {
+    let app = Arc::clone(app);
+    tokio::spawn(async move {
+        let Some(Logins { mailer: Some(mailer), mails, settings, .. }) = &app.logins else { return };
+        let sent = match mails.try_acquire() {
+            Ok(_turn) => {
+                mailer.send(&email, &code, settings.code_ttl, &format!("code-{}", kept.digest)).await
+            }
+            Err(_) => Err("too many mails are on their way".to_owned()),
+        };
+        let Err(why) = sent else { return };
+        tracing::error!(why, "a login code was not sent");
+        let over = LoginCode { used: true, ..kept };
+        let saved = match account.changed(&over) {
+            Ok(changed) => app.stores.accounts.save(vec![changed], None).await,
+            Err(e) => Err(e),
+        };
+        if let Err(e) = saved {
+            tracing::warn!(error = %e, "a login code that was not sent counts until its time is over");
+        }
+    });
+}
+
+async fn verify(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    query: Query,
+    Body(input): Body,
+) -> Result<Response, Failure> {
+    query.finish()?;
+    let logins = logins(&app)?;
+    let CodeProof { email, code } = read(input)?;
+    let email = mail_address(&email)?;
+    let now = clock::now();
+    limited(&logins.answered, &caller, now)?;
+    let caller = Caller { name: email.clone(), ..caller };
+    let (id, digest) = (kept_at(&app, &email).await?, digest(&app, &email, code.trim()).await?);
+    let refused = || {
+        let detail = "the code is wrong, or was used, or its time or tries are over; ask for another";
+        Err(Failure::new(StatusCode::UNAUTHORIZED, "wrong_code", detail))
+    };
+    loop {
+        let Some(account) = app.stores.accounts.get(AccountKind::Code, &id).await? else { return refused() };
+        let known: LoginCode = account.read()?;
+        let done = match known.guessed(same(&known.digest, &digest), now) {
+            Guess::Over => return refused(),
+            Guess::Wrong(next) => {
+                let line = (next.wrong >= MAX_WRONG).then(|| {
+                    line(
+                        now,
+                        caller.clone(),
+                        "lock",
+                        "login",
+                        "",
+                        json!({ "wrong_codes": [null, next.wrong] }),
+                    )
+                });
+                app.stores.accounts.save(vec![account.changed(&next)?], line).await.map(|()| None)
+            }
+            Guess::Right(used) => {
+                let used = account.changed(&used)?;
+                let (accounts, lines, outcome) = let_in(&app, logins, &email, &caller, now).await?;
+                let all = std::iter::once(used).chain(accounts).collect();
+                app.stores.accounts.save(all, lines).await.map(|()| Some(outcome))
+            }
+        };
+        match done {
+            Ok(None) => return refused(),
+            Ok(Some(outcome)) => return entered(&app, logins, outcome).await,
+            // Somebody else answered at the same moment: it is looked at again.
+            Err(StoreError::VersionMismatch { .. } | StoreError::SlugTaken { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// What comes of a right code.
+enum Outcome {
+    In(Session, Role),
+    Waiting,
+    Revoked,
+}
+
+/// Who the right code lets in, what is to be saved for it, and the line that tells of it.
+async fn let_in(
+    app: &App,
+    logins: &Logins,
+    email: &str,
+    caller: &Caller,
+    now: Timestamp,
+) -> Result<(Vec<Account>, Option<AuditEntry>, Outcome), Failure> {
+    let found = app.stores.accounts.find(AccountKind::User, email).await?;
+    let known = found.as_ref().map(Account::read::<User>).transpose()?;
+    let is_admin = email == logins.settings.admin;
+    let mut user = known.clone().unwrap_or_else(|| User {
+        id: UserId::generate(now, entropy::random_u128()).to_string(),
+        email: email.to_owned(),
+        role: Role::Viewer,
+        state: UserState::Waiting,
+        created_at: now,
+        last_login_at: None,
+    });
+    if is_admin && user.state == UserState::Waiting {
+        (user.role, user.state) = (Role::Admin, UserState::Approved);
+    }
+    let kept = |user: &User| match &found {
+        Some(account) => account.changed(user),
+        None => Account::new(AccountKind::User, &user.id, email, user),
+    };
+    match user.state {
+        UserState::Revoked => Ok((Vec::new(), None, Outcome::Revoked)),
+        UserState::Waiting if known.is_some() => Ok((Vec::new(), None, Outcome::Waiting)),
+        UserState::Waiting => {
+            let line =
+                line(now, caller.clone(), "verify", "user", &user.id, json!({ "email": [null, email] }));
+            Ok((vec![kept(&user)?], Some(line), Outcome::Waiting))
+        }
+        UserState::Approved => {
+            user.last_login_at = Some(now);
+            let ttl = i64::try_from(logins.settings.session_ttl.as_secs()).unwrap_or(i64::MAX / 4);
+            let expires_at = Timestamp::from_second(now.as_second().saturating_add(ttl)).unwrap_or(now);
+            let session = Session {
+                id: SessionId::generate(now, entropy::random_u128()).to_string(),
+                user: user.id.clone(),
+                email: email.to_owned(),
+                created_at: now,
+                expires_at,
+                from: caller.from.clone(),
+                revoked_at: None,
+            };
+            let by = Caller { token: session.id.clone(), ..caller.clone() };
+            let line = line(now, by, "login", "user", &user.id, json!({ "role": [null, user.role] }));
+            let account =
+                Account::new(AccountKind::Session, &session.id, &session.id, &session)?.until(expires_at);
+            Ok((vec![kept(&user)?, account], Some(line), Outcome::In(session, user.role)))
+        }
+    }
+}
+
+async fn entered(app: &App, logins: &Logins, outcome: Outcome) -> Result<Response, Failure> {
+    match outcome {
+        Outcome::In(session, role) => {
+            let token = logins.signer.sign(app.stores.keys.as_ref(), &session).await?;
+            let Session { email, expires_at, .. } = session;
+            Ok(json(StatusCode::OK, &LoginAnswer { token, expires_at, email, role }))
+        }
+        Outcome::Waiting => {
+            let detail =
+                "the address is verified; an administrator has to approve it: tfx user approve ADDRESS";
+            Err(Failure::new(StatusCode::FORBIDDEN, "waiting_for_approval", detail))
+        }
+        Outcome::Revoked => {
+            let detail = "this user may log in no more; an administrator can approve him again";
+            Err(Failure::new(StatusCode::FORBIDDEN, "revoked", detail))
+        }
+    }
+}
+
+fn line(
+    now: Timestamp,
+    caller: Caller,
+    action: &str,
+    kind: &str,
+    id: &str,
+    changes: serde_json::Value,
+) -> AuditEntry {
+    let (action, kind, id) = (action.to_owned(), kind.to_owned(), id.to_owned());
+    AuditEntry { at: now, caller, action, kind, id, version: 0, changes }
+}

@@ -1,0 +1,198 @@
+//! Users and their sessions: approved, given a role, ended.
+
+use super::line;
+use crate::{
+    access::{Identity, forbidden},
+    app::App,
+    failure::Failure,
+    input::{Body, Path, Query, read},
+    reply::json,
+};
+use axum::{
+    Extension, Router,
+    extract::State,
+    response::Response,
+    routing::{get, post},
+};
+use http::StatusCode;
+use serde::{Serialize, de::DeserializeOwned};
+use serde_json::json;
+use std::sync::Arc;
+use tfx_api::{Labels, Page, logins::RoleRequest};
+use tfx_domain::{
+    access::{Role, Session, User, UserState, address, beyond, scopes_of},
+    id::UserId,
+};
+use tfx_ports::{
+    StoreError,
+    accounts::{Account, AccountKind},
+    audit::Caller,
+    clock,
+};
+
+pub(super) fn routes() -> Router<Arc<App>> {
+    Router::new()
+        .route("/users", get(users))
+        .route("/users/{ref}/approve", post(approve))
+        .route("/users/{ref}/role", post(role))
+        .route("/users/{ref}/revoke", post(revoke))
+        .route("/sessions", get(sessions))
+        .route("/sessions/{id}/revoke", post(revoke_session))
+}
+
+async fn listed<T: Serialize + DeserializeOwned>(
+    app: &App,
+    kind: AccountKind,
+    mut query: Query,
+) -> Result<Response, Failure> {
+    let page = query.page();
+    query.finish()?;
+    let found = app.stores.accounts.list(kind, &page).await?.map(|account| account.read::<T>()).readable();
+    let page = Page { items: found.items, next: found.next, left_out: found.left_out, labels: Labels::new() };
+    Ok(json(StatusCode::OK, &page))
+}
+
+async fn users(State(app): State<Arc<App>>, query: Query) -> Result<Response, Failure> {
+    listed::<User>(&app, AccountKind::User, query).await
+}
+
+async fn sessions(State(app): State<Arc<App>>, query: Query) -> Result<Response, Failure> {
+    listed::<Session>(&app, AccountKind::Session, query).await
+}
+
+async fn approve(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Extension(identity): Extension<Identity>,
+    Path(reference): Path,
+    query: Query,
+    Body(input): Body,
+) -> Result<Response, Failure> {
+    query.finish()?;
+    let RoleRequest { role } = read(input)?;
+    may_give(&identity, role)?;
+    change(&app, &caller, &reference, "approve", |user| User { role, state: UserState::Approved, ..user })
+        .await
+}
+
+async fn role(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Extension(identity): Extension<Identity>,
+    Path(reference): Path,
+    query: Query,
+    Body(input): Body,
+) -> Result<Response, Failure> {
+    query.finish()?;
+    let RoleRequest { role } = read(input)?;
+    may_give(&identity, role)?;
+    change(&app, &caller, &reference, "role", |user| User { role, ..user }).await
+}
+
+async fn revoke(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(reference): Path,
+    query: Query,
+) -> Result<Response, Failure> {
+    query.finish()?;
+    change(&app, &caller, &reference, "revoke", |user| User { state: UserState::Revoked, ..user }).await
+}
+
+/// Nobody gives a role that may do what he may not.
+fn may_give(identity: &Identity, role: Role) -> Result<(), Failure> {
+    let more = beyond(&scopes_of(role), &identity.scopes);
+    if more.is_empty() { Ok(()) } else { Err(forbidden(&more)) }
+}
+
+/// Changes a user; what changes nothing is no change.
+async fn change(
+    app: &App,
+    caller: &Caller,
+    reference: &str,
+    action: &str,
+    to: impl Fn(User) -> User,
+) -> Result<Response, Failure> {
+    let now = clock::now();
+    let accounts = &app.stores.accounts;
+    loop {
+        let found = match reference.parse::<UserId>() {
+            Ok(id) => accounts.get(AccountKind::User, id.as_str()).await?,
+            Err(_) => match address(reference) {
+                Ok(email) => accounts.find(AccountKind::User, &email).await?,
+                Err(_) => None,
+            },
+        };
+        let shown: String = reference.chars().take(100).collect();
+        let missing =
+            || Failure::not_found(format!("no user has the address or id '{shown}'; GET /users lists them"));
+        let account = found.ok_or_else(missing)?;
+        let before: User = account.read()?;
+        let after = to(before.clone());
+        if after == before {
+            return Ok(json(StatusCode::OK, &after));
+        }
+        let changes = json!({ "role": [before.role, after.role], "state": [before.state, after.state] });
+        let line = line(now, caller.clone(), action, "user", &after.id, changes);
+        match accounts.save(vec![account.changed(&after)?], Some(line)).await {
+            Ok(()) => {
+                app.access.sessions.forget();
+                return Ok(json(StatusCode::OK, &after));
+            }
+            // He logged in meanwhile.
+            Err(StoreError::VersionMismatch { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+async fn revoke_session(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    Path(id): Path,
+    query: Query,
+) -> Result<Response, Failure> {
+    query.finish()?;
+    end(&app, caller, &id, "revoke").await
+}
+
+/// Ends the session that asks.
+pub(super) async fn logout(
+    State(app): State<Arc<App>>,
+    Extension(caller): Extension<Caller>,
+    query: Query,
+) -> Result<Response, Failure> {
+    query.finish()?;
+    if !caller.token.starts_with("ses_") {
+        let detail = "this is no session: it was not begun by a login; tfx token revoke ends an API token";
+        return Err(Failure::new(StatusCode::CONFLICT, "no_session", detail));
+    }
+    let id = caller.token.clone();
+    end(&app, caller, &id, "logout").await
+}
+
+async fn end(app: &App, caller: Caller, id: &str, action: &str) -> Result<Response, Failure> {
+    let now = clock::now();
+    loop {
+        let found: Option<Account> = app.stores.accounts.get(AccountKind::Session, id).await?;
+        let shown: String = id.chars().take(100).collect();
+        let account = found.ok_or_else(|| {
+            Failure::not_found(format!("there is no session '{shown}'; GET /sessions lists them"))
+        })?;
+        let session: Session = account.read()?;
+        if session.revoked_at.is_some() {
+            return Ok(json(StatusCode::OK, &session));
+        }
+        let session = Session { revoked_at: Some(now), ..session };
+        let changes = json!({ "email": [null, session.email], "revoked_at": [null, now] });
+        let line = line(now, caller.clone(), action, "session", id, changes);
+        match app.stores.accounts.save(vec![account.changed(&session)?], Some(line)).await {
+            Ok(()) => {
+                app.access.sessions.forget();
+                return Ok(json(StatusCode::OK, &session));
+            }
+            Err(StoreError::VersionMismatch { .. }) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
