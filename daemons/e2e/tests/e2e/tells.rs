@@ -234,6 +234,8 @@ async fn buy(n: u64, link: String, postback: String, end: Arc<AtomicBool>, answe
             }
             answered.lock().expect("no panic").insert(format!("{id} {status}"));
         }
+        // Not more than can be told: what is to be shown is not how much that is.
+        sleep(Duration::from_millis(100)).await;
     }
 }
 
@@ -254,7 +256,7 @@ async fn kill_nine_of_who_tells_loses_nothing() {
         .await;
     let (end, answered) = (Arc::new(AtomicBool::new(false)), Answered::default());
     let mut load = JoinSet::new();
-    for n in 1..=6 {
+    for n in 1..=4 {
         load.spawn(buy(n, link.clone(), postback.clone(), Arc::clone(&end), Arc::clone(&answered)));
     }
     for round in 0..rounds() {
