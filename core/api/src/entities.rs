@@ -4,9 +4,8 @@
 //! refers to); a network shows `has_postback_secret` instead of its secret. A saved stream may come with `warnings`, sentences on what will
 //! not work as it is. What was shown can be sent back.
 
-use crate::page::Labels;
 use serde::{Deserialize, Serialize};
-use tfx_domain::{Timestamp, entity::Status};
+use tfx_domain::entity::Status;
 
 /// Fields that an answer has beside the spec; ignored when sent back.
 pub const SHOWN_ONLY: [&str; 11] = [
@@ -39,28 +38,6 @@ pub struct EntityQuery {
     pub limit: Option<usize>,
     /// The `next` of the page before.
     pub cursor: Option<String>,
-}
-
-/// What every shown entity has, whatever its kind.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct EntityHead {
-    /// Never changes.
-    pub id: String,
-    /// What `If-Match` compares.
-    pub version: u64,
-    /// When it was created.
-    pub created_at: Timestamp,
-    /// When it was last changed.
-    pub updated_at: Timestamp,
-    /// Its slug.
-    pub slug: String,
-    /// For people.
-    pub name: String,
-    /// Whether it takes part.
-    pub status: Status,
-    /// The slugs of what it refers to.
-    #[serde(default)]
-    pub labels: Labels,
 }
 
 /// What can be done with an entity besides changing its spec.

@@ -13,12 +13,12 @@ use tfx_domain::{
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Directions {
-    /// What came in.
+    /// Postbacks of networks, which came in.
     #[default]
     In,
-    /// What was sent to sources.
+    /// Attempts to tell sources, which went out.
     Out,
-    /// Both.
+    /// What came in and what went out.
     All,
 }
 

@@ -50,7 +50,7 @@ impl Probe {
 /// What is known of a destination's health.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DestinationHealth {
-    /// Whose.
+    /// The destination that was probed.
     pub destination_id: DestinationId,
     /// How it counts.
     pub state: Health,

@@ -30,10 +30,10 @@ impl Currency {
         }
     }
 
-    /// Itself, if it is in the list: what is saved must be.
+    /// Itself, if ISO 4217 lists it: what is saved must be a currency that there is.
     ///
     /// # Errors
-    /// It is not.
+    /// [`InvalidMoney::Unknown`]: ISO 4217 does not list it.
     pub fn known(self) -> Result<Self, InvalidMoney> {
         iso_currency::Currency::from_code(self.as_str()).map(|_| self).ok_or(InvalidMoney::Unknown)
     }
@@ -197,9 +197,9 @@ impl Sum for Amount {
 /// An amount with its currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Money {
-    /// How much.
+    /// Millionths of the currency's unit.
     pub amount: Amount,
-    /// Of what.
+    /// The currency of the amount, ISO 4217.
     pub currency: Currency,
 }
 

@@ -63,7 +63,7 @@ pub enum Kind {
     Destination,
     /// Where clicks are bought.
     Source,
-    /// Who pays.
+    /// An affiliate network, which reports and pays conversions.
     Network,
     /// How a network's postback maps to ours.
     Template,

@@ -147,15 +147,6 @@ described! {
     }
 }
 
-impl ClickEvent {
-    /// The streams that handed the click over, in order; none where the link's campaign decided.
-    pub fn handed_over_by(&self) -> Vec<StreamId> {
-        let other = self.dims.decided_by() != self.dims.campaign_id.as_ref();
-        let handed = self.passed.iter().filter(|p| other && p.handed_over());
-        handed.map(|p| p.stream_id.clone()).collect()
-    }
-}
-
 /// A stream that did not take the click.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PassedStream {

@@ -15,7 +15,7 @@ use std::borrow::Cow;
 /// The facts of a click. What is not known is empty, and is an empty text in a URL.
 #[derive(Debug, Clone)]
 pub struct Facts<'a> {
-    /// Its identity.
+    /// The id of the click.
     pub click_id: ClickId,
     /// When it came in.
     pub at: Timestamp,
@@ -51,7 +51,7 @@ pub struct Facts<'a> {
     pub device_model: &'a str,
     /// Operating system.
     pub os: &'a str,
-    /// Its version.
+    /// Version of the operating system.
     pub os_version: &'a str,
     /// Browser.
     pub browser: &'a str,

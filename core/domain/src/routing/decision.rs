@@ -126,7 +126,7 @@ pub enum Reason<'s> {
     Filter {
         /// Index in `filters`.
         index: usize,
-        /// Its field.
+        /// The field that the filter asks for.
         field: &'s str,
     },
     /// Its weight is 0 and the visitor is not bound to it.

@@ -24,9 +24,9 @@ pub enum Health {
     /// Never probed; counts as healthy.
     #[default]
     Unknown,
-    /// It answers.
+    /// Its probes say that it answers.
     Up,
-    /// It does not.
+    /// Its probes say that it does not answer as it should.
     Down,
 }
 

@@ -52,9 +52,9 @@ pub enum Part {
     Stream {
         /// When it is asked.
         kind: StreamKind,
-        /// Its share.
+        /// Its share of the clicks among those of one place.
         weight: u32,
-        /// Its place.
+        /// Its place in the order in which streams are asked.
         position: u32,
         /// The campaign it hands clicks over to.
         hands_over_to: Option<SmolStr>,

@@ -40,7 +40,7 @@ pub enum Unsendable {
     /// What was saved cannot be used.
     #[error("the source's {field} cannot be used: {why}")]
     Broken {
-        /// Which field.
+        /// The field of the source.
         field: &'static str,
         /// What is wrong with it.
         why: String,

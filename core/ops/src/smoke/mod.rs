@@ -56,12 +56,12 @@ pub struct Options {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case", tag = "result")]
 pub enum StepOutcome {
-    /// It is as it should be.
+    /// What the step looks at is as it should be.
     Passed {
         /// What was seen.
         detail: String,
     },
-    /// It is not.
+    /// What the step looks at is not as it should be.
     Failed {
         /// What was seen instead.
         reason: String,

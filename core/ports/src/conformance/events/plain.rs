@@ -121,7 +121,7 @@ impl Plain {
             };
             let decided_by = click.dims.decided_by().unwrap_or(campaign);
             let destination = &click.dims.destination_id;
-            let handed_over = click.handed_over_by();
+            let handed_over = handed_over_by(click);
             let way = (click.visitor_id, campaign, handed_over.clone(), decided_by, stream, destination);
             if known.insert(way) {
                 seen.push(LastVisit {
@@ -137,4 +137,11 @@ impl Plain {
         }
         seen
     }
+}
+
+/// The streams that handed a click over, in order; none where the link's campaign decided.
+fn handed_over_by(click: &ClickEvent) -> Vec<StreamId> {
+    let other = click.dims.decided_by() != click.dims.campaign_id.as_ref();
+    let handed = click.passed.iter().filter(|p| other && p.handed_over());
+    handed.map(|p| p.stream_id.clone()).collect()
 }
