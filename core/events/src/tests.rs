@@ -1,5 +1,6 @@
 //! The producer's promises, over a sink in memory and a disk that fails on demand.
 
+mod before;
 mod delivery;
 mod policies;
 

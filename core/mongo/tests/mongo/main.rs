@@ -1,5 +1,6 @@
 //! What the adapter promises, held against the real MongoDB of `make engines`.
 
+mod before;
 mod config;
 mod conformance;
 mod faults;
