@@ -220,6 +220,7 @@ mod tests {
             down,
             unknown: 0,
             newest_probe_at: age.map(at),
+            put_off: Vec::new(),
             left_out: Vec::new(),
         }
     }

@@ -49,9 +49,32 @@ pub struct HealthList {
     /// When the newest probe of all was over, UTC; none: nothing was probed yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest_probe_at: Option<Timestamp>,
+    /// Probes that traffic-service put off through a fault of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub put_off: Vec<PutOff>,
     /// Rows that cannot be read: each is probed anew.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<String>,
+}
+
+/// Probes that one traffic-service put off for one reason of its own, and has not made since.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutOff {
+    /// One word for the reason: `busy`, `name_servers`, `setup`.
+    pub failure: String,
+    /// Of how many destinations.
+    pub destinations: u64,
+    /// The reason of the last of them, for people.
+    pub reason: String,
+    /// When that was, UTC.
+    pub at: Timestamp,
+}
+
+/// What traffic-service answers to who asks for them.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PutOffs {
+    /// By reason.
+    pub items: Vec<PutOff>,
 }
 
 /// Which changes of health to list.

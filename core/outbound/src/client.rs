@@ -3,7 +3,7 @@
 use crate::{
     Failure,
     failure::root_cause,
-    resolve::{Guard, Resolver},
+    resolve::{Guard, Looking, Resolver},
 };
 use bytes::Bytes;
 use http::{HeaderMap, Method, header::RETRY_AFTER};
@@ -50,7 +50,9 @@ pub struct Request {
     pub headers: HeaderMap,
     /// What is sent; its type stands in `headers`.
     pub body: Bytes,
-    /// For all of it: the wait for a turn, the look-up, the connection, the answer and its body.
+    /// How long it may wait for its turn, while as many to the same host are under way as may be.
+    pub wait: Duration,
+    /// From its turn on, for all of it: the look-up, the connection, the answer and its body.
     pub timeout: Duration,
     /// How many bytes of the answer's body are kept.
     pub keep: usize,
@@ -93,7 +95,7 @@ impl Outbound {
             .pool_max_idle_per_host(config.per_host)
             .user_agent(&config.user_agent)
             .build()
-            .map_err(|e| root_cause(&e));
+            .map_err(|e| format!("{}; on Debian, install ca-certificates", root_cause(&e)));
         Self { client, guard, per_host: config.per_host, hosts: Mutex::default() }
     }
 
@@ -105,17 +107,18 @@ impl Outbound {
         let client = self.client.as_ref().map_err(|reason| Failure::Setup { reason: reason.clone() })?;
         let url = self.checked(&request.url)?;
         let keep = request.keep;
-        let until = Instant::now() + request.timeout;
         let host =
             format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(0));
         let turns = self.turns(&host);
-        let turn = timeout(request.timeout, turns.acquire_owned()).await;
+        let turn = timeout(request.wait, turns.acquire_owned()).await;
         // Fails only if it was closed, and nobody does.
         let Ok(Ok(_turn)) = turn else { return Err(Failure::Busy { host }) };
         let began = Instant::now();
+        let until = began + request.timeout;
         let sent = client.request(request.method, url).headers(request.headers).body(request.body).send();
-        let response = match timeout(until.saturating_duration_since(began), sent).await {
-            Err(_) => return Err(Failure::TimedOut),
+        let looking = Looking::default();
+        let response = match timeout(request.timeout, looking.during(sent)).await {
+            Err(_) => return Err(looking.failure(&self.guard).unwrap_or(Failure::TimedOut)),
             Ok(sent) => sent.map_err(|e| Failure::of(&e))?,
         };
         let latency = began.elapsed();

@@ -4,6 +4,9 @@ use crate::NotPublic;
 use rustls::CertificateError;
 use std::{error::Error, io, net::IpAddr};
 
+/// `ENFILE` and `EMFILE`, the same on every Unix: no files left, of the system or of this process.
+const FILES_EXHAUSTED: [i32; 2] = [23, 24];
+
 /// Why there is no answer. The text is for people, [`Self::name`] for logs, metrics and histories.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Failure {
@@ -31,7 +34,15 @@ pub enum Failure {
         /// The host of the URL.
         host: String,
     },
-    /// The name servers do not say what the name stands for.
+    /// Our name servers do not answer, or there are none.
+    #[error("{host} cannot be looked up: {reason}; see /etc/resolv.conf")]
+    NameServers {
+        /// The host of the URL.
+        host: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// The name servers answer, but do not say what the name stands for.
     #[error("{host} cannot be looked up: {reason}")]
     Lookup {
         /// The host of the URL.
@@ -74,8 +85,8 @@ pub enum Failure {
         /// What the library said.
         reason: String,
     },
-    /// There is no client: the system has no certificates to trust, say.
-    #[error("requests cannot be sent: {reason}; on Debian, install ca-certificates")]
+    /// This machine cannot send: it has no certificates to trust, no network, no files or ports left.
+    #[error("requests cannot be sent: {reason}")]
     Setup {
         /// What the library said.
         reason: String,
@@ -102,6 +113,7 @@ impl Failure {
             Self::Url { .. } => "url",
             Self::Refused { .. } => "refused_address",
             Self::NoName { .. } => "no_such_name",
+            Self::NameServers { .. } => "name_servers",
             Self::Lookup { .. } => "lookup",
             Self::Connect { .. } => "connect",
             Self::Tls { fault: TlsFault::Expired, .. } => "tls_expired",
@@ -114,6 +126,12 @@ impl Failure {
             Self::Answer { .. } => "bad_answer",
             Self::Setup { .. } => "setup",
         }
+    }
+
+    /// Whether it is this machine that fails: nothing was sent, and it says nothing of who was to be asked. Such a request
+    /// is put off; it counts neither as a try nor as an answer.
+    pub const fn is_ours(&self) -> bool {
+        matches!(self, Self::Busy { .. } | Self::NameServers { .. } | Self::Setup { .. })
     }
 
     /// What the layers of the client say, in order from the outermost.
@@ -139,6 +157,9 @@ impl Failure {
             }
             // An `io::Error` hands out what it wraps by another door.
             let io = e.downcast_ref::<io::Error>();
+            if let Some(io) = io.filter(|io| is_of_this_machine(io)) {
+                return Self::Setup { reason: io.to_string() };
+            }
             cause = io
                 .and_then(io::Error::get_ref)
                 .map(|inner| inner as &(dyn Error + 'static))
@@ -155,6 +176,13 @@ impl Failure {
             Self::Closed { reason }
         }
     }
+}
+
+/// Whether the system has nothing left to connect with.
+fn is_of_this_machine(error: &io::Error) -> bool {
+    use io::ErrorKind::{AddrNotAvailable, NetworkDown, NetworkUnreachable};
+    matches!(error.kind(), NetworkDown | NetworkUnreachable | AddrNotAvailable)
+        || error.raw_os_error().is_some_and(|code| FILES_EXHAUSTED.contains(&code))
 }
 
 /// What the innermost layer says.

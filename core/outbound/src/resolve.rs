@@ -9,15 +9,22 @@ use hickory_resolver::{
 };
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use std::{
+    future::poll_fn,
     net::{IpAddr, SocketAddr},
-    sync::Arc,
+    pin::pin,
+    sync::{Arc, Mutex, PoisonError},
+    task::Poll,
+    time::Instant,
 };
+use tokio::task_local;
 
 /// Resolves names, and judges what they stand for.
 pub(crate) struct Guard {
     /// None: the system says no name servers, and why not.
     resolver: Result<TokioResolver, String>,
     allow_private: bool,
+    /// When a name server last answered something, whatever it was.
+    answered: Mutex<Option<Instant>>,
 }
 
 impl Guard {
@@ -34,7 +41,11 @@ impl Guard {
             let config = ResolverConfig::from_name_servers(servers.collect());
             TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).build()
         };
-        Arc::new(Self { resolver: resolver.map_err(|e| e.to_string()), allow_private })
+        Arc::new(Self {
+            resolver: resolver.map_err(|e| e.to_string()),
+            allow_private,
+            answered: Mutex::default(),
+        })
     }
 
     /// Whether an address may be asked.
@@ -50,10 +61,27 @@ impl Guard {
     /// The addresses of a name that may be asked; an error names one that may not if there is no other.
     async fn addresses(&self, host: &str) -> Result<Vec<SocketAddr>, Failure> {
         let lookup = |reason: String| Failure::Lookup { host: host.to_owned(), reason };
-        let resolver = self.resolver.as_ref().map_err(|e| lookup(e.clone()))?;
-        let found = resolver.lookup_ip(host).await.map_err(|e| match e {
+        let began = Instant::now();
+        let silent = |reason: String| Failure::NameServers { host: host.to_owned(), reason };
+        let resolver = self.resolver.as_ref().map_err(|e| silent(e.clone()))?;
+        let mut look = pin!(resolver.lookup_ip(host));
+        // What is there at once comes from memory or `/etc/hosts`, and says nothing of the name servers.
+        let (found, asked) = match poll_fn(|cx| Poll::Ready(look.as_mut().poll(cx))).await {
+            Poll::Ready(found) => (found, false),
+            Poll::Pending => (look.await, true),
+        };
+        let found = match found {
+            Err(NetError::Timeout) => return Err(self.unanswered(host, began)),
+            Err(e @ (NetError::Io(_) | NetError::NoConnections | NetError::Busy)) => {
+                return Err(silent(e.to_string()));
+            }
+            found => found,
+        };
+        if asked {
+            *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+        }
+        let found = found.map_err(|e| match e {
             e if e.is_nx_domain() || e.is_no_records_found() => Failure::NoName { host: host.to_owned() },
-            NetError::Timeout => lookup("the name servers do not answer".to_owned()),
             e => lookup(e.to_string()),
         })?;
         let mut refused = None;
@@ -70,6 +98,42 @@ impl Guard {
             _ => Ok(open),
         }
     }
+
+    /// Why nobody has said what a name stands for since `began`: it is the name if others were answered meanwhile.
+    fn unanswered(&self, host: &str, began: Instant) -> Failure {
+        let (host, reason) = (host.to_owned(), "the name servers do not answer".to_owned());
+        let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
+        if answered.is_some_and(|at| at > began) {
+            return Failure::Lookup { host, reason: format!("{reason} for it") };
+        }
+        Failure::NameServers { host, reason }
+    }
+}
+
+task_local! {
+    static LOOKING: Looking;
+}
+
+/// Which name a request waits for, and since when, if that is what it does.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Looking(Arc<Mutex<Option<(String, Instant)>>>);
+
+impl Looking {
+    /// Watches the look-ups of a request.
+    pub(crate) async fn during<T>(&self, request: impl Future<Output = T>) -> T {
+        LOOKING.scope(self.clone(), request).await
+    }
+
+    /// Why a request that is given up now had no answer, if it is the name servers that owe one.
+    pub(crate) fn failure(&self, guard: &Guard) -> Option<Failure> {
+        let (host, began) = self.0.lock().unwrap_or_else(PoisonError::into_inner).take()?;
+        Some(guard.unanswered(&host, began))
+    }
+
+    fn set(&self, host: Option<&str>) {
+        let looked = host.map(|host| (host.to_owned(), Instant::now()));
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = looked;
+    }
 }
 
 /// What the HTTP client asks.
@@ -78,8 +142,12 @@ pub(crate) struct Resolver(pub(crate) Arc<Guard>);
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
         let guard = Arc::clone(&self.0);
+        let looking = LOOKING.try_with(Clone::clone).unwrap_or_default();
+        looking.set(Some(name.as_str()));
         Box::pin(async move {
-            let found = guard.addresses(name.as_str()).await?;
+            let found = guard.addresses(name.as_str()).await;
+            looking.set(None);
+            let found = found?;
             Ok(Box::new(found.into_iter()) as Addrs)
         })
     }

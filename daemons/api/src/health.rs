@@ -15,10 +15,10 @@ use axum::{
     routing::{get, post},
 };
 use http::{Method, StatusCode};
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tfx_api::{
     Page,
-    health::{HealthList, HealthRow},
+    health::{HealthList, HealthRow, PutOff, PutOffs},
 };
 use tfx_domain::{
     entity::{DestinationSpec, Kind, Status},
@@ -27,8 +27,11 @@ use tfx_domain::{
     routing::Health,
 };
 use tfx_ports::{config::RecordQuery, health::HealthQuery, page::PageRequest};
+use tokio::time::timeout;
 
 const PAGE: usize = 1_000;
+/// A list waits no longer for what traffic-service knows beside it.
+const PUT_OFF_WITHIN: Duration = Duration::from_secs(1);
 
 /// The routes.
 pub(crate) fn routes() -> Router<Arc<App>> {
@@ -59,10 +62,18 @@ async fn list(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
         down: count(Health::Down),
         unknown: count(Health::Unknown),
         newest_probe_at: items.iter().filter_map(|i| i.probed_at).max(),
+        put_off: put_off(&app).await,
         left_out: app.stores.health.left_out(),
         items: items.into_iter().filter(|i| state.is_none_or(|s| s == i.state)).collect(),
     };
     Ok(json(StatusCode::OK, &answer))
+}
+
+/// The probes that traffic-service puts off; nothing if it does not say so soon.
+async fn put_off(app: &App) -> Vec<PutOff> {
+    let asked = app.peers.traffic.call(Method::GET, "/internal/probes", None);
+    let Ok(Ok(told)) = timeout(PUT_OFF_WITHIN, asked).await else { return Vec::new() };
+    serde_json::from_value::<PutOffs>(told).map(|told| told.items).unwrap_or_default()
 }
 
 /// Id and slug of every active destination with a health check.

@@ -78,6 +78,7 @@ impl Peer {
             .headers()
             .get(header::CONTENT_TYPE)
             .is_some_and(|v| v.as_bytes().starts_with(b"application/problem+json"));
+        let retry_after = response.headers().get(header::RETRY_AFTER).cloned();
         let bytes = response.bytes().await.map_err(|e| self.unreachable(&e))?;
         if status.is_success() {
             return serde_json::from_slice(&bytes).map_err(|e| self.unreadable(&e));
@@ -95,6 +96,9 @@ impl Peer {
                 *passed.status_mut() = s;
                 let media_type = HeaderValue::from_static("application/problem+json");
                 passed.headers_mut().insert(header::CONTENT_TYPE, media_type);
+                if let Some(wait) = retry_after {
+                    passed.headers_mut().insert(header::RETRY_AFTER, wait);
+                }
                 Err(Failure::Passed(passed))
             }
             StatusCode::SERVICE_UNAVAILABLE => {

@@ -6,9 +6,12 @@ use axum::{
 };
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 use tfx_domain::problem::{Problem, Problems};
 use tfx_ports::StoreError;
+
+/// When to try again what is not there for the moment.
+const UNAVAILABLE: Duration = Duration::from_secs(2);
 
 /// The media type.
 pub const MEDIA_TYPE: &str = "application/problem+json";
@@ -26,6 +29,8 @@ pub struct ProblemResponse {
     pub problems: Problems,
     /// A word for programs: `not_found`, `slug_taken`, `invalid`, …
     pub code: &'static str,
+    /// When to try again; of 503 otherwise in two seconds.
+    pub retry_after: Option<Duration>,
     /// For logs only: the cause, which a stranger need not know.
     pub log: Option<String>,
 }
@@ -53,7 +58,15 @@ impl ProblemResponse {
     /// A problem with the status' own title.
     pub fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
         let title = Cow::Borrowed(status.canonical_reason().unwrap_or("Error"));
-        Self { status, title, detail: detail.into(), problems: Problems::default(), code, log: None }
+        Self {
+            status,
+            title,
+            detail: detail.into(),
+            problems: Problems::default(),
+            code,
+            retry_after: None,
+            log: None,
+        }
     }
 
     /// 404.
@@ -66,6 +79,11 @@ impl ProblemResponse {
         let mut problem = Self::new(StatusCode::UNPROCESSABLE_ENTITY, "invalid", problems.to_string());
         problem.problems = problems;
         problem
+    }
+
+    /// 429: as often as that nobody may ask.
+    pub fn too_many(code: &'static str, detail: impl Into<String>, wait: Duration) -> Self {
+        Self { retry_after: Some(wait), ..Self::new(StatusCode::TOO_MANY_REQUESTS, code, detail) }
     }
 
     /// 503 with Retry-After.
@@ -135,14 +153,14 @@ impl IntoResponse for ProblemResponse {
         *response.status_mut() = self.status;
         let headers = response.headers_mut();
         headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
-        match self.status {
-            StatusCode::SERVICE_UNAVAILABLE => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("2"));
-            }
-            StatusCode::UNAUTHORIZED => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            _ => {}
+        let is_away = self.status == StatusCode::SERVICE_UNAVAILABLE;
+        if let Some(wait) = self.retry_after.or(is_away.then_some(UNAVAILABLE)) {
+            // Whole seconds, rounded up.
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+        }
+        if self.status == StatusCode::UNAUTHORIZED {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         if self.status.is_client_error() || self.status.is_server_error() {
             response.extensions_mut().insert(LogDetail(self.log.unwrap_or(self.detail)));

@@ -5,7 +5,7 @@ use crate::{
     answer::{SECOND_PAGE, robots},
     click::{Clicks, click, second_page},
     explain::{cap_use, explain},
-    health::{Watch, check},
+    health::Watch,
 };
 use axum::{
     Json, Router,
@@ -48,7 +48,7 @@ pub(crate) fn router(
         .route("/internal/cap-use/{destination}", get(cap_use))
         .route("/internal/geo", get(geo_status))
         .with_state(clicks.clone())
-        .merge(Router::new().route("/internal/probe/{destination}", post(check)).with_state(manual))
+        .merge(manual.routes())
         .merge(events::routes(Arc::clone(&clicks.traffic.producer)))
         .merge(metrics::routes(SERVICE, move |out| {
             traffic.counted.write(out);
@@ -129,7 +129,7 @@ fn readiness(
         })
         .fresh()
         .optional("destinations", move || {
-            let checked = watch.state.check(watch.late_after);
+            let checked = watch.check();
             async move { checked }
         })
         .optional("agents", || async { Ok(Detail::ok().text(lists())) })

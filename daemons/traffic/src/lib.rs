@@ -17,7 +17,7 @@ mod traffic;
 
 use crate::{
     click::Clicks,
-    health::{Counted as ProbesCounted, Follower, HealthState, Manual, Prober, Probes, Watch},
+    health::{Counted as ProbesCounted, Follower, HealthState, Manual, Prober, Probes, PutOffs, Watch},
     snapshot::Compiler,
     traffic::{Counted, Traffic},
 };
@@ -130,6 +130,7 @@ pub async fn run(
         apart: tfx_outbound::Apart::start("probes").context("the thread of probes")?,
         timeout: settings.traffic.probe_timeout,
         counted: ProbesCounted::default(),
+        put_off: PutOffs::default(),
     });
     let restoring = Restoring::default();
     let mut workers = JoinSet::new();
@@ -193,11 +194,12 @@ pub async fn run(
     let bare_slugs = settings.traffic.bare_slugs;
     let inside = Inside::new(&settings.http, token.expose());
     let durable = settings.events.policy == FailurePolicy::FailClosed;
+    let late_after = settings.traffic.probe_interval * 3 + settings.traffic.probe_timeout;
     let watch = Watch {
-        manual: Manual::new(Arc::clone(&probes), live),
+        manual: Manual::new(Arc::clone(&probes), live, late_after),
         probes,
         state: health,
-        late_after: settings.traffic.probe_interval * 3 + settings.traffic.probe_timeout,
+        late_after,
     };
     let analytics = Arc::clone(&stores.analytics);
     let router = http::router(&clicks, bare_slugs, analytics, restoring, &inside, durable, watch);

@@ -15,7 +15,7 @@ use tokio::time::sleep;
 
 /// Probes asked for at the same time.
 const AT_ONCE: usize = 8;
-/// How often an answer that says to come later is taken at its word.
+/// How often an answer that says to come later is taken at its word, when all are asked for.
 const PATIENCE: u32 = 30;
 
 /// Which destinations.
@@ -43,13 +43,13 @@ impl Check {
         } else {
             self.destinations
         };
-        let bar = bar(asked.len());
+        let (bar, patience) = (bar(asked.len()), if self.all { PATIENCE } else { 0 });
         let mut probed: Vec<(usize, String, Result<HealthRow, ApiError>)> = stream::iter(asked)
             .enumerate()
             .map(|(n, destination)| {
                 let (client, bar) = (&client, &bar);
                 async move {
-                    let row = probe(client, &destination).await;
+                    let row = probe(client, &destination, patience).await;
                     bar.inc(1);
                     (n, destination, row)
                 }
@@ -85,9 +85,9 @@ impl Check {
     }
 }
 
-/// Probes one. A service that has too much to do says when to come again.
-async fn probe(client: &Client, destination: &str) -> Result<HealthRow, ApiError> {
-    for _ in 0..PATIENCE {
+/// Probes one. A service that has too much to do says when to come again, which is done as often as there is patience.
+async fn probe(client: &Client, destination: &str, patience: u32) -> Result<HealthRow, ApiError> {
+    for _ in 0..patience {
         match client.check_destination(destination).await {
             Err(ApiError::Problem(p)) if p.status == 429 => {
                 sleep(Duration::from_secs(p.retry_after_s.unwrap_or(1).clamp(1, 10))).await;

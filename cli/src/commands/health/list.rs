@@ -43,6 +43,10 @@ impl List {
             let (watched, down, unknown) = (found.watched, found.down, found.unknown);
             context.out.note(format!("{down} of {watched} down, {unknown} not probed yet"));
         }
+        for put_off in &found.put_off {
+            let (count, reason) = (put_off.destinations, &put_off.reason);
+            context.out.note(format!("probes of {count} put off, which changes nothing: {reason}"));
+        }
         for why in &found.left_out {
             context.out.note(format!("left out: {why}"));
         }

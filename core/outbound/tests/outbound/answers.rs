@@ -18,7 +18,7 @@ use std::{
 use tfx_outbound::{Answer, Failure, Request};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
+    net::{TcpStream, UdpSocket},
     time::sleep,
 };
 
@@ -248,6 +248,59 @@ async fn who_does_not_get_a_turn_in_time_is_told() {
     while server.connections() < 2 {
         sleep(Duration::from_millis(5)).await;
     }
-    assert_eq!(told(&outbound.send(get(&url, SHORT)).await), "busy");
+    let sent = outbound.send(Request { wait: SHORT, ..get(&url, LONG) }).await;
+    assert_eq!(told(&sent), "busy");
+    assert!(sent.is_err_and(|e| e.is_ours()));
     holders.iter().for_each(tokio::task::JoinHandle::abort);
+}
+
+#[tokio::test]
+async fn the_wait_for_a_turn_takes_nothing_off_the_time_of_an_answer() {
+    let server = Server::new(|mut stream| async move {
+        head(&mut stream).await;
+        sleep(SHORT * 2 / 3).await;
+        let _ = stream.write_all(b"HTTP/1.1 200 x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
+    })
+    .await;
+    let dns = Dns::new(&[]).await;
+    let outbound = Arc::new(outbound(true, dns.at));
+    let url = format!("http://{}/", server.at);
+    let asked: Vec<_> = (0..8)
+        .map(|_| {
+            let (outbound, request) = (Arc::clone(&outbound), get(&url, SHORT));
+            tokio::spawn(async move { outbound.send(request).await })
+        })
+        .collect();
+    for sent in asked {
+        assert_eq!(told(&sent.await.unwrap()), "200");
+    }
+}
+
+#[tokio::test]
+async fn name_servers_that_do_not_answer_are_no_fault_of_who_is_asked() {
+    // One that is there and says nothing, and one that is not there.
+    let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
+    let nobody = UdpSocket::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    for at in [silent.local_addr().unwrap(), nobody] {
+        let sent = outbound(true, at).send(get("http://offer.test/", SHORT)).await;
+        assert_eq!(told(&sent), "name_servers", "{sent:?}");
+        assert!(sent.is_err_and(|e| e.is_ours()));
+    }
+}
+
+#[tokio::test]
+async fn a_name_that_is_not_answered_while_others_are_is_the_fault_of_its_own_servers() {
+    let dns = Dns::new(&[("dead.test", &[]), ("well.test", &[&["127.0.0.1"]])]).await;
+    let outbound = Arc::new(outbound(true, dns.at));
+    let dead = tokio::spawn({
+        let outbound = Arc::clone(&outbound);
+        async move { outbound.send(get("http://dead.test/", SHORT * 2)).await }
+    });
+    while dns.asked("dead.test") == 0 {
+        sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(told(&outbound.send(get("http://nobody.test/", LONG)).await), "no_such_name");
+    let sent = dead.await.unwrap();
+    assert_eq!(told(&sent), "lookup", "{sent:?}");
+    assert!(sent.is_err_and(|e| !e.is_ours()));
 }

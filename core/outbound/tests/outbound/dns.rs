@@ -72,11 +72,13 @@ fn answer(
         return response.to_vec().ok();
     };
     let mut asked = asked.lock().unwrap();
-    let turn = asked.entry(name).or_default();
-    let addresses = turns.get(*turn).or(turns.last())?;
+    let count = asked.entry(name).or_default();
+    let turn = *count;
     if query.query_type() == RecordType::A {
-        *turn += 1;
+        *count += 1;
     }
+    // A name that never has any gets no answer.
+    let addresses = turns.get(turn).or(turns.last())?;
     for ip in addresses {
         let data = match ip {
             IpAddr::V4(ip) if query.query_type() == RecordType::A => RData::A((*ip).into()),

@@ -28,6 +28,7 @@ fn get(url: &str, timeout: Duration) -> Request {
         url: url.to_owned(),
         headers: HeaderMap::new(),
         body: Bytes::new(),
+        wait: LONG,
         timeout,
         keep: 1024,
     }

@@ -89,7 +89,8 @@ impl Mailer {
         // Some write the whole of it, as the original has it.
         let url = format!("{}/emails", self.mail.url.trim_end_matches("/emails"));
         let (method, body) = (Method::POST, body.clone());
-        match self.outbound.send(Request { method, url, headers, body, timeout: TIMEOUT, keep: KEEP }).await {
+        let (wait, timeout, keep) = (TIMEOUT, TIMEOUT, KEEP);
+        match self.outbound.send(Request { method, url, headers, body, wait, timeout, keep }).await {
             Ok(answer) => judged(&answer),
             Err(e) => Attempt::Again(
                 format!("Resend at {} (AUTH_RESEND_API_URL): {e}", self.mail.url),

@@ -40,7 +40,10 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tfx-service", &["tfx-events", "tfx-ports", "tfx-settings", "tfx-domain"]),
     ("tfx-traffic", TRAFFIC),
     ("tfx-postback", DAEMON),
-    ("tfx-api-service", &["tfx-service", "tfx-api", "tfx-settings", "tfx-wiring", "tfx-ports", "tfx-domain"]),
+    (
+        "tfx-api-service",
+        &["tfx-service", "tfx-outbound", "tfx-api", "tfx-settings", "tfx-wiring", "tfx-ports", "tfx-domain"],
+    ),
     ("tfx-e2e", &["tfx-api", "tfx-domain", "tfx-ports", "tfx-service"]),
     (
         "tfx",

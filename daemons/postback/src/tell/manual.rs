@@ -105,11 +105,11 @@ async fn test(
     if !asked.send {
         return Ok(Json(answer));
     }
-    let Some((outcome, latency_ms)) = teller.send(source, &message).await else {
-        return Err(ProblemResponse::unavailable(
-            "too many requests to its server are under way; try again in a moment",
-        ));
-    };
+    let sent = teller.send(source, &message).await;
+    let (outcome, latency_ms) = sent.map_err(|not_sent| {
+        let detail = format!("postback-service cannot send now: {}; try again in a moment", not_sent.why);
+        ProblemResponse::unavailable(detail)
+    })?;
     let masks = teller.postbacks.masks();
     let line = Line { tell: &tell, source: Some(source), key: "", attempt: 1, test: true };
     let line = line.sent(&message, &outcome, latency_ms, &masks);

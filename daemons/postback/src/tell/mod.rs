@@ -105,6 +105,13 @@ enum End {
     Dead(String),
 }
 
+/// A request that this machine could not send.
+struct NotSent {
+    why: String,
+    /// It may be tried again after this.
+    pause: Duration,
+}
+
 impl Teller {
     /// Until the shutdown; what is under way then has a moment.
     pub(crate) async fn work(self: Arc<Self>, shutdown: Shutdown) {
@@ -250,8 +257,9 @@ impl Teller {
             Turn::Go(turn) => turn,
             Turn::Wait(pause) => return End::Postpone(later(pause)),
         };
-        let Some((outcome, latency)) = self.send(source, &message).await else {
-            return End::Postpone(later(EVERY));
+        let (outcome, latency) = match self.send(source, &message).await {
+            Ok(sent) => sent,
+            Err(not_sent) => return End::Postpone(later(not_sent.pause)),
         };
         if outcome.is_down {
             turn.failed(&outcome.reason);
@@ -269,25 +277,33 @@ impl Teller {
         self.postbacks.queue.waits_between(KIND, &tell.first_key(), &job.key).await
     }
 
-    /// Sends it once; none: nothing was sent.
-    async fn send(&self, source: &Source, message: &Message) -> Option<(Outcome, u32)> {
+    /// Sends it once.
+    ///
+    /// # Errors
+    /// Nothing was sent, through no fault of the source: it uses up no try.
+    async fn send(&self, source: &Source, message: &Message) -> Result<(Outcome, u32), NotSent> {
         let now = clock::now();
         let request = Request {
             method: if message.method == "GET" { http::Method::GET } else { http::Method::POST },
             url: message.url.clone(),
             headers: signature::headers(&source.spec, message, now),
             body: message.body.clone().into(),
+            wait: self.settings.timeout,
             timeout: self.settings.timeout,
             keep: outcome::KEPT,
         };
         let began = Instant::now();
         let outbound = Arc::clone(&self.outbound);
-        let sent = self.apart.run(async move { outbound.send(request).await }).await?;
+        let sent = self.apart.run(async move { outbound.send(request).await }).await;
         let millis = |took: Duration| u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
         match sent {
-            Ok(answer) => Some((Outcome::answered(&answer, now), millis(answer.latency))),
-            Err(Failure::Busy { .. }) => None,
-            Err(failure) => Some((Outcome::failed(&failure), millis(began.elapsed()))),
+            None => Err(NotSent { why: "the service ends".to_owned(), pause: EVERY }),
+            Some(Ok(answer)) => Ok((Outcome::answered(&answer, now), millis(answer.latency))),
+            Some(Err(failure)) if failure.is_ours() => {
+                let pause = if matches!(failure, Failure::Busy { .. }) { EVERY } else { OURS };
+                Err(NotSent { why: failure.to_string(), pause })
+            }
+            Some(Err(failure)) => Ok((Outcome::failed(&failure), millis(began.elapsed()))),
         }
     }
 

@@ -101,14 +101,14 @@ impl Follower {
             return Ok(());
         }
         let ids: Vec<_> = changes.iter().map(|c| c.id).collect();
-        for change in changes {
-            // It stays unpublished and is tried again; an id that comes twice counts once.
-            if let Err(e) = self.producer.publish(&Event::Health(Box::new(change))).await {
-                return Err(StoreError::Unavailable {
-                    what: format!("publish changes of health: {e}"),
-                    source: None,
-                });
-            }
+        let events: Vec<Event> = changes.into_iter().map(|change| Event::Health(Box::new(change))).collect();
+        // Whatever the policy for clicks: a change is on disk before it is marked. What is not stays unpublished and is
+        // tried again; an id that comes twice counts once.
+        if let Err(e) = self.producer.publish_durable(&events).await {
+            return Err(StoreError::Unavailable {
+                what: format!("publish changes of health: {e}"),
+                source: None,
+            });
         }
         self.store.mark_published(&ids).await
     }

@@ -1,24 +1,28 @@
 //! Whether destinations answer: one of all traffic-services probes each of them now and then, every one of them knows
 //! within two seconds what came of it, and a redirect reads memory alone.
 //!
-//! `prober` takes the probes that are due from the queue all services share, `probe` makes one, `follow` keeps memory in step with the store and publishes changes, `manual` probes when somebody
-//! asks.
+//! `prober` takes the probes that are due from the queue all services share, `probe` makes one, `put_off` knows those that
+//! this service could not make, `follow` keeps memory in step with the store and publishes changes, `manual` probes when
+//! somebody asks, as often as `rate` allows.
 
 mod follow;
 mod manual;
 mod probe;
 mod prober;
+mod put_off;
+mod rate;
 
 pub(crate) use follow::{Follower, HealthState};
-pub(crate) use manual::{Manual, check};
+pub(crate) use manual::Manual;
 pub(crate) use probe::{Counted, Probes};
 pub(crate) use prober::Prober;
+pub(crate) use put_off::PutOffs;
 
 use std::{
     sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
-use tfx_service::metrics::Text;
+use tfx_service::{health::Detail, metrics::Text};
 
 /// What operators see of it.
 pub(crate) struct Watch {
@@ -30,10 +34,26 @@ pub(crate) struct Watch {
 }
 
 impl Watch {
+    /// For `/readyz`.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) fn check(&self) -> Result<Detail, String> {
+        let detail = self.state.check(self.late_after)?;
+        let put_off = self.probes.put_off.told(self.late_after);
+        if put_off.is_empty() {
+            return Ok(detail);
+        }
+        let told = put_off.iter().map(|p| format!("probes of {} are put off: {}", p.destinations, p.reason));
+        let said = detail.text.into_iter().chain(told).collect::<Vec<_>>().join("; ");
+        Ok(Detail::degraded(said))
+    }
+
     /// Metrics.
     pub(crate) fn write(&self, out: &mut Text) {
         let counted = &self.probes.counted;
-        for (result, count) in [("good", &counted.good), ("bad", &counted.bad)] {
+        let results = [("good", &counted.good), ("bad", &counted.bad), ("put_off", &counted.put_off)];
+        for (result, count) in results {
             let labels = [("result", result)];
             out.counter(
                 "tfx_probes_total",

@@ -1,5 +1,6 @@
 //! One probe.
 
+use super::put_off::PutOffs;
 use http::{HeaderMap, HeaderValue, Method, header::CONNECTION};
 use std::{
     sync::{
@@ -16,7 +17,7 @@ use tfx_domain::{
     macros::{Scope, UrlTemplate},
     routing::DestinationPlan,
 };
-use tfx_outbound::{Apart, Outbound, Request};
+use tfx_outbound::{Apart, Failure, Outbound, Request};
 use tfx_ports::{
     StoreError, clock, entropy,
     health::{HealthStore, Probed},
@@ -30,6 +31,15 @@ pub(crate) struct Probes {
     /// Longest time of a probe.
     pub(crate) timeout: Duration,
     pub(crate) counted: Counted,
+    pub(crate) put_off: PutOffs,
+}
+
+/// What came of trying to probe.
+pub(crate) enum Tried {
+    /// What is known now.
+    Probed(Box<DestinationHealth>),
+    /// Nothing was asked through a fault of this machine, and nothing is known that was not before.
+    PutOff(Failure),
 }
 
 /// Probes since the start.
@@ -37,6 +47,7 @@ pub(crate) struct Probes {
 pub(crate) struct Counted {
     pub(crate) good: AtomicU64,
     pub(crate) bad: AtomicU64,
+    pub(crate) put_off: AtomicU64,
 }
 
 /// A destination that is to be probed, and how.
@@ -60,7 +71,7 @@ impl Target {
 }
 
 impl Probes {
-    /// Probes once, and saves what is known then, made of what was known `before`.
+    /// Probes once, and saves what is known then, made of what was known `before`. It waits for a turn as long as `wait`.
     ///
     /// # Errors
     /// It cannot be saved.
@@ -68,9 +79,18 @@ impl Probes {
         &self,
         target: &Target,
         before: Option<&DestinationHealth>,
-    ) -> Result<DestinationHealth, StoreError> {
+        wait: Duration,
+    ) -> Result<Tried, StoreError> {
         let ends = || StoreError::Unavailable { what: "probe: the service ends".to_owned(), source: None };
-        let probe = self.ask(target).await.ok_or_else(ends)?;
+        let probe = match self.ask(target, wait).await.ok_or_else(ends)? {
+            Ok(probe) => probe,
+            Err(why) => {
+                self.counted.put_off.fetch_add(1, Relaxed);
+                self.put_off.add(&target.id, &why);
+                return Ok(Tried::PutOff(why));
+            }
+        };
+        self.put_off.over(&target.id);
         let counter = if probe.healthy { &self.counted.good } else { &self.counted.bad };
         counter.fetch_add(1, Relaxed);
         let at = probe.at;
@@ -82,11 +102,11 @@ impl Probes {
             tracing::info!(destination_id = %target.id, from, to, status, failure, reason, "a destination changed");
         }
         self.store.save(&[Probed { health: health.clone(), change }]).await?;
-        Ok(health)
+        Ok(Tried::Probed(Box::new(health)))
     }
 
-    /// None: the service ends.
-    async fn ask(&self, target: &Target) -> Option<Probe> {
+    /// None: the service ends. A fault of this machine is no probe.
+    async fn ask(&self, target: &Target, wait: Duration) -> Option<Result<Probe, Failure>> {
         let method = match target.check.method {
             ProbeMethod::Head => Method::HEAD,
             ProbeMethod::Get => Method::GET,
@@ -97,6 +117,7 @@ impl Probes {
             // A connection that is kept would be one of thousands that wait for the next interval.
             headers: HeaderMap::from_iter([(CONNECTION, HeaderValue::from_static("close"))]),
             body: Vec::new().into(),
+            wait,
             timeout: self.timeout,
             keep: 0,
         };
@@ -104,9 +125,11 @@ impl Probes {
         let outbound = Arc::clone(&self.outbound);
         let sent = self.apart.run(async move { outbound.send(request).await }).await;
         let millis = |took: Duration| u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
+        let now = clock::now();
         Some(match sent? {
-            Ok(answer) => Probe::answered(&target.check, answer.status, millis(answer.latency), clock::now()),
-            Err(e) => Probe::failed(e.name(), &e.to_string(), millis(began.elapsed()), clock::now()),
+            Ok(answer) => Ok(Probe::answered(&target.check, answer.status, millis(answer.latency), now)),
+            Err(e) if e.is_ours() => Err(e),
+            Err(e) => Ok(Probe::failed(e.name(), &e.to_string(), millis(began.elapsed()), now)),
         })
     }
 }

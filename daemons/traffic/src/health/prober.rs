@@ -1,7 +1,10 @@
 //! Takes the probes that are due. All services share one queue: whoever claims a probe makes it, and puts it off by an
 //! interval; the probe of one who died is claimed by another when the claim is over.
 
-use super::{Probes, probe::Target};
+use super::{
+    Probes,
+    probe::{Target, Tried},
+};
 use crate::snapshot::Live;
 use rand::RngExt as _;
 use std::{
@@ -10,6 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tfx_domain::{health::DestinationHealth, id::DestinationId, routing::Snapshot};
+use tfx_outbound::Failure;
 use tfx_ports::{
     StoreError, clock, entropy,
     queue::{Job, JobKind, NewJob, Queue},
@@ -33,6 +37,11 @@ const SEED_AT_ONCE: usize = 64;
 const SETTLED: Duration = Duration::from_secs(5);
 /// A claim is held for the time-out of a probe and this.
 const LEASE: Duration = Duration::from_secs(15);
+/// Longest wait of a probe for a turn: as many as wait there is no room for others.
+const WAIT: Duration = Duration::from_secs(2);
+/// Pause of a probe that had no turn, and of one that this machine could not make, each a half more or less.
+const NO_TURN: Duration = Duration::from_secs(3);
+const OURS: Duration = Duration::from_secs(15);
 /// New destinations are spread over so much time each, over an interval at most.
 const SPREAD: Duration = Duration::from_millis(20);
 
@@ -123,13 +132,18 @@ impl Prober {
     }
 
     async fn one(&self, job: &Job, target: &Target, before: Option<&DestinationHealth>, claimed: Instant) {
-        let probed = self.probes.probe(target, before).await;
+        let probed = self.probes.probe(target, before, WAIT).await;
         // From when it was claimed, so that a slow answer does not make probes rarer; a little sooner or later, so that
         // they do not march in step.
         let jitter = entropy::generator().random_range(0.95..1.05);
         let after = self.interval.mul_f64(jitter).saturating_sub(claimed.elapsed());
         let done = match probed {
-            Ok(_) => self.queue.again(job, after).await.map(|_| ()),
+            Ok(Tried::PutOff(why)) => {
+                let pause = if matches!(why, Failure::Busy { .. }) { NO_TURN } else { OURS };
+                let pause = pause.mul_f64(entropy::generator().random_range(0.5..1.5)).min(self.interval);
+                self.queue.again(job, pause).await.map(|_| ())
+            }
+            Ok(Tried::Probed(_)) => self.queue.again(job, after).await.map(|_| ()),
             Err(e) => Err(e),
         };
         // The claim expires, and the probe is made again.

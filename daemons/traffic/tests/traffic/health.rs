@@ -237,6 +237,71 @@ async fn who_asks_by_hand_is_told_what_came_of_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_asks_by_hand_too_often_is_told_when_to_come_again() {
+    let offers = Offers::default();
+    let at = offers.start().await;
+    let testbed = Testbed::new(&[
+        ("OUTBOUND_ALLOW_PRIVATE", "true"),
+        ("DESTINATION_HEALTHCHECK_INTERVAL_MS", "3600000"),
+    ]);
+    let offer = testbed.destination("offer", check(at, "offer")).await;
+    let other = testbed.destination("other", check(at, "other")).await;
+    let world = testbed.start().await;
+    let path = format!("/internal/probe/{}", offer.id);
+    let began = Instant::now();
+    let mut refused = None;
+    // However slow this machine is, more than one every two seconds is too much.
+    while refused.is_none() && began.elapsed() < Duration::from_secs(60) {
+        let answer = world.ask("POST", &path).await;
+        refused = (answer.status != 200).then_some(answer);
+    }
+    let refused = refused.expect("an end");
+    assert_eq!((refused.status, &refused.json()["code"]), (429, &json!("too_many_probes")));
+    let wait: u64 = refused.retry_after().expect("when to come again");
+    assert!((1..=2).contains(&wait), "{wait} s");
+    assert_eq!(world.ask("POST", &format!("/internal/probe/{}", other.id)).await.status, 200);
+    until("it may come again", async || world.ask("POST", &path).await.status == 200).await;
+    world.stop().await;
+}
+
+/// A server that takes its time for every answer, so that there are not turns enough for all who ask.
+async fn slow(time: Duration) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
+    let addr = listener.local_addr().expect("address");
+    let answer = move || async move {
+        tokio::time::sleep(time).await;
+        StatusCode::OK
+    };
+    tokio::spawn(async move { axum::serve(listener, Router::new().route("/{name}", any(answer))).await });
+    addr
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_destinations_of_one_host_wait_for_their_turn_and_none_turns_down() {
+    let at = slow(Duration::from_millis(700)).await;
+    let testbed = Testbed::new(FAST);
+    for n in 0..40 {
+        let name = format!("offer-{n}");
+        testbed.destination(&name, check(at, &name)).await;
+    }
+    let world = testbed.start().await;
+    until("some are put off", async || world.metric("tfx_probes_total{result=\"put_off\"}").await > 0.5)
+        .await;
+    until("it is told", async || {
+        world.ready("destinations").await.1["detail"]
+            .to_string()
+            .contains("are put off: too many requests to")
+    })
+    .await;
+    let told = world.ask("GET", "/internal/probes").await.json();
+    assert_eq!(told["items"][0]["failure"], "busy", "{told}");
+    until("all are probed", async || known(&world).await.len() == 40).await;
+    let all = known(&world).await;
+    assert!(all.iter().all(|h| h.state == Health::Up && h.probe.healthy), "{all:?}");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_is_not_watched_any_more_counts_as_healthy() {
     let offers = Offers::default();
     let at = offers.start().await;

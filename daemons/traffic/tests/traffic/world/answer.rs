@@ -15,10 +15,16 @@ impl Answer {
     pub(crate) async fn of(request: RequestBuilder) -> Self {
         let response = request.send().await.expect("answered");
         let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        assert!(status == 503 || !headers.contains_key("retry-after"), "Retry-After belongs to 503");
+        let is_later = matches!(status, 429 | 503);
+        assert!(is_later || !headers.contains_key("retry-after"), "Retry-After belongs to 429 and 503");
         let text = |name: &str| headers.get(name).map(|v| v.to_str().expect("text").to_owned());
         let location = text("location");
         Self { status, location, body: response.text().await.expect("body"), headers }
+    }
+
+    /// When to come again, in seconds.
+    pub(crate) fn retry_after(&self) -> Option<u64> {
+        self.headers.get("retry-after")?.to_str().ok()?.parse().ok()
     }
 
     /// The visitor id of the cookie that it sets.
