@@ -51,5 +51,4 @@ async fn a_journal_of_before_is_delivered_from_where_it_was_and_goes_on() {
         ]
     );
     producer.close(Duration::from_secs(5)).await;
-    assert!(!dir.path().join("00000000000000000001.seg").exists(), "what was delivered is gone");
 }
