@@ -146,6 +146,9 @@ pub struct TellQueue {
     /// False where more wait than are looked at: sooner ones may be among the others.
     #[serde(default)]
     pub complete: bool,
+    /// The names of those among them that this program cannot read: another version has put them in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub unread: Vec<String>,
     /// Why it is not known which targets are open: postback-service does not answer.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub targets_unknown: Option<String>,
@@ -236,6 +239,10 @@ pub struct TellAgain {
     /// Of these only those to this source: id or slug.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub source: Option<String>,
+    /// With `dead`: only those that were given up before this. The `before` of the first answer, so that what is given up
+    /// anew meanwhile does not come up again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Timestamp>,
 }
 
 /// What is told again.
@@ -243,9 +250,12 @@ pub struct TellAgain {
 pub struct TellAgainAnswer {
     /// How many are due again.
     pub revived: u64,
-    /// True when there are more: ask again.
+    /// True when there are more: ask again, with `before`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,
+    /// Before what time they were given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Timestamp>,
 }
 
 /// The key that signs what a source is told.

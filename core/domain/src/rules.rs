@@ -122,9 +122,27 @@ impl Relations {
                 self.check_campaign(new, *rotation, trafficback_host.as_ref(), was, &mut problems);
             }
             Part::Stream { .. } => self.check_stream(old, new, &mut problems),
+            Part::Source { told_at, .. } => {
+                let was = match old.map(|o| &o.part) {
+                    Some(Part::Source { told_at, .. }) => told_at.as_slice(),
+                    _ => &[],
+                };
+                for (path, host) in told_at.iter().filter(|(_, host)| !was.iter().any(|(_, old)| old == host))
+                {
+                    self.check_own(path, host, "would be a click of ours", &mut problems);
+                }
+            }
             Part::Pays(_) | Part::Other => {}
         }
         problems
+    }
+
+    /// What is meant for others does not lead to ourselves.
+    fn check_own(&self, path: &str, host: &str, what: &str, problems: &mut Problems) {
+        if self.own_hosts.contains(&bare_host(host)) {
+            let message = format!("leads to {host}, one of our own hosts (PUBLIC_HOSTS): that {what}");
+            problems.add(path, message);
+        }
     }
 
     fn check_campaign(
@@ -141,13 +159,8 @@ impl Relations {
             }
             _ => (None, None),
         };
-        if let Some(host) = host
-            && old_host != Some(host)
-            && self.own_hosts.contains(&bare_host(host))
-        {
-            let message =
-                format!("leads to {host}, one of our own hosts (PUBLIC_HOSTS): that would be a loop");
-            problems.add("trafficback_url", message);
+        if let Some(host) = host.filter(|host| old_host != Some(*host)) {
+            self.check_own("trafficback_url", host, "would be a loop", problems);
         }
         if old_rotation.is_some_and(|old| old != rotation) && self.nobody(&new.id) {
             problems.add("rotation", NOBODY);
@@ -232,7 +245,7 @@ impl Relations {
     /// The currency of a network or a source.
     pub fn currency_of(&self, id: &str) -> Option<Currency> {
         match self.nodes.get(id)?.part {
-            Part::Pays(currency) => Some(currency),
+            Part::Pays(currency) | Part::Source { currency, .. } => Some(currency),
             _ => None,
         }
     }

@@ -18,7 +18,7 @@ use tfx_ports::{
     page::{Page, PageRequest},
     queue::{
         Counts, DeadJob, Group, Job, JobKind, LONGEST_WAIT, NewJob, Queue, Share, WaitingJob, group_lane,
-        own_lane,
+        own_lane, spread_over,
     },
 };
 
@@ -190,9 +190,14 @@ fn claim_lane(
             s.query_row(params![kind.as_str(), lane, now, millis(lease)], |r| Ok((r.get(0)?, r.get(1)?)))
         })
         .or_store_error(what)?;
-    let first = "SELECT key, came_ms, payload, revived FROM jobs
-        WHERE kind = ?1 AND lane = ?2 AND died_ms IS NULL ORDER BY came_ms, key";
-    let mut statement = conn.prepare_cached(first).or_store_error(what)?;
+    let first = |order: &str| {
+        format!(
+            "SELECT key, came_ms, payload, revived FROM jobs
+            WHERE kind = ?1 AND lane = ?2 AND died_ms IS NULL ORDER BY {order}"
+        )
+    };
+    let first = first(if kind.is_ordered_by_key() { "key" } else { "came_ms, key" });
+    let mut statement = conn.prepare_cached(&first).or_store_error(what)?;
     let mut rows = statement.query(params![kind.as_str(), lane]).or_store_error(what)?;
     let mut empty = true;
     // One that cannot be read holds up nobody.
@@ -252,18 +257,6 @@ impl Queue for Jobs {
             Ok(Group { waiting: waiting.unsigned_abs(), dead })
         };
         self.db.read(what, read).await
-    }
-
-    async fn waits_between(&self, kind: JobKind, from: &str, to: &str) -> Result<bool, StoreError> {
-        let (from, to) = (from.to_owned(), to.to_owned());
-        let waits = move |conn: &Connection| {
-            conn.prepare_cached(
-                "SELECT 1 FROM jobs WHERE kind = ?1 AND key >= ?2 AND key < ?3 AND died_ms IS NULL LIMIT 1",
-            )
-            .and_then(|mut s| s.exists(params![kind.as_str(), from, to]))
-            .or_store_error("look for jobs")
-        };
-        self.db.read("look for jobs", waits).await
     }
 
     async fn claim(&self, kind: JobKind, limit: usize, lease: Duration) -> Result<Vec<Job>, StoreError> {
@@ -333,20 +326,25 @@ impl Queue for Jobs {
         self.db.scan("read dead jobs", read).await
     }
 
-    async fn revive(&self, kind: JobKind, keys: &[String]) -> Result<u64, StoreError> {
+    async fn revive(&self, kind: JobKind, keys: &[String], spread: Duration) -> Result<u64, StoreError> {
         let (what, keys) = ("revive jobs", keys.to_vec());
         let revive = move |conn: &Connection, (): &mut ()| {
             let now = now(conn, what)?;
-            let mut revived = 0;
-            for key in keys {
-                let live = "UPDATE jobs SET died_ms = NULL, why = NULL, revived = 1
+            let (mut revived, all) = (0, keys.len());
+            for (place, key) in keys.into_iter().enumerate() {
+                let live = "UPDATE jobs SET died_ms = NULL, why = NULL, revived = 1,
+                        came_ms = CASE WHEN ?3 THEN ?4 ELSE came_ms END
                     WHERE kind = ?1 AND key = ?2 AND died_ms IS NOT NULL RETURNING lane";
                 let lane: Option<String> = conn
                     .prepare_cached(live)
-                    .and_then(|mut s| s.query_row(params![kind.as_str(), key], |r| r.get(0)).optional())
+                    .and_then(|mut s| {
+                        let values = params![kind.as_str(), key, kind.is_ordered_by_key(), now];
+                        s.query_row(values, |r| r.get(0)).optional()
+                    })
                     .or_store_error(what)?;
                 if let Some(lane) = lane {
-                    wake(conn, what, kind, &lane, now, 0)?;
+                    let due = now + millis(spread_over(spread, place, all));
+                    wake(conn, what, kind, &lane, due, 0)?;
                     revived += 1;
                 }
             }
@@ -366,9 +364,15 @@ impl Queue for Jobs {
         self.db.write(what, forget).await
     }
 
-    async fn waiting(&self, kind: JobKind, request: &PageRequest) -> Result<Page<WaitingJob>, StoreError> {
-        let (request, left_out) = (request.clone(), Arc::clone(&self.left_out));
-        let read = move |conn: &Connection| overview::waiting(conn, kind, &request, &left_out);
+    async fn waiting(
+        &self,
+        kind: JobKind,
+        prefix: &str,
+        request: &PageRequest,
+    ) -> Result<Page<WaitingJob>, StoreError> {
+        let (request, prefix) = (request.clone(), prefix.to_owned());
+        let left_out = Arc::clone(&self.left_out);
+        let read = move |conn: &Connection| overview::waiting(conn, kind, &prefix, &request, &left_out);
         self.db.scan("read waiting jobs", read).await
     }
 
@@ -377,18 +381,7 @@ impl Queue for Jobs {
     }
 
     async fn counts(&self, kind: JobKind) -> Result<Counts, StoreError> {
-        let count = move |conn: &Connection| {
-            let count =
-                "SELECT count(*) FILTER (WHERE died_ms IS NULL), count(*) FILTER (WHERE died_ms IS NOT NULL)
-                FROM jobs WHERE kind = ?1";
-            conn.prepare_cached(count)
-                .and_then(|mut s| {
-                    s.query_row([kind.as_str()], |r| Ok((r.get::<_, i64>(0)?, r.get::<_, i64>(1)?)))
-                })
-                .map(|(waiting, dead)| Counts { waiting: waiting.unsigned_abs(), dead: dead.unsigned_abs() })
-                .or_store_error("count jobs")
-        };
-        self.db.read("count jobs", count).await
+        self.db.read("count jobs", move |conn| overview::counts(conn, kind)).await
     }
 
     fn left_out(&self) -> Vec<String> {
@@ -418,7 +411,8 @@ fn dead_jobs(
     let mut items = Vec::new();
     while let Some(row) = rows.next().or_store_error(what)? {
         let place: (i64, String) = (row.get(0).or_store_error(what)?, row.get(1).or_store_error(what)?);
-        let read = || Ok(DeadJob { key: row.get(1)?, payload: row.get(2)?, why: row.get(3)? });
+        let died = Timestamp::from_millisecond(place.0).unwrap_or(Timestamp::UNIX_EPOCH);
+        let read = || Ok(DeadJob { key: row.get(1)?, payload: row.get(2)?, why: row.get(3)?, died });
         let read: rusqlite::Result<DeadJob> = read();
         let read = left_out.noted(&place.1, read.or_store_error(what));
         items.push((place, read));

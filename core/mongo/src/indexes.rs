@@ -158,6 +158,7 @@ pub(crate) const ALL: &[CollectionIndexes] = &[
         indexes: &[
             index("in_lane", &[("lane", 1), ("died", 1), ("came", 1), ("_id", 1)]),
             index("of_kind", &[("kind", 1), ("died", 1), ("_id", 1)]),
+            index("by_age", &[("kind", 1), ("died", 1), ("came", 1)]),
         ],
     },
     CollectionIndexes {
@@ -180,12 +181,6 @@ pub(crate) const ALL: &[CollectionIndexes] = &[
             index("in_order", &[("at", -1), ("_id", -1)]),
             Index { only_with: Some("unpublished"), ..index("unpublished", &[("unpublished", 1)]) },
         ],
-    },
-    CollectionIndexes {
-        id: "020_told",
-        collection: "told",
-        what: "what traffic sources were told, by conversion",
-        indexes: &[index("of_conversion", &[("conversion", 1)])],
     },
     CollectionIndexes {
         id: "021_accounts",

@@ -4,8 +4,9 @@
 //! somebody else claims the job: by then the former holder can end it no more. Times are the store's clock, so processes
 //! whose clocks differ agree; they are told as durations from now.
 //!
-//! Jobs of one **group** are claimed in the order in which they came, one at a time: the first that waits holds up those
-//! behind it. A job without a group waits for nobody.
+//! Jobs of one **group** are claimed in the order in which they came, or of their keys where those say it
+//! ([`JobKind::is_ordered_by_key`]), one at a time: the first that waits holds up those behind it. A job without a group
+//! waits for nobody.
 //!
 //! Jobs are put in by key, once, in the transaction of the state that causes them where one store holds both: adapters
 //! keep that function beside this port.
@@ -43,6 +44,15 @@ impl JobKind {
             Self::Tell => "tell",
         }
     }
+
+    /// Whether the order of a group lies in the keys, which several processes make with clocks that differ; when such a job
+    /// came says only for how long it waits, and begins anew when it is revived.
+    pub const fn is_ordered_by_key(self) -> bool {
+        match self {
+            Self::Tell => true,
+            Self::ParkedPostback | Self::Probe => false,
+        }
+    }
 }
 
 /// A job to be put in.
@@ -54,7 +64,7 @@ pub struct NewJob {
     pub key: String,
     /// Which jobs of the kind it waits for; none: it waits for nobody.
     pub group: Option<String>,
-    /// Its place in the group, to the millisecond; of one moment by key.
+    /// Its place in the group, to the millisecond, of one moment by key; unless the kind is ordered by key alone.
     pub came: Timestamp,
     /// What whoever takes it needs.
     pub payload: String,
@@ -62,16 +72,16 @@ pub struct NewJob {
 
 impl NewJob {
     /// A source is to be told of a conversion, those of one conversion in the order of its states; and how long after now.
+    /// It came when it is to be told.
     ///
     /// # Errors
     /// It cannot be written as JSON.
     pub fn tell(tell: &Tell) -> Result<(Self, Duration), StoreError> {
         let payload = serde_json::to_string(tell).map_err(|e| StoreError::broken("write what is told", e))?;
         let (key, group) = (tell.key(), Some(tell.group()));
-        let came = clock::now();
-        let after = tell
-            .not_before
-            .map_or(Duration::ZERO, |at| at.duration_since(came).try_into().unwrap_or_default());
+        let now = clock::now();
+        let came = tell.not_before.map_or(now, |at| at.max(now));
+        let after = came.duration_since(now).try_into().unwrap_or_default();
         Ok((Self { kind: JobKind::Tell, key, group, came, payload }, after))
     }
 
@@ -79,6 +89,12 @@ impl NewJob {
     pub fn lane(&self) -> String {
         self.group.as_deref().map_or_else(|| own_lane(&self.key), group_lane)
     }
+}
+
+/// When the `place`-th of so many is due that are spread over a time.
+pub fn spread_over(spread: Duration, place: usize, all: usize) -> Duration {
+    let part = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
+    spread.saturating_mul(part(place)) / part(all.max(1))
 }
 
 /// The lane of a group.
@@ -121,6 +137,8 @@ pub struct DeadJob {
     pub payload: String,
     /// Why it was given up.
     pub why: String,
+    /// When, by the store's clock.
+    pub died: Timestamp,
 }
 
 /// A job that waits or is claimed, as a person sees it.
@@ -177,6 +195,8 @@ pub struct Counts {
     pub waiting: u64,
     /// Given up and kept.
     pub dead: u64,
+    /// When the oldest of those that wait came.
+    pub oldest: Option<Timestamp>,
 }
 
 /// Keeps jobs. What a method has answered survives the loss of power. Those that take a [`Job`] answer whether the claim
@@ -189,9 +209,6 @@ pub trait Queue: Send + Sync {
 
     /// What there is of a group.
     async fn group(&self, kind: JobKind, group: &str) -> Result<Group, StoreError>;
-
-    /// Whether a job waits or is claimed whose key is `from` or behind it, and before `to`.
-    async fn waits_between(&self, kind: JobKind, from: &str, to: &str) -> Result<bool, StoreError>;
 
     /// Claims at most `limit` jobs that are due, for `lease`; those that wait longest first.
     async fn claim(&self, kind: JobKind, limit: usize, lease: Duration) -> Result<Vec<Job>, StoreError>;
@@ -217,14 +234,20 @@ pub trait Queue: Send + Sync {
     /// A page of those that are dead, the first that died first.
     async fn dead_jobs(&self, kind: JobKind, page: &PageRequest) -> Result<Page<DeadJob>, StoreError>;
 
-    /// Makes dead jobs due again, in their groups; those that are not dead are passed over. How many it were.
-    async fn revive(&self, kind: JobKind, keys: &[String]) -> Result<u64, StoreError>;
+    /// Makes dead jobs due again, in their groups, one after the other within `spread`; those that are not dead are passed
+    /// over. How many it were.
+    async fn revive(&self, kind: JobKind, keys: &[String], spread: Duration) -> Result<u64, StoreError>;
 
     /// Drops what has been dead for longer than `older`. How many it were.
     async fn forget(&self, kind: JobKind, older: Duration) -> Result<u64, StoreError>;
 
-    /// A page of those that wait or are claimed, by key.
-    async fn waiting(&self, kind: JobKind, page: &PageRequest) -> Result<Page<WaitingJob>, StoreError>;
+    /// A page of those that wait or are claimed and whose key begins so, by key.
+    async fn waiting(
+        &self,
+        kind: JobKind,
+        prefix: &str,
+        page: &PageRequest,
+    ) -> Result<Page<WaitingJob>, StoreError>;
 
     /// All of them by owner, in the order of their names.
     async fn shares(&self, kind: JobKind) -> Result<Vec<Share>, StoreError>;

@@ -4,7 +4,6 @@ use crate::{clicks::KnownClick, masks::Masks};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
-    time::Duration,
 };
 use tfx_domain::{
     entity::{Kind, Network, Source, Status, Template},
@@ -126,15 +125,10 @@ impl Index {
         let id = click.dims.source_id.as_ref()?;
         match self.source(id) {
             SourceOf::Known(source) => Asked::of(source, &click.external_id, click.cost),
-            SourceOf::Unreadable => Some(Asked {
-                source: id.clone(),
-                on: None,
-                delay: Duration::ZERO,
-                first_only: false,
-                external_id: click.external_id.clone(),
-                cost: click.cost,
-            }),
-            SourceOf::Gone => None,
+            // None is ever deleted: what is known here is behind.
+            SourceOf::Unreadable | SourceOf::Gone => {
+                Some(Asked::unsure(id.clone(), &click.external_id, click.cost))
+            }
         }
     }
 
@@ -267,6 +261,22 @@ mod tests {
         let network = index.network("old").expect("found").id.clone();
         assert!(index.template(&network, "main").is_some() && index.template(&network, "nope").is_none());
         assert!(index.default_template(&network).is_some(), "it was the default one and still serves");
+    }
+
+    /// None is ever deleted: the configuration here is behind, and what it asks for is not known.
+    #[test]
+    fn a_source_that_is_not_known_here_may_ask_for_anything() {
+        let id = "src_0000000000000000001";
+        let dims = tfx_domain::event::ClickDims { source_id: id.parse().ok(), ..Default::default() };
+        let click = KnownClick { dims, external_id: "x".to_owned(), cost: None };
+        let asked = Index::default().asks(&click).expect("it may ask");
+        assert_eq!((asked.on, asked.source.as_str(), asked.external_id.as_str()), (None, id, "x"));
+        let spec = json!({ "slug": "s", "name": "S", "postback_first_only": true, "of_newer": 1 });
+        let (index, _) = Index::new(1, &[record("source", id, "", &spec)], &[]);
+        assert_eq!(index.asks(&click).expect("it may ask").on, None);
+        let (index, _) =
+            Index::new(1, &[record("source", id, "", &json!({ "slug": "s", "name": "S" }))], &[]);
+        assert_eq!(index.asks(&click), None);
     }
 
     #[test]

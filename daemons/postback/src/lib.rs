@@ -92,6 +92,7 @@ pub async fn run(
         apart: Apart::start("tells").context("the thread of postbacks to sources")?,
         targets: Arc::new(Targets::new(&settings.tell)),
         settings: settings.tell.clone(),
+        lease: tell::lease(&settings),
         counted: tell::Counted::default(),
     });
     let workers = [

@@ -130,6 +130,7 @@ pub(crate) fn event(origin: &Origin, outcome: &PostbackOutcome, masks: &Masks) -
         latency_ms: None,
         url: String::new(),
         answer: String::new(),
+        body: String::new(),
     }
 }
 

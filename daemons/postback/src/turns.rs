@@ -106,7 +106,7 @@ impl Postbacks {
         let come = dead.into_iter().filter(|(_, why)| why == parked::NOT_COME).map(|(key, _)| key);
         match come.collect::<Vec<_>>() {
             keys if keys.is_empty() => Ok(0),
-            keys => self.queue.revive(parked::KIND, &keys).await,
+            keys => self.queue.revive(parked::KIND, &keys, Duration::ZERO).await,
         }
     }
 

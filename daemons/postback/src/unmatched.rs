@@ -75,7 +75,7 @@ async fn pages(postbacks: &Postbacks, leases: &dyn Leases, lease: &Lease) -> Res
             let there: HashSet<ClickId> =
                 postbacks.clicks.analytics().clicks_there(&ids).await?.into_iter().collect();
             let come = of.into_iter().filter(|(_, click)| there.contains(click)).map(|(key, _)| key);
-            revived += postbacks.queue.revive(KIND, &come.collect::<Vec<_>>()).await?;
+            revived += postbacks.queue.revive(KIND, &come.collect::<Vec<_>>(), Duration::ZERO).await?;
         }
         page.cursor = dead.next;
         if page.cursor.is_none() || !leases.renew(lease, LEASE).await? {

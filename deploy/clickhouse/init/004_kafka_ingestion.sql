@@ -109,7 +109,7 @@ SELECT
             'keyword', 'campaign_slug', 'campaign_name', 'deciding_campaign_slug', 'deciding_campaign_name', 'ip',
             'continent', 'user_agent', 'device_model', 'os_version', 'browser_version', 'referrer', 'external_id',
             'bot_reason', 'cost_refused', 'final_url', 'network', 'template', 'remote_ip', 'method', 'reason',
-            'source', 'job', 'url', 'answer'),
+            'source', 'job', 'url', 'answer', 'body'),
             startsWith(p.2, '"'),
         p.1 IN ('transaction_id', 'raw_status'),
             p.2 = 'null' OR startsWith(p.2, '"'),

@@ -74,7 +74,8 @@ const INDEXES = [
   ]},
   {"collection": "jobs", "indexes": [
     {"name": "in_lane", "keys": [["lane", 1], ["died", 1], ["came", 1], ["_id", 1]]},
-    {"name": "of_kind", "keys": [["kind", 1], ["died", 1], ["_id", 1]]}
+    {"name": "of_kind", "keys": [["kind", 1], ["died", 1], ["_id", 1]]},
+    {"name": "by_age", "keys": [["kind", 1], ["died", 1], ["came", 1]]}
   ]},
   {"collection": "job_lanes", "indexes": [
     {"name": "due", "keys": [["kind", 1], ["due", 1]]}
@@ -85,9 +86,6 @@ const INDEXES = [
   {"collection": "destination_health_history", "indexes": [
     {"name": "in_order", "keys": [["at", -1], ["_id", -1]]},
     {"name": "unpublished", "keys": [["unpublished", 1]], "onlyWith": "unpublished"}
-  ]},
-  {"collection": "told", "indexes": [
-    {"name": "of_conversion", "keys": [["conversion", 1]]}
   ]},
   {"collection": "accounts", "indexes": [
     {"name": "by_name", "keys": [["kind", 1], ["name", 1]], "unique": true},

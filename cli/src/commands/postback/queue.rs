@@ -79,6 +79,12 @@ impl Queue {
         if let Some(why) = &queue.targets_unknown {
             out.note(format!("warning: nothing is sent now, or this cannot be told: {why}"));
         }
+        if !queue.unread.is_empty() {
+            out.note(format!(
+                "put in by another version and not to be read by this one: {}",
+                queue.unread.join(", ")
+            ));
+        }
         if !queue.complete {
             out.note("more wait than were looked at; sooner ones may be among the others");
         }

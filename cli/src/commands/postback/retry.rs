@@ -96,7 +96,7 @@ impl Retry {
     /// What was given up is due again.
     async fn tell_again(self, context: &Context, client: &Client) -> Result<(), Failure> {
         let named = self.source.clone().unwrap_or_default();
-        let asked = TellAgain { ids: self.ids, dead: self.dead, source: self.source };
+        let mut asked = TellAgain { ids: self.ids, dead: self.dead, source: self.source, before: None };
         let mut revived = 0;
         loop {
             let some = client.tell_again(&asked).await.map_err(|e| match e.code() {
@@ -106,6 +106,8 @@ impl Retry {
                 _ => failed(Kind::Source, &named, e),
             })?;
             revived += some.revived;
+            // What is given up anew meanwhile was told again.
+            asked.before = some.before;
             if !some.more || some.revived == 0 {
                 break;
             }

@@ -197,7 +197,7 @@ impl Spec for SourceSpec {
     }
 
     fn part(&self) -> Part {
-        Part::Pays(self.currency)
+        Part::Source { currency: self.currency, told_at: self.told_at() }
     }
 
     fn validate(&self) -> Problems {

@@ -9,6 +9,7 @@ use crate::{
     tell::{Body, signing_key},
 };
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 use std::collections::BTreeSet;
 
 /// The longest delay, in seconds: 30 days.
@@ -127,10 +128,20 @@ impl SourceSpec {
         }
     }
 
-    fn check_urls(&self, problems: &mut Problems) {
+    /// All URLs, with their paths.
+    fn urls(&self) -> impl Iterator<Item = (String, &String)> {
         let own = self.postback_urls.iter().map(|(status, url)| (format!("postback_urls.{status}"), url));
-        let all = self.postback_url.iter().map(|url| ("postback_url".to_owned(), url)).chain(own);
-        for (path, url) in all {
+        self.postback_url.iter().map(|url| ("postback_url".to_owned(), url)).chain(own)
+    }
+
+    /// The path and the host of each URL.
+    pub(super) fn told_at(&self) -> Vec<(String, SmolStr)> {
+        let host = |url: &str| UrlTemplate::parse(url, Scope::Outbound).ok().map(|url| url.host().into());
+        self.urls().filter_map(|(path, url)| Some((path, host(url)?))).collect()
+    }
+
+    fn check_urls(&self, problems: &mut Problems) {
+        for (path, url) in self.urls() {
             if let Err(p) = UrlTemplate::parse(url, Scope::Outbound) {
                 problems.nest(&path, p);
             }

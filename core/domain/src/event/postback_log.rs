@@ -208,6 +208,9 @@ described! {
         /// How the body of the answer began, the first KiB.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         pub answer: String = of(Text),
+        /// What was sent with a POST, without what looks like a secret, the first 2 KiB.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        pub body: String = of(Text),
     }
 }
 

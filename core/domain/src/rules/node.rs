@@ -61,8 +61,15 @@ pub enum Part {
         /// How many patterns its filters need.
         patterns: usize,
     },
-    /// A network or a source, whose amounts are in this currency unless they say otherwise.
+    /// A network, whose amounts are in this currency unless they say otherwise.
     Pays(Currency),
+    /// A source.
+    Source {
+        /// Its amounts are in this unless they say otherwise.
+        currency: Currency,
+        /// Where it is told of conversions: the path of each URL, and its host.
+        told_at: Vec<(String, SmolStr)>,
+    },
     /// Anything else.
     Other,
 }

@@ -1,7 +1,7 @@
 //! The rules as tables: what there is, what is changed, and the problems.
 
 use super::*;
-use crate::entity::{CampaignSpec, DestinationSpec, Spec, StreamSpec};
+use crate::entity::{CampaignSpec, DestinationSpec, SourceSpec, Spec, StreamSpec};
 use serde_json::{Value, json};
 
 fn id(kind: Kind, name: &str) -> String {
@@ -134,6 +134,20 @@ fn patterns_are_bounded_per_campaign_and_in_all() {
     all.put(campaign("f", &json!({})));
     assert_eq!(paths(&all.check(&[stream("f0x", &regexes(1))])), ["filters"]);
     assert!(all.check(&[stream("f0x", &json!({}))]).is_empty());
+}
+
+#[test]
+fn sources_are_not_told_at_our_own_hosts() {
+    let source = |urls: Value| node::<SourceSpec>("s", &urls);
+    let mut relations = relations(Vec::new());
+    let own = "https://links.example:8080/pb?t={tid}";
+    assert_eq!(paths(&relations.check(&[source(json!({ "postback_url": own }))])), ["postback_url"]);
+    let of_lead = json!({ "postback_url": "https://s.example/", "postback_on": ["lead"], "postback_urls": { "lead": own } });
+    assert_eq!(paths(&relations.check(&[source(of_lead)])), ["postback_urls.lead"]);
+    assert!(relations.check(&[source(json!({ "postback_url": "https://s.example/" }))]).is_empty());
+    // What was saved before our hosts were called so stays.
+    relations.put(source(json!({ "postback_url": own })));
+    assert!(relations.check(&[source(json!({ "postback_url": own, "name": "other" }))]).is_empty());
 }
 
 #[test]

@@ -24,16 +24,12 @@ use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
 use std::time::Duration;
 
-/// Conversions of one source are told in so many lanes, each one after the other: as many requests to it are under way at
-/// most, over all instances.
-pub const LANES: u64 = 16;
-
 /// What a source asks for when a report comes in, and what the click knows that a conversion does not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Asked {
     /// Who is told.
     pub source: SourceId,
-    /// The states that it asks for; none: it cannot be read, so whoever sends decides.
+    /// The states that it asks for; none: it is not known or cannot be read, so whoever sends decides, about the rest too.
     pub on: Option<Vec<ConversionStatus>>,
     /// How long after the state.
     pub delay: Duration,
@@ -59,6 +55,12 @@ impl Asked {
         })
     }
 
+    /// Of a source that is not known or cannot be read: everything, until whoever sends can read what it asks for.
+    pub fn unsure(source: SourceId, external_id: &str, cost: Option<Money>) -> Self {
+        let external_id = external_id.to_owned();
+        Self { source, on: None, delay: Duration::ZERO, first_only: false, external_id, cost }
+    }
+
     fn wants(&self, status: &ConversionStatus) -> bool {
         self.on.as_ref().is_none_or(|on| on.contains(status))
     }
@@ -74,10 +76,13 @@ pub struct Tell {
     /// Not before this; none: as soon as may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
-    /// Only if it is the first conversion of its click that is told.
+    /// Put in only if it is of the first conversion of its click that the source is told of.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub first_only: bool,
-    /// What the source asks for could not be read: whoever sends looks whether it asks for this.
+    /// Another conversion of its click is the first that the source is told of. The store says so.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub not_first: bool,
+    /// What the source asks for was not known or could not be read: whoever sends looks whether it asks for this.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub unsure: bool,
     /// The source's own id of the click.
@@ -88,12 +93,13 @@ pub struct Tell {
     pub cost: Option<Money>,
 }
 
-/// What is to be told of what a report did. Test traffic is told to nobody.
+/// What is to be told of what a report did, the state that it made before the one that gave way to it: where only the first
+/// conversion of a click is told, that is the sale. Test traffic is told to nobody.
 pub fn tells(report: &Incoming, decided: &Decided) -> Vec<Tell> {
     let Some(asked) = &report.tell else { return Vec::new() };
     let reached =
         matches!(decided.result, PostbackResult::Recorded | PostbackResult::Updated) && decided.moved;
-    let states = decided.displaced.iter().chain(reached.then_some(&decided.conversion));
+    let states = reached.then_some(&decided.conversion).into_iter().chain(&decided.displaced);
     let wanted = states.filter(|c| asked.wants(&c.status) && !c.click.test);
     wanted.map(|c| Tell::new(asked, c, report.at)).collect()
 }
@@ -108,6 +114,7 @@ impl Tell {
             conversion: conversion.clone(),
             not_before,
             first_only: asked.first_only,
+            not_first: false,
             unsure: asked.on.is_none(),
             external_id: asked.external_id.clone(),
             cost: asked.cost,
@@ -120,17 +127,14 @@ impl Tell {
         format!("{}/{id}/{version:06}-{status}", self.source)
     }
 
-    /// What the keys of all states of its conversion begin with.
-    pub fn first_key(&self) -> String {
-        format!("{}/{}/", self.source, self.conversion.id)
+    /// What the keys of all states of a conversion begin with.
+    pub fn keys_of(source: &SourceId, conversion: &ConversionId) -> String {
+        format!("{source}/{conversion}/")
     }
 
-    /// Those that are told one after the other: always those of one conversion. Begins with the source.
+    /// Those that are told one after the other: the states of one conversion. Begins with the source.
     pub fn group(&self) -> String {
-        let hash = self.conversion.id.as_str().bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-            (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
-        });
-        format!("{}/{}", self.source, hash % LANES)
+        format!("{}/{}", self.source, self.conversion.id)
     }
 
     /// What is told once, ever.
@@ -138,9 +142,27 @@ impl Tell {
         told_name(&self.conversion.id, &self.conversion.status)
     }
 
-    /// What one conversion has, ever, where only the first of a click is told.
-    pub fn first_name(&self) -> Option<String> {
-        self.first_only.then(|| first_name(&self.source, self.conversion.click_id))
+    /// What the names of all states of its conversion begin with.
+    pub fn names(&self) -> String {
+        format!("{}/", self.conversion.id)
+    }
+
+    /// What one conversion of a click has, ever: the first that its source is told of.
+    pub fn first_name(&self) -> String {
+        first_name(&self.source, self.conversion.click_id)
+    }
+
+    /// It gave way to another, which is no news to a source that never heard of it: it is told only if a state before was.
+    pub const fn only_if_told(&self) -> bool {
+        self.conversion.displaced
+    }
+
+    /// When it is to be told at the earliest, given how long its source waits now.
+    pub fn not_before(&self, delay: Duration) -> Option<Timestamp> {
+        if !self.unsure || delay.is_zero() {
+            return self.not_before;
+        }
+        Some(self.conversion.updated_at.saturating_add(delay).unwrap_or(Timestamp::MAX))
     }
 
     /// The click as far as it is known without the click.

@@ -1,6 +1,6 @@
 //! A request of what is told, with the source as it is now.
 
-use super::{Body, message_id};
+use super::{Body, Tell, message_id};
 use crate::{
     entity::{PayoutShare, SourceSpec, Status, TellMethod},
     macros::{Facts, Scope, Told, UrlTemplate},
@@ -9,6 +9,7 @@ use crate::{
 };
 use rand::Rng;
 use rust_decimal::{Decimal, RoundingStrategy};
+use url::Url;
 
 /// What is sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,9 @@ pub enum Unsendable {
     /// It does not ask for this state any more.
     #[error("the source does not ask for {0} any more")]
     NotAsked(ConversionStatus),
+    /// It asks for the first conversion of a click, and was told of another.
+    #[error("the source asks only for the first conversion of a click, and was told of another")]
+    NotFirst,
     /// It has no URL for this state any more.
     #[error("the source has no postback_url")]
     NoUrl,
@@ -51,6 +55,8 @@ pub enum Unsendable {
 #[derive(Debug, Clone)]
 pub struct Form<'s> {
     source: &'s SourceSpec,
+    /// As it is written.
+    template: &'s str,
     url: UrlTemplate,
     body: Option<Body>,
 }
@@ -67,20 +73,40 @@ pub fn form<'s>(
     if asked_only && source.status != Status::Active {
         return Err(Unsendable::NotActive(source.status));
     }
-    let url = source.tell_url(status).ok_or(Unsendable::NoUrl)?;
+    let template = source.tell_url(status).ok_or(Unsendable::NoUrl)?;
     if asked_only && !source.tells_of().contains(status) {
         return Err(Unsendable::NotAsked(status.clone()));
     }
     let broken =
         |field| move |why: crate::problem::Problems| Unsendable::Broken { field, why: why.to_string() };
-    let url = UrlTemplate::parse(url, Scope::Outbound).map_err(broken("postback_url"))?;
+    let url = UrlTemplate::parse(template, Scope::Outbound).map_err(broken("postback_url"))?;
     let body = source.postback_body.as_ref().filter(|_| source.postback_method != TellMethod::Get);
     let body = body.map(|body| Body::parse(body, source.postback_method)).transpose();
     let body = body.map_err(broken("postback_body"))?;
-    Ok(Form { source, url, body })
+    Ok(Form { source, template, url, body })
+}
+
+impl Tell {
+    /// How its source, as it is now, is told of it.
+    ///
+    /// # Errors
+    /// Why it is not told.
+    pub fn form<'s>(&self, source: &'s SourceSpec) -> Result<Form<'s>, Unsendable> {
+        let form = form(source, &self.conversion.status, true)?;
+        match source.postback_first_only && self.not_first {
+            true => Err(Unsendable::NotFirst),
+            false => Ok(form),
+        }
+    }
 }
 
 impl Form<'_> {
+    /// Host and port that it is sent to; macros do not stand there.
+    pub fn host(&self) -> Option<String> {
+        let url = Url::parse(self.template).ok()?;
+        Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
+    }
+
     /// Whether something in it is known of a click alone, and not of its conversion.
     pub fn needs_click(&self) -> bool {
         self.url.needs_click() || self.body.as_ref().is_some_and(Body::needs_click)

@@ -138,6 +138,31 @@ fn names_and_keys_are_of_the_state() {
     assert_eq!(again, tell);
 }
 
+/// What is told of a source that could not be read is decided when it can be: states, delay, and whether the first of a click
+/// alone is told.
+#[test]
+fn what_is_not_known_is_decided_when_it_is_sent() {
+    let asked = Asked::unsure(SourceId::generate(time(0), 1 << 30), "", None);
+    let Ok(decided) = decide(&There(None), &report("sale", 1));
+    let tell = Tell::new(&asked, &decided.conversion, time(1));
+    assert_eq!((tell.unsure, tell.not_before), (true, None));
+    assert_eq!(tell.not_before(Duration::from_secs(90)), Some(time(91)));
+    let first =
+        source(&json!({ "postback_url": "https://S.example/?id={tid}", "postback_first_only": true }));
+    assert_eq!(tell.form(&first.spec).expect("told").host().as_deref(), Some("s.example:443"));
+    let second = Tell { not_first: true, ..tell };
+    assert!(matches!(second.form(&first.spec), Err(Unsendable::NotFirst)));
+    let all = source(&json!({ "postback_url": "http://s.example:81/" }));
+    assert_eq!(second.form(&all.spec).expect("told").host().as_deref(), Some("s.example:81"));
+    // What was known when it was put in stands.
+    let known = Asked::of(&all, "", None).expect("it asks");
+    assert_eq!(
+        Tell::new(&known, &decided.conversion, time(1)).not_before(Duration::from_secs(90)),
+        None,
+        "it asked for no delay"
+    );
+}
+
 fn rendered(fields: &Value, status: &str) -> Result<Message, Unsendable> {
     let source = source(fields);
     let asked = Asked { external_id: "ext/1".to_owned(), ..Asked::of(&source, "", None).expect("it asks") };

@@ -1,7 +1,7 @@
 //! What traffic sources are to be told, put into the queue in the transaction of the state: each name once, for good.
 
 use crate::{error::OrStoreError, queue};
-use rusqlite::{Connection, params};
+use rusqlite::{Connection, OptionalExtension, params};
 use tfx_domain::tell::Tell;
 use tfx_ports::{StoreError, queue::NewJob};
 
@@ -9,22 +9,38 @@ const WHAT: &str = "tell a source of a conversion";
 
 /// Puts it in, unless it was told before.
 pub(super) fn put(conn: &Connection, tell: &Tell) -> Result<(), StoreError> {
-    if let Some(first) = tell.first_name() {
-        take_name(conn, &first, tell)?;
-        let has = "SELECT 1 FROM told WHERE name = ?1 AND conversion = ?2";
-        let is_first = conn
-            .prepare_cached(has)
-            .and_then(|mut s| s.exists(params![first, tell.conversion.id.as_str()]))
-            .or_store_error(WHAT)?;
-        if !is_first {
-            return Ok(());
-        }
-    }
-    if !take_name(conn, &tell.name(), tell)? {
+    if tell.only_if_told() && !is_any_told(conn, tell)? {
         return Ok(());
     }
-    let (job, after) = NewJob::tell(tell)?;
+    let not_first = !is_first(conn, tell)?;
+    if not_first && tell.first_only || !take_name(conn, &tell.name(), tell)? {
+        return Ok(());
+    }
+    let (job, after) = NewJob::tell(&Tell { not_first, ..tell.clone() })?;
     queue::enqueue(conn, &job, after)
+}
+
+/// Whether a state of its conversion was told.
+fn is_any_told(conn: &Connection, tell: &Tell) -> Result<bool, StoreError> {
+    let names = tell.names();
+    let first = "SELECT name FROM told WHERE name >= ?1 ORDER BY name LIMIT 1";
+    let first: Option<String> = conn
+        .prepare_cached(first)
+        .and_then(|mut s| s.query_row([&names], |r| r.get(0)).optional())
+        .or_store_error(WHAT)?;
+    Ok(first.is_some_and(|name| name.starts_with(&names)))
+}
+
+/// Whether its conversion is the first of its click that is told, from now on if there was none.
+fn is_first(conn: &Connection, tell: &Tell) -> Result<bool, StoreError> {
+    let first = tell.first_name();
+    if take_name(conn, &first, tell)? {
+        return Ok(true);
+    }
+    let has = "SELECT 1 FROM told WHERE name = ?1 AND conversion = ?2";
+    conn.prepare_cached(has)
+        .and_then(|mut s| s.exists(params![first, tell.conversion.id.as_str()]))
+        .or_store_error(WHAT)
 }
 
 /// Whether nobody had it.

@@ -10,12 +10,13 @@ use tfx_ports::{
     StoreError,
     left_out::LeftOut,
     page::{Page, PageRequest},
-    queue::{JobKind, Share, WaitingJob},
+    queue::{Counts, JobKind, Share, WaitingJob},
 };
 
 pub(super) fn waiting(
     conn: &Connection,
     kind: JobKind,
+    prefix: &str,
     request: &PageRequest,
     left_out: &LeftOut,
 ) -> Result<Page<WaitingJob>, StoreError> {
@@ -24,10 +25,11 @@ pub(super) fn waiting(
     let limit = limit(request);
     let sql = "SELECT key, came_ms, payload, due_ms, coalesce(held, 0), coalesce(tries, 0)
         FROM jobs LEFT JOIN job_lanes USING (kind, lane)
-        WHERE kind = ?1 AND died_ms IS NULL AND key > ?2 ORDER BY key LIMIT ?3";
+        WHERE kind = ?1 AND died_ms IS NULL AND key > ?2 AND key >= ?4 AND key < ?4 || char(1114111)
+        ORDER BY key LIMIT ?3";
     let mut statement = conn.prepare_cached(sql).or_store_error(what)?;
     let mut rows =
-        statement.query(params![kind.as_str(), after, sql_limit(limit + 1)]).or_store_error(what)?;
+        statement.query(params![kind.as_str(), after, sql_limit(limit + 1), prefix]).or_store_error(what)?;
     let mut items = Vec::new();
     while let Some(row) = rows.next().or_store_error(what)? {
         let key: String = row.get(0).or_store_error(what)?;
@@ -53,6 +55,20 @@ fn read(row: &Row<'_>) -> rusqlite::Result<WaitingJob> {
 
 fn time(ms: Option<i64>) -> Option<Timestamp> {
     ms.and_then(|ms| Timestamp::from_millisecond(ms).ok())
+}
+
+/// Each from an index, without the jobs.
+pub(super) fn counts(conn: &Connection, kind: JobKind) -> Result<Counts, StoreError> {
+    let one = |sql: &str| -> Result<Option<i64>, StoreError> {
+        conn.prepare_cached(sql)
+            .and_then(|mut s| s.query_row([kind.as_str()], |r| r.get(0)))
+            .or_store_error("count jobs")
+    };
+    let waiting = one("SELECT count(*) FROM jobs WHERE kind = ?1 AND died_ms IS NULL")?;
+    let dead = one("SELECT count(*) FROM jobs WHERE kind = ?1 AND died_ms IS NOT NULL")?;
+    let oldest = one("SELECT min(came_ms) FROM jobs WHERE kind = ?1 AND died_ms IS NULL")?;
+    let number = |n: Option<i64>| n.unwrap_or_default().unsigned_abs();
+    Ok(Counts { waiting: number(waiting), dead: number(dead), oldest: time(oldest) })
 }
 
 pub(super) fn shares(conn: &Connection, kind: JobKind) -> Result<Vec<Share>, StoreError> {

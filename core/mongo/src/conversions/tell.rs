@@ -26,33 +26,54 @@ pub(super) async fn put(db: &Db, session: &mut ClientSession, tells: &[Tell]) ->
 }
 
 async fn put_some(db: &Db, session: &mut ClientSession, tells: &[Tell]) -> Result<(), Failed> {
-    let firsts: Vec<(String, &Tell)> = tells.iter().filter_map(|t| Some((t.first_name()?, t))).collect();
-    let owners = if firsts.is_empty() {
-        BTreeMap::new()
-    } else {
-        take(db, session, &firsts).await?;
-        owners(db, session, &firsts).await?
-    };
-    let is_first = |tell: &&Tell| {
-        tell.first_name()
-            .is_none_or(|name| owners.get(&name).is_some_and(|of| *of == tell.conversion.id.as_str()))
-    };
-    let named: Vec<(String, &Tell)> = tells.iter().filter(is_first).map(|t| (t.name(), t)).collect();
-    if named.is_empty() {
-        return Ok(());
+    let mut kept: Vec<&Tell> = tells.iter().filter(|t| !t.only_if_told()).collect();
+    let firsts = || kept.iter().map(|t| (t.first_name(), *t));
+    let names = || kept.iter().filter(|t| !t.first_only).map(|t| (t.name(), *t));
+    let all: Vec<(String, &Tell)> = firsts().chain(names()).collect();
+    let mut new = if all.is_empty() { BTreeSet::new() } else { take(db, session, &all).await? };
+    // What gave way is looked at behind those that were told, its sale among them.
+    for tell in tells.iter().filter(|t| t.only_if_told()) {
+        if is_any_told(db, session, tell).await? {
+            kept.push(tell);
+        }
     }
-    let new = take(db, session, &named).await?;
-    let jobs = named.iter().enumerate().filter(|(i, _)| new.contains(i));
-    let jobs = jobs.map(|(_, (_, tell))| NewJob::tell(tell)).collect::<Result<Vec<_>, _>>()?;
+    let firsts: Vec<(String, &Tell)> = kept.iter().map(|t| (t.first_name(), *t)).collect();
+    let mut owners = owners(db, session, firsts.iter().filter(|(name, _)| !new.contains(name))).await?;
+    for (name, tell) in firsts {
+        owners.entry(name).or_insert_with(|| tell.conversion.id.to_string());
+    }
+    let is_first =
+        |tell: &Tell| owners.get(&tell.first_name()).is_some_and(|of| *of == tell.conversion.id.as_str());
+    let late = kept.iter().filter(|t| if t.first_only { is_first(t) } else { t.only_if_told() });
+    let late: Vec<(String, &Tell)> = late.map(|t| (t.name(), *t)).collect();
+    if !late.is_empty() {
+        new.extend(take(db, session, &late).await?);
+    }
+    let mut jobs = Vec::new();
+    for tell in kept {
+        // A name that stands twice in a batch is told once.
+        if new.remove(&tell.name()) {
+            jobs.push(NewJob::tell(&Tell { not_first: !is_first(tell), ..tell.clone() })?);
+        }
+    }
     if jobs.is_empty() { Ok(()) } else { enqueue_new(db, session, &jobs).await }
 }
 
-/// Takes names that nobody has: the places of those that were free.
+/// Whether a state of its conversion was told.
+async fn is_any_told(db: &Db, session: &mut ClientSession, tell: &Tell) -> Result<bool, Failed> {
+    let names = tell.names();
+    let all = told(db);
+    let next = all.find_one(doc! {"_id": {"$gte": &names}}).sort(doc! {"_id": 1});
+    let next = db.step(WHAT, next.session(session)).await?;
+    Ok(next.is_some_and(|one| one.get_str("_id").is_ok_and(|name| name.starts_with(&names))))
+}
+
+/// Takes names that nobody has: those that were free.
 async fn take(
     db: &Db,
     session: &mut ClientSession,
     names: &[(String, &Tell)],
-) -> Result<BTreeSet<usize>, Failed> {
+) -> Result<BTreeSet<String>, Failed> {
     let statements = names.iter().map(|(name, tell)| {
         let whose = doc! {"$setOnInsert": {"conversion": tell.conversion.id.as_str()}};
         doc! {"q": {"_id": name}, "u": whose, "upsert": true}
@@ -65,16 +86,20 @@ async fn take(
         let index = one.as_document()?.get("index")?;
         usize::try_from(index.as_i64().or_else(|| index.as_i32().map(i64::from))?).ok()
     };
-    Ok(upserted.iter().filter_map(place).collect())
+    Ok(upserted.iter().filter_map(place).filter_map(|place| Some(names.get(place)?.0.clone())).collect())
 }
 
 /// Whose names are.
-async fn owners(
+async fn owners<'n>(
     db: &Db,
     session: &mut ClientSession,
-    names: &[(String, &Tell)],
+    names: impl Iterator<Item = &'n (String, &'n Tell)>,
 ) -> Result<BTreeMap<String, String>, Failed> {
-    let ids: Vec<&str> = names.iter().map(|(name, _)| name.as_str()).collect();
+    let ids: BTreeSet<&str> = names.map(|(name, _)| name.as_str()).collect();
+    if ids.is_empty() {
+        return Ok(BTreeMap::new());
+    }
+    let ids: Vec<&str> = ids.into_iter().collect();
     let find = doc! {"find": told(db).name(), "filter": {"_id": {"$in": &ids}}, "batchSize": 1000, "singleBatch": true};
     let found = db.step(WHAT, db.database().run_command(find).session(session)).await?;
     let found = found.get_document("cursor").and_then(|c| c.get_array("firstBatch"));

@@ -71,7 +71,12 @@ async fn first(
 ) -> Result<Option<Job>, StoreError> {
     let id = lane.get_str("_id").unwrap_or_default();
     let all = jobs(db);
-    let alive = || all.find(doc! {"lane": id, "died": null}).sort(doc! {"came": 1, "_id": 1});
+    let order = if kind.is_ordered_by_key() {
+        doc! {"_id": 1}
+    } else {
+        doc! {"came": 1, "_id": 1}
+    };
+    let alive = || all.find(doc! {"lane": id, "died": null}).sort(order.clone());
     let mut found = db.rows(WHAT, alive().limit(1)).await?;
     if found.is_empty() {
         // Unless one is being put in just now.

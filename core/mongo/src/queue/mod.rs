@@ -21,12 +21,14 @@ use mongodb::{
 use std::{sync::Arc, time::Duration};
 use steps::Change;
 use stored::{Stored, id, lane_id};
+use tfx_domain::Timestamp;
 use tfx_ports::{
     StoreError,
     left_out::LeftOut,
     page::{Page, PageRequest},
     queue::{
         Counts, DeadJob, Group, Job, JobKind, LONGEST_WAIT, NewJob, Queue, Share, WaitingJob, group_lane,
+        spread_over,
     },
 };
 
@@ -153,12 +155,6 @@ impl Queue for Jobs {
         Ok(Group { waiting: waiting?, dead })
     }
 
-    async fn waits_between(&self, kind: JobKind, from: &str, to: &str) -> Result<bool, StoreError> {
-        let within = doc! {"$gte": id(kind, from), "$lt": id(kind, to)};
-        let these = doc! {"kind": kind.as_str(), "died": null, "_id": within};
-        Ok(self.db.call("look for jobs", jobs(&self.db).find_one(these)).await?.is_some())
-    }
-
     async fn claim(&self, kind: JobKind, limit: usize, lease: Duration) -> Result<Vec<Job>, StoreError> {
         if limit == 0 {
             return Ok(Vec::new());
@@ -217,10 +213,11 @@ impl Queue for Jobs {
         Ok(page(stored, limit, place).map(|d| Stored::read(d, &self.left_out).map(Stored::dead)).readable())
     }
 
-    async fn revive(&self, kind: JobKind, keys: &[String]) -> Result<u64, StoreError> {
+    async fn revive(&self, kind: JobKind, keys: &[String], spread: Duration) -> Result<u64, StoreError> {
         let mut revived = 0;
-        for key in keys {
-            revived += u64::from(steps::alone(&self.db, "revive a job", &Change::Revive(kind, key)).await?);
+        for (place, key) in keys.iter().enumerate() {
+            let revive = Change::Revive(kind, key, spread_over(spread, place, keys.len()));
+            revived += u64::from(steps::alone(&self.db, "revive a job", &revive).await?);
         }
         Ok(revived)
     }
@@ -234,8 +231,13 @@ impl Queue for Jobs {
         Ok(done.deleted_count)
     }
 
-    async fn waiting(&self, kind: JobKind, request: &PageRequest) -> Result<Page<WaitingJob>, StoreError> {
-        overview::waiting(&self.db, kind, request, &self.left_out).await
+    async fn waiting(
+        &self,
+        kind: JobKind,
+        prefix: &str,
+        request: &PageRequest,
+    ) -> Result<Page<WaitingJob>, StoreError> {
+        overview::waiting(&self.db, kind, prefix, request, &self.left_out).await
     }
 
     async fn shares(&self, kind: JobKind) -> Result<Vec<Share>, StoreError> {
@@ -246,9 +248,14 @@ impl Queue for Jobs {
         let (all, what) = (jobs(&self.db), "count jobs");
         let alive = all.count_documents(doc! {"kind": kind.as_str(), "died": null});
         let dead = all.count_documents(doc! {"kind": kind.as_str(), "died": {"$gt": DateTime::MIN}});
-        let (alive, dead) = tokio::join!(self.db.call(what, alive), self.db.call(what, dead));
+        let oldest = all.find_one(doc! {"kind": kind.as_str(), "died": null}).sort(doc! {"came": 1});
+        let oldest = oldest.projection(doc! {"came": 1});
+        let (alive, dead, oldest) =
+            tokio::join!(self.db.call(what, alive), self.db.call(what, dead), self.db.call(what, oldest));
         let waiting = alive? + parked::count(&self.db, kind).await?;
-        Ok(Counts { waiting, dead: dead? })
+        let came = oldest?.and_then(|job| job.get_datetime("came").ok().copied());
+        let oldest = came.and_then(|at| Timestamp::from_millisecond(at.timestamp_millis()).ok());
+        Ok(Counts { waiting, dead: dead?, oldest })
     }
 
     fn left_out(&self) -> Vec<String> {

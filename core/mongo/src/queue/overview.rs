@@ -1,6 +1,9 @@
 //! What waits in the queue, as people see it.
 
-use super::{jobs, stored::Stored};
+use super::{
+    jobs,
+    stored::{Stored, id},
+};
 use crate::{
     db::Db,
     paging::{after, limit, page, query_limit},
@@ -20,15 +23,18 @@ use tfx_ports::{
 pub(super) async fn waiting(
     db: &Db,
     kind: JobKind,
+    prefix: &str,
     request: &PageRequest,
     left_out: &LeftOut,
 ) -> Result<Page<WaitingJob>, StoreError> {
     let what = "read waiting jobs";
     let limit = limit(request);
-    let mut alive = doc! {"kind": kind.as_str(), "died": null};
+    let from = id(kind, prefix);
+    let mut within = doc! {"$gte": &from, "$lt": format!("{from}{}", char::MAX)};
     if let Some(id) = after(request, |id| Some(id.to_owned()))? {
-        alive.insert("_id", doc! {"$gt": id});
+        within.insert("$gt", id);
     }
+    let alive = doc! {"kind": kind.as_str(), "died": null, "_id": within};
     let all = jobs(db);
     let find = all.find(alive).sort(doc! {"_id": 1}).limit(query_limit(limit + 1));
     let found = db.rows(what, find).await?;

@@ -22,8 +22,8 @@ pub(super) enum Change<'c> {
     Enqueue(&'c NewJob, Duration),
     /// A parked postback of a version before, by its `_id`, becomes a job that is due.
     TakeOver(&'c Bson, &'c NewJob),
-    /// A dead job is due again.
-    Revive(JobKind, &'c str),
+    /// A dead job is due again, after a time.
+    Revive(JobKind, &'c str, Duration),
 }
 
 /// Makes a change; whether there was something to be changed.
@@ -43,7 +43,7 @@ async fn attempt(db: &Db, what: &str, change: &Change<'_>) -> Result<bool, Faile
     let steps = match change {
         Change::Enqueue(job, after) => enqueue(db, &mut session, job, *after).await.map(|()| true),
         Change::TakeOver(id, job) => take_over(db, &mut session, id, job).await.map(|()| true),
-        Change::Revive(kind, key) => revive(db, &mut session, *kind, key).await,
+        Change::Revive(kind, key, after) => revive(db, &mut session, *kind, key, *after).await,
     };
     db.end(what, session, steps).await
 }
@@ -147,14 +147,25 @@ pub(super) async fn aside(
 }
 
 /// Makes a dead job due; whether it was dead.
-async fn revive(db: &Db, session: &mut ClientSession, kind: JobKind, key: &str) -> Result<bool, Failed> {
+async fn revive(
+    db: &Db,
+    session: &mut ClientSession,
+    kind: JobKind,
+    key: &str,
+    after: Duration,
+) -> Result<bool, Failed> {
     let what = "revive a job";
     let this = doc! {"_id": id(kind, key), "died": {"$ne": null}};
-    let live = doc! {"$set": {"revived": true}, "$unset": {"died": "", "why": ""}};
+    let mut live = doc! {"revived": true};
+    if kind.is_ordered_by_key() {
+        live.insert("came", "$$NOW");
+    }
+    let live = vec![doc! {"$set": live}, doc! {"$unset": ["died", "why"]}];
     let found: Option<Document> =
         db.step(what, jobs(db).find_one_and_update(this, live).session(&mut *session)).await?;
     let Some(found) = found else { return Ok(false) };
     let lane = found.get_str("lane").unwrap_or_default().to_owned();
-    wake(db, what, session, kind, lane, "$$NOW".into(), 0).await?;
+    let due = doc! {"$add": ["$$NOW", millis(after)]};
+    wake(db, what, session, kind, lane, due.into(), 0).await?;
     Ok(true)
 }

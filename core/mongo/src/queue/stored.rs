@@ -29,6 +29,7 @@ pub(super) struct Stored {
     why: String,
     #[serde(default)]
     revived: bool,
+    died: Option<DateTime>,
 }
 
 /// The document of a new job.
@@ -68,6 +69,12 @@ impl Stored {
     }
 
     pub(super) fn dead(self) -> DeadJob {
-        DeadJob { key: self.key, payload: self.payload, why: self.why }
+        let died = self.died.and_then(|at| Timestamp::from_millisecond(at.timestamp_millis()).ok());
+        DeadJob {
+            key: self.key,
+            payload: self.payload,
+            why: self.why,
+            died: died.unwrap_or(Timestamp::UNIX_EPOCH),
+        }
     }
 }

@@ -78,12 +78,14 @@ macro_rules! conformance {
             jobs_of_a_group_come_one_after_the_other, a_new_job_brings_its_group_forward,
             what_is_put_aside_holds_up_nobody, a_lost_claim_can_end_nothing, a_renewed_claim_stays,
             what_is_postponed_has_no_try_more, what_waits_is_told,
+            where_keys_say_the_order_clocks_do_not, what_is_revived_is_spread,
             dead_jobs_are_kept, a_group_is_told_whole, of_many_holders_one_has_a_job, texts_of_strangers_are_only_texts);
     };
     (tells: $fresh:path) => {
         $crate::conformance!(@ tells, conversions, $fresh:
             a_state_is_written_with_its_job, a_state_is_told_once_for_good, only_the_first_of_a_click_is_told,
-            a_batch_tells_of_all_or_of_nothing, what_is_told_later_waits);
+            a_batch_tells_of_all_or_of_nothing, what_is_told_later_waits,
+            what_gives_way_is_told_only_after_what_it_was, who_is_first_is_known_also_of_a_source_that_cannot_be_read);
     };
     (keys: $fresh:path) => {
         $crate::conformance!(@ keys, keys, $fresh: the_first_key_stands, of_many_proposals_one_stands);

@@ -77,7 +77,7 @@ async fn has(store: &Arc<dyn Queue>, group: &str) -> bool {
 }
 
 async fn counts(store: &Arc<dyn Queue>) -> (u64, u64) {
-    let Counts { waiting, dead } = store.counts(KIND).await.expect("count");
+    let Counts { waiting, dead, .. } = store.counts(KIND).await.expect("count");
     (waiting, dead)
 }
 
@@ -220,7 +220,7 @@ pub async fn a_group_is_told_whole(s: Stores) {
         assert_eq!(told, Group { waiting: 4 - n, dead: dead.clone() });
     }
     let keys: Vec<String> = dead.into_iter().map(|(key, _)| key).collect();
-    assert_eq!(s.two.revive(KIND, &keys).await.expect("revived"), 2);
+    assert_eq!(s.two.revive(KIND, &keys, NOW).await.expect("revived"), 2);
     assert_eq!(of("g").await, Group { waiting: 4, dead: Vec::new() });
     assert_eq!(of("h").await.waiting, 1);
 }
@@ -308,8 +308,8 @@ pub async fn dead_jobs_are_kept(s: Stores) {
     assert!(matches!(s.one.dead_jobs(KIND, &bad).await, Err(StoreError::BadCursor)));
 
     let some = [job(3).key, job(1).key, "none".to_owned()];
-    assert_eq!(s.one.revive(KIND, &some).await.expect("revive"), 2);
-    assert_eq!(s.one.revive(KIND, &some).await.expect("revive"), 0, "they live");
+    assert_eq!(s.one.revive(KIND, &some, NOW).await.expect("revive"), 2);
+    assert_eq!(s.one.revive(KIND, &some, NOW).await.expect("revive"), 0, "they live");
     for n in [1, 3] {
         let back = next(&s.two, LONG).await;
         assert_eq!((&back.key, back.revived, back.tries), (&job(n).key, true, 0), "in its group");
@@ -396,7 +396,7 @@ pub async fn texts_of_strangers_are_only_texts(s: Stores) {
     assert!(s.one.dead(&claimed, "$why \u{0}").await.expect("dead"));
     let dead = s.one.dead_jobs(KIND, &PageRequest::first(9)).await.expect("dead jobs").items;
     assert_eq!((dead.len(), dead[0].why.as_str(), &dead[0].payload), (1, "$why \u{0}", &odd.payload));
-    assert_eq!(s.two.revive(KIND, std::slice::from_ref(&odd.key)).await.expect("revive"), 1);
+    assert_eq!(s.two.revive(KIND, std::slice::from_ref(&odd.key), NOW).await.expect("revive"), 1);
     let back = next(&s.one, LONG).await;
     assert!(s.one.aside(&back, NOW).await.expect("aside"));
     assert!(s.one.done(&next(&s.two, LONG).await).await.expect("done"));
@@ -464,7 +464,7 @@ pub async fn what_waits_is_told(s: Stores) {
     let held = next(&s.two, LONG).await;
     let (mut page, mut seen) = (PageRequest::first(3), Vec::new());
     loop {
-        let found = s.one.waiting(KIND, &page).await.expect("jobs");
+        let found = s.one.waiting(KIND, "", &page).await.expect("jobs");
         seen.extend(found.items);
         page.cursor = found.next;
         if page.cursor.is_none() {
@@ -486,9 +486,52 @@ pub async fn what_waits_is_told(s: Stores) {
     let told: Vec<_> = shares.iter().map(|s| (s.of.as_str(), s.waiting, s.dead, s.oldest)).collect();
     assert_eq!(told, [("src_a", 2, 0, Some(at(5))), ("src_b", 5, 1, Some(at(1)))]);
     assert!(shares.iter().all(|s| s.next.is_some()));
-    // What is dead waits no more.
-    let between = async |from: &str, to: &str| s.two.waits_between(KIND, from, to).await.expect("looked");
-    assert!(!between("job 0000", "job 0001").await && between("job 0001", "job 0002").await);
-    assert!(between("job 0000", "job 0002").await && !between("src_b/alone ", "t").await);
+    assert_eq!(s.two.counts(KIND).await.expect("counted").oldest, Some(at(1)), "what is dead waits no more");
+    let mut page = PageRequest::first(2);
+    let first = s.two.waiting(KIND, "job 000", &page).await.expect("jobs");
+    assert_eq!(first.items.iter().map(|j| j.key.as_str()).collect::<Vec<_>>(), ["job 0001", "job 0002"]);
+    page.cursor = first.next;
+    assert_eq!(s.two.waiting(KIND, "job 0003", &page).await.expect("jobs").items.len(), 1);
+    assert_eq!(s.two.waiting(KIND, "src_b/", &PageRequest::first(9)).await.expect("jobs").items.len(), 1);
+    assert!(s.two.waiting(KIND, "job 0000", &PageRequest::first(9)).await.expect("jobs").items.is_empty());
     assert!(s.one.shares(JobKind::Probe).await.expect("none").is_empty());
+}
+
+/// Of a kind whose keys say the order, a group is done in it, whichever clocks those that put jobs in had.
+pub async fn where_keys_say_the_order_clocks_do_not(s: Stores) {
+    let of = |n: i64, came| NewJob {
+        kind: JobKind::Tell,
+        key: format!("src_a/c/{n}"),
+        group: Some("src_a/c".to_owned()),
+        came: at(came),
+        payload: String::new(),
+    };
+    put(&s.one, &of(2, 1), NOW).await;
+    put(&s.two, &of(1, 9_000), NOW).await;
+    let first = s.one.claim(JobKind::Tell, 9, LONG).await.expect("claim");
+    assert_eq!(first.iter().map(|j| j.key.as_str()).collect::<Vec<_>>(), ["src_a/c/1"]);
+    assert!(s.one.dead(&first[0], "no").await.expect("dead"));
+    // One that is revived waits from then on.
+    assert_eq!(s.two.revive(JobKind::Tell, &[of(1, 0).key], NOW).await.expect("revived"), 1);
+    let again = s.one.claim(JobKind::Tell, 9, LONG).await.expect("claim");
+    assert_eq!((again[0].key.as_str(), again[0].came == at(9_000)), ("src_a/c/1", false));
+}
+
+/// Those that are revived together are due one after the other; each says when it died.
+pub async fn what_is_revived_is_spread(s: Stores) {
+    let all: Vec<String> = (0..4).map(|n| job(n).key).collect();
+    for n in 0..4 {
+        put(&s.one, &job(n), NOW).await;
+        let held = next(&s.two, LONG).await;
+        assert!(s.two.dead(&held, "no").await.expect("dead"));
+    }
+    let died = s.one.dead_jobs(KIND, &PageRequest::first(9)).await.expect("dead").items;
+    let now = crate::clock::now().as_second();
+    assert!(died.iter().all(|job| (job.died.as_second() - now).abs() < 3_600), "{died:?}");
+    assert!(died.windows(2).all(|two| two[0].died <= two[1].died), "{died:?}");
+    assert_eq!(s.one.revive(KIND, &all, LONG).await.expect("revived"), 4);
+    assert_eq!(keys(&claim(&s.two, 9).await), [job(0).key.as_str()].into());
+    let waiting = s.two.waiting(KIND, "", &PageRequest::first(9)).await.expect("jobs").items;
+    let due: Vec<i64> = waiting[1..].iter().filter_map(|j| Some(j.due?.as_second())).collect();
+    assert!(due.windows(2).all(|two| (149..=151).contains(&(two[1] - two[0]))), "{due:?}");
 }

@@ -9,7 +9,7 @@ use crate::{
 };
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 use tfx_api::tells::{TellAgain, TellAgainAnswer};
 use tfx_domain::{
     Timestamp,
@@ -18,11 +18,13 @@ use tfx_domain::{
     problem::Problems,
     tell::{Tell, message_id},
 };
-use tfx_ports::{analytics::PostbackQuery, page::PageRequest};
+use tfx_ports::{analytics::PostbackQuery, clock, page::PageRequest};
 
 /// The most that one call makes due again, and the most ids that it takes.
 const AT_ONCE: usize = 10_000;
 const MOST_IDS: usize = 100;
+/// Those that are told again are due one after the other, so far apart.
+const EACH: Duration = Duration::from_millis(10);
 /// The most pages of jobs that ids are looked for on.
 const SEARCHED: usize = 200;
 
@@ -38,30 +40,42 @@ pub(super) async fn again(
     problems.require(asked.ids.len() <= MOST_IDS, "ids", "must be at most 100");
     let all_of = asked.source.is_none() || asked.dead;
     problems.require(all_of, "source", "goes with dead: true; ids say whom they are of");
+    problems.require(asked.before.is_none() || asked.dead, "before", "goes with dead: true");
     problems.into_result(())?;
-    let (keys, more) = if asked.dead {
+    let mut answer = TellAgainAnswer::default();
+    let keys = if asked.dead {
         let source = source_id(&app, asked.source).await?;
-        all_dead(&app, |key| source.as_ref().is_none_or(|id| owner(key) == id)).await?
+        let before = asked.before.unwrap_or_else(clock::now);
+        let wanted = |key: &str| source.as_ref().is_none_or(|id| owner(key) == id);
+        let (keys, more) = all_dead(&app, before, wanted).await?;
+        (answer.more, answer.before) = (more, Some(before));
+        keys
     } else {
-        (named_dead(&app, &asked.ids).await?, false)
+        named_dead(&app, &asked.ids).await?
     };
-    let mut answer = TellAgainAnswer { revived: 0, more };
-    for part in keys.chunks(PAGE) {
-        answer.revived += app.stores.queue.revive(KIND, part).await?;
-    }
+    // New ones go between them.
+    let spread = EACH * u32::try_from(keys.len()).unwrap_or(u32::MAX);
+    answer.revived = app.stores.queue.revive(KIND, &keys, spread).await?;
     Ok(json(StatusCode::OK, &answer))
 }
 
-/// The keys of those that were given up, and whether there are more.
-async fn all_dead(app: &App, wanted: impl Fn(&str) -> bool) -> Result<(Vec<String>, bool), Failure> {
+/// The keys of those that were given up before a time, and whether there are more.
+async fn all_dead(
+    app: &App,
+    before: Timestamp,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<(Vec<String>, bool), Failure> {
     let mut page = PageRequest::first(PAGE);
     let mut keys = Vec::new();
     loop {
         let found = app.stores.queue.dead_jobs(KIND, &page).await?;
-        keys.extend(found.items.into_iter().map(|job| job.key).filter(|key| wanted(key)));
+        // The first that died come first.
+        let over = found.next.is_none() || found.items.last().is_some_and(|job| job.died >= before);
+        let of_before = found.items.into_iter().filter(|job| job.died < before);
+        keys.extend(of_before.map(|job| job.key).filter(|key| wanted(key)));
         page.cursor = found.next;
-        if page.cursor.is_none() || keys.len() >= AT_ONCE {
-            return Ok((keys, page.cursor.is_some()));
+        if over || keys.len() >= AT_ONCE {
+            return Ok((keys, !over));
         }
     }
 }
@@ -96,7 +110,7 @@ async fn named_dead(app: &App, ids: &[String]) -> Result<Vec<String>, Failure> {
     }
     let mut page = PageRequest::first(PAGE);
     for _ in 0..SEARCHED {
-        let found = app.stores.queue.waiting(KIND, &page).await?;
+        let found = app.stores.queue.waiting(KIND, "", &page).await?;
         for name in &mut names {
             name.waits |= found.items.iter().any(|job| goes_by(&job.key, &job.payload, &name.stands_for));
         }

@@ -10,11 +10,13 @@ use tfx_api::{
     tells::{Target, Targets, TellJob, TellQueue, TellShare},
 };
 use tfx_domain::{
+    Timestamp,
     entity::{Kind, SourceSpec},
     id::SourceId,
     tell::{Tell, message_id},
 };
 use tfx_ports::{
+    clock,
     page::PageRequest,
     queue::{DeadJob, Share, WaitingJob},
 };
@@ -22,6 +24,16 @@ use url::Url;
 
 /// The most jobs that are looked at for the soonest.
 const LOOKED_AT: usize = 5_000;
+
+/// Jobs that were found.
+#[derive(Default)]
+struct Found {
+    jobs: Vec<TellJob>,
+    /// The keys of those that cannot be read.
+    unread: Vec<String>,
+    next: Option<String>,
+    complete: bool,
+}
 
 pub(super) async fn queue(State(app): State<Arc<App>>, mut query: Query) -> Result<Response, Failure> {
     let source = query.text("source");
@@ -32,12 +44,13 @@ pub(super) async fn queue(State(app): State<Arc<App>>, mut query: Query) -> Resu
     let wanted = |key: &str| source.as_ref().is_none_or(|id| owner(key) == id);
     let shares = app.stores.queue.shares(KIND).await?;
     let shares: Vec<Share> = shares.into_iter().filter(|s| wanted(&s.of)).collect();
-    let (mut jobs, next, complete) = if dead {
+    let mut found = if dead {
         dead_jobs(&app, &page, wanted).await?
     } else {
-        waiting_jobs(&app, page.limit, wanted).await?
+        let prefix = source.as_ref().map(|id| format!("{id}/")).unwrap_or_default();
+        waiting_jobs(&app, page.limit, &prefix).await?
     };
-    let slugs = name(&app, &mut jobs, shares.iter().map(|s| s.of.clone())).await?;
+    let slugs = name(&app, &mut found.jobs, shares.iter().map(|s| s.of.clone())).await?;
     // Without postback-service nothing is sent; what waits is told all the same.
     let (open, targets_unknown) = match open_targets(&app).await {
         Ok(open) => (open, None),
@@ -50,11 +63,12 @@ pub(super) async fn queue(State(app): State<Arc<App>>, mut query: Query) -> Resu
     let answer = TellQueue {
         waiting: shares.iter().map(|s| s.waiting).sum(),
         dead: shares.iter().map(|s| s.dead).sum(),
-        oldest: shares.iter().filter_map(|s| s.oldest).min(),
+        oldest: shares.iter().filter_map(oldest).min(),
         sources,
-        jobs,
-        next,
-        complete,
+        jobs: found.jobs,
+        next: found.next,
+        complete: found.complete,
+        unread: found.unread,
         targets_unknown,
     };
     Ok(json(StatusCode::OK, &answer))
@@ -79,9 +93,9 @@ pub(crate) async fn given_up(app: &App, most: usize) -> Result<Vec<TellJob>, Fai
     let mut page = PageRequest::first(PAGE);
     let mut all = Vec::new();
     loop {
-        let (jobs, next, _) = dead_jobs(app, &page, |_| true).await?;
-        all.extend(jobs);
-        page.cursor = next;
+        let found = dead_jobs(app, &page, |_| true).await?;
+        all.extend(found.jobs);
+        page.cursor = found.next;
         if page.cursor.is_none() || all.len() >= most {
             break;
         }
@@ -106,10 +120,15 @@ async fn told_share(
         source_id,
         waiting: share.waiting,
         dead: share.dead,
-        oldest: share.oldest,
+        oldest: oldest(share),
         next: share.next,
         open: open.iter().filter(|target| hosts.contains(&target.host)).cloned().collect(),
     }))
+}
+
+/// Since when the oldest waits; what is to be told later does not wait yet.
+fn oldest(share: &Share) -> Option<Timestamp> {
+    share.oldest.filter(|at| *at <= clock::now())
 }
 
 /// Host and port of each URL where a source is told; nothing in them is filled in.
@@ -129,43 +148,58 @@ async fn open_targets(app: &App) -> Result<Vec<Target>, Failure> {
     Ok(targets.items.into_iter().filter(|target| target.open_until.is_some()).collect())
 }
 
-/// Those that wait, the soonest first; and whether that is certain.
-async fn waiting_jobs(
-    app: &App,
-    limit: usize,
-    wanted: impl Fn(&str) -> bool,
-) -> Result<(Vec<TellJob>, Option<String>, bool), Failure> {
+/// Those that wait and whose keys begin so, the soonest first.
+async fn waiting_jobs(app: &App, limit: usize, prefix: &str) -> Result<Found, Failure> {
     let mut page = PageRequest::first(PAGE);
-    let (mut jobs, mut looked_at) = (Vec::new(), 0);
+    let (mut all, mut looked_at) = (Found::default(), 0);
     loop {
-        let found = app.stores.queue.waiting(KIND, &page).await?;
+        let found = app.stores.queue.waiting(KIND, prefix, &page).await?;
         looked_at += found.items.len();
-        jobs.extend(found.items.into_iter().filter(|job| wanted(&job.key)).filter_map(of_waiting));
+        for job in found.items {
+            all.take(job.key.clone(), of_waiting(job));
+        }
         page.cursor = found.next;
         if page.cursor.is_none() || looked_at >= LOOKED_AT {
             break;
         }
     }
-    jobs.sort_by_key(|job| (job.due, job.came));
-    jobs.truncate(limit);
-    Ok((jobs, None, page.cursor.is_none()))
+    all.jobs.sort_by_key(|job| (job.due, job.came));
+    all.jobs.truncate(limit);
+    all.complete = page.cursor.is_none();
+    Ok(all)
 }
 
 /// A page of those that were given up.
-async fn dead_jobs(
-    app: &App,
-    asked: &PageRequest,
-    wanted: impl Fn(&str) -> bool,
-) -> Result<(Vec<TellJob>, Option<String>, bool), Failure> {
-    let mut page = asked.clone();
-    let mut jobs = Vec::new();
+async fn dead_jobs(app: &App, asked: &PageRequest, wanted: impl Fn(&str) -> bool) -> Result<Found, Failure> {
+    let mut page = PageRequest { limit: PAGE, ..asked.clone() };
+    let mut all = Found { complete: true, ..Found::default() };
     loop {
-        page.limit = asked.limit - jobs.len();
-        let found = app.stores.queue.dead_jobs(KIND, &page).await?;
-        jobs.extend(found.items.into_iter().filter(|job| wanted(&job.key)).filter_map(of_dead));
+        let mut found = app.stores.queue.dead_jobs(KIND, &page).await?;
+        let room = asked.limit - all.jobs.len() - all.unread.len();
+        let mut places = found.items.iter().enumerate().filter(|(_, job)| wanted(&job.key)).map(|(at, _)| at);
+        // Of one source there may be few among many: whole pages are read, the last one up to what is told of it.
+        let last = places.nth(room - 1).filter(|at| at + 1 < found.items.len());
+        if let Some(last) = last {
+            page.limit = last + 1;
+            found = app.stores.queue.dead_jobs(KIND, &page).await?;
+        }
+        for job in found.items.into_iter().filter(|job| wanted(&job.key)) {
+            all.take(job.key.clone(), of_dead(job));
+        }
         page.cursor = found.next;
-        if page.cursor.is_none() || jobs.len() >= asked.limit {
-            return Ok((jobs, page.cursor, true));
+        if page.cursor.is_none() || all.jobs.len() + all.unread.len() >= asked.limit {
+            all.next = page.cursor;
+            return Ok(all);
+        }
+        page.limit = PAGE;
+    }
+}
+
+impl Found {
+    fn take(&mut self, key: String, job: Option<TellJob>) {
+        match job {
+            Some(job) => self.jobs.push(job),
+            None => self.unread.push(key),
         }
     }
 }

@@ -130,21 +130,19 @@ pub(crate) async fn conflicts(app: &App, click: &ClickEvent) -> Result<Vec<Strin
     Ok(told)
 }
 
-/// What is still to be told of a click, as far as that is found among so many.
+/// What is still to be told of a click.
 pub(super) async fn waiting_for(
     app: &App,
     click: ClickId,
     conversions: &[Conversion],
 ) -> Result<Vec<Step>, Failure> {
     let mut steps = Vec::new();
-    let mut page = PageRequest::first(PAGE);
-    let mut looked_at = 0;
-    while !conversions.is_empty() && looked_at < MOST {
-        let found = app.stores.queue.waiting(JobKind::Tell, &page).await?;
-        looked_at += found.items.len();
-        for job in
-            found.items.into_iter().filter(|j| conversions.iter().any(|c| j.key.contains(c.id.as_str())))
-        {
+    for conversion in conversions {
+        let Some(source) = &conversion.click.source_id else { continue };
+        let keys = Tell::keys_of(source, &conversion.id);
+        // A conversion has a few states.
+        let found = app.stores.queue.waiting(JobKind::Tell, &keys, &PageRequest::first(PAGE)).await?;
+        for job in found.items {
             let Ok(tell) = serde_json::from_str::<Tell>(&job.payload) else { continue };
             let at = job.due.unwrap_or(job.came);
             let mut step = Step::new(at, StepKind::Waiting, tell.conversion.status.to_string());
@@ -155,10 +153,6 @@ pub(super) async fn waiting_for(
             if tell.conversion.click_id == click {
                 steps.push(step);
             }
-        }
-        page.cursor = found.next;
-        if page.cursor.is_none() {
-            break;
         }
     }
     Ok(steps)

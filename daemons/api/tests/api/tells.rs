@@ -9,7 +9,13 @@ use tfx_api::{
     tells::{TellAgain, TellQuery},
     timeline::StepKind,
 };
-use tfx_domain::{entity::Kind, id::ConversionId, postback::Conversion, tell::Tell};
+use tfx_domain::{
+    entity::Kind,
+    event::ClickDims,
+    id::ConversionId,
+    postback::{Conversion, Incoming, TransactionScope},
+    tell::Tell,
+};
 use tfx_ports::queue::{JobKind, NewJob};
 
 const URL: &str = "https://push.example/?id={external_id}";
@@ -52,7 +58,25 @@ async fn what_was_given_up_is_told_with_why_and_told_again_when_somebody_says_so
     let conversion = s.stores.conversions.get(&p.conversion).await.expect("read").expect("there");
     let dead = tell(&s, &source, &conversion, "lead", Some("answered 404")).await;
     let of_other = tell(&s, other, &conversion, "sale", Some("answered 410")).await;
-    let waits = tell(&s, &source, &conversion, "sale", None).await;
+    let beside = Incoming {
+        new_id: ConversionId::generate(conversion.created_at, 77),
+        network: conversion.network.clone(),
+        key: "tx:t2".to_owned(),
+        scope: TransactionScope::Network,
+        transaction_id: Some("t2".to_owned()),
+        click_id: p.routed,
+        status: conversion.status.clone(),
+        raw_status: None,
+        unmapped: false,
+        revenue: conversion.revenue,
+        revenue_given: true,
+        allow_upsell: true,
+        at: conversion.created_at,
+        click: ClickDims { source_id: source.parse().ok(), ..conversion.click.clone() },
+        tell: None,
+    };
+    let beside = s.stores.conversions.record(&[beside]).await.expect("recorded").remove(0).conversion;
+    let waits = tell(&s, &source, &beside, "sale", None).await;
 
     let queue = s.api.tell_queue(&TellQuery::default()).await.expect("the queue");
     assert_eq!((queue.waiting, queue.dead, queue.jobs.len(), queue.complete), (1, 2, 1, true), "{queue:?}");
@@ -107,6 +131,59 @@ async fn what_was_given_up_is_told_with_why_and_told_again_when_somebody_says_so
     assert_eq!(s.api.tell_again(&again(&[&of_other.key()])).await.expect("told again").revived, 1);
     let queue = s.api.tell_queue(&TellQuery::default()).await.expect("the queue");
     assert_eq!((queue.waiting, queue.dead), (3, 0));
+}
+
+/// Of a source that has few among many, and of what this program cannot read; what is given up anew is not told again.
+#[tokio::test]
+async fn pages_of_what_was_given_up_are_whole() {
+    let s = Server::start().await;
+    let p = past(&s).await;
+    let source = pushed(&s).await;
+    let other = s.create(Kind::Source, json!({ "slug": "other", "postback_url": URL })).await;
+    let other = other["id"].as_str().expect("an id");
+    let conversion = s.stores.conversions.get(&p.conversion).await.expect("read").expect("there");
+    for n in 0..9 {
+        let of = if n % 4 == 0 { &source } else { other };
+        tell(&s, of, &conversion, &format!("word{n}"), Some("answered 404")).await;
+    }
+    let mut asked =
+        TellQuery { source: Some("push".into()), dead: true, limit: Some(2), ..TellQuery::default() };
+    let first = s.api.tell_queue(&asked).await.expect("the queue");
+    asked.cursor = first.next.clone();
+    let second = s.api.tell_queue(&asked).await.expect("the queue");
+    let told: Vec<_> = first.jobs.iter().chain(&second.jobs).map(|j| j.told.as_str()).collect();
+    assert_eq!((first.jobs.len(), told), (2, vec!["word0", "word4", "word8"]));
+    assert_eq!(second.next, None);
+
+    let unread = NewJob {
+        kind: JobKind::Tell,
+        key: format!("{source}/{}/000009-new", p.conversion),
+        group: None,
+        came: conversion.updated_at,
+        payload: "{}".to_owned(),
+    };
+    s.stores.queue.enqueue(&unread, Duration::ZERO).await.expect("put in");
+    let queue = s.api.tell_queue(&TellQuery::default()).await.expect("the queue");
+    assert_eq!(queue.unread, [unread.key.as_str()]);
+    let held = s.stores.queue.claim(JobKind::Tell, 1, Duration::from_mins(1)).await.expect("claimed");
+    assert!(s.stores.queue.dead(&held[0], "it cannot be read").await.expect("given up"));
+    asked.cursor = None;
+    asked.limit = None;
+    assert_eq!(s.api.tell_queue(&asked).await.expect("the queue").unread, [unread.key.as_str()]);
+
+    let mut all = TellAgain { dead: true, source: Some("other".into()), ..TellAgain::default() };
+    let answer = s.api.tell_again(&all).await.expect("told again");
+    assert_eq!((answer.revived, answer.more), (6, false));
+    // It fails again while whoever asked asks for more.
+    let held = s.stores.queue.claim(JobKind::Tell, 1, Duration::from_mins(1)).await.expect("claimed");
+    assert!(s.stores.queue.dead(&held[0], "answered 404").await.expect("given up"));
+    all.before = answer.before;
+    assert_eq!(s.api.tell_again(&all).await.expect("told again").revived, 0);
+    all.before = None;
+    assert_eq!(s.api.tell_again(&all).await.expect("told again").revived, 1);
+    let (status, problem) =
+        s.post("/postbacks/queue/retry", json!({ "ids": ["x"], "before": "2026-01-01T00:00:00Z" })).await;
+    assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The line of the postback log of an attempt.
 
-use super::{mask::masked, outcome::Outcome};
+use super::{mask::Hidden, outcome::Outcome};
 use crate::masks::Masks;
 use tfx_domain::{
     entity::Source,
@@ -35,47 +35,76 @@ impl Line<'_> {
         latency: u32,
         masks: &Masks,
     ) -> PostbackLogEvent {
-        let reason = masks.masked(&outcome.reason);
+        let hidden = Hidden::of(self.source.map(|s| &s.spec), &self.tell.conversion.status);
+        let reason = hidden.text(&masks.masked(&outcome.reason));
         PostbackLogEvent {
             method: message.method.into(),
             result: outcome.result,
             status: outcome.status,
             latency_ms: Some(latency),
-            url: masked(&masks.masked(&message.url)),
-            answer: masks.masked(&outcome.answer),
+            url: hidden.url(&masks.masked(&message.url)),
+            answer: hidden.text(&masks.masked(&outcome.answer)),
+            body: hidden.body(&masks.masked(&message.body), message.content_type),
             ..self.dead(&reason)
         }
     }
 
     /// It was given up.
     pub(super) fn dead(&self, why: &str) -> PostbackLogEvent {
-        let (at, conversion) = (clock::now(), &self.tell.conversion);
+        let conversion = &self.tell.conversion;
         PostbackLogEvent {
-            schema: SCHEMA,
-            id: ClickId::generate(at, entropy::random_u128()),
-            at,
-            network: "".into(),
-            network_id: None,
-            template: "".into(),
-            remote_ip: "".into(),
-            method: "".into(),
-            params: Vec::new(),
-            result: PostbackResult::Dead,
-            reason: why[..why.floor_char_boundary(REASON)].to_owned(),
-            status: 0,
             click_id: Some(conversion.click_id),
             conversion_id: Some(conversion.id.clone()),
             conversion_status: Some(conversion.status.clone()),
             revenue: Some(conversion.revenue),
             test: self.test || conversion.click.test,
-            direction: PostbackDirection::Out,
             source: self.source.map(|s| s.spec.slug.as_str().into()).unwrap_or_default(),
             source_id: Some(self.tell.source.clone()),
-            job: self.key.to_owned(),
             attempt: u16::try_from(self.attempt).unwrap_or(u16::MAX),
-            latency_ms: None,
-            url: String::new(),
-            answer: String::new(),
+            ..given_up(self.key, why)
         }
+    }
+}
+
+/// Of a job that cannot be read: what its key says.
+pub(super) fn unread(key: &str, why: &str) -> PostbackLogEvent {
+    let mut parts = key.split('/');
+    let (source, conversion) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    PostbackLogEvent {
+        source_id: source.parse().ok(),
+        conversion_id: conversion.parse().ok(),
+        ..given_up(key, why)
+    }
+}
+
+fn given_up(key: &str, why: &str) -> PostbackLogEvent {
+    let at = clock::now();
+    PostbackLogEvent {
+        schema: SCHEMA,
+        id: ClickId::generate(at, entropy::random_u128()),
+        at,
+        network: "".into(),
+        network_id: None,
+        template: "".into(),
+        remote_ip: "".into(),
+        method: "".into(),
+        params: Vec::new(),
+        result: PostbackResult::Dead,
+        reason: why[..why.floor_char_boundary(REASON)].to_owned(),
+        status: 0,
+        click_id: None,
+        conversion_id: None,
+        conversion_status: None,
+        revenue: None,
+        test: false,
+        direction: PostbackDirection::Out,
+        source: "".into(),
+        source_id: None,
+        job: key.to_owned(),
+        attempt: 0,
+        latency_ms: None,
+        url: String::new(),
+        answer: String::new(),
+        body: String::new(),
     }
 }

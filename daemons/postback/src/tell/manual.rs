@@ -9,7 +9,7 @@ use axum::{
     routing::{get, post},
 };
 use http::StatusCode;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tfx_api::tells::{Attempt, SourceTest, SourceTestAnswer, Targets};
 use tfx_domain::{
     Timestamp,
@@ -154,13 +154,7 @@ fn made_up(
             |click| click.dims.clone(),
         ),
     };
-    let asked = Asked {
-        source: source.id.clone(),
-        on: None,
-        delay: Duration::ZERO,
-        first_only: false,
-        external_id: click.map_or_else(|| "test".to_owned(), |click| click.external_id.clone()),
-        cost: click.and_then(|click| click.cost),
-    };
+    let external_id = click.map_or("test", |click| click.external_id.as_str());
+    let asked = Asked::unsure(source.id.clone(), external_id, click.and_then(|click| click.cost));
     Tell::new(&asked, &conversion, now)
 }

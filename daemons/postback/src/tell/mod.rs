@@ -1,9 +1,9 @@
 //! Telling traffic sources of conversions: jobs that the store put into the queue with the states, each sent until its
 //! source has it, or given up.
 //!
-//! Conversions of one source are told in a few lanes of the queue, those of one conversion in one of them and in order. What
-//! fails is put aside, so that it holds up nobody but the later states of its own conversion. `targets` knows which servers do not work and how many requests are
-//! under way to each; `outcome` what an answer means; `line` is the log; `manual` what somebody asks for.
+//! The states of one conversion are a group of the queue, in order; nothing else waits for anything. `targets` knows which
+//! servers do not work and how many requests are under way to each; `outcome` what an answer means; `line` is the log;
+//! `manual` what somebody asks for.
 //!
 //! An attempt is over when it is in the log and the queue knows it. Who dies before sends once more, with the same id.
 
@@ -15,7 +15,7 @@ mod signature;
 mod targets;
 
 pub(crate) use manual::routes;
-use outcome::{Outcome, pause};
+use outcome::{Outcome, Server, pause};
 pub(crate) use targets::Targets;
 use targets::Turn;
 
@@ -33,15 +33,15 @@ use tfx_domain::{
     entity::Source,
     event::{Event, PostbackResult},
     macros::Facts,
-    tell::{Message, Tell, Unsendable, form},
+    tell::{Message, Tell, Unsendable},
 };
 use tfx_outbound::{Apart, Failure, Outbound, Request};
 use tfx_ports::{
     StoreError, clock, entropy,
-    queue::{Counts, Job, JobKind, LONGEST_WAIT, own_lane},
+    queue::{Counts, Job, JobKind, LONGEST_WAIT},
 };
-use tfx_service::{LogThrottle, Shutdown, metrics::Text};
-use tfx_settings::TellSettings;
+use tfx_service::{LogThrottle, Shutdown, health::Detail, metrics::Text};
+use tfx_settings::{Settings, TellSettings};
 use tokio::{task::JoinSet, time::sleep};
 use tracing::Instrument as _;
 
@@ -52,20 +52,30 @@ const AT_ONCE: usize = 512;
 const CLAIM: usize = 64;
 /// Pause between looks at what is due, if nobody says that something is.
 const EVERY: Duration = Duration::from_millis(250);
-/// A claim is held for the time-out of an attempt and this.
-const LEASE: Duration = Duration::from_secs(15);
+/// A claim is held for all that an attempt may wait for, and this. Who dies holds up for so long what it had.
+const LEASE: Duration = Duration::from_secs(5);
+/// A claim that is older is made sure of before something is sent.
+const FRESH: Duration = Duration::from_secs(2);
 /// How long what is under way may take when the service ends.
 const LET_GO: Duration = Duration::from_secs(2);
-/// The shortest pause of a state while an earlier one of its conversion is tried again.
-const BEHIND: Duration = Duration::from_millis(500);
-/// Pause when something of ours that is needed is not there: the configuration, a source that cannot be read, a click.
+/// Pause when something of ours that is needed is not there: the configuration, a source that cannot be read, a click. It
+/// grows with the time that was waited, up to the longest.
 const OURS: Duration = Duration::from_secs(10);
+const LONGEST_OURS: Duration = Duration::from_secs(600);
+/// What another version put in and this one cannot read may be taken by that one, while services are replaced one by one.
+const UNREAD_PATIENCE: Duration = Duration::from_secs(86_400);
+/// What its server does not take for so long is given up, however few attempts that left alone cost it.
+const GIVEN_UP_AFTER: Duration = Duration::from_secs(3 * 86_400);
+/// Waiting for longer than this is no usual thing.
+const LONG: Duration = Duration::from_secs(3_600);
 /// A click that cannot be looked up is waited for so long, and then told without what it alone knows.
 const CLICK_PATIENCE: Duration = Duration::from_secs(600);
-/// A source that is not there may be known here in a moment.
-const SETTLED: Duration = Duration::from_secs(60);
+/// A source that is not there is not known here yet: none is ever deleted.
+const SETTLED: Duration = Duration::from_secs(600);
 /// How often it is counted what waits.
 const COUNTED: Duration = Duration::from_secs(10);
+/// Every so many times what is old is forgotten.
+const FORGET_EVERY: u32 = 60;
 /// How long what was given up is kept.
 const KEPT_DEAD: Duration = Duration::from_secs(30 * 86_400);
 
@@ -76,7 +86,14 @@ pub(crate) struct Teller {
     pub(crate) apart: Apart,
     pub(crate) targets: Arc<Targets>,
     pub(crate) settings: TellSettings,
+    /// How long a claim is held.
+    pub(crate) lease: Duration,
     pub(crate) counted: Counted,
+}
+
+/// How long a claim is held: for the look-up of a click, a turn, the request and its line in the log, all at their longest.
+pub(crate) fn lease(settings: &Settings) -> Duration {
+    settings.postback.lookup_timeout + settings.tell.timeout * 2 + settings.events.write_timeout + LEASE
 }
 
 /// Attempts since the start, and what waits.
@@ -96,12 +113,14 @@ pub(crate) struct Counted {
 /// How a claim ends.
 enum End {
     Done,
-    /// It failed, and is tried again after this; it holds up nobody.
-    Aside(Duration),
+    /// It failed or was cut off, and is tried again after this.
+    Again(Duration),
     /// It was not tried.
     Postpone(Duration),
-    /// It was cut off.
-    Again,
+    /// It cannot be read here, and holds up nobody.
+    Aside(Duration),
+    /// Somebody else has it, and nothing was sent.
+    Lost,
     Dead(String),
 }
 
@@ -117,11 +136,11 @@ impl Teller {
     pub(crate) async fn work(self: Arc<Self>, shutdown: Shutdown) {
         let mut running = JoinSet::new();
         let mut complaint = LogThrottle::default();
-        let lease = self.settings.timeout + LEASE;
         while !shutdown.is_fired() {
             while running.try_join_next().is_some() {}
             let room = AT_ONCE.saturating_sub(running.len()).min(CLAIM);
-            let claimed = match self.postbacks.queue.claim(KIND, room, lease).await {
+            let began = Instant::now();
+            let claimed = match self.postbacks.queue.claim(KIND, room, self.lease).await {
                 Ok(jobs) => {
                     complaint.over();
                     jobs
@@ -136,7 +155,7 @@ impl Teller {
             let more = room > 0 && claimed.len() == room;
             for job in claimed {
                 let (teller, shutdown) = (Arc::clone(&self), shutdown.clone());
-                running.spawn(async move { teller.one(job, shutdown).await }.in_current_span());
+                running.spawn(async move { teller.one(job, began, shutdown).await }.in_current_span());
             }
             if more {
                 continue;
@@ -154,19 +173,18 @@ impl Teller {
     pub(crate) async fn watch(self: Arc<Self>, shutdown: Shutdown) {
         let queue = &self.postbacks.queue;
         let watching = async {
-            loop {
-                if let Ok(shares) = queue.shares(KIND).await {
-                    let sum = |of: fn(&tfx_ports::queue::Share) -> u64| shares.iter().map(of).sum::<u64>();
-                    let oldest = shares.iter().filter_map(|s| s.oldest).min();
+            for round in 0_u32.. {
+                if let Ok(Counts { waiting, dead, oldest }) = queue.counts(KIND).await {
                     let age = oldest.map_or(Duration::ZERO, |at| since(at, clock::now()));
-                    self.counted.waiting.store(sum(|s| s.waiting), Relaxed);
-                    self.counted.kept_dead.store(sum(|s| s.dead), Relaxed);
-                    self.counted
-                        .oldest_age
-                        .store(u64::try_from(age.as_millis()).unwrap_or(u64::MAX), Relaxed);
+                    self.counted.waiting.store(waiting, Relaxed);
+                    self.counted.kept_dead.store(dead, Relaxed);
+                    let millis = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
+                    self.counted.oldest_age.store(millis, Relaxed);
                 }
-                // What cannot be forgotten now is forgotten later.
-                let _ = queue.forget(KIND, KEPT_DEAD).await;
+                if round % FORGET_EVERY == 0 {
+                    // What cannot be forgotten now is forgotten later.
+                    let _ = queue.forget(KIND, KEPT_DEAD).await;
+                }
                 sleep(COUNTED).await;
             }
         };
@@ -176,14 +194,14 @@ impl Teller {
         }
     }
 
-    async fn one(&self, job: Job, shutdown: Shutdown) {
+    async fn one(&self, job: Job, claimed: Instant, shutdown: Shutdown) {
         let cut = async {
             shutdown.wait().await;
             sleep(LET_GO).await;
         };
         let end = tokio::select! {
-            end = self.attempt(&job) => end,
-            () = cut => End::Again,
+            end = self.attempt(&job, claimed) => end,
+            () = cut => End::Again(Duration::ZERO),
         };
         match self.end(&job, end).await {
             Ok(true) => {}
@@ -194,7 +212,7 @@ impl Teller {
                 tracing::warn!(%error, "an attempt to tell a source cannot be ended; it is made again, with the same id");
             }
         }
-        // The next of its lane is due.
+        // The next state of its conversion may be due.
         self.postbacks.to_tell.notify_one();
     }
 
@@ -202,79 +220,99 @@ impl Teller {
         let queue = &self.postbacks.queue;
         match end {
             End::Done => queue.done(job).await,
-            End::Aside(after) => queue.aside(job, after).await,
+            End::Again(after) => queue.again(job, after).await,
             End::Postpone(after) => queue.postpone(job, after).await,
-            End::Again => queue.again(job, Duration::ZERO).await,
+            End::Aside(after) => queue.aside(job, after).await,
             End::Dead(why) => queue.dead(job, &why).await,
+            End::Lost => Ok(true),
         }
     }
 
-    async fn attempt(&self, job: &Job) -> End {
+    async fn attempt(&self, job: &Job, claimed: Instant) -> End {
+        let now = clock::now();
         let tell: Tell = match serde_json::from_str(&job.payload) {
             Ok(tell) => tell,
-            Err(e) => {
-                tracing::error!(error = %e, key = job.key, "what a source is to be told cannot be read; it is kept as it is");
-                return End::Dead(format!("it cannot be read: {e}"));
-            }
+            Err(e) => return self.unread(job, &e.to_string(), now).await,
         };
-        let now = clock::now();
-        if let Some(at) = tell.not_before.filter(|at| *at > now) {
-            return End::Postpone(since(now, at).min(LONGEST_WAIT));
-        }
         let Some(index) = self.postbacks.config.owned() else { return End::Postpone(OURS) };
+        let since_due = since(job.came, now);
         let source = match index.source(&tell.source) {
             SourceOf::Known(source) => source,
-            SourceOf::Unreadable => return End::Postpone(OURS),
-            SourceOf::Gone if since(job.came, now) < SETTLED => return End::Postpone(OURS),
-            SourceOf::Gone => return self.give_up(&tell, None, job, "the source is gone").await,
+            SourceOf::Unreadable => return End::Postpone(ours(since_due)),
+            SourceOf::Gone if since_due < SETTLED => return End::Postpone(ours(since_due)),
+            SourceOf::Gone => return self.give_up(&tell, None, job, "there is no such source").await,
         };
-        let form = match form(&source.spec, &tell.conversion.status, true) {
+        let not_before = tell.not_before(Duration::from_secs(source.spec.postback_delay_s.into()));
+        if let Some(at) = not_before.filter(|at| *at > now) {
+            return End::Postpone(since(now, at).min(LONGEST_WAIT));
+        }
+        let waited = since(not_before.map_or(job.came, |at| at.max(job.came)), now);
+        let form = match tell.form(&source.spec) {
             Ok(form) => form,
             // It was put in for want of knowing.
-            Err(Unsendable::NotAsked(_) | Unsendable::NoUrl) if tell.unsure => return End::Done,
+            Err(Unsendable::NotAsked(_) | Unsendable::NoUrl | Unsendable::NotFirst) if tell.unsure => {
+                return End::Done;
+            }
             Err(why) => return self.give_up(&tell, Some(source), job, &why.to_string()).await,
         };
-        match self.is_behind(&tell, job).await {
-            Ok(false) => {}
-            // In the lane of its source it would hold up others; there it is only once.
-            Ok(true) if job.lane != own_lane(&job.key) => return End::Aside(later(self.settings.backoff)),
-            Ok(true) => return End::Postpone(later(self.settings.backoff.max(BEHIND))),
-            Err(_) => return End::Postpone(OURS),
-        }
+        let host = form.host().unwrap_or_else(|| source.id.to_string());
+        let turn = match self.targets.enter(&host) {
+            Turn::Go(turn) => turn,
+            Turn::Full(pause) => return End::Postpone(later(pause)),
+            Turn::Open(_, why) if waited > GIVEN_UP_AFTER => {
+                let why = format!("given up after {}: {host} does not work: {why}", days(waited));
+                return self.give_up(&tell, Some(source), job, &why).await;
+            }
+            Turn::Open(pause, _) => return End::Postpone(later(pause)),
+        };
         let click = match form.needs_click() {
             true => self.postbacks.clicks.event(tell.conversion.click_id).await,
             false => Ok(None),
         };
         let click = match click {
             Ok(click) => click,
-            Err(_) if since(job.came, now) < CLICK_PATIENCE => return End::Postpone(OURS),
+            Err(_) if waited < CLICK_PATIENCE => return End::Postpone(OURS),
             Err(_) => None,
         };
         let facts = click.as_ref().map_or_else(|| tell.facts(), Facts::from);
         let message = form.fill(&facts, &tell.conversion, &mut entropy::generator());
-        let host = host_of(&message.url).unwrap_or_else(|| source.id.to_string());
-        let turn = match self.targets.enter(&host) {
-            Turn::Go(turn) => turn,
-            Turn::Wait(pause) => return End::Postpone(later(pause)),
-        };
+        if claimed.elapsed() > FRESH {
+            match self.postbacks.queue.renew(job, self.lease).await {
+                Ok(true) => {}
+                Ok(false) => return End::Lost,
+                Err(_) => return End::Postpone(OURS),
+            }
+        }
         let (outcome, latency) = match self.send(source, &message).await {
             Ok(sent) => sent,
             Err(not_sent) => return End::Postpone(later(not_sent.pause)),
         };
-        if outcome.is_down {
-            turn.failed(&outcome.reason);
-        } else {
-            turn.answered();
+        match outcome.server {
+            Server::Works => turn.answered(),
+            Server::Fails => turn.failed(&outcome.reason, outcome.retry_after),
+            // A turn that is dropped says nothing.
+            Server::Unknown => drop(turn),
         }
-        self.conclude(&tell, source, job, &message, outcome, latency).await
+        self.conclude(&tell, source, job, &message, (outcome, latency), waited).await
     }
 
-    /// Whether an earlier state of its conversion waits to be told, after an attempt that failed.
-    async fn is_behind(&self, tell: &Tell, job: &Job) -> Result<bool, StoreError> {
-        if tell.conversion.version == 1 {
-            return Ok(false);
+    /// Another version has put it in. It holds up nobody, and is given up in the end.
+    async fn unread(&self, job: &Job, why: &str, now: Timestamp) -> End {
+        let waited = since(job.came, now);
+        if waited < UNREAD_PATIENCE {
+            if job.tries == 0 {
+                tracing::warn!(
+                    why,
+                    key = job.key,
+                    "what a source is to be told cannot be read by this version"
+                );
+            }
+            return End::Aside(later(ours(waited)));
         }
-        self.postbacks.queue.waits_between(KIND, &tell.first_key(), &job.key).await
+        let why = format!("it cannot be read: {why}");
+        tracing::error!(why, key = job.key, "what a source is to be told is given up and kept as it is");
+        self.log(line::unread(&job.key, &why)).await;
+        End::Dead(why)
     }
 
     /// Sends it once.
@@ -297,13 +335,19 @@ impl Teller {
         let sent = self.apart.run(async move { outbound.send(request).await }).await;
         let millis = |took: Duration| u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
         match sent {
-            None => Err(NotSent { why: "the service ends".to_owned(), pause: EVERY }),
             Some(Ok(answer)) => Ok((Outcome::answered(&answer, now), millis(answer.latency))),
             Some(Err(failure)) if failure.is_ours() => {
                 let pause = if matches!(failure, Failure::Busy { .. }) { EVERY } else { OURS };
                 Err(NotSent { why: failure.to_string(), pause })
             }
             Some(Err(failure)) => Ok((Outcome::failed(&failure), millis(began.elapsed()))),
+            None => {
+                tracing::error!(
+                    source = source.spec.slug.as_str(),
+                    "a request to a source broke off in this program"
+                );
+                Ok((Outcome::broken_off(), millis(began.elapsed())))
+            }
         }
     }
 
@@ -313,20 +357,23 @@ impl Teller {
         source: &Source,
         job: &Job,
         message: &Message,
-        mut outcome: Outcome,
-        latency: u32,
+        (mut outcome, latency): (Outcome, u32),
+        waited: Duration,
     ) -> End {
         let attempts = job.tries.saturating_add(1);
-        if outcome.result == PostbackResult::Retry && attempts >= u32::from(self.settings.max_attempts) {
+        let spent = attempts >= u32::from(self.settings.max_attempts) || waited > GIVEN_UP_AFTER;
+        if outcome.result == PostbackResult::Retry && spent {
             outcome.result = PostbackResult::Dead;
-            outcome.reason = format!("given up after {attempts} attempts; the last: {}", outcome.reason);
+            let long = if waited > GIVEN_UP_AFTER { format!(" in {}", days(waited)) } else { String::new() };
+            outcome.reason =
+                format!("given up after {attempts} attempts{long}; the last: {}", outcome.reason);
         }
         let line = line::Line { tell, source: Some(source), key: &job.key, attempt: attempts, test: false };
         self.log(line.sent(message, &outcome, latency, &self.postbacks.masks())).await;
         match outcome.result {
             PostbackResult::Retry => {
                 let jitter = entropy::generator().random_range(0.0..1.0);
-                End::Aside(pause(self.settings.backoff, attempts, outcome.retry_after, jitter))
+                End::Again(pause(self.settings.backoff, attempts, outcome.retry_after, jitter))
             }
             PostbackResult::Dead => End::Dead(outcome.reason),
             _ => End::Done,
@@ -373,16 +420,17 @@ impl Teller {
         out.gauge("tfx_source_circuits_open", help, &[], self.targets.open());
     }
 
-    /// What `/readyz` says of it.
+    /// What `/readyz` says of it: degraded while servers are left alone, or something waits for long.
     ///
     /// # Errors
     /// The store does not answer.
-    pub(crate) async fn told(&self) -> Result<String, StoreError> {
-        let Counts { waiting, dead } = self.postbacks.queue.counts(KIND).await?;
-        let (oldest, open) = (self.counted.oldest_age.load(Relaxed) / 1_000, self.targets.open());
+    pub(crate) async fn told(&self) -> Result<Detail, StoreError> {
+        let Counts { waiting, dead, oldest } = self.postbacks.queue.counts(KIND).await?;
+        let age = oldest.map_or(Duration::ZERO, |at| since(at, clock::now()));
+        let open = self.targets.open();
         let mut text = format!("{waiting} to be told");
-        if waiting > 0 && oldest > 0 {
-            text += &format!(", the oldest for {oldest} s");
+        if age.as_secs() > 0 {
+            text += &format!(", the oldest for {} s", age.as_secs());
         }
         if dead > 0 {
             text += &format!("; {dead} given up: tfx postback queue --dead");
@@ -390,7 +438,8 @@ impl Teller {
         if open > 0 {
             text += &format!("; servers that do not work and are left alone: {open}");
         }
-        Ok(text)
+        // A server of others that does not work is no fault of this service, and no reason to take it out of service.
+        Ok(if open > 0 || age > LONG { Detail::degraded(text) } else { Detail::ok().text(text) })
     }
 }
 
@@ -404,9 +453,30 @@ fn later(pause: Duration) -> Duration {
     pause.mul_f64(entropy::generator().random_range(1.0..1.25))
 }
 
-/// Host and port of a URL.
-fn host_of(url: &str) -> Option<String> {
-    let uri: http::Uri = url.parse().ok()?;
-    let usual = if uri.scheme_str() == Some("https") { 443 } else { 80 };
-    Some(format!("{}:{}", uri.host()?.to_ascii_lowercase(), uri.port_u16().unwrap_or(usual)))
+/// The pause while something of ours is missed, after so long a wait.
+fn ours(waited: Duration) -> Duration {
+    (waited / 8).clamp(OURS, LONGEST_OURS)
+}
+
+/// In days, or hours where it is less.
+fn days(waited: Duration) -> String {
+    match waited.as_secs() / 3_600 {
+        hours @ 48.. => format!("{} days", hours / 24),
+        hours => format!("{hours} hours"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_while_something_of_ours_is_missed() {
+        let table = [(0, 10), (80, 10), (800, 100), (86_400, 600)];
+        for (waited, pause) in table {
+            assert_eq!(ours(Duration::from_secs(waited)).as_secs(), pause);
+        }
+        assert_eq!(days(Duration::from_secs(47 * 3_600)), "47 hours");
+        assert_eq!(days(GIVEN_UP_AFTER), "3 days");
+    }
 }

@@ -22,8 +22,16 @@ pub(super) struct Outcome {
     pub(super) answer: String,
     /// What the source asks for.
     pub(super) retry_after: Option<Duration>,
-    /// Whether its server does not work, so that others are not sent to it either.
-    pub(super) is_down: bool,
+    /// What it says of its server: whether others are sent to it.
+    pub(super) server: Server,
+}
+
+/// What an attempt says of a server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Server {
+    Works,
+    Fails,
+    Unknown,
 }
 
 impl Outcome {
@@ -44,7 +52,19 @@ impl Outcome {
             reason,
             answer: String::from_utf8_lossy(body).trim().replace(|c: char| c.is_control(), " "),
             retry_after: retry_after(&answer.retry_after, now),
-            is_down: result == PostbackResult::Retry,
+            server: if result == PostbackResult::Retry { Server::Fails } else { Server::Works },
+        }
+    }
+
+    /// This program failed over it: it is tried again as often as others, and says nothing of its server.
+    pub(super) fn broken_off() -> Self {
+        Self {
+            result: PostbackResult::Retry,
+            status: 0,
+            reason: "broken_off: this program failed over it".to_owned(),
+            answer: String::new(),
+            retry_after: None,
+            server: Server::Unknown,
         }
     }
 
@@ -57,7 +77,7 @@ impl Outcome {
             reason: format!("{}: {failure}", failure.name()),
             answer: String::new(),
             retry_after: None,
-            is_down: !never,
+            server: if never { Server::Unknown } else { Server::Fails },
         }
     }
 }
@@ -121,6 +141,15 @@ mod tests {
         for (status, want) in table {
             assert_eq!(of(*status), *want, "{status}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_breaks_off_is_an_attempt_that_says_nothing_of_its_server() {
+        let apart = tfx_outbound::Apart::start("test").expect("a thread");
+        assert_eq!(apart.run(async { panic!("of a test") as u8 }).await, None);
+        let outcome = Outcome::broken_off();
+        assert_eq!((outcome.result, outcome.server), (PostbackResult::Retry, Server::Unknown));
+        assert!(outcome.reason.starts_with("broken_off"));
     }
 
     #[test]

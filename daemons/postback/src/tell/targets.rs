@@ -13,8 +13,12 @@ use tfx_settings::TellSettings;
 const MOST: usize = 4_096;
 /// The pause of a circuit is doubled at most so often.
 const DOUBLED: u32 = 4;
-/// How long whoever comes beyond the limit waits.
+/// How long whoever comes beyond the limit waits at least.
 const FULL: Duration = Duration::from_millis(200);
+/// Those that wait come back one after the other: as fast as the target answers, and behind an open circuit so far apart;
+/// over so long at most.
+const BEHIND: Duration = Duration::from_millis(2);
+const SPREAD: Duration = Duration::from_secs(120);
 
 /// What is known of one target.
 #[derive(Debug, Default)]
@@ -29,6 +33,19 @@ struct State {
     /// A request tries whether it answers.
     probing: bool,
     reason: String,
+    /// How long a request takes.
+    took: Duration,
+    /// When the next of those comes back that wait.
+    next: Option<Instant>,
+}
+
+impl State {
+    /// The pause of one more that waits, and not before a time.
+    fn queued(&mut self, now: Instant, not_before: Instant, each: Duration) -> Duration {
+        let at = self.next.map_or(not_before, |next| next.max(not_before)).min(not_before + SPREAD);
+        self.next = Some(at + each);
+        at.saturating_duration_since(now)
+    }
 }
 
 /// All targets, by host and port.
@@ -45,8 +62,10 @@ pub(crate) struct Targets {
 pub(crate) enum Turn {
     /// Now, until it is ended.
     Go(UnderWay),
-    /// Not before this from now.
-    Wait(Duration),
+    /// As many are under way as may be; not before this from now.
+    Full(Duration),
+    /// It does not work, and why; not before this from now.
+    Open(Duration, String),
 }
 
 /// A request that is under way. Dropped without an end it says nothing of the target.
@@ -54,6 +73,7 @@ pub(crate) enum Turn {
 pub(crate) struct UnderWay {
     targets: Arc<Targets>,
     host: String,
+    began: Instant,
     probing: bool,
     over: bool,
 }
@@ -81,20 +101,20 @@ impl Targets {
         }
         let state = all.entry(host.to_owned()).or_default();
         if let Some(until) = state.open_until {
-            if until > now {
-                return Turn::Wait(until - now);
-            }
-            if state.probing {
-                return Turn::Wait(FULL * 5);
+            let not_before = if until > now { Some(until) } else { state.probing.then(|| now + FULL * 5) };
+            if let Some(not_before) = not_before {
+                return Turn::Open(state.queued(now, not_before, BEHIND), state.reason.clone());
             }
         }
         if state.under_way >= self.per_target {
-            return Turn::Wait(FULL);
+            let each = state.took / u32::try_from(self.per_target).unwrap_or(u32::MAX);
+            return Turn::Full(state.queued(now, now + FULL, each));
         }
         let probing = state.open_until.is_some();
         state.probing = probing;
         state.under_way += 1;
-        Turn::Go(UnderWay { targets: Arc::clone(self), host: host.to_owned(), probing, over: false })
+        let (targets, host) = (Arc::clone(self), host.to_owned());
+        Turn::Go(UnderWay { targets, host, began: now, probing, over: false })
     }
 
     /// How many circuits are open.
@@ -134,17 +154,22 @@ impl UnderWay {
         });
     }
 
-    /// It failed.
-    pub(crate) fn failed(mut self, reason: &str) {
+    /// It failed; its server may ask to be left alone for a time, which is as long as a circuit is open at most.
+    pub(crate) fn failed(mut self, reason: &str, asked: Option<Duration>) {
         let probing = self.probing;
         self.end(|state, targets| {
             state.failures = state.failures.saturating_add(1);
             reason.clone_into(&mut state.reason);
             // What was sent before it was opened says nothing more.
             let already = state.open_until.is_some() && !probing;
-            if state.failures >= targets.failures && !already {
-                state.open_until = Some(Instant::now() + targets.pause * (1 << state.opened.min(DOUBLED)));
-                state.opened += 1;
+            let asked = asked.unwrap_or_default().min(targets.pause * (1 << DOUBLED));
+            let spent = state.failures >= targets.failures;
+            if (spent || !asked.is_zero()) && !already {
+                let own =
+                    if spent { targets.pause * (1 << state.opened.min(DOUBLED)) } else { Duration::ZERO };
+                state.open_until = Some(Instant::now() + own.max(asked));
+                state.opened += u32::from(spent);
+                state.next = None;
             }
         });
     }
@@ -158,6 +183,7 @@ impl UnderWay {
             if self.probing {
                 state.probing = false;
             }
+            state.took = (state.took * 7 + self.began.elapsed()) / 8;
             how(state, &targets);
         }
     }
@@ -182,28 +208,28 @@ mod tests {
     fn go(targets: &Arc<Targets>, host: &str) -> UnderWay {
         match targets.enter(host) {
             Turn::Go(under_way) => under_way,
-            Turn::Wait(pause) => panic!("{host} waits {pause:?}"),
+            wait => panic!("{host}: {wait:?}"),
         }
     }
 
     fn wait(targets: &Arc<Targets>, host: &str) -> Duration {
         match targets.enter(host) {
             Turn::Go(_) => panic!("{host} goes"),
-            Turn::Wait(pause) => pause,
+            Turn::Full(pause) | Turn::Open(pause, _) => pause,
         }
     }
 
     #[test]
     fn a_target_that_fails_is_left_alone_and_tried_by_one() {
         let targets = targets(Duration::from_millis(30));
-        go(&targets, "a").failed("no");
+        go(&targets, "a").failed("no", None);
         go(&targets, "a").answered();
         let (one, two, three) = (go(&targets, "a"), go(&targets, "a"), go(&targets, "a"));
         assert_eq!(wait(&targets, "a"), FULL, "as many are under way as may be");
-        one.failed("no");
-        two.failed("no answer in time");
+        one.failed("no", None);
+        two.failed("no answer in time", None);
         assert!(wait(&targets, "a") <= Duration::from_millis(30));
-        three.failed("no");
+        three.failed("no", None);
         go(&targets, "b").answered();
         assert_eq!((targets.open(), targets.told(Timestamp::UNIX_EPOCH)[0].reason.as_str()), (1, "no"));
         std::thread::sleep(Duration::from_millis(31));
@@ -211,7 +237,7 @@ mod tests {
         assert_eq!(wait(&targets, "a"), FULL * 5, "one alone tries it");
         drop(probe);
         let probe = go(&targets, "a");
-        probe.failed("still no");
+        probe.failed("still no", None);
         let pause = wait(&targets, "a");
         assert!(
             pause > Duration::from_millis(30) && pause <= Duration::from_millis(60),
@@ -221,6 +247,33 @@ mod tests {
         go(&targets, "a").answered();
         let _three = (go(&targets, "a"), go(&targets, "a"), go(&targets, "a"));
         assert_eq!(targets.open(), 0);
+    }
+
+    #[test]
+    fn a_target_that_asks_for_a_pause_has_it() {
+        let targets = targets(Duration::from_secs(10));
+        go(&targets, "a").failed("it answered 429", Some(Duration::from_secs(60)));
+        let pause = wait(&targets, "a");
+        assert!(pause > Duration::from_secs(59) && pause <= Duration::from_secs(60), "{pause:?}");
+        go(&targets, "b").failed("it answered 429", Some(Duration::from_secs(3600)));
+        assert!(wait(&targets, "b") <= Duration::from_secs(160), "as long as a circuit is open at most");
+        go(&targets, "c").failed("it answered 503", Some(Duration::ZERO));
+        go(&targets, "c").answered();
+    }
+
+    #[test]
+    fn those_that_wait_come_back_one_after_the_other() {
+        let targets = targets(Duration::from_secs(10));
+        let _all = (go(&targets, "a"), go(&targets, "a"), go(&targets, "a"));
+        targets.lock().get_mut("a").expect("there").took = Duration::from_millis(300);
+        let pauses: Vec<_> = (0..50).map(|_| wait(&targets, "a")).collect();
+        assert!(pauses[49] > FULL + Duration::from_secs(4), "{pauses:?}");
+        go(&targets, "b").failed("no", None);
+        go(&targets, "b").failed("no", None);
+        let pauses: Vec<_> = (0..100_000).map(|_| wait(&targets, "b")).collect();
+        assert!(
+            pauses[1_000] > Duration::from_secs(11) && pauses[99_999] <= Duration::from_secs(10) + SPREAD
+        );
     }
 
     #[test]

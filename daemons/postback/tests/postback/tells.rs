@@ -16,7 +16,12 @@ use tfx_domain::{
     event::{ClickEvent, Event, PostbackDirection, PostbackLogEvent, PostbackResult},
     id::ClickId,
 };
-use tfx_ports::{analytics::PostbackQuery, page::PageRequest, queue::JobKind, sink::Envelope};
+use tfx_ports::{
+    analytics::PostbackQuery,
+    page::PageRequest,
+    queue::{JobKind, NewJob},
+    sink::Envelope,
+};
 use tfx_service::testing;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -201,7 +206,7 @@ async fn a_source_is_told_once_of_each_state_that_it_asks_for() {
     report(&world, click, "tid=T1&payout=12&status=sale").await;
     let more = sent(&world, 2).await;
     report(&world, click, "tid=T1&payout=12&status=rejected").await;
-    assert_eq!(counts(&world).await, (0, 0));
+    world.until("the queue is done with them", async || counts(&world).await == (0, 0)).await;
     let got = target.got();
     let asked: Vec<&str> = got.iter().map(|g| g.line.as_str()).collect();
     assert_eq!(
@@ -245,6 +250,28 @@ async fn a_post_carries_what_the_source_says() {
     let body: Value = serde_json::from_str(&got.body).expect("JSON");
     assert_eq!(body, json!({ "id": "ext/1", "value": 10.1, "of": { "c": "DE", "sub": "s1" } }));
     assert!(got.body.contains("10.1") && !got.headers.contains_key("webhook-signature"));
+    let line = sent(&world, 1).await.remove(0);
+    assert_eq!(line.body, got.body, "it is in the log");
+}
+
+/// What a source wrote as a secret is in no line, also where its server repeats it.
+#[tokio::test]
+async fn a_line_holds_no_secret_of_a_source() {
+    const KEY: &str = "AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw";
+    let answer = format!("HTTP/1.1 404 no\r\ncontent-length: {}\r\n\r\nno {KEY}", KEY.len() + 3);
+    let target = Target::answering(&[answer.leak()]).await;
+    let fields = json!({
+        "postback_url": format!("http://{}/bot123:{KEY}/send?t={{tid}}&access_key=s3", target.at),
+        "postback_method": "post_form", "postback_body": { "pass": "hunter2", "id": "{tid}" },
+    });
+    let (testbed, source, offer) = told(&[], fields).await;
+    let click = click(&testbed, &source, &offer).await;
+    let world = testbed.start().await;
+    report(&world, click, "tid=T1").await;
+    let line = sent(&world, 1).await.remove(0);
+    assert!(target.got()[0].line.contains(KEY) && target.got()[0].body.contains("hunter2"));
+    assert_eq!(line.url, format!("http://{}/***/send?t=T1&access_key=***", target.at));
+    assert_eq!((line.answer.as_str(), line.body.as_str()), ("no ***", "id=T1&pass=***"));
 }
 
 /// What may work later is tried again under the same id, what the source refuses is not; after the last try it is kept.
@@ -290,10 +317,13 @@ async fn what_fails_is_tried_again_and_what_is_refused_is_not() {
                 world.testbed.queue.dead_jobs(JobKind::Tell, &PageRequest::first(9)).await.expect("dead");
             let keys: Vec<String> = keys.items.into_iter().map(|d| d.key).collect();
             assert_eq!(keys, [last.job.clone()]);
-            assert_eq!(world.testbed.queue.revive(JobKind::Tell, &keys).await.expect("revived"), 1);
+            assert_eq!(
+                world.testbed.queue.revive(JobKind::Tell, &keys, Duration::ZERO).await.expect("revived"),
+                1
+            );
             let again = sent(&world, want.len() + 1).await.pop().expect("one more");
             assert_eq!((again.result, again.attempt), (PostbackResult::Sent, 1));
-            assert_eq!(counts(&world).await, (0, 0));
+            world.until("the queue is done with it", async || counts(&world).await == (0, 0)).await;
         }
     }
 }
@@ -329,8 +359,11 @@ async fn a_source_that_does_not_answer_holds_up_nobody() {
         (4..=12).contains(&asked),
         "as many as are under way at once, and the few that opened the circuit: {asked}"
     );
-    let want = "40 to be told; servers that do not work and are left alone: 1";
-    world.until("operators are told", async || ready(&world).await.contains(want)).await;
+    let told = async || {
+        let ready = ready(&world).await;
+        ready.contains("40 to be told") && ready.contains("left alone: 1")
+    };
+    world.until("operators are told", told).await;
     let (_, targets) = operator(&world, reqwest::Method::GET, "/internal/tells", None).await;
     let open: Vec<&Value> =
         targets["items"].as_array().expect("items").iter().filter(|t| t["open_until"].is_string()).collect();
@@ -341,7 +374,7 @@ async fn a_source_that_does_not_answer_holds_up_nobody() {
     );
     // Those that wait have used up no try, but for those that were sent.
     let waiting =
-        world.testbed.queue.waiting(JobKind::Tell, &PageRequest::first(1000)).await.expect("jobs").items;
+        world.testbed.queue.waiting(JobKind::Tell, "", &PageRequest::first(1000)).await.expect("jobs").items;
     assert_eq!(waiting.len(), 40);
     assert!(waiting.iter().filter(|j| j.tries > 0).count() <= asked, "{waiting:?}");
 }
@@ -355,11 +388,7 @@ async fn a_postback_that_fails_holds_up_no_other() {
         "postback_on": ["lead", "sale"],
         "postback_urls": { "lead": bad.url("t={tid}"), "sale": good.url("t={tid}") },
     });
-    let settings = [
-        ("OUTBOUND_RETRY_BACKOFF_MS", "500"),
-        ("OUTBOUND_CIRCUIT_FAILURES", "1000"),
-        ("OUTBOUND_MAX_ATTEMPTS", "9"),
-    ];
+    let settings = [("OUTBOUND_RETRY_BACKOFF_MS", "1000"), ("OUTBOUND_MAX_ATTEMPTS", "9")];
     let (testbed, source, offer) = told(&settings, fields).await;
     let mut clicks = Vec::new();
     for _ in 0..40 {
@@ -369,7 +398,6 @@ async fn a_postback_that_fails_holds_up_no_other() {
     report(&world, clicks[0], "tid=T0&status=lead").await;
     world.until("it failed", async || !bad.got().is_empty()).await;
     report(&world, clicks[0], "tid=T0&status=sale").await;
-    // In every lane of the source there are others.
     for (n, click) in clicks.iter().enumerate().skip(1) {
         report(&world, *click, &format!("tid=T{n}")).await;
     }
@@ -384,6 +412,85 @@ async fn a_postback_that_fails_holds_up_no_other() {
         l.url.ends_with("t=T0") && l.result == PostbackResult::Sent && l.url.contains(&good.at.to_string())
     });
     assert!(sale.expect("its sale").at >= last.expect("its lead").at);
+}
+
+/// A server that is left alone holds up neither the other servers of its source nor the other states.
+#[tokio::test]
+async fn a_server_that_is_left_alone_holds_up_no_other_of_its_source() {
+    let no = "HTTP/1.1 503 no\r\ncontent-length: 0\r\n\r\n";
+    let (bad, good) = (Target::answering(&[no]).await, Target::answering(&[OK]).await);
+    let fields = json!({
+        "postback_on": ["lead", "sale"],
+        "postback_urls": { "lead": bad.url("t={tid}"), "sale": good.url("t={tid}") },
+    });
+    let settings = [("OUTBOUND_CIRCUIT_FAILURES", "1"), ("OUTBOUND_CIRCUIT_PAUSE_MS", "600000")];
+    let (testbed, source, offer) = told(&settings, fields).await;
+    let mut clicks = Vec::new();
+    for _ in 0..80 {
+        clicks.push(click(&testbed, &source, &offer).await);
+    }
+    let world = testbed.start().await;
+    report(&world, clicks[0], "tid=L0&status=lead").await;
+    world.until("it is left alone", async || metric(&world, "tfx_source_circuits_open").await == 1.0).await;
+    for (n, click) in clicks.iter().enumerate().skip(1) {
+        let status = if n < 40 { "lead" } else { "sale" };
+        report(&world, *click, &format!("tid=T{n}&status={status}")).await;
+    }
+    world.until("the sales are told", async || good.got().len() == 40).await;
+    assert_eq!(bad.got().len(), 1);
+    world.until("the leads wait", async || counts(&world).await == (40, 0)).await;
+    let ready = ready(&world).await;
+    assert!(ready.contains("left alone: 1") && ready.contains("degraded"), "{ready}");
+}
+
+/// Who asks for a pause has it: nothing else is sent to that server meanwhile.
+#[tokio::test]
+async fn a_server_that_asks_for_a_pause_has_it() {
+    let later = "HTTP/1.1 429 no\r\nretry-after: 600\r\ncontent-length: 0\r\n\r\n";
+    let target = Target::answering(&[later, OK]).await;
+    let settings = [("OUTBOUND_CIRCUIT_PAUSE_MS", "60000")];
+    let (testbed, source, offer) = told(&settings, json!({ "postback_url": target.url("t={tid}") })).await;
+    let (one, two) = (click(&testbed, &source, &offer).await, click(&testbed, &source, &offer).await);
+    let world = testbed.start().await;
+    report(&world, one, "tid=T1").await;
+    sent(&world, 1).await;
+    report(&world, two, "tid=T2").await;
+    world.until("it is left alone", async || metric(&world, "tfx_source_circuits_open").await == 1.0).await;
+    tokio::time::sleep(Duration::from_millis(600)).await;
+    assert_eq!((target.got().len(), counts(&world).await), (1, (2, 0)));
+}
+
+/// What another version put in waits by itself.
+#[tokio::test]
+async fn what_cannot_be_read_holds_up_nobody() {
+    let target = Target::answering(&[OK]).await;
+    let fields = json!({ "postback_url": target.url("s={status}"), "postback_on": ["lead", "sale"] });
+    let (testbed, source, offer) = told(&[], fields).await;
+    let click = click(&testbed, &source, &offer).await;
+    let world = testbed.start().await;
+    report(&world, click, "tid=T1&status=lead").await;
+    let lead = sent(&world, 1).await.remove(0);
+    let key = lead.job.replace("000001-lead", "000001-other");
+    let group = lead.job.replace("/000001-lead", "");
+    let unread = NewJob {
+        kind: JobKind::Tell,
+        key: key.clone(),
+        group: Some(group.clone()),
+        came: tfx_ports::clock::now(),
+        payload: "{}".to_owned(),
+    };
+    world.testbed.queue.enqueue(&unread, Duration::ZERO).await.expect("put in");
+    report(&world, click, "tid=T1&status=sale").await;
+    world.until("the sale is told", async || target.got().len() == 2).await;
+    world.until("the other waits", async || counts(&world).await == (1, 0)).await;
+    // In the end it is given up, with a line.
+    let old = tfx_ports::clock::now().checked_sub(Duration::from_secs(2 * 86_400)).expect("a time");
+    let old = NewJob { key: format!("{key}-old"), came: old, ..unread };
+    world.testbed.queue.enqueue(&old, Duration::ZERO).await.expect("put in");
+    let line = sent(&world, 3).await.into_iter().find(|l| l.job == old.key).expect("its line");
+    assert_eq!((line.result, &line.source_id), (PostbackResult::Dead, &Some(source.id)));
+    assert!(line.reason.contains("cannot be read") && line.conversion_id == lead.conversion_id, "{line:?}");
+    world.until("it is kept", async || counts(&world).await == (1, 1)).await;
 }
 
 #[tokio::test]
@@ -444,7 +551,7 @@ async fn a_restart_loses_nothing_that_is_to_be_told() {
     let testbed = world.stop().await;
     let world = testbed.start().await;
     sent(&world, 3).await;
-    assert_eq!(counts(&world).await, (0, 0));
+    world.until("the queue is done with them", async || counts(&world).await == (0, 0)).await;
     let ids: Vec<String> = target.got().iter().map(|g| g.headers["webhook-id"].clone()).collect();
     assert_eq!(ids.len(), 6, "each once more, under the same id");
     for id in &ids {
@@ -523,15 +630,19 @@ async fn metric(world: &World, name: &str) -> f64 {
 #[tokio::test]
 async fn a_source_that_cannot_be_read_is_told_when_it_can() {
     let target = Target::answering(&[OK]).await;
-    let fields = json!({ "postback_url": target.url("s={status}"), "postback_on": ["sale"] });
-    let (testbed, mut source, offer) = told(&[], fields).await;
+    let fields = json!({
+        "postback_url": target.url("s={status}"), "postback_on": ["sale"], "postback_first_only": true,
+    });
+    let (testbed, mut source, mut offer) = told(&[], fields).await;
+    testing::update(&*testbed.stores.config, &mut offer, |spec| spec["allow_upsell"] = json!(true)).await;
     let (one, two) = (click(&testbed, &source, &offer).await, click(&testbed, &source, &offer).await);
     let world = testbed.start().await;
     testing::save_as_newer(&*world.testbed.stores.config, &mut source).await;
     world.until("it cannot be read", async || ready(&world).await.contains(source.id.as_str())).await;
     report(&world, one, "tid=T1&status=sale").await;
+    report(&world, one, "tid=T1b&status=sale").await;
     report(&world, two, "tid=T2&status=lead").await;
-    assert_eq!(counts(&world).await, (2, 0), "what it asks for is not known");
+    assert_eq!(counts(&world).await, (3, 0), "what it asks for is not known");
     testing::update(&*world.testbed.stores.config, &mut source, |_| {}).await;
     world.until("it is told of what it asks for", async || counts(&world).await == (0, 0)).await;
     assert_eq!(target.got().iter().map(|g| g.line.as_str()).collect::<Vec<_>>(), ["GET /pb?s=sale HTTP/1.1"]);

@@ -141,9 +141,6 @@ impl Queue for FaultyQueue {
     async fn group(&self, kind: JobKind, group: &str) -> Result<Group, StoreError> {
         self.queue.group(kind, group).await
     }
-    async fn waits_between(&self, kind: JobKind, from: &str, to: &str) -> Result<bool, StoreError> {
-        self.queue.waits_between(kind, from, to).await
-    }
     async fn claim(&self, kind: JobKind, limit: usize, lease: Duration) -> Result<Vec<Job>, StoreError> {
         self.queue.claim(kind, limit, lease).await
     }
@@ -174,14 +171,19 @@ impl Queue for FaultyQueue {
     async fn dead_jobs(&self, kind: JobKind, page: &PageRequest) -> Result<Page<DeadJob>, StoreError> {
         self.queue.dead_jobs(kind, page).await
     }
-    async fn revive(&self, kind: JobKind, keys: &[String]) -> Result<u64, StoreError> {
-        self.queue.revive(kind, keys).await
+    async fn revive(&self, kind: JobKind, keys: &[String], spread: Duration) -> Result<u64, StoreError> {
+        self.queue.revive(kind, keys, spread).await
     }
     async fn forget(&self, kind: JobKind, older: Duration) -> Result<u64, StoreError> {
         self.queue.forget(kind, older).await
     }
-    async fn waiting(&self, kind: JobKind, page: &PageRequest) -> Result<Page<WaitingJob>, StoreError> {
-        self.queue.waiting(kind, page).await
+    async fn waiting(
+        &self,
+        kind: JobKind,
+        prefix: &str,
+        page: &PageRequest,
+    ) -> Result<Page<WaitingJob>, StoreError> {
+        self.queue.waiting(kind, prefix, page).await
     }
     async fn shares(&self, kind: JobKind) -> Result<Vec<Share>, StoreError> {
         self.queue.shares(kind).await

@@ -46,7 +46,7 @@ fn told(asked: &Asked, report: Incoming) -> Incoming {
 }
 
 async fn waiting(s: &Telling) -> Vec<WaitingJob> {
-    s.queue.waiting(JobKind::Tell, &PageRequest::first(1_000)).await.expect("jobs").items
+    s.queue.waiting(JobKind::Tell, "", &PageRequest::first(1_000)).await.expect("jobs").items
 }
 
 /// `transaction status` of what waits to be told, in order.
@@ -80,6 +80,11 @@ pub async fn a_state_is_written_with_its_job(s: Telling) {
     // Those of one conversion are told one after the other, in order.
     let claimed = s.queue.claim(JobKind::Tell, 9, Duration::from_secs(600)).await.expect("claim");
     assert_eq!(claimed.iter().map(|j| j.payload.contains("\"lead\"")).collect::<Vec<_>>(), [true]);
+    // Nothing else waits for it.
+    let beside = Incoming { click_id: click(2), ..reported(8, "B", "sale") };
+    expect(&s.two, &told(&asked, beside), Recorded).await;
+    let claimed = s.queue.claim(JobKind::Tell, 9, Duration::from_secs(600)).await.expect("claim");
+    assert_eq!(claimed.iter().map(|j| j.payload.contains("\"sale\"")).collect::<Vec<_>>(), [true]);
 }
 
 /// Whoever reports it, however often, and whatever it becomes meanwhile.
@@ -139,7 +144,50 @@ pub async fn only_the_first_of_a_click_is_told(s: Telling) {
     assert_eq!(states(&s).await.len(), 4);
 }
 
-/// A batch tells of every state of it, in order; one that is not recorded tells of nothing.
+/// Where only the first of a click is told, the sale that takes the place of a word that nobody knows is the first, and what
+/// gave way is no news to a source that was not told of it.
+pub async fn what_gives_way_is_told_only_after_what_it_was(s: Telling) {
+    let report = |n, tx: &str, status: &str, asked: &Asked| {
+        let unmapped = status == "aproved";
+        told(asked, Incoming { unmapped, click_id: click(7), ..reported(n, tx, status) })
+    };
+    let asked = Asked { first_only: true, ..asking("sale rejected") };
+    expect(&s.one, &report(1, "W", "aproved", &asked), Recorded).await;
+    expect(&s.two, &report(2, "S", "sale", &asked), Recorded).await;
+    assert_eq!(states(&s).await, ["S sale"]);
+    // In one batch, and without a limit.
+    let asked = Asked { source: SourceId::generate(at(0), 2 << 30), ..asking("sale rejected") };
+    let batch = [report(3, "W2", "aproved", &asked), report(4, "S2", "sale", &asked)];
+    let batch = batch.map(|r| Incoming { click_id: click(8), ..r });
+    s.one.record(&batch).await.expect("a batch");
+    assert_eq!(states(&s).await, ["S sale", "S2 sale"]);
+    let asked = Asked { source: SourceId::generate(at(0), 3 << 30), ..asking("aproved sale rejected") };
+    let batch = [report(5, "W3", "aproved", &asked), report(6, "S3", "sale", &asked)];
+    let batch = batch.map(|r| Incoming { click_id: click(9), ..r });
+    s.two.record(&batch).await.expect("a batch");
+    let of_three: Vec<String> = states(&s).await.into_iter().filter(|s| s.contains('3')).collect();
+    assert_eq!(of_three, ["S3 sale", "W3 aproved", "W3 rejected"]);
+}
+
+/// Whether it is the first of its click is in the job also where what the source asks for is not known.
+pub async fn who_is_first_is_known_also_of_a_source_that_cannot_be_read(s: Telling) {
+    let asked = Asked::unsure(SourceId::generate(at(0), 1 << 30), "", None);
+    let of = |n, tx: &str| {
+        told(&asked, Incoming { allow_upsell: true, click_id: click(1), ..reported(n, tx, "sale") })
+    };
+    s.one.record(&[of(1, "A"), of(2, "B")]).await.expect("a batch");
+    expect(&s.two, &of(3, "C"), Recorded).await;
+    let mut all: Vec<(Option<String>, bool, bool)> = Vec::new();
+    for job in waiting(&s).await {
+        let tell: Tell = serde_json::from_str(&job.payload).expect("read");
+        all.push((tell.conversion.transaction_id, tell.not_first, tell.unsure));
+    }
+    all.sort();
+    let of = |tx: &str, not_first| (Some(tx.to_owned()), not_first, true);
+    assert_eq!(all, [of("A", false), of("B", true), of("C", true)]);
+}
+
+/// A batch tells of every state of it; one that is not recorded tells of nothing.
 pub async fn a_batch_tells_of_all_or_of_nothing(s: Telling) {
     let asked = asking("lead sale");
     let clicks = |n: i64| click(n.unsigned_abs().into());
@@ -150,6 +198,10 @@ pub async fn a_batch_tells_of_all_or_of_nothing(s: Telling) {
     both.extend(leads[..100].iter().map(|lead| Incoming { status: ConversionStatus::Sale, ..lead.clone() }));
     s.one.record(&both).await.expect("a batch");
     assert_eq!(states(&s).await.len(), 400);
+    // Of each conversion the lead first.
+    let claimed = s.queue.claim(JobKind::Tell, 1_000, Duration::from_secs(600)).await.expect("claim");
+    assert_eq!(claimed.len(), 300);
+    assert!(claimed.iter().all(|job| job.key.ends_with("000001-lead")));
     let taken = leads[0].new_id.clone();
     let beside = told(&asked, Incoming { click_id: click(901), ..reported(901, "N", "lead") });
     let of_another =
@@ -169,10 +221,25 @@ pub async fn what_is_told_later_waits(s: Telling) {
     let asked = Asked { delay: Duration::from_secs(86_400), ..asking("sale") };
     let now = Incoming { at: crate::clock::now(), ..report(1, "T") };
     expect(&s.one, &told(&asked, now), Recorded).await;
-    let at_once =
-        told(&Asked { delay: Duration::ZERO, ..asked }, Incoming { click_id: click(2), ..report(2, "U") });
+    let at_once = told(
+        &Asked { delay: Duration::ZERO, ..asked.clone() },
+        Incoming { click_id: click(2), ..report(2, "U") },
+    );
     expect(&s.one, &at_once, Recorded).await;
     let claimed = s.queue.claim(JobKind::Tell, 9, Duration::from_secs(600)).await.expect("claim");
     assert_eq!(claimed.len(), 1);
     assert!(claimed[0].payload.contains("tx:U"), "{claimed:?}");
+    // Of however many that wait for later none holds up one of another conversion.
+    for n in 3..40_i64 {
+        let at = crate::clock::now();
+        let later = Incoming { click_id: click(n.unsigned_abs().into()), at, ..report(n, &format!("L{n}")) };
+        expect(&s.one, &told(&asked, later), Recorded).await;
+        let now = Incoming { click_id: click(n.unsigned_abs().into()), ..report(100 + n, &format!("N{n}")) };
+        let now =
+            Incoming { allow_upsell: true, ..told(&Asked { delay: Duration::ZERO, ..asked.clone() }, now) };
+        expect(&s.one, &now, Recorded).await;
+    }
+    let claimed = s.queue.claim(JobKind::Tell, 99, Duration::from_secs(600)).await.expect("claim");
+    assert_eq!(claimed.len(), 37);
+    assert!(claimed.iter().all(|job| job.payload.contains("tx:N")));
 }

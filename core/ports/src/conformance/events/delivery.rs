@@ -78,6 +78,7 @@ pub(super) fn postback(n: u128) -> PostbackLogEvent {
         latency_ms: None,
         url: String::new(),
         answer: String::new(),
+        body: String::new(),
     }
 }
 

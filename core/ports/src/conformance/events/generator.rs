@@ -276,6 +276,7 @@ impl Maker {
             latency_ms: self.random.one_in(2).then_some(u32::MAX),
             url: self.text().to_string(),
             answer: self.text().to_string(),
+            body: self.text().to_string(),
         }
     }
 }
