@@ -108,9 +108,12 @@ pub struct Targets {
     pub items: Vec<Target>,
 }
 
-/// A target, as one postback-service sees it.
+/// A server as one source is told by it, as one postback-service sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Target {
+    /// Whose postbacks go there; none: of a service of another version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source_id: Option<SourceId>,
     /// Host and port.
     pub host: String,
     /// Requests under way.
@@ -250,6 +253,9 @@ pub struct TellAgain {
 pub struct TellAgainAnswer {
     /// How many are due again.
     pub revived: u64,
+    /// How many are not: their conversions are in another state by now, which denies what they say or was told.
+    #[serde(default)]
+    pub left: u64,
     /// True when there are more: ask again, with `before`.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub more: bool,

@@ -116,6 +116,7 @@ mod tests {
             json!({ "name": "N", "slug": "plain", "status": "active", "postback_url": "https://push.example/" }),
         ];
         let target = Target {
+            source_id: None,
             host: "push.example:443".to_owned(),
             under_way: 0,
             failures: 9,

@@ -67,6 +67,13 @@ impl<N: Noun> Clone<N> {
         })?;
         view::show(context, kind, &copy)?;
         context.out.note(format!("a copy of {}{along}", view::name(kind)(&original)));
+        let is_signed = |source: &Value| source["has_postback_signing_key"] == true;
+        if is_signed(&original) && !is_signed(&copy) {
+            let name = view::name(kind)(&copy);
+            context.out.note(format!(
+                "what {name} is told is not signed, since a key is never copied: tfx source update {name} --sign makes one"
+            ));
+        }
         Ok(())
     }
 }

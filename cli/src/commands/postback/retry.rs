@@ -97,7 +97,7 @@ impl Retry {
     async fn tell_again(self, context: &Context, client: &Client) -> Result<(), Failure> {
         let named = self.source.clone().unwrap_or_default();
         let mut asked = TellAgain { ids: self.ids, dead: self.dead, source: self.source, before: None };
-        let mut revived = 0;
+        let (mut revived, mut left) = (0, 0);
         loop {
             let some = client.tell_again(&asked).await.map_err(|e| match e.code() {
                 Some("not_found" | "not_dead") if !asked.ids.is_empty() => {
@@ -106,15 +106,20 @@ impl Retry {
                 _ => failed(Kind::Source, &named, e),
             })?;
             revived += some.revived;
+            left += some.left;
             // What is given up anew meanwhile was told again.
             asked.before = some.before;
-            if !some.more || some.revived == 0 {
+            if !some.more || some.revived + some.left == 0 {
                 break;
             }
         }
-        let item = json!({ "revived": revived });
-        context.out.item(&item, &[Column::text("told again", "revived")], "revived")?;
-        context.out.note(match revived {
+        let item = json!({ "revived": revived, "left": left });
+        let fields = [Column::text("told again", "revived"), Column::text("left", "left")];
+        context.out.item(&item, &fields, "revived")?;
+        if left > 0 {
+            context.out.note("left: their conversions are in a newer state, which was told or denies them");
+        }
+        context.out.note(match revived + left {
             0 => "nothing was given up",
             _ => "tfx postback log --direction out --follow shows what comes of it",
         });

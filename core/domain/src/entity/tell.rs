@@ -4,7 +4,7 @@ use super::{Secret, SourceSpec};
 use crate::{
     macros::{Scope, UrlTemplate},
     money::Amount,
-    postback::ConversionStatus,
+    postback::{ConversionStatus, meaning},
     problem::Problems,
     tell::{Body, signing_key},
 };
@@ -145,6 +145,16 @@ impl SourceSpec {
             if let Err(p) = UrlTemplate::parse(url, Scope::Outbound) {
                 problems.nest(&path, p);
             }
+            for status in named_in(url) {
+                check_comes_in(&status, &path, problems);
+            }
+        }
+        let body = self.postback_body.as_ref().map(ToString::to_string).unwrap_or_default();
+        for status in named_in(&body) {
+            check_comes_in(&status, "postback_body", problems);
+        }
+        for status in self.postback_urls.keys() {
+            check_comes_in(status, &format!("postback_urls.{status}"), problems);
         }
     }
 
@@ -173,6 +183,7 @@ impl SourceSpec {
         for (i, status) in asked.iter().enumerate().take(MAX_STATES) {
             let path = format!("postback_on[{i}]");
             problems.require(!asked[..i].contains(status), &path, "is named twice");
+            check_comes_in(status, &path, problems);
             if self.tell_url(status).is_none() {
                 let message =
                     format!("{status} has no URL: give a postback_url, or one in postback_urls.{status}");
@@ -185,5 +196,21 @@ impl SourceSpec {
                 format!("is not asked for: name {status} in postback_on too"),
             );
         }
+    }
+}
+
+/// The states that `{status:…}` macros have words for.
+fn named_in(text: &str) -> Vec<ConversionStatus> {
+    let macros = text.split("{status:").skip(1).filter_map(|rest| Some(rest.split_once('}')?.0));
+    let pairs = macros.flat_map(str::split_whitespace).filter_map(|pair| pair.split_once('='));
+    pairs.filter_map(|(status, _)| status.parse().ok()).collect()
+}
+
+/// No conversion comes into a state whose word everybody means another by: a network's `approved` is a sale.
+fn check_comes_in(status: &ConversionStatus, path: &str, problems: &mut Problems) {
+    let ConversionStatus::Custom(word) = status else { return };
+    if let Some(meant) = meaning(word) {
+        let message = format!("{word} comes in as {meant}, so nothing is ever {word}; did you mean {meant}?");
+        problems.add(path, message);
     }
 }

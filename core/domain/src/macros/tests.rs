@@ -42,6 +42,7 @@ fn conversion() -> Conversion {
     Conversion {
         id: ConversionId::generate(Timestamp::UNIX_EPOCH, 1),
         version: 1,
+        since_version: 1,
         network: NetworkId::generate(Timestamp::UNIX_EPOCH, 1),
         key: "tx:T/1".to_owned(),
         sale_claim: None,

@@ -18,6 +18,7 @@ pub use interpret::{Interpreted, Postback, Refusal, interpret, unknown_word};
 pub use params::Unreadable;
 pub use report::{Terms, report};
 pub use status::{Applied, ConversionStatus, apply};
+pub(crate) use words::meaning;
 
 use crate::{
     Timestamp,
@@ -95,6 +96,10 @@ impl Incoming {
     }
 }
 
+const fn is_zero(version: &u64) -> bool {
+    *version == 0
+}
+
 /// A conversion as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Conversion {
@@ -121,6 +126,9 @@ pub struct Conversion {
     pub click_id: ClickId,
     /// Its status.
     pub status: ConversionStatus,
+    /// The version with which it came into its status; 0: that was before this was kept.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub since_version: u64,
     /// The network's word for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub raw_status: Option<String>,

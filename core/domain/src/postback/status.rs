@@ -98,12 +98,11 @@ pub fn apply(existing: Option<&Conversion>, incoming: &Incoming) -> Applied {
     let Some(existing) = existing else { return Applied::New(first(incoming)) };
     if existing.displaced {
         return Applied::Updated(Conversion {
-            status: incoming.status.clone(),
             raw_status: incoming.raw_status.clone(),
             revenue: incoming.revenue,
             sale_claim: sale_claim(incoming, existing.click_id),
             displaced: false,
-            ..changed(existing, incoming.at)
+            ..moved(existing, &incoming.status, incoming.at)
         });
     }
     let moves = existing.status != incoming.status;
@@ -117,7 +116,7 @@ pub fn apply(existing: Option<&Conversion>, incoming: &Incoming) -> Applied {
     if incoming.at < existing.updated_at && !is_outcome_of_lead(&existing.status, &incoming.status) {
         return Applied::Stale;
     }
-    let mut next = changed(existing, incoming.at);
+    let mut next = moved(existing, &incoming.status, incoming.at);
     if incoming.raw_status.is_some() {
         next.raw_status.clone_from(&incoming.raw_status);
     }
@@ -125,22 +124,22 @@ pub fn apply(existing: Option<&Conversion>, incoming: &Incoming) -> Applied {
         next.revenue = incoming.revenue;
     }
     if moves || incoming.unmapped {
-        next.status = incoming.status.clone();
         next.sale_claim = sale_claim(incoming, next.click_id);
     }
     Applied::Updated(next)
 }
 
-/// The next version, changed by a report that came in `at`. Time does not go back with it.
-fn changed(existing: &Conversion, at: Timestamp) -> Conversion {
+/// The next version, with the status of a report that came in `at`. Time does not go back with it.
+fn moved(existing: &Conversion, status: &ConversionStatus, at: Timestamp) -> Conversion {
     let (version, updated_at) = (existing.version + 1, existing.updated_at.max(at));
-    Conversion { version, updated_at, ..existing.clone() }
+    let since_version = if existing.status == *status { existing.since_version } else { version };
+    Conversion { version, updated_at, since_version, status: status.clone(), ..existing.clone() }
 }
 
 /// What a word that nobody knows had recorded, after a sale that came in `at` took its click: it counts no more.
 pub(super) fn displaced(holder: &Conversion, at: Timestamp) -> Conversion {
-    let status = ConversionStatus::Rejected;
-    Conversion { status, sale_claim: None, displaced: true, ..changed(holder, at) }
+    let moved = moved(holder, &ConversionStatus::Rejected, at);
+    Conversion { sale_claim: None, displaced: true, ..moved }
 }
 
 /// The steps forwards. A custom status is a stage of the network's own before the outcome is known, so it may
@@ -169,6 +168,7 @@ pub(super) fn first(incoming: &Incoming) -> Conversion {
         transaction_id: incoming.transaction_id.clone(),
         click_id: incoming.click_id,
         status: incoming.status.clone(),
+        since_version: 1,
         raw_status: incoming.raw_status.clone(),
         revenue: incoming.revenue,
         created_at: incoming.at,
@@ -276,6 +276,7 @@ mod tests {
                             let claim = (to == "sale").then(|| before.click_id.to_string());
                             let want = Conversion {
                                 version: 2,
+                                since_version: if from == to { 1 } else { 2 },
                                 status: status(to),
                                 raw_status: Some(format!("raw {to}")),
                                 revenue: if given { usd(amount) } else { usd("5") },

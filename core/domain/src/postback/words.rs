@@ -106,7 +106,7 @@ fn forms(verb: &str, going_on: bool) -> Vec<String> {
 }
 
 /// The status that a word means, whatever its case and whatever stands between its parts: `On-Hold`, `charge_back`.
-pub(super) fn meaning(word: &str) -> Option<ConversionStatus> {
+pub(crate) fn meaning(word: &str) -> Option<ConversionStatus> {
     let plain = plain(word);
     if let Some(status) = FORMS.get(&plain) {
         return Some(status.clone());

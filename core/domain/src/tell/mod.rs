@@ -12,7 +12,7 @@ pub use render::{Form, Message, Unsendable, form};
 
 use crate::{
     Timestamp,
-    entity::Source,
+    entity::{Source, SourceSpec},
     event::PostbackResult,
     id::{ClickId, ConversionId, SourceId},
     macros::{Facts, Link, Named},
@@ -76,7 +76,7 @@ pub struct Tell {
     /// Not before this; none: as soon as may be.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub not_before: Option<Timestamp>,
-    /// Put in only if it is of the first conversion of its click that the source is told of.
+    /// The source asked only for the first conversion of a click.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub first_only: bool,
     /// Another conversion of its click is the first that the source is told of. The store says so.
@@ -137,9 +137,36 @@ impl Tell {
         format!("{}/{}", self.source, self.conversion.id)
     }
 
-    /// What is told once, ever.
+    /// What is told once, ever: this coming into its state. Into one that it left it may come again.
     pub fn name(&self) -> String {
-        told_name(&self.conversion.id, &self.conversion.status)
+        format!("{}/{:06}", self.conversion.id, self.conversion.version)
+    }
+
+    /// What is told while a conversion stands as it does now: what it brings now, if it is still in the state that is to be
+    /// told. A state that was left is told behind those before it, as it was. It is not if what came after denies it or is
+    /// the same once more, or if it is `revived`, since the later ones went ahead of it.
+    ///
+    /// # Errors
+    /// It has passed.
+    pub fn as_of(&self, now: &Conversion, revived: bool, source: &SourceSpec) -> Result<Self, Unsendable> {
+        use ConversionStatus::Rejected;
+        let then = &self.conversion;
+        let stands = match now.since_version {
+            0 => now.status == then.status,
+            since => since <= then.version,
+        };
+        if now.version <= then.version {
+            return Ok(self.clone());
+        }
+        if stands {
+            let conversion = Conversion { version: then.version, ..now.clone() };
+            return Ok(Self { conversion, ..self.clone() });
+        }
+        let denied = now.status == Rejected || then.status == Rejected || now.status == then.status;
+        match denied || revived && source.tells_of().contains(&now.status) {
+            true => Err(Unsendable::Passed(now.status.clone())),
+            false => Ok(self.clone()),
+        }
     }
 
     /// What the names of all states of its conversion begin with.
@@ -212,12 +239,9 @@ fn text<T: AsRef<str>>(id: &Option<T>) -> &str {
 const IN_ID: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'_');
 
 /// The id of what is told of a state, the same however often it is sent.
-pub fn message_id(conversion: &ConversionId, status: &ConversionStatus) -> String {
-    format!("{conversion}-{}", utf8_percent_encode(status.as_str(), IN_ID))
-}
-
-fn told_name(conversion: &ConversionId, status: &ConversionStatus) -> String {
-    format!("{conversion}/{status}")
+pub fn message_id(conversion: &Conversion) -> String {
+    let Conversion { id, version, status, .. } = conversion;
+    format!("{id}-{version}-{}", utf8_percent_encode(status.as_str(), IN_ID))
 }
 
 fn first_name(source: &SourceId, click: ClickId) -> String {

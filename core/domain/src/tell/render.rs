@@ -38,6 +38,9 @@ pub enum Unsendable {
     /// It asks for the first conversion of a click, and was told of another.
     #[error("the source asks only for the first conversion of a click, and was told of another")]
     NotFirst,
+    /// The conversion is in another state by now, which denies it or was told.
+    #[error("not sent: the conversion is {0} by now")]
+    Passed(ConversionStatus),
     /// It has no URL for this state any more.
     #[error("the source has no postback_url")]
     NoUrl,
@@ -122,7 +125,7 @@ impl Form<'_> {
             (None, TellMethod::PostJson) => (Body::Json(Vec::new()).content_type(), "{}".to_owned()),
         };
         Message {
-            id: message_id(&conversion.id, &conversion.status),
+            id: message_id(conversion),
             method: self.source.postback_method.http(),
             url: self.url.render(click, Some(told), rng),
             content_type,

@@ -129,13 +129,79 @@ fn names_and_keys_are_of_the_state() {
     assert_eq!(tell.not_before, Some(time(95)));
     let (source, id) = (&tell.source, &tell.conversion.id);
     assert_eq!(tell.key(), format!("{source}/{id}/000002-sale"));
-    assert_eq!(tell.name(), format!("{id}/sale"));
+    assert_eq!(tell.name(), format!("{id}/000002"), "into the same state it may come again");
     let later = Tell::new(&asked, &conversion("rejected", 3), time(6));
     assert_eq!(tell.group(), later.group());
     assert!(tell.group().starts_with(&format!("{source}/")) && tell.key() < later.key());
-    assert_eq!(message_id(id, &"a.b/é".parse().expect("a status")), format!("{id}-a%2Eb%2F%C3%A9"));
+    assert_eq!(message_id(&conversion("a.b/é", 4)), format!("{id}-4-a%2Eb%2F%C3%A9"));
     let again: Tell = serde_json::from_str(&serde_json::to_string(&tell).expect("JSON")).expect("read");
     assert_eq!(again, tell);
+}
+
+/// A state that was left is told in its order, but not if what came after denies it, is the same once more, or went ahead.
+#[test]
+fn what_has_passed_is_not_told() {
+    let spec = source(&json!({ "postback_url": "https://s.example/", "postback_on": ["lead", "sale"] })).spec;
+    let Ok(decided) = decide(&There(None), &report("lead", 1));
+    let at = |status: &str, version, since_version, amount: &str| {
+        let status = status.parse().expect("a status");
+        let revenue = Money { amount: amount.parse().expect("an amount"), ..decided.conversion.revenue };
+        Conversion { status, version, since_version, revenue, ..decided.conversion.clone() }
+    };
+    let asked = Asked::unsure(SourceId::generate(time(0), 1 << 30), "", None);
+    // The state to be told, how the conversion stands now, whether it was revived; what is told, or that nothing is.
+    let table = [
+        (at("sale", 1, 1, "1"), at("sale", 1, 1, "1"), true, Some("1")),
+        (at("sale", 1, 1, "1"), at("sale", 2, 1, "9"), true, Some("9")),
+        (at("sale", 1, 1, "1"), at("sale", 2, 0, "9"), false, Some("9")),
+        (at("sale", 1, 1, "1"), at("rejected", 2, 2, "1"), false, None),
+        (at("sale", 1, 1, "1"), at("rejected", 2, 0, "1"), false, None),
+        (at("rejected", 1, 1, "1"), at("sale", 2, 2, "1"), false, None),
+        (at("lead", 1, 1, "1"), at("sale", 2, 2, "9"), false, Some("1")),
+        (at("lead", 1, 1, "1"), at("sale", 2, 2, "9"), true, None),
+        (at("lead", 1, 1, "1"), at("install", 2, 2, "9"), true, Some("1")),
+        (at("lead", 1, 1, "1"), at("lead", 3, 3, "9"), false, None),
+        (at("lead", 3, 3, "1"), at("lead", 1, 1, "9"), false, Some("1")),
+    ];
+    for (n, (then, now, revived, want)) in table.into_iter().enumerate() {
+        let tell = Tell::new(&asked, &then, time(1));
+        let told = tell.as_of(&now, revived, &spec).ok();
+        assert_eq!(told.as_ref().map(|t| t.conversion.revenue.amount.to_string()).as_deref(), want, "{n}");
+        assert!(told.is_none_or(|t| t.key() == tell.key()), "its name stays: {n}");
+    }
+}
+
+/// A word that everybody means another state by is no state: no conversion comes into it.
+#[test]
+fn a_state_that_nothing_comes_into_is_refused() {
+    let url = "https://s.example/";
+    let table = [
+        (
+            json!({ "postback_url": url, "postback_on": ["approved", "declined", "lead"] }),
+            vec!["sale", "rejected"],
+        ),
+        (json!({ "postback_urls": { "approved": url } }), vec!["sale"]),
+        (json!({ "postback_url": "https://s.example/?s={status:approved=1 sale=2}" }), vec!["sale"]),
+        (
+            json!({
+                "postback_url": url, "postback_method": "post_json",
+                "postback_body": { "s": "{status:pending=0}" },
+            }),
+            vec!["lead"],
+        ),
+        (
+            json!({ "postback_url": "https://s.example/?s={status:install=1}", "postback_on": ["install"] }),
+            vec![],
+        ),
+    ];
+    for (fields, want) in table {
+        let mut spec = json!({ "slug": "push", "name": "Push", "currency": "EUR" });
+        spec.as_object_mut().expect("object").extend(fields.as_object().expect("object").clone());
+        let said = crate::entity::parse::<SourceSpec>(spec).err().map(|e| e.to_string()).unwrap_or_default();
+        let meant: Vec<&str> =
+            said.split("did you mean ").skip(1).filter_map(|rest| Some(rest.split_once('?')?.0)).collect();
+        assert_eq!(meant, want, "{fields}: {said}");
+    }
 }
 
 /// What is told of a source that could not be read is decided when it can be: states, delay, and whether the first of a click

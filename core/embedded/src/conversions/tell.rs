@@ -13,7 +13,7 @@ pub(super) fn put(conn: &Connection, tell: &Tell) -> Result<(), StoreError> {
         return Ok(());
     }
     let not_first = !is_first(conn, tell)?;
-    if not_first && tell.first_only || !take_name(conn, &tell.name(), tell)? {
+    if !take_name(conn, &tell.name(), tell)? {
         return Ok(());
     }
     let (job, after) = NewJob::tell(&Tell { not_first, ..tell.clone() })?;

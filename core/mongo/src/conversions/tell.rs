@@ -28,7 +28,7 @@ pub(super) async fn put(db: &Db, session: &mut ClientSession, tells: &[Tell]) ->
 async fn put_some(db: &Db, session: &mut ClientSession, tells: &[Tell]) -> Result<(), Failed> {
     let mut kept: Vec<&Tell> = tells.iter().filter(|t| !t.only_if_told()).collect();
     let firsts = || kept.iter().map(|t| (t.first_name(), *t));
-    let names = || kept.iter().filter(|t| !t.first_only).map(|t| (t.name(), *t));
+    let names = || kept.iter().map(|t| (t.name(), *t));
     let all: Vec<(String, &Tell)> = firsts().chain(names()).collect();
     let mut new = if all.is_empty() { BTreeSet::new() } else { take(db, session, &all).await? };
     // What gave way is looked at behind those that were told, its sale among them.
@@ -44,7 +44,7 @@ async fn put_some(db: &Db, session: &mut ClientSession, tells: &[Tell]) -> Resul
     }
     let is_first =
         |tell: &Tell| owners.get(&tell.first_name()).is_some_and(|of| *of == tell.conversion.id.as_str());
-    let late = kept.iter().filter(|t| if t.first_only { is_first(t) } else { t.only_if_told() });
+    let late = kept.iter().filter(|t| t.only_if_told());
     let late: Vec<(String, &Tell)> = late.map(|t| (t.name(), *t)).collect();
     if !late.is_empty() {
         new.extend(take(db, session, &late).await?);

@@ -9,16 +9,17 @@ use crate::{
 };
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use std::{sync::Arc, time::Duration};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 use tfx_api::tells::{TellAgain, TellAgainAnswer};
 use tfx_domain::{
     Timestamp,
+    entity::{Kind, Source},
     event::{PostbackDirection, TestTraffic},
-    id::ClickId,
+    id::{ClickId, SourceId},
     problem::Problems,
     tell::{Tell, message_id},
 };
-use tfx_ports::{analytics::PostbackQuery, clock, page::PageRequest};
+use tfx_ports::{analytics::PostbackQuery, clock, page::PageRequest, queue::DeadJob};
 
 /// The most that one call makes due again, and the most ids that it takes.
 const AT_ONCE: usize = 10_000;
@@ -43,60 +44,81 @@ pub(super) async fn again(
     problems.require(asked.before.is_none() || asked.dead, "before", "goes with dead: true");
     problems.into_result(())?;
     let mut answer = TellAgainAnswer::default();
-    let keys = if asked.dead {
+    let jobs = if asked.dead {
         let source = source_id(&app, asked.source).await?;
         let before = asked.before.unwrap_or_else(clock::now);
         let wanted = |key: &str| source.as_ref().is_none_or(|id| owner(key) == id);
-        let (keys, more) = all_dead(&app, before, wanted).await?;
+        let (jobs, more) = all_dead(&app, before, wanted).await?;
         (answer.more, answer.before) = (more, Some(before));
-        keys
+        jobs
     } else {
         named_dead(&app, &asked.ids).await?
     };
+    let keys: Vec<String> = jobs.iter().map(|job| job.key.clone()).collect();
+    let passed = passed(&app, &jobs).await?;
     // New ones go between them.
     let spread = EACH * u32::try_from(keys.len()).unwrap_or(u32::MAX);
-    answer.revived = app.stores.queue.revive(KIND, &keys, spread).await?;
+    let revived = app.stores.queue.revive(KIND, &keys, spread).await?;
+    answer.left = passed.min(revived);
+    answer.revived = revived - answer.left;
     Ok(json(StatusCode::OK, &answer))
 }
 
-/// The keys of those that were given up before a time, and whether there are more.
+/// How many of them are of a state that their conversion has left since: whoever sends ends them, with a line.
+async fn passed(app: &App, jobs: &[DeadJob]) -> Result<u64, Failure> {
+    let mut sources: HashMap<SourceId, Option<Source>> = HashMap::new();
+    let mut passed = 0;
+    for job in jobs {
+        let Ok(tell) = serde_json::from_str::<Tell>(&job.payload) else { continue };
+        if !sources.contains_key(&tell.source) {
+            let found = app.stores.config.get(Kind::Source, tell.source.as_str()).await?;
+            sources.insert(tell.source.clone(), found.and_then(|found| found.typed().ok()));
+        }
+        let Some(Some(source)) = sources.get(&tell.source) else { continue };
+        let now = app.stores.conversions.get(&tell.conversion.id).await?;
+        passed += u64::from(now.is_some_and(|now| tell.as_of(&now, true, &source.spec).is_err()));
+    }
+    Ok(passed)
+}
+
+/// Those that were given up before a time, and whether there are more.
 async fn all_dead(
     app: &App,
     before: Timestamp,
     wanted: impl Fn(&str) -> bool,
-) -> Result<(Vec<String>, bool), Failure> {
+) -> Result<(Vec<DeadJob>, bool), Failure> {
     let mut page = PageRequest::first(PAGE);
-    let mut keys = Vec::new();
+    let mut jobs = Vec::new();
     loop {
         let found = app.stores.queue.dead_jobs(KIND, &page).await?;
         // The first that died come first.
         let over = found.next.is_none() || found.items.last().is_some_and(|job| job.died >= before);
         let of_before = found.items.into_iter().filter(|job| job.died < before);
-        keys.extend(of_before.map(|job| job.key).filter(|key| wanted(key)));
+        jobs.extend(of_before.filter(|job| wanted(&job.key)));
         page.cursor = found.next;
-        if over || keys.len() >= AT_ONCE {
-            return Ok((keys, !over));
+        if over || jobs.len() >= AT_ONCE {
+            return Ok((jobs, !over));
         }
     }
 }
 
-/// The keys of those that were given up and go by these ids.
+/// Those that were given up and go by these ids.
 ///
 /// # Errors
 /// 404 naming every id that nothing goes by, 409 naming those that wait; nothing is told again then.
-async fn named_dead(app: &App, ids: &[String]) -> Result<Vec<String>, Failure> {
+async fn named_dead(app: &App, ids: &[String]) -> Result<Vec<DeadJob>, Failure> {
     let mut names = Vec::with_capacity(ids.len());
     for id in ids {
         names.push(Name { given: id, stands_for: name_of(app, id).await?, dead: false, waits: false });
     }
-    let mut keys: Vec<String> = Vec::new();
+    let mut jobs: Vec<DeadJob> = Vec::new();
     let mut page = PageRequest::first(PAGE);
     for _ in 0..SEARCHED {
         let found = app.stores.queue.dead_jobs(KIND, &page).await?;
         for job in found.items {
             let hits = names.iter_mut().filter(|name| goes_by(&job.key, &job.payload, &name.stands_for));
             if hits.map(|name| name.dead = true).count() > 0 {
-                keys.push(job.key);
+                jobs.push(job);
             }
         }
         page.cursor = found.next;
@@ -106,7 +128,7 @@ async fn named_dead(app: &App, ids: &[String]) -> Result<Vec<String>, Failure> {
     }
     names.retain(|name| !name.dead);
     if names.is_empty() {
-        return Ok(keys);
+        return Ok(jobs);
     }
     let mut page = PageRequest::first(PAGE);
     for _ in 0..SEARCHED {
@@ -177,6 +199,6 @@ fn goes_by(key: &str, payload: &str, name: &str) -> bool {
     }
     serde_json::from_str::<Tell>(payload).is_ok_and(|tell| {
         let conversion = &tell.conversion;
-        conversion.id.as_str() == name || message_id(&conversion.id, &conversion.status) == name
+        conversion.id.as_str() == name || message_id(conversion) == name
     })
 }

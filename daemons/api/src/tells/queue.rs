@@ -115,14 +115,17 @@ async fn told_share(
         Some(record) => record.typed::<SourceSpec>().map(|source| hosts(&source.spec)).unwrap_or_default(),
         None => Vec::new(),
     };
+    let is_of = |target: &Target| {
+        hosts.contains(&target.host) && target.source_id.as_ref().is_none_or(|id| *id == source_id)
+    };
     Ok(Some(TellShare {
         source: slugs.get(&share.of).cloned().unwrap_or_default(),
-        source_id,
         waiting: share.waiting,
         dead: share.dead,
         oldest: oldest(share),
         next: share.next,
-        open: open.iter().filter(|target| hosts.contains(&target.host)).cloned().collect(),
+        open: open.iter().filter(|target| is_of(target)).cloned().collect(),
+        source_id,
     }))
 }
 
@@ -223,7 +226,7 @@ fn of_payload(job: String, payload: &str) -> Option<TellJob> {
     let conversion = tell.conversion;
     Some(TellJob {
         job,
-        message_id: message_id(&conversion.id, &conversion.status),
+        message_id: message_id(&conversion),
         source_id: tell.source,
         source: String::new(),
         click_id: conversion.click_id,

@@ -88,7 +88,7 @@ async fn what_was_given_up_is_told_with_why_and_told_again_when_somebody_says_so
     let given_up = s.api.tell_queue(&of_push).await.expect("the queue");
     let whys: Vec<_> = given_up.jobs.iter().map(|j| (j.why.as_str(), j.told.as_str())).collect();
     assert_eq!((given_up.dead, whys), (1, vec![("answered 404", "lead")]));
-    assert_eq!(given_up.jobs[0].message_id, format!("{}-lead", p.conversion));
+    assert_eq!(given_up.jobs[0].message_id, format!("{}-1-lead", p.conversion));
     let unknown = TellQuery { source: Some("nobody".into()), ..TellQuery::default() };
     assert_eq!(s.api.tell_queue(&unknown).await.expect_err("unknown").code(), Some("not_found"));
 

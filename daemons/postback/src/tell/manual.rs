@@ -138,6 +138,7 @@ fn made_up(
     let conversion = Conversion {
         id: ConversionId::generate(now, random),
         version: 1,
+        since_version: 1,
         network: NetworkId::generate(Timestamp::UNIX_EPOCH, 0),
         key: "test".to_owned(),
         sale_claim: None,

@@ -102,6 +102,8 @@ pub(crate) struct Counted {
     sent: AtomicU64,
     retry: AtomicU64,
     dead: AtomicU64,
+    /// Not told, and rightly so.
+    left: AtomicU64,
     /// Attempts that were over after their claim: somebody else may have sent it too.
     late: AtomicU64,
     waiting: AtomicU64,
@@ -247,16 +249,24 @@ impl Teller {
             return End::Postpone(since(now, at).min(LONGEST_WAIT));
         }
         let waited = since(not_before.map_or(job.came, |at| at.max(job.came)), now);
+        // It may have moved on while this waited.
+        let tell = match self.postbacks.conversions.get(&tell.conversion.id).await {
+            Ok(Some(stands)) => match tell.as_of(&stands, job.revived, &source.spec) {
+                Ok(tell) => tell,
+                Err(why) => return self.leave(&tell, source, job, &why.to_string()).await,
+            },
+            Ok(None) => tell,
+            Err(_) => return End::Postpone(ours(since_due)),
+        };
         let form = match tell.form(&source.spec) {
             Ok(form) => form,
             // It was put in for want of knowing.
-            Err(Unsendable::NotAsked(_) | Unsendable::NoUrl | Unsendable::NotFirst) if tell.unsure => {
-                return End::Done;
-            }
+            Err(Unsendable::NotAsked(_) | Unsendable::NoUrl) if tell.unsure => return End::Done,
+            Err(why @ Unsendable::NotFirst) => return self.leave(&tell, source, job, &why.to_string()).await,
             Err(why) => return self.give_up(&tell, Some(source), job, &why.to_string()).await,
         };
         let host = form.host().unwrap_or_else(|| source.id.to_string());
-        let turn = match self.targets.enter(&host) {
+        let turn = match self.targets.enter(&source.id, &host) {
             Turn::Go(turn) => turn,
             Turn::Full(pause) => return End::Postpone(later(pause)),
             Turn::Open(_, why) if waited > GIVEN_UP_AFTER => {
@@ -289,6 +299,7 @@ impl Teller {
         };
         match outcome.server {
             Server::Works => turn.answered(),
+            Server::AsksToWait => turn.asked_to_wait(&outcome.reason, outcome.retry_after),
             Server::Fails => turn.failed(&outcome.reason, outcome.retry_after),
             // A turn that is dropped says nothing.
             Server::Unknown => drop(turn),
@@ -387,6 +398,14 @@ impl Teller {
         End::Dead(why.to_owned())
     }
 
+    /// It is not told, and rightly so: that is in the log, and nothing is kept to be told again.
+    async fn leave(&self, tell: &Tell, source: &Source, job: &Job, why: &str) -> End {
+        let line = line::Line { tell, source: Some(source), key: &job.key, attempt: 0, test: false };
+        self.counted.left.fetch_add(1, Relaxed);
+        self.publish(line.dead(why)).await;
+        End::Done
+    }
+
     /// Makes a line durable and counts it. An attempt is not made again for want of a line.
     async fn log(&self, line: tfx_domain::event::PostbackLogEvent) {
         let counter = match line.result {
@@ -395,6 +414,10 @@ impl Teller {
             _ => &self.counted.dead,
         };
         counter.fetch_add(1, Relaxed);
+        self.publish(line).await;
+    }
+
+    async fn publish(&self, line: tfx_domain::event::PostbackLogEvent) {
         if let Err(error) = self.postbacks.publish(&[Event::PostbackLog(Box::new(line))]).await {
             tracing::error!(error, "an attempt to tell a source is not in the log");
         }
@@ -403,7 +426,13 @@ impl Teller {
     /// Metrics.
     pub(crate) fn write(&self, out: &mut Text) {
         let counted = &self.counted;
-        for (result, count) in [("sent", &counted.sent), ("retry", &counted.retry), ("dead", &counted.dead)] {
+        let results = [
+            ("sent", &counted.sent),
+            ("retry", &counted.retry),
+            ("dead", &counted.dead),
+            ("left", &counted.left),
+        ];
+        for (result, count) in results {
             let help = "Attempts to tell traffic sources of conversions, by what became of them";
             out.counter("tfx_source_postbacks_total", help, &[("result", result)], count.load(Relaxed));
         }

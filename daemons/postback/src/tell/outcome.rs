@@ -30,6 +30,8 @@ pub(super) struct Outcome {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Server {
     Works,
+    /// It is asked too often.
+    AsksToWait,
     Fails,
     Unknown,
 }
@@ -52,7 +54,11 @@ impl Outcome {
             reason,
             answer: String::from_utf8_lossy(body).trim().replace(|c: char| c.is_control(), " "),
             retry_after: retry_after(&answer.retry_after, now),
-            server: if result == PostbackResult::Retry { Server::Fails } else { Server::Works },
+            server: match result {
+                PostbackResult::Retry if status == 429 => Server::AsksToWait,
+                PostbackResult::Retry => Server::Fails,
+                _ => Server::Works,
+            },
         }
     }
 

@@ -1,12 +1,13 @@
-//! The servers that sources name, as this service knows them: how many requests to each are under way, and whether its
-//! circuit is open. One that does not answer is left alone for a while; then a single request tries whether it answers.
+//! The servers that sources name, as this service knows them: how many requests to each are under way, whoever they are of,
+//! and for each source whether its circuit to the server is open. A server that does not answer one source is left alone by
+//! that one for a while, since it may be its path alone that fails; then a single request tries whether it answers.
 
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
-use tfx_domain::Timestamp;
+use tfx_domain::{Timestamp, id::SourceId};
 use tfx_settings::TellSettings;
 
 /// Targets that are known before those that are at rest are forgotten.
@@ -20,9 +21,34 @@ const FULL: Duration = Duration::from_millis(200);
 const BEHIND: Duration = Duration::from_millis(2);
 const SPREAD: Duration = Duration::from_secs(120);
 
-/// What is known of one target.
+/// Those that wait come back one after the other.
 #[derive(Debug, Default)]
-struct State {
+struct Line {
+    /// When the next of them comes back.
+    next: Option<Instant>,
+}
+
+impl Line {
+    /// The pause of one more that waits, and not before a time.
+    fn queued(&mut self, now: Instant, not_before: Instant, each: Duration) -> Duration {
+        let at = self.next.map_or(not_before, |next| next.max(not_before)).min(not_before + SPREAD);
+        self.next = Some(at + each);
+        at.saturating_duration_since(now)
+    }
+}
+
+/// What is known of one server.
+#[derive(Debug, Default)]
+struct Room {
+    under_way: usize,
+    /// How long a request takes.
+    took: Duration,
+    line: Line,
+}
+
+/// What is known of one server as one source is told by it.
+#[derive(Debug, Default)]
+struct Circuit {
     under_way: usize,
     /// In a row.
     failures: u32,
@@ -33,25 +59,32 @@ struct State {
     /// A request tries whether it answers.
     probing: bool,
     reason: String,
-    /// How long a request takes.
-    took: Duration,
-    /// When the next of those comes back that wait.
-    next: Option<Instant>,
+    line: Line,
 }
 
-impl State {
-    /// The pause of one more that waits, and not before a time.
-    fn queued(&mut self, now: Instant, not_before: Instant, each: Duration) -> Duration {
-        let at = self.next.map_or(not_before, |next| next.max(not_before)).min(not_before + SPREAD);
-        self.next = Some(at + each);
-        at.saturating_duration_since(now)
+impl Circuit {
+    const fn is_at_rest(&self) -> bool {
+        self.under_way == 0 && self.failures == 0 && self.open_until.is_none()
     }
+
+    fn works(&mut self) {
+        *self = Self { under_way: self.under_way, ..Self::default() };
+    }
+}
+
+/// A source, and host and port of a server.
+type Pair = (SourceId, String);
+
+#[derive(Debug, Default)]
+struct Known {
+    rooms: HashMap<String, Room>,
+    circuits: HashMap<Pair, Circuit>,
 }
 
 /// All targets, by host and port.
 #[derive(Debug)]
 pub(crate) struct Targets {
-    all: Mutex<HashMap<String, State>>,
+    all: Mutex<Known>,
     per_target: usize,
     failures: u32,
     pause: Duration,
@@ -72,7 +105,7 @@ pub(crate) enum Turn {
 #[derive(Debug)]
 pub(crate) struct UnderWay {
     targets: Arc<Targets>,
-    host: String,
+    pair: Pair,
     began: Instant,
     probing: bool,
     over: bool,
@@ -88,38 +121,49 @@ impl Targets {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<String, State>> {
+    fn lock(&self) -> MutexGuard<'_, Known> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A turn for a request.
-    pub(crate) fn enter(self: &Arc<Self>, host: &str) -> Turn {
+    /// A turn for a request of a source.
+    pub(crate) fn enter(self: &Arc<Self>, source: &SourceId, host: &str) -> Turn {
         let now = Instant::now();
         let mut all = self.lock();
-        if all.len() >= MOST {
-            all.retain(|_, state| state.under_way > 0 || state.failures > 0);
+        let Known { rooms, circuits } = &mut *all;
+        if rooms.len() >= MOST {
+            rooms.retain(|_, room| room.under_way > 0);
         }
-        let state = all.entry(host.to_owned()).or_default();
-        if let Some(until) = state.open_until {
-            let not_before = if until > now { Some(until) } else { state.probing.then(|| now + FULL * 5) };
+        if circuits.len() >= MOST {
+            circuits.retain(|_, circuit| !circuit.is_at_rest());
+        }
+        let pair = (source.clone(), host.to_owned());
+        let circuit = circuits.entry(pair.clone()).or_default();
+        if let Some(until) = circuit.open_until {
+            let not_before = if until > now { Some(until) } else { circuit.probing.then(|| now + FULL * 5) };
             if let Some(not_before) = not_before {
-                return Turn::Open(state.queued(now, not_before, BEHIND), state.reason.clone());
+                return Turn::Open(circuit.line.queued(now, not_before, BEHIND), circuit.reason.clone());
             }
         }
-        if state.under_way >= self.per_target {
-            let each = state.took / u32::try_from(self.per_target).unwrap_or(u32::MAX);
-            return Turn::Full(state.queued(now, now + FULL, each));
+        let room = rooms.entry(host.to_owned()).or_default();
+        if room.under_way >= self.per_target {
+            let each = room.took / u32::try_from(self.per_target).unwrap_or(u32::MAX);
+            return Turn::Full(room.line.queued(now, now + FULL, each));
         }
-        let probing = state.open_until.is_some();
-        state.probing = probing;
-        state.under_way += 1;
-        let (targets, host) = (Arc::clone(self), host.to_owned());
-        Turn::Go(UnderWay { targets, host, began: now, probing, over: false })
+        let probing = circuit.open_until.is_some();
+        circuit.probing = probing;
+        circuit.under_way += 1;
+        room.under_way += 1;
+        Turn::Go(UnderWay { targets: Arc::clone(self), pair, began: now, probing, over: false })
+    }
+
+    /// How long a circuit is open at most.
+    fn longest(&self) -> Duration {
+        self.pause * (1 << DOUBLED)
     }
 
     /// How many circuits are open.
     pub(crate) fn open(&self) -> usize {
-        self.lock().values().filter(|s| s.open_until.is_some()).count()
+        self.lock().circuits.values().filter(|s| s.open_until.is_some()).count()
     }
 
     /// Those that failed of late or are asked now, for people.
@@ -128,9 +172,11 @@ impl Targets {
         let at = |until: Instant| clock.checked_add(until.saturating_duration_since(now)).unwrap_or(clock);
         let mut items: Vec<_> = self
             .lock()
+            .circuits
             .iter()
-            .filter(|(_, state)| state.under_way > 0 || state.failures > 0)
-            .map(|(host, state)| tfx_api::tells::Target {
+            .filter(|(_, state)| !state.is_at_rest())
+            .map(|((source, host), state)| tfx_api::tells::Target {
+                source_id: Some(source.clone()),
                 host: host.clone(),
                 under_way: state.under_way as u64,
                 failures: state.failures.into(),
@@ -138,7 +184,7 @@ impl Targets {
                 reason: state.reason.clone(),
             })
             .collect();
-        items.sort_by(|a, b| a.host.cmp(&b.host));
+        items.sort_by(|a, b| (&a.host, &a.source_id).cmp(&(&b.host, &b.source_id)));
         items
     }
 }
@@ -146,11 +192,17 @@ impl Targets {
 impl UnderWay {
     /// It answered: its circuit closes.
     pub(crate) fn answered(mut self) {
-        self.end(|state, _| {
-            state.failures = 0;
-            state.open_until = None;
-            state.opened = 0;
-            state.reason.clear();
+        self.end(|circuit, _| circuit.works());
+    }
+
+    /// It answered that it is asked too often, which is no failure: its circuit closes, and it has the pause that it asks for.
+    pub(crate) fn asked_to_wait(mut self, reason: &str, asked: Option<Duration>) {
+        self.end(|circuit, targets| {
+            circuit.works();
+            if let Some(asked) = asked.map(|asked| asked.min(targets.longest())).filter(|a| !a.is_zero()) {
+                circuit.open_until = Some(Instant::now() + asked);
+                reason.clone_into(&mut circuit.reason);
+            }
         });
     }
 
@@ -162,29 +214,33 @@ impl UnderWay {
             reason.clone_into(&mut state.reason);
             // What was sent before it was opened says nothing more.
             let already = state.open_until.is_some() && !probing;
-            let asked = asked.unwrap_or_default().min(targets.pause * (1 << DOUBLED));
+            let asked = asked.unwrap_or_default().min(targets.longest());
             let spent = state.failures >= targets.failures;
             if (spent || !asked.is_zero()) && !already {
                 let own =
                     if spent { targets.pause * (1 << state.opened.min(DOUBLED)) } else { Duration::ZERO };
                 state.open_until = Some(Instant::now() + own.max(asked));
                 state.opened += u32::from(spent);
-                state.next = None;
+                state.line = Line::default();
             }
         });
     }
 
-    fn end(&mut self, how: impl FnOnce(&mut State, &Targets)) {
+    fn end(&mut self, how: impl FnOnce(&mut Circuit, &Targets)) {
         self.over = true;
         let targets = Arc::clone(&self.targets);
         let mut all = targets.lock();
-        if let Some(state) = all.get_mut(&self.host) {
-            state.under_way = state.under_way.saturating_sub(1);
+        let Known { rooms, circuits } = &mut *all;
+        if let Some(room) = rooms.get_mut(&self.pair.1) {
+            room.under_way = room.under_way.saturating_sub(1);
+            room.took = (room.took * 7 + self.began.elapsed()) / 8;
+        }
+        if let Some(circuit) = circuits.get_mut(&self.pair) {
+            circuit.under_way = circuit.under_way.saturating_sub(1);
             if self.probing {
-                state.probing = false;
+                circuit.probing = false;
             }
-            state.took = (state.took * 7 + self.began.elapsed()) / 8;
-            how(state, &targets);
+            how(circuit, &targets);
         }
     }
 }
@@ -205,15 +261,19 @@ mod tests {
         Arc::new(Targets { all: Mutex::default(), per_target: 3, failures: 2, pause })
     }
 
+    fn source(n: u128) -> SourceId {
+        SourceId::generate(Timestamp::UNIX_EPOCH, n << 30)
+    }
+
     fn go(targets: &Arc<Targets>, host: &str) -> UnderWay {
-        match targets.enter(host) {
+        match targets.enter(&source(1), host) {
             Turn::Go(under_way) => under_way,
             wait => panic!("{host}: {wait:?}"),
         }
     }
 
     fn wait(targets: &Arc<Targets>, host: &str) -> Duration {
-        match targets.enter(host) {
+        match targets.enter(&source(1), host) {
             Turn::Go(_) => panic!("{host} goes"),
             Turn::Full(pause) | Turn::Open(pause, _) => pause,
         }
@@ -252,20 +312,40 @@ mod tests {
     #[test]
     fn a_target_that_asks_for_a_pause_has_it() {
         let targets = targets(Duration::from_secs(10));
-        go(&targets, "a").failed("it answered 429", Some(Duration::from_secs(60)));
+        go(&targets, "a").asked_to_wait("it answered 429", Some(Duration::from_secs(60)));
         let pause = wait(&targets, "a");
         assert!(pause > Duration::from_secs(59) && pause <= Duration::from_secs(60), "{pause:?}");
-        go(&targets, "b").failed("it answered 429", Some(Duration::from_secs(3600)));
+        go(&targets, "b").asked_to_wait("it answered 429", Some(Duration::from_secs(3600)));
         assert!(wait(&targets, "b") <= Duration::from_secs(160), "as long as a circuit is open at most");
         go(&targets, "c").failed("it answered 503", Some(Duration::ZERO));
         go(&targets, "c").answered();
+        for _ in 0..20 {
+            go(&targets, "c").asked_to_wait("it answered 429", None);
+        }
+        assert_eq!(targets.told(Timestamp::UNIX_EPOCH).iter().filter(|t| t.host == "c").count(), 0);
+    }
+
+    #[test]
+    fn one_source_closes_a_server_to_no_other_and_all_share_its_room() {
+        let targets = targets(Duration::from_secs(10));
+        go(&targets, "a").failed("it answered 500", None);
+        go(&targets, "a").failed("it answered 500", None);
+        assert!(wait(&targets, "a") > Duration::from_secs(9));
+        let other = || targets.enter(&source(2), "a");
+        let Turn::Go(one) = other() else { panic!("its circuit is closed") };
+        let told = targets.told(Timestamp::UNIX_EPOCH);
+        let of: Vec<_> = told.iter().map(|t| (t.source_id.clone(), t.failures, t.under_way)).collect();
+        assert_eq!(of, [(Some(source(1)), 2, 0), (Some(source(2)), 0, 1)]);
+        one.answered();
+        let full: Vec<Turn> = (0..4).map(|n| targets.enter(&source(3 + n), "a")).collect();
+        assert!(matches!(full[..], [Turn::Go(_), Turn::Go(_), Turn::Go(_), Turn::Full(_)]), "{full:?}");
     }
 
     #[test]
     fn those_that_wait_come_back_one_after_the_other() {
         let targets = targets(Duration::from_secs(10));
         let _all = (go(&targets, "a"), go(&targets, "a"), go(&targets, "a"));
-        targets.lock().get_mut("a").expect("there").took = Duration::from_millis(300);
+        targets.lock().rooms.get_mut("a").expect("there").took = Duration::from_millis(300);
         let pauses: Vec<_> = (0..50).map(|_| wait(&targets, "a")).collect();
         assert!(pauses[49] > FULL + Duration::from_secs(4), "{pauses:?}");
         go(&targets, "b").failed("no", None);
@@ -282,6 +362,7 @@ mod tests {
         for n in 0..3 * MOST {
             go(&targets, &format!("h{n}")).answered();
         }
-        assert!(targets.lock().len() <= MOST);
+        let all = targets.lock();
+        assert!(all.rooms.len() <= MOST && all.circuits.len() <= MOST);
     }
 }

@@ -51,6 +51,7 @@ struct Target {
     at: SocketAddr,
     got: Arc<Mutex<Vec<Got>>>,
     answers: Arc<Mutex<Vec<&'static str>>>,
+    paths: Arc<Mutex<Paths>>,
     task: JoinHandle<()>,
 }
 
@@ -60,6 +61,9 @@ impl Drop for Target {
     }
 }
 
+/// Answers by how the path begins, before those that are in line.
+type Paths = Vec<(&'static str, &'static str)>;
+
 const OK: &str = "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok";
 
 impl Target {
@@ -67,13 +71,21 @@ impl Target {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let at = listener.local_addr().expect("address");
         let (got, answers) = (Arc::<Mutex<Vec<Got>>>::default(), Arc::new(Mutex::new(answers.to_vec())));
-        let (into, from) = (Arc::clone(&got), Arc::clone(&answers));
+        let paths = Arc::<Mutex<Paths>>::default();
+        let (into, from, by) = (Arc::clone(&got), Arc::clone(&answers), Arc::clone(&paths));
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(serve(stream, Arc::clone(&into), Arc::clone(&from)));
+                tokio::spawn(serve(stream, Arc::clone(&into), Arc::clone(&from), Arc::clone(&by)));
             }
         });
-        Self { at, got, answers, task }
+        Self { at, got, answers, paths, task }
+    }
+
+    /// Answers by how the path begins.
+    async fn by_path(paths: &[(&'static str, &'static str)]) -> Self {
+        let target = Self::answering(&[]).await;
+        paths.clone_into(&mut target.paths.lock().expect("unpoisoned"));
+        target
     }
 
     fn got(&self) -> Vec<Got> {
@@ -85,7 +97,12 @@ impl Target {
     }
 }
 
-async fn serve(mut stream: TcpStream, got: Arc<Mutex<Vec<Got>>>, answers: Arc<Mutex<Vec<&'static str>>>) {
+async fn serve(
+    mut stream: TcpStream,
+    got: Arc<Mutex<Vec<Got>>>,
+    answers: Arc<Mutex<Vec<&'static str>>>,
+    paths: Arc<Mutex<Paths>>,
+) {
     loop {
         let mut read = Vec::new();
         while !read.ends_with(b"\r\n\r\n") {
@@ -108,8 +125,14 @@ async fn serve(mut stream: TcpStream, got: Arc<Mutex<Vec<Got>>>, answers: Arc<Mu
             return;
         }
         let body = String::from_utf8(body).expect("text");
+        let of_path = {
+            let paths = paths.lock().expect("unpoisoned");
+            paths.iter().find(|(path, _)| line.contains(&format!(" {path}"))).map(|(_, answer)| *answer)
+        };
         got.lock().expect("unpoisoned").push(Got { line, headers, body });
-        let answer = {
+        let answer = if let Some(answer) = of_path {
+            answer
+        } else {
             let mut answers = answers.lock().expect("unpoisoned");
             if answers.len() > 1 { answers.remove(0) } else { answers.first().copied().unwrap_or("") }
         };
@@ -458,6 +481,99 @@ async fn a_server_that_asks_for_a_pause_has_it() {
     world.until("it is left alone", async || metric(&world, "tfx_source_circuits_open").await == 1.0).await;
     tokio::time::sleep(Duration::from_millis(600)).await;
     assert_eq!((target.got().len(), counts(&world).await), (1, (2, 0)));
+}
+
+/// What one source's path answers closes the server to no other source: the first is left alone, the second is told at once.
+#[tokio::test]
+async fn a_path_that_fails_holds_up_no_other_source_of_its_server() {
+    let target =
+        Target::by_path(&[("/bad", "HTTP/1.1 500 no\r\ncontent-length: 0\r\n\r\n"), ("/good", OK)]).await;
+    let settings = [("OUTBOUND_CIRCUIT_FAILURES", "1"), ("OUTBOUND_CIRCUIT_PAUSE_MS", "600000")];
+    let bad = json!({ "postback_url": format!("http://{}/bad?t={{tid}}", target.at) });
+    let (testbed, source, offer) = told(&settings, bad).await;
+    let good = json!({ "slug": "good", "name": "Good", "postback_url": format!("http://{}/good?t={{tid}}", target.at) });
+    let other = testbed.create::<SourceSpec>(good).await;
+    let (one, two) = (click(&testbed, &source, &offer).await, click(&testbed, &other, &offer).await);
+    let world = testbed.start().await;
+    report(&world, one, "tid=T1").await;
+    world.until("it is left alone", async || metric(&world, "tfx_source_circuits_open").await == 1.0).await;
+    report(&world, two, "tid=T2").await;
+    world.until("the other is told", async || counts(&world).await == (1, 0)).await;
+    assert!(target.got().iter().any(|g| g.line.starts_with("GET /good?t=T2")));
+}
+
+/// What is known when the delay is over is told: the amount of now, and no sale that was charged back.
+#[tokio::test]
+async fn what_has_passed_when_the_delay_is_over_is_not_told() {
+    let target = Target::answering(&[OK]).await;
+    let fields = json!({
+        "postback_url": target.url("t={tid}&s={status}&p={payout}"), "postback_delay_s": 2,
+        "postback_on": ["sale", "rejected"],
+    });
+    let (testbed, source, offer) = told(&[], fields).await;
+    let (one, two) = (click(&testbed, &source, &offer).await, click(&testbed, &source, &offer).await);
+    let world = testbed.start().await;
+    report(&world, one, "tid=DD1&payout=10&status=sale").await;
+    report(&world, one, "tid=DD1&payout=15&status=sale").await;
+    report(&world, two, "tid=DD2&payout=10&status=sale").await;
+    report(&world, two, "tid=DD2&payout=10&status=rejected").await;
+    world.until("the queue is done with them", async || counts(&world).await == (0, 0)).await;
+    let mut got: Vec<String> = target.got().into_iter().map(|g| g.line).collect();
+    got.sort();
+    assert_eq!(got, ["GET /pb?t=DD1&s=sale&p=15 HTTP/1.1", "GET /pb?t=DD2&s=rejected&p=10 HTTP/1.1"]);
+    let lines = sent(&world, 3).await;
+    let left = lines.iter().find(|l| l.result == PostbackResult::Dead).expect("a line");
+    assert_eq!(left.reason, "not sent: the conversion is rejected by now");
+    assert!(
+        left.click_id == Some(two) && left.conversion_status.as_ref().is_some_and(|s| s.as_str() == "sale")
+    );
+}
+
+/// What was given up is not told behind what came after it.
+#[tokio::test]
+async fn what_has_passed_is_not_told_again() {
+    let target = Target::answering(&["HTTP/1.1 404 no\r\ncontent-length: 0\r\n\r\n", OK]).await;
+    let fields = json!({ "postback_url": target.url("s={status}"), "postback_on": ["sale", "rejected"] });
+    let (testbed, source, offer) = told(&[], fields).await;
+    let click = click(&testbed, &source, &offer).await;
+    let world = testbed.start().await;
+    report(&world, click, "tid=T1&status=sale").await;
+    let dead = sent(&world, 1).await.remove(0);
+    world.until("it is given up", async || counts(&world).await == (0, 1)).await;
+    report(&world, click, "tid=T1&status=rejected").await;
+    sent(&world, 2).await;
+    world.until("the second is told", async || counts(&world).await == (0, 1)).await;
+    assert_eq!(
+        world
+            .testbed
+            .queue
+            .revive(JobKind::Tell, &[dead.job.clone()], Duration::ZERO)
+            .await
+            .expect("revived"),
+        1
+    );
+    let line = sent(&world, 3).await.pop().expect("a line");
+    assert_eq!((line.job, line.reason.as_str()), (dead.job, "not sent: the conversion is rejected by now"));
+    world.until("the queue is done with it", async || counts(&world).await == (0, 0)).await;
+    assert_eq!(target.got().len(), 2);
+}
+
+/// What is not told since another conversion of its click was the first says so in the log.
+#[tokio::test]
+async fn what_is_not_the_first_of_its_click_says_so() {
+    let target = Target::answering(&[OK]).await;
+    let fields = json!({ "postback_url": target.url("t={tid}"), "postback_first_only": true });
+    let (testbed, source, mut offer) = told(&[], fields).await;
+    testing::update(&*testbed.stores.config, &mut offer, |spec| spec["allow_upsell"] = json!(true)).await;
+    let click = click(&testbed, &source, &offer).await;
+    let world = testbed.start().await;
+    report(&world, click, "tid=T1").await;
+    sent(&world, 1).await;
+    report(&world, click, "tid=T2").await;
+    let line = sent(&world, 2).await.pop().expect("a line");
+    assert!(line.reason.contains("only for the first conversion of a click"), "{line:?}");
+    world.until("the queue is done with it", async || counts(&world).await == (0, 0)).await;
+    assert_eq!(target.got().len(), 1);
 }
 
 /// What another version put in waits by itself.
