@@ -124,7 +124,7 @@ async fn what_was_given_up_is_told_with_why_and_told_again_when_somebody_says_so
     }
     assert_eq!(s.stores.queue.counts(JobKind::Tell).await.expect("counted").dead, 2, "nothing was done");
 
-    let message = format!("{}-lead", p.conversion);
+    let message = format!("{}-1-lead", p.conversion);
     assert_eq!(s.api.tell_again(&again(&[&message])).await.expect("told again").revived, 1);
     let all = TellAgain { dead: true, source: Some("push".into()), ..TellAgain::default() };
     assert_eq!(s.api.tell_again(&all).await.expect("told again").revived, 0, "of another source");
