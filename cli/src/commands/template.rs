@@ -4,6 +4,7 @@ use super::entity::{EntityCommand, Fields, NAMED, Named, Need, Noun, Parent, Spe
 use crate::{complete, exit::Failure, input, prompt};
 use clap::Args;
 use serde_json::Value;
+use std::collections::BTreeMap;
 use tfx_domain::{
     entity::Kind,
     money::{Amount, Currency},
@@ -87,7 +88,8 @@ pub(crate) struct TemplateFields {
     /// What the network calls the status.
     #[arg(long, value_name = "PARAM")]
     status_param: Option<String>,
-    /// The network's words for one of our statuses: sale=approved,paid; may be repeated.
+    /// The network's words for one of our statuses: sale=approved,paid; sale+=paid adds to those that are there; may be
+    /// repeated.
     #[arg(long, value_name = "STATUS=WORDS", value_parser = input::pair)]
     map: Vec<(String, String)>,
     /// The network's words for what is not recorded.
@@ -113,8 +115,7 @@ impl Fields for TemplateFields {
         put(spec, "params.payout", self.payout_param.as_ref())?;
         put(spec, "params.currency", self.currency_param.as_ref())?;
         put(spec, "params.status", self.status_param.as_ref())?;
-        for (status, words) in &self.map {
-            let words: Vec<&str> = words.split(',').map(str::trim).filter(|w| !w.is_empty()).collect();
+        for (status, words) in mapped(&self.map, |_| true) {
             put(spec, &format!("statuses.{status}"), Some(&words))?;
         }
         if !self.ignore.is_empty() {
@@ -124,4 +125,34 @@ impl Fields for TemplateFields {
         put(spec, "defaults.currency", self.default_currency.as_ref())?;
         put(spec, "defaults.payout", self.default_payout.as_ref())
     }
+
+    fn adds(&self) -> bool {
+        self.map.iter().any(|(status, _)| status.ends_with('+'))
+    }
+
+    /// `--map sale+=paid` beside what the template maps.
+    fn add(&self, patch: &mut Spec, now: &Value) -> Result<(), Failure> {
+        for (status, added) in mapped(&self.map, |status| status.ends_with('+')) {
+            let there = mapped(&self.map, |said| said == status).remove(status);
+            let there = there.unwrap_or_else(|| {
+                let there = now["statuses"][status].as_array().into_iter().flatten();
+                there.filter_map(Value::as_str).map(str::to_owned).collect()
+            });
+            let all: Vec<&String> = there.iter().chain(added.iter().filter(|w| !there.contains(w))).collect();
+            put(patch, &format!("statuses.{status}"), Some(&all))?;
+        }
+        Ok(())
+    }
+}
+
+/// The words of each status that is said so, in their order; a list may be JSON, for words with commas.
+fn mapped(map: &[(String, String)], asked: impl Fn(&str) -> bool) -> BTreeMap<&str, Vec<String>> {
+    let mut all: BTreeMap<&str, Vec<String>> = BTreeMap::new();
+    for (status, words) in map.iter().filter(|(status, _)| asked(status)) {
+        let listed =
+            || words.split(',').map(str::trim).filter(|w| !w.is_empty()).map(str::to_owned).collect();
+        let words: Vec<String> = serde_json::from_str(words).unwrap_or_else(|_| listed());
+        all.entry(status.trim_end_matches('+').trim()).or_default().extend(words);
+    }
+    all
 }

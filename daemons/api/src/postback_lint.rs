@@ -235,7 +235,8 @@ impl Linter<'_> {
         let active = template.is_some_and(|t| t.status == Status::Active);
         let named = template.map(Record::typed::<TemplateSpec>).transpose()?.map(|t| t.spec);
         let read_by = named.as_ref().filter(|_| active);
-        let Some(said) = unknown_word(read_by, &line.params) else { return Ok(()) };
+        let Some(mut said) = unknown_word(read_by, &line.params) else { return Ok(()) };
+        said.after_sale = line.result == PostbackResult::Stale;
         // Of what is refused, only what a word is to blame for.
         let refused = line.result == PostbackResult::Rejected;
         let readable = || interpret(&known.spec, read_by, &line.params, &[]).is_ok();
@@ -269,9 +270,14 @@ impl Linter<'_> {
     fn findings(self) -> Vec<Finding> {
         let mut commands = BTreeMap::new();
         for (of, (network, template, mut words)) in self.words {
-            // One that took back once does so whenever it comes.
-            words.sort_by_key(|said| (said.word.to_lowercase(), !said.taken_back));
-            words.dedup_by_key(|said| said.word.to_lowercase());
+            // One that took back once, or came after a sale, does so whenever it comes.
+            words.sort_by_key(|said| said.word.to_lowercase());
+            words.dedup_by(|next, said| {
+                let same = next.word.to_lowercase() == said.word.to_lowercase();
+                said.taken_back |= same && next.taken_back;
+                said.after_sale |= same && next.after_sale;
+                same
+            });
             commands.insert(of, advice::map_words(&network, template.as_ref(), &words));
         }
         let with_command = |mut f: Finding| {

@@ -182,7 +182,7 @@ impl<'a> Trial<'a> {
                 let name = found.map_or_else(|| other.to_string(), |r| r.slug);
                 let reason = advice::foreign(&self.network.spec, &name);
                 self.answer.commands.push(advice::foreign_clicks(&self.network.spec));
-                let reason = self.with_word(reason, &postback);
+                let reason = self.with_word(reason, &postback, false);
                 return Ok(self.end(Conflict, 200, reason));
             }
         };
@@ -216,14 +216,14 @@ impl<'a> Trial<'a> {
         if result == Conflict {
             self.answer.commands.push(advice::scope_click(&self.network.spec));
         }
-        let reason = self.with_word(reason, &postback);
+        let reason = self.with_word(reason, &postback, result == Stale);
         Ok(self.end(result, 200, reason))
     }
 
     /// And what to do about a word that nobody knows.
-    fn with_word(&mut self, mut reason: String, postback: &Postback) -> String {
+    fn with_word(&mut self, mut reason: String, postback: &Postback, after_sale: bool) -> String {
         if let (true, Some(word)) = (postback.unmapped, &postback.raw_status) {
-            let said = UnknownWord { word: word.clone(), taken_back: false };
+            let said = UnknownWord { word: word.clone(), taken_back: false, after_sale };
             reason = self.with_unknown(&reason, &said);
         }
         reason

@@ -18,7 +18,7 @@ pub(crate) fn foreign(
     other: &NetworkId,
 ) -> String {
     let other = index.network_by_id(other).map_or_else(|| other.to_string(), |n| n.spec.slug.to_string());
-    with_word(advice::foreign(&network.spec, &other), &network.spec, template, postback)
+    with_word(advice::foreign(&network.spec, &other), &network.spec, template, postback, false)
 }
 
 /// What the store made of a report.
@@ -37,7 +37,8 @@ pub(crate) fn recorded(
         PostbackResult::Stale => format!("a step backwards: the conversion is {} already", there.status),
         _ => recorded.displaced.as_ref().map(advice::displaced).unwrap_or_default(),
     };
-    with_word(why, network, template, postback)
+    let after_sale = recorded.result == PostbackResult::Stale;
+    with_word(why, network, template, postback, after_sale)
 }
 
 /// A postback that is refused.
@@ -62,12 +63,13 @@ fn with_word(
     network: &NetworkSpec,
     template: Option<&TemplateSpec>,
     postback: &Postback,
+    after_sale: bool,
 ) -> String {
     if let (true, Some(word)) = (postback.unmapped, &postback.raw_status) {
         if !why.is_empty() {
             why += "; ";
         }
-        let said = advice::UnknownWord { word: word.clone(), taken_back: false };
+        let said = advice::UnknownWord { word: word.clone(), taken_back: false, after_sale };
         why += &advice::unmapped_word(network, template, &said);
     }
     why

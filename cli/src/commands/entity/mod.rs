@@ -55,6 +55,19 @@ pub(crate) trait Fields: Args + Debug {
     /// # Errors
     /// A value that is not of its form, a file that cannot be read.
     fn put(&self, spec: &mut Spec) -> Result<(), Failure>;
+
+    /// Whether some of it adds to what is there.
+    fn adds(&self) -> bool {
+        false
+    }
+
+    /// Puts what adds to what is there.
+    ///
+    /// # Errors
+    /// As [`Self::put`].
+    fn add(&self, _patch: &mut Spec, _now: &Value) -> Result<(), Failure> {
+        Ok(())
+    }
 }
 
 /// Flags that narrow a list.

@@ -1,6 +1,6 @@
 //! `tfx NOUN update`.
 
-use super::{Noun, Reference, Spec, create::SpecInput, failed, not_saved, said, view};
+use super::{Fields as _, Noun, Reference, Spec, create::SpecInput, failed, not_saved, said, view};
 use crate::{
     context::Context,
     exit::Failure,
@@ -67,8 +67,9 @@ impl<N: Noun> Update<N> {
         let changed = loop {
             attempt += 1;
             let (mut patch, mut version) = (patch.clone(), self.if_match);
-            if !(items.is_empty() && unset_items.is_empty()) {
+            if self.fields.adds() || !(items.is_empty() && unset_items.is_empty()) {
                 let now = client.get(kind, reference).await.map_err(|e| failed(kind, reference, e))?;
+                self.fields.add(&mut patch, &now)?;
                 for (path, steps, value) in &items {
                     input::put_item(&mut patch, &now, path, steps, Some(value))?;
                 }

@@ -14,7 +14,7 @@ use tfx_api::{
     Client,
     postbacks::{Finding, FindingKind, LintQuery},
 };
-use tfx_domain::{Timestamp, entity::Kind};
+use tfx_domain::{Timestamp, entity::Kind, postback::advice};
 
 /// Of which network, and how far back.
 #[derive(Debug, Args)]
@@ -49,7 +49,9 @@ impl Lint {
                         lines.push(format!("  {}", f.because));
                     }
                 }
-                lines.extend(all.first().map(|f| format!("  {}", f.command)));
+                let command = all.first().map(|f| f.command.as_str());
+                lines.extend(command.and_then(advice::to_fill_in).map(|say| format!("  {say}")));
+                lines.extend(command.map(|command| format!("  {command}")));
                 lines
             }))?,
             Format::Name => {

@@ -5,7 +5,7 @@ use crate::{
     Timestamp,
     id::{NetworkId, TemplateId},
     money::{Amount, Currency},
-    postback::ConversionStatus,
+    postback::{ConversionStatus, advice::PLACEHOLDER},
     problem::Problems,
     rules::Reference,
     slug::Slug,
@@ -186,6 +186,11 @@ impl Spec for TemplateSpec {
         }
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for (status, words) in &self.statuses {
+            // A command that was to be filled in, run as it was printed.
+            if status.as_str().eq_ignore_ascii_case(PLACEHOLDER) {
+                let message = "put lead, sale, rejected, rebill or a status of your own in its place";
+                problems.add(format!("statuses.{PLACEHOLDER}"), message);
+            }
             for (i, word) in words.iter().enumerate() {
                 let path = format!("statuses.{status}[{i}]");
                 problems.require(!word.trim().is_empty(), &path, "must not be empty");

@@ -399,6 +399,11 @@ fn what_a_person_gets_wrong_and_what_he_reads() {
             "defaults.currency: 'ZZZ' is no currency of ISO 4217",
         ),
         (Template, json!({ "statuses": { "sale": [""] } }), "statuses.sale[0]: must not be empty"),
+        (
+            Template,
+            json!({ "statuses": { "STATUS": ["x"] } }),
+            "statuses.STATUS: put lead, sale, rejected, rebill",
+        ),
         (Template, json!({ "statuses": { "": ["x"] } }), "statuses.: must be 1 to 64 characters: lead, sale"),
         (
             Template,

@@ -1,6 +1,6 @@
 //! What a person is told to do about a postback: the commands that mend its configuration.
 
-use super::{Conversion, ConversionStatus, Postback, params::same_word, words};
+use super::{Conversion, ConversionStatus, Postback, guess, params::same_word};
 use crate::entity::{NetworkSpec, Status, TemplateSpec};
 use std::collections::BTreeMap;
 
@@ -11,14 +11,32 @@ pub struct UnknownWord {
     pub word: String,
     /// It came with a negative payout.
     pub taken_back: bool,
+    /// It came after the outcome of its transaction.
+    pub after_sale: bool,
+}
+
+/// Stands in a command where a person says what a word means. No template takes it for a status.
+pub const PLACEHOLDER: &str = "STATUS";
+
+/// What to do with a command that leaves something to a person.
+pub fn to_fill_in(command: &str) -> Option<String> {
+    let open = ["--map STATUS", "--map 'STATUS"].iter().any(|part| command.contains(part));
+    open.then(|| {
+        format!("put what each word means in place of {PLACEHOLDER}: lead, sale, rejected or rebill")
+    })
 }
 
 /// The one command that says what words of a network mean. `template` is the one that they came through, or the network's
-/// `default` if they named none, also one that is not active: what it maps stays, and it is made active.
+/// `default` if they named none, also one that is not active: what it maps stays, and it is made active. What nothing
+/// says the meaning of stands behind [`PLACEHOLDER`], each word for itself.
 pub fn map_words(network: &NetworkSpec, template: Option<&TemplateSpec>, words: &[UnknownWord]) -> String {
     let mut new: BTreeMap<ConversionStatus, Vec<&str>> = BTreeMap::new();
+    let mut open: Vec<&str> = Vec::new();
     for said in words {
-        let all = new.entry(words::nearest(&said.word, said.taken_back)).or_default();
+        let all = match guess::nearest(&said.word, said.taken_back, said.after_sale) {
+            Some(status) => new.entry(status).or_default(),
+            None => &mut open,
+        };
         if !all.iter().any(|word| same_word(word, &said.word)) {
             all.push(&said.word);
         }
@@ -30,13 +48,11 @@ pub fn map_words(network: &NetworkSpec, template: Option<&TemplateSpec>, words: 
     for (status, words) in new {
         let there = template.and_then(|t| t.statuses.get(&status)).into_iter().flatten().map(String::as_str);
         let all: Vec<&str> = there.chain(words).collect();
-        // A list in a flag has commas between its words, and blanks around them are taken off.
-        let listed = all.iter().all(|word| !word.contains(',') && word.trim() == *word);
-        command += &if listed {
-            format!(" --map {}", quoted(&format!("{status}={}", all.join(","))))
-        } else {
-            format!(" --set {}", quoted(&format!("statuses.{status}={}", serde_json::json!(all))))
-        };
+        command += &map(&status.to_string(), "=", &all);
+    }
+    let adds = if template.is_some() { "+=" } else { "=" };
+    for word in open {
+        command += &map(PLACEHOLDER, adds, &[word]);
     }
     if template.is_some_and(|t| t.status != Status::Active) {
         command += " --set status=active";
@@ -44,13 +60,22 @@ pub fn map_words(network: &NetworkSpec, template: Option<&TemplateSpec>, words: 
     command
 }
 
+/// The flag that maps words to a status. A list in a flag has commas between its words, and blanks around them are taken
+/// off: words that would suffer are written as JSON.
+fn map(status: &str, sign: &str, words: &[&str]) -> String {
+    let listed = words.iter().all(|w| !w.contains(',') && !w.starts_with('[') && w.trim() == *w);
+    let words = if listed { words.join(",") } else { serde_json::json!(words).to_string() };
+    format!(" --map {}", quoted(&format!("{status}{sign}{words}")))
+}
+
 /// The sentence about a word that nobody knows.
 pub fn unmapped_word(network: &NetworkSpec, template: Option<&TemplateSpec>, said: &UnknownWord) -> String {
-    format!(
-        "nobody knows the word {}; say what it means (lead, sale, rejected, rebill): {}",
-        super::interpret::shown(&said.word),
-        map_words(network, template, std::slice::from_ref(said))
-    )
+    let command = map_words(network, template, std::slice::from_ref(said));
+    let say = match to_fill_in(&command) {
+        Some(_) => "say what it means in place of STATUS (lead, sale, rejected, rebill)",
+        None => "say what it means (lead, sale, rejected, rebill)",
+    };
+    format!("nobody knows the word {}; {say}: {command}", super::interpret::shown(&said.word))
 }
 
 /// The command for a network whose transaction ids are labels of a click's steps.
@@ -116,8 +141,8 @@ mod tests {
         let (active, paused, archived) = (template("active"), template("paused"), template("archived"));
         let create = "tfx template create --network adnet --slug default --name Default";
         let update = "tfx template update adnet/web";
-        let table: [(_, &[&str], _); 9] = [
-            (None, &["1"], format!("{create} --map sale=1")),
+        let table: [(_, &[&str], _); 10] = [
+            (None, &["1"], format!("{create} --map STATUS=1")),
             (
                 None,
                 &["aproved", "refnded", "pendign", "APROVED", "not approved"],
@@ -129,21 +154,26 @@ mod tests {
             (Some(&active), &["rejceted"], format!("{update} --map rejected=3,rejceted")),
             (
                 Some(&active),
-                &["x", "partial refund", "y"],
-                format!("{update} --map 'sale=2,paid up,x,y' --map 'rejected=3,partial refund'"),
+                &["x", "partial refund", "Y", "aproved"],
+                format!(
+                    "{update} --map 'sale=2,paid up,aproved' --map 'rejected=3,partial refund' --map STATUS+=x --map \
+                     STATUS+=Y"
+                ),
             ),
             // It is there already, so it cannot be made.
-            (Some(&paused), &["x"], format!("{update} --map 'sale=2,paid up,x' --set status=active")),
-            (Some(&archived), &["x"], format!("{update} --map 'sale=2,paid up,x' --set status=active")),
-            (None, &["it's; rm -rf /"], format!("{create} --map 'sale=it'\\''s; rm -rf /'")),
-            (None, &["a,b", "c"], format!("{create} --set 'statuses.sale=[\"a,b\",\"c\"]'")),
+            (Some(&paused), &["x"], format!("{update} --map STATUS+=x --set status=active")),
+            (Some(&archived), &["x"], format!("{update} --map STATUS+=x --set status=active")),
+            (None, &["it's; rm -rf /"], format!("{create} --map 'STATUS=it'\\''s; rm -rf /'")),
+            (None, &["a,refunded", "void,"], format!("{create} --map 'rejected=[\"a,refunded\",\"void,\"]'")),
+            (None, &["a,b", "c"], format!("{create} --map 'STATUS=[\"a,b\"]' --map STATUS=c")),
         ];
         for (template, words, want) in table {
-            let said = |word: &&str| UnknownWord { word: (*word).to_owned(), taken_back: false };
+            let said =
+                |word: &&str| UnknownWord { word: (*word).to_owned(), taken_back: false, after_sale: false };
             let words: Vec<UnknownWord> = words.iter().map(said).collect();
             assert_eq!(map_words(&network, template, &words), want);
         }
-        let back = UnknownWord { word: "77".to_owned(), taken_back: true };
+        let back = UnknownWord { word: "77".to_owned(), taken_back: true, after_sale: false };
         assert_eq!(map_words(&network, None, &[back]), format!("{create} --map rejected=77"));
     }
 }

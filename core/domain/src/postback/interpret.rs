@@ -148,7 +148,7 @@ pub fn unknown_word(template: Option<&TemplateSpec>, params: &[(String, String)]
     let (_, unmapped) = map_status(template, word).ok()?;
     let payout = params.find(Field::Payout).and_then(|(_, amount)| amount.parse::<Amount>().ok());
     let taken_back = payout.is_some_and(|amount| amount < Amount::ZERO);
-    (unmapped && !ignored).then(|| UnknownWord { word: word.to_owned(), taken_back })
+    (unmapped && !ignored).then(|| UnknownWord { word: word.to_owned(), taken_back, after_sale: false })
 }
 
 fn click_id(params: &Params) -> Result<ClickId, Refusal> {

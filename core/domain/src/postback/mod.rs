@@ -7,6 +7,7 @@
 
 pub mod advice;
 mod decide;
+mod guess;
 mod interpret;
 mod params;
 mod report;

@@ -76,7 +76,7 @@ const ALONE: [(ConversionStatus, &[&str]); 3] = [
 ];
 
 /// Every form of every word.
-static FORMS: LazyLock<BTreeMap<String, ConversionStatus>> = LazyLock::new(|| {
+pub(super) static FORMS: LazyLock<BTreeMap<String, ConversionStatus>> = LazyLock::new(|| {
     let verbs = VERBS.iter().flat_map(|(status, all)| all.iter().map(move |verb| (status, verb)));
     let verbs =
         verbs.flat_map(|(status, verb)| forms(verb, *status != Sale).into_iter().map(move |f| (f, status)));
@@ -130,7 +130,7 @@ fn is_taken_back_whole(plain: &str) -> bool {
     rest.is_some_and(|rest| FORMS.get(rest) == Some(&Rejected))
 }
 
-fn plain(word: &str) -> String {
+pub(super) fn plain(word: &str) -> String {
     word.chars().filter(|c| !is_between(*c)).flat_map(char::to_lowercase).collect()
 }
 
@@ -139,128 +139,9 @@ fn is_between(c: char) -> bool {
     c.is_whitespace() || matches!(c, '_' | '-' | '.' | '/' | '\u{2010}'..='\u{2015}')
 }
 
-/// What a word that nobody knows most likely means: what a person is advised to map it to. Whatever is taken back, by a
-/// negative payout or by a part of the word, is rejected; what is denied is no sale, and no rejection for certain.
-pub(super) fn nearest(word: &str, taken_back: bool) -> ConversionStatus {
-    if taken_back {
-        return Rejected;
-    }
-    let whole = plain(word);
-    let parts: Vec<String> = word.split(|c: char| !c.is_alphanumeric()).map(plain).collect();
-    if is_denied(&whole, &parts) {
-        return Lead;
-    }
-    const TAKES_BACK: [&str; 28] = [
-        "refund",
-        "chargeback",
-        "chargedback",
-        "chargesback",
-        "clawback",
-        "clawedback",
-        "revers",
-        "cancel",
-        "void",
-        "reject",
-        "declin",
-        "trash",
-        "denied",
-        "refus",
-        "disapprov",
-        "revok",
-        "annul",
-        "fraud",
-        "spam",
-        "invalid",
-        "storn",
-        "erstattet",
-        "return",
-        "disput",
-        "fail",
-        "expired",
-        "duplicate",
-        "takeback",
-    ];
-    if TAKES_BACK.iter().any(|stem| whole.contains(stem)) {
-        return Rejected;
-    }
-    let near: Vec<&ConversionStatus> = parts.iter().chain([&whole]).filter_map(|part| near(part)).collect();
-    if near.contains(&&Rejected) {
-        return Rejected;
-    }
-    if ["pending", "onhold", "waiting", "awaiting", "review", "progress", "processing"]
-        .iter()
-        .any(|part| whole.contains(part))
-    {
-        return Lead;
-    }
-    // The word as a whole says more than its parts.
-    near.last().map_or(Sale, |status| (*status).clone())
-}
-
-/// `not approved`, `unpaid`.
-fn is_denied(whole: &str, parts: &[String]) -> bool {
-    let word = |part: &String| matches!(part.as_str(), "not" | "no" | "non" | "never" | "un" | "without");
-    let prefix = ["not", "non", "un", "never"].iter().filter_map(|prefix| whole.strip_prefix(prefix));
-    parts.iter().any(word) || prefix.into_iter().any(|rest| near(rest).is_some())
-}
-
-/// The status of the known word that a mistyped one is nearest to.
-fn near(word: &str) -> Option<&'static ConversionStatus> {
-    // Two slips in a short word make another one.
-    let length = word.chars().count();
-    let slips = if length < 6 { 1 } else { 2 };
-    let alike = FORMS.iter().filter(|(form, _)| form.len().abs_diff(length) <= slips);
-    let nearest = alike.map(|(form, status)| (distance(word, form), status)).min_by_key(|(d, _)| *d);
-    nearest.filter(|(d, _)| *d <= slips).map(|(_, status)| status)
-}
-
-/// How many letters must be put in, taken away, replaced, or swapped with their neighbour.
-fn distance(a: &str, b: &str) -> usize {
-    let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(64).collect(), b.chars().collect());
-    let mut rows = vec![(0..=b.len()).collect::<Vec<usize>>()];
-    for i in 1..=a.len() {
-        let mut row = vec![i];
-        for j in 1..=b.len() {
-            let replaced = rows[i - 1][j - 1] + usize::from(a[i - 1] != b[j - 1]);
-            let mut least = replaced.min(rows[i - 1][j] + 1).min(row[j - 1] + 1);
-            if i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1] {
-                least = least.min(rows[i - 2][j - 2] + 1);
-            }
-            row.push(least);
-        }
-        rows.push(row);
-    }
-    rows[a.len()][b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_word_that_nobody_knows_is_taken_for_what_it_most_likely_means() {
-        let table = [
-            ("sale", "aproved APPROVD 1 registered order-aprovd"),
-            ("lead", "pendign pending_payout order_on_hold on_review in-progress"),
-            // Whatever takes back is no sale, and nothing that is denied.
-            (
-                "rejected",
-                "rejceted refunde refnded partial_refund refund-partial chargeback_fee order.cancelled CANCELLED_BY_USER \
-                 rejected_by_advertiser payment.refunded sale_reversed Storno zurückerstattet payment_failed partially-voided order_canceld fraud_suspected",
-            ),
-            (
-                "lead",
-                "unapproved not_approved non-confirmed unpaid notpaid aproved_not not_refunded un-aproved",
-            ),
-        ];
-        for (status, words) in table {
-            for word in words.split(' ') {
-                assert_eq!(nearest(word, false).as_str(), status, "{word}");
-                assert_eq!(nearest(word, true), Rejected, "{word}");
-            }
-        }
-        assert_eq!(nearest("not approved", false), Lead);
-    }
 
     #[test]
     fn inflections_cases_and_spellings_mean_the_same() {
