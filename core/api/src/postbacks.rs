@@ -56,8 +56,14 @@ pub struct PostbackRetry {
 }
 
 impl PostbackRetry {
-    /// What can be taken again.
-    pub const RESULTS: [PostbackResult; 2] = [PostbackResult::Conflict, PostbackResult::Unmatched];
+    /// What can be taken again: of what was recorded and updated, conversions that stand under a word of the network that
+    /// means something else by now.
+    pub const RESULTS: [PostbackResult; 4] = [
+        PostbackResult::Conflict,
+        PostbackResult::Unmatched,
+        PostbackResult::Recorded,
+        PostbackResult::Updated,
+    ];
 }
 
 /// What became of postbacks that were taken again.
@@ -110,7 +116,8 @@ pub struct Finding {
     /// The slug of the template whose words are to be mapped.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
-    /// What kind: `unmapped_word`, `known_transaction`, `foreign_click`, `retry`, `given_up`.
+    /// What kind: `unmapped_word`, `known_transaction`, `foreign_click`, `retry`, `mapped_since`,
+    /// `given_up`.
     pub kind: FindingKind,
     /// The word, the transaction id, or the network that the clicks were sent to.
     pub what: String,
@@ -136,6 +143,8 @@ pub enum FindingKind {
     ForeignClick,
     /// A conflict that would be none any more.
     Retry,
+    /// Conversions that stand under a word that was mapped since.
+    MappedSince,
     /// A source was not told, and nobody tries it any more.
     GivenUp,
 }

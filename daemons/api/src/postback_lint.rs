@@ -17,7 +17,7 @@ use axum::{Router, extract::State, response::Response, routing::get, routing::po
 use http::{Method, StatusCode};
 use std::{
     cmp::Reverse,
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, HashSet},
     sync::Arc,
 };
 use tfx_api::postbacks::{Finding, FindingKind, Lint, PostbackRetry, PostbackRetryAnswer};
@@ -25,9 +25,10 @@ use tfx_domain::{
     Timestamp,
     entity::{Kind, NetworkSpec, Status, TemplateSpec},
     event::{PostbackDirection, PostbackLogEvent, PostbackResult},
+    id::ConversionId,
     postback::{
         advice::{self, UnknownWord},
-        interpret, unknown_word,
+        interpret, is_mapped_since, still_stands, unknown_word,
     },
     problem::Problems,
 };
@@ -56,8 +57,13 @@ async fn lint(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
         None => None,
     };
     let days = Timestamp::from_second(clock::now().as_second() - DAYS * 86_400).ok();
-    let mut linter =
-        Linter { app: &app, networks: HashMap::new(), found: BTreeMap::new(), words: BTreeMap::new() };
+    let mut linter = Linter {
+        app: &app,
+        networks: HashMap::new(),
+        found: BTreeMap::new(),
+        standing: HashSet::new(),
+        words: BTreeMap::new(),
+    };
     let asked = |result| PostbackQuery {
         since: since.or(days),
         until,
@@ -76,6 +82,7 @@ async fn lint(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
     let (lines, all_lines) = linter.read(asked(None), most).await?;
     for line in &lines {
         linter.word(line).await?;
+        linter.mapped_since(line).await?;
     }
     let mut findings = linter.findings();
     if network.is_none() {
@@ -133,6 +140,8 @@ struct Linter<'a> {
     app: &'a App,
     networks: HashMap<String, Option<Known>>,
     found: BTreeMap<(String, Option<String>, FindingKind, String), Finding>,
+    /// Conversions that were looked at, the newest line of each.
+    standing: HashSet<ConversionId>,
     /// Words that nobody knows, by network and template.
     words: BTreeMap<(String, Option<String>), (NetworkSpec, Option<TemplateSpec>, Vec<UnknownWord>)>,
 }
@@ -266,6 +275,35 @@ impl Linter<'_> {
         Ok(())
     }
 
+    /// A conversion that stands under a word that was mapped since.
+    async fn mapped_since(&mut self, line: &PostbackLogEvent) -> Result<(), Failure> {
+        let app = self.app;
+        let (Some(was), Some(id)) = (&line.conversion_status, &line.conversion_id) else { return Ok(()) };
+        let Some((known, template)) = self.known(line).await? else { return Ok(()) };
+        let template = template.filter(|t| t.status == Status::Active);
+        let template = template.map(Record::typed::<TemplateSpec>).transpose()?.map(|t| t.spec);
+        let network = known.spec.slug.to_string();
+        if !is_mapped_since(&known.spec, template.as_ref(), line) || !self.standing.insert(id.clone()) {
+            return Ok(());
+        }
+        if !app.stores.conversions.get(id).await?.is_some_and(|c| still_stands(&c, line)) {
+            return Ok(());
+        }
+        self.add(Finding {
+            command: format!("tfx postback retry --network {network} --result recorded --result updated"),
+            network,
+            source: String::new(),
+            template: None,
+            kind: FindingKind::MappedSince,
+            what: was.to_string(),
+            postbacks: 1,
+            last: line.at,
+            because: "the word is mapped now; conversions that it brought before still stand under it"
+                .to_owned(),
+        });
+        Ok(())
+    }
+
     /// What was found; words of one template have one command, which maps them all.
     fn findings(self) -> Vec<Finding> {
         let mut commands = BTreeMap::new();
@@ -303,7 +341,7 @@ impl Linter<'_> {
     fn add(&mut self, finding: Finding) {
         // One command mends all ids of a network.
         let what = match finding.kind {
-            FindingKind::UnmappedWord => finding.what.clone(),
+            FindingKind::UnmappedWord | FindingKind::MappedSince => finding.what.clone(),
             _ => String::new(),
         };
         let key = (finding.network.clone(), finding.template.clone(), finding.kind, what);

@@ -1,5 +1,5 @@
-//! Taking again what stands in the postback log as a conflict or unmatched: after the configuration was changed, or the
-//! click has come.
+//! Taking again what stands in the postback log as a conflict or unmatched, and conversions that stand under a word that
+//! was mapped since: after the configuration was changed, or the click has come.
 //!
 //! A postback is read again from what the log keeps of it, and counts from when it came in. What became of it is a line
 //! of its own, whose id is made from the first one's: the same however often it is taken again, and what has one is not
@@ -15,8 +15,8 @@ use tfx_api::postbacks::{PostbackRetry, PostbackRetryAnswer};
 use tfx_domain::{
     Timestamp,
     entity::Status,
-    event::{PostbackLogEvent, PostbackResult},
-    postback::{Interpreted, interpret},
+    event::{PostbackDirection, PostbackLogEvent, PostbackResult},
+    postback::{Interpreted, interpret, is_mapped_since, still_stands},
 };
 use tfx_ports::{StoreError, analytics::PostbackQuery, page::PageRequest};
 
@@ -39,7 +39,7 @@ pub(crate) async fn retry(
     let mut answer = PostbackRetryAnswer { taken: BTreeMap::new(), left: 0, next: None, older: None };
     let mut tried = 0;
     for line in due {
-        if asked.after.is_some_and(|after| line.id <= after) {
+        if asked.after.is_some_and(|after| line.id <= after) || !is_due(postbacks, &line).await? {
             continue;
         }
         if tried == AT_ONCE {
@@ -59,6 +59,22 @@ pub(crate) async fn retry(
     Ok(answer)
 }
 
+/// Whether there is anything to take again: of what was recorded, only what stands under a word that was mapped since.
+async fn is_due(postbacks: &Postbacks, line: &PostbackLogEvent) -> Result<bool, StoreError> {
+    if !matches!(line.result, PostbackResult::Recorded | PostbackResult::Updated) {
+        return Ok(true);
+    }
+    let Some(index) = postbacks.config.owned() else { return Ok(false) };
+    let network = line.network_id.as_ref().and_then(|id| index.network_by_id(id));
+    let (Some(network), Some(conversion)) = (network, &line.conversion_id) else { return Ok(false) };
+    let template = index.asked_template(&network.id, &line.template).map(|t| &t.spec);
+    if !is_mapped_since(&network.spec, template, line) {
+        return Ok(false);
+    }
+    let there = postbacks.conversions.get(conversion).await?;
+    Ok(there.is_some_and(|c| still_stands(&c, line)))
+}
+
 /// The newest lines, and before when others were not looked at.
 async fn lines(
     postbacks: &Postbacks,
@@ -71,7 +87,7 @@ async fn lines(
             until: asked.until,
             network: asked.network.clone(),
             result: Some(*result),
-            direction: None,
+            direction: Some(PostbackDirection::In),
             test: tfx_domain::event::TestTraffic::Include,
             filters: Vec::new(),
             page: PageRequest::first(PAGE),

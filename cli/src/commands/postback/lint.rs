@@ -102,6 +102,7 @@ const fn title(kind: FindingKind) -> &'static str {
         FindingKind::KnownTransaction => "transaction id of another click",
         FindingKind::ForeignClick => "clicks of another network",
         FindingKind::Retry => "can be taken again",
+        FindingKind::MappedSince => "conversions under a word that is mapped now",
         FindingKind::GivenUp => "was not told",
     }
 }

@@ -1,5 +1,5 @@
-//! `tfx postback retry`: takes postbacks again that stand as a conflict or unmatched, and tells sources again what was
-//! given up.
+//! `tfx postback retry`: takes postbacks again that stand as a conflict or unmatched, or under a word that was mapped since,
+//! and tells sources again what was given up.
 
 use super::super::entity::failed;
 use crate::{
@@ -20,8 +20,9 @@ use tfx_domain::entity::Kind;
 
 /// Which postbacks.
 #[derive(Debug, Args)]
-#[command(after_help = "Without an ID and --dead it takes postbacks again that came in: conflicts, and\n\
-    those whose click did not come. What was taken again is not taken twice; each\n\
+#[command(after_help = "Without an ID and --dead it takes postbacks again that came in: conflicts,\n\
+    those whose click did not come, and those recorded under a word of the network\n\
+    that is mapped now, while their conversion still stands so. What was taken again is not taken twice; each\n\
     is a new line of the log, as what it became.\n\n\
     Examples:\n  \
     tfx network update adnet --transaction-scope click\n  \
@@ -40,7 +41,7 @@ pub(crate) struct Retry {
     /// Only to this network.
     #[arg(long, value_name = "NETWORK", add = complete::of(Kind::Network))]
     network: Option<String>,
-    /// Only those that stand so; may be repeated [default: all that can be taken again].
+    /// Only those with this result; may be repeated [default: all that can be taken again].
     #[arg(long, value_parser = PossibleValuesParser::new(PostbackRetry::RESULTS.map(PostbackResult::as_str)))]
     result: Vec<String>,
     #[command(flatten)]

@@ -1,13 +1,14 @@
 //! From a network's parameters to our terms.
 
 use super::{
-    ConversionStatus,
+    Conversion, ConversionStatus,
     advice::UnknownWord,
     params::{Field, Params, Unreadable, same_word},
     words,
 };
 use crate::{
     entity::{NetworkSpec, TemplateSpec},
+    event::PostbackLogEvent,
     id::ClickId,
     money::{Amount, Currency},
 };
@@ -149,6 +150,24 @@ pub fn unknown_word(template: Option<&TemplateSpec>, params: &[(String, String)]
     let payout = params.find(Field::Payout).and_then(|(_, amount)| amount.parse::<Amount>().ok());
     let taken_back = payout.is_some_and(|amount| amount < Amount::ZERO);
     (unmapped && !ignored).then(|| UnknownWord { word: word.to_owned(), taken_back, after_sale: false })
+}
+
+/// Whether a line of the postback log put a conversion under a word of the network's own that means something else as
+/// its network and template are now. Whether the conversion still stands so is asked of [`still_stands`].
+pub fn is_mapped_since(
+    network: &NetworkSpec,
+    template: Option<&TemplateSpec>,
+    line: &PostbackLogEvent,
+) -> bool {
+    let Some(was @ ConversionStatus::Custom(_)) = &line.conversion_status else { return false };
+    matches!(interpret(network, template, &line.params, &[]), Ok(Interpreted::Report(now)) if now.status != *was)
+}
+
+/// Whether a conversion is still as a line of the postback log made it.
+pub fn still_stands(conversion: &Conversion, line: &PostbackLogEvent) -> bool {
+    line.conversion_status.as_ref() == Some(&conversion.status)
+        && line.revenue == Some(conversion.revenue)
+        && !conversion.displaced
 }
 
 fn click_id(params: &Params) -> Result<ClickId, Refusal> {

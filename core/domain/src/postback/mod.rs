@@ -15,7 +15,7 @@ mod status;
 mod words;
 
 pub use decide::{Decided, Standing, decide};
-pub use interpret::{Interpreted, Postback, Refusal, interpret, unknown_word};
+pub use interpret::{Interpreted, Postback, Refusal, interpret, is_mapped_since, still_stands, unknown_word};
 pub use params::Unreadable;
 pub use report::{Terms, report};
 pub use status::{Applied, ConversionStatus, apply};

@@ -210,6 +210,48 @@ async fn a_sale_after_a_word_nobody_knows_is_the_money_of_the_click() {
 }
 
 #[tokio::test]
+async fn what_was_recorded_under_a_word_is_taken_again_when_the_word_is_mapped() {
+    let (testbed, network, offer) = Testbed::usual(&[]).await;
+    let mut template = testbed.template(&network, json!({"slug": "web", "name": "Web"})).await;
+    let (one, two, three) =
+        (testbed.click(&offer).await, testbed.click(&offer).await, testbed.click(&offer).await);
+    let world = testbed.start().await;
+    for (click, more, result) in [
+        (one, "&tid=1&status=lead&payout=5", "recorded"),
+        (one, "&tid=1&status=gut&payout=7", "updated"),
+        (two, "&tid=2&status=weg&payout=9", "recorded"),
+        // Its conversion does not stand so any more.
+        (three, "&tid=3&status=gut&payout=4", "recorded"),
+        (three, "&tid=3&status=rejected", "updated"),
+    ] {
+        assert_eq!(said(&world, "adnet/web", click, more).await, result, "{more}");
+    }
+    let all = json!(["conflict", "unmatched", "recorded", "updated"]);
+    let before = world.logged(5).await;
+    let nothing = retry(&world, all.clone()).await;
+    assert_eq!((&nothing["taken"], &nothing["left"]), (&json!({}), &json!(0)), "nobody has mapped it");
+
+    change(&world, &mut template, |t| t["statuses"] = json!({"sale": ["gut"], "rejected": ["weg"]})).await;
+    let taken = retry(&world, all.clone()).await;
+    assert_eq!((&taken["taken"], &taken["left"]), (&json!({ "updated": 2 }), &json!(0)));
+    let logged = world.logged(7).await;
+    let received = |word: &str| {
+        let of = |l: &&PostbackLogEvent| l.params.iter().any(|(_, v)| v == word) && l.click_id != Some(three);
+        let all: Vec<_> = logged.iter().filter(of).map(|l| l.at).collect();
+        (all.len(), all.iter().all(|at| *at == all[0]))
+    };
+    assert_eq!((received("gut"), received("weg")), ((2, true), (2, true)), "at the time it was received");
+    assert!(before.len() == 5 && retry(&world, all).await["taken"] == json!({}), "once");
+    let row = async || {
+        let row = world.report().await;
+        (row.sales, row.leads, row.rejected)
+    };
+    world.until("the sale counts", async || row().await == (1, 0, 2)).await;
+    assert_eq!(world.report().await.revenue_confirmed[&Currency::USD].to_string(), "7");
+    world.stop().await;
+}
+
+#[tokio::test]
 async fn a_conflict_over_a_foreign_click_names_the_word_that_nobody_knows() {
     let testbed = Testbed::new(&[]);
     let network = |slug: &str| json!({"slug": slug, "name": slug, "postback_secret": SECRET});
