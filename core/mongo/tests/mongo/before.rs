@@ -88,7 +88,7 @@ async fn documents_of_before_are_read_brought_up_to_date_and_go_on() {
         page: first.clone(),
     };
     let listed = conversions.list(&query).await.expect("a list").items;
-    assert_eq!(listed, [sale.clone()]);
+    assert_eq!(listed, std::slice::from_ref(&sale));
     assert_eq!(conversions.unpublished(&first).await.expect("unpublished").items, [sale]);
     conversions.mark_published(&[(id, 2)]).await.expect("marked");
     assert_eq!(conversions.unpublished(&first).await.expect("unpublished").items, []);

@@ -268,12 +268,11 @@ impl Teller {
         let host = form.host().unwrap_or_else(|| source.id.to_string());
         let turn = match self.targets.enter(&source.id, &host) {
             Turn::Go(turn) => turn,
-            Turn::Full(pause) => return End::Postpone(later(pause)),
             Turn::Open(_, why) if waited > GIVEN_UP_AFTER => {
                 let why = format!("given up after {}: {host} does not work: {why}", days(waited));
                 return self.give_up(&tell, Some(source), job, &why).await;
             }
-            Turn::Open(pause, _) => return End::Postpone(later(pause)),
+            Turn::Full(pause) | Turn::Open(pause, _) => return End::Postpone(later(pause)),
         };
         let click = match form.needs_click() {
             true => self.postbacks.clicks.event(tell.conversion.click_id).await,

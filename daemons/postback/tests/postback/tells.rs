@@ -250,7 +250,10 @@ async fn a_source_is_told_once_of_each_state_that_it_asks_for() {
     assert_eq!((line.result, line.status, line.attempt, line.test), (PostbackResult::Sent, 200, 1, false));
     assert_eq!((line.source.as_str(), line.answer.as_str(), line.click_id), ("push", "ok", Some(click)));
     assert!(line.url.contains("e=ext%2F1") && line.latency_ms.is_some() && line.method == "GET", "{line:?}");
-    assert_eq!(more[1].conversion_status.as_ref().map(|s| s.as_str()), Some("sale"));
+    assert_eq!(
+        more[1].conversion_status.as_ref().map(tfx_domain::postback::ConversionStatus::as_str),
+        Some("sale")
+    );
 }
 
 #[tokio::test]
@@ -339,7 +342,7 @@ async fn what_fails_is_tried_again_and_what_is_refused_is_not() {
             let keys =
                 world.testbed.queue.dead_jobs(JobKind::Tell, &PageRequest::first(9)).await.expect("dead");
             let keys: Vec<String> = keys.items.into_iter().map(|d| d.key).collect();
-            assert_eq!(keys, [last.job.clone()]);
+            assert_eq!(keys, std::slice::from_ref(&last.job));
             assert_eq!(
                 world.testbed.queue.revive(JobKind::Tell, &keys, Duration::ZERO).await.expect("revived"),
                 1
@@ -547,7 +550,7 @@ async fn what_has_passed_is_not_told_again() {
         world
             .testbed
             .queue
-            .revive(JobKind::Tell, &[dead.job.clone()], Duration::ZERO)
+            .revive(JobKind::Tell, std::slice::from_ref(&dead.job), Duration::ZERO)
             .await
             .expect("revived"),
         1
