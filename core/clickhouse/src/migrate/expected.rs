@@ -75,7 +75,7 @@ mod tests {
                 ("click_events", "at, click_id", 42),
                 ("trafficback_events", "at, click_id", 42),
                 ("conversion_events", "conversion_id", 36),
-                ("postback_log_events", "at, id", 17),
+                ("postback_log_events", "at, id", 22),
                 ("destination_health_events", "at, id", 7),
                 ("kafka_ingestion_errors", "topic, partition, offset, content", 8),
             ]

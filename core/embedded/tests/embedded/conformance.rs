@@ -145,7 +145,7 @@ async fn what_the_version_before_parked_becomes_jobs() {
     }
     let queue = Embedded::open(folder.path()).expect("brought up to date").queue();
     assert_eq!(queue.counts(ParkedPostback).await.expect("count").waiting, 3);
-    assert_eq!(queue.group(ParkedPostback, "net_1:C1").await.expect("group").waiting, 1);
+    assert_eq!(queue.group(ParkedPostback, "net_1:C1").await.expect("group").waiting, 2);
     let minute = std::time::Duration::from_secs(60);
     let mut first = queue.claim(ParkedPostback, 9, minute).await.expect("claim");
     first.sort_by(|a, b| a.key.cmp(&b.key));
