@@ -15,4 +15,5 @@ mod kill;
 mod ledger;
 mod load;
 mod mongo;
+mod tells;
 mod testbed;
