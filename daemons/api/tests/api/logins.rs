@@ -21,6 +21,35 @@ const DEV: [(&str, &str); 5] = [
     ("TRUSTED_PROXY_CIDRS", "127.0.0.1/32"),
 ];
 
+/// Each attack and each login on both store families.
+macro_rules! on_both_stores {
+    ($($test:ident)*) => {
+        mod on_sqlite {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $test() {
+                super::$test(super::Server::with(&super::DEV).await).await;
+            })*
+        }
+        mod on_mongodb {
+            $(#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+            async fn $test() {
+                super::$test(super::Server::on_mongodb(&super::DEV).await).await;
+            })*
+        }
+    };
+}
+
+on_both_stores! {
+    the_administrators_address_is_approved_and_others_wait
+    a_user_revoked_on_another_instance_opens_nothing_a_second_later
+    of_ten_thousand_parallel_guesses_five_are_looked_at
+    of_a_hundred_right_answers_at_once_one_gives_a_session
+    of_a_thousand_mutated_tokens_none_opens_anything
+    a_secret_that_is_replaced_is_believed_until_it_is_gone
+    a_flood_of_requests_for_codes_makes_one_code_and_bounded_rows
+    no_time_tells_who_is_known
+}
+
 async fn server() -> Server {
     Server::with(&DEV).await
 }
@@ -71,9 +100,7 @@ fn other(code: &str) -> String {
     format!("{:08}", (code.parse::<u64>().expect("digits") + 1) % 100_000_000)
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn the_administrators_address_is_approved_and_others_wait() {
-    let s = server().await;
+async fn the_administrators_address_is_approved_and_others_wait(s: Server) {
     let admin = client(&s, &session(&s, "Admin@Example.com").await);
     let me = admin.whoami().await.expect("known");
     assert_eq!((me.name.as_str(), me.role), (ADMIN, Some(Role::Admin)));
@@ -101,9 +128,7 @@ async fn the_administrators_address_is_approved_and_others_wait() {
     assert_eq!(bob.whoami().await.expect_err("ended").status(), Some(401));
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_user_revoked_on_another_instance_opens_nothing_a_second_later() {
-    let s = server().await;
+async fn a_user_revoked_on_another_instance_opens_nothing_a_second_later(s: Server) {
     let beside = s.beside_with(&DEV).await;
     session(&s, ADMIN).await;
     login(&s, "bob@example.com").await;
@@ -120,9 +145,8 @@ async fn a_user_revoked_on_another_instance_opens_nothing_a_second_later() {
     beside.stop_beside().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_ten_thousand_parallel_guesses_five_are_looked_at() {
-    let s = Arc::new(server().await);
+async fn of_ten_thousand_parallel_guesses_five_are_looked_at(s: Server) {
+    let s = Arc::new(s);
     let right = code(&s, ADMIN, 1).await.expect("a code");
     let mut racing = JoinSet::new();
     // Each lane from addresses of its own, so that no limit of an address helps.
@@ -152,9 +176,8 @@ async fn of_ten_thousand_parallel_guesses_five_are_looked_at() {
     assert!(code(&s, ADMIN, 60_001).await.is_some(), "a burnt code is no longer valid: another is sent");
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn of_a_hundred_right_answers_at_once_one_gives_a_session() {
-    let s = Arc::new(server().await);
+async fn of_a_hundred_right_answers_at_once_one_gives_a_session(s: Server) {
+    let s = Arc::new(s);
     for round in 0..3 {
         let right = code(&s, ADMIN, 1).await.expect("a code");
         let mut racing = JoinSet::new();
@@ -169,10 +192,8 @@ async fn of_a_hundred_right_answers_at_once_one_gives_a_session() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn of_a_thousand_mutated_tokens_none_opens_anything() {
+async fn of_a_thousand_mutated_tokens_none_opens_anything(s: Server) {
     use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD as B64};
-    let s = server().await;
     let token = session(&s, ADMIN).await;
     let [head, claims, signature] = token.split('.').collect::<Vec<_>>()[..] else { panic!("three parts") };
     let said: Value = serde_json::from_slice(&B64.decode(claims).expect("base64")).expect("JSON");
@@ -260,10 +281,8 @@ async fn of_a_thousand_mutated_tokens_none_opens_anything() {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn a_secret_that_is_replaced_is_believed_until_it_is_gone() {
+async fn a_secret_that_is_replaced_is_believed_until_it_is_gone(s: Server) {
     const NEW: &str = "another-secret-of-more-than-32-bytes-0123";
-    let s = server().await;
     let token = session(&s, ADMIN).await;
     let both = format!("{NEW},{}", DEV[3].1);
     let with = |secret: &'static str| DEV.map(|(n, v)| (n, if n == "AUTH_JWT_SECRET" { secret } else { v }));
@@ -277,9 +296,8 @@ async fn a_secret_that_is_replaced_is_believed_until_it_is_gone() {
     both.stop_beside().await;
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
-async fn a_flood_of_requests_for_codes_makes_one_code_and_bounded_rows() {
-    let s = Arc::new(server().await);
+async fn a_flood_of_requests_for_codes_makes_one_code_and_bounded_rows(s: Server) {
+    let s = Arc::new(s);
     // 10,000 for one address, from everywhere.
     let mut racing = JoinSet::new();
     for lane in 0..50_u32 {
@@ -307,10 +325,8 @@ async fn a_flood_of_requests_for_codes_makes_one_code_and_bounded_rows() {
 }
 
 /// The same work is done for whoever asks: the two distributions are one, by the test of Kolmogorov and Smirnov.
-#[tokio::test(flavor = "multi_thread")]
-async fn no_time_tells_who_is_known() {
+async fn no_time_tells_who_is_known(s: Server) {
     const EACH: usize = 400;
-    let s = server().await;
     // Known ones, who have a user; all of whom were asked for before, or none.
     for n in 0..EACH {
         let (id, email) = (format!("usr_{n:019}"), format!("known{n}@example.com"));

@@ -24,6 +24,7 @@ pub(crate) struct Server {
     trigger: Trigger,
     running: JoinHandle<anyhow::Result<()>>,
     dir: Option<TempDir>,
+    database: Option<Arc<Database>>,
 }
 
 impl Server {
@@ -34,6 +35,16 @@ impl Server {
     /// With settings over those of the tests.
     pub(crate) async fn with(settings: &[(&str, &str)]) -> Self {
         Self::in_folder(tempfile::tempdir().expect("a folder"), settings, |stores| stores).await
+    }
+
+    /// On a database of its own of the real MongoDB, with settings.
+    pub(crate) async fn on_mongodb(settings: &[(&str, &str)]) -> Self {
+        let database = Database::new();
+        let own = [("MONGO_URI", database.uri.as_str()), ("MONGO_DATABASE", database.name.as_str())];
+        let settings: Vec<_> = settings.iter().copied().chain(own).collect();
+        let mut server = Self::with(&settings).await;
+        server.database = Some(Arc::new(database));
+        server
     }
 
     /// With other ports than those of the embedded store.
@@ -49,7 +60,12 @@ impl Server {
     /// As [`Self::beside`], with settings.
     pub(crate) async fn beside_with(&self, settings: &[(&str, &str)]) -> Self {
         let dir = self.dir.as_ref().expect("a folder");
-        Self::at(dir.path(), settings, |stores| stores).await
+        let mut settings = settings.to_vec();
+        if let Some(database) = &self.database {
+            settings.extend([("MONGO_URI", database.uri.as_str()), ("MONGO_DATABASE", &database.name)]);
+        }
+        let beside = Self::at(dir.path(), &settings, |stores| stores).await;
+        Self { database: self.database.clone(), ..beside }
     }
 
     /// Another one in the same folder, after this one.
@@ -89,7 +105,7 @@ impl Server {
         }
         let settings = Arc::new(Settings::read(&source).expect("settings"));
         let data_dir = Arc::new(DataDir::open(dir, FolderLock::Shared).expect("the data folder"));
-        let stores = ports(tfx_wiring::embedded(&data_dir).expect("stores"));
+        let stores = ports(tfx_wiring::open(&settings, &data_dir).await.expect("stores"));
         let token = data_dir.admin_token().expect("a token").0.expose().to_owned();
         let internal_token = data_dir.internal_token(&settings).expect("a token").expose().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
@@ -99,7 +115,7 @@ impl Server {
             tokio::spawn(tfx_api_service::run(settings, data_dir, stores.clone(), listener, shutdown));
         let api = Client::new(&url, Some(&token)).expect("a client");
         let http = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { url, token, internal_token, stores, api, http, trigger, running, dir: None }
+        Self { url, token, internal_token, stores, api, http, trigger, running, dir: None, database: None }
     }
 
     /// A request without a token.
@@ -163,6 +179,43 @@ impl Server {
         self.trigger.fire();
         self.running.await.expect("no panic").expect("a clean end");
         self.dir.expect("a folder")
+    }
+}
+
+/// A database of the real MongoDB, dropped at the end.
+struct Database {
+    uri: String,
+    name: String,
+}
+
+impl Database {
+    fn new() -> Self {
+        let file = std::env::var("TFX_ENGINES").unwrap_or_else(|_| {
+            let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
+            root.join("target/engines/env").display().to_string()
+        });
+        let text = std::fs::read_to_string(&file)
+            .unwrap_or_else(|e| panic!("{file}: {e}: run `make engines` first: this test needs MongoDB"));
+        let uri = text.lines().find_map(|line| line.strip_prefix("MONGO_URI=")).expect("MONGO_URI");
+        let name = format!("tfx_test_{:012x}", tfx_ports::entropy::random_u128() >> 80);
+        Self { uri: uri.to_owned(), name }
+    }
+}
+
+impl Drop for Database {
+    fn drop(&mut self) {
+        let (uri, name) = (self.uri.clone(), self.name.clone());
+        // The test's runtime may be ending; this one waits for the answer.
+        let dropping = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime").block_on(async {
+                let client = mongodb::Client::with_uri_str(&uri).await.expect("a client");
+                client.database(&name).drop().await.expect("drop the database");
+            });
+        });
+        if dropping.join().is_err() && !std::thread::panicking() {
+            panic!("the test's database was not dropped");
+        }
     }
 }
 
