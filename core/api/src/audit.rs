@@ -17,8 +17,10 @@ pub struct AuditQuery {
 
 /// One change.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditEntry {
     /// When it was saved, by the clock of api-service.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub at: Timestamp,
     /// Who: a token's name or a user's address.
     pub actor: String,
@@ -40,5 +42,9 @@ pub struct AuditEntry {
     /// The version after the change.
     pub version: u64,
     /// What changed: `{field: [before, after]}`, secrets masked.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "std::collections::BTreeMap<String, Vec<serde_json::Value>>")
+    )]
     pub changes: Value,
 }

@@ -11,6 +11,7 @@ pub use tfx_domain::{postback::ConversionStatus, report::ReportFilter};
 
 /// A conversion as it is answered: [`tfx_domain::postback::Conversion`], without what it brings for who may not see money.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Conversion {
     /// Never changes.
     pub id: ConversionId,
@@ -40,8 +41,10 @@ pub struct Conversion {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revenue: Option<Money>,
     /// When it was first reported.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub created_at: Timestamp,
     /// When it last changed.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub updated_at: Timestamp,
     /// Facts of the click.
     pub click: ClickDims,

@@ -76,6 +76,7 @@ impl Verb {
 
 /// A link to hand out.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Link {
     /// The URL.
     pub url: String,

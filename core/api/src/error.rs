@@ -5,6 +5,7 @@ use tfx_domain::problem::Problems;
 
 /// The body of every answer that is not a success: `application/problem+json` (RFC 9457).
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProblemDocument {
     /// Always `about:blank`: [`ProblemDocument::code`] tells kinds apart.
     #[serde(rename = "type", default = "about_blank")]

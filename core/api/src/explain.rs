@@ -15,9 +15,11 @@ use tfx_domain::{
 
 /// A click to decide without recording it. What is not said is as for a person without any past.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ExplainRequest {
     /// The campaign: id or slug (api-service passes the slug on).
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub slug: String,
     /// Where it comes from; else 127.0.0.1.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -60,12 +62,15 @@ pub struct ExplainRequest {
     pub headers: Vec<(String, String)>,
     /// When; else now.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "moment::optional")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub at: Option<Timestamp>,
     /// Destinations taken to be down: ids or slugs (api-service passes ids on).
     #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 200)))]
     pub unhealthy: Vec<String>,
     /// Destinations, by id or slug, of whose caps that much is taken to be used: of each cap alike.
     #[serde(skip_serializing_if = "BTreeMap::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(extend("maxProperties" = 200)))]
     pub cap_used: BTreeMap<String, u64>,
     /// How often it came back from trafficback; else 0.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +85,7 @@ pub struct ExplainRequest {
 
 /// What is decided, and why.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExplainAnswer {
     /// What becomes of the click.
     pub outcome: Outcome,
@@ -88,6 +94,7 @@ pub struct ExplainAnswer {
     pub click_id: Option<ClickId>,
     /// When the click came in, UTC; none for a click that was only asked about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub at: Option<Timestamp>,
     /// The slug that was asked for, known or not.
     pub slug: String,
@@ -141,6 +148,7 @@ pub struct ExplainAnswer {
 
 /// Whether the visitor is new.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UniqueFacts {
     /// In the campaign.
     pub campaign: bool,
@@ -152,6 +160,7 @@ pub struct UniqueFacts {
 
 /// What is known of a visitor. Empty: unknown.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct VisitorFacts {
     /// Who, pseudonymously.
@@ -217,6 +226,7 @@ impl ExplainRequest {
 
 /// A stream that was asked.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Asked {
     /// Its id.
     pub stream_id: String,
@@ -250,6 +260,7 @@ pub struct Asked {
 
 /// A destination that was looked at.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Candidate {
     /// Its slug.
     pub slug: String,

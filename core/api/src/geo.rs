@@ -21,6 +21,7 @@ pub fn is_geo(field: &str) -> bool {
 
 /// How the geo databases are.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct GeoStatus {
     /// The fields that are known of some address, by their names in filters.
     pub known: Vec<String>,

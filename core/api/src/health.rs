@@ -6,6 +6,7 @@ pub use tfx_domain::{event::HealthEvent, routing::Health};
 
 /// How a destination with a health check is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthRow {
     /// The id of the destination.
     pub destination_id: String,
@@ -15,9 +16,11 @@ pub struct HealthRow {
     pub state: Health,
     /// Since when, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub since: Option<Timestamp>,
     /// When it was last probed, UTC.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub probed_at: Option<Timestamp>,
     /// How many of the last probes in a row saw the same.
     pub in_a_row: u32,
@@ -37,6 +40,7 @@ pub struct HealthRow {
 
 /// All destinations that are active and have a health check.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthList {
     /// In the order of their slugs.
     pub items: Vec<HealthRow>,
@@ -48,6 +52,7 @@ pub struct HealthList {
     pub unknown: u64,
     /// When the newest probe of all was over, UTC; none: nothing was probed yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub newest_probe_at: Option<Timestamp>,
     /// Probes that traffic-service put off through a fault of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -59,6 +64,7 @@ pub struct HealthList {
 
 /// Probes that one traffic-service put off for one reason of its own, and has not made since.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PutOff {
     /// One word for the reason: `busy`, `name_servers`, `setup`.
     pub failure: String,
@@ -67,11 +73,13 @@ pub struct PutOff {
     /// The reason of the last of them, for people.
     pub reason: String,
     /// When that was, UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub at: Timestamp,
 }
 
 /// What traffic-service answers to who asks for them.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PutOffs {
     /// By reason.
     pub items: Vec<PutOff>,

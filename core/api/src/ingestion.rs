@@ -20,8 +20,10 @@ pub struct IngestionQuery {
 
 /// A message that became no event.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IngestionError {
     /// When the store met it.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub observed_at: Timestamp,
     /// The whole name of the topic.
     pub topic: String,
@@ -39,6 +41,7 @@ pub struct IngestionError {
 
 /// How far behind the analytics store is.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct IngestionLag {
     /// How the names of the consumer groups begin, with which it reads: `groups.click_events` …
     pub groups: String,
@@ -50,6 +53,7 @@ pub struct IngestionLag {
 
 /// How far behind it is in one partition.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PartitionLag {
     /// The whole name of the topic.
     pub topic: String,
@@ -65,10 +69,12 @@ pub struct PartitionLag {
 
 /// Which broken messages to put into the log again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ReplayRequest {
     /// Those met from then on, inclusive; else all.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub since: Option<Timestamp>,
     /// Only of this topic (whole name).
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -80,6 +86,7 @@ pub struct ReplayRequest {
     pub dry_run: bool,
     /// Those met before, exclusive; else now.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub until: Option<Timestamp>,
     /// The `next` of the answer before.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -88,6 +95,7 @@ pub struct ReplayRequest {
 
 /// What was put into the log again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReplayAnswer {
     /// Messages that were found.
     pub found: u64,

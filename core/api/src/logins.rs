@@ -6,6 +6,7 @@ pub use tfx_domain::access::{Role, Session, User, UserState};
 
 /// Whoever wants a code.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CodeRequest {
     /// The mail address.
@@ -14,6 +15,7 @@ pub struct CodeRequest {
 
 /// The same for everybody who asks.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CodeAnswer {
     /// What happens now.
     pub detail: String,
@@ -24,6 +26,7 @@ pub struct CodeAnswer {
 
 /// A code that came.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CodeProof {
     /// The mail address.
@@ -34,10 +37,12 @@ pub struct CodeProof {
 
 /// A session that has begun.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LoginAnswer {
     /// What to show from now on: `Authorization: Bearer TOKEN`.
     pub token: String,
     /// When it ends by itself.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub expires_at: Timestamp,
     /// Whose it is.
     pub email: String,
@@ -47,6 +52,7 @@ pub struct LoginAnswer {
 
 /// Which role somebody is to have.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct RoleRequest {
     /// The role.

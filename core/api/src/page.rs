@@ -9,6 +9,8 @@ pub type Labels = BTreeMap<String, String>;
 
 /// One page of a list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "PageOf{T}"))]
 pub struct Page<T> {
     /// The items, in the list's order.
     pub items: Vec<T>,
@@ -25,6 +27,8 @@ pub struct Page<T> {
 
 /// One item with the slugs of what it refers to.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "schema", schemars(rename = "Shown{T}"))]
 pub struct Labelled<T> {
     /// The item.
     #[serde(flatten)]
@@ -36,6 +40,7 @@ pub struct Labelled<T> {
 
 /// An entity by both its names.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EntityRef {
     /// Its id.
     pub id: String,

@@ -37,13 +37,16 @@ pub struct PostbackQuery {
 
 /// Which postbacks of the log to take again. What has been taken again since is passed over.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PostbackRetry {
     /// From, inclusive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub since: Option<Timestamp>,
     /// To, exclusive.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub until: Option<Timestamp>,
     /// Only to this network: id or slug.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -68,6 +71,7 @@ impl PostbackRetry {
 
 /// What became of postbacks that were taken again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PostbackRetryAnswer {
     /// How many came to which result.
     pub taken: BTreeMap<String, u64>,
@@ -78,6 +82,7 @@ pub struct PostbackRetryAnswer {
     pub next: Option<ClickId>,
     /// Then ask with this as `until`, without `after`: so far back nothing was looked at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub older: Option<Timestamp>,
 }
 
@@ -96,6 +101,7 @@ pub struct LintQuery {
 
 /// What is wrong between what networks send and how they are configured.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Lint {
     /// The most frequent first; what one command mends stands together.
     pub findings: Vec<Finding>,
@@ -107,6 +113,7 @@ pub struct Lint {
 
 /// Something to be mended.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Finding {
     /// The network's slug; empty where it is about a source.
     pub network: String,
@@ -124,6 +131,7 @@ pub struct Finding {
     /// How many postbacks.
     pub postbacks: u64,
     /// The last of them.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub last: Timestamp,
     /// Why, in a sentence.
     pub because: String,
@@ -133,6 +141,7 @@ pub struct Finding {
 
 /// What is to be mended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum FindingKind {
     /// A status word that nobody knows.
@@ -151,6 +160,7 @@ pub enum FindingKind {
 
 /// A postback to try. Nothing is stored. A secret is not asked for; one that is given must be right.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PostbackTest {
     /// The network: id or slug.
@@ -165,6 +175,7 @@ pub struct PostbackTest {
 
 /// What would become of a postback.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PostbackTestAnswer {
     /// What it would be answered: recorded, updated, duplicate, stale, ignored, parked, conflict or
     /// rejected.
@@ -197,6 +208,7 @@ pub struct PostbackTestAnswer {
 
 /// What a postback was understood to say.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Understood {
     /// The click.
     pub click_id: ClickId,
@@ -217,6 +229,7 @@ pub struct Understood {
 
 /// A conversion that a tried postback would meet.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ExistingConversion {
     /// Its id.
     pub id: ConversionId,

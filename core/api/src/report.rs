@@ -1,6 +1,8 @@
 //! Reports.
 
 mod row;
+#[cfg(feature = "schema")]
+mod schema;
 
 pub use row::{DimensionValue, Figures, ReportRow};
 
@@ -11,19 +13,24 @@ use tfx_domain::{Timestamp, event::TestTraffic, moment, money::Currency};
 
 /// What is asked.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct ReportRequest {
     /// From, inclusive; else the beginning of today in `timezone`.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "moment::optional")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub since: Option<Timestamp>,
     /// To, exclusive; else now.
     #[serde(skip_serializing_if = "Option::is_none", deserialize_with = "moment::optional")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub until: Option<Timestamp>,
     /// IANA name of the time zone of hours, days, weeks and months; `UTC` unless said otherwise.
     pub timezone: String,
     /// What rows are grouped by, in order, at most 6. None: one row.
+    #[cfg_attr(feature = "schema", schemars(length(max = 6), extend("uniqueItems" = true)))]
     pub dimensions: Vec<Dimension>,
     /// What must hold of every counted event; entities by id or slug.
+    #[cfg_attr(feature = "schema", schemars(length(max = 50)))]
     pub filters: Vec<ReportFilter>,
     /// When conversions count.
     pub attribution: Attribution,
@@ -33,12 +40,14 @@ pub struct ReportRequest {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub currency: Option<Currency>,
     /// Which figures, in order; none: the usual ones.
+    #[cfg_attr(feature = "schema", schemars(extend("uniqueItems" = true)))]
     pub metrics: Vec<Metric>,
     /// The order of rows; none: by key.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub sort: Option<Sort>,
     /// At most this many rows, 1 to 100,000; else 10,000.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 100_000)))]
     pub limit: Option<usize>,
 }
 
@@ -62,6 +71,7 @@ impl Default for ReportRequest {
 
 /// An order of rows.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Sort {
     /// The name of a metric or of one of the report's dimensions.
@@ -73,10 +83,13 @@ pub struct Sort {
 
 /// A report.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReportAnswer {
     /// From, inclusive.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub since: Timestamp,
     /// To, exclusive.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub until: Timestamp,
     /// Of hours, days, weeks and months.
     pub timezone: String,

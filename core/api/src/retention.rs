@@ -6,10 +6,12 @@ pub use tfx_domain::event::EventCounts;
 
 /// What is to be deleted.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct PruneRequest {
     /// Events older than this; none: as old as `ANALYTICS_TTL_DAYS` says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub before: Option<Timestamp>,
     /// Only say how many there are.
     #[serde(default)]
@@ -21,8 +23,10 @@ pub struct PruneRequest {
 
 /// What would be deleted, or is being deleted.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PruneAnswer {
     /// Events older than this.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub before: Timestamp,
     /// How many there are; none: more than could be counted in time.
     pub found: Option<EventCounts>,
@@ -33,17 +37,21 @@ pub struct PruneAnswer {
 
 /// One deletion of what is older than a time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PruneRun {
     /// Events older than this.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub before: Timestamp,
     /// Who asked for it: a token's name, or `ANALYTICS_TTL_DAYS`.
     pub by: String,
     /// Whether the store's files are written anew.
     pub vacuum: bool,
     /// When it began.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub started_at: Timestamp,
     /// When it ended; none: it goes on.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub ended_at: Option<Timestamp>,
     /// What was deleted so far.
     pub deleted: EventCounts,
@@ -56,6 +64,7 @@ pub struct PruneRun {
 
 /// How long events are kept, and what of it was done.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RetentionStatus {
     /// `ANALYTICS_TTL_DAYS`; none: for ever.
     pub days: Option<u32>,

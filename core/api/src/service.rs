@@ -9,6 +9,7 @@ use tfx_domain::{
 
 /// Whose token this is.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Whoami {
     /// Its name.
     pub name: String,
@@ -22,11 +23,13 @@ pub struct Whoami {
     pub scopes: Vec<Scope>,
     /// When it ends by itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub expires_at: Option<Timestamp>,
 }
 
 /// The counters of each service's event producer, as it gives them, or why it could not be asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EventStats {
     /// traffic-service's.
     pub traffic: ServiceStats,
@@ -36,6 +39,7 @@ pub struct EventStats {
 
 /// The counters of one service.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ServiceStats {
     /// Its counters.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -47,6 +51,7 @@ pub struct ServiceStats {
 
 /// What became of the events that each service's sink refused, or why it could not be asked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefusedAnswer {
     /// traffic-service's.
     pub traffic: RefusedEvents,
@@ -56,6 +61,7 @@ pub struct RefusedAnswer {
 
 /// Refused events of one service.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefusedEvents {
     /// Events that are in its journal again, or would be.
     #[serde(default)]

@@ -11,6 +11,7 @@ use tfx_domain::{
 
 /// Which lines of the postback log are asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Directions {
     /// Postbacks of networks, which came in.
@@ -47,6 +48,7 @@ impl Directions {
 
 /// `POST /internal/sources/{id}/test` of postback-service: makes what a source would be told.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SourceTest {
     /// A click whose facts are filled in; none: made-up ones.
@@ -62,6 +64,7 @@ pub struct SourceTest {
 
 /// What a source would be told, and what it answered.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SourceTestAnswer {
     /// The state.
     pub status: ConversionStatus,
@@ -88,6 +91,7 @@ pub struct SourceTestAnswer {
 
 /// One attempt to tell a source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Attempt {
     /// `sent`; `retry` for what would be tried again, `dead` for what would not.
     pub result: PostbackResult,
@@ -103,6 +107,7 @@ pub struct Attempt {
 
 /// `GET /internal/tells` of postback-service: the targets that it knows.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Targets {
     /// Those that failed of late, or are asked now, by host and port.
     pub items: Vec<Target>,
@@ -110,6 +115,7 @@ pub struct Targets {
 
 /// A server as one source is told by it, as one postback-service sees it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Target {
     /// Whose postbacks go there; none: of a service of another version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -122,6 +128,7 @@ pub struct Target {
     pub failures: u64,
     /// Nothing is sent before this, and then a single probe; none: it is sent to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub open_until: Option<Timestamp>,
     /// Why the last request failed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -130,6 +137,7 @@ pub struct Target {
 
 /// What waits to be told, source by source, and what was given up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TellQueue {
     /// Waiting or under way.
     pub waiting: u64,
@@ -137,6 +145,7 @@ pub struct TellQueue {
     pub dead: u64,
     /// When the oldest of those that wait came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub oldest: Option<Timestamp>,
     /// By source.
     pub sources: Vec<TellShare>,
@@ -159,6 +168,7 @@ pub struct TellQueue {
 
 /// What waits to be told to one source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TellShare {
     /// Who is told.
     pub source_id: SourceId,
@@ -171,9 +181,11 @@ pub struct TellShare {
     pub dead: u64,
     /// When the oldest of those that wait came.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub oldest: Option<Timestamp>,
     /// When the next is due.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub next: Option<Timestamp>,
     /// Its targets whose circuit is open.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -195,6 +207,7 @@ pub struct TellQuery {
 
 /// A postback to a source that waits, is under way, or was given up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TellJob {
     /// Its name: `tfx postback retry` takes it.
     pub job: String,
@@ -214,9 +227,11 @@ pub struct TellJob {
     /// What the conversion brings; the source is told its share of that.
     pub revenue: Money,
     /// When the conversion came into that state.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub came: Timestamp,
     /// When it is tried next; none: it was given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub due: Option<Timestamp>,
     /// Whether it, or one that it waits for, is being sent.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -231,10 +246,12 @@ pub struct TellJob {
 
 /// What is to be told again of what was given up.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TellAgain {
     /// These: the name of a job, the id of a message or of a conversion, a line of the postback log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 100)))]
     pub ids: Vec<String>,
     /// Or all that were given up.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
@@ -245,11 +262,13 @@ pub struct TellAgain {
     /// With `dead`: only those that were given up before this. The `before` of the first answer, so that what is given up
     /// anew meanwhile does not come up again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub before: Option<Timestamp>,
 }
 
 /// What is told again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TellAgainAnswer {
     /// How many are due again.
     pub revived: u64,
@@ -261,11 +280,13 @@ pub struct TellAgainAnswer {
     pub more: bool,
     /// Before what time they were given up.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub before: Option<Timestamp>,
 }
 
 /// The key that signs what a source is told.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SigningKey {
     /// `whsec_…`.
     pub key: String,

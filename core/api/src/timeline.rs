@@ -11,6 +11,7 @@ use tfx_domain::{
 
 /// What became of a click.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Timeline {
     /// Which click.
     pub click_id: ClickId,
@@ -25,6 +26,7 @@ pub struct Timeline {
 
 /// What a step is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StepKind {
     /// The request on the tracking link.
@@ -45,8 +47,10 @@ pub enum StepKind {
 
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Step {
     /// When, UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub at: Timestamp,
     /// What kind of thing.
     pub kind: StepKind,

@@ -6,19 +6,27 @@ pub use tfx_domain::access::{ApiToken, Role, Scope, TokenState};
 
 /// A token that somebody wants.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// What it is called: unique among those that are not revoked.
+    #[cfg_attr(
+        feature = "schema",
+        schemars(length(min = 1, max = 100), regex(pattern = r"^[^\s\p{Cc}]([^\p{Cc}]*[^\s\p{Cc}])?$"))
+    )]
     pub name: String,
     /// What it may do; no more than whoever makes it.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub scopes: Vec<Scope>,
     /// When it ends by itself; none: not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub expires_at: Option<Timestamp>,
 }
 
 /// A token as it is listed: never its text.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TokenRow {
     /// Its id.
     pub id: String,
@@ -29,16 +37,20 @@ pub struct TokenRow {
     /// What it may do.
     pub scopes: Vec<Scope>,
     /// When it was made.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub created_at: Timestamp,
     /// Who made it.
     pub created_by: String,
     /// When it ends by itself.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub expires_at: Option<Timestamp>,
     /// When it was used last, to a minute.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub last_used_at: Option<Timestamp>,
     /// From where.
     pub last_used_from: String,
     /// When it was revoked.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub revoked_at: Option<Timestamp>,
 }
 
@@ -62,6 +74,7 @@ impl TokenRow {
 
 /// A token that was just made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MadeToken {
     /// What there is to know of it later.
     #[serde(flatten)]

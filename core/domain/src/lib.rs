@@ -31,6 +31,8 @@ pub mod report;
 pub mod routing;
 pub mod rules;
 pub mod said;
+#[cfg(feature = "schema")]
+pub mod schema;
 pub mod slug;
 pub mod tell;
 

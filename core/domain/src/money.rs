@@ -196,6 +196,7 @@ impl Sum for Amount {
 
 /// An amount with its currency.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Money {
     /// Millionths of the currency's unit.
     pub amount: Amount,

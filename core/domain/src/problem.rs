@@ -5,6 +5,7 @@ use std::fmt;
 
 /// One thing that is wrong with an input.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Problem {
     /// Where, in the input's own terms: `filters.rules[2].is[0]`.
     pub path: String,
@@ -14,6 +15,7 @@ pub struct Problem {
 
 /// All problems of one input. Empty means valid.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(transparent)]
 pub struct Problems(pub Vec<Problem>);
 

@@ -28,7 +28,8 @@ pub enum InvalidSlug {
 /// The longest, in characters.
 const MAX: usize = 64;
 
-const RESERVED: [&str; 8] = ["c", "postback", "api", "auth", "healthz", "readyz", "metrics", "internal"];
+pub(crate) const RESERVED: [&str; 8] =
+    ["c", "postback", "api", "auth", "healthz", "readyz", "metrics", "internal"];
 
 impl Slug {
     /// The text.

@@ -7,6 +7,7 @@ use crate::{
     failure::Failure,
     geo, health as destinations_health, ingestion, links,
     logins::{self, Logins},
+    openapi,
     peers::Peers,
     postback_lint, postback_test, report,
     retention::{self, Pruning},
@@ -55,6 +56,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(geo::routes())
         .merge(destinations_health::routes())
         .merge(ingestion::routes())
+        .merge(openapi::routes())
         .merge(postback_lint::routes())
         .merge(postback_test::routes())
         .merge(services::routes())

@@ -17,6 +17,7 @@ mod input;
 mod labels;
 mod links;
 mod logins;
+mod openapi;
 mod peers;
 mod postback_lint;
 mod postback_test;

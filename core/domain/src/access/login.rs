@@ -41,6 +41,7 @@ pub fn code(random: u128) -> String {
 
 /// Whether somebody may log in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum UserState {
     /// The address was verified; an administrator has to approve.
@@ -53,6 +54,7 @@ pub enum UserState {
 
 /// A person.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct User {
     /// His id.
     pub id: String,
@@ -63,14 +65,17 @@ pub struct User {
     /// Whether he may log in.
     pub state: UserState,
     /// When his address was verified first.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub created_at: Timestamp,
     /// When he logged in last.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Moment>"))]
     pub last_login_at: Option<Timestamp>,
 }
 
 /// A login that goes on.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Session {
     /// Its id, the `jti` of its token.
     pub id: String,
@@ -79,13 +84,16 @@ pub struct Session {
     /// His mail address.
     pub email: String,
     /// When it began.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub created_at: Timestamp,
     /// When it ends by itself.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub expires_at: Timestamp,
     /// From where it began.
     pub from: String,
     /// When it was ended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Moment>"))]
     pub revoked_at: Option<Timestamp>,
 }
 

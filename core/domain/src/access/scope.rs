@@ -9,6 +9,7 @@ macro_rules! scopes {
     ($($variant:ident, $word:literal, $about:literal;)+) => {
         /// What a caller may do.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         pub enum Scope {
             $(#[doc = $about] #[serde(rename = $word)] $variant,)+
         }
@@ -102,6 +103,7 @@ pub fn beyond(wanted: &[Scope], had: &[Scope]) -> Vec<Scope> {
 
 /// What a person is to the installation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Role {
     /// May do everything.

@@ -36,6 +36,7 @@ pub struct ApiToken {
 
 /// Whether a token opens anything.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TokenState {
     /// It does.

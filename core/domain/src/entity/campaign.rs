@@ -14,14 +14,17 @@ use serde::{Deserialize, Serialize};
 
 /// What a person writes about a campaign.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct CampaignSpec {
     /// The path of its tracking link.
     pub slug: Slug,
     /// Former slugs: their tracking links lead here too.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = super::MAX_ALIASES), extend("uniqueItems" = true)))]
     pub aliases: Vec<Slug>,
     /// For people.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 200), regex(pattern = crate::schema::NAME)))]
     pub name: String,
     /// Only an active campaign routes.
     #[serde(default)]
@@ -43,6 +46,7 @@ pub struct CampaignSpec {
     pub cost: Option<Cost>,
     /// How long a visitor is remembered when asking whether a click is unique, in seconds.
     #[serde(default = "day")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 31_622_400)))]
     pub unique_window_s: u64,
     /// Its traffic is a test: reports and lists leave out its clicks and their conversions unless asked for them.
     #[serde(default, skip_serializing_if = "is_false")]
@@ -60,6 +64,7 @@ fn day() -> u64 {
 
 /// How regular streams are chosen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Rotation {
     /// The first that matches, by position.
@@ -71,6 +76,7 @@ pub enum Rotation {
 
 /// What becomes of a click that no stream takes while destinations that are down might.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum AllDown {
     /// It goes to trafficback.
@@ -89,9 +95,11 @@ impl AllDown {
 
 /// What one click costs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Cost {
     /// Per click.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::NotNegative"))]
     pub per_click: Amount,
     /// Of what; api-service takes the source's when none is given.
     #[serde(default)]

@@ -15,11 +15,13 @@ use serde::{Deserialize, Serialize};
 
 /// What a person writes about a destination.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct DestinationSpec {
     /// Its name in links and commands; unique among destinations.
     pub slug: Slug,
     /// For people.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 200), regex(pattern = crate::schema::NAME)))]
     pub name: String,
     /// Only an active destination is a candidate.
     #[serde(default)]
@@ -41,6 +43,7 @@ pub struct DestinationSpec {
     pub schedule: Option<Schedule>,
     /// For how many seconds it is not shown again to the same visitor.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(range(max = 31_622_400)))]
     pub anti_repeat_s: Option<u64>,
     /// How its health is probed; none: never, and it counts as healthy.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -52,6 +55,7 @@ pub struct DestinationSpec {
 
 /// Limits on what a destination gets. Days begin at midnight in `timezone`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Caps {
     /// Clicks a day.
@@ -73,6 +77,7 @@ pub struct Caps {
 
 /// A weekly timetable.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Schedule {
     /// IANA name; `UTC` unless said otherwise.
@@ -88,6 +93,7 @@ fn utc() -> String {
 
 /// How a destination's health is probed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct HealthCheck {
     /// What is probed; else the destination's URL with empty macros.
@@ -98,12 +104,15 @@ pub struct HealthCheck {
     pub method: ProbeMethod,
     /// Statuses that mean healthy; none: 200 to 399.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(inner(range(min = 100, max = 599))))]
     pub expected_statuses: Vec<u16>,
     /// Failures in a row before it is down.
     #[serde(default = "three")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 100)))]
     pub failures: u32,
     /// Successes in a row before it is up again.
     #[serde(default = "two")]
+    #[cfg_attr(feature = "schema", schemars(range(min = 1, max = 100)))]
     pub successes: u32,
 }
 
@@ -127,6 +136,7 @@ fn two() -> u32 {
 
 /// The method of a probe.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "UPPERCASE")]
 pub enum ProbeMethod {
     /// Asks for no body.

@@ -138,6 +138,7 @@ impl fmt::Display for Kind {
 
 /// Whether an entity takes part.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Takes part.

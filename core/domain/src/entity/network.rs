@@ -11,23 +11,28 @@ use std::{fmt, net::IpAddr};
 
 /// What a person writes about an affiliate network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NetworkSpec {
     /// Unique; the path of its postbacks.
     pub slug: Slug,
     /// Former slugs: postbacks to them are this network's.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = super::MAX_ALIASES), extend("uniqueItems" = true)))]
     pub aliases: Vec<Slug>,
     /// For people.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 200), regex(pattern = crate::schema::NAME)))]
     pub name: String,
     /// Postbacks of a network that is not active are refused.
     #[serde(default)]
     pub status: Status,
     /// What every postback must carry as `secret`. Api-service makes one when none is given.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[!-~]{8,200}$")))]
     pub postback_secret: Option<Secret>,
     /// Addresses postbacks may come from; none: any.
     #[serde(default, deserialize_with = "networks", skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::schema::Network>"))]
     pub allowed_ips: Vec<IpNet>,
     /// The currency of a payout that names none.
     #[serde(default)]

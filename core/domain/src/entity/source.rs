@@ -10,11 +10,13 @@ use std::collections::BTreeMap;
 
 /// What a person writes about a traffic source.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SourceSpec {
     /// Its name in links and commands; unique among sources.
     pub slug: Slug,
     /// For people.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 200), regex(pattern = crate::schema::NAME)))]
     pub name: String,
     /// For people; a paused source changes nothing in routing.
     #[serde(default)]
@@ -30,6 +32,7 @@ pub struct SourceSpec {
     pub postback_url: Option<String>,
     /// The states that it asks for. Not said: `sale` where there is a `postback_url`, and those of `postback_urls`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 32), extend("uniqueItems" = true)))]
     pub postback_on: Option<Vec<ConversionStatus>>,
     /// URLs of single states.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -40,18 +43,24 @@ pub struct SourceSpec {
     /// What a POST carries: an object. Of a form its members are the fields; in JSON it is sent as it stands, every text
     /// in it a template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(with = "Option<std::collections::BTreeMap<String, serde_json::Value>>")
+    )]
     pub postback_body: Option<serde_json::Value>,
     /// What it is told of the revenue; not said: all of it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub postback_payout: Option<PayoutShare>,
     /// Seconds between the state and the postback.
     #[serde(default, skip_serializing_if = "is_default")]
+    #[cfg_attr(feature = "schema", schemars(range(max = super::MAX_TELL_DELAY_S)))]
     pub postback_delay_s: u32,
     /// Only the first conversion of a click is told, in each state that is asked for.
     #[serde(default, skip_serializing_if = "is_default")]
     pub postback_first_only: bool,
     /// What its postbacks are signed with, as Standard Webhooks has it: `whsec_` and 24 to 64 bytes in base64.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^whsec_[A-Za-z0-9+/]{32,86}=?=?$")))]
     pub postback_signing_key: Option<Secret>,
 }
 
@@ -62,6 +71,7 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 
 /// A source's query parameters. Without a name of its own, each goes by its default; with a token, it stands in links.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct SourceParams {
     /// The source's own id of the click; default `external_id`.
@@ -78,6 +88,7 @@ pub struct SourceParams {
     pub subs: BTreeMap<String, SourceParam>,
     /// Parameters that links carry besides, under their own names: `zoneid={zoneid}`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 40)))]
     pub others: Vec<SourceParam>,
 }
 

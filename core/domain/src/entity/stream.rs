@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a person writes about a stream.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StreamSpec {
     /// The campaign it belongs to.
@@ -20,6 +21,7 @@ pub struct StreamSpec {
     /// Unique in its campaign.
     pub slug: Slug,
     /// For people.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 200), regex(pattern = crate::schema::NAME)))]
     pub name: String,
     /// Only an active stream takes clicks.
     #[serde(default)]
@@ -32,18 +34,21 @@ pub struct StreamSpec {
     pub position: u32,
     /// Its share under `rotation: weight`. 0 serves only visitors already bound to it.
     #[serde(default = "hundred")]
+    #[cfg_attr(feature = "schema", schemars(range(max = 1_000_000)))]
     pub weight: u32,
     /// Whether all filters must pass or one is enough.
     #[serde(default, rename = "match")]
     pub match_mode: MatchMode,
     /// Who may enter. None: everyone.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_FILTERS)))]
     pub filters: Vec<FilterRule>,
     /// What is done with a click it takes.
     #[serde(default)]
     pub action: Action,
     /// Where a redirecting action goes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = MAX_DESTINATIONS)))]
     pub destinations: Vec<StreamDestination>,
     /// How one of the destinations is chosen.
     #[serde(default)]
@@ -59,6 +64,7 @@ fn hundred() -> u32 {
 
 /// When a stream is asked.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum StreamKind {
     /// Before all others, by position.
@@ -83,6 +89,7 @@ impl StreamKind {
 
 /// How filters are joined.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum MatchMode {
     /// Every filter passes.
@@ -97,6 +104,7 @@ pub enum MatchMode {
 /// `{field: country, is: [US, CA]}`, `{field: os_version, is: [">= 14.2"]}`, `{field: sub1, is_not: ["glob:test*"]}`.
 /// The fields and the forms of their operands are listed in `docs/routing.md`; [`filter::compile`] knows them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct FilterRule {
     /// Which fact of the click.
@@ -215,17 +223,20 @@ impl From<RedirectCode> for u16 {
 
 /// A destination as used by a stream.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct StreamDestination {
     /// The id of the destination.
     pub destination: DestinationId,
     /// Its share under `select: weight`. 0 serves only visitors already bound to it.
     #[serde(default = "hundred")]
+    #[cfg_attr(feature = "schema", schemars(range(max = 1_000_000)))]
     pub weight: u32,
 }
 
 /// How a destination is chosen.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Select {
     /// Drawn by weight.
@@ -239,6 +250,7 @@ pub enum Select {
 
 /// What a visitor who was here before keeps.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Bind {
     /// Nothing: every click is decided anew.

@@ -19,6 +19,7 @@ const MAX_STATES: usize = 32;
 
 /// How a source is told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TellMethod {
     /// A GET of the URL.
@@ -54,6 +55,7 @@ impl TellMethod {
 
 /// What a source is told of a conversion's revenue: `{"percent": "80"}` or `{"fixed": "1.50"}`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PayoutShare {
     /// So many hundredths of it, 0 to 100, in its currency.

@@ -18,6 +18,7 @@ pub const LONGEST_PATH: usize = 8;
 
 /// What a person writes about a postback template.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TemplateSpec {
     /// The network it belongs to.
@@ -26,8 +27,10 @@ pub struct TemplateSpec {
     pub slug: Slug,
     /// Former slugs: postback URLs with them use this template.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = super::MAX_ALIASES), extend("uniqueItems" = true)))]
     pub aliases: Vec<Slug>,
     /// For people.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 200), regex(pattern = crate::schema::NAME)))]
     pub name: String,
     /// Only an active template is used.
     #[serde(default)]
@@ -48,27 +51,34 @@ pub struct TemplateSpec {
 
 /// What the network calls our parameters; one without a name goes by the aliases that are always understood.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TemplateParams {
     /// The click id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), regex(pattern = r"^[^\s\p{Cc}]+$")))]
     pub click_id: Option<String>,
     /// The transaction id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), regex(pattern = r"^[^\s\p{Cc}]+$")))]
     pub transaction_id: Option<String>,
     /// The payout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), regex(pattern = r"^[^\s\p{Cc}]+$")))]
     pub payout: Option<String>,
     /// The currency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), regex(pattern = r"^[^\s\p{Cc}]+$")))]
     pub currency: Option<String>,
     /// The status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), regex(pattern = r"^[^\s\p{Cc}]+$")))]
     pub status: Option<String>,
 }
 
 /// What holds when a postback does not say.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct TemplateDefaults {
     /// Instead of `sale`.
@@ -79,6 +89,7 @@ pub struct TemplateDefaults {
     pub currency: Option<Currency>,
     /// Instead of the destination's payout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::NotNegative>"))]
     pub payout: Option<Amount>,
 }
 

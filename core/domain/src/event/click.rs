@@ -15,6 +15,7 @@ use smol_str::SmolStr;
 
 /// What became of a click.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// A stream took it.
@@ -37,12 +38,14 @@ pub(super) const fn is_false(mark: &bool) -> bool {
 described! {
     /// One request on a tracking link.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct ClickEvent {
         /// [`crate::event::SCHEMA`].
         pub schema: u16 = of(U16).required(),
         /// Its identity; also the event's.
         pub click_id: ClickId = of(Ulid).required().column("String CODEC(ZSTD(1))"),
         /// When the click came in, UTC.
+        #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
         pub at: Timestamp = of(Time).required().column("DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1))"),
         /// What became of it.
         #[serde(default)]
@@ -149,6 +152,7 @@ described! {
 
 /// A stream that did not take the click.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PassedStream {
     /// The id of the stream.
     pub stream_id: StreamId,

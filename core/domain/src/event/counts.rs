@@ -5,6 +5,7 @@ use std::ops::AddAssign;
 
 /// Stored events, by what they tell of. One that was delivered twice may count twice where the store has not met that yet.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EventCounts {
     /// Clicks that a stream took.
     pub clicks: u64,

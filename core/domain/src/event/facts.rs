@@ -194,6 +194,7 @@ macro_rules! facts {
     )*) => {
         /// The facts reports group by; a conversion carries those of its click.
         #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(default)]
         pub struct ClickDims {
             $($(#[$meta])* pub $field: $type,)*

@@ -9,12 +9,14 @@ use serde::{Deserialize, Serialize};
 
 /// From when on a destination counts as up or down.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct HealthEvent {
     /// [`crate::event::SCHEMA`].
     pub schema: u16,
     /// A ULID, as click ids are.
     pub id: ClickId,
     /// When the probe that decided it was over, UTC.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub at: Timestamp,
     /// Whose health.
     pub destination_id: DestinationId,

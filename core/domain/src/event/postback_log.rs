@@ -12,6 +12,7 @@ use smol_str::SmolStr;
 
 /// Which way a postback went.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PostbackDirection {
     /// From a network to us; lines that say nothing are such.
@@ -41,6 +42,7 @@ fn is_in(direction: &PostbackDirection) -> bool {
 /// What became of a postback. Received = the sum of [`PostbackResult::IN`]; attempts to tell a source = the sum of
 /// [`PostbackResult::OUT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum PostbackResult {
     /// A new conversion.
@@ -140,12 +142,14 @@ impl PostbackResult {
 described! {
     /// One postback that came in, or one attempt to send one.
     #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+    #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
     pub struct PostbackLogEvent {
         /// [`crate::event::SCHEMA`].
         pub schema: u16 = of(U16).required(),
         /// A ULID, as click ids are.
         pub id: ClickId = of(Ulid).required().column("String CODEC(ZSTD(1))"),
         /// When the postback came in or was sent, UTC; for what became of a parked one later, when that was decided.
+        #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
         pub at: Timestamp = of(Time).required().column("DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1))"),
         /// The network's slug as asked for, known or not; empty where it goes to a source.
         pub network: SmolStr = of(Text).required().column("LowCardinality(String)"),

@@ -5,6 +5,7 @@ use std::{fmt, str::FromStr};
 
 /// What becomes of clicks on campaigns that are tests, and of all that follows from those clicks.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TestTraffic {
     /// They are left out: tests are nobody's traffic and nobody's money.

@@ -32,6 +32,7 @@ use serde::{Deserialize, Serialize};
 
 /// What a network's transaction ids number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum TransactionScope {
     /// Orders: an id is one conversion of the network.
@@ -103,6 +104,7 @@ const fn is_zero(version: &u64) -> bool {
 
 /// A conversion as it stands.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Conversion {
     /// Never changes.
     pub id: ConversionId,
@@ -136,8 +138,10 @@ pub struct Conversion {
     /// What it brings.
     pub revenue: Money,
     /// When it was first reported.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub created_at: Timestamp,
     /// When it last changed.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub updated_at: Timestamp,
     /// Facts of the click.
     pub click: ClickDims,

@@ -33,6 +33,7 @@ pub struct Report {
 
 /// What is left out of the figures in one currency. Each by itself: what came in and what was paid do not add up.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct LeftOut {
     /// On hold and confirmed.

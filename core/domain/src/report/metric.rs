@@ -22,6 +22,7 @@ macro_rules! metrics {
     ($($(#[$doc:meta])+ $variant:ident, $name:literal, $label:literal, $unit:ident;)+) => {
         /// A metric.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
         #[serde(rename_all = "snake_case")]
         pub enum Metric {
             $($(#[$doc])+ $variant,)+

@@ -30,6 +30,7 @@ pub const MAX_GROUPS: usize = 100_000;
 
 /// Which time a conversion is counted at.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Attribution {
     /// At its click's time (`click_at`).
@@ -41,12 +42,14 @@ pub enum Attribution {
 
 /// A condition on a dimension, compared with the whole value: no patterns, no trimming.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReportFilter {
     /// Which fact. Times are meant in the zone of whoever asks.
     pub dimension: Dimension,
     /// One of these: ids for entities, compared as they are; otherwise texts, compared without regard to case in any
     /// script. The empty text is the unknown, as in [`RawRow::key`]; a device type that is `unknown` is asked for by
     /// that word too. Of no values there is none.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 1000)))]
     pub values: Vec<String>,
     /// True for none of these; of no values everything is.
     #[serde(default)]

@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 /// How a destination stands.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default)]
 pub struct Standing {
     /// Its id.
@@ -48,6 +49,7 @@ const fn is_false(mark: &bool) -> bool {
 
 /// A cap and its use.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CapState {
     /// `clicks_daily`, `clicks_total`, `conversions_daily` or `conversions_total`.
     pub cap: String,
@@ -59,6 +61,7 @@ pub struct CapState {
 
 /// A schedule at the time of the click.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ScheduleState {
     /// The zone of its hours.
     pub timezone: String,

@@ -19,6 +19,7 @@ pub enum Scope<'a> {
 
 /// Whether a destination answers.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     /// Never probed; counts as healthy.

@@ -5,7 +5,7 @@
 mod every_route;
 mod guesses;
 mod keyed;
-mod money;
+pub(crate) mod money;
 pub(crate) mod routes;
 mod sessions;
 pub(crate) mod tokens;

@@ -10,7 +10,8 @@ use serde_json::Value;
 use tfx_service::ProblemResponse;
 
 /// Fields that are money or tell of it, in entities, clicks and conversions.
-const FIELDS: [&str; 6] = ["payout", "cost", "bot_cost", "cost_refused", "postback_payout", "revenue"];
+pub(crate) const FIELDS: [&str; 6] =
+    ["payout", "cost", "bot_cost", "cost_refused", "postback_payout", "revenue"];
 
 /// The answer without money. What cannot be read is not let out.
 pub(super) async fn taken_out(response: Response) -> Response {

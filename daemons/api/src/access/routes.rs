@@ -71,8 +71,9 @@ const ROUTES: &[(Method, &str, &[Scope])] = &[
     (Method::POST, "/auth/logout", &[]),
 ];
 
-/// The ways in.
-const OPEN: &[(Method, &str)] = &[(Method::POST, "/auth/otp"), (Method::POST, "/auth/verify")];
+/// The ways in, and what tells how the API is to be asked.
+const OPEN: &[(Method, &str)] =
+    &[(Method::POST, "/auth/otp"), (Method::POST, "/auth/verify"), (Method::GET, "/openapi.json")];
 
 /// What each path needs, by method.
 static TABLE: LazyLock<HashMap<String, Vec<(Method, Needs)>>> = LazyLock::new(|| {

@@ -1,0 +1,113 @@
+//! What is common to operations: parameters, headers and problems that the whole API has.
+
+use super::operation::Operation;
+use http::{Method, StatusCode};
+use serde_json::{Map, Value, json};
+
+/// The most that a version may be in `If-Match`: 19 digits.
+const VERSION: &str = r#"^(\*|(W/)?"?[0-9]{1,19}"?)$"#;
+
+/// Parameters beside those that the table says.
+pub(super) fn parameters(operation: &Operation) -> Vec<Value> {
+    let mut all = Vec::new();
+    let names = operation.path.split('{').skip(1).filter_map(|rest| Some(rest.split_once('}')?.0));
+    for name in names {
+        let about = match name {
+            "ref" => {
+                "Its id or what it is called; streams and templates go by their parent, `summer%2Fmain`, or by their id"
+            }
+            _ => "Its id",
+        };
+        all.push(json!({
+            "name": name, "in": "path", "required": true, "description": about,
+            "schema": { "type": "string", "minLength": 1 },
+        }));
+    }
+    if operation.conditional {
+        all.push(json!({
+            "name": "If-Match", "in": "header", "example": "\"3\"",
+            "description": "Only at this version, the `ETag` of an answer; `*` and none: at any",
+            "schema": { "type": "string", "pattern": VERSION },
+        }));
+    }
+    all
+}
+
+/// Headers that several answers have, by name.
+pub(super) fn named_headers() -> Value {
+    let text = |about: &str, example: &str| json!({ "description": about, "required": true, "schema": { "type": "string" }, "example": example });
+    let request_id = "How the logs name the request: as it named itself, else anew";
+    json!({
+        "X-Request-Id": text(request_id, "01K5E7Q0000000000000000000"),
+        "WWW-Authenticate": text("How to show a token", "Bearer"),
+        "Retry-After": {
+            "description": "In how many seconds to try again", "required": true,
+            "schema": { "type": "integer", "minimum": 1 }, "example": 2,
+        },
+    })
+}
+
+/// Those of an answer with this status.
+fn headers(status: StatusCode) -> Map<String, Value> {
+    let mut names = vec!["X-Request-Id"];
+    if status == StatusCode::UNAUTHORIZED {
+        names.push("WWW-Authenticate");
+    }
+    if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+        names.push("Retry-After");
+    }
+    let named = |name: &str| (name.to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
+    names.into_iter().map(named).collect()
+}
+
+/// Headers of an answer: those of all and its own.
+pub(super) fn headers_with(
+    status: StatusCode,
+    own: &[(&'static str, &'static str, &'static str)],
+) -> Map<String, Value> {
+    let mut all = headers(status);
+    for (name, about, example) in own {
+        let header = json!({ "description": about, "required": true, "schema": { "type": "string" }, "example": example });
+        all.insert((*name).to_owned(), header);
+    }
+    all
+}
+
+/// Status, code and when of what may be refused, beside what the table says; `scopes`: what the route needs.
+pub(super) fn problems(
+    operation: &Operation,
+    open: bool,
+    scopes: bool,
+) -> Vec<(StatusCode, &'static str, String)> {
+    let mut all = Vec::new();
+    let mut add = |status, code, when: &str| all.push((status, code, when.to_owned()));
+    if !open {
+        add(StatusCode::UNAUTHORIZED, "unauthorized", "there is no token, or none that opens anything");
+        add(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", "this address had no right token too often");
+    }
+    if scopes {
+        add(StatusCode::FORBIDDEN, "forbidden", "the token lacks a scope that this needs, which it names");
+    }
+    if operation.path.contains('{') {
+        add(StatusCode::BAD_REQUEST, "malformed_path", "a part of the path is no text in UTF-8");
+    }
+    if operation.method != Method::GET && operation.body.is_some() {
+        add(StatusCode::BAD_REQUEST, "malformed_json", "the body is not JSON, or says a field twice");
+        add(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is larger than `HTTP_MAX_BODY_BYTES`");
+        add(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", "the body is not said to be JSON");
+        add(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the body did not arrive in time");
+    }
+    let wrong = "something in the body or the query is wrong; `problems` says where and what is allowed";
+    add(StatusCode::UNPROCESSABLE_ENTITY, "invalid", wrong);
+    if operation.conditional {
+        add(StatusCode::BAD_REQUEST, "bad_if_match", "`If-Match` is no version");
+        let moved = "it is at another version than `If-Match` says; `current` is which";
+        add(StatusCode::PRECONDITION_FAILED, "version_mismatch", moved);
+    }
+    if operation.path != "/openapi.json" {
+        add(StatusCode::INTERNAL_SERVER_ERROR, "internal", "something is wrong here; the log says what");
+        add(StatusCode::SERVICE_UNAVAILABLE, "unavailable", "a store does not answer");
+        add(StatusCode::GATEWAY_TIMEOUT, "timeout", "it took longer than `HTTP_REQUEST_TIMEOUT_MS`");
+    }
+    all
+}

@@ -1,0 +1,136 @@
+//! Entities of all kinds, and what is asked of one.
+
+use super::{
+    super::{
+        operation::{Operation, get, patch, post, tagged},
+        spec,
+    },
+    flag, text,
+};
+use http::StatusCode;
+use serde_json::{Value, json};
+use tfx_api::entities::{Link, Verb};
+use tfx_domain::{
+    entity::{Kind, Status},
+    routing::CapState,
+};
+
+const VERSION: (&str, &str, &str) = ("ETag", "The version, in quotes", "\"3\"");
+
+pub(super) fn operations() -> Vec<Operation> {
+    let mut all: Vec<Operation> = Kind::ALL.into_iter().rev().flat_map(of).collect();
+    all.push(
+        get("/campaigns/{ref}/link", "read_campaign_link", "Tell a campaign's tracking link")
+            .query("source", "With the tokens of this source; not said: of the campaign's own", text())
+            .answers::<Link>("The link")
+            .finds("campaign or source"),
+    );
+    all.push(
+        get(
+            "/networks/{ref}/postback-url",
+            "read_postback_url",
+            "Tell the postback URL to give to a network",
+        )
+        .query("template", "For this template: its slug or id", text())
+        .answers::<Link>("The URL, with the network's secret and a placeholder for each of its macros")
+        .finds("network or template"),
+    );
+    all.push(
+        get("/destinations/{ref}/cap-use", "read_cap_use", "Tell what is used of a destination's caps")
+            .answers::<Vec<CapState>>("Each cap")
+            .finds("destination")
+            .asks("traffic-service"),
+    );
+    tagged("configuration", all)
+}
+
+fn of(kind: Kind) -> Vec<Operation> {
+    let (noun, plural) = (kind.noun(), kind.plural());
+    let (all, one) = (format!("/{plural}"), format!("/{plural}/{{ref}}"));
+    let mut list = get(&all, format!("list_{plural}"), format!("List {plural}, the oldest first")).query(
+        "status",
+        "Only those that are one of these, with commas between them; `all`: whatever they are. Not said: active and paused",
+        json!({ "type": "string", "pattern": statuses() }),
+    );
+    if let Some(parent) = kind.parent() {
+        list = list
+            .query(parent.noun(), &format!("Only those of this {parent}: its id or slug"), text())
+            .finds(parent.noun());
+    }
+    let list = list.pages().answers_one(StatusCode::OK, "A page", move |s| spec::listed(s, kind));
+    let id = match kind {
+        Kind::Campaign => "/api/v1/campaigns/cmp_01k5e7q000000000000",
+        Kind::Stream => "/api/v1/streams/str_01k5e7q000000000000",
+        Kind::Destination => "/api/v1/destinations/dst_01k5e7q000000000000",
+        Kind::Source => "/api/v1/sources/src_01k5e7q000000000000",
+        Kind::Network => "/api/v1/networks/net_01k5e7q000000000000",
+        Kind::Template => "/api/v1/templates/tpl_01k5e7q000000000000",
+    };
+    let create = post(&all, format!("create_{noun}"), format!("Create a {noun}"))
+        .takes_one(move |s| spec::created(s, kind), spec::example(kind))
+        .answers_one(StatusCode::CREATED, "It was created", move |s| spec::shown(s, kind))
+        .header("ETag", VERSION.1, "\"1\"")
+        .header("Location", "Where it is", id)
+        .creates()
+        .refuses(StatusCode::CONFLICT, "slug_taken", "another one has the slug; `existing` is its id");
+    let read = get(&one, format!("read_{noun}"), format!("Show a {noun}"))
+        .answers_one(StatusCode::OK, "As it is", move |s| spec::shown(s, kind))
+        .header(VERSION.0, VERSION.1, VERSION.2)
+        .finds(noun);
+    let mut change = patch(&one, format!("change_{noun}"), format!("Change a {noun} by a merge patch"));
+    change = change.query("force", "Archive it also while others use it", flag()).query(
+        "drop_old_slug",
+        "With another slug: links with the one before do not lead here any more",
+        flag(),
+    );
+    let change = written(
+        change
+            .takes_one(move |s| spec::changed(s, kind), changed(kind))
+            .answers_one(StatusCode::OK, "As it is now", move |s| spec::shown(s, kind))
+            .refuses(StatusCode::CONFLICT, "slug_taken", "another one has the slug; `existing` is its id"),
+        noun,
+    );
+    let mut operations = vec![list, create, read, change];
+    for verb in Verb::ALL {
+        let word = verb.as_str();
+        let what = match verb {
+            Verb::Pause => "Pause a",
+            Verb::Resume => "Resume a",
+            Verb::Archive => "Archive a",
+        };
+        operations.push(written(
+            post(format!("{one}/{word}"), format!("{word}_{noun}"), format!("{what} {noun}"))
+                .query("force", "Archive it also while others use it", flag())
+                .answers_one(StatusCode::OK, "As it is now", move |s| spec::shown(s, kind)),
+            noun,
+        ));
+    }
+    operations
+}
+
+/// What every change of an entity has.
+fn written(operation: Operation, noun: &str) -> Operation {
+    operation
+        .header(VERSION.0, VERSION.1, VERSION.2)
+        .conditional()
+        .finds(noun)
+        .refuses(StatusCode::CONFLICT, "in_use", "others use it, so that it is archived by force alone")
+        .refuses(
+            StatusCode::CONFLICT,
+            "written_by_another_version",
+            "it was saved by a newer version of the program, which knows more of it",
+        )
+}
+
+fn changed(kind: Kind) -> Value {
+    match kind {
+        Kind::Stream => json!({ "weight": 30 }),
+        Kind::Destination => json!({ "caps": { "clicks_daily": 1000 } }),
+        _ => json!({ "name": "Another name" }),
+    }
+}
+
+fn statuses() -> String {
+    let all = [Status::Active, Status::Paused, Status::Archived].map(Status::as_str).join("|");
+    format!("^(all|({all})(,({all}))*)$")
+}

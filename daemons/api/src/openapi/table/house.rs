@@ -1,0 +1,99 @@
+//! How the services and destinations are, and what keeps them going.
+
+use super::{
+    super::operation::{Operation, get, post, tagged},
+    flag, text,
+};
+use http::StatusCode;
+use serde_json::json;
+use tfx_api::{
+    Page,
+    audit::AuditEntry,
+    geo::GeoStatus,
+    health::{HealthEvent, HealthList, HealthRow},
+    ingestion::{IngestionError, IngestionLag, ReplayAnswer, ReplayRequest},
+    retention::{PruneAnswer, PruneRequest, RetentionStatus},
+    service::{EventStats, RefusedAnswer},
+};
+use tfx_domain::routing::Health;
+
+pub(super) fn operations() -> Vec<Operation> {
+    let no_log = "events go straight into the store: `EVENT_BROKERS` is not set";
+    let health = [Health::Up, Health::Down, Health::Unknown].map(Health::as_str);
+    tagged(
+        "house",
+        vec![
+            get("/health", "list_health", "Tell how the destinations with a health check are")
+                .words("state", "Only those that are so", health)
+                .answers::<HealthList>("In the order of their slugs"),
+            get(
+                "/health/history",
+                "list_health_changes",
+                "List when destinations went down and came up, the newest first",
+            )
+            .query("destination", "Only this destination: its id or slug", text())
+            .window()
+            .pages()
+            .answers::<Page<HealthEvent>>("A page")
+            .finds("destination"),
+            post("/destinations/{ref}/check", "check_destination", "Probe a destination now")
+                .answers::<HealthRow>("How it is")
+                .finds("destination")
+                .refuses(StatusCode::CONFLICT, "no_health_check", "it has no health check")
+                .refuses(StatusCode::TOO_MANY_REQUESTS, "too_many", "too many probes were asked for")
+                .asks("traffic-service"),
+            get("/audit", "list_audit", "List who did what, the newest first")
+                .query("id", "Only of the entity with this id", text())
+                .pages()
+                .answers::<Page<AuditEntry>>("A page"),
+            get("/event-producer/stats", "read_event_stats", "Tell the counters of what the services record")
+                .answers::<EventStats>("Of each service, or why it could not be asked"),
+            post("/event-producer/replay-refused", "replay_refused", "Record again what the sinks refused")
+                .query("dry_run", "Only count it", flag())
+                .answers::<RefusedAnswer>("Of each service, or why it could not be asked"),
+            get(
+                "/ingestion/errors",
+                "list_ingestion_errors",
+                "List messages that became no event, the newest first",
+            )
+            .query("since", "From this time on", json!({ "$ref": "#/components/schemas/Moment" }))
+            .query("topic", "Only of this topic, by its whole name", text())
+            .query("ascending", "The oldest first, with a `next` also at the present end: to follow", flag())
+            .pages_of(100)
+            .answers::<Page<IngestionError>>("A page")
+            .refuses(StatusCode::CONFLICT, "no_event_log", no_log),
+            get(
+                "/ingestion/lag",
+                "read_ingestion_lag",
+                "Tell how far the analytics store is behind the event log",
+            )
+            .answers::<IngestionLag>("Over all partitions, and each")
+            .refuses(StatusCode::NOT_FOUND, "not_found", "it has not begun to read")
+            .refuses(StatusCode::CONFLICT, "no_event_log", no_log),
+            post(
+                "/ingestion/replay",
+                "replay_ingestion",
+                "Write messages that became no event to their topic again",
+            )
+            .takes::<ReplayRequest>(json!({ "since": "2026-01-31T14:00:00Z", "dry_run": true }))
+            .answers::<ReplayAnswer>("How many were found and written")
+            .refuses(StatusCode::BAD_REQUEST, "bad_cursor", "the cursor is not one of this list")
+            .refuses(StatusCode::CONFLICT, "no_event_log", no_log),
+            get("/retention", "read_retention", "Tell how long events are kept, and what room they take")
+                .answers::<RetentionStatus>("With the deletion that goes on and the last one"),
+            post("/retention/prune", "prune", "Delete old events")
+                .takes::<PruneRequest>(json!({ "before": "2026-01-01T00:00:00Z", "dry_run": true }))
+                .answers::<PruneAnswer>("How many there are; with `dry_run` alone")
+                .also::<PruneAnswer>(StatusCode::ACCEPTED, "They are being deleted")
+                .refuses(StatusCode::CONFLICT, "prune_running", "events are being deleted already"),
+            get("/geo", "read_geo", "Tell which geo facts are known")
+                .answers::<GeoStatus>("What the databases of traffic-service know")
+                .asks("traffic-service"),
+            get("/openapi.json", "read_openapi", "Show this description").answers_one(
+                StatusCode::OK,
+                "OpenAPI 3.1",
+                |_| json!({ "type": "object" }),
+            ),
+        ],
+    )
+}

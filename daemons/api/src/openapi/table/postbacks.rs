@@ -1,0 +1,72 @@
+//! What networks report, and what sources are told.
+
+use super::{
+    super::operation::{Operation, get, post, tagged},
+    flag, text,
+};
+use http::StatusCode;
+use serde_json::json;
+use tfx_api::{
+    Page,
+    postbacks::{Lint, PostbackRetry, PostbackRetryAnswer, PostbackTest, PostbackTestAnswer},
+    tells::{Directions, SigningKey, SourceTest, SourceTestAnswer, TellAgain, TellAgainAnswer, TellQueue},
+};
+use tfx_domain::event::{PostbackLogEvent, PostbackResult, TestTraffic};
+
+const FIELDS: &str =
+    "network|template|result|status|click|conversion|ip|test|direction|source|job|param:[^!=]+";
+
+pub(super) fn operations() -> Vec<Operation> {
+    let again = "what it named is not given up, so it is tried again by itself";
+    tagged(
+        "postbacks",
+        vec![
+            get("/postbacks", "list_postbacks", "List the postback log, the newest first")
+                .window()
+                .query("network", "Only to this network: its id, or a slug, known or not", text())
+                .words("result", "Only with this result", PostbackResult::ALL.map(PostbackResult::as_str))
+                .words("direction", "Which way they went; not said: those that came in, or those that the result is of", Directions::ALL.map(Directions::as_str))
+                .words("test", "Whether test traffic is among them; not said: it is not", TestTraffic::ALL.map(TestTraffic::as_str))
+                .query("where", "What must hold of each: all of them", json!({
+                    "type": "array", "maxItems": 50, "items": { "type": "string", "pattern": format!("^({FIELDS})!?=") },
+                    "examples": [["status=200"]],
+                }))
+                .pages()
+                .answers::<Page<PostbackLogEvent>>("A page"),
+            get("/postbacks/lint", "lint_postbacks", "Tell what networks send that their configuration does not fit")
+                .window()
+                .query("network", "Only this network: its id or slug", text())
+                .query("most", "Read at most so many lines of the log, the newest", json!({ "type": "integer", "minimum": 0 }))
+                .answers::<Lint>("What is to be mended, each with the command that does it")
+                .finds("network"),
+            get("/postbacks/queue", "read_queue", "Tell what sources are still to be told")
+                .query("source", "Only this source: its id or slug", text())
+                .query("dead", "Those that were given up, not those that wait", flag())
+                .pages()
+                .answers::<TellQueue>("What waits, and what was given up")
+                .finds("source"),
+            post("/postbacks/queue/retry", "retry_queue", "Make due again what was given up")
+                .takes::<TellAgain>(json!({ "dead": true }))
+                .answers::<TellAgainAnswer>("What is due again")
+                .finds("source, or nothing that was given up goes by an id")
+                .refuses(StatusCode::CONFLICT, "not_dead", again),
+            post("/postbacks/test", "test_postback", "Tell what would become of a postback; nothing is stored")
+                .takes::<PostbackTest>(json!({ "network": "adnet", "params": [["click_id", "01K5E7Q0000000000000000000"]] }))
+                .answers::<PostbackTestAnswer>("What would become of it"),
+            post("/postbacks/retry", "retry_postbacks", "Take postbacks of the log again")
+                .takes::<PostbackRetry>(json!({ "results": ["conflict"] }))
+                .answers::<PostbackRetryAnswer>("What became of them")
+                .finds("network")
+                .asks("postback-service"),
+            post("/sources/{ref}/test", "test_source", "Tell what a source would be told, or send it once")
+                .takes::<SourceTest>(json!({ "status": "sale", "send": false }))
+                .answers::<SourceTestAnswer>("What it would be told, and what it answered")
+                .finds("source or click")
+                .asks("postback-service"),
+            get("/sources/{ref}/signing-key", "read_signing_key", "Tell the key that signs what a source is told")
+                .answers::<SigningKey>("The key")
+                .finds("source")
+                .refuses(StatusCode::CONFLICT, "no_signing_key", "what it is told is not signed"),
+        ],
+    )
+}
