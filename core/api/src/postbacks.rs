@@ -124,7 +124,7 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
     /// What kind: `unmapped_word`, `known_transaction`, `foreign_click`, `retry`, `mapped_since`,
-    /// `given_up`.
+    /// `given_up`, `empty`.
     pub kind: FindingKind,
     /// The word, the transaction id, or the network that the clicks were sent to.
     pub what: String,
@@ -156,6 +156,8 @@ pub enum FindingKind {
     MappedSince,
     /// A source was not told, and nobody tries it any more.
     GivenUp,
+    /// A source was not told, since what it finds its click by is empty.
+    Empty,
 }
 
 /// A postback to try. Nothing is stored. A secret is not asked for; one that is given must be right.

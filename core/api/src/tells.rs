@@ -81,6 +81,9 @@ pub struct SourceTestAnswer {
     pub headers: Vec<(String, String)>,
     /// What it carries; empty: nothing.
     pub body: String,
+    /// The macros that nothing stands for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub empty: Vec<String>,
     /// What is to be known before it is relied on.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,

@@ -4,6 +4,7 @@
 mod overview;
 
 use crate::{
+    conversions::tell,
     db::Database,
     error::OrStoreError,
     paging::{cursor, limit, page, sql_limit},
@@ -147,22 +148,37 @@ fn wake(
     changed(conn, what, wake, params![kind.as_str(), lane, due, tries]).map(|_| ())
 }
 
+/// Lanes that are due, those that wait longest first, but of groups of owners, as JSON.
+fn due(
+    conn: &Connection,
+    kind: JobKind,
+    limit: usize,
+    now: i64,
+    but: &str,
+) -> Result<Vec<String>, StoreError> {
+    // `0` comes behind `/`.
+    let due = "SELECT lane FROM job_lanes WHERE kind = ?1 AND (due_ms <= ?2 OR due_ms > ?3) AND NOT EXISTS
+            (SELECT 1 FROM json_each(?5) o WHERE lane >= 'g:' || o.value || '/' AND lane < 'g:' || o.value || '0')
+        ORDER BY due_ms LIMIT ?4";
+    conn.prepare_cached(due)
+        .and_then(|mut s| {
+            let values = params![kind.as_str(), now, never(now), sql_limit(limit), but];
+            s.query_map(values, |r| r.get(0))?.collect()
+        })
+        .or_store_error("claim jobs")
+}
+
 fn claim(
     conn: &Connection,
     kind: JobKind,
     limit: usize,
     lease: Duration,
+    but: &str,
     left_out: &LeftOut,
 ) -> Result<Vec<Job>, StoreError> {
     let what = "claim jobs";
     let now = now(conn, what)?;
-    let due = "SELECT lane FROM job_lanes WHERE kind = ?1 AND (due_ms <= ?2 OR due_ms > ?3) ORDER BY due_ms LIMIT ?4";
-    let lanes: Vec<String> = conn
-        .prepare_cached(due)
-        .and_then(|mut s| {
-            s.query_map(params![kind.as_str(), now, never(now), sql_limit(limit)], |r| r.get(0))?.collect()
-        })
-        .or_store_error(what)?;
+    let lanes = due(conn, kind, limit, now, but)?;
     let mut claimed = Vec::with_capacity(lanes.len());
     for lane in lanes {
         claimed.extend(claim_lane(conn, kind, lane, now, lease, left_out)?);
@@ -221,6 +237,14 @@ fn claim_lane(
     Ok(None)
 }
 
+/// What whoever was to be told of it took.
+fn give_back(conn: &Connection, job: &Job, forget: bool) -> Result<(), StoreError> {
+    match job.kind {
+        JobKind::Tell => tell::give_back(conn, &job.payload, forget),
+        JobKind::ParkedPostback | JobKind::Probe => Ok(()),
+    }
+}
+
 fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Timestamp, String, bool)> {
     let came = Timestamp::from_millisecond(row.get(1)?);
     let came = came.map_err(|e| {
@@ -259,21 +283,23 @@ impl Queue for Jobs {
         self.db.read(what, read).await
     }
 
-    async fn claim(&self, kind: JobKind, limit: usize, lease: Duration) -> Result<Vec<Job>, StoreError> {
+    async fn claim_but(
+        &self,
+        kind: JobKind,
+        limit: usize,
+        lease: Duration,
+        owners: &[String],
+    ) -> Result<Vec<Job>, StoreError> {
+        let what = "claim jobs";
+        let but = serde_json::to_string(owners).map_err(|e| StoreError::broken(what, e))?;
         // Most looks find nothing: they need not write.
-        let look = move |conn: &Connection| {
-            let now = now(conn, "claim jobs")?;
-            conn.prepare_cached(
-                "SELECT 1 FROM job_lanes WHERE kind = ?1 AND (due_ms <= ?2 OR due_ms > ?3) LIMIT 1",
-            )
-            .and_then(|mut s| s.exists(params![kind.as_str(), now, never(now)]))
-            .or_store_error("claim jobs")
-        };
-        if limit == 0 || !self.db.read("claim jobs", look).await? {
+        let asked = but.clone();
+        let look = move |conn: &Connection| Ok(!due(conn, kind, 1, now(conn, what)?, &asked)?.is_empty());
+        if limit == 0 || !self.db.read(what, look).await? {
             return Ok(Vec::new());
         }
         let left_out = Arc::clone(&self.left_out);
-        self.db.write("claim jobs", move |conn, ()| claim(conn, kind, limit, lease, &left_out)).await
+        self.db.write(what, move |conn, ()| claim(conn, kind, limit, lease, &but, &left_out)).await
     }
 
     async fn renew(&self, job: &Job, lease: Duration) -> Result<bool, StoreError> {
@@ -285,6 +311,16 @@ impl Queue for Jobs {
         self.end(what, job, move |conn, job, _| {
             let done = "DELETE FROM jobs WHERE kind = ?1 AND key = ?2";
             changed(conn, what, done, params![job.kind.as_str(), job.key]).map(|_| ())
+        })
+        .await
+    }
+
+    async fn left(&self, job: &Job) -> Result<bool, StoreError> {
+        let what = "take off a job";
+        self.end(what, job, move |conn, job, _| {
+            let gone = "DELETE FROM jobs WHERE kind = ?1 AND key = ?2";
+            changed(conn, what, gone, params![job.kind.as_str(), job.key])?;
+            give_back(conn, job, true)
         })
         .await
     }
@@ -315,7 +351,8 @@ impl Queue for Jobs {
         let (what, why) = ("give up a job", why.to_owned());
         self.end(what, job, move |conn, job, now| {
             let die = "UPDATE jobs SET died_ms = ?3, why = ?4 WHERE kind = ?1 AND key = ?2";
-            changed(conn, what, die, params![job.kind.as_str(), job.key, now, why]).map(|_| ())
+            changed(conn, what, die, params![job.kind.as_str(), job.key, now, why])?;
+            give_back(conn, job, false)
         })
         .await
     }

@@ -11,6 +11,7 @@ use tfx_domain::{
     id::{CampaignId, ClickId, ConversionId, NetworkId},
     postback::{Conversion, ConversionStatus, Incoming},
     report::Conditions,
+    tell::Tell,
 };
 
 /// What recording did.
@@ -58,6 +59,9 @@ pub trait ConversionStore: Send + Sync {
     /// One answer for each report. Callers batch; an error means that none of the batch is recorded. A new
     /// conversion whose id another one has is an error that is not retryable.
     async fn record(&self, reports: &[Incoming]) -> Result<Vec<Recorded>, StoreError>;
+
+    /// Whether the conversion of a `tell` is the first of its click that its source is told of; from now on, if none is.
+    async fn is_first_told(&self, tell: &Tell) -> Result<bool, StoreError>;
 
     /// By id.
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError>;

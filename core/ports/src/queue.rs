@@ -211,13 +211,28 @@ pub trait Queue: Send + Sync {
     async fn group(&self, kind: JobKind, group: &str) -> Result<Group, StoreError>;
 
     /// Claims at most `limit` jobs that are due, for `lease`; those that wait longest first.
-    async fn claim(&self, kind: JobKind, limit: usize, lease: Duration) -> Result<Vec<Job>, StoreError>;
+    async fn claim(&self, kind: JobKind, limit: usize, lease: Duration) -> Result<Vec<Job>, StoreError> {
+        self.claim_but(kind, limit, lease, &[]).await
+    }
+
+    /// As [`Self::claim`], but none of groups of these owners ([`Share::of`]).
+    async fn claim_but(
+        &self,
+        kind: JobKind,
+        limit: usize,
+        lease: Duration,
+        owners: &[String],
+    ) -> Result<Vec<Job>, StoreError>;
 
     /// Holds it for `lease` from now.
     async fn renew(&self, job: &Job, lease: Duration) -> Result<bool, StoreError>;
 
     /// Takes it off; the next of its group is due.
     async fn done(&self, job: &Job) -> Result<bool, StoreError>;
+
+    /// Takes it off undone; the next of its group is due. What its source was not told gives back what it took: its own
+    /// name, and the place of the first of its click where nothing of its conversion was told or waits to be.
+    async fn left(&self, job: &Job) -> Result<bool, StoreError>;
 
     /// Lets go of it until `after` from now, or until another of its group wants to be tried sooner.
     async fn again(&self, job: &Job, after: Duration) -> Result<bool, StoreError>;
@@ -228,7 +243,8 @@ pub trait Queue: Send + Sync {
     /// As [`Self::again`], and from now on it holds up nobody: the next of its group is due.
     async fn aside(&self, job: &Job, after: Duration) -> Result<bool, StoreError>;
 
-    /// Gives it up and keeps it; the next of its group is due.
+    /// Gives it up and keeps it; the next of its group is due. The place of the first of a click is given back as by
+    /// [`Self::left`].
     async fn dead(&self, job: &Job, why: &str) -> Result<bool, StoreError>;
 
     /// A page of those that are dead, the first that died first.

@@ -1,7 +1,10 @@
 //! `GET /postbacks/lint`: what networks sent of late that their configuration does not fit, and what sources could not be
 //! told, with the command that mends it; and `POST /postbacks/retry`, which has postback-service take postbacks again.
 //!
-//! The log is read with the configuration of now: what was mended since is no finding.
+//! The log is read with the configuration of now: what was mended since is no finding. What sources could not be told is in
+//! [`untold`].
+
+mod untold;
 
 use crate::{
     app::App,
@@ -11,7 +14,6 @@ use crate::{
     links::template_record,
     postback_test::Trial,
     reply::json,
-    tells,
 };
 use axum::{Router, extract::State, response::Response, routing::get, routing::post};
 use http::{Method, StatusCode};
@@ -86,39 +88,10 @@ async fn lint(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
     }
     let mut findings = linter.findings();
     if network.is_none() {
-        findings.extend(given_up(&app, since, until).await?);
+        findings.extend(untold::of(&app, since.or(days), until, most).await?);
     }
     let answer = Lint { findings, postbacks: lines.len() as u64, complete: all_conflicts && all_lines };
     Ok(json(StatusCode::OK, &answer))
-}
-
-/// What sources were to be told and nobody tries any more: of each source, by why.
-async fn given_up(
-    app: &App,
-    since: Option<Timestamp>,
-    until: Option<Timestamp>,
-) -> Result<Vec<Finding>, Failure> {
-    let mut found: BTreeMap<(String, String), Finding> = BTreeMap::new();
-    for job in tells::given_up(app, MOST).await? {
-        if since.is_some_and(|since| job.came < since) || until.is_some_and(|until| job.came >= until) {
-            continue;
-        }
-        let source = if job.source.is_empty() { job.source_id.to_string() } else { job.source };
-        let one = found.entry((source.clone(), job.why.clone())).or_insert_with(|| Finding {
-            network: String::new(),
-            template: None,
-            kind: FindingKind::GivenUp,
-            what: String::new(),
-            postbacks: 0,
-            last: job.came,
-            because: job.why,
-            command: format!("tfx postback retry --dead --source {source}"),
-            source,
-        });
-        one.postbacks += 1;
-        one.last = one.last.max(job.came);
-    }
-    Ok(found.into_values().collect())
 }
 
 async fn network_of(app: &App, text: &str) -> Result<Record, Failure> {

@@ -140,7 +140,7 @@ SELECT
         p.1 = 'result',
             p.2 IN (
                 '"recorded"', '"updated"', '"duplicate"', '"stale"', '"ignored"', '"parked"', '"unmatched"',
-                '"rejected"', '"conflict"', '"sent"', '"retry"', '"dead"'),
+                '"rejected"', '"conflict"', '"sent"', '"retry"', '"dead"', '"passed"', '"empty"'),
         p.1 = 'direction', p.2 IN ('"in"', '"out"'),
         p.1 IN ('cost', 'bot_cost', 'revenue'),
             (p.2 = 'null' AND p.1 != 'revenue')

@@ -104,6 +104,7 @@ const fn title(kind: FindingKind) -> &'static str {
         FindingKind::Retry => "can be taken again",
         FindingKind::MappedSince => "conversions under a word that is mapped now",
         FindingKind::GivenUp => "was not told",
+        FindingKind::Empty => "was not told of clicks without its id",
     }
 }
 

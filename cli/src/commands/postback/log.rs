@@ -1,6 +1,5 @@
 //! `tfx postback log`: what came in, and what sources were told.
 
-use super::super::entity::failed;
 use crate::{
     columns::Rows,
     complete,
@@ -48,7 +47,10 @@ pub(crate) struct Log {
 
 /// The statuses that a word stands for.
 fn status(text: &str) -> Result<Vec<String>, String> {
-    let wrong = || "must be a status such as 404, a class such as 5xx, or none".to_owned();
+    let wrong = || match PostbackResult::ALL.into_iter().find(|r| r.as_str() == text) {
+        Some(result) => format!("is a result: --result {}", result.as_str()),
+        None => "must be a status such as 404, a class such as 5xx, or none".to_owned(),
+    };
     match text {
         "none" => Ok(vec!["0".to_owned()]),
         _ if text.len() == 3 && text.ends_with("xx") => match text.as_bytes()[0] {
@@ -90,10 +92,6 @@ fn sent() -> Vec<Column> {
         Column::text("reason", "reason").of_weight(3),
         Column::number("ms", "latency_ms").of_weight(2),
         Column::id("conversion", "conversion_id").of_weight(1),
-        Column::id("click", "click_id"),
-        Column::text("url", "url"),
-        Column::text("said in answer", "answer"),
-        Column::text("job", "job"),
     ]
 }
 
@@ -160,16 +158,20 @@ impl Log {
         };
         let mut own = Vec::new();
         if let Some(source) = &self.source {
-            // Also by its id; one that is gone is known to the log by its slug.
-            let slug = match client.get(Kind::Source, source).await {
-                Ok(found) => text(&found["slug"]),
-                Err(e) if e.code() == Some("not_found") && !source.starts_with("src_") => source.clone(),
-                Err(e) => return Err(failed(Kind::Source, source, e)),
-            };
-            own.push(PostbackFilter { field: PostbackField::Source, values: vec![slug], negate: false });
+            let values = vec![source.clone()];
+            own.push(PostbackFilter { field: PostbackField::Source, values, negate: false });
         }
         if !self.status.is_empty() {
             let values = self.status.concat();
+            // What was not sent was not left without an answer.
+            if values.iter().any(|status| status == "0") && result.is_none() {
+                let values = [PostbackResult::Passed, PostbackResult::Empty].map(|r| r.as_str().to_owned());
+                own.push(PostbackFilter {
+                    field: PostbackField::Result,
+                    values: values.into(),
+                    negate: true,
+                });
+            }
             own.push(PostbackFilter { field: PostbackField::Status, values, negate: false });
         }
         let list = Shown {

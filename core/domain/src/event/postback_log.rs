@@ -39,8 +39,8 @@ fn is_in(direction: &PostbackDirection) -> bool {
     *direction == PostbackDirection::In
 }
 
-/// What became of a postback. Received = the sum of [`PostbackResult::IN`]; attempts to tell a source = the sum of
-/// [`PostbackResult::OUT`].
+/// What became of a postback. Received = the sum of [`PostbackResult::IN`]; what became of what a source was to
+/// be told = the sum of [`PostbackResult::OUT`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
@@ -69,11 +69,15 @@ pub enum PostbackResult {
     Retry,
     /// Not told, and given up.
     Dead,
+    /// Not told, and rightly so: it holds no more, or its source asks for another of its click alone.
+    Passed,
+    /// Not told: what says to its source which click it is about is empty.
+    Empty,
 }
 
 impl PostbackResult {
     /// All of them. A store may keep the place in it: what is new comes last.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Recorded,
         Self::Updated,
         Self::Duplicate,
@@ -86,6 +90,8 @@ impl PostbackResult {
         Self::Sent,
         Self::Retry,
         Self::Dead,
+        Self::Passed,
+        Self::Empty,
     ];
 
     /// Those of postbacks that came in.
@@ -101,13 +107,13 @@ impl PostbackResult {
         Self::Conflict,
     ];
 
-    /// Those of attempts to tell a source.
-    pub const OUT: [Self; 3] = [Self::Sent, Self::Retry, Self::Dead];
+    /// Those of what a source was to be told.
+    pub const OUT: [Self; 5] = [Self::Sent, Self::Retry, Self::Dead, Self::Passed, Self::Empty];
 
     /// Of which postbacks it is.
     pub const fn direction(self) -> PostbackDirection {
         match self {
-            Self::Sent | Self::Retry | Self::Dead => PostbackDirection::Out,
+            Self::Sent | Self::Retry | Self::Dead | Self::Passed | Self::Empty => PostbackDirection::Out,
             Self::Recorded
             | Self::Updated
             | Self::Duplicate
@@ -135,6 +141,8 @@ impl PostbackResult {
             Self::Sent => "sent",
             Self::Retry => "retry",
             Self::Dead => "dead",
+            Self::Passed => "passed",
+            Self::Empty => "empty",
         }
     }
 }

@@ -76,6 +76,12 @@ impl UrlTemplate {
         self.segments.iter().any(Segment::needs_click)
     }
 
+    /// The names of its macros that nothing stands for.
+    pub(crate) fn empty(&self, click: &Facts<'_>, told: Option<Told<'_>>) -> Vec<String> {
+        let known = &Known { click, told };
+        self.segments.iter().filter_map(|segment| segment.empty(known)).collect()
+    }
+
     /// The URL with nothing where its macros stand: what is asked when no click is there.
     pub fn without_values(&self) -> String {
         let literal = |segment: &Segment| match segment {

@@ -3,7 +3,7 @@
 use super::{
     MAX_URL, Scope,
     encode::literal,
-    value::{Value, known},
+    value::{Known, Value, known},
 };
 use crate::problem::Problems;
 use url::Url;
@@ -25,6 +25,14 @@ pub(super) enum Segment {
 }
 
 impl Segment {
+    /// The name of its macro, if nothing stands for it.
+    pub(super) fn empty(&self, known: &Known<'_>) -> Option<String> {
+        match self {
+            Self::Macro { value, .. } if value.is_empty(known) => Some(value.name()),
+            Self::Macro { .. } | Self::Literal(_) => None,
+        }
+    }
+
     /// Whether it is known of a click alone, and not of its conversion.
     pub(super) fn needs_click(&self) -> bool {
         matches!(self, Self::Macro { value, .. } if value.of_click_alone())

@@ -46,6 +46,12 @@ impl TextTemplate {
         self.0.iter().filter(|s| matches!(s, Segment::Macro { .. })).count()
     }
 
+    /// As [`super::UrlTemplate::empty`].
+    pub(crate) fn empty(&self, click: &Facts<'_>, told: Option<Told<'_>>) -> Vec<String> {
+        let known = &Known { click, told };
+        self.0.iter().filter_map(|segment| segment.empty(known)).collect()
+    }
+
     /// Whether it is one macro that stands for a number: an amount or a time.
     pub fn is_number(&self) -> bool {
         matches!(self.0.as_slice(), [Segment::Macro { value, .. }] if value.is_number())

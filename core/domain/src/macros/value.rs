@@ -177,6 +177,28 @@ impl Value {
         facts || matches!(self, Self::Param(_))
     }
 
+    /// As it is written between braces, without its arguments but for the name of a parameter.
+    pub(super) fn name(&self) -> String {
+        match self {
+            Self::Fact(fact) => FACTS.iter().find(|(_, f)| f == fact).map_or("", |(name, _)| name).to_owned(),
+            Self::Sub(index) => format!("sub{}", index + 1),
+            Self::Param(name) => format!("param:{name}"),
+            Self::Date { .. } => "date".to_owned(),
+            Self::Random { .. } => "random".to_owned(),
+            Self::StatusWord(_) => "status".to_owned(),
+        }
+    }
+
+    /// Whether nothing stands for it.
+    pub(super) fn is_empty(&self, known: &Known<'_>) -> bool {
+        let mut text = String::new();
+        let mut out = Encoder::new(&mut text, false, LONGEST_DATE);
+        let written = self.write_known(known, &mut out);
+        // What does not fit is not empty.
+        let fits = written.is_ok() && !out.is_cut();
+        fits && text.is_empty() && !matches!(self, Self::Random { .. })
+    }
+
     /// Whether it stands for a number, if for anything: an amount or a time.
     pub(super) const fn is_number(&self) -> bool {
         use Fact::{Cost, Payout, Profit, Revenue, Timestamp};
@@ -185,6 +207,14 @@ impl Value {
 
     /// Writes the value as it is; nothing if it is missing.
     pub(super) fn write(&self, known: &Known<'_>, rng: &mut impl Rng, out: &mut Encoder<'_>) -> fmt::Result {
+        match self {
+            Self::Random { min, max } => write!(out, "{}", rng.random_range(*min..=*max)),
+            _ => self.write_known(known, out),
+        }
+    }
+
+    /// The same of a value that nobody draws.
+    fn write_known(&self, known: &Known<'_>, out: &mut Encoder<'_>) -> fmt::Result {
         let Known { click, told } = known;
         match self {
             Self::Fact(fact) if fact.of_conversion() => {
@@ -194,7 +224,7 @@ impl Value {
             Self::Sub(index) => out.write_kept(&click.link.sub(*index)),
             Self::Param(name) => out.write_kept(click.link.param(name)),
             Self::Date { format, zone } => write_date(format, zone, click.at, out),
-            Self::Random { min, max } => write!(out, "{}", rng.random_range(*min..=*max)),
+            Self::Random { .. } => Ok(()),
             Self::StatusWord(words) => {
                 let is = |told: &Told<'_>, (status, _): &&(_, _)| *status == told.conversion.status;
                 let word = told.and_then(|told| words.iter().find(|word| is(&told, word)));

@@ -75,9 +75,19 @@ impl Body {
 
     /// Whether something in it is known of a click alone, and not of its conversion.
     pub fn needs_click(&self) -> bool {
+        self.texts().into_iter().any(TextTemplate::needs_click)
+    }
+
+    /// The names of its macros that nothing stands for.
+    pub fn empty(&self, click: &Facts<'_>, told: Told<'_>) -> Vec<String> {
+        self.texts().into_iter().flat_map(|text| text.empty(click, Some(told))).collect()
+    }
+
+    /// What macros stand in.
+    fn texts(&self) -> Vec<&TextTemplate> {
         match self {
-            Self::Form(fields) => fields.iter().any(|(_, value)| value.needs_click()),
-            Self::Json(members) => members.iter().any(|(_, node)| node.needs_click()),
+            Self::Form(fields) => fields.iter().map(|(_, text)| text).collect(),
+            Self::Json(members) => members.iter().flat_map(|(_, node)| node.texts()).collect(),
         }
     }
 
@@ -109,12 +119,12 @@ impl Body {
 }
 
 impl Node {
-    fn needs_click(&self) -> bool {
+    fn texts(&self) -> Vec<&TextTemplate> {
         match self {
-            Self::Text(template) => template.needs_click(),
-            Self::Plain(_) => false,
-            Self::List(nodes) => nodes.iter().any(Self::needs_click),
-            Self::Object(members) => members.iter().any(|(_, node)| node.needs_click()),
+            Self::Text(template) => vec![template],
+            Self::Plain(_) => Vec::new(),
+            Self::List(nodes) => nodes.iter().flat_map(Self::texts).collect(),
+            Self::Object(members) => members.iter().flat_map(|(_, node)| node.texts()).collect(),
         }
     }
 }

@@ -179,6 +179,19 @@ impl Tell {
         first_name(&self.source, self.conversion.click_id)
     }
 
+    /// The names of states of its conversion that say that its source was told: those beside its own of which there is no
+    /// job any more. `jobs` are the keys of those that wait or were given up.
+    pub fn is_any_told<'n>(&self, names: impl IntoIterator<Item = &'n str>, jobs: &[String]) -> bool {
+        let keys = Self::keys_of(&self.source, &self.conversion.id);
+        let has_job = |version: &str| {
+            let of = |key: &&str| key.split_once('-').is_some_and(|(v, _)| v == version);
+            jobs.iter().filter_map(|key| key.strip_prefix(&keys)).any(|key| of(&key))
+        };
+        let (own, all) = (self.name(), self.names());
+        let others = names.into_iter().filter(|name| *name != own);
+        others.filter_map(|name| name.strip_prefix(&all)).any(|version| !has_job(version))
+    }
+
     /// It gave way to another, which is no news to a source that never heard of it: it is told only if a state before was.
     pub const fn only_if_told(&self) -> bool {
         self.conversion.displaced

@@ -9,6 +9,7 @@ use crate::{
 };
 use rand::Rng;
 use rust_decimal::{Decimal, RoundingStrategy};
+use std::collections::BTreeSet;
 use url::Url;
 
 /// What is sent.
@@ -24,7 +25,12 @@ pub struct Message {
     pub content_type: &'static str,
     /// What it carries.
     pub body: String,
+    /// The macros that nothing stands for, each once.
+    pub empty: Vec<String>,
 }
+
+/// What a source finds its click by: whoever asks for it can do nothing with what comes without.
+const FOUND_BY: &str = "external_id";
 
 /// Why nothing is sent.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -41,6 +47,14 @@ pub enum Unsendable {
     /// The conversion is in another state by now, which denies it or was told.
     #[error("not sent: the conversion is {0} by now")]
     Passed(ConversionStatus),
+    /// What the source finds its click by is empty.
+    #[error("not sent: {{{field}}} is empty, by which the source finds its click; {why}")]
+    Empty {
+        /// The macro.
+        field: &'static str,
+        /// Why, and what to do.
+        why: String,
+    },
     /// It has no URL for this state any more.
     #[error("the source has no postback_url")]
     NoUrl,
@@ -115,6 +129,34 @@ impl Form<'_> {
         self.url.needs_click() || self.body.as_ref().is_some_and(Body::needs_click)
     }
 
+    /// The macros that nothing stands for, each once.
+    pub fn empty(&self, click: &Facts<'_>, conversion: &Conversion) -> Vec<String> {
+        let told = Told { conversion, payout: payout(self.source, conversion.revenue) };
+        let mut names = self.url.empty(click, Some(told));
+        names.extend(self.body.iter().flat_map(|body| body.empty(click, told)));
+        let mut seen = BTreeSet::new();
+        names.retain(|name| seen.insert(name.clone()));
+        names
+    }
+
+    /// The source finds its click by what is empty of it.
+    ///
+    /// # Errors
+    /// It cannot be told of that click.
+    pub fn check_found(&self, click: &Facts<'_>, conversion: &Conversion) -> Result<(), Unsendable> {
+        if self.empty(click, conversion).iter().all(|name| name != FOUND_BY) {
+            return Ok(());
+        }
+        let why = match self.source.links_carry_external_id() {
+            true => "its link was opened without it".to_owned(),
+            false => {
+                let slug = &self.source.slug;
+                format!("links carry it with tfx source update {slug} --external-id-param 'NAME=TOKEN'")
+            }
+        };
+        Err(Unsendable::Empty { field: FOUND_BY, why })
+    }
+
     /// What the source is told of a conversion.
     pub fn fill(&self, click: &Facts<'_>, conversion: &Conversion, rng: &mut impl Rng) -> Message {
         let told = Told { conversion, payout: payout(self.source, conversion.revenue) };
@@ -130,6 +172,7 @@ impl Form<'_> {
             url: self.url.render(click, Some(told), rng),
             content_type,
             body,
+            empty: self.empty(click, conversion),
         }
     }
 }

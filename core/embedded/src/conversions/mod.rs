@@ -2,7 +2,7 @@
 
 mod list;
 mod record;
-mod tell;
+pub(crate) mod tell;
 
 use crate::db::Database;
 use async_trait::async_trait;
@@ -10,6 +10,7 @@ use std::sync::Arc;
 use tfx_domain::{
     id::{ConversionId, NetworkId},
     postback::{Conversion, Incoming, Standing as _},
+    tell::Tell,
 };
 use tfx_ports::{
     StoreError,
@@ -39,6 +40,11 @@ impl ConversionStore for Conversions {
         let reports = reports.to_vec();
         let work = move |conn: &_, (): &mut ()| reports.iter().map(|r| record::record(conn, r)).collect();
         self.db.write("record conversions", work).await
+    }
+
+    async fn is_first_told(&self, tell: &Tell) -> Result<bool, StoreError> {
+        let tell = tell.clone();
+        self.db.write("tell a source of a conversion", move |conn, ()| tell::is_first(conn, &tell)).await
     }
 
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {

@@ -3,7 +3,10 @@
 use crate::{error::OrStoreError, queue};
 use rusqlite::{Connection, OptionalExtension, params};
 use tfx_domain::tell::Tell;
-use tfx_ports::{StoreError, queue::NewJob};
+use tfx_ports::{
+    StoreError,
+    queue::{JobKind, NewJob, group_lane},
+};
 
 const WHAT: &str = "tell a source of a conversion";
 
@@ -20,6 +23,44 @@ pub(super) fn put(conn: &Connection, tell: &Tell) -> Result<(), StoreError> {
     queue::enqueue(conn, &job, after)
 }
 
+/// Its source is not told of it: another conversion of its click can be the first, unless the source was told of a state of
+/// this one, or one waits. `forget`: its own name is given back too. In the transaction in which its job ends.
+pub(crate) fn give_back(conn: &Connection, payload: &str, forget: bool) -> Result<(), StoreError> {
+    // What cannot be read here keeps what it took.
+    let Ok(tell) = serde_json::from_str::<Tell>(payload) else { return Ok(()) };
+    let lane = group_lane(&tell.group());
+    let jobs = "SELECT key, died_ms IS NULL FROM jobs WHERE kind = ?1 AND lane = ?2";
+    let jobs: Vec<(String, bool)> = conn
+        .prepare_cached(jobs)
+        .and_then(|mut s| {
+            s.query_map(params![JobKind::Tell.as_str(), lane], |r| Ok((r.get(0)?, r.get(1)?)))?.collect()
+        })
+        .or_store_error(WHAT)?;
+    let end = |sql: &str, name: &str| {
+        conn.prepare_cached(sql)
+            .and_then(|mut s| s.execute(params![name, tell.conversion.id.as_str()]))
+            .or_store_error(WHAT)
+    };
+    let free = "DELETE FROM told WHERE name = ?1 AND conversion = ?2";
+    if forget {
+        end(free, &tell.name())?;
+    }
+    if jobs.iter().any(|(_, waits)| *waits) {
+        return Ok(());
+    }
+    // `0` comes behind `/`.
+    let names = "SELECT name FROM told WHERE name >= ?1 || '/' AND name < ?1 || '0'";
+    let names: Vec<String> = conn
+        .prepare_cached(names)
+        .and_then(|mut s| s.query_map([tell.conversion.id.as_str()], |r| r.get(0))?.collect())
+        .or_store_error(WHAT)?;
+    let given_up: Vec<String> = jobs.into_iter().map(|(key, _)| key).collect();
+    if !tell.is_any_told(names.iter().map(String::as_str), &given_up) {
+        end(free, &tell.first_name())?;
+    }
+    Ok(())
+}
+
 /// Whether a state of its conversion was told.
 fn is_any_told(conn: &Connection, tell: &Tell) -> Result<bool, StoreError> {
     let names = tell.names();
@@ -32,7 +73,7 @@ fn is_any_told(conn: &Connection, tell: &Tell) -> Result<bool, StoreError> {
 }
 
 /// Whether its conversion is the first of its click that is told, from now on if there was none.
-fn is_first(conn: &Connection, tell: &Tell) -> Result<bool, StoreError> {
+pub(super) fn is_first(conn: &Connection, tell: &Tell) -> Result<bool, StoreError> {
     let first = tell.first_name();
     if take_name(conn, &first, tell)? {
         return Ok(true);

@@ -10,7 +10,7 @@ mod plan;
 mod published;
 mod record;
 mod stored;
-mod tell;
+pub(crate) mod tell;
 mod write;
 
 use crate::db::Db;
@@ -27,6 +27,7 @@ use stored::Stored;
 use tfx_domain::{
     id::{ConversionId, NetworkId},
     postback::{Conversion, Incoming},
+    tell::Tell,
 };
 use tfx_ports::{
     StoreError,
@@ -68,6 +69,10 @@ impl ConversionStore for Conversions {
             return Ok(Vec::new());
         }
         self.recording.ask(record::WHAT, reports).await
+    }
+
+    async fn is_first_told(&self, tell: &Tell) -> Result<bool, StoreError> {
+        tell::is_first(&self.db, tell).await
     }
 
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {

@@ -1,14 +1,21 @@
 //! What traffic sources are to be told, put into the queue in the transaction of the states: each name once, for good.
 
 use super::{record::WHAT, write::refused};
-use crate::{db::Db, error::Failed, queue::steps::enqueue_new};
+use crate::{
+    db::Db,
+    error::Failed,
+    queue::steps::{self, enqueue_new},
+};
 use mongodb::{
     ClientSession, Collection,
     bson::{Bson, Document, doc},
 };
 use std::collections::{BTreeMap, BTreeSet};
 use tfx_domain::tell::Tell;
-use tfx_ports::queue::NewJob;
+use tfx_ports::{
+    StoreError,
+    queue::{JobKind, NewJob},
+};
 
 /// Names taken with one command.
 const TOGETHER: usize = 500;
@@ -57,6 +64,66 @@ async fn put_some(db: &Db, session: &mut ClientSession, tells: &[Tell]) -> Resul
         }
     }
     if jobs.is_empty() { Ok(()) } else { enqueue_new(db, session, &jobs).await }
+}
+
+/// Whether its conversion is the first of its click that is told, from now on if there was none.
+pub(super) async fn is_first(db: &Db, tell: &Tell) -> Result<bool, StoreError> {
+    let mut retry = db.retry();
+    loop {
+        let mut session = db.begin(WHAT).await.map_err(Failed::into_error)?;
+        let steps = first_in(db, &mut session, tell).await;
+        match db.end(WHAT, session, steps).await {
+            Ok(first) => return Ok(first),
+            Err(Failed::Conflict(e) | Failed::Taken(e)) => retry.pause(e).await?,
+            Err(e) => return Err(e.into_error()),
+        }
+    }
+}
+
+async fn first_in(db: &Db, session: &mut ClientSession, tell: &Tell) -> Result<bool, Failed> {
+    let name = [(tell.first_name(), tell)];
+    if !take(db, session, &name).await?.is_empty() {
+        return Ok(true);
+    }
+    let owners = owners(db, session, name.iter()).await?;
+    Ok(owners.values().any(|of| *of == tell.conversion.id.as_str()))
+}
+
+/// Its source is not told of it: another conversion of its click can be the first, unless the source was told of a state of
+/// this one, or one waits. `forget`: its own name is given back too. In the transaction in which its job ends.
+pub(crate) async fn give_back(
+    db: &Db,
+    session: &mut ClientSession,
+    payload: &str,
+    forget: bool,
+) -> Result<(), Failed> {
+    // What cannot be read here keeps what it took.
+    let Ok(tell) = serde_json::from_str::<Tell>(payload) else { return Ok(()) };
+    let jobs = steps::of_group(db, session, JobKind::Tell, &tell.group()).await?;
+    let all = told(db);
+    let free = |name: String| doc! {"_id": name, "conversion": tell.conversion.id.as_str()};
+    if forget {
+        let own = all.delete_one(free(tell.name()));
+        db.step(WHAT, own.session(&mut *session)).await?;
+    }
+    if jobs.iter().any(|(_, waits)| *waits) {
+        return Ok(());
+    }
+    let names = tell.names();
+    // `0` comes behind `/`.
+    let until = format!("{}0", tell.conversion.id);
+    let of_it = doc! {"_id": {"$gte": &names, "$lt": &until}};
+    let found = doc! {"find": told(db).name(), "filter": of_it, "batchSize": 1000, "singleBatch": true};
+    let found = db.step(WHAT, db.database().run_command(found).session(&mut *session)).await?;
+    let found = found.get_document("cursor").and_then(|c| c.get_array("firstBatch"));
+    let id = |one: &Bson| one.as_document()?.get_str("_id").ok().map(str::to_owned);
+    let names: Vec<String> = found.map(|all| all.iter().filter_map(id).collect()).unwrap_or_default();
+    let given_up: Vec<String> = jobs.into_iter().map(|(key, _)| key).collect();
+    if !tell.is_any_told(names.iter().map(String::as_str), &given_up) {
+        let place = all.delete_one(free(tell.first_name()));
+        db.step(WHAT, place.session(&mut *session)).await?;
+    }
+    Ok(())
 }
 
 /// Whether a state of its conversion was told.

@@ -1,7 +1,10 @@
 //! Claiming: the lanes that are due are read, claimed in one command under the condition that they are as they were, and
 //! those that were won are told by a mark.
 
-use super::{jobs, lanes, millis, now, stored::Stored};
+use super::{
+    jobs, lanes, millis, now,
+    stored::{Stored, lane_id},
+};
 use crate::{conversions::refused, db::Db, error::Failed, paging::query_limit};
 use futures_util::future::try_join_all;
 use mongodb::bson::{Bson, DateTime, Document, doc};
@@ -9,7 +12,7 @@ use std::time::Duration;
 use tfx_ports::{
     StoreError, entropy,
     left_out::LeftOut,
-    queue::{Job, JobKind, LONGEST_WAIT},
+    queue::{Job, JobKind, LONGEST_WAIT, group_lane},
 };
 
 const WHAT: &str = "claim jobs";
@@ -17,11 +20,11 @@ const WHAT: &str = "claim jobs";
 pub(super) async fn claim(
     db: &Db,
     kind: JobKind,
-    limit: usize,
+    (limit, but): (usize, &[String]),
     lease: Duration,
     left_out: &LeftOut,
 ) -> Result<Vec<Job>, StoreError> {
-    let due = due(db, kind, limit).await?;
+    let due = due(db, kind, limit, but).await?;
     if due.is_empty() {
         return Ok(Vec::new());
     }
@@ -53,11 +56,19 @@ pub(super) async fn claim(
     Ok(try_join_all(first).await?.into_iter().flatten().collect())
 }
 
-/// Lanes that wait longest first.
-async fn due(db: &Db, kind: JobKind, limit: usize) -> Result<Vec<Document>, StoreError> {
+/// Lanes that wait longest first, but of groups of owners.
+async fn due(db: &Db, kind: JobKind, limit: usize, but: &[String]) -> Result<Vec<Document>, StoreError> {
     let now = now(db, WHAT).await?;
     let never = DateTime::from_millis(now.timestamp_millis().saturating_add(millis(LONGEST_WAIT)));
-    let due = doc! {"kind": kind.as_str(), "$or": [{"due": {"$lte": now}}, {"due": {"$gt": never}}]};
+    let mut due = doc! {"kind": kind.as_str(), "$or": [{"due": {"$lte": now}}, {"due": {"$gt": never}}]};
+    if !but.is_empty() {
+        // `0` comes behind `/`.
+        let of = |owner: &String| {
+            let lane = |end| lane_id(kind, &group_lane(&format!("{owner}{end}")));
+            doc! {"_id": {"$gte": lane('/'), "$lt": lane('0')}}
+        };
+        due.insert("$nor", but.iter().map(of).collect::<Vec<_>>());
+    }
     let all = lanes(db);
     db.rows(WHAT, all.find(due).sort(doc! {"due": 1}).limit(query_limit(limit))).await
 }

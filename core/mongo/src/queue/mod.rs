@@ -9,6 +9,7 @@ pub(crate) mod steps;
 mod stored;
 
 use crate::{
+    conversions::tell,
     db::Db,
     error::Failed,
     paging::{after, limit, page, query_limit},
@@ -41,6 +42,7 @@ pub(crate) struct Jobs {
 /// How a claim ends, beside letting go of its lane.
 enum End<'w> {
     Done,
+    Left,
     Aside(Duration),
     Dead(&'w str),
 }
@@ -115,7 +117,7 @@ impl Jobs {
         }
         let this = doc! {"_id": id(job.kind, &job.key)};
         match end {
-            End::Done => {
+            End::Done | End::Left => {
                 self.db.step(what, all.delete_one(this).session(&mut *session)).await?;
             }
             End::Aside(after) => steps::aside(&self.db, what, job, *after, session).await?,
@@ -123,6 +125,10 @@ impl Jobs {
                 let die = vec![doc! {"$set": {"died": "$$NOW", "why": {"$literal": *why}}}];
                 self.db.step(what, all.update_one(this, die).session(&mut *session)).await?;
             }
+        }
+        if job.kind == JobKind::Tell && matches!(end, End::Left | End::Dead(_)) {
+            let forget = matches!(end, End::Left);
+            tell::give_back(&self.db, session, &job.payload, forget).await?;
         }
         let lane = lane_id(job.kind, &job.lane);
         let more = all.find_one(doc! {"lane": &lane, "died": null}).session(&mut *session);
@@ -155,12 +161,18 @@ impl Queue for Jobs {
         Ok(Group { waiting: waiting?, dead })
     }
 
-    async fn claim(&self, kind: JobKind, limit: usize, lease: Duration) -> Result<Vec<Job>, StoreError> {
+    async fn claim_but(
+        &self,
+        kind: JobKind,
+        limit: usize,
+        lease: Duration,
+        owners: &[String],
+    ) -> Result<Vec<Job>, StoreError> {
         if limit == 0 {
             return Ok(Vec::new());
         }
         parked::take_over(&self.db, kind).await?;
-        claim::claim(&self.db, kind, limit, lease, &self.left_out).await
+        claim::claim(&self.db, kind, (limit, owners), lease, &self.left_out).await
     }
 
     async fn renew(&self, job: &Job, lease: Duration) -> Result<bool, StoreError> {
@@ -171,6 +183,10 @@ impl Queue for Jobs {
 
     async fn done(&self, job: &Job) -> Result<bool, StoreError> {
         self.end("take off a job", job, End::Done).await
+    }
+
+    async fn left(&self, job: &Job) -> Result<bool, StoreError> {
+        self.end("take off a job", job, End::Left).await
     }
 
     async fn again(&self, job: &Job, after: Duration) -> Result<bool, StoreError> {

@@ -13,7 +13,7 @@ use mongodb::{
 use std::time::Duration;
 use tfx_ports::{
     StoreError,
-    queue::{Job, JobKind, NewJob, own_lane},
+    queue::{Job, JobKind, NewJob, group_lane, own_lane},
 };
 
 /// What is a transaction of its own, and may be repeated.
@@ -144,6 +144,28 @@ pub(super) async fn aside(
     db.step(what, lanes(db).delete_one(doc! {"_id": &own}).session(&mut *session)).await?;
     let due = doc! {"$add": ["$$NOW", millis(after)]};
     wake(db, what, session, job.kind, own, due.into(), i64::from(job.tries) + 1).await
+}
+
+/// The keys of a group's jobs, and whether each waits.
+pub(crate) async fn of_group(
+    db: &Db,
+    session: &mut ClientSession,
+    kind: JobKind,
+    group: &str,
+) -> Result<Vec<(String, bool)>, Failed> {
+    let what = "look for jobs";
+    let of_it = doc! {"lane": lane_id(kind, &group_lane(group))};
+    let find = doc! {
+        "find": jobs(db).name(), "filter": of_it, "projection": {"key": 1, "died": 1}, "batchSize": 1000,
+        "singleBatch": true,
+    };
+    let found = db.step(what, db.database().run_command(find).session(session)).await?;
+    let found = found.get_document("cursor").and_then(|c| c.get_array("firstBatch"));
+    let read = |one: &Bson| {
+        let one = one.as_document()?;
+        Some((one.get_str("key").ok()?.to_owned(), one.get("died").is_none_or(|d| *d == Bson::Null)))
+    };
+    Ok(found.map(|all| all.iter().filter_map(read).collect()).unwrap_or_default())
 }
 
 /// Makes a dead job due; whether it was dead.

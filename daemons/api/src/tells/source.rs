@@ -37,12 +37,18 @@ pub(super) async fn test(
     let answer = app.peers.postback.call(Method::POST, &path, Some(&body)).await?;
     let mut answer: SourceTestAnswer =
         serde_json::from_value(answer).map_err(|e| app.peers.postback.unreadable(&e))?;
-    answer.warnings.extend(warnings(&app, &record, asked.click).await?);
+    let told = warnings(&app, &record, asked.click, &answer.empty).await?;
+    answer.warnings.extend(told);
     Ok(json(StatusCode::OK, &answer))
 }
 
 /// Why it would be told something else, or nothing, by itself.
-async fn warnings(app: &App, record: &Record, click: Option<ClickId>) -> Result<Vec<String>, Failure> {
+async fn warnings(
+    app: &App,
+    record: &Record,
+    click: Option<ClickId>,
+    empty: &[String],
+) -> Result<Vec<String>, Failure> {
     let source = record.typed::<SourceSpec>()?.spec;
     let mut told = Vec::new();
     if source.status != Status::Active {
@@ -52,17 +58,38 @@ async fn warnings(app: &App, record: &Record, click: Option<ClickId>) -> Result<
             source.slug
         ));
     }
-    let without_id = match click {
+    let click = match click {
+        Some(id) => app.stores.analytics.click(id).await?,
+        None => None,
+    };
+    let (slug, of_click) = (&source.slug, click.is_some());
+    let without_id = match &click {
         _ if !source.tells_external_id() => false,
         None => !source.links_carry_external_id(),
-        Some(id) => app.stores.analytics.click(id).await?.is_some_and(|click| click.external_id.is_empty()),
+        Some(click) => click.external_id.is_empty(),
     };
     if without_id {
         told.push(format!(
-            "{{external_id}} is empty for clicks whose link does not carry it; its links do with \
-             tfx source update {} --external-id-param 'NAME=TOKEN'",
-            source.slug
+            "{{external_id}} is empty for clicks whose link does not carry it, and by itself such a click is not sent \
+             (result empty); its links carry it with tfx source update {slug} --external-id-param 'NAME=TOKEN'"
         ));
+    }
+    let others: Vec<String> =
+        empty.iter().filter(|name| *name != "external_id").map(|name| format!("{{{name}}}")).collect();
+    if !others.is_empty() {
+        let whose = if of_click {
+            "of this click"
+        } else {
+            "of the made-up click; --click ID takes one that is there"
+        };
+        told.push(format!("sent as nothing: {}, which are empty {whose}", others.join(", ")));
+    }
+    if let Some(of) =
+        click.filter(|click| click.dims.source_id.as_ref().is_none_or(|id| id.as_str() != record.id))
+    {
+        let of =
+            of.dims.source_id.map_or_else(|| "of no source".to_owned(), |id| format!("of the source {id}"));
+        told.push(format!("the click is {of}: {slug} is told nothing of it by itself"));
     }
     Ok(told)
 }

@@ -36,7 +36,11 @@ impl Line<'_> {
         masks: &Masks,
     ) -> PostbackLogEvent {
         let hidden = Hidden::of(self.source.map(|s| &s.spec), &self.tell.conversion.status);
-        let reason = hidden.text(&masks.masked(&outcome.reason));
+        let mut reason = hidden.text(&masks.masked(&outcome.reason));
+        if !message.empty.is_empty() {
+            let then = if reason.is_empty() { "" } else { "; " };
+            reason += &format!("{then}empty: {}", message.empty.join(", "));
+        }
         PostbackLogEvent {
             method: message.method.into(),
             result: outcome.result,
@@ -47,6 +51,11 @@ impl Line<'_> {
             body: hidden.body(&masks.masked(&message.body), message.content_type),
             ..self.dead(&reason)
         }
+    }
+
+    /// It is not told, and rightly so.
+    pub(super) fn left(&self, result: PostbackResult, why: &str) -> PostbackLogEvent {
+        PostbackLogEvent { result, ..self.dead(why) }
     }
 
     /// It was given up.

@@ -99,6 +99,7 @@ async fn test(
         url: message.url.clone(),
         headers: shown.collect(),
         body: message.body.clone(),
+        empty: message.empty.clone(),
         warnings: Vec::new(),
         sent: None,
     };

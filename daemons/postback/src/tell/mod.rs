@@ -3,10 +3,11 @@
 //!
 //! The states of one conversion are a group of the queue, in order; nothing else waits for anything. `targets` knows which
 //! servers do not work and how many requests are under way to each; `outcome` what an answer means; `line` is the log;
-//! `manual` what somebody asks for.
+//! `counted` the metrics; `manual` what somebody asks for.
 //!
 //! An attempt is over when it is in the log and the queue knows it. Who dies before sends once more, with the same id.
 
+mod counted;
 mod line;
 mod manual;
 mod mask;
@@ -14,6 +15,7 @@ mod outcome;
 mod signature;
 mod targets;
 
+pub(crate) use counted::Counted;
 pub(crate) use manual::routes;
 use outcome::{Outcome, Server, pause};
 pub(crate) use targets::Targets;
@@ -22,36 +24,38 @@ use targets::Turn;
 use crate::{config::SourceOf, take::Postbacks};
 use rand::RngExt as _;
 use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
-    },
+    sync::Arc,
     time::{Duration, Instant},
 };
 use tfx_domain::{
     Timestamp,
     entity::Source,
-    event::{Event, PostbackResult},
+    event::{
+        Event,
+        PostbackResult::{self, Empty, Passed},
+    },
     macros::Facts,
     tell::{Message, Tell, Unsendable},
 };
 use tfx_outbound::{Apart, Failure, Outbound, Request};
 use tfx_ports::{
     StoreError, clock, entropy,
-    queue::{Counts, Job, JobKind, LONGEST_WAIT},
+    queue::{Job, JobKind, LONGEST_WAIT},
 };
-use tfx_service::{LogThrottle, Shutdown, health::Detail, metrics::Text};
+use tfx_service::{LogThrottle, Shutdown};
 use tfx_settings::{Settings, TellSettings};
 use tokio::{task::JoinSet, time::sleep};
 use tracing::Instrument as _;
 
 const KIND: JobKind = JobKind::Tell;
 /// Attempts of this service at the same time: many may wait for servers that do not answer.
-const AT_ONCE: usize = 512;
+const AT_ONCE: usize = 1_024;
 /// Jobs claimed at once. Where so many are due there may be more, and the next look is at once.
 const CLAIM: usize = 64;
 /// Pause between looks at what is due, if nobody says that something is.
 const EVERY: Duration = Duration::from_millis(250);
+/// The same while sources have enough of them here: what comes of those is soon looked for.
+const SOON: Duration = Duration::from_millis(10);
 /// A claim is held for all that an attempt may wait for, and this. Who dies holds up for so long what it had.
 const LEASE: Duration = Duration::from_secs(5);
 /// A claim that is older is made sure of before something is sent.
@@ -66,18 +70,10 @@ const LONGEST_OURS: Duration = Duration::from_secs(600);
 const UNREAD_PATIENCE: Duration = Duration::from_secs(86_400);
 /// What its server does not take for so long is given up, however few attempts that left alone cost it.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(3 * 86_400);
-/// Waiting for longer than this is no usual thing.
-const LONG: Duration = Duration::from_secs(3_600);
 /// A click that cannot be looked up is waited for so long, and then told without what it alone knows.
 const CLICK_PATIENCE: Duration = Duration::from_secs(600);
 /// A source that is not there is not known here yet: none is ever deleted.
 const SETTLED: Duration = Duration::from_secs(600);
-/// How often it is counted what waits.
-const COUNTED: Duration = Duration::from_secs(10);
-/// Every so many times what is old is forgotten.
-const FORGET_EVERY: u32 = 60;
-/// How long what was given up is kept.
-const KEPT_DEAD: Duration = Duration::from_secs(30 * 86_400);
 
 /// Tells sources.
 pub(crate) struct Teller {
@@ -96,25 +92,11 @@ pub(crate) fn lease(settings: &Settings) -> Duration {
     settings.postback.lookup_timeout + settings.tell.timeout * 2 + settings.events.write_timeout + LEASE
 }
 
-/// Attempts since the start, and what waits.
-#[derive(Debug, Default)]
-pub(crate) struct Counted {
-    sent: AtomicU64,
-    retry: AtomicU64,
-    dead: AtomicU64,
-    /// Not told, and rightly so.
-    left: AtomicU64,
-    /// Attempts that were over after their claim: somebody else may have sent it too.
-    late: AtomicU64,
-    waiting: AtomicU64,
-    kept_dead: AtomicU64,
-    /// Milliseconds.
-    oldest_age: AtomicU64,
-}
-
 /// How a claim ends.
 enum End {
     Done,
+    /// It is not told, and gives back what it took.
+    Left,
     /// It failed or was cut off, and is tried again after this.
     Again(Duration),
     /// It was not tried.
@@ -142,7 +124,8 @@ impl Teller {
             while running.try_join_next().is_some() {}
             let room = AT_ONCE.saturating_sub(running.len()).min(CLAIM);
             let began = Instant::now();
-            let claimed = match self.postbacks.queue.claim(KIND, room, self.lease).await {
+            let busy = self.targets.busy();
+            let claimed = match self.postbacks.queue.claim_but(KIND, room, self.lease, &busy).await {
                 Ok(jobs) => {
                     complaint.over();
                     jobs
@@ -162,6 +145,13 @@ impl Teller {
             if more {
                 continue;
             }
+            if !busy.is_empty() {
+                tokio::select! {
+                    () = sleep(SOON) => {}
+                    () = shutdown.wait() => {}
+                }
+                continue;
+            }
             tokio::select! {
                 () = sleep(EVERY) => {}
                 () = self.postbacks.to_tell.notified() => {}
@@ -169,31 +159,6 @@ impl Teller {
             }
         }
         while running.join_next().await.is_some() {}
-    }
-
-    /// Counts what waits, until the shutdown.
-    pub(crate) async fn watch(self: Arc<Self>, shutdown: Shutdown) {
-        let queue = &self.postbacks.queue;
-        let watching = async {
-            for round in 0_u32.. {
-                if let Ok(Counts { waiting, dead, oldest }) = queue.counts(KIND).await {
-                    let age = oldest.map_or(Duration::ZERO, |at| since(at, clock::now()));
-                    self.counted.waiting.store(waiting, Relaxed);
-                    self.counted.kept_dead.store(dead, Relaxed);
-                    let millis = u64::try_from(age.as_millis()).unwrap_or(u64::MAX);
-                    self.counted.oldest_age.store(millis, Relaxed);
-                }
-                if round % FORGET_EVERY == 0 {
-                    // What cannot be forgotten now is forgotten later.
-                    let _ = queue.forget(KIND, KEPT_DEAD).await;
-                }
-                sleep(COUNTED).await;
-            }
-        };
-        tokio::select! {
-            () = watching => {}
-            () = shutdown.wait() => {}
-        }
     }
 
     async fn one(&self, job: Job, claimed: Instant, shutdown: Shutdown) {
@@ -208,7 +173,7 @@ impl Teller {
         match self.end(&job, end).await {
             Ok(true) => {}
             Ok(false) => {
-                self.counted.late.fetch_add(1, Relaxed);
+                self.counted.late();
             }
             Err(error) => {
                 tracing::warn!(%error, "an attempt to tell a source cannot be ended; it is made again, with the same id");
@@ -222,6 +187,7 @@ impl Teller {
         let queue = &self.postbacks.queue;
         match end {
             End::Done => queue.done(job).await,
+            End::Left => queue.left(job).await,
             End::Again(after) => queue.again(job, after).await,
             End::Postpone(after) => queue.postpone(job, after).await,
             End::Aside(after) => queue.aside(job, after).await,
@@ -253,20 +219,33 @@ impl Teller {
         let tell = match self.postbacks.conversions.get(&tell.conversion.id).await {
             Ok(Some(stands)) => match tell.as_of(&stands, job.revived, &source.spec) {
                 Ok(tell) => tell,
-                Err(why) => return self.leave(&tell, source, job, &why.to_string()).await,
+                Err(why) => return self.leave(&tell, source, job, (Passed, &why.to_string())).await,
             },
             Ok(None) => tell,
             Err(_) => return End::Postpone(ours(since_due)),
         };
+        // Who was the first may have been given up since, or come back behind another.
+        let tell = match source.spec.postback_first_only && (tell.not_first || job.revived) {
+            false => tell,
+            true => match self.postbacks.conversions.is_first_told(&tell).await {
+                Ok(first) => Tell { not_first: !first, ..tell },
+                Err(_) => return End::Postpone(ours(since_due)),
+            },
+        };
         let form = match tell.form(&source.spec) {
             Ok(form) => form,
             // It was put in for want of knowing.
-            Err(Unsendable::NotAsked(_) | Unsendable::NoUrl) if tell.unsure => return End::Done,
-            Err(why @ Unsendable::NotFirst) => return self.leave(&tell, source, job, &why.to_string()).await,
+            Err(Unsendable::NotAsked(_) | Unsendable::NoUrl) if tell.unsure => return End::Left,
+            Err(why @ Unsendable::NotFirst) => {
+                return self.leave(&tell, source, job, (Passed, &why.to_string())).await;
+            }
             Err(why) => return self.give_up(&tell, Some(source), job, &why.to_string()).await,
         };
+        if let Err(why) = form.check_found(&tell.facts(), &tell.conversion) {
+            return self.leave(&tell, source, job, (Empty, &why.to_string())).await;
+        }
         let host = form.host().unwrap_or_else(|| source.id.to_string());
-        let turn = match self.targets.enter(&source.id, &host) {
+        let turn = match self.targets.turn(&source.id, &host).await {
             Turn::Go(turn) => turn,
             Turn::Open(_, why) if waited > GIVEN_UP_AFTER => {
                 let why = format!("given up after {}: {host} does not work: {why}", days(waited));
@@ -398,21 +377,21 @@ impl Teller {
     }
 
     /// It is not told, and rightly so: that is in the log, and nothing is kept to be told again.
-    async fn leave(&self, tell: &Tell, source: &Source, job: &Job, why: &str) -> End {
+    async fn leave(
+        &self,
+        tell: &Tell,
+        source: &Source,
+        job: &Job,
+        (result, why): (PostbackResult, &str),
+    ) -> End {
         let line = line::Line { tell, source: Some(source), key: &job.key, attempt: 0, test: false };
-        self.counted.left.fetch_add(1, Relaxed);
-        self.publish(line.dead(why)).await;
-        End::Done
+        self.log(line.left(result, why)).await;
+        End::Left
     }
 
     /// Makes a line durable and counts it. An attempt is not made again for want of a line.
     async fn log(&self, line: tfx_domain::event::PostbackLogEvent) {
-        let counter = match line.result {
-            PostbackResult::Sent => &self.counted.sent,
-            PostbackResult::Retry => &self.counted.retry,
-            _ => &self.counted.dead,
-        };
-        counter.fetch_add(1, Relaxed);
+        self.counted.attempt(line.result);
         self.publish(line).await;
     }
 
@@ -420,54 +399,6 @@ impl Teller {
         if let Err(error) = self.postbacks.publish(&[Event::PostbackLog(Box::new(line))]).await {
             tracing::error!(error, "an attempt to tell a source is not in the log");
         }
-    }
-
-    /// Metrics.
-    pub(crate) fn write(&self, out: &mut Text) {
-        let counted = &self.counted;
-        let results = [
-            ("sent", &counted.sent),
-            ("retry", &counted.retry),
-            ("dead", &counted.dead),
-            ("left", &counted.left),
-        ];
-        for (result, count) in results {
-            let help = "Attempts to tell traffic sources of conversions, by what became of them";
-            out.counter("tfx_source_postbacks_total", help, &[("result", result)], count.load(Relaxed));
-        }
-        let help = "Attempts that were over after their claim: another service may have sent them too";
-        out.counter("tfx_source_postbacks_late_total", help, &[], counted.late.load(Relaxed));
-        let help = "Postbacks to sources that wait or are under way, of all services, read every 10 s";
-        out.gauge("tfx_source_postbacks_waiting", help, &[], counted.waiting.load(Relaxed));
-        let help = "Postbacks to sources that were given up and are kept";
-        out.gauge("tfx_source_postbacks_dead", help, &[], counted.kept_dead.load(Relaxed));
-        let help = "Age of the oldest postback to a source that waits";
-        let age = counted.oldest_age.load(Relaxed);
-        out.gauge("tfx_source_postbacks_oldest_age_seconds", help, &[], age as f64 / 1_000.0);
-        let help = "Servers of sources that are left alone, since they do not work";
-        out.gauge("tfx_source_circuits_open", help, &[], self.targets.open());
-    }
-
-    /// What `/readyz` says of it: degraded while servers are left alone, or something waits for long.
-    ///
-    /// # Errors
-    /// The store does not answer.
-    pub(crate) async fn told(&self) -> Result<Detail, StoreError> {
-        let Counts { waiting, dead, oldest } = self.postbacks.queue.counts(KIND).await?;
-        let age = oldest.map_or(Duration::ZERO, |at| since(at, clock::now()));
-        let open = self.targets.open();
-        let mut text = format!("{waiting} to be told");
-        if age.as_secs() > 0 {
-            text += &format!(", the oldest for {} s", age.as_secs());
-        }
-        if dead > 0 {
-            text += &format!("; {dead} given up: tfx postback queue --dead");
-        }
-        if open > 0 {
-            text += &format!("; servers that do not work and are left alone: {open}");
-        }
-        // A server of others that does not work is no fault of this service, and no reason to take it out of service.
-        Ok(if open > 0 || age > LONG { Detail::degraded(text) } else { Detail::ok().text(text) })
     }
 }
 

@@ -9,6 +9,7 @@ use std::{
 };
 use tfx_domain::{Timestamp, id::SourceId};
 use tfx_settings::TellSettings;
+use tokio::sync::Notify;
 
 /// Targets that are known before those that are at rest are forgotten.
 const MOST: usize = 4_096;
@@ -16,6 +17,10 @@ const MOST: usize = 4_096;
 const DOUBLED: u32 = 4;
 /// How long whoever comes beyond the limit waits at least.
 const FULL: Duration = Duration::from_millis(200);
+/// A claim waits here so long for a turn, before it is put off: as long as it is fresh.
+const SOON: Duration = Duration::from_secs(2);
+/// So many of a source wait here; where half of that do, the others are left in the queue.
+const WAITING: usize = 64;
 /// Those that wait come back one after the other: as fast as the target answers, and behind an open circuit so far apart;
 /// over so long at most.
 const BEHIND: Duration = Duration::from_millis(2);
@@ -44,6 +49,8 @@ struct Room {
     /// How long a request takes.
     took: Duration,
     line: Line,
+    /// Told when a request is over.
+    free: Arc<Notify>,
 }
 
 /// What is known of one server as one source is told by it.
@@ -78,6 +85,8 @@ type Pair = (SourceId, String);
 #[derive(Debug, Default)]
 struct Known {
     rooms: HashMap<String, Room>,
+    /// How many of each source wait here for a turn.
+    waiting: HashMap<SourceId, usize>,
     circuits: HashMap<Pair, Circuit>,
 }
 
@@ -125,11 +134,50 @@ impl Targets {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A turn for a request of a source.
-    pub(crate) fn enter(self: &Arc<Self>, source: &SourceId, host: &str) -> Turn {
+    /// A turn for a request of a source, waited for a little where as many are under way as may be.
+    pub(crate) async fn turn(self: &Arc<Self>, source: &SourceId, host: &str) -> Turn {
+        let place = match self.enter(source, host, false) {
+            Turn::Full(_) => self.place(source, host),
+            turn => return turn,
+        };
+        let Some(place) = place else { return self.enter(source, host, true) };
+        let end = tokio::time::Instant::now() + SOON;
+        loop {
+            let freed = place.free.notified();
+            match self.enter(source, host, false) {
+                Turn::Full(_) => {}
+                turn => return turn,
+            }
+            if tokio::time::timeout_at(end, freed).await.is_err() {
+                return self.enter(source, host, true);
+            }
+        }
+    }
+
+    /// A place to wait in; none: enough of the source wait.
+    fn place(self: &Arc<Self>, source: &SourceId, host: &str) -> Option<Place> {
+        let mut all = self.lock();
+        let free = Arc::clone(&all.rooms.get(host)?.free);
+        let waiting = all.waiting.entry(source.clone()).or_default();
+        if *waiting >= WAITING {
+            return None;
+        }
+        *waiting += 1;
+        Some(Place { targets: Arc::clone(self), source: source.clone(), free })
+    }
+
+    /// Sources of which enough wait here: nothing of them need be claimed now.
+    pub(crate) fn busy(&self) -> Vec<String> {
+        let all = self.lock();
+        let busy = all.waiting.iter().filter(|(_, waiting)| **waiting >= WAITING / 2);
+        busy.map(|(source, _)| source.to_string()).collect()
+    }
+
+    /// A turn for a request of a source; `put_off`: who has none now is put off.
+    fn enter(self: &Arc<Self>, source: &SourceId, host: &str, put_off: bool) -> Turn {
         let now = Instant::now();
         let mut all = self.lock();
-        let Known { rooms, circuits } = &mut *all;
+        let Known { rooms, circuits, .. } = &mut *all;
         if rooms.len() >= MOST {
             rooms.retain(|_, room| room.under_way > 0);
         }
@@ -146,6 +194,9 @@ impl Targets {
         }
         let room = rooms.entry(host.to_owned()).or_default();
         if room.under_way >= self.per_target {
+            if !put_off {
+                return Turn::Full(Duration::ZERO);
+            }
             let each = room.took / u32::try_from(self.per_target).unwrap_or(u32::MAX);
             return Turn::Full(room.line.queued(now, now + FULL, each));
         }
@@ -186,6 +237,28 @@ impl Targets {
             .collect();
         items.sort_by(|a, b| (&a.host, &a.source_id).cmp(&(&b.host, &b.source_id)));
         items
+    }
+}
+
+/// One that waits here for a turn.
+struct Place {
+    targets: Arc<Targets>,
+    source: SourceId,
+    free: Arc<Notify>,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut all = self.targets.lock();
+        if let Some(waiting) = all.waiting.get_mut(&self.source) {
+            *waiting -= 1;
+            if *waiting == 0 {
+                all.waiting.remove(&self.source);
+            }
+        }
+        drop(all);
+        // What it was told of goes on to the next.
+        self.free.notify_one();
     }
 }
 
@@ -230,10 +303,11 @@ impl UnderWay {
         self.over = true;
         let targets = Arc::clone(&self.targets);
         let mut all = targets.lock();
-        let Known { rooms, circuits } = &mut *all;
+        let Known { rooms, circuits, .. } = &mut *all;
         if let Some(room) = rooms.get_mut(&self.pair.1) {
             room.under_way = room.under_way.saturating_sub(1);
             room.took = (room.took * 7 + self.began.elapsed()) / 8;
+            room.free.notify_one();
         }
         if let Some(circuit) = circuits.get_mut(&self.pair) {
             circuit.under_way = circuit.under_way.saturating_sub(1);
@@ -266,14 +340,14 @@ mod tests {
     }
 
     fn go(targets: &Arc<Targets>, host: &str) -> UnderWay {
-        match targets.enter(&source(1), host) {
+        match targets.enter(&source(1), host, true) {
             Turn::Go(under_way) => under_way,
             wait => panic!("{host}: {wait:?}"),
         }
     }
 
     fn wait(targets: &Arc<Targets>, host: &str) -> Duration {
-        match targets.enter(&source(1), host) {
+        match targets.enter(&source(1), host, true) {
             Turn::Go(_) => panic!("{host} goes"),
             Turn::Full(pause) | Turn::Open(pause, _) => pause,
         }
@@ -331,13 +405,13 @@ mod tests {
         go(&targets, "a").failed("it answered 500", None);
         go(&targets, "a").failed("it answered 500", None);
         assert!(wait(&targets, "a") > Duration::from_secs(9));
-        let other = || targets.enter(&source(2), "a");
+        let other = || targets.enter(&source(2), "a", true);
         let Turn::Go(one) = other() else { panic!("its circuit is closed") };
         let told = targets.told(Timestamp::UNIX_EPOCH);
         let of: Vec<_> = told.iter().map(|t| (t.source_id.clone(), t.failures, t.under_way)).collect();
         assert_eq!(of, [(Some(source(1)), 2, 0), (Some(source(2)), 0, 1)]);
         one.answered();
-        let full: Vec<Turn> = (0..4).map(|n| targets.enter(&source(3 + n), "a")).collect();
+        let full: Vec<Turn> = (0..4).map(|n| targets.enter(&source(3 + n), "a", true)).collect();
         assert!(matches!(full[..], [Turn::Go(_), Turn::Go(_), Turn::Go(_), Turn::Full(_)]), "{full:?}");
     }
 
@@ -364,5 +438,36 @@ mod tests {
         }
         let all = targets.lock();
         assert!(all.rooms.len() <= MOST && all.circuits.len() <= MOST);
+    }
+
+    #[tokio::test]
+    async fn who_waits_here_goes_as_soon_as_another_is_over_and_few_of_a_source_do() {
+        let targets = targets(Duration::from_secs(10));
+        let mut all = vec![go(&targets, "a"), go(&targets, "a"), go(&targets, "a")];
+        let waiter = |n: u128| {
+            let targets = Arc::clone(&targets);
+            tokio::spawn(async move { targets.turn(&source(n), "a").await })
+        };
+        let mut waiting: Vec<_> = (0..WAITING).map(|_| waiter(1)).collect();
+        while targets.busy() != [source(1).to_string()] || targets.lock().waiting[&source(1)] < WAITING {
+            tokio::task::yield_now().await;
+        }
+        assert!(matches!(targets.turn(&source(1), "a").await, Turn::Full(_)), "enough of it wait");
+        let other = waiter(2);
+        while targets.lock().waiting.len() < 2 {
+            tokio::task::yield_now().await;
+        }
+        all.drain(..).for_each(UnderWay::answered);
+        for one in waiting.drain(..).chain([other]) {
+            match one.await.expect("no panic") {
+                Turn::Go(under_way) => under_way.answered(),
+                wait => panic!("{wait:?}"),
+            }
+        }
+        assert!(targets.busy().is_empty() && targets.lock().waiting.is_empty());
+        // Who waits in vain is put off.
+        let _all = (go(&targets, "a"), go(&targets, "a"), go(&targets, "a"));
+        tokio::time::pause();
+        assert!(matches!(targets.turn(&source(1), "a").await, Turn::Full(pause) if pause >= FULL));
     }
 }

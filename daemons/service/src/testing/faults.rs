@@ -16,6 +16,7 @@ use tfx_domain::{
     postback::{Conversion, Incoming},
     report::{RawRow, ReportQuery},
     routing::CapUse,
+    tell::Tell,
 };
 use tfx_ports::{
     StoreError,
@@ -141,8 +142,14 @@ impl Queue for FaultyQueue {
     async fn group(&self, kind: JobKind, group: &str) -> Result<Group, StoreError> {
         self.queue.group(kind, group).await
     }
-    async fn claim(&self, kind: JobKind, limit: usize, lease: Duration) -> Result<Vec<Job>, StoreError> {
-        self.queue.claim(kind, limit, lease).await
+    async fn claim_but(
+        &self,
+        kind: JobKind,
+        limit: usize,
+        lease: Duration,
+        owners: &[String],
+    ) -> Result<Vec<Job>, StoreError> {
+        self.queue.claim_but(kind, limit, lease, owners).await
     }
     async fn renew(&self, job: &Job, lease: Duration) -> Result<bool, StoreError> {
         self.queue.renew(job, lease).await
@@ -154,6 +161,9 @@ impl Queue for FaultyQueue {
             return Err(e);
         }
         self.queue.done(job).await
+    }
+    async fn left(&self, job: &Job) -> Result<bool, StoreError> {
+        self.queue.left(job).await
     }
     async fn again(&self, job: &Job, after: Duration) -> Result<bool, StoreError> {
         self.faults.put_off.fetch_add(1, Relaxed);
@@ -242,6 +252,9 @@ impl ConversionStore for Faults {
     async fn record(&self, reports: &[Incoming]) -> Result<Vec<Recorded>, StoreError> {
         self.record_fails.check()?;
         self.conversions.record(reports).await
+    }
+    async fn is_first_told(&self, tell: &Tell) -> Result<bool, StoreError> {
+        self.conversions.is_first_told(tell).await
     }
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {
         self.conversions.get(id).await

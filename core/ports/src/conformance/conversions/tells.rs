@@ -260,3 +260,64 @@ pub async fn what_is_told_later_waits(s: Telling) {
     assert_eq!(claimed.len(), 37);
     assert!(claimed.iter().all(|job| job.payload.contains("tx:N")));
 }
+
+/// Claims the next state that is to be told.
+async fn next(s: &Telling, of: &str) -> Job {
+    let mut all = s.queue.claim(JobKind::Tell, 1, Duration::from_secs(600)).await.expect("claim");
+    let job = all.pop().expect("one is due");
+    let tell: Tell = serde_json::from_str(&job.payload).expect("what is told");
+    let is = format!("{} {}", tell.conversion.transaction_id.unwrap_or_default(), tell.conversion.status);
+    assert_eq!(is, of);
+    job
+}
+
+/// Who is given up, or rightly not told, before its source was told of it is the first of its click no more: the next state
+/// of another conversion is. Who was told of once, or waits to be, stays the first.
+pub async fn what_is_given_up_gives_back_its_place(s: Telling) {
+    let asked = Asked { first_only: true, ..asking("lead sale") };
+    let of = |n: i64, tx: &str, status| {
+        let at = Incoming { allow_upsell: true, click_id: click(1), ..reported(n, tx, status) };
+        told(&asked, at)
+    };
+    let is_first = async |job: &Job| {
+        let tell: Tell = serde_json::from_str(&job.payload).expect("what is told");
+        let (one, two) = (s.one.is_first_told(&tell).await, s.two.is_first_told(&tell).await);
+        assert_eq!(one.as_ref().expect("known"), two.as_ref().expect("known"));
+        one.expect("known")
+    };
+    expect(&s.one, &of(1, "A", "lead"), Recorded).await;
+    let a_lead = next(&s, "A lead").await;
+    expect(&s.one, &of(2, "A", "sale"), Updated).await;
+    assert!(s.queue.dead(&a_lead, "it answered 404").await.expect("dead"));
+    // Its sale waits, and has the place.
+    expect(&s.two, &of(3, "B", "lead"), Recorded).await;
+    assert_eq!(firsts(&s).await, ["A sale"]);
+    let a_sale = next(&s, "A sale").await;
+    assert!(s.queue.dead(&a_sale, "it answered 404").await.expect("dead"));
+    expect(&s.two, &of(4, "B", "sale"), Updated).await;
+    assert_eq!(firsts(&s).await, ["B sale"], "the place is given back");
+    // Who put it in before asks again.
+    let b_lead = next(&s, "B lead").await;
+    assert!(is_first(&b_lead).await && !is_first(&a_lead).await);
+    assert!(s.queue.done(&b_lead).await.expect("done"));
+    // Its source was told of B: what comes of that later takes nothing away.
+    let b_sale = next(&s, "B sale").await;
+    assert!(s.queue.dead(&b_sale, "it answered 404").await.expect("dead"));
+    expect(&s.one, &of(5, "C", "sale"), Recorded).await;
+    assert_eq!(firsts(&s).await, [""; 0]);
+    let c_sale = next(&s, "C sale").await;
+    assert!(!is_first(&c_sale).await);
+    assert!(s.queue.left(&c_sale).await.expect("left"));
+    assert!(!s.queue.left(&c_sale).await.expect("lost"), "it is not held any more");
+    // What passed before it was told gives back what it took, too.
+    let elsewhere = |n, tx: &str, status| Incoming { click_id: click(2), ..of(n, tx, status) };
+    expect(&s.one, &elsewhere(6, "D", "lead"), Recorded).await;
+    let d_lead = next(&s, "D lead").await;
+    assert!(s.queue.left(&d_lead).await.expect("left"));
+    expect(&s.one, &elsewhere(7, "D", "sale"), Updated).await;
+    let d_sale = next(&s, "D sale").await;
+    assert!(is_first(&d_sale).await);
+    assert!(s.queue.dead(&d_sale, "it answered 404").await.expect("dead"), "none of D was told");
+    expect(&s.two, &elsewhere(8, "E", "sale"), Recorded).await;
+    assert_eq!(firsts(&s).await, ["E sale"]);
+}
