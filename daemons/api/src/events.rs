@@ -16,7 +16,9 @@ use std::sync::Arc;
 use tfx_api::{Labelled, Labels, Page, audit::AuditEntry, tells::Directions};
 use tfx_domain::{
     entity::Kind,
-    event::{ClickDims, ClickEvent, PostbackDirection, PostbackFilter, PostbackResult},
+    event::{
+        ClickDims, ClickEvent, PostbackDirection, PostbackField, PostbackFilter, PostbackResult, TestTraffic,
+    },
     id::{CampaignId, ClickId, ConversionId, NetworkId},
     postback::Conversion,
 };
@@ -24,6 +26,7 @@ use tfx_ports::{
     StoreError,
     analytics::{ClickQuery, PostbackQuery},
     conversions::ConversionQuery,
+    page::PageRequest,
 };
 
 /// The routes.
@@ -133,21 +136,54 @@ async fn postbacks(State(app): State<Arc<App>>, mut query: Query) -> Result<Resp
     let direction = direction.map_or_else(usual, Directions::wanted);
     let test = query.value("test").unwrap_or_default();
     let page = query.page();
-    let filters = parsed::<PostbackFilter>(&mut query).into_iter().map(|(_, filter)| filter).collect();
+    let mut filters: Vec<PostbackFilter> =
+        parsed::<PostbackFilter>(&mut query).into_iter().map(|(_, filter)| filter).collect();
     query.finish()?;
-    // The log keeps what was asked for, known or not; an id is turned into the slug, anything else is taken as it is.
     let network = match network {
-        Some(text) => Some(match refs::find(app.stores.config.as_ref(), Kind::Network, &text).await? {
-            Some(record) => record.slug,
-            None => text,
-        }),
+        Some(text) => Some(in_log(&app, PostbackField::Network, Kind::Network, text).await?),
         None => None,
     };
+    for filter in &mut filters {
+        let (field, kind) = match filter.field {
+            PostbackField::Network => (PostbackField::Network, Kind::Network),
+            PostbackField::Source => (PostbackField::Source, Kind::Source),
+            _ => continue,
+        };
+        for value in filter.values.iter_mut().filter(|value| !value.is_empty()) {
+            *value = in_log(&app, field.clone(), kind, std::mem::take(value)).await?;
+        }
+    }
     let asked = PostbackQuery { since, until, network, result, direction, test, filters, page };
     let found = app.stores.analytics.postbacks(&asked).await?;
     let ids = found.items.iter().filter_map(|p| p.network_id.as_ref().map(ToString::to_string));
     let labels = labels_of(&app, ids).await?;
     Ok(listed(found, labels))
+}
+
+/// The slug that the log has of a network or source. It keeps what was asked for, known or not; an id and a former slug are
+/// turned into the slug.
+///
+/// # Errors
+/// 404: neither the configuration nor the log knows it.
+async fn in_log(app: &App, field: PostbackField, kind: Kind, text: String) -> Result<String, Failure> {
+    let config = app.stores.config.as_ref();
+    if let Some(record) = refs::find(config, kind, &text).await? {
+        return Ok(record.slug);
+    }
+    let named = PostbackQuery {
+        since: None,
+        until: None,
+        network: None,
+        result: None,
+        direction: None,
+        test: TestTraffic::Include,
+        filters: vec![PostbackFilter { field, values: vec![text.clone()], negate: false }],
+        page: PageRequest::first(1),
+    };
+    match app.stores.analytics.postbacks(&named).await?.items.is_empty() {
+        true => Err(Failure::not_found(refs::unknown(config, kind, &text).await)),
+        false => Ok(text),
+    }
 }
 
 async fn audit(State(app): State<Arc<App>>, mut query: Query) -> Result<Response, Failure> {

@@ -5,6 +5,7 @@
 //! transaction of the state. [`form`] makes a request of it, with the source as it is when it is sent.
 
 mod body;
+pub mod mask;
 mod render;
 
 pub use body::Body;

@@ -7,6 +7,7 @@ mod guesses;
 mod keyed;
 pub(crate) mod money;
 pub(crate) mod routes;
+mod secrets;
 mod sessions;
 pub(crate) mod tokens;
 
@@ -140,10 +141,22 @@ pub(crate) async fn check(State(app): State<Arc<App>>, mut request: Request, nex
     }
     let caller = identity.caller(from, request_id::of(request.headers()).to_owned());
     let sees_money = identity.may(Scope::ReadMoney);
+    let sees_secrets = identity.may(Scope::ReadSecrets);
     request.extensions_mut().insert(caller);
     request.extensions_mut().insert(identity);
     let response = next.run(request).await;
-    if sees_money { response } else { money::taken_out(response).await }
+    if sees_money && sees_secrets {
+        return response;
+    }
+    money::changed(response, |answer| {
+        if !sees_money {
+            money::without(answer);
+        }
+        if !sees_secrets {
+            secrets::masked(answer);
+        }
+    })
+    .await
 }
 
 async fn identified(app: &App, given: Option<&str>, from: IpAddr) -> Result<Identity, Response> {

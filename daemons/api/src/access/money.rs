@@ -13,8 +13,8 @@ use tfx_service::ProblemResponse;
 pub(crate) const FIELDS: [&str; 6] =
     ["payout", "cost", "bot_cost", "cost_refused", "postback_payout", "revenue"];
 
-/// The answer without money. What cannot be read is not let out.
-pub(super) async fn taken_out(response: Response) -> Response {
+/// The answer without what its reader may not see. What cannot be read is not let out.
+pub(super) async fn changed(response: Response, change: impl FnOnce(&mut Value)) -> Response {
     let json = response.headers().get(header::CONTENT_TYPE).is_some_and(|v| v == "application/json");
     if !json {
         return response;
@@ -24,15 +24,19 @@ pub(super) async fn taken_out(response: Response) -> Response {
     let value = read.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).map_err(|e| e.to_string()));
     match value {
         Ok(mut value) => {
-            without(&mut value);
+            change(&mut value);
             parts.headers.remove(header::CONTENT_LENGTH);
             Response::from_parts(parts, Body::from(value.to_string()))
         }
-        Err(e) => ProblemResponse::internal(format!("take money out of an answer: {e}")).into_response(),
+        Err(e) => {
+            ProblemResponse::internal(format!("take out of an answer what its reader may not see: {e}"))
+                .into_response()
+        }
     }
 }
 
-fn without(value: &mut Value) {
+/// Takes it out.
+pub(super) fn without(value: &mut Value) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(without),
         Value::Object(fields) => {

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
+use tfx_domain::tell::mask;
 
 /// Fields whose values are never shown.
 pub(super) const SECRETS: [&str; 2] = ["postback_secret", "postback_signing_key"];
@@ -16,8 +17,13 @@ pub(crate) fn changes(before: &Value, after: &Value) -> Value {
         let of = |fields: &Map<String, Value>| fields.get(name).cloned().unwrap_or(Value::Null);
         let (old, new) = (of(&before), of(&after));
         if old != new {
-            let masked =
-                |v: Value| if SECRETS.contains(&name.as_str()) && !v.is_null() { "***".into() } else { v };
+            let masked = |mut v: Value| {
+                if SECRETS.contains(&name.as_str()) && !v.is_null() {
+                    return mask::MASK.into();
+                }
+                mask::field(name, &mut v);
+                v
+            };
             out.insert(name.clone(), json!([masked(old), masked(new)]));
         }
     }
@@ -33,6 +39,10 @@ mod tests {
         let before = json!({"a": 1, "b": {"c": 2}, "postback_secret": "canary-one"});
         let after = json!({"a": 1, "b": {"c": 3}, "d": [], "postback_secret": "canary-two"});
         let want = json!({"b": [{"c": 2}, {"c": 3}], "d": [null, []], "postback_secret": ["***", "***"]});
+        assert_eq!(changes(&before, &after), want);
+        let before = json!({"postback_url": "https://s.example/?token=canary"});
+        let after = json!({"postback_url": "https://u:canary@s.example/"});
+        let want = json!({"postback_url": ["https://s.example/?token=***", "https://***@s.example/"]});
         assert_eq!(changes(&before, &after), want);
         assert_eq!(changes(&Value::Null, &json!({"a": 1})), json!({"a": [null, 1]}));
     }

@@ -5,6 +5,7 @@ mod diff;
 mod followed;
 pub(crate) mod kinds;
 pub(crate) mod refs;
+mod shown;
 mod write;
 
 use crate::{
@@ -34,6 +35,10 @@ use tfx_ports::{
 };
 use write::{Saved, WriteConditions};
 
+/// A network was made of one that was shown.
+const NEW_SECRET: &str = "a new postback_secret was made: the one that has_postback_secret stands for is never shown, so give \
+    postback_secret to keep it; tfx network postback-url shows the URL with the new one";
+
 /// The routes of all kinds.
 pub(crate) fn routes() -> Router<Arc<App>> {
     let mut router = Router::new();
@@ -48,8 +53,11 @@ pub(crate) fn routes() -> Router<Arc<App>> {
                       query: Query,
                       Body(input): Body| async move {
                     query.finish()?;
+                    let of_another =
+                        input["has_postback_secret"] == true && input["postback_secret"].is_null();
                     let saved = write::create(&app, &caller, kind, input).await?;
-                    shown_saved(&app, StatusCode::CREATED, &saved).await
+                    let made = of_another.then(|| NEW_SECRET.to_owned()).into_iter().collect();
+                    shown_saved(&app, StatusCode::CREATED, &saved, made).await
                 },
             );
         let one = get(move |State(app): State<Arc<App>>, Path(reference): Path, query: Query| async move {
@@ -69,7 +77,7 @@ pub(crate) fn routes() -> Router<Arc<App>> {
                 query.finish()?;
                 let how = WriteConditions { if_match: if_match(&headers)?, force, drop_old_slug };
                 let saved = write::update(&app, &caller, kind, &reference, patch, how).await?;
-                shown_saved(&app, StatusCode::OK, &saved).await
+                shown_saved(&app, StatusCode::OK, &saved, Vec::new()).await
             },
         );
         let base = format!("/{}", kind.plural());
@@ -135,10 +143,16 @@ async fn shown(app: &App, status: StatusCode, saved: &Saved) -> Result<Response,
 }
 
 /// The same for one that was saved, with what will not work as it is.
-async fn shown_saved(app: &App, status: StatusCode, saved: &Saved) -> Result<Response, Failure> {
+async fn shown_saved(
+    app: &App,
+    status: StatusCode,
+    saved: &Saved,
+    mut warnings: Vec<String>,
+) -> Result<Response, Failure> {
     let is_stream = saved.record.kind == Kind::Stream;
     let fields = if is_stream { geo::fields_of(&saved.record) } else { Vec::new() };
-    showing(app, status, saved, geo::warnings(app, &fields).await).await
+    warnings.extend(geo::warnings(app, &fields).await);
+    showing(app, status, saved, warnings).await
 }
 
 async fn showing(

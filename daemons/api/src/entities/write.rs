@@ -7,6 +7,7 @@ use super::{
     followed::node,
     kinds::{Checked, ops},
     refs,
+    shown::{self, Claims},
 };
 use crate::{app::App, failure::Failure};
 use http::StatusCode;
@@ -49,13 +50,13 @@ pub(crate) struct WriteConditions {
 
 /// What is asked for.
 enum Wish<'w> {
-    Create { kind: Kind, fields: Map<String, Value> },
+    Create { kind: Kind, fields: Map<String, Value>, claims: Claims },
     Change { kind: Kind, reference: &'w str, action: &'w str, edit: Edit, how: WriteConditions },
 }
 
 /// What is done to a spec.
 enum Edit {
-    Patch(Map<String, Value>),
+    Patch(Map<String, Value>, Claims),
     Status(Status),
 }
 
@@ -69,9 +70,9 @@ enum Draft {
 
 /// Creates an entity.
 pub(crate) async fn create(app: &App, caller: &Caller, kind: Kind, input: Value) -> Result<Saved, Failure> {
-    let mut fields = object(input)?;
+    let (mut fields, claims) = object(input)?;
     defaults::names(&mut fields);
-    granted(app, caller, &Wish::Create { kind, fields }).await
+    granted(app, caller, &Wish::Create { kind, fields, claims }).await
 }
 
 /// Changes an entity by a merge patch. A patch that changes nothing makes no new version.
@@ -83,7 +84,8 @@ pub(crate) async fn update(
     patch: Value,
     how: WriteConditions,
 ) -> Result<Saved, Failure> {
-    let edit = Edit::Patch(object(patch)?);
+    let (patch, claims) = object(patch)?;
+    let edit = Edit::Patch(patch, claims);
     granted(app, caller, &Wish::Change { kind, reference, action: "update", edit, how }).await
 }
 
@@ -153,16 +155,22 @@ async fn draft(
         (Wish::Change { kind, action, edit, how, .. }, Some(before)) => {
             (*kind, *action, edit.of(before, how.drop_old_slug))
         }
-        (Wish::Create { kind, fields }, _) => (*kind, "create", Value::Object(fields.clone())),
+        (Wish::Create { kind, fields, .. }, _) => (*kind, "create", Value::Object(fields.clone())),
         (Wish::Change { .. }, None) => return Err(ProblemResponse::internal("nothing to change").into()),
     };
     let old = before.as_ref().map(|b| &b.spec);
     let mut problems = Problems::default();
     refs::resolve(config, ops(kind).refs, &mut value, old, &mut problems).await?;
     let patch = match wish {
-        Wish::Change { edit: Edit::Patch(patch), .. } => Some(patch),
+        Wish::Change { edit: Edit::Patch(patch, _), .. } => Some(patch),
         _ => None,
     };
+    if let Wish::Create { claims, .. } | Wish::Change { edit: Edit::Patch(_, claims), .. } = wish {
+        shown::check(kind, claims, &value, &mut problems);
+    }
+    if kind == Kind::Source {
+        shown::unmask(&mut value, old, &mut problems);
+    }
     defaults::currency(kind, relations, &mut value, old.zip(patch));
     if kind == Kind::Stream && before.is_none() {
         defaults::position(relations, &mut value);
@@ -217,7 +225,7 @@ impl Edit {
                     fields.insert("status".to_owned(), status.as_str().into());
                 }
             }
-            Self::Patch(patch) => {
+            Self::Patch(patch, _) => {
                 forget_old(&mut spec, patch);
                 merge(&mut spec, Value::Object(patch.clone()));
                 // What was shown may be sent back whole: only other former slugs than before are said.
@@ -269,13 +277,14 @@ fn unused(relations: &Relations, record: &Record) -> Result<(), Failure> {
     Err(problem.into())
 }
 
-/// The fields of a body, without those that only answers have.
-fn object(input: Value) -> Result<Map<String, Value>, Failure> {
+/// The fields of a body, without those that only answers have, and what these say of secrets.
+fn object(input: Value) -> Result<(Map<String, Value>, Claims), Failure> {
     let Value::Object(mut fields) = input else { return Err(Problems::one("", "must be an object").into()) };
+    let claims = shown::claims(&fields);
     for name in SHOWN_ONLY {
         fields.remove(name);
     }
-    Ok(fields)
+    Ok((fields, claims))
 }
 
 fn secret_of(spec: &Value) -> Option<String> {

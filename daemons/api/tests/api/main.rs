@@ -10,6 +10,7 @@ mod logins;
 mod mail;
 mod retention;
 mod rules;
+mod secrets;
 mod server;
 mod slugs;
 mod tells;

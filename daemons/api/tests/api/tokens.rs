@@ -21,7 +21,7 @@ use tfx_ports::{
 };
 
 /// A token with these scopes, as a client; and its text.
-async fn client(s: &Server, name: &str, scopes: &[Scope]) -> (Client, String) {
+pub(crate) async fn client(s: &Server, name: &str, scopes: &[Scope]) -> (Client, String) {
     let wanted = NewToken { name: name.to_owned(), scopes: scopes.to_vec(), expires_at: None };
     let made = s.api.create_token(&wanted).await.expect("a token");
     (Client::new(&s.url, Some(&made.token)).expect("a client"), made.token)

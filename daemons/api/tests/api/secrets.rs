@@ -1,0 +1,91 @@
+//! Secrets in what sources are told, and names that nobody has.
+
+use crate::{events::past, server::Server, tokens::client};
+use serde_json::json;
+use tfx_api::{
+    conversions::ConversionQuery,
+    postbacks::{Directions, PostbackField, PostbackFilter, PostbackQuery},
+};
+use tfx_domain::{access::Scope, entity::Kind};
+
+const URL: &str = "https://user:pw@push.example/?token=canary&id={external_id}";
+const SHOWN: &str = "https://***@push.example/?token=***&id={external_id}";
+
+#[tokio::test]
+async fn secrets_of_a_source_are_seen_by_who_may_and_stay_when_they_are_sent_back_masked() {
+    let s = Server::start().await;
+    let made = s.create(Kind::Source, json!({ "slug": "push", "postback_url": URL })).await;
+    assert_eq!(made["postback_url"], URL);
+    let scopes = [Scope::Read, Scope::ReadMoney, Scope::WriteSources];
+    let (reader, _) = client(&s, "reader", &scopes).await;
+    let mut seen = reader.get(Kind::Source, "push").await.expect("seen");
+    assert_eq!(seen["postback_url"], SHOWN);
+    let listed = reader.list(Kind::Source, &tfx_api::entities::EntityQuery::default()).await.expect("listed");
+    assert_eq!(listed.items[0]["postback_url"], SHOWN);
+    // Sent back as it was shown it stays.
+    seen["name"] = json!("Another");
+    let saved = reader.update(Kind::Source, "push", &seen, None).await.expect("saved");
+    assert_eq!((&saved["name"], &saved["postback_url"]), (&json!("Another"), &json!(SHOWN)));
+    assert_eq!(s.api.get(Kind::Source, "push").await.expect("seen")["postback_url"], URL);
+    let other = json!({ "postback_url": "https://***@other.example/" });
+    let refused = reader.update(Kind::Source, "push", &other, None).await.expect_err("a mask");
+    assert_eq!(refused.problem().expect("a problem").problems.0[0].path, "postback_url");
+    // Nobody reads them in the audit log.
+    s.api
+        .update(Kind::Source, "push", &json!({ "postback_url": format!("{URL}&x=1") }), None)
+        .await
+        .expect("saved");
+    let audit = s.api.audit(&tfx_api::audit::AuditQuery::default()).await.expect("the log");
+    let audit = serde_json::to_string(&audit.items).expect("json");
+    assert!(
+        audit.contains("push.example") && !audit.contains("canary") && !audit.contains("user:pw"),
+        "{audit}"
+    );
+}
+
+#[tokio::test]
+async fn what_stands_for_a_secret_is_not_dropped_without_a_word() {
+    let s = Server::start().await;
+    let key = tfx_domain::tell::new_signing_key([7; 32]);
+    let url = "https://push.example/?id={external_id}";
+    let fields = json!({ "slug": "push", "postback_url": url, "postback_signing_key": key });
+    let mut shown = s.create(Kind::Source, fields).await;
+    assert_eq!(shown["has_postback_signing_key"], true);
+    shown["slug"] = json!("copy");
+    let refused = s.api.create(Kind::Source, &shown).await.expect_err("no key");
+    let problem = refused.problem().expect("a problem").problems.0[0].clone();
+    assert_eq!(problem.path, "has_postback_signing_key");
+    assert!(problem.message.contains("--sign"), "{}", problem.message);
+    shown["postback_signing_key"] = json!(key);
+    s.api.create(Kind::Source, &shown).await.expect("with a key");
+    let mut network = s.create(Kind::Network, json!({ "slug": "adnet" })).await;
+    let secret = network.as_object_mut().expect("an object").remove("postback_secret").expect("shown once");
+    network["slug"] = json!("copy");
+    let copy = s.api.create(Kind::Network, &network).await.expect("with a secret of its own");
+    assert!(copy["postback_secret"] != secret, "{copy}");
+    assert!(copy["warnings"][0].as_str().is_some_and(|w| w.contains("a new postback_secret")), "{copy}");
+}
+
+#[tokio::test]
+async fn names_that_nobody_has_are_told_and_those_that_the_log_knows_are_found() {
+    let s = Server::start().await;
+    past(&s).await;
+    let of = |field, value: &str| PostbackFilter { field, values: vec![value.to_owned()], negate: false };
+    for field in [PostbackField::Source, PostbackField::Network] {
+        let asked = PostbackQuery {
+            direction: Some(Directions::All),
+            filters: vec![of(field, "nope")],
+            ..PostbackQuery::default()
+        };
+        let e = s.api.postbacks(&asked).await.expect_err("nobody is called so");
+        assert!(e.code() == Some("not_found") && e.to_string().contains("'nope'"), "{e}");
+    }
+    let network = |name: &str| PostbackQuery { network: Some(name.to_owned()), ..PostbackQuery::default() };
+    let e = s.api.postbacks(&network("nope")).await.expect_err("nobody is called so");
+    assert!(e.code() == Some("not_found") && e.to_string().contains("no network"), "{e}");
+    assert!(!s.api.postbacks(&network("adnet")).await.expect("known").items.is_empty());
+    let asked = ConversionQuery { network: Some("nope".to_owned()), ..ConversionQuery::default() };
+    assert_eq!(s.api.conversions(&asked).await.expect_err("no network").code(), Some("not_found"));
+    let asked = ConversionQuery { campaign: Some("nope".to_owned()), ..ConversionQuery::default() };
+    assert_eq!(s.api.conversions(&asked).await.expect_err("no campaign").code(), Some("not_found"));
+}
