@@ -10,6 +10,8 @@ use tfx_domain::{
 /// Of a conversion only.
 const CONVERSION: &str = "id version network key sale_claim transaction_id click_id status raw_status revenue \
     revenue.amount revenue.currency created_at updated_at";
+/// Of a change of health.
+const HEALTH: &str = "id at destination_id from to in_a_row status failure reason latency_ms";
 /// The columns that are asked for.
 #[derive(Debug, Args)]
 pub(crate) struct Columns {
@@ -24,6 +26,7 @@ pub(crate) enum Rows {
     Clicks,
     Conversions,
     Postbacks,
+    Health,
 }
 
 impl Rows {
@@ -36,6 +39,7 @@ impl Rows {
                 own.chain(facts().map(|f| format!("click.{f}"))).collect()
             }
             Self::Postbacks => paths(PostbackLogEvent::FIELDS).collect(),
+            Self::Health => HEALTH.split_whitespace().map(str::to_owned).collect(),
         }
     }
 }

@@ -45,7 +45,10 @@ fn judge(sources: &[Value], queue: &TellQueue) -> Vec<Finding> {
     for share in &queue.sources {
         let slug = if share.source.is_empty() { share.source_id.as_str() } else { &share.source };
         if share.dead > 0 {
-            let what = format!("{} postbacks to it were given up", share.dead);
+            let what = match share.dead {
+                1 => "a postback to it was given up".to_owned(),
+                many => format!("{many} postbacks to it were given up"),
+            };
             found.push(Finding::new(State::Warning, format!("source {slug}"), what).next(format!(
                 "tfx postback queue --dead --source {slug} tells why; then tfx postback retry --dead --source {slug}"
             )));

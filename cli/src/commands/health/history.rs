@@ -1,6 +1,7 @@
 //! `tfx health history`.
 
 use crate::{
+    columns::{Columns, Rows},
     complete,
     context::Context,
     exit::Failure,
@@ -25,6 +26,8 @@ pub(crate) struct History {
     #[arg(long, conflicts_with_all = ["limit", "cursor", "all", "until"])]
     follow: bool,
     #[command(flatten)]
+    columns: Columns,
+    #[command(flatten)]
     paging: Paging,
 }
 
@@ -32,7 +35,7 @@ impl History {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.client()?;
         let (since, until) = self.window.bounds()?;
-        let columns = vec![
+        let usual = vec![
             Column::time("at", "at"),
             Column::label("destination", "destination_id"),
             Column::text("from", "from"),
@@ -42,6 +45,7 @@ impl History {
             Column::number("ms", "latency_ms"),
             Column::text("what is wrong", "reason"),
         ];
+        let columns = self.columns.of(Rows::Health, usual)?;
         let view = View { columns, name: |row| text(&row["id"]) };
         let fetch = async |since, limit, cursor| {
             let destination = self.destination.clone();

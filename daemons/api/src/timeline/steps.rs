@@ -125,8 +125,11 @@ pub(super) fn of_attempt(line: &PostbackLogEvent) -> Step {
     let why = line.reason.split_once("; the last: ").map_or(line.reason.as_str(), |(_, last)| last);
     let answered = format!("answered {}", line.status);
     let (answer, why) = match line.status {
-        0 => (why, ""),
-        _ => (answered.as_str(), why.trim_start_matches("it ").trim_start_matches(&answered)),
+        0 => (why, String::new()),
+        _ => match why.trim_start_matches("it ").trim_start_matches(&answered) {
+            empty if empty.starts_with("empty: ") => (answered.as_str(), format!("; {empty}")),
+            why => (answered.as_str(), why.to_owned()),
+        },
     };
     let after = line.latency_ms.map(|ms| format!(", {ms} ms")).unwrap_or_default();
     let next = match line.result {
@@ -134,7 +137,8 @@ pub(super) fn of_attempt(line: &PostbackLogEvent) -> Step {
         PostbackResult::Dead => "; given up",
         _ => "",
     };
-    let what = format!("{}: {told}{attempt}: {answer}{after}{next}{why}", line.source);
+    let of = line.conversion_id.as_ref().map(|id| format!(" of {id}")).unwrap_or_default();
+    let what = format!("{}: {told}{of}{attempt}: {answer}{after}{next}{why}", line.source);
     let mut step = Step::new(line.at, StepKind::Told, what);
     step.postback_id = Some(line.id);
     step.result = Some(line.result);
@@ -207,6 +211,7 @@ pub(super) fn named(mut step: Step, labels: &Labels) -> Step {
         Some(2) => ", tried twice".to_owned(),
         Some(n) => format!(", tried {n} times"),
     };
-    step.what = format!("{source}: {} is still to be told{tried}", step.what);
+    let of = step.conversion_id.as_ref().map(|id| format!(" of {id}")).unwrap_or_default();
+    step.what = format!("{source}: {}{of} is still to be told{tried}", step.what);
     step
 }
