@@ -88,7 +88,7 @@ async fn lint(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
     }
     let mut findings = linter.findings();
     if network.is_none() {
-        findings.extend(untold::of(&app, since.or(days), until, most).await?);
+        findings.extend(untold::of(&app, (since, since.or(days)), until, most).await?);
     }
     let answer = Lint { findings, postbacks: lines.len() as u64, complete: all_conflicts && all_lines };
     Ok(json(StatusCode::OK, &answer))

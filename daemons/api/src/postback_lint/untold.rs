@@ -10,15 +10,15 @@ use tfx_domain::{
 };
 use tfx_ports::{analytics::PostbackQuery, page::PageRequest};
 
-/// Of each source, within a time; of the log at most so many lines are read.
+/// Of each source, within a time, which for the log begins by itself; of the log at most so many lines are read.
 pub(super) async fn of(
     app: &App,
-    since: Option<Timestamp>,
+    (since, log_since): (Option<Timestamp>, Option<Timestamp>),
     until: Option<Timestamp>,
     most: usize,
 ) -> Result<Vec<Finding>, Failure> {
     let mut findings = given_up(app, since, until).await?;
-    findings.extend(empty(app, since, until, most).await?);
+    findings.extend(empty(app, log_since, until, most).await?);
     Ok(findings)
 }
 

@@ -146,7 +146,12 @@ impl Targets {
             let freed = place.free.notified();
             match self.enter(source, host, false) {
                 Turn::Full(_) => {}
-                turn => return turn,
+                Turn::Go(under_way) => return Turn::Go(under_way),
+                open @ Turn::Open(..) => {
+                    // What it was told of goes on to the next.
+                    place.free.notify_one();
+                    return open;
+                }
             }
             if tokio::time::timeout_at(end, freed).await.is_err() {
                 return self.enter(source, host, true);
@@ -256,9 +261,6 @@ impl Drop for Place {
                 all.waiting.remove(&self.source);
             }
         }
-        drop(all);
-        // What it was told of goes on to the next.
-        self.free.notify_one();
     }
 }
 
@@ -446,7 +448,12 @@ mod tests {
         let mut all = vec![go(&targets, "a"), go(&targets, "a"), go(&targets, "a")];
         let waiter = |n: u128| {
             let targets = Arc::clone(&targets);
-            tokio::spawn(async move { targets.turn(&source(n), "a").await })
+            tokio::spawn(async move {
+                match targets.turn(&source(n), "a").await {
+                    Turn::Go(under_way) => under_way.answered(),
+                    wait => panic!("{wait:?}"),
+                }
+            })
         };
         let mut waiting: Vec<_> = (0..WAITING).map(|_| waiter(1)).collect();
         while targets.busy() != [source(1).to_string()] || targets.lock().waiting[&source(1)] < WAITING {
@@ -459,10 +466,7 @@ mod tests {
         }
         all.drain(..).for_each(UnderWay::answered);
         for one in waiting.drain(..).chain([other]) {
-            match one.await.expect("no panic") {
-                Turn::Go(under_way) => under_way.answered(),
-                wait => panic!("{wait:?}"),
-            }
+            one.await.expect("it goes");
         }
         assert!(targets.busy().is_empty() && targets.lock().waiting.is_empty());
         // Who waits in vain is put off.
