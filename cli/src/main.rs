@@ -15,6 +15,7 @@ mod input;
 mod output;
 mod pages;
 mod profile;
+mod progress;
 mod prompt;
 #[cfg(test)]
 mod reference;

@@ -1,6 +1,7 @@
 //! A folder per noun, a file per verb; a file for a noun whose verbs are all shared or small.
 
 mod audit;
+mod backup;
 mod bench;
 mod campaign;
 mod check;
@@ -23,6 +24,7 @@ mod postback;
 mod profile;
 mod prune;
 mod report;
+mod restore;
 mod smoke;
 mod source;
 mod stack;
@@ -100,6 +102,12 @@ pub(crate) enum Command {
     Ingest(ingest::IngestCommand),
     Migrate(migrate::Migrate),
     Prune(prune::Prune),
+    /// Backups: what a store holds, into a file.
+    #[command(subcommand)]
+    Backup(backup::BackupCommand),
+    /// Backups, back into a store.
+    #[command(subcommand)]
+    Restore(Box<restore::RestoreCommand>),
     /// The engines that the services run on.
     #[command(subcommand)]
     Stack(stack::StackCommand),
@@ -161,6 +169,8 @@ impl Command {
             Self::Ingest(c) => c.run(context).await,
             Self::Migrate(c) => c.run(context).await,
             Self::Prune(c) => c.run(context).await,
+            Self::Backup(c) => c.run(context).await,
+            Self::Restore(c) => c.run(context).await,
             Self::Stack(c) => c.run(context).await,
             Self::Doctor(c) => c.run(context).await,
             Self::Smoke(c) => c.run(context).await,

@@ -8,12 +8,14 @@
 //! After a wanted change, `INSTA_UPDATE=always cargo test -p tfx --test transcripts` renews the files; read the
 //! difference before you commit it.
 
+mod mongo;
 mod place;
 mod placeholders;
 mod receiver;
 mod transcript;
 mod web;
 
+mod backups;
 mod bearing;
 mod campaigns;
 mod clicks;

@@ -69,6 +69,11 @@ impl Db {
         &self.database
     }
 
+    /// Another database of the same server, under the same terms.
+    pub(crate) fn other(&self, name: &str) -> Database {
+        self.client.database(name)
+    }
+
     /// As parsed from the connection string; holds the credentials.
     pub(crate) fn options(&self) -> &ClientOptions {
         &self.options
@@ -88,9 +93,19 @@ impl Db {
         what: &str,
         command: impl IntoFuture<Output = DriverResult<T>>,
     ) -> Result<T, StoreError> {
-        match timeout(self.operation_timeout, command.into_future()).await {
+        self.call_within(what, self.operation_timeout, command).await
+    }
+
+    /// The same for what may take longer.
+    pub(crate) async fn call_within<T>(
+        &self,
+        what: &str,
+        limit: Duration,
+        command: impl IntoFuture<Output = DriverResult<T>>,
+    ) -> Result<T, StoreError> {
+        match timeout(limit, command.into_future()).await {
             Ok(done) => done.map_err(|e| store_error(what, e)),
-            Err(_) => Err(timed_out(what, self.operation_timeout)),
+            Err(_) => Err(timed_out(what, limit)),
         }
     }
 

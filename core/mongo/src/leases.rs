@@ -48,7 +48,7 @@ impl LeaseTable {
 }
 
 /// Over, or held since before the clock was set back.
-fn is_free() -> Document {
+pub(crate) fn is_free() -> Document {
     let never = doc! {"$add": ["$$NOW", millis(LONGEST_WAIT)]};
     doc! {"$or": [{"$lte": ["$until", "$$NOW"]}, {"$gt": ["$until", never]}]}
 }

@@ -14,6 +14,7 @@
 //! | `parked` | what versions before parked; it becomes jobs |
 //! | `destination_health` | one document for each destination that is probed, `_id` is its id |
 //! | `destination_health_history` | one document for each change of a destination's health |
+//! | `tfx_restoring` | one document while a restore goes on, or has ended before its end; in no backup |
 //! | `migrations` | which index lists were applied, see [`Mongo::migrations`] |
 //!
 //! What people and networks send is stored as strings, numbers and dates under fixed field names, and JSON as its
@@ -29,6 +30,8 @@
 //! what was written.
 
 mod accounts;
+mod archive;
+mod backup;
 mod check;
 mod client;
 mod config;
@@ -54,8 +57,8 @@ pub use settings::MongoConfig;
 use db::Db;
 use std::sync::Arc;
 use tfx_ports::{
-    accounts::Accounts, config::ConfigStore, conversions::ConversionStore, health::HealthStore, keys::Keys,
-    leases::Leases, migrate::Migrations, queue::Queue,
+    accounts::Accounts, backup::Backup, config::ConfigStore, conversions::ConversionStore,
+    health::HealthStore, keys::Keys, leases::Leases, migrate::Migrations, queue::Queue,
 };
 
 /// The stores in one database. Cheap to clone the ports from; connections are shared and made when needed.
@@ -133,6 +136,11 @@ impl Mongo {
     /// The health of destinations.
     pub fn health(&self) -> Arc<dyn HealthStore> {
         Arc::clone(&self.health) as _
+    }
+
+    /// Backups of the database, in the archive format of mongodump.
+    pub fn backup(&self) -> Arc<dyn Backup> {
+        Arc::new(backup::MongoBackup(Arc::clone(&self.db)))
     }
 
     /// The indexes, as steps. The stores apply what is pending before their first write; this is for doing it

@@ -1,6 +1,7 @@
 //! What the CLI orchestrates, without a terminal: migrations, stacks of engines, replaying an access log, the smoke
-//! check.
+//! check, backups.
 
+pub mod backup;
 pub mod migrate;
 pub mod probe;
 pub mod replay;

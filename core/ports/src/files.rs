@@ -97,7 +97,11 @@ fn write(options: &OpenOptions, path: &Path, bytes: &[u8]) -> io::Result<()> {
     written
 }
 
-fn sync_folder(path: &Path) -> io::Result<()> {
+/// Makes it durable that a file is in its folder.
+///
+/// # Errors
+/// The folder cannot be synced.
+pub fn sync_folder(path: &Path) -> io::Result<()> {
     match path.parent() {
         Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
         _ => File::open(".")?.sync_all(),

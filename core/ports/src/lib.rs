@@ -15,6 +15,7 @@
 //! | [`retention::Retention`] | nothing: deletes events by age | SQLite | ClickHouse |
 //! | [`event_log::EventLog`] | the log between sink and analytics, as operators see it | none | Kafka |
 //! | [`ingestion::IngestionErrors`] | what the analytics store could not read of it | none | ClickHouse |
+//! | [`backup::Backup`] | nothing: takes all that a store holds into an archive, and back | none | MongoDB |
 //! | [`migrate::Migrations`] | the steps that bring an engine to what this build needs | none | each engine |
 //!
 //! The `conformance` feature holds the suite that every adapter must pass.
@@ -22,6 +23,7 @@
 pub mod accounts;
 pub mod analytics;
 pub mod audit;
+pub mod backup;
 pub mod clock;
 pub mod config;
 #[cfg(feature = "conformance")]

@@ -9,5 +9,7 @@ mod visitor_key;
 
 pub use data_dir::{DataDir, DataDirError, FolderLock, exposed};
 pub use outbound::outbound;
-pub use stores::{Pipeline, Stores, WiringError, embedded, event_log, migrations, open, producer};
+pub use stores::{
+    Pipeline, Stores, WiringError, embedded, event_log, migrations, mongo_backup, open, producer,
+};
 pub use visitor_key::{KeyError, KeyFrom, VisitorKey};

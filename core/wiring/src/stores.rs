@@ -13,6 +13,7 @@ use tfx_ports::{
     StoreError,
     accounts::Accounts,
     analytics::Analytics,
+    backup::Backup,
     config::ConfigStore,
     conversions::ConversionStore,
     event_log::EventLog,
@@ -170,6 +171,16 @@ pub async fn migrations(settings: &Settings) -> Result<Vec<Arc<dyn Migrations>>,
         all.push(events.clickhouse.migrations(&events.pipeline)?);
     }
     Ok(all)
+}
+
+/// Backups of MongoDB; none where it is not used.
+///
+/// # Errors
+/// A setting cannot be used, or there is no server that can be worked with.
+pub async fn mongo_backup(settings: &Settings) -> Result<Option<Arc<dyn Backup>>, WiringError> {
+    let Some(mongo) = engines::mongo(settings).await? else { return Ok(None) };
+    mongo.check().await.map_err(StoreError::from)?;
+    Ok(Some(mongo.backup()))
 }
 
 /// The event log alone, for operators; none where events go straight into the store.

@@ -1,0 +1,50 @@
+//! What backups and restores of MongoDB have in common: the store, and the words for what goes wrong.
+
+use crate::{
+    context::Context,
+    exit::{Failure, Kind},
+};
+use std::sync::Arc;
+use tfx_ops::backup::{Backup, BackupError};
+use tfx_wiring::WiringError;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// MongoDB and the name of its database.
+///
+/// # Errors
+/// It is not used here, or cannot be worked with.
+pub(crate) async fn open(context: &Context) -> Result<(Arc<dyn Backup>, String), Failure> {
+    let settings = context.settings()?;
+    let opened = tfx_wiring::mongo_backup(&settings).await.map_err(|e| match e {
+        WiringError::Engine(e) if e.is_retryable() => Failure::new(Kind::Unreachable, e),
+        e => Failure::failed(e),
+    })?;
+    match (opened, &settings.engines.mongo) {
+        (Some(backup), Some(mongo)) => Ok((backup, mongo.database.clone())),
+        _ => Err(Failure::usage("MongoDB is not used here: MONGO_URI is not set")
+            .hint("'tfx config show --set' shows what is; the embedded stores are files in the data folder")),
+    }
+}
+
+/// What went wrong with a store or an archive.
+pub(crate) fn failure(error: &BackupError) -> Failure {
+    let said = error.to_string();
+    match error {
+        BackupError::Store(e) if e.is_retryable() => Failure::new(Kind::Unreachable, said),
+        BackupError::HalfRestored { .. } => Failure::new(Kind::Conflict, said),
+        BackupError::Damaged { .. } => Failure::failed(format!("the archive is damaged or none, {said}")),
+        _ => Failure::failed(said),
+    }
+}
+
+/// Ends with Ctrl-C, or when the process is asked to end.
+pub(crate) async fn stopped() {
+    let Ok(mut terminated) = signal(SignalKind::terminate()) else {
+        let _ = tokio::signal::ctrl_c().await;
+        return;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => {}
+        _ = terminated.recv() => {}
+    }
+}

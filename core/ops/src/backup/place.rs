@@ -1,0 +1,134 @@
+//! Where a backup is put: written under another name beside, and given its own only when it is whole. A file that is there
+//! is never touched.
+
+use rustix::{
+    fs::{CWD, RenameFlags, renameat_with},
+    io::Errno,
+};
+use std::{
+    fs::{self, File},
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+};
+use tfx_ports::{entropy, files};
+
+/// What the names of files end in that are not whole yet.
+const PARTIAL: &str = "part";
+
+/// Why a backup cannot be put there.
+#[derive(Debug, thiserror::Error)]
+pub enum PlaceError {
+    /// Something is there.
+    #[error("{} is there already: a backup takes the place of nothing; give it another name", .0.display())]
+    Taken(PathBuf),
+    /// It is a folder.
+    #[error("{} is a folder: name a file in it", .0.display())]
+    Folder(PathBuf),
+    /// It is no name of a file.
+    #[error("{} names no file", .0.display())]
+    NoName(PathBuf),
+    /// There is no such folder.
+    #[error("the folder of {} is not there: make it first", .0.display())]
+    NoFolder(PathBuf),
+    /// It cannot be written there.
+    #[error("{} cannot be written: {error}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+}
+
+/// A file that is not whole yet; it goes away with this unless it is kept.
+#[derive(Debug)]
+pub(super) struct Partial {
+    path: PathBuf,
+    beside: PathBuf,
+}
+
+impl Partial {
+    /// Begins one for a place where nothing is.
+    pub(super) fn begin(path: &Path) -> Result<(Self, File), PlaceError> {
+        vacant(path)?;
+        let Some(name) = path.file_name() else { return Err(PlaceError::NoName(path.to_owned())) };
+        let mut beside = name.to_owned();
+        beside.push(format!(".{:08x}.{PARTIAL}", entropy::random_u128() >> 96));
+        let beside = path.with_file_name(beside);
+        match files::private().read(true).write(true).create_new(true).open(&beside) {
+            Ok(file) => Ok((Self { path: path.to_owned(), beside }, file)),
+            Err(e) if e.kind() == ErrorKind::NotFound => Err(PlaceError::NoFolder(path.to_owned())),
+            Err(error) => Err(PlaceError::Io { path: path.to_owned(), error }),
+        }
+    }
+
+    /// Where it is as long as it is not whole.
+    pub(super) fn beside(&self) -> &Path {
+        &self.beside
+    }
+
+    /// It is whole: gives it its name, durably, unless somebody else was first.
+    pub(super) fn keep(self) -> Result<(), PlaceError> {
+        let failed = |error| PlaceError::Io { path: self.path.clone(), error };
+        match renameat_with(CWD, &self.beside, CWD, &self.path, RenameFlags::NOREPLACE) {
+            Ok(()) => {}
+            Err(Errno::EXIST) => return vacant(&self.path),
+            // This file system knows no such renaming; a link takes no place either.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match fs::hard_link(&self.beside, &self.path)
+            {
+                Ok(()) => {}
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => return vacant(&self.path),
+                Err(e) => return Err(failed(e)),
+            },
+            Err(e) => return Err(failed(e.into())),
+        }
+        files::sync_folder(&self.path).map_err(failed)
+    }
+}
+
+impl Drop for Partial {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.beside);
+    }
+}
+
+/// Nothing may be there, not even a link that leads nowhere.
+fn vacant(path: &Path) -> Result<(), PlaceError> {
+    match fs::symlink_metadata(path) {
+        Ok(found) if found.is_dir() => Err(PlaceError::Folder(path.to_owned())),
+        Ok(_) => Err(PlaceError::Taken(path.to_owned())),
+        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
+        Err(error) => Err(PlaceError::Io { path: path.to_owned(), error }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Write;
+
+    #[test]
+    fn a_file_has_its_name_only_when_it_is_whole_and_takes_no_place() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("backup");
+        let names = || fs::read_dir(dir.path()).expect("lists").count();
+        let (partial, mut file) = Partial::begin(&path).expect("begun");
+        file.write_all(b"half").expect("written");
+        assert!(!path.exists() && partial.beside().exists());
+        drop(partial);
+        assert_eq!(names(), 0, "what was given up leaves nothing");
+
+        let (first, _) = Partial::begin(&path).expect("begun");
+        let (second, _) = Partial::begin(&path).expect("begun: nobody is there yet");
+        first.keep().expect("kept");
+        assert!(matches!(second.keep(), Err(PlaceError::Taken(_))), "the first one stays");
+        assert_eq!(names(), 1);
+        assert!(matches!(Partial::begin(&path), Err(PlaceError::Taken(_))));
+        assert!(matches!(Partial::begin(dir.path()), Err(PlaceError::Folder(_))));
+        assert!(matches!(Partial::begin(&dir.path().join("no/such")), Err(PlaceError::NoFolder(_))));
+        let link = dir.path().join("link");
+        std::os::unix::fs::symlink(dir.path().join("nowhere"), &link).expect("a link");
+        assert!(matches!(Partial::begin(&link), Err(PlaceError::Taken(_))), "a link is not followed");
+        assert!(matches!(Partial::begin(Path::new("/dev/full")), Err(PlaceError::Taken(_))));
+    }
+}
