@@ -133,7 +133,9 @@ impl Context {
             let message = "the token is not one: it has spaces, line breaks or characters beyond ASCII";
             return Err(Failure::new(Kind::Denied, message).hint(self.token_hint()));
         }
-        Ok(Client::new(&settings.api_url, token.as_deref())?)
+        let out = self.out;
+        let client = Client::new(&settings.api_url, token.as_deref())?;
+        Ok(client.patient(move |text| out.note(text), tfx_ops::entropy::secret))
     }
 
     /// Which profile is meant.

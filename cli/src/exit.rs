@@ -251,7 +251,7 @@ mod tests {
             (problem(500), 1),
             (problem(503), 6),
             (ApiError::BadUrl { url: url.clone(), reason: reason.clone() }, 2),
-            (ApiError::Unreachable { url: url.clone(), reason: reason.clone() }, 6),
+            (ApiError::Unreachable { url: url.clone(), reason: reason.clone(), sent: false }, 6),
             (ApiError::Timeout { url: url.clone(), seconds: 30 }, 7),
             (ApiError::Protocol { url, reason }, 1),
         ];

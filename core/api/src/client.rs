@@ -1,6 +1,7 @@
-//! The HTTP client of api-service: one request, one answer, no retries. The token goes into a header marked as
+//! The HTTP client of api-service: one request, one answer; [`Client::patient`] asks again where that is of use. The token goes into a header marked as
 //! sensitive and is in no message and no `Debug`.
 
+mod patience;
 mod tells;
 mod transport;
 
@@ -43,7 +44,7 @@ impl Client {
     /// # Errors
     /// [`ApiError`]; `slug_taken` (409) names who has the slug, `invalid` (422) every problem.
     pub async fn create(&self, kind: Kind, spec: &Value) -> Result<Value, ApiError> {
-        self.call(Call { body: Some(spec), ..Call::post(&[kind.plural()]) }).await
+        self.call(Call::create(&[kind.plural()], spec)).await
     }
 
     /// One entity by id, slug or `parent/slug`.

@@ -60,6 +60,8 @@ pub enum ApiError {
         url: String,
         /// What the system says.
         reason: String,
+        /// Whether the request may have been taken, and its answer was lost.
+        sent: bool,
     },
     /// It did not answer in time.
     #[error("api-service at {url} did not answer within {seconds} s")]

@@ -90,6 +90,8 @@ impl Outbound {
             .retry(retry::never())
             .referer(false)
             .http1_only()
+            // What is packed small may be large when it is unpacked.
+            .no_gzip()
             .http1_max_headers(HEADERS)
             .pool_idle_timeout(IDLE)
             .pool_max_idle_per_host(config.per_host)

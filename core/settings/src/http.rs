@@ -21,8 +21,8 @@ pub struct Addresses {
     pub postback_url: String,
     /// `PUBLIC_HOSTS`, lower-case.
     pub public_hosts: Vec<String>,
-    /// `ADMIN_FRONTEND_ORIGIN`.
-    pub cors_origin: Option<String>,
+    /// `ADMIN_FRONTEND_ORIGIN`: origins as browsers write them.
+    pub browser_origins: Vec<String>,
 }
 
 impl Addresses {
@@ -35,7 +35,7 @@ impl Addresses {
             traffic_url: base_url(r, &vars::TRAFFIC_SERVICE_URL),
             postback_url: base_url(r, &vars::POSTBACK_SERVICE_URL),
             public_hosts: r.list::<String>(&vars::PUBLIC_HOSTS).iter().map(|h| h.to_lowercase()).collect(),
-            cors_origin: r.text(&vars::ADMIN_FRONTEND_ORIGIN),
+            browser_origins: origins(r),
         }
     }
 }
@@ -57,6 +57,26 @@ pub(crate) fn base_url(r: &mut Reader<'_>, var: &vars::Var) -> String {
         r.problem(var, format!("is '{shown}'; allowed is a URL that begins with http:// or https://"));
     }
     text.trim_end_matches('/').to_owned()
+}
+
+/// Origins as a browser sends them: nothing behind host and port, and none that is anybody's (`*`, `null`).
+fn origins(r: &mut Reader<'_>) -> Vec<String> {
+    let var = &vars::ADMIN_FRONTEND_ORIGIN;
+    let all: Vec<String> = r.list(var);
+    let is_origin = |text: &str| {
+        let host = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
+        host.is_some_and(|host| {
+            !host.is_empty()
+                && host
+                    .bytes()
+                    .all(|b| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':' | b'[' | b']'))
+        })
+    };
+    for wrong in all.iter().filter(|text| !is_origin(text)) {
+        let shown = shown(wrong);
+        r.problem(var, format!("is '{shown}'; allowed is {}: lower-case, without a path", var.unit));
+    }
+    all
 }
 
 /// Limits and trust on everything that is received.
@@ -82,6 +102,10 @@ pub struct HttpSettings {
     pub max_connections_per_address: usize,
     /// `HTTP_MEMORY_BYTES`.
     pub memory_bytes: usize,
+    /// `API_RATE_LIMIT_PER_MINUTE`; 0: none.
+    pub requests_per_minute: u32,
+    /// `API_WRITE_RATE_LIMIT_PER_MINUTE`; 0: none.
+    pub writes_per_minute: u32,
     /// `INTERNAL_CIDRS`.
     pub internal: Vec<IpNet>,
     /// `SHUTDOWN_GRACE_MS`.
@@ -101,6 +125,8 @@ impl HttpSettings {
             max_connections_per_address: r.number(&vars::HTTP_MAX_CONNECTIONS_PER_ADDRESS, 1, 1_000_000),
             memory_bytes: r.number(&vars::HTTP_MEMORY_BYTES, 1_048_576, 1 << 40),
             request_timeout: r.millis(&vars::HTTP_REQUEST_TIMEOUT_MS, 100, 600_000),
+            requests_per_minute: r.number(&vars::API_RATE_LIMIT_PER_MINUTE, 0, 10_000_000),
+            writes_per_minute: r.number(&vars::API_WRITE_RATE_LIMIT_PER_MINUTE, 0, 10_000_000),
             internal: r.list(&vars::INTERNAL_CIDRS),
             shutdown_grace: r.millis(&vars::SHUTDOWN_GRACE_MS, 0, 600_000),
         }

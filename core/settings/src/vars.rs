@@ -70,7 +70,8 @@ vars! {
             "Where api-service finds postback-service, and the base of postback URLs", &[Api];
         PUBLIC_HOSTS = "", "host names, comma-separated",
             "Host names of tracking links; a trafficback URL to one of them is a loop", &[Traffic, Api];
-        ADMIN_FRONTEND_ORIGIN = "", "an origin such as https://admin.example", "Browser origin that may call api-service (CORS)", &[Api];
+        ADMIN_FRONTEND_ORIGIN = "", "origins such as https://admin.example, comma-separated",
+            "Whose pages a browser lets call api-service (CORS)", &[Api];
     }
     "Limits and trust" {
         TRUSTED_PROXY_CIDRS = "", "CIDRs, comma-separated",
@@ -88,6 +89,10 @@ vars! {
         INTERNAL_CIDRS = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,169.254.0.0/16,fc00::/7,fe80::/10", "CIDRs, comma-separated", "Who may ask for /metrics, /internal/* (with the token) and the details of /readyz; not what comes through a proxy from elsewhere", DAEMONS;
         INTERNAL_TOKEN = "", "16 or more visible characters; default: made and kept in TFX_DATA_DIR/internal.token",
             "Bearer token of /internal/* and /metrics", DAEMONS, secret;
+        API_RATE_LIMIT_PER_MINUTE = "12000", "requests, 0 to 10000000; 0: no limit",
+            "Most requests to api-service in a minute by one token or one person, at each api-service", &[Api];
+        API_WRITE_RATE_LIMIT_PER_MINUTE = "6000", "requests, 0 to 10000000; 0: no limit",
+            "Most of them that change something or have something done; a bulk is one", &[Api];
     }
     "Engines (unset: embedded)" {
         MONGO_URI = "", "a mongodb:// URI", "MongoDB for configuration and conversions: a replica set, one member is enough", ALL_PROGRAMS, secret;

@@ -2,6 +2,7 @@
 
 use crate::{
     access::{self, Access},
+    browsers, compressed,
     entities::{self, Followed},
     events, explain,
     failure::Failure,
@@ -14,8 +15,8 @@ use crate::{
     services, tells, timeline, tokens,
 };
 use axum::{Router, extract::Request, middleware::from_fn_with_state, response::IntoResponse};
-use http::{HeaderName, HeaderValue, Method, StatusCode, header};
-use std::{sync::Arc, time::Duration};
+use http::{Method, StatusCode};
+use std::sync::Arc;
 use tfx_api::BASE;
 use tfx_service::{
     health,
@@ -25,7 +26,6 @@ use tfx_service::{
 use tfx_settings::{Secret, Settings};
 use tfx_wiring::Stores;
 use tokio::sync::Mutex;
-use tower_http::cors::CorsLayer;
 
 /// What all handlers share.
 pub(crate) struct App {
@@ -63,7 +63,8 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(tokens::routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(no_such_method)
-        .layer(from_fn_with_state(Arc::clone(app), access::check));
+        .layer(from_fn_with_state(Arc::clone(app), access::check))
+        .layer(compressed::layer());
     let pruning = Arc::clone(&app.pruning);
     let inside = Inside::new(&app.settings.http, internal_token.expose());
     let mut router = Router::new()
@@ -72,9 +73,9 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(internal::guard(metrics::routes(crate::NAME, move |out| pruning.write(out)), &inside))
         .fallback(unknown_path)
         .method_not_allowed_fallback(no_such_method);
-    if let Some(origin) = &app.settings.addresses.cors_origin {
-        // Outside the token's check: a browser's preflight carries no token.
-        router = router.layer(cors(origin)?);
+    let origins = &app.settings.addresses.browser_origins;
+    if !origins.is_empty() {
+        router = router.layer(browsers::layer(origins)?);
     }
     Ok(router)
 }
@@ -92,18 +93,4 @@ async fn no_such_method(request: Request) -> impl IntoResponse {
 pub(crate) fn wrong_method(method: &Method) -> Failure {
     let detail = format!("{method} is not possible here; the Allow header says what is");
     Failure::new(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", detail)
-}
-
-fn cors(origin: &str) -> anyhow::Result<CorsLayer> {
-    let value = HeaderValue::from_str(origin).map_err(|_| {
-        anyhow::anyhow!(
-            "ADMIN_FRONTEND_ORIGIN is '{origin}'; allowed is an origin such as https://admin.example"
-        )
-    })?;
-    Ok(CorsLayer::new()
-        .allow_origin(value)
-        .allow_methods([Method::GET, Method::POST, Method::PATCH])
-        .allow_headers([header::AUTHORIZATION, header::CONTENT_TYPE, header::IF_MATCH])
-        .expose_headers([header::ETAG, header::LOCATION, HeaderName::from_static("x-request-id")])
-        .max_age(Duration::from_secs(600)))
 }

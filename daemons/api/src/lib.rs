@@ -5,6 +5,8 @@
 
 mod access;
 mod app;
+mod browsers;
+mod compressed;
 mod conditions;
 mod entities;
 mod events;
@@ -60,7 +62,7 @@ pub async fn run(
     let pruning = Arc::new(Pruning::new(retention, days, by_age, shutdown.clone()));
     let following = tokio::spawn(Arc::clone(&pruning).follow().in_current_span());
     let app = Arc::new(App {
-        access: Access::new(&admin_token),
+        access: Access::new(&admin_token, &settings.http),
         logins: settings
             .logins
             .clone()

@@ -2,6 +2,7 @@
 
 use crate::{
     app::App,
+    compressed::with_secret,
     entities::refs::{self, named},
     failure::Failure,
     input::{Path, Query},
@@ -93,7 +94,7 @@ async fn postback_url(
     };
     let base = &app.settings.addresses.postback_url;
     let url = url_of(base, &network, template.as_ref());
-    Ok(json(StatusCode::OK, &Link { url, note: None }))
+    Ok(with_secret(json(StatusCode::OK, &Link { url, note: None })))
 }
 
 /// A template of a network by its slug there, its id or `network/slug`.

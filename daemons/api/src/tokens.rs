@@ -3,6 +3,7 @@
 use crate::{
     access::{Identity, forbidden, tokens::made},
     app::App,
+    compressed::with_secret,
     failure::Failure,
     input::{Body, Path, Query, read},
     reply::json,
@@ -96,7 +97,8 @@ async fn create(
         ),
         e => e.into(),
     })?;
-    Ok(json(StatusCode::CREATED, &MadeToken { row: TokenRow::new(token, now), token: text }))
+    let made = MadeToken { row: TokenRow::new(token, now), token: text };
+    Ok(with_secret(json(StatusCode::CREATED, &made)))
 }
 
 /// Whoever revokes what is revoked already has what he wants.

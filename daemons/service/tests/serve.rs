@@ -26,6 +26,8 @@ fn limits() -> HttpSettings {
         max_connections: 1000,
         max_connections_per_address: 1000,
         memory_bytes: 64 << 20,
+        requests_per_minute: 0,
+        writes_per_minute: 0,
         internal: vec!["127.0.0.0/8".parse().expect("net")],
         shutdown_grace: Duration::from_secs(10),
     }

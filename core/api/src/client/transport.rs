@@ -1,5 +1,6 @@
-//! One request, one answer: the connection, the token, what an answer means.
+//! One request, one answer: the connection, the token, what an answer means. What is asked again is in [`super::patience`].
 
+use super::patience::{Patience, Tries};
 use crate::{
     BASE,
     error::{ApiError, ProblemDocument},
@@ -14,6 +15,9 @@ use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 use std::{fmt, time::Duration};
 
+/// What names a create, so that one that is sent again is made once.
+const IDEMPOTENCY_KEY: &str = "idempotency-key";
+
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
@@ -22,6 +26,7 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Client {
     http: reqwest::Client,
     base: Url,
+    pub(super) patience: Option<Patience>,
 }
 
 impl fmt::Debug for Client {
@@ -38,15 +43,22 @@ pub(super) struct Call<'a> {
     pub(super) query: Vec<(&'static str, String)>,
     pub(super) body: Option<&'a Value>,
     pub(super) if_match: Option<u64>,
+    /// Asked again under one name, so that it is done once.
+    pub(super) once: bool,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn get(path: &'a [&'a str]) -> Self {
-        Self { method: Method::GET, path, query: Vec::new(), body: None, if_match: None }
+        Self { method: Method::GET, path, query: Vec::new(), body: None, if_match: None, once: false }
     }
 
     pub(super) fn post(path: &'a [&'a str]) -> Self {
         Self { method: Method::POST, ..Self::get(path) }
+    }
+
+    /// A call that makes something new.
+    pub(super) fn create(path: &'a [&'a str], body: &'a Value) -> Self {
+        Self { body: Some(body), once: true, ..Self::post(path) }
     }
 
     pub(super) fn each(mut self, name: &'static str, values: &[impl ToString]) -> Self {
@@ -97,7 +109,7 @@ impl Client {
             if is_local(&base) { builder.no_proxy() } else { builder }
         };
         let http = http::client(described).map_err(|e| bad(&root_cause(&e)))?;
-        Ok(Self { http, base })
+        Ok(Self { http, base, patience: None })
     }
 
     /// Where api-service is looked for.
@@ -116,8 +128,21 @@ impl Client {
     }
 
     pub(super) async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, ApiError> {
+        let mut tries = Tries::new(self.patience.as_ref(), call.once);
+        loop {
+            match self.ask(&call, tries.key()).await {
+                Ok(answer) => return Ok(answer),
+                Err(error) => tries.after(error).await?,
+            }
+        }
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, call: &Call<'_>, key: Option<&str>) -> Result<T, ApiError> {
         let url = self.url(call.path)?;
-        let mut request = self.http.request(call.method, url.clone()).query(&call.query);
+        let mut request = self.http.request(call.method.clone(), url.clone()).query(&call.query);
+        if let Some(key) = key {
+            request = request.header(IDEMPOTENCY_KEY, key);
+        }
         if let Some(body) = call.body {
             request = request.json(body);
         }
@@ -162,12 +187,7 @@ impl Client {
         if error.is_timeout() && !error.is_connect() {
             return ApiError::Timeout { url, seconds: REQUEST_TIMEOUT.as_secs() };
         }
-        let reason = root_cause(error);
-        if error.is_body() || error.is_decode() {
-            ApiError::Protocol { url, reason }
-        } else {
-            ApiError::Unreachable { url, reason }
-        }
+        ApiError::Unreachable { url, reason: root_cause(error), sent: !error.is_connect() }
     }
 }
 

@@ -122,6 +122,7 @@ pub async fn replay(
     let client = tfx_api::http::client(|| {
         Client::builder()
             .redirect(redirect::Policy::none())
+            .no_gzip()
             .timeout(options.timeout)
             .pool_max_idle_per_host(options.concurrency)
             .no_proxy()

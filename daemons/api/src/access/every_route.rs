@@ -41,7 +41,7 @@ impl House {
         let secret = Secret::from("0123456789abcdef".to_owned());
         let pruning = Arc::new(Pruning::new(Arc::clone(&stores.retention), None, false, shutdown));
         let app = Arc::new(App {
-            access: Access::new(&secret),
+            access: Access::new(&secret, &settings.http),
             logins: None,
             peers: Peers::new(&settings, &secret).expect("peers"),
             pruning,

@@ -6,6 +6,7 @@ mod every_route;
 mod guesses;
 mod keyed;
 pub(crate) mod money;
+mod rates;
 pub(crate) mod routes;
 mod secrets;
 mod sessions;
@@ -20,10 +21,11 @@ use axum::{
 pub(crate) use guesses::Guesses;
 use http::{HeaderValue, Method, StatusCode, header};
 pub(crate) use keyed::same;
+use rates::Rates;
 use routes::{Found, Needs};
 use sessions::KnownSessions;
 use sha2::{Digest, Sha256};
-use std::{net::IpAddr, sync::Arc};
+use std::{net::IpAddr, sync::Arc, time::Duration};
 use subtle::ConstantTimeEq;
 use tfx_domain::{
     Timestamp,
@@ -31,8 +33,8 @@ use tfx_domain::{
 };
 use tfx_ports::StoreError;
 use tfx_ports::{audit::Caller, clock};
-use tfx_service::{Peer, client_ip, internal::bearer, request_id};
-use tfx_settings::Secret;
+use tfx_service::{Peer, ProblemResponse, client_ip, internal::bearer, request_id};
+use tfx_settings::{HttpSettings, Secret};
 use tfx_wiring::Stores;
 use tokens::KnownTokens;
 
@@ -63,6 +65,15 @@ impl Identity {
         Self { name, role: Some(role), token: String::new(), scopes: scopes_of(role), expires_at: None }
     }
 
+    /// Whose requests are counted together and whose idempotency keys are the same: a token's, or a person's over all of
+    /// his sessions.
+    pub(crate) fn key(&self) -> &str {
+        match self.role {
+            Some(_) => &self.name,
+            None => &self.token,
+        }
+    }
+
     /// Whether he may.
     pub(crate) fn may(&self, scope: Scope) -> bool {
         self.scopes.contains(&scope)
@@ -81,15 +92,17 @@ pub(crate) struct Access {
     pub(crate) tokens: KnownTokens,
     pub(crate) sessions: KnownSessions,
     guesses: Guesses,
+    rates: Rates,
 }
 
 impl Access {
-    pub(crate) fn new(token: &Secret) -> Self {
+    pub(crate) fn new(token: &Secret, limits: &HttpSettings) -> Self {
         Self {
             admin: hash(token.expose()),
             tokens: KnownTokens::default(),
             sessions: KnownSessions::default(),
             guesses: Guesses::new(FAILURES, WINDOW_S),
+            rates: Rates::new(limits.requests_per_minute, limits.writes_per_minute),
         }
     }
 
@@ -134,11 +147,33 @@ pub(crate) async fn check(State(app): State<Arc<App>>, mut request: Request, nex
         Err(response) => return response,
     };
     // Without a path of its own the request goes to what says that there is nothing.
-    if let Some(path) = request.extensions().get::<MatchedPath>()
-        && let Err(refused) = allowed(&identity, request.method(), path.as_str())
-    {
-        return refused;
-    }
+    let path = request.extensions().get::<MatchedPath>().cloned();
+    let is_write = path.as_ref().is_some_and(|path| routes::is_write(request.method(), path.as_str()));
+    let left = app.access.rates.take(identity.key(), is_write, clock::now());
+    let mut response = match (left.exceeded, path) {
+        (Some((what, most)), _) => too_often(what, most, left.reset_s),
+        (None, Some(path)) => match allowed(&identity, request.method(), path.as_str()) {
+            Ok(()) => answered(identity, from, request, next).await,
+            Err(refused) => refused,
+        },
+        (None, None) => answered(identity, from, request, next).await,
+    };
+    left.tell(response.headers_mut());
+    response
+}
+
+/// 429 to who is known and asks too often.
+fn too_often(what: &str, most: u32, reset_s: i64) -> Response {
+    let detail = format!(
+        "this token may make {most} {what} a minute at this api-service, and has; go on in {reset_s} s, or have the limit \
+         raised (API_RATE_LIMIT_PER_MINUTE, API_WRITE_RATE_LIMIT_PER_MINUTE)"
+    );
+    let wait = Duration::from_secs(reset_s.unsigned_abs());
+    ProblemResponse::too_many("rate_limited", detail, wait).into_response()
+}
+
+/// What the route answers to who may use it.
+async fn answered(identity: Identity, from: IpAddr, mut request: Request, next: Next) -> Response {
     let caller = identity.caller(from, request_id::of(request.headers()).to_owned());
     let sees_money = identity.may(Scope::ReadMoney);
     let sees_secrets = identity.may(Scope::ReadSecrets);
@@ -245,7 +280,11 @@ mod tests {
         assert_eq!(refused(Method::HEAD, "/api/v1/campaigns"), None);
         assert_eq!(refused(Method::DELETE, "/api/v1/campaigns"), Some(405));
         assert_eq!(refused(Method::GET, "/api/v1/new"), Some(403));
-        assert!(Access::new(&Secret::from("token".to_owned())).is_admin("token"));
-        assert!(!Access::new(&Secret::from("token".to_owned())).is_admin("Token"));
+        let limits =
+            tfx_settings::Settings::read(&tfx_settings::SettingsSource::of([("TFX_DATA_DIR", "/tmp")]))
+                .expect("settings")
+                .http;
+        let access = Access::new(&Secret::from("token".to_owned()), &limits);
+        assert!(access.is_admin("token") && !access.is_admin("Token"));
     }
 }

@@ -129,6 +129,13 @@ pub(crate) fn of(method: &Method, path: &str) -> Found {
     }
 }
 
+/// Whether a route changes something or has something done: whoever may only look has no use for it.
+pub(crate) fn is_write(method: &Method, path: &str) -> bool {
+    let Found::Needs(Needs::Scopes(scopes)) = of(method, path) else { return false };
+    let looks = |scope: &Scope| matches!(scope, Read | ReadMoney | ReadSecrets | ReadAudit);
+    !matches!(*method, Method::GET | Method::HEAD) && !scopes.iter().all(looks)
+}
+
 /// Every route of the table.
 #[cfg(test)]
 pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static Method, &'static Needs)> {

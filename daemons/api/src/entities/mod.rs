@@ -10,6 +10,7 @@ mod write;
 
 use crate::{
     app::App,
+    compressed::with_secret,
     failure::Failure,
     geo,
     input::{Body, Path, Query, if_match},
@@ -169,6 +170,9 @@ async fn showing(
         body["warnings"] = warnings.into();
     }
     let mut response = json(status, &body);
+    if saved.secret.is_some() {
+        response = with_secret(response);
+    }
     let headers = response.headers_mut();
     if let Ok(tag) = HeaderValue::try_from(format!("\"{}\"", record.version)) {
         headers.insert(header::ETAG, tag);

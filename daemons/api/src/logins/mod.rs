@@ -8,6 +8,7 @@ pub(crate) mod session_token;
 use crate::{
     access::{Guesses, same},
     app::App,
+    compressed::with_secret,
     failure::Failure,
     input::{Body, Query, read},
     reply::json,
@@ -145,7 +146,7 @@ async fn ask(
     }
     let detail =
         "if this address may have a code now, one is on its way; POST /auth/verify with it".to_owned();
-    Ok(json(StatusCode::ACCEPTED, &CodeAnswer { detail, code }))
+    Ok(with_secret(json(StatusCode::ACCEPTED, &CodeAnswer { detail, code })))
 }
 
 fn window_ms(settings: &Settings) -> i64 {
@@ -297,7 +298,7 @@ async fn entered(app: &App, logins: &Logins, outcome: Outcome) -> Result<Respons
         Outcome::In(session, role) => {
             let token = logins.signer.sign(app.stores.keys.as_ref(), &session).await?;
             let Session { email, expires_at, .. } = session;
-            Ok(json(StatusCode::OK, &LoginAnswer { token, expires_at, email, role }))
+            Ok(with_secret(json(StatusCode::OK, &LoginAnswer { token, expires_at, email, role })))
         }
         Outcome::Waiting => {
             let detail =

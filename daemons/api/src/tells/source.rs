@@ -2,6 +2,7 @@
 
 use crate::{
     app::App,
+    compressed::with_secret,
     entities::refs::named,
     events::stored_click,
     failure::Failure,
@@ -107,5 +108,5 @@ pub(super) async fn signing_key(
             format!("what the source {0} is told is not signed: tfx source update {0} --sign", record.slug);
         return Err(Failure::new(StatusCode::CONFLICT, "no_signing_key", detail));
     };
-    Ok(json(StatusCode::OK, &SigningKey { key }))
+    Ok(with_secret(json(StatusCode::OK, &SigningKey { key })))
 }

@@ -2,12 +2,14 @@
 
 mod access;
 mod anything;
+mod browsers;
 mod entities;
 mod events;
 mod health;
 mod ingestion;
 mod logins;
 mod mail;
+mod rates;
 mod retention;
 mod rules;
 mod secrets;
