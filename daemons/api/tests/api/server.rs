@@ -114,7 +114,7 @@ impl Server {
         let running =
             tokio::spawn(tfx_api_service::run(settings, data_dir, stores.clone(), listener, shutdown));
         let api = Client::new(&url, Some(&token)).expect("a client");
-        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let http = reqwest::Client::builder().no_proxy().no_gzip().build().expect("a client");
         Self { url, token, internal_token, stores, api, http, trigger, running, dir: None, database: None }
     }
 
