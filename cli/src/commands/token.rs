@@ -3,7 +3,8 @@
 use crate::{
     complete,
     context::Context,
-    exit::Failure,
+    exit::{Failure, Kind},
+    input,
     output::{Column, Format, text},
     pages::{Paging, View},
     prompt, when,
@@ -52,6 +53,9 @@ pub(crate) struct List {
 pub(crate) struct Revoke {
     /// Its name or id.
     token: String,
+    /// Only if it is at this version.
+    #[arg(long, value_name = "VERSION", value_parser = input::number::<u64>)]
+    if_match: Option<u64>,
 }
 
 /// So many seconds from now, or never.
@@ -100,6 +104,11 @@ impl Create {
         let expires_at = self.expires.at(clock::now())?;
         let wanted = NewToken { name: self.name, scopes: self.scopes, expires_at };
         let made = context.client()?.create_token(&wanted).await?;
+        if made.token.is_none() {
+            let message = "the token was made, but the answer that had its text was lost on the way";
+            return Err(Failure::new(Kind::Failed, message)
+                .hint(format!("end it with 'tfx token revoke {}', then make it again", made.row.id)));
+        }
         let item = serde_json::to_value(made).map_err(Failure::failed)?;
         let columns = [
             Column::id("token", "token"),
@@ -143,7 +152,7 @@ impl Revoke {
                 return Ok(());
             }
         }
-        let row = context.client()?.revoke_token(&self.token).await;
+        let row = context.client()?.revoke_token(&self.token, self.if_match).await;
         let row = row.map_err(|e| Failure::from(e).hint_if_missing("tfx token list"))?;
         let item = serde_json::to_value(row).map_err(Failure::failed)?;
         let columns =

@@ -3,6 +3,7 @@
 use crate::{
     context::Context,
     exit::Failure,
+    input,
     output::{Column, text},
     pages::{Paging, View},
     prompt,
@@ -49,6 +50,9 @@ pub(crate) struct Approve {
     /// What he is to be: admin, editor or viewer.
     #[arg(long, default_value = "viewer")]
     role: Role,
+    /// Only if it is at this version.
+    #[arg(long, value_name = "VERSION", value_parser = input::number::<u64>)]
+    if_match: Option<u64>,
 }
 
 /// Who, and what he is to be.
@@ -58,6 +62,9 @@ pub(crate) struct RoleOf {
     user: String,
     /// admin, editor or viewer.
     role: Role,
+    /// Only if it is at this version.
+    #[arg(long, value_name = "VERSION", value_parser = input::number::<u64>)]
+    if_match: Option<u64>,
 }
 
 /// Who or which.
@@ -65,6 +72,9 @@ pub(crate) struct RoleOf {
 pub(crate) struct Revoke {
     /// The address or id of a user; the id of a session.
     reference: String,
+    /// Only if it is at this version.
+    #[arg(long, value_name = "VERSION", value_parser = input::number::<u64>)]
+    if_match: Option<u64>,
 }
 
 fn user_columns() -> [Column; 6] {
@@ -117,13 +127,15 @@ impl UserCommand {
                 let fetch = async |limit, cursor: Option<String>| client.users(limit, cursor.as_ref()).await;
                 return paging.print(context, view, fetch).await;
             }
-            Self::Approve(Approve { user, role }) => client.approve_user(&user, role).await,
-            Self::Role(RoleOf { user, role }) => client.user_role(&user, role).await,
-            Self::Revoke(Revoke { reference }) => {
+            Self::Approve(Approve { user, role, if_match }) => {
+                client.approve_user(&user, role, if_match).await
+            }
+            Self::Role(RoleOf { user, role, if_match }) => client.user_role(&user, role, if_match).await,
+            Self::Revoke(Revoke { reference, if_match }) => {
                 if !sure(context, &format!("Let {reference} in no more?"))? {
                     return Ok(());
                 }
-                client.revoke_user(&reference).await
+                client.revoke_user(&reference, if_match).await
             }
         };
         shown(context, answer, &user_columns(), "tfx user list")
@@ -140,11 +152,11 @@ impl SessionCommand {
                     async |limit, cursor: Option<String>| client.sessions(limit, cursor.as_ref()).await;
                 paging.print(context, view, fetch).await
             }
-            Self::Revoke(Revoke { reference }) => {
+            Self::Revoke(Revoke { reference, if_match }) => {
                 if !sure(context, &format!("End the session {reference}?"))? {
                     return Ok(());
                 }
-                let ended = client.revoke_session(&reference).await;
+                let ended = client.revoke_session(&reference, if_match).await;
                 shown(context, ended, &session_columns(), "tfx session list")
             }
         }

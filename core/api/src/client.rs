@@ -9,6 +9,7 @@ pub use transport::Client;
 
 use crate::{
     audit::{AuditEntry, AuditQuery},
+    bulk::{Bulk, BulkAnswer},
     clicks::{ClickEvent, ClickQuery},
     conversions::{Conversion, ConversionQuery},
     entities::{EntityQuery, Link, Verb},
@@ -45,6 +46,14 @@ impl Client {
     /// [`ApiError`]; `slug_taken` (409) names who has the slug, `invalid` (422) every problem.
     pub async fn create(&self, kind: Kind, spec: &Value) -> Result<Value, ApiError> {
         self.call(Call::create(&[kind.plural()], spec)).await
+    }
+
+    /// Makes many changes, all or none.
+    ///
+    /// # Errors
+    /// [`ApiError`]; `bulk_refused` (422) with the problems of every item that cannot be done.
+    pub async fn bulk(&self, bulk: &Bulk) -> Result<BulkAnswer, ApiError> {
+        self.create_at(&["bulk"], bulk).await
     }
 
     /// One entity by id, slug or `parent/slug`.
@@ -370,15 +379,15 @@ impl Client {
     /// # Errors
     /// [`ApiError`]; `slug_taken` (409): another has the name; `forbidden` (403): it may do more than who makes it.
     pub async fn create_token(&self, token: &NewToken) -> Result<MadeToken, ApiError> {
-        self.post(&["tokens"], token).await
+        self.create_at(&["tokens"], token).await
     }
 
-    /// Ends an API token by its name or id.
+    /// Ends an API token by its name or id; with `if_match` only if it is at that version.
     ///
     /// # Errors
-    /// [`ApiError`].
-    pub async fn revoke_token(&self, reference: &str) -> Result<TokenRow, ApiError> {
-        self.call(Call::post(&["tokens", reference, "revoke"])).await
+    /// [`ApiError`]; `version_mismatch` (412).
+    pub async fn revoke_token(&self, reference: &str, if_match: Option<u64>) -> Result<TokenRow, ApiError> {
+        self.call(Call { if_match, ..Call::post(&["tokens", reference, "revoke"]) }).await
     }
 
     /// Asks for a code to log in with; the answer is the same for everybody.
@@ -417,24 +426,38 @@ impl Client {
     ///
     /// # Errors
     /// [`ApiError`].
-    pub async fn approve_user(&self, reference: &str, role: Role) -> Result<User, ApiError> {
-        self.post(&["users", reference, "approve"], &RoleRequest { role }).await
+    pub async fn approve_user(
+        &self,
+        reference: &str,
+        role: Role,
+        if_match: Option<u64>,
+    ) -> Result<User, ApiError> {
+        let body = self.json(&RoleRequest { role })?;
+        let path = ["users", reference, "approve"];
+        self.call(Call { body: Some(&body), if_match, ..Call::post(&path) }).await
     }
 
     /// Gives a user another role.
     ///
     /// # Errors
     /// [`ApiError`].
-    pub async fn user_role(&self, reference: &str, role: Role) -> Result<User, ApiError> {
-        self.post(&["users", reference, "role"], &RoleRequest { role }).await
+    pub async fn user_role(
+        &self,
+        reference: &str,
+        role: Role,
+        if_match: Option<u64>,
+    ) -> Result<User, ApiError> {
+        let body = self.json(&RoleRequest { role })?;
+        let path = ["users", reference, "role"];
+        self.call(Call { body: Some(&body), if_match, ..Call::post(&path) }).await
     }
 
     /// Lets a user in no more.
     ///
     /// # Errors
     /// [`ApiError`].
-    pub async fn revoke_user(&self, reference: &str) -> Result<User, ApiError> {
-        self.call(Call::post(&["users", reference, "revoke"])).await
+    pub async fn revoke_user(&self, reference: &str, if_match: Option<u64>) -> Result<User, ApiError> {
+        self.call(Call { if_match, ..Call::post(&["users", reference, "revoke"]) }).await
     }
 
     /// A page of sessions, oldest first.
@@ -453,8 +476,8 @@ impl Client {
     ///
     /// # Errors
     /// [`ApiError`].
-    pub async fn revoke_session(&self, id: &str) -> Result<Session, ApiError> {
-        self.call(Call::post(&["sessions", id, "revoke"])).await
+    pub async fn revoke_session(&self, id: &str, if_match: Option<u64>) -> Result<Session, ApiError> {
+        self.call(Call { if_match, ..Call::post(&["sessions", id, "revoke"]) }).await
     }
 
     /// Whose token this is.

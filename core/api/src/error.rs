@@ -1,5 +1,6 @@
 //! What can go wrong between a client and api-service.
 
+use crate::bulk::BulkRefused;
 use serde::{Deserialize, Serialize};
 use tfx_domain::problem::Problems;
 
@@ -30,6 +31,9 @@ pub struct ProblemDocument {
     /// With `version_mismatch`: the version it is at.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<u64>,
+    /// With `bulk_refused`: which items, and what each would have been answered alone.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub items: Vec<BulkRefused>,
     /// Where it was asked. Set by the client.
     #[serde(skip)]
     pub asked: String,

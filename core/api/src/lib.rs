@@ -3,6 +3,7 @@
 //! A module per noun holds what goes over the wire; [`client`] holds the one HTTP client. Base path: [`BASE`].
 
 pub mod audit;
+pub mod bulk;
 pub mod clicks;
 pub mod client;
 pub mod conversions;

@@ -52,6 +52,8 @@ pub struct TokenRow {
     /// When it was revoked.
     #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub revoked_at: Option<Timestamp>,
+    /// For `If-Match`: how often somebody changed it, and one.
+    pub version: u64,
 }
 
 impl TokenRow {
@@ -68,6 +70,7 @@ impl TokenRow {
             last_used_at: token.last_used_at,
             last_used_from: token.last_used_from,
             revoked_at: token.revoked_at,
+            version: token.version,
         }
     }
 }
@@ -79,6 +82,7 @@ pub struct MadeToken {
     /// What there is to know of it later.
     #[serde(flatten)]
     pub row: TokenRow,
-    /// Its text, shown this once.
-    pub token: String,
+    /// Its text, shown this once: an answer that is given again does not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub token: Option<String>,
 }

@@ -48,7 +48,7 @@ const BY_ID: &str = "SELECT id, name, version, until_ms, body FROM accounts WHER
 const BY_NAME: &str = "SELECT id, name, version, until_ms, body FROM accounts WHERE kind = ?1 AND name = ?2";
 
 /// In the transaction that holds the write lock: what is compared here stays so until it ends.
-fn put(conn: &Connection, account: &Account) -> Result<(), StoreError> {
+pub(crate) fn put(conn: &Connection, account: &Account) -> Result<(), StoreError> {
     let Account { kind, id, name, version, until, body } = account;
     let now = one(conn, *kind, BY_ID, id)?.map(|a| a.version);
     match (now, version.checked_sub(1)) {

@@ -4,6 +4,7 @@
 //! and from the domain's entities.
 
 use crate::{
+    accounts::Account,
     audit::{AuditEntry, AuditLog},
     error::StoreError,
     page::{Page, PageRequest},
@@ -232,7 +233,21 @@ pub trait ConfigStore: AuditLog {
     /// # Errors
     /// [`StoreError::Moved`], [`StoreError::NotFound`], [`StoreError::VersionMismatch`], [`StoreError::SlugTaken`] (also
     /// of a slug that is a former one of another, and of a former one that another has); what any store can answer.
-    async fn apply(&self, changes: Vec<Change>, at: Option<u64>) -> Result<u64, StoreError>;
+    async fn apply(&self, changes: Vec<Change>, at: Option<u64>) -> Result<u64, StoreError> {
+        self.apply_with(changes, at, Vec::new()).await
+    }
+
+    /// [`Self::apply`], and what [`crate::accounts::Accounts::save`] does, in one transaction: changes with what their
+    /// caller was answered.
+    ///
+    /// # Errors
+    /// Those of both.
+    async fn apply_with(
+        &self,
+        changes: Vec<Change>,
+        at: Option<u64>,
+        accounts: Vec<Account>,
+    ) -> Result<u64, StoreError>;
 
     /// [`Self::apply`] of one new entity that hangs on nothing else.
     ///

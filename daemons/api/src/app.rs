@@ -9,6 +9,7 @@ use crate::{
     geo, health as destinations_health, ingestion, links,
     logins::{self, Logins},
     openapi,
+    once::UnderWay,
     peers::Peers,
     postback_lint, postback_test, report,
     retention::{self, Pruning},
@@ -39,6 +40,8 @@ pub(crate) struct App {
     pub(crate) pruning: Arc<Pruning>,
     /// Held while an entity is checked against the others and saved.
     pub(crate) writes: Mutex<Followed>,
+    /// Requests with an idempotency key that are being done.
+    pub(crate) under_way: UnderWay,
 }
 
 /// Everything api-service answers.

@@ -1,11 +1,11 @@
-//! What a handler answers instead of a result: the shared problem document with two fields of this API.
+//! What a handler answers instead of a result: the shared problem document with the fields of this API.
 
 use axum::{
     body::Body,
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use tfx_api::error::ProblemDocument;
+use tfx_api::{bulk::BulkRefused, error::ProblemDocument};
 use tfx_domain::problem::Problems;
 use tfx_ports::{StoreError, config::Record};
 use tfx_service::ProblemResponse;
@@ -29,6 +29,7 @@ pub(crate) struct Problem {
     shared: ProblemResponse,
     existing: Option<String>,
     current: Option<u64>,
+    items: Vec<BulkRefused>,
 }
 
 impl Failure {
@@ -43,7 +44,12 @@ impl Failure {
     /// 409 with the id of who has the slug.
     pub(crate) fn slug_taken(detail: String, existing: String) -> Self {
         let shared = ProblemResponse::new(StatusCode::CONFLICT, "slug_taken", detail);
-        Self::Problem(Box::new(Problem { shared, existing: Some(existing), current: None }))
+        Self::Problem(Box::new(Problem {
+            shared,
+            existing: Some(existing),
+            current: None,
+            items: Vec::new(),
+        }))
     }
 
     /// 409: what this program does not know of an entity would be lost by a change.
@@ -72,16 +78,51 @@ impl Failure {
         }
     }
 
+    /// Why an item of a bulk is refused: the status and word that it would have had alone, and its problems with their paths
+    /// in the item. Those of a value that is not valid are `inside` something of it.
+    ///
+    /// # Errors
+    /// The failure, if it says nothing of the item.
+    pub(crate) fn of_item(self, inside: &str) -> Result<(StatusCode, &'static str, Problems), Self> {
+        let Self::Problem(problem) = self else { return Err(self) };
+        let (status, code) = (problem.shared.status, problem.shared.code);
+        if !status.is_client_error() || status == StatusCode::FORBIDDEN {
+            return Err(Self::Problem(problem));
+        }
+        let Problem { shared, current, .. } = *problem;
+        let path = match code {
+            "invalid" if inside.is_empty() => return Ok((status, code, shared.problems)),
+            "invalid" => {
+                let mut problems = Problems::default();
+                problems.nest(inside, shared.problems);
+                return Ok((status, code, problems));
+            }
+            "slug_taken" => "spec.slug",
+            "version_mismatch" => "version",
+            _ => "ref",
+        };
+        let message = current.map_or(shared.detail, |current| format!("it is at version {current}"));
+        Ok((status, code, Problems::one(path, message)))
+    }
+
+    /// 422: of a bulk nothing was done, since these items cannot be.
+    pub(crate) fn bulk_refused(problems: Problems, items: Vec<BulkRefused>) -> Self {
+        let detail = format!("nothing was done, since {} of the items cannot be: {problems}", items.len());
+        let mut shared = ProblemResponse::new(StatusCode::UNPROCESSABLE_ENTITY, "bulk_refused", detail);
+        shared.problems = problems;
+        Self::Problem(Box::new(Problem { shared, existing: None, current: None, items }))
+    }
+
     /// 412 with the version it is at.
     pub(crate) fn version_mismatch(current: u64) -> Self {
         let shared = StoreError::VersionMismatch { current }.into();
-        Self::Problem(Box::new(Problem { shared, existing: None, current: Some(current) }))
+        Self::Problem(Box::new(Problem { shared, existing: None, current: Some(current), items: Vec::new() }))
     }
 }
 
 impl From<ProblemResponse> for Failure {
     fn from(shared: ProblemResponse) -> Self {
-        Self::Problem(Box::new(Problem { shared, existing: None, current: None }))
+        Self::Problem(Box::new(Problem { shared, existing: None, current: None, items: Vec::new() }))
     }
 }
 
@@ -117,8 +158,9 @@ impl IntoResponse for Failure {
         match self {
             Self::Passed(response) => response,
             Self::Problem(problem) => {
-                let Problem { shared, existing, current } = *problem;
-                let document = (existing.is_some() || current.is_some()).then(|| ProblemDocument {
+                let Problem { shared, existing, current, items } = *problem;
+                let more = existing.is_some() || current.is_some() || !items.is_empty();
+                let document = more.then(|| ProblemDocument {
                     kind: "about:blank".to_owned(),
                     title: shared.title.to_string(),
                     status: shared.status.as_u16(),
@@ -127,6 +169,7 @@ impl IntoResponse for Failure {
                     problems: shared.problems.clone(),
                     existing,
                     current,
+                    items,
                     asked: String::new(),
                     retry_after_s: None,
                 });

@@ -4,6 +4,7 @@
 //! wrong about an entity, what a report's figures are and what a postback means is decided in `tfx-domain`.
 
 mod access;
+mod accounts;
 mod app;
 mod browsers;
 mod compressed;
@@ -20,6 +21,7 @@ mod labels;
 mod links;
 mod logins;
 mod openapi;
+mod once;
 mod peers;
 mod postback_lint;
 mod postback_test;
@@ -31,7 +33,10 @@ mod tells;
 mod timeline;
 mod tokens;
 
-use crate::{access::Access, app::App, entities::Followed, logins::Logins, peers::Peers, retention::Pruning};
+use crate::{
+    access::Access, app::App, entities::Followed, logins::Logins, once::UnderWay, peers::Peers,
+    retention::Pruning,
+};
 use std::{sync::Arc, time::Duration};
 use tfx_ports::{accounts::Accounts, clock};
 use tfx_service::Shutdown;
@@ -72,6 +77,7 @@ pub async fn run(
         stores,
         settings: Arc::clone(&settings),
         writes: Mutex::new(Followed::new(&settings.addresses.public_hosts)),
+        under_way: UnderWay::default(),
     });
     let forgetting = tokio::spawn(forget_old(Arc::clone(&app.stores.accounts)).in_current_span());
     let router = app::router(&app, &internal_token)?;

@@ -2,10 +2,12 @@
 
 use crate::{
     access::{Identity, forbidden, tokens::made},
+    accounts,
     app::App,
     compressed::with_secret,
     failure::Failure,
-    input::{Body, Path, Query, read},
+    input::{Body, Path, Query, if_match, read},
+    once::{self, Begun, Named, Turn, replayed},
     reply::json,
 };
 use axum::{
@@ -14,13 +16,10 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use http::StatusCode;
-use serde_json::json;
+use http::{HeaderMap, StatusCode};
+use serde_json::{Value, json};
 use std::sync::Arc;
-use tfx_api::{
-    Labels, Page,
-    tokens::{ApiToken, MadeToken, NewToken, TokenRow},
-};
+use tfx_api::tokens::{ApiToken, MadeToken, NewToken, TokenRow};
 use tfx_domain::{Timestamp, access::beyond, id::TokenId, problem::Problems};
 use tfx_ports::{
     StoreError,
@@ -37,25 +36,37 @@ pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new().route("/tokens", get(list).post(create)).route("/tokens/{ref}/revoke", post(revoke))
 }
 
-async fn list(State(app): State<Arc<App>>, mut query: Query) -> Result<Response, Failure> {
-    let page = query.page();
-    query.finish()?;
+async fn list(State(app): State<Arc<App>>, query: Query) -> Result<Response, Failure> {
     let now = clock::now();
-    let found = app.stores.accounts.list(AccountKind::Token, &page).await?;
-    let found =
-        found.map(|account| account.read::<ApiToken>().map(|token| TokenRow::new(token, now))).readable();
-    let page = Page { items: found.items, next: found.next, left_out: found.left_out, labels: Labels::new() };
-    Ok(json(StatusCode::OK, &page))
+    accounts::listed(&app, AccountKind::Token, query, |token: ApiToken| TokenRow::new(token, now)).await
 }
 
 async fn create(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     Extension(identity): Extension<Identity>,
+    named: Named,
     query: Query,
     Body(input): Body,
 ) -> Result<Response, Failure> {
     query.finish()?;
+    let before: TokenRow = match once::begin(&app, &identity, named, "tokens", &input).await? {
+        Begun::Before(row) => row,
+        Begun::Now(turn) => match make(&app, caller, &identity, input, &turn).await {
+            Ok(made) => return Ok(with_secret(json(StatusCode::CREATED, &made))),
+            Err(failure) => turn.instead(failure).await?,
+        },
+    };
+    Ok(replayed(json(StatusCode::CREATED, &MadeToken { row: before, token: None })))
+}
+
+async fn make(
+    app: &App,
+    caller: Caller,
+    identity: &Identity,
+    input: Value,
+    turn: &Turn,
+) -> Result<MadeToken, Failure> {
     let now = clock::now();
     let NewToken { name, mut scopes, expires_at } = read(input)?;
     let mut problems = Problems::default();
@@ -84,21 +95,25 @@ async fn create(
         last_used_at: None,
         last_used_from: String::new(),
         revoked_at: None,
+        version: 1,
     };
     let account = Account::new(AccountKind::Token, id.as_str(), &name, &token)?;
     let changes = json!({
         "name": [null, name], "scopes": [null, token.scopes], "expires_at": [null, token.expires_at],
     });
     let line = line(now, caller, "create", id.as_str(), changes);
-    app.stores.accounts.save(vec![account], Some(line)).await.map_err(|e| match e {
+    let row = TokenRow::new(token, now);
+    // Its text is in the first answer alone: nothing keeps it.
+    let mut accounts = turn.keep(&row, now)?;
+    accounts.push(account);
+    app.stores.accounts.save(accounts, Some(line)).await.map_err(|e| match e {
         StoreError::SlugTaken { existing } => Failure::slug_taken(
             format!("the name '{name}' is taken by {existing}; choose another, or revoke that one first"),
             existing,
         ),
         e => e.into(),
     })?;
-    let made = MadeToken { row: TokenRow::new(token, now), token: text };
-    Ok(with_secret(json(StatusCode::CREATED, &made)))
+    Ok(MadeToken { row, token: Some(text) })
 }
 
 /// Whoever revokes what is revoked already has what he wants.
@@ -106,17 +121,24 @@ async fn revoke(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     Path(reference): Path,
+    headers: HeaderMap,
     query: Query,
 ) -> Result<Response, Failure> {
     query.finish()?;
+    let wanted = if_match(&headers)?;
     let now = clock::now();
+    let shown = |token: ApiToken| {
+        let version = token.version;
+        accounts::shown(&TokenRow::new(token, now), version)
+    };
     loop {
         let account = named(&app, &reference).await?;
         let token: ApiToken = account.read()?;
+        accounts::at_version(wanted, token.version)?;
         if token.revoked_at.is_some() {
-            return Ok(json(StatusCode::OK, &TokenRow::new(token, now)));
+            return Ok(shown(token));
         }
-        let token = ApiToken { revoked_at: Some(now), ..token };
+        let token = ApiToken { revoked_at: Some(now), version: token.version + 1, ..token };
         // The name is free again.
         let account = Account { name: token.id.clone(), ..account.changed(&token)? };
         let changes = json!({ "revoked_at": [null, now] });
@@ -124,7 +146,7 @@ async fn revoke(
         match app.stores.accounts.save(vec![account], Some(line)).await {
             Ok(()) => {
                 app.access.tokens.forget(&token.id);
-                return Ok(json(StatusCode::OK, &TokenRow::new(token, now)));
+                return Ok(shown(token));
             }
             // Its last use was written meanwhile.
             Err(StoreError::VersionMismatch { .. }) => {}

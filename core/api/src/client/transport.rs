@@ -122,9 +122,21 @@ impl Client {
         path: &[&str],
         body: &impl Serialize,
     ) -> Result<T, ApiError> {
-        let body = serde_json::to_value(body)
-            .map_err(|e| ApiError::Protocol { url: self.base.to_string(), reason: e.to_string() })?;
-        self.call(Call { body: Some(&body), ..Call::post(path) }).await
+        self.call(Call { body: Some(&self.json(body)?), ..Call::post(path) }).await
+    }
+
+    /// The same for what makes something new.
+    pub(super) async fn create_at<T: DeserializeOwned>(
+        &self,
+        path: &[&str],
+        body: &impl Serialize,
+    ) -> Result<T, ApiError> {
+        self.call(Call::create(path, &self.json(body)?)).await
+    }
+
+    pub(super) fn json(&self, body: &impl Serialize) -> Result<Value, ApiError> {
+        serde_json::to_value(body)
+            .map_err(|e| ApiError::Protocol { url: self.base.to_string(), reason: e.to_string() })
     }
 
     pub(super) async fn call<T: DeserializeOwned>(&self, call: Call<'_>) -> Result<T, ApiError> {

@@ -71,6 +71,9 @@ pub struct User {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Moment>"))]
     pub last_login_at: Option<Timestamp>,
+    /// How often somebody changed it, and one; his logins change nothing.
+    #[serde(default = "super::first_version")]
+    pub version: u64,
 }
 
 /// A login that goes on.
@@ -95,6 +98,9 @@ pub struct Session {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Moment>"))]
     pub revoked_at: Option<Timestamp>,
+    /// How often somebody changed it, and one.
+    #[serde(default = "super::first_version")]
+    pub version: u64,
 }
 
 impl Session {

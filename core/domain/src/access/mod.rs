@@ -9,3 +9,8 @@ pub use login::{
 };
 pub use scope::{Role, Scope, beyond, known_scopes, scopes_of};
 pub use token::{ApiToken, TokenState};
+
+/// What was saved before versions were counted is at the first.
+const fn first_version() -> u64 {
+    1
+}

@@ -32,6 +32,9 @@ pub struct ApiToken {
     /// When it was revoked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revoked_at: Option<Timestamp>,
+    /// How often somebody changed it, and one; its use changes nothing.
+    #[serde(default = "super::first_version")]
+    pub version: u64,
 }
 
 /// Whether a token opens anything.
@@ -83,6 +86,7 @@ mod tests {
             last_used_at: None,
             last_used_from: String::new(),
             revoked_at: revoked.map(at),
+            version: 1,
         };
         let table = [
             (None, None, TokenState::Active),

@@ -3,13 +3,14 @@
 mod audit;
 mod records;
 
-use crate::{db::Database, error::OrStoreError};
+use crate::{accounts, db::Database, error::OrStoreError};
 use async_trait::async_trait;
 use rusqlite::Connection;
 use std::{sync::Arc, time::Duration};
 use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
+    accounts::Account,
     audit::{AuditEntry, AuditLog},
     config::{Change, ConfigStore, Record, RecordQuery},
     page::{Page, PageRequest},
@@ -51,7 +52,12 @@ impl Config {
 }
 
 /// All changes in the transaction that holds the write lock: what is compared here stays so until it ends.
-fn apply(conn: &Connection, changes: &[Change], at: Option<u64>) -> Result<u64, StoreError> {
+fn apply(
+    conn: &Connection,
+    changes: &[Change],
+    at: Option<u64>,
+    accounts: &[Account],
+) -> Result<u64, StoreError> {
     let revision = records::revision(conn)?;
     if at.is_some_and(|at| at != revision) {
         return Err(StoreError::Moved { revision });
@@ -63,6 +69,9 @@ fn apply(conn: &Connection, changes: &[Change], at: Option<u64>) -> Result<u64, 
             records::update(conn, record)?;
         }
         audit::insert(conn, audit)?;
+    }
+    for account in accounts {
+        accounts::put(conn, account)?;
     }
     count(conn, changes.len())
 }
@@ -91,8 +100,14 @@ impl AuditLog for Config {
 
 #[async_trait]
 impl ConfigStore for Config {
-    async fn apply(&self, changes: Vec<Change>, at: Option<u64>) -> Result<u64, StoreError> {
-        let write = self.db.write("change the configuration", move |conn, ()| apply(conn, &changes, at));
+    async fn apply_with(
+        &self,
+        changes: Vec<Change>,
+        at: Option<u64>,
+        accounts: Vec<Account>,
+    ) -> Result<u64, StoreError> {
+        let apply = move |conn: &Connection, (): &mut ()| apply(conn, &changes, at, &accounts);
+        let write = self.db.write("change the configuration", apply);
         write.await.inspect(|revision| self.wake(*revision))
     }
 

@@ -57,10 +57,16 @@ impl Config {
         self.db.step(what, insert).await.map(|_| ())
     }
 
-    /// Makes changes; returns the revision they made.
-    pub(super) async fn change(&self, changes: &[Change], at: Option<u64>) -> Result<u64, StoreError> {
+    /// Makes changes, and saves accounts with them; returns the revision they made.
+    pub(super) async fn change(
+        &self,
+        changes: &[Change],
+        at: Option<u64>,
+        done: &[Account],
+    ) -> Result<u64, StoreError> {
         let what = match changes {
-            [] => return self.revision().await,
+            [] if done.is_empty() => return self.revision().await,
+            [] => "change nothing".to_owned(),
             [Change { record, new: true, .. }] => format!("create {} {}", record.kind, record.id),
             [Change { record, .. }] => format!("update {} {}", record.kind, record.id),
             several => format!("make {} changes", several.len()),
@@ -69,7 +75,7 @@ impl Config {
         let _turn = self.turn.lock().await;
         let mut retry = self.db.retry();
         loop {
-            match self.attempt(&what, changes, at).await {
+            match self.attempt(&what, changes, at, done).await {
                 Ok(revision) => {
                     self.watch.wake();
                     return Ok(revision);
@@ -81,9 +87,20 @@ impl Config {
         }
     }
 
-    async fn attempt(&self, what: &str, changes: &[Change], at: Option<u64>) -> Result<u64, Failed> {
+    async fn attempt(
+        &self,
+        what: &str,
+        changes: &[Change],
+        at: Option<u64>,
+        done: &[Account],
+    ) -> Result<u64, Failed> {
         let mut session = self.db.begin(what).await?;
-        let steps = self.steps(what, changes, at, &mut session).await;
+        let steps = async {
+            let revision = self.steps(what, changes, at, &mut session).await?;
+            accounts::put(&self.db, done, &mut session).await?;
+            Ok(revision)
+        };
+        let steps = steps.await;
         self.db.end(what, session, steps).await
     }
 

@@ -14,6 +14,7 @@ use std::{sync::Arc, time::Duration};
 use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
+    accounts::Account,
     audit::{AuditEntry, AuditLog},
     config::{Change, ConfigStore, Record, RecordQuery},
     page::{Page, PageRequest},
@@ -77,8 +78,13 @@ impl AuditLog for Config {
 
 #[async_trait]
 impl ConfigStore for Config {
-    async fn apply(&self, changes: Vec<Change>, at: Option<u64>) -> Result<u64, StoreError> {
-        self.change(&changes, at).await
+    async fn apply_with(
+        &self,
+        changes: Vec<Change>,
+        at: Option<u64>,
+        accounts: Vec<Account>,
+    ) -> Result<u64, StoreError> {
+        self.change(&changes, at, &accounts).await
     }
 
     async fn changed_since(&self, revision: u64) -> Result<(u64, Vec<Record>), StoreError> {

@@ -4,12 +4,13 @@ use crate::{
     StoreError,
     accounts::{Account, AccountKind, Accounts},
     audit::{AuditEntry, Caller},
-    config::ConfigStore,
+    config::{Change, ConfigStore, Record},
+    conformance::config::{audit, record},
     page::PageRequest,
 };
 use serde_json::{Value, json};
 use std::{any::Any, sync::Arc};
-use tfx_domain::Timestamp;
+use tfx_domain::{Timestamp, entity::Kind};
 use tokio::task::JoinSet;
 
 /// Two handles on one new, empty store, and the audit log that is in it.
@@ -162,4 +163,41 @@ pub async fn what_is_over_is_forgotten(s: Accounting) {
     let left = s.one.list(AccountKind::Code, &PageRequest::first(10)).await.expect("list").items;
     assert_eq!(left.into_iter().map(|a| a.id).collect::<Vec<_>>(), ["b"]);
     assert!(s.one.get(AccountKind::Token, "c").await.expect("get").is_some());
+}
+
+/// What was answered is saved with what was done, or neither is: whoever asks a second time finds both or nothing.
+pub async fn an_answer_is_saved_with_what_was_done_or_not_at_all(s: Accounting) {
+    let create = |r: &Record| vec![Change::create(r.clone(), audit(r, "create"))];
+    let (first, second) = (record(Kind::Source, 1, "", "first"), record(Kind::Source, 2, "", "second"));
+    let answer = account(AccountKind::Answer, "a1", "a1");
+    let (before, _) = s.log.load().await.expect("load");
+    let revision = s.log.apply_with(create(&first), Some(before), vec![answer.clone()]).await.expect("apply");
+    assert_eq!(revision, before + 1, "an answer makes no revision");
+    assert_eq!(s.two.get(AccountKind::Answer, "a1").await.expect("get"), Some(answer.clone()));
+
+    let twice = s.log.apply_with(create(&second), None, vec![answer.clone()]).await;
+    assert!(matches!(twice, Err(StoreError::VersionMismatch { current: 1 })), "{twice:?}");
+    let taken = Record { id: second.id.clone(), ..first.clone() };
+    let other = account(AccountKind::Answer, "a2", "a2");
+    let refused = s.log.apply_with(create(&taken), None, vec![other.clone()]).await;
+    assert!(matches!(refused, Err(StoreError::SlugTaken { .. })), "{refused:?}");
+    let moved = s.log.apply_with(create(&second), Some(before), vec![other.clone()]).await;
+    assert!(matches!(moved, Err(StoreError::Moved { .. })), "{moved:?}");
+    assert_eq!(s.two.get(AccountKind::Answer, "a2").await.expect("get"), None);
+    assert_eq!(s.log.load().await.expect("load"), (revision, vec![first]), "nothing of the second");
+
+    assert_eq!(s.log.apply_with(Vec::new(), None, vec![other]).await.expect("nothing to do"), revision);
+    assert!(s.two.get(AccountKind::Answer, "a2").await.expect("get").is_some());
+    let revision = s.log.apply_with(create(&second), None, Vec::new()).await.expect("without an answer");
+    let mut tasks = JoinSet::new();
+    for n in 3..11 {
+        let (log, new) = (Arc::clone(&s.log), record(Kind::Source, n, "", &format!("s{n}")));
+        let answer = account(AccountKind::Answer, "same", "same");
+        tasks.spawn(async move {
+            log.apply_with(vec![Change::create(new.clone(), audit(&new, "create"))], None, vec![answer]).await
+        });
+    }
+    let done = tasks.join_all().await.into_iter().filter(Result::is_ok).count();
+    assert_eq!(done, 1, "of those who ask at once under one name");
+    assert_eq!(s.log.load().await.expect("load").0, revision + 1);
 }

@@ -95,7 +95,8 @@ macro_rules! conformance {
         $crate::conformance!(@ account_store, accounts, $fresh:
             accounts_are_found_again, a_name_is_taken_once, a_change_needs_the_version_before_it,
             accounts_and_their_line_are_saved_together_or_not_at_all,
-            of_simultaneous_changes_each_is_made_of_what_it_saw, what_is_over_is_forgotten);
+            of_simultaneous_changes_each_is_made_of_what_it_saw, what_is_over_is_forgotten,
+            an_answer_is_saved_with_what_was_done_or_not_at_all);
     };
     (leases: $fresh:path) => {
         $crate::conformance!(@ leases, leases, $fresh:

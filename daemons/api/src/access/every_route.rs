@@ -4,7 +4,7 @@ use super::{
     Access,
     routes::{self, Found, Needs},
 };
-use crate::{app, app::App, entities::Followed, peers::Peers, retention::Pruning};
+use crate::{app, app::App, entities::Followed, once::UnderWay, peers::Peers, retention::Pruning};
 use axum::{Router, body::Body};
 use http::{Method, Request, Response, StatusCode};
 use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc};
@@ -47,6 +47,7 @@ impl House {
             pruning,
             stores,
             writes: Mutex::new(Followed::new(&[])),
+            under_way: UnderWay::default(),
             settings,
         });
         let router = app::router(&app, &secret).expect("a router");
@@ -68,6 +69,7 @@ impl House {
             last_used_at: None,
             last_used_from: String::new(),
             revoked_at: None,
+            version: 1,
         };
         let account = Account::new(AccountKind::Token, id.as_str(), name, &token).expect("JSON");
         self.app.stores.accounts.save(vec![account], None).await.expect("saved");

@@ -23,6 +23,9 @@ pub(crate) enum Needs {
     Scopes(Vec<Scope>),
 }
 
+/// Many changes at once.
+const BULK: &str = "/bulk";
+
 /// Method, path below the base, what it needs. What answers with money in sentences, in logs or in what is sent to others
 /// needs `read:money`; elsewhere money is taken out of answers for who may not see it.
 const ROUTES: &[(Method, &str, &[Scope])] = &[
@@ -32,6 +35,8 @@ const ROUTES: &[(Method, &str, &[Scope])] = &[
     (Method::POST, "/sources/{ref}/test", &[Read, ReadMoney, PostbacksTest]),
     (Method::GET, "/destinations/{ref}/cap-use", &[Read]),
     (Method::POST, "/destinations/{ref}/check", &[Read, HealthCheck]),
+    // And the scope to write each kind that stands in it.
+    (Method::POST, BULK, &[Read]),
     (Method::POST, "/report", &[Read]),
     (Method::GET, "/clicks", &[Read]),
     (Method::GET, "/clicks/{id}", &[Read]),
@@ -133,7 +138,8 @@ pub(crate) fn of(method: &Method, path: &str) -> Found {
 pub(crate) fn is_write(method: &Method, path: &str) -> bool {
     let Found::Needs(Needs::Scopes(scopes)) = of(method, path) else { return false };
     let looks = |scope: &Scope| matches!(scope, Read | ReadMoney | ReadSecrets | ReadAudit);
-    !matches!(*method, Method::GET | Method::HEAD) && !scopes.iter().all(looks)
+    let is_bulk = path.strip_prefix(BASE) == Some(BULK);
+    !matches!(*method, Method::GET | Method::HEAD) && (is_bulk || !scopes.iter().all(looks))
 }
 
 /// Every route of the table.

@@ -5,6 +5,7 @@ use super::kinds::ops;
 use tfx_domain::rules::{Node, Relations};
 use tfx_ports::{
     StoreError,
+    accounts::Account,
     config::{Change, ConfigStore, Record},
 };
 
@@ -57,14 +58,20 @@ impl Followed {
         Ok(moved)
     }
 
-    /// Saves a change that was checked against these relations, unless the store has moved on since.
+    /// Saves changes that were checked against these relations, unless the store has moved on since, and what was answered
+    /// with them.
     ///
     /// # Errors
     /// [`StoreError::Moved`] and whatever else the store answers.
-    pub(crate) async fn save(&mut self, config: &dyn ConfigStore, change: Change) -> Result<(), StoreError> {
-        let record = change.record.clone();
-        let revision = config.apply(vec![change], self.revision).await?;
-        self.take(&record);
+    pub(crate) async fn save(
+        &mut self,
+        config: &dyn ConfigStore,
+        changes: Vec<Change>,
+        kept: Vec<Account>,
+    ) -> Result<(), StoreError> {
+        let records: Vec<Record> = changes.iter().map(|change| change.record.clone()).collect();
+        let revision = config.apply_with(changes, self.revision, kept).await?;
+        records.iter().for_each(|record| self.take(record));
         self.revision = Some(revision);
         Ok(())
     }

@@ -1,21 +1,25 @@
 //! Entities over REST: one code path for all kinds. Reading is here, writing in [`write`].
 
+mod bulk;
 mod defaults;
 mod diff;
 mod followed;
 pub(crate) mod kinds;
 pub(crate) mod refs;
 mod shown;
+mod staged;
 mod write;
 
 use crate::{
+    access::Identity,
     app::App,
     compressed::with_secret,
     failure::Failure,
     geo,
     input::{Body, Path, Query, if_match},
     labels,
-    reply::json,
+    once::{self, Begun, Named, replayed},
+    reply::{json, paged, tagged},
 };
 use axum::{
     Extension, Router,
@@ -28,7 +32,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use kinds::ops;
 use serde_json::Value;
 use std::sync::Arc;
-use tfx_api::{BASE, Labels, Page, entities::Verb};
+use tfx_api::{BASE, Labels, entities::Verb};
 use tfx_domain::entity::{Kind, Status};
 use tfx_ports::{
     audit::Caller,
@@ -42,7 +46,7 @@ const NEW_SECRET: &str = "a new postback_secret was made: the one that has_postb
 
 /// The routes of all kinds.
 pub(crate) fn routes() -> Router<Arc<App>> {
-    let mut router = Router::new();
+    let mut router = Router::new().route("/bulk", post(bulk::bulk));
     for kind in Kind::ALL {
         let all =
             get(
@@ -51,14 +55,12 @@ pub(crate) fn routes() -> Router<Arc<App>> {
             .post(
                 move |State(app): State<Arc<App>>,
                       Extension(caller): Extension<Caller>,
+                      Extension(identity): Extension<Identity>,
+                      named: Named,
                       query: Query,
                       Body(input): Body| async move {
                     query.finish()?;
-                    let of_another =
-                        input["has_postback_secret"] == true && input["postback_secret"].is_null();
-                    let saved = write::create(&app, &caller, kind, input).await?;
-                    let made = of_another.then(|| NEW_SECRET.to_owned()).into_iter().collect();
-                    shown_saved(&app, StatusCode::CREATED, &saved, made).await
+                    create(&app, &caller, &identity, named, kind, input).await
                 },
             );
         let one = get(move |State(app): State<Arc<App>>, Path(reference): Path, query: Query| async move {
@@ -103,6 +105,27 @@ pub(crate) fn routes() -> Router<Arc<App>> {
     router
 }
 
+async fn create(
+    app: &Arc<App>,
+    caller: &Caller,
+    identity: &Identity,
+    named: Named,
+    kind: Kind,
+    input: Value,
+) -> Result<Response, Failure> {
+    let of_another = input["has_postback_secret"] == true && input["postback_secret"].is_null();
+    let warnings = || of_another.then(|| NEW_SECRET.to_owned()).into_iter().collect();
+    let before = match once::begin(app, identity, named, kind.plural(), &input).await? {
+        Begun::Before(record) => record,
+        Begun::Now(turn) => match write::create(app, caller, kind, input, &turn).await {
+            Ok(saved) => return shown_saved(app, StatusCode::CREATED, &saved, warnings()).await,
+            Err(failure) => turn.instead(failure).await?,
+        },
+    };
+    let saved = Saved { record: before, secret: None };
+    shown_saved(app, StatusCode::CREATED, &saved, warnings()).await.map(replayed)
+}
+
 async fn list(app: &App, kind: Kind, mut query: Query) -> Result<Response, Failure> {
     let statuses = query.parsed("status", statuses).unwrap_or_else(|| vec![Status::Active, Status::Paused]);
     let parent = kind.parent().and_then(|p| query.text(p.noun()).map(|text| (p, text)));
@@ -125,7 +148,7 @@ async fn list(app: &App, kind: Kind, mut query: Query) -> Result<Response, Failu
             item["active_streams"] = relations.active_streams(&record.id).into();
         }
     }
-    Ok(json(StatusCode::OK, &Page { items, next: found.next, left_out: found.left_out, labels }))
+    Ok(paged(tfx_ports::page::Page { items, next: found.next, left_out: found.left_out }, labels))
 }
 
 fn statuses(text: &str) -> Result<Vec<Status>, String> {
@@ -173,10 +196,8 @@ async fn showing(
     if saved.secret.is_some() {
         response = with_secret(response);
     }
+    response = tagged(response, record.version);
     let headers = response.headers_mut();
-    if let Ok(tag) = HeaderValue::try_from(format!("\"{}\"", record.version)) {
-        headers.insert(header::ETAG, tag);
-    }
     if status == StatusCode::CREATED
         && let Ok(place) = HeaderValue::try_from(format!("{BASE}/{}/{}", record.kind.plural(), record.id))
     {

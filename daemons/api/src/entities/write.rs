@@ -9,7 +9,7 @@ use super::{
     refs,
     shown::{self, Claims},
 };
-use crate::{app::App, failure::Failure};
+use crate::{app::App, failure::Failure, once::Turn};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use tfx_api::entities::{SHOWN_ONLY, Verb};
@@ -28,7 +28,7 @@ use tfx_ports::{
 use tfx_service::ProblemResponse;
 
 /// How often a change is tried again that another process was faster than.
-const ATTEMPTS: u32 = 20;
+pub(super) const ATTEMPTS: u32 = 20;
 
 /// What changed, and the secret that was made for it.
 pub(crate) struct Saved {
@@ -49,30 +49,56 @@ pub(crate) struct WriteConditions {
 }
 
 /// What is asked for.
-enum Wish<'w> {
+pub(super) enum Wish<'w> {
     Create { kind: Kind, fields: Map<String, Value>, claims: Claims },
     Change { kind: Kind, reference: &'w str, action: &'w str, edit: Edit, how: WriteConditions },
 }
 
 /// What is done to a spec.
-enum Edit {
+pub(super) enum Edit {
     Patch(Map<String, Value>, Claims),
     Status(Status),
 }
 
 /// What a wish comes to.
-enum Draft {
+pub(super) enum Draft {
     /// It is so already.
     Nothing(Record),
     /// To be saved.
     Change(Box<Change>, Option<String>),
 }
 
+impl Wish<'_> {
+    /// To create an entity.
+    ///
+    /// # Errors
+    /// 422: what is given is no object.
+    pub(super) fn create(kind: Kind, input: Value) -> Result<Self, Failure> {
+        let (mut fields, claims) = object(input)?;
+        defaults::names(&mut fields);
+        Ok(Self::Create { kind, fields, claims })
+    }
+}
+
+impl Edit {
+    /// A merge patch.
+    ///
+    /// # Errors
+    /// 422: what is given is no object.
+    pub(super) fn patch(patch: Value) -> Result<Self, Failure> {
+        object(patch).map(|(patch, claims)| Self::Patch(patch, claims))
+    }
+}
+
 /// Creates an entity.
-pub(crate) async fn create(app: &App, caller: &Caller, kind: Kind, input: Value) -> Result<Saved, Failure> {
-    let (mut fields, claims) = object(input)?;
-    defaults::names(&mut fields);
-    granted(app, caller, &Wish::Create { kind, fields, claims }).await
+pub(crate) async fn create(
+    app: &App,
+    caller: &Caller,
+    kind: Kind,
+    input: Value,
+    turn: &Turn,
+) -> Result<Saved, Failure> {
+    granted(app, caller, &Wish::create(kind, input)?, Some(turn)).await
 }
 
 /// Changes an entity by a merge patch. A patch that changes nothing makes no new version.
@@ -84,9 +110,8 @@ pub(crate) async fn update(
     patch: Value,
     how: WriteConditions,
 ) -> Result<Saved, Failure> {
-    let (patch, claims) = object(patch)?;
-    let edit = Edit::Patch(patch, claims);
-    granted(app, caller, &Wish::Change { kind, reference, action: "update", edit, how }).await
+    let edit = Edit::patch(patch)?;
+    granted(app, caller, &Wish::Change { kind, reference, action: "update", edit, how }, None).await
 }
 
 /// Pauses, resumes or archives.
@@ -99,23 +124,31 @@ pub(crate) async fn lifecycle(
     how: WriteConditions,
 ) -> Result<Saved, Failure> {
     let (action, edit) = (verb.as_str(), Edit::Status(verb.status()));
-    granted(app, caller, &Wish::Change { kind, reference, action, edit, how }).await
+    granted(app, caller, &Wish::Change { kind, reference, action, edit, how }, None).await
 }
 
 /// Checks and saves. What is refused, or was checked against a revision that is not the last any more, is looked at again
 /// after catching up, until nothing has moved meanwhile.
-async fn granted(app: &App, caller: &Caller, wish: &Wish<'_>) -> Result<Saved, Failure> {
+async fn granted(app: &App, caller: &Caller, wish: &Wish<'_>, turn: Option<&Turn>) -> Result<Saved, Failure> {
     let config = app.stores.config.as_ref();
     let mut followed = app.writes.lock().await;
     let mut attempts = 0;
     loop {
         attempts += 1;
         let relations = followed.relations(config).await?;
-        let failure = match draft(config, relations, wish, caller).await {
+        let drafted = match draft(config, relations, wish, caller).await {
+            Ok(Draft::Change(change, secret)) => holds(relations, &change.record).map(|()| (change, secret)),
             Ok(Draft::Nothing(record)) => return Ok(Saved { record, secret: None }),
-            Ok(Draft::Change(change, secret)) => {
+            Err(failure) => Err(failure),
+        };
+        let failure = match drafted {
+            Ok((change, secret)) => {
                 let record = change.record.clone();
-                match followed.save(config, *change).await {
+                let kept = match turn {
+                    Some(turn) => turn.keep(&without_secrets(&record), record.created_at)?,
+                    None => Vec::new(),
+                };
+                match followed.save(config, vec![*change], kept).await {
                     Ok(()) => return Ok(Saved { record, secret }),
                     Err(e) => taken(config, &record, e).await,
                 }
@@ -129,10 +162,26 @@ async fn granted(app: &App, caller: &Caller, wish: &Wish<'_>) -> Result<Saved, F
     }
 }
 
-/// What a wish comes to, checked by itself and against the others.
-async fn draft(
+/// The rules between entities hold with it.
+fn holds(relations: &mut Relations, record: &Record) -> Result<(), Failure> {
+    Ok(relations.check(&[node(record)?]).into_result(())?)
+}
+
+/// An entity to be kept beside its place: that it has secrets can be seen, and no more.
+fn without_secrets(record: &Record) -> Record {
+    let mut record = record.clone();
+    for name in diff::SECRETS {
+        if let Some(secret) = record.spec.get_mut(name).filter(|secret| !secret.is_null()) {
+            *secret = "***".into();
+        }
+    }
+    record
+}
+
+/// What a wish comes to, checked by itself.
+pub(super) async fn draft(
     config: &dyn ConfigStore,
-    relations: &mut Relations,
+    relations: &Relations,
     wish: &Wish<'_>,
     caller: &Caller,
 ) -> Result<Draft, Failure> {
@@ -203,7 +252,6 @@ async fn draft(
             spec: checked.spec,
         },
     };
-    relations.check(&[node(&after)?]).into_result(())?;
     let archives =
         before.as_ref().is_some_and(|b| b.status != Status::Archived) && after.status == Status::Archived;
     if archives && !matches!(wish, Wish::Change { how: WriteConditions { force: true, .. }, .. }) {
@@ -352,7 +400,7 @@ fn entry(caller: &Caller, record: &Record, action: &str, changes: Value) -> Audi
     }
 }
 
-async fn taken(config: &dyn ConfigStore, record: &Record, error: StoreError) -> Failure {
+pub(super) async fn taken(config: &dyn ConfigStore, record: &Record, error: StoreError) -> Failure {
     let StoreError::SlugTaken { existing } = error else { return error.into() };
     let kind = record.kind;
     let scope = kind.parent().map(|p| format!(" of its {p}")).unwrap_or_default();

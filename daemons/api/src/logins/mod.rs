@@ -255,6 +255,7 @@ async fn let_in(
         state: UserState::Waiting,
         created_at: now,
         last_login_at: None,
+        version: 1,
     });
     if is_admin && user.state == UserState::Waiting {
         (user.role, user.state) = (Role::Admin, UserState::Approved);
@@ -283,6 +284,7 @@ async fn let_in(
                 expires_at,
                 from: caller.from.clone(),
                 revoked_at: None,
+                version: 1,
             };
             let by = Caller { token: session.id.clone(), ..caller.clone() };
             let line = line(now, by, "login", "user", &user.id, json!({ "role": [null, user.role] }));

@@ -3,10 +3,10 @@
 use super::line;
 use crate::{
     access::{Identity, forbidden},
+    accounts,
     app::App,
     failure::Failure,
-    input::{Body, Path, Query, read},
-    reply::json,
+    input::{Body, Path, Query, if_match, read},
 };
 use axum::{
     Extension, Router,
@@ -14,11 +14,10 @@ use axum::{
     response::Response,
     routing::{get, post},
 };
-use http::StatusCode;
-use serde::{Serialize, de::DeserializeOwned};
+use http::{HeaderMap, StatusCode};
 use serde_json::json;
 use std::sync::Arc;
-use tfx_api::{Labels, Page, logins::RoleRequest};
+use tfx_api::logins::RoleRequest;
 use tfx_domain::{
     access::{Role, Session, User, UserState, address, beyond, scopes_of},
     id::UserId,
@@ -40,24 +39,12 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/sessions/{id}/revoke", post(revoke_session))
 }
 
-async fn listed<T: Serialize + DeserializeOwned>(
-    app: &App,
-    kind: AccountKind,
-    mut query: Query,
-) -> Result<Response, Failure> {
-    let page = query.page();
-    query.finish()?;
-    let found = app.stores.accounts.list(kind, &page).await?.map(|account| account.read::<T>()).readable();
-    let page = Page { items: found.items, next: found.next, left_out: found.left_out, labels: Labels::new() };
-    Ok(json(StatusCode::OK, &page))
-}
-
 async fn users(State(app): State<Arc<App>>, query: Query) -> Result<Response, Failure> {
-    listed::<User>(&app, AccountKind::User, query).await
+    accounts::listed(&app, AccountKind::User, query, |user: User| user).await
 }
 
 async fn sessions(State(app): State<Arc<App>>, query: Query) -> Result<Response, Failure> {
-    listed::<Session>(&app, AccountKind::Session, query).await
+    accounts::listed(&app, AccountKind::Session, query, |session: Session| session).await
 }
 
 async fn approve(
@@ -65,14 +52,15 @@ async fn approve(
     Extension(caller): Extension<Caller>,
     Extension(identity): Extension<Identity>,
     Path(reference): Path,
+    headers: HeaderMap,
     query: Query,
     Body(input): Body,
 ) -> Result<Response, Failure> {
     query.finish()?;
     let RoleRequest { role } = read(input)?;
     may_give(&identity, role)?;
-    change(&app, &caller, &reference, "approve", |user| User { role, state: UserState::Approved, ..user })
-        .await
+    let to = |user| User { role, state: UserState::Approved, ..user };
+    change(&app, &caller, &reference, if_match(&headers)?, "approve", to).await
 }
 
 async fn role(
@@ -80,23 +68,26 @@ async fn role(
     Extension(caller): Extension<Caller>,
     Extension(identity): Extension<Identity>,
     Path(reference): Path,
+    headers: HeaderMap,
     query: Query,
     Body(input): Body,
 ) -> Result<Response, Failure> {
     query.finish()?;
     let RoleRequest { role } = read(input)?;
     may_give(&identity, role)?;
-    change(&app, &caller, &reference, "role", |user| User { role, ..user }).await
+    change(&app, &caller, &reference, if_match(&headers)?, "role", |user| User { role, ..user }).await
 }
 
 async fn revoke(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     Path(reference): Path,
+    headers: HeaderMap,
     query: Query,
 ) -> Result<Response, Failure> {
     query.finish()?;
-    change(&app, &caller, &reference, "revoke", |user| User { state: UserState::Revoked, ..user }).await
+    let to = |user| User { state: UserState::Revoked, ..user };
+    change(&app, &caller, &reference, if_match(&headers)?, "revoke", to).await
 }
 
 /// Nobody gives a role that may do what he may not.
@@ -110,16 +101,17 @@ async fn change(
     app: &App,
     caller: &Caller,
     reference: &str,
+    wanted: Option<u64>,
     action: &str,
     to: impl Fn(User) -> User,
 ) -> Result<Response, Failure> {
     let now = clock::now();
-    let accounts = &app.stores.accounts;
     loop {
+        let kept = &app.stores.accounts;
         let found = match reference.parse::<UserId>() {
-            Ok(id) => accounts.get(AccountKind::User, id.as_str()).await?,
+            Ok(id) => kept.get(AccountKind::User, id.as_str()).await?,
             Err(_) => match address(reference) {
-                Ok(email) => accounts.find(AccountKind::User, &email).await?,
+                Ok(email) => kept.find(AccountKind::User, &email).await?,
                 Err(_) => None,
             },
         };
@@ -128,16 +120,18 @@ async fn change(
             || Failure::not_found(format!("no user has the address or id '{shown}'; GET /users lists them"));
         let account = found.ok_or_else(missing)?;
         let before: User = account.read()?;
+        accounts::at_version(wanted, before.version)?;
         let after = to(before.clone());
         if after == before {
-            return Ok(json(StatusCode::OK, &after));
+            return Ok(accounts::shown(&after, after.version));
         }
+        let after = User { version: before.version + 1, ..after };
         let changes = json!({ "role": [before.role, after.role], "state": [before.state, after.state] });
         let line = line(now, caller.clone(), action, "user", &after.id, changes);
-        match accounts.save(vec![account.changed(&after)?], Some(line)).await {
+        match app.stores.accounts.save(vec![account.changed(&after)?], Some(line)).await {
             Ok(()) => {
                 app.access.sessions.forget();
-                return Ok(json(StatusCode::OK, &after));
+                return Ok(accounts::shown(&after, after.version));
             }
             // He logged in meanwhile.
             Err(StoreError::VersionMismatch { .. }) => {}
@@ -150,10 +144,11 @@ async fn revoke_session(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     Path(id): Path,
+    headers: HeaderMap,
     query: Query,
 ) -> Result<Response, Failure> {
     query.finish()?;
-    end(&app, caller, &id, "revoke").await
+    end(&app, caller, &id, if_match(&headers)?, "revoke").await
 }
 
 /// Ends the session that asks.
@@ -168,10 +163,16 @@ pub(super) async fn logout(
         return Err(Failure::new(StatusCode::CONFLICT, "no_session", detail));
     }
     let id = caller.token.clone();
-    end(&app, caller, &id, "logout").await
+    end(&app, caller, &id, None, "logout").await
 }
 
-async fn end(app: &App, caller: Caller, id: &str, action: &str) -> Result<Response, Failure> {
+async fn end(
+    app: &App,
+    caller: Caller,
+    id: &str,
+    wanted: Option<u64>,
+    action: &str,
+) -> Result<Response, Failure> {
     let now = clock::now();
     loop {
         let found: Option<Account> = app.stores.accounts.get(AccountKind::Session, id).await?;
@@ -180,16 +181,17 @@ async fn end(app: &App, caller: Caller, id: &str, action: &str) -> Result<Respon
             Failure::not_found(format!("there is no session '{shown}'; GET /sessions lists them"))
         })?;
         let session: Session = account.read()?;
+        accounts::at_version(wanted, session.version)?;
         if session.revoked_at.is_some() {
-            return Ok(json(StatusCode::OK, &session));
+            return Ok(accounts::shown(&session, session.version));
         }
-        let session = Session { revoked_at: Some(now), ..session };
+        let session = Session { revoked_at: Some(now), version: session.version + 1, ..session };
         let changes = json!({ "email": [null, session.email], "revoked_at": [null, now] });
         let line = line(now, caller.clone(), action, "session", id, changes);
         match app.stores.accounts.save(vec![account.changed(&session)?], Some(line)).await {
             Ok(()) => {
                 app.access.sessions.forget();
-                return Ok(json(StatusCode::OK, &session));
+                return Ok(accounts::shown(&session, session.version));
             }
             Err(StoreError::VersionMismatch { .. }) => {}
             Err(e) => return Err(e.into()),

@@ -106,7 +106,7 @@ async fn the_administrators_address_is_approved_and_others_wait(s: Server) {
     assert_eq!((me.name.as_str(), me.role), (ADMIN, Some(Role::Admin)));
     let (status, body) = login(&s, "bob@example.com").await;
     assert_eq!((status, &body["code"]), (StatusCode::FORBIDDEN, &json!("waiting_for_approval")));
-    admin.approve_user("bob@example.com", Role::Viewer).await.expect("approved");
+    admin.approve_user("bob@example.com", Role::Viewer, None).await.expect("approved");
     let bob = client(&s, &session(&s, "bob@example.com").await);
     assert_eq!(bob.whoami().await.expect("known").role, Some(Role::Viewer));
     assert_eq!(bob.users(None, None).await.expect_err("no administrator").status(), Some(403));
@@ -123,6 +123,15 @@ async fn the_administrators_address_is_approved_and_others_wait(s: Server) {
     assert!(
         log.iter().all(|e| e.from == "11.0.0.1" || e.action == "approve") && log[0].token.starts_with("ses_")
     );
+    // A login is no change of a user.
+    let users = admin.users(None, None).await.expect("users").items;
+    assert_eq!(users.iter().map(|user| user.version).collect::<Vec<_>>(), [1, 2]);
+    let refused =
+        admin.user_role("bob@example.com", Role::Editor, Some(1)).await.expect_err("it was approved");
+    assert_eq!((refused.status(), refused.problem().and_then(|p| p.current)), (Some(412), Some(2)));
+    let sessions = admin.sessions(None, None).await.expect("sessions").items;
+    let refused = admin.revoke_session(&sessions[0].id, Some(2)).await.expect_err("another version");
+    assert_eq!(refused.problem().and_then(|p| p.current), Some(1));
     let ended = bob.logout().await.expect("logged out");
     assert!(ended.revoked_at.is_some());
     assert_eq!(bob.whoami().await.expect_err("ended").status(), Some(401));
@@ -132,11 +141,11 @@ async fn a_user_revoked_on_another_instance_opens_nothing_a_second_later(s: Serv
     let beside = s.beside_with(&DEV).await;
     session(&s, ADMIN).await;
     login(&s, "bob@example.com").await;
-    s.api.approve_user("bob@example.com", Role::Editor).await.expect("approved");
+    s.api.approve_user("bob@example.com", Role::Editor, None).await.expect("approved");
     let token = session(&s, "bob@example.com").await;
     let there = Client::new(&beside.url, Some(&token)).expect("a client");
     there.whoami().await.expect("known there too");
-    s.api.revoke_user("bob@example.com").await.expect("revoked");
+    s.api.revoke_user("bob@example.com", None).await.expect("revoked");
     assert_eq!(client(&s, &token).whoami().await.expect_err("at once here").status(), Some(401));
     tokio::time::sleep(Duration::from_millis(1_050)).await;
     assert_eq!(there.whoami().await.expect_err("a second later there").status(), Some(401));

@@ -3,12 +3,14 @@
 mod access;
 mod anything;
 mod browsers;
+mod bulk;
 mod entities;
 mod events;
 mod health;
 mod ingestion;
 mod logins;
 mod mail;
+mod once;
 mod rates;
 mod retention;
 mod rules;

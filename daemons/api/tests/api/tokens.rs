@@ -24,7 +24,8 @@ use tfx_ports::{
 pub(crate) async fn client(s: &Server, name: &str, scopes: &[Scope]) -> (Client, String) {
     let wanted = NewToken { name: name.to_owned(), scopes: scopes.to_vec(), expires_at: None };
     let made = s.api.create_token(&wanted).await.expect("a token");
-    (Client::new(&s.url, Some(&made.token)).expect("a client"), made.token)
+    let text = made.token.expect("its text");
+    (Client::new(&s.url, Some(&text)).expect("a client"), text)
 }
 
 fn status<T: std::fmt::Debug>(answer: Result<T, ApiError>) -> Option<u16> {
@@ -89,15 +90,15 @@ async fn what_is_revoked_opens_nothing_on_any_instance_a_second_later() {
         let there = Client::new(&beside.url, Some(&text)).expect("a client");
         let here = Client::new(&s.url, Some(&text)).expect("a client");
         assert!(there.whoami().await.is_ok() && here.whoami().await.is_ok());
-        let row = s.api.revoke_token("ci").await.expect("revoked");
+        let row = s.api.revoke_token("ci", None).await.expect("revoked");
         assert_eq!(status(here.whoami().await), Some(401), "at once where it was revoked");
         let after =
             until("it is ended beside", Duration::from_millis(1_500), async || there.whoami().await.is_err())
                 .await;
         assert_eq!(status(there.whoami().await), Some(401), "round {round}, after {after:?}");
         // By its id too, and again; its name is free.
-        assert_eq!(s.api.revoke_token(&row.id).await.expect("again").revoked_at, row.revoked_at);
-        assert_eq!(status(s.api.revoke_token("ci").await), Some(404));
+        assert_eq!(s.api.revoke_token(&row.id, None).await.expect("again").revoked_at, row.revoked_at);
+        assert_eq!(status(s.api.revoke_token("ci", None).await), Some(404));
     }
     beside.stop_beside().await;
 }
@@ -109,7 +110,7 @@ async fn a_token_ends_by_itself() {
         Timestamp::from_millisecond(tfx_ports::clock::now().as_millisecond() + 1_500).expect("in range");
     let wanted = NewToken { name: "short".to_owned(), scopes: vec![Scope::Read], expires_at: Some(soon) };
     let made = s.api.create_token(&wanted).await.expect("a token");
-    let short = Client::new(&s.url, Some(&made.token)).expect("a client");
+    let short = Client::new(&s.url, made.token.as_deref()).expect("a client");
     assert_eq!(short.whoami().await.expect("known").expires_at, Some(soon));
     until("it expires", Duration::from_secs(10), async || short.whoami().await.is_err()).await;
     assert!(tfx_ports::clock::now() >= soon, "and not before");
@@ -224,4 +225,21 @@ async fn while_the_store_is_away_no_token_is_believed_and_it_is_said_so() {
         "{problem}"
     );
     assert!(s.api.whoami().await.is_ok(), "the administrator's is in the data folder");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_token_is_changed_at_the_version_that_was_seen() {
+    let s = Server::start().await;
+    let wanted = NewToken { name: "ci".to_owned(), scopes: vec![Scope::Read], expires_at: None };
+    let made = s.api.create_token(&wanted).await.expect("a token");
+    // Its use is no change.
+    Client::new(&s.url, made.token.as_deref()).expect("a client").whoami().await.expect("known");
+    let row = s.api.tokens(None, None).await.expect("tokens").items.remove(0);
+    assert_eq!((made.row.version, row.version), (1, 1));
+    let refused = s.api.revoke_token("ci", Some(2)).await.expect_err("another version");
+    assert_eq!((refused.status(), refused.problem().and_then(|p| p.current)), (Some(412), Some(1)));
+    let row = s.api.revoke_token("ci", Some(1)).await.expect("revoked");
+    assert_eq!((row.version, row.revoked_at.is_some()), (2, true));
+    let refused = s.api.revoke_token(&row.id, Some(1)).await.expect_err("it was changed since");
+    assert_eq!(refused.code(), Some("version_mismatch"));
 }

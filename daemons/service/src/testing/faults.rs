@@ -20,6 +20,7 @@ use tfx_domain::{
 };
 use tfx_ports::{
     StoreError,
+    accounts::Account,
     analytics::{Analytics, ClickQuery, LastVisit, PostbackQuery},
     audit::{AuditEntry, AuditLog},
     config::{Change, ConfigStore, Record, RecordQuery},
@@ -218,8 +219,13 @@ impl AuditLog for Faults {
 
 #[async_trait]
 impl ConfigStore for Faults {
-    async fn apply(&self, changes: Vec<Change>, at: Option<u64>) -> Result<u64, StoreError> {
-        self.config.apply(changes, at).await
+    async fn apply_with(
+        &self,
+        changes: Vec<Change>,
+        at: Option<u64>,
+        accounts: Vec<Account>,
+    ) -> Result<u64, StoreError> {
+        self.config.apply_with(changes, at, accounts).await
     }
     async fn changed_since(&self, revision: u64) -> Result<(u64, Vec<Record>), StoreError> {
         self.config_away.check()?;
