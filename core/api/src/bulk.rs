@@ -9,14 +9,17 @@ pub const MAX_ITEMS: usize = 1_000;
 
 /// What is to be done, in this order. An item may refer to what an item before it makes, by slug.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct Bulk {
     /// 1 to 1,000.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 1000)))]
     pub items: Vec<BulkItem>,
 }
 
 /// What is done to an entity.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum BulkAction {
     /// It is made of `spec`.
@@ -33,6 +36,7 @@ pub enum BulkAction {
 
 /// One thing to do.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct BulkItem {
     /// What.
@@ -58,6 +62,7 @@ pub struct BulkItem {
 
 /// What was done.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BulkAnswer {
     /// One for each item, in their order.
     pub items: Vec<BulkDone>,
@@ -65,6 +70,7 @@ pub struct BulkAnswer {
 
 /// What became of one item.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BulkDone {
     /// 201 for what was created, else 200.
     pub status: u16,
@@ -85,6 +91,7 @@ pub struct BulkDone {
 
 /// Why an item was refused, and with it all. Its problems stand among those of the document.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BulkRefused {
     /// Which item, from 0.
     pub item: usize,

@@ -30,15 +30,25 @@ pub(super) fn parameters(operation: &Operation) -> Vec<Value> {
             "schema": { "type": "string", "pattern": VERSION },
         }));
     }
+    if operation.creates {
+        all.push(json!({
+            "name": "Idempotency-Key", "in": "header", "example": "0b9c3b0e-6a51-4a4e-9d5e-6f1f3f1f8c11",
+            "description": "A text that no other request has: sent again within 24 hours, what was made then is answered",
+            "schema": { "type": "string", "pattern": "^[!-~]{1,200}$" },
+        }));
+    }
     all
 }
 
 /// Headers that several answers have, by name.
 pub(super) fn named_headers() -> Value {
     let text = |about: &str, example: &str| json!({ "description": about, "required": true, "schema": { "type": "string" }, "example": example });
+    let maybe = |about: &str, example: &str| json!({ "description": about, "schema": { "type": "string" }, "example": example });
     let request_id = "How the logs name the request: as it named itself, else anew";
     json!({
         "X-Request-Id": text(request_id, "01K5E7Q0000000000000000000"),
+        "RateLimit": maybe("What is left of each limit, and for how many seconds", "\"requests\";r=11999;t=60, \"writes\";r=6000;t=60"),
+        "RateLimit-Policy": maybe("How many a minute (draft-ietf-httpapi-ratelimit-headers-10)", "\"requests\";q=12000;w=60, \"writes\";q=6000;w=60"),
         "WWW-Authenticate": text("How to show a token", "Bearer"),
         "Retry-After": {
             "description": "In how many seconds to try again", "required": true,
@@ -52,12 +62,26 @@ fn headers(status: StatusCode) -> Map<String, Value> {
     let mut names = vec!["X-Request-Id"];
     if status == StatusCode::UNAUTHORIZED {
         names.push("WWW-Authenticate");
+    } else {
+        names.extend(["RateLimit", "RateLimit-Policy"]);
     }
     if matches!(status, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
         names.push("Retry-After");
     }
     let named = |name: &str| (name.to_owned(), json!({ "$ref": format!("#/components/headers/{name}") }));
-    names.into_iter().map(named).collect()
+    let mut all: Map<String, Value> = names.into_iter().map(named).collect();
+    if status == StatusCode::CONFLICT {
+        let about = "With `idempotency_key_in_use`: in how many seconds to try again";
+        let header = json!({ "description": about, "schema": { "type": "integer", "minimum": 1 }, "example": 1 });
+        all.insert("Retry-After".to_owned(), header);
+    }
+    all
+}
+
+/// On what was made by the same request before.
+pub(super) fn replayed() -> Value {
+    let about = "`true`: this was made before, by a request with the same `Idempotency-Key`";
+    json!({ "description": about, "schema": { "const": "true" }, "example": "true" })
 }
 
 /// Headers of an answer: those of all and its own.
@@ -84,6 +108,7 @@ pub(super) fn problems(
     if !open {
         add(StatusCode::UNAUTHORIZED, "unauthorized", "there is no token, or none that opens anything");
         add(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", "this address had no right token too often");
+        add(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "this token asks more often in a minute than it may");
     }
     if scopes {
         add(StatusCode::FORBIDDEN, "forbidden", "the token lacks a scope that this needs, which it names");
@@ -99,6 +124,12 @@ pub(super) fn problems(
     }
     let wrong = "something in the body or the query is wrong; `problems` says where and what is allowed";
     add(StatusCode::UNPROCESSABLE_ENTITY, "invalid", wrong);
+    if operation.creates {
+        let (used, busy) = ("the key was given to another request before", "a request with this key is under way");
+        add(StatusCode::BAD_REQUEST, "bad_idempotency_key", "`Idempotency-Key` is no text that it may be");
+        add(StatusCode::CONFLICT, "idempotency_key_in_use", busy);
+        add(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", used);
+    }
     if operation.conditional {
         add(StatusCode::BAD_REQUEST, "bad_if_match", "`If-Match` is no version");
         let moved = "it is at another version than `If-Match` says; `current` is which";

@@ -138,7 +138,10 @@ fn answers(
 ) -> Value {
     let mut all: BTreeMap<u16, Value> = BTreeMap::new();
     for answer in &operation.answers {
-        let headers = common::headers_with(answer.status, &answer.headers);
+        let mut headers = common::headers_with(answer.status, &answer.headers);
+        if operation.creates {
+            headers.insert("Idempotent-Replayed".to_owned(), common::replayed());
+        }
         let content = json!({ "application/json": { "schema": (answer.schema)(schemas) } });
         let made = json!({ "description": answer.about, "headers": headers, "content": content });
         all.insert(answer.status.as_u16(), made);
@@ -199,6 +202,10 @@ fn example(status: StatusCode, code: &str, when: &str) -> Value {
         }
         "slug_taken" => made["existing"] = "cmp_01k5e7q000000000000".into(),
         "version_mismatch" => made["current"] = 4.into(),
+        "bulk_refused" => {
+            made["problems"] = json!([{ "path": "items[0].ref", "message": "no campaign has the slug or id 'sumer'" }]);
+            made["items"] = json!([{ "item": 0, "status": 404, "code": "not_found" }]);
+        }
         _ => {}
     }
     made

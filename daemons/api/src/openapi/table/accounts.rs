@@ -1,6 +1,9 @@
 //! Logins, users, sessions, tokens.
 
-use super::super::operation::{Operation, get, post, tagged};
+use super::{
+    super::operation::{Operation, get, post, tagged},
+    configuration::VERSION,
+};
 use http::StatusCode;
 use serde_json::json;
 use tfx_api::{
@@ -51,6 +54,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 ),
             post("/auth/logout", "log_out", "End the session that asks")
                 .answers::<Session>("The session, ended")
+                .header(VERSION.0, VERSION.1, VERSION.2)
                 .finds("session")
                 .refuses(StatusCode::CONFLICT, "no_session", "the token is none of a session"),
             get("/whoami", "whoami", "Tell whose token this is, and what it may do")
@@ -59,19 +63,27 @@ pub(super) fn operations() -> Vec<Operation> {
             post("/users/{ref}/approve", "approve_user", "Let a user in, with a role")
                 .takes::<RoleRequest>(json!({ "role": "editor" }))
                 .answers::<User>("The user as he is now")
+                .header(VERSION.0, VERSION.1, VERSION.2)
+                .conditional()
                 .finds("user")
                 .refuses(StatusCode::FORBIDDEN, "forbidden", more),
             post("/users/{ref}/role", "change_role", "Give a user another role")
                 .takes::<RoleRequest>(json!({ "role": "viewer" }))
                 .answers::<User>("The user as he is now")
+                .header(VERSION.0, VERSION.1, VERSION.2)
+                .conditional()
                 .finds("user")
                 .refuses(StatusCode::FORBIDDEN, "forbidden", more),
             post("/users/{ref}/revoke", "revoke_user", "Let a user in no more")
                 .answers::<User>("The user as he is now")
+                .header(VERSION.0, VERSION.1, VERSION.2)
+                .conditional()
                 .finds("user"),
             get("/sessions", "list_sessions", "List logins").pages().answers::<Page<Session>>("A page"),
             post("/sessions/{id}/revoke", "revoke_session", "End a login")
                 .answers::<Session>("The session, ended")
+                .header(VERSION.0, VERSION.1, VERSION.2)
+                .conditional()
                 .finds("session"),
             get("/tokens", "list_tokens", "List API tokens, the oldest first")
                 .pages()
@@ -86,6 +98,8 @@ pub(super) fn operations() -> Vec<Operation> {
                 .refuses(StatusCode::FORBIDDEN, "forbidden", more),
             post("/tokens/{ref}/revoke", "revoke_token", "Revoke an API token")
                 .answers::<TokenRow>("The token, revoked")
+                .header(VERSION.0, VERSION.1, VERSION.2)
+                .conditional()
                 .finds("token"),
         ],
     )

@@ -9,13 +9,16 @@ use super::{
 };
 use http::StatusCode;
 use serde_json::{Value, json};
-use tfx_api::entities::{Link, Verb};
+use tfx_api::{
+    bulk::{Bulk, BulkAnswer},
+    entities::{Link, Verb},
+};
 use tfx_domain::{
     entity::{Kind, Status},
     routing::CapState,
 };
 
-const VERSION: (&str, &str, &str) = ("ETag", "The version, in quotes", "\"3\"");
+pub(super) const VERSION: (&str, &str, &str) = ("ETag", "The version, in quotes", "\"3\"");
 
 pub(super) fn operations() -> Vec<Operation> {
     let mut all: Vec<Operation> = Kind::ALL.into_iter().rev().flat_map(of).collect();
@@ -40,6 +43,22 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers::<Vec<CapState>>("Each cap")
             .finds("destination")
             .asks("traffic-service"),
+    );
+    all.push(
+        post("/bulk", "change_many", "Make many changes of entities, all or none")
+            .takes::<Bulk>(json!({ "items": [
+                { "action": "create", "kind": "campaign", "spec": { "slug": "summer" } },
+                { "action": "pause", "kind": "campaign", "ref": "summer" },
+            ] }))
+            .answers::<BulkAnswer>("What was done, one for each item")
+            .creates()
+            .refuses(StatusCode::FORBIDDEN, "forbidden", "the token lacks the `write:` scope of a kind, which is named")
+            .refuses(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "bulk_refused",
+                "nothing was done; `problems` and `items` say which items cannot be",
+            )
+            .note("Needs the `write:` scope of each kind too."),
     );
     tagged("configuration", all)
 }
