@@ -216,6 +216,7 @@ mod tests {
         };
         HealthList {
             items: (0..down).map(row).collect(),
+            next: None,
             watched,
             down,
             unknown: 0,

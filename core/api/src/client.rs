@@ -252,12 +252,27 @@ impl Client {
         self.call(call.with("network", q.network.as_ref()).with("most", q.most)).await
     }
 
-    /// How destinations are, all or those with a state.
+    /// How destinations are, all or those with a state: every page.
     ///
     /// # Errors
     /// [`ApiError`].
     pub async fn health(&self, state: Option<Health>) -> Result<HealthList, ApiError> {
-        self.call(Call::get(&["health"]).with("state", state.map(Health::as_str))).await
+        let mut all = self.health_page(state, None).await?;
+        while let Some(next) = all.next.take() {
+            let more = self.health_page(state, Some(&next)).await?;
+            all.items.extend(more.items);
+            all.next = more.next;
+        }
+        Ok(all)
+    }
+
+    async fn health_page(
+        &self,
+        state: Option<Health>,
+        cursor: Option<&String>,
+    ) -> Result<HealthList, ApiError> {
+        let call = Call::get(&["health"]).with("state", state.map(Health::as_str));
+        self.call(call.page(Some(1_000), cursor)).await
     }
 
     /// A page of the changes of health, newest first.

@@ -44,6 +44,9 @@ pub struct HealthRow {
 pub struct HealthList {
     /// In the order of their slugs.
     pub items: Vec<HealthRow>,
+    /// Give it as `cursor` to get more; none: these were the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<String>,
     /// How many have a health check, whatever was asked for.
     pub watched: u64,
     /// How many of these are down.

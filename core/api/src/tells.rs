@@ -154,8 +154,8 @@ pub struct TellQueue {
     pub sources: Vec<TellShare>,
     /// Those that wait, the soonest first; or those that were given up, the first that was.
     #[serde(default)]
-    pub jobs: Vec<TellJob>,
-    /// Of those that were given up: give it as `cursor` to get more.
+    pub items: Vec<TellJob>,
+    /// Give it as `cursor` to get more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
     /// False where more wait than are looked at: sooner ones may be among the others.

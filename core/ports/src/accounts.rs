@@ -1,5 +1,5 @@
-//! Accounts: users, API tokens, login codes and sessions, and what callers were answered who may ask again. What the first
-//! four hold is the domain's ([`tfx_domain::access`]); a store
+//! Accounts: users, API tokens, login codes and sessions, what services were set to, and what callers were answered who may ask again.
+//! What the first four hold is the domain's ([`tfx_domain::access`]); a store
 //! knows their names and versions and keeps the rest as text.
 //!
 //! Every change says at which version it was decided: of several who change one at once, one does, and the others look
@@ -25,6 +25,8 @@ pub enum AccountKind {
     Session,
     /// A code that was sent to log in with.
     Code,
+    /// What the settings of a service were when it started last.
+    Settings,
     /// What was answered to a request that its caller gave a name, so that it is done once (an idempotency key). It is
     /// saved with what was done.
     Answer,
@@ -38,6 +40,7 @@ impl AccountKind {
             Self::User => "user",
             Self::Session => "session",
             Self::Code => "code",
+            Self::Settings => "settings",
             Self::Answer => "answer",
         }
     }

@@ -7,6 +7,8 @@ use async_trait::async_trait;
 pub const VISITORS: &str = "visitors";
 /// The key of the hashes of API tokens and login codes.
 pub const TOKENS: &str = "tokens";
+/// The key of the hashes by which a secret setting is seen to be another.
+pub const SETTINGS: &str = "settings";
 /// What signs sessions where `AUTH_JWT_SECRET` is not set.
 pub const SESSIONS: &str = "sessions";
 

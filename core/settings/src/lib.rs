@@ -96,6 +96,7 @@ pub struct Settings {
     pub access: Access,
     /// How people log in; none: they do not.
     pub logins: Option<Logins>,
+    said: Vec<(&'static vars::Var, Secret)>,
 }
 
 impl Settings {
@@ -121,8 +122,18 @@ impl Settings {
             report_max_groups: r.number(&vars::REPORT_MAX_GROUPS, 1, 1_000_000),
             access: Access::read(&mut r),
             logins: Logins::read(&mut r),
+            said: vars::GROUPS
+                .iter()
+                .flat_map(|(_, vars)| vars.iter())
+                .filter_map(|var| Some((var, Secret(r.text(var)?))))
+                .collect(),
         };
         r.finish(settings)
+    }
+
+    /// What a program reads, as it was said or by default, in the order of [`vars::GROUPS`]; what has no value is left out.
+    pub fn said_to(&self, program: vars::Program) -> impl Iterator<Item = (&'static vars::Var, &Secret)> {
+        self.said.iter().filter(move |(var, _)| var.of.contains(&program)).map(|(var, value)| (*var, value))
     }
 }
 

@@ -6,7 +6,7 @@ use crate::{
     failure::Failure,
     input::{Path, Query},
     labels,
-    reply::json,
+    reply::{json, paged},
 };
 use axum::{
     Router,
@@ -16,10 +16,7 @@ use axum::{
 };
 use http::{Method, StatusCode};
 use std::{collections::HashMap, sync::Arc, time::Duration};
-use tfx_api::{
-    Page,
-    health::{HealthList, HealthRow, PutOff, PutOffs},
-};
+use tfx_api::health::{HealthList, HealthRow, PutOff, PutOffs};
 use tfx_domain::{
     entity::{DestinationSpec, Kind, Status},
     health::DestinationHealth,
@@ -47,6 +44,7 @@ async fn list(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
         let found = known.into_iter().find(|h| h.as_str() == text);
         found.ok_or_else(|| "must be up, down or unknown".to_owned())
     });
+    let page = query.page();
     query.finish()?;
     let watched = watched(&app).await?;
     let known: HashMap<DestinationId, DestinationHealth> =
@@ -57,15 +55,23 @@ async fn list(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
         .collect();
     items.sort_by(|a, b| a.slug.cmp(&b.slug));
     let count = |state| items.iter().filter(|i| i.state == state).count() as u64;
-    let answer = HealthList {
+    let mut answer = HealthList {
         watched: items.len() as u64,
         down: count(Health::Down),
         unknown: count(Health::Unknown),
         newest_probe_at: items.iter().filter_map(|i| i.probed_at).max(),
         put_off: put_off(&app).await,
         left_out: app.stores.health.left_out(),
-        items: items.into_iter().filter(|i| state.is_none_or(|s| s == i.state)).collect(),
+        items: Vec::new(),
+        next: None,
     };
+    // A page goes on behind a slug, whatever has come or gone before it.
+    items.retain(|i| state.is_none_or(|s| s == i.state) && page.cursor.as_ref().is_none_or(|c| i.slug > *c));
+    if items.len() > page.limit {
+        items.truncate(page.limit);
+        answer.next = items.last().map(|i| i.slug.clone());
+    }
+    answer.items = items;
     Ok(json(StatusCode::OK, &answer))
 }
 
@@ -125,7 +131,7 @@ async fn history(State(app): State<Arc<App>>, mut query: Query) -> Result<Respon
     let found = app.stores.health.history(&HealthQuery { destination, since, until, page }).await?;
     let ids = found.items.iter().map(|e| e.destination_id.to_string());
     let labels = labels::of(config, ids).await?;
-    Ok(json(StatusCode::OK, &Page { items: found.items, next: found.next, left_out: found.left_out, labels }))
+    Ok(paged(found, labels))
 }
 
 /// `POST /destinations/{ref}/check`: traffic-service probes it now; it counts like any other probe.

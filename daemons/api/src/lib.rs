@@ -20,8 +20,8 @@ mod input;
 mod labels;
 mod links;
 mod logins;
-mod openapi;
 mod once;
+mod openapi;
 mod peers;
 mod postback_lint;
 mod postback_test;
@@ -40,7 +40,7 @@ use crate::{
 use std::{sync::Arc, time::Duration};
 use tfx_ports::{accounts::Accounts, clock};
 use tfx_service::Shutdown;
-use tfx_settings::Settings;
+use tfx_settings::{Settings, vars::Program};
 use tfx_wiring::{DataDir, Stores};
 use tokio::{net::TcpListener, sync::Mutex};
 use tracing::Instrument as _;
@@ -79,6 +79,13 @@ pub async fn run(
         writes: Mutex::new(Followed::new(&settings.addresses.public_hosts)),
         under_way: UnderWay::default(),
     });
+    let _telling = tfx_service::tell_settings(
+        NAME,
+        Program::Api,
+        Arc::clone(&settings),
+        Arc::clone(&app.stores.accounts),
+        Arc::clone(&app.stores.keys),
+    );
     let forgetting = tokio::spawn(forget_old(Arc::clone(&app.stores.accounts)).in_current_span());
     let router = app::router(&app, &internal_token)?;
     let served = tfx_service::serve(NAME, listener, router, &settings.http, shutdown).await;

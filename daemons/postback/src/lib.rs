@@ -36,7 +36,7 @@ use take::Postbacks;
 use tell::{Targets, Teller};
 use tfx_outbound::Apart;
 use tfx_service::{Shutdown, internal::Inside, serve};
-use tfx_settings::{FailurePolicy, Settings};
+use tfx_settings::{FailurePolicy, Settings, vars::Program};
 use tfx_wiring::{DataDir, Stores};
 use tokio::{net::TcpListener, time::timeout};
 use tracing::Instrument as _;
@@ -86,6 +86,13 @@ pub async fn run(
         to_tell: Arc::default(),
         strangers: tfx_service::Strangers::new(SERVICE),
     });
+    let _telling = tfx_service::tell_settings(
+        SERVICE,
+        Program::Postback,
+        Arc::clone(&settings),
+        Arc::clone(&stores.accounts),
+        Arc::clone(&stores.keys),
+    );
     let teller = Arc::new(Teller {
         postbacks: Arc::clone(&postbacks),
         outbound: Arc::new(tfx_wiring::outbound(&settings, settings.tell.per_target)),

@@ -25,6 +25,7 @@ mod lines;
 mod listen;
 mod program;
 mod serve;
+mod settings_told;
 mod strangers;
 
 pub use client_ip::client_ip;
@@ -34,6 +35,7 @@ pub use listen::{BindError, bind};
 pub use problem::{LogPath, ProblemResponse};
 pub use program::{program, started};
 pub use serve::serve;
+pub use settings_told::{Telling, tell_settings};
 pub use shutdown::{Shutdown, Trigger};
 pub use strangers::Strangers;
 pub use tfx_ports::LogThrottle;

@@ -31,7 +31,7 @@ use tfx_memory::{
 };
 use tfx_ports::{LogThrottle, keys::Keys};
 use tfx_service::{Shutdown, internal::Inside, serve};
-use tfx_settings::{FailurePolicy, Settings};
+use tfx_settings::{FailurePolicy, Settings, vars::Program};
 use tfx_visitor::{GeoReader, Identity, UserAgents};
 use tfx_wiring::{DataDir, KeyFrom, Stores, VisitorKey};
 use tokio::{
@@ -132,6 +132,13 @@ pub async fn run(
         counted: ProbesCounted::default(),
         put_off: PutOffs::default(),
     });
+    let _telling = tfx_service::tell_settings(
+        SERVICE,
+        Program::Traffic,
+        Arc::clone(&settings),
+        Arc::clone(&stores.accounts),
+        Arc::clone(&stores.keys),
+    );
     let restoring = Restoring::default();
     let mut workers = JoinSet::new();
     workers.spawn({

@@ -54,7 +54,7 @@ impl Queue {
         let whole = serde_json::to_value(&queue).map_err(Failure::failed)?;
         let jobs = Listing {
             columns: if self.dead { dead() } else { waiting() },
-            rows: whole["jobs"].as_array().cloned().unwrap_or_default(),
+            rows: whole["items"].as_array().cloned().unwrap_or_default(),
             name: "job",
         };
         match out.format {

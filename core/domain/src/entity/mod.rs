@@ -54,6 +54,7 @@ pub type Template = Entity<TemplateSpec>;
 /// The kinds of entities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub enum Kind {
     /// A public entry with one tracking link.
     Campaign,

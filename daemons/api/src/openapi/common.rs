@@ -72,7 +72,8 @@ fn headers(status: StatusCode) -> Map<String, Value> {
     let mut all: Map<String, Value> = names.into_iter().map(named).collect();
     if status == StatusCode::CONFLICT {
         let about = "With `idempotency_key_in_use`: in how many seconds to try again";
-        let header = json!({ "description": about, "schema": { "type": "integer", "minimum": 1 }, "example": 1 });
+        let header =
+            json!({ "description": about, "schema": { "type": "integer", "minimum": 1 }, "example": 1 });
         all.insert("Retry-After".to_owned(), header);
     }
     all
@@ -108,7 +109,11 @@ pub(super) fn problems(
     if !open {
         add(StatusCode::UNAUTHORIZED, "unauthorized", "there is no token, or none that opens anything");
         add(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", "this address had no right token too often");
-        add(StatusCode::TOO_MANY_REQUESTS, "rate_limited", "this token asks more often in a minute than it may");
+        add(
+            StatusCode::TOO_MANY_REQUESTS,
+            "rate_limited",
+            "this token asks more often in a minute than it may",
+        );
     }
     if scopes {
         add(StatusCode::FORBIDDEN, "forbidden", "the token lacks a scope that this needs, which it names");
@@ -125,7 +130,8 @@ pub(super) fn problems(
     let wrong = "something in the body or the query is wrong; `problems` says where and what is allowed";
     add(StatusCode::UNPROCESSABLE_ENTITY, "invalid", wrong);
     if operation.creates {
-        let (used, busy) = ("the key was given to another request before", "a request with this key is under way");
+        let (used, busy) =
+            ("the key was given to another request before", "a request with this key is under way");
         add(StatusCode::BAD_REQUEST, "bad_idempotency_key", "`Idempotency-Key` is no text that it may be");
         add(StatusCode::CONFLICT, "idempotency_key_in_use", busy);
         add(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", used);

@@ -203,7 +203,8 @@ fn example(status: StatusCode, code: &str, when: &str) -> Value {
         "slug_taken" => made["existing"] = "cmp_01k5e7q000000000000".into(),
         "version_mismatch" => made["current"] = 4.into(),
         "bulk_refused" => {
-            made["problems"] = json!([{ "path": "items[0].ref", "message": "no campaign has the slug or id 'sumer'" }]);
+            made["problems"] =
+                json!([{ "path": "items[0].ref", "message": "no campaign has the slug or id 'sumer'" }]);
             made["items"] = json!([{ "item": 0, "status": 404, "code": "not_found" }]);
         }
         _ => {}

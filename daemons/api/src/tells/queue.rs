@@ -16,7 +16,7 @@ use tfx_domain::{
     tell::{Tell, message_id},
 };
 use tfx_ports::{
-    clock,
+    StoreError, clock,
     page::PageRequest,
     queue::{DeadJob, Share, WaitingJob},
 };
@@ -48,7 +48,7 @@ pub(super) async fn queue(State(app): State<Arc<App>>, mut query: Query) -> Resu
         dead_jobs(&app, &page, wanted).await?
     } else {
         let prefix = source.as_ref().map(|id| format!("{id}/")).unwrap_or_default();
-        waiting_jobs(&app, page.limit, &prefix).await?
+        waiting_jobs(&app, &page, &prefix).await?
     };
     let slugs = name(&app, &mut found.jobs, shares.iter().map(|s| s.of.clone())).await?;
     // Without postback-service nothing is sent; what waits is told all the same.
@@ -65,7 +65,7 @@ pub(super) async fn queue(State(app): State<Arc<App>>, mut query: Query) -> Resu
         dead: shares.iter().map(|s| s.dead).sum(),
         oldest: shares.iter().filter_map(oldest).min(),
         sources,
-        jobs: found.jobs,
+        items: found.jobs,
         next: found.next,
         complete: found.complete,
         unread: found.unread,
@@ -152,7 +152,8 @@ async fn open_targets(app: &App) -> Result<Vec<Target>, Failure> {
 }
 
 /// Those that wait and whose keys begin so, the soonest first.
-async fn waiting_jobs(app: &App, limit: usize, prefix: &str) -> Result<Found, Failure> {
+async fn waiting_jobs(app: &App, asked: &PageRequest, prefix: &str) -> Result<Found, Failure> {
+    let behind = asked.cursor.as_deref().map(Place::read).transpose()?;
     let mut page = PageRequest::first(PAGE);
     let (mut all, mut looked_at) = (Found::default(), 0);
     loop {
@@ -166,10 +167,48 @@ async fn waiting_jobs(app: &App, limit: usize, prefix: &str) -> Result<Found, Fa
             break;
         }
     }
-    all.jobs.sort_by_key(|job| (job.due, job.came));
-    all.jobs.truncate(limit);
+    all.jobs.sort_by_cached_key(Place::of);
+    all.jobs.retain(|job| behind.as_ref().is_none_or(|behind| Place::of(job) > *behind));
+    if all.jobs.len() > asked.limit {
+        all.jobs.truncate(asked.limit);
+        all.next = all.jobs.last().map(|job| Place::of(job).to_string());
+    }
     all.complete = page.cursor.is_none();
     Ok(all)
+}
+
+/// Where a job stands among those that wait: when it is due, when it came, and its name. A page goes on behind it, whatever
+/// has come or gone meanwhile.
+#[derive(PartialEq, Eq, PartialOrd, Ord)]
+struct Place {
+    due_ms: Option<i64>,
+    came_ms: i64,
+    job: String,
+}
+
+impl Place {
+    fn of(job: &TellJob) -> Self {
+        let due_ms = job.due.map(Timestamp::as_millisecond);
+        Self { due_ms, came_ms: job.came.as_millisecond(), job: job.job.clone() }
+    }
+
+    /// From a cursor.
+    fn read(text: &str) -> Result<Self, StoreError> {
+        let read = || {
+            let (due, rest) = text.split_once('.')?;
+            let (came, job) = rest.split_once('.')?;
+            let due_ms = if due.is_empty() { None } else { Some(due.parse().ok()?) };
+            Some(Self { due_ms, came_ms: came.parse().ok()?, job: job.to_owned() })
+        };
+        read().ok_or(StoreError::BadCursor)
+    }
+}
+
+impl std::fmt::Display for Place {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let due = self.due_ms.map(|ms| ms.to_string()).unwrap_or_default();
+        write!(f, "{due}.{}.{}", self.came_ms, self.job)
+    }
 }
 
 /// A page of those that were given up.
@@ -239,4 +278,27 @@ fn of_payload(job: String, payload: &str) -> Option<TellJob> {
         tries: None,
         why: String::new(),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_read_as_it_was_told_and_orders_what_waits() {
+        let place = |due_ms, came_ms, job: &str| Place { due_ms, came_ms, job: job.to_owned() };
+        let all = [
+            place(None, 5, "src_1/a"),
+            place(Some(1), 9, "src_1/a.b"),
+            place(Some(2), 1, "src_2/a"),
+            place(Some(2), 1, "src_2/b"),
+        ];
+        assert!(all.is_sorted());
+        for place in &all {
+            assert!(Place::read(&place.to_string()).is_ok_and(|read| read == *place), "{place}");
+        }
+        for wrong in ["", "1", "1.2", "x.2.a", "1.x.a"] {
+            assert!(matches!(Place::read(wrong), Err(StoreError::BadCursor)), "{wrong}");
+        }
+    }
 }

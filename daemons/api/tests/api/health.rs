@@ -47,6 +47,14 @@ async fn destinations_with_a_health_check_are_told_as_they_are() {
     assert_eq!((&all["items"][1]["slug"], &all["items"][1]["state"]), (&json!("new"), &json!("unknown")));
     assert_eq!(s.get("/health?state=down").await.1["items"], json!([row]));
     assert_eq!(s.get("/health?state=dead").await.0.as_u16(), 422);
+    // A page goes on behind the one before, whatever comes in front of it; the counts are of all.
+    let (_, first) = s.get("/health?limit=1").await;
+    s.create(Kind::Destination, offer("aaa", json!({}))).await;
+    let next = first["next"].as_str().expect("more").to_owned();
+    let (_, second) = s.get(&format!("/health?limit=1&cursor={next}")).await;
+    assert_eq!((&first["items"][0]["slug"], &second["items"][0]["slug"]), (&json!("bad"), &json!("new")));
+    assert_eq!((&second["watched"], second.get("next")), (&json!(3), None));
+    assert_eq!(s.api.health(None).await.expect("all pages").items.len(), 3);
 
     let (_, history) = s.get("/health/history?destination=bad").await;
     assert_eq!(

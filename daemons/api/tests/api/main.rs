@@ -16,6 +16,7 @@ mod retention;
 mod rules;
 mod secrets;
 mod server;
+mod settings;
 mod slugs;
 mod tells;
 mod timeline;

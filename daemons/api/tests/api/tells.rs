@@ -79,16 +79,20 @@ async fn what_was_given_up_is_told_with_why_and_told_again_when_somebody_says_so
     let waits = tell(&s, &source, &beside, "sale", None).await;
 
     let queue = s.api.tell_queue(&TellQuery::default()).await.expect("the queue");
-    assert_eq!((queue.waiting, queue.dead, queue.jobs.len(), queue.complete), (1, 2, 1, true), "{queue:?}");
-    assert_eq!((queue.jobs[0].job.as_str(), queue.jobs[0].source.as_str()), (waits.key().as_str(), "push"));
+    assert_eq!((queue.waiting, queue.dead, queue.items.len(), queue.complete), (1, 2, 1, true), "{queue:?}");
+    assert_eq!((queue.items[0].job.as_str(), queue.items[0].source.as_str()), (waits.key().as_str(), "push"));
     assert_eq!(queue.sources.len(), 2);
     // Nobody listens there: what waits is told all the same.
     assert!(queue.targets_unknown.is_some_and(|why| why.contains("POSTBACK_SERVICE_URL")));
+    let first = TellQuery { limit: Some(1), ..TellQuery::default() };
+    assert_eq!(s.api.tell_queue(&first).await.expect("the queue").next, None, "these were all");
+    let bad = TellQuery { cursor: Some("nonsense".into()), ..TellQuery::default() };
+    assert_eq!(s.api.tell_queue(&bad).await.expect_err("no cursor").code(), Some("bad_cursor"));
     let of_push = TellQuery { source: Some("push".into()), dead: true, ..TellQuery::default() };
     let given_up = s.api.tell_queue(&of_push).await.expect("the queue");
-    let whys: Vec<_> = given_up.jobs.iter().map(|j| (j.why.as_str(), j.told.as_str())).collect();
+    let whys: Vec<_> = given_up.items.iter().map(|j| (j.why.as_str(), j.told.as_str())).collect();
     assert_eq!((given_up.dead, whys), (1, vec![("answered 404", "lead")]));
-    assert_eq!(given_up.jobs[0].message_id, format!("{}-1-lead", p.conversion));
+    assert_eq!(given_up.items[0].message_id, format!("{}-1-lead", p.conversion));
     let unknown = TellQuery { source: Some("nobody".into()), ..TellQuery::default() };
     assert_eq!(s.api.tell_queue(&unknown).await.expect_err("unknown").code(), Some("not_found"));
 
@@ -151,8 +155,8 @@ async fn pages_of_what_was_given_up_are_whole() {
     let first = s.api.tell_queue(&asked).await.expect("the queue");
     asked.cursor = first.next.clone();
     let second = s.api.tell_queue(&asked).await.expect("the queue");
-    let told: Vec<_> = first.jobs.iter().chain(&second.jobs).map(|j| j.told.as_str()).collect();
-    assert_eq!((first.jobs.len(), told), (2, vec!["word0", "word4", "word8"]));
+    let told: Vec<_> = first.items.iter().chain(&second.items).map(|j| j.told.as_str()).collect();
+    assert_eq!((first.items.len(), told), (2, vec!["word0", "word4", "word8"]));
     assert_eq!(second.next, None);
 
     let unread = NewJob {

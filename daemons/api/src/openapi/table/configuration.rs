@@ -52,7 +52,11 @@ pub(super) fn operations() -> Vec<Operation> {
             ] }))
             .answers::<BulkAnswer>("What was done, one for each item")
             .creates()
-            .refuses(StatusCode::FORBIDDEN, "forbidden", "the token lacks the `write:` scope of a kind, which is named")
+            .refuses(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "the token lacks the `write:` scope of a kind, which is named",
+            )
             .refuses(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "bulk_refused",

@@ -25,6 +25,7 @@ pub(super) fn operations() -> Vec<Operation> {
         vec![
             get("/health", "list_health", "Tell how the destinations with a health check are")
                 .words("state", "Only those that are so", health)
+                .pages()
                 .answers::<HealthList>("In the order of their slugs"),
             get(
                 "/health/history",
