@@ -67,7 +67,7 @@ async fn destinations_with_a_health_check_are_told_as_they_are() {
 
     // What is paused is not watched.
     s.post("/destinations/bad/pause", json!(null)).await;
-    assert_eq!(s.get("/health").await.1["watched"], 1);
+    assert_eq!(s.get("/health").await.1["watched"], 2);
 }
 
 #[tokio::test]
