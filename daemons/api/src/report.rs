@@ -26,9 +26,11 @@ use tfx_domain::{
     access::Scope,
     entity::Kind,
     event::TestTraffic,
-    money::{Amount, Currency},
+    money::{Amount, Currency, InvalidMoney},
     problem::Problems,
-    report::{Dimension, LeftOut, Metric, Report, ReportFilter, ReportQuery, Row, compute, known_value},
+    report::{
+        Dimension, LeftOut, Metric, RawRow, Report, ReportFilter, ReportQuery, Row, compute, known_value,
+    },
 };
 use tfx_ports::{StoreError, analytics::Analytics, clock, config::ConfigStore};
 
@@ -72,8 +74,13 @@ async fn report(
     let query = checked(config, &asked, most).await?;
     let analytics = app.stores.analytics.as_ref();
     let raw = analytics.report(&query).await.map_err(|e| told(e, most))?;
-    let tests = tests_left_out(analytics, &query).await?;
     let currency = asked.currency.unwrap_or(Currency::USD);
+    if let Err(e) = currency.known()
+        && !has_amounts(&raw, currency)
+    {
+        return Err(Problems::one("currency", unlisted(currency, e)).into());
+    }
+    let tests = tests_left_out(analytics, &query).await?;
     let report = compute(query, &raw, currency);
     drop(raw);
     let labels = row_labels(config, &report).await?;
@@ -115,6 +122,18 @@ fn told(e: StoreError, most: usize) -> Failure {
         ),
         e => e.into(),
     }
+}
+
+/// Whether anything counted is in a currency: such of before there was a list of them can be looked at.
+fn has_amounts(rows: &[RawRow], currency: Currency) -> bool {
+    let amounts = |r: &RawRow| {
+        [&r.cost, &r.bot_cost, &r.revenue_hold, &r.revenue_confirmed].map(|of| of.contains_key(&currency))
+    };
+    rows.iter().any(|r| amounts(r).contains(&true))
+}
+
+fn unlisted(currency: Currency, why: InvalidMoney) -> String {
+    format!("'{currency}' {why}, and nothing here is in it")
 }
 
 /// How much of test traffic a report that leaves it out leaves out: requests and conversions.
@@ -180,6 +199,9 @@ async fn checked(
     let mut filters = Vec::new();
     for (i, filter) in asked.filters.iter().take(MAX_FILTERS).enumerate() {
         filters.push(checked_filter(config, filter, &format!("filters[{i}]"), &mut problems).await?);
+    }
+    if let Some(Err(e)) = asked.currency.filter(|_| !problems.is_empty()).map(Currency::known) {
+        problems.add("currency", unlisted(asked.currency.unwrap_or_default(), e));
     }
     Ok(problems.into_result(ReportQuery {
         since,

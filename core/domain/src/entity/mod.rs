@@ -18,7 +18,7 @@ mod words;
 pub use campaign::{AllDown, CampaignSpec, Cost, Rotation};
 pub use destination::{Caps, DestinationSpec, HealthCheck, ProbeMethod, Schedule};
 pub use network::{NetworkSpec, Secret};
-pub use parse::{parse, read};
+pub use parse::{parse, parse_over, read};
 pub(crate) use source::sub_index;
 pub use source::{SourceParam, SourceParams, SourceSpec};
 pub use stream::{
@@ -128,6 +128,22 @@ impl Kind {
             Self::Campaign => Some(("cost", "source")),
             _ => None,
         }
+    }
+
+    /// The path at which its currency stands.
+    pub const fn currency(self) -> Option<&'static str> {
+        match self {
+            Self::Campaign => Some("cost.currency"),
+            Self::Destination => Some("payout.currency"),
+            Self::Source | Self::Network => Some("currency"),
+            Self::Template => Some("defaults.currency"),
+            Self::Stream => None,
+        }
+    }
+
+    /// The currency that a spec of it says, as it is written.
+    pub fn currency_in(self, spec: &serde_json::Value) -> Option<&str> {
+        self.currency()?.split('.').try_fold(spec, |at, field| at.get(field))?.as_str()
     }
 }
 

@@ -1,7 +1,7 @@
 //! From JSON to a spec, reporting every problem at once (`docs/decisions/0008-every-problem-at-once.md`).
 
-use super::{Spec, words::readable};
-use crate::problem::Problems;
+use super::{Kind, Spec, words::readable};
+use crate::{money::Currency, problem::Problems};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 use serde_path_to_error::Segment;
@@ -21,6 +21,17 @@ const MOST_PROBLEMS: usize = 100;
 /// # Errors
 /// All problems, with the path of each.
 pub fn parse<S: Spec>(input: Value) -> Result<S, Problems> {
+    parse_over(input, None)
+}
+
+/// As [`parse`], of what takes the place of `before`: a currency that ISO 4217 does not list, saved before there was a
+/// list, is no fault of a change that leaves it as it is.
+///
+/// # Errors
+/// All problems, with the path of each.
+pub fn parse_over<S: Spec>(input: Value, before: Option<&Value>) -> Result<S, Problems> {
+    let stays = before.is_some_and(|before| keeps_currency(S::KIND, before, &input));
+    let is_kept = |path: &str| stays && Some(path) == S::KIND.currency();
     let Value::Object(mut fields) = input else {
         return Err(Problems::one("", "must be an object"));
     };
@@ -31,10 +42,12 @@ pub fn parse<S: Spec>(input: Value) -> Result<S, Problems> {
     let mut mender = Mender { value: Value::Object(fields), example: S::example(), removed: BTreeMap::new() };
     let (spec, mut problems) = mender.read::<S>();
     let Some(spec) = spec else { return Err(problems) };
+    let mut found = spec.validate();
+    found.0.retain(|p| !is_kept(&p.path));
     if problems.is_empty() {
-        return spec.validate().into_result(spec);
+        return found.into_result(spec);
     }
-    for p in spec.validate().0 {
+    for p in found.0 {
         let path = mender.original(&p.path);
         let field = path.split(['.', '[']).next().unwrap_or_default();
         // What was not given, or was replaced, is no fault of the person's.
@@ -45,6 +58,12 @@ pub fn parse<S: Spec>(input: Value) -> Result<S, Problems> {
         }
     }
     Err(problems)
+}
+
+/// Whether the currency is the one that was there.
+fn keeps_currency(kind: Kind, before: &Value, after: &Value) -> bool {
+    let said = |spec| kind.currency_in(spec).and_then(|text| Currency::stored(text).ok());
+    said(before).is_some_and(|currency| said(after) == Some(currency))
 }
 
 /// Reads what is not an entity, reporting every problem at once: what is broken is noted and taken out.

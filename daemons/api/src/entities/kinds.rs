@@ -5,7 +5,7 @@ use tfx_domain::{
     Timestamp,
     entity::{
         CampaignSpec, DestinationSpec, Kind, NetworkSpec, SourceSpec, Spec, Status, StreamSpec, TemplateSpec,
-        parse,
+        parse_over,
     },
     problem::Problems,
     rules::Node,
@@ -25,7 +25,8 @@ pub(crate) struct Checked {
 pub(crate) struct Ops {
     /// Paths at which ids of other entities stand, and their kinds.
     pub(crate) refs: &'static [(&'static str, Kind)],
-    pub(crate) check: fn(Value) -> Result<Checked, Problems>,
+    /// Of a spec, and the one whose place it takes.
+    pub(crate) check: fn(Value, Option<&Value>) -> Result<Checked, Problems>,
     /// Why this program cannot read a stored entity; none if it can.
     pub(crate) unreadable: fn(&Record) -> Option<String>,
     pub(crate) new_id: fn(Timestamp, u128) -> String,
@@ -44,8 +45,8 @@ impl Ops {
     }
 }
 
-fn check<S: Spec>(value: Value) -> Result<Checked, Problems> {
-    let spec: S = parse(value)?;
+fn check<S: Spec>(value: Value, before: Option<&Value>) -> Result<Checked, Problems> {
+    let spec: S = parse_over(value, before)?;
     Ok(Checked {
         parent: spec.parent().unwrap_or_default().to_owned(),
         slug: spec.slug().to_string(),

@@ -227,7 +227,7 @@ pub(super) async fn draft(
     if kind == Kind::Network {
         defaults::secret(&mut value);
     }
-    let checked = checked(kind, value, problems)?;
+    let checked = checked(kind, value, old, problems)?;
     let now = clock::now();
     let after = match before.clone() {
         Some(before) if before.spec == checked.spec => return Ok(Draft::Nothing(before)),
@@ -339,8 +339,13 @@ fn secret_of(spec: &Value) -> Option<String> {
     spec.get("postback_secret").and_then(Value::as_str).map(str::to_owned)
 }
 
-fn checked(kind: Kind, value: Value, mut problems: Problems) -> Result<Checked, Failure> {
-    match (ops(kind).check)(value) {
+fn checked(
+    kind: Kind,
+    value: Value,
+    old: Option<&Value>,
+    mut problems: Problems,
+) -> Result<Checked, Failure> {
+    match (ops(kind).check)(value, old) {
         Ok(checked) if problems.is_empty() => Ok(checked),
         Ok(_) => Err(problems.into()),
         Err(more) => {

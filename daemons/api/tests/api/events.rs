@@ -392,7 +392,7 @@ async fn everything_wrong_with_a_report_is_told_at_once() {
             "/report",
             json!({
                 "since": "2026-02-01T00:00:00Z", "until": "2026-01-01T00:00:00Z", "timezone": "Mars/Olympus",
-                "dimensions": ["day", "day"], "sort": { "by": "height" }, "limit": 0,
+                "dimensions": ["day", "day"], "sort": { "by": "height" }, "limit": 0, "currency": "ZZZ",
                 "filters": [
                     { "dimension": "campaign", "values": ["summer", "winter"] },
                     { "dimension": "hour", "values": ["x"] },
@@ -406,6 +406,7 @@ async fn everything_wrong_with_a_report_is_told_at_once() {
     let mut found = paths(&problem);
     found.sort_unstable();
     let want = [
+        "currency",
         "dimensions[1]",
         "filters[0].values[1]",
         "filters[1].values[0]",
@@ -418,6 +419,10 @@ async fn everything_wrong_with_a_report_is_told_at_once() {
     ];
     assert_eq!(found, want, "{problem}");
     assert_eq!(message(&problem, "filters[0].values[1]"), "no campaign has the slug or id 'winter'");
+    let (status, problem) = s.post("/report", json!({ "currency": "ZZZ" })).await;
+    assert_eq!((status, paths(&problem)), (StatusCode::UNPROCESSABLE_ENTITY, vec!["currency"]));
+    let told = "'ZZZ' is no currency of ISO 4217, such as USD, and nothing here is in it";
+    assert_eq!(message(&problem, "currency"), told);
     let seven = json!({ "dimensions": ["day", "country", "city", "os", "browser", "isp", "bot"] });
     assert_eq!(paths(&s.post("/report", seven).await.1), ["dimensions"]);
     let (_, problem) = s.post("/report", json!({ "metrics": ["clicks", "luck"], "since": 5 })).await;

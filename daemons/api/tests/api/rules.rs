@@ -1,7 +1,7 @@
 //! What must hold between entities: also over two services at once, and before anything is looked up.
 
 use crate::server::{Server, message, paths};
-use reqwest::StatusCode;
+use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tfx_domain::entity::Kind;
 
@@ -150,4 +150,34 @@ async fn the_end_of_the_calendar_is_for_ever_and_no_library_speaks() {
     }
     let (status, _) = s.get("/clicks?until=9999-12-31T23:59:59Z").await;
     assert_eq!(status, StatusCode::OK);
+}
+
+#[tokio::test]
+async fn a_currency_of_before_the_list_refuses_no_change_of_anything_else() {
+    let s = Server::start().await;
+    s.summer().await;
+    let old = |currency: &str| json!({ "amount": "5", "currency": currency });
+    let cost = json!({ "cost": { "per_click": "0.1", "currency": "ZZZ" } });
+    let at = [
+        (Kind::Network, "adnet", json!({ "currency": "ZZZ" }), json!({ "currency": "EURO" })),
+        (Kind::Source, "push", json!({ "currency": "ZZZ" }), json!({ "currency": "YYY" })),
+        (Kind::Destination, "offer", json!({ "payout": old("ZZZ") }), json!({ "payout": old("YYY") })),
+        (Kind::Campaign, "summer", cost, json!({ "cost": { "currency": "YYY" } })),
+    ];
+    for (kind, slug, before, bad) in at {
+        s.saved_before(kind, slug, &before).await;
+        let renamed = s.api.update(kind, slug, &json!({ "name": "Another" }), None).await;
+        let renamed = renamed.unwrap_or_else(|e| panic!("{kind}: {e}"));
+        assert_eq!(renamed["name"], "Another");
+        let same = s.api.update(kind, slug, &before, None).await;
+        assert_eq!(same.unwrap_or_else(|e| panic!("{kind}: {e}"))["version"], renamed["version"], "{kind}");
+        let path = kind.currency().expect("a currency");
+        for patch in [bad, json!({ "name": "", "aliases": 5 })] {
+            let (status, problem) =
+                s.ask(Method::PATCH, &format!("/{}/{slug}", kind.plural()), Some(&patch)).await;
+            assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{kind} {patch}: {problem}");
+            let told = paths(&problem).contains(&path);
+            assert_eq!(told, patch.get("name").is_none(), "{kind} {patch}: {problem}");
+        }
+    }
 }

@@ -6,6 +6,10 @@ use std::{path::Path, sync::Arc};
 use tempfile::TempDir;
 use tfx_api::Client;
 use tfx_domain::entity::Kind;
+use tfx_ports::{
+    audit::{AuditEntry, Caller},
+    config::Change,
+};
 use tfx_service::{Shutdown, Trigger};
 use tfx_settings::{Settings, SettingsSource};
 use tfx_wiring::{DataDir, FolderLock, Stores};
@@ -151,6 +155,25 @@ impl Server {
             Ok(created) => created,
             Err(e) => panic!("{kind} {body}: {e}"),
         }
+    }
+
+    /// An entity as a version before this one saved it, unchecked.
+    pub(crate) async fn saved_before(&self, kind: Kind, slug: &str, patch: &Value) {
+        let config = self.stores.config.as_ref();
+        let mut record = config.find(kind, "", slug).await.expect("read").expect("there");
+        record.version += 1;
+        let fields = record.spec.as_object_mut().expect("an object");
+        fields.extend(patch.as_object().expect("an object").clone());
+        let audit = AuditEntry {
+            at: record.updated_at,
+            caller: Caller::named("a version before this one"),
+            action: "update".to_owned(),
+            kind: kind.noun().to_owned(),
+            id: record.id.clone(),
+            version: record.version,
+            changes: json!({}),
+        };
+        config.apply(vec![Change::update(record, audit)], None).await.expect("saved");
     }
 
     /// A campaign `summer` with one stream `main` to the destination `offer` of the network `adnet`.
