@@ -6,7 +6,7 @@ use crate::{
     entities::{self, Followed},
     events, explain,
     failure::Failure,
-    geo, health as destinations_health, ingestion, links,
+    geo, health as destinations_health, in_use, ingestion, links,
     logins::{self, Logins},
     once::UnderWay,
     openapi,
@@ -47,7 +47,7 @@ pub(crate) struct App {
 /// Everything api-service answers.
 pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<Router> {
     let api = Router::new()
-        .merge(entities::routes())
+        .merge(entities::routes().layer(from_fn_with_state(Arc::clone(app), in_use::wait)))
         .merge(links::routes())
         .merge(logins::routes())
         .merge(events::routes())

@@ -15,6 +15,7 @@ mod explain;
 mod failure;
 mod geo;
 mod health;
+mod in_use;
 mod ingestion;
 mod input;
 mod labels;

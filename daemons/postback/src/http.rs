@@ -78,6 +78,7 @@ pub(crate) fn router(
         Router::new().route("/internal/postbacks/retry", post(retry_all)).with_state(Arc::clone(postbacks)),
     );
     let operators = operators.merge(tell::routes(teller));
+    let operators = operators.merge(tfx_service::config::routes(Arc::clone(&postbacks.config)));
     let state = Arc::new(Http { postbacks: Arc::clone(postbacks), settings });
     Router::new()
         .route("/postback", any(postback))

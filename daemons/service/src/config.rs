@@ -3,6 +3,8 @@
 
 use crate::{Shutdown, health::Detail};
 use arc_swap::{ArcSwapOption, Guard};
+use axum::{Json, Router, extract::Path, routing::post};
+use serde_json::json;
 use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
@@ -12,7 +14,11 @@ use tfx_ports::{
     StoreError,
     config::{ConfigStore, Record},
 };
-use tokio::{task::spawn_blocking, time::sleep};
+use tokio::{
+    sync::{Notify, watch},
+    task::spawn_blocking,
+    time::{sleep, timeout},
+};
 
 /// How long a change may go unnoticed where the store cannot wake its waiters.
 const AT_MOST: Duration = Duration::from_secs(2);
@@ -27,6 +33,10 @@ pub struct Configuration<T> {
     make: Arc<Make<T>>,
     current: ArcSwapOption<T>,
     state: Mutex<State>,
+    /// The revision that is in use.
+    in_use: watch::Sender<Option<u64>>,
+    /// Somebody waits for another one: the store is read at once.
+    asked: Notify,
 }
 
 #[derive(Default)]
@@ -47,7 +57,32 @@ impl<T: Send + Sync + 'static> Configuration<T> {
         store: Arc<dyn ConfigStore>,
         make: impl Fn(u64, &[Record]) -> (T, Problems) + Send + Sync + 'static,
     ) -> Self {
-        Self { store, make: Arc::new(make), current: ArcSwapOption::empty(), state: Mutex::default() }
+        Self {
+            store,
+            make: Arc::new(make),
+            current: ArcSwapOption::empty(),
+            state: Mutex::default(),
+            in_use: watch::Sender::new(None),
+            asked: Notify::new(),
+        }
+    }
+
+    /// Waits until this revision, or a later one, is in use, and has the store read at once for it; false if that takes
+    /// longer than `at_most`. Whoever follows reads, once for all who wait.
+    pub async fn reach(&self, revision: u64, at_most: Duration) -> bool {
+        let mut in_use = self.in_use.subscribe();
+        let reached = async {
+            loop {
+                if in_use.borrow_and_update().is_some_and(|now| now >= revision) {
+                    return true;
+                }
+                self.asked.notify_one();
+                if in_use.changed().await.is_err() {
+                    return false;
+                }
+            }
+        };
+        timeout(at_most, reached).await.unwrap_or(false)
     }
 
     /// The last good one, without a lock; none before the first.
@@ -121,7 +156,11 @@ impl<T: Send + Sync + 'static> Configuration<T> {
     async fn next(&self) -> bool {
         let revision = self.state().revision;
         let Some(since) = revision else { return self.refresh().await };
-        match self.store.wait_for_change(since, AT_MOST).await {
+        let changed = tokio::select! {
+            changed = self.store.wait_for_change(since, AT_MOST) => changed,
+            () = self.asked.notified() => return self.refresh().await,
+        };
+        match changed {
             Ok(revision) if revision == since => self.note(&Ok(())),
             Ok(_) => self.refresh().await,
             Err(e) => self.note(&Err(e.to_string())),
@@ -138,6 +177,8 @@ impl<T: Send + Sync + 'static> Configuration<T> {
         let (made, left_out) = made;
         self.current.store(Some(Arc::new(made)));
         (state.revision, state.left_out) = (Some(revision), left_out);
+        // Also where it is the same: who waits for a later one asks again.
+        self.in_use.send_replace(Some(revision));
         Ok(())
     }
 
@@ -165,9 +206,109 @@ impl<T: Send + Sync + 'static> Configuration<T> {
     }
 }
 
+/// How long whoever asks for a revision is kept waiting.
+const REACHED_WITHIN: Duration = Duration::from_secs(5);
+
+/// `POST /internal/configuration/{revision}`: answered when it is in use, or is not in time.
+pub fn routes<T: Send + Sync + 'static>(configuration: Arc<Configuration<T>>) -> Router {
+    let reach = async move |Path(revision): Path<u64>| {
+        Json(json!({ "in_use": configuration.reach(revision, REACHED_WITHIN).await }))
+    };
+    Router::new().route("/internal/configuration/{revision}", post(reach))
+}
+
 /// The first few.
 fn shortened(problems: &Problems) -> String {
     let few: Vec<_> = problems.0.iter().take(3).map(|p| format!("{}: {}", p.path, p.message)).collect();
     let more = if problems.0.len() > few.len() { "; …" } else { "" };
     format!("{}{more}", few.join("; "))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use async_trait::async_trait;
+    use std::{
+        future::pending,
+        sync::atomic::{AtomicU64, Ordering},
+    };
+    use tfx_domain::entity::Kind;
+    use tfx_ports::{
+        audit::{AuditEntry, AuditLog},
+        config::{Change, RecordQuery},
+        page::{Page, PageRequest},
+    };
+
+    /// A store that wakes nobody: only who reads it finds out.
+    struct Silent(AtomicU64);
+
+    #[async_trait]
+    impl AuditLog for Silent {
+        async fn append(&self, _: AuditEntry) -> Result<u64, StoreError> {
+            unreachable!("nothing is audited")
+        }
+
+        async fn audit(&self, _: Option<&str>, _: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
+            unreachable!("nothing is audited")
+        }
+    }
+
+    #[async_trait]
+    impl ConfigStore for Silent {
+        async fn apply(&self, _: Vec<Change>, _: Option<u64>) -> Result<u64, StoreError> {
+            unreachable!("nothing is saved")
+        }
+
+        async fn get(&self, _: Kind, _: &str) -> Result<Option<Record>, StoreError> {
+            Ok(None)
+        }
+
+        async fn find(&self, _: Kind, _: &str, _: &str) -> Result<Option<Record>, StoreError> {
+            Ok(None)
+        }
+
+        async fn list(&self, _: &RecordQuery) -> Result<Page<Record>, StoreError> {
+            unreachable!("nothing is listed")
+        }
+
+        async fn load(&self) -> Result<(u64, Vec<Record>), StoreError> {
+            Ok((self.0.load(Ordering::SeqCst), Vec::new()))
+        }
+
+        async fn changed_since(&self, _: u64) -> Result<(u64, Vec<Record>), StoreError> {
+            self.load().await
+        }
+
+        async fn wait_for_change(&self, _: u64, _: Duration) -> Result<u64, StoreError> {
+            pending().await
+        }
+
+        async fn ping(&self) -> Result<(), StoreError> {
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn who_asks_for_a_revision_has_it_read_at_once() {
+        let store = Arc::new(Silent(AtomicU64::new(1)));
+        let made = |revision: u64, _: &[Record]| (revision, Problems::default());
+        let configuration = Arc::new(Configuration::new(Arc::clone(&store) as Arc<dyn ConfigStore>, made));
+        assert!(configuration.refresh().await);
+        let (trigger, shutdown) = Shutdown::new();
+        let following = tokio::spawn({
+            let configuration = Arc::clone(&configuration);
+            async move { configuration.follow(shutdown).await }
+        });
+        let long = Duration::from_secs(60);
+        for revision in 2..20 {
+            store.0.store(revision, Ordering::SeqCst);
+            let (one, two) =
+                tokio::join!(configuration.reach(revision, long), configuration.reach(revision - 1, long));
+            assert!(one && two, "revision {revision}");
+            assert_eq!(configuration.owned().as_deref(), Some(&revision));
+        }
+        assert!(!configuration.reach(20, Duration::from_millis(50)).await, "there is none");
+        trigger.fire();
+        following.await.expect("followed");
+    }
 }

@@ -49,6 +49,7 @@ pub(crate) fn router(
         .route("/internal/geo", get(geo_status))
         .with_state(clicks.clone())
         .merge(manual.routes())
+        .merge(tfx_service::config::routes(Arc::clone(&clicks.traffic.live)))
         .merge(events::routes(Arc::clone(&clicks.traffic.producer)))
         .merge(metrics::routes(SERVICE, move |out| {
             traffic.counted.write(out);
