@@ -18,7 +18,10 @@ use crate::{
 use axum::{Router, extract::State, response::Response, routing::get};
 use http::StatusCode;
 use std::sync::Arc;
-use tfx_api::{Labelled, timeline::Timeline};
+use tfx_api::{
+    Labelled,
+    timeline::{StepKind, Timeline},
+};
 use tfx_domain::event::PostbackDirection;
 
 /// The routes.
@@ -45,8 +48,8 @@ async fn timeline(State(app): State<Arc<App>>, Path(id): Path, query: Query) -> 
     }));
     steps.extend(waiting.into_iter().map(|step| steps::named(step, &labels)));
     steps.extend(steps::of_conversions(&log.items, &conversions.items));
-    // What happened at one time stands as it was caused.
-    steps.sort_by_key(|s| (s.at, s.kind));
+    // What happened at one time stands as it was caused: what became of a postback later behind it.
+    steps.sort_by_key(|s| (s.at, s.kind, s.kind == StepKind::Postback && s.status == Some(0)));
     steps::tell_moves(&mut steps);
     let item = Timeline {
         click_id: click.click_id,

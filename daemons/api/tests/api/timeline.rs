@@ -1,16 +1,12 @@
 //! What became of a click, in the order of time.
 
 use crate::{
-    events::{click_id, deliver, past},
+    events::{at, click_id, deliver, past},
     server::Server,
 };
 use serde_json::json;
 use tfx_api::timeline::StepKind;
-use tfx_domain::{Timestamp, event::Event};
-
-fn at(text: &str) -> Timestamp {
-    text.parse().expect("a time")
-}
+use tfx_domain::event::Event;
 
 fn line(time: &str, n: u128, more: &serde_json::Value) -> Event {
     let mut line = json!({
@@ -83,4 +79,29 @@ async fn a_conflict_that_was_taken_again_is_none_any_more() {
     let later = json!({ "click_id": p.routed, "result": "recorded", "status": 0 });
     deliver(&s, vec![line("2026-02-02T10:00:00Z", 6, &later)]).await;
     assert_eq!(s.api.explain_click(p.routed).await.expect("told").conflicts, [""; 0]);
+}
+
+/// The outcome's line may have the smaller id: it is of the same time, and random behind that.
+#[tokio::test]
+async fn what_was_parked_stands_before_its_outcome() {
+    let s = Server::start().await;
+    let p = past(&s).await;
+    let time = "2026-01-31T10:30:00Z";
+    let lead = json!({ "amount": "0", "currency": "USD" });
+    let became = json!({
+        "click_id": p.routed, "status": 0, "conversion_id": p.conversion, "conversion_status": "lead", "revenue": lead,
+    });
+    let parked = json!({ "click_id": p.routed, "result": "parked" });
+    deliver(&s, vec![line(time, 3, &became), line(time, 90, &parked)]).await;
+    let told = s.api.click_timeline(p.routed).await.expect("a timeline").item;
+    let then: Vec<_> =
+        told.steps.iter().filter(|step| step.at == at(time)).map(|s| s.what.as_str()).collect();
+    assert_eq!(
+        then,
+        [
+            "adnet: parked, answered 200".to_owned(),
+            "adnet: recorded, taken again later".to_owned(),
+            format!("{}: lead, 0.00 USD", p.conversion),
+        ]
+    );
 }
