@@ -113,6 +113,9 @@ pub struct ReportAnswer {
     /// How many requests and conversions of test traffic the figures leave out, because it was not asked for.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tests_left_out: u64,
+    /// Visits of people whose link says a cost that nobody can take for one: the campaign's counts, or none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub costs_refused: u64,
     /// A sentence about what the figures leave out, if they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,

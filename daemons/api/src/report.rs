@@ -82,6 +82,7 @@ async fn report(
     }
     let tests = tests_left_out(analytics, &query).await?;
     let report = compute(query, &raw, currency);
+    let costs_refused = raw.iter().map(|row| row.costs_refused).sum();
     drop(raw);
     let labels = row_labels(config, &report).await?;
     let mut answer = answer(&asked, report, tests, &labels);
@@ -90,6 +91,7 @@ async fn report(
         // Both tell amounts.
         (answer.unconverted, answer.note) = (BTreeMap::new(), None);
     }
+    answer.costs_refused = costs_refused;
     answer.warnings = geo::warnings(&app, &fields.map(ToString::to_string).collect::<Vec<_>>()).await;
     Ok(json(StatusCode::OK, &answer))
 }
@@ -322,6 +324,7 @@ fn answer(asked: &ReportRequest, mut report: Report, tests_left_out: u64, labels
         row_count,
         unconverted: report.unconverted,
         tests_left_out,
+        costs_refused: 0,
         note,
         warnings: Vec::new(),
     }

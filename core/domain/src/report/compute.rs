@@ -238,6 +238,7 @@ mod tests {
                 unique_destination: 260,
                 cost: usd("15"),
                 bot_cost: usd("2.5"),
+                costs_refused: 3,
                 leads: 5,
                 sales: 9,
                 rejected: 2,
@@ -400,6 +401,7 @@ mod tests {
                     rebills: n[11],
                     cost,
                     bot_cost,
+                    costs_refused: 0,
                     revenue_hold,
                     revenue_confirmed,
                 }

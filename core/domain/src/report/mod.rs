@@ -121,6 +121,9 @@ pub struct RawRow {
     /// What the requests counted under `bots` would have cost: their `bot_cost`, or what stands as their cost in
     /// events of before there was one.
     pub bot_cost: BTreeMap<Currency, Amount>,
+    /// Visits of people whose link says a cost that is none: what they cost is not in `cost`, or the campaign's is.
+    #[serde(default)]
+    pub costs_refused: u64,
     /// Conversions now `lead`, and custom statuses.
     pub leads: u64,
     /// Conversions now `sale`.

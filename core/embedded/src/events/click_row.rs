@@ -63,6 +63,8 @@ macro_rules! click_row {
             pub(super) cost: Option<Money>,
             #[serde(default)]
             pub(super) bot_cost: Option<Money>,
+            #[serde(borrow, default)]
+            pub(super) cost_refused: Text<'a>,
             $(
                 #[serde(default)]
                 pub(super) $field: cell!('a $how $type),

@@ -7,6 +7,7 @@
 //! bits 5-7  new to the campaign, the stream, the destination
 //! bits 8-10 device type, in the order of `DeviceType::ALL`
 //! bit  11   test
+//! bit  12   its link says a cost that is none
 //! ```
 //!
 //! A visit of a person that a stream took has 0 in bits 0-4.
@@ -23,6 +24,9 @@ pub(crate) const NOT_ROUTED: i64 = 0b11;
 
 /// The bit that is 1 for tests. `schema/events/0002.sql` and the statements that ask for tests have it as a number.
 pub(crate) const TEST: i64 = 1 << 11;
+
+/// The bit that is 1 where a cost was refused; rows of before there was one have 0.
+const COST_REFUSED: i64 = 1 << 12;
 
 /// See the module.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -80,6 +84,15 @@ impl Facts {
 
     pub(crate) const fn is_bot(self) -> bool {
         self.0 & 0b1_0000 != 0
+    }
+
+    /// With what its link says of its cost.
+    pub(crate) const fn with_cost_refused(self, refused: bool) -> Self {
+        if refused { Self(self.0 | COST_REFUSED) } else { self }
+    }
+
+    pub(crate) const fn cost_refused(self) -> bool {
+        self.0 & COST_REFUSED != 0
     }
 
     pub(crate) const fn new_to_campaign(self) -> bool {

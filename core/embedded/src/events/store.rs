@@ -142,7 +142,8 @@ impl BatchStore<'_, '_> {
         fact_columns::check_click(&row).map_err(unreadable)?;
         let unique = [row.unique_campaign, row.unique_stream, row.unique_destination];
         let visitor_facts = Facts::of_visitor(row.is_bot, row.device_type, row.test);
-        let facts = Facts::of_click(row.outcome, row.request, unique, visitor_facts);
+        let facts = Facts::of_click(row.outcome, row.request, unique, visitor_facts)
+            .with_cost_refused(!row.cost_refused.0.is_empty());
         let cost = row.any_cost();
         let texts = &mut self.texts;
         let stream = texts.number(&row.stream_id.0)?;

@@ -20,7 +20,7 @@ use tfx_domain::{
 };
 use tfx_ports::sink::Envelope;
 
-fn at(text: &str) -> Timestamp {
+pub(crate) fn at(text: &str) -> Timestamp {
     text.parse().expect("a time")
 }
 
@@ -381,6 +381,26 @@ async fn a_report_adds_up_and_names_its_rows() {
     let note = other.note.expect("a note");
     assert!(note.starts_with("there is no rate to EUR: revenue of 2.5 USD"), "{note}");
     assert_eq!(note.contains(&format!("cost of {cost} USD")), cost != "0", "{note}");
+}
+
+#[tokio::test]
+async fn costs_that_could_not_be_read_are_counted_in_reports() {
+    let s = Server::start().await;
+    let p = past(&s).await;
+    let mut click = s.api.click(p.routed).await.expect("a click").item;
+    for (n, refused, bot) in
+        [(11, "bid=abc", false), (12, "bid=-1", false), (13, "", false), (14, "bid=x", true)]
+    {
+        click.click_id = click_id(click.at, n);
+        click.cost_refused = refused.into();
+        click.dims.is_bot = bot;
+        deliver(&s, vec![Event::Click(Box::new(click.clone()))]).await;
+    }
+    let refused = async |request| s.api.report(&request).await.expect("a report").costs_refused;
+    assert_eq!(refused(january()).await, 2, "of people");
+    let elsewhere =
+        ReportFilter { dimension: Dimension::Country, values: vec!["FR".to_owned()], negate: false };
+    assert_eq!(refused(ReportRequest { filters: vec![elsewhere], ..january() }).await, 0);
 }
 
 #[tokio::test]

@@ -192,6 +192,9 @@ fn count_click(sums: &mut Sums, facts: Facts, currency: i64, cost: i64) {
         Class::Prefetch => sums.prefetches += 1,
         Class::Trafficback => sums.trafficbacks += 1,
     }
+    if matches!(class, Class::Click | Class::Trafficback) {
+        sums.costs_refused += u64::from(facts.cost_refused());
+    }
     match class {
         _ if currency == 0 => {}
         // Only people cost, whatever became of them.

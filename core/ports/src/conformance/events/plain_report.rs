@@ -142,6 +142,9 @@ fn count_click(row: &mut RawRow, click: &ClickEvent) {
         Hit::Prefetch => row.prefetches += 1,
         Hit::Trafficback => row.trafficbacks += 1,
     }
+    if matches!(hit(click), Hit::Click | Hit::Trafficback) {
+        row.costs_refused += u64::from(!click.cost_refused.is_empty());
+    }
     match (hit(click), click.cost, click.bot_cost) {
         (Hit::Click | Hit::Trafficback, Some(cost), _) => add(&mut row.cost, cost),
         (Hit::Bot, _, Some(would)) | (Hit::Bot, Some(would), None) => add(&mut row.bot_cost, would),
