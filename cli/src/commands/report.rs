@@ -138,12 +138,15 @@ impl Report {
                 .out
                 .note(format!("note: {many} test clicks and conversions are left out (--test include)"));
         }
+        if let Some(note) = costs_refused(answer.costs_refused, "") {
+            context.out.note(format!("note: {note}"));
+        }
         context.out.warnings(&json!({ "warnings": answer.warnings }));
         if answer.row_count > answer.rows.len() {
             let (shown, all) = (answer.rows.len(), answer.row_count);
             context.out.note(format!("{shown} of {all} rows; the total is of all (--limit)"));
         }
-        footnote(context, &client, Some(answer.since), Some(answer.until)).await;
+        footnote(context, &client, &request, &answer).await;
         Ok(())
     }
 
@@ -186,6 +189,19 @@ impl Report {
             limit: self.limit.map(|n| n as usize),
         })
     }
+}
+
+/// What is told of clicks whose cost could not be read: what counts instead, and how they are looked at.
+pub(crate) fn costs_refused(clicks: u64, window: &str) -> Option<String> {
+    let whose = match clicks {
+        0 => return None,
+        1 => "the cost of 1 click".to_owned(),
+        n => format!("the cost of {n} clicks"),
+    };
+    Some(format!(
+        "{whose} could not be read, so the campaign's counts, or none:\n  \
+         tfx click list{window} --columns at,click_id,source_id,cost_refused"
+    ))
 }
 
 /// Which time and what counting the figures are of.

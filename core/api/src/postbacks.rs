@@ -120,14 +120,23 @@ pub struct Finding {
     /// The source's slug; empty where it is about a network.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub source: String,
-    /// The slug of the template whose words are to be mapped.
+    /// The entity whose configuration it is, by its kind and name: `campaign summer`; empty where it is of the log.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub entity: String,
+    /// The slug of the template that read it, or would have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
-    /// What kind: `unmapped_word`, `known_transaction`, `foreign_click`, `retry`, `mapped_since`,
-    /// `given_up`, `empty`.
+    /// What kind: `unmapped_word`, `known_transaction`, `foreign_click`, `retry`, `mapped_since`, `given_up`, `refused`,
+    /// `sale_after_rejection`, `unlisted_currency`, `empty`.
     pub kind: FindingKind,
-    /// The word, the transaction id, or the network that the clicks were sent to.
+    /// The word, the newest transaction id, the parameter that is wrong, or the currency.
     pub what: String,
+    /// The newest few transaction ids or addresses that it is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub few: Vec<String>,
+    /// How many different ones there are.
+    #[serde(default)]
+    pub different: u64,
     /// How many postbacks.
     pub postbacks: u64,
     /// The last of them.
@@ -137,6 +146,30 @@ pub struct Finding {
     pub because: String,
     /// The command that mends it, and all other words of its template.
     pub command: String,
+    /// What the newest of them said, as a query, its secret masked; empty where it is not about postbacks of networks.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub example: String,
+}
+
+impl Finding {
+    /// One of a kind, of which nothing more is said.
+    pub const fn new(kind: FindingKind, last: Timestamp) -> Self {
+        Self {
+            network: String::new(),
+            source: String::new(),
+            entity: String::new(),
+            template: None,
+            kind,
+            what: String::new(),
+            few: Vec::new(),
+            different: 0,
+            postbacks: 0,
+            last,
+            because: String::new(),
+            command: String::new(),
+            example: String::new(),
+        }
+    }
 }
 
 /// What is to be mended.
@@ -158,6 +191,12 @@ pub enum FindingKind {
     GivenUp,
     /// A source was not told, since what it finds its click by is empty.
     Empty,
+    /// Postbacks that were refused, and would be today.
+    Refused,
+    /// Sales of what is rejected.
+    SaleAfterRejection,
+    /// An entity has a currency that there is not.
+    UnlistedCurrency,
 }
 
 /// A postback to try. Nothing is stored. A secret is not asked for; one that is given must be right.

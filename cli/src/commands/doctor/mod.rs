@@ -1,5 +1,6 @@
 //! `tfx doctor`: what is wrong with an installation, and what to do about it.
 
+mod postbacks;
 mod sources;
 
 use crate::{
@@ -24,7 +25,8 @@ const LITTLE: u64 = 2 << 30;
 /// Find what is wrong with an installation, and what to do about it.
 ///
 /// Looks at the settings, the data folder and its disk, asks each service how it and what it depends on is, names the
-/// lists by which user agents are read, and campaigns that send nobody anywhere. It changes nothing.
+/// lists by which user agents are read, campaigns that send nobody anywhere, networks whose postbacks are all refused,
+/// currencies that there are not, and costs that could not be read. It changes nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "Exits 0 if nothing is wrong; warnings are told. Exits 1 if something is wrong.\n\n\
     Example, in a script after a deployment:\n  \
@@ -91,6 +93,7 @@ impl Doctor {
             }
         }
         found.extend(of_campaigns(context).await);
+        found.extend(postbacks::look(context).await);
         found.extend(sources::look(context).await);
         self.print(context, &found)?;
         match found.iter().filter(|f| f.state == State::Wrong).count() {

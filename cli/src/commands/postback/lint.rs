@@ -10,11 +10,12 @@ use crate::{
     when::Window,
 };
 use clap::Args;
+use tfx_api::report::{Dimension, Metric, ReportAnswer, ReportRequest, ReportRow};
 use tfx_api::{
     Client,
     postbacks::{Finding, FindingKind, LintQuery},
 };
-use tfx_domain::{Timestamp, entity::Kind, postback::advice};
+use tfx_domain::{entity::Kind, postback::advice};
 
 /// Of which network, and how far back.
 #[derive(Debug, Args)]
@@ -42,11 +43,12 @@ impl Lint {
             Format::Table => out.lines(together(&found.findings).flat_map(|all| {
                 let mut lines = Vec::new();
                 for (n, f) in all.iter().enumerate() {
-                    let what = if f.what.is_empty() { String::new() } else { format!(" {:?}", f.what) };
-                    let times = times(f.postbacks);
-                    lines.push(format!("{}: {}{what}, {times} of {}", of(f), title(f.kind), f.last));
+                    lines.push(headline(f));
                     if all.get(n + 1).is_none_or(|next| next.because != f.because) {
                         lines.push(format!("  {}", f.because));
+                    }
+                    if matches!(f.kind, FindingKind::Refused | FindingKind::SaleAfterRejection) {
+                        lines.push(format!("  it said: {}", cut(&f.example)));
                     }
                 }
                 let command = all.first().map(|f| f.command.as_str());
@@ -61,12 +63,16 @@ impl Lint {
                 let columns = vec![
                     Column::text("network", "network"),
                     Column::text("source", "source"),
+                    Column::text("entity", "entity"),
+                    Column::text("template", "template"),
                     Column::text("kind", "kind"),
                     Column::text("what", "what"),
+                    Column::number("different", "different"),
                     Column::number("postbacks", "postbacks"),
                     Column::time("last", "last"),
                     Column::text("because", "because"),
                     Column::text("command", "command"),
+                    Column::text("example", "example"),
                 ];
                 let rows = item["findings"].as_array().cloned().unwrap_or_default();
                 out.rows(&Listing { columns, rows, name: "command" })?;
@@ -88,11 +94,47 @@ impl Lint {
     }
 }
 
-/// The network, or the source.
+/// What is wrong, how often, and when it was last.
+fn headline(f: &Finding) -> String {
+    let quoted: Vec<String> = f.few.iter().map(|one| format!("{one:?}")).collect();
+    let what = match f.different {
+        2.. if f.different > f.few.len() as u64 => {
+            format!(" {} and {} more", quoted.join(", "), f.different - f.few.len() as u64)
+        }
+        2.. => format!(" {}", quoted.join(", ")),
+        _ if f.what.is_empty() => String::new(),
+        _ => format!(" {:?}", f.what),
+    };
+    let of_what = match f.kind {
+        FindingKind::Refused if f.what.is_empty() => String::new(),
+        FindingKind::Refused if f.different > 1 => format!(" for {:?}, from{what}", f.what),
+        FindingKind::Refused => format!(" for{what}"),
+        _ => what,
+    };
+    let said = format!("{}: {}{of_what}", of(f), title(f.kind));
+    match f.postbacks {
+        0 => said,
+        n => format!("{said}, {} of {}", times(n), f.last),
+    }
+}
+
+/// The network and its template, the source, or the entity.
 fn of(finding: &Finding) -> String {
-    match finding.network.as_str() {
-        "" => format!("source {}", finding.source),
-        network => network.to_owned(),
+    match (&finding.template, finding.network.as_str(), finding.source.as_str()) {
+        _ if !finding.entity.is_empty() => finding.entity.clone(),
+        (_, "", source) => format!("source {source}"),
+        (Some(template), network, _) => format!("{network}/{template}"),
+        (None, network, _) => network.to_owned(),
+    }
+}
+
+/// The longest example that is shown whole.
+const LONGEST: usize = 300;
+
+fn cut(example: &str) -> String {
+    match example.char_indices().nth(LONGEST) {
+        Some((end, _)) => format!("{}…", &example[..end]),
+        None => example.to_owned(),
     }
 }
 
@@ -105,6 +147,9 @@ const fn title(kind: FindingKind) -> &'static str {
         FindingKind::MappedSince => "conversions under a word that is mapped now",
         FindingKind::GivenUp => "was not told",
         FindingKind::Empty => "was not told of clicks without its id",
+        FindingKind::Refused => "refused",
+        FindingKind::SaleAfterRejection => "sales of what is rejected:",
+        FindingKind::UnlistedCurrency => "currency",
     }
 }
 
@@ -115,15 +160,22 @@ fn times(n: u64) -> String {
 /// Lines looked at for a footnote.
 const FEW: usize = 1_000;
 
-/// Tells on stderr which words nobody knows: under a report, whose figures they change. Nothing if that cannot be told.
+/// Tells on stderr which words nobody knows: under a report, whose figures they change. Of networks that the report leaves
+/// out nothing is told, and nothing if that cannot be told.
 pub(crate) async fn footnote(
     context: &Context,
     client: &Client,
-    since: Option<Timestamp>,
-    until: Option<Timestamp>,
+    asked: &ReportRequest,
+    answer: &ReportAnswer,
 ) {
-    let asked = LintQuery { network: None, since, until, most: Some(FEW) };
-    let Ok(found) = client.postback_lint(&asked).await else { return };
+    let query =
+        LintQuery { network: None, since: Some(answer.since), until: Some(answer.until), most: Some(FEW) };
+    let Ok(mut found) = client.postback_lint(&query).await else { return };
+    found.findings.retain(|f| f.kind == FindingKind::UnmappedWord);
+    if !found.findings.is_empty() && !asked.filters.is_empty() {
+        let Some(networks) = networks_of(client, asked, answer).await else { return };
+        found.findings.retain(|f| networks.contains(&f.network));
+    }
     let unmapped = |f: &&Finding| f.kind == FindingKind::UnmappedWord;
     for all in together(&found.findings) {
         let words: Vec<String> = all.iter().filter(unmapped).map(|f| format!("{:?}", f.what)).collect();
@@ -132,8 +184,31 @@ pub(crate) async fn footnote(
             1 => "which nobody knows; it counts as a lead",
             _ => "which nobody knows; they count as leads",
         };
-        context.out.note(format!("hint: {} says {}, {counts}: {}", f.network, words.join(", "), f.command));
+        context.out.note(format!(
+            "hint: {} says {}, {counts}:\n  {}",
+            f.network,
+            words.join(", "),
+            f.command
+        ));
     }
+}
+
+/// The networks whose conversions are in a report.
+async fn networks_of(client: &Client, asked: &ReportRequest, answer: &ReportAnswer) -> Option<Vec<String>> {
+    let by_network = ReportRequest {
+        since: Some(answer.since),
+        until: Some(answer.until),
+        dimensions: vec![Dimension::Network],
+        metrics: vec![Metric::Conversions],
+        sort: None,
+        limit: None,
+        ..asked.clone()
+    };
+    let found = client.report(&by_network).await.ok()?;
+    let counts =
+        |row: &&ReportRow| row.figures.get(&Metric::Conversions).is_some_and(|n| n.to_string() != "0");
+    let named = |row: &ReportRow| row.key.first().map(|network| network.label().to_owned());
+    Some(found.rows.iter().filter(counts).filter_map(named).collect())
 }
 
 /// Findings that one command mends.

@@ -1,7 +1,13 @@
 //! What a person is told to do about a postback: the commands that mend its configuration.
 
-use super::{Conversion, ConversionStatus, Postback, guess, params::same_word};
-use crate::entity::{NetworkSpec, Status, TemplateSpec};
+use super::{
+    Conversion, ConversionStatus, Postback, guess,
+    params::{Field, Params, same_word},
+};
+use crate::{
+    entity::{Kind, NetworkSpec, Status, TemplateSpec},
+    id::ClickId,
+};
 use std::collections::BTreeMap;
 
 /// A word of a network that nobody knows.
@@ -18,8 +24,14 @@ pub struct UnknownWord {
 /// Stands in a command where a person says what a word means. No template takes it for a status.
 pub const PLACEHOLDER: &str = "STATUS";
 
+/// Stands in a command where a person says a currency. It is none.
+pub const CURRENCY: &str = "CODE";
+
 /// What to do with a command that leaves something to a person.
 pub fn to_fill_in(command: &str) -> Option<String> {
+    if command.ends_with(CURRENCY) {
+        return Some(format!("put the code of a currency, such as USD, in place of {CURRENCY}"));
+    }
     let open = ["--map STATUS", "--map 'STATUS"].iter().any(|part| command.contains(part));
     open.then(|| {
         format!("put what each word means in place of {PLACEHOLDER}: lead, sale, rejected or rebill")
@@ -116,6 +128,77 @@ pub fn displaced(there: &Conversion) -> String {
     )
 }
 
+/// The command that gives an entity another currency.
+pub fn another_currency(kind: Kind, reference: &str) -> String {
+    let flag = match kind {
+        Kind::Network | Kind::Source => "--currency ".to_owned(),
+        Kind::Template => "--default-currency ".to_owned(),
+        _ => format!("--set {}=", kind.currency().unwrap_or_default()),
+    };
+    format!("tfx {kind} update {reference} {flag}{CURRENCY}")
+}
+
+/// What to do where no parameter that is read has a click id and another one has: say so, and the command.
+pub fn click_id_param(
+    network: &NetworkSpec,
+    template: Option<&TemplateSpec>,
+    params: &[(String, String)],
+) -> Option<(String, String)> {
+    let read = Params::new(params, template);
+    if read.find(Field::ClickId).is_some() {
+        return None;
+    }
+    let (name, _) = params.iter().find(|(_, value)| value.trim().parse::<ClickId>().is_ok())?;
+    let command = match template {
+        Some(t) => format!("tfx template update {}/{}", network.slug, t.slug),
+        None => format!("tfx template create --network {} --slug default --name Default", network.slug),
+    };
+    let say = format!("{} has a click id: say that it is the one", super::interpret::shown(name));
+    Some((say, format!("{command} --click-id-param {}", quoted(name))))
+}
+
+/// The command that records what a postback says under a transaction id of its own.
+pub fn sale_again(
+    network: &NetworkSpec,
+    template: Option<&TemplateSpec>,
+    params: &[(String, String)],
+) -> String {
+    let read = Params::new(params, template);
+    let of = read.names(Field::TransactionId).next().unwrap_or("transaction_id");
+    let (name, id) = read.find(Field::TransactionId).unwrap_or((of, "sale"));
+    let others =
+        params.iter().filter(|(n, _)| !n.eq_ignore_ascii_case(name) && !n.eq_ignore_ascii_case("secret"));
+    let flag = |(name, value): (&str, &str)| format!(" --param {}", quoted(&format!("{name}={value}")));
+    let said: String = others.map(|(n, v)| flag((n, v))).collect();
+    let by = template.filter(|t| t.slug.as_str() != "default");
+    let by = by.map(|t| format!(" --template {}", t.slug)).unwrap_or_default();
+    let own = flag((name, &format!("{id}-again")));
+    format!("tfx postback test {}{by}{said}{own} --send", network.slug)
+}
+
+/// A reason without the values that stand in it in quotes: equal for postbacks that were refused alike.
+pub fn pattern(reason: &str) -> String {
+    let mut out = String::with_capacity(reason.len());
+    let mut before = ' ';
+    let mut chars = reason.chars();
+    while let Some(c) = chars.next() {
+        out.push(c);
+        // An apostrophe is behind a letter.
+        if c == '\'' && !before.is_alphanumeric() {
+            let mut escaped = false;
+            for c in chars.by_ref() {
+                if c == '\'' && !escaped {
+                    break;
+                }
+                escaped = c == '\\' && !escaped;
+            }
+            out.push('\'');
+        }
+        before = c;
+    }
+    out
+}
+
 /// One word of a shell.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "=,._-+/:@".contains(c);
@@ -172,6 +255,17 @@ mod tests {
                 |word: &&str| UnknownWord { word: (*word).to_owned(), taken_back: false, after_sale: false };
             let words: Vec<UnknownWord> = words.iter().map(said).collect();
             assert_eq!(map_words(&network, template, &words), want);
+        }
+        let reasons = [
+            ("payout: '1,5' must be a decimal", "payout: '' must be a decimal"),
+            (
+                r"payout: 'it\'s \\' must be, or map the network's word 'x y' to rejected",
+                "payout: '' must be, or map the network's word '' to rejected",
+            ),
+            ("subid: 'unclosed", "subid: ''"),
+        ];
+        for (reason, want) in reasons {
+            assert_eq!(pattern(reason), want);
         }
         let back = UnknownWord { word: "77".to_owned(), taken_back: true, after_sale: false };
         assert_eq!(map_words(&network, None, &[back]), format!("{create} --map rejected=77"));

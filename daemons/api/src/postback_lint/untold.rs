@@ -50,15 +50,10 @@ async fn empty(
             };
             // The newest comes first.
             let one = found.entry(source.clone()).or_insert_with(|| Finding {
-                network: String::new(),
-                template: None,
-                kind: FindingKind::Empty,
-                what: String::new(),
-                postbacks: 0,
-                last: line.at,
                 because: line.reason,
                 command: format!("tfx postback log --direction out --result empty --source {source}"),
                 source,
+                ..Finding::new(FindingKind::Empty, line.at)
             });
             one.postbacks += 1;
         }
@@ -82,15 +77,10 @@ async fn given_up(
         }
         let source = if job.source.is_empty() { job.source_id.to_string() } else { job.source };
         let one = found.entry((source.clone(), job.why.clone())).or_insert_with(|| Finding {
-            network: String::new(),
-            template: None,
-            kind: FindingKind::GivenUp,
-            what: String::new(),
-            postbacks: 0,
-            last: job.came,
             because: job.why,
             command: format!("tfx postback retry --dead --source {source}"),
             source,
+            ..Finding::new(FindingKind::GivenUp, job.came)
         });
         one.postbacks += 1;
         one.last = one.last.max(job.came);

@@ -8,6 +8,7 @@ mod entities;
 mod events;
 mod health;
 mod ingestion;
+mod lint;
 mod logins;
 mod mail;
 mod once;

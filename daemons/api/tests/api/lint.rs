@@ -1,0 +1,198 @@
+//! What `GET /postbacks/lint` tells of networks: each reason once, with how many, an example and what mends it; and nothing
+//! that was mended.
+
+use crate::{
+    events::{at, click_id, deliver, past},
+    server::Server,
+};
+use serde_json::{Value, json};
+use tfx_api::postbacks::{Finding, FindingKind, LintQuery};
+use tfx_domain::{
+    entity::Kind,
+    event::Event,
+    id::{ClickId, ConversionId},
+    postback::{Incoming, TransactionScope},
+};
+
+/// Lines of the log to `adnet`, one a second, the oldest first.
+async fn log(s: &Server, from_second: u128, lines: Vec<Value>) {
+    let network = s.api.get(Kind::Network, "adnet").await.expect("network")["id"].clone();
+    let mut events = Vec::new();
+    for (n, more) in (from_second..).zip(lines) {
+        let time = format!("2026-02-01T11:{:02}:{:02}Z", n / 60, n % 60);
+        let mut line = json!({
+            "schema": 1, "id": click_id(at(&time), 100 + n), "at": time, "network": "adnet", "network_id": network,
+            "remote_ip": "198.51.100.1", "method": "GET", "result": "rejected", "status": 400,
+        });
+        line.as_object_mut().expect("object").extend(more.as_object().expect("object").clone());
+        events.push(Event::PostbackLog(Box::new(serde_json::from_value(line).expect("a line"))));
+    }
+    deliver(s, events).await;
+}
+
+async fn lint(s: &Server) -> Vec<Finding> {
+    let asked = LintQuery {
+        since: Some(at("2026-02-01T11:00:00Z")),
+        until: Some(at("2026-02-02T00:00:00Z")),
+        ..LintQuery::default()
+    };
+    s.api.postback_lint(&asked).await.expect("lint").findings
+}
+
+fn of<'f>(found: &'f [Finding], what: &str) -> &'f Finding {
+    let one = found.iter().find(|f| f.kind == FindingKind::Refused && f.what == what);
+    one.unwrap_or_else(|| panic!("{what}: {found:#?}"))
+}
+
+fn refused(status: u16, reason: &str, params: &[(&str, &str)]) -> Value {
+    json!({ "status": status, "reason": reason, "params": params })
+}
+
+#[tokio::test]
+async fn refusals_are_told_by_reason_until_they_are_mended() {
+    let s = Server::start().await;
+    let click = past(&s).await.routed.to_string();
+    let wrong = "the secret is wrong";
+    let missing = "click_id: is missing; the click id is looked for in click_id, clickid";
+    let amount = |text: &str| format!("payout: '{text}' must be a decimal number");
+    let elsewhere = json!({ "status": 403, "reason": wrong, "remote_ip": "198.51.100.9" });
+    let unknown = json!({ "status": 404, "reason": "there is no such network", "network": "adnte", "network_id": null });
+    let template = json!({ "status": 404, "reason": "the network has no such template", "template": "web" });
+    let lines = vec![
+        refused(403, wrong, &[("secret", "***")]),
+        elsewhere,
+        refused(400, missing, &[("ref", &click), ("payout", "1")]),
+        refused(400, missing, &[("ref", &click), ("payout", "2")]),
+        refused(400, &amount("1,5"), &[("subid", &click), ("payout", "1,5")]),
+        refused(400, &amount("2,5"), &[("subid", &click), ("payout", "2,5")]),
+        template,
+        unknown,
+    ];
+    log(&s, 0, lines).await;
+    let found = lint(&s).await;
+    let counts: u64 = found.iter().map(|f| f.postbacks).sum();
+    assert_eq!((found.len(), counts), (5, 7), "the first address was let in since: {found:#?}");
+    let secret = of(&found, "secret");
+    assert_eq!((secret.postbacks, &secret.few), (1, &vec!["198.51.100.9".to_owned()]));
+    assert_eq!(secret.command, "tfx network postback-url adnet");
+    let id = of(&found, "click_id");
+    assert_eq!((id.postbacks, id.example.contains("payout=2")), (2, true), "{id:?}");
+    assert_eq!(
+        id.command,
+        "tfx template create --network adnet --slug default --name Default --click-id-param ref"
+    );
+    let payout = of(&found, "payout");
+    assert_eq!((payout.postbacks, payout.because.contains("'2,5'")), (2, true), "{payout:?}");
+    assert_eq!(of(&found, "template").command, "tfx template create --network adnet --slug web --name web");
+    let stranger = of(&found, "network");
+    assert!(stranger.because.contains("did you mean 'adnet'?"), "{stranger:?}");
+
+    // Mended: it would be taken now, the template is there, and the other address was let in.
+    s.create(
+        Kind::Template,
+        json!({ "network": "adnet", "slug": "default", "params": { "click_id": "ref" } }),
+    )
+    .await;
+    s.create(Kind::Template, json!({ "network": "adnet", "slug": "web", "params": { "click_id": "subid" } }))
+        .await;
+    log(&s, 60, vec![json!({ "status": 200, "result": "duplicate", "remote_ip": "198.51.100.9" })]).await;
+    let found = lint(&s).await;
+    let kinds: Vec<_> = found.iter().map(|f| f.what.as_str()).collect();
+    // What has no click id under its name now says so.
+    assert_eq!(kinds.len(), 2, "{found:#?}");
+    assert!(kinds.contains(&"payout") && kinds.contains(&"network"), "{found:#?}");
+}
+
+async fn report(s: &Server, click: ClickId, transaction: &str, status: &str, n: u128) -> ConversionId {
+    let click = s.api.click(click).await.expect("a click").item;
+    let network = s.api.get(Kind::Network, "adnet").await.expect("network");
+    let time = at(&format!("2026-02-01T{:02}:{:02}:00Z", 10 + n / 60, n % 60));
+    let incoming = Incoming {
+        new_id: ConversionId::generate(time, 50 + n),
+        network: network["id"].as_str().expect("an id").parse().expect("an id"),
+        scope: TransactionScope::Network,
+        key: format!("tx:{transaction}"),
+        transaction_id: Some(transaction.to_owned()),
+        click_id: click.click_id,
+        status: status.parse().expect("a status"),
+        raw_status: None,
+        unmapped: false,
+        revenue: serde_json::from_value(json!({ "amount": "2.5", "currency": "USD" })).expect("money"),
+        revenue_given: true,
+        allow_upsell: true,
+        at: time,
+        click: click.dims.clone(),
+        tell: None,
+    };
+    s.stores.conversions.record(&[incoming]).await.expect("recorded").remove(0).conversion.id
+}
+
+#[tokio::test]
+async fn conflicts_of_many_transactions_are_one_finding_that_names_a_few() {
+    let s = Server::start().await;
+    let p = past(&s).await;
+    let mut lines = Vec::new();
+    for n in 0..7 {
+        report(&s, p.routed, &format!("T{n}"), "sale", n).await;
+        let (click, id) = (p.bot.to_string(), format!("T{n}"));
+        let params = [("subid", click), ("tid", id)];
+        let line = json!({ "result": "conflict", "status": 200, "params": params, "click_id": p.bot });
+        lines.extend([line.clone(), line]);
+    }
+    log(&s, 0, lines).await;
+    let found = lint(&s).await;
+    let all: Vec<_> = found.iter().filter(|f| f.kind == FindingKind::KnownTransaction).collect();
+    assert_eq!(all.len(), 1, "{found:#?}");
+    assert_eq!((all[0].postbacks, all[0].different), (14, 7));
+    assert_eq!((all[0].few.join(" ").as_str(), all[0].what.as_str()), ("T6 T5 T4 T3 T2", "T6"));
+}
+
+#[tokio::test]
+async fn sales_of_what_is_rejected_are_told_with_what_records_them() {
+    let s = Server::start().await;
+    let p = past(&s).await;
+    report(&s, p.bot, "R1", "sale", 1).await;
+    let id = report(&s, p.bot, "R1", "rejected", 2).await;
+    let params = [("secret", "***"), ("subid", &p.bot.to_string()), ("tid", "R1"), ("status", "sale")];
+    let line = json!({
+        "result": "stale", "status": 200, "params": params, "click_id": p.bot, "conversion_id": id,
+        "reason": "a step backwards: the conversion is rejected already",
+    });
+    log(&s, 0, vec![line.clone(), line]).await;
+    let found = lint(&s).await;
+    let late: Vec<_> = found.iter().filter(|f| f.kind == FindingKind::SaleAfterRejection).collect();
+    assert_eq!(late.len(), 1, "{found:#?}");
+    assert_eq!(late[0].few, [format!("R1 ({id})")]);
+    let want = format!(
+        "tfx postback test adnet --param subid={} --param status=sale --param tid=R1-again --send",
+        p.bot
+    );
+    assert_eq!(late[0].command, want);
+    report(&s, p.bot, "R1-again", "sale", 90).await;
+    assert!(lint(&s).await.iter().all(|f| f.kind != FindingKind::SaleAfterRejection), "it is done");
+}
+
+#[tokio::test]
+async fn currencies_of_before_the_list_are_told_with_what_mends_them() {
+    let s = Server::start().await;
+    s.summer().await;
+    s.saved_before(Kind::Network, "adnet", &json!({ "currency": "ZZZ" })).await;
+    s.saved_before(Kind::Campaign, "summer", &json!({ "cost": { "per_click": "1", "currency": "YYY" } }))
+        .await;
+    s.saved_before(Kind::Destination, "offer", &json!({ "payout": { "amount": "1", "currency": "XXY" } }))
+        .await;
+    let found = lint(&s).await;
+    let mut told: Vec<_> = found.iter().map(|f| (f.what.as_str(), f.command.as_str())).collect();
+    told.sort_unstable();
+    let want = [
+        ("XXY", "tfx destination update offer --set payout.currency=CODE"),
+        ("YYY", "tfx campaign update summer --set cost.currency=CODE"),
+        ("ZZZ", "tfx network update adnet --currency CODE"),
+    ];
+    assert_eq!(told, want);
+    let asked = LintQuery { network: Some("adnet".to_owned()), ..LintQuery::default() };
+    let of_one = s.api.postback_lint(&asked).await.expect("lint").findings;
+    let mut told: Vec<_> = of_one.iter().map(|f| f.entity.as_str()).collect();
+    told.sort_unstable();
+    assert_eq!(told, ["destination offer", "network adnet"], "what hangs on the network");
+}
