@@ -9,7 +9,10 @@ use std::{
     path::Path,
     str::FromStr,
 };
-use tfx_domain::money::{Amount, Currency};
+use tfx_domain::{
+    money::{Amount, Currency},
+    problem::Problems,
+};
 
 /// Larger files are surely not meant.
 const MAX_FILE: u64 = 4 * 1024 * 1024;
@@ -83,6 +86,18 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
         Some((name, value)) if !name.trim().is_empty() => Ok((name.trim().to_owned(), value.to_owned())),
         _ => Err("must be NAME=VALUE".to_owned()),
     }
+}
+
+/// What is said of one name twice, and not alike: `sub1=a` and `sub1=b`. It stands at the path of the field.
+pub(crate) fn repeated(path: &str, pairs: &[(String, String)]) -> Problems {
+    let mut problems = Problems::default();
+    for (i, (name, value)) in pairs.iter().enumerate() {
+        let first = pairs[..i].iter().find(|(other, _)| other == name).map(|(_, first)| first);
+        if let Some(first) = first.filter(|first| *first != value) {
+            problems.add(format!("{path}.{name}"), format!("is said twice: '{first}' and '{value}'"));
+        }
+    }
+    problems
 }
 
 /// `name=number`.
@@ -295,6 +310,16 @@ pub(crate) fn put(fields: &mut Map<String, Value>, path: &str, value: Value) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_said_twice_and_not_alike_is_a_problem() {
+        let pairs = |all: &[(&str, &str)]| {
+            all.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect::<Vec<_>>()
+        };
+        let said = pairs(&[("sub1", "a"), ("sub2", "a"), ("sub1", "b"), ("sub2", "a")]);
+        let problems = repeated("params.subs", &said);
+        assert_eq!(problems.to_string(), "params.subs.sub1: is said twice: 'a' and 'b'");
+    }
 
     #[test]
     fn money_is_an_amount_and_perhaps_a_currency() {

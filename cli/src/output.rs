@@ -13,7 +13,7 @@ use crate::{
     table,
 };
 use clap::ValueEnum;
-use dialoguer::console::Term;
+use dialoguer::console::{Term, measure_text_width};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::{Value, json};
 use std::{
@@ -197,9 +197,15 @@ impl Out {
 
     /// Says something beside the result, unless `--quiet`.
     pub(crate) fn note(&self, text: impl AsRef<str>) {
-        if !self.quiet {
-            let _ = writeln!(io::stderr().lock(), "{}", text.as_ref());
+        if self.quiet {
+            return;
         }
+        let size = io::stderr().is_terminal().then(|| Term::stderr().size_checked()).flatten();
+        let text = match size {
+            Some((_, columns)) => folded(text.as_ref(), usize::from(columns)),
+            None => text.as_ref().to_owned(),
+        };
+        let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
     /// Says how many rows cannot be read, and why; of many alike the first ones.
@@ -265,6 +271,30 @@ impl Out {
     }
 }
 
+/// Sentences within so many columns of a terminal, broken between words. Commands, on lines of their own, are to be copied
+/// and stay whole.
+fn folded(text: &str, columns: usize) -> String {
+    let mut lines: Vec<String> = Vec::new();
+    for line in text.lines() {
+        if line.trim_start().starts_with("tfx ") {
+            lines.push(line.to_owned());
+            continue;
+        }
+        let indent = line.len() - line.trim_start().len();
+        let mut words = line[indent..].split(' ');
+        let mut now = format!("{}{}", &line[..indent], words.next().unwrap_or_default());
+        for word in words {
+            if measure_text_width(&now) + 1 + measure_text_width(word) > columns {
+                lines.push(std::mem::replace(&mut now, format!("{}{word}", " ".repeat(indent))));
+            } else {
+                now = format!("{now} {word}");
+            }
+        }
+        lines.push(now);
+    }
+    lines.join("\n")
+}
+
 fn json(out: &mut impl Write, value: &Value) -> io::Result<()> {
     serde_json::to_writer_pretty(&mut *out, value).map_err(io::Error::from)?;
     writeln!(out)
@@ -321,7 +351,15 @@ fn csv(out: &mut impl Write, listing: &Listing) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::no_formula;
+    use super::{folded, no_formula};
+
+    #[test]
+    fn notes_are_broken_between_words_and_commands_are_not() {
+        let note = "hint: adnet says \"aproved\":\n  tfx template create --map sale=aproved";
+        let want = "hint: adnet\nsays\n\"aproved\":\n  tfx template create --map sale=aproved";
+        assert_eq!(folded(note, 11), want);
+        assert_eq!(folded(note, 80), note);
+    }
 
     #[test]
     fn a_spreadsheet_shows_what_a_stranger_sent_and_does_not_run_it() {

@@ -4,7 +4,7 @@
 use crate::{
     context::Context,
     exit::{Failure, Kind, Verdict},
-    input,
+    input, when,
 };
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::json;
@@ -49,12 +49,27 @@ pub(crate) struct Destinations {
     /// So many down are CRITICAL.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = input::within::<u64>(1, 1_000_000))]
     crit: u64,
-    /// A newest probe that is older, in seconds, is CRITICAL: nobody probes any more.
-    #[arg(long, value_name = "SECONDS", default_value_t = 300)]
+    /// A newest probe that is older is CRITICAL, since nobody probes any more: 90s, 15m.
+    #[arg(long, value_name = "LENGTH", default_value = "5m", value_parser = seconds)]
     max_age: u64,
-    /// How long to wait for the answer, in seconds.
-    #[arg(long, value_name = "SECONDS", default_value_t = 10, value_parser = input::within::<u64>(1, 3600))]
+    /// How long to wait for the answer: 2s, 1m.
+    #[arg(long, value_name = "LENGTH", default_value = "10s", value_parser = waited)]
     timeout: u64,
+}
+
+/// A length of time in seconds, as everywhere; a number alone is of seconds, as monitors write it.
+fn seconds(text: &str) -> Result<u64, String> {
+    if text.is_empty() || text.bytes().any(|b| !b.is_ascii_digit()) {
+        when::span(text)
+    } else {
+        input::number(text)
+    }
+}
+
+/// From a second to an hour.
+fn waited(text: &str) -> Result<u64, String> {
+    let length = seconds(text)?;
+    if (1..=3_600).contains(&length) { Ok(length) } else { Err("must be from 1s to 1h".to_owned()) }
 }
 
 impl CheckCommand {
@@ -134,10 +149,14 @@ impl Destinations {
         let (word, code) = (found.verdict.word(), found.verdict.code());
         match self.format {
             Style::Nagios => {
+                // What is well lies within these ranges; the least and the most there can be stand behind them.
+                let watched =
+                    found.figures.iter().find(|(name, ..)| *name == "watched").map_or(0, |(_, n, _)| *n);
                 let limits = |name| match name {
-                    "down" => format!(";{};{}", self.warn, self.crit),
-                    "newest_probe_age" => format!(";;{}", self.max_age),
-                    _ => String::new(),
+                    "down" => format!(";0:{};0:{};0;{watched}", self.warn - 1, self.crit - 1),
+                    "unknown" => format!(";;;0;{watched}"),
+                    "newest_probe_age" => format!(";;0:{};0", self.max_age),
+                    _ => ";;;0".to_owned(),
                 };
                 let data: Vec<String> = found
                     .figures
@@ -154,6 +173,12 @@ impl Destinations {
                     "# HELP tfx_check_destinations_verdict 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN".to_owned(),
                     "# TYPE tfx_check_destinations_verdict gauge".to_owned(),
                     format!("tfx_check_destinations_verdict {code}"),
+                    "# HELP tfx_check_destinations_info Why, in words".to_owned(),
+                    "# TYPE tfx_check_destinations_info gauge".to_owned(),
+                    format!(
+                        "tfx_check_destinations_info{{verdict=\"{word}\",reason=\"{}\"}} 1",
+                        found.what.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
+                    ),
                 ];
                 for (name, n, _) in &found.figures {
                     let (suffix, help) = match *name {
@@ -236,53 +261,66 @@ mod tests {
                 0,
                 None,
                 Verdict::Ok,
-                "DESTINATIONS OK - no destination has a health check | down=0;1;3 unknown=0 watched=0",
+                "DESTINATIONS OK - no destination has a health check | down=0;0:0;0:2;0;0 unknown=0;;;0;0 watched=0;;;0",
             ),
             (
                 5,
                 0,
                 None,
                 Verdict::Unknown,
-                "DESTINATIONS UNKNOWN - none of 5 destinations was probed yet | down=0;1;3 unknown=0 watched=5",
+                "DESTINATIONS UNKNOWN - none of 5 destinations was probed yet | down=0;0:0;0:2;0;5 unknown=0;;;0;5 watched=5;;;0",
             ),
             (
                 5,
                 0,
                 Some(10),
                 Verdict::Ok,
-                "DESTINATIONS OK - 0 of 5 destinations down | down=0;1;3 unknown=0 watched=5 newest_probe_age=10s;;300",
+                "DESTINATIONS OK - 0 of 5 destinations down | down=0;0:0;0:2;0;5 unknown=0;;;0;5 watched=5;;;0 newest_probe_age=10s;;0:300;0",
             ),
             (
                 5,
                 1,
                 Some(300),
                 Verdict::Warning,
-                "DESTINATIONS WARNING - 1 of 5 destinations down: offer-0/x | down=1;1;3 unknown=0 watched=5 newest_probe_age=300s;;300",
+                "DESTINATIONS WARNING - 1 of 5 destinations down: offer-0/x | down=1;0:0;0:2;0;5 unknown=0;;;0;5 watched=5;;;0 newest_probe_age=300s;;0:300;0",
             ),
             (
                 9,
                 7,
                 Some(1),
                 Verdict::Critical,
-                "DESTINATIONS CRITICAL - 7 of 9 destinations down: offer-0/x, offer-1/x, offer-2/x, offer-3/x, offer-4/x and 2 more | down=7;1;3 unknown=0 watched=9 newest_probe_age=1s;;300",
+                "DESTINATIONS CRITICAL - 7 of 9 destinations down: offer-0/x, offer-1/x, offer-2/x, offer-3/x, offer-4/x and 2 more | down=7;0:0;0:2;0;9 unknown=0;;;0;9 watched=9;;;0 newest_probe_age=1s;;0:300;0",
             ),
             (
                 5,
                 0,
                 Some(301),
                 Verdict::Critical,
-                "DESTINATIONS CRITICAL - the newest probe is 301 s old: is traffic-service running? | down=0;1;3 unknown=0 watched=5 newest_probe_age=301s;;300",
+                "DESTINATIONS CRITICAL - the newest probe is 301 s old: is traffic-service running? | down=0;0:0;0:2;0;5 unknown=0;;;0;5 watched=5;;;0 newest_probe_age=301s;;0:300;0",
             ),
             (
                 5,
                 0,
                 Some(-9),
                 Verdict::Ok,
-                "DESTINATIONS OK - 0 of 5 destinations down | down=0;1;3 unknown=0 watched=5 newest_probe_age=0s;;300",
+                "DESTINATIONS OK - 0 of 5 destinations down | down=0;0:0;0:2;0;5 unknown=0;;;0;5 watched=5;;;0 newest_probe_age=0s;;0:300;0",
             ),
         ] {
             let found = check.judge(&list(watched, down, age), now);
             assert_eq!((found.verdict, check.lines(&found)), (verdict, vec![line.to_owned()]));
+        }
+        let metrics = Destinations { format: Style::Prometheus, ..check };
+        let found = nothing(Verdict::Critical, "no \"answer\" of C:\\x");
+        let reason = r#"tfx_check_destinations_info{verdict="CRITICAL",reason="no \"answer\" of C:\\x"} 1"#;
+        assert!(metrics.lines(&found).contains(&reason.to_owned()), "{:?}", metrics.lines(&found));
+    }
+
+    #[test]
+    fn lengths_of_time_are_said_as_everywhere_and_as_monitors_do() {
+        for (text, want) in
+            [("2s", Some(2)), ("10", Some(10)), ("1m", Some(60)), ("0s", None), ("2h", None), ("2x", None)]
+        {
+            assert_eq!(waited(text).ok(), want, "{text}");
         }
     }
 }

@@ -46,6 +46,7 @@ impl<N: Noun> Clone<N> {
 
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let (kind, reference) = (N::KIND, self.reference.reference.as_str());
+        said::once(kind, &self.input_spec, &self.fields)?;
         let said = self.input_spec.spec(&self.fields)?;
         let client = context.client()?;
         let original = client.get(kind, reference).await.map_err(|e| failed(kind, reference, e))?;

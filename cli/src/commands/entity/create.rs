@@ -1,6 +1,6 @@
 //! `tfx NOUN create`.
 
-use super::{Fields, Noun, Spec, ask_for_missing, failed, not_saved, view};
+use super::{Fields, Noun, Spec, ask_for_missing, failed, not_saved, said, view};
 use crate::{
     context::Context,
     exit::Failure,
@@ -93,6 +93,7 @@ impl SpecInput {
 
 impl<N: Noun> Create<N> {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        said::once(N::KIND, &self.input_spec, &self.fields)?;
         let mut spec = self.input_spec.spec(&self.fields)?;
         self.input_spec.put_items(&mut spec)?;
         let client = context.client()?;

@@ -56,6 +56,11 @@ pub(crate) trait Fields: Args + Debug {
     /// A value that is not of its form, a file that cannot be read.
     fn put(&self, spec: &mut Spec) -> Result<(), Failure>;
 
+    /// What is said twice, and not alike.
+    fn repeated(&self) -> Problems {
+        Problems::default()
+    }
+
     /// Whether some of it adds to what is there.
     fn adds(&self) -> bool {
         false

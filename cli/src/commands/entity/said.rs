@@ -2,6 +2,7 @@
 //! that cannot be read, so that everything is told at once.
 
 use super::{Fields, Spec, create::SpecInput};
+use crate::exit::Failure;
 use serde_json::Value;
 use tfx_domain::{
     entity::{
@@ -15,7 +16,20 @@ pub(super) fn problems(kind: Kind, input: &SpecInput, fields: &impl Fields) -> P
     let mut said = Spec::new();
     // What cannot be put together, perhaps for want of a flag that could not be read, is told when that is mended.
     let _ = input.put(fields, &mut said);
-    of(kind, said)
+    let mut problems = fields.repeated();
+    problems.0.extend(of(kind, said).0);
+    problems
+}
+
+/// Ends with all that is wrong where something is said twice: what would be saved is only one of it.
+///
+/// # Errors
+/// A wrong command line, with all problems.
+pub(super) fn once(kind: Kind, input: &SpecInput, fields: &impl Fields) -> Result<(), Failure> {
+    if fields.repeated().is_empty() {
+        return Ok(());
+    }
+    Err(Failure::usage("the command line is not valid").with(problems(kind, input, fields)))
 }
 
 fn of(kind: Kind, said: Spec) -> Problems {

@@ -43,6 +43,7 @@ impl<N: Noun> Update<N> {
 
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let (kind, reference) = (N::KIND, &self.reference.reference);
+        said::once(kind, &self.input_spec, &self.fields)?;
         let items = self.input_spec.items()?;
         let mut patch = self.input_spec.spec(&self.fields)?;
         let mut unset_items = Vec::new();

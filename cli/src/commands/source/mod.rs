@@ -8,7 +8,7 @@ use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NoParent, Noun, S
 use crate::{context::Context, exit::Failure, input};
 use clap::{Args, Subcommand};
 use serde_json::Value;
-use tfx_domain::{entity::Kind, money::Currency};
+use tfx_domain::{entity::Kind, money::Currency, problem::Problems};
 
 /// Traffic sources.
 #[derive(Debug)]
@@ -78,6 +78,12 @@ impl Fields for SourceFields {
         }
         put(spec, "currency", self.currency.as_ref())?;
         self.told.put(spec)
+    }
+
+    fn repeated(&self) -> Problems {
+        let mut problems = input::repeated("params.subs", &self.sub);
+        problems.0.extend(self.told.repeated().0);
+        problems
     }
 }
 

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use tfx_domain::{
     entity::{PayoutShare, TellMethod},
     money::Amount,
+    problem::Problems,
     tell,
 };
 use tfx_ops::entropy;
@@ -77,6 +78,12 @@ fn share(text: &str) -> Result<PayoutShare, String> {
 }
 
 impl Told {
+    pub(super) fn repeated(&self) -> Problems {
+        let mut problems = input::repeated("postback_urls", &self.postback_url_for);
+        problems.0.extend(input::repeated("postback_body", &self.postback_field).0);
+        problems
+    }
+
     pub(super) fn put(&self, spec: &mut Spec) -> Result<(), Failure> {
         put(spec, "postback_url", self.postback_url.as_ref())?;
         if !self.postback_on.is_empty() {

@@ -168,10 +168,17 @@ impl SourceParams {
             return;
         }
         let mut in_links: BTreeMap<&str, String> = BTreeMap::new();
+        let mut read: BTreeMap<&str, String> = BTreeMap::new();
         for (path, param) in self.all() {
             param.check(&path, problems);
-            if path.starts_with("params.others") && param.token.is_none() {
-                problems.add(path.as_str(), "must have a token: zoneid={zoneid}");
+            if path.starts_with("params.others") {
+                problems.require(param.token.is_some(), &path, "must have a token: zoneid={zoneid}");
+            } else if let Some(other) = read.get(param.name.as_str()) {
+                let says = format!("'{}' is read at {other} already: a parameter says one thing", param.name);
+                problems.add(path, says);
+                continue;
+            } else {
+                read.insert(&param.name, path.clone());
             }
             if param.token.is_some()
                 && let Some(other) = in_links.insert(&param.name, path.clone())

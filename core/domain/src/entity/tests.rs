@@ -316,6 +316,11 @@ fn what_a_person_gets_wrong_and_what_he_reads() {
             "params.subs.sub21: must be one of sub1 to sub20",
         ),
         (Source, json!({ "params": { "cost": "" } }), "params.cost: must be the name of a parameter"),
+        (
+            Source,
+            json!({ "params": { "cost": "zone", "subs": { "sub1": "zone={z}" } } }),
+            "params.subs.sub1: 'zone' is read at params.cost already",
+        ),
         (Source, json!({ "postback_url": "https://s.example/{x}" }), "postback_url: {x} is not a macro"),
         (
             Network,
