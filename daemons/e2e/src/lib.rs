@@ -2,12 +2,14 @@
 //!
 //! [`Up`] is a running `tfx up` on free ports with a data folder of its own; [`Browser`] clicks and reports.
 //! [`Services`] are the three services as processes of their own, on real [`Engines`], in a [`Namespace`] of those that all
-//! tests share, or embedded. A [`Follower`] reads what a command goes on printing.
+//! tests share, or embedded. A [`Follower`] reads what a command goes on printing, a [`Receiver`] takes
+//! what a source is told.
 
 mod browser;
 mod engines;
 mod follower;
 mod namespace;
+mod receiver;
 mod reconcile;
 mod services;
 mod small_disk;
@@ -17,6 +19,7 @@ pub use browser::{Browser, DEMO_PAYOUT};
 pub use engines::{Engine, Engines};
 pub use follower::Follower;
 pub use namespace::Namespace;
+pub use receiver::Receiver;
 pub use reconcile::{every_click, totals};
 pub use services::{Service, Services};
 pub use small_disk::SmallDisk;

@@ -10,11 +10,15 @@
 //! whoever claims it next: recording is idempotent by its key, and the outcome's event has an id made from the parked
 //! one's. What is given up is kept as a dead job (`unmatched`).
 
+mod pauses;
+
 use crate::{
     clicks::Missing,
     log::{Origin, PostbackOutcome},
-    take::{Postbacks, after},
+    take::Postbacks,
 };
+pub(crate) use pauses::first_pause;
+use pauses::{give_up_at, pause, put_off};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
@@ -43,8 +47,6 @@ const BATCH: usize = 64;
 const AT_ONCE: usize = 8;
 /// The shortest time for which a claim holds.
 const LEASE: Duration = Duration::from_secs(10);
-/// The longest pause between two tries.
-const LONGEST_PAUSE: Duration = Duration::from_secs(600);
 /// How often it is counted what waits.
 const COUNTED: Duration = Duration::from_secs(5);
 
@@ -203,7 +205,7 @@ async fn attempt(postbacks: &Postbacks, job: &Job) -> End {
         }
     };
     let now = clock::now();
-    let give_up_at = give_up_at(&parked, job.tries, &postbacks.settings, now);
+    let give_up_at = give_up_at(parked.received_at, job.tries, &postbacks.settings, now);
     let later = put_off(&postbacks.settings, job.tries, now, give_up_at);
     let Some(index) = postbacks.config.owned() else { return End::Again(later) };
     // What this program cannot read is not unknown: it waits, however long.
@@ -284,37 +286,6 @@ fn event_of(parked: &Parked, job: &Job) -> ClickId {
     if job.revived { later_event(first) } else { first }
 }
 
-/// When it is given up. One that came before the clock was set back is given up when it was tried for as long.
-fn give_up_at(parked: &Parked, tries: u32, settings: &PostbackSettings, now: Timestamp) -> Timestamp {
-    if parked.received_at <= now {
-        return after(parked.received_at, settings.park_max_age);
-    }
-    // Pauses are the longest from the 20th on; before, they come to little.
-    let waited: Duration = (0..tries.min(20)).map(|n| pause(settings.park_retry, n)).sum();
-    let waited = waited + LONGEST_PAUSE * tries.saturating_sub(20);
-    after(now, settings.park_max_age.saturating_sub(waited))
-}
-
-/// The pause until the next try, `give_up_at` at the latest unless that is over.
-fn put_off(settings: &PostbackSettings, tries: u32, now: Timestamp, give_up_at: Timestamp) -> Duration {
-    let next = pause(settings.park_retry, tries);
-    let left = give_up_at.as_millisecond().saturating_sub(now.as_millisecond());
-    match u64::try_from(left) {
-        Ok(left) if left > 0 => next.min(Duration::from_millis(left)),
-        _ => next,
-    }
-}
-
-/// The first pause, of a postback that was just parked.
-pub(crate) fn first_pause(settings: &PostbackSettings) -> Duration {
-    settings.park_retry.min(LONGEST_PAUSE)
-}
-
-/// The pause after a number of tries.
-fn pause(first: Duration, tries: u32) -> Duration {
-    first.saturating_mul(1 << tries.saturating_add(1).min(20)).min(LONGEST_PAUSE)
-}
-
 /// The id of the event that says what became later of a postback: always the same for the same one.
 pub(crate) fn later_event(parked: ClickId) -> ClickId {
     ClickId::generate(parked.timestamp(), mixed(parked))
@@ -329,6 +300,7 @@ fn mixed(id: ClickId) -> u128 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::take::after;
 
     fn parked(now: Timestamp, received_at: Timestamp) -> Parked {
         Parked {
@@ -339,33 +311,6 @@ mod tests {
             params: vec![("payout".to_owned(), "5".to_owned())],
             received_at,
         }
-    }
-
-    #[test]
-    fn pauses_double_up_to_ten_minutes() {
-        let seconds: Vec<u64> = (0..12).map(|n| pause(Duration::from_secs(2), n).as_secs()).collect();
-        assert_eq!(seconds, [4, 8, 16, 32, 64, 128, 256, 512, 600, 600, 600, 600]);
-        assert_eq!(pause(Duration::from_secs(3600), u32::MAX), LONGEST_PAUSE);
-    }
-
-    #[test]
-    fn a_clock_that_was_ahead_gives_no_more_time() {
-        let (now, age) = (Timestamp::from_second(1_790_000_000).expect("time"), Duration::from_secs(86_400));
-        let settings = PostbackSettings {
-            lookup_timeout: Duration::from_secs(1),
-            lookup_failure: tfx_settings::LookupFailure::Park,
-            park_max_age: age,
-            park_retry: Duration::from_secs(2),
-        };
-        let ahead = after(now, age * 2);
-        let give_up_at = |received_at, tries| give_up_at(&parked(now, received_at), tries, &settings, now);
-        assert_eq!(give_up_at(now, 3), after(now, age));
-        assert_eq!(give_up_at(ahead, 0), after(now, age));
-        assert!(give_up_at(ahead, 100) < after(now, age / 2));
-        assert!(give_up_at(ahead, 200) <= now);
-        let second = Duration::from_secs(1);
-        assert_eq!(put_off(&settings, 9, now, after(now, second)), second, "not past its end");
-        assert_eq!(put_off(&settings, 9, now, now), LONGEST_PAUSE, "which is over");
     }
 
     /// What says the same is one job, whenever it came; and what versions before wrote is read.

@@ -20,13 +20,8 @@ use tfx_api::{
     tells::TellQuery,
 };
 use tfx_domain::entity::Kind;
-use tfx_e2e::{Service, Services};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    task::JoinSet,
-    time::sleep,
-};
+use tfx_e2e::{Receiver, Service, Services};
+use tokio::{task::JoinSet, time::sleep};
 
 /// Services with a network and a destination.
 async fn started(settings: &[(&str, &str)]) -> (Services, String) {
@@ -159,57 +154,6 @@ async fn every_attempt_ends_by_a_name_that_is_told_and_none_keeps_others_waiting
     }
 }
 
-/// A server of a source, on this machine: how often each message came.
-#[derive(Clone, Default)]
-struct Receiver {
-    got: Arc<Mutex<BTreeMap<String, u64>>>,
-    refuses: Arc<AtomicBool>,
-}
-
-impl Receiver {
-    /// Its port.
-    async fn start(&self) -> u16 {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let port = listener.local_addr().expect("bound").port();
-        let all = self.clone();
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                tokio::spawn(all.clone().serve(stream));
-            }
-        });
-        port
-    }
-
-    async fn serve(self, mut stream: TcpStream) {
-        let (mut head, mut part) = (Vec::new(), [0; 2048]);
-        loop {
-            match stream.read(&mut part).await {
-                Ok(0) | Err(_) => return,
-                Ok(n) => head.extend_from_slice(&part[..n]),
-            }
-            if !head.ends_with(b"\r\n\r\n") {
-                continue;
-            }
-            let text = String::from_utf8_lossy(&head).into_owned();
-            head.clear();
-            let id = text.lines().find_map(|l| l.strip_prefix("webhook-id: ")).expect("an id").to_owned();
-            let refuses = self.refuses.load(SeqCst);
-            if !refuses {
-                *self.got.lock().expect("no panic").entry(id).or_default() += 1;
-            }
-            let status = if refuses { "503 no" } else { "200 OK" };
-            let answer = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n\r\n");
-            if stream.write_all(answer.as_bytes()).await.is_err() {
-                return;
-            }
-        }
-    }
-
-    fn got(&self) -> BTreeMap<String, u64> {
-        self.got.lock().expect("no panic").clone()
-    }
-}
-
 fn rounds() -> u64 {
     std::env::var("KILL_ROUNDS").ok().and_then(|r| r.parse().ok()).unwrap_or(4)
 }
@@ -243,7 +187,7 @@ async fn kill_nine_of_who_tells_loses_nothing() {
     let (mut services, secret) =
         started(&[("OUTBOUND_TIMEOUT_MS", "1000"), ("OUTBOUND_RETRY_BACKOFF_MS", "100")]).await;
     let receiver = Receiver::default();
-    let port = receiver.start().await;
+    let port = receiver.start().await.expect("a port");
     let fields = json!({
         "name": "S", "postback_url": format!("http://127.0.0.1:{port}/?t={{tid}}"), "postback_on": ["lead", "sale"],
     });
@@ -327,8 +271,8 @@ async fn a_clock_that_is_set_back_stops_no_postback() {
     let (services, secret) =
         started(&[("OUTBOUND_RETRY_BACKOFF_MS", "3000000"), ("OUTBOUND_CIRCUIT_FAILURES", "1000")]).await;
     let receiver = Receiver::default();
-    receiver.refuses.store(true, SeqCst);
-    let port = receiver.start().await;
+    receiver.refuse(true);
+    let port = receiver.start().await.expect("a port");
     source(&services, "push", json!({ "name": "S", "postback_url": format!("http://127.0.0.1:{port}/") }))
         .await;
     let http = people();
@@ -344,7 +288,7 @@ async fn a_clock_that_is_set_back_stops_no_postback() {
         (tried == 1).then_some(()).ok_or_else(|| format!("{tried} times"))
     })
     .await;
-    receiver.refuses.store(false, SeqCst);
+    receiver.refuse(false);
     let file = std::path::Path::new(services.setting("TFX_DATA_DIR")).join("config.db");
     let ahead = Connection::open(file).expect("the store");
     ahead.busy_timeout(Duration::from_secs(10)).expect("patience");

@@ -5,58 +5,14 @@
 
 use crate::testbed::until;
 use serde_json::json;
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex},
-    time::Duration,
-};
+use std::{sync::Arc, time::Duration};
 use tfx_api::tells::TellQuery;
 use tfx_domain::entity::Kind;
-use tfx_e2e::{Engine, Engines, Service, Services};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpListener, TcpStream},
-    task::block_in_place,
-    time::sleep,
-};
+use tfx_e2e::{Engine, Engines, Receiver, Service, Services};
+use tokio::{task::block_in_place, time::sleep};
 
 /// How long it is stopped.
 const STOPPED: Duration = Duration::from_secs(28);
-
-type Got = Arc<Mutex<BTreeMap<String, u64>>>;
-
-/// A server of a source that takes its time; how often each message came.
-async fn receiver(got: Got) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("bound").port();
-    tokio::spawn(async move {
-        while let Ok((stream, _)) = listener.accept().await {
-            tokio::spawn(serve(stream, Arc::clone(&got)));
-        }
-    });
-    port
-}
-
-async fn serve(mut stream: TcpStream, got: Got) {
-    let (mut head, mut part) = (Vec::new(), [0; 2048]);
-    loop {
-        match stream.read(&mut part).await {
-            Ok(0) | Err(_) => return,
-            Ok(n) => head.extend_from_slice(&part[..n]),
-        }
-        if !head.ends_with(b"\r\n\r\n") {
-            continue;
-        }
-        let text = String::from_utf8_lossy(&head).into_owned();
-        head.clear();
-        let id = text.lines().find_map(|l| l.strip_prefix("webhook-id: ")).expect("an id").to_owned();
-        *got.lock().expect("no panic").entry(id).or_default() += 1;
-        sleep(Duration::from_millis(300)).await;
-        if stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.is_err() {
-            return;
-        }
-    }
-}
 
 #[tokio::test(flavor = "multi_thread")]
 async fn who_is_stopped_past_its_claims_loses_no_postback_to_a_source() {
@@ -76,8 +32,8 @@ async fn who_is_stopped_past_its_claims_loses_no_postback_to_a_source() {
     let mut other = Services::new(Arc::clone(&engines), &settings);
     other.start(Service::Postback);
     other.until_ready(Service::Postback, |status, _| status == 200).await;
-    let got = Got::default();
-    let port = receiver(Arc::clone(&got)).await;
+    let receiver = Receiver::slow(Duration::from_millis(300));
+    let port = receiver.start().await.expect("a port");
     let api = one.api();
     let network =
         api.create(Kind::Network, &json!({ "slug": "adnet", "name": "N" })).await.expect("a network");
@@ -138,14 +94,14 @@ async fn who_is_stopped_past_its_claims_loses_no_postback_to_a_source() {
     }
     until("all are told", async || {
         let queue = api.tell_queue(&TellQuery::default()).await.map_err(|e| e.to_string())?;
-        let told = got.lock().expect("no panic").len();
+        let told = receiver.got().len();
         (queue.waiting == 0 && told == 240)
             .then_some(())
             .ok_or_else(|| format!("{} wait, {told} are told", queue.waiting))
     })
     .await;
     assert_eq!(api.tell_queue(&TellQuery::default()).await.expect("the queue").dead, 0);
-    let got = got.lock().expect("no panic").clone();
+    let got = receiver.got();
     let repeats: u64 = got.values().map(|n| n - 1).sum();
     let late = one.metric(Service::Postback, "tfx_source_postbacks_late_total").await;
     let attempts = "tfx_source_postbacks_total";
