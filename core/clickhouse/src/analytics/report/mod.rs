@@ -37,7 +37,6 @@ const OF_CLICKS: &str = "
     countIf(kind = 'click' AND unique_destination) AS unique_destination_,
     sumIf(cost, kind IN ('click', 'trafficback')) AS cost_,
     sumIf(cost, kind = 'bot') AS bot_cost,
-    countIf(cost_refused != '' AND kind IN ('click', 'trafficback')) AS costs_refused,
     toUInt64(0) AS leads,
     toUInt64(0) AS sales,
     toUInt64(0) AS rejected,
@@ -56,7 +55,6 @@ const OF_CONVERSIONS: &str = "
     toUInt64(0) AS unique_destination_,
     toDecimal128(0, 6) AS cost_,
     toDecimal128(0, 6) AS bot_cost,
-    toUInt64(0) AS costs_refused,
     countIf(status NOT IN ('sale', 'rejected', 'rebill')) AS leads,
     countIf(status = 'sale') AS sales,
     countIf(status = 'rejected') AS rejected,
@@ -78,7 +76,6 @@ struct Group {
     unique_destination: u64,
     cost: i128,
     bot_cost: i128,
-    costs_refused: u64,
     leads: u64,
     sales: u64,
     rejected: u64,
@@ -163,7 +160,7 @@ fn select(query: &ReportQuery, source: ReportTable, local: &LocalTime) -> Sql {
     let mut sql = Sql::new(format!(
         "SELECT CAST([{}], 'Array(String)') AS key, toString(currency_) AS currency, clicks, bots, prefetches,
              trafficbacks, unique_campaign_ AS unique_campaign, unique_stream_ AS unique_stream,
-             unique_destination_ AS unique_destination, cost_ AS cost, bot_cost, costs_refused, leads, sales, rejected,
+             unique_destination_ AS unique_destination, cost_ AS cost, bot_cost, leads, sales, rejected,
              rebills, hold, confirmed
          FROM (",
         texts.join(", ")
