@@ -234,6 +234,7 @@ mod tests {
     };
     use tfx_domain::entity::Kind;
     use tfx_ports::{
+        accounts::Account,
         audit::{AuditEntry, AuditLog},
         config::{Change, RecordQuery},
         page::{Page, PageRequest},
@@ -255,7 +256,12 @@ mod tests {
 
     #[async_trait]
     impl ConfigStore for Silent {
-        async fn apply(&self, _: Vec<Change>, _: Option<u64>) -> Result<u64, StoreError> {
+        async fn apply_with(
+            &self,
+            _: Vec<Change>,
+            _: Option<u64>,
+            _: Vec<Account>,
+        ) -> Result<u64, StoreError> {
             unreachable!("nothing is saved")
         }
 
