@@ -4,6 +4,7 @@
 # make test          everything CI checks, real engines included
 # make check-deploy  compose, the image, the units, MongoDB's scripts: what shows of deploy/ without Docker
 # make e2e-smoke     the whole way of a click on real engines, as processes on this machine
+# make check-api     the API against its description, and by a generated client; needs make engines and the programs built
 # make faults        minutes of outages and kills on real engines, with figures (docs/faults.md)
 # make engines       bring MongoDB, a broker and ClickHouse up for tests by hand; engines-down ends them
 # make update-lists  newer lists of browsers and bots, and the fixtures that measure them (core/visitor/data)
@@ -11,6 +12,7 @@
 
 CARGO ?= cargo
 STACK = deploy/local/stack
+DESCRIBED = daemons/api/tests/described
 
 # Whole: a package alone would have its libraries compiled anew, with the features that it asks for.
 MORE_TESTS = --workspace --test engines
@@ -37,7 +39,7 @@ TESTS = $(CARGO) nextest run --workspace --locked --test-threads $$((2 * $$(getc
   $(CARGO) test --workspace --locked --doc --quiet
 endif
 
-.PHONY: help up install dist check-dist test lint check doc check-deploy e2e-smoke faults engines engines-down update-lists bench toolchain python deploy-tools
+.PHONY: help up install dist check-dist test lint check doc check-deploy check-api e2e-smoke faults engines engines-down update-lists bench toolchain python deploy-tools
 
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
@@ -97,7 +99,7 @@ check-dist: dist
 # While lints compile, what the tests need is fetched; what fails is tried again where it is needed, and said.
 ifeq ($(shell uname -s),Linux)
 test: toolchain python deploy-tools
-	$(STACK) fetch & python3 -B deploy/check/tools.py & $(MAKE) lint; code=$$?; wait; exit $$code
+	$(STACK) fetch & python3 -B deploy/check/tools.py & python3 -B $(DESCRIBED)/server.py & $(MAKE) lint; code=$$?; wait; exit $$code
 	$(MAKE) check doc
 else
 test: toolchain lint check doc
@@ -111,13 +113,14 @@ ifeq ($(shell uname -s),Linux)
 # The engines are ended whatever becomes of the tests.
 check: python check-deploy
 	python3 -B -m unittest discover deploy/local
-	trap '$(STACK) down' EXIT INT TERM; $(STACK) up && $(TESTS)
+	trap '$(STACK) down' EXIT INT TERM; $(STACK) up && $(TESTS) && (cd $(DESCRIBED) && python3 -B -m unittest test_client)
 	target/debug/tfx smoke --stack embedded
 	target/debug/tfx smoke --stack local
 else
 # The engines have packages for Linux alone; elsewhere what needs them is left out, and said.
-check:
+check: python
 	$(CARGO) build --workspace --locked --bins
+	cd $(DESCRIBED) && python3 -B -m unittest test_client
 	$(CARGO) test --workspace --exclude tfx-mongo --exclude tfx-kafka --exclude tfx-clickhouse --locked --no-fail-fast
 	target/debug/tfx smoke --stack embedded
 	@echo "Not tested: MongoDB, Kafka and ClickHouse, whose packages are for Linux, and a full disk"
@@ -129,6 +132,9 @@ doc:
 check-deploy: toolchain python deploy-tools
 	$(CARGO) build --workspace --locked --bins
 	python3 -B -m unittest discover deploy/check
+
+check-api: python
+	python3 -B -m unittest discover $(DESCRIBED)
 
 e2e-smoke: toolchain python
 	$(CARGO) run --locked --bin tfx -- smoke --stack local
@@ -163,9 +169,9 @@ toolchain:
 	    echo "OpenSSL is missing: install libssl-dev and pkg-config (Debian), or, to build it from source, perl with its modules (perl-core on Fedora)" >&2; exit 1; }; fi; }
 
 python:
-	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))' && python3 -m pip --version >/dev/null || { \
+	@python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' && python3 -m pip --version >/dev/null || { \
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq python3 python3-pip; \
-	  else echo "python3 (3.10 or later) with pip is missing: the engines of the tests come with it" >&2; exit 1; fi; }
+	  else echo "python3 (3.11 or later) with pip is missing: the engines of the tests come with it, and what holds the API to its description" >&2; exit 1; fi; }
 
 # Debian's packages of what check-deploy runs; mongosh comes from npm by itself. Where promtool is installed, tests also
 # show it what /metrics says: apt-get install --no-install-recommends prometheus.

@@ -20,9 +20,9 @@ class CommandFailed(Exception):
         self.name = reply.get("codeName", "")
 
 
-def command(port, timeout=5, **fields):
-    """Runs a command on the `admin` database; its first field is its name."""
-    document = encode({**fields, "$db": "admin"})
+def command(port, timeout=5, database="admin", **fields):
+    """Runs a command on a database; its first field is its name."""
+    document = encode({**fields, "$db": database})
     message = struct.pack("<iiiiIb", 21 + len(document), next(REQUESTS), 0, OP_MSG, 0, 0) + document
     with socket.create_connection(("127.0.0.1", port), timeout) as connection:
         connection.sendall(message)

@@ -10,6 +10,7 @@ pub use tfx_domain::access::{Role, Session, User, UserState};
 #[serde(deny_unknown_fields)]
 pub struct CodeRequest {
     /// The mail address.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::MailAddress"))]
     pub email: String,
 }
 
@@ -30,6 +31,7 @@ pub struct CodeAnswer {
 #[serde(deny_unknown_fields)]
 pub struct CodeProof {
     /// The mail address.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::MailAddress"))]
     pub email: String,
     /// The code.
     pub code: String,

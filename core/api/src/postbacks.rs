@@ -52,6 +52,7 @@ pub struct PostbackRetry {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
     /// Those that stand as one of [`Self::RESULTS`].
+    #[cfg_attr(feature = "schema", schemars(length(min = 1), extend("items" = { "type": "string", "enum": Self::RESULTS.map(PostbackResult::as_str) })))]
     pub results: Vec<PostbackResult>,
     /// Only those after the `next` of the answer before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -211,6 +212,7 @@ pub struct PostbackTest {
     pub template: Option<String>,
     /// What the network would send.
     #[serde(default)]
+    #[cfg_attr(feature = "schema", schemars(length(max = 1000)))]
     pub params: Vec<(String, String)>,
 }
 

@@ -12,7 +12,12 @@ pub struct NewToken {
     /// What it is called: unique among those that are not revoked.
     #[cfg_attr(
         feature = "schema",
-        schemars(length(min = 1, max = 100), regex(pattern = r"^[^\s\p{Cc}]([^\p{Cc}]*[^\s\p{Cc}])?$"))
+        schemars(
+            length(min = 1, max = 100),
+            regex(
+                pattern = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$"
+            )
+        )
     )]
     pub name: String,
     /// What it may do; no more than whoever makes it.

@@ -24,8 +24,18 @@ pub struct Network;
 /// An amount that is not below nought.
 pub struct NotNegative;
 
-/// The name that a person reads: 1 to 200 characters, no control characters.
-pub const NAME: &str = r"^[^\p{Cc}]*[^\p{Cc}\s][^\p{Cc}]*$";
+/// A mail address.
+pub struct MailAddress;
+
+/// How a URL begins that may hold macros.
+pub const URL: &str = "^[Hh][Tt][Tt][Pp][Ss]?://[^/]";
+
+/// The name of a query parameter.
+pub const PARAM: &str = r"^[^\s\u0000-\u001f\u007f-\u009f]+$";
+
+/// The name that a person reads: no control characters, not blanks alone.
+pub const NAME: &str =
+    r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";
 
 macro_rules! schemas {
     ($($type:ty, $name:literal, $schema:expr;)+) => {$(
@@ -81,7 +91,12 @@ schemas! {
     SourceParam, "SourceParam", json_schema!({
         "description": "The name of a query parameter, with `=` and the token that the source puts its value in the place \
                         of: bid={bid}",
-        "type": "string", "pattern": r"^[^\s\p{Cc}=]{1,64}(=[^\s\p{Cc}&#]{1,200})?$", "examples": ["bid={bid}"],
+        "type": "string", "pattern": r"^[^\s\u0000-\u001f\u007f-\u009f=]{1,64}(=[^\s\u0000-\u001f\u007f-\u009f&#]{1,200})?$", "examples": ["bid={bid}"],
+    });
+    MailAddress, "MailAddress", json_schema!({
+        "description": "A mail address", "type": "string", "maxLength": 254,
+        "pattern": r#"^[^\s<>,;"\\@\u0000-\u001f\u007f-\uffff]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"#,
+        "examples": ["anna@example.com"],
     });
     Network, "AddressOrRange", json_schema!({
         "description": "An address, or a range of addresses in CIDR form", "type": "string",
@@ -167,14 +182,14 @@ impl JsonSchema for Action {
         json_schema!({
             "description": "What is done with a click",
             "oneOf": [
-                form("Redirect", "redirect", &format!("An HTTP redirect {to}"), Some(("code", &code, false))),
-                form("MetaRefresh", "meta_refresh", &format!("A page that refreshes {to}"), None),
-                form("DoubleMeta", "double_meta", "Two pages, so that the destination sees no referrer", None),
-                form("Js", "js", &format!("A page that goes on by script {to}"), None),
-                form("Text", "text", "Plain text, no destination", Some(("body", &body, true))),
-                form("Html", "html", "HTML, no destination", Some(("body", &body, true))),
-                form("Status", "status", "A bare status, no destination", Some(("code", &status, true))),
-                form("Campaign", "campaign", "Hand over to another campaign", Some(("campaign", &campaign, true))),
+                form("RedirectAction", "redirect", &format!("An HTTP redirect {to}"), Some(("code", &code, false))),
+                form("MetaRefreshAction", "meta_refresh", &format!("A page that refreshes {to}"), None),
+                form("DoubleMetaAction", "double_meta", "Two pages, so that the destination sees no referrer", None),
+                form("JsAction", "js", &format!("A page that goes on by script {to}"), None),
+                form("TextAction", "text", "Plain text, no destination", Some(("body", &body, true))),
+                form("HtmlAction", "html", "HTML, no destination", Some(("body", &body, true))),
+                form("StatusAction", "status", "A bare status, no destination", Some(("code", &status, true))),
+                form("CampaignAction", "campaign", "Hand over to another campaign", Some(("campaign", &campaign, true))),
             ],
         })
     }

@@ -29,6 +29,7 @@ mod postback_test;
 mod reply;
 mod report;
 mod retention;
+mod said_once;
 mod services;
 mod tells;
 mod timeline;

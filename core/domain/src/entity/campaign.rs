@@ -37,6 +37,7 @@ pub struct CampaignSpec {
     pub source: Option<SourceId>,
     /// Where clicks go that no stream takes; else the global one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::URL)))]
     pub trafficback_url: Option<String>,
     /// What becomes of a click that no stream takes while some destination is down.
     #[serde(default, skip_serializing_if = "AllDown::is_default")]

@@ -27,6 +27,7 @@ pub struct DestinationSpec {
     #[serde(default)]
     pub status: Status,
     /// The URL with macros.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::URL)))]
     pub url: String,
     /// Who pays for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -98,6 +99,7 @@ fn utc() -> String {
 pub struct HealthCheck {
     /// What is probed; else the destination's URL with empty macros.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::URL)))]
     pub url: Option<String>,
     /// HEAD or GET.
     #[serde(default)]

@@ -8,6 +8,7 @@ mod action;
 mod campaign;
 mod destination;
 mod network;
+mod objects;
 mod parse;
 mod source;
 mod stream;

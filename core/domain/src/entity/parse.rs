@@ -1,6 +1,6 @@
 //! From JSON to a spec, reporting every problem at once (`docs/decisions/0008-every-problem-at-once.md`).
 
-use super::{Kind, Spec, words::readable};
+use super::{Kind, Spec, objects::Objects, words::readable};
 use crate::{money::Currency, problem::Problems};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -136,7 +136,7 @@ impl Mender {
     fn read<T: DeserializeOwned>(&mut self) -> (Option<T>, Problems) {
         let mut problems = Problems::default();
         for _ in 0..MOST_PROBLEMS {
-            let error = match serde_path_to_error::deserialize::<_, T>(&self.value) {
+            let error = match serde_path_to_error::deserialize::<_, T>(Objects(&self.value)) {
                 Ok(read) => return (Some(read), problems),
                 Err(error) => error,
             };

@@ -29,6 +29,7 @@ pub struct SourceSpec {
     pub currency: Currency,
     /// Where it is told of conversions; a state with a URL of its own is told there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::URL)))]
     pub postback_url: Option<String>,
     /// The states that it asks for. Not said: `sale` where there is a `postback_url`, and those of `postback_urls`.
     #[serde(default, skip_serializing_if = "Option::is_none")]

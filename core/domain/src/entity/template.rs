@@ -56,23 +56,23 @@ pub struct TemplateSpec {
 pub struct TemplateParams {
     /// The click id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), regex(pattern = r"^[^\s\p{Cc}]+$")))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), regex(pattern = crate::schema::PARAM)))]
     pub click_id: Option<String>,
     /// The transaction id.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), regex(pattern = r"^[^\s\p{Cc}]+$")))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), regex(pattern = crate::schema::PARAM)))]
     pub transaction_id: Option<String>,
     /// The payout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), regex(pattern = r"^[^\s\p{Cc}]+$")))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), regex(pattern = crate::schema::PARAM)))]
     pub payout: Option<String>,
     /// The currency.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), regex(pattern = r"^[^\s\p{Cc}]+$")))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), regex(pattern = crate::schema::PARAM)))]
     pub currency: Option<String>,
     /// The status.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), regex(pattern = r"^[^\s\p{Cc}]+$")))]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 64), regex(pattern = crate::schema::PARAM)))]
     pub status: Option<String>,
 }
 

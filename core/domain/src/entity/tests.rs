@@ -456,6 +456,21 @@ fn an_address_alone_is_a_range_of_one() {
 }
 
 #[test]
+fn an_object_is_not_a_list_of_its_values() {
+    let cost = json!({ "slug": "a", "name": "A", "cost": ["1.50", "USD"] });
+    assert_eq!(problems(Kind::Campaign, cost), ["cost: must be an object, not a list"]);
+    let inner = json!({
+        "slug": "main", "name": "Main", "campaign": "cmp_0000000000000000000",
+        "destinations": [["dst_0000000000000000000", 5]], "action": ["js"],
+    });
+    let found = problems(Kind::Stream, inner);
+    assert!(found.contains(&"destinations[0]: must be an object, not a list".to_owned()), "{found:?}");
+    assert!(found.iter().any(|p| p.starts_with("action: must be an object")), "{found:?}");
+    let filter = read::<crate::report::ReportFilter>(json!(["os", ["iOS"]]));
+    assert_eq!(filter.map_err(|p| p.to_string()), Err("must be an object, not a list".to_owned()));
+}
+
+#[test]
 fn a_hundred_problems_are_enough() {
     let unknown: serde_json::Map<String, Value> = (0..500).map(|n| (format!("x{n}"), json!(1))).collect();
     assert_eq!(problems(Kind::Network, Value::Object(unknown)).len(), 100);

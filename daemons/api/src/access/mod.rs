@@ -134,10 +134,10 @@ pub(crate) async fn check(State(app): State<Arc<App>>, mut request: Request, nex
     let peer = request.extensions().get::<Peer>().map_or(IpAddr::from([0, 0, 0, 0]), |p| p.0.ip());
     let from = client_ip(peer, request.headers(), &app.settings.http.trusted_proxies);
     let path = request.extensions().get::<MatchedPath>();
-    let open = path.is_some_and(|path| {
-        matches!(routes::of(request.method(), path.as_str()), Found::Needs(Needs::Nothing))
-    });
-    if open {
+    if let Some(path) = path.map(MatchedPath::as_str).filter(|path| routes::is_open(path)) {
+        if let Found::OtherMethods(known) = routes::of(request.method(), path) {
+            return other_methods(request.method(), &known);
+        }
         let request_id = request_id::of(request.headers()).to_owned();
         request.extensions_mut().insert(Caller { from: from.to_string(), request_id, ..Caller::default() });
         return next.run(request).await;
@@ -238,19 +238,22 @@ fn allowed(identity: &Identity, method: &Method, path: &str) -> Result<(), Respo
             let missing = beyond(needed, &identity.scopes);
             if missing.is_empty() { Ok(()) } else { Err(lacking(&missing)) }
         }
-        Found::OtherMethods(known) => {
-            let mut response = crate::app::wrong_method(method).into_response();
-            if let Ok(known) = HeaderValue::try_from(known.join(",")) {
-                response.headers_mut().insert(header::ALLOW, known);
-            }
-            Err(response)
-        }
+        Found::OtherMethods(known) => Err(other_methods(method, &known)),
         Found::Nothing => {
             tracing::error!(%method, path, "nobody may use this route: it does not say which scope it needs");
             let detail = "nobody may do this: the route does not say which scope it needs";
             Err(Failure::new(StatusCode::FORBIDDEN, "forbidden", detail).into_response())
         }
     }
+}
+
+/// 405, naming the methods that there are.
+fn other_methods(method: &Method, known: &[&str]) -> Response {
+    let mut response = crate::app::wrong_method(method).into_response();
+    if let Ok(known) = HeaderValue::try_from(known.join(",")) {
+        response.headers_mut().insert(header::ALLOW, known);
+    }
+    response
 }
 
 /// 403, naming what is missing.

@@ -142,6 +142,11 @@ pub(crate) fn is_write(method: &Method, path: &str) -> bool {
     !matches!(*method, Method::GET | Method::HEAD) && (is_bulk || !scopes.iter().all(looks))
 }
 
+/// Whether a path needs nothing, by whichever of its methods.
+pub(crate) fn is_open(path: &str) -> bool {
+    TABLE.get(path).is_some_and(|methods| methods.iter().all(|(_, needs)| *needs == Needs::Nothing))
+}
+
 /// Every route of the table.
 #[cfg(test)]
 pub(crate) fn all() -> impl Iterator<Item = (&'static str, &'static Method, &'static Needs)> {

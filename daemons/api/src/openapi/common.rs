@@ -18,10 +18,14 @@ pub(super) fn parameters(operation: &Operation) -> Vec<Value> {
             }
             _ => "Its id",
         };
-        all.push(json!({
+        let mut parameter = json!({
             "name": name, "in": "path", "required": true, "description": about,
             "schema": { "type": "string", "minLength": 1 },
-        }));
+        });
+        if let Some(example) = called(&operation.path).filter(|_| name == "ref") {
+            parameter["example"] = example.into();
+        }
+        all.push(parameter);
     }
     if operation.conditional {
         all.push(json!({
@@ -38,6 +42,21 @@ pub(super) fn parameters(operation: &Operation) -> Vec<Value> {
         }));
     }
     all
+}
+
+/// What the examples of entities are called.
+fn called(path: &str) -> Option<&'static str> {
+    Some(match path.split('/').nth(1)? {
+        "campaigns" => "summer",
+        "streams" => "summer/main",
+        "destinations" => "offer",
+        "sources" => "push",
+        "networks" => "adnet",
+        "templates" => "adnet/default",
+        "tokens" => "ci",
+        "users" => "anna@example.com",
+        _ => return None,
+    })
 }
 
 /// Headers that several answers have, by name.
@@ -123,6 +142,7 @@ pub(super) fn problems(
     }
     if operation.method != Method::GET && operation.body.is_some() {
         add(StatusCode::BAD_REQUEST, "malformed_json", "the body is not JSON, or says a field twice");
+        add(StatusCode::BAD_REQUEST, "body", "the body broke off");
         add(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is larger than `HTTP_MAX_BODY_BYTES`");
         add(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", "the body is not said to be JSON");
         add(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the body did not arrive in time");

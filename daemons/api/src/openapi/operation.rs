@@ -82,7 +82,12 @@ impl Operation {
 
     /// With a parameter of the query.
     pub(super) fn query(mut self, name: &str, about: &str, schema: Value) -> Self {
-        self.parameters.push(json!({ "name": name, "in": "query", "description": about, "schema": schema }));
+        let mut parameter = json!({ "name": name, "in": "query", "description": about, "schema": schema });
+        // Empty counts as absent; of a condition it is a value.
+        if name != "where" {
+            parameter["allowEmptyValue"] = true.into();
+        }
+        self.parameters.push(parameter);
         self
     }
 

@@ -129,6 +129,7 @@ fn named_others(schemas: &mut Schemas, kind: Kind) -> Map<String, Value> {
                 let mut action = schemas.taken_by_name("Action").expect("a stream has an action");
                 to_taken(&mut action);
                 for form in action["oneOf"].as_array_mut().into_iter().flatten() {
+                    form["title"] = format!("New{}", form["title"].as_str().unwrap_or_default()).into();
                     if form["properties"].get("campaign").is_some() {
                         form["properties"]["campaign"] = text(*other);
                     }

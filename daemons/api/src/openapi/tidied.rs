@@ -8,7 +8,9 @@ pub(super) fn taken(schema: &mut Value) {
     each(schema, &mut |fields| {
         words(fields);
         description(fields);
+        anything(fields);
         bounds(fields);
+        address(fields);
         if fields.get("default").is_some_and(Value::is_null) {
             fields.remove("default");
         }
@@ -20,7 +22,9 @@ pub(super) fn shown(schema: &mut Value) {
     each(schema, &mut |fields| {
         words(fields);
         description(fields);
+        anything(fields);
         bounds(fields);
+        address(fields);
         fields.remove("default");
         if let Some(Value::Array(required)) = fields.get_mut("required") {
             required.retain(|name| !name.as_str().is_some_and(|name| MONEY.contains(&name)));
@@ -39,6 +43,19 @@ pub(super) fn shown(schema: &mut Value) {
             }
         }
     });
+}
+
+/// Anything: `{}`, which generators read where they do not read `true`.
+fn anything(fields: &mut Map<String, Value>) {
+    for (name, value) in fields.iter_mut() {
+        match (name.as_str(), value) {
+            ("items" | "additionalProperties", value) if *value == Value::Bool(true) => *value = json!({}),
+            ("properties", Value::Object(properties)) => {
+                properties.values_mut().filter(|p| **p == Value::Bool(true)).for_each(|p| *p = json!({}));
+            }
+            _ => {}
+        }
+    }
 }
 
 /// Each schema, inner ones first.
@@ -108,6 +125,19 @@ fn description(fields: &mut Map<String, Value>) {
     }
     out.push_str(rest);
     *text = out;
+}
+
+/// An address, by the formats that there are.
+fn address(fields: &mut Map<String, Value>) {
+    if fields.get("format").is_some_and(|format| format == "ip") {
+        fields.remove("format");
+        let is_null = fields.get("type").is_some_and(Value::is_array);
+        let mut forms = vec![json!({ "format": "ipv4" }), json!({ "format": "ipv6" })];
+        if is_null {
+            forms.push(json!({ "type": "null" }));
+        }
+        fields.insert("anyOf".to_owned(), forms.into());
+    }
 }
 
 /// Whole numbers have an end where their type has one.

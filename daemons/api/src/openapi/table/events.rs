@@ -29,6 +29,11 @@ pub(super) fn operations() -> Vec<Operation> {
                     "metrics": ["clicks", "conversions", "revenue"], "sort": { "by": "revenue", "desc": true }, "limit": 100,
                 }))
                 .answers::<ReportAnswer>("The rows and their totals")
+                .refuses(
+                    StatusCode::UNPROCESSABLE_ENTITY,
+                    "too_many_rows",
+                    "it has more rows than `REPORT_MAX_GROUPS`: ask for a shorter time, or for fewer dimensions",
+                )
                 .note("Without `read:money` the usual figures are those that tell no money; to ask for others is 403."),
             listed(get("/clicks", "list_clicks", "List clicks, the newest first"))
                 .query("campaign", "Only of this campaign: its id or slug", text())
