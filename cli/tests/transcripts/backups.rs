@@ -194,7 +194,6 @@ fn killed(place: &Place, args: &[&str], after: u64) {
 }
 
 #[test]
-#[expect(clippy::print_stdout, reason = "it prints its figures")]
 fn what_was_killed_is_never_taken_for_whole() {
     let (place, _database) = filled();
     let before = now(&place);

@@ -99,10 +99,9 @@ fn refused(error: TakeError) -> Failure {
     let said = error.to_string();
     match error {
         TakeError::Place(PlaceError::Taken(_)) => Failure::new(Kind::Conflict, said),
-        TakeError::Place(PlaceError::Io { .. }) => Failure::failed(said),
+        TakeError::Place(PlaceError::Io { .. }) | TakeError::NotAsWritten(_) => Failure::failed(said),
         TakeError::Place(_) => Failure::usage(said),
         TakeError::Backup(e) => failure(&e),
-        TakeError::NotAsWritten(_) => Failure::failed(said),
     }
 }
 

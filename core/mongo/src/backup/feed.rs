@@ -89,9 +89,8 @@ fn read(
                 batch.bytes += document.len();
                 batch.documents.push(owned);
             }
-            Some(_) => {}
             None if !send(Step::End(place)) => return Ok(()),
-            None => {}
+            _ => {}
         }
     }
     send(Step::Whole);

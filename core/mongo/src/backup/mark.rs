@@ -2,12 +2,12 @@
 //! that was killed leaves it, and no backup is taken of what is half there.
 
 use super::PATIENCE;
-use crate::db::Db;
+use crate::{db::Db, time::date};
 use mongodb::{
     Database,
-    bson::{DateTime, Document, doc},
+    bson::{Document, doc},
 };
-use tfx_ports::StoreError;
+use tfx_ports::{StoreError, clock};
 
 /// The collection that it stands in; it is in no backup.
 pub(super) const MARK: &str = "tfx_restoring";
@@ -16,7 +16,7 @@ const WHAT: &str = "mark that a restore goes on";
 /// Before the first change of a database.
 pub(super) async fn set(db: &Db, database: &Database, parts: usize) -> Result<(), StoreError> {
     let parts = i64::try_from(parts).unwrap_or(i64::MAX);
-    let begun = doc! {"$set": {"begun": DateTime::now(), "parts": parts}};
+    let begun = doc! {"$set": {"begun": date(clock::now()), "parts": parts}};
     let marks = database.collection::<Document>(MARK);
     let set = marks.update_one(doc! {"_id": "restore"}, begun).upsert(true);
     db.call_within(WHAT, PATIENCE, set).await.map(|_| ())
