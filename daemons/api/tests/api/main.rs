@@ -2,6 +2,7 @@
 
 mod access;
 mod anything;
+mod bad_input;
 mod browsers;
 mod bulk;
 mod entities;
