@@ -27,7 +27,7 @@ use tokio::task::spawn_blocking;
 #[command(after_help = "Examples:\n  \
     tfx restore mongo backup.archive.zst --dry-run\n  \
     tfx restore mongo backup.archive.zst --drop --yes\n  \
-    tfx restore mongo dump.archive.gz --ns-include 'shop.*' --ns-from 'shop.*' --ns-to 'trial.*'")]
+    tfx restore mongo dump.gz --ns-from 'shop.*' --ns-to 'trial.*'")]
 pub(crate) struct Mongo {
     /// The archive; - for standard input, which is kept in a temporary file first.
     #[arg(value_name = "FILE|-")]
