@@ -16,7 +16,8 @@ impl JsonSchema for Figures {
     }
 
     fn json_schema(generator: &mut SchemaGenerator) -> Schema {
-        object("The figures that were asked for; a ratio without a denominator is absent", figures(generator))
+        let about = "The figures that were asked for; a ratio without a denominator is absent";
+        object(about, &figures(generator))
     }
 }
 
@@ -39,11 +40,11 @@ impl JsonSchema for ReportRow {
         }
         properties.extend(figures(generator));
         let about = "The value of each dimension that was asked for, and the figures";
-        object(about, properties)
+        object(about, &properties)
     }
 }
 
-fn object(about: &str, properties: Map<String, Value>) -> Schema {
+fn object(about: &str, properties: &Map<String, Value>) -> Schema {
     json_schema!({
         "description": about, "type": "object", "properties": properties, "additionalProperties": false,
     })
