@@ -171,9 +171,8 @@ impl Turn {
         let Some(mut asked) = self.0 else { return Err(failure) };
         match asked.kept(clock::now()).await {
             Ok(Some(made)) => Ok(made),
-            Ok(None) => Err(failure),
             Err(reused @ Failure::Problem(_)) => Err(reused),
-            Err(Failure::Passed(_)) => Err(failure),
+            Ok(None) | Err(Failure::Passed(_)) => Err(failure),
         }
     }
 }

@@ -184,6 +184,7 @@ impl Crafted {
         })
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "each is made where it is added")]
     fn add(mut self, document: mongodb::bson::Document) -> Self {
         self.0.extend(document.to_vec().expect("BSON"));
         self

@@ -178,7 +178,7 @@ fn no_template(known: &Known, template: Option<&Record>, line: &PostbackLogEvent
     };
     let because = match template {
         Some(t) => format!("the template {} is {}", t.slug, t.status.as_str()),
-        None => format!("the network has no template {}; make it, or give the network another URL", asked),
+        None => format!("the network has no template {asked}; make it, or give the network another URL"),
     };
     Some(Refused { what: "template".to_owned(), because, command, id: String::new() })
 }

@@ -8,7 +8,6 @@ mod configuration;
 mod explain;
 mod geo;
 mod health;
-mod health_events;
 mod journal;
 mod keys;
 mod operators;
