@@ -192,7 +192,11 @@ impl Server {
             "API token" => {
                 let scopes = vec![Scope::Read, Scope::ReadMoney, Scope::write(Kind::Campaign)];
                 let new = NewToken { name: "bench".to_owned(), scopes, expires_at: None };
-                self.runtime.block_on(api().create_token(&new)).expect("a token").token
+                self.runtime
+                    .block_on(api().create_token(&new))
+                    .expect("a token")
+                    .token
+                    .expect("shown this once")
             }
             "session" => self.runtime.block_on(async {
                 let api = api();

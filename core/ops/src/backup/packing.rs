@@ -67,6 +67,7 @@ pub(super) trait Device: Write + Send {
 /// Packs an archive on its way to a device.
 pub(super) struct Packed<D: Device>(Packer<D>);
 
+#[expect(clippy::large_enum_variant, reason = "there is one of them")]
 enum Packer<D: Device> {
     Plain(Counted<D>),
     Gzip(GzEncoder<Counted<D>>),

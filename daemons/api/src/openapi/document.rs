@@ -198,7 +198,7 @@ fn example(status: StatusCode, code: &str, when: &str) -> Value {
     });
     match code {
         "invalid" => {
-            made["problems"] = json!([{ "path": "name", "message": "must be 1 to 200 characters without control characters" }])
+            made["problems"] = json!([{ "path": "name", "message": "must be 1 to 200 characters without control characters" }]);
         }
         "slug_taken" => made["existing"] = "cmp_01k5e7q000000000000".into(),
         "version_mismatch" => made["current"] = 4.into(),

@@ -81,6 +81,7 @@ impl Operation {
     }
 
     /// With a parameter of the query.
+    #[expect(clippy::needless_pass_by_value, reason = "each is made where it is said")]
     pub(super) fn query(mut self, name: &str, about: &str, schema: Value) -> Self {
         let mut parameter = json!({ "name": name, "in": "query", "description": about, "schema": schema });
         // Empty counts as absent; of a condition it is a value.
@@ -121,8 +122,8 @@ impl Operation {
     }
 
     /// With a body of a type.
-    pub(super) fn takes<T: JsonSchema>(self, example: Value) -> Self {
-        self.takes_one(|schemas| schemas.taken::<T>(), example)
+    pub(super) fn takes<T: JsonSchema + 'static>(self, example: Value) -> Self {
+        self.takes_one(Schemas::taken::<T>, example)
     }
 
     /// With another body.
@@ -138,8 +139,8 @@ impl Operation {
     }
 
     /// Answers with a type.
-    pub(super) fn answers<T: JsonSchema>(self, about: &str) -> Self {
-        self.answers_one(StatusCode::OK, about, |schemas| schemas.shown::<T>())
+    pub(super) fn answers<T: JsonSchema + 'static>(self, about: &str) -> Self {
+        self.answers_one(StatusCode::OK, about, Schemas::shown::<T>)
     }
 
     /// Answers so.
@@ -155,8 +156,8 @@ impl Operation {
     }
 
     /// Or so.
-    pub(super) fn also<T: JsonSchema>(self, status: StatusCode, about: &str) -> Self {
-        self.answers_one(status, about, |schemas| schemas.shown::<T>())
+    pub(super) fn also<T: JsonSchema + 'static>(self, status: StatusCode, about: &str) -> Self {
+        self.answers_one(status, about, Schemas::shown::<T>)
     }
 
     /// With a header of the answer.

@@ -21,7 +21,7 @@ impl Schemas {
         let settings = || {
             SchemaSettings::draft2020_12().with(|s| {
                 s.meta_schema = None;
-                "/components/schemas".clone_into(&mut s.definitions_path.to_mut());
+                "/components/schemas".clone_into(s.definitions_path.to_mut());
             })
         };
         let (taken, shown) =

@@ -10,6 +10,7 @@ use tfx_api::{
 };
 use tfx_domain::entity::Kind;
 
+#[expect(clippy::needless_pass_by_value, reason = "each is made where it is used")]
 fn create(kind: &str, spec: Value) -> Value {
     json!({ "action": "create", "kind": kind, "spec": spec })
 }

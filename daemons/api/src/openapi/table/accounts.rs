@@ -21,7 +21,11 @@ pub(super) fn operations() -> Vec<Operation> {
         vec![
             post("/auth/otp", "ask_code", "Have a login code sent to a mail address")
                 .takes::<CodeRequest>(json!({ "email": "anna@example.com" }))
-                .answers_one(StatusCode::ACCEPTED, "The same for everybody", |s| s.shown::<CodeAnswer>())
+                .answers_one(
+                    StatusCode::ACCEPTED,
+                    "The same for everybody",
+                    super::super::schemas::Schemas::shown::<CodeAnswer>,
+                )
                 .refuses(
                     StatusCode::CONFLICT,
                     "no_logins",
@@ -92,7 +96,11 @@ pub(super) fn operations() -> Vec<Operation> {
                 .takes::<NewToken>(
                     json!({ "name": "ci", "scopes": ["read"], "expires_at": "2027-01-31T00:00:00Z" }),
                 )
-                .answers_one(StatusCode::CREATED, "The token, its text this once", |s| s.shown::<MadeToken>())
+                .answers_one(
+                    StatusCode::CREATED,
+                    "The token, its text this once",
+                    super::super::schemas::Schemas::shown::<MadeToken>,
+                )
                 .creates()
                 .refuses(StatusCode::CONFLICT, "slug_taken", taken)
                 .refuses(StatusCode::FORBIDDEN, "forbidden", more),
