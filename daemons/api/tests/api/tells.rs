@@ -108,7 +108,7 @@ async fn what_was_given_up_is_told_with_why_and_told_again_when_somebody_says_so
     let steps = s.api.click_timeline(p.routed).await.expect("a timeline").item.steps;
     let waiting: Vec<_> = steps.iter().filter(|step| step.kind == StepKind::Waiting).collect();
     assert_eq!(waiting.len(), 1, "{steps:?}");
-    assert_eq!(waiting[0].what, format!("push: sale of {} is still to be told", p.conversion));
+    assert_eq!(waiting[0].what, format!("push: sale of {} is still to be told", beside.id));
 
     let again = |ids: &[&str]| TellAgain {
         ids: ids.iter().map(|i| (*i).to_owned()).collect(),
