@@ -95,7 +95,7 @@ schemas! {
     });
     MailAddress, "MailAddress", json_schema!({
         "description": "A mail address", "type": "string", "maxLength": 254,
-        "pattern": r#"^[^\s<>,;"\\@\u0000-\u001f\u007f-\uffff]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$"#,
+        "pattern": r"^[!#-+./0-9:=?A-Z\[\]^_`a-z{|}~-]{1,64}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)*$",
         "examples": ["anna@example.com"],
     });
     Network, "AddressOrRange", json_schema!({

@@ -32,7 +32,8 @@ pub(super) fn operations() -> Vec<Operation> {
                     "examples": [["status=200"]],
                 }))
                 .pages()
-                .answers::<Page<PostbackLogEvent>>("A page"),
+                .answers::<Page<PostbackLogEvent>>("A page")
+                .finds("network"),
             get("/postbacks/lint", "lint_postbacks", "Tell what networks send that their configuration does not fit")
                 .window()
                 .query("network", "Only this network: its id or slug", text())
@@ -62,6 +63,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 .takes::<SourceTest>(json!({ "status": "sale", "send": false }))
                 .answers::<SourceTestAnswer>("What it would be told, and what it answered")
                 .finds("source or click")
+                .refuses(StatusCode::CONFLICT, "cannot_be_told", "it has no `postback_url`")
                 .asks("postback-service"),
             get("/sources/{ref}/signing-key", "read_signing_key", "Tell the key that signs what a source is told")
                 .answers::<SigningKey>("The key")
