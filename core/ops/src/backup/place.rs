@@ -72,12 +72,14 @@ impl Partial {
         let failed = |error| PlaceError::Io { path: self.path.clone(), error };
         match renameat_with(CWD, &self.beside, CWD, &self.path, RenameFlags::NOREPLACE) {
             Ok(()) => {}
-            Err(Errno::EXIST) => return vacant(&self.path),
+            Err(Errno::EXIST) => return Err(PlaceError::Taken(self.path.clone())),
             // This file system knows no such renaming; a link takes no place either.
             Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match fs::hard_link(&self.beside, &self.path)
             {
                 Ok(()) => {}
-                Err(e) if e.kind() == ErrorKind::AlreadyExists => return vacant(&self.path),
+                Err(e) if e.kind() == ErrorKind::AlreadyExists => {
+                    return Err(PlaceError::Taken(self.path.clone()));
+                }
                 Err(e) => return Err(failed(e)),
             },
             Err(e) => return Err(failed(e.into())),
