@@ -80,6 +80,10 @@ impl<T: Send + Sync + 'static> Configuration<T> {
                 if in_use.changed().await.is_err() {
                     return false;
                 }
+                // What was read is still an earlier one: the store is not asked all the time.
+                if in_use.borrow().is_some_and(|now| now < revision) {
+                    sleep(BETWEEN_READS).await;
+                }
             }
         };
         timeout(at_most, reached).await.unwrap_or(false)
@@ -206,6 +210,8 @@ impl<T: Send + Sync + 'static> Configuration<T> {
     }
 }
 
+/// Between two reads for somebody who waits for a revision.
+const BETWEEN_READS: Duration = Duration::from_millis(5);
 /// How long whoever asks for a revision is kept waiting.
 const REACHED_WITHIN: Duration = Duration::from_secs(5);
 
