@@ -74,7 +74,7 @@ macro_rules! conformance {
     };
     (queue: $fresh:path) => {
         $crate::conformance!(@ queue, queue, $fresh:
-            a_job_is_kept_until_it_is_done, a_job_is_put_in_once, a_job_is_due_in_its_time,
+            a_job_is_kept_until_it_is_done, what_is_of_others_is_claimed_meanwhile, a_job_is_put_in_once, a_job_is_due_in_its_time,
             jobs_of_a_group_come_one_after_the_other, a_new_job_brings_its_group_forward,
             what_is_put_aside_holds_up_nobody, a_lost_claim_can_end_nothing, a_renewed_claim_stays,
             what_is_postponed_has_no_try_more, what_waits_is_told,

@@ -106,6 +106,22 @@ pub async fn a_job_is_kept_until_it_is_done(s: Stores) {
     assert!(s.one.done(&again).await.expect("done"));
 }
 
+/// Whoever has enough of an owner leaves all of his groups in the queue, and takes those of others that are named alike.
+pub async fn what_is_of_others_is_claimed_meanwhile(s: Stores) {
+    let groups = ["a/1", "a/2", "a0/1", "ab/1", "b/1"];
+    for (n, group) in (0..).zip(groups) {
+        put(&s.one, &grouped(n, group), NOW).await;
+    }
+    put(&s.one, &job(9), NOW).await;
+    let owners = |of: &[&str]| of.iter().map(|o| (*o).to_owned()).collect::<Vec<_>>();
+    let none = s.two.claim_but(KIND, 9, LONG, &owners(&["a", "a0", "ab", "b"])).await.expect("claim");
+    assert_eq!(keys(&none), named(&[&job(9)]), "a job that is in no group is of nobody");
+    let others = s.one.claim_but(KIND, 9, LONG, &owners(&["a"])).await.expect("claim");
+    assert_eq!(keys(&others), named(&[&job(2), &job(3), &job(4)]));
+    assert_eq!(s.two.claim_but(KIND, 9, LONG, &owners(&["a"])).await.expect("claim"), []);
+    assert_eq!(keys(&claim(&s.two, 9).await), named(&[&job(0), &job(1)]), "they were there all the time");
+}
+
 /// The same key again changes nothing, also when many come at once.
 pub async fn a_job_is_put_in_once(s: Stores) {
     put(&s.one, &job(1), NOW).await;
