@@ -43,6 +43,7 @@ CREATE TABLE IF NOT EXISTS click_events
     unique_destination Bool,
     cost               Decimal(18, 6),
     cost_currency      LowCardinality(String),
+    cost_refused       String DEFAULT JSONExtractString(event, 'cost_refused'),
     status             UInt16,
     event              String CODEC(ZSTD(3)),
     _topic             LowCardinality(String),

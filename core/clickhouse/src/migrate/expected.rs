@@ -72,8 +72,8 @@ mod tests {
         assert_eq!(
             names,
             [
-                ("click_events", "at, click_id", 42),
-                ("trafficback_events", "at, click_id", 42),
+                ("click_events", "at, click_id", 43),
+                ("trafficback_events", "at, click_id", 43),
                 ("conversion_events", "conversion_id", 36),
                 ("postback_log_events", "at, id", 22),
                 ("destination_health_events", "at, id", 7),

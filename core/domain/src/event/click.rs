@@ -127,7 +127,8 @@ described! {
         pub bot_cost: Option<Money> = of(Money).kept(ClickHousePlace::Folded),
         /// What the link says it cost and nobody can take for a cost, as `bid=abc`; the campaign's counted.
         #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
-        pub cost_refused: SmolStr = of(Text),
+        pub cost_refused: SmolStr =
+            of(Text).column("String DEFAULT JSONExtractString(event, 'cost_refused')"),
         /// Where the visitor was sent.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         pub final_url: String = of(Text).kept(ClickHousePlace::Alias),

@@ -56,6 +56,7 @@ fn add(row: &mut RawRow, group: &Group) -> Result<(), StoreError> {
     row.unique_campaign += group.unique_campaign;
     row.unique_stream += group.unique_stream;
     row.unique_destination += group.unique_destination;
+    row.costs_refused += group.costs_refused;
     row.leads += group.leads;
     row.sales += group.sales;
     row.rejected += group.rejected;

@@ -35,6 +35,7 @@ const OF_CLICKS: &str = "
     countIf(kind = 'click' AND unique_campaign) AS unique_campaign_,
     countIf(kind = 'click' AND unique_stream) AS unique_stream_,
     countIf(kind = 'click' AND unique_destination) AS unique_destination_,
+    countIf(cost_refused != '' AND kind IN ('click', 'trafficback')) AS costs_refused,
     sumIf(cost, kind IN ('click', 'trafficback')) AS cost_,
     sumIf(cost, kind = 'bot') AS bot_cost,
     toUInt64(0) AS leads,
@@ -53,6 +54,7 @@ const OF_CONVERSIONS: &str = "
     toUInt64(0) AS unique_campaign_,
     toUInt64(0) AS unique_stream_,
     toUInt64(0) AS unique_destination_,
+    toUInt64(0) AS costs_refused,
     toDecimal128(0, 6) AS cost_,
     toDecimal128(0, 6) AS bot_cost,
     countIf(status NOT IN ('sale', 'rejected', 'rebill')) AS leads,
@@ -74,6 +76,7 @@ struct Group {
     unique_campaign: u64,
     unique_stream: u64,
     unique_destination: u64,
+    costs_refused: u64,
     cost: i128,
     bot_cost: i128,
     leads: u64,
@@ -160,8 +163,8 @@ fn select(query: &ReportQuery, source: ReportTable, local: &LocalTime) -> Sql {
     let mut sql = Sql::new(format!(
         "SELECT CAST([{}], 'Array(String)') AS key, toString(currency_) AS currency, clicks, bots, prefetches,
              trafficbacks, unique_campaign_ AS unique_campaign, unique_stream_ AS unique_stream,
-             unique_destination_ AS unique_destination, cost_ AS cost, bot_cost, leads, sales, rejected,
-             rebills, hold, confirmed
+             unique_destination_ AS unique_destination, costs_refused, cost_ AS cost, bot_cost, leads, sales,
+             rejected, rebills, hold, confirmed
          FROM (",
         texts.join(", ")
     ));

@@ -205,6 +205,7 @@ impl Maker {
             // Bots of before there was bot_cost have a cost.
             cost: (!self.random.one_in(3)).then(|| self.money()),
             bot_cost: self.random.one_in(6).then(|| self.money()),
+            cost_refused: if self.random.one_in(5) { "bid=0,5".into() } else { "".into() },
             config_revision: self.random.next(),
             ..click(at, random)
         }
