@@ -27,10 +27,10 @@ use tokio::net::TcpListener;
 
 /// Servers of others: one for each path, each of which answers as it is told.
 #[derive(Clone, Default)]
-struct Offers(Arc<Mutex<HashMap<String, (u16, usize)>>>);
+pub(crate) struct Offers(Arc<Mutex<HashMap<String, (u16, usize)>>>);
 
 impl Offers {
-    async fn start(&self) -> SocketAddr {
+    pub(crate) async fn start(&self) -> SocketAddr {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
         let addr = listener.local_addr().expect("address");
         let offers = self.clone();
@@ -46,7 +46,7 @@ impl Offers {
         addr
     }
 
-    fn answer(&self, name: &str, status: u16) {
+    pub(crate) fn answer(&self, name: &str, status: u16) {
         self.0.lock().expect("no panic").entry(name.to_owned()).or_insert((200, 0)).0 = status;
     }
 
@@ -55,11 +55,11 @@ impl Offers {
     }
 }
 
-const FAST: &[(&str, &str)] =
+pub(crate) const FAST: &[(&str, &str)] =
     &[("OUTBOUND_ALLOW_PRIVATE", "true"), ("DESTINATION_HEALTHCHECK_INTERVAL_MS", "1000")];
 
 /// A check that one probe decides.
-fn check(at: SocketAddr, name: &str) -> Value {
+pub(crate) fn check(at: SocketAddr, name: &str) -> Value {
     json!({ "health_check": { "url": format!("http://{at}/{name}"), "failures": 1, "successes": 1 } })
 }
 

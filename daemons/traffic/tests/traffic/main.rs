@@ -8,6 +8,7 @@ mod configuration;
 mod explain;
 mod geo;
 mod health;
+mod health_events;
 mod journal;
 mod keys;
 mod operators;
