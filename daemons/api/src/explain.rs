@@ -23,7 +23,7 @@ use http::{Method, StatusCode};
 use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 use tfx_api::{
-    Labels,
+    Labels, Page,
     explain::{Asked, Candidate, ExplainAnswer, ExplainRequest, UniqueFacts, VisitorFacts},
 };
 use tfx_domain::{
@@ -122,8 +122,9 @@ async fn cap_use(
     let destination = refs::named(app.stores.config.as_ref(), Kind::Destination, &reference).await?;
     let path = format!("/internal/cap-use/{}", destination.id);
     let used = app.peers.traffic.call(Method::GET, &path, None).await?;
-    let used: Vec<CapState> = serde_json::from_value(used).map_err(|e| app.peers.traffic.unreadable(&e))?;
-    Ok(json(StatusCode::OK, &used))
+    let items: Vec<CapState> = serde_json::from_value(used).map_err(|e| app.peers.traffic.unreadable(&e))?;
+    // A destination has few: they are one page.
+    Ok(json(StatusCode::OK, &Page { items, next: None, left_out: Vec::new(), labels: Labels::new() }))
 }
 
 /// How destinations stand, by stream.

@@ -1,6 +1,6 @@
 //! Reading requests: JSON bodies and queries, every problem at once, each with its path.
 
-use crate::{failure::Failure, said_once};
+use crate::{failure::Failure, unique_fields};
 use axum::{
     body::Bytes,
     extract::{FromRequest, FromRequestParts, RawQuery, Request},
@@ -30,7 +30,7 @@ impl<S: Send + Sync> FromRequest<S> for Body {
             StatusCode::PAYLOAD_TOO_LARGE => Failure::Passed(e.into_response()),
             _ => Failure::new(StatusCode::BAD_REQUEST, "body", "the body broke off"),
         })?;
-        let value = said_once::read(&bytes).map_err(|e| {
+        let value = unique_fields::read(&bytes).map_err(|e| {
             Failure::new(StatusCode::BAD_REQUEST, "malformed_json", format!("the body is not JSON: {e}"))
         })?;
         Ok(Self(value))

@@ -15,13 +15,13 @@ mod explain;
 mod failure;
 mod geo;
 mod health;
+mod idempotency;
 mod in_use;
 mod ingestion;
 mod input;
 mod labels;
 mod links;
 mod logins;
-mod once;
 mod openapi;
 mod peers;
 mod postback_lint;
@@ -29,14 +29,14 @@ mod postback_test;
 mod reply;
 mod report;
 mod retention;
-mod said_once;
 mod services;
 mod tells;
 mod timeline;
 mod tokens;
+mod unique_fields;
 
 use crate::{
-    access::Access, app::App, entities::Followed, logins::Logins, once::UnderWay, peers::Peers,
+    access::Access, app::App, entities::Followed, idempotency::UnderWay, logins::Logins, peers::Peers,
     retention::Pruning,
 };
 use std::{sync::Arc, time::Duration};

@@ -6,8 +6,8 @@ use crate::{
     app::App,
     compressed::with_secret,
     failure::Failure,
+    idempotency::{self, Begun, Named, Turn, replayed},
     input::{Body, Path, Query, if_match, read},
-    once::{self, Begun, Named, Turn, replayed},
     reply::json,
 };
 use axum::{
@@ -50,7 +50,7 @@ async fn create(
     Body(input): Body,
 ) -> Result<Response, Failure> {
     query.finish()?;
-    let before: TokenRow = match once::begin(&app, &identity, named, "tokens", &input).await? {
+    let before: TokenRow = match idempotency::begin(&app, &identity, named, "tokens", &input).await? {
         Begun::Before(row) => row,
         Begun::Now(turn) => match make(&app, caller, &identity, input, &turn).await {
             Ok(made) => return Ok(with_secret(json(StatusCode::CREATED, &made))),

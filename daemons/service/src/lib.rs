@@ -25,7 +25,7 @@ mod lines;
 mod listen;
 mod program;
 mod serve;
-mod settings_told;
+mod settings_audit;
 mod strangers;
 
 pub use client_ip::client_ip;
@@ -35,7 +35,7 @@ pub use listen::{BindError, bind};
 pub use problem::{LogPath, ProblemResponse};
 pub use program::{program, started};
 pub use serve::serve;
-pub use settings_told::{Telling, tell_settings};
+pub use settings_audit::{Telling, tell_settings};
 pub use shutdown::{Shutdown, Trigger};
 pub use strangers::Strangers;
 pub use tfx_ports::LogThrottle;

@@ -27,7 +27,7 @@ pub(super) async fn run(context: &Context, kind: Kind, reference: &str) -> Resul
         Kind::Destination if entity["caps"].is_object() => {
             let used = client.cap_use(reference).await;
             match &used {
-                Ok(used) => entity["cap_use"] = json!(used),
+                Ok(used) => entity["cap_use"] = json!(used.items),
                 Err(e) => context.out.note(format!("the use of its caps is not known: {e}")),
             }
             view::show(context, kind, &entity)

@@ -4,7 +4,7 @@ use super::{
     Access,
     routes::{self, Found, Needs},
 };
-use crate::{app, app::App, entities::Followed, once::UnderWay, peers::Peers, retention::Pruning};
+use crate::{app, app::App, entities::Followed, idempotency::UnderWay, peers::Peers, retention::Pruning};
 use axum::{Router, body::Body};
 use http::{Method, Request, Response, StatusCode};
 use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc};

@@ -1,6 +1,7 @@
 //! Who may call: the administrator by the token of the data folder, programs by API tokens. Failures are limited per
 //! address; whoever has a right token is never locked out. What a route needs is in [`routes`].
 
+mod answers;
 #[cfg(test)]
 mod every_route;
 mod guesses;
@@ -183,7 +184,7 @@ async fn answered(identity: Identity, from: IpAddr, mut request: Request, next: 
     if sees_money && sees_secrets {
         return response;
     }
-    money::changed(response, |answer| {
+    answers::changed(response, |answer| {
         if !sees_money {
             money::without(answer);
         }

@@ -11,8 +11,8 @@ use crate::{
     app::App,
     compressed::with_secret,
     failure::Failure,
+    idempotency::{self, Begun, Named, Turn, replayed},
     input::{Body, Query, read},
-    once::{self, Begun, Named, Turn, replayed},
     reply::json,
 };
 use axum::{Extension, extract::State, response::Response};
@@ -44,7 +44,7 @@ pub(super) async fn bulk(
     Body(input): Body,
 ) -> Result<Response, Failure> {
     query.finish()?;
-    let items: Vec<BulkDone> = match once::begin(&app, &identity, named, "bulk", &input).await? {
+    let items: Vec<BulkDone> = match idempotency::begin(&app, &identity, named, "bulk", &input).await? {
         Begun::Before(items) => items,
         Begun::Now(turn) => match make(&app, &caller, &identity, input, &turn).await {
             Ok(items) => return Ok(with_secret(json(StatusCode::OK, &BulkAnswer { items }))),

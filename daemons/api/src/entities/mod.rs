@@ -16,9 +16,9 @@ use crate::{
     compressed::with_secret,
     failure::Failure,
     geo,
+    idempotency::{self, Begun, Named, replayed},
     input::{Body, Path, Query, if_match},
     labels,
-    once::{self, Begun, Named, replayed},
     reply::{json, paged, tagged},
 };
 use axum::{
@@ -115,7 +115,7 @@ async fn create(
 ) -> Result<Response, Failure> {
     let of_another = input["has_postback_secret"] == true && input["postback_secret"].is_null();
     let warnings = || of_another.then(|| NEW_SECRET.to_owned()).into_iter().collect();
-    let before = match once::begin(app, identity, named, kind.plural(), &input).await? {
+    let before = match idempotency::begin(app, identity, named, kind.plural(), &input).await? {
         Begun::Before(record) => record,
         Begun::Now(turn) => match write::create(app, caller, kind, input, &turn).await {
             Ok(saved) => return shown_saved(app, StatusCode::CREATED, &saved, warnings()).await,

@@ -9,7 +9,7 @@ use super::{
     refs,
     shown::{self, Claims},
 };
-use crate::{app::App, failure::Failure, once::Turn};
+use crate::{app::App, failure::Failure, idempotency::Turn};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
 use tfx_api::entities::{SHOWN_ONLY, Verb};

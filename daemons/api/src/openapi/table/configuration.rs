@@ -10,6 +10,7 @@ use super::{
 use http::StatusCode;
 use serde_json::{Value, json};
 use tfx_api::{
+    Page,
     bulk::{Bulk, BulkAnswer},
     entities::{Link, Verb},
 };
@@ -40,7 +41,7 @@ pub(super) fn operations() -> Vec<Operation> {
     );
     all.push(
         get("/destinations/{ref}/cap-use", "read_cap_use", "Tell what is used of a destination's caps")
-            .answers::<Vec<CapState>>("Each cap")
+            .answers::<Page<CapState>>("Each cap, on one page")
             .finds("destination")
             .asks("traffic-service"),
     );
