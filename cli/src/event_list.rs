@@ -71,7 +71,7 @@ pub(crate) struct EventList<F: Condition> {
 }
 
 /// A part of a list that is asked for: what all lists of events ask for alike.
-pub(crate) struct Asked<F> {
+pub(crate) struct ListQuery<F> {
     pub(crate) since: Option<Timestamp>,
     pub(crate) test: Option<TestTraffic>,
     pub(crate) filters: Vec<F>,
@@ -99,14 +99,14 @@ impl<F: Condition> EventList<F> {
         context: &Context,
         since: Option<Timestamp>,
         list: Shown<T>,
-        fetch: impl AsyncFn(Asked<F>) -> Result<Page<T>, ApiError>,
+        fetch: impl AsyncFn(ListQuery<F>) -> Result<Page<T>, ApiError>,
     ) -> Result<(), Failure> {
         let usual = self.tests.marked(list.usual, list.test);
         let view = View { columns: self.columns.of(list.rows, usual)?, name: list.name };
         let part = async |since, limit, cursor| {
             let (test, filters) = (Some(self.tests.test), self.filters.clone());
             let timezone = (!filters.is_empty()).then(|| when::local_name().to_owned());
-            fetch(Asked { since, test, filters, timezone, limit, cursor }).await
+            fetch(ListQuery { since, test, filters, timezone, limit, cursor }).await
         };
         if self.follow {
             return follow::rows(context, view, list.identity, since, async |from, limit, cursor| {

@@ -6,7 +6,7 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
     time::{Duration, Instant},
 };
-use tfx_ops::backup::{Phase, Progress, Teller};
+use tfx_ops::backup::{OnPhase, Phase, Progress};
 
 /// How often a line is written where there is no terminal.
 const EVERY: Duration = Duration::from_secs(10);
@@ -42,7 +42,7 @@ impl Meter {
     }
 
     /// Whom to tell.
-    pub(crate) fn teller(meter: Option<&Arc<Self>>) -> Teller {
+    pub(crate) fn teller(meter: Option<&Arc<Self>>) -> OnPhase {
         match meter.cloned() {
             Some(meter) => Arc::new(move |phase, progress| meter.at(phase, progress)),
             None => Arc::new(|_, _| {}),

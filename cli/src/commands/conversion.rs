@@ -4,7 +4,7 @@ use crate::{
     columns::Rows,
     complete,
     context::Context,
-    event_list::{Asked, EventList, Shown},
+    event_list::{EventList, ListQuery, Shown},
     exit::Failure,
     follow::Identity,
     output::{Column, Format, text},
@@ -99,7 +99,7 @@ impl List {
             name: |row| text(&row["id"]),
             identity: Identity { id: |c: &Conversion| c.id.to_string(), at: |c| c.created_at },
         };
-        let fetch = async |part: Asked<ReportFilter>| {
+        let fetch = async |part: ListQuery<ReportFilter>| {
             let query = ConversionQuery {
                 since: part.since,
                 until,

@@ -3,7 +3,7 @@
 
 mod accounts;
 mod patience;
-mod tells;
+mod source_postbacks;
 mod transport;
 
 pub use transport::Client;

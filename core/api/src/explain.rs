@@ -135,7 +135,7 @@ pub struct ExplainAnswer {
     /// What is known of the visitor.
     pub visitor: VisitorFacts,
     /// Every stream that was asked, in order; the one that took the click last.
-    pub asked: Vec<Asked>,
+    pub asked: Vec<StreamTrace>,
     /// The revision of the configuration that decides.
     pub config_revision: u64,
     /// What is not as it would be for a real click: geo facts that no database knows.
@@ -227,7 +227,7 @@ impl ExplainRequest {
 /// A stream that was asked.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct Asked {
+pub struct StreamTrace {
     /// Its id.
     pub stream_id: String,
     /// Its slug; empty if it does not exist any more.

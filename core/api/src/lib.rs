@@ -20,7 +20,7 @@ pub mod postbacks;
 pub mod report;
 pub mod retention;
 pub mod service;
-pub mod tells;
+pub mod source_postbacks;
 pub mod timeline;
 pub mod tokens;
 

@@ -1,7 +1,7 @@
 //! The postback log, and trying a postback without recording it.
 
 use crate::page::EntityRef;
-pub use crate::tells::Directions;
+pub use crate::source_postbacks::Directions;
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 pub use tfx_domain::event::{PostbackField, PostbackFilter, PostbackLogEvent, PostbackResult, TestTraffic};

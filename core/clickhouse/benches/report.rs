@@ -101,7 +101,7 @@ fn generated(first: u64, rows: u64, of: u64) -> String {
 }
 
 /// Dimensions, and a value to filter by.
-type Asked = (&'static [&'static str], Option<(Dimension, &'static str)>);
+type Breakdown = (&'static [&'static str], Option<(Dimension, &'static str)>);
 
 async fn measure(analytics: &dyn Analytics) {
     let everything = |dimensions: &[&str], filter: Option<(Dimension, &str)>| ReportQuery {
@@ -121,7 +121,7 @@ async fn measure(analytics: &dyn Analytics) {
         test: tfx_domain::event::TestTraffic::Include,
         max_groups: tfx_domain::report::MAX_GROUPS,
     };
-    let asked: [Asked; 9] = [
+    let asked: [Breakdown; 9] = [
         (&[], None),
         (&["campaign"], None),
         (&["country"], None),

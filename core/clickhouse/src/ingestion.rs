@@ -31,7 +31,7 @@ impl Errors {
 }
 
 #[derive(Row, Deserialize)]
-struct Stored {
+struct ErrorRow {
     ms: i64,
     topic: String,
     partition: i32,
@@ -91,7 +91,7 @@ impl IngestionErrors for Errors {
         let limit = query.page.limit.clamp(1, 1_000);
         let place = |text: &String| Place::parse(text).ok_or(StoreError::BadCursor);
         let after = query.page.cursor.as_ref().map(place).transpose()?;
-        let mut rows: Vec<Stored> =
+        let mut rows: Vec<ErrorRow> =
             self.client.all("list ingestion errors", select(query, after.as_ref(), limit + 1)).await?;
         let more = rows.len() > limit;
         rows.truncate(limit);
@@ -117,7 +117,7 @@ fn beginning(query: &IngestionQuery) -> Place {
     Place { ms, topic: String::new(), partition: i32::MAX, offset: i64::MAX, content: u64::MAX }
 }
 
-fn error(row: Stored) -> IngestionError {
+fn error(row: ErrorRow) -> IngestionError {
     IngestionError {
         observed_at: Timestamp::from_millisecond(row.ms).unwrap_or(Timestamp::MAX),
         topic: row.topic,

@@ -34,7 +34,7 @@ pub mod said;
 #[cfg(feature = "schema")]
 pub mod schema;
 pub mod slug;
-pub mod tell;
+pub mod source_postback;
 
 /// Points in time everywhere in the product; written as RFC 3339 with at most millisecond precision.
 pub use jiff::Timestamp;

@@ -7,7 +7,7 @@
 
 mod node;
 
-pub use node::{Node, Part, Reference};
+pub use node::{KindRules, Node, Reference};
 
 use crate::{
     entity::{Kind, Rotation, Status, StreamKind, serves_nobody},
@@ -117,14 +117,14 @@ impl Relations {
             }
         }
         match &new.part {
-            Part::Campaign { rotation, trafficback_host } => {
+            KindRules::Campaign { rotation, trafficback_host } => {
                 let was = old.map(|o| &o.part);
                 self.check_campaign(new, *rotation, trafficback_host.as_ref(), was, &mut problems);
             }
-            Part::Stream { .. } => self.check_stream(old, new, &mut problems),
-            Part::Source { told_at, .. } => {
+            KindRules::Stream { .. } => self.check_stream(old, new, &mut problems),
+            KindRules::Source { told_at, .. } => {
                 let was = match old.map(|o| &o.part) {
-                    Some(Part::Source { told_at, .. }) => told_at.as_slice(),
+                    Some(KindRules::Source { told_at, .. }) => told_at.as_slice(),
                     _ => &[],
                 };
                 for (path, host) in told_at.iter().filter(|(_, host)| !was.iter().any(|(_, old)| old == host))
@@ -132,7 +132,7 @@ impl Relations {
                     self.check_own(path, host, "would be a click of ours", &mut problems);
                 }
             }
-            Part::Pays(_) | Part::Other => {}
+            KindRules::Pays(_) | KindRules::Other => {}
         }
         problems
     }
@@ -150,11 +150,11 @@ impl Relations {
         new: &Node,
         rotation: Rotation,
         host: Option<&SmolStr>,
-        was: Option<&Part>,
+        was: Option<&KindRules>,
         problems: &mut Problems,
     ) {
         let (old_rotation, old_host) = match was {
-            Some(Part::Campaign { rotation, trafficback_host }) => {
+            Some(KindRules::Campaign { rotation, trafficback_host }) => {
                 (Some(*rotation), trafficback_host.as_ref())
             }
             _ => (None, None),
@@ -205,12 +205,12 @@ impl Relations {
     /// Whether new visitors of a campaign would find no stream, since every weight is 0.
     fn nobody(&self, campaign: &str) -> bool {
         let drawn = |n: &Node| match n.part {
-            Part::Stream { kind: StreamKind::Regular, weight, .. } if n.status == Status::Active => {
+            KindRules::Stream { kind: StreamKind::Regular, weight, .. } if n.status == Status::Active => {
                 Some(weight)
             }
             _ => None,
         };
-        let by_weight = |n: &Node| matches!(n.part, Part::Campaign { rotation: Rotation::Weight, .. });
+        let by_weight = |n: &Node| matches!(n.part, KindRules::Campaign { rotation: Rotation::Weight, .. });
         self.nodes.get(campaign).is_some_and(by_weight)
             && serves_nobody(self.streams(campaign).filter_map(drawn))
     }
@@ -245,7 +245,7 @@ impl Relations {
     /// The currency of a network or a source.
     pub fn currency_of(&self, id: &str) -> Option<Currency> {
         match self.nodes.get(id)?.part {
-            Part::Pays(currency) | Part::Source { currency, .. } => Some(currency),
+            KindRules::Pays(currency) | KindRules::Source { currency, .. } => Some(currency),
             _ => None,
         }
     }
@@ -253,7 +253,9 @@ impl Relations {
     /// The place behind the streams of a campaign and kind, archived ones left aside.
     pub fn next_position(&self, campaign: &str, kind: &str) -> u32 {
         let place = |n: &Node| match n.part {
-            Part::Stream { kind: k, position, .. } if n.status != Status::Archived && k.as_str() == kind => {
+            KindRules::Stream { kind: k, position, .. }
+                if n.status != Status::Archived && k.as_str() == kind =>
+            {
                 Some(position)
             }
             _ => None,

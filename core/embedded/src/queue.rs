@@ -4,7 +4,7 @@
 mod overview;
 
 use crate::{
-    conversions::tell,
+    conversions::source_postback,
     db::Database,
     error::OrStoreError,
     paging::{cursor, limit, page, sql_limit},
@@ -240,7 +240,7 @@ fn claim_lane(
 /// What whoever was to be told of it took.
 fn give_back(conn: &Connection, job: &Job, forget: bool) -> Result<(), StoreError> {
     match job.kind {
-        JobKind::Tell => tell::give_back(conn, &job.payload, forget),
+        JobKind::SourcePostback => source_postback::give_back(conn, &job.payload, forget),
         JobKind::ParkedPostback | JobKind::Probe => Ok(()),
     }
 }

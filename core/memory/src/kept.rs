@@ -44,7 +44,7 @@ const MAX_UNCLAIMED: usize = 10_000;
 
 /// What is known of a destination or a stream.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Kept {
+pub(super) struct CounterState {
     pub(super) windows: Vec<KeptWindow>,
     /// Clicks that were found in the journal.
     #[serde(skip)]
@@ -60,7 +60,7 @@ pub(super) struct KeptWindow {
     pub(super) conversions: u64,
 }
 
-impl Kept {
+impl CounterState {
     /// A click that was not kept yet.
     pub(super) fn find(&mut self, at: Timestamp) {
         self.holding(at).for_each(|window| window.clicks += 1);
@@ -78,7 +78,7 @@ impl Kept {
 }
 
 /// By the id of a destination or stream.
-pub(super) type KeptOf = BTreeMap<String, Kept>;
+pub(super) type KeptOf = BTreeMap<String, CounterState>;
 
 /// A click that is counted, and may be in the journal or not.
 #[derive(Debug, Clone, Serialize, Deserialize)]

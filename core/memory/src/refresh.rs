@@ -2,7 +2,7 @@
 
 use super::{
     Memory,
-    tally::{CapTally, Said, Tally},
+    tally::{CapTally, StoreCount, Tally},
 };
 use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 use tfx_domain::{
@@ -96,7 +96,8 @@ impl Refresher {
                 let ids: Vec<_> = limits.iter().map(|l| l.id.clone()).collect();
                 match answer(self.analytics.stream_clicks(&ids, *since)).await {
                     Ok(said) => {
-                        let said = said.into_iter().map(|clicks| Said { clicks, conversions: 0, whole });
+                        let said =
+                            said.into_iter().map(|clicks| StoreCount { clicks, conversions: 0, whole });
                         limits.iter().zip(said).for_each(|(l, said)| l.tally.read(*since, said));
                     }
                     failed => read = read.and(failed.map(drop)),

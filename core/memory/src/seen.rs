@@ -65,14 +65,14 @@ impl Visit {
 }
 
 #[derive(Default)]
-struct Part {
+struct Shard {
     young: FxHashMap<VisitKey, u64>,
     old: FxHashMap<VisitKey, u64>,
 }
 
 /// Who was seen where.
 pub(super) struct Seen {
-    parts: Box<[Mutex<Part>]>,
+    parts: Box<[Mutex<Shard>]>,
     /// Entries of a generation of a part.
     share: usize,
     key: SipHasher13,
@@ -100,7 +100,7 @@ impl Seen {
         VisitKey(hasher.finish128().h1)
     }
 
-    fn part(&self, key: VisitKey) -> MutexGuard<'_, Part> {
+    fn part(&self, key: VisitKey) -> MutexGuard<'_, Shard> {
         // Bits that the map inside does not use first.
         let index = (key.0 >> 40) as usize % PARTS;
         self.parts[index].lock().unwrap_or_else(PoisonError::into_inner)
@@ -169,7 +169,7 @@ impl Seen {
 
     /// Entries remembered.
     pub(super) fn len(&self) -> usize {
-        let count = |p: &Mutex<Part>| {
+        let count = |p: &Mutex<Shard>| {
             let part = p.lock().unwrap_or_else(PoisonError::into_inner);
             part.young.len() + part.old.len()
         };
@@ -177,7 +177,7 @@ impl Seen {
     }
 }
 
-impl Part {
+impl Shard {
     fn get(&self, key: VisitKey) -> Option<Entry> {
         self.young.get(&key).or_else(|| self.old.get(&key)).copied().map(Entry::unpack)
     }

@@ -4,7 +4,7 @@
 //! Counts are kept for each time that is asked about, not for "today": a clock that jumps over midnight and back finds
 //! the day as it was. Clicks never become fewer: a store that lags behind, or forgot, opens no cap again.
 
-use super::kept::{Kept, KeptWindow};
+use super::kept::{CounterState, KeptWindow};
 use jiff::tz::TimeZone;
 use std::{
     sync::{
@@ -62,7 +62,7 @@ struct Window {
 
 /// What the store said of a window.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Said {
+pub(super) struct StoreCount {
     pub(super) clicks: u64,
     pub(super) conversions: u64,
     /// Whether every conversion known when the read began is in it. Conversions may become fewer, so the last value
@@ -100,9 +100,9 @@ impl State {
         (&mut self.windows[place], found.is_none())
     }
 
-    fn kept(&self) -> Kept {
+    fn kept(&self) -> CounterState {
         let kept = |w: &Window| KeptWindow { since: w.since, clicks: w.sure(), conversions: w.conversions };
-        Kept { windows: self.windows.iter().map(kept).collect(), found: self.found.clone() }
+        CounterState { windows: self.windows.iter().map(kept).collect(), found: self.found.clone() }
     }
 
     /// Begins a window; gives its place.
@@ -126,7 +126,7 @@ fn holds(since: Option<Timestamp>, at: Timestamp) -> bool {
 
 impl Tally {
     /// Goes on with what was kept.
-    pub(super) fn new(stored: bool, kept: Kept) -> Self {
+    pub(super) fn new(stored: bool, kept: CounterState) -> Self {
         let asked = Instant::now();
         let windows = kept.windows.into_iter().take(MAX_WINDOWS).map(|w| Window {
             since: w.since,
@@ -206,7 +206,7 @@ impl Tally {
     }
 
     /// What the store said; it holds our own clicks up to the mark.
-    pub(super) fn read(&self, since: Option<Timestamp>, said: Said) {
+    pub(super) fn read(&self, since: Option<Timestamp>, said: StoreCount) {
         let mut state = self.changing();
         if let Some(window) = state.find(since) {
             // What came since the mark counts once more until the next answer, in which it is for sure: a cap closes
@@ -222,12 +222,12 @@ impl Tally {
     }
 
     /// What is to be known after a restart.
-    pub(super) fn kept(&self) -> Kept {
+    pub(super) fn kept(&self) -> CounterState {
         self.state().kept()
     }
 
     /// The same, if it changed since this was asked.
-    pub(super) fn take_changed(&self) -> Option<Kept> {
+    pub(super) fn take_changed(&self) -> Option<CounterState> {
         if !self.changed.load(Relaxed) {
             return None;
         }
@@ -321,9 +321,9 @@ impl CapTally {
     /// What the store said of a day and in all.
     pub(super) fn read(&self, day: Timestamp, said: CapUse, whole: bool) {
         let (clicks, conversions) = (said.clicks_daily, said.conversions_daily);
-        self.tally.read(Some(day), Said { clicks, conversions, whole });
+        self.tally.read(Some(day), StoreCount { clicks, conversions, whole });
         let (clicks, conversions) = (said.clicks_total, said.conversions_total);
-        self.tally.read(None, Said { clicks, conversions, whole });
+        self.tally.read(None, StoreCount { clicks, conversions, whole });
     }
 }
 

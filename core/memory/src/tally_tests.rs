@@ -8,7 +8,7 @@ fn at(text: &str) -> Timestamp {
 }
 
 fn caps(zone: TimeZone, now: Timestamp) -> CapTally {
-    CapTally::new(zone, Arc::new(Tally::new(true, Kept::default())), now)
+    CapTally::new(zone, Arc::new(Tally::new(true, CounterState::default())), now)
 }
 
 fn clicks(tally: &CapTally, now: Timestamp) -> (u64, u64) {
@@ -16,8 +16,8 @@ fn clicks(tally: &CapTally, now: Timestamp) -> (u64, u64) {
     (used.clicks_daily, used.clicks_total)
 }
 
-fn said(clicks: u64) -> Said {
-    Said { clicks, conversions: 0, whole: true }
+fn said(clicks: u64) -> StoreCount {
+    StoreCount { clicks, conversions: 0, whole: true }
 }
 
 #[test]
@@ -38,7 +38,7 @@ fn own_clicks_count_at_once_and_not_again_when_the_store_knows_them() {
 #[test]
 fn a_click_that_is_taken_back_while_a_read_is_under_way_takes_nothing_from_another() {
     let now = at("2026-03-01T10:00:00Z");
-    let tally = Tally::new(true, Kept::default());
+    let tally = Tally::new(true, CounterState::default());
     tally.clicks(None);
     let ticket = tally.clicked(now);
     tally.mark();
@@ -51,7 +51,7 @@ fn a_click_that_is_taken_back_while_a_read_is_under_way_takes_nothing_from_anoth
 #[test]
 fn a_click_that_comes_while_the_store_is_asked_is_not_counted_twice_for_good() {
     let now = at("2026-03-01T10:00:00Z");
-    let tally = Tally::new(true, Kept::default());
+    let tally = Tally::new(true, CounterState::default());
     tally.clicks(None);
     let mut true_count = 0;
     for round in 0..100 {
@@ -143,7 +143,7 @@ fn a_clock_that_jumps_over_midnight_and_back_finds_the_day_as_it_was() {
 fn a_stream_counts_each_window_by_itself() {
     let now = at("2026-03-01T10:30:00Z");
     let hour = Some(at("2026-03-01T10:00:00Z"));
-    let tally = Tally::new(true, Kept::default());
+    let tally = Tally::new(true, CounterState::default());
     assert_eq!(tally.clicks(hour), (0, true));
     assert_eq!(tally.clicks(None), (0, true));
     tally.clicked(now);
@@ -161,7 +161,7 @@ fn a_stream_counts_each_window_by_itself() {
 fn what_was_kept_counts_on_and_clicks_found_in_the_journal_are_counted_once() {
     let now = at("2026-03-01T10:30:00Z");
     let (day, hour) = (Some(at("2026-03-01T00:00:00Z")), Some(at("2026-03-01T10:00:00Z")));
-    let tally = Tally::new(true, Kept::default());
+    let tally = Tally::new(true, CounterState::default());
     tally.clicks(None);
     tally.clicks(day);
     for _ in 0..5 {
@@ -179,7 +179,7 @@ fn what_was_kept_counts_on_and_clicks_found_in_the_journal_are_counted_once() {
 
 #[test]
 fn windows_are_bounded_and_what_is_asked_about_stays() {
-    let tally = Tally::new(true, Kept::default());
+    let tally = Tally::new(true, CounterState::default());
     let since = |n: i64| Some(Timestamp::from_second(n * 3600).expect("time"));
     for n in 1..=1000 {
         tally.clicks(since(n));

@@ -35,7 +35,7 @@ pub(crate) struct AccountTable {
 
 /// An account as it is stored.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct AccountDocument {
     #[serde(rename = "_id")]
     key: String,
     kind: String,
@@ -47,7 +47,7 @@ struct Stored {
     body: String,
 }
 
-impl Stored {
+impl AccountDocument {
     fn new(account: &Account) -> Self {
         Self {
             key: key(account.kind, &account.id),
@@ -71,7 +71,7 @@ fn key(kind: AccountKind, id: &str) -> String {
     format!("{}:{id}", kind.as_str())
 }
 
-fn all(db: &Db) -> Collection<Stored> {
+fn all(db: &Db) -> Collection<AccountDocument> {
     db.collection("accounts")
 }
 
@@ -79,7 +79,7 @@ fn all(db: &Db) -> Collection<Stored> {
 pub(crate) async fn put(db: &Db, accounts: &[Account], session: &mut ClientSession) -> Result<(), Failed> {
     let all = all(db);
     for account in accounts {
-        let stored = Stored::new(account);
+        let stored = AccountDocument::new(account);
         let (kind, own) = (&stored.kind, &stored.key);
         let others = doc! {"kind": kind, "name": &stored.name, "_id": {"$ne": own}};
         let other = db.step(SAVE, all.find_one(others).session(&mut *session)).await?;

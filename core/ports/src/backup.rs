@@ -27,11 +27,11 @@ pub struct Progress {
 }
 
 /// Who is told.
-pub type Told<'t> = &'t (dyn Fn(Progress) + Send + Sync);
+pub type OnProgress<'t> = &'t (dyn Fn(Progress) + Send + Sync);
 
 /// One part of an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Part {
+pub struct ArchivePart {
     /// `DATABASE.COLLECTION`.
     pub name: String,
     /// `collection`, `view`, `timeseries`.
@@ -54,7 +54,7 @@ pub struct Contents {
     /// The version of the server it is from.
     pub server: String,
     /// Each part, in order.
-    pub parts: Vec<Part>,
+    pub parts: Vec<ArchivePart>,
     /// What was read at another moment than the rest, since the store allows nothing else.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub apart: Vec<String>,
@@ -191,13 +191,13 @@ pub trait Backup: Send + Sync {
     ///
     /// # Errors
     /// [`BackupError`]; then the sink was not ended.
-    async fn write(&self, to: Box<dyn ArchiveSink>, told: Told<'_>) -> Result<Contents, BackupError>;
+    async fn write(&self, to: Box<dyn ArchiveSink>, told: OnProgress<'_>) -> Result<Contents, BackupError>;
 
     /// Reads an archive to its end and changes nothing. It blocks: call it where that is allowed.
     ///
     /// # Errors
     /// It is not whole.
-    fn check(&self, from: &mut dyn Read, told: Told<'_>) -> Result<Contents, BackupError>;
+    fn check(&self, from: &mut dyn Read, told: OnProgress<'_>) -> Result<Contents, BackupError>;
 
     /// What is at these places now. Changes nothing.
     ///
@@ -213,6 +213,6 @@ pub trait Backup: Send + Sync {
         &self,
         from: Box<dyn Read + Send>,
         how: &Restoring,
-        told: Told<'_>,
+        told: OnProgress<'_>,
     ) -> Result<Vec<Restored>, RestoreFailed>;
 }

@@ -107,7 +107,7 @@ impl Record {
 
 /// A record as the texts that a store has of it.
 #[derive(Debug)]
-pub struct Stored<'s> {
+pub struct NewRecord<'s> {
     /// Which kind.
     pub kind: Kind,
     /// Its id.
@@ -128,7 +128,7 @@ pub struct Stored<'s> {
     pub spec: &'s str,
 }
 
-impl Stored<'_> {
+impl NewRecord<'_> {
     /// The record, whoever wrote it. Where a text cannot be understood, [`Record::typed`] fails and says why, so that one
     /// record does not stop all of its kind.
     pub fn record(self) -> Record {

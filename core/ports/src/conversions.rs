@@ -11,7 +11,7 @@ use tfx_domain::{
     id::{CampaignId, ClickId, ConversionId, NetworkId},
     postback::{Conversion, ConversionStatus, Incoming},
     report::Conditions,
-    tell::Tell,
+    source_postback::SourcePostback,
 };
 
 /// What recording did.
@@ -53,7 +53,7 @@ pub struct ConversionQuery {
 pub trait ConversionStore: Send + Sync {
     /// Applies reports in order, each by [`tfx_domain::postback::decide`] against what stands. `(network, key)` and
     /// `(network, sale_claim)` are unique. New states are marked unpublished in the same transaction, and what
-    /// [`tfx_domain::tell::tells`] says is put into the queue in it, as a job of [`JobKind::Tell`](crate::queue::JobKind);
+    /// [`tfx_domain::source_postback::tells`] says is put into the queue in it, as a job of [`JobKind::SourcePostback`](crate::queue::JobKind);
     /// each name that is told is told once, for good.
     ///
     /// One answer for each report. Callers batch; an error means that none of the batch is recorded. A new
@@ -61,7 +61,7 @@ pub trait ConversionStore: Send + Sync {
     async fn record(&self, reports: &[Incoming]) -> Result<Vec<Recorded>, StoreError>;
 
     /// Whether the conversion of a `tell` is the first of its click that its source is told of; from now on, if none is.
-    async fn is_first_told(&self, tell: &Tell) -> Result<bool, StoreError>;
+    async fn is_first_told(&self, tell: &SourcePostback) -> Result<bool, StoreError>;
 
     /// By id.
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError>;

@@ -18,7 +18,7 @@ use crate::{
 };
 use async_trait::async_trait;
 use std::time::Duration;
-use tfx_domain::{Timestamp, tell::Tell};
+use tfx_domain::{Timestamp, source_postback::SourcePostback};
 
 /// The longest wait and the longest claim; longer ones are cut. What seems to wait longer was put off before the store's
 /// clock was set back, and is due.
@@ -32,7 +32,7 @@ pub enum JobKind {
     /// A probe of a destination, its key the id of the destination: traffic-service.
     Probe,
     /// A traffic source is to be told of a conversion: postback-service.
-    Tell,
+    SourcePostback,
 }
 
 impl JobKind {
@@ -41,7 +41,7 @@ impl JobKind {
         match self {
             Self::ParkedPostback => "parked_postback",
             Self::Probe => "probe",
-            Self::Tell => "tell",
+            Self::SourcePostback => "tell",
         }
     }
 
@@ -49,7 +49,7 @@ impl JobKind {
     /// came says only for how long it waits, and begins anew when it is revived.
     pub const fn is_ordered_by_key(self) -> bool {
         match self {
-            Self::Tell => true,
+            Self::SourcePostback => true,
             Self::ParkedPostback | Self::Probe => false,
         }
     }
@@ -76,13 +76,13 @@ impl NewJob {
     ///
     /// # Errors
     /// It cannot be written as JSON.
-    pub fn tell(tell: &Tell) -> Result<(Self, Duration), StoreError> {
+    pub fn tell(tell: &SourcePostback) -> Result<(Self, Duration), StoreError> {
         let payload = serde_json::to_string(tell).map_err(|e| StoreError::broken("write what is told", e))?;
         let (key, group) = (tell.key(), Some(tell.group()));
         let now = clock::now();
         let came = tell.not_before.map_or(now, |at| at.max(now));
         let after = came.duration_since(now).try_into().unwrap_or_default();
-        Ok((Self { kind: JobKind::Tell, key, group, came, payload }, after))
+        Ok((Self { kind: JobKind::SourcePostback, key, group, came, payload }, after))
     }
 
     /// Those of one lane are done one after the other: the jobs of a group, or a job that has none.

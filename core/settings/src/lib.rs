@@ -13,8 +13,8 @@ mod http;
 mod logins;
 mod notice;
 mod postback;
+mod source_postback;
 mod store;
-mod tell;
 mod traffic;
 
 pub use analytics::ClickHouse;
@@ -25,8 +25,8 @@ pub use logins::{Logins, Mail};
 pub use notice::{Notice, notices};
 pub use postback::{LookupFailure, PostbackSettings};
 pub use source::{SettingsSource, SourceError};
+pub use source_postback::SourcePostbackSettings;
 pub use store::{Engines, EventLog, Mongo};
-pub use tell::TellSettings;
 pub use traffic::{GeoSettings, IpPrivacy, TrafficSettings};
 
 use std::{borrow::Cow, path::PathBuf};
@@ -87,7 +87,7 @@ pub struct Settings {
     /// postback-service.
     pub postback: PostbackSettings,
     /// Telling traffic sources of conversions.
-    pub tell: TellSettings,
+    pub tell: SourcePostbackSettings,
     /// `OUTBOUND_ALLOW_PRIVATE`.
     pub outbound_allow_private: bool,
     /// `REPORT_MAX_GROUPS`.
@@ -117,7 +117,7 @@ impl Settings {
             events: EventsSettings::read(&mut r),
             traffic: TrafficSettings::read(&mut r),
             postback: PostbackSettings::read(&mut r),
-            tell: TellSettings::read(&mut r),
+            tell: SourcePostbackSettings::read(&mut r),
             outbound_allow_private: r.parse(&vars::OUTBOUND_ALLOW_PRIVATE),
             report_max_groups: r.number(&vars::REPORT_MAX_GROUPS, 1, 1_000_000),
             access: Access::read(&mut r),

@@ -11,7 +11,7 @@ mod language;
 mod query;
 
 pub use agents::{Agent, SentAgent, UserAgents, lists};
-pub use geo::{GeoReader, GeoState, Known};
+pub use geo::{GeoReader, GeoState, KnownFacts};
 pub use hints::{ACCEPT_CH, Hints};
 pub use identity::{COOKIE, Identity};
 pub use query::HOP_MARKER;

@@ -14,7 +14,7 @@ use crate::{
     peers::Peers,
     postback_lint, postback_test, report,
     retention::{self, Pruning},
-    services, tells, timeline, tokens,
+    services, source_postbacks, timeline, tokens,
 };
 use axum::{Router, extract::Request, middleware::from_fn_with_state, response::IntoResponse};
 use http::{Method, StatusCode};
@@ -53,7 +53,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(logins::routes())
         .merge(events::routes())
         .merge(timeline::routes())
-        .merge(tells::routes())
+        .merge(source_postbacks::routes())
         .merge(report::routes())
         .merge(retention::routes())
         .merge(explain::routes())

@@ -13,7 +13,7 @@ use axum::{Router, extract::State, response::Response, routing::get};
 use http::StatusCode;
 use serde::Serialize;
 use std::sync::Arc;
-use tfx_api::{Labelled, Labels, Page, audit::AuditEntry, tells::Directions};
+use tfx_api::{Labelled, Labels, Page, audit::AuditEntry, source_postbacks::Directions};
 use tfx_domain::{
     entity::Kind,
     event::{

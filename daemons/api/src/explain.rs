@@ -24,7 +24,7 @@ use serde_json::Value;
 use std::{collections::BTreeMap, sync::Arc};
 use tfx_api::{
     Labels, Page,
-    explain::{Asked, Candidate, ExplainAnswer, ExplainRequest, UniqueFacts, VisitorFacts},
+    explain::{Candidate, ExplainAnswer, ExplainRequest, StreamTrace, UniqueFacts, VisitorFacts},
 };
 use tfx_domain::{
     entity::{CampaignSpec, FilterRule, Kind, MAX_DESTINATIONS, Rotation, StreamKind, StreamSpec},
@@ -158,18 +158,18 @@ pub(crate) async fn asked_streams(
     config: &dyn ConfigStore,
     click: &ClickEvent,
     labels: &Labels,
-) -> Result<Vec<Asked>, Failure> {
+) -> Result<Vec<StreamTrace>, Failure> {
     let mut out = Vec::new();
     for passed in &click.passed {
         let reason = passed.reason.to_string();
         let (asked, filters) = stream(config, &passed.stream_id, labels).await?;
         let detail = detail(click, &reason, labels, &filters);
-        out.push(Asked { reason, detail, ..asked });
+        out.push(StreamTrace { reason, detail, ..asked });
     }
     if let Some(id) = &click.dims.stream_id {
         let (asked, filters) = stream(config, id, labels).await?;
         let detail = filters.iter().map(FilterRule::words).collect::<Vec<_>>().join("; ");
-        out.push(Asked { taken: true, detail, ..asked });
+        out.push(StreamTrace { taken: true, detail, ..asked });
     }
     Ok(out)
 }
@@ -178,14 +178,14 @@ async fn stream(
     config: &dyn ConfigStore,
     id: &StreamId,
     labels: &Labels,
-) -> Result<(Asked, Vec<FilterRule>), Failure> {
+) -> Result<(StreamTrace, Vec<FilterRule>), Failure> {
     let (campaign, slug) = labels.get(id.as_str()).and_then(|l| l.split_once('/')).unwrap_or_default();
     let mut filters = Vec::new();
-    let mut asked = Asked {
+    let mut asked = StreamTrace {
         stream_id: id.to_string(),
         slug: slug.to_owned(),
         campaign: campaign.to_owned(),
-        ..Asked::default()
+        ..StreamTrace::default()
     };
     if let Some(record) = config.get(Kind::Stream, id.as_str()).await? {
         let spec = record.typed::<StreamSpec>()?.spec;
@@ -261,7 +261,7 @@ fn fact<'c>(click: &'c ClickEvent, field: &str) -> Option<&'c str> {
     })
 }
 
-fn explanation(click: &ClickEvent, labels: &Labels, asked: Vec<Asked>) -> ExplainAnswer {
+fn explanation(click: &ClickEvent, labels: &Labels, asked: Vec<StreamTrace>) -> ExplainAnswer {
     let dims = &click.dims;
     ExplainAnswer {
         outcome: click.outcome,

@@ -63,7 +63,7 @@ pub(crate) struct UnderWay(Mutex<HashSet<String>>);
 
 /// What is kept of a request and of what it made.
 #[derive(Serialize, Deserialize)]
-struct Kept<T> {
+struct KeptAnswer<T> {
     /// A keyed hash of what was asked.
     asked: String,
     made: T,
@@ -78,9 +78,9 @@ pub(crate) enum Begun<T> {
 }
 
 /// A request that is being done.
-pub(crate) struct Turn(Option<Asked>);
+pub(crate) struct Turn(Option<OpenRequest>);
 
-struct Asked {
+struct OpenRequest {
     /// The hash of caller and name.
     id: String,
     asked: String,
@@ -89,7 +89,7 @@ struct Asked {
     app: Arc<App>,
 }
 
-impl Drop for Asked {
+impl Drop for OpenRequest {
     fn drop(&mut self) {
         under_way(&self.app).remove(&self.id);
     }
@@ -121,14 +121,14 @@ pub(crate) async fn begin<T: DeserializeOwned>(
         response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(1));
         return Err(Failure::Passed(response));
     }
-    let mut turn = Asked { id, asked, over: None, app: Arc::clone(app) };
+    let mut turn = OpenRequest { id, asked, over: None, app: Arc::clone(app) };
     match turn.kept(clock::now()).await? {
         Some(made) => Ok(Begun::Before(made)),
         None => Ok(Begun::Now(Turn(Some(turn)))),
     }
 }
 
-impl Asked {
+impl OpenRequest {
     /// What was made under this name, if anything was.
     async fn kept<T: DeserializeOwned>(&mut self, now: Timestamp) -> Result<Option<T>, Failure> {
         let found = self.app.stores.accounts.get(AccountKind::Answer, &self.id).await?;
@@ -137,7 +137,7 @@ impl Asked {
             self.over = Some(account);
             return Ok(None);
         }
-        let Kept { asked, made } = account.read::<Kept<Value>>()?;
+        let KeptAnswer { asked, made } = account.read::<KeptAnswer<Value>>()?;
         if asked != self.asked {
             let detail = "another request had this Idempotency-Key before; give each request one of its own";
             return Err(Failure::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", detail));
@@ -153,8 +153,8 @@ impl Turn {
     /// # Errors
     /// It cannot be written as JSON.
     pub(crate) fn keep(&self, made: &impl Serialize, now: Timestamp) -> Result<Vec<Account>, StoreError> {
-        let Some(Asked { id, asked, over, .. }) = &self.0 else { return Ok(Vec::new()) };
-        let kept = Kept { asked: asked.clone(), made };
+        let Some(OpenRequest { id, asked, over, .. }) = &self.0 else { return Ok(Vec::new()) };
+        let kept = KeptAnswer { asked: asked.clone(), made };
         let account = match over {
             Some(over) => over.changed(&kept)?,
             None => Account::new(AccountKind::Answer, id, id, &kept)?,

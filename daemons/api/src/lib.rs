@@ -30,7 +30,7 @@ mod reply;
 mod report;
 mod retention;
 mod services;
-mod tells;
+mod source_postbacks;
 mod timeline;
 mod tokens;
 mod unique_fields;

@@ -18,7 +18,7 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tfx_api::tells::{TellAgain, TellQuery};
+use tfx_api::source_postbacks::{SourcePostbackQuery, SourcePostbackRetry};
 use tfx_domain::entity::Kind;
 use tfx_e2e::{Service, Services};
 use tokio::{
@@ -74,9 +74,14 @@ async fn run(each: usize, sources: usize, one_is_silent: bool) -> f64 {
     let told = Arc::<AtomicUsize>::default();
     record(&services, each, sources, one_is_silent, &told).await;
     // Nothing could be sent: all of it was given up, and is told again when the service starts anew.
-    let wait = async |what: &str, is: fn(&tfx_api::tells::TellQueue, u64) -> bool, of: usize| {
+    let wait = async |what: &str,
+                      is: fn(&tfx_api::source_postbacks::SourcePostbackQueue, u64) -> bool,
+                      of: usize| {
         let began = Instant::now();
-        while !is(&services.api().tell_queue(&TellQuery::default()).await.expect("the queue"), of as u64) {
+        while !is(
+            &services.api().tell_queue(&SourcePostbackQuery::default()).await.expect("the queue"),
+            of as u64,
+        ) {
             assert!(began.elapsed() < LIMIT, "{what}: not in time");
             sleep(Duration::from_millis(100)).await;
         }
@@ -85,7 +90,7 @@ async fn run(each: usize, sources: usize, one_is_silent: bool) -> f64 {
     services.kill(Service::Postback);
     while services
         .api()
-        .tell_again(&TellAgain { dead: true, ..TellAgain::default() })
+        .tell_again(&SourcePostbackRetry { dead: true, ..SourcePostbackRetry::default() })
         .await
         .expect("told again")
         .more

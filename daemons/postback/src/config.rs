@@ -10,7 +10,7 @@ use tfx_domain::{
     id::{DestinationId, NetworkId, SourceId},
     postback::Terms,
     problem::Problems,
-    tell::Asked,
+    source_postback::Subscription,
 };
 use tfx_ports::config::{Record, config_of};
 
@@ -121,13 +121,13 @@ impl Index {
 
     /// What the source of a click asks to be told of its conversions. One that is paused is asked too: what is not sent
     /// for that is kept and can be.
-    pub(crate) fn asks(&self, click: &KnownClick) -> Option<Asked> {
+    pub(crate) fn asks(&self, click: &KnownClick) -> Option<Subscription> {
         let id = click.dims.source_id.as_ref()?;
         match self.source(id) {
-            SourceOf::Known(source) => Asked::of(source, &click.external_id, click.cost),
+            SourceOf::Known(source) => Subscription::of(source, &click.external_id, click.cost),
             // None is ever deleted: what is known here is behind.
             SourceOf::Unreadable | SourceOf::Gone => {
-                Some(Asked::unsure(id.clone(), &click.external_id, click.cost))
+                Some(Subscription::unsure(id.clone(), &click.external_id, click.cost))
             }
         }
     }

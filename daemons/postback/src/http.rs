@@ -4,11 +4,11 @@ use crate::{
     SERVICE, answer, auth,
     log::{Origin, PostbackOutcome, SECRET},
     masks::Masks,
-    params::{self, Said},
+    params::{self, RequestFacts},
     parked,
     retry::retry,
+    source_postback::{self, SourcePostbackSender},
     take::{Postbacks, Received},
-    tell::{self, Teller},
 };
 use axum::{
     Extension, Json, Router,
@@ -57,7 +57,7 @@ impl Http {
 /// All endpoints; those for operators behind `inside`.
 pub(crate) fn router(
     postbacks: &Arc<Postbacks>,
-    teller: &Arc<Teller>,
+    teller: &Arc<SourcePostbackSender>,
     stores: &Stores,
     settings: HttpSettings,
     inside: &Inside,
@@ -77,7 +77,7 @@ pub(crate) fn router(
     let operators = operators.merge(
         Router::new().route("/internal/postbacks/retry", post(retry_all)).with_state(Arc::clone(postbacks)),
     );
-    let operators = operators.merge(tell::routes(teller));
+    let operators = operators.merge(source_postback::routes(teller));
     let operators = operators.merge(tfx_service::config::routes(Arc::clone(&postbacks.config)));
     let state = Arc::new(Http { postbacks: Arc::clone(postbacks), settings });
     Router::new()
@@ -89,7 +89,7 @@ pub(crate) fn router(
         .merge(health::routes(readiness(postbacks, teller, stores), inside.clone()))
 }
 
-fn readiness(postbacks: &Arc<Postbacks>, teller: &Arc<Teller>, stores: &Stores) -> Readiness {
+fn readiness(postbacks: &Arc<Postbacks>, teller: &Arc<SourcePostbackSender>, stores: &Stores) -> Readiness {
     let config = Arc::clone(&postbacks.config);
     let (conversions, queue) = (Arc::clone(&stores.conversions), Arc::clone(&stores.queue));
     let analytics = Arc::clone(&stores.analytics);
@@ -172,7 +172,7 @@ async fn postback(
         }
         Err(e) => (Bytes::new(), Err(body_refused(400, format!("broke off: {e}")))),
     };
-    let Said { params, unreadable, problem: parsed } =
+    let RequestFacts { params, unreadable, problem: parsed } =
         params::read(head.uri.query(), &head.headers, &body).await;
     let parsed = parsed.map_or(Ok(()), |(status, refusal)| Err(PostbackOutcome::invalid(status, refusal)));
     let (network, template, path) = path_of(head.uri.path());

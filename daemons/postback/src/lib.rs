@@ -22,8 +22,8 @@ mod parked;
 mod published;
 mod republish;
 mod retry;
+mod source_postback;
 mod take;
-mod tell;
 mod turns;
 mod unmatched;
 mod why;
@@ -31,9 +31,9 @@ mod why;
 use anyhow::Context as _;
 use clicks::Clicks;
 use config::{Configuration, Index};
+use source_postback::{SourcePostbackSender, Targets};
 use std::{sync::Arc, time::Duration};
 use take::Postbacks;
-use tell::{Targets, Teller};
 use tfx_outbound::Apart;
 use tfx_service::{Shutdown, internal::Inside, serve};
 use tfx_settings::{FailurePolicy, Settings, vars::Program};
@@ -93,14 +93,14 @@ pub async fn run(
         Arc::clone(&stores.accounts),
         Arc::clone(&stores.keys),
     );
-    let teller = Arc::new(Teller {
+    let teller = Arc::new(SourcePostbackSender {
         postbacks: Arc::clone(&postbacks),
         outbound: Arc::new(tfx_wiring::outbound(&settings, settings.tell.per_target)),
         apart: Apart::start("tells").context("the thread of postbacks to sources")?,
         targets: Arc::new(Targets::new(&settings.tell)),
         settings: settings.tell.clone(),
-        lease: tell::lease(&settings),
-        counted: tell::Counted::default(),
+        lease: source_postback::lease(&settings),
+        counted: source_postback::Counted::default(),
     });
     let workers = [
         tokio::spawn(Arc::clone(&teller).work(shutdown.clone()).in_current_span()),

@@ -27,7 +27,7 @@ pub(crate) type Params = Vec<(String, String)>;
 
 /// What a request says.
 #[derive(Debug, Default)]
-pub(crate) struct Said {
+pub(crate) struct RequestFacts {
     pub(crate) params: Params,
     /// Names of a body whose values are no texts.
     pub(crate) unreadable: Vec<Unreadable>,
@@ -35,7 +35,7 @@ pub(crate) struct Said {
     pub(crate) problem: Option<(u16, Refusal)>,
 }
 
-impl Said {
+impl RequestFacts {
     fn refuse(&mut self, status: u16, parameter: &str, message: impl Into<String>) {
         let refusal = Refusal { parameter: parameter.to_owned(), message: message.into() };
         self.problem.get_or_insert((status, refusal));
@@ -43,8 +43,8 @@ impl Said {
 }
 
 /// All parameters of a request.
-pub(crate) async fn read(query: Option<&str>, headers: &HeaderMap, body: &Bytes) -> Said {
-    let mut said = Said { params: pairs(query.unwrap_or("").as_bytes()), ..Said::default() };
+pub(crate) async fn read(query: Option<&str>, headers: &HeaderMap, body: &Bytes) -> RequestFacts {
+    let mut said = RequestFacts { params: pairs(query.unwrap_or("").as_bytes()), ..RequestFacts::default() };
     let mut most = MAX_PARAMS;
     match format_of(headers, body) {
         Ok(Format::None) => {}
@@ -126,7 +126,7 @@ pub(crate) fn pairs(encoded: &[u8]) -> Params {
 }
 
 /// The fields of a multipart form. A file is no text.
-async fn multipart(body: &Bytes, boundary: String, said: &mut Said) {
+async fn multipart(body: &Bytes, boundary: String, said: &mut RequestFacts) {
     let whole = futures_util::stream::iter([Ok::<_, Infallible>(body.clone())]);
     let mut parts = multer::Multipart::new(whole, boundary);
     loop {

@@ -35,7 +35,7 @@ pub use listen::{BindError, bind};
 pub use problem::{LogPath, ProblemResponse};
 pub use program::{program, started};
 pub use serve::serve;
-pub use settings_audit::{Telling, tell_settings};
+pub use settings_audit::{SettingsAudit, tell_settings};
 pub use shutdown::{Shutdown, Trigger};
 pub use strangers::Strangers;
 pub use tfx_ports::LogThrottle;

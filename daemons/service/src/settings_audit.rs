@@ -30,13 +30,13 @@ const AGAIN: Duration = Duration::from_secs(10);
 const HASHED: &str = "hmac-sha256:";
 
 /// Settings by their names, secrets hashed.
-type Told = BTreeMap<String, String>;
+type SettingValues = BTreeMap<String, String>;
 
 /// Goes on until it is dropped.
 #[derive(Debug)]
-pub struct Telling(JoinHandle<()>);
+pub struct SettingsAudit(JoinHandle<()>);
 
-impl Drop for Telling {
+impl Drop for SettingsAudit {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -49,14 +49,14 @@ pub fn tell_settings(
     settings: Arc<Settings>,
     accounts: Arc<dyn Accounts>,
     keys: Arc<dyn Keys>,
-) -> Telling {
+) -> SettingsAudit {
     let telling = async move {
         while let Err(e) = tell(service, program, &settings, accounts.as_ref(), keys.as_ref()).await {
             tracing::warn!(error = %e, "the settings were not compared with those of the last start; it is tried again");
             tokio::time::sleep(AGAIN).await;
         }
     };
-    Telling(tokio::spawn(telling.in_current_span()))
+    SettingsAudit(tokio::spawn(telling.in_current_span()))
 }
 
 async fn tell(
@@ -67,7 +67,7 @@ async fn tell(
     keys: &dyn Keys,
 ) -> Result<(), StoreError> {
     let key = keys.agree(SETTINGS, &entropy::secret()).await?;
-    let mut now = Told::new();
+    let mut now = SettingValues::new();
     for (var, value) in settings.said_to(program) {
         let value = value.expose();
         let told = if var.secret { hashed(&key, var.name, value)? } else { shown(value).into_owned() };
@@ -75,7 +75,7 @@ async fn tell(
     }
     loop {
         let kept = accounts.get(AccountKind::Settings, service).await?;
-        let before: Option<Told> = kept.as_ref().map(Account::read).transpose()?;
+        let before: Option<SettingValues> = kept.as_ref().map(Account::read).transpose()?;
         if before.as_ref() == Some(&now) {
             return Ok(());
         }
@@ -107,11 +107,11 @@ fn hashed(key: &str, name: &str, secret: &str) -> Result<String, StoreError> {
 }
 
 /// `{NAME: [before, after]}`; null is not set.
-fn changes(before: &Told, after: &Told) -> Value {
+fn changes(before: &SettingValues, after: &SettingValues) -> Value {
     let names: BTreeSet<&String> = before.keys().chain(after.keys()).collect();
     let mut out = Map::new();
     for name in names {
-        let of = |told: &Told| told.get(name).cloned();
+        let of = |told: &SettingValues| told.get(name).cloned();
         let (old, new) = (of(before), of(after));
         if old != new {
             let masked = |text: Option<String>| {
@@ -144,12 +144,15 @@ mod tests {
         let of = |secret: &str| {
             let hashed = hashed("key", "MONGO_URI", secret).expect("a hash");
             assert!(!hashed.contains(secret));
-            Told::from([("MONGO_URI".to_owned(), hashed), ("LOG_LEVEL".to_owned(), "info".to_owned())])
+            SettingValues::from([
+                ("MONGO_URI".to_owned(), hashed),
+                ("LOG_LEVEL".to_owned(), "info".to_owned()),
+            ])
         };
         let changed = changes(&of("canary-1"), &of("canary-2"));
         assert_eq!(changed, json!({ "MONGO_URI": ["***", "***"] }));
         assert_eq!(changes(&of("canary-1"), &of("canary-1")), json!({}));
-        let without = Told::from([("PUBLIC_HOSTS".to_owned(), "a.example".to_owned())]);
+        let without = SettingValues::from([("PUBLIC_HOSTS".to_owned(), "a.example".to_owned())]);
         let want = json!({ "LOG_LEVEL": ["info", null], "MONGO_URI": ["***", null], "PUBLIC_HOSTS": [null, "a.example"] });
         assert_eq!(changes(&of("canary-1"), &without), want);
     }

@@ -51,15 +51,15 @@ pub(crate) struct Decided<'t> {
 }
 
 /// What a click needs to be taken, as it is now.
-pub(crate) struct Known {
+pub(crate) struct RoutingState {
     pub(crate) snapshot: Arc<Snapshot>,
     pub(crate) identity: Arc<Identity>,
 }
 
 impl Traffic {
     /// What is known; none before there is a configuration, and a key by which visitors are told.
-    pub(crate) fn known(&self) -> Option<Known> {
-        Some(Known { snapshot: self.live.owned()?, identity: self.identity.load_full()? })
+    pub(crate) fn known(&self) -> Option<RoutingState> {
+        Some(RoutingState { snapshot: self.live.owned()?, identity: self.identity.load_full()? })
     }
 
     /// The visitor of a request. Waits only for a user agent that was never seen before.
@@ -67,7 +67,7 @@ impl Traffic {
         &self,
         facts: &Facts<'_>,
         request: &Request<'_>,
-        known: &Known,
+        known: &RoutingState,
         geo: Arc<Geo>,
     ) -> Visitor {
         let agent = self.agents.of(facts.said).await;
@@ -77,7 +77,7 @@ impl Traffic {
     /// Decides, lets a person's visit use up what it uses up, and makes the answer and the event.
     pub(crate) fn click(
         &self,
-        Known { snapshot, identity }: &Known,
+        RoutingState { snapshot, identity }: &RoutingState,
         slug: &str,
         visitor: &Visitor,
         now: Timestamp,
@@ -107,7 +107,7 @@ impl Traffic {
     /// The event of a click that only might be, and how the destinations stood that were looked at: nothing is used up.
     pub(crate) fn suppose(
         &self,
-        Known { snapshot, identity }: &Known,
+        RoutingState { snapshot, identity }: &RoutingState,
         slug: &str,
         visitor: &Visitor,
         now: Timestamp,

@@ -6,7 +6,7 @@ use crate::{
     columns::Rows,
     complete,
     context::Context,
-    event_list::{Asked, EventList, Shown},
+    event_list::{EventList, ListQuery, Shown},
     exit::Failure,
     follow::Identity,
     output::{Column, Format, label, text},
@@ -126,8 +126,8 @@ impl List {
             name: |row| text(&row["click_id"]),
             identity: Identity { id: |c: &ClickEvent| c.click_id.to_string(), at: |c| c.at },
         };
-        let fetch = async |part: Asked<ReportFilter>| {
-            let Asked { since, test, filters, timezone, limit, cursor } = part;
+        let fetch = async |part: ListQuery<ReportFilter>| {
+            let ListQuery { since, test, filters, timezone, limit, cursor } = part;
             let (campaign, visitor) = (self.campaign.clone(), self.visitor);
             let query = ClickQuery {
                 since,

@@ -5,7 +5,7 @@ use crate::{context::Context, exit::Failure, output::text, when};
 use serde_json::Value;
 use tfx_api::{
     entities::{EntityQuery, SHOWN_ONLY},
-    tells::{TellQuery, TellQueue},
+    source_postbacks::{SourcePostbackQuery, SourcePostbackQueue},
 };
 use tfx_domain::entity::{Kind, SourceSpec, Status};
 
@@ -24,7 +24,7 @@ pub(super) async fn look(context: &Context) -> Vec<Finding> {
                 None => break,
             }
         }
-        let asked = TellQuery { limit: Some(1), ..TellQuery::default() };
+        let asked = SourcePostbackQuery { limit: Some(1), ..SourcePostbackQuery::default() };
         Ok::<_, Failure>((sources, client.tell_queue(&asked).await?))
     };
     match found.await {
@@ -37,7 +37,7 @@ pub(super) async fn look(context: &Context) -> Vec<Finding> {
     }
 }
 
-fn judge(sources: &[Value], queue: &TellQueue) -> Vec<Finding> {
+fn judge(sources: &[Value], queue: &SourcePostbackQueue) -> Vec<Finding> {
     let mut found: Vec<Finding> = sources.iter().filter_map(unreadable).collect();
     let asking: Vec<SourceSpec> =
         sources.iter().filter_map(spec).filter(|s| !s.tells_of().is_empty()).collect();
@@ -105,7 +105,7 @@ fn cannot(source: &SourceSpec) -> Option<Finding> {
 mod tests {
     use super::*;
     use serde_json::json;
-    use tfx_api::tells::{Target, TellShare};
+    use tfx_api::source_postbacks::{SourcePostbackShare, Target};
 
     #[test]
     fn sources_that_cannot_be_told_are_named_with_what_mends_it() {
@@ -126,7 +126,7 @@ mod tests {
             open_until: Some(tfx_domain::Timestamp::UNIX_EPOCH),
             reason: "no answer in time".to_owned(),
         };
-        let share = TellShare {
+        let share = SourcePostbackShare {
             source_id: "src_0000000000000000001".parse().expect("an id"),
             source: "well".to_owned(),
             waiting: 2,
@@ -135,7 +135,7 @@ mod tests {
             next: None,
             open: vec![target],
         };
-        let queue = TellQueue { sources: vec![share], ..TellQueue::default() };
+        let queue = SourcePostbackQueue { sources: vec![share], ..SourcePostbackQueue::default() };
         let found = judge(&sources, &queue);
         let told: Vec<_> = found.iter().map(|f| (f.of.as_str(), f.next.split(' ').nth(2))).collect();
         assert_eq!(
@@ -149,7 +149,7 @@ mod tests {
             ]
         );
         assert!(found.iter().all(|f| f.state == State::Warning), "{found:?}");
-        let well = judge(&sources[4..], &TellQueue::default());
+        let well = judge(&sources[4..], &SourcePostbackQueue::default());
         assert_eq!((well.len(), well[0].state), (1, State::Ok));
     }
 }

@@ -17,14 +17,14 @@ pub(crate) struct List<N: Noun> {
     within: N::Parent,
     /// Only with one of these [default: active,paused].
     #[arg(long, value_enum, value_delimiter = ',', value_name = "STATUS")]
-    status: Vec<Asked>,
+    status: Vec<StatusChoice>,
     #[command(flatten)]
     paging: Paging,
 }
 
 /// A status, or any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum Asked {
+enum StatusChoice {
     Active,
     Paused,
     Archived,
@@ -34,13 +34,13 @@ enum Asked {
 impl<N: Noun> List<N> {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.client()?;
-        let status = if self.status.contains(&Asked::All) {
+        let status = if self.status.contains(&StatusChoice::All) {
             vec![Status::Active, Status::Paused, Status::Archived]
         } else {
-            let one = |s: &Asked| match s {
-                Asked::Paused => Status::Paused,
-                Asked::Archived => Status::Archived,
-                Asked::Active | Asked::All => Status::Active,
+            let one = |s: &StatusChoice| match s {
+                StatusChoice::Paused => Status::Paused,
+                StatusChoice::Archived => Status::Archived,
+                StatusChoice::Active | StatusChoice::All => Status::Active,
             };
             self.status.iter().map(one).collect()
         };

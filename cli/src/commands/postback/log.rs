@@ -4,7 +4,7 @@ use crate::{
     columns::Rows,
     complete,
     context::Context,
-    event_list::{Asked, EventList, Shown},
+    event_list::{EventList, ListQuery, Shown},
     exit::Failure,
     follow::Identity,
     output::{Column, text},
@@ -184,8 +184,8 @@ impl Log {
             },
             identity: Identity { id: |p: &PostbackLogEvent| p.id.to_string(), at: |p| p.at },
         };
-        let fetch = async |part: Asked<PostbackFilter>| {
-            let Asked { since, test, mut filters, limit, cursor, .. } = part;
+        let fetch = async |part: ListQuery<PostbackFilter>| {
+            let ListQuery { since, test, mut filters, limit, cursor, .. } = part;
             filters.extend(own.iter().cloned());
             let network = self.network.clone();
             let direction = Some(direction);

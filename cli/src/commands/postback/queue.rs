@@ -11,7 +11,7 @@ use crate::{
 };
 use clap::Args;
 use serde_json::Value;
-use tfx_api::tells::TellQuery;
+use tfx_api::source_postbacks::SourcePostbackQuery;
 use tfx_domain::entity::Kind;
 
 /// How many jobs are shown where nobody says it.
@@ -41,7 +41,7 @@ pub(crate) struct Queue {
 impl Queue {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let limit = usize::try_from(self.limit).unwrap_or(usize::MAX).min(1_000);
-        let asked = TellQuery {
+        let asked = SourcePostbackQuery {
             source: self.source.clone(),
             dead: self.dead,
             limit: Some(limit),

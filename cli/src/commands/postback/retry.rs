@@ -14,7 +14,7 @@ use serde_json::json;
 use tfx_api::{
     Client,
     postbacks::{PostbackResult, PostbackRetry, PostbackRetryAnswer},
-    tells::TellAgain,
+    source_postbacks::SourcePostbackRetry,
 };
 use tfx_domain::entity::Kind;
 
@@ -97,7 +97,8 @@ impl Retry {
     /// What was given up is due again.
     async fn tell_again(self, context: &Context, client: &Client) -> Result<(), Failure> {
         let named = self.source.clone().unwrap_or_default();
-        let mut asked = TellAgain { ids: self.ids, dead: self.dead, source: self.source, before: None };
+        let mut asked =
+            SourcePostbackRetry { ids: self.ids, dead: self.dead, source: self.source, before: None };
         let (mut revived, mut left) = (0, 0);
         loop {
             let some = client.tell_again(&asked).await.map_err(|e| match e.code() {

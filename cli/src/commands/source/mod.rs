@@ -1,8 +1,8 @@
 //! `tfx source`: where clicks are bought.
 
+mod postback;
 mod signing_key;
 mod test;
-mod told;
 
 use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NoParent, Noun, Spec, put};
 use crate::{context::Context, exit::Failure, input};
@@ -59,7 +59,7 @@ pub(crate) struct SourceFields {
     #[arg(long, value_name = "CODE")]
     currency: Option<Currency>,
     #[command(flatten)]
-    told: told::Told,
+    postback: postback::PostbackArgs,
 }
 
 impl Fields for SourceFields {
@@ -77,12 +77,12 @@ impl Fields for SourceFields {
             put(spec, "params.others", Some(&others))?;
         }
         put(spec, "currency", self.currency.as_ref())?;
-        self.told.put(spec)
+        self.postback.put(spec)
     }
 
     fn repeated(&self) -> Problems {
         let mut problems = input::repeated("params.subs", &self.sub);
-        problems.0.extend(self.told.repeated().0);
+        problems.0.extend(self.postback.repeated().0);
         problems
     }
 }

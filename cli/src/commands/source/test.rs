@@ -12,7 +12,7 @@ use crate::{
 };
 use clap::Args;
 use serde_json::{Value, json};
-use tfx_api::tells::{SourceTest, SourceTestAnswer};
+use tfx_api::source_postbacks::{SourceTest, SourceTestAnswer};
 use tfx_domain::{entity::Kind, id::ClickId, postback::ConversionStatus};
 
 /// Which source, and of what it is told.
@@ -28,7 +28,7 @@ pub(crate) struct Test {
     #[arg(long, value_name = "CLICK_ID")]
     click: Option<ClickId>,
     /// In this state: lead, sale, rejected, rebill or a word of a network [default: one that it asks for].
-    #[arg(long, add = complete::words(super::told::STATES, ""))]
+    #[arg(long, add = complete::words(super::postback::STATES, ""))]
     status: Option<ConversionStatus>,
     /// Really send it, once.
     #[arg(long)]

@@ -26,7 +26,7 @@ const CLICKS: [&str; 2] = ["click_events", "trafficback_events"];
 
 /// An event as it came.
 #[derive(Row, Deserialize)]
-struct Stored {
+struct EventRow {
     id: String,
     /// Bytes: what is damaged may be no text.
     #[serde(with = "serde_bytes")]
@@ -49,7 +49,7 @@ pub(super) async fn click(client: &Client, id: ClickId) -> Result<Option<ClickEv
             .at("at", "=", ms(id))
             .push(" LIMIT 1");
     }
-    let rows: Vec<Stored> = client.all("read a click", sql).await?;
+    let rows: Vec<EventRow> = client.all("read a click", sql).await?;
     rows.first().map(|row| decode(client, row)).transpose()
 }
 
@@ -196,10 +196,10 @@ async fn page<T: DeserializeOwned>(
     let limit = request.limit.clamp(1, 1_000);
     let cursor = |text: &String| text.parse::<ClickId>().map_err(|_| StoreError::BadCursor);
     let mut before = request.cursor.as_ref().map(cursor).transpose()?;
-    let mut rows: Vec<Stored> = Vec::new();
+    let mut rows: Vec<EventRow> = Vec::new();
     loop {
         let wanted = limit + 1 - rows.len();
-        let part: Vec<Stored> = client.all(what, select(of, before, wanted)).await?;
+        let part: Vec<EventRow> = client.all(what, select(of, before, wanted)).await?;
         let whole = part.len() < wanted;
         rows.extend(part);
         rows.dedup_by(|a, b| a.id == b.id);
@@ -244,12 +244,16 @@ fn ms(id: ClickId) -> i64 {
     i64::try_from(id.to_bits() >> 80).unwrap_or(i64::MAX)
 }
 
-fn decode<T: DeserializeOwned>(client: &Client, row: &Stored) -> Result<T, StoreError> {
+fn decode<T: DeserializeOwned>(client: &Client, row: &EventRow) -> Result<T, StoreError> {
     serde_json::from_slice(&row.event)
         .map_err(|e| StoreError::broken(format!("stored event {} in {}", row.id, client.database), e))
 }
 
-fn broken(client: &Client, rows: &[Stored], e: impl std::error::Error + Send + Sync + 'static) -> StoreError {
+fn broken(
+    client: &Client,
+    rows: &[EventRow],
+    e: impl std::error::Error + Send + Sync + 'static,
+) -> StoreError {
     let id = rows.last().map_or("", |row| &row.id);
     StoreError::broken(format!("stored id {id} in {}", client.database), e)
 }

@@ -127,7 +127,7 @@ pub struct LoginCode {
 
 /// What is to be done when a code is asked for. Whoever asks is told the same.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Asked {
+pub enum CodeDecision {
     /// A new one is sent.
     Send(LoginCode),
     /// One is valid still, or too many were sent: none is.
@@ -157,18 +157,18 @@ impl LoginCode {
         now: Timestamp,
         ttl: Duration,
         window: Duration,
-    ) -> Asked {
+    ) -> CodeDecision {
         let after =
             |time: Duration| Timestamp::from_millisecond(now.as_millisecond().saturating_add(millis(time)));
-        let Ok(expires_at) = after(ttl) else { return Asked::Silence };
+        let Ok(expires_at) = after(ttl) else { return CodeDecision::Silence };
         let lately = |at: &&Timestamp| now.as_millisecond() - at.as_millisecond() < millis(window);
         let mut sent: Vec<Timestamp> =
             before.iter().flat_map(|code| &code.sent).filter(lately).copied().collect();
         if before.is_some_and(|code| code.is_valid(now)) || sent.len() >= MAX_SENT {
-            return Asked::Silence;
+            return CodeDecision::Silence;
         }
         sent.push(now);
-        Asked::Send(Self { digest, expires_at, wrong: 0, used: false, sent })
+        CodeDecision::Send(Self { digest, expires_at, wrong: 0, used: false, sent })
     }
 
     /// What an answer comes to that was right or not.
@@ -201,8 +201,8 @@ mod tests {
 
     fn sent(before: Option<&LoginCode>, s: i64) -> Option<LoginCode> {
         match LoginCode::asked(before, format!("digest {s}"), at(s), TTL, WINDOW) {
-            Asked::Send(code) => Some(code),
-            Asked::Silence => None,
+            CodeDecision::Send(code) => Some(code),
+            CodeDecision::Silence => None,
         }
     }
 

@@ -5,7 +5,7 @@ mod scope;
 mod token;
 
 pub use login::{
-    Asked, DIGITS, Guess, LoginCode, MAX_SENT, MAX_WRONG, Session, User, UserState, address, code,
+    CodeDecision, DIGITS, Guess, LoginCode, MAX_SENT, MAX_WRONG, Session, User, UserState, address, code,
 };
 pub use scope::{Role, Scope, beyond, known_scopes, scopes_of};
 pub use token::{ApiToken, TokenState};

@@ -7,7 +7,7 @@ use crate::{
     macros::{Scope, UrlTemplate},
     money::{Amount, Currency},
     problem::Problems,
-    rules::{Part, Reference},
+    rules::{KindRules, Reference},
     slug::Slug,
 };
 use serde::{Deserialize, Serialize};
@@ -140,10 +140,10 @@ impl Spec for CampaignSpec {
         self.source.iter().map(|id| Reference::new("source", Kind::Source, id)).collect()
     }
 
-    fn part(&self) -> Part {
+    fn part(&self) -> KindRules {
         let url =
             self.trafficback_url.as_ref().and_then(|text| UrlTemplate::parse(text, Scope::Redirect).ok());
-        Part::Campaign { rotation: self.rotation, trafficback_host: url.map(|url| url.host().into()) }
+        KindRules::Campaign { rotation: self.rotation, trafficback_host: url.map(|url| url.host().into()) }
     }
 
     fn validate(&self) -> Problems {

@@ -11,8 +11,8 @@ mod network;
 mod objects;
 mod parse;
 mod source;
+mod source_postback;
 mod stream;
-mod tell;
 mod template;
 mod words;
 
@@ -22,18 +22,18 @@ pub use network::{NetworkSpec, Secret};
 pub use parse::{parse, parse_over, read};
 pub(crate) use source::sub_index;
 pub use source::{SourceParam, SourceParams, SourceSpec};
+pub use source_postback::{MAX_POSTBACK_DELAY_S, PayoutShare, PostbackMethod};
 pub use stream::{
     Action, Bind, FilterRule, MAX_DESTINATIONS, MatchMode, RedirectCode, Select, StreamDestination,
     StreamKind, StreamSpec, serves_nobody,
 };
-pub use tell::{MAX_TELL_DELAY_S, PayoutShare, TellMethod};
 pub(crate) use template::steps;
 pub use template::{LONGEST_PATH, TemplateDefaults, TemplateParams, TemplateSpec};
 
 use crate::{
     Timestamp, id,
     problem::Problems,
-    rules::{Part, Reference},
+    rules::{KindRules, Reference},
     slug::Slug,
 };
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
@@ -222,8 +222,8 @@ pub trait Spec:
         Vec::new()
     }
     /// What rules between entities ask of it.
-    fn part(&self) -> Part {
-        Part::Other
+    fn part(&self) -> KindRules {
+        KindRules::Other
     }
     /// Everything that is wrong with it, seen by itself.
     fn validate(&self) -> Problems;

@@ -2,8 +2,8 @@
 
 use super::{Kind, Spec, Status, check_aliases, check_name};
 use crate::{
-    Timestamp, id::NetworkId, money::Currency, postback::TransactionScope, problem::Problems, rules::Part,
-    slug::Slug,
+    Timestamp, id::NetworkId, money::Currency, postback::TransactionScope, problem::Problems,
+    rules::KindRules, slug::Slug,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -117,8 +117,8 @@ impl Spec for NetworkSpec {
         &self.aliases
     }
 
-    fn part(&self) -> Part {
-        Part::Pays(self.currency)
+    fn part(&self) -> KindRules {
+        KindRules::Pays(self.currency)
     }
 
     fn validate(&self) -> Problems {

@@ -1,9 +1,9 @@
 //! Traffic sources: where clicks are bought.
 
-use super::{Kind, PARAM_NAME, PayoutShare, Secret, Spec, Status, TellMethod, check_name, is_param_name};
+use super::{Kind, PARAM_NAME, PayoutShare, PostbackMethod, Secret, Spec, Status, check_name, is_param_name};
 use crate::{
-    Timestamp, id::SourceId, money::Currency, postback::ConversionStatus, problem::Problems, rules::Part,
-    slug::Slug,
+    Timestamp, id::SourceId, money::Currency, postback::ConversionStatus, problem::Problems,
+    rules::KindRules, slug::Slug,
 };
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
@@ -40,7 +40,7 @@ pub struct SourceSpec {
     pub postback_urls: BTreeMap<ConversionStatus, String>,
     /// How it is told.
     #[serde(default, skip_serializing_if = "is_default")]
-    pub postback_method: TellMethod,
+    pub postback_method: PostbackMethod,
     /// What a POST carries: an object. Of a form its members are the fields; in JSON it is sent as it stands, every text
     /// in it a template.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -54,7 +54,7 @@ pub struct SourceSpec {
     pub postback_payout: Option<PayoutShare>,
     /// Seconds between the state and the postback.
     #[serde(default, skip_serializing_if = "is_default")]
-    #[cfg_attr(feature = "schema", schemars(range(max = super::MAX_TELL_DELAY_S)))]
+    #[cfg_attr(feature = "schema", schemars(range(max = super::MAX_POSTBACK_DELAY_S)))]
     pub postback_delay_s: u32,
     /// Only the first conversion of a click is told, in each state that is asked for.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -215,8 +215,8 @@ impl Spec for SourceSpec {
         self.status
     }
 
-    fn part(&self) -> Part {
-        Part::Source { currency: self.currency, told_at: self.told_at() }
+    fn part(&self) -> KindRules {
+        KindRules::Source { currency: self.currency, told_at: self.told_at() }
     }
 
     fn validate(&self) -> Problems {

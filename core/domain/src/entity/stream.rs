@@ -6,7 +6,7 @@ use crate::{
     id::{CampaignId, DestinationId, StreamId},
     problem::Problems,
     routing::filter,
-    rules::{Part, Reference},
+    rules::{KindRules, Reference},
     slug::Slug,
 };
 use serde::{Deserialize, Serialize};
@@ -312,13 +312,13 @@ impl Spec for StreamSpec {
         all
     }
 
-    fn part(&self) -> Part {
+    fn part(&self) -> KindRules {
         let hands_over_to = match &self.action {
             Action::Campaign { campaign } => Some(campaign.as_str().into()),
             _ => None,
         };
         let (kind, weight, position) = (self.kind, self.weight, self.position);
-        Part::Stream { kind, weight, position, hands_over_to, patterns: self.patterns() }
+        KindRules::Stream { kind, weight, position, hands_over_to, patterns: self.patterns() }
     }
 
     fn validate(&self) -> Problems {

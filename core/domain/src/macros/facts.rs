@@ -67,14 +67,14 @@ pub struct Facts<'a> {
 
 /// A conversion, as a traffic source is told of it.
 #[derive(Debug, Clone, Copy)]
-pub struct Told<'a> {
+pub struct ConversionFacts<'a> {
     /// What there is to tell.
     pub conversion: &'a Conversion,
     /// What the source is told of its revenue.
     pub payout: Money,
 }
 
-impl<'a> From<&'a Conversion> for Told<'a> {
+impl<'a> From<&'a Conversion> for ConversionFacts<'a> {
     /// All of the revenue.
     fn from(conversion: &'a Conversion) -> Self {
         Self { conversion, payout: conversion.revenue }

@@ -14,9 +14,9 @@ use crate::problem::Problems;
 use encode::Encoder;
 use parse::Segment;
 use rand::Rng;
-use value::Known;
+use value::Sources;
 
-pub use facts::{Facts, Link, Named, Told};
+pub use facts::{ConversionFacts, Facts, Link, Named};
 pub use text::TextTemplate;
 
 /// The longest URL that is rendered, in bytes: what common servers and proxies take in one header line.
@@ -77,8 +77,8 @@ impl UrlTemplate {
     }
 
     /// The names of its macros that nothing stands for.
-    pub(crate) fn empty(&self, click: &Facts<'_>, told: Option<Told<'_>>) -> Vec<String> {
-        let known = &Known { click, told };
+    pub(crate) fn empty(&self, click: &Facts<'_>, told: Option<ConversionFacts<'_>>) -> Vec<String> {
+        let known = &Sources { click, told };
         self.segments.iter().filter_map(|segment| segment.empty(known)).collect()
     }
 
@@ -93,8 +93,8 @@ impl UrlTemplate {
 
     /// The URL for one click, at most 8 KiB. Missing values become empty texts. Values that fit together are whole; else
     /// the long ones share what the short ones leave.
-    pub fn render(&self, click: &Facts<'_>, told: Option<Told<'_>>, rng: &mut impl Rng) -> String {
-        let known = &Known { click, told };
+    pub fn render(&self, click: &Facts<'_>, told: Option<ConversionFacts<'_>>, rng: &mut impl Rng) -> String {
+        let known = &Sources { click, told };
         // Most values are ids and short words; a long one makes the text grow once or twice.
         let mut url = String::with_capacity((self.literals + self.macros * 32).min(MAX_URL));
         let room = MAX_URL.saturating_sub(self.literals);
@@ -120,7 +120,7 @@ impl UrlTemplate {
 
     /// The URL of values that do not fit together into `room`: short ones are whole, and each long one has as much as the
     /// other long ones, so that a referrer of 8 KiB does not push out the click id behind it.
-    fn shared(&self, room: usize, known: &Known<'_>, rng: &mut impl Rng) -> String {
+    fn shared(&self, room: usize, known: &Sources<'_>, rng: &mut impl Rng) -> String {
         let mut values = String::new();
         let mut lengths = Vec::with_capacity(self.macros);
         for segment in &self.segments {

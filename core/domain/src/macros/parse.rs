@@ -3,7 +3,7 @@
 use super::{
     MAX_URL, Scope,
     encode::literal,
-    value::{Known, Value, known},
+    value::{Sources, Value, known},
 };
 use crate::problem::Problems;
 use url::Url;
@@ -26,7 +26,7 @@ pub(super) enum Segment {
 
 impl Segment {
     /// The name of its macro, if nothing stands for it.
-    pub(super) fn empty(&self, known: &Known<'_>) -> Option<String> {
+    pub(super) fn empty(&self, known: &Sources<'_>) -> Option<String> {
         match self {
             Self::Macro { value, .. } if value.is_empty(known) => Some(value.name()),
             Self::Macro { .. } | Self::Literal(_) => None,

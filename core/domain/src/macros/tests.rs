@@ -138,7 +138,11 @@ fn every_macro_gives_its_value() {
         let raw = if raw.is_empty() { encoded } else { raw };
         for (brace, want) in [("{", encoded), ("{_", raw)] {
             let template = parsed(&format!("https://o.example/?v={brace}{name}}}&end"), Scope::Outbound);
-            let got = template.render(&Facts::from(&click()), Some(Told::from(&conversion())), &mut rng());
+            let got = template.render(
+                &Facts::from(&click()),
+                Some(ConversionFacts::from(&conversion())),
+                &mut rng(),
+            );
             assert_eq!(got, format!("https://o.example/?v={want}&end"), "{brace}{name}}}");
         }
     }
@@ -177,8 +181,9 @@ fn what_is_missing_is_empty() {
 fn profit_needs_one_currency() {
     let template = parsed("https://s.example/?p={profit}&c={currency}", Scope::Outbound);
     let mut click = click();
-    let render =
-        |c: &ClickEvent| template.render(&Facts::from(c), Some(Told::from(&conversion())), &mut rng());
+    let render = |c: &ClickEvent| {
+        template.render(&Facts::from(c), Some(ConversionFacts::from(&conversion())), &mut rng())
+    };
     click.cost = Some(Money { currency: "EUR".parse().expect("a code"), ..usd("1") });
     assert_eq!(render(&click), "https://s.example/?p=&c=USD");
     click.cost = None;
@@ -453,7 +458,7 @@ proptest! {
         for (name, _, _) in REDIRECT.iter().chain(&OUTBOUND) {
             for brace in ["{", "{_"] {
                 let text = format!("{origin}{place}{brace}{name}}}{brace}{name}}}tail");
-                let url = parsed(&text, Scope::Outbound).render(&Facts::from(&click), Some(Told::from(&conversion)), &mut rng());
+                let url = parsed(&text, Scope::Outbound).render(&Facts::from(&click), Some(ConversionFacts::from(&conversion)), &mut rng());
                 prop_assert!(url.bytes().all(|b| b.is_ascii_graphic()), "{} -> {:?}", text, url);
                 prop_assert!(url.len() <= MAX_URL);
                 let got = Url::parse(&url).expect("a URL");
@@ -483,7 +488,7 @@ proptest! {
     ) {
         if let Ok(template) = UrlTemplate::parse(&text, Scope::Outbound) {
             let (click, conversion) = filled(&value);
-            let url = Url::parse(&template.render(&Facts::from(&click), Some(Told::from(&conversion)), &mut rng())).expect("a URL");
+            let url = Url::parse(&template.render(&Facts::from(&click), Some(ConversionFacts::from(&conversion)), &mut rng())).expect("a URL");
             let host = url.host_str().expect("a host").trim_start_matches('[').trim_end_matches(']');
             prop_assert_eq!(host, template.host());
         }

@@ -2,10 +2,10 @@
 //! whoever sends the text does.
 
 use super::{
-    Facts, Scope, Told,
+    ConversionFacts, Facts, Scope,
     encode::Encoder,
     parse::{LONGEST, MOST_MACROS, Segment, split_macros},
-    value::Known,
+    value::Sources,
 };
 use crate::problem::Problems;
 use percent_encoding::percent_decode_str;
@@ -47,8 +47,8 @@ impl TextTemplate {
     }
 
     /// As [`super::UrlTemplate::empty`].
-    pub(crate) fn empty(&self, click: &Facts<'_>, told: Option<Told<'_>>) -> Vec<String> {
-        let known = &Known { click, told };
+    pub(crate) fn empty(&self, click: &Facts<'_>, told: Option<ConversionFacts<'_>>) -> Vec<String> {
+        let known = &Sources { click, told };
         self.0.iter().filter_map(|segment| segment.empty(known)).collect()
     }
 
@@ -58,8 +58,8 @@ impl TextTemplate {
     }
 
     /// The text for a conversion. Missing values become empty texts.
-    pub fn render(&self, click: &Facts<'_>, told: Option<Told<'_>>, rng: &mut impl Rng) -> String {
-        let known = &Known { click, told };
+    pub fn render(&self, click: &Facts<'_>, told: Option<ConversionFacts<'_>>, rng: &mut impl Rng) -> String {
+        let known = &Sources { click, told };
         let mut text = String::new();
         for segment in &self.0 {
             match segment {

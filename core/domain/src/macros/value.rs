@@ -1,6 +1,6 @@
 //! The macros: their names, their arguments, and where each takes its value from.
 
-use super::{Facts, Scope, Told, encode::Encoder};
+use super::{ConversionFacts, Facts, Scope, encode::Encoder};
 use crate::{
     Timestamp,
     entity::sub_index,
@@ -109,9 +109,9 @@ impl Fact {
 }
 
 /// What values are taken from.
-pub(super) struct Known<'a> {
+pub(super) struct Sources<'a> {
     pub(super) click: &'a Facts<'a>,
-    pub(super) told: Option<Told<'a>>,
+    pub(super) told: Option<ConversionFacts<'a>>,
 }
 
 /// What a macro stands for.
@@ -190,7 +190,7 @@ impl Value {
     }
 
     /// Whether nothing stands for it.
-    pub(super) fn is_empty(&self, known: &Known<'_>) -> bool {
+    pub(super) fn is_empty(&self, known: &Sources<'_>) -> bool {
         let mut text = String::new();
         let mut out = Encoder::new(&mut text, false, LONGEST_DATE);
         let written = self.write_known(known, &mut out);
@@ -206,7 +206,12 @@ impl Value {
     }
 
     /// Writes the value as it is; nothing if it is missing.
-    pub(super) fn write(&self, known: &Known<'_>, rng: &mut impl Rng, out: &mut Encoder<'_>) -> fmt::Result {
+    pub(super) fn write(
+        &self,
+        known: &Sources<'_>,
+        rng: &mut impl Rng,
+        out: &mut Encoder<'_>,
+    ) -> fmt::Result {
         match self {
             Self::Random { min, max } => write!(out, "{}", rng.random_range(*min..=*max)),
             _ => self.write_known(known, out),
@@ -214,8 +219,8 @@ impl Value {
     }
 
     /// The same of a value that nobody draws.
-    fn write_known(&self, known: &Known<'_>, out: &mut Encoder<'_>) -> fmt::Result {
-        let Known { click, told } = known;
+    fn write_known(&self, known: &Sources<'_>, out: &mut Encoder<'_>) -> fmt::Result {
+        let Sources { click, told } = known;
         match self {
             Self::Fact(fact) if fact.of_conversion() => {
                 told.map_or(Ok(()), |told| write_conversion(*fact, click, &told, out))
@@ -226,7 +231,8 @@ impl Value {
             Self::Date { format, zone } => write_date(format, zone, click.at, out),
             Self::Random { .. } => Ok(()),
             Self::StatusWord(words) => {
-                let is = |told: &Told<'_>, (status, _): &&(_, _)| *status == told.conversion.status;
+                let is =
+                    |told: &ConversionFacts<'_>, (status, _): &&(_, _)| *status == told.conversion.status;
                 let word = told.and_then(|told| words.iter().find(|word| is(&told, word)));
                 out.write_str(word.map_or("", |(_, word)| word))
             }
@@ -337,8 +343,8 @@ fn status_words(text: &str) -> Result<Value, String> {
     Ok(Value::StatusWord(words.into()))
 }
 
-fn write_click(fact: Fact, known: &Known<'_>, out: &mut Encoder<'_>) -> fmt::Result {
-    let Known { click, told } = known;
+fn write_click(fact: Fact, known: &Sources<'_>, out: &mut Encoder<'_>) -> fmt::Result {
+    let Sources { click, told } = known;
     let text: &str = match fact {
         Fact::ClickId => return write!(out, "{}", click.click_id),
         Fact::Timestamp => return write!(out, "{}", click.at.as_second()),
@@ -383,10 +389,10 @@ fn write_click(fact: Fact, known: &Known<'_>, out: &mut Encoder<'_>) -> fmt::Res
 fn write_conversion(
     fact: Fact,
     click: &Facts<'_>,
-    told: &Told<'_>,
+    told: &ConversionFacts<'_>,
     out: &mut impl fmt::Write,
 ) -> fmt::Result {
-    let Told { conversion, payout } = told;
+    let ConversionFacts { conversion, payout } = told;
     let revenue = conversion.revenue;
     match fact {
         Fact::TransactionId => out.write_str(conversion.transaction_id.as_deref().unwrap_or("")),

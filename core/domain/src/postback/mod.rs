@@ -26,7 +26,7 @@ use crate::{
     event::ClickDims,
     id::{ClickId, ConversionId, NetworkId},
     money::Money,
-    tell::Asked,
+    source_postback::Subscription,
 };
 use serde::{Deserialize, Serialize};
 
@@ -88,7 +88,7 @@ pub struct Incoming {
     pub click: ClickDims,
     /// What the click's source asks to be told; none: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tell: Option<Asked>,
+    pub tell: Option<Subscription>,
 }
 
 impl Incoming {

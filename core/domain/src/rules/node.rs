@@ -17,7 +17,7 @@ pub struct Node {
     pub(super) parent: SmolStr,
     pub(super) status: Status,
     pub(super) refers_to: Vec<Reference>,
-    pub(super) part: Part,
+    pub(super) part: KindRules,
 }
 
 /// Where an entity refers to another.
@@ -40,7 +40,7 @@ impl Reference {
 
 /// What only some kinds have.
 #[derive(Debug, Clone, PartialEq)]
-pub enum Part {
+pub enum KindRules {
     /// A campaign.
     Campaign {
         /// How its regular streams are chosen.
@@ -91,7 +91,7 @@ impl Node {
     /// What counts in its campaign's split.
     pub(super) fn share(&self) -> (Option<(StreamKind, u32)>, Status, SmolStr) {
         let drawn = match self.part {
-            Part::Stream { kind, weight, .. } => Some((kind, weight)),
+            KindRules::Stream { kind, weight, .. } => Some((kind, weight)),
             _ => None,
         };
         (drawn, self.status, self.parent.clone())
@@ -100,7 +100,9 @@ impl Node {
     /// The campaign it hands over to, unless it is archived. A paused one counts, since it may be resumed.
     pub(super) fn hands_over_to(&self) -> Option<&SmolStr> {
         match &self.part {
-            Part::Stream { hands_over_to, .. } if self.status != Status::Archived => hands_over_to.as_ref(),
+            KindRules::Stream { hands_over_to, .. } if self.status != Status::Archived => {
+                hands_over_to.as_ref()
+            }
             _ => None,
         }
     }
@@ -108,7 +110,7 @@ impl Node {
     /// The patterns that are kept ready for it.
     pub(super) const fn patterns(&self) -> usize {
         match self.part {
-            Part::Stream { patterns, .. } if !matches!(self.status, Status::Archived) => patterns,
+            KindRules::Stream { patterns, .. } if !matches!(self.status, Status::Archived) => patterns,
             _ => 0,
         }
     }

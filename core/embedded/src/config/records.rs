@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
-    config::{Record, RecordQuery, Stored},
+    config::{NewRecord, Record, RecordQuery},
     page::Page,
 };
 
@@ -224,7 +224,7 @@ impl Raw {
             );
             return None;
         };
-        let stored = Stored {
+        let stored = NewRecord {
             kind,
             id: self.id,
             parent: self.parent,

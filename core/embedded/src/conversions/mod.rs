@@ -2,7 +2,7 @@
 
 mod list;
 mod record;
-pub(crate) mod tell;
+pub(crate) mod source_postback;
 
 use crate::db::Database;
 use async_trait::async_trait;
@@ -10,7 +10,7 @@ use std::sync::Arc;
 use tfx_domain::{
     id::{ConversionId, NetworkId},
     postback::{Conversion, Incoming, Standing as _},
-    tell::Tell,
+    source_postback::SourcePostback,
 };
 use tfx_ports::{
     StoreError,
@@ -42,9 +42,11 @@ impl ConversionStore for Conversions {
         self.db.write("record conversions", work).await
     }
 
-    async fn is_first_told(&self, tell: &Tell) -> Result<bool, StoreError> {
+    async fn is_first_told(&self, tell: &SourcePostback) -> Result<bool, StoreError> {
         let tell = tell.clone();
-        self.db.write("tell a source of a conversion", move |conn, ()| tell::is_first(conn, &tell)).await
+        self.db
+            .write("tell a source of a conversion", move |conn, ()| source_postback::is_first(conn, &tell))
+            .await
     }
 
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {

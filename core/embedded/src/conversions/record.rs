@@ -3,7 +3,7 @@
 
 use super::{
     list::{body, read_body},
-    tell,
+    source_postback,
 };
 use crate::error::OrStoreError;
 use rusqlite::{Connection, OptionalExtension, params};
@@ -11,7 +11,7 @@ use tfx_domain::{
     event::PostbackResult,
     id::{ConversionId, NetworkId},
     postback::{Conversion, Decided, Incoming, Standing, decide},
-    tell::tells,
+    source_postback::tells,
 };
 use tfx_ports::{StoreError, conversions::Recorded};
 
@@ -31,7 +31,7 @@ pub(super) fn record(conn: &Connection, report: &Incoming) -> Result<Recorded, S
         _ => {}
     }
     for tell in &told {
-        tell::put(conn, tell)?;
+        source_postback::put(conn, tell)?;
     }
     Ok(Recorded { result, conversion, displaced })
 }

@@ -5,7 +5,8 @@ use tfx_embedded::Embedded;
 use tfx_ports::{
     config::ConfigStore,
     conformance::{
-        Pair, accounts::Accounting, conversions::Telling, events::EventStore, retention::RetainedStore,
+        Pair, accounts::Accounting, conversions::SourcePostbackStores, events::EventStore,
+        retention::RetainedStore,
     },
     conversions::ConversionStore,
     health::HealthStore,
@@ -66,9 +67,14 @@ async fn fresh_queue() -> Pair<dyn Queue> {
     Pair { one: one.queue(), two: two.queue(), keep: Box::new(folder) }
 }
 
-async fn fresh_tells() -> Telling {
+async fn fresh_tells() -> SourcePostbackStores {
     let (folder, one, two) = two();
-    Telling { one: one.conversions(), two: two.conversions(), queue: two.queue(), keep: Box::new(folder) }
+    SourcePostbackStores {
+        one: one.conversions(),
+        two: two.conversions(),
+        queue: two.queue(),
+        keep: Box::new(folder),
+    }
 }
 
 async fn fresh_accounts() -> Accounting {

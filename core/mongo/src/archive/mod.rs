@@ -36,7 +36,7 @@ pub(crate) use damage::{Damage, ReadError};
 pub(crate) use header::Header;
 pub(crate) use metadata::{Kind, Metadata};
 pub(crate) use namespace::Namespace;
-pub(crate) use read::{Part, Reader};
+pub(crate) use read::{ArchiveStep, Reader};
 pub(crate) use tally::Tally;
 pub(crate) use write::Writer;
 

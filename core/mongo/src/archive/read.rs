@@ -11,7 +11,7 @@ use std::{
 
 /// A step through the blocks of an archive.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Part<'b> {
+pub(crate) enum ArchiveStep<'b> {
     /// A document of a namespace, by its place in the list.
     Document(usize, &'b [u8]),
     /// The end of a namespace, whose documents are those that were written.
@@ -113,7 +113,7 @@ impl<R: Read> Reader<R> {
     }
 
     /// The next document or end; none at the end of a whole archive.
-    pub(crate) fn next(&mut self) -> Result<Option<Part<'_>>, ReadError> {
+    pub(crate) fn next(&mut self) -> Result<Option<ArchiveStep<'_>>, ReadError> {
         loop {
             let at = self.from.at;
             let Some(place) = self.within else {
@@ -128,14 +128,14 @@ impl<R: Read> Reader<R> {
                 }
                 if let Some(wanted) = header.end {
                     self.end(place, at, wanted, &name())?;
-                    return Ok(Some(Part::End(place)));
+                    return Ok(Some(ArchiveStep::End(place)));
                 }
                 self.within = Some(place);
                 continue;
             };
             if self.from.document(&mut self.document, "a document")? {
                 self.tallies[place].add(&self.document);
-                return Ok(Some(Part::Document(place, &self.document)));
+                return Ok(Some(ArchiveStep::Document(place, &self.document)));
             }
             self.within = None;
         }

@@ -26,7 +26,7 @@ fn read(bytes: &[u8]) -> Result<Whole, ReadError> {
     let mut reader = Reader::open(bytes)?;
     let mut documents = vec![Vec::new(); reader.namespaces().len()];
     while let Some(part) = reader.next()? {
-        if let Part::Document(place, document) = part {
+        if let ArchiveStep::Document(place, document) = part {
             documents[place].push(document.to_vec());
         }
     }

@@ -1,15 +1,15 @@
 //! Reads an archive to its end.
 
 use super::{TOLD_EVERY, parts, unreadable};
-use crate::archive::{Part, Reader};
+use crate::archive::{ArchiveStep, Reader};
 use std::io::Read;
-use tfx_ports::backup::{BackupError, Contents, Progress, Told};
+use tfx_ports::backup::{BackupError, Contents, OnProgress, Progress};
 
-pub(super) fn check(from: &mut dyn Read, told: Told<'_>) -> Result<Contents, BackupError> {
+pub(super) fn check(from: &mut dyn Read, told: OnProgress<'_>) -> Result<Contents, BackupError> {
     let mut reader = Reader::open(from).map_err(unreadable)?;
     let (mut progress, mut last) = (Progress::default(), 0);
     while let Some(part) = reader.next().map_err(unreadable)? {
-        if let Part::Document(_, document) = part {
+        if let ArchiveStep::Document(_, document) = part {
             progress.documents += 1;
             progress.bytes += document.len() as u64;
         }

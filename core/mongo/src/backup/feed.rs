@@ -1,7 +1,7 @@
 //! Reads an archive on a thread of its own and hands over what is wanted of it, in batches that fit into memory.
 
 use super::{PATIENCE, unreadable};
-use crate::archive::{Namespace, Part, Reader};
+use crate::archive::{ArchiveStep, Namespace, Reader};
 use mongodb::bson::RawDocumentBuf;
 use std::{collections::HashSet, io::Read};
 use tfx_ports::{StoreError, backup::BackupError};
@@ -73,8 +73,8 @@ fn read(
     let (mut of, mut batch) = (0, Batch::default());
     while let Some(part) = reader.next().map_err(unreadable)? {
         let (place, document) = match part {
-            Part::Document(place, document) => (place, Some(document)),
-            Part::End(place) => (place, None),
+            ArchiveStep::Document(place, document) => (place, Some(document)),
+            ArchiveStep::End(place) => (place, None),
         };
         let full = batch.documents.len() >= BATCH.0 || batch.bytes >= BATCH.1;
         let over = (place != of || document.is_none() || full) && !batch.documents.is_empty();

@@ -21,7 +21,8 @@ use std::{io::Read, sync::Arc, time::Duration};
 use tfx_ports::{
     StoreError,
     backup::{
-        ArchiveSink, Backup, BackupError, Contents, Part, RestoreFailed, Restored, Restoring, Standing, Told,
+        ArchivePart, ArchiveSink, Backup, BackupError, Contents, OnProgress, RestoreFailed, Restored,
+        Restoring, Standing,
     },
 };
 
@@ -35,11 +36,11 @@ pub(crate) struct MongoBackup(pub(crate) Arc<Db>);
 
 #[async_trait]
 impl Backup for MongoBackup {
-    async fn write(&self, to: Box<dyn ArchiveSink>, told: Told<'_>) -> Result<Contents, BackupError> {
+    async fn write(&self, to: Box<dyn ArchiveSink>, told: OnProgress<'_>) -> Result<Contents, BackupError> {
         write::write(&self.0, to, told).await
     }
 
-    fn check(&self, from: &mut dyn Read, told: Told<'_>) -> Result<Contents, BackupError> {
+    fn check(&self, from: &mut dyn Read, told: OnProgress<'_>) -> Result<Contents, BackupError> {
         check::check(from, told)
     }
 
@@ -51,14 +52,14 @@ impl Backup for MongoBackup {
         &self,
         from: Box<dyn Read + Send>,
         how: &Restoring,
-        told: Told<'_>,
+        told: OnProgress<'_>,
     ) -> Result<Vec<Restored>, RestoreFailed> {
         restore::restore(&self.0, from, how, told).await
     }
 }
 
-fn parts(namespaces: &[Namespace], tallies: &[Tally]) -> Vec<Part> {
-    let part = |(namespace, tally): (&Namespace, &Tally)| Part {
+fn parts(namespaces: &[Namespace], tallies: &[Tally]) -> Vec<ArchivePart> {
+    let part = |(namespace, tally): (&Namespace, &Tally)| ArchivePart {
         name: namespace.name(),
         kind: namespace.metadata.kind.word(),
         documents: tally.documents,

@@ -17,14 +17,14 @@ use std::{
 };
 use tfx_ports::{
     StoreError,
-    backup::{BackupError, Progress, RestoreFailed, Restored, Restoring, Stage, Told},
+    backup::{BackupError, OnProgress, Progress, RestoreFailed, Restored, Restoring, Stage},
 };
 
 pub(super) async fn restore(
     db: &Db,
     from: Box<dyn Read + Send>,
     how: &Restoring,
-    told: Told<'_>,
+    told: OnProgress<'_>,
 ) -> Result<Vec<Restored>, RestoreFailed> {
     let untouched = |m: &tfx_ports::backup::Move| Restored {
         from: m.from.clone(),
@@ -62,7 +62,7 @@ struct Run<'t> {
     /// From places in the archive to those in `parts`.
     places: HashMap<usize, usize>,
     inserts: Inserts,
-    told: Told<'t>,
+    told: OnProgress<'t>,
     progress: Progress,
     last: u64,
 }

@@ -16,7 +16,7 @@ use mongodb::{
 };
 use tfx_ports::{
     StoreError,
-    backup::{ArchiveSink, BackupError, Contents, Progress, Told},
+    backup::{ArchiveSink, BackupError, Contents, OnProgress, Progress},
 };
 use tokio::time::timeout;
 
@@ -33,7 +33,7 @@ const SNAPSHOT_TOO_OLD: i32 = 239;
 pub(super) async fn write(
     db: &Db,
     to: Box<dyn ArchiveSink>,
-    told: Told<'_>,
+    told: OnProgress<'_>,
 ) -> Result<Contents, BackupError> {
     if let Some(what) = mark::half_restored(db).await? {
         return Err(BackupError::HalfRestored { what });
@@ -105,7 +105,7 @@ struct Copy<'t> {
     db: &'t Db,
     writer: Writer,
     pump: Pump,
-    told: Told<'t>,
+    told: OnProgress<'t>,
     /// When somebody was told, in bytes.
     last: u64,
     progress: Progress,

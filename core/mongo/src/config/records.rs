@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
-    config::{Record, RecordQuery, Stored},
+    config::{NewRecord, Record, RecordQuery},
     page::Page,
 };
 
@@ -68,7 +68,7 @@ impl StoredRecord {
 
     /// As far as this program knows what it reads: another one may have written it.
     fn record(self, kind: Kind) -> Record {
-        let stored = Stored {
+        let stored = NewRecord {
             kind,
             id: self.id,
             parent: self.parent,

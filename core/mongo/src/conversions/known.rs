@@ -12,13 +12,13 @@ type Name = (NetworkId, String);
 
 /// Conversions by id, by key and by the sale they hold.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(super) struct BatchState {
     conversions: HashMap<ConversionId, Conversion>,
     keys: HashMap<Name, ConversionId>,
     claims: HashMap<Name, ConversionId>,
 }
 
-impl Known {
+impl BatchState {
     /// Adds a conversion, or its new state.
     pub(super) fn put(&mut self, c: Conversion) {
         let before = self.conversions.get(&c.id).and_then(|b| b.sale_claim.clone());
@@ -38,7 +38,7 @@ impl Known {
     }
 }
 
-impl Standing for Known {
+impl Standing for BatchState {
     type Error = StoreError;
 
     fn by_key(&self, network: &NetworkId, key: &str) -> Result<Option<Conversion>, StoreError> {

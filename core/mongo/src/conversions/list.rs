@@ -1,6 +1,6 @@
 //! Reading conversions.
 
-use super::{documents, stored::Stored};
+use super::{documents, stored::ConversionDocument};
 use crate::{
     db::Db,
     paging::{after, limit, page, query_limit},
@@ -28,7 +28,7 @@ pub(super) async fn page_of(
     let (filters, zone) = (&query.conditions.filters, time_zone(&query.conditions.timezone)?);
     if filters.is_empty() {
         let stored = stored(db, query, limit + 1).await?;
-        return Ok(page(stored, limit, place).map(|s| Stored::read(s, left_out)).readable());
+        return Ok(page(stored, limit, place).map(|s| ConversionDocument::read(s, left_out)).readable());
     }
     let began = Instant::now();
     let mut query = query.clone();
@@ -37,7 +37,7 @@ pub(super) async fn page_of(
         let part = page(stored(db, &query, STEP + 1).await?, STEP, place);
         for document in part.items {
             let here = place(&document);
-            match Stored::read(document, left_out) {
+            match ConversionDocument::read(document, left_out) {
                 Ok(c) if filters.iter().all(|f| f.takes_conversion(&c, &zone)) => found.items.push(Ok(c)),
                 Ok(_) => continue,
                 Err(why) => found.items.push(Err(why)),

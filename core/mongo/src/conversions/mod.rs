@@ -9,8 +9,8 @@ mod list;
 mod plan;
 mod published;
 mod record;
+pub(crate) mod source_postback;
 mod stored;
-pub(crate) mod tell;
 mod write;
 
 use crate::db::Db;
@@ -23,11 +23,11 @@ use mongodb::{
 use published::Marking;
 use record::Recording;
 use std::sync::Arc;
-use stored::Stored;
+use stored::ConversionDocument;
 use tfx_domain::{
     id::{ConversionId, NetworkId},
     postback::{Conversion, Incoming},
-    tell::Tell,
+    source_postback::SourcePostback,
 };
 use tfx_ports::{
     StoreError,
@@ -53,7 +53,7 @@ impl Conversions {
     }
 }
 
-fn conversions(db: &Db) -> Collection<Stored> {
+fn conversions(db: &Db) -> Collection<ConversionDocument> {
     db.collection("conversions")
 }
 
@@ -71,8 +71,8 @@ impl ConversionStore for Conversions {
         self.recording.ask(record::WHAT, reports).await
     }
 
-    async fn is_first_told(&self, tell: &Tell) -> Result<bool, StoreError> {
-        tell::is_first(&self.db, tell).await
+    async fn is_first_told(&self, tell: &SourcePostback) -> Result<bool, StoreError> {
+        source_postback::is_first(&self.db, tell).await
     }
 
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {

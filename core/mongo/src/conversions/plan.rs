@@ -1,12 +1,12 @@
 //! What a batch of reports does to what is stored: the answers, and the states to be written. Pure.
 
-use super::known::Known;
+use super::known::BatchState;
 use std::collections::HashMap;
 use tfx_domain::{
     event::PostbackResult,
     id::ConversionId,
     postback::{Conversion, Decided, Incoming, decide},
-    tell::{Tell, tells},
+    source_postback::{SourcePostback, tells},
 };
 use tfx_ports::{StoreError, conversions::Recorded};
 
@@ -28,7 +28,7 @@ pub(super) struct Plan {
     /// come first, so that one that now claims what another lets go of finds it free.
     pub(super) updates: Vec<(u64, State)>,
     /// What sources are to be told of them, unless they were told before.
-    pub(super) tells: Vec<Tell>,
+    pub(super) tells: Vec<SourcePostback>,
 }
 
 /// A conversion that the batch changes.
@@ -44,7 +44,7 @@ impl Plan {
     /// # Errors
     /// What is known cannot be read.
     pub(super) fn new(
-        mut known: Known,
+        mut known: BatchState,
         reports: &[Incoming],
         mut next_number: impl FnMut() -> i64,
     ) -> Result<Self, StoreError> {
@@ -129,7 +129,7 @@ mod tests {
     }
 
     fn plan(stored: &[Incoming], reports: &[Incoming]) -> Plan {
-        let mut known = Known::default();
+        let mut known = BatchState::default();
         for report in stored {
             match apply(None, report) {
                 Applied::New(c) => known.put(c),

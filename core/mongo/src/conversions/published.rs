@@ -3,7 +3,7 @@
 use super::{
     conversions, documents,
     gather::Work,
-    stored::Stored,
+    stored::ConversionDocument,
     write::{STATEMENTS, refused},
 };
 use crate::{
@@ -38,7 +38,7 @@ pub(super) async fn unpublished(
     let all = documents(db);
     let find = all.find(doc! {"$and": waiting}).sort(doc! {"unpublished": 1});
     let stored = db.rows("read unpublished conversions", find.limit(query_limit(limit + 1))).await?;
-    Ok(page(stored, limit, place).map(|s| Stored::read(s, left_out)).readable())
+    Ok(page(stored, limit, place).map(|s| ConversionDocument::read(s, left_out)).readable())
 }
 
 /// `NUMBER.ID`

@@ -1,6 +1,6 @@
 //! Recording reports: read, decide, write; again when somebody was faster.
 
-use super::{conversions, gather::Work, known::Known, plan::Plan, stored::Stored};
+use super::{conversions, gather::Work, known::BatchState, plan::Plan, stored::ConversionDocument};
 use crate::{db::Db, error::Failed, sequence};
 use async_trait::async_trait;
 use mongodb::bson::{Document, doc};
@@ -77,8 +77,8 @@ impl Recording {
     }
 
     /// What the reports may meet: who has their keys, and who has the sales that they may claim.
-    async fn known(&self, reports: &[Incoming]) -> Result<Known, StoreError> {
-        let mut known = Known::default();
+    async fn known(&self, reports: &[Incoming]) -> Result<BatchState, StoreError> {
+        let mut known = BatchState::default();
         let mut names = Names::default();
         for report in reports {
             let keys = names.keys.entry(&report.network).or_default();
@@ -101,7 +101,7 @@ impl Recording {
         });
         let any: Vec<Document> = keys.chain(claims).collect();
         let stored = self.0.rows(WHAT, conversions(&self.0).find(doc! {"$or": any})).await?;
-        stored.iter().map(Stored::conversion).collect()
+        stored.iter().map(ConversionDocument::conversion).collect()
     }
 
     /// Whether a plan whose outcome was not known is what is stored now.

@@ -9,7 +9,7 @@ use tfx_ports::{StoreError, left_out::LeftOut};
 
 /// A document of `conversions`.
 #[derive(Serialize, Deserialize)]
-pub(super) struct Stored {
+pub(super) struct ConversionDocument {
     #[serde(rename = "_id")]
     pub(super) id: String,
     /// The bits of a `u64`.
@@ -34,7 +34,7 @@ pub(super) struct Stored {
     body: String,
 }
 
-impl Stored {
+impl ConversionDocument {
     /// A new state, to be published.
     pub(super) fn unpublished(State { number, conversion: c }: &State) -> Result<Self, StoreError> {
         Ok(Self {

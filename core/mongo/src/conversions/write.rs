@@ -4,8 +4,8 @@ use super::{
     conversions,
     plan::{Plan, State},
     record::{Recording, WHAT},
-    stored::{Stored, changed_fields},
-    tell,
+    source_postback,
+    stored::{ConversionDocument, changed_fields},
 };
 use crate::error::Failed;
 use mongodb::{
@@ -28,7 +28,9 @@ impl Recording {
 
     async fn write_one(&self, plan: &Plan) -> Result<(), Failed> {
         if let Some(new) = plan.inserts.first() {
-            self.0.write(WHAT, conversions(&self.0).insert_one(Stored::unpublished(new)?)).await?;
+            self.0
+                .write(WHAT, conversions(&self.0).insert_one(ConversionDocument::unpublished(new)?))
+                .await?;
         }
         if let Some((stored, next)) = plan.updates.first() {
             let all = conversions(&self.0);
@@ -50,10 +52,11 @@ impl Recording {
             self.update(some, session).await?;
         }
         if !plan.inserts.is_empty() {
-            let new: Vec<Stored> = plan.inserts.iter().map(Stored::unpublished).collect::<Result<_, _>>()?;
+            let new: Vec<ConversionDocument> =
+                plan.inserts.iter().map(ConversionDocument::unpublished).collect::<Result<_, _>>()?;
             self.0.step(WHAT, conversions(&self.0).insert_many(new).session(&mut *session)).await?;
         }
-        tell::put(&self.0, session, &plan.tells).await
+        source_postback::put(&self.0, session, &plan.tells).await
     }
 
     async fn update(&self, some: &[(u64, State)], session: &mut ClientSession) -> Result<(), Failed> {

@@ -3,7 +3,7 @@
 
 use super::{
     jobs, lanes, millis, now,
-    stored::{Stored, lane_id},
+    stored::{JobDocument, lane_id},
 };
 use crate::{conversions::refused, db::Db, error::Failed, paging::query_limit};
 use futures_util::future::try_join_all;
@@ -95,10 +95,10 @@ async fn first(
         db.call(WHAT, lanes(db).delete_one(empty)).await?;
         return Ok(None);
     }
-    let mut stored = found.pop().and_then(|d| Stored::read(d, left_out).ok());
+    let mut stored = found.pop().and_then(|d| JobDocument::read(d, left_out).ok());
     if stored.is_none() {
         let more = db.rows(WHAT, alive().limit(query_limit(LeftOut::room() + 1))).await?;
-        stored = more.into_iter().find_map(|d| Stored::read(d, left_out).ok());
+        stored = more.into_iter().find_map(|d| JobDocument::read(d, left_out).ok());
     }
     let number = |field| lane.get_i64(field).unwrap_or_default();
     let tries = u32::try_from(number("tries") - 1).unwrap_or_default();

@@ -9,7 +9,7 @@ pub(crate) mod steps;
 mod stored;
 
 use crate::{
-    conversions::tell,
+    conversions::source_postback,
     db::Db,
     error::Failed,
     paging::{after, limit, page, query_limit},
@@ -21,7 +21,7 @@ use mongodb::{
 };
 use std::{sync::Arc, time::Duration};
 use steps::Change;
-use stored::{Stored, id, lane_id};
+use stored::{JobDocument, id, lane_id};
 use tfx_domain::Timestamp;
 use tfx_ports::{
     StoreError,
@@ -126,9 +126,9 @@ impl Jobs {
                 self.db.step(what, all.update_one(this, die).session(&mut *session)).await?;
             }
         }
-        if job.kind == JobKind::Tell && matches!(end, End::Left | End::Dead(_)) {
+        if job.kind == JobKind::SourcePostback && matches!(end, End::Left | End::Dead(_)) {
             let forget = matches!(end, End::Left);
-            tell::give_back(&self.db, session, &job.payload, forget).await?;
+            source_postback::give_back(&self.db, session, &job.payload, forget).await?;
         }
         let lane = lane_id(job.kind, &job.lane);
         let more = all.find_one(doc! {"lane": &lane, "died": null}).session(&mut *session);
@@ -226,7 +226,9 @@ impl Queue for Jobs {
         let all = jobs(&self.db);
         let find = all.find(doc! {"$and": dead}).sort(doc! {"died": 1, "_id": 1});
         let stored = self.db.rows("read dead jobs", find.limit(query_limit(limit + 1))).await?;
-        Ok(page(stored, limit, place).map(|d| Stored::read(d, &self.left_out).map(Stored::dead)).readable())
+        Ok(page(stored, limit, place)
+            .map(|d| JobDocument::read(d, &self.left_out).map(JobDocument::dead))
+            .readable())
     }
 
     async fn revive(&self, kind: JobKind, keys: &[String], spread: Duration) -> Result<u64, StoreError> {

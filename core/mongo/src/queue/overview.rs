@@ -2,7 +2,7 @@
 
 use super::{
     jobs,
-    stored::{Stored, id},
+    stored::{JobDocument, id},
 };
 use crate::{
     db::Db,
@@ -48,7 +48,7 @@ pub(super) async fn waiting(
         let due = lane.and_then(|l| l.get_datetime("due").ok()).map(|at| at.timestamp_millis());
         let held = lane.is_some_and(|l| l.get_bool("held").unwrap_or_default());
         let tries = lane.and_then(|l| u32::try_from(l.get_i64("tries").ok()?).ok()).unwrap_or_default();
-        Stored::read(d, left_out).map(|stored| stored.waiting(due, held, tries))
+        JobDocument::read(d, left_out).map(|stored| stored.waiting(due, held, tries))
     };
     Ok(page(found, limit, place).map(read).readable())
 }

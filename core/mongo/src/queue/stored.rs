@@ -21,7 +21,7 @@ pub(super) fn lane_id(kind: JobKind, lane: &str) -> String {
 
 /// A document of `jobs`.
 #[derive(Deserialize)]
-pub(super) struct Stored {
+pub(super) struct JobDocument {
     key: String,
     came: DateTime,
     payload: String,
@@ -44,7 +44,7 @@ pub(super) fn document(job: &NewJob) -> Document {
     }
 }
 
-impl Stored {
+impl JobDocument {
     /// What a document holds, left out if it cannot be read.
     pub(super) fn read(document: Document, left_out: &LeftOut) -> Result<Self, StoreError> {
         let id = document.get_str("_id").unwrap_or("without an id").to_owned();

@@ -27,16 +27,16 @@ pub(crate) fn sample() -> Vec<u8> {
 
 /// An archive in memory; none until it was ended.
 #[derive(Clone, Default)]
-pub(crate) struct Kept(Arc<Mutex<(Vec<u8>, bool)>>);
+pub(crate) struct MemoryFile(Arc<Mutex<(Vec<u8>, bool)>>);
 
-impl Kept {
+impl MemoryFile {
     fn whole(&self) -> Option<Vec<u8>> {
         let kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         kept.1.then(|| kept.0.clone())
     }
 }
 
-impl Write for Kept {
+impl Write for MemoryFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).0.extend_from_slice(bytes);
         Ok(bytes.len())
@@ -47,7 +47,7 @@ impl Write for Kept {
     }
 }
 
-impl ArchiveSink for Kept {
+impl ArchiveSink for MemoryFile {
     fn end(self: Box<Self>) -> io::Result<()> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).1 = true;
         Ok(())
@@ -55,7 +55,7 @@ impl ArchiveSink for Kept {
 }
 
 pub(crate) async fn back_up(of: &Fresh) -> Result<(Vec<u8>, Contents), BackupError> {
-    let kept = Kept::default();
+    let kept = MemoryFile::default();
     let contents = of.open().await.backup().write(Box::new(kept.clone()), &|_| {}).await?;
     Ok((kept.whole().expect("ended"), contents))
 }

@@ -4,7 +4,7 @@ use crate::support::Fresh;
 use mongodb::bson::{DateTime, Document, doc};
 use tfx_ports::{
     config::ConfigStore,
-    conformance::{Pair, accounts::Accounting, conversions::Telling},
+    conformance::{Pair, accounts::Accounting, conversions::SourcePostbackStores},
     conversions::ConversionStore,
     health::HealthStore,
     keys::Keys,
@@ -30,10 +30,15 @@ async fn fresh_queue() -> Pair<dyn Queue> {
     Pair { one: one.queue(), two: two.queue(), keep: Box::new(fresh) }
 }
 
-async fn fresh_tells() -> Telling {
+async fn fresh_tells() -> SourcePostbackStores {
     let fresh = Fresh::new();
     let (one, two) = (fresh.open().await, fresh.open().await);
-    Telling { one: one.conversions(), two: two.conversions(), queue: two.queue(), keep: Box::new(fresh) }
+    SourcePostbackStores {
+        one: one.conversions(),
+        two: two.conversions(),
+        queue: two.queue(),
+        keep: Box::new(fresh),
+    }
 }
 
 async fn fresh_leases() -> Pair<dyn Leases> {

@@ -15,7 +15,8 @@ pub use restore::{Look, RestoreError, look, restore};
 pub use source::Archive;
 pub use take::{TakeError, Taken, to_file, to_stream};
 pub use tfx_ports::backup::{
-    Backup, BackupError, Contents, Move, Part, Progress, RestoreFailed, Restored, Restoring, Stage, Standing,
+    ArchivePart, Backup, BackupError, Contents, Move, Progress, RestoreFailed, Restored, Restoring, Stage,
+    Standing,
 };
 
 use std::sync::Arc;
@@ -34,4 +35,4 @@ pub enum Phase {
 }
 
 /// Who is told how far it is.
-pub type Teller = Arc<dyn Fn(Phase, Progress) + Send + Sync>;
+pub type OnPhase = Arc<dyn Fn(Phase, Progress) + Send + Sync>;

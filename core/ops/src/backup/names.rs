@@ -153,10 +153,10 @@ fn captures<'n>(pattern: &str, name: &'n str) -> Option<Vec<&'n str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tfx_ports::backup::Part;
+    use tfx_ports::backup::ArchivePart;
 
     fn contents(names: &[&str]) -> Contents {
-        let part = |name: &&str| Part {
+        let part = |name: &&str| ArchivePart {
             name: (*name).to_owned(),
             kind: "collection",
             documents: 0,

@@ -1,7 +1,7 @@
 //! Restores an archive: it is read to its end first, then what is at its places is looked at, and only then is anything
 //! changed.
 
-use super::{Archive, Chosen, Phase, Selection, Teller};
+use super::{Archive, Chosen, OnPhase, Phase, Selection};
 use std::sync::Arc;
 use tfx_domain::problem::Problems;
 use tfx_ports::{
@@ -42,7 +42,7 @@ pub async fn look(
     backup: &Arc<dyn Backup>,
     archive: &Archive,
     selection: &Selection,
-    teller: &Teller,
+    teller: &OnPhase,
 ) -> Result<Look, RestoreError> {
     let contents = archive.check(backup, Phase::Checking, teller).await?;
     let chosen = selection.of(&contents).map_err(RestoreError::Selection)?;
@@ -61,7 +61,7 @@ pub async fn restore(
     look: &Look,
     drop: bool,
     stop_on_error: bool,
-    teller: &Teller,
+    teller: &OnPhase,
 ) -> Result<Vec<Restored>, RestoreFailed> {
     let unread = |error| RestoreFailed { error: BackupError::Read(error), parts: Vec::new() };
     let (inside, _) = archive.read().map_err(unread)?;

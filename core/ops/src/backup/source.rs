@@ -1,7 +1,7 @@
 //! An archive that can be read from its begin more than once: a file, or what came through a pipe, kept in a file without a
 //! name meanwhile.
 
-use super::{Phase, Teller, packing};
+use super::{OnPhase, Phase, packing};
 use std::{
     fs::File,
     io::{self, ErrorKind, Read},
@@ -64,7 +64,7 @@ impl Archive {
         &self,
         backup: &Arc<dyn Backup>,
         phase: Phase,
-        teller: &Teller,
+        teller: &OnPhase,
     ) -> Result<Contents, BackupError> {
         let (mut inside, at) = self.read().map_err(BackupError::Read)?;
         let (backup, teller, size) = (Arc::clone(backup), Arc::clone(teller), self.bytes);

@@ -1,7 +1,7 @@
 //! Takes a backup into a file, which is read back before it has its name, or into a stream.
 
 use super::{
-    Phase, PlaceError, Teller,
+    OnPhase, Phase, PlaceError,
     packing::{Device, Packed, Packing},
     place::Partial,
     source::Archive,
@@ -60,7 +60,7 @@ pub async fn to_file(
     backup: &Arc<dyn Backup>,
     path: &Path,
     packing: Packing,
-    teller: &Teller,
+    teller: &OnPhase,
 ) -> Result<Taken, TakeError> {
     let begun = Instant::now();
     let (partial, file) = Partial::begin(path)?;
@@ -84,7 +84,7 @@ pub async fn to_stream(
     backup: &Arc<dyn Backup>,
     stream: impl Write + Send + 'static,
     packing: Packing,
-    teller: &Teller,
+    teller: &OnPhase,
 ) -> Result<Taken, TakeError> {
     let begun = Instant::now();
     let (contents, bytes) = written(backup, Stream(stream), packing, teller).await?;
@@ -102,7 +102,7 @@ async fn written(
     backup: &Arc<dyn Backup>,
     device: impl Device + 'static,
     packing: Packing,
-    teller: &Teller,
+    teller: &OnPhase,
 ) -> Result<(Contents, u64), BackupError> {
     let bytes = Arc::new(AtomicU64::new(0));
     let sink = Packed::new(device, packing, Arc::clone(&bytes)).map_err(BackupError::Write)?;

@@ -516,7 +516,7 @@ pub async fn what_waits_is_told(s: Stores) {
 /// Of a kind whose keys say the order, a group is done in it, whichever clocks those that put jobs in had.
 pub async fn where_keys_say_the_order_clocks_do_not(s: Stores) {
     let of = |n: i64, came| NewJob {
-        kind: JobKind::Tell,
+        kind: JobKind::SourcePostback,
         key: format!("src_a/c/{n}"),
         group: Some("src_a/c".to_owned()),
         came: at(came),
@@ -524,12 +524,12 @@ pub async fn where_keys_say_the_order_clocks_do_not(s: Stores) {
     };
     put(&s.one, &of(2, 1), NOW).await;
     put(&s.two, &of(1, 9_000), NOW).await;
-    let first = s.one.claim(JobKind::Tell, 9, LONG).await.expect("claim");
+    let first = s.one.claim(JobKind::SourcePostback, 9, LONG).await.expect("claim");
     assert_eq!(first.iter().map(|j| j.key.as_str()).collect::<Vec<_>>(), ["src_a/c/1"]);
     assert!(s.one.dead(&first[0], "no").await.expect("dead"));
     // One that is revived waits from then on.
-    assert_eq!(s.two.revive(JobKind::Tell, &[of(1, 0).key], NOW).await.expect("revived"), 1);
-    let again = s.one.claim(JobKind::Tell, 9, LONG).await.expect("claim");
+    assert_eq!(s.two.revive(JobKind::SourcePostback, &[of(1, 0).key], NOW).await.expect("revived"), 1);
+    let again = s.one.claim(JobKind::SourcePostback, 9, LONG).await.expect("claim");
     assert_eq!((again[0].key.as_str(), again[0].came == at(9_000)), ("src_a/c/1", false));
 }
 

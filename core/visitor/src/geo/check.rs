@@ -16,7 +16,7 @@ const SPREAD: u32 = 1000;
 
 /// Facts that a database can know, by the names of the filters that ask for them.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
-pub struct Known {
+pub struct KnownFacts {
     country: bool,
     continent: bool,
     region: bool,
@@ -26,7 +26,7 @@ pub struct Known {
     connection_type: bool,
 }
 
-impl Known {
+impl KnownFacts {
     fn add(&mut self, geo: &Geo) {
         self.country |= !geo.country.is_empty();
         self.continent |= !geo.continent.is_empty();
@@ -81,7 +81,7 @@ impl Known {
 #[derive(Debug, Default)]
 pub(super) struct SampleFindings {
     /// What it knows.
-    pub(super) known: Known,
+    pub(super) known: KnownFacts,
     /// True when none of it can be used.
     pub(super) useless: bool,
     /// What is wrong with it.
@@ -115,7 +115,7 @@ pub(super) fn look(reader: &Reader<Vec<u8>>, setting: &str) -> SampleFindings {
     SampleFindings { known, useless: problem.is_some() && !known.serves(setting), problem }
 }
 
-fn told(known: Known) -> String {
+fn told(known: KnownFacts) -> String {
     let names = known.names();
     if names.is_empty() { "nothing".to_owned() } else { names.join(", ") }
 }
@@ -124,7 +124,7 @@ fn told(known: Known) -> String {
 struct Sample {
     /// Places of the records seen.
     seen: HashSet<usize>,
-    known: Known,
+    known: KnownFacts,
     unreadable: Option<(usize, String)>,
     /// Countries that are not even of two letters.
     names: usize,

@@ -9,7 +9,7 @@ mod check;
 mod record;
 mod watch;
 
-pub use check::Known;
+pub use check::KnownFacts;
 
 use arc_swap::ArcSwap;
 use check::{SampleFindings, look};
@@ -66,7 +66,7 @@ struct Database {
     /// The last that could be read.
     reader: Option<Arc<Reader<Vec<u8>>>>,
     /// What that one knows.
-    known: Known,
+    known: KnownFacts,
     /// The file when it was last tried; none: it could not even be looked at.
     tried: Option<Stamp>,
     /// Why the file as it is now is not used, or what is wrong with it.
@@ -128,8 +128,8 @@ impl GeoReader {
     }
 
     /// The facts that are known of some address.
-    pub fn known(&self) -> Known {
-        self.current.load().all.iter().fold(Known::default(), |known, d| known.or(d.known))
+    pub fn known(&self) -> KnownFacts {
+        self.current.load().all.iter().fold(KnownFacts::default(), |known, d| known.or(d.known))
     }
 
     /// Where databases are looked for that no setting names.
@@ -176,7 +176,7 @@ fn lying_in(data_dir: &Path) -> Vec<PathBuf> {
 
 impl Database {
     fn open(setting: &'static str, path: PathBuf) -> Self {
-        let known = Known::default();
+        let known = KnownFacts::default();
         let mut database = Self { setting, path, reader: None, known, tried: None, problem: None };
         database.read();
         database

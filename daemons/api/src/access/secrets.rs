@@ -1,7 +1,7 @@
 //! Secrets in what a source is told, in answers to who may not see them: masked by the names of fields, at any depth.
 
 use serde_json::Value;
-use tfx_domain::tell::mask;
+use tfx_domain::source_postback::mask;
 
 /// Masks them.
 pub(super) fn masked(value: &mut Value) {

@@ -2,7 +2,7 @@
 
 use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
-use tfx_domain::tell::mask;
+use tfx_domain::source_postback::mask;
 
 /// Fields whose values are never shown.
 pub(super) const SECRETS: [&str; 2] = ["postback_secret", "postback_signing_key"];

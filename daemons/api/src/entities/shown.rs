@@ -3,7 +3,7 @@
 
 use super::diff::SECRETS;
 use serde_json::{Map, Value};
-use tfx_domain::{entity::Kind, problem::Problems, tell::mask};
+use tfx_domain::{entity::Kind, problem::Problems, source_postback::mask};
 
 /// Of each secret whether it is said to be there: `has_postback_secret`.
 pub(super) type Claims = Vec<(&'static str, bool)>;

@@ -23,7 +23,7 @@ pub(crate) struct Mailer {
 
 /// What Resend says of an error.
 #[derive(Deserialize)]
-struct Said {
+struct ResendError {
     #[serde(default)]
     name: String,
     #[serde(default)]
@@ -106,8 +106,8 @@ fn judged(answer: &Answer) -> Attempt {
     if (200..300).contains(&answer.status) {
         return Attempt::Sent;
     }
-    let Said { name, message } =
-        serde_json::from_slice(&answer.body).unwrap_or(Said { name: String::new(), message: String::new() });
+    let ResendError { name, message } = serde_json::from_slice(&answer.body)
+        .unwrap_or(ResendError { name: String::new(), message: String::new() });
     let short = |text: &str| text.chars().filter(|c| !c.is_control()).take(300).collect::<String>();
     let told = format!("Resend answered {} {}: {}", answer.status, short(&name), short(&message));
     let at_least = answer.retry_after.trim().parse().map_or(Duration::ZERO, Duration::from_secs);

@@ -22,7 +22,7 @@ use std::{net::IpAddr, sync::Arc};
 use tfx_api::logins::{CodeAnswer, CodeProof, CodeRequest, LoginAnswer};
 use tfx_domain::{
     Timestamp,
-    access::{Asked, Guess, LoginCode, MAX_WRONG, Role, Session, User, UserState, address, code},
+    access::{CodeDecision, Guess, LoginCode, MAX_WRONG, Role, Session, User, UserState, address, code},
     id::{SessionId, UserId},
     problem::Problems,
 };
@@ -125,7 +125,7 @@ async fn ask(
     let settings = &logins.settings;
     let asked = LoginCode::asked(known.as_ref(), digest, now, settings.code_ttl, settings.window);
     let mut code = None;
-    if let Asked::Send(new) = asked {
+    if let CodeDecision::Send(new) = asked {
         let until = Timestamp::from_millisecond(
             new.expires_at.as_millisecond().max(now.as_millisecond() + window_ms(settings)),
         );

@@ -18,7 +18,7 @@ use tfx_ports::{analytics::PostbackQuery, config::Record};
 const FEW: usize = 5;
 
 /// A network of the log: its record, and its templates by what a postback asked for.
-pub(super) struct Known {
+pub(super) struct LoggedNetwork {
     pub(super) record: Record,
     pub(super) spec: NetworkSpec,
     templates: HashMap<String, Option<Record>>,
@@ -27,7 +27,7 @@ pub(super) struct Known {
 /// What is found, line by line, the newest line first.
 pub(super) struct Linter<'a> {
     pub(super) app: &'a App,
-    networks: HashMap<String, Option<Known>>,
+    networks: HashMap<String, Option<LoggedNetwork>>,
     found: BTreeMap<Key, Finding>,
     /// What each finding is of: ids and addresses.
     of: BTreeMap<Key, HashSet<String>>,
@@ -90,7 +90,7 @@ impl<'a> Linter<'a> {
     pub(super) async fn known(
         &mut self,
         line: &PostbackLogEvent,
-    ) -> Result<Option<(&Known, Option<&Record>)>, Failure> {
+    ) -> Result<Option<(&LoggedNetwork, Option<&Record>)>, Failure> {
         let known = self.network(line).await?;
         Ok(known.filter(|(known, _)| known.record.status == Status::Active))
     }
@@ -99,14 +99,14 @@ impl<'a> Linter<'a> {
     pub(super) async fn network(
         &mut self,
         line: &PostbackLogEvent,
-    ) -> Result<Option<(&Known, Option<&Record>)>, Failure> {
+    ) -> Result<Option<(&LoggedNetwork, Option<&Record>)>, Failure> {
         let Some(id) = &line.network_id else { return Ok(None) };
         let id = id.to_string();
         if !self.networks.contains_key(&id) {
             let known = match self.app.stores.config.get(Kind::Network, &id).await? {
                 Some(record) => {
                     let spec = record.typed::<NetworkSpec>()?.spec;
-                    Some(Known { record, spec, templates: HashMap::new() })
+                    Some(LoggedNetwork { record, spec, templates: HashMap::new() })
                 }
                 None => None,
             };

@@ -1,6 +1,6 @@
 //! What was refused, by network and by why.
 
-use super::linter::{Known, Linter};
+use super::linter::{Linter, LoggedNetwork};
 use crate::{entities::refs, failure::Failure};
 use std::net::IpAddr;
 use tfx_api::postbacks::{Finding, FindingKind};
@@ -120,7 +120,7 @@ fn from(line: &PostbackLogEvent) -> (String, String) {
 
 /// A parameter that is missing or malformed; none if it would be taken now.
 fn malformed(
-    known: &Known,
+    known: &LoggedNetwork,
     template: Option<&Record>,
     line: &PostbackLogEvent,
 ) -> Result<Option<Refused>, Failure> {
@@ -145,7 +145,7 @@ fn malformed(
 }
 
 /// A secret or an address that is not accepted.
-fn not_accepted(known: &Known, line: &PostbackLogEvent) -> Option<Refused> {
+fn not_accepted(known: &LoggedNetwork, line: &PostbackLogEvent) -> Option<Refused> {
     let ip = line.remote_ip.to_string();
     if !line.reason.contains("address") {
         let because = format!("{}; the URL that the network is to use has it", line.reason);
@@ -164,7 +164,7 @@ fn not_accepted(known: &Known, line: &PostbackLogEvent) -> Option<Refused> {
 }
 
 /// A template that is not there or not active; none if it is now.
-fn no_template(known: &Known, template: Option<&Record>, line: &PostbackLogEvent) -> Option<Refused> {
+fn no_template(known: &LoggedNetwork, template: Option<&Record>, line: &PostbackLogEvent) -> Option<Refused> {
     let (network, asked) = (&known.spec.slug, &line.template);
     let command = match template {
         Some(t) if t.status == Status::Active => return None,
@@ -199,7 +199,7 @@ fn other(slug: &str, line: &PostbackLogEvent) -> Refused {
     }
 }
 
-fn postback_url(known: &Known, template: Option<&Record>) -> String {
+fn postback_url(known: &LoggedNetwork, template: Option<&Record>) -> String {
     let slug = &known.spec.slug;
     match template.filter(|t| t.slug != "default") {
         Some(t) => format!("tfx network postback-url {slug} --template {}", t.slug),

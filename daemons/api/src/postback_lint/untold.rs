@@ -1,7 +1,7 @@
 //! What sources could not be told: what was given up, and what would not have said which click it is about.
 
 use super::PAGE;
-use crate::{app::App, failure::Failure, tells};
+use crate::{app::App, failure::Failure, source_postbacks};
 use std::collections::BTreeMap;
 use tfx_api::postbacks::{Finding, FindingKind};
 use tfx_domain::{
@@ -71,7 +71,7 @@ async fn given_up(
     until: Option<Timestamp>,
 ) -> Result<Vec<Finding>, Failure> {
     let mut found: BTreeMap<(String, String), Finding> = BTreeMap::new();
-    for job in tells::given_up(app, super::MOST).await? {
+    for job in source_postbacks::given_up(app, super::MOST).await? {
         if since.is_some_and(|since| job.came < since) || until.is_some_and(|until| job.came >= until) {
             continue;
         }

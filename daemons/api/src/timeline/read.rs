@@ -11,7 +11,7 @@ use tfx_domain::{
     id::ClickId,
     postback::Conversion,
     report::Conditions,
-    tell::Tell,
+    source_postback::SourcePostback,
 };
 use tfx_ports::{analytics::PostbackQuery, conversions::ConversionQuery, page::PageRequest, queue::JobKind};
 
@@ -139,11 +139,12 @@ pub(super) async fn waiting_for(
     let mut steps = Vec::new();
     for conversion in conversions {
         let Some(source) = &conversion.click.source_id else { continue };
-        let keys = Tell::keys_of(source, &conversion.id);
+        let keys = SourcePostback::keys_of(source, &conversion.id);
         // A conversion has a few states.
-        let found = app.stores.queue.waiting(JobKind::Tell, &keys, &PageRequest::first(PAGE)).await?;
+        let found =
+            app.stores.queue.waiting(JobKind::SourcePostback, &keys, &PageRequest::first(PAGE)).await?;
         for job in found.items {
-            let Ok(tell) = serde_json::from_str::<Tell>(&job.payload) else { continue };
+            let Ok(tell) = serde_json::from_str::<SourcePostback>(&job.payload) else { continue };
             let at = job.due.unwrap_or(job.came);
             let mut step = Step::new(at, StepKind::Waiting, tell.conversion.status.to_string());
             step.conversion_id = Some(tell.conversion.id);

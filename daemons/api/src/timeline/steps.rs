@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use tfx_api::{
     Labels,
-    explain::Asked,
+    explain::StreamTrace,
     timeline::{Step, StepKind},
 };
 use tfx_domain::{
@@ -16,9 +16,9 @@ use tfx_domain::{
 };
 
 /// The request, the streams that passed it over, and where it went.
-pub(super) fn of_click(click: &ClickEvent, asked: &[Asked], labels: &Labels) -> Vec<Step> {
+pub(super) fn of_click(click: &ClickEvent, asked: &[StreamTrace], labels: &Labels) -> Vec<Step> {
     let mut steps = vec![Step::new(click.at, StepKind::Click, request(click))];
-    let name = |stream: &Asked| match (stream.campaign.as_str(), stream.slug.as_str()) {
+    let name = |stream: &StreamTrace| match (stream.campaign.as_str(), stream.slug.as_str()) {
         (_, "") => stream.stream_id.clone(),
         (campaign, slug) => format!("{campaign}/{slug}"),
     };
@@ -63,7 +63,7 @@ fn words_of(reason: &str) -> String {
     if reason == "handed_over" { "it hands over to another campaign".to_owned() } else { reason.to_owned() }
 }
 
-fn untaken(click: &ClickEvent, asked: &[Asked]) -> String {
+fn untaken(click: &ClickEvent, asked: &[StreamTrace]) -> String {
     let why = match click.outcome {
         Outcome::Loop => "it came back from trafficback too often",
         _ if click.dims.campaign_id.is_none() => "no campaign has this slug",

@@ -20,6 +20,6 @@ mod secrets;
 mod server;
 mod settings;
 mod slugs;
-mod tells;
+mod source_postbacks;
 mod timeline;
 mod tokens;

@@ -46,7 +46,7 @@ async fn secrets_of_a_source_are_seen_by_who_may_and_stay_when_they_are_sent_bac
 #[tokio::test]
 async fn what_stands_for_a_secret_is_not_dropped_without_a_word() {
     let s = Server::start().await;
-    let key = tfx_domain::tell::new_signing_key([7; 32]);
+    let key = tfx_domain::source_postback::new_signing_key([7; 32]);
     let url = "https://push.example/?id={external_id}";
     let fields = json!({ "slug": "push", "postback_url": url, "postback_signing_key": key });
     let mut shown = s.create(Kind::Source, fields).await;

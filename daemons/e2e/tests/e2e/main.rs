@@ -14,7 +14,7 @@ mod retention;
 mod servers;
 mod short_forms;
 mod sick;
+mod source_postbacks;
 mod start;
 mod strangers;
-mod tells;
 mod tidy;

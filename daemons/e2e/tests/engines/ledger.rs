@@ -23,14 +23,14 @@ const PATIENCE: Duration = Duration::from_secs(150);
 
 /// What is stored of a campaign.
 #[derive(Debug)]
-pub(crate) struct Stored {
+pub(crate) struct StoredCounts {
     pub(crate) clicks: usize,
     pub(crate) conversions: usize,
     /// Messages beyond one for each click and each state of a conversion that ClickHouse still holds.
     pub(crate) delivered_twice: usize,
 }
 
-impl Display for Stored {
+impl Display for StoredCounts {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self { clicks, conversions, delivered_twice } = self;
         write!(
@@ -42,7 +42,7 @@ impl Display for Stored {
 
 /// Waits until what was answered is in the report; then holds every click and every conversion against what was
 /// answered: each is there once, and if `all` was answered, nothing else is.
-pub(crate) async fn reconcile(testbed: &Testbed, ledger: &Ledger, all: bool) -> Stored {
+pub(crate) async fn reconcile(testbed: &Testbed, ledger: &Ledger, all: bool) -> StoredCounts {
     let (answered, sales) = (ledger.clicks.len(), ledger.sales());
     assert!(answered > 0 && !sales.is_empty(), "{answered} clicks, {} sales", sales.len());
     let begun = Instant::now();
@@ -64,7 +64,11 @@ pub(crate) async fn reconcile(testbed: &Testbed, ledger: &Ledger, all: bool) -> 
     once("conversion in ClickHouse", sales, &converted, all);
     let seen = totals(testbed).await.expect("a report");
     assert_eq!(seen, (listed.len(), converted.len()), "the report counts what the lists hold");
-    Stored { clicks: listed.len(), conversions: converted.len(), delivered_twice: surplus(testbed).await }
+    StoredCounts {
+        clicks: listed.len(),
+        conversions: converted.len(),
+        delivered_twice: surplus(testbed).await,
+    }
 }
 
 fn once(

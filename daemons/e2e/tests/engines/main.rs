@@ -15,5 +15,5 @@ mod kill;
 mod ledger;
 mod load;
 mod mongo;
-mod tells;
+mod source_postbacks;
 mod testbed;

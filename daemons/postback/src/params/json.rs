@@ -3,7 +3,7 @@
 //! Values are texts with the digits they came with, only exponents are written out (`1.5e1` is `15`). Objects and lists
 //! are no facts themselves, nor are `true` and `false`, nor is half of a character (`"\ud83d"`), which no text can hold.
 
-use super::Said;
+use super::RequestFacts;
 use percent_encoding::percent_decode;
 use serde::{
     Deserialize, Deserializer,
@@ -26,7 +26,7 @@ const LONGEST_NAME: usize = 64;
 const LARGEST_EXPONENT: i32 = 30;
 
 /// Adds what a JSON body says, up to one value more than `most`.
-pub(super) fn read(body: &[u8], most: usize, said: &mut Said) -> Result<(), String> {
+pub(super) fn read(body: &[u8], most: usize, said: &mut RequestFacts) -> Result<(), String> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     let text = std::str::from_utf8(body).map_err(|_| "is not UTF-8".to_owned())?;
     let whole: &RawValue = serde_json::from_str(text).map_err(|e| format!("is not JSON: {e}"))?;
@@ -77,7 +77,13 @@ pub(super) fn under_a_form(body: &[u8]) -> Option<Cow<'_, [u8]>> {
 }
 
 /// The members of an object or a list, each under its path.
-fn add_all(path: &str, value: &RawValue, depth: usize, most: usize, said: &mut Said) -> Result<(), String> {
+fn add_all(
+    path: &str,
+    value: &RawValue,
+    depth: usize,
+    most: usize,
+    said: &mut RequestFacts,
+) -> Result<(), String> {
     let inner = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
     if value.get().starts_with('{') {
         for (name, value) in Object::of(value)? {
@@ -98,7 +104,13 @@ fn add_all(path: &str, value: &RawValue, depth: usize, most: usize, said: &mut S
     Ok(())
 }
 
-fn add(path: String, value: &RawValue, depth: usize, most: usize, said: &mut Said) -> Result<(), String> {
+fn add(
+    path: String,
+    value: &RawValue,
+    depth: usize,
+    most: usize,
+    said: &mut RequestFacts,
+) -> Result<(), String> {
     if said.params.len() > most {
         return Ok(());
     }

@@ -6,7 +6,7 @@ const FORM: &str = "application/x-www-form-urlencoded";
 const JSON: &str = "application/json; charset=utf-8";
 const PARTS: &str = "multipart/form-data; boundary=XX";
 
-async fn said(query: &str, content_type: &str, body: &[u8]) -> Said {
+async fn said(query: &str, content_type: &str, body: &[u8]) -> RequestFacts {
     let mut headers = HeaderMap::new();
     if !content_type.is_empty() {
         headers
@@ -15,7 +15,7 @@ async fn said(query: &str, content_type: &str, body: &[u8]) -> Said {
     read(Some(query), &headers, &Bytes::copy_from_slice(body)).await
 }
 
-fn shown(said: &Said) -> String {
+fn shown(said: &RequestFacts) -> String {
     said.params.iter().map(|(n, v)| format!("{n}={v}")).collect::<Vec<_>>().join("|")
 }
 

@@ -4,6 +4,6 @@ mod answers;
 mod money;
 mod order;
 mod promises;
-mod tells;
+mod source_postbacks;
 mod unread;
 mod world;

@@ -16,7 +16,7 @@ use tfx_domain::{
     postback::{Conversion, Incoming},
     report::{RawRow, ReportQuery},
     routing::CapUse,
-    tell::Tell,
+    source_postback::SourcePostback,
 };
 use tfx_ports::{
     StoreError,
@@ -259,7 +259,7 @@ impl ConversionStore for Faults {
         self.record_fails.check()?;
         self.conversions.record(reports).await
     }
-    async fn is_first_told(&self, tell: &Tell) -> Result<bool, StoreError> {
+    async fn is_first_told(&self, tell: &SourcePostback) -> Result<bool, StoreError> {
         self.conversions.is_first_told(tell).await
     }
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {

@@ -47,10 +47,10 @@ pub(super) struct Pattern {
 }
 
 /// Patterns in use, by their text.
-type Known = FxHashMap<String, Weak<Pattern>>;
+type PatternCache = FxHashMap<String, Weak<Pattern>>;
 
 /// Only remembers what was made of a text, which is always the same.
-static KNOWN: Mutex<Option<Known>> = Mutex::new(None);
+static KNOWN: Mutex<Option<PatternCache>> = Mutex::new(None);
 
 impl Pattern {
     /// What a person wrote behind `regex:`.

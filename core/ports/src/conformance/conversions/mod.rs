@@ -7,7 +7,7 @@ mod model;
 mod published;
 mod races;
 mod record;
-mod tells;
+mod source_postbacks;
 
 pub use left_out::rows_that_cannot_be_read_are_left_out;
 pub use lists::{
@@ -34,8 +34,8 @@ pub use record::{
     what_is_not_new_changes_nothing,
 };
 
-pub use tells::{
-    Telling, a_batch_tells_of_all_or_of_nothing, a_state_is_told_once_for_good,
+pub use source_postbacks::{
+    SourcePostbackStores, a_batch_tells_of_all_or_of_nothing, a_state_is_told_once_for_good,
     a_state_is_written_with_its_job, only_the_first_of_a_click_is_told,
     what_gives_way_is_told_only_after_what_it_was, what_is_given_up_gives_back_its_place,
     what_is_told_later_waits, who_is_first_is_known_also_of_a_source_that_cannot_be_read,

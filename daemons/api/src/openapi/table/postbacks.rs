@@ -9,7 +9,10 @@ use serde_json::json;
 use tfx_api::{
     Page,
     postbacks::{Lint, PostbackRetry, PostbackRetryAnswer, PostbackTest, PostbackTestAnswer},
-    tells::{Directions, SigningKey, SourceTest, SourceTestAnswer, TellAgain, TellAgainAnswer, TellQueue},
+    source_postbacks::{
+        Directions, SigningKey, SourcePostbackQueue, SourcePostbackRetry, SourcePostbackRetryAnswer,
+        SourceTest, SourceTestAnswer,
+    },
 };
 use tfx_domain::event::{PostbackLogEvent, PostbackResult, TestTraffic};
 
@@ -44,11 +47,11 @@ pub(super) fn operations() -> Vec<Operation> {
                 .query("source", "Only this source: its id or slug", text())
                 .query("dead", "Those that were given up, not those that wait", flag())
                 .pages()
-                .answers::<TellQueue>("What waits, and what was given up")
+                .answers::<SourcePostbackQueue>("What waits, and what was given up")
                 .finds("source"),
             post("/postbacks/queue/retry", "retry_queue", "Make due again what was given up")
-                .takes::<TellAgain>(json!({ "dead": true }))
-                .answers::<TellAgainAnswer>("What is due again")
+                .takes::<SourcePostbackRetry>(json!({ "dead": true }))
+                .answers::<SourcePostbackRetryAnswer>("What is due again")
                 .finds("source, or nothing that was given up goes by an id")
                 .refuses(StatusCode::CONFLICT, "not_dead", again),
             post("/postbacks/test", "test_postback", "Tell what would become of a postback; nothing is stored")

@@ -210,7 +210,7 @@ async fn sent(world: &World, n: usize) -> Vec<PostbackLogEvent> {
 }
 
 async fn counts(world: &World) -> (u64, u64) {
-    let counts = world.testbed.queue.counts(JobKind::Tell).await.expect("count");
+    let counts = world.testbed.queue.counts(JobKind::SourcePostback).await.expect("count");
     (counts.waiting, counts.dead)
 }
 
@@ -349,12 +349,21 @@ async fn what_fails_is_tried_again_and_what_is_refused_is_not() {
             assert!(last.reason.starts_with("given up after 4 attempts"), "{last:?}");
             // What was given up can be told again, and counts its tries anew.
             *target.answers.lock().expect("unpoisoned") = vec![OK];
-            let keys =
-                world.testbed.queue.dead_jobs(JobKind::Tell, &PageRequest::first(9)).await.expect("dead");
+            let keys = world
+                .testbed
+                .queue
+                .dead_jobs(JobKind::SourcePostback, &PageRequest::first(9))
+                .await
+                .expect("dead");
             let keys: Vec<String> = keys.items.into_iter().map(|d| d.key).collect();
             assert_eq!(keys, std::slice::from_ref(&last.job));
             assert_eq!(
-                world.testbed.queue.revive(JobKind::Tell, &keys, Duration::ZERO).await.expect("revived"),
+                world
+                    .testbed
+                    .queue
+                    .revive(JobKind::SourcePostback, &keys, Duration::ZERO)
+                    .await
+                    .expect("revived"),
                 1
             );
             let again = sent(&world, want.len() + 1).await.pop().expect("one more");
@@ -409,8 +418,13 @@ async fn a_source_that_does_not_answer_holds_up_nobody() {
         (json!(silent.at.to_string()), json!("timed_out: no answer in time"))
     );
     // Those that wait have used up no try, but for those that were sent.
-    let waiting =
-        world.testbed.queue.waiting(JobKind::Tell, "", &PageRequest::first(1000)).await.expect("jobs").items;
+    let waiting = world
+        .testbed
+        .queue
+        .waiting(JobKind::SourcePostback, "", &PageRequest::first(1000))
+        .await
+        .expect("jobs")
+        .items;
     assert_eq!(waiting.len(), 40);
     assert!(waiting.iter().filter(|j| j.tries > 0).count() <= asked, "{waiting:?}");
 }
@@ -560,7 +574,7 @@ async fn what_has_passed_is_not_told_again() {
         world
             .testbed
             .queue
-            .revive(JobKind::Tell, std::slice::from_ref(&dead.job), Duration::ZERO)
+            .revive(JobKind::SourcePostback, std::slice::from_ref(&dead.job), Duration::ZERO)
             .await
             .expect("revived"),
         1
@@ -606,7 +620,10 @@ async fn what_comes_after_a_first_that_was_given_up_is_told() {
     let line = sent(&world, 2).await.pop().expect("a line");
     assert_eq!((line.result, target.got()[1].line.as_str()), (PostbackResult::Sent, "GET /pb?t=T2 HTTP/1.1"));
     let keys = std::slice::from_ref(&dead.job);
-    assert_eq!(world.testbed.queue.revive(JobKind::Tell, keys, Duration::ZERO).await.expect("revived"), 1);
+    assert_eq!(
+        world.testbed.queue.revive(JobKind::SourcePostback, keys, Duration::ZERO).await.expect("revived"),
+        1
+    );
     let line = sent(&world, 3).await.pop().expect("a line");
     assert_eq!((line.result, line.job == dead.job, target.got().len()), (PostbackResult::Passed, true, 2));
 }
@@ -647,7 +664,7 @@ async fn what_cannot_be_read_holds_up_nobody() {
     let key = lead.job.replace("000001-lead", "000001-other");
     let group = lead.job.replace("/000001-lead", "");
     let unread = NewJob {
-        kind: JobKind::Tell,
+        kind: JobKind::SourcePostback,
         key: key.clone(),
         group: Some(group.clone()),
         came: tfx_ports::clock::now(),

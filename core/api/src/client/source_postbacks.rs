@@ -3,7 +3,10 @@
 use super::transport::{Call, Client};
 use crate::{
     error::ApiError,
-    tells::{SigningKey, SourceTest, SourceTestAnswer, TellAgain, TellAgainAnswer, TellQuery, TellQueue},
+    source_postbacks::{
+        SigningKey, SourcePostbackQuery, SourcePostbackQueue, SourcePostbackRetry, SourcePostbackRetryAnswer,
+        SourceTest, SourceTestAnswer,
+    },
 };
 use tfx_domain::entity::Kind;
 
@@ -12,7 +15,7 @@ impl Client {
     ///
     /// # Errors
     /// [`ApiError`].
-    pub async fn tell_queue(&self, q: &TellQuery) -> Result<TellQueue, ApiError> {
+    pub async fn tell_queue(&self, q: &SourcePostbackQuery) -> Result<SourcePostbackQueue, ApiError> {
         let call = Call::get(&["postbacks", "queue"]).with("source", q.source.as_ref());
         let call = call.with("dead", q.dead.then_some(true));
         self.call(call.page(q.limit, q.cursor.as_ref())).await
@@ -22,7 +25,10 @@ impl Client {
     ///
     /// # Errors
     /// [`ApiError`]; `not_found` (404) names every id that nothing goes by, `not_dead` (409) those that wait.
-    pub async fn tell_again(&self, asked: &TellAgain) -> Result<TellAgainAnswer, ApiError> {
+    pub async fn tell_again(
+        &self,
+        asked: &SourcePostbackRetry,
+    ) -> Result<SourcePostbackRetryAnswer, ApiError> {
         self.post(&["postbacks", "queue", "retry"], asked).await
     }
 

@@ -6,7 +6,7 @@ use tfx_domain::{
     entity::Source,
     event::{PostbackDirection, PostbackLogEvent, PostbackResult, SCHEMA},
     id::ClickId,
-    tell::{Message, Tell},
+    source_postback::{Message, SourcePostback},
 };
 use tfx_ports::{clock, entropy};
 
@@ -15,7 +15,7 @@ const REASON: usize = 1024;
 
 /// What an attempt was about.
 pub(super) struct Line<'a> {
-    pub(super) tell: &'a Tell,
+    pub(super) tell: &'a SourcePostback,
     /// None: it is gone.
     pub(super) source: Option<&'a Source>,
     /// Its key in the queue.

@@ -6,14 +6,14 @@ use crate::{
     money::Amount,
     postback::{ConversionStatus, meaning},
     problem::Problems,
-    tell::{Body, signing_key},
+    source_postback::{Body, signing_key},
 };
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::collections::BTreeSet;
 
 /// The longest delay, in seconds: 30 days.
-pub const MAX_TELL_DELAY_S: u32 = 30 * 86_400;
+pub const MAX_POSTBACK_DELAY_S: u32 = 30 * 86_400;
 /// Most states that a source may ask for.
 const MAX_STATES: usize = 32;
 
@@ -21,7 +21,7 @@ const MAX_STATES: usize = 32;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
-pub enum TellMethod {
+pub enum PostbackMethod {
     /// A GET of the URL.
     #[default]
     Get,
@@ -31,7 +31,7 @@ pub enum TellMethod {
     PostJson,
 }
 
-impl TellMethod {
+impl PostbackMethod {
     /// All of them.
     pub const ALL: [Self; 3] = [Self::Get, Self::PostForm, Self::PostJson];
 
@@ -108,12 +108,12 @@ impl SourceSpec {
             None => {}
         }
         problems.require(
-            self.postback_delay_s <= MAX_TELL_DELAY_S,
+            self.postback_delay_s <= MAX_POSTBACK_DELAY_S,
             "postback_delay_s",
             "must be at most 2592000 seconds, which are 30 days",
         );
         match (&self.postback_body, self.postback_method) {
-            (Some(_), TellMethod::Get) => {
+            (Some(_), PostbackMethod::Get) => {
                 problems
                     .add("postback_body", "a GET has none; set postback_method to post_form or post_json");
             }
@@ -163,7 +163,7 @@ impl SourceSpec {
     fn check_states(&self, problems: &mut Problems) {
         let Some(asked) = &self.postback_on else {
             let set = [
-                (self.postback_method != TellMethod::default(), "postback_method"),
+                (self.postback_method != PostbackMethod::default(), "postback_method"),
                 (self.postback_body.is_some(), "postback_body"),
                 (self.postback_payout.is_some(), "postback_payout"),
                 (self.postback_delay_s > 0, "postback_delay_s"),

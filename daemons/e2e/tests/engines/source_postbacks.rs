@@ -6,7 +6,7 @@
 use crate::testbed::until;
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
-use tfx_api::tells::TellQuery;
+use tfx_api::source_postbacks::SourcePostbackQuery;
 use tfx_domain::entity::Kind;
 use tfx_e2e::{Engine, Engines, Receiver, Service, Services};
 use tokio::{task::block_in_place, time::sleep};
@@ -93,14 +93,14 @@ async fn who_is_stopped_past_its_claims_loses_no_postback_to_a_source() {
         one.resume(Service::Postback);
     }
     until("all are told", async || {
-        let queue = api.tell_queue(&TellQuery::default()).await.map_err(|e| e.to_string())?;
+        let queue = api.tell_queue(&SourcePostbackQuery::default()).await.map_err(|e| e.to_string())?;
         let told = receiver.got().len();
         (queue.waiting == 0 && told == 240)
             .then_some(())
             .ok_or_else(|| format!("{} wait, {told} are told", queue.waiting))
     })
     .await;
-    assert_eq!(api.tell_queue(&TellQuery::default()).await.expect("the queue").dead, 0);
+    assert_eq!(api.tell_queue(&SourcePostbackQuery::default()).await.expect("the queue").dead, 0);
     let got = receiver.got();
     let repeats: u64 = got.values().map(|n| n - 1).sum();
     let late = one.metric(Service::Postback, "tfx_source_postbacks_late_total").await;

@@ -1,9 +1,9 @@
 //! A request of what is told, with the source as it is now.
 
-use super::{Body, Tell, message_id};
+use super::{Body, SourcePostback, message_id};
 use crate::{
-    entity::{PayoutShare, SourceSpec, Status, TellMethod},
-    macros::{Facts, Scope, Told, UrlTemplate},
+    entity::{PayoutShare, PostbackMethod, SourceSpec, Status},
+    macros::{ConversionFacts, Facts, Scope, UrlTemplate},
     money::{Amount, Money},
     postback::{Conversion, ConversionStatus},
 };
@@ -97,13 +97,13 @@ pub fn form<'s>(
     let broken =
         |field| move |why: crate::problem::Problems| Unsendable::Broken { field, why: why.to_string() };
     let url = UrlTemplate::parse(template, Scope::Outbound).map_err(broken("postback_url"))?;
-    let body = source.postback_body.as_ref().filter(|_| source.postback_method != TellMethod::Get);
+    let body = source.postback_body.as_ref().filter(|_| source.postback_method != PostbackMethod::Get);
     let body = body.map(|body| Body::parse(body, source.postback_method)).transpose();
     let body = body.map_err(broken("postback_body"))?;
     Ok(Form { source, template, url, body })
 }
 
-impl Tell {
+impl SourcePostback {
     /// How its source, as it is now, is told of it.
     ///
     /// # Errors
@@ -131,7 +131,7 @@ impl Form<'_> {
 
     /// The macros that nothing stands for, each once.
     pub fn empty(&self, click: &Facts<'_>, conversion: &Conversion) -> Vec<String> {
-        let told = Told { conversion, payout: payout(self.source, conversion.revenue) };
+        let told = ConversionFacts { conversion, payout: payout(self.source, conversion.revenue) };
         let mut names = self.url.empty(click, Some(told));
         names.extend(self.body.iter().flat_map(|body| body.empty(click, told)));
         let mut seen = BTreeSet::new();
@@ -159,12 +159,12 @@ impl Form<'_> {
 
     /// What the source is told of a conversion.
     pub fn fill(&self, click: &Facts<'_>, conversion: &Conversion, rng: &mut impl Rng) -> Message {
-        let told = Told { conversion, payout: payout(self.source, conversion.revenue) };
+        let told = ConversionFacts { conversion, payout: payout(self.source, conversion.revenue) };
         let (content_type, body) = match (&self.body, self.source.postback_method) {
             (Some(body), _) => (body.content_type(), body.render(click, told, rng)),
-            (None, TellMethod::Get) => ("", String::new()),
-            (None, TellMethod::PostForm) => (Body::Form(Vec::new()).content_type(), String::new()),
-            (None, TellMethod::PostJson) => (Body::Json(Vec::new()).content_type(), "{}".to_owned()),
+            (None, PostbackMethod::Get) => ("", String::new()),
+            (None, PostbackMethod::PostForm) => (Body::Form(Vec::new()).content_type(), String::new()),
+            (None, PostbackMethod::PostJson) => (Body::Json(Vec::new()).content_type(), "{}".to_owned()),
         };
         Message {
             id: message_id(conversion),

@@ -6,10 +6,10 @@ use clap::{Args, builder::PossibleValuesParser};
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use tfx_domain::{
-    entity::{PayoutShare, TellMethod},
+    entity::{PayoutShare, PostbackMethod},
     money::Amount,
     problem::Problems,
-    tell,
+    source_postback,
 };
 use tfx_ops::entropy;
 
@@ -21,7 +21,7 @@ const TELLING: &str = "Telling it of conversions";
 
 /// How it is told.
 #[derive(Debug, Args)]
-pub(super) struct Told {
+pub(super) struct PostbackArgs {
     /// Where it is told of conversions, with macros such as {external_id} and {payout}.
     #[arg(long, help_heading = TELLING, value_name = "URL")]
     postback_url: Option<String>,
@@ -32,7 +32,7 @@ pub(super) struct Told {
     #[arg(long, help_heading = TELLING, value_name = "STATUS=URL", value_parser = input::pair, add = complete::words(STATES, "="))]
     postback_url_for: Vec<(String, String)>,
     /// How it is asked [default: get].
-    #[arg(long, help_heading = TELLING, value_name = "METHOD", value_parser = PossibleValuesParser::new(TellMethod::ALL.map(TellMethod::as_str)))]
+    #[arg(long, help_heading = TELLING, value_name = "METHOD", value_parser = PossibleValuesParser::new(PostbackMethod::ALL.map(PostbackMethod::as_str)))]
     postback_method: Option<String>,
     /// A field of what is posted: 'goal={status}'; may be repeated.
     #[arg(long, help_heading = TELLING, value_name = "NAME=VALUE", value_parser = input::pair, conflicts_with = "postback_body_file")]
@@ -77,7 +77,7 @@ fn share(text: &str) -> Result<PayoutShare, String> {
     }
 }
 
-impl Told {
+impl PostbackArgs {
     pub(super) fn repeated(&self) -> Problems {
         let mut problems = input::repeated("postback_urls", &self.postback_url_for);
         problems.0.extend(input::repeated("postback_body", &self.postback_field).0);
@@ -103,7 +103,7 @@ impl Told {
         put(spec, "postback_first_only", self.postback_first_only.as_ref())?;
         if self.sign {
             let halves = [entropy::random_u128(), entropy::random_u128()].map(u128::to_be_bytes);
-            put(spec, "postback_signing_key", Some(&tell::new_signing_key(halves.concat())))?;
+            put(spec, "postback_signing_key", Some(&source_postback::new_signing_key(halves.concat())))?;
         }
         if let Some(path) = &self.signing_key_file {
             put(spec, "postback_signing_key", Some(&input::text(path)?.trim()))?;

@@ -1,8 +1,8 @@
 //! What a POST to a traffic source carries.
 
 use crate::{
-    entity::TellMethod,
-    macros::{Facts, TextTemplate, Told},
+    entity::PostbackMethod,
+    macros::{ConversionFacts, Facts, TextTemplate},
     problem::Problems,
 };
 use rand::Rng;
@@ -46,7 +46,7 @@ impl Body {
     ///
     /// # Errors
     /// Everything that is wrong, with its path in the object.
-    pub fn parse(body: &Value, method: TellMethod) -> Result<Self, Problems> {
+    pub fn parse(body: &Value, method: PostbackMethod) -> Result<Self, Problems> {
         let Value::Object(members) = body else {
             return Err(Problems::one(
                 "",
@@ -60,8 +60,8 @@ impl Body {
         }
         let mut parser = Parser { problems, macros: 0 };
         let parsed = match method {
-            TellMethod::PostJson => Self::Json(parser.members(members, "", 1)),
-            TellMethod::Get | TellMethod::PostForm => Self::Form(
+            PostbackMethod::PostJson => Self::Json(parser.members(members, "", 1)),
+            PostbackMethod::Get | PostbackMethod::PostForm => Self::Form(
                 members
                     .iter()
                     .filter_map(|(name, value)| Some((name.clone(), parser.field(name, value)?)))
@@ -79,7 +79,7 @@ impl Body {
     }
 
     /// The names of its macros that nothing stands for.
-    pub fn empty(&self, click: &Facts<'_>, told: Told<'_>) -> Vec<String> {
+    pub fn empty(&self, click: &Facts<'_>, told: ConversionFacts<'_>) -> Vec<String> {
         self.texts().into_iter().flat_map(|text| text.empty(click, Some(told))).collect()
     }
 
@@ -100,7 +100,7 @@ impl Body {
     }
 
     /// What is sent for a conversion.
-    pub fn render(&self, click: &Facts<'_>, told: Told<'_>, rng: &mut impl Rng) -> String {
+    pub fn render(&self, click: &Facts<'_>, told: ConversionFacts<'_>, rng: &mut impl Rng) -> String {
         match self {
             Self::Form(fields) => {
                 let mut form = form_urlencoded::Serializer::new(String::new());
@@ -205,7 +205,7 @@ impl Parser {
 fn write_members(
     members: &[(String, Node)],
     click: &Facts<'_>,
-    told: Told<'_>,
+    told: ConversionFacts<'_>,
     rng: &mut impl Rng,
     out: &mut String,
 ) {
@@ -221,7 +221,13 @@ fn write_members(
     out.push('}');
 }
 
-fn write_node(node: &Node, click: &Facts<'_>, told: Told<'_>, rng: &mut impl Rng, out: &mut String) {
+fn write_node(
+    node: &Node,
+    click: &Facts<'_>,
+    told: ConversionFacts<'_>,
+    rng: &mut impl Rng,
+    out: &mut String,
+) {
     match node {
         Node::Plain(json) => out.push_str(json),
         Node::Text(template) => {

@@ -11,12 +11,12 @@ use tfx_domain::{
     event::PostbackResult::{Duplicate, Recorded, Stale, Updated},
     id::SourceId,
     postback::{ConversionStatus, Incoming},
-    tell::{Asked, Tell},
+    source_postback::{SourcePostback, Subscription},
 };
 use tokio::task::JoinSet;
 
 /// Two handles on one new, empty store of conversions, and the queue beside it.
-pub struct Telling {
+pub struct SourcePostbackStores {
     /// One handle.
     pub one: Arc<dyn ConversionStore>,
     /// Another, opened by itself.
@@ -28,9 +28,9 @@ pub struct Telling {
 }
 
 /// A source that asks for these states.
-fn asking(states: &str) -> Asked {
+fn asking(states: &str) -> Subscription {
     let on: Vec<ConversionStatus> = states.split(' ').map(|s| s.parse().expect("a status")).collect();
-    Asked {
+    Subscription {
         source: SourceId::generate(at(0), 1 << 30),
         on: Some(on),
         delay: Duration::ZERO,
@@ -41,18 +41,18 @@ fn asking(states: &str) -> Asked {
 }
 
 /// The same report, of a click of such a source.
-fn told(asked: &Asked, report: Incoming) -> Incoming {
+fn told(asked: &Subscription, report: Incoming) -> Incoming {
     Incoming { tell: Some(asked.clone()), ..report }
 }
 
-async fn waiting(s: &Telling) -> Vec<WaitingJob> {
-    s.queue.waiting(JobKind::Tell, "", &PageRequest::first(1_000)).await.expect("jobs").items
+async fn waiting(s: &SourcePostbackStores) -> Vec<WaitingJob> {
+    s.queue.waiting(JobKind::SourcePostback, "", &PageRequest::first(1_000)).await.expect("jobs").items
 }
 
 /// `transaction status` of what waits to be told, in order.
-async fn states(s: &Telling) -> Vec<String> {
+async fn states(s: &SourcePostbackStores) -> Vec<String> {
     let read = |job: WaitingJob| {
-        let tell: Tell = serde_json::from_str(&job.payload).expect("what is told");
+        let tell: SourcePostback = serde_json::from_str(&job.payload).expect("what is told");
         assert_eq!((tell.key(), tell.conversion.version > 0), (job.key, true));
         format!("{} {}", tell.conversion.transaction_id.unwrap_or_default(), tell.conversion.status)
     };
@@ -62,7 +62,7 @@ async fn states(s: &Telling) -> Vec<String> {
 }
 
 /// Of each state that is asked for one job, with all that is needed to tell of it; nothing of what changes no state.
-pub async fn a_state_is_written_with_its_job(s: Telling) {
+pub async fn a_state_is_written_with_its_job(s: SourcePostbackStores) {
     let asked = asking("lead sale");
     expect(&s.one, &reported(1, "nobody asks", "lead"), Recorded).await;
     assert_eq!(states(&s).await, [""; 0]);
@@ -75,20 +75,20 @@ pub async fn a_state_is_written_with_its_job(s: Telling) {
     expect(&s.one, &told(&asked, reported(7, "A", "rejected")), Updated).await;
     assert_eq!(states(&s).await, ["A lead", "A sale"], "it does not ask for what is rejected");
     let last = waiting(&s).await.pop().expect("there");
-    let tell: Tell = serde_json::from_str(&last.payload).expect("read");
-    assert_eq!(tell, Tell::new(&asked, &sale, at(5)));
+    let tell: SourcePostback = serde_json::from_str(&last.payload).expect("read");
+    assert_eq!(tell, SourcePostback::new(&asked, &sale, at(5)));
     // Those of one conversion are told one after the other, in order.
-    let claimed = s.queue.claim(JobKind::Tell, 9, Duration::from_secs(600)).await.expect("claim");
+    let claimed = s.queue.claim(JobKind::SourcePostback, 9, Duration::from_secs(600)).await.expect("claim");
     assert_eq!(claimed.iter().map(|j| j.payload.contains("\"lead\"")).collect::<Vec<_>>(), [true]);
     // Nothing else waits for it.
     let beside = Incoming { click_id: click(2), ..reported(8, "B", "sale") };
     expect(&s.two, &told(&asked, beside), Recorded).await;
-    let claimed = s.queue.claim(JobKind::Tell, 9, Duration::from_secs(600)).await.expect("claim");
+    let claimed = s.queue.claim(JobKind::SourcePostback, 9, Duration::from_secs(600)).await.expect("claim");
     assert_eq!(claimed.iter().map(|j| j.payload.contains("\"sale\"")).collect::<Vec<_>>(), [true]);
 }
 
 /// Whoever reports it, however often, and whatever it becomes meanwhile.
-pub async fn a_state_is_told_once_for_good(s: Telling) {
+pub async fn a_state_is_told_once_for_good(s: SourcePostbackStores) {
     let asked = asking("sale rejected aproved");
     let mut racing = JoinSet::new();
     for n in 1_000..1_060 {
@@ -98,7 +98,8 @@ pub async fn a_state_is_told_once_for_good(s: Telling) {
     }
     racing.join_all().await;
     assert_eq!(states(&s).await, ["T sale"]);
-    let all: Vec<Job> = s.queue.claim(JobKind::Tell, 9, Duration::from_secs(600)).await.expect("claim");
+    let all: Vec<Job> =
+        s.queue.claim(JobKind::SourcePostback, 9, Duration::from_secs(600)).await.expect("claim");
     assert!(s.queue.done(&all[0]).await.expect("done"));
     // A word that nobody knows gives way to a sale, and comes back.
     let of = |n, tx: &str, status| Incoming { click_id: click(7), ..reported(n, tx, status) };
@@ -106,7 +107,7 @@ pub async fn a_state_is_told_once_for_good(s: Telling) {
     let word = expect(&s.one, &unmapped(2), Recorded).await;
     expect(&s.two, &told(&asked, of(3, "S", "sale")), Recorded).await;
     assert_eq!(states(&s).await, ["S sale", "W aproved", "W rejected"], "what gave way is told of too");
-    for job in s.queue.claim(JobKind::Tell, 9, Duration::from_secs(600)).await.expect("claim") {
+    for job in s.queue.claim(JobKind::SourcePostback, 9, Duration::from_secs(600)).await.expect("claim") {
         assert!(s.queue.done(&job).await.expect("done"));
     }
     expect(&s.two, &told(&asked, of(4, "S", "rejected")), Updated).await;
@@ -121,8 +122,8 @@ pub async fn a_state_is_told_once_for_good(s: Telling) {
 }
 
 /// `transaction status` of what is of the first conversions of their clicks, in order.
-async fn firsts(s: &Telling) -> Vec<String> {
-    let read = |job: WaitingJob| serde_json::from_str::<Tell>(&job.payload).expect("what is told");
+async fn firsts(s: &SourcePostbackStores) -> Vec<String> {
+    let read = |job: WaitingJob| serde_json::from_str::<SourcePostback>(&job.payload).expect("what is told");
     let firsts = waiting(s).await.into_iter().map(read).filter(|tell| !tell.not_first);
     let mut all: Vec<String> = firsts
         .map(|t| format!("{} {}", t.conversion.transaction_id.unwrap_or_default(), t.conversion.status))
@@ -133,8 +134,8 @@ async fn firsts(s: &Telling) -> Vec<String> {
 
 /// The first conversion of a click that is told has it: in all its states, and no other. The others have jobs that say that
 /// they are not the first, so whoever sends ends them with a line.
-pub async fn only_the_first_of_a_click_is_told(s: Telling) {
-    let asked = Asked { first_only: true, ..asking("lead sale") };
+pub async fn only_the_first_of_a_click_is_told(s: SourcePostbackStores) {
+    let asked = Subscription { first_only: true, ..asking("lead sale") };
     let of = |n: i64, tx: &str, status| {
         told(&asked, Incoming { allow_upsell: true, click_id: click(1), ..reported(n, tx, status) })
     };
@@ -155,7 +156,7 @@ pub async fn only_the_first_of_a_click_is_told(s: Telling) {
     assert_eq!(firsts(&s).await, [format!("{name} lead"), format!("{name} sale")]);
     assert_eq!(states(&s).await.len(), 40);
     let other = Incoming { click_id: click(2), ..of(200, "other click", "sale") };
-    let elsewhere = Asked { source: SourceId::generate(at(0), 2 << 30), ..asked.clone() };
+    let elsewhere = Subscription { source: SourceId::generate(at(0), 2 << 30), ..asked.clone() };
     expect(&s.two, &other, Recorded).await;
     expect(&s.two, &told(&elsewhere, of(201, "other source", "sale")), Recorded).await;
     assert_eq!(firsts(&s).await.len(), 4);
@@ -163,22 +164,23 @@ pub async fn only_the_first_of_a_click_is_told(s: Telling) {
 
 /// Where only the first of a click is told, the sale that takes the place of a word that nobody knows is the first, and what
 /// gave way is no news to a source that was not told of it.
-pub async fn what_gives_way_is_told_only_after_what_it_was(s: Telling) {
-    let report = |n, tx: &str, status: &str, asked: &Asked| {
+pub async fn what_gives_way_is_told_only_after_what_it_was(s: SourcePostbackStores) {
+    let report = |n, tx: &str, status: &str, asked: &Subscription| {
         let unmapped = status == "aproved";
         told(asked, Incoming { unmapped, click_id: click(7), ..reported(n, tx, status) })
     };
-    let asked = Asked { first_only: true, ..asking("sale rejected") };
+    let asked = Subscription { first_only: true, ..asking("sale rejected") };
     expect(&s.one, &report(1, "W", "aproved", &asked), Recorded).await;
     expect(&s.two, &report(2, "S", "sale", &asked), Recorded).await;
     assert_eq!(states(&s).await, ["S sale"]);
     // In one batch, and without a limit.
-    let asked = Asked { source: SourceId::generate(at(0), 2 << 30), ..asking("sale rejected") };
+    let asked = Subscription { source: SourceId::generate(at(0), 2 << 30), ..asking("sale rejected") };
     let batch = [report(3, "W2", "aproved", &asked), report(4, "S2", "sale", &asked)];
     let batch = batch.map(|r| Incoming { click_id: click(8), ..r });
     s.one.record(&batch).await.expect("a batch");
     assert_eq!(states(&s).await, ["S sale", "S2 sale"]);
-    let asked = Asked { source: SourceId::generate(at(0), 3 << 30), ..asking("aproved sale rejected") };
+    let asked =
+        Subscription { source: SourceId::generate(at(0), 3 << 30), ..asking("aproved sale rejected") };
     let batch = [report(5, "W3", "aproved", &asked), report(6, "S3", "sale", &asked)];
     let batch = batch.map(|r| Incoming { click_id: click(9), ..r });
     s.two.record(&batch).await.expect("a batch");
@@ -187,8 +189,8 @@ pub async fn what_gives_way_is_told_only_after_what_it_was(s: Telling) {
 }
 
 /// Whether it is the first of its click is in the job also where what the source asks for is not known.
-pub async fn who_is_first_is_known_also_of_a_source_that_cannot_be_read(s: Telling) {
-    let asked = Asked::unsure(SourceId::generate(at(0), 1 << 30), "", None);
+pub async fn who_is_first_is_known_also_of_a_source_that_cannot_be_read(s: SourcePostbackStores) {
+    let asked = Subscription::unsure(SourceId::generate(at(0), 1 << 30), "", None);
     let of = |n, tx: &str| {
         told(&asked, Incoming { allow_upsell: true, click_id: click(1), ..reported(n, tx, "sale") })
     };
@@ -196,7 +198,7 @@ pub async fn who_is_first_is_known_also_of_a_source_that_cannot_be_read(s: Telli
     expect(&s.two, &of(3, "C"), Recorded).await;
     let mut all: Vec<(Option<String>, bool, bool)> = Vec::new();
     for job in waiting(&s).await {
-        let tell: Tell = serde_json::from_str(&job.payload).expect("read");
+        let tell: SourcePostback = serde_json::from_str(&job.payload).expect("read");
         all.push((tell.conversion.transaction_id, tell.not_first, tell.unsure));
     }
     all.sort();
@@ -205,7 +207,7 @@ pub async fn who_is_first_is_known_also_of_a_source_that_cannot_be_read(s: Telli
 }
 
 /// A batch tells of every state of it; one that is not recorded tells of nothing.
-pub async fn a_batch_tells_of_all_or_of_nothing(s: Telling) {
+pub async fn a_batch_tells_of_all_or_of_nothing(s: SourcePostbackStores) {
     let asked = asking("lead sale");
     let clicks = |n: i64| click(n.unsigned_abs().into());
     let leads: Vec<Incoming> = (1..=300)
@@ -216,7 +218,8 @@ pub async fn a_batch_tells_of_all_or_of_nothing(s: Telling) {
     s.one.record(&both).await.expect("a batch");
     assert_eq!(states(&s).await.len(), 400);
     // Of each conversion the lead first.
-    let claimed = s.queue.claim(JobKind::Tell, 1_000, Duration::from_secs(600)).await.expect("claim");
+    let claimed =
+        s.queue.claim(JobKind::SourcePostback, 1_000, Duration::from_secs(600)).await.expect("claim");
     assert_eq!(claimed.len(), 300);
     assert!(claimed.iter().all(|job| job.key.ends_with("000001-lead")));
     let taken = leads[0].new_id.clone();
@@ -234,16 +237,16 @@ pub async fn a_batch_tells_of_all_or_of_nothing(s: Telling) {
 }
 
 /// One that is to be told later is not due before.
-pub async fn what_is_told_later_waits(s: Telling) {
-    let asked = Asked { delay: Duration::from_secs(86_400), ..asking("sale") };
+pub async fn what_is_told_later_waits(s: SourcePostbackStores) {
+    let asked = Subscription { delay: Duration::from_secs(86_400), ..asking("sale") };
     let now = Incoming { at: crate::clock::now(), ..report(1, "T") };
     expect(&s.one, &told(&asked, now), Recorded).await;
     let at_once = told(
-        &Asked { delay: Duration::ZERO, ..asked.clone() },
+        &Subscription { delay: Duration::ZERO, ..asked.clone() },
         Incoming { click_id: click(2), ..report(2, "U") },
     );
     expect(&s.one, &at_once, Recorded).await;
-    let claimed = s.queue.claim(JobKind::Tell, 9, Duration::from_secs(600)).await.expect("claim");
+    let claimed = s.queue.claim(JobKind::SourcePostback, 9, Duration::from_secs(600)).await.expect("claim");
     assert_eq!(claimed.len(), 1);
     assert!(claimed[0].payload.contains("tx:U"), "{claimed:?}");
     // Of however many that wait for later none holds up one of another conversion.
@@ -252,20 +255,22 @@ pub async fn what_is_told_later_waits(s: Telling) {
         let later = Incoming { click_id: click(n.unsigned_abs().into()), at, ..report(n, &format!("L{n}")) };
         expect(&s.one, &told(&asked, later), Recorded).await;
         let now = Incoming { click_id: click(n.unsigned_abs().into()), ..report(100 + n, &format!("N{n}")) };
-        let now =
-            Incoming { allow_upsell: true, ..told(&Asked { delay: Duration::ZERO, ..asked.clone() }, now) };
+        let now = Incoming {
+            allow_upsell: true,
+            ..told(&Subscription { delay: Duration::ZERO, ..asked.clone() }, now)
+        };
         expect(&s.one, &now, Recorded).await;
     }
-    let claimed = s.queue.claim(JobKind::Tell, 99, Duration::from_secs(600)).await.expect("claim");
+    let claimed = s.queue.claim(JobKind::SourcePostback, 99, Duration::from_secs(600)).await.expect("claim");
     assert_eq!(claimed.len(), 37);
     assert!(claimed.iter().all(|job| job.payload.contains("tx:N")));
 }
 
 /// Claims the next state that is to be told.
-async fn next(s: &Telling, of: &str) -> Job {
-    let mut all = s.queue.claim(JobKind::Tell, 1, Duration::from_secs(600)).await.expect("claim");
+async fn next(s: &SourcePostbackStores, of: &str) -> Job {
+    let mut all = s.queue.claim(JobKind::SourcePostback, 1, Duration::from_secs(600)).await.expect("claim");
     let job = all.pop().expect("one is due");
-    let tell: Tell = serde_json::from_str(&job.payload).expect("what is told");
+    let tell: SourcePostback = serde_json::from_str(&job.payload).expect("what is told");
     let is = format!("{} {}", tell.conversion.transaction_id.unwrap_or_default(), tell.conversion.status);
     assert_eq!(is, of);
     job
@@ -273,14 +278,14 @@ async fn next(s: &Telling, of: &str) -> Job {
 
 /// Who is given up, or rightly not told, before its source was told of it is the first of its click no more: the next state
 /// of another conversion is. Who was told of once, or waits to be, stays the first.
-pub async fn what_is_given_up_gives_back_its_place(s: Telling) {
-    let asked = Asked { first_only: true, ..asking("lead sale") };
+pub async fn what_is_given_up_gives_back_its_place(s: SourcePostbackStores) {
+    let asked = Subscription { first_only: true, ..asking("lead sale") };
     let of = |n: i64, tx: &str, status| {
         let at = Incoming { allow_upsell: true, click_id: click(1), ..reported(n, tx, status) };
         told(&asked, at)
     };
     let is_first = async |job: &Job| {
-        let tell: Tell = serde_json::from_str(&job.payload).expect("what is told");
+        let tell: SourcePostback = serde_json::from_str(&job.payload).expect("what is told");
         let (one, two) = (s.one.is_first_told(&tell).await, s.two.is_first_told(&tell).await);
         assert_eq!(one.as_ref().expect("known"), two.as_ref().expect("known"));
         one.expect("known")

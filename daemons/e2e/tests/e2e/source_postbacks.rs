@@ -1,7 +1,7 @@
 //! Traffic sources are told of conversions by the real programs: each attempt at a broken server ends by a name that the
 //! log tells; whatever is killed when, every state that was recorded is told, at least once.
 //!
-//! `KILL_ROUNDS=50 cargo test -p tfx-e2e --test e2e tells::kill -- --nocapture` runs the long form and prints the figures.
+//! `KILL_ROUNDS=50 cargo test -p tfx-e2e --test e2e source_postbacks::kill -- --nocapture` runs the long form and prints the figures.
 
 use crate::servers::{start_all, table, until};
 use reqwest::{Client, StatusCode, header, redirect};
@@ -17,7 +17,7 @@ use std::{
 };
 use tfx_api::{
     postbacks::{Directions, PostbackLogEvent, PostbackQuery},
-    tells::TellQuery,
+    source_postbacks::SourcePostbackQuery,
 };
 use tfx_domain::entity::Kind;
 use tfx_e2e::{Receiver, Service, Services};
@@ -219,7 +219,8 @@ async fn kill_nine_of_who_tells_loses_nothing() {
         one.expect("no panic");
     }
     until("all are told", async || {
-        let queue = services.api().tell_queue(&TellQuery::default()).await.map_err(|e| e.to_string())?;
+        let queue =
+            services.api().tell_queue(&SourcePostbackQuery::default()).await.map_err(|e| e.to_string())?;
         let parked = services.metric(Service::Postback, "tfx_postbacks_parked").await;
         (queue.waiting == 0 && parked == 0.0)
             .then_some(())
@@ -227,7 +228,7 @@ async fn kill_nine_of_who_tells_loses_nothing() {
     })
     .await;
     let (got, answered) = (receiver.got(), answered.lock().expect("no panic").clone());
-    let queue = services.api().tell_queue(&TellQuery::default()).await.expect("the queue");
+    let queue = services.api().tell_queue(&SourcePostbackQuery::default()).await.expect("the queue");
     assert_eq!(queue.dead, 0);
     // A message's id is of conversion, version and state.
     let told: BTreeSet<(&str, &str)> =

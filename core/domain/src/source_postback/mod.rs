@@ -1,7 +1,7 @@
 //! What traffic sources are told of conversions (`docs/postbacks.md`, "Telling the source").
 //!
-//! A source asks for states ([`Asked`]); what a report did says which of them a conversion came into ([`tells`]). Each is
-//! told once, whatever happens: stores keep the names of what was told, and put a [`Tell`] into their queue in the
+//! A source asks for states ([`Subscription`]); what a report did says which of them a conversion came into ([`tells`]). Each is
+//! told once, whatever happens: stores keep the names of what was told, and put a [`SourcePostback`] into their queue in the
 //! transaction of the state. [`form`] makes a request of it, with the source as it is when it is sent.
 
 mod body;
@@ -27,7 +27,7 @@ use std::time::Duration;
 
 /// What a source asks for when a report comes in, and what the click knows that a conversion does not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Asked {
+pub struct Subscription {
     /// Who is told.
     pub source: SourceId,
     /// The states that it asks for; none: it is not known or cannot be read, so whoever sends decides, about the rest too.
@@ -42,7 +42,7 @@ pub struct Asked {
     pub cost: Option<Money>,
 }
 
-impl Asked {
+impl Subscription {
     /// What a source asks for; nothing if it is told of nothing.
     pub fn of(source: &Source, external_id: &str, cost: Option<Money>) -> Option<Self> {
         let on: Vec<ConversionStatus> = source.spec.tells_of().into_iter().cloned().collect();
@@ -69,7 +69,7 @@ impl Asked {
 
 /// A state of a conversion that a source is to be told of: what is kept until it was.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct Tell {
+pub struct SourcePostback {
     /// Who is told.
     pub source: SourceId,
     /// The conversion in that state.
@@ -96,18 +96,18 @@ pub struct Tell {
 
 /// What is to be told of what a report did, the state that it made before the one that gave way to it: where only the first
 /// conversion of a click is told, that is the sale. Test traffic is told to nobody.
-pub fn tells(report: &Incoming, decided: &Decided) -> Vec<Tell> {
+pub fn tells(report: &Incoming, decided: &Decided) -> Vec<SourcePostback> {
     let Some(asked) = &report.tell else { return Vec::new() };
     let reached =
         matches!(decided.result, PostbackResult::Recorded | PostbackResult::Updated) && decided.moved;
     let states = reached.then_some(&decided.conversion).into_iter().chain(&decided.displaced);
     let wanted = states.filter(|c| asked.wants(&c.status) && !c.click.test);
-    wanted.map(|c| Tell::new(asked, c, report.at)).collect()
+    wanted.map(|c| SourcePostback::new(asked, c, report.at)).collect()
 }
 
-impl Tell {
+impl SourcePostback {
     /// Of a state that it came into at a time.
-    pub fn new(asked: &Asked, conversion: &Conversion, at: Timestamp) -> Self {
+    pub fn new(asked: &Subscription, conversion: &Conversion, at: Timestamp) -> Self {
         let not_before =
             (!asked.delay.is_zero()).then(|| at.saturating_add(asked.delay).unwrap_or(Timestamp::MAX));
         Self {

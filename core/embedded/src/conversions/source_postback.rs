@@ -2,7 +2,7 @@
 
 use crate::{error::OrStoreError, queue};
 use rusqlite::{Connection, OptionalExtension, params};
-use tfx_domain::tell::Tell;
+use tfx_domain::source_postback::SourcePostback;
 use tfx_ports::{
     StoreError,
     queue::{JobKind, NewJob, group_lane},
@@ -11,7 +11,7 @@ use tfx_ports::{
 const WHAT: &str = "tell a source of a conversion";
 
 /// Puts it in, unless it was told before.
-pub(super) fn put(conn: &Connection, tell: &Tell) -> Result<(), StoreError> {
+pub(super) fn put(conn: &Connection, tell: &SourcePostback) -> Result<(), StoreError> {
     if tell.only_if_told() && !is_any_told(conn, tell)? {
         return Ok(());
     }
@@ -19,7 +19,7 @@ pub(super) fn put(conn: &Connection, tell: &Tell) -> Result<(), StoreError> {
     if !take_name(conn, &tell.name(), tell)? {
         return Ok(());
     }
-    let (job, after) = NewJob::tell(&Tell { not_first, ..tell.clone() })?;
+    let (job, after) = NewJob::tell(&SourcePostback { not_first, ..tell.clone() })?;
     queue::enqueue(conn, &job, after)
 }
 
@@ -27,13 +27,14 @@ pub(super) fn put(conn: &Connection, tell: &Tell) -> Result<(), StoreError> {
 /// this one, or one waits. `forget`: its own name is given back too. In the transaction in which its job ends.
 pub(crate) fn give_back(conn: &Connection, payload: &str, forget: bool) -> Result<(), StoreError> {
     // What cannot be read here keeps what it took.
-    let Ok(tell) = serde_json::from_str::<Tell>(payload) else { return Ok(()) };
+    let Ok(tell) = serde_json::from_str::<SourcePostback>(payload) else { return Ok(()) };
     let lane = group_lane(&tell.group());
     let jobs = "SELECT key, died_ms IS NULL FROM jobs WHERE kind = ?1 AND lane = ?2";
     let jobs: Vec<(String, bool)> = conn
         .prepare_cached(jobs)
         .and_then(|mut s| {
-            s.query_map(params![JobKind::Tell.as_str(), lane], |r| Ok((r.get(0)?, r.get(1)?)))?.collect()
+            s.query_map(params![JobKind::SourcePostback.as_str(), lane], |r| Ok((r.get(0)?, r.get(1)?)))?
+                .collect()
         })
         .or_store_error(WHAT)?;
     let end = |sql: &str, name: &str| {
@@ -62,7 +63,7 @@ pub(crate) fn give_back(conn: &Connection, payload: &str, forget: bool) -> Resul
 }
 
 /// Whether a state of its conversion was told.
-fn is_any_told(conn: &Connection, tell: &Tell) -> Result<bool, StoreError> {
+fn is_any_told(conn: &Connection, tell: &SourcePostback) -> Result<bool, StoreError> {
     let names = tell.names();
     let first = "SELECT name FROM told WHERE name >= ?1 ORDER BY name LIMIT 1";
     let first: Option<String> = conn
@@ -73,7 +74,7 @@ fn is_any_told(conn: &Connection, tell: &Tell) -> Result<bool, StoreError> {
 }
 
 /// Whether its conversion is the first of its click that is told, from now on if there was none.
-pub(super) fn is_first(conn: &Connection, tell: &Tell) -> Result<bool, StoreError> {
+pub(super) fn is_first(conn: &Connection, tell: &SourcePostback) -> Result<bool, StoreError> {
     let first = tell.first_name();
     if take_name(conn, &first, tell)? {
         return Ok(true);
@@ -85,7 +86,7 @@ pub(super) fn is_first(conn: &Connection, tell: &Tell) -> Result<bool, StoreErro
 }
 
 /// Whether nobody had it.
-fn take_name(conn: &Connection, name: &str, tell: &Tell) -> Result<bool, StoreError> {
+fn take_name(conn: &Connection, name: &str, tell: &SourcePostback) -> Result<bool, StoreError> {
     let take = "INSERT INTO told (name, conversion) VALUES (?1, ?2) ON CONFLICT DO NOTHING";
     conn.prepare_cached(take)
         .and_then(|mut s| s.execute(params![name, tell.conversion.id.as_str()]))

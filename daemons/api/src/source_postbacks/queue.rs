@@ -7,13 +7,13 @@ use http::{Method, StatusCode};
 use std::sync::Arc;
 use tfx_api::{
     Labels,
-    tells::{Target, Targets, TellJob, TellQueue, TellShare},
+    source_postbacks::{SourcePostbackJob, SourcePostbackQueue, SourcePostbackShare, Target, Targets},
 };
 use tfx_domain::{
     Timestamp,
     entity::{Kind, SourceSpec},
     id::SourceId,
-    tell::{Tell, message_id},
+    source_postback::{SourcePostback, message_id},
 };
 use tfx_ports::{
     StoreError, clock,
@@ -28,7 +28,7 @@ const LOOKED_AT: usize = 5_000;
 /// Jobs that were found.
 #[derive(Default)]
 struct Found {
-    jobs: Vec<TellJob>,
+    jobs: Vec<SourcePostbackJob>,
     /// The keys of those that cannot be read.
     unread: Vec<String>,
     next: Option<String>,
@@ -60,7 +60,7 @@ pub(super) async fn queue(State(app): State<Arc<App>>, mut query: Query) -> Resu
     for share in &shares {
         sources.extend(told_share(&app, share, &slugs, &open).await?);
     }
-    let answer = TellQueue {
+    let answer = SourcePostbackQueue {
         waiting: shares.iter().map(|s| s.waiting).sum(),
         dead: shares.iter().map(|s| s.dead).sum(),
         oldest: shares.iter().filter_map(oldest).min(),
@@ -77,7 +77,7 @@ pub(super) async fn queue(State(app): State<Arc<App>>, mut query: Query) -> Resu
 /// Says who is told of each, and what they are called, beside others.
 async fn name(
     app: &App,
-    jobs: &mut [TellJob],
+    jobs: &mut [SourcePostbackJob],
     others: impl Iterator<Item = String>,
 ) -> Result<Labels, Failure> {
     let ids: Vec<String> = jobs.iter().map(|job| job.source_id.to_string()).chain(others).collect();
@@ -89,7 +89,7 @@ async fn name(
 }
 
 /// Those that were given up, at most so many.
-pub(crate) async fn given_up(app: &App, most: usize) -> Result<Vec<TellJob>, Failure> {
+pub(crate) async fn given_up(app: &App, most: usize) -> Result<Vec<SourcePostbackJob>, Failure> {
     let mut page = PageRequest::first(PAGE);
     let mut all = Vec::new();
     loop {
@@ -109,7 +109,7 @@ async fn told_share(
     share: &Share,
     slugs: &Labels,
     open: &[Target],
-) -> Result<Option<TellShare>, Failure> {
+) -> Result<Option<SourcePostbackShare>, Failure> {
     let Ok(source_id) = share.of.parse::<SourceId>() else { return Ok(None) };
     let hosts = match app.stores.config.get(Kind::Source, &share.of).await? {
         Some(record) => record.typed::<SourceSpec>().map(|source| hosts(&source.spec)).unwrap_or_default(),
@@ -118,7 +118,7 @@ async fn told_share(
     let is_of = |target: &Target| {
         hosts.contains(&target.host) && target.source_id.as_ref().is_none_or(|id| *id == source_id)
     };
-    Ok(Some(TellShare {
+    Ok(Some(SourcePostbackShare {
         source: slugs.get(&share.of).cloned().unwrap_or_default(),
         waiting: share.waiting,
         dead: share.dead,
@@ -187,7 +187,7 @@ struct Place {
 }
 
 impl Place {
-    fn of(job: &TellJob) -> Self {
+    fn of(job: &SourcePostbackJob) -> Self {
         let due_ms = job.due.map(Timestamp::as_millisecond);
         Self { due_ms, came_ms: job.came.as_millisecond(), job: job.job.clone() }
     }
@@ -238,7 +238,7 @@ async fn dead_jobs(app: &App, asked: &PageRequest, wanted: impl Fn(&str) -> bool
 }
 
 impl Found {
-    fn take(&mut self, key: String, job: Option<TellJob>) {
+    fn take(&mut self, key: String, job: Option<SourcePostbackJob>) {
         match job {
             Some(job) => self.jobs.push(job),
             None => self.unread.push(key),
@@ -246,24 +246,24 @@ impl Found {
     }
 }
 
-fn of_waiting(job: WaitingJob) -> Option<TellJob> {
+fn of_waiting(job: WaitingJob) -> Option<SourcePostbackJob> {
     let WaitingJob { key, came, payload, due, held, tries } = job;
     let mut out = of_payload(key, &payload)?;
     (out.came, out.due, out.under_way, out.tries) = (came, due, held, Some(tries));
     Some(out)
 }
 
-fn of_dead(job: DeadJob) -> Option<TellJob> {
+fn of_dead(job: DeadJob) -> Option<SourcePostbackJob> {
     let mut out = of_payload(job.key, &job.payload)?;
     out.why = job.why;
     Some(out)
 }
 
 /// None for one that cannot be read: a newer program has put it in.
-fn of_payload(job: String, payload: &str) -> Option<TellJob> {
-    let tell: Tell = serde_json::from_str(payload).ok()?;
+fn of_payload(job: String, payload: &str) -> Option<SourcePostbackJob> {
+    let tell: SourcePostback = serde_json::from_str(payload).ok()?;
     let conversion = tell.conversion;
-    Some(TellJob {
+    Some(SourcePostbackJob {
         job,
         message_id: message_id(&conversion),
         source_id: tell.source,

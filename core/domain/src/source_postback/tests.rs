@@ -66,7 +66,7 @@ impl Standing for There {
 }
 
 /// What is told of each of these reports in turn.
-fn told(asked: &Asked, reports: &[(&str, &str)]) -> Vec<String> {
+fn told(asked: &Subscription, reports: &[(&str, &str)]) -> Vec<String> {
     let mut there = There(None);
     let mut all = Vec::new();
     for (second, (status, amount)) in (1..).zip(reports) {
@@ -89,7 +89,7 @@ fn a_source_is_told_of_the_states_that_it_asks_for_when_they_are_reached() {
     let asking = |on: &str| {
         let on: Vec<&str> = on.split(' ').collect();
         let source = source(&json!({ "postback_url": "https://s.example/", "postback_on": on }));
-        Asked::of(&source, "", None).expect("it asks")
+        Subscription::of(&source, "", None).expect("it asks")
     };
     let all = [
         ("lead", "1"),
@@ -104,9 +104,9 @@ fn a_source_is_told_of_the_states_that_it_asks_for_when_they_are_reached() {
     assert_eq!(told(&asking("sale"), &all), ["3 sale"]);
     assert_eq!(told(&asking("rebill installed"), &all), [""; 0]);
     assert_eq!(told(&asking("rebill installed"), &[("INSTALLED", "1")]), ["1 installed"]);
-    let unsure = Asked { on: None, ..asking("sale") };
+    let unsure = Subscription { on: None, ..asking("sale") };
     assert_eq!(told(&unsure, &all).len(), 3, "what it asks for is not known");
-    assert_eq!(Asked::of(&source(&json!({})), "", None), None, "it asks for nothing");
+    assert_eq!(Subscription::of(&source(&json!({})), "", None), None, "it asks for nothing");
     let mut test = report("sale", 1);
     (test.click.test, test.tell) = (true, Some(asking("sale")));
     let Ok(decided) = decide(&There(None), &test);
@@ -115,7 +115,7 @@ fn a_source_is_told_of_the_states_that_it_asks_for_when_they_are_reached() {
 
 #[test]
 fn names_and_keys_are_of_the_state() {
-    let asked = Asked::of(
+    let asked = Subscription::of(
         &source(&json!({ "postback_url": "https://s.example/", "postback_delay_s": 90 })),
         "x",
         None,
@@ -125,16 +125,17 @@ fn names_and_keys_are_of_the_state() {
         let Ok(decided) = decide(&There(None), &report(status, 1));
         Conversion { version, ..decided.conversion }
     };
-    let tell = Tell::new(&asked, &conversion("sale", 2), time(5));
+    let tell = SourcePostback::new(&asked, &conversion("sale", 2), time(5));
     assert_eq!(tell.not_before, Some(time(95)));
     let (source, id) = (&tell.source, &tell.conversion.id);
     assert_eq!(tell.key(), format!("{source}/{id}/000002-sale"));
     assert_eq!(tell.name(), format!("{id}/000002"), "into the same state it may come again");
-    let later = Tell::new(&asked, &conversion("rejected", 3), time(6));
+    let later = SourcePostback::new(&asked, &conversion("rejected", 3), time(6));
     assert_eq!(tell.group(), later.group());
     assert!(tell.group().starts_with(&format!("{source}/")) && tell.key() < later.key());
     assert_eq!(message_id(&conversion("a.b/é", 4)), format!("{id}-4-a%2Eb%2F%C3%A9"));
-    let again: Tell = serde_json::from_str(&serde_json::to_string(&tell).expect("JSON")).expect("read");
+    let again: SourcePostback =
+        serde_json::from_str(&serde_json::to_string(&tell).expect("JSON")).expect("read");
     assert_eq!(again, tell);
 }
 
@@ -148,7 +149,7 @@ fn what_has_passed_is_not_told() {
         let revenue = Money { amount: amount.parse().expect("an amount"), ..decided.conversion.revenue };
         Conversion { status, version, since_version, revenue, ..decided.conversion.clone() }
     };
-    let asked = Asked::unsure(SourceId::generate(time(0), 1 << 30), "", None);
+    let asked = Subscription::unsure(SourceId::generate(time(0), 1 << 30), "", None);
     // The state to be told, how the conversion stands now, whether it was revived; what is told, or that nothing is.
     let table = [
         (at("sale", 1, 1, "1"), at("sale", 1, 1, "1"), true, Some("1")),
@@ -164,7 +165,7 @@ fn what_has_passed_is_not_told() {
         (at("lead", 3, 3, "1"), at("lead", 1, 1, "9"), false, Some("1")),
     ];
     for (n, (then, now, revived, want)) in table.into_iter().enumerate() {
-        let tell = Tell::new(&asked, &then, time(1));
+        let tell = SourcePostback::new(&asked, &then, time(1));
         let told = tell.as_of(&now, revived, &spec).ok();
         assert_eq!(told.as_ref().map(|t| t.conversion.revenue.amount.to_string()).as_deref(), want, "{n}");
         assert!(told.is_none_or(|t| t.key() == tell.key()), "its name stays: {n}");
@@ -208,22 +209,22 @@ fn a_state_that_nothing_comes_into_is_refused() {
 /// alone is told.
 #[test]
 fn what_is_not_known_is_decided_when_it_is_sent() {
-    let asked = Asked::unsure(SourceId::generate(time(0), 1 << 30), "", None);
+    let asked = Subscription::unsure(SourceId::generate(time(0), 1 << 30), "", None);
     let Ok(decided) = decide(&There(None), &report("sale", 1));
-    let tell = Tell::new(&asked, &decided.conversion, time(1));
+    let tell = SourcePostback::new(&asked, &decided.conversion, time(1));
     assert_eq!((tell.unsure, tell.not_before), (true, None));
     assert_eq!(tell.not_before(Duration::from_secs(90)), Some(time(91)));
     let first =
         source(&json!({ "postback_url": "https://S.example/?id={tid}", "postback_first_only": true }));
     assert_eq!(tell.form(&first.spec).expect("told").host().as_deref(), Some("s.example:443"));
-    let second = Tell { not_first: true, ..tell };
+    let second = SourcePostback { not_first: true, ..tell };
     assert!(matches!(second.form(&first.spec), Err(Unsendable::NotFirst)));
     let all = source(&json!({ "postback_url": "http://s.example:81/" }));
     assert_eq!(second.form(&all.spec).expect("told").host().as_deref(), Some("s.example:81"));
     // What was known when it was put in stands.
-    let known = Asked::of(&all, "", None).expect("it asks");
+    let known = Subscription::of(&all, "", None).expect("it asks");
     assert_eq!(
-        Tell::new(&known, &decided.conversion, time(1)).not_before(Duration::from_secs(90)),
+        SourcePostback::new(&known, &decided.conversion, time(1)).not_before(Duration::from_secs(90)),
         None,
         "it asked for no delay"
     );
@@ -231,9 +232,12 @@ fn what_is_not_known_is_decided_when_it_is_sent() {
 
 fn rendered(fields: &Value, status: &str) -> Result<Message, Unsendable> {
     let source = source(fields);
-    let asked = Asked { external_id: "ext/1".to_owned(), ..Asked::of(&source, "", None).expect("it asks") };
+    let asked = Subscription {
+        external_id: "ext/1".to_owned(),
+        ..Subscription::of(&source, "", None).expect("it asks")
+    };
     let Ok(decided) = decide(&There(None), &report(status, 1));
-    let tell = Tell::new(&asked, &decided.conversion, time(1));
+    let tell = SourcePostback::new(&asked, &decided.conversion, time(1));
     let form = form(&source.spec, &tell.conversion.status, true)?;
     Ok(form.fill(&tell.facts(), &tell.conversion, &mut StdRng::seed_from_u64(1)))
 }
@@ -316,8 +320,8 @@ fn the_facts_of_a_click_that_is_gone_are_those_of_its_conversion() {
     let mut report = report("sale", 1);
     report.click = click.dims.clone();
     let Ok(decided) = decide(&There(None), &report);
-    let asked = Asked::of(&source, &click.external_id, click.cost).expect("it asks");
-    let tell = Tell::new(&asked, &decided.conversion, time(1));
+    let asked = Subscription::of(&source, &click.external_id, click.cost).expect("it asks");
+    let tell = SourcePostback::new(&asked, &decided.conversion, time(1));
     let of = |facts: &Facts<'_>| {
         let form = form(&source.spec, &tell.conversion.status, true).expect("sent");
         assert!(form.needs_click());

@@ -1,6 +1,6 @@
 //! How many attempts there were and what waits, for metrics and for `/readyz`.
 
-use super::{KIND, Teller, since};
+use super::{KIND, SourcePostbackSender, since};
 use std::{
     sync::{
         Arc,
@@ -49,7 +49,7 @@ impl Counted {
     }
 }
 
-impl Teller {
+impl SourcePostbackSender {
     /// Counts what waits, until the shutdown.
     pub(crate) async fn watch(self: Arc<Self>, shutdown: Shutdown) {
         let queue = &self.postbacks.queue;

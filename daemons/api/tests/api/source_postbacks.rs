@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tfx_api::{
     postbacks::{FindingKind, LintQuery},
-    tells::{TellAgain, TellQuery},
+    source_postbacks::{SourcePostbackQuery, SourcePostbackRetry},
     timeline::StepKind,
 };
 use tfx_domain::{
@@ -14,20 +14,26 @@ use tfx_domain::{
     event::ClickDims,
     id::ConversionId,
     postback::{Conversion, Incoming, TransactionScope},
-    tell::Tell,
+    source_postback::SourcePostback,
 };
 use tfx_ports::queue::{JobKind, NewJob};
 
 const URL: &str = "https://push.example/?id={external_id}";
 
 /// Puts a postback to a source into the queue; one that is given up has its reason.
-async fn tell(s: &Server, source: &str, conversion: &Conversion, status: &str, why: Option<&str>) -> Tell {
+async fn tell(
+    s: &Server,
+    source: &str,
+    conversion: &Conversion,
+    status: &str,
+    why: Option<&str>,
+) -> SourcePostback {
     let mut conversion = conversion.clone();
     conversion.status = status.parse().expect("a status");
-    let tell: Tell =
+    let tell: SourcePostback =
         serde_json::from_value(json!({ "source": source, "conversion": conversion })).expect("to be told");
     let job = NewJob {
-        kind: JobKind::Tell,
+        kind: JobKind::SourcePostback,
         key: tell.key(),
         group: Some(tell.group()),
         came: conversion.updated_at,
@@ -36,7 +42,8 @@ async fn tell(s: &Server, source: &str, conversion: &Conversion, status: &str, w
     let after = Duration::from_secs(if why.is_some() { 0 } else { 600 });
     s.stores.queue.enqueue(&job, after).await.expect("put in");
     if let Some(why) = why {
-        let held = s.stores.queue.claim(JobKind::Tell, 1, Duration::from_mins(1)).await.expect("claimed");
+        let held =
+            s.stores.queue.claim(JobKind::SourcePostback, 1, Duration::from_mins(1)).await.expect("claimed");
         assert!(s.stores.queue.dead(&held[0], why).await.expect("given up"));
     }
     tell
@@ -78,22 +85,23 @@ async fn what_was_given_up_is_told_with_why_and_told_again_when_somebody_says_so
     let beside = s.stores.conversions.record(&[beside]).await.expect("recorded").remove(0).conversion;
     let waits = tell(&s, &source, &beside, "sale", None).await;
 
-    let queue = s.api.tell_queue(&TellQuery::default()).await.expect("the queue");
+    let queue = s.api.tell_queue(&SourcePostbackQuery::default()).await.expect("the queue");
     assert_eq!((queue.waiting, queue.dead, queue.items.len(), queue.complete), (1, 2, 1, true), "{queue:?}");
     assert_eq!((queue.items[0].job.as_str(), queue.items[0].source.as_str()), (waits.key().as_str(), "push"));
     assert_eq!(queue.sources.len(), 2);
     // Nobody listens there: what waits is told all the same.
     assert!(queue.targets_unknown.is_some_and(|why| why.contains("POSTBACK_SERVICE_URL")));
-    let first = TellQuery { limit: Some(1), ..TellQuery::default() };
+    let first = SourcePostbackQuery { limit: Some(1), ..SourcePostbackQuery::default() };
     assert_eq!(s.api.tell_queue(&first).await.expect("the queue").next, None, "these were all");
-    let bad = TellQuery { cursor: Some("nonsense".into()), ..TellQuery::default() };
+    let bad = SourcePostbackQuery { cursor: Some("nonsense".into()), ..SourcePostbackQuery::default() };
     assert_eq!(s.api.tell_queue(&bad).await.expect_err("no cursor").code(), Some("bad_cursor"));
-    let of_push = TellQuery { source: Some("push".into()), dead: true, ..TellQuery::default() };
+    let of_push =
+        SourcePostbackQuery { source: Some("push".into()), dead: true, ..SourcePostbackQuery::default() };
     let given_up = s.api.tell_queue(&of_push).await.expect("the queue");
     let whys: Vec<_> = given_up.items.iter().map(|j| (j.why.as_str(), j.told.as_str())).collect();
     assert_eq!((given_up.dead, whys), (1, vec![("answered 404", "lead")]));
     assert_eq!(given_up.items[0].message_id, format!("{}-1-lead", p.conversion));
-    let unknown = TellQuery { source: Some("nobody".into()), ..TellQuery::default() };
+    let unknown = SourcePostbackQuery { source: Some("nobody".into()), ..SourcePostbackQuery::default() };
     assert_eq!(s.api.tell_queue(&unknown).await.expect_err("unknown").code(), Some("not_found"));
 
     let lint = s.api.postback_lint(&LintQuery::default()).await.expect("lint");
@@ -110,9 +118,9 @@ async fn what_was_given_up_is_told_with_why_and_told_again_when_somebody_says_so
     assert_eq!(waiting.len(), 1, "{steps:?}");
     assert_eq!(waiting[0].what, format!("push: sale of {} is still to be told", beside.id));
 
-    let again = |ids: &[&str]| TellAgain {
+    let again = |ids: &[&str]| SourcePostbackRetry {
         ids: ids.iter().map(|i| (*i).to_owned()).collect(),
-        ..TellAgain::default()
+        ..SourcePostbackRetry::default()
     };
     let nothing = ConversionId::generate(tfx_domain::Timestamp::UNIX_EPOCH, 1).to_string();
     let (dead_key, waiting_key) = (dead.key(), waits.key());
@@ -126,14 +134,19 @@ async fn what_was_given_up_is_told_with_why_and_told_again_when_somebody_says_so
         let (status, problem) = s.post("/postbacks/queue/retry", bad).await;
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{problem}");
     }
-    assert_eq!(s.stores.queue.counts(JobKind::Tell).await.expect("counted").dead, 2, "nothing was done");
+    assert_eq!(
+        s.stores.queue.counts(JobKind::SourcePostback).await.expect("counted").dead,
+        2,
+        "nothing was done"
+    );
 
     let message = format!("{}-1-lead", p.conversion);
     assert_eq!(s.api.tell_again(&again(&[&message])).await.expect("told again").revived, 1);
-    let all = TellAgain { dead: true, source: Some("push".into()), ..TellAgain::default() };
+    let all =
+        SourcePostbackRetry { dead: true, source: Some("push".into()), ..SourcePostbackRetry::default() };
     assert_eq!(s.api.tell_again(&all).await.expect("told again").revived, 0, "of another source");
     assert_eq!(s.api.tell_again(&again(&[&of_other.key()])).await.expect("told again").revived, 1);
-    let queue = s.api.tell_queue(&TellQuery::default()).await.expect("the queue");
+    let queue = s.api.tell_queue(&SourcePostbackQuery::default()).await.expect("the queue");
     assert_eq!((queue.waiting, queue.dead), (3, 0));
 }
 
@@ -150,8 +163,12 @@ async fn pages_of_what_was_given_up_are_whole() {
         let of = if n % 4 == 0 { &source } else { other };
         tell(&s, of, &conversion, &format!("word{n}"), Some("answered 404")).await;
     }
-    let mut asked =
-        TellQuery { source: Some("push".into()), dead: true, limit: Some(2), ..TellQuery::default() };
+    let mut asked = SourcePostbackQuery {
+        source: Some("push".into()),
+        dead: true,
+        limit: Some(2),
+        ..SourcePostbackQuery::default()
+    };
     let first = s.api.tell_queue(&asked).await.expect("the queue");
     asked.cursor = first.next.clone();
     let second = s.api.tell_queue(&asked).await.expect("the queue");
@@ -160,26 +177,29 @@ async fn pages_of_what_was_given_up_are_whole() {
     assert_eq!(second.next, None);
 
     let unread = NewJob {
-        kind: JobKind::Tell,
+        kind: JobKind::SourcePostback,
         key: format!("{source}/{}/000009-new", p.conversion),
         group: None,
         came: conversion.updated_at,
         payload: "{}".to_owned(),
     };
     s.stores.queue.enqueue(&unread, Duration::ZERO).await.expect("put in");
-    let queue = s.api.tell_queue(&TellQuery::default()).await.expect("the queue");
+    let queue = s.api.tell_queue(&SourcePostbackQuery::default()).await.expect("the queue");
     assert_eq!(queue.unread, [unread.key.as_str()]);
-    let held = s.stores.queue.claim(JobKind::Tell, 1, Duration::from_mins(1)).await.expect("claimed");
+    let held =
+        s.stores.queue.claim(JobKind::SourcePostback, 1, Duration::from_mins(1)).await.expect("claimed");
     assert!(s.stores.queue.dead(&held[0], "it cannot be read").await.expect("given up"));
     asked.cursor = None;
     asked.limit = None;
     assert_eq!(s.api.tell_queue(&asked).await.expect("the queue").unread, [unread.key.as_str()]);
 
-    let mut all = TellAgain { dead: true, source: Some("other".into()), ..TellAgain::default() };
+    let mut all =
+        SourcePostbackRetry { dead: true, source: Some("other".into()), ..SourcePostbackRetry::default() };
     let answer = s.api.tell_again(&all).await.expect("told again");
     assert_eq!((answer.revived, answer.more), (6, false));
     // It fails again while whoever asked asks for more.
-    let held = s.stores.queue.claim(JobKind::Tell, 1, Duration::from_mins(1)).await.expect("claimed");
+    let held =
+        s.stores.queue.claim(JobKind::SourcePostback, 1, Duration::from_mins(1)).await.expect("claimed");
     assert!(s.stores.queue.dead(&held[0], "answered 404").await.expect("given up"));
     all.before = answer.before;
     assert_eq!(s.api.tell_again(&all).await.expect("told again").revived, 0);
@@ -195,7 +215,7 @@ async fn a_signing_key_is_shown_where_it_is_asked_for_and_nowhere_else() {
     let s = Server::start().await;
     s.summer().await;
     assert_eq!(s.api.signing_key("push").await.expect_err("none").code(), Some("no_signing_key"));
-    let key = tfx_domain::tell::new_signing_key([7; 32]);
+    let key = tfx_domain::source_postback::new_signing_key([7; 32]);
     let patch =
         json!({ "postback_url": URL, "postback_signing_key": key, "postback_payout": { "percent": "80" } });
     let saved = s.api.update(Kind::Source, "push", &patch, None).await.expect("saved");

@@ -2,7 +2,7 @@
 //! body, so it is looked for there too.
 
 use crate::masks::Masks;
-use tfx_domain::{entity::SourceSpec, postback::ConversionStatus, tell::mask};
+use tfx_domain::{entity::SourceSpec, postback::ConversionStatus, source_postback::mask};
 
 /// The longest URL and body that are kept.
 const LONGEST: usize = 2048;

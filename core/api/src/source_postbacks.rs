@@ -141,7 +141,7 @@ pub struct Target {
 /// What waits to be told, source by source, and what was given up.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct TellQueue {
+pub struct SourcePostbackQueue {
     /// Waiting or under way.
     pub waiting: u64,
     /// Given up and kept.
@@ -151,10 +151,10 @@ pub struct TellQueue {
     #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub oldest: Option<Timestamp>,
     /// By source.
-    pub sources: Vec<TellShare>,
+    pub sources: Vec<SourcePostbackShare>,
     /// Those that wait, the soonest first; or those that were given up, the first that was.
     #[serde(default)]
-    pub items: Vec<TellJob>,
+    pub items: Vec<SourcePostbackJob>,
     /// Give it as `cursor` to get more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<String>,
@@ -172,7 +172,7 @@ pub struct TellQueue {
 /// What waits to be told to one source.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct TellShare {
+pub struct SourcePostbackShare {
     /// Who is told.
     pub source_id: SourceId,
     /// Its slug; empty: it is gone.
@@ -197,7 +197,7 @@ pub struct TellShare {
 
 /// What is asked of the queue.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct TellQuery {
+pub struct SourcePostbackQuery {
     /// Only of this source: id or slug.
     pub source: Option<String>,
     /// Those that were given up, not those that wait.
@@ -211,7 +211,7 @@ pub struct TellQuery {
 /// A postback to a source that waits, is under way, or was given up.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct TellJob {
+pub struct SourcePostbackJob {
     /// Its name: `tfx postback retry` takes it.
     pub job: String,
     /// What receivers see as `webhook-id`, the same however often it is sent.
@@ -251,7 +251,7 @@ pub struct TellJob {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
-pub struct TellAgain {
+pub struct SourcePostbackRetry {
     /// These: the name of a job, the id of a message or of a conversion, a line of the postback log.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(length(max = 100)))]
@@ -272,7 +272,7 @@ pub struct TellAgain {
 /// What is told again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-pub struct TellAgainAnswer {
+pub struct SourcePostbackRetryAnswer {
     /// How many are due again.
     pub revived: u64,
     /// How many are not: their conversions are in another state by now, which denies what they say or was told.

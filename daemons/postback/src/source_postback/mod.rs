@@ -35,7 +35,7 @@ use tfx_domain::{
         PostbackResult::{self, Empty, Passed},
     },
     macros::Facts,
-    tell::{Message, Tell, Unsendable},
+    source_postback::{Message, SourcePostback, Unsendable},
 };
 use tfx_outbound::{Apart, Failure, Outbound, Request};
 use tfx_ports::{
@@ -43,11 +43,11 @@ use tfx_ports::{
     queue::{Job, JobKind, LONGEST_WAIT},
 };
 use tfx_service::{LogThrottle, Shutdown};
-use tfx_settings::{Settings, TellSettings};
+use tfx_settings::{Settings, SourcePostbackSettings};
 use tokio::{task::JoinSet, time::sleep};
 use tracing::Instrument as _;
 
-const KIND: JobKind = JobKind::Tell;
+const KIND: JobKind = JobKind::SourcePostback;
 /// Attempts of this service at the same time: many may wait for servers that do not answer.
 const AT_ONCE: usize = 1_024;
 /// Jobs claimed at once. Where so many are due there may be more, and the next look is at once.
@@ -76,12 +76,12 @@ const CLICK_PATIENCE: Duration = Duration::from_secs(600);
 const SETTLED: Duration = Duration::from_secs(600);
 
 /// Tells sources.
-pub(crate) struct Teller {
+pub(crate) struct SourcePostbackSender {
     pub(crate) postbacks: Arc<Postbacks>,
     pub(crate) outbound: Arc<Outbound>,
     pub(crate) apart: Apart,
     pub(crate) targets: Arc<Targets>,
-    pub(crate) settings: TellSettings,
+    pub(crate) settings: SourcePostbackSettings,
     /// How long a claim is held.
     pub(crate) lease: Duration,
     pub(crate) counted: Counted,
@@ -115,7 +115,7 @@ struct NotSent {
     pause: Duration,
 }
 
-impl Teller {
+impl SourcePostbackSender {
     /// Until the shutdown; what is under way then has a moment.
     pub(crate) async fn work(self: Arc<Self>, shutdown: Shutdown) {
         let mut running = JoinSet::new();
@@ -198,7 +198,7 @@ impl Teller {
 
     async fn attempt(&self, job: &Job, claimed: Instant) -> End {
         let now = clock::now();
-        let tell: Tell = match serde_json::from_str(&job.payload) {
+        let tell: SourcePostback = match serde_json::from_str(&job.payload) {
             Ok(tell) => tell,
             Err(e) => return self.unread(job, &e.to_string(), now).await,
         };
@@ -228,7 +228,7 @@ impl Teller {
         let tell = match source.spec.postback_first_only && (tell.not_first || job.revived) {
             false => tell,
             true => match self.postbacks.conversions.is_first_told(&tell).await {
-                Ok(first) => Tell { not_first: !first, ..tell },
+                Ok(first) => SourcePostback { not_first: !first, ..tell },
                 Err(_) => return End::Postpone(ours(since_due)),
             },
         };
@@ -342,7 +342,7 @@ impl Teller {
 
     async fn conclude(
         &self,
-        tell: &Tell,
+        tell: &SourcePostback,
         source: &Source,
         job: &Job,
         message: &Message,
@@ -370,7 +370,7 @@ impl Teller {
     }
 
     /// Gives it up without having sent it.
-    async fn give_up(&self, tell: &Tell, source: Option<&Source>, job: &Job, why: &str) -> End {
+    async fn give_up(&self, tell: &SourcePostback, source: Option<&Source>, job: &Job, why: &str) -> End {
         let line = line::Line { tell, source, key: &job.key, attempt: 0, test: false };
         self.log(line.dead(why)).await;
         End::Dead(why.to_owned())
@@ -379,7 +379,7 @@ impl Teller {
     /// It is not told, and rightly so: that is in the log, and nothing is kept to be told again.
     async fn leave(
         &self,
-        tell: &Tell,
+        tell: &SourcePostback,
         source: &Source,
         job: &Job,
         (result, why): (PostbackResult, &str),

@@ -12,7 +12,7 @@ use crate::{
 use axum::{extract::State, response::Response};
 use http::{Method, StatusCode};
 use std::sync::Arc;
-use tfx_api::tells::{SigningKey, SourceTest, SourceTestAnswer};
+use tfx_api::source_postbacks::{SigningKey, SourceTest, SourceTestAnswer};
 use tfx_domain::{
     entity::{Kind, Secret, SourceSpec, Status},
     id::ClickId,

@@ -11,7 +11,7 @@ use mongodb::{
     bson::{Bson, Document, doc},
 };
 use std::collections::{BTreeMap, BTreeSet};
-use tfx_domain::tell::Tell;
+use tfx_domain::source_postback::SourcePostback;
 use tfx_ports::{
     StoreError,
     queue::{JobKind, NewJob},
@@ -25,18 +25,22 @@ fn told(db: &Db) -> Collection<Document> {
 }
 
 /// Puts them in, but for those that were told before.
-pub(super) async fn put(db: &Db, session: &mut ClientSession, tells: &[Tell]) -> Result<(), Failed> {
+pub(super) async fn put(
+    db: &Db,
+    session: &mut ClientSession,
+    tells: &[SourcePostback],
+) -> Result<(), Failed> {
     for some in tells.chunks(TOGETHER) {
         put_some(db, session, some).await?;
     }
     Ok(())
 }
 
-async fn put_some(db: &Db, session: &mut ClientSession, tells: &[Tell]) -> Result<(), Failed> {
-    let mut kept: Vec<&Tell> = tells.iter().filter(|t| !t.only_if_told()).collect();
+async fn put_some(db: &Db, session: &mut ClientSession, tells: &[SourcePostback]) -> Result<(), Failed> {
+    let mut kept: Vec<&SourcePostback> = tells.iter().filter(|t| !t.only_if_told()).collect();
     let firsts = || kept.iter().map(|t| (t.first_name(), *t));
     let names = || kept.iter().map(|t| (t.name(), *t));
-    let all: Vec<(String, &Tell)> = firsts().chain(names()).collect();
+    let all: Vec<(String, &SourcePostback)> = firsts().chain(names()).collect();
     let mut new = if all.is_empty() { BTreeSet::new() } else { take(db, session, &all).await? };
     // What gave way is looked at behind those that were told, its sale among them.
     for tell in tells.iter().filter(|t| t.only_if_told()) {
@@ -44,15 +48,16 @@ async fn put_some(db: &Db, session: &mut ClientSession, tells: &[Tell]) -> Resul
             kept.push(tell);
         }
     }
-    let firsts: Vec<(String, &Tell)> = kept.iter().map(|t| (t.first_name(), *t)).collect();
+    let firsts: Vec<(String, &SourcePostback)> = kept.iter().map(|t| (t.first_name(), *t)).collect();
     let mut owners = owners(db, session, firsts.iter().filter(|(name, _)| !new.contains(name))).await?;
     for (name, tell) in firsts {
         owners.entry(name).or_insert_with(|| tell.conversion.id.to_string());
     }
-    let is_first =
-        |tell: &Tell| owners.get(&tell.first_name()).is_some_and(|of| *of == tell.conversion.id.as_str());
+    let is_first = |tell: &SourcePostback| {
+        owners.get(&tell.first_name()).is_some_and(|of| *of == tell.conversion.id.as_str())
+    };
     let late = kept.iter().filter(|t| t.only_if_told());
-    let late: Vec<(String, &Tell)> = late.map(|t| (t.name(), *t)).collect();
+    let late: Vec<(String, &SourcePostback)> = late.map(|t| (t.name(), *t)).collect();
     if !late.is_empty() {
         new.extend(take(db, session, &late).await?);
     }
@@ -60,14 +65,14 @@ async fn put_some(db: &Db, session: &mut ClientSession, tells: &[Tell]) -> Resul
     for tell in kept {
         // A name that stands twice in a batch is told once.
         if new.remove(&tell.name()) {
-            jobs.push(NewJob::tell(&Tell { not_first: !is_first(tell), ..tell.clone() })?);
+            jobs.push(NewJob::tell(&SourcePostback { not_first: !is_first(tell), ..tell.clone() })?);
         }
     }
     if jobs.is_empty() { Ok(()) } else { enqueue_new(db, session, &jobs).await }
 }
 
 /// Whether its conversion is the first of its click that is told, from now on if there was none.
-pub(super) async fn is_first(db: &Db, tell: &Tell) -> Result<bool, StoreError> {
+pub(super) async fn is_first(db: &Db, tell: &SourcePostback) -> Result<bool, StoreError> {
     let mut retry = db.retry();
     loop {
         let mut session = db.begin(WHAT).await.map_err(Failed::into_error)?;
@@ -80,7 +85,7 @@ pub(super) async fn is_first(db: &Db, tell: &Tell) -> Result<bool, StoreError> {
     }
 }
 
-async fn first_in(db: &Db, session: &mut ClientSession, tell: &Tell) -> Result<bool, Failed> {
+async fn first_in(db: &Db, session: &mut ClientSession, tell: &SourcePostback) -> Result<bool, Failed> {
     let name = [(tell.first_name(), tell)];
     if !take(db, session, &name).await?.is_empty() {
         return Ok(true);
@@ -98,8 +103,8 @@ pub(crate) async fn give_back(
     forget: bool,
 ) -> Result<(), Failed> {
     // What cannot be read here keeps what it took.
-    let Ok(tell) = serde_json::from_str::<Tell>(payload) else { return Ok(()) };
-    let jobs = steps::of_group(db, session, JobKind::Tell, &tell.group()).await?;
+    let Ok(tell) = serde_json::from_str::<SourcePostback>(payload) else { return Ok(()) };
+    let jobs = steps::of_group(db, session, JobKind::SourcePostback, &tell.group()).await?;
     let all = told(db);
     let free = |name: String| doc! {"_id": name, "conversion": tell.conversion.id.as_str()};
     if forget {
@@ -127,7 +132,7 @@ pub(crate) async fn give_back(
 }
 
 /// Whether a state of its conversion was told.
-async fn is_any_told(db: &Db, session: &mut ClientSession, tell: &Tell) -> Result<bool, Failed> {
+async fn is_any_told(db: &Db, session: &mut ClientSession, tell: &SourcePostback) -> Result<bool, Failed> {
     let names = tell.names();
     let all = told(db);
     let next = all.find_one(doc! {"_id": {"$gte": &names}}).sort(doc! {"_id": 1});
@@ -139,7 +144,7 @@ async fn is_any_told(db: &Db, session: &mut ClientSession, tell: &Tell) -> Resul
 async fn take(
     db: &Db,
     session: &mut ClientSession,
-    names: &[(String, &Tell)],
+    names: &[(String, &SourcePostback)],
 ) -> Result<BTreeSet<String>, Failed> {
     let statements = names.iter().map(|(name, tell)| {
         let whose = doc! {"$setOnInsert": {"conversion": tell.conversion.id.as_str()}};
@@ -160,7 +165,7 @@ async fn take(
 async fn owners<'n>(
     db: &Db,
     session: &mut ClientSession,
-    names: impl Iterator<Item = &'n (String, &'n Tell)>,
+    names: impl Iterator<Item = &'n (String, &'n SourcePostback)>,
 ) -> Result<BTreeMap<String, String>, Failed> {
     let ids: BTreeSet<&str> = names.map(|(name, _)| name.as_str()).collect();
     if ids.is_empty() {

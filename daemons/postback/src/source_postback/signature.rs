@@ -8,7 +8,7 @@ use sha2::Sha256;
 use tfx_domain::{
     Timestamp,
     entity::{Secret, SourceSpec},
-    tell::{Message, signing_key},
+    source_postback::{Message, signing_key},
 };
 
 const ID: HeaderName = HeaderName::from_static("webhook-id");

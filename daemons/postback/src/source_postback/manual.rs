@@ -1,7 +1,7 @@
 //! What operators ask for: `POST /internal/sources/{source}/test` makes what a source would be told, and sends it if asked;
 //! `GET /internal/tells` says which servers of sources do not work.
 
-use super::{Teller, line::Line, signature};
+use super::{SourcePostbackSender, line::Line, signature};
 use crate::config::SourceOf;
 use axum::{
     Json, Router,
@@ -10,7 +10,7 @@ use axum::{
 };
 use http::StatusCode;
 use std::sync::Arc;
-use tfx_api::tells::{Attempt, SourceTest, SourceTestAnswer, Targets};
+use tfx_api::source_postbacks::{Attempt, SourceTest, SourceTestAnswer, Targets};
 use tfx_domain::{
     Timestamp,
     entity::Source,
@@ -19,7 +19,7 @@ use tfx_domain::{
     macros::Facts,
     money::{Amount, Money},
     postback::{Conversion, ConversionStatus},
-    tell::{Asked, Tell, form},
+    source_postback::{SourcePostback, Subscription, form},
 };
 use tfx_ports::{clock, entropy};
 use tfx_service::ProblemResponse;
@@ -30,12 +30,12 @@ const AT_ONCE: usize = 8;
 
 #[derive(Clone)]
 struct Manual {
-    teller: Arc<Teller>,
+    teller: Arc<SourcePostbackSender>,
     room: Arc<Semaphore>,
 }
 
 /// The routes, for operators.
-pub(crate) fn routes(teller: &Arc<Teller>) -> Router {
+pub(crate) fn routes(teller: &Arc<SourcePostbackSender>) -> Router {
     let manual = Manual { teller: Arc::clone(teller), room: Arc::new(Semaphore::new(AT_ONCE)) };
     Router::new()
         .route("/internal/sources/{source}/test", post(test))
@@ -133,7 +133,7 @@ fn made_up(
     click: Option<&ClickEvent>,
     status: ConversionStatus,
     now: Timestamp,
-) -> Tell {
+) -> SourcePostback {
     let random = entropy::random_u128();
     let click_id = click_id.unwrap_or_else(|| ClickId::generate(now, random));
     let conversion = Conversion {
@@ -157,6 +157,6 @@ fn made_up(
         ),
     };
     let external_id = click.map_or("test", |click| click.external_id.as_str());
-    let asked = Asked::unsure(source.id.clone(), external_id, click.and_then(|click| click.cost));
-    Tell::new(&asked, &conversion, now)
+    let asked = Subscription::unsure(source.id.clone(), external_id, click.and_then(|click| click.cost));
+    SourcePostback::new(&asked, &conversion, now)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 /// Postbacks to traffic sources.
 #[derive(Debug, Clone)]
-pub struct TellSettings {
+pub struct SourcePostbackSettings {
     /// `OUTBOUND_TIMEOUT_MS`.
     pub timeout: Duration,
     /// `OUTBOUND_MAX_ATTEMPTS`.
@@ -20,7 +20,7 @@ pub struct TellSettings {
     pub circuit_pause: Duration,
 }
 
-impl TellSettings {
+impl SourcePostbackSettings {
     pub(crate) fn read(r: &mut Reader<'_>) -> Self {
         Self {
             timeout: r.millis(&vars::OUTBOUND_TIMEOUT_MS, 100, 60_000),

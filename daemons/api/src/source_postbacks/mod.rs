@@ -14,7 +14,7 @@ use std::sync::Arc;
 use tfx_domain::entity::Kind;
 use tfx_ports::queue::JobKind;
 
-const KIND: JobKind = JobKind::Tell;
+const KIND: JobKind = JobKind::SourcePostback;
 const PAGE: usize = 1_000;
 
 pub(crate) use queue::given_up;

@@ -10,14 +10,14 @@ use crate::{
 use axum::{extract::State, response::Response};
 use http::StatusCode;
 use std::{collections::HashMap, sync::Arc, time::Duration};
-use tfx_api::tells::{TellAgain, TellAgainAnswer};
+use tfx_api::source_postbacks::{SourcePostbackRetry, SourcePostbackRetryAnswer};
 use tfx_domain::{
     Timestamp,
     entity::{Kind, Source},
     event::{PostbackDirection, TestTraffic},
     id::{ClickId, SourceId},
     problem::Problems,
-    tell::{Tell, message_id},
+    source_postback::{SourcePostback, message_id},
 };
 use tfx_ports::{analytics::PostbackQuery, clock, page::PageRequest, queue::DeadJob};
 
@@ -35,7 +35,7 @@ pub(super) async fn again(
     Body(input): Body,
 ) -> Result<Response, Failure> {
     query.finish()?;
-    let asked: TellAgain = read(input)?;
+    let asked: SourcePostbackRetry = read(input)?;
     let mut problems = Problems::default();
     problems.require(asked.dead == asked.ids.is_empty(), "ids", "give ids, or dead: true for all");
     problems.require(asked.ids.len() <= MOST_IDS, "ids", "must be at most 100");
@@ -43,7 +43,7 @@ pub(super) async fn again(
     problems.require(all_of, "source", "goes with dead: true; ids say whom they are of");
     problems.require(asked.before.is_none() || asked.dead, "before", "goes with dead: true");
     problems.into_result(())?;
-    let mut answer = TellAgainAnswer::default();
+    let mut answer = SourcePostbackRetryAnswer::default();
     let jobs = if asked.dead {
         let source = source_id(&app, asked.source).await?;
         let before = asked.before.unwrap_or_else(clock::now);
@@ -69,7 +69,7 @@ async fn passed(app: &App, jobs: &[DeadJob]) -> Result<u64, Failure> {
     let mut sources: HashMap<SourceId, Option<Source>> = HashMap::new();
     let mut passed = 0;
     for job in jobs {
-        let Ok(tell) = serde_json::from_str::<Tell>(&job.payload) else { continue };
+        let Ok(tell) = serde_json::from_str::<SourcePostback>(&job.payload) else { continue };
         if !sources.contains_key(&tell.source) {
             let found = app.stores.config.get(Kind::Source, tell.source.as_str()).await?;
             sources.insert(tell.source.clone(), found.and_then(|found| found.typed().ok()));
@@ -197,7 +197,7 @@ fn goes_by(key: &str, payload: &str, name: &str) -> bool {
     if !key.contains(name.split('-').next().unwrap_or(name)) {
         return false;
     }
-    serde_json::from_str::<Tell>(payload).is_ok_and(|tell| {
+    serde_json::from_str::<SourcePostback>(payload).is_ok_and(|tell| {
         let conversion = &tell.conversion;
         conversion.id.as_str() == name || message_id(conversion) == name
     })

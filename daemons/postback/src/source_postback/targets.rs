@@ -8,7 +8,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tfx_domain::{Timestamp, id::SourceId};
-use tfx_settings::TellSettings;
+use tfx_settings::SourcePostbackSettings;
 use tokio::sync::Notify;
 
 /// Targets that are known before those that are at rest are forgotten.
@@ -83,7 +83,7 @@ impl Circuit {
 type Pair = (SourceId, String);
 
 #[derive(Debug, Default)]
-struct Known {
+struct TargetStates {
     rooms: HashMap<String, Room>,
     /// How many of each source wait here for a turn.
     waiting: HashMap<SourceId, usize>,
@@ -93,7 +93,7 @@ struct Known {
 /// All targets, by host and port.
 #[derive(Debug)]
 pub(crate) struct Targets {
-    all: Mutex<Known>,
+    all: Mutex<TargetStates>,
     per_target: usize,
     failures: u32,
     pause: Duration,
@@ -121,7 +121,7 @@ pub(crate) struct UnderWay {
 }
 
 impl Targets {
-    pub(crate) fn new(settings: &TellSettings) -> Self {
+    pub(crate) fn new(settings: &SourcePostbackSettings) -> Self {
         Self {
             all: Mutex::default(),
             per_target: settings.per_target,
@@ -130,7 +130,7 @@ impl Targets {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
+    fn lock(&self) -> MutexGuard<'_, TargetStates> {
         self.all.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -182,7 +182,7 @@ impl Targets {
     fn enter(self: &Arc<Self>, source: &SourceId, host: &str, put_off: bool) -> Turn {
         let now = Instant::now();
         let mut all = self.lock();
-        let Known { rooms, circuits, .. } = &mut *all;
+        let TargetStates { rooms, circuits, .. } = &mut *all;
         if rooms.len() >= MOST {
             rooms.retain(|_, room| room.under_way > 0);
         }
@@ -223,7 +223,7 @@ impl Targets {
     }
 
     /// Those that failed of late or are asked now, for people.
-    pub(crate) fn told(&self, clock: Timestamp) -> Vec<tfx_api::tells::Target> {
+    pub(crate) fn told(&self, clock: Timestamp) -> Vec<tfx_api::source_postbacks::Target> {
         let now = Instant::now();
         let at = |until: Instant| clock.checked_add(until.saturating_duration_since(now)).unwrap_or(clock);
         let mut items: Vec<_> = self
@@ -231,7 +231,7 @@ impl Targets {
             .circuits
             .iter()
             .filter(|(_, state)| !state.is_at_rest())
-            .map(|((source, host), state)| tfx_api::tells::Target {
+            .map(|((source, host), state)| tfx_api::source_postbacks::Target {
                 source_id: Some(source.clone()),
                 host: host.clone(),
                 under_way: state.under_way as u64,
@@ -305,7 +305,7 @@ impl UnderWay {
         self.over = true;
         let targets = Arc::clone(&self.targets);
         let mut all = targets.lock();
-        let Known { rooms, circuits, .. } = &mut *all;
+        let TargetStates { rooms, circuits, .. } = &mut *all;
         if let Some(room) = rooms.get_mut(&self.pair.1) {
             room.under_way = room.under_way.saturating_sub(1);
             room.took = (room.took * 7 + self.began.elapsed()) / 8;
