@@ -1,36 +1,72 @@
-//! A thread for the talk with servers of others. However much of it they make (a handshake, a flood of heads), it takes
-//! time of this thread and of the processor, never the turn of a click or of a postback that comes in.
+//! Threads for the talk with servers of others. However much of it they make (a handshake, a flood of heads), it takes time of
+//! these threads and of a processor that nobody else wants, never the turn of a click or of a postback that comes in.
 
-use std::{io, thread};
+use crate::{Answer, Failure, Outbound, Request};
+use std::{io, sync::Arc, time::Duration};
 use tokio::{
-    runtime::{Builder, Handle},
-    sync::oneshot,
+    runtime::{Builder, Runtime},
+    task::AbortHandle,
+    time::timeout,
 };
 
-/// The thread; it ends when this is dropped, and with it what runs there.
-pub struct Apart {
-    handle: Handle,
-    _until: oneshot::Sender<()>,
-}
+/// Threads. A connection that always has something to read keeps one for moments at a time; the system shares the
+/// processor among the rest, whose time-outs go on.
+const THREADS: usize = 4;
+/// How much later than it may last a request is broken off, if its own end has not come by then.
+const SLACK: Duration = Duration::from_millis(500);
+
+/// The threads; they end when this is dropped, and with them what runs there.
+pub struct Apart(Option<Runtime>);
+
+/// Breaks off what was begun, when nobody waits for it any more.
+struct BreakOff(AbortHandle);
 
 impl Apart {
-    /// Starts it.
+    /// Starts them.
     ///
     /// # Errors
     /// The system has no thread left.
     pub fn start(name: &str) -> io::Result<Self> {
-        let runtime = Builder::new_current_thread().enable_all().build()?;
-        let handle = runtime.handle().clone();
-        let (until, over) = oneshot::channel::<()>();
-        thread::Builder::new().name(name.to_owned()).spawn(move || {
-            // Nothing is sent: it ends when the other side is dropped.
-            let _ = runtime.block_on(over);
-        })?;
-        Ok(Self { handle, _until: until })
+        let mut threads = Builder::new_multi_thread();
+        threads.worker_threads(THREADS).thread_name(name).enable_all().on_thread_start(step_back);
+        Ok(Self(Some(threads.build()?)))
     }
 
-    /// Runs it there; none: the thread has ended.
-    pub async fn run<T: Send + 'static>(&self, what: impl Future<Output = T> + Send + 'static) -> Option<T> {
-        self.handle.spawn(what).await.ok()
+    /// Sends a request once, from there. It ends when its time is over, whatever the other side does; none: it broke off in
+    /// this program.
+    pub async fn send(&self, outbound: &Arc<Outbound>, request: Request) -> Option<Result<Answer, Failure>> {
+        let most = request.wait.saturating_add(request.timeout).saturating_add(SLACK);
+        let outbound = Arc::clone(outbound);
+        timeout(most, self.run(async move { outbound.send(request).await }))
+            .await
+            .unwrap_or(Some(Err(Failure::TimedOut)))
     }
+
+    /// Runs it there; none: it broke off.
+    pub async fn run<T: Send + 'static>(&self, what: impl Future<Output = T> + Send + 'static) -> Option<T> {
+        let task = self.0.as_ref()?.spawn(what);
+        let _break_off = BreakOff(task.abort_handle());
+        task.await.ok()
+    }
+}
+
+impl Drop for Apart {
+    fn drop(&mut self) {
+        // Waits for nobody: it may be dropped where waiting is not allowed.
+        if let Some(threads) = self.0.take() {
+            threads.shutdown_background();
+        }
+    }
+}
+
+impl Drop for BreakOff {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// Others of this process go first. On Linux this is of the thread alone; elsewhere it would be of the process.
+fn step_back() {
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, 10);
 }

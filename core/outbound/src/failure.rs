@@ -2,7 +2,11 @@
 
 use crate::NotPublic;
 use rustls::CertificateError;
-use std::{error::Error, io, net::IpAddr};
+use std::{
+    error::Error,
+    io,
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
+};
 
 /// `ENFILE` and `EMFILE`, the same on every Unix: no files left, of the system or of this process.
 const FILES_EXHAUSTED: [i32; 2] = [23, 24];
@@ -178,11 +182,25 @@ impl Failure {
     }
 }
 
-/// Whether the system has nothing left to connect with.
+/// Whether the system has nothing left to connect with. Where some of the network can be reached, what cannot is the fault of
+/// what was asked: an address of IPv6 alone, a network that nobody leads to.
 fn is_of_this_machine(error: &io::Error) -> bool {
     use io::ErrorKind::{AddrNotAvailable, NetworkDown, NetworkUnreachable};
-    matches!(error.kind(), NetworkDown | NetworkUnreachable | AddrNotAvailable)
-        || error.raw_os_error().is_some_and(|code| FILES_EXHAUSTED.contains(&code))
+    match error.kind() {
+        NetworkDown | NetworkUnreachable => !has_routes(),
+        AddrNotAvailable => true,
+        _ => error.raw_os_error().is_some_and(|code| FILES_EXHAUSTED.contains(&code)),
+    }
+}
+
+/// Whether this machine knows a way to addresses of the world: those of documentation, of which nobody is. To connect a
+/// datagram socket asks for the way and sends nothing.
+fn has_routes() -> bool {
+    let leads_to = |own: IpAddr, other: IpAddr| {
+        UdpSocket::bind((own, 0)).and_then(|socket| socket.connect((other, 9))).is_ok()
+    };
+    leads_to(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::new(192, 0, 2, 1).into())
+        || leads_to(Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::new(0x2001, 0xdb8, 0, 0, 0, 0, 0, 1).into())
 }
 
 /// What the innermost layer says.

@@ -15,10 +15,11 @@ use std::{
     },
     time::{Duration, Instant},
 };
-use tfx_outbound::{Answer, Failure, Request};
+use tfx_outbound::{Answer, Apart, Failure, Request};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpStream, UdpSocket},
+    task::JoinSet,
     time::sleep,
 };
 
@@ -140,6 +141,44 @@ async fn a_flood_of_heads_ends() {
         .await;
         let sent = ask(&server, Duration::from_secs(1)).await;
         assert_eq!(told(&sent), expected, "{text:?}: {sent:?}");
+    }
+}
+
+/// Answers of nothing but heads, as many at once as one server may give, keep nobody else waiting and end in their time.
+#[tokio::test(flavor = "multi_thread")]
+async fn floods_of_heads_hold_up_nobody_else() {
+    let floods = Server::new(|mut stream| async move {
+        head(&mut stream).await;
+        let text = "HTTP/1.1 100 Continue\r\n\r\n".repeat(1_000);
+        flood(&mut stream, text.as_bytes(), &AtomicUsize::new(0)).await;
+    })
+    .await;
+    let good = Server::saying("HTTP/1.1 204 x\r\nconnection: close\r\n\r\n").await;
+    let dns = Dns::new(&[]).await;
+    let client = Arc::new(outbound(true, dns.at));
+    let apart = Arc::new(Apart::start("test").unwrap());
+    let began = Instant::now();
+    let mut flooded = JoinSet::new();
+    for at in [floods.at, floods.at] {
+        let (client, apart) = (Arc::clone(&client), Arc::clone(&apart));
+        flooded.spawn(async move {
+            let sent = apart.send(&client, get(&format!("http://{at}/"), Duration::from_secs(2))).await;
+            (told(&sent.unwrap()), began.elapsed())
+        });
+    }
+    let (mut asked, mut slowest) = (0, Duration::ZERO);
+    while began.elapsed() < Duration::from_millis(1_800) {
+        let begin = Instant::now();
+        let sent = apart.send(&client, get(&format!("http://{}/", good.at), LONG)).await;
+        assert_eq!(told(&sent.unwrap()), "204");
+        asked += 1;
+        slowest = slowest.max(begin.elapsed());
+    }
+    assert!(asked >= 3 && slowest < Duration::from_millis(1_500), "{asked} answers, {slowest:?} the slowest");
+    for (name, took) in flooded.join_all().await {
+        assert_eq!(name, "timed_out");
+        // Its wait for a turn and what a processor with neighbours takes are in it.
+        assert!(took < Duration::from_secs(4), "{took:?}");
     }
 }
 

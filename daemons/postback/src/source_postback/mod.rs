@@ -273,6 +273,10 @@ impl SourcePostbackSender {
         }
         let (outcome, latency) = match self.send(source, &message).await {
             Ok(sent) => sent,
+            Err(not_sent) if waited > GIVEN_UP_AFTER => {
+                let why = format!("given up after {}: {}", days(waited), not_sent.why);
+                return self.give_up(&tell, Some(source), job, &why).await;
+            }
             Err(not_sent) => return End::Postpone(later(not_sent.pause)),
         };
         match outcome.server {
@@ -320,8 +324,7 @@ impl SourcePostbackSender {
             keep: outcome::KEPT,
         };
         let began = Instant::now();
-        let outbound = Arc::clone(&self.outbound);
-        let sent = self.apart.run(async move { outbound.send(request).await }).await;
+        let sent = self.apart.send(&self.outbound, request).await;
         let millis = |took: Duration| u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
         match sent {
             Some(Ok(answer)) => Ok((Outcome::answered(&answer, now), millis(answer.latency))),

@@ -122,8 +122,7 @@ impl Probes {
             keep: 0,
         };
         let began = Instant::now();
-        let outbound = Arc::clone(&self.outbound);
-        let sent = self.apart.run(async move { outbound.send(request).await }).await;
+        let sent = self.apart.send(&self.outbound, request).await;
         let millis = |took: Duration| u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
         let now = clock::now();
         Some(match sent? {
