@@ -245,6 +245,7 @@ mod tests {
             watched,
             down,
             unknown: 0,
+            undecided: 0,
             newest_probe_at: age.map(at),
             put_off: Vec::new(),
             left_out: Vec::new(),

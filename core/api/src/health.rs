@@ -53,6 +53,9 @@ pub struct HealthList {
     pub down: u64,
     /// How many of these were never probed.
     pub unknown: u64,
+    /// How many of these were probed, but not as often with the same outcome as their health check asks for.
+    #[serde(default)]
+    pub undecided: u64,
     /// When the newest probe of all was over, UTC; none: nothing was probed yet.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]

@@ -56,6 +56,9 @@ pub struct Step {
     pub kind: StepKind,
     /// In a sentence.
     pub what: String,
+    /// Somebody tried it (`tfx source test`): no conversion stands behind it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub test: bool,
     /// The stream that took it, or passed it over.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub stream_id: Option<StreamId>,
@@ -107,6 +110,7 @@ impl Step {
             at,
             kind,
             what: what.into(),
+            test: false,
             stream_id: None,
             destination_id: None,
             postback_id: None,

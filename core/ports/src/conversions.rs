@@ -63,6 +63,10 @@ pub trait ConversionStore: Send + Sync {
     /// Whether the conversion of a `tell` is the first of its click that its source is told of; from now on, if none is.
     async fn is_first_told(&self, tell: &SourcePostback) -> Result<bool, StoreError>;
 
+    /// Whether the source of a `tell` was told of a later state of its conversion: one that has no job any more, neither
+    /// waiting nor given up.
+    async fn is_later_told(&self, tell: &SourcePostback) -> Result<bool, StoreError>;
+
     /// By id.
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError>;
 

@@ -54,11 +54,12 @@ async fn list(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
         .map(|(id, slug)| row(&id, slug, id.parse().ok().and_then(|id: DestinationId| known.get(&id))))
         .collect();
     items.sort_by(|a, b| a.slug.cmp(&b.slug));
-    let count = |state| items.iter().filter(|i| i.state == state).count() as u64;
+    let count = |is: fn(&HealthRow) -> bool| items.iter().filter(|row| is(row)).count() as u64;
     let mut answer = HealthList {
         watched: items.len() as u64,
-        down: count(Health::Down),
-        unknown: count(Health::Unknown),
+        down: count(|row| row.state == Health::Down),
+        unknown: count(|row| row.state == Health::Unknown && row.probed_at.is_none()),
+        undecided: count(|row| row.state == Health::Unknown && row.probed_at.is_some()),
         newest_probe_at: items.iter().filter_map(|i| i.probed_at).max(),
         put_off: put_off(&app).await,
         left_out: app.stores.health.left_out(),

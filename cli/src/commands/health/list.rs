@@ -41,7 +41,11 @@ impl List {
             );
         } else {
             let (watched, down, unknown) = (found.watched, found.down, found.unknown);
-            context.out.note(format!("{down} of {watched} down, {unknown} not probed yet"));
+            let undecided = match found.undecided {
+                0 => String::new(),
+                n => format!(", {n} probed too few times to say"),
+            };
+            context.out.note(format!("{down} of {watched} down{undecided}, {unknown} not probed yet"));
         }
         for put_off in &found.put_off {
             let (count, reason) = (put_off.destinations, &put_off.reason);

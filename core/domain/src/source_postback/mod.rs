@@ -13,7 +13,7 @@ pub use render::{Form, Message, Unsendable, form};
 
 use crate::{
     Timestamp,
-    entity::{Source, SourceSpec},
+    entity::Source,
     event::PostbackResult,
     id::{ClickId, ConversionId, SourceId},
     macros::{Facts, Link, Named},
@@ -23,7 +23,7 @@ use crate::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use serde::{Deserialize, Serialize};
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 /// What a source asks for when a report comes in, and what the click knows that a conversion does not.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -145,11 +145,11 @@ impl SourcePostback {
 
     /// What is told while a conversion stands as it does now: what it brings now, if it is still in the state that is to be
     /// told. A state that was left is told behind those before it, as it was. It is not if what came after denies it or is
-    /// the same once more, or if it is `revived`, since the later ones went ahead of it.
+    /// the same once more, or `went_ahead` of it: was told while this one was given up.
     ///
     /// # Errors
     /// It has passed.
-    pub fn as_of(&self, now: &Conversion, revived: bool, source: &SourceSpec) -> Result<Self, Unsendable> {
+    pub fn as_of(&self, now: &Conversion, went_ahead: bool) -> Result<Self, Unsendable> {
         use ConversionStatus::Rejected;
         let then = &self.conversion;
         let stands = match now.since_version {
@@ -164,7 +164,7 @@ impl SourcePostback {
             return Ok(Self { conversion, ..self.clone() });
         }
         let denied = now.status == Rejected || then.status == Rejected || now.status == then.status;
-        match denied || revived && source.tells_of().contains(&now.status) {
+        match denied || went_ahead {
             true => Err(Unsendable::Passed(now.status.clone())),
             false => Ok(self.clone()),
         }
@@ -180,17 +180,29 @@ impl SourcePostback {
         first_name(&self.source, self.conversion.click_id)
     }
 
-    /// The names of states of its conversion that say that its source was told: those beside its own of which there is no
-    /// job any more. `jobs` are the keys of those that wait or were given up.
+    /// Whether its source was told of another state of its conversion. `names` are those that the store keeps of the
+    /// conversion, `jobs` the keys of what waits or was given up of it: a name of which there is no job was told.
     pub fn is_any_told<'n>(&self, names: impl IntoIterator<Item = &'n str>, jobs: &[String]) -> bool {
-        let keys = Self::keys_of(&self.source, &self.conversion.id);
-        let has_job = |version: &str| {
-            let of = |key: &&str| key.split_once('-').is_some_and(|(v, _)| v == version);
-            jobs.iter().filter_map(|key| key.strip_prefix(&keys)).any(|key| of(&key))
-        };
-        let (own, all) = (self.name(), self.names());
-        let others = names.into_iter().filter(|name| *name != own);
-        others.filter_map(|name| name.strip_prefix(&all)).any(|version| !has_job(version))
+        self.told(names, jobs).any(|version| version != self.conversion.version)
+    }
+
+    /// Whether its source was told of a later state of its conversion; `names` and `jobs` as of [`Self::is_any_told`].
+    pub fn is_later_told<'n>(&self, names: impl IntoIterator<Item = &'n str>, jobs: &[String]) -> bool {
+        self.told(names, jobs).any(|version| version > self.conversion.version)
+    }
+
+    /// The versions of its conversion that its source was told of.
+    fn told<'n>(
+        &self,
+        names: impl IntoIterator<Item = &'n str>,
+        jobs: &[String],
+    ) -> impl Iterator<Item = u64> {
+        let version = |text: &str| text.parse::<u64>().ok();
+        let (keys, all) = (Self::keys_of(&self.source, &self.conversion.id), self.names());
+        let of = |key: &String| version(key.strip_prefix(&keys)?.split_once('-')?.0);
+        let open: BTreeSet<u64> = jobs.iter().filter_map(of).collect();
+        let names = names.into_iter().filter_map(|name| version(name.strip_prefix(&all)?));
+        names.filter(|version| !open.contains(version)).collect::<Vec<_>>().into_iter()
     }
 
     /// It gave way to another, which is no news to a source that never heard of it: it is told only if a state before was.

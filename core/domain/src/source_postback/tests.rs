@@ -142,7 +142,6 @@ fn names_and_keys_are_of_the_state() {
 /// A state that was left is told in its order, but not if what came after denies it, is the same once more, or went ahead.
 #[test]
 fn what_has_passed_is_not_told() {
-    let spec = source(&json!({ "postback_url": "https://s.example/", "postback_on": ["lead", "sale"] })).spec;
     let Ok(decided) = decide(&There(None), &report("lead", 1));
     let at = |status: &str, version, since_version, amount: &str| {
         let status = status.parse().expect("a status");
@@ -150,7 +149,7 @@ fn what_has_passed_is_not_told() {
         Conversion { status, version, since_version, revenue, ..decided.conversion.clone() }
     };
     let asked = Subscription::unsure(SourceId::generate(time(0), 1 << 30), "", None);
-    // The state to be told, how the conversion stands now, whether it was revived; what is told, or that nothing is.
+    // The state to be told, how the conversion stands now, whether a later state was told; what is told, or that nothing is.
     let table = [
         (at("sale", 1, 1, "1"), at("sale", 1, 1, "1"), true, Some("1")),
         (at("sale", 1, 1, "1"), at("sale", 2, 1, "9"), true, Some("9")),
@@ -160,15 +159,39 @@ fn what_has_passed_is_not_told() {
         (at("rejected", 1, 1, "1"), at("sale", 2, 2, "1"), false, None),
         (at("lead", 1, 1, "1"), at("sale", 2, 2, "9"), false, Some("1")),
         (at("lead", 1, 1, "1"), at("sale", 2, 2, "9"), true, None),
-        (at("lead", 1, 1, "1"), at("install", 2, 2, "9"), true, Some("1")),
         (at("lead", 1, 1, "1"), at("lead", 3, 3, "9"), false, None),
         (at("lead", 3, 3, "1"), at("lead", 1, 1, "9"), false, Some("1")),
     ];
-    for (n, (then, now, revived, want)) in table.into_iter().enumerate() {
+    for (n, (then, now, went_ahead, want)) in table.into_iter().enumerate() {
         let tell = SourcePostback::new(&asked, &then, time(1));
-        let told = tell.as_of(&now, revived, &spec).ok();
+        let told = tell.as_of(&now, went_ahead).ok();
         assert_eq!(told.as_ref().map(|t| t.conversion.revenue.amount.to_string()).as_deref(), want, "{n}");
         assert!(told.is_none_or(|t| t.key() == tell.key()), "its name stays: {n}");
+    }
+}
+
+#[test]
+fn a_later_state_was_told_if_it_has_a_name_and_no_job() {
+    let source = source(&json!({ "postback_url": "https://s.example/", "postback_on": ["lead", "sale"] }));
+    let asked = Subscription::of(&source, "", None).expect("it asks");
+    let Ok(decided) = decide(&There(None), &report("lead", 1));
+    let of = |version: u64, status: &str| {
+        let status = status.parse().expect("a status");
+        SourcePostback::new(&asked, &Conversion { status, version, ..decided.conversion.clone() }, time(1))
+    };
+    let tell = of(1, "lead");
+    for (told, jobs, later, any) in [
+        (&[(1, "lead")][..], &[(1, "lead")][..], false, false),
+        (&[(1, "lead"), (2, "sale")], &[(1, "lead"), (2, "sale")], false, false),
+        (&[(1, "lead"), (2, "sale")], &[(1, "lead")], true, true),
+        (&[(0, "lead"), (1, "sale")], &[(1, "lead")], false, true),
+        (&[(1, "lead")], &[], false, false),
+    ] {
+        let names: Vec<String> = told.iter().map(|(version, status)| of(*version, status).name()).collect();
+        let jobs: Vec<String> = jobs.iter().map(|(version, status)| of(*version, status).key()).collect();
+        let names = || names.iter().map(String::as_str);
+        let got = (tell.is_later_told(names(), &jobs), tell.is_any_told(names(), &jobs));
+        assert_eq!(got, (later, any), "{told:?} {jobs:?}");
     }
 }
 

@@ -49,6 +49,15 @@ impl ConversionStore for Conversions {
             .await
     }
 
+    async fn is_later_told(&self, tell: &SourcePostback) -> Result<bool, StoreError> {
+        let tell = tell.clone();
+        self.db
+            .write("tell a source of a conversion", move |conn, ()| {
+                source_postback::is_later_told(conn, &tell)
+            })
+            .await
+    }
+
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {
         let id = id.clone();
         self.db.read("read a conversion", move |conn| list::get(conn, &id)).await

@@ -28,15 +28,7 @@ pub(super) fn put(conn: &Connection, tell: &SourcePostback) -> Result<(), StoreE
 pub(crate) fn give_back(conn: &Connection, payload: &str, forget: bool) -> Result<(), StoreError> {
     // What cannot be read here keeps what it took.
     let Ok(tell) = serde_json::from_str::<SourcePostback>(payload) else { return Ok(()) };
-    let lane = group_lane(&tell.group());
-    let jobs = "SELECT key, died_ms IS NULL FROM jobs WHERE kind = ?1 AND lane = ?2";
-    let jobs: Vec<(String, bool)> = conn
-        .prepare_cached(jobs)
-        .and_then(|mut s| {
-            s.query_map(params![JobKind::SourcePostback.as_str(), lane], |r| Ok((r.get(0)?, r.get(1)?)))?
-                .collect()
-        })
-        .or_store_error(WHAT)?;
+    let jobs = jobs(conn, &tell)?;
     let end = |sql: &str, name: &str| {
         conn.prepare_cached(sql)
             .and_then(|mut s| s.execute(params![name, tell.conversion.id.as_str()]))
@@ -49,17 +41,39 @@ pub(crate) fn give_back(conn: &Connection, payload: &str, forget: bool) -> Resul
     if jobs.iter().any(|(_, waits)| *waits) {
         return Ok(());
     }
-    // `0` comes behind `/`.
-    let names = "SELECT name FROM told WHERE name >= ?1 || '/' AND name < ?1 || '0'";
-    let names: Vec<String> = conn
-        .prepare_cached(names)
-        .and_then(|mut s| s.query_map([tell.conversion.id.as_str()], |r| r.get(0))?.collect())
-        .or_store_error(WHAT)?;
+    let names = names(conn, &tell)?;
     let given_up: Vec<String> = jobs.into_iter().map(|(key, _)| key).collect();
     if !tell.is_any_told(names.iter().map(String::as_str), &given_up) {
         end(free, &tell.first_name())?;
     }
     Ok(())
+}
+
+/// Whether its source was told of a later state of its conversion.
+pub(super) fn is_later_told(conn: &Connection, tell: &SourcePostback) -> Result<bool, StoreError> {
+    let jobs: Vec<String> = jobs(conn, tell)?.into_iter().map(|(key, _)| key).collect();
+    Ok(tell.is_later_told(names(conn, tell)?.iter().map(String::as_str), &jobs))
+}
+
+/// The keys of what is there of its conversion, and whether each waits; the others were given up.
+fn jobs(conn: &Connection, tell: &SourcePostback) -> Result<Vec<(String, bool)>, StoreError> {
+    let lane = group_lane(&tell.group());
+    let jobs = "SELECT key, died_ms IS NULL FROM jobs WHERE kind = ?1 AND lane = ?2";
+    conn.prepare_cached(jobs)
+        .and_then(|mut s| {
+            s.query_map(params![JobKind::SourcePostback.as_str(), lane], |r| Ok((r.get(0)?, r.get(1)?)))?
+                .collect()
+        })
+        .or_store_error(WHAT)
+}
+
+/// The names that are kept of its conversion.
+fn names(conn: &Connection, tell: &SourcePostback) -> Result<Vec<String>, StoreError> {
+    // `0` comes behind `/`.
+    let names = "SELECT name FROM told WHERE name >= ?1 || '/' AND name < ?1 || '0'";
+    conn.prepare_cached(names)
+        .and_then(|mut s| s.query_map([tell.conversion.id.as_str()], |r| r.get(0))?.collect())
+        .or_store_error(WHAT)
 }
 
 /// Whether a state of its conversion was told.

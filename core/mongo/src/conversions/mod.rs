@@ -75,6 +75,10 @@ impl ConversionStore for Conversions {
         source_postback::is_first(&self.db, tell).await
     }
 
+    async fn is_later_told(&self, tell: &SourcePostback) -> Result<bool, StoreError> {
+        source_postback::is_later_told(&self.db, tell).await
+    }
+
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {
         let all = conversions(&self.db);
         let found = self.db.call("read a conversion", all.find_one(doc! {"_id": id.as_str()})).await?;

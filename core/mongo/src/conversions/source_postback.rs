@@ -114,21 +114,46 @@ pub(crate) async fn give_back(
     if jobs.iter().any(|(_, waits)| *waits) {
         return Ok(());
     }
-    let names = tell.names();
-    // `0` comes behind `/`.
-    let until = format!("{}0", tell.conversion.id);
-    let of_it = doc! {"_id": {"$gte": &names, "$lt": &until}};
-    let found = doc! {"find": told(db).name(), "filter": of_it, "batchSize": 1000, "singleBatch": true};
-    let found = db.step(WHAT, db.database().run_command(found).session(&mut *session)).await?;
-    let found = found.get_document("cursor").and_then(|c| c.get_array("firstBatch"));
-    let id = |one: &Bson| one.as_document()?.get_str("_id").ok().map(str::to_owned);
-    let names: Vec<String> = found.map(|all| all.iter().filter_map(id).collect()).unwrap_or_default();
+    let names = names(db, session, &tell).await?;
     let given_up: Vec<String> = jobs.into_iter().map(|(key, _)| key).collect();
     if !tell.is_any_told(names.iter().map(String::as_str), &given_up) {
         let place = all.delete_one(free(tell.first_name()));
         db.step(WHAT, place.session(&mut *session)).await?;
     }
     Ok(())
+}
+
+/// Whether its source was told of a later state of its conversion.
+pub(super) async fn is_later_told(db: &Db, tell: &SourcePostback) -> Result<bool, StoreError> {
+    let mut retry = db.retry();
+    loop {
+        let mut session = db.begin(WHAT).await.map_err(Failed::into_error)?;
+        let steps = later_in(db, &mut session, tell).await;
+        match db.end(WHAT, session, steps).await {
+            Ok(told) => return Ok(told),
+            Err(Failed::Conflict(e) | Failed::Taken(e)) => retry.pause(e).await?,
+            Err(e) => return Err(e.into_error()),
+        }
+    }
+}
+
+async fn later_in(db: &Db, session: &mut ClientSession, tell: &SourcePostback) -> Result<bool, Failed> {
+    let jobs = steps::of_group(db, session, JobKind::SourcePostback, &tell.group()).await?;
+    let jobs: Vec<String> = jobs.into_iter().map(|(key, _)| key).collect();
+    let names = names(db, session, tell).await?;
+    Ok(tell.is_later_told(names.iter().map(String::as_str), &jobs))
+}
+
+/// The names that are kept of its conversion.
+async fn names(db: &Db, session: &mut ClientSession, tell: &SourcePostback) -> Result<Vec<String>, Failed> {
+    // `0` comes behind `/`.
+    let until = format!("{}0", tell.conversion.id);
+    let of_it = doc! {"_id": {"$gte": tell.names(), "$lt": &until}};
+    let found = doc! {"find": told(db).name(), "filter": of_it, "batchSize": 1000, "singleBatch": true};
+    let found = db.step(WHAT, db.database().run_command(found).session(session)).await?;
+    let found = found.get_document("cursor").and_then(|c| c.get_array("firstBatch"));
+    let id = |one: &Bson| one.as_document()?.get_str("_id").ok().map(str::to_owned);
+    Ok(found.map(|all| all.iter().filter_map(id).collect()).unwrap_or_default())
 }
 
 /// Whether a state of its conversion was told.

@@ -86,7 +86,7 @@ macro_rules! conformance {
             a_state_is_written_with_its_job, a_state_is_told_once_for_good, only_the_first_of_a_click_is_told,
             a_batch_tells_of_all_or_of_nothing, what_is_told_later_waits,
             what_gives_way_is_told_only_after_what_it_was, who_is_first_is_known_also_of_a_source_that_cannot_be_read,
-            what_is_given_up_gives_back_its_place);
+            what_is_given_up_gives_back_its_place, what_went_ahead_of_what_was_given_up_is_known);
     };
     (keys: $fresh:path) => {
         $crate::conformance!(@ keys, keys, $fresh: the_first_key_stands, of_many_proposals_one_stands);

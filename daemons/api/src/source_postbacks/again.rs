@@ -9,13 +9,12 @@ use crate::{
 };
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 use tfx_api::source_postbacks::{SourcePostbackRetry, SourcePostbackRetryAnswer};
 use tfx_domain::{
     Timestamp,
-    entity::{Kind, Source},
     event::{PostbackDirection, TestTraffic},
-    id::{ClickId, SourceId},
+    id::ClickId,
     problem::Problems,
     source_postback::{SourcePostback, message_id},
 };
@@ -66,17 +65,12 @@ pub(super) async fn again(
 
 /// How many of them are of a state that their conversion has left since: whoever sends ends them, with a line.
 async fn passed(app: &App, jobs: &[DeadJob]) -> Result<u64, Failure> {
-    let mut sources: HashMap<SourceId, Option<Source>> = HashMap::new();
     let mut passed = 0;
     for job in jobs {
         let Ok(tell) = serde_json::from_str::<SourcePostback>(&job.payload) else { continue };
-        if !sources.contains_key(&tell.source) {
-            let found = app.stores.config.get(Kind::Source, tell.source.as_str()).await?;
-            sources.insert(tell.source.clone(), found.and_then(|found| found.typed().ok()));
-        }
-        let Some(Some(source)) = sources.get(&tell.source) else { continue };
-        let now = app.stores.conversions.get(&tell.conversion.id).await?;
-        passed += u64::from(now.is_some_and(|now| tell.as_of(&now, true, &source.spec).is_err()));
+        let Some(now) = app.stores.conversions.get(&tell.conversion.id).await? else { continue };
+        let went_ahead = app.stores.conversions.is_later_told(&tell).await?;
+        passed += u64::from(tell.as_of(&now, went_ahead).is_err());
     }
     Ok(passed)
 }

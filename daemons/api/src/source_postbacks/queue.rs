@@ -12,7 +12,7 @@ use tfx_api::{
 use tfx_domain::{
     Timestamp,
     entity::{Kind, SourceSpec},
-    id::SourceId,
+    id::{ConversionId, SourceId},
     source_postback::{SourcePostback, message_id},
 };
 use tfx_ports::{
@@ -155,12 +155,12 @@ async fn open_targets(app: &App) -> Result<Vec<Target>, Failure> {
 async fn waiting_jobs(app: &App, asked: &PageRequest, prefix: &str) -> Result<Found, Failure> {
     let behind = asked.cursor.as_deref().map(Place::read).transpose()?;
     let mut page = PageRequest::first(PAGE);
-    let (mut all, mut looked_at) = (Found::default(), 0);
+    let (mut all, mut looked_at, mut first) = (Found::default(), 0, None);
     loop {
         let found = app.stores.queue.waiting(KIND, prefix, &page).await?;
         looked_at += found.items.len();
         for job in found.items {
-            all.take(job.key.clone(), of_waiting(job));
+            all.take(job.key.clone(), of_waiting(job, &mut first));
         }
         page.cursor = found.next;
         if page.cursor.is_none() || looked_at >= LOOKED_AT {
@@ -246,10 +246,13 @@ impl Found {
     }
 }
 
-fn of_waiting(job: WaitingJob) -> Option<SourcePostbackJob> {
+/// `first` is the conversion of the one before: its states are told one after the other, and tries are of the first.
+fn of_waiting(job: WaitingJob, first: &mut Option<ConversionId>) -> Option<SourcePostbackJob> {
     let WaitingJob { key, came, payload, due, held, tries } = job;
     let mut out = of_payload(key, &payload)?;
-    (out.came, out.due, out.under_way, out.tries) = (came, due, held, Some(tries));
+    let waits_behind = first.replace(out.conversion_id.clone()).as_ref() == Some(&out.conversion_id);
+    (out.came, out.due) = (came, due);
+    (out.under_way, out.tries) = if waits_behind { (false, Some(0)) } else { (held, Some(tries)) };
     Some(out)
 }
 

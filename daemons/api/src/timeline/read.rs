@@ -143,13 +143,14 @@ pub(super) async fn waiting_for(
         // A conversion has a few states.
         let found =
             app.stores.queue.waiting(JobKind::SourcePostback, &keys, &PageRequest::first(PAGE)).await?;
-        for job in found.items {
+        for (n, job) in found.items.into_iter().enumerate() {
             let Ok(tell) = serde_json::from_str::<SourcePostback>(&job.payload) else { continue };
             let at = job.due.unwrap_or(job.came);
             let mut step = Step::new(at, StepKind::Waiting, tell.conversion.status.to_string());
             step.conversion_id = Some(tell.conversion.id);
             step.source_id = Some(tell.source);
-            step.attempt = Some(job.tries);
+            // They are told one after the other: tries are of the first.
+            step.attempt = Some(if n == 0 { job.tries } else { 0 });
             step.job = Some(job.key);
             if tell.conversion.click_id == click {
                 steps.push(step);

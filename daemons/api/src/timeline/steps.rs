@@ -137,13 +137,20 @@ pub(super) fn of_attempt(line: &PostbackLogEvent) -> Step {
         PostbackResult::Dead => "; given up",
         _ => "",
     };
-    let of = line.conversion_id.as_ref().map(|id| format!(" of {id}")).unwrap_or_default();
+    // `tfx source test` makes a conversion up.
+    let conversion = line.conversion_id.as_ref().filter(|_| !line.test);
+    let of = match conversion {
+        _ if line.test => ", a test of a conversion that is not there".to_owned(),
+        Some(id) => format!(" of {id}"),
+        None => String::new(),
+    };
     let what = format!("{}: {told}{of}{attempt}: {answer}{after}{next}{why}", line.source);
     let mut step = Step::new(line.at, StepKind::Told, what);
+    step.test = line.test;
     step.postback_id = Some(line.id);
     step.result = Some(line.result);
     step.status = Some(line.status);
-    step.conversion_id.clone_from(&line.conversion_id);
+    step.conversion_id = conversion.cloned();
     step.source_id.clone_from(&line.source_id);
     step.attempt = Some(line.attempt.into());
     step.latency_ms = line.latency_ms;

@@ -30,7 +30,7 @@ async fn destinations_with_a_health_check_are_told_as_they_are() {
     let (status, nothing) = s.get("/health").await;
     assert_eq!(
         (status.as_u16(), nothing),
-        (200, json!({ "items": [], "watched": 0, "down": 0, "unknown": 0 }))
+        (200, json!({ "items": [], "watched": 0, "down": 0, "unknown": 0, "undecided": 0 }))
     );
     let offer = |slug: &str, check: Value| json!({ "slug": slug, "url": format!("https://{slug}.example/"), "health_check": check });
     let bad = s.create(Kind::Destination, offer("bad", json!({}))).await;

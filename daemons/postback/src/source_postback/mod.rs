@@ -217,10 +217,17 @@ impl SourcePostbackSender {
         let waited = since(not_before.map_or(job.came, |at| at.max(job.came)), now);
         // It may have moved on while this waited.
         let tell = match self.postbacks.conversions.get(&tell.conversion.id).await {
-            Ok(Some(stands)) => match tell.as_of(&stands, job.revived, &source.spec) {
-                Ok(tell) => tell,
-                Err(why) => return self.leave(&tell, source, job, (Passed, &why.to_string())).await,
-            },
+            Ok(Some(stands)) => {
+                let went_ahead = match job.revived {
+                    true => self.postbacks.conversions.is_later_told(&tell).await,
+                    false => Ok(false),
+                };
+                let Ok(went_ahead) = went_ahead else { return End::Postpone(ours(since_due)) };
+                match tell.as_of(&stands, went_ahead) {
+                    Ok(tell) => tell,
+                    Err(why) => return self.leave(&tell, source, job, (Passed, &why.to_string())).await,
+                }
+            }
             Ok(None) => tell,
             Err(_) => return End::Postpone(ours(since_due)),
         };

@@ -262,6 +262,10 @@ impl ConversionStore for Faults {
     async fn is_first_told(&self, tell: &SourcePostback) -> Result<bool, StoreError> {
         self.conversions.is_first_told(tell).await
     }
+
+    async fn is_later_told(&self, tell: &SourcePostback) -> Result<bool, StoreError> {
+        self.conversions.is_later_told(tell).await
+    }
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {
         self.conversions.get(id).await
     }

@@ -38,7 +38,8 @@ pub use source_postbacks::{
     SourcePostbackStores, a_batch_tells_of_all_or_of_nothing, a_state_is_told_once_for_good,
     a_state_is_written_with_its_job, only_the_first_of_a_click_is_told,
     what_gives_way_is_told_only_after_what_it_was, what_is_given_up_gives_back_its_place,
-    what_is_told_later_waits, who_is_first_is_known_also_of_a_source_that_cannot_be_read,
+    what_is_told_later_waits, what_went_ahead_of_what_was_given_up_is_known,
+    who_is_first_is_known_also_of_a_source_that_cannot_be_read,
 };
 
 use super::Pair;

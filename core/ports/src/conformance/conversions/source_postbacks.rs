@@ -326,3 +326,32 @@ pub async fn what_is_given_up_gives_back_its_place(s: SourcePostbackStores) {
     expect(&s.two, &elsewhere(8, "E", "sale"), Recorded).await;
     assert_eq!(firsts(&s).await, ["E sale"]);
 }
+
+/// What was given up is told later only if nothing behind it was told meanwhile: of a state that waits or was given up too,
+/// nothing was.
+pub async fn what_went_ahead_of_what_was_given_up_is_known(s: SourcePostbackStores) {
+    let asked = asking("lead sale");
+    let report = |n, status| told(&asked, reported(n, "A", status));
+    let went_ahead = async |job: &Job| {
+        let tell: SourcePostback = serde_json::from_str(&job.payload).expect("what is told");
+        let (one, two) = (s.one.is_later_told(&tell).await, s.two.is_later_told(&tell).await);
+        assert_eq!(one.as_ref().expect("known"), two.as_ref().expect("known"));
+        one.expect("known")
+    };
+    expect(&s.one, &report(1, "lead"), Recorded).await;
+    let lead = next(&s, "A lead").await;
+    assert!(s.queue.dead(&lead, "it answered 404").await.expect("dead"));
+    expect(&s.two, &report(2, "sale"), Updated).await;
+    assert!(!went_ahead(&lead).await, "the sale waits");
+    let sale = next(&s, "A sale").await;
+    assert!(!went_ahead(&lead).await, "it is under way");
+    assert!(s.queue.dead(&sale, "it answered 404").await.expect("dead"));
+    assert!(!went_ahead(&lead).await, "it was given up too");
+    assert_eq!(
+        s.queue.revive(JobKind::SourcePostback, &[sale.key.clone()], Duration::ZERO).await.expect("live"),
+        1
+    );
+    let sale = next(&s, "A sale").await;
+    assert!(s.queue.done(&sale).await.expect("done"));
+    assert!(went_ahead(&lead).await && !went_ahead(&sale).await);
+}
