@@ -24,7 +24,7 @@ const SAVE: &str = "save an account";
 const FORGET: &str = "forget old accounts";
 
 /// Accounts on SQLite, beside the configuration, which has the audit log.
-pub(crate) struct AccountTable(pub(crate) Arc<Database<()>>, pub(crate) Arc<Config>);
+pub(crate) struct AccountTable(pub(crate) Arc<Database<()>>);
 
 fn of(kind: AccountKind, row: &Row<'_>) -> rusqlite::Result<Account> {
     let until: Option<i64> = row.get(3)?;
@@ -104,12 +104,9 @@ impl Accounts for AccountTable {
             for account in &accounts {
                 put(conn, account)?;
             }
-            line.map(|line| Config::tell(conn, &line)).transpose()
+            line.iter().try_for_each(|line| Config::tell(conn, line))
         };
-        if let Some(revision) = self.0.write(SAVE, save).await? {
-            self.1.wake(revision);
-        }
-        Ok(())
+        self.0.write(SAVE, save).await
     }
 
     async fn forget(&self, now: Timestamp) -> Result<u64, StoreError> {

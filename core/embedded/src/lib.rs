@@ -44,6 +44,7 @@ const CONFIG: Blueprint = Blueprint {
         include_str!("schema/config/0009.sql"),
         include_str!("schema/config/0010.sql"),
         include_str!("schema/config/0011.sql"),
+        include_str!("schema/config/0012.sql"),
     ],
     look: include_str!("schema/config/look.sql"),
     page_size: 4096,
@@ -99,7 +100,7 @@ impl Embedded {
         let events = Arc::new(Database::open(dir, &EVENTS)?);
         let entities = Arc::new(config::Config::new(Arc::clone(&config)));
         Ok(Self {
-            accounts: Arc::new(accounts::AccountTable(Arc::clone(&config), Arc::clone(&entities))),
+            accounts: Arc::new(accounts::AccountTable(Arc::clone(&config))),
             config: entities,
             queue: Arc::new(queue::Jobs::new(Arc::clone(&config))),
             leases: Arc::new(leases::LeaseTable(Arc::clone(&config))),

@@ -110,21 +110,6 @@ impl AccountTable {
         let found = self.db.call(READ, all(&self.db).find_one(this)).await?;
         Ok(found.map(|stored| stored.account(kind)))
     }
-
-    /// In a transaction without a line, which takes no turn with the configuration.
-    async fn quietly(&self, accounts: &[Account]) -> Result<(), StoreError> {
-        self.db.ready().await?;
-        let mut retry = self.db.retry();
-        loop {
-            let mut session = self.db.begin(SAVE).await.map_err(Failed::into_error)?;
-            let steps = put(&self.db, accounts, &mut session).await;
-            match self.db.end(SAVE, session, steps).await {
-                Ok(()) => return Ok(()),
-                Err(Failed::Conflict(e) | Failed::Taken(e)) => retry.pause(e).await?,
-                Err(e @ (Failed::Unknown(_) | Failed::Refused(_))) => return Err(e.into_error()),
-            }
-        }
-    }
 }
 
 #[async_trait]
@@ -148,10 +133,7 @@ impl Accounts for AccountTable {
     }
 
     async fn save(&self, accounts: Vec<Account>, line: Option<AuditEntry>) -> Result<(), StoreError> {
-        match line {
-            None => self.quietly(&accounts).await,
-            Some(line) => self.config.note(&line, &accounts).await.map(|_| ()),
-        }
+        self.config.note(SAVE, line.as_ref(), &accounts).await
     }
 
     async fn forget(&self, now: Timestamp) -> Result<u64, StoreError> {

@@ -63,6 +63,11 @@ impl From<StoreError> for Failed {
 
 const CREDENTIALS: &str = "MongoDB does not accept the user and password of MONGO_URI";
 
+/// Somebody else's transaction holds what was to be written, longer than was waited for it.
+const STILL_WRITTEN: &str = "another write of the same is not over yet; MongoDB ends one that was left behind (its process was \
+                             killed) within 60 s";
+
+const WRITE_CONFLICT: i32 = 112;
 const DUPLICATE_KEY: i32 = 11_000;
 const OUT_OF_DISK_SPACE: i32 = 14_031;
 const UNAUTHORIZED: i32 = 13;
@@ -71,7 +76,7 @@ const ILLEGAL_OPERATION: i32 = 20;
 
 /// Another writer was first, or the snapshot is too young or too old to be read: 112 WriteConflict, 246
 /// SnapshotUnavailable, 239 SnapshotTooOld.
-const CONFLICTS: [i32; 3] = [112, 246, 239];
+const CONFLICTS: [i32; 3] = [WRITE_CONFLICT, 246, 239];
 
 /// Codes of a server that is away, starting, stopping, electing, overloaded or late; all may pass.
 const PASSING: [i32; 25] = [
@@ -92,6 +97,10 @@ pub(crate) fn store_error(what: &str, e: DriverError) -> StoreError {
         Some(DATABASE_DIFFERS_IN_CASE) => {
             let what = format!("{text}; write MONGO_DATABASE as the server has it");
             return StoreError::Broken { what, source: Some(Box::new(e)) };
+        }
+        Some(WRITE_CONFLICT) => {
+            let what = format!("{what}: {STILL_WRITTEN}");
+            return StoreError::Unavailable { what, source: Some(Box::new(e)) };
         }
         Some(ILLEGAL_OPERATION) if why.contains("replica set") => {
             let what = format!("{text}; MONGO_URI must name a replica set (one member is enough)");

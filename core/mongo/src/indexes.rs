@@ -192,6 +192,12 @@ pub(crate) const ALL: &[CollectionIndexes] = &[
             Index { only_with: Some("until"), ..index("until", &[("until", 1)]) },
         ],
     },
+    CollectionIndexes {
+        id: "022_audit",
+        collection: "audit",
+        what: "the audit log by revision of the configuration",
+        indexes: &[Index { only_with: Some("revision"), ..index("by_revision", &[("revision", 1)]) }],
+    },
 ];
 
 #[cfg(test)]

@@ -9,10 +9,15 @@ static LAST: AtomicI64 = AtomicI64::new(0);
 
 /// The next number.
 pub(crate) fn next() -> i64 {
+    block(1)
+}
+
+/// The last of the next `count` numbers, which are this caller's.
+pub(crate) fn block(count: i64) -> i64 {
     let now = clock::now().as_microsecond();
-    let after = |last: i64| Some(now.max(last + 1));
-    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, after).unwrap_or_default();
-    now.max(last + 1)
+    let end = |last: i64| now.max(last + 1) + count.max(1) - 1;
+    let last = LAST.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |last| Some(end(last)));
+    end(last.unwrap_or_default())
 }
 
 #[cfg(test)]
@@ -23,5 +28,7 @@ mod tests {
     fn numbers_grow_also_within_a_millisecond() {
         let numbers: Vec<i64> = (0..10_000).map(|_| next()).collect();
         assert!(numbers.windows(2).all(|w| w[0] < w[1]));
+        let (before, last) = (next(), block(1_000));
+        assert!(last - 999 > before && next() > last, "a block is nobody else's");
     }
 }

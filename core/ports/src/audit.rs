@@ -57,8 +57,9 @@ pub struct AuditEntry {
 /// one transaction.
 #[async_trait]
 pub trait AuditLog: Send + Sync {
-    /// Adds a line about something that is no entity. It has a revision of its own, as every line has; returns that.
-    async fn append(&self, entry: AuditEntry) -> Result<u64, StoreError>;
+    /// Adds a line about something that is no entity. It makes no revision of the configuration, and waits for nobody who
+    /// changes that.
+    async fn append(&self, entry: AuditEntry) -> Result<(), StoreError>;
 
     /// A page of the log, newest first, about one thing or about all.
     async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError>;

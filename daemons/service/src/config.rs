@@ -251,7 +251,7 @@ mod tests {
 
     #[async_trait]
     impl AuditLog for Silent {
-        async fn append(&self, _: AuditEntry) -> Result<u64, StoreError> {
+        async fn append(&self, _: AuditEntry) -> Result<(), StoreError> {
             unreachable!("nothing is audited")
         }
 

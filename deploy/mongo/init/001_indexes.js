@@ -91,6 +91,9 @@ const INDEXES = [
     {"name": "by_name", "keys": [["kind", 1], ["name", 1]], "unique": true},
     {"name": "in_order", "keys": [["kind", 1], ["id", 1]]},
     {"name": "until", "keys": [["until", 1]], "onlyWith": "until"}
+  ]},
+  {"collection": "audit", "indexes": [
+    {"name": "by_revision", "keys": [["revision", 1]], "onlyWith": "revision"}
   ]}
 ];
 

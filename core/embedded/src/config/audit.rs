@@ -11,10 +11,10 @@ use tfx_ports::{
     page::{Page, PageRequest},
 };
 
-pub(super) fn insert(conn: &Connection, entry: &AuditEntry) -> Result<(), StoreError> {
-    let insert =
-        "INSERT INTO audit (at, actor, action, kind, id, version, changes, asked_from, request_id, token)
-         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+/// Adds a line, of the change of an entity with the revision that it makes.
+pub(super) fn insert(conn: &Connection, entry: &AuditEntry, revision: Option<u64>) -> Result<(), StoreError> {
+    let insert = "INSERT INTO audit (at, actor, action, kind, id, version, changes, asked_from, request_id, token, revision)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
     conn.prepare_cached(insert)
         .and_then(|mut s| {
             s.execute(params![
@@ -28,16 +28,17 @@ pub(super) fn insert(conn: &Connection, entry: &AuditEntry) -> Result<(), StoreE
                 entry.caller.from,
                 entry.caller.request_id,
                 entry.caller.token,
+                revision.map(|revision| i64::try_from(revision).unwrap_or(i64::MAX)),
             ])
         })
         .or_store_error("write the audit log")
         .map(|_| ())
 }
 
-/// How many lines there are after a revision.
+/// How many lines there are of later revisions.
 pub(super) fn lines_since(conn: &Connection, revision: u64) -> Result<u64, StoreError> {
     let revision = i64::try_from(revision).unwrap_or(i64::MAX);
-    conn.prepare_cached("SELECT count(*) FROM audit WHERE seq > ?")
+    conn.prepare_cached("SELECT count(*) FROM audit WHERE revision > ?")
         .and_then(|mut s| s.query_row([revision], |r| r.get(0)))
         .map(i64::unsigned_abs)
         .or_store_error("read the audit log")

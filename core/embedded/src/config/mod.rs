@@ -36,14 +36,13 @@ impl Config {
     }
 
     /// Wakes who waits for another revision.
-    pub(crate) fn wake(&self, revision: u64) {
+    fn wake(&self, revision: u64) {
         self.made.send_modify(|r| *r = revision.max(*r));
     }
 
-    /// Adds a line to the audit log inside a transaction of whoever does what it tells of.
-    pub(crate) fn tell(conn: &Connection, line: &AuditEntry) -> Result<u64, StoreError> {
-        audit::insert(conn, line)?;
-        count(conn, 1)
+    /// Adds a line that tells of no entity inside a transaction of whoever does what it tells of.
+    pub(crate) fn tell(conn: &Connection, line: &AuditEntry) -> Result<(), StoreError> {
+        audit::insert(conn, line, None)
     }
 
     async fn revision(&self) -> Result<u64, StoreError> {
@@ -62,13 +61,13 @@ fn apply(
     if at.is_some_and(|at| at != revision) {
         return Err(StoreError::Moved { revision });
     }
-    for Change { record, audit, new } in changes {
+    for (made, Change { record, audit, new }) in (revision + 1..).zip(changes) {
         if *new {
             records::create(conn, record)?;
         } else {
             records::update(conn, record)?;
         }
-        audit::insert(conn, audit)?;
+        audit::insert(conn, audit, Some(made))?;
     }
     for account in accounts {
         accounts::put(conn, account)?;
@@ -76,9 +75,9 @@ fn apply(
     count(conn, changes.len())
 }
 
-/// Counts the revision up, by the lines that the audit log has got; what it is then.
-fn count(conn: &Connection, lines: usize) -> Result<u64, StoreError> {
-    let count = i64::try_from(lines).unwrap_or(i64::MAX);
+/// Counts the revision up by the changes that were made; what it is then.
+fn count(conn: &Connection, changes: usize) -> Result<u64, StoreError> {
+    let count = i64::try_from(changes).unwrap_or(i64::MAX);
     conn.prepare_cached("UPDATE revision SET value = value + ? RETURNING value")
         .and_then(|mut s| s.query_row([count], |r| r.get(0)))
         .map(i64::unsigned_abs)
@@ -87,9 +86,8 @@ fn count(conn: &Connection, lines: usize) -> Result<u64, StoreError> {
 
 #[async_trait]
 impl AuditLog for Config {
-    async fn append(&self, entry: AuditEntry) -> Result<u64, StoreError> {
-        let write = self.db.write("write the audit log", move |conn, ()| Self::tell(conn, &entry));
-        write.await.inspect(|revision| self.wake(*revision))
+    async fn append(&self, entry: AuditEntry) -> Result<(), StoreError> {
+        self.db.write("write the audit log", move |conn, ()| Self::tell(conn, &entry)).await
     }
 
     async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
@@ -114,7 +112,7 @@ impl ConfigStore for Config {
     async fn changed_since(&self, revision: u64) -> Result<(u64, Vec<Record>), StoreError> {
         let read = move |conn: &Connection| {
             let now = records::revision(conn)?;
-            // The audit log has a line for each revision; one that does not reach so far back cannot tell.
+            // The audit log has a line of each revision; one that does not reach so far back cannot tell.
             let told = audit::lines_since(conn, revision)?;
             let records = match now.checked_sub(revision) {
                 Some(0) => Vec::new(),

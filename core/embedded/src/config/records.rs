@@ -133,7 +133,7 @@ pub(super) fn find(
 
 /// Those of which the audit log has a line after a revision.
 pub(super) fn changed_since(conn: &Connection, revision: u64) -> Result<Vec<Record>, StoreError> {
-    let changed = select!("WHERE id IN (SELECT id FROM audit WHERE seq > ?) ORDER BY seq");
+    let changed = select!("WHERE id IN (SELECT id FROM audit WHERE revision > ?) ORDER BY seq");
     let revision = i64::try_from(revision).unwrap_or(i64::MAX);
     Ok(many(conn, changed, params![revision])?.into_iter().map(|(_, record)| record).collect())
 }

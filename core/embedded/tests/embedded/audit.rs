@@ -29,7 +29,8 @@ async fn lines_of_before_have_neither_address_nor_request() {
     drop(store);
     let conn = Connection::open(dir.path().join("config.db")).expect("file");
     conn.execute_batch(
-        "ALTER TABLE audit DROP COLUMN asked_from; ALTER TABLE audit DROP COLUMN request_id;
+        "DROP INDEX audit_revision; ALTER TABLE audit DROP COLUMN revision;
+         ALTER TABLE audit DROP COLUMN asked_from; ALTER TABLE audit DROP COLUMN request_id;
          ALTER TABLE audit DROP COLUMN token; DROP TABLE accounts; DROP TABLE told;
          DROP TABLE destination_health; DROP TABLE destination_health_history; DROP TABLE keys;
          PRAGMA user_version = 4;",

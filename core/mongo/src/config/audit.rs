@@ -16,9 +16,12 @@ use tfx_ports::{
 /// An entry as it is stored.
 #[derive(Serialize, Deserialize)]
 pub(super) struct StoredEntry {
-    /// The revision that the change made.
+    /// Orders the lines: see [`crate::sequence`]. Of lines of before it is the revision.
     #[serde(rename = "_id")]
-    revision: i64,
+    place: i64,
+    /// The revision that the change of an entity made; missing: the line tells of none, or is of before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    revision: Option<i64>,
     /// RFC 3339, as given.
     at: String,
     actor: String,
@@ -39,8 +42,9 @@ pub(super) struct StoredEntry {
 }
 
 impl StoredEntry {
-    pub(super) fn new(entry: &AuditEntry, revision: i64) -> Self {
+    pub(super) fn new(entry: &AuditEntry, place: i64, revision: Option<i64>) -> Self {
         Self {
+            place,
             revision,
             at: entry.at.to_string(),
             actor: entry.caller.name.clone(),
@@ -55,8 +59,9 @@ impl StoredEntry {
         }
     }
 
-    pub(super) const fn revision(&self) -> i64 {
-        self.revision
+    /// The revision that it tells of, also of lines of before.
+    pub(super) fn revision(&self) -> i64 {
+        self.revision.unwrap_or(self.place)
     }
 
     /// Of which entity it tells, if it is one.
@@ -67,7 +72,7 @@ impl StoredEntry {
 
     fn entry(self) -> Result<AuditEntry, StoreError> {
         let broken = |e: &dyn std::fmt::Display| StoreError::Broken {
-            what: format!("audit entry {}: {e}", self.revision),
+            what: format!("audit entry {}: {e}", self.place),
             source: None,
         };
         Ok(AuditEntry {
@@ -101,5 +106,5 @@ pub(super) async fn list(
     let entries = db.collection::<StoredEntry>("audit");
     let find = entries.find(filter).sort(doc! {"_id": -1}).limit(query_limit(limit + 1));
     let stored = db.rows("read the audit log", find).await?;
-    page(stored, limit, |last| last.revision.to_string()).try_map(StoredEntry::entry)
+    page(stored, limit, |last| last.place.to_string()).try_map(StoredEntry::entry)
 }

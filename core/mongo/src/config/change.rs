@@ -5,7 +5,7 @@ use super::{
     audit::StoredEntry,
     records::{self, StoredRecord},
 };
-use crate::{accounts, error::Failed};
+use crate::{accounts, error::Failed, sequence};
 use mongodb::{ClientSession, bson::doc, options::ReturnDocument};
 use tfx_ports::{
     StoreError,
@@ -14,47 +14,43 @@ use tfx_ports::{
     config::{Change, Record},
 };
 
+/// Places of lines are microseconds since 1970, and greater; what is less is a revision, as lines of before have it.
+const FIRST_PLACE: i64 = 1 << 40;
+
 impl Config {
-    /// Adds a line to the audit log that tells of no entity, with the accounts that it tells of; returns the revision it
-    /// made.
-    pub(crate) async fn note(&self, entry: &AuditEntry, done: &[Account]) -> Result<u64, StoreError> {
-        let what = "write the audit log";
+    /// Saves accounts, with a line of the audit log that tells of no entity. It takes no turn with changes of the
+    /// configuration, and does not touch what these hold until they are over: a login waits for none of them.
+    pub(crate) async fn note(
+        &self,
+        what: &str,
+        line: Option<&AuditEntry>,
+        done: &[Account],
+    ) -> Result<(), StoreError> {
         self.db.ready().await?;
-        let _turn = self.turn.lock().await;
         let mut retry = self.db.retry();
         loop {
-            let mut session = match self.db.begin(what).await {
-                Ok(session) => session,
-                Err(e) => return Err(e.into_error()),
-            };
+            let mut session = self.db.begin(what).await.map_err(Failed::into_error)?;
             let steps = async {
-                let revision = self.count(what, 1, None, &mut session).await?;
                 accounts::put(&self.db, done, &mut session).await?;
-                self.tell(what, entry, revision, &mut session).await?;
-                Ok(revision.cast_unsigned())
+                match line {
+                    Some(line) => {
+                        self.tell(what, StoredEntry::new(line, sequence::next(), None), &mut session).await
+                    }
+                    None => Ok(()),
+                }
             };
             let steps = steps.await;
             match self.db.end(what, session, steps).await {
-                Ok(revision) => {
-                    self.watch.wake();
-                    return Ok(revision);
-                }
+                Ok(()) => return Ok(()),
                 Err(Failed::Conflict(e) | Failed::Taken(e)) => retry.pause(e).await?,
                 Err(e @ (Failed::Unknown(_) | Failed::Refused(_))) => return Err(e.into_error()),
             }
         }
     }
 
-    async fn tell(
-        &self,
-        what: &str,
-        entry: &AuditEntry,
-        revision: i64,
-        session: &mut ClientSession,
-    ) -> Result<(), Failed> {
+    async fn tell(&self, what: &str, line: StoredEntry, session: &mut ClientSession) -> Result<(), Failed> {
         let entries = self.db.collection::<StoredEntry>("audit");
-        let insert = entries.insert_one(StoredEntry::new(entry, revision)).session(session);
-        self.db.step(what, insert).await.map(|_| ())
+        self.db.step(what, entries.insert_one(line).session(session)).await.map(|_| ())
     }
 
     /// Makes changes, and saves accounts with them; returns the revision they made.
@@ -112,10 +108,9 @@ impl Config {
         session: &mut ClientSession,
     ) -> Result<u64, Failed> {
         let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
-        let last = self.count(what, count, at, session).await?;
-        let mut revision = last - count;
-        for Change { record, audit, new } in changes {
-            revision += 1;
+        let Revision { value: last, place, .. } = self.count(what, count, at, session).await?;
+        for (left, Change { record, audit, new }) in (0..count).rev().zip(changes) {
+            let revision = last - left;
             self.names_are_free(what, record, session).await?;
             if *new {
                 let stored = StoredRecord::new(record, revision);
@@ -124,12 +119,12 @@ impl Config {
             } else {
                 self.replace(what, record, session).await?;
             }
-            self.tell(what, audit, revision, session).await?;
+            self.tell(what, StoredEntry::new(audit, place - left, Some(revision)), session).await?;
         }
         Ok(last.cast_unsigned())
     }
 
-    /// The last of the next `count` revisions. Who else wants them now conflicts with us: so changes happen one after
+    /// The last of the next `count` revisions, and of the places of their lines. Who else wants them now conflicts with us: so changes happen one after
     /// the other, and what a transaction reads after this stays so until it ends.
     async fn count(
         &self,
@@ -137,17 +132,19 @@ impl Config {
         count: i64,
         at: Option<u64>,
         session: &mut ClientSession,
-    ) -> Result<i64, Failed> {
+    ) -> Result<Revision, Failed> {
         let revisions = Self::revisions(&self.db);
         let mut this = doc! {"_id": REVISION_ID};
         if let Some(at) = at {
             this.insert("value", at.cast_signed());
         }
-        let add = revisions
-            .find_one_and_update(this, doc! {"$inc": {"value": count}})
-            .return_document(ReturnDocument::After);
+        let since = if count > 0 { sequence::block(count) } else { 0 };
+        // Behind the lines of the changes before, whatever the clock says.
+        let places = doc! {"$max": [since, {"$add": [{"$ifNull": ["$place", 0_i64]}, count]}]};
+        let next = doc! {"$set": {"value": {"$add": ["$value", count]}, "place": places}};
+        let add = revisions.find_one_and_update(this, vec![next]).return_document(ReturnDocument::After);
         if let Some(revision) = self.db.step(what, add.session(&mut *session)).await? {
-            return Ok(revision.value);
+            return Ok(revision);
         }
         let find = revisions.find_one(doc! {"_id": REVISION_ID}).session(session);
         if let Some(Revision { value, .. }) = self.db.step(what, find).await? {
@@ -155,8 +152,10 @@ impl Config {
         }
         // The first change of all, or a database mended by hand. Not in the transaction: two would collide there.
         let entries = self.db.collection::<StoredEntry>("audit");
-        let last = self.db.call(what, entries.find_one(doc! {}).sort(doc! {"_id": -1})).await?;
-        let last = last.map_or(0, |entry| entry.revision());
+        let of_before = entries.find_one(doc! {"_id": {"$lt": FIRST_PLACE}}).sort(doc! {"_id": -1});
+        let newest = entries.find_one(doc! {"revision": {"$exists": true}}).sort(doc! {"revision": -1});
+        let (of_before, newest) = (self.db.call(what, of_before).await?, self.db.call(what, newest).await?);
+        let last = of_before.iter().chain(&newest).map(StoredEntry::revision).max().unwrap_or(0);
         let first = doc! {"$setOnInsert": {"value": last}};
         let made = revisions.update_one(doc! {"_id": REVISION_ID}, first).upsert(true);
         match self.db.write(what, made).await {

@@ -1,5 +1,6 @@
 //! [`ConfigStore`]. Every change is a transaction that counts the revision up first: so changes happen one after
-//! the other, and the revision they make orders entities and audit log.
+//! the other, and the revision they make orders entities and their lines of the audit log. Lines that tell of no entity take
+//! a place between them and no turn.
 
 mod audit;
 mod change;
@@ -38,6 +39,9 @@ struct Revision {
     #[serde(rename = "_id")]
     id: String,
     value: i64,
+    /// The place of its line in the audit log; 0: it is of before.
+    #[serde(default)]
+    place: i64,
 }
 
 /// Configuration on MongoDB.
@@ -67,8 +71,8 @@ impl Config {
 
 #[async_trait]
 impl AuditLog for Config {
-    async fn append(&self, entry: AuditEntry) -> Result<u64, StoreError> {
-        self.note(&entry, &[]).await
+    async fn append(&self, entry: AuditEntry) -> Result<(), StoreError> {
+        self.note("write the audit log", Some(&entry), &[]).await
     }
 
     async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {

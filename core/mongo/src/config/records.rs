@@ -189,8 +189,8 @@ async fn load_once(db: &Db) -> Result<(u64, Vec<Record>), Failed> {
     Ok((revision, found(db, what, None, &mut session).await?))
 }
 
-/// The revision, and what changed after `since`, in one snapshot: what the audit log names. Its lines are numbered by
-/// revisions; a log that does not reach so far back cannot tell, and then it is everything.
+/// The revision, and what changed after `since`, in one snapshot: what the audit log names. It has a
+/// line of each revision; a log that does not reach so far back cannot tell, and then it is everything.
 pub(super) async fn changed_since(db: &Db, since: u64) -> Result<(u64, Vec<Record>), StoreError> {
     let mut retry = db.retry();
     loop {
@@ -254,7 +254,8 @@ async fn lines_since(
     session: &mut ClientSession,
 ) -> mongodb::error::Result<Vec<super::audit::StoredEntry>> {
     let log = db.collection::<super::audit::StoredEntry>("audit");
-    let find = log.find(doc! {"_id": {"$gt": since.cast_signed()}}).read_concern(ReadConcern::snapshot());
+    let find =
+        log.find(doc! {"revision": {"$gt": since.cast_signed()}}).read_concern(ReadConcern::snapshot());
     let mut cursor = find.session(&mut *session).await?;
     cursor.stream(session).try_collect().await
 }

@@ -11,6 +11,7 @@ use tfx_domain::{
 use tfx_mongo::{Mongo, MongoConfig};
 use tfx_ports::{
     StoreError,
+    accounts::{Account, AccountKind},
     audit::{AuditEntry, Caller},
     config::{ConfigStore, Record, RecordQuery},
     page::PageRequest,
@@ -180,4 +181,38 @@ async fn a_broken_document_is_named() {
         store.get(Kind::Campaign, &record(1, "", json!({})).id).await.expect("an answer").expect("there");
     let e = found.typed::<CampaignSpec>().expect_err("broken");
     assert!(!e.is_retryable() && e.to_string().contains("cmp_"), "{e}");
+}
+
+/// A process that is killed in the middle of a change leaves its transaction behind, which the server ends after a minute:
+/// who logs in meanwhile waits for nothing, and who changes something is told what is in the way.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_change_that_was_left_behind_stops_no_login_and_is_told() {
+    let fresh = Fresh::new();
+    let mongo = Mongo::new(&MongoConfig { give_up_after: Duration::from_millis(300), ..fresh.config() })
+        .await
+        .expect("settings");
+    create(&mongo.config(), &record(1, "first", json!({}))).await.expect("create");
+    let client = mongodb::Client::with_uri_str(&fresh.uri).await.expect("a client");
+    let mut left = client.start_session().await.expect("a session");
+    left.start_transaction().await.expect("a transaction");
+    let revisions = client.database(&fresh.name).collection::<Document>("revision");
+    let count = revisions.update_one(doc! {"_id": "config"}, doc! {"$inc": {"value": 1_i64}});
+    count.session(&mut left).await.expect("held");
+
+    let session = Account::new(AccountKind::Session, "ses_1", "ses_1", &json!({})).expect("JSON");
+    let line = AuditEntry {
+        action: "login".to_owned(),
+        kind: "user".to_owned(),
+        ..audit(&record(1, "first", json!({})))
+    };
+    mongo.accounts().save(vec![session], Some(line.clone())).await.expect("a login");
+    mongo.config().append(line).await.expect("a line");
+    let refused = create(&mongo.config(), &record(2, "second", json!({}))).await.expect_err("held");
+    assert!(refused.is_retryable(), "{refused:?}");
+    let told = refused.to_string();
+    assert!(told.contains("not over yet") && told.contains("within 60 s"), "{told}");
+    assert!(!told.contains("Plan executor"), "{told}");
+
+    left.abort_transaction().await.expect("over");
+    create(&mongo.config(), &record(2, "second", json!({}))).await.expect("free again");
 }

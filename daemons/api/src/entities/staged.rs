@@ -45,7 +45,7 @@ fn is_named(record: &Record, slug: &str) -> bool {
 
 #[async_trait]
 impl AuditLog for Staged<'_> {
-    async fn append(&self, entry: AuditEntry) -> Result<u64, StoreError> {
+    async fn append(&self, entry: AuditEntry) -> Result<(), StoreError> {
         self.store.append(entry).await
     }
 

@@ -209,7 +209,7 @@ impl Queue for FaultyQueue {
 
 #[async_trait]
 impl AuditLog for Faults {
-    async fn append(&self, entry: AuditEntry) -> Result<u64, StoreError> {
+    async fn append(&self, entry: AuditEntry) -> Result<(), StoreError> {
         self.config.append(entry).await
     }
     async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
