@@ -11,7 +11,8 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Look", &["report", "click", "conversion", "postback", "explain", "health", "audit"]),
     ("Who may in", &["login", "logout", "whoami", "profile", "token", "user", "session"]),
     ("Run", &["up", "config", "events", "ingest", "migrate", "prune", "backup", "restore", "stack"]),
-    ("Try", &["check", "doctor", "smoke", "bench"]),
+    ("Watch", &["status", "logs", "check", "doctor", "reconcile"]),
+    ("Try", &["smoke", "bench"]),
     ("Shell", &["completions", "man", "help"]),
 ];
 

@@ -14,11 +14,14 @@ mod help;
 mod input;
 mod output;
 mod pages;
+mod pipeline;
 mod profile;
 mod progress;
 mod prompt;
 #[cfg(test)]
 mod reference;
+mod room;
+mod services;
 mod table;
 mod tests_too;
 mod when;

@@ -17,17 +17,20 @@ mod explain;
 mod health;
 mod ingest;
 mod login;
+mod logs;
 mod man;
 mod migrate;
 mod network;
 mod postback;
 mod profile;
 mod prune;
+mod reconcile;
 mod report;
 mod restore;
 mod smoke;
 mod source;
 mod stack;
+mod status;
 mod stream;
 mod template;
 mod token;
@@ -114,7 +117,10 @@ pub(crate) enum Command {
     /// Verdicts for monitors and cron: one line and an exit code.
     #[command(subcommand)]
     Check(check::CheckCommand),
+    Status(status::StatusCommand),
+    Logs(Box<logs::Logs>),
     Doctor(doctor::Doctor),
+    Reconcile(reconcile::Reconcile),
     Smoke(smoke::Smoke),
     Bench(Box<bench::Bench>),
     Completions(completions::Completions),
@@ -172,7 +178,10 @@ impl Command {
             Self::Backup(c) => c.run(context).await,
             Self::Restore(c) => c.run(context).await,
             Self::Stack(c) => c.run(context).await,
+            Self::Status(c) => c.run(context).await,
+            Self::Logs(c) => c.run(context).await,
             Self::Doctor(c) => c.run(context).await,
+            Self::Reconcile(c) => c.run(context).await,
             Self::Smoke(c) => c.run(context).await,
             Self::Bench(c) => c.run(context).await,
             Self::Completions(c) => c.run(context),

@@ -40,3 +40,4 @@ mod stack;
 mod terminal;
 mod tokens;
 mod up;
+mod watching;

@@ -30,6 +30,7 @@ static REST: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
         (r"tfx_[0-9a-z]{19}_[0-9a-z_\-]{32}\b", "tfx_…"),
         (r"whsec_[0-9A-Za-z+/=]+", "whsec_…"),
         (r"webhook-timestamp: \d+", "webhook-timestamp: …"),
+        (r"\bslowest_answer=\d+ms", "slowest_answer=Nms"),
         (r"\b(after +|answered \d+, )\d+ ms\b", "${1}N ms"),
     ]
     .map(|(pattern, word)| (Regex::new(pattern).expect("a pattern"), word))

@@ -27,7 +27,10 @@ impl<'p> Transcript<'p> {
         // A verdict is a result also where it fails.
         let verdict = line.starts_with("tfx postback test ")
             || line.starts_with("tfx source test ")
-            || line.contains(" check destinations");
+            || line.starts_with("tfx check ")
+            || line.contains(" check destinations")
+            || line.starts_with("tfx status")
+            || line.starts_with("tfx reconcile");
         assert!(!(failed && alone) || verdict || stdout.is_empty(), "{line}: failed with a result: {stdout}");
         assert!(!stderr.contains("panicked"), "{line}: {stderr}");
         let _ = writeln!(self.text, "$ {line}");

@@ -26,7 +26,7 @@ use crate::{
     },
     report::{ReportAnswer, ReportRequest},
     retention::{PruneAnswer, PruneRequest, RetentionStatus},
-    service::{EventStats, RefusedAnswer},
+    service::{EventStats, RecordedAnswer, RefusedAnswer},
     timeline::Timeline,
 };
 use reqwest::Method;
@@ -323,6 +323,14 @@ impl Client {
     /// [`ApiError`].
     pub async fn event_stats(&self) -> Result<EventStats, ApiError> {
         self.call(Call::get(&["event-producer", "stats"])).await
+    }
+
+    /// How many events the services answered for, by kind and hour.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn recorded_events(&self) -> Result<RecordedAnswer, ApiError> {
+        self.call(Call::get(&["event-producer", "recorded"])).await
     }
 
     /// Gives the events that sinks refused to the journals again; `dry_run`: only counts them.

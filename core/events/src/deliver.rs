@@ -111,6 +111,9 @@ impl Deliverer {
             match self.attempt(part).await {
                 Answer::Taken(refused) => {
                     self.counters.delivered.add(part.len().saturating_sub(refused.len()) as u64);
+                    let is_refused = |at: usize| refused.iter().any(|r| r.index == at);
+                    let taken = part.iter().enumerate().filter(|(at, _)| !is_refused(*at));
+                    taken.for_each(|(_, event)| self.counters.tally.published(event));
                     for r in refused {
                         match part.get(r.index) {
                             Some(event) => self.refuse(event, r.reason).await?,

@@ -1,7 +1,7 @@
 //! The producer: what the daemons hold.
 
 use crate::{
-    FailurePolicy, OpenError, ProducerConfig, ProducerStats,
+    FailurePolicy, OpenError, ProducerConfig, ProducerStats, Recorded,
     deliver::Deliverer,
     journal::{AppendError, Disk, Journal, Limits, Reader, RealDisk, Shared, record::Encoded},
     queue::{AppendResult, Queue, Refusal},
@@ -196,6 +196,9 @@ impl Producer {
                 Err(error)
             }
         };
+        if outcome.is_ok() || !durable {
+            self.counters.tally.accepted(event);
+        }
         match outcome {
             Ok(()) if durable => Ok(Published::Durable),
             Ok(()) => Ok(Published::Written),
@@ -215,7 +218,9 @@ impl Producer {
     /// They are not known to be on disk.
     pub async fn publish_durable(&self, events: &[Event]) -> Result<(), PublishError> {
         let encoded = events.iter().map(|e| self.encode(e)).collect::<Result<Vec<_>, _>>()?;
-        self.append_durable(&encoded).await
+        self.append_durable(&encoded).await?;
+        events.iter().for_each(|event| self.counters.tally.accepted(event));
+        Ok(())
     }
 
     /// Writes records to disk.
@@ -263,6 +268,11 @@ impl Producer {
             oldest_undelivered_age_ms: u64::try_from(age).unwrap_or(0),
             ..counted
         }
+    }
+
+    /// How many events were answered for since the start, by kind and hour.
+    pub fn recorded(&self) -> Recorded {
+        self.counters.tally.told()
     }
 
     /// Takes no more events, brings those taken to disk, and delivers until the journal is empty or the deadline is over.

@@ -1,5 +1,6 @@
 //! What a producer counts.
 
+use crate::recorded::Tally;
 use serde::Serialize;
 use std::{
     sync::{
@@ -123,6 +124,8 @@ pub(crate) struct Counters {
     pub(crate) journal_down: AtomicBool,
     /// Somebody waited in vain for the disk; over as soon as nothing waits for it.
     pub(crate) stalled: AtomicBool,
+    /// By kind and hour.
+    pub(crate) tally: Tally,
     last: Mutex<Last>,
     drops: Mutex<Drops>,
 }

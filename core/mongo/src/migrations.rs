@@ -55,6 +55,10 @@ impl Migrations for Indexes {
         "mongo"
     }
 
+    async fn engine(&self) -> Result<Option<String>, StoreError> {
+        Ok(Some(format!("MongoDB {}", crate::backup::version(&self.db).await?)))
+    }
+
     async fn status(&self) -> Result<Vec<Step>, StoreError> {
         crate::check::check(&self.db).await?;
         status(&self.db).await

@@ -4,6 +4,7 @@ use reqwest::{Client, StatusCode};
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
+use tfx_domain::Timestamp;
 
 /// Asks services whether they are ready.
 #[derive(Debug)]
@@ -32,15 +33,15 @@ impl Probe {
         }
     }
 
-    /// What the service at `url` depends on, ready or not; nothing for a stranger.
+    /// How the service at `url` is, ready or not; a stranger is told its status alone.
     ///
     /// # Errors
     /// Why it did not tell, for people.
-    pub async fn dependencies(&self, url: &str) -> Result<Vec<Dependency>, String> {
+    pub async fn report(&self, url: &str) -> Result<Report, String> {
         let (status, body) =
             self.get(&format!("{url}/readyz")).await.map_err(|e| format!("{url} does not answer: {e}"))?;
         match serde_json::from_str::<Report>(&body) {
-            Ok(report) if matches!(status, 200 | 503) => Ok(report.dependencies),
+            Ok(report) if matches!(status, 200 | 503) => Ok(report),
             _ => Err(format!("{url}/readyz answers {status}, and not as a service of this product does")),
         }
     }
@@ -56,16 +57,24 @@ impl Probe {
     }
 }
 
-#[derive(Deserialize)]
-struct Report {
-    #[serde(rename = "status")]
-    _status: String,
+/// How a service is, as its `/readyz` tells.
+#[derive(Debug, Clone, Default, PartialEq, Deserialize)]
+pub struct Report {
+    /// `ok`, `degraded` or `failed`.
+    pub status: String,
+    /// Of the service; none for a stranger.
     #[serde(default)]
-    dependencies: Vec<Dependency>,
+    pub version: Option<String>,
+    /// The time of its clock; none for a stranger.
+    #[serde(default)]
+    pub at: Option<Timestamp>,
+    /// What it depends on; nothing for a stranger.
+    #[serde(default)]
+    pub dependencies: Vec<Dependency>,
 }
 
 /// What a service depends on, as its `/readyz` tells.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Deserialize)]
 pub struct Dependency {
     /// Such as `analytics`.
     pub name: String,
@@ -73,6 +82,12 @@ pub struct Dependency {
     pub required: bool,
     /// `ok`, `degraded` or `failed`.
     pub state: String,
+    /// How long it took to look, milliseconds.
+    #[serde(default)]
+    pub latency_ms: f64,
+    /// How old what it holds is, milliseconds.
+    #[serde(default)]
+    pub age_ms: Option<u64>,
     /// What there is to say of it.
     pub detail: Option<String>,
 }

@@ -146,6 +146,14 @@ impl Stack {
         self.run(arguments).await
     }
 
+    /// What runs with these arguments; what it prints is the caller's to read.
+    ///
+    /// # Errors
+    /// [`StackError`].
+    pub async fn spoken(&self, arguments: &[String]) -> Result<Command, StackError> {
+        self.command(arguments.iter().map(String::as_str)).await
+    }
+
     /// The settings with which programs on this machine find a local stack.
     ///
     /// # Errors

@@ -93,6 +93,11 @@ pub trait Migrations: Send + Sync {
     /// `mongo`, `clickhouse`, `topics`.
     fn target(&self) -> &'static str;
 
+    /// What the engine calls itself, with its version; none: it does not say.
+    async fn engine(&self) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
     /// Every step, in order, as it is recorded and as what it made is found. Changes nothing.
     async fn status(&self) -> Result<Vec<Step>, StoreError>;
 

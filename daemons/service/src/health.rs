@@ -15,6 +15,8 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tfx_domain::Timestamp;
+use tfx_ports::clock;
 use tokio::sync::Mutex;
 use tracing::Instrument as _;
 
@@ -186,8 +188,8 @@ impl Check {
     }
 }
 
-/// What `/readyz` answers.
-#[derive(Debug, Clone, Serialize)]
+/// What the checks found.
+#[derive(Debug, Clone)]
 pub struct Report {
     /// The worst state of all; an optional dependency that failed counts as degraded.
     pub status: Condition,
@@ -205,6 +207,15 @@ pub enum Condition {
     Degraded,
     /// Does not work.
     Failed,
+}
+
+/// What those inside are told: a report, by whom and when.
+#[derive(Serialize)]
+struct Told<'r> {
+    status: Condition,
+    version: &'static str,
+    at: Timestamp,
+    dependencies: &'r [Dependency],
 }
 
 /// One dependency.
@@ -299,7 +310,10 @@ async fn readyz(State(asked): State<HealthChecks>, extensions: Extensions, heade
     let status =
         if report.status == Condition::Failed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     if asked.inside.has(&extensions, &headers) || asked.inside.has_token(&headers) {
-        return (status, Json(&*report)).into_response();
+        let Report { status: state, dependencies } = &*report;
+        let told =
+            Told { status: *state, version: env!("CARGO_PKG_VERSION"), at: clock::now(), dependencies };
+        return (status, Json(told)).into_response();
     }
     (status, Json(serde_json::json!({ "status": report.status }))).into_response()
 }

@@ -7,14 +7,15 @@ use crate::{
     context::Context,
     exit::Failure,
     output::{Column, Format, Listing},
+    room,
+    services::{self, Service},
 };
 use clap::Args;
-use rustix::fs::statvfs;
 use serde_json::json;
 use std::path::Path;
 use tfx_api::{Client, entities::EntityQuery};
 use tfx_domain::entity::{Kind, Status};
-use tfx_ops::probe::{Dependency, Probe};
+use tfx_ops::probe::Dependency;
 use tfx_settings::Settings;
 
 /// Less space than this is wrong: journals and stores refuse what they cannot write. Bytes.
@@ -158,8 +159,8 @@ fn of_folder(folder: &Path) -> Vec<Finding> {
         Some(told) => Finding::new(State::Warning, "data folder", told),
         None => Finding::new(State::Ok, "data folder", shown.to_string()),
     };
-    let disk = match statvfs(folder) {
-        Ok(disk) => of_disk(disk.f_bavail.saturating_mul(disk.f_frsize), disk.f_favail, disk.f_files),
+    let disk = match room::at(folder) {
+        Ok(room) => of_disk(room.bytes, room.files, room.of_files),
         Err(error) => Finding::new(State::Warning, "disk", format!("it cannot be asked: {error}")),
     };
     vec![folders, disk]
@@ -188,16 +189,9 @@ fn of_disk(bytes: u64, files: u64, files_in_all: u64) -> Finding {
 
 /// Each service and what it depends on.
 async fn of_services(settings: &Settings) -> Result<Vec<Finding>, Failure> {
-    let probe = Probe::new().map_err(Failure::failed)?;
-    let addresses = &settings.addresses;
-    let services = [
-        ("traffic-service", &addresses.traffic_url, &addresses.traffic),
-        ("postback-service", &addresses.postback_url, &addresses.postback),
-        ("api-service", &addresses.api_url, &addresses.api),
-    ];
     let mut found = Vec::new();
-    for (service, url, listens) in services {
-        match probe.dependencies(url).await {
+    for Service { name: service, url, listens, told, .. } in services::ask(settings).await? {
+        match told.map(|report| report.dependencies) {
             Ok(dependencies) if dependencies.is_empty() => {
                 let what = format!("{url}/readyz tells strangers nothing of what it depends on");
                 found.push(
@@ -207,7 +201,8 @@ async fn of_services(settings: &Settings) -> Result<Vec<Finding>, Failure> {
             }
             Ok(dependencies) => found.extend(dependencies.iter().map(|d| of_dependency(service, d))),
             Err(why) => {
-                found.push(Finding::new(State::Wrong, service, why).next(unanswered(service, url, listens)));
+                found
+                    .push(Finding::new(State::Wrong, service, why).next(unanswered(service, &url, &listens)));
             }
         }
     }
@@ -337,8 +332,14 @@ mod tests {
             ("failed", false, State::Warning),
             ("failed", true, State::Wrong),
         ] {
-            let dependency =
-                Dependency { name: "analytics".into(), required, state: state.into(), detail: None };
+            let dependency = Dependency {
+                name: "analytics".into(),
+                required,
+                state: state.into(),
+                latency_ms: 0.0,
+                age_ms: None,
+                detail: None,
+            };
             let found = of_dependency("traffic-service", &dependency);
             assert_eq!(
                 (found.state, found.of.as_str()),

@@ -235,6 +235,12 @@ impl Migrations for Schema {
         "clickhouse"
     }
 
+    async fn engine(&self) -> Result<Option<String>, StoreError> {
+        let said: Vec<String> =
+            self.client.all("ask for the version", Sql::verbatim("SELECT version()")).await?;
+        Ok(said.first().map(|version| format!("ClickHouse {version}")))
+    }
+
     async fn status(&self) -> Result<Vec<Step>, StoreError> {
         self.stand().await
     }

@@ -12,6 +12,8 @@ mod standing;
 mod structure;
 mod write;
 
+pub(crate) use write::version;
+
 use crate::{
     archive::{Namespace, ReadError, Tally},
     db::Db,

@@ -190,7 +190,7 @@ async fn gone(db: &Db, e: &DriverError) -> BackupError {
     BackupError::MomentGone { what }
 }
 
-async fn version(db: &Db) -> Result<String, StoreError> {
+pub(crate) async fn version(db: &Db) -> Result<String, StoreError> {
     let info =
         db.call("ask for the server's version", db.database().run_command(doc! {"buildInfo": 1_i32})).await?;
     Ok(info.get_str("version").unwrap_or("0.0.0").to_owned())

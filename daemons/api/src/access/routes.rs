@@ -55,6 +55,7 @@ const ROUTES: &[(Method, &str, &[Scope])] = &[
     (Method::GET, "/health/history", &[Read]),
     (Method::GET, "/audit", &[Read, ReadMoney, ReadAudit]),
     (Method::GET, "/event-producer/stats", &[Read]),
+    (Method::GET, "/event-producer/recorded", &[Read]),
     (Method::POST, "/event-producer/replay-refused", &[Read, Ops]),
     (Method::GET, "/ingestion/errors", &[Read, ReadMoney]),
     (Method::GET, "/ingestion/lag", &[Read]),

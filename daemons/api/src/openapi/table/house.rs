@@ -13,7 +13,7 @@ use tfx_api::{
     health::{HealthEvent, HealthList, HealthRow},
     ingestion::{IngestionError, IngestionLag, ReplayAnswer, ReplayRequest},
     retention::{PruneAnswer, PruneRequest, RetentionStatus},
-    service::{EventStats, RefusedAnswer},
+    service::{EventStats, RecordedAnswer, RefusedAnswer},
 };
 use tfx_domain::routing::Health;
 
@@ -49,6 +49,12 @@ pub(super) fn operations() -> Vec<Operation> {
                 .answers::<Page<AuditEntry>>("A page"),
             get("/event-producer/stats", "read_event_stats", "Tell the counters of what the services record")
                 .answers::<EventStats>("Of each service, or why it could not be asked"),
+            get(
+                "/event-producer/recorded",
+                "read_recorded_events",
+                "Tell how many events the services answered for",
+            )
+            .answers::<RecordedAnswer>("Of each service by kind and hour, or why it could not be asked"),
             post("/event-producer/replay-refused", "replay_refused", "Record again what the sinks refused")
                 .query("dry_run", "Only count it", flag())
                 .answers::<RefusedAnswer>("Of each service, or why it could not be asked"),
