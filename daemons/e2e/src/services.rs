@@ -260,13 +260,21 @@ impl Services {
         times.map(|ticks| ticks.parse::<f64>().expect("a number")).sum::<f64>() / 100.0
     }
 
+    /// The administrator's token.
+    ///
+    /// # Panics
+    /// There is none yet.
+    pub fn token(&self) -> String {
+        let token = fs::read_to_string(self.dir.path().join("admin.token")).expect("the token");
+        token.trim().to_owned()
+    }
+
     /// A client of the API.
     ///
     /// # Panics
     /// There is no token yet.
     pub fn api(&self) -> Client {
-        let token = fs::read_to_string(self.dir.path().join("admin.token")).expect("the token");
-        Client::new(self.url(Service::Api), Some(&token)).expect("a client")
+        Client::new(self.url(Service::Api), Some(&self.token())).expect("a client")
     }
 
     /// `tfx`, set up for these services.
