@@ -113,14 +113,14 @@ ifeq ($(shell uname -s),Linux)
 # The engines are ended whatever becomes of the tests.
 check: python check-deploy
 	python3 -B -m unittest discover deploy/local
-	trap '$(STACK) down' EXIT INT TERM; $(STACK) up && $(TESTS) && (cd $(DESCRIBED) && python3 -B -m unittest test_client)
+	trap '$(STACK) down' EXIT INT TERM; $(STACK) up && $(TESTS) && (cd $(DESCRIBED) && python3 -B -m unittest test_client test_schemathesis.Described.test_embedded)
 	target/debug/tfx smoke --stack embedded
 	target/debug/tfx smoke --stack local
 else
 # The engines have packages for Linux alone; elsewhere what needs them is left out, and said.
 check: python
 	$(CARGO) build --workspace --locked --bins
-	cd $(DESCRIBED) && python3 -B -m unittest test_client
+	cd $(DESCRIBED) && python3 -B -m unittest test_client test_schemathesis.Described.test_embedded
 	$(CARGO) test --workspace --exclude tfx-mongo --exclude tfx-kafka --exclude tfx-clickhouse --locked --no-fail-fast
 	target/debug/tfx smoke --stack embedded
 	@echo "Not tested: MongoDB, Kafka and ClickHouse, whose packages are for Linux, and a full disk"
