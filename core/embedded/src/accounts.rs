@@ -84,7 +84,7 @@ impl Accounts for AccountTable {
     }
 
     async fn list(&self, kind: AccountKind, request: &PageRequest) -> Result<Page<Account>, StoreError> {
-        let after = cursor(request, |text| Some(text.to_owned()))?.unwrap_or_default();
+        let after = cursor(request, |text| kind.place(text))?.unwrap_or_default();
         let limit = limit(request);
         let read = move |conn: &Connection| {
             let select = "SELECT id, name, version, until_ms, body FROM accounts WHERE kind = ?1 AND id > ?2

@@ -123,7 +123,7 @@ impl Accounts for AccountTable {
     }
 
     async fn list(&self, kind: AccountKind, request: &PageRequest) -> Result<Page<Account>, StoreError> {
-        let from = after(request, |text| Some(text.to_owned()))?.unwrap_or_default();
+        let from = after(request, |text| kind.place(text))?.unwrap_or_default();
         let limit = limit(request);
         let accounts = all(&self.db);
         let find = accounts.find(doc! {"kind": kind.as_str(), "id": {"$gt": from}});

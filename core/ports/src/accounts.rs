@@ -44,6 +44,19 @@ impl AccountKind {
             Self::Answer => "answer",
         }
     }
+
+    /// The place in a list of this kind that a cursor stands for; none: it is none of such a list.
+    pub fn place(self, cursor: &str) -> Option<String> {
+        let begins = match self {
+            Self::Token => "tok_",
+            Self::User => "usr_",
+            Self::Session => "ses_",
+            Self::Code | Self::Settings | Self::Answer => "",
+        };
+        let rest = cursor.strip_prefix(begins)?;
+        let is_id = !rest.is_empty() && rest.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-');
+        is_id.then(|| cursor.to_owned())
+    }
 }
 
 /// One account, as stores keep it.
@@ -111,6 +124,9 @@ pub trait Accounts: Send + Sync {
     async fn find(&self, kind: AccountKind, name: &str) -> Result<Option<Account>, StoreError>;
 
     /// A page, in the order of their ids.
+    ///
+    /// # Errors
+    /// [`StoreError::BadCursor`], what any store can answer.
     async fn list(&self, kind: AccountKind, page: &PageRequest) -> Result<Page<Account>, StoreError>;
 
     /// Saves all of them, with the line, or nothing. One of version 1 is new; of another the version before is there.

@@ -22,8 +22,9 @@ use tfx_domain::{
     health::DestinationHealth,
     id::DestinationId,
     routing::Health,
+    slug::Slug,
 };
-use tfx_ports::{config::RecordQuery, health::HealthQuery, page::PageRequest};
+use tfx_ports::{StoreError, config::RecordQuery, health::HealthQuery, page::PageRequest};
 use tokio::time::timeout;
 
 const PAGE: usize = 1_000;
@@ -46,6 +47,9 @@ async fn list(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
     });
     let page = query.page();
     query.finish()?;
+    if page.cursor.as_ref().is_some_and(|cursor| cursor.parse::<Slug>().is_err()) {
+        return Err(StoreError::BadCursor.into());
+    }
     let watched = watched(&app).await?;
     let known: HashMap<DestinationId, DestinationHealth> =
         app.stores.health.all().await?.into_iter().map(|h| (h.destination_id.clone(), h)).collect();

@@ -68,6 +68,11 @@ pub async fn accounts_are_found_again(s: Accounting) {
         page.cursor = Some(next);
     }
     assert_eq!(seen, ["usr_0", "usr_1", "usr_2", "usr_3", "usr_4"]);
+    for cursor in ["", "x", "usr_", "tok_1", "usr_1 ", "usr_é", "usr_$gt", "0"] {
+        let page = PageRequest { cursor: Some(cursor.to_owned()), limit: 2 };
+        let refused = s.one.list(AccountKind::User, &page).await;
+        assert!(matches!(refused, Err(StoreError::BadCursor)), "{cursor}: {refused:?}");
+    }
 }
 
 /// A name is taken once in its kind; who gives it up makes place.
