@@ -80,11 +80,25 @@ impl Logins {
                 "is required: who codes are from, such as TraffoFlex <login@example.com>",
             );
         }
-        if from.as_ref().is_some_and(|from| from.contains(['\r', '\n'])) {
-            r.problem(&vars::AUTH_EMAIL_FROM, "must be one line");
+        if let Some(from) = from.as_ref().filter(|from| !is_sender(from)) {
+            r.problem(
+                &vars::AUTH_EMAIL_FROM,
+                format!("is '{from}'; it must be login@example.com or TraffoFlex <login@example.com>"),
+            );
         }
         let mail = key.zip(from).map(|(key, from)| Mail { from, key, url, attempts, backoff });
         Some(Self { admin, secrets, code_ttl, window, session_ttl, code_in_answer, mail })
+    }
+}
+
+/// An address, or a name with an address, on one line.
+fn is_sender(text: &str) -> bool {
+    let is_address = |text: &str| text.trim() == text && tfx_domain::access::address(text).is_ok();
+    match text.strip_suffix('>').and_then(|rest| rest.rsplit_once('<')) {
+        Some((name, inner)) => {
+            is_address(inner) && !name.contains(['<', '>']) && !name.chars().any(char::is_control)
+        }
+        None => is_address(text),
     }
 }
 

@@ -129,7 +129,9 @@ impl<'s> Reader<'s> {
         match self.optional::<T>(var) {
             Some(n) if n >= low && n <= high => n,
             Some(n) => {
-                self.problem(var, format!("is {n}; allowed is {low} to {high} {}", var.unit));
+                // What else the unit says is the range.
+                let unit = var.unit.split_once(',').map_or(var.unit, |(unit, _)| unit);
+                self.problem(var, format!("is {n}; allowed is {low} to {high} {unit}"));
                 low
             }
             None => low,

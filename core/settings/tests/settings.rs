@@ -179,3 +179,31 @@ fn the_time_of_a_code_is_read_by_both_names() {
         ttl(&[("AUTH_OTP_TTL_SECONDS", "601")]).is_err() && ttl(&[("AUTH_OTP_TTL_MINUTES", "11")]).is_err()
     );
 }
+
+#[test]
+fn who_codes_are_from_is_checked_at_the_start() {
+    let with = |from: &str| {
+        let all: Vec<_> = LOGINS.iter().copied().chain([("AUTH_EMAIL_FROM", from)]).collect();
+        read(&all).map(drop)
+    };
+    for fits in ["login@example.com", "TraffoFlex <login@example.com>", "<login@example.com>", "Ä. <a@b.c>"]
+    {
+        assert_eq!(with(fits), Ok(()), "{fits}");
+    }
+    for wrong in
+        ["TraffoFlex", "login@", "A <login>", "A <a@b.c", "A <a@b.c> b", "<<a@b.c>", "A\r\nBcc: x <a@b.c>"]
+    {
+        let problems = with(wrong).expect_err(wrong);
+        assert_eq!(problems[0].0, "AUTH_EMAIL_FROM", "{wrong}");
+    }
+}
+
+#[test]
+fn a_range_is_told_once() {
+    let all: Vec<_> = LOGINS.iter().copied().chain([("AUTH_OTP_TTL_SECONDS", "5")]).collect();
+    let problems = read(&all).map(drop).expect_err("too short");
+    assert_eq!(
+        problems,
+        [("AUTH_OTP_TTL_SECONDS".to_owned(), "is 5; allowed is 30 to 600 seconds".to_owned())]
+    );
+}
