@@ -65,6 +65,7 @@ pub(crate) async fn handle(
     let group = Registry::group(request.uri().path());
     let logged = tracing::enabled!(Level::ERROR).then(|| (request.method().clone(), request.uri().clone()));
     let has_body = !request.body().is_end_stream();
+    let page = has_body.then(|| request.headers().get(header::ORIGIN).cloned()).flatten();
     let coming = has_body.then(|| {
         Arc::new(Coming {
             line: Arc::clone(line),
@@ -96,6 +97,9 @@ pub(crate) async fn handle(
     {
         response = too_large(shared.max_body);
     }
+    if let Some(page) = page.filter(|_| response.status() == StatusCode::PAYLOAD_TOO_LARGE) {
+        readable_by(page, shared, &mut response).await;
+    }
     if !read_all {
         unread.store(true, Ordering::Relaxed);
     }
@@ -107,6 +111,20 @@ pub(crate) async fn handle(
     }
     line.answered();
     response
+}
+
+/// Lets a page in a browser read an answer that no handler gave: by the headers with which the router answers its origin,
+/// whatever it asks for.
+async fn readable_by(page: HeaderValue, shared: &Shared, response: &mut Response) {
+    let mut request = Request::new(Body::empty());
+    request.headers_mut().insert(header::ORIGIN, page);
+    let answered = answer(shared, request, None).await;
+    let told = answered.headers().iter();
+    for (name, value) in
+        told.filter(|(name, _)| **name == header::VARY || name.as_str().starts_with("access-control-"))
+    {
+        response.headers_mut().insert(name.clone(), value.clone());
+    }
 }
 
 const PROBLEM: HeaderValue = HeaderValue::from_static(problem::MEDIA_TYPE);
