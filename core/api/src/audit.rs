@@ -7,7 +7,7 @@ use tfx_domain::Timestamp;
 /// Which changes to list, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct AuditQuery {
-    /// Only of the entity with this id.
+    /// Only of the thing with this id.
     pub id: Option<String>,
     /// At most this many, 1 to 1,000.
     pub limit: Option<usize>,
@@ -22,7 +22,7 @@ pub struct AuditEntry {
     /// When it was saved, by the clock of api-service.
     #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub at: Timestamp,
-    /// Who: a token's name or a user's address.
+    /// Who: a token's name, a user's address, `admin token`, or `nobody` while he logs in.
     pub actor: String,
     /// The address it was asked from; empty: not known.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -33,11 +33,11 @@ pub struct AuditEntry {
     /// The id of the API token or session that was shown; empty: the administrator's token, or none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub token: String,
-    /// `create`, `update`, `pause`, `resume`, `archive`, `prune`, `revoke`.
+    /// `create`, `update`, `pause`, `resume`, `archive`, `prune`, `revoke`, `login`, `refuse`, `lock`.
     pub action: String,
     /// What kind of thing, a noun: `campaign`, `events`, `token`.
     pub kind: String,
-    /// The id of the entity that changed.
+    /// The id of the thing; of a `login` the address that a code was for.
     pub id: String,
     /// The version after the change.
     pub version: u64,

@@ -1,6 +1,6 @@
 //! API tokens: made, shown once, listed, revoked.
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
 use tfx_domain::Timestamp;
 pub use tfx_domain::access::{ApiToken, Role, Scope, TokenState};
 
@@ -9,13 +9,13 @@ pub use tfx_domain::access::{ApiToken, Role, Scope, TokenState};
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
-    /// What it is called: unique among those that are not revoked.
+    /// What it is called: unique among those that are not revoked, and neither an id, `admin`, `admin token` nor `nobody`.
     #[cfg_attr(
         feature = "schema",
         schemars(
             length(min = 1, max = 100),
             regex(
-                pattern = r"^[^\s\u0000-\u001f\u007f-\u009f]([^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f])?$"
+                pattern = r"^[!-?A-~\u00a1-\u00ac\u00ae-\u024f\u0370-\u0482\u048a-\u052f\u2010-\u2027\u20ac\u3041-\u3096\u30a1-\u30ff\u4e00-\u9fff\uac00-\ud7a3]([ -?A-~\u00a1-\u00ac\u00ae-\u024f\u0370-\u0482\u048a-\u052f\u2010-\u2027\u20ac\u3041-\u3096\u30a1-\u30ff\u4e00-\u9fff\uac00-\ud7a3]*[!-?A-~\u00a1-\u00ac\u00ae-\u024f\u0370-\u0482\u048a-\u052f\u2010-\u2027\u20ac\u3041-\u3096\u30a1-\u30ff\u4e00-\u9fff\uac00-\ud7a3])?$"
             )
         )
     )]
@@ -23,10 +23,17 @@ pub struct NewToken {
     /// What it may do; no more than whoever makes it.
     #[cfg_attr(feature = "schema", schemars(length(min = 1)))]
     pub scopes: Vec<Scope>,
-    /// When it ends by itself; none: not.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
+    /// When it ends by itself, in the future; none: not. A token that ends makes none that ends later.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "end")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub expires_at: Option<Timestamp>,
+}
+
+/// A time, if there is one; told in our words where it is none.
+fn end<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
+    let must = "must be a time such as 2027-01-31T00:00:00Z, not after the year 9999";
+    let read = |text: String| text.parse().map_err(|_| D::Error::custom(must));
+    Option::<String>::deserialize(from)?.map(read).transpose()
 }
 
 /// A token as it is listed: never its text.

@@ -70,10 +70,10 @@ pub async fn run(
     let following = tokio::spawn(Arc::clone(&pruning).follow().in_current_span());
     let app = Arc::new(App {
         access: Access::new(&admin_token, &settings.http),
-        logins: settings
-            .logins
-            .clone()
-            .map(|logins| Logins::new(logins, Arc::new(tfx_wiring::outbound(&settings, MAILS_AT_ONCE)))),
+        logins: settings.logins.clone().map(|logins| {
+            let outbound = || Arc::new(tfx_wiring::outbound(&settings, MAILS_AT_ONCE));
+            Logins::new(logins, outbound(), outbound())
+        }),
         peers: Peers::new(&settings, &internal_token)?,
         pruning,
         stores,

@@ -20,16 +20,18 @@ use http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 use std::sync::Arc;
 use tfx_api::tokens::{ApiToken, MadeToken, NewToken, TokenRow};
-use tfx_domain::{Timestamp, access::beyond, id::TokenId, problem::Problems};
+use tfx_domain::{
+    Timestamp,
+    access::{beyond, token_name},
+    id::TokenId,
+    problem::Problems,
+};
 use tfx_ports::{
     StoreError,
     accounts::{Account, AccountKind},
     audit::{AuditEntry, Caller},
     clock,
 };
-
-/// Characters that a name may have.
-const NAME: usize = 100;
 
 /// The routes.
 pub(crate) fn routes() -> Router<Arc<App>> {
@@ -70,12 +72,16 @@ async fn make(
     let now = clock::now();
     let NewToken { name, mut scopes, expires_at } = read(input)?;
     let mut problems = Problems::default();
-    let fits = !name.trim().is_empty() && name.trim() == name && name.chars().count() <= NAME;
-    let fits = fits && !name.chars().any(char::is_control);
-    problems.require(fits, "name", "must be 1 to 100 characters without line breaks or blanks around it");
-    problems.require(name.parse::<TokenId>().is_err(), "name", "must not look like the id of a token");
+    if let Err(must) = token_name(&name) {
+        problems.add("name", must);
+    }
     problems.require(!scopes.is_empty(), "scopes", "must be one or more");
-    problems.require(expires_at.is_none_or(|at| at > now), "expires_at", "must be in the future");
+    if let Some(at) = expires_at.filter(|at| *at <= now) {
+        problems.add(
+            "expires_at",
+            format!("{at} is over: it must be a time to come; without it there is no end"),
+        );
+    }
     problems.into_result(())?;
     scopes.sort_unstable();
     scopes.dedup();
@@ -83,6 +89,7 @@ async fn make(
     if !more.is_empty() {
         return Err(forbidden(&more));
     }
+    outlives(identity, expires_at)?;
     let (id, text) = made(now);
     let token = ApiToken {
         id: id.to_string(),
@@ -114,6 +121,20 @@ async fn make(
         e => e.into(),
     })?;
     Ok(MadeToken { row, token: Some(text) })
+}
+
+/// Nobody grants for longer than he has: what a token makes ends with it at the latest. A person is no token: his login
+/// ends sooner than what he makes.
+fn outlives(identity: &Identity, expires_at: Option<Timestamp>) -> Result<(), Failure> {
+    match identity.expires_at.filter(|_| identity.role.is_none()) {
+        Some(end) if expires_at.is_none_or(|at| at > end) => {
+            let detail = format!(
+                "this token ends at {end} and makes none that ends later or never: say an expires_at until then"
+            );
+            Err(Failure::new(StatusCode::FORBIDDEN, "forbidden", detail))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// Whoever revokes what is revoked already has what he wants.

@@ -13,6 +13,9 @@ pub const MAX_SENT: usize = 3;
 /// Digits of a code: 26 bits.
 pub const DIGITS: usize = 8;
 
+/// Who tries to log in and has shown nothing yet, in the audit log.
+pub const NOBODY: &str = "nobody";
+
 /// A mail address, as people are known by: without regard to case.
 ///
 /// # Errors
@@ -169,6 +172,14 @@ impl LoginCode {
         }
         sent.push(now);
         CodeDecision::Send(Self { digest, expires_at, wrong: 0, used: false, sent })
+    }
+
+    /// The same code, which could not be sent: it is over, and does not count among those of the window.
+    #[must_use]
+    pub fn not_sent(mut self) -> Self {
+        self.used = true;
+        self.sent.pop();
+        self
     }
 
     /// What an answer comes to that was right or not.

@@ -5,10 +5,11 @@ mod scope;
 mod token;
 
 pub use login::{
-    CodeDecision, DIGITS, Guess, LoginCode, MAX_SENT, MAX_WRONG, Session, User, UserState, address, code,
+    CodeDecision, DIGITS, Guess, LoginCode, MAX_SENT, MAX_WRONG, NOBODY, Session, User, UserState, address,
+    code,
 };
 pub use scope::{Role, Scope, beyond, known_scopes, scopes_of};
-pub use token::{ApiToken, TokenState};
+pub use token::{ADMIN_TOKEN, ApiToken, TokenState, token_name};
 
 /// What was saved before versions were counted is at the first.
 const fn first_version() -> u64 {

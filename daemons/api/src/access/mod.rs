@@ -13,7 +13,7 @@ mod secrets;
 mod sessions;
 pub(crate) mod tokens;
 
-use crate::{app::App, failure::Failure};
+use crate::{app::App, compressed::with_secret, failure::Failure};
 use axum::{
     extract::{MatchedPath, Request, State},
     middleware::Next,
@@ -30,7 +30,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use subtle::ConstantTimeEq;
 use tfx_domain::{
     Timestamp,
-    access::{Role, Scope, beyond, scopes_of},
+    access::{ADMIN_TOKEN, Role, Scope, beyond, scopes_of},
 };
 use tfx_ports::StoreError;
 use tfx_ports::{audit::Caller, clock};
@@ -43,9 +43,6 @@ use tokens::KnownTokens;
 const FAILURES: u32 = 20;
 /// The window.
 const WINDOW_S: i64 = 60;
-
-/// Whose token it is that lies in the data folder.
-const ADMIN: &str = "admin token";
 
 /// Who calls, as an extension of the request.
 #[derive(Debug, Clone)]
@@ -82,7 +79,7 @@ impl Identity {
 
     /// As he stands in the audit log.
     fn caller(&self, from: IpAddr, request_id: String) -> Caller {
-        let name = if self.token.is_empty() { ADMIN.to_owned() } else { self.name.clone() };
+        let name = if self.token.is_empty() { ADMIN_TOKEN.to_owned() } else { self.name.clone() };
         Caller { name, from: from.to_string(), request_id, token: self.token.clone() }
     }
 }
@@ -178,9 +175,14 @@ async fn answered(identity: Identity, from: IpAddr, mut request: Request, next: 
     let caller = identity.caller(from, request_id::of(request.headers()).to_owned());
     let sees_money = identity.may(Scope::ReadMoney);
     let sees_secrets = identity.may(Scope::ReadSecrets);
+    let path = request.extensions().get::<MatchedPath>();
+    let with_secrets = sees_secrets && path.is_some_and(|path| routes::tells_secrets(path.as_str()));
     request.extensions_mut().insert(caller);
     request.extensions_mut().insert(identity);
-    let response = next.run(request).await;
+    let mut response = next.run(request).await;
+    if with_secrets {
+        response = with_secret(response);
+    }
     if sees_money && sees_secrets {
         return response;
     }
@@ -215,17 +217,19 @@ async fn identified(app: &App, given: Option<&str>, from: IpAddr) -> Result<Iden
             }
         }
     }
-    if !app.access.guesses.failed(from, now) {
-        let detail = "too many calls without a right token from this address; try again in a minute";
-        return Err(Failure::too_many(detail, WINDOW_S).into_response());
+    if let Err(left_s) = app.access.guesses.failed(from, now) {
+        let detail =
+            format!("too many calls without a right token from this address; try again in {left_s} s");
+        return Err(Failure::too_many(&detail, left_s).into_response());
     }
     let what = if given.is_some() {
         "this is no token of this api-service, or one that was revoked or has expired"
     } else {
         "this needs a token"
     };
+    let login = if app.logins.is_some() { "people log in by 'tfx login', " } else { "" };
     let detail = format!(
-        "{what}: send Authorization: Bearer TOKEN; 'tfx token create' makes one, the administrator's is in \
+        "{what}: send Authorization: Bearer TOKEN; {login}'tfx token create' makes one, the administrator's is in \
          TFX_DATA_DIR/admin.token of api-service, tfx takes it from TFX_TOKEN or TFX_TOKEN_FILE"
     );
     Err(Failure::new(StatusCode::UNAUTHORIZED, "unauthorized", detail).into_response())

@@ -143,6 +143,12 @@ pub(crate) fn is_write(method: &Method, path: &str) -> bool {
     !matches!(*method, Method::GET | Method::HEAD) && (is_bulk || !scopes.iter().all(looks))
 }
 
+/// Whether what a path answers may tell secrets to who may see them: kinds that have some, and what is told of their changes.
+pub(crate) fn tells_secrets(path: &str) -> bool {
+    let of = path.strip_prefix(BASE).and_then(|rest| rest.split('/').nth(1)).unwrap_or_default();
+    of == "audit" || [Kind::Source, Kind::Network].iter().any(|kind| kind.plural() == of)
+}
+
 /// Whether a path needs nothing, by whichever of its methods.
 pub(crate) fn is_open(path: &str) -> bool {
     TABLE.get(path).is_some_and(|methods| methods.iter().all(|(_, needs)| *needs == Needs::Nothing))

@@ -109,13 +109,24 @@ fn judged(answer: &Answer) -> Attempt {
     let ResendError { name, message } = serde_json::from_slice(&answer.body)
         .unwrap_or(ResendError { name: String::new(), message: String::new() });
     let short = |text: &str| text.chars().filter(|c| !c.is_control()).take(300).collect::<String>();
-    let told = format!("Resend answered {} {}: {}", answer.status, short(&name), short(&message));
+    let said = [short(&name), short(&message)].into_iter().filter(|text| !text.is_empty());
+    let said: Vec<String> =
+        std::iter::once(format!("Resend answered {}", answer.status)).chain(said).collect();
+    let told = said.join(": ");
     let at_least = answer.retry_after.trim().parse().map_or(Duration::ZERO, Duration::from_secs);
     let quota = name.ends_with("quota_exceeded");
     match answer.status {
         429 if !quota => Attempt::Again(told, at_least.min(LONGEST)),
         409 if name == "concurrent_idempotent_requests" => Attempt::Again(told, at_least.min(LONGEST)),
-        500.. => Attempt::Again(told, at_least.min(LONGEST)),
+        500.. => {
+            // What is not Resend's own answer is of something before it.
+            let whose = if name.is_empty() {
+                "; is AUTH_RESEND_API_URL the address of Resend, and is it up?"
+            } else {
+                ""
+            };
+            Attempt::Again(format!("{told}{whose}"), at_least.min(LONGEST))
+        }
         429 => Attempt::Refused(format!("{told}; the plan at Resend sends no more for now")),
         401 | 403 if name.contains("api_key") || message.contains("API key") => {
             Attempt::Refused(format!("{told}; set AUTH_RESEND_API_KEY to a key that may send"))
@@ -124,7 +135,9 @@ fn judged(answer: &Answer) -> Attempt {
         400 | 422 => {
             Attempt::Refused(format!("{told}; is AUTH_EMAIL_FROM an address such as Name <a@example.com>?"))
         }
-        404 | 405 => Attempt::Refused(format!("{told}; is AUTH_RESEND_API_URL the address of Resend?")),
+        300..400 | 404 | 405 => {
+            Attempt::Refused(format!("{told}; is AUTH_RESEND_API_URL the address of Resend?"))
+        }
         _ => Attempt::Refused(told),
     }
 }

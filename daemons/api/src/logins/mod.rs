@@ -22,7 +22,9 @@ use std::{net::IpAddr, sync::Arc};
 use tfx_api::logins::{CodeAnswer, CodeProof, CodeRequest, LoginAnswer};
 use tfx_domain::{
     Timestamp,
-    access::{CodeDecision, Guess, LoginCode, MAX_WRONG, Role, Session, User, UserState, address, code},
+    access::{
+        CodeDecision, Guess, LoginCode, MAX_WRONG, NOBODY, Role, Session, User, UserState, address, code,
+    },
     id::{SessionId, UserId},
     problem::Problems,
 };
@@ -42,24 +44,31 @@ const ASKED: u32 = 20;
 const ANSWERED: u32 = 20;
 /// Mails on their way at once.
 const MAILS: usize = 256;
+/// Beside them, those to the administrator.
+const OWN_MAILS: usize = 4;
 
 /// What logins need.
 pub(crate) struct Logins {
     settings: Settings,
     pub(crate) signer: Signer,
     mailer: Option<Mailer>,
-    mails: Arc<Semaphore>,
+    own_mailer: Option<Mailer>,
+    mails: Semaphore,
+    own_mails: Semaphore,
     asked: Guesses,
     answered: Guesses,
 }
 
 impl Logins {
-    pub(crate) fn new(settings: Settings, outbound: Arc<Outbound>) -> Self {
+    /// Codes go out by `outbound`, those of the administrator by a way of his own.
+    pub(crate) fn new(settings: Settings, outbound: Arc<Outbound>, own: Arc<Outbound>) -> Self {
         let window = i64::try_from(settings.window.as_secs()).unwrap_or(i64::MAX);
         Self {
             signer: Signer::new(settings.secrets.clone()),
             mailer: settings.mail.clone().map(|mail| Mailer::new(mail, outbound)),
-            mails: Arc::new(Semaphore::new(MAILS)),
+            own_mailer: settings.mail.clone().map(|mail| Mailer::new(mail, own)),
+            mails: Semaphore::new(MAILS),
+            own_mails: Semaphore::new(OWN_MAILS),
             asked: Guesses::new(ASKED, window),
             answered: Guesses::new(ANSWERED, 60),
             settings,
@@ -86,11 +95,10 @@ fn logins(app: &App) -> Result<&Logins, Failure> {
 /// 429, if an address has asked for too much.
 fn limited(guesses: &Guesses, from: &Caller, now: Timestamp) -> Result<(), Failure> {
     let ip = from.from.parse().unwrap_or(IpAddr::from([0, 0, 0, 0]));
-    if guesses.failed(ip, now) {
-        return Ok(());
-    }
-    let detail = "too many logins are tried from this address; try again later";
-    Err(Failure::too_many(detail, guesses.window_s()))
+    guesses.failed(ip, now).map_err(|left_s| {
+        let detail = format!("too many logins are tried from this address; try again in {left_s} s");
+        Failure::too_many(&detail, left_s)
+    })
 }
 
 fn mail_address(text: &str) -> Result<String, Failure> {
@@ -124,40 +132,56 @@ async fn ask(
     let known = before.as_ref().map(Account::read::<LoginCode>).transpose()?;
     let settings = &logins.settings;
     let asked = LoginCode::asked(known.as_ref(), digest, now, settings.code_ttl, settings.window);
+    // Whether one is sent or not, something is written: the time tells nobody whether a code is out.
+    let (kept, is_sent) = match (asked, known) {
+        (CodeDecision::Send(new), _) => (new, true),
+        (CodeDecision::Silence, Some(known)) => (known, false),
+        (CodeDecision::Silence, None) => return Ok(asked_for(None)),
+    };
+    let until = Timestamp::from_millisecond(
+        kept.expires_at.as_millisecond().max(now.as_millisecond() + window_ms(settings)),
+    );
+    let account = match &before {
+        Some(before) => before.changed(&kept)?,
+        None => Account::new(AccountKind::Code, &id, &id, &kept)?,
+    };
+    let account = Account { until: until.ok(), ..account };
     let mut code = None;
-    if let CodeDecision::Send(new) = asked {
-        let until = Timestamp::from_millisecond(
-            new.expires_at.as_millisecond().max(now.as_millisecond() + window_ms(settings)),
-        );
-        let account = match &before {
-            Some(before) => before.changed(&new)?,
-            None => Account::new(AccountKind::Code, &id, &id, &new)?,
-        };
-        let account = Account { until: until.ok(), ..account };
-        match app.stores.accounts.save(vec![account.clone()], None).await {
-            Ok(()) => {
-                send(&app, email, made.clone(), account, new);
-                code = settings.code_in_answer.then_some(made);
-            }
-            // Somebody else asked for one at the same moment, and that one is sent.
-            Err(StoreError::VersionMismatch { .. }) => {}
-            Err(e) => return Err(e.into()),
+    match app.stores.accounts.save(vec![account], None).await {
+        Ok(()) if is_sent => {
+            send(&app, email, made.clone(), id, kept);
+            code = settings.code_in_answer.then_some(made);
         }
+        // Somebody else asked for one at the same moment, and that one is sent.
+        Ok(()) | Err(StoreError::VersionMismatch { .. }) => {}
+        Err(e) => return Err(e.into()),
     }
+    Ok(asked_for(code))
+}
+
+fn asked_for(code: Option<String>) -> Response {
     let detail =
         "if this address may have a code now, one is on its way; POST /auth/verify with it".to_owned();
-    Ok(with_secret(json(StatusCode::ACCEPTED, &CodeAnswer { detail, code })))
+    with_secret(json(StatusCode::ACCEPTED, &CodeAnswer { detail, code }))
 }
 
 fn window_ms(settings: &Settings) -> i64 {
     i64::try_from(settings.window.as_millis()).unwrap_or(i64::MAX / 4)
 }
 
-/// Sends a code behind the answer. One that could not be sent is over, so that another can be asked for.
-fn send(app: &Arc<App>, email: String, code: String, account: Account, kept: LoginCode) {
+/// Sends a code behind the answer. One that could not be sent is over and was none, so that another can be asked for.
+fn send(app: &Arc<App>, email: String, code: String, id: String, kept: LoginCode) {
     let app = Arc::clone(app);
     tokio::spawn(async move {
-        let Some(Logins { mailer: Some(mailer), mails, settings, .. }) = &app.logins else { return };
+        let Some(logins) = &app.logins else { return };
+        let settings = &logins.settings;
+        // Whoever asks for many has the administrator wait for none of them.
+        let (mailer, mails) = if email == settings.admin {
+            (&logins.own_mailer, &logins.own_mails)
+        } else {
+            (&logins.mailer, &logins.mails)
+        };
+        let Some(mailer) = mailer else { return };
         let sent = match mails.try_acquire() {
             Ok(_turn) => {
                 mailer.send(&email, &code, settings.code_ttl, &format!("code-{}", kept.digest)).await
@@ -166,15 +190,25 @@ fn send(app: &Arc<App>, email: String, code: String, account: Account, kept: Log
         };
         let Err(why) = sent else { return };
         tracing::error!(why, "a login code was not sent");
-        let over = LoginCode { used: true, ..kept };
-        let saved = match account.changed(&over) {
-            Ok(changed) => app.stores.accounts.save(vec![changed], None).await,
-            Err(e) => Err(e),
-        };
-        if let Err(e) = saved {
+        if let Err(e) = take_back(&app, &id, &kept.digest).await {
             tracing::warn!(error = %e, "a login code that was not sent counts until its time is over");
         }
     });
+}
+
+/// A code that was not sent is over and was none, unless another one took its place meanwhile.
+async fn take_back(app: &App, id: &str, digest: &str) -> Result<(), StoreError> {
+    loop {
+        let Some(account) = app.stores.accounts.get(AccountKind::Code, id).await? else { return Ok(()) };
+        let code: LoginCode = account.read()?;
+        if code.digest != digest {
+            return Ok(());
+        }
+        match app.stores.accounts.save(vec![account.changed(&code.not_sent())?], None).await {
+            Err(StoreError::VersionMismatch { .. }) => {}
+            done => return done,
+        }
+    }
 }
 
 async fn verify(
@@ -189,6 +223,8 @@ async fn verify(
     let email = mail_address(&email)?;
     let now = clock::now();
     limited(&logins.answered, &caller, now)?;
+    // Whoever is wrong is nobody; the right code shows that he reads the mail of the address.
+    let nobody = Caller { name: NOBODY.to_owned(), ..caller.clone() };
     let caller = Caller { name: email.clone(), ..caller };
     let (id, digest) = (kept_at(&app, &email).await?, digest(&app, &email, code.trim()).await?);
     let refused = || {
@@ -201,16 +237,9 @@ async fn verify(
         let done = match known.guessed(same(&known.digest, &digest), now) {
             Guess::Over => return refused(),
             Guess::Wrong(next) => {
-                let line = (next.wrong >= MAX_WRONG).then(|| {
-                    line(
-                        now,
-                        caller.clone(),
-                        "lock",
-                        "login",
-                        "",
-                        json!({ "wrong_codes": [null, next.wrong] }),
-                    )
-                });
+                let changes = json!({ "wrong_codes": [null, next.wrong] });
+                let line = (next.wrong >= MAX_WRONG)
+                    .then(|| line(now, nobody.clone(), "lock", "login", &email, changes));
                 app.stores.accounts.save(vec![account.changed(&next)?], line).await.map(|()| None)
             }
             Guess::Right(used) => {
@@ -264,9 +293,12 @@ async fn let_in(
         Some(account) => account.changed(user),
         None => Account::new(AccountKind::User, &user.id, email, user),
     };
+    let refused = |user: &User| {
+        line(now, caller.clone(), "refuse", "user", &user.id, json!({ "state": [null, user.state] }))
+    };
     match user.state {
-        UserState::Revoked => Ok((Vec::new(), None, Outcome::Revoked)),
-        UserState::Waiting if known.is_some() => Ok((Vec::new(), None, Outcome::Waiting)),
+        UserState::Revoked => Ok((Vec::new(), Some(refused(&user)), Outcome::Revoked)),
+        UserState::Waiting if known.is_some() => Ok((Vec::new(), Some(refused(&user)), Outcome::Waiting)),
         UserState::Waiting => {
             let line =
                 line(now, caller.clone(), "verify", "user", &user.id, json!({ "email": [null, email] }));

@@ -19,6 +19,7 @@ use serde_json::json;
 use std::sync::Arc;
 use tfx_api::logins::RoleRequest;
 use tfx_domain::{
+    Timestamp,
     access::{Role, Session, User, UserState, address, beyond, scopes_of},
     id::UserId,
 };
@@ -27,7 +28,11 @@ use tfx_ports::{
     accounts::{Account, AccountKind},
     audit::Caller,
     clock,
+    page::PageRequest,
 };
+
+/// Sessions that are looked through at once.
+const PAGE: usize = 1_000;
 
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
@@ -122,20 +127,47 @@ async fn change(
         let before: User = account.read()?;
         accounts::at_version(wanted, before.version)?;
         let after = to(before.clone());
-        if after == before {
+        // Whoever may log in no more, or could not until now, has no session that goes on.
+        let is_out = [&before, &after].iter().any(|user| user.state == UserState::Revoked);
+        let ended = if is_out { ended(app, &after.id, now).await? } else { Vec::new() };
+        if after == before && ended.is_empty() {
             return Ok(accounts::shown(&after, after.version));
         }
         let after = User { version: before.version + 1, ..after };
-        let changes = json!({ "role": [before.role, after.role], "state": [before.state, after.state] });
+        let mut changes = json!({ "role": [before.role, after.role], "state": [before.state, after.state] });
+        if !ended.is_empty() {
+            changes["sessions"] = json!([ended.len(), 0]);
+        }
         let line = line(now, caller.clone(), action, "user", &after.id, changes);
-        match app.stores.accounts.save(vec![account.changed(&after)?], Some(line)).await {
+        let all = std::iter::once(account.changed(&after)?).chain(ended).collect();
+        match app.stores.accounts.save(all, Some(line)).await {
             Ok(()) => {
                 app.access.sessions.forget();
                 return Ok(accounts::shown(&after, after.version));
             }
-            // He logged in meanwhile.
+            // He logged in meanwhile, or one of his sessions was ended.
             Err(StoreError::VersionMismatch { .. }) => {}
             Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// The sessions of a user that go on, as they are when they are ended. Who logs in meanwhile changes the user: what was
+/// found before is not saved then.
+async fn ended(app: &App, user: &str, now: Timestamp) -> Result<Vec<Account>, Failure> {
+    let (mut all, mut page) = (Vec::new(), PageRequest::first(PAGE));
+    loop {
+        let found = app.stores.accounts.list(AccountKind::Session, &page).await?;
+        for account in &found.items {
+            let session: Session = account.read()?;
+            if session.user == user && session.stands(now) {
+                let version = session.version + 1;
+                all.push(account.changed(&Session { revoked_at: Some(now), version, ..session })?);
+            }
+        }
+        match found.next {
+            Some(next) => page.cursor = Some(next),
+            None => return Ok(all),
         }
     }
 }

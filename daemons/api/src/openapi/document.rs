@@ -20,7 +20,7 @@ const PROBLEM: &str = "application/problem+json";
 const ABOUT: &str = "Configuration, reports and operations of TraffoFlex. `docs/api.md` tells the rules that hold everywhere: \
                      references by id or slug, pages, conditions, money by scope. Everything that is refused is a problem \
                      document (RFC 9457): `code` is a stable word for programs, `problems` names everything that is wrong \
-                     with an input, each with its path.";
+                     with an input, each with its path. A head that is too large for any route is 431 without a body.";
 
 /// The document as it is committed.
 fn made() -> String {

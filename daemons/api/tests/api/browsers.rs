@@ -3,7 +3,7 @@
 use crate::server::Server;
 use reqwest::{Method, Response, header::HeaderMap};
 use serde_json::json;
-use tfx_domain::entity::Kind;
+use tfx_domain::{access::Scope, entity::Kind};
 
 fn header<'h>(headers: &'h HeaderMap, name: &str) -> &'h str {
     headers.get(name).and_then(|v| v.to_str().ok()).unwrap_or("")
@@ -61,6 +61,12 @@ async fn pages_of_the_origins_may_call_and_no_others() {
             assert!(may_read.split(',').any(|known| known.trim() == name), "{name} in {may_read}");
         }
     }
+    // Also what no handler answered.
+    let request = s.request(Method::POST, "/campaigns").header("content-type", "application/json");
+    let response = ask(request.body(vec![b' '; 2 << 20])).await;
+    assert_eq!(response.status().as_u16(), 413);
+    assert_eq!(header(response.headers(), "access-control-allow-origin"), "https://admin.example");
+    assert!(header(response.headers(), "vary").to_lowercase().contains("origin"));
     let without = Server::start().await;
     let response = without.request(Method::GET, "/whoami").header("origin", "https://admin.example").send();
     assert_eq!(header(response.await.expect("an answer").headers(), "access-control-allow-origin"), "");
@@ -108,7 +114,17 @@ async fn long_answers_come_in_gzip_and_those_with_a_secret_never() {
     let network = json!({ "slug": "long", "allowed_ips": ips });
     let (coding, bytes) = packed(&s, Method::POST, "/networks", network).await;
     assert!(coding.is_empty() && bytes.len() > 1024, "{coding} {}", bytes.len());
-    assert_eq!(packed(&s, Method::GET, "/networks/long", json!(null)).await.0, "gzip", "without its secret");
+    // Who sees secrets gets nothing in gzip of kinds that have some; who does not gets it as everything else.
+    let url = format!("https://push.example/?token=canary&x={}&id={{external_id}}", "x".repeat(2_000));
+    s.create(Kind::Source, json!({ "slug": "told", "postback_url": url })).await;
+    let scopes = [Scope::Read, Scope::ReadMoney, Scope::ReadAudit];
+    let (_, other) = crate::tokens::client(&s, "other", &scopes).await;
+    for path in ["/networks/long", "/networks", "/sources/told", "/sources", "/audit"] {
+        assert_eq!(packed(&s, Method::GET, path, json!(null)).await.0, "", "{path}");
+        let request = s.bare(Method::GET, &format!("/api/v1{path}")).bearer_auth(&other);
+        let response = request.header("accept-encoding", "gzip").send().await.expect("an answer");
+        assert_eq!(header(response.headers(), "content-encoding"), "gzip", "{path}");
+    }
     let (coding, bytes) =
         packed(&s, Method::PATCH, "/networks/long", json!({ "postback_secret": null })).await;
     assert!(coding.is_empty() && bytes.len() > 1024, "another secret: {coding} {}", bytes.len());

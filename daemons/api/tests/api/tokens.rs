@@ -145,6 +145,62 @@ async fn nobody_grants_more_than_he_has() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nobody_grants_for_longer_than_he_has() {
+    let s = Server::start().await;
+    let at = |hours: i64| {
+        Timestamp::from_second(tfx_ports::clock::now().as_second() + hours * 3_600).expect("in range")
+    };
+    let scopes = vec![Scope::Read, Scope::Tokens];
+    let wanted =
+        |name: &str, expires_at| NewToken { name: name.to_owned(), scopes: scopes.clone(), expires_at };
+    let end = at(1);
+    let made = s.api.create_token(&wanted("short", Some(end))).await.expect("a token");
+    let short = Client::new(&s.url, made.token.as_deref()).expect("a client");
+    for later in [None, Some(at(2))] {
+        let refused = short.create_token(&wanted("later", later)).await.expect_err("later");
+        assert_eq!((refused.status(), refused.code()), (Some(403), Some("forbidden")));
+        assert!(refused.to_string().contains(&end.to_string()), "{refused}");
+    }
+    short.create_token(&wanted("as long", Some(end))).await.expect("no longer");
+    let made = s.api.create_token(&wanted("endless", None)).await.expect("a token");
+    let endless = Client::new(&s.url, made.token.as_deref()).expect("a client");
+    endless.create_token(&wanted("endless too", None)).await.expect("he has no end");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_name_or_an_end_that_cannot_be_is_told_in_our_words() {
+    let s = Server::start().await;
+    for name in ["admin token", "boss@example.com", "ci\u{202e}x", "ci\u{200b}", "usr_1"] {
+        let (status, problem) = s.post("/tokens", json!({ "name": name, "scopes": ["read"] })).await;
+        assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{name:?}");
+        assert!(!message(&problem, "name").is_empty(), "{name:?}: {problem}");
+    }
+    for (end, told) in [
+        (json!("2020-01-01T00:00:00Z"), "2020-01-01T00:00:00Z is over"),
+        (json!("99999-01-01T00:00:00Z"), "must be a time such as"),
+        (json!("soon"), "must be a time such as"),
+    ] {
+        let body = json!({ "name": "ci", "scopes": ["read"], "expires_at": end });
+        let (status, problem) = s.post("/tokens", body).await;
+        let message = message(&problem, "expires_at");
+        assert!(status == StatusCode::UNPROCESSABLE_ENTITY && message.contains(told), "{end}: {problem}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_cursor_of_another_list_is_said_so() {
+    for s in [Server::start().await, Server::on_mongodb(&[]).await] {
+        for path in ["/tokens", "/users", "/sessions", "/health"] {
+            for cursor in ["%20", "%24gt", "cmp_1", "Nonsense%20!"] {
+                let (status, problem) = s.get(&format!("{path}?cursor={cursor}")).await;
+                let seen = (status, &problem["code"]);
+                assert_eq!(seen, (StatusCode::BAD_REQUEST, &json!("bad_cursor")), "{path} {cursor}");
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn who_may_not_see_money_sees_none() {
     let s = Server::start().await;
     s.summer().await;
