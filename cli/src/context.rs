@@ -184,7 +184,7 @@ impl Context {
             )
         } else {
             format!(
-                "no token was found: TFX_TOKEN and TFX_TOKEN_FILE are not set and {path} is not there; \
+                "'tfx login ADDRESS' logs in where there are logins; no token was found: TFX_TOKEN and TFX_TOKEN_FILE are not set and {path} is not there; \
                      --data-dir says where 'tfx up' keeps its data"
             )
         }

@@ -174,11 +174,15 @@ impl Out {
         match self.format {
             Format::Table => {
                 let width = fields.iter().map(|f| f.title.chars().count()).max().unwrap_or(0);
+                let columns = self.width().map(usize::from);
                 for field in fields {
                     let value = field.cell(item);
                     if !value.is_empty() {
                         let pad = " ".repeat(width - field.title.chars().count());
                         let title = self.bold(&field.title);
+                        let indented = format!("{}{value}", " ".repeat(width + 2));
+                        let value = columns
+                            .map_or(value, |columns| folded(&indented, columns).trim_start().to_owned());
                         writeln!(out, "{title}{pad}  {value}")?;
                     }
                 }

@@ -3,7 +3,7 @@
 use crate::{
     context::Context,
     credentials::{self, Credentials},
-    exit::Failure,
+    exit::{Failure, Kind},
     output::{Column, text},
     prompt,
 };
@@ -44,7 +44,10 @@ impl Login {
         let api = context.api_url()?;
         let token = if self.with_token { given_token()? } else { self.by_code(context, &api).await? };
         let client = Client::new(&api, Some(&token))?;
-        let me = client.whoami().await?;
+        let me = client.whoami().await.map_err(|e| match e.status() {
+            Some(401) if self.with_token => unknown(&api),
+            _ => e.into(),
+        })?;
         let path = credentials::write(&context.source, context.profile(), &Credentials { api, token })?;
         let item = serde_json::to_value(&me).map_err(Failure::failed)?;
         context.out.item(&item, &columns(), "name")?;
@@ -80,6 +83,13 @@ impl Login {
         };
         Ok(client.prove_code(&CodeProof { email, code }).await?.token)
     }
+}
+
+/// Nothing is kept of a token that opens nothing, and what was kept before stays.
+fn unknown(api: &str) -> Failure {
+    let message =
+        format!("the token opens nothing at {api}: it is none of there, was revoked or has expired");
+    Failure::new(Kind::Denied, message).hint("nothing was kept; 'tfx token create' makes one")
 }
 
 fn given_token() -> Result<String, Failure> {

@@ -62,6 +62,15 @@ fn campaign_create_leads_from_nothing_to_a_link_that_redirects() {
 }
 
 #[test]
+fn who_may_much_is_told_within_the_terminal() {
+    let place = Place::running();
+    let mut t = terminal(&place, 80, "NO_COLOR=1 tfx whoami");
+    let (said, code) = rest(&mut t);
+    assert_eq!(code, "exit 0", "{said}");
+    assert!(said.contains("write:campaigns") && said.lines().all(|line| line.len() <= 80), "{said}");
+}
+
+#[test]
 fn ctrl_c_at_a_question_leaves_no_trace() {
     let place = Place::running();
     let mut t = terminal(&place, 80, "NO_COLOR=1 tfx campaign create");
