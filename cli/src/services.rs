@@ -22,7 +22,6 @@ pub(crate) struct Service {
     /// How long the answer took, milliseconds.
     pub(crate) took_ms: f64,
     /// How far its clock is ahead of this one's, to half of the time of the answer.
-    #[expect(dead_code, reason = "tfx doctor will tell of it")]
     pub(crate) ahead: Option<SignedDuration>,
 }
 

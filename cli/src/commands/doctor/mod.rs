@@ -1,33 +1,29 @@
 //! `tfx doctor`: what is wrong with an installation, and what to do about it.
 
+mod campaigns;
+mod engines;
+mod events;
+mod machine;
 mod postbacks;
+mod secrets;
+mod services;
 mod sources;
 
 use crate::{
     context::Context,
     exit::Failure,
     output::{Column, Format, Listing},
-    room,
-    services::{self, Service},
 };
 use clap::Args;
 use serde_json::json;
-use std::path::Path;
-use tfx_api::{Client, entities::EntityQuery};
-use tfx_domain::entity::{Kind, Status};
-use tfx_ops::probe::Dependency;
-use tfx_settings::Settings;
-
-/// Less space than this is wrong: journals and stores refuse what they cannot write. Bytes.
-const TOO_LITTLE: u64 = 256 << 20;
-/// Less space than this will soon be too little. Bytes.
-const LITTLE: u64 = 2 << 30;
 
 /// Find what is wrong with an installation, and what to do about it.
 ///
-/// Looks at the settings, the data folder and its disk, asks each service how it and what it depends on is, names the
-/// lists by which user agents are read, campaigns that send nobody anywhere, networks whose postbacks are all refused,
-/// currencies that there are not, and costs that could not be read. It changes nothing.
+/// Looks at the settings, the secrets among them, the data folder with its disk and rights, and the geo databases; asks each
+/// service for its version, its clock, and how what it depends on is; asks the engines for their versions, topics, tables and
+/// indexes; looks at the outboxes and the way into the reports; names destinations that are down, campaigns that send nobody
+/// anywhere, networks whose postbacks are all refused, currencies that there are not, and costs that could not be read. It
+/// changes nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "Exits 0 if nothing is wrong; warnings are told. Exits 1 if something is wrong.\n\n\
     Example, in a script after a deployment:\n  \
@@ -74,6 +70,10 @@ impl Finding {
     fn next(self, next: impl Into<String>) -> Self {
         Self { next: next.into(), ..self }
     }
+
+    fn row(&self) -> serde_json::Value {
+        json!({ "state": self.state.word(), "of": self.of, "found": self.what, "next": self.next })
+    }
 }
 
 impl Doctor {
@@ -82,8 +82,10 @@ impl Doctor {
         match context.settings() {
             Ok(settings) => {
                 found.extend(of_settings(context));
-                found.extend(of_folder(&settings.data_dir));
-                found.extend(of_services(&settings).await?);
+                found.extend(machine::look(context, &settings));
+                found.extend(secrets::of_settings(&settings));
+                found.extend(services::look(&settings).await?);
+                found.extend(engines::look(&settings).await);
             }
             Err(failure) => {
                 found.extend(failure.problems.0.iter().map(|problem| {
@@ -93,9 +95,11 @@ impl Doctor {
                 found.extend(of_notices(context));
             }
         }
-        found.extend(of_campaigns(context).await);
+        found.extend(events::look(context).await);
+        found.extend(campaigns::look(context).await);
         found.extend(postbacks::look(context).await);
         found.extend(sources::look(context).await);
+        found.extend(secrets::of_networks(context).await);
         self.print(context, &found)?;
         match found.iter().filter(|f| f.state == State::Wrong).count() {
             0 => Ok(()),
@@ -110,15 +114,13 @@ impl Doctor {
             // Sentences do not fit into columns.
             return context.out.lines(shown.flat_map(lines));
         }
-        let row =
-            |f: &Finding| json!({ "state": f.state.word(), "of": f.of, "found": f.what, "next": f.next });
         let columns = vec![
             Column::text("state", "state"),
             Column::text("of", "of"),
             Column::text("found", "found"),
             Column::text("next", "next"),
         ];
-        context.out.rows(&Listing { columns, rows: shown.map(row).collect(), name: "of" })
+        context.out.rows(&Listing { columns, rows: shown.map(Finding::row).collect(), name: "of" })
     }
 }
 
@@ -144,208 +146,4 @@ fn of_settings(context: &Context) -> Vec<Finding> {
 fn of_notices(context: &Context) -> impl Iterator<Item = Finding> {
     let notices = tfx_settings::notices(&context.source);
     notices.into_iter().map(|n| Finding::new(State::Warning, n.name, n.message))
-}
-
-/// The data folder, who can read it, and its disk.
-fn of_folder(folder: &Path) -> Vec<Finding> {
-    let shown = folder.display();
-    if !folder.is_dir() {
-        let what = format!("{shown} is not there");
-        return vec![
-            Finding::new(State::Warning, "data folder", what).next("a service makes it when it starts"),
-        ];
-    }
-    let folders = match tfx_wiring::exposed(folder) {
-        Some(told) => Finding::new(State::Warning, "data folder", told),
-        None => Finding::new(State::Ok, "data folder", shown.to_string()),
-    };
-    let disk = match room::at(folder) {
-        Ok(room) => of_disk(room.bytes, room.files, room.of_files),
-        Err(error) => Finding::new(State::Warning, "disk", format!("it cannot be asked: {error}")),
-    };
-    vec![folders, disk]
-}
-
-/// Bytes and files that there is room for; a file system that does not count files has none in all.
-fn of_disk(bytes: u64, files: u64, files_in_all: u64) -> Finding {
-    let state = match bytes {
-        _ if files_in_all > 0 && files < 1_000 => State::Wrong,
-        n if n < TOO_LITTLE => State::Wrong,
-        n if n < LITTLE => State::Warning,
-        _ => State::Ok,
-    };
-    let what = match state {
-        State::Wrong if bytes >= TOO_LITTLE => format!("there is room for {files} more files"),
-        _ => format!("{} MiB free", bytes >> 20),
-    };
-    let found = Finding::new(state, "disk", what);
-    if state == State::Ok {
-        return found;
-    }
-    found.next(
-        "tfx prune --before DATE --vacuum makes the embedded store smaller; ANALYTICS_TTL_DAYS keeps it so",
-    )
-}
-
-/// Each service and what it depends on.
-async fn of_services(settings: &Settings) -> Result<Vec<Finding>, Failure> {
-    let mut found = Vec::new();
-    for Service { name: service, url, listens, told, .. } in services::ask(settings).await? {
-        match told.map(|report| report.dependencies) {
-            Ok(dependencies) if dependencies.is_empty() => {
-                let what = format!("{url}/readyz tells strangers nothing of what it depends on");
-                found.push(
-                    Finding::new(State::Warning, service, what)
-                        .next("ask from a machine of INTERNAL_CIDRS, or past the proxy"),
-                );
-            }
-            Ok(dependencies) => found.extend(dependencies.iter().map(|d| of_dependency(service, d))),
-            Err(why) => {
-                found
-                    .push(Finding::new(State::Wrong, service, why).next(unanswered(service, &url, &listens)));
-            }
-        }
-    }
-    Ok(found)
-}
-
-/// What to do about a service that does not answer at `url`. One that was told to listen elsewhere is not looked for
-/// there by itself.
-fn unanswered(service: &str, url: &str, listens: &str) -> String {
-    let name = variable(service);
-    let port = |address: &str| address.rsplit(':').next().and_then(|port| port.parse::<u16>().ok());
-    match port(listens).filter(|p| *p != 0 && Some(*p) != port(url)) {
-        Some(_) => format!(
-            "start it (tfx up, or {service}); {name}_ADDR lets it listen at {listens}: {name}_URL must say so too"
-        ),
-        None => format!("start it (tfx up, or {service}); {name}_URL says where it is"),
-    }
-}
-
-/// `TRAFFIC_SERVICE`.
-fn variable(service: &str) -> String {
-    service.to_ascii_uppercase().replace('-', "_")
-}
-
-fn of_dependency(service: &str, dependency: &Dependency) -> Finding {
-    let state = match dependency.state.as_str() {
-        "ok" => State::Ok,
-        "failed" if dependency.required => State::Wrong,
-        _ => State::Warning,
-    };
-    let what = dependency.detail.as_deref().unwrap_or(&dependency.state);
-    Finding::new(state, format!("{service} {}", dependency.name), what)
-}
-
-/// Active campaigns without an active stream: they send everybody to trafficback.
-async fn of_campaigns(context: &Context) -> Vec<Finding> {
-    let found = async {
-        let client = context.client()?;
-        let mut query = EntityQuery { status: vec![Status::Active], ..EntityQuery::default() };
-        let mut idle: Vec<Finding> = Vec::new();
-        let mut active = 0;
-        loop {
-            let page = client.list(Kind::Campaign, &query).await?;
-            active += page.items.len();
-            let without = page.items.iter().filter(|c| c["active_streams"] == 0);
-            for campaign in without {
-                idle.push(idle_campaign(&client, campaign["slug"].as_str().unwrap_or_default()).await?);
-            }
-            match page.next {
-                Some(next) => query.cursor = Some(next),
-                None => return Ok::<_, Failure>((active, idle)),
-            }
-        }
-    };
-    match found.await {
-        Ok((active, idle)) if idle.is_empty() => {
-            vec![Finding::new(State::Ok, "campaigns", format!("{active} active, each with an active stream"))]
-        }
-        Ok((_, idle)) => idle,
-        Err(failure) => vec![
-            Finding::new(State::Warning, "campaigns", format!("not looked at: {}", failure.message))
-                .next(failure.hint.unwrap_or_default()),
-        ],
-    }
-}
-
-/// A campaign without an active stream, with a command that helps as it stands: a paused stream resumes; there is none, so
-/// one is made to a destination that there is; there is none of these either, so the campaign pauses.
-async fn idle_campaign(client: &Client, slug: &str) -> Result<Finding, Failure> {
-    let one = |status, parent: Option<&str>| EntityQuery {
-        status: vec![status],
-        parent: parent.map(str::to_owned),
-        limit: Some(1),
-        ..EntityQuery::default()
-    };
-    let first = async |kind, query: EntityQuery| {
-        let found = client.list(kind, &query).await?;
-        let slug = found.items.first().map(|item| item["slug"].as_str().unwrap_or_default().to_owned());
-        Ok::<_, Failure>(slug)
-    };
-    let next = match first(Kind::Stream, one(Status::Paused, Some(slug))).await? {
-        Some(stream) => format!("tfx stream resume {slug}/{stream}"),
-        None => match first(Kind::Destination, one(Status::Active, None)).await? {
-            Some(to) => format!("tfx stream create --campaign {slug} --name main --destination {to}"),
-            None => format!("tfx campaign pause {slug}"),
-        },
-    };
-    let what = "no active stream: it sends nobody anywhere";
-    Ok(Finding::new(State::Warning, format!("campaign {slug}"), what).next(next))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_disk_is_judged_by_bytes_and_files() {
-        for (bytes, files, of, state) in [
-            (10 << 30, 1_000_000, 2_000_000, State::Ok),
-            (10 << 30, 0, 0, State::Ok),
-            (1 << 30, 1_000_000, 2_000_000, State::Warning),
-            (100 << 20, 1_000_000, 2_000_000, State::Wrong),
-            (10 << 30, 10, 2_000_000, State::Wrong),
-            (0, 0, 2_000_000, State::Wrong),
-        ] {
-            let found = of_disk(bytes, files, of);
-            assert_eq!((found.state, found.next.is_empty()), (state, state == State::Ok), "{found:?}");
-        }
-    }
-
-    #[test]
-    fn a_service_that_listens_elsewhere_is_to_be_looked_for_there() {
-        let elsewhere = unanswered("traffic-service", "http://127.0.0.1:8081", "0.0.0.0:9000");
-        assert!(elsewhere.contains("TRAFFIC_SERVICE_ADDR lets it listen at 0.0.0.0:9000"), "{elsewhere}");
-        for listens in ["127.0.0.1:8081", "127.0.0.1:0"] {
-            let there = unanswered("traffic-service", "http://127.0.0.1:8081", listens);
-            assert!(there.contains("TRAFFIC_SERVICE_URL says"), "{there}");
-        }
-    }
-
-    #[test]
-    fn what_a_service_cannot_do_without_is_wrong_and_the_rest_is_told() {
-        for (state, required, want) in [
-            ("ok", true, State::Ok),
-            ("ok", false, State::Ok),
-            ("degraded", true, State::Warning),
-            ("failed", false, State::Warning),
-            ("failed", true, State::Wrong),
-        ] {
-            let dependency = Dependency {
-                name: "analytics".into(),
-                required,
-                state: state.into(),
-                latency_ms: 0.0,
-                age_ms: None,
-                detail: None,
-            };
-            let found = of_dependency("traffic-service", &dependency);
-            assert_eq!(
-                (found.state, found.of.as_str()),
-                (want, "traffic-service analytics"),
-                "{state} {required}"
-            );
-        }
-    }
 }
