@@ -95,7 +95,9 @@ fn line(phase: Phase, progress: Progress, took: Duration) -> String {
         reason = "for people"
     )]
     let rate = (bytes as f64 / took.as_secs_f64().max(0.001)) as u64;
-    let mut out = format!("{}: {documents} documents, {}", word(phase), HumanBytes(bytes));
+    // Where nothing is counted, bytes say it.
+    let documents = if documents > 0 { format!("{documents} documents, ") } else { String::new() };
+    let mut out = format!("{}: {documents}{}", word(phase), HumanBytes(bytes));
     if let Some(of) = of.filter(|of| *of > bytes) {
         let left = Duration::from_secs((of - bytes) / rate.max(1));
         out.push_str(&format!(

@@ -25,7 +25,7 @@ fn now(place: &Place) -> Value {
 }
 
 /// Files that a backup leaves behind.
-fn files(place: &Place, end: &str) -> Vec<String> {
+pub(crate) fn files(place: &Place, end: &str) -> Vec<String> {
     let names = fs::read_dir(place.dir()).expect("lists");
     let names = names.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned());
     names.filter(|name| name.ends_with(end)).collect()
@@ -185,7 +185,7 @@ fn services_that_run_are_not_restored_under() {
 }
 
 /// Starts a line and kills it after so many milliseconds, if it goes on for so long.
-fn killed(place: &Place, args: &[&str], after: u64) {
+pub(crate) fn killed(place: &Place, args: &[&str], after: u64) {
     let mut command = place.command(TFX);
     let mut child = command.args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("tfx");
     thread::sleep(Duration::from_millis(after));

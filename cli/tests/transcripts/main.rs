@@ -15,7 +15,9 @@ mod receiver;
 mod transcript;
 mod web;
 
+mod backup_sets;
 mod backups;
+mod backups_embedded;
 mod bearing;
 mod campaigns;
 mod clicks;

@@ -54,10 +54,16 @@ impl Place {
     /// The same, with settings of the services.
     pub(crate) fn running_with(settings: &[(&str, &str)]) -> Self {
         let mut place = Self::empty();
+        place.start(settings);
+        place
+    }
+
+    /// Starts the services on the data folder as it is.
+    pub(crate) fn start(&mut self, settings: &[(&str, &str)]) {
         // The shell waits for its standard input to end and then ends tfx: also when a test is killed. It keeps no hold of
         // the output, so that the end of tfx is the end of that.
         let script = r#""$0" --output json up & pid=$!; exec >&-; read -r _; kill "$pid"; wait "$pid""#;
-        let mut keeper = place
+        let mut keeper = self
             .command("sh")
             .args(["-c", script, TFX])
             .envs(["API", "TRAFFIC", "POSTBACK"].map(|s| (format!("{s}_SERVICE_ADDR"), "127.0.0.1:0")))
@@ -76,9 +82,8 @@ impl Place {
             panic!("tfx up did not come up: {why}");
         };
         let api = up["api"].as_str().expect("the API's address").trim_end_matches("/api/v1").to_owned();
-        place.settings = vec![("API_SERVICE_URL".to_owned(), api)];
-        place.services = Some(Services { keeper, up });
-        place
+        self.settings = vec![("API_SERVICE_URL".to_owned(), api)];
+        self.services = Some(Services { keeper, up });
     }
 
     /// Sets a setting for the lines that come.

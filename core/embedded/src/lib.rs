@@ -9,6 +9,7 @@
 
 mod accounts;
 mod analytics;
+pub mod backup;
 mod config;
 mod conversions;
 mod db;

@@ -24,7 +24,7 @@ mod tests;
 mod writer;
 
 pub use config::{FailurePolicy, OpenError, ProducerConfig};
-pub use journal::{Undelivered, waiting};
+pub use journal::{Held, JournalFile, Undelivered, copies, waiting};
 pub use producer::{FlushReport, Producer, PublishError, Published};
 pub use recorded::{Recorded, RecordedHour};
 pub use replay::{ReplayError, Replayed};

@@ -5,6 +5,7 @@ use crate::error::StoreError;
 use async_trait::async_trait;
 use serde::Serialize;
 use std::io::{self, Read, Write};
+use tfx_domain::Timestamp;
 
 /// Where an archive goes. Whoever writes it calls [`ArchiveSink::end`] when it is whole, and only then.
 pub trait ArchiveSink: Write + Send {
@@ -32,17 +33,17 @@ pub type OnProgress<'t> = &'t (dyn Fn(Progress) + Send + Sync);
 /// One part of an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ArchivePart {
-    /// `DATABASE.COLLECTION`.
+    /// `DATABASE.COLLECTION`; of a data folder the file.
     pub name: String,
-    /// `collection`, `view`, `timeseries`.
+    /// `collection`, `view`, `timeseries`; `database`, `journal`, `file`.
     pub kind: &'static str,
-    /// Documents in it; of a time series its buckets.
+    /// Documents in it; of a time series its buckets; of a database its rows.
     pub documents: u64,
     /// Their bytes.
     pub bytes: u64,
     /// Indexes of it.
     pub indexes: usize,
-    /// The checksum of all documents, as 16 digits.
+    /// The checksum of all documents, as 16 digits; of a file its SHA-256.
     pub checksum: String,
 }
 
@@ -58,6 +59,12 @@ pub struct Contents {
     /// What was read at another moment than the rest, since the store allows nothing else.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub apart: Vec<String>,
+    /// The moment that it shows, if the archive says it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub moment: Option<Timestamp>,
+    /// What lay there and is not in it, with the reason.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<String>,
 }
 
 impl Contents {
@@ -131,6 +138,9 @@ pub struct Restored {
     /// What the store said first, of a document, an index or the whole.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub problem: Option<String>,
+    /// Where that is now which stood there before, if it was moved away.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub aside: Option<String>,
 }
 
 /// A restore that ended before its end.
@@ -172,6 +182,18 @@ pub enum BackupError {
     #[error("{what}")]
     HalfRestored {
         /// Since when, and what to do.
+        what: String,
+    },
+    /// Somebody uses what is to be replaced.
+    #[error("{what}")]
+    InUse {
+        /// Who.
+        what: String,
+    },
+    /// What is to be backed up, or was to be restored, is not as it must be.
+    #[error("{what}")]
+    NotSound {
+        /// What is wrong with it.
         what: String,
     },
     /// The store would not take a document or an index, and was to stop there.

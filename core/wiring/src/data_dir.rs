@@ -8,8 +8,13 @@
 //! | `snapshot.json` | the last-known-good configuration of traffic-service |
 //! | `visitor.key` | the store's key of visitor and address hashes, for when the store is away |
 //! | `internal.token`, `admin.token` | bearer tokens, 0600 |
+//!
+//! Which of them are in backups, [`belongs`] says.
 
-use crate::secret_file::{self, SecretFile};
+use crate::{
+    backup::half_restored,
+    secret_file::{self, SecretFile},
+};
 use std::{
     fs::{self, File},
     io,
@@ -49,6 +54,12 @@ pub enum DataDirError {
         /// What to do.
         advice: &'static str,
     },
+    /// A restore into it did not come to its end.
+    #[error("{what}")]
+    HalfRestored {
+        /// Where, and what to do.
+        what: String,
+    },
     /// It cannot be created, read or written.
     #[error(
         "the data folder {path} cannot be used: {what}: {source}; set TFX_DATA_DIR to a folder you can write"
@@ -74,8 +85,17 @@ impl DataDir {
     /// Opens the folder, creating it (0700) if need be.
     ///
     /// # Errors
-    /// It is held by somebody else, or cannot be created or written.
+    /// It is held by somebody else, cannot be created or written, or is half restored.
     pub fn open(path: &Path, hold: FolderLock) -> Result<Self, DataDirError> {
+        let opened = Self::open_half_restored(path, hold)?;
+        match half_restored(path) {
+            Some(what) => Err(DataDirError::HalfRestored { what }),
+            None => Ok(opened),
+        }
+    }
+
+    /// The same, for who ends a restore.
+    pub(crate) fn open_half_restored(path: &Path, hold: FolderLock) -> Result<Self, DataDirError> {
         let failed = |what| {
             let path = path.display().to_string();
             move |source| DataDirError::Unusable { path, what, source }
@@ -226,6 +246,35 @@ fn close_to_others(path: &Path) {
                 }
             }
         }
+    }
+}
+
+/// Whether something in the data folder belongs into its backups.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Belongs {
+    /// It does, as it lies there.
+    InBackups,
+    /// What it holds is in them in another form, or concerns running processes alone.
+    Silently,
+    /// It does not, for this reason.
+    LeftOut(&'static str),
+}
+
+/// Why files of others are not in backups.
+pub(crate) const NOT_OURS: &str = "not of the product: keep it yourself";
+
+/// Whether something of that name in the folder belongs into its backups.
+pub(crate) fn belongs(name: &str) -> Belongs {
+    match name {
+        "usage.json" | "usage.latest.json" | "admin.token" | "journal" => Belongs::InBackups,
+        "lock" | "restoring" | "restoring.part" => Belongs::Silently,
+        "visitors.seen" => Belongs::LeftOut("comes back from the events"),
+        "visitor.key" => Belongs::LeftOut("written anew from the configuration store"),
+        "internal.token" => Belongs::LeftOut("made anew"),
+        _ if name.starts_with("config.db") || name.starts_with("events.db") => Belongs::Silently,
+        _ if name.starts_with("snapshot.json") => Belongs::LeftOut("made anew from the configuration store"),
+        _ if name.starts_with("before-") => Belongs::LeftOut("what stood there before a restore"),
+        _ => Belongs::LeftOut(NOT_OURS),
     }
 }
 

@@ -1,5 +1,6 @@
 //! From settings to ports: the only crate that names adapters.
 
+mod backup;
 mod data_dir;
 mod engines;
 mod outbound;
@@ -7,6 +8,7 @@ mod secret_file;
 mod stores;
 mod visitor_key;
 
+pub use backup::{FolderBackup, folder_backup};
 pub use data_dir::{DataDir, DataDirError, FolderLock, exposed};
 pub use outbound::outbound;
 pub use stores::{

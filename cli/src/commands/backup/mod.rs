@@ -1,22 +1,37 @@
 //! `tfx backup`: what a store holds, into a file.
 
+mod all;
+mod embedded;
+mod list;
 mod mongo;
+mod prune;
 mod store;
+mod taking;
 
-pub(crate) use store::{failure, open, stopped};
+pub(crate) use store::{data_folder, failure, open, stopped};
 
 use crate::{context::Context, exit::Failure};
 use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BackupCommand {
+    All(all::All),
+    Embedded(embedded::Embedded),
     Mongo(mongo::Mongo),
+    List(list::List),
+    Verify(list::Verify),
+    Prune(prune::Prune),
 }
 
 impl BackupCommand {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         match self {
+            Self::All(c) => c.run(context).await,
+            Self::Embedded(c) => c.run(context).await,
             Self::Mongo(c) => c.run(context).await,
+            Self::List(c) => c.run(context),
+            Self::Verify(c) => c.run(context).await,
+            Self::Prune(c) => c.run(context),
         }
     }
 }

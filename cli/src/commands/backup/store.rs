@@ -1,11 +1,15 @@
-//! What backups and restores of MongoDB have in common: the store, and the words for what goes wrong.
+//! What backups and restores have in common: the stores, and the words for what goes wrong.
 
 use crate::{
     context::Context,
     exit::{Failure, Kind},
 };
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
 use tfx_ops::backup::{Backup, BackupError};
+use tfx_settings::ClientSettings;
 use tfx_wiring::WiringError;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -26,12 +30,36 @@ pub(crate) async fn open(context: &Context) -> Result<(Arc<dyn Backup>, String),
     }
 }
 
+/// The stores of the data folder; what is copied lies in `scratch` meanwhile.
+///
+/// # Errors
+/// Nothing is kept there.
+pub(crate) fn embedded(context: &Context, scratch: &Path) -> Result<Arc<dyn Backup>, Failure> {
+    let settings = context.settings()?;
+    if settings.engines.mongo.is_some() && settings.engines.events.is_some() {
+        return Err(Failure::usage(
+            "the embedded stores are not used here: MONGO_URI and EVENT_BROKERS are set",
+        )
+        .hint("tfx backup mongo backs up MongoDB"));
+    }
+    Ok(tfx_wiring::folder_backup(&settings.data_dir, scratch))
+}
+
+/// The data folder, whatever else is set.
+///
+/// # Errors
+/// Nothing says where it is.
+pub(crate) fn data_folder(context: &Context) -> Result<PathBuf, Failure> {
+    let settings = ClientSettings::read(&context.source);
+    Ok(settings.map_err(|p| Failure::usage("some settings are not valid").with(p))?.data_dir)
+}
+
 /// What went wrong with a store or an archive.
 pub(crate) fn failure(error: &BackupError) -> Failure {
     let said = error.to_string();
     match error {
         BackupError::Store(e) if e.is_retryable() => Failure::new(Kind::Unreachable, said),
-        BackupError::HalfRestored { .. } => Failure::new(Kind::Conflict, said),
+        BackupError::HalfRestored { .. } | BackupError::InUse { .. } => Failure::new(Kind::Conflict, said),
         BackupError::Damaged { .. } => Failure::failed(format!("the archive is damaged or none, {said}")),
         _ => Failure::failed(said),
     }

@@ -1,6 +1,7 @@
 //! `tfx check`: what a monitor such as Nagios or a line of cron asks. One line, performance data, and the exit codes of
 //! monitoring plugins: 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN. What all checks have in common is in `found` and `style`.
 
+mod backup_age;
 mod destinations;
 mod disk;
 mod found;
@@ -18,6 +19,7 @@ use clap::Subcommand;
 pub(crate) enum CheckCommand {
     /// Whether the services answer and can do their jobs, and what they depend on is well.
     Services(services::Services),
+    BackupAge(backup_age::BackupAge),
     /// How many destinations are down, and whether they are probed at all.
     Destinations(destinations::Destinations),
     /// How many messages of the event log wait for the reports, and how many became no event.
@@ -34,6 +36,7 @@ impl CheckCommand {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         match self {
             Self::Services(c) => c.run(context).await,
+            Self::BackupAge(c) => c.run(context).await,
             Self::Destinations(c) => c.run(context).await,
             Self::Ingest(c) => c.run(context).await,
             Self::Producer(c) => c.run(context).await,

@@ -1,5 +1,7 @@
 //! `tfx restore`: what a backup holds, back into a store.
 
+mod archive;
+mod embedded;
 mod mongo;
 
 use crate::{context::Context, exit::Failure};
@@ -7,12 +9,14 @@ use clap::Subcommand;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum RestoreCommand {
+    Embedded(embedded::Embedded),
     Mongo(mongo::Mongo),
 }
 
 impl RestoreCommand {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         match self {
+            Self::Embedded(c) => c.run(context).await,
             Self::Mongo(c) => c.run(context).await,
         }
     }

@@ -1,5 +1,6 @@
 //! `tfx restore mongo`: an archive of ours or of mongodump's, back into MongoDB.
 
+use super::archive::{opened, refused};
 use crate::{
     commands::backup::{failure, open, stopped},
     context::Context,
@@ -10,13 +11,9 @@ use crate::{
 };
 use clap::Args;
 use serde_json::{Value, json};
-use std::{
-    io::{self, IsTerminal},
-    path::{Path, PathBuf},
-};
+use std::path::{Path, PathBuf};
 use tfx_domain::problem::Problems;
-use tfx_ops::backup::{self, Archive, Look, RestoreError, RestoreFailed, Restored, Selection, Stage};
-use tokio::task::spawn_blocking;
+use tfx_ops::backup::{self, Look, RestoreFailed, Restored, Selection, Stage};
 
 /// Restore MongoDB from a backup of tfx or mongodump.
 ///
@@ -68,12 +65,12 @@ impl Mongo {
             return Err(Failure::usage("dropping collections needs a yes: give --yes")
                 .hint("--dry-run says which would be dropped"));
         }
-        let archive = self.archive().await?;
+        let archive = opened(&self.file).await?;
         let (store, _) = open(context).await?;
         let meter = Meter::new(context.out.quiet);
         let teller = Meter::teller(meter.as_ref());
         let looked = tokio::select! {
-            looked = backup::look(&store, &archive, &selection, &teller) => looked,
+            looked = backup::look(&store, &archive, Some(&selection), &teller) => looked,
             () = stopped() => {
                 Meter::end(meter.as_ref());
                 return Err(Failure::interrupted().hint("nothing was changed"));
@@ -106,23 +103,6 @@ impl Mongo {
         ended(context, &look, restored)
     }
 
-    async fn archive(&self) -> Result<Archive, Failure> {
-        let unreadable =
-            |e: io::Error| Failure::usage(format!("{} cannot be read: {e}", self.file.display()));
-        if self.file != Path::new("-") {
-            return Archive::open(&self.file).map_err(unreadable);
-        }
-        if io::stdin().is_terminal() {
-            return Err(Failure::usage("an archive cannot be typed")
-                .hint("name a file, or lead standard input to it: tfx restore mongo - < FILE"));
-        }
-        let kept = spawn_blocking(|| Archive::kept(io::stdin().lock()));
-        kept.await.unwrap_or_else(|e| Err(io::Error::other(e))).map_err(|e| {
-            Failure::failed(format!("standard input cannot be kept: {e}"))
-                .hint("it needs room in the folder for temporary files, which TMPDIR names")
-        })
-    }
-
     fn tell(&self, context: &Context, look: &Look) {
         let contents = &look.contents;
         context.out.note(format!(
@@ -147,14 +127,6 @@ impl Mongo {
 fn question(look: &Look) -> String {
     let dropped = look.standing.there.len();
     format!("Drop {dropped} collections that are there, and restore {}?", look.chosen.moves.len())
-}
-
-fn refused(error: RestoreError) -> Failure {
-    match error {
-        RestoreError::Archive(e) => failure(&e).hint("nothing was changed"),
-        RestoreError::Selection(problems) => Failure::usage("some flags are not valid").with(problems),
-        RestoreError::Store(e) => failure(&e.into()).hint("nothing was changed"),
-    }
 }
 
 /// What would be done.

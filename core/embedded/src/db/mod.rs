@@ -7,7 +7,7 @@ mod readers;
 mod tests;
 mod writer;
 
-pub(crate) use open::{Blueprint, open};
+pub(crate) use open::{Blueprint, open, whose};
 pub(crate) use writer::Cache;
 
 use crate::error::{OpenError, OrStoreError};

@@ -83,7 +83,7 @@ pub(super) fn wait_when_busy(conn: &mut Connection) -> rusqlite::Result<()> {
 }
 
 /// Refuses a file that is a database of somebody else. A new file is empty.
-fn whose(conn: &Connection, path: &Path) -> Result<(), OpenError> {
+pub(crate) fn whose(conn: &Connection, path: &Path) -> Result<(), OpenError> {
     let fail = |e| OpenError::from_sqlite(path.to_owned(), e);
     // In this order: another process may be making the file, and gives it tables and id in one step.
     let tables: i64 = conn.query_row("SELECT count(*) FROM sqlite_schema", [], |r| r.get(0)).map_err(fail)?;

@@ -5,6 +5,7 @@ mod audit;
 mod before;
 mod conformance;
 mod lost;
+mod moment;
 mod retention;
 mod sick;
 mod usage;

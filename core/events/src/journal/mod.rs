@@ -51,6 +51,7 @@
 //! - The limit of size counts undelivered bytes. Delivered ones of the last segment come on top: one segment at most.
 
 mod append;
+mod copies;
 mod cursor;
 mod disk;
 mod files;
@@ -64,6 +65,7 @@ pub(crate) mod tests;
 mod waiting;
 
 pub(crate) use append::{AppendError, Appender};
+pub use copies::{Held, JournalFile, copies};
 pub(crate) use disk::{Disk, RealDisk};
 pub(crate) use files::sync_dir;
 pub(crate) use layout::Shared;

@@ -263,3 +263,54 @@ async fn what_is_no_json_is_given_again_as_it_was() {
     assert_eq!(b.sink.taken.lock().expect("lock")[0], event);
     assert_eq!(b.producer.replay_refused(false).await.expect("replays"), crate::Replayed::default());
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_copy_of_the_journal_misses_nothing_that_the_sink_has_not() {
+    let b = Bench::new(FailurePolicy::FailOpen, |c| {
+        c.segment_bytes = 4096;
+        c.batch_timeout = Duration::from_millis(1);
+    });
+    let events = clicks(600);
+    // Every fifth is refused for good and goes to refused.jsonl.
+    b.sink.mood().refused = ids(&events).into_iter().step_by(5).collect();
+    let mut rounds = 0;
+    for (place, event) in events.iter().enumerate() {
+        b.producer.publish(event).await.expect("room");
+        if place % 7 > 0 {
+            continue;
+        }
+        // What the sink has before the copy is made is not asked of it.
+        let copied: Vec<_> = {
+            let dir = b.dir.path().to_owned();
+            let copy = tempfile::tempdir().expect("a folder");
+            for file in crate::copies(&dir).expect("copied") {
+                let to = copy.path().join(&file.name);
+                match file.holds {
+                    crate::Held::Bytes(bytes) => fs::write(to, bytes).expect("written"),
+                    crate::Held::File(mut from) => {
+                        let mut to = fs::File::create(to).expect("made");
+                        std::io::copy(&mut from, &mut to).expect("written");
+                    }
+                }
+            }
+            let mut found: Vec<String> = Vec::new();
+            // Also where delivery has not begun: then there is no cursor.
+            if !copy.path().join("cursor").exists() {
+                fs::write(copy.path().join("cursor"), "").expect("written");
+            }
+            crate::waiting(copy.path(), 0, &mut |_, event| found.push(event.id.to_string())).expect("read");
+            let refused = fs::read_to_string(copy.path().join("refused.jsonl")).unwrap_or_default();
+            found.extend(refused.lines().map(|line| {
+                let line: serde_json::Value = serde_json::from_str(line).expect("a line");
+                line["id"].as_str().expect("an id").to_owned()
+            }));
+            found
+        };
+        let delivered = b.sink.ids();
+        for id in ids(&events[..=place]) {
+            assert!(copied.contains(&id) || delivered.contains(&id), "{id} is nowhere");
+        }
+        rounds += 1;
+    }
+    assert!(rounds > 80);
+}

@@ -24,5 +24,7 @@ pub(super) fn check(from: &mut dyn Read, told: OnProgress<'_>) -> Result<Content
         server: reader.header().server.clone(),
         parts: parts(reader.namespaces(), reader.tallies()),
         apart: Vec::new(),
+        moment: None,
+        left_out: Vec::new(),
     })
 }

@@ -34,6 +34,7 @@ pub(super) async fn restore(
         refused: 0,
         indexes: 0,
         problem: None,
+        aside: None,
     };
     let wanted = how.moves.iter().map(|m| m.from.clone()).collect();
     let mut run = Run {

@@ -70,7 +70,14 @@ pub(super) async fn write(
     told(progress);
     pump.end().await.map_err(BackupError::Write)?;
     let parts = parts(writer.namespaces(), writer.tallies());
-    Ok(Contents { made_by: format!("tfx {}", env!("CARGO_PKG_VERSION")), server, parts, apart })
+    Ok(Contents {
+        made_by: format!("tfx {}", env!("CARGO_PKG_VERSION")),
+        server,
+        parts,
+        apart,
+        moment: None,
+        left_out: Vec::new(),
+    })
 }
 
 /// The server reads no snapshot of it.

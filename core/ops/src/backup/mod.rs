@@ -5,6 +5,7 @@ mod names;
 mod packing;
 mod place;
 mod restore;
+pub mod set;
 mod source;
 mod take;
 

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tfx_domain::problem::Problems;
-use tfx_ports::backup::{Contents, Move};
+use tfx_ports::backup::{ArchivePart, Contents, Move};
 
 /// The server's own databases.
 const THE_SERVERS: [&str; 3] = ["admin", "config", "local"];
@@ -25,6 +25,14 @@ pub struct Chosen {
     pub moves: Vec<Move>,
     /// What does not, and why.
     pub left_out: Vec<LeftOut>,
+}
+
+impl Chosen {
+    /// Everything, each part where it was.
+    pub(super) fn all(contents: &Contents) -> Self {
+        let stays = |part: &ArchivePart| Move { from: part.name.clone(), to: part.name.clone() };
+        Self { moves: contents.parts.iter().map(stays).collect(), left_out: Vec::new() }
+    }
 }
 
 /// A part that is not restored.
@@ -153,7 +161,6 @@ fn captures<'n>(pattern: &str, name: &'n str) -> Option<Vec<&'n str>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tfx_ports::backup::ArchivePart;
 
     fn contents(names: &[&str]) -> Contents {
         let part = |name: &&str| ArchivePart {
@@ -165,7 +172,14 @@ mod tests {
             checksum: String::new(),
         };
         let parts = names.iter().map(part).collect();
-        Contents { made_by: String::new(), server: String::new(), parts, apart: Vec::new() }
+        Contents {
+            made_by: String::new(),
+            server: String::new(),
+            parts,
+            apart: Vec::new(),
+            moment: None,
+            left_out: Vec::new(),
+        }
     }
 
     fn chosen(flags: [&[&str]; 4], names: &[&str]) -> Result<String, Problems> {

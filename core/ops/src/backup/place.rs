@@ -69,23 +69,30 @@ impl Partial {
 
     /// It is whole: gives it its name, durably, unless somebody else was first.
     pub(super) fn keep(self) -> Result<(), PlaceError> {
-        let failed = |error| PlaceError::Io { path: self.path.clone(), error };
-        match renameat_with(CWD, &self.beside, CWD, &self.path, RenameFlags::NOREPLACE) {
-            Ok(()) => {}
-            Err(Errno::EXIST) => return Err(PlaceError::Taken(self.path.clone())),
-            // This file system knows no such renaming; a link takes no place either.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match fs::hard_link(&self.beside, &self.path)
-            {
-                Ok(()) => {}
-                Err(e) if e.kind() == ErrorKind::AlreadyExists => {
-                    return Err(PlaceError::Taken(self.path.clone()));
-                }
-                Err(e) => return Err(failed(e)),
-            },
-            Err(e) => return Err(failed(e.into())),
-        }
-        files::sync_folder(&self.path).map_err(failed)
+        to_its_place(&self.beside, &self.path)
     }
+}
+
+/// Gives what is whole its name, durably, unless somebody else was first.
+pub(super) fn to_its_place(beside: &Path, path: &Path) -> Result<(), PlaceError> {
+    let failed = |error| PlaceError::Io { path: path.to_owned(), error };
+    match renameat_with(CWD, beside, CWD, path, RenameFlags::NOREPLACE) {
+        Ok(()) => {}
+        Err(Errno::EXIST) => return Err(PlaceError::Taken(path.to_owned())),
+        // This file system knows no such renaming; a link takes no place either, and a folder takes that of none that holds
+        // something.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) if beside.is_dir() => {
+            vacant(path)?;
+            fs::rename(beside, path).map_err(failed)?;
+        }
+        Err(Errno::INVAL | Errno::NOSYS | Errno::NOTSUP) => match fs::hard_link(beside, path) {
+            Ok(()) => {}
+            Err(e) if e.kind() == ErrorKind::AlreadyExists => return Err(PlaceError::Taken(path.to_owned())),
+            Err(e) => return Err(failed(e)),
+        },
+        Err(e) => return Err(failed(e.into())),
+    }
+    files::sync_folder(path).map_err(failed)
 }
 
 impl Drop for Partial {

@@ -34,18 +34,21 @@ pub enum RestoreError {
     Store(#[from] StoreError),
 }
 
-/// Reads the whole archive, and looks at what is at the places of what is wanted of it. Changes nothing.
+/// Reads the whole archive, and looks at what is at the places of what is wanted of it; no selection: all. Changes nothing.
 ///
 /// # Errors
 /// [`RestoreError`].
 pub async fn look(
     backup: &Arc<dyn Backup>,
     archive: &Archive,
-    selection: &Selection,
+    selection: Option<&Selection>,
     teller: &OnPhase,
 ) -> Result<Look, RestoreError> {
     let contents = archive.check(backup, Phase::Checking, teller).await?;
-    let chosen = selection.of(&contents).map_err(RestoreError::Selection)?;
+    let chosen = match selection {
+        Some(selection) => selection.of(&contents).map_err(RestoreError::Selection)?,
+        None => Chosen::all(&contents),
+    };
     let places: Vec<String> = chosen.moves.iter().map(|m| m.to.clone()).collect();
     let standing = backup.standing(&places).await?;
     Ok(Look { contents, chosen, standing })

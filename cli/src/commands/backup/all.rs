@@ -1,0 +1,109 @@
+//! `tfx backup all`: every store that is used, into one set.
+
+use super::{
+    store::{embedded, open},
+    taking::refused,
+};
+use crate::{
+    commands::backup::stopped,
+    context::Context,
+    exit::{Failure, Kind},
+    output::Column,
+    progress::Meter,
+};
+use clap::Args;
+use serde_json::json;
+use std::path::PathBuf;
+use tfx_ops::backup::{
+    Packing, PlaceError,
+    set::{self, SetError, Source},
+};
+
+/// Back up every store that is used, into a folder named by the moment.
+///
+/// The set is made under another name and has its own only when everything in it is durable and was read back. What of the
+/// installation is not in it is said, and stands in its manifest.
+#[derive(Debug, Args)]
+#[command(after_help = "Example, lines of cron:\n  \
+    10 3 * * *   tfx backup all /backups -q\n  \
+    40 3 * * *   tfx backup prune /backups --keep 7 --keep-weekly 4 --yes -q\n  \
+    */5 * * * *  tfx check backup-age /backups || mail -s age ops@example.com")]
+pub(crate) struct All {
+    /// The folder of sets.
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+}
+
+impl All {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let engines = context.settings()?.engines;
+        let (mut sources, mut missing) = (Vec::new(), Vec::new());
+        let source = |store, file: &str, backup| {
+            let packing = Packing::Zstd;
+            Source { store, file: format!("{file}{}", packing.ending()), packing, backup }
+        };
+        if engines.mongo.is_none() || engines.events.is_none() {
+            sources.push(source("embedded", "embedded.tar", embedded(context, &self.dir)?));
+        } else {
+            missing.push(
+                "the data folders of the services: journals with events that are not delivered, the use of caps"
+                    .to_owned(),
+            );
+        }
+        if engines.mongo.is_some() {
+            sources.push(source("mongo", "mongo.archive", open(context).await?.0));
+        }
+        if engines.events.is_some() {
+            missing.push(
+                "ClickHouse: clicks, reports, the postback log; tfx cannot export them yet, BACKUP of the server can"
+                    .to_owned(),
+            );
+        }
+        missing.push("settings: .env or the environment".to_owned());
+        let meter = Meter::new(context.out.quiet);
+        let teller = Meter::teller(meter.as_ref());
+        let made = tokio::select! {
+            made = set::make(&self.dir, &sources, missing, &teller) => made,
+            () = stopped() => {
+                Meter::end(meter.as_ref());
+                return Err(Failure::interrupted().hint("there is no set: nothing was kept"));
+            }
+        };
+        Meter::end(meter.as_ref());
+        let (path, manifest) = made.map_err(failure)?;
+        for what in &manifest.missing {
+            context.out.note(format!("not in it: {what}"));
+        }
+        let item = json!({
+            "set": path, "moment": manifest.moment, "parts": manifest.parts, "bytes": manifest.bytes(),
+            "missing": manifest.missing,
+        });
+        let stores = |item: &serde_json::Value| {
+            let parts = item["parts"].as_array().into_iter().flatten();
+            parts.filter_map(|part| part["store"].as_str()).collect::<Vec<_>>().join(", ")
+        };
+        let columns = [
+            Column::text("set", "set"),
+            Column::time("moment", "moment"),
+            Column::made("stores", "parts", stores),
+            Column::number("bytes", "bytes"),
+        ];
+        context.out.item(&item, &columns, "set")
+    }
+}
+
+/// What went wrong with a set.
+pub(super) fn failure(error: SetError) -> Failure {
+    let said = error.to_string();
+    match error {
+        SetError::Part { part, error } => {
+            let why = refused(error);
+            Failure { message: format!("{part}: {}", why.message), ..why }
+                .hint("there is no set: nothing was kept")
+        }
+        SetError::Place(PlaceError::Taken(_)) => Failure::new(Kind::Conflict, said),
+        SetError::Place(PlaceError::NoFolder(_)) => Failure::usage(said),
+        SetError::Backup(e) => super::failure(&e),
+        SetError::Place(_) | SetError::Io { .. } => Failure::failed(said),
+    }
+}

@@ -1,0 +1,135 @@
+//! `tfx backup list` and `tfx backup verify`: which sets there are, and whether they are as they were written.
+
+use super::{all::failure, stopped};
+use crate::{
+    context::Context,
+    exit::Failure,
+    output::{Column, Listing},
+    progress::Meter,
+};
+use clap::Args;
+use serde_json::{Value, json};
+use std::path::{Path, PathBuf};
+use tfx_domain::problem::Problems;
+use tfx_ops::backup::set::{self, FoundSet, SetState};
+use tokio::task::spawn_blocking;
+
+/// List sets of backups, the oldest first.
+///
+/// Looked at are manifests and sizes, which is quick; tfx backup verify reads everything.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  tfx backup list /backups")]
+pub(crate) struct List {
+    /// The folder of sets.
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+}
+
+impl List {
+    pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
+        let sets = set::list(&self.dir).map_err(failure)?;
+        context.out.rows(&listing(&sets, |_| None))?;
+        tell_half(context, &sets);
+        Ok(())
+    }
+}
+
+/// Sets as rows; `more` is what there is to say of one besides.
+pub(super) fn listing(sets: &[FoundSet], more: impl Fn(usize) -> Option<Value>) -> Listing {
+    let row = |(at, set): (usize, &FoundSet)| {
+        let mut row = match &set.state {
+            SetState::Whole(manifest) => json!({
+                "set": set.name, "path": set.path, "state": "whole", "moment": manifest.moment,
+                "bytes": manifest.bytes(), "parts": manifest.parts, "missing": manifest.missing,
+            }),
+            SetState::Half(why) => json!({ "set": set.name, "path": set.path, "state": "half", "why": why }),
+        };
+        if let Some(more) = more(at) {
+            row["what"] = more;
+        }
+        row
+    };
+    let stores = |row: &Value| {
+        let parts = row["parts"].as_array().into_iter().flatten();
+        parts.filter_map(|part| part["store"].as_str()).collect::<Vec<_>>().join(", ")
+    };
+    let columns = vec![
+        Column::text("set", "set"),
+        Column::text("state", "state"),
+        Column::time("moment", "moment"),
+        Column::made("stores", "parts", stores),
+        Column::number("bytes", "bytes"),
+    ];
+    Listing { columns, rows: sets.iter().enumerate().map(row).collect(), name: "path" }
+}
+
+/// Says which are not whole, and why.
+pub(super) fn tell_half(context: &Context, sets: &[FoundSet]) {
+    for set in sets {
+        if let SetState::Half(why) = &set.state {
+            context.out.note(format!("{} is no whole backup: {why}", set.name));
+        }
+    }
+}
+
+/// Read sets to their end and compare them with their manifests.
+///
+/// Exits 1 if one is not as it was written.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  tfx backup verify /backups\n  tfx backup verify /backups/20261129T031000Z"
+)]
+pub(crate) struct Verify {
+    /// The folder of sets, or one set.
+    #[arg(value_name = "DIR|SET")]
+    dir: PathBuf,
+}
+
+impl Verify {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let sets = sets(&self.dir)?;
+        if sets.is_empty() {
+            return Err(Failure::new(
+                crate::exit::Kind::NotFound,
+                format!("{} has no backups", self.dir.display()),
+            ));
+        }
+        let meter = Meter::new(context.out.quiet);
+        let teller = Meter::teller(meter.as_ref());
+        let read = sets.clone();
+        let verifying = spawn_blocking(move || {
+            read.iter().map(|set| set::verify(set, &teller).map_err(failure)).collect::<Vec<_>>()
+        });
+        let verified = tokio::select! {
+            verified = verifying => verified.map_err(Failure::failed),
+            () = stopped() => Err(Failure::interrupted()),
+        };
+        Meter::end(meter.as_ref());
+        let mut problems = Problems::default();
+        for (set, found) in sets.iter().zip(verified?) {
+            match found {
+                Ok(found) => found.into_iter().for_each(|why| problems.add(&set.name, why)),
+                Err(failure) => problems.add(&set.name, failure.message),
+            }
+        }
+        if !problems.is_empty() {
+            return Err(Failure::failed("not every set is as it was written").with(problems));
+        }
+        context.out.rows(&listing(&sets, |_| None))?;
+        context.out.note("every byte is as it was written");
+        Ok(())
+    }
+}
+
+/// The sets of a folder, or the one that is named.
+fn sets(dir: &Path) -> Result<Vec<FoundSet>, Failure> {
+    let named = |e: std::io::Error| Failure::failed(format!("{}: {e}", dir.display()));
+    // `.` at the end, and the like.
+    let dir = dir.canonicalize().map_err(named)?;
+    let listed = set::list(&dir).map_err(failure)?;
+    if !listed.is_empty() {
+        return Ok(listed);
+    }
+    let of = dir.parent().map(set::list).transpose().map_err(failure)?.unwrap_or_default();
+    Ok(of.into_iter().filter(|set| set.path == dir).collect())
+}

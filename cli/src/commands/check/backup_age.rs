@@ -1,0 +1,104 @@
+//! `tfx check backup-age`: how old the newest whole set of backups is.
+
+use super::found::{Asked, Figure, Found, in_order, seconds, tell};
+use crate::{
+    context::Context,
+    exit::{Failure, Verdict},
+};
+use clap::Args;
+use std::path::PathBuf;
+use tfx_domain::Timestamp;
+use tfx_ops::{
+    backup::set::{self, FoundSet},
+    clock,
+};
+use tokio::task::spawn_blocking;
+
+/// How old the newest whole set of backups is.
+#[derive(Debug, Args)]
+#[command(after_help = "Exits 0 if all is well, 1 for WARNING, 2 for CRITICAL, 3 for UNKNOWN.\n\
+    Manifests and sizes are looked at; tfx backup verify reads everything.\n\
+    No whole set, or a folder that cannot be read in time, is CRITICAL.\n\n\
+    Example, a line of cron:\n  \
+    */5 * * * *  tfx check backup-age /backups || mail -s age ops@example.com")]
+pub(crate) struct BackupAge {
+    /// The folder of sets.
+    #[arg(value_name = "DIR")]
+    dir: PathBuf,
+    /// An older one is a WARNING: 25h, 2d.
+    #[arg(long, value_name = "LENGTH", default_value = "25h", value_parser = seconds)]
+    warn: u64,
+    /// An older one is CRITICAL.
+    #[arg(long, value_name = "LENGTH", default_value = "26h", value_parser = seconds)]
+    crit: u64,
+    #[command(flatten)]
+    asked: Asked,
+}
+
+impl BackupAge {
+    pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let shown = |seconds: &u64| format!("{seconds} s");
+        in_order(&self.warn, &self.crit, shown, "--crit LENGTH: an older one is CRITICAL")?;
+        let (dir, whose) = (self.dir.clone(), self.dir.display().to_string());
+        let found = async {
+            let listed = spawn_blocking(move || set::list(&dir)).await.map_err(Failure::failed)?;
+            Ok(match listed {
+                Ok(sets) => self.judge(&sets, clock::now()),
+                Err(e) => Found::new(Verdict::Critical, &e.to_string()),
+            })
+        };
+        tell(context, "backup_age", &self.asked, whose, found).await
+    }
+
+    fn judge(&self, sets: &[FoundSet], now: Timestamp) -> Found {
+        let newest = sets.iter().filter_map(|set| Some((set.whole()?, set))).max_by_key(|(m, _)| m.moment);
+        let whole = sets.iter().filter(|set| set.whole().is_some()).count() as u64;
+        let half = sets.len() as u64 - whole;
+        let age = newest.map(|(m, _)| u64::try_from(now.duration_since(m.moment).as_secs()).unwrap_or(0));
+        let (verdict, what) = match (newest, age) {
+            (Some((_, set)), Some(age)) => {
+                let verdict = match age {
+                    age if age > self.crit => Verdict::Critical,
+                    age if age > self.warn => Verdict::Warning,
+                    _ => Verdict::Ok,
+                };
+                (verdict, format!("the newest of {whole} whole backups, {}, is {} old", set.name, span(age)))
+            }
+            _ => (Verdict::Critical, format!("{} has no whole backup", self.dir.display())),
+        };
+        let broken = match half {
+            0 => String::new(),
+            1 => "; 1 is not whole".to_owned(),
+            half => format!("; {half} are not whole"),
+        };
+        let mut figures = Vec::new();
+        figures.extend(age.map(|age| Figure {
+            name: "age",
+            value: age,
+            unit: "s",
+            help: "Age of the newest whole backup",
+            limits: format!(";0:{};0:{};0", self.warn, self.crit),
+        }));
+        figures.extend(newest.map(|(manifest, _)| Figure {
+            name: "size",
+            value: manifest.bytes(),
+            unit: "B",
+            help: "Bytes of the newest whole backup",
+            limits: ";;;0".to_owned(),
+        }));
+        let count = |name, value, help| Figure { name, value, unit: "", help, limits: ";;;0".to_owned() };
+        figures.push(count("whole", whole, "Backups that are whole"));
+        figures.push(count("half", half, "Backups that are not whole, being made, or left over"));
+        Found { figures, ..Found::new(verdict, &format!("{what}{broken}")) }
+    }
+}
+
+/// For people: the larger units alone.
+fn span(seconds: u64) -> String {
+    match seconds {
+        0..120 => format!("{seconds} s"),
+        120..7_200 => format!("{} min", seconds / 60),
+        7_200..172_800 => format!("{} h", seconds / 3_600),
+        _ => format!("{} days", seconds / 86_400),
+    }
+}

@@ -1,0 +1,145 @@
+//! Deletes old sets. Only whole ones count and only whole ones are deleted; the newest of them never is.
+
+use super::{FoundSet, PRUNED, SetError};
+use std::{
+    collections::BTreeMap,
+    fs::{self, File},
+    path::Path,
+};
+use tfx_domain::Timestamp;
+
+/// How many sets are kept.
+#[derive(Debug, Clone, Copy)]
+pub struct Keep {
+    /// So many of the newest.
+    pub newest: usize,
+    /// And the newest of each of so many weeks (UTC, from Monday) that have one.
+    pub weekly: usize,
+}
+
+/// Why a set is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// It is one of the newest.
+    Newest,
+    /// It is the newest of its week.
+    OfItsWeek,
+    /// It is not whole: that is told, and a person looks.
+    Half,
+    /// It is not kept.
+    Goes,
+}
+
+/// What becomes of each set, in the order of `sets`.
+pub fn plan(sets: &[FoundSet], keep: Keep) -> Vec<Kept> {
+    let mut whole: Vec<(usize, Timestamp)> =
+        sets.iter().enumerate().filter_map(|(at, set)| Some((at, set.whole()?.moment))).collect();
+    whole.sort_by_key(|&(at, moment)| std::cmp::Reverse((moment, at)));
+    let mut plan = vec![Kept::Half; sets.len()];
+    let mut weeks: BTreeMap<i64, ()> = BTreeMap::new();
+    for (place, (at, moment)) in whole.into_iter().enumerate() {
+        let week = week(moment);
+        let first_of_week = !weeks.contains_key(&week) && weeks.len() < keep.weekly;
+        if first_of_week {
+            weeks.insert(week, ());
+        }
+        // Whatever was said, one stays.
+        plan[at] = if place < keep.newest.max(1) {
+            Kept::Newest
+        } else if first_of_week {
+            Kept::OfItsWeek
+        } else {
+            Kept::Goes
+        };
+    }
+    plan
+}
+
+/// Weeks since the Monday before 1970.
+fn week(moment: Timestamp) -> i64 {
+    const DAY: i64 = 86_400;
+    // The first of January 1970 was a Thursday.
+    (moment.as_second().div_euclid(DAY) + 3).div_euclid(7)
+}
+
+/// Deletes a set: it is none any more before the first file goes.
+///
+/// # Errors
+/// It cannot be deleted, or not all of it.
+pub fn prune(set: &FoundSet) -> Result<(), SetError> {
+    let failed = || SetError::io(&set.path);
+    let Some(dir) = set.path.parent() else { return Ok(()) };
+    let away = dir.join(format!("{}{PRUNED}", set.name));
+    fs::rename(&set.path, &away).map_err(failed())?;
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed())?;
+    fs::remove_dir_all(&away).map_err(failed())
+}
+
+/// Deletes what is left of sets that were being deleted. Says their names.
+///
+/// # Errors
+/// They cannot be deleted.
+pub fn finish(sets: &[FoundSet]) -> Result<Vec<String>, SetError> {
+    let mut done = Vec::new();
+    for set in sets.iter().filter(|set| set.name.ends_with(PRUNED)) {
+        delete(&set.path)?;
+        done.push(set.name.clone());
+    }
+    Ok(done)
+}
+
+fn delete(path: &Path) -> Result<(), SetError> {
+    fs::remove_dir_all(path).map_err(SetError::io(path))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::backup::set::{SetManifest, SetState};
+
+    fn set(day: &str, whole: bool) -> FoundSet {
+        let moment: Timestamp = format!("{day}T03:00:00Z").parse().expect("a time");
+        let state = if whole {
+            SetState::Whole(SetManifest::new(moment, Vec::new(), Vec::new()))
+        } else {
+            SetState::Half("half".to_owned())
+        };
+        FoundSet { name: day.to_owned(), path: day.into(), state }
+    }
+
+    fn stay(days: &[&str], newest: usize, weekly: usize) -> String {
+        let sets: Vec<FoundSet> =
+            days.iter().map(|day| set(day.trim_end_matches('!'), !day.ends_with('!'))).collect();
+        let plan = plan(&sets, Keep { newest, weekly });
+        let stay = sets.iter().zip(plan).filter(|(_, kept)| *kept != Kept::Goes);
+        stay.map(|(set, _)| set.name.as_str()[5..].to_owned()).collect::<Vec<_>>().join(" ")
+    }
+
+    #[test]
+    fn the_newest_stay_and_one_of_each_week() {
+        // The second of November 2026 is a Monday.
+        let days = [
+            "2026-11-01",
+            "2026-11-02",
+            "2026-11-05",
+            "2026-11-08",
+            "2026-11-09",
+            "2026-11-15",
+            "2026-11-16",
+            "2026-11-17",
+        ];
+        assert_eq!(stay(&days, 2, 0), "11-16 11-17");
+        assert_eq!(stay(&days, 2, 4), "11-01 11-08 11-15 11-16 11-17");
+        assert_eq!(stay(&days, 2, 3), "11-08 11-15 11-16 11-17");
+        assert_eq!(stay(&days, 0, 0), "11-17", "one stays, whatever was said");
+        assert_eq!(stay(&days, 99, 0).split(' ').count(), 8);
+    }
+
+    #[test]
+    fn half_ones_count_for_nothing_and_are_not_deleted() {
+        let days = ["2026-11-01", "2026-11-02", "2026-11-03!", "2026-11-04!"];
+        assert_eq!(stay(&days, 1, 0), "11-02 11-03 11-04", "the newest whole one");
+        assert_eq!(stay(&["2026-11-04!"], 1, 1), "11-04");
+        assert_eq!(stay(&[], 1, 1), "");
+    }
+}

@@ -1,0 +1,29 @@
+//! Reads every byte of a set and compares it with what the manifest says.
+
+use super::{FoundSet, SetError, manifest::sum};
+use crate::backup::{OnPhase, Phase};
+use tfx_ports::backup::Progress;
+
+/// What is wrong with a set; nothing if it is as it was written. It blocks: call it where that is allowed.
+///
+/// # Errors
+/// A file cannot be read.
+pub fn verify(set: &FoundSet, teller: &OnPhase) -> Result<Vec<String>, SetError> {
+    let manifest = match &set.state {
+        super::SetState::Whole(manifest) => manifest,
+        super::SetState::Half(why) => return Ok(vec![why.clone()]),
+    };
+    let (mut problems, mut bytes, of) = (Vec::new(), 0, Some(manifest.bytes()));
+    for part in &manifest.parts {
+        let path = set.path.join(&part.file);
+        let found = sum(&path, &mut |more| {
+            bytes += more;
+            teller(Phase::Checking, Progress { bytes, documents: 0, of });
+        });
+        let (sha256, size) = found.map_err(SetError::io(&path))?;
+        if size != part.bytes || sha256 != part.sha256 {
+            problems.push(format!("{} is not what was written", part.file));
+        }
+    }
+    Ok(problems)
+}
