@@ -5,7 +5,11 @@ use crate::{
     place::Place,
 };
 use serde_json::Value;
-use std::{collections::BTreeSet, fs, path::PathBuf};
+use std::{
+    collections::BTreeSet,
+    fs,
+    path::{Path, PathBuf},
+};
 
 /// A place whose stores are there, without services.
 fn stored() -> Place {
@@ -168,7 +172,7 @@ fn no_set_that_was_killed_looks_whole() {
     assert!(files(&place, ".part").is_empty());
 }
 
-fn files_of(set: &PathBuf) -> BTreeSet<String> {
+fn files_of(set: &Path) -> BTreeSet<String> {
     let names = fs::read_dir(set).expect("lists");
     names.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
 }
