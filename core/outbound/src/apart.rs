@@ -1,5 +1,6 @@
 //! Threads for the talk with servers of others. However much of it they make (a handshake, a flood of heads), it takes time of
-//! these threads and of a processor that nobody else wants, never the turn of a click or of a postback that comes in.
+//! these threads and of the processor, never the turn of a click or of a postback that comes in. They are no lower in rank
+//! than others: on a busy machine a good server would seem to be too slow.
 
 use crate::{Answer, Failure, Outbound, Request};
 use std::{io, sync::Arc, time::Duration};
@@ -28,7 +29,7 @@ impl Apart {
     /// The system has no thread left.
     pub fn start(name: &str) -> io::Result<Self> {
         let mut threads = Builder::new_multi_thread();
-        threads.worker_threads(THREADS).thread_name(name).enable_all().on_thread_start(step_back);
+        threads.worker_threads(THREADS).thread_name(name).enable_all();
         Ok(Self(Some(threads.build()?)))
     }
 
@@ -63,10 +64,4 @@ impl Drop for BreakOff {
     fn drop(&mut self) {
         self.0.abort();
     }
-}
-
-/// Others of this process go first. On Linux this is of the thread alone; elsewhere it would be of the process.
-fn step_back() {
-    #[cfg(target_os = "linux")]
-    let _ = rustix::process::setpriority_process(None, 10);
 }
