@@ -64,10 +64,7 @@ impl Disk {
             let settings = context.settings()?;
             let data = settings.data_dir.clone();
             let places = spawn_blocking(move || places(&data)).await.map_err(Failure::failed)??;
-            let rate = match timeout(RATE_WITHIN, rate(context, &settings)).await {
-                Ok(rate) => rate,
-                Err(_) => None,
-            };
+            let rate = timeout(RATE_WITHIN, rate(context, &settings)).await.unwrap_or_default();
             Ok(self.judge(&places, rate))
         };
         tell(context, "disk", &self.asked, "the file system", found).await

@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
     time::{Duration, SystemTime},
 };
-use tfx_ops::files;
+use tfx_ops::{clock, files};
 use tfx_settings::Settings;
 
 /// Less space than this is wrong: journals and stores refuse what they cannot write. Bytes.
@@ -149,7 +149,11 @@ fn of_geo_file(path: &Path) -> Finding {
 /// How long ago a file was written; none: it cannot be told.
 fn age(path: &Path) -> Option<Duration> {
     let written = fs::metadata(path).and_then(|m| m.modified()).ok()?;
-    Some(SystemTime::now().duration_since(written).unwrap_or_default())
+    Some(now().duration_since(written).unwrap_or_default())
+}
+
+fn now() -> SystemTime {
+    SystemTime::UNIX_EPOCH + Duration::from_millis(clock::now().as_millisecond().unsigned_abs())
 }
 
 fn days(age: Duration) -> String {
@@ -191,7 +195,7 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).expect("closed");
         assert!(of_private_file(&path).is_none());
         assert_eq!(of_geo_file(&path).state, State::Ok);
-        let old = SystemTime::now() - GEO_OLD - Duration::from_secs(86_400);
+        let old = now() - GEO_OLD - Duration::from_secs(86_400);
         fs::File::options().write(true).open(&path).and_then(|f| f.set_modified(old)).expect("made old");
         let found = of_geo_file(&path);
         assert!(found.state == State::Warning && found.what.contains("61 days old"), "{found:?}");

@@ -132,7 +132,7 @@ pub(crate) async fn look(
     if since >= until {
         return Err(Failure::usage(format!("--since {since} is not before --until {until}")));
     }
-    let asked = Asked {
+    let asked = Lookup {
         client: &client,
         clicks: Counted::of(&recorded.traffic, &["click_events", "trafficback_events"], since, until),
         postbacks: Counted::of(&recorded.postback, &["postback_log_events"], since, until),
@@ -209,7 +209,7 @@ impl Counted {
     }
 }
 
-struct Asked<'c> {
+struct Lookup<'c> {
     client: &'c Client,
     clicks: Counted,
     postbacks: Counted,
@@ -218,7 +218,7 @@ struct Asked<'c> {
     span: Span,
 }
 
-impl Asked<'_> {
+impl Lookup<'_> {
     async fn kinds(&self) -> Result<Vec<Kind>, Failure> {
         let mut kinds = Vec::new();
         // Nobody told what was accepted: what is stored is shown all the same.
@@ -305,15 +305,17 @@ impl Asked<'_> {
             ..PostbackQuery::default()
         };
         let mut hours = Hours::new();
-        while span.0 < span.1 {
+        if span.0 >= span.1 {
+            return Ok(hours);
+        }
+        loop {
             let page = self.client.postbacks(&asked).await?;
             page.items.iter().for_each(|p| *hours.entry(hour(p.at)).or_default() += 1);
             asked.cursor = page.next;
             if asked.cursor.is_none() {
-                break;
+                return Ok(hours);
             }
         }
-        Ok(hours)
     }
 
     async fn changes(&self, span: Span) -> Result<Hours, Failure> {
@@ -324,15 +326,17 @@ impl Asked<'_> {
             ..HealthQuery::default()
         };
         let mut hours = Hours::new();
-        while span.0 < span.1 {
+        if span.0 >= span.1 {
+            return Ok(hours);
+        }
+        loop {
             let page = self.client.health_history(&asked).await?;
             page.items.iter().for_each(|h| *hours.entry(hour(h.at)).or_default() += 1);
             asked.cursor = page.next;
             if asked.cursor.is_none() {
-                break;
+                return Ok(hours);
             }
         }
-        Ok(hours)
     }
 
     /// The ids of conversions that no report counts: spans in which fewer are stored are halved until one millisecond is left.

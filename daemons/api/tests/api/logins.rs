@@ -419,7 +419,6 @@ async fn no_time_tells_who_is_known(s: Server) {
         let apart =
             at.map(|at| (below(&times[one], *at) - below(&times[two], *at)).abs()).fold(0.0, f64::max);
         let (first, second) = (times[one][EACH / 2], times[two][EACH / 2]);
-        println!("{} and {}: {apart:.3}, medians {first:?} {second:?}", NAMES[one], NAMES[two]);
         assert!(
             apart < limit,
             "{} and {} are {apart:.3} apart, {limit:.3} is the most; medians {first:?} {second:?}",

@@ -348,7 +348,10 @@ pub async fn what_went_ahead_of_what_was_given_up_is_known(s: SourcePostbackStor
     assert!(s.queue.dead(&sale, "it answered 404").await.expect("dead"));
     assert!(!went_ahead(&lead).await, "it was given up too");
     assert_eq!(
-        s.queue.revive(JobKind::SourcePostback, &[sale.key.clone()], Duration::ZERO).await.expect("live"),
+        s.queue
+            .revive(JobKind::SourcePostback, std::slice::from_ref(&sale.key), Duration::ZERO)
+            .await
+            .expect("live"),
         1
     );
     let sale = next(&s, "A sale").await;
