@@ -8,7 +8,7 @@
 //! - [`macros`]: URL templates
 //! - [`rules`]: what must hold between entities
 //! - [`postback`]: what a network's report means, and the status machine
-//! - [`tell`]: what traffic sources are told of conversions
+//! - [`source_postback`]: what traffic sources are told of conversions
 //! - [`health`]: whether a destination answers
 //! - [`event`]: what is written to the event log
 //! - [`report`]: dimensions, metrics and their arithmetic

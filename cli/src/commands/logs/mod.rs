@@ -1,4 +1,5 @@
-//! `tfx logs`: what the services logged, to be read by people. Where it comes from is in [`source`], what a line is in [`line`].
+//! `tfx logs`: what the services logged, to be read by people. Where it comes from is in [`source`], what a line is in
+//! [`mod@line`].
 
 mod line;
 mod source;

@@ -1,4 +1,4 @@
-//! `tfx reconcile`: what was accepted, held against what is stored, by kind of event. What is asked is in [`look`], what a
+//! `tfx reconcile`: what was accepted, held against what is stored, by kind of event. What is asked is in [`mod@look`], what a
 //! difference means in [`why`].
 
 mod look;

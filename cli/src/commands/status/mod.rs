@@ -1,4 +1,4 @@
-//! `tfx status`: how everything is, on one screen. What is asked is in [`look`], how it is shown in [`screen`].
+//! `tfx status`: how everything is, on one screen. What is asked is in [`mod@look`], how it is shown in [`screen`].
 
 mod look;
 mod screen;
