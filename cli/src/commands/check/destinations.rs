@@ -1,10 +1,11 @@
 //! `tfx check destinations`: how many of the watched destinations are down, and whether they are probed at all.
 
-use super::found::{Asked, Figure, Found, in_order, seconds, tell};
+use super::found::{CheckArgs, Figure, Found, in_order, seconds, tell};
 use crate::{
     context::Context,
     exit::{Failure, Verdict},
     input,
+    output::printable,
 };
 use clap::Args;
 use tfx_api::health::HealthList;
@@ -28,7 +29,7 @@ pub(crate) struct Destinations {
     #[arg(long, value_name = "LENGTH", default_value = "5m", value_parser = seconds)]
     max_age: u64,
     #[command(flatten)]
-    asked: Asked,
+    asked: CheckArgs,
 }
 
 impl Destinations {
@@ -66,6 +67,13 @@ impl Destinations {
                 what.push_str(&format!(" and {more} more"));
             }
         }
+        // Nobody knows how those are, through a fault of the prober's machine.
+        for put_off in &list.put_off {
+            let count = put_off.destinations;
+            what.push_str(&printable(&format!("; probes of {count} put off: {}", put_off.reason)));
+        }
+        let is_blind = verdict == Verdict::Ok && !list.put_off.is_empty();
+        let verdict = if is_blind { Verdict::Warning } else { verdict };
         let figure = |name, value, help, limits| Figure { name, value, unit: "", help, limits };
         let watched = list.watched;
         let (warn, crit) = (self.warn - 1, self.crit - 1);
@@ -128,7 +136,7 @@ mod tests {
     #[test]
     fn verdicts_follow_the_limits() {
         let now = Timestamp::from_second(1_000_000).expect("a time");
-        let asked = Asked { format: Style::Nagios, timeout: 10 };
+        let asked = CheckArgs { format: Style::Nagios, timeout: 10 };
         let check = Destinations { warn: 1, crit: 3, max_age: 300, asked };
         for (watched, down, age, verdict, line) in [
             (

@@ -1,6 +1,6 @@
 //! `tfx check producer`: whether the events of traffic-service and postback-service leave their outboxes.
 
-use super::found::{Asked, Figure, Found, in_order, seconds, tell};
+use super::found::{CheckArgs, Figure, Found, in_order, seconds, tell};
 use crate::{
     context::Context,
     exit::{Failure, Verdict},
@@ -33,11 +33,11 @@ pub(crate) struct ProducerCheck {
     #[arg(long, value_name = "LENGTH", default_value = "5m", value_parser = seconds)]
     crit_age: u64,
     #[command(flatten)]
-    asked: Asked,
+    asked: CheckArgs,
 }
 
 /// A service and its counters, or why there are none.
-type Told = (&'static str, Result<Producer, String>);
+type ProducerAnswer = (&'static str, Result<Producer, String>);
 
 impl ProducerCheck {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
@@ -60,7 +60,7 @@ impl ProducerCheck {
         tell(context, "producer", &self.asked, "api-service", found).await
     }
 
-    fn judge(&self, told: &[Told], now: Timestamp) -> Found {
+    fn judge(&self, told: &[ProducerAnswer], now: Timestamp) -> Found {
         let mut verdict = Verdict::Ok;
         let mut worse = |than: Verdict| {
             if than.code() > verdict.code() {
@@ -108,7 +108,12 @@ impl ProducerCheck {
         if waiting >= self.warn {
             worse(if waiting >= self.crit { Verdict::Critical } else { Verdict::Warning });
         }
-        what.insert(0, format!("{waiting} events wait in the outboxes"));
+        // Of who is silent nobody knows what waits.
+        match told.len() - answered.len() {
+            0 => what.insert(0, format!("{waiting} events wait in the outboxes")),
+            _ if answered.is_empty() => {}
+            _ => what.insert(0, format!("{waiting} events wait in the outbox of the other")),
+        }
         let figure = |name, value, unit, help, limits| Figure { name, value, unit, help, limits };
         let mut figures = Vec::new();
         if !answered.is_empty() {
@@ -173,7 +178,7 @@ mod tests {
     use crate::commands::check::style::Style;
 
     fn check() -> ProducerCheck {
-        let asked = Asked { format: Style::Nagios, timeout: 10 };
+        let asked = CheckArgs { format: Style::Nagios, timeout: 10 };
         ProducerCheck { warn: 10, crit: 20, warn_age: 60, crit_age: 300, asked }
     }
 
@@ -223,11 +228,11 @@ mod tests {
             "PRODUCER WARNING - 0 events wait in the outboxes; traffic-service: no broker | outbox=0"
         ));
         assert!(line(Err("away".to_owned()), Ok(well())).starts_with(
-            "PRODUCER CRITICAL - 0 events wait in the outboxes; traffic-service: away | outbox=0"
+            "PRODUCER CRITICAL - 0 events wait in the outbox of the other; traffic-service: away | outbox=0"
         ));
         assert_eq!(
             line(Err("a".to_owned()), Err("b".to_owned())),
-            "PRODUCER CRITICAL - 0 events wait in the outboxes; traffic-service: a; postback-service: b"
+            "PRODUCER CRITICAL - traffic-service: a; postback-service: b"
         );
     }
 }
