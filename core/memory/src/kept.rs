@@ -78,7 +78,7 @@ impl CounterState {
 }
 
 /// By the id of a destination or stream.
-pub(super) type KeptOf = BTreeMap<String, CounterState>;
+pub(super) type CounterStates = BTreeMap<String, CounterState>;
 
 /// A click that is counted, and may be in the journal or not.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -121,7 +121,7 @@ struct Usage {
     /// These are in it too, wherever they stand.
     #[serde(default)]
     under_way: UnderWay,
-    used: KeptOf,
+    used: CounterStates,
 }
 
 /// What is true of the moment that a copy of the use of caps is of.
@@ -195,7 +195,7 @@ impl UsageFile {
     }
 
     /// What was kept, with the clicks that are still in the journal.
-    pub(super) fn read(&self, journal: &Path) -> KeptOf {
+    pub(super) fn read(&self, journal: &Path) -> CounterStates {
         let read = |file: &PathBuf| match read(file) {
             Ok(usage) => usage,
             Err(error) => {
@@ -265,7 +265,7 @@ impl Usage {
             at: Timestamp::UNIX_EPOCH,
             place: None,
             under_way: UnderWay::new(),
-            used: KeptOf::new(),
+            used: CounterStates::new(),
         }
     }
 
@@ -386,7 +386,7 @@ impl EventSink for KeptFirst {
 }
 
 /// Adds what nobody counts any more, up to a bound.
-pub(super) fn add_unclaimed(used: &mut KeptOf, unclaimed: &KeptOf) {
+pub(super) fn add_unclaimed(used: &mut CounterStates, unclaimed: &CounterStates) {
     for (id, kept) in unclaimed.iter().take(MAX_UNCLAIMED) {
         used.entry(id.clone()).or_insert_with(|| kept.clone());
     }

@@ -25,7 +25,7 @@ pub use visitors::{keep_visitors, save_visitors};
 
 use arc_swap::ArcSwap;
 use flight::{Flight, Flights};
-use kept::{KeptOf, Still};
+use kept::{CounterStates, Still};
 use names::Names;
 use reads::Reads;
 use rustc_hash::{FxHashMap, FxHashSet};
@@ -71,7 +71,7 @@ impl Tallies {
 #[derive(Debug, Default)]
 struct UsageCopy {
     of: Option<Arc<Tallies>>,
-    used: KeptOf,
+    used: CounterStates,
 }
 
 /// What routing remembers.
@@ -83,7 +83,7 @@ pub struct Memory {
     destinations: Names<DestinationId>,
     tallies: ArcSwap<Tallies>,
     /// What was counted and is not any more, or not yet.
-    unclaimed: Mutex<KeptOf>,
+    unclaimed: Mutex<CounterStates>,
     usage: UsageFile,
     returns: ArcSwap<FxHashMap<DestinationId, Roi>>,
     /// What probes say.
@@ -142,7 +142,7 @@ impl Memory {
         self.seen.len()
     }
 
-    fn unclaimed(&self) -> MutexGuard<'_, KeptOf> {
+    fn unclaimed(&self) -> MutexGuard<'_, CounterStates> {
         self.unclaimed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 

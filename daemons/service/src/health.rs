@@ -211,7 +211,7 @@ pub enum Condition {
 
 /// What those inside are told: a report, by whom and when.
 #[derive(Serialize)]
-struct Told<'r> {
+struct InsideReport<'r> {
     status: Condition,
     version: &'static str,
     at: Timestamp,
@@ -311,8 +311,12 @@ async fn readyz(State(asked): State<HealthChecks>, extensions: Extensions, heade
         if report.status == Condition::Failed { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK };
     if asked.inside.has(&extensions, &headers) || asked.inside.has_token(&headers) {
         let Report { status: state, dependencies } = &*report;
-        let told =
-            Told { status: *state, version: env!("CARGO_PKG_VERSION"), at: clock::now(), dependencies };
+        let told = InsideReport {
+            status: *state,
+            version: env!("CARGO_PKG_VERSION"),
+            at: clock::now(),
+            dependencies,
+        };
         return (status, Json(told)).into_response();
     }
     (status, Json(serde_json::json!({ "status": report.status }))).into_response()

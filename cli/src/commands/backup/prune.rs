@@ -8,7 +8,7 @@ use crate::{context::Context, exit::Failure, input, prompt};
 use clap::Args;
 use serde_json::json;
 use std::path::PathBuf;
-use tfx_ops::backup::set::{self, FoundSet, Keep, Kept};
+use tfx_ops::backup::set::{self, Fate, FoundSet, Keep};
 
 /// Delete old sets of backups; the newest whole one never goes.
 ///
@@ -43,13 +43,13 @@ impl Prune {
         let sets = set::list(&self.dir).map_err(failure)?;
         let plan = set::plan(&sets, Keep { newest: self.keep, weekly: self.keep_weekly });
         let go: Vec<&FoundSet> =
-            sets.iter().zip(&plan).filter(|(_, kept)| **kept == Kept::Goes).map(|(set, _)| set).collect();
-        let word = |kept: Kept| match kept {
-            Kept::Newest => "stays",
-            Kept::OfItsWeek => "stays: the newest of its week",
-            Kept::Half => "stays: not whole",
-            Kept::Goes if self.dry_run => "would go",
-            Kept::Goes => "deleted",
+            sets.iter().zip(&plan).filter(|(_, kept)| **kept == Fate::Goes).map(|(set, _)| set).collect();
+        let word = |kept: Fate| match kept {
+            Fate::Newest => "stays",
+            Fate::OfItsWeek => "stays: the newest of its week",
+            Fate::Half => "stays: not whole",
+            Fate::Goes if self.dry_run => "would go",
+            Fate::Goes => "deleted",
         };
         let mut rows = listing(&sets, |at| plan.get(at).map(|kept| json!(word(*kept))));
         rows.columns.push(crate::output::Column::text("what", "what"));

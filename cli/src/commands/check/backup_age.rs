@@ -1,6 +1,6 @@
 //! `tfx check backup-age`: how old the newest whole set of backups is.
 
-use super::found::{Asked, Figure, Found, in_order, seconds, tell};
+use super::found::{CheckArgs, Figure, Found, in_order, seconds, tell};
 use crate::{
     context::Context,
     exit::{Failure, Verdict},
@@ -32,7 +32,7 @@ pub(crate) struct BackupAge {
     #[arg(long, value_name = "LENGTH", default_value = "26h", value_parser = seconds)]
     crit: u64,
     #[command(flatten)]
-    asked: Asked,
+    asked: CheckArgs,
 }
 
 impl BackupAge {

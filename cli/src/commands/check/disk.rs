@@ -1,6 +1,6 @@
 //! `tfx check disk`: how much room there is for the data folder and for the outboxes in it, and how long it lasts.
 
-use super::found::{Asked, Figure, Found, tell};
+use super::found::{CheckArgs, Figure, Found, tell};
 use crate::{
     context::Context,
     exit::{Failure, Verdict},
@@ -42,7 +42,7 @@ pub(crate) struct Disk {
     #[arg(long, value_name = "N", default_value_t = 1_000, value_parser = input::within::<u64>(0, u64::MAX >> 1))]
     crit_files: u64,
     #[command(flatten)]
-    asked: Asked,
+    asked: CheckArgs,
 }
 
 /// A folder, and the room there.
@@ -185,7 +185,7 @@ mod tests {
 
     #[test]
     fn bytes_and_files_each_have_limits() {
-        let asked = Asked { format: Style::Nagios, timeout: 10 };
+        let asked = CheckArgs { format: Style::Nagios, timeout: 10 };
         let check = Disk {
             warn: Amount::Percent(10),
             crit: Amount::Bytes(30),

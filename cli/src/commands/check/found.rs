@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 /// What every check is asked.
 #[derive(Debug, Args)]
-pub(super) struct Asked {
+pub(super) struct CheckArgs {
     /// How it is written.
     #[arg(long, value_enum, default_value_t)]
     pub(super) format: Style,
@@ -85,7 +85,7 @@ pub(super) fn in_order<T: PartialOrd>(
 pub(super) async fn tell(
     context: &Context,
     subject: &'static str,
-    asked: &Asked,
+    asked: &CheckArgs,
     whose: impl Display,
     found: impl Future<Output = Result<Found, Failure>>,
 ) -> Result<(), Failure> {

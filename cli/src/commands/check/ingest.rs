@@ -1,6 +1,6 @@
 //! `tfx check ingest`: how many messages of the event log wait for the reports, and how many became no event.
 
-use super::found::{Asked, Figure, Found, in_order, tell};
+use super::found::{CheckArgs, Figure, Found, in_order, tell};
 use crate::{
     context::Context,
     exit::{Failure, Verdict},
@@ -33,7 +33,7 @@ pub(crate) struct Ingest {
     #[arg(long, value_name = "N", default_value_t = 100, value_parser = input::within::<u64>(1, 1_000))]
     crit_errors: u64,
     #[command(flatten)]
-    asked: Asked,
+    asked: CheckArgs,
 }
 
 impl Ingest {
@@ -107,7 +107,7 @@ mod tests {
 
     #[test]
     fn lag_and_errors_each_have_limits() {
-        let asked = Asked { format: Style::Nagios, timeout: 10 };
+        let asked = CheckArgs { format: Style::Nagios, timeout: 10 };
         let check = Ingest { warn: 10, crit: 20, warn_errors: 1, crit_errors: 1_000, asked };
         let lag = |messages| {
             let partition =

@@ -1,6 +1,6 @@
 //! `tfx check reconcile`: whether what was accepted is stored. What is compared is in [`crate::commands::reconcile`].
 
-use super::found::{Asked, Figure, Found, in_order, tell};
+use super::found::{CheckArgs, Figure, Found, in_order, tell};
 use crate::{
     commands::reconcile::{self, Balance},
     context::Context,
@@ -27,7 +27,7 @@ pub(crate) struct Reconcile {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = input::within::<u64>(1, u64::MAX >> 1))]
     crit: u64,
     #[command(flatten)]
-    asked: Asked,
+    asked: CheckArgs,
 }
 
 impl Reconcile {

@@ -1,6 +1,6 @@
 //! `tfx check services`: whether all three answer and can do their jobs, and what of that which they depend on is not well.
 
-use super::found::{Asked, Figure, Found, in_order, tell};
+use super::found::{CheckArgs, Figure, Found, in_order, tell};
 use crate::{
     context::Context,
     exit::{Failure, Verdict},
@@ -24,7 +24,7 @@ pub(crate) struct Services {
     #[arg(long, value_name = "N", default_value_t = 10, value_parser = input::within::<u64>(1, 1_000_000))]
     crit: u64,
     #[command(flatten)]
-    asked: Asked,
+    asked: CheckArgs,
 }
 
 impl Services {
@@ -128,7 +128,7 @@ mod tests {
 
     #[test]
     fn what_is_not_well_is_named_and_who_cannot_work_is_critical() {
-        let check = Services { warn: 1, crit: 3, asked: Asked { format: Style::Nagios, timeout: 10 } };
+        let check = Services { warn: 1, crit: 3, asked: CheckArgs { format: Style::Nagios, timeout: 10 } };
         let well = || service("traffic-service", "ok", &[("config", true, "ok")]);
         let silent = || Service { told: Err("nobody | there".to_owned()), ..well() };
         for (services, verdict, line) in [

@@ -45,7 +45,7 @@ impl Level {
 
 /// What the place that a line came from knows of it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Known {
+pub(super) struct Origin {
     /// When it was written.
     pub(super) at: Option<Timestamp>,
     /// Whose it is.
@@ -69,7 +69,7 @@ pub(super) struct Line {
 
 impl Line {
     /// Of any bytes.
-    pub(super) fn of(bytes: &[u8], known: Known) -> Self {
+    pub(super) fn of(bytes: &[u8], known: Origin) -> Self {
         let text = String::from_utf8_lossy(bytes).trim_end_matches(['\n', '\r']).to_owned();
         let fields = serde_json::from_str::<Map<String, Value>>(&text).ok();
         // MongoDB writes JSON too.
@@ -169,7 +169,7 @@ mod tests {
     const REQUEST: &str = r#"{"timestamp":"2026-11-25T02:30:19.996737Z","level":"INFO","service":"traffic-service","message":"request","request_id":"ec4e","method":"GET","path":"/c/n one","status":404,"target":"x"}"#;
 
     fn line(text: &str) -> Line {
-        Line::of(text.as_bytes(), Known::default())
+        Line::of(text.as_bytes(), Origin::default())
     }
 
     #[test]
@@ -197,7 +197,7 @@ mod tests {
                 assert!(!shown.chars().any(char::is_control), "{shown:?}");
             }
         }
-        let bytes = Line::of(b"\xff\x1b[31m\x00\xfe", Known::default()).shown(true);
+        let bytes = Line::of(b"\xff\x1b[31m\x00\xfe", Origin::default()).shown(true);
         assert!(!bytes.chars().any(char::is_control), "{bytes:?}");
     }
 

@@ -283,13 +283,13 @@ fn print(context: &Context, lines: &[Line]) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{line::Known, *};
+    use super::{line::Origin, *};
 
     fn line(second: u32, id: &str, message: &str) -> Line {
         let text = format!(
             r#"{{"timestamp":"2026-11-25T02:30:{second:02}Z","level":"INFO","service":"s","message":"{message}","request_id":"{id}"}}"#
         );
-        Line::of(text.as_bytes(), Known::default())
+        Line::of(text.as_bytes(), Origin::default())
     }
 
     #[test]

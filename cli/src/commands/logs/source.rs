@@ -1,7 +1,7 @@
 //! Where lines come from: files, standard input, the journal of systemd, Docker Compose. Each is read by a task of its own,
 //! line by line, and no line is longer than [`LONGEST`].
 
-use super::line::{Known, Line};
+use super::line::{Line, Origin};
 use crate::{commands::stack, exit::Failure};
 use serde_json::Value;
 use std::{
@@ -127,13 +127,13 @@ fn unread(what: &str, error: &io::Error) -> Failure {
 }
 
 /// A line of `journalctl --output json`: ours is its message.
-fn journal_line(bytes: &[u8], known: Known) -> Line {
+fn journal_line(bytes: &[u8], known: Origin) -> Line {
     let Ok(entry) = serde_json::from_slice::<Value>(bytes) else { return Line::of(bytes, known) };
     let micros = entry["__REALTIME_TIMESTAMP"].as_str().and_then(|at| at.parse().ok());
     let unit = entry["_SYSTEMD_UNIT"].as_str().or_else(|| entry["UNIT"].as_str());
     let service =
         unit.map(|unit| unit.trim_start_matches("traffoflex@").trim_end_matches(".service").to_owned());
-    let known = Known { at: micros.and_then(|at| Timestamp::from_microsecond(at).ok()), service };
+    let known = Origin { at: micros.and_then(|at| Timestamp::from_microsecond(at).ok()), service };
     match &entry["MESSAGE"] {
         Value::String(text) => Line::of(text.as_bytes(), known),
         // What is no UTF-8 stands there as numbers.
@@ -146,19 +146,19 @@ fn journal_line(bytes: &[u8], known: Known) -> Line {
 }
 
 /// A line of `docker compose logs`: `traffic-service-1  | …`.
-fn compose_line(bytes: &[u8], known: Known) -> Line {
+fn compose_line(bytes: &[u8], known: Origin) -> Line {
     let bar = bytes.windows(2).position(|pair| pair == b"| ");
     let Some(bar) = bar.filter(|at| *at < 80) else { return Line::of(bytes, known) };
     let container = String::from_utf8_lossy(&bytes[..bar]).trim().to_owned();
     let service =
         SERVICES.iter().find(|s| container.contains(**s)).map_or(container.clone(), |s| (*s).to_owned());
-    Line::of(&bytes[bar + 2..], Known { service: Some(service), ..known })
+    Line::of(&bytes[bar + 2..], Origin { service: Some(service), ..known })
 }
 
 async fn child(
     mut command: Command,
     name: &str,
-    read: fn(&[u8], Known) -> Line,
+    read: fn(&[u8], Origin) -> Line,
     lines: &Sender<Line>,
 ) -> Result<(), Failure> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).kill_on_drop(true);
@@ -179,10 +179,10 @@ async fn child(
 /// Every line to the end.
 async fn all(
     mut from: impl AsyncBufRead + Unpin,
-    read: fn(&[u8], Known) -> Line,
+    read: fn(&[u8], Origin) -> Line,
     lines: &Sender<Line>,
 ) -> io::Result<()> {
-    let (mut line, mut last) = (Vec::new(), Known::default());
+    let (mut line, mut last) = (Vec::new(), Origin::default());
     while next(&mut from, &mut line).await? != Ended::Nothing {
         if !send(read, &mut line, &mut last, lines).await {
             break;
@@ -193,9 +193,9 @@ async fn all(
 
 /// Sends a line; one that says no time has that of the one before. False: nobody takes it.
 async fn send(
-    read: fn(&[u8], Known) -> Line,
+    read: fn(&[u8], Origin) -> Line,
     bytes: &mut Vec<u8>,
-    last: &mut Known,
+    last: &mut Origin,
     lines: &Sender<Line>,
 ) -> bool {
     let line = read(bytes, last.clone());
@@ -215,7 +215,7 @@ async fn file(path: &Path, wanted: &Wanted, lines: &Sender<Line>) -> io::Result<
     }
     let mut inode = open.metadata().await?.ino();
     let mut from = BufReader::new(open);
-    let (mut line, mut last) = (Vec::new(), Known::default());
+    let (mut line, mut last) = (Vec::new(), Origin::default());
     loop {
         match next(&mut from, &mut line).await? {
             Ended::Line => {
@@ -294,17 +294,17 @@ mod tests {
         let entry = serde_json::json!({
             "__REALTIME_TIMESTAMP": "1764037819000000", "_SYSTEMD_UNIT": "traffoflex@api-service.service", "MESSAGE": ours,
         });
-        let line = journal_line(entry.to_string().as_bytes(), Known::default());
-        assert_eq!(line, Line::of(ours.as_bytes(), Known::default()));
+        let line = journal_line(entry.to_string().as_bytes(), Origin::default());
+        assert_eq!(line, Line::of(ours.as_bytes(), Origin::default()));
         let bytes = serde_json::json!({ "_SYSTEMD_UNIT": "traffoflex@api-service.service", "MESSAGE": [255, 104, 105] });
-        let line = journal_line(bytes.to_string().as_bytes(), Known::default());
+        let line = journal_line(bytes.to_string().as_bytes(), Origin::default());
         assert_eq!(line.shown(false), "api-service  \u{fffd}hi");
         for odd in ["not json", "{}", r#"{"MESSAGE":null}"#] {
-            journal_line(odd.as_bytes(), Known::default());
+            journal_line(odd.as_bytes(), Origin::default());
         }
-        let line = compose_line(b"traffoflex-traffic-service-1  | panicked | here", Known::default());
+        let line = compose_line(b"traffoflex-traffic-service-1  | panicked | here", Origin::default());
         assert_eq!(line.shown(false), "traffic-service  panicked | here");
-        assert_eq!(compose_line(b"mongo-1  | x", Known::default()).shown(false), "mongo-1  x");
+        assert_eq!(compose_line(b"mongo-1  | x", Origin::default()).shown(false), "mongo-1  x");
     }
 
     #[tokio::test]

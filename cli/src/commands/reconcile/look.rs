@@ -1,7 +1,7 @@
 //! What is asked to hold what was accepted against what is stored, hour by hour, so that more in one hour does not hide less
 //! in another.
 
-use super::why::{Way, Why};
+use super::why::{Cause, Obstacles};
 use crate::{
     context::Context,
     exit::Failure,
@@ -42,8 +42,8 @@ type Span = (Timestamp, Timestamp);
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct Balance {
     pub(crate) kinds: Vec<Kind>,
-    /// Why something is missing; nothing if nothing is.
-    pub(crate) why: Vec<Why>,
+    /// Cause something is missing; nothing if nothing is.
+    pub(crate) why: Vec<Cause>,
     /// Who could not be asked.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) silent: Vec<String>,
@@ -169,7 +169,7 @@ pub(crate) async fn look(
     let producers = told.into_iter().filter_map(|(name, stats)| Some((name, Producer::of(stats).ok()?)));
     let lag = pipeline::lag(&client).await?.map_or(0, |lag| lag.messages);
     let errors = pipeline::errors(&client, since).await?.unwrap_or(0);
-    balance.why = Way { producers: producers.collect(), lag, errors }.explains(since);
+    balance.why = Obstacles { producers: producers.collect(), lag, errors }.explains(since);
     if let Some(kind) = balance.kinds.iter_mut().find(|k| k.kind == "conversions" && k.missing > 0) {
         kind.ids = asked.missing_conversions(&kind.hours, ids).await?;
     }

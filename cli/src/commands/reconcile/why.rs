@@ -1,4 +1,4 @@
-//! Why something that was accepted is not stored, as far as that can be told, with what to do about it.
+//! Cause something that was accepted is not stored, as far as that can be told, with what to do about it.
 
 use crate::{pipeline::Producer, when};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use tfx_domain::Timestamp;
 
 /// A reason.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub(crate) struct Why {
+pub(crate) struct Cause {
     /// What was found.
     pub(crate) found: String,
     /// What to do.
@@ -15,7 +15,7 @@ pub(crate) struct Why {
 
 /// What stands on the way from the services to the reports.
 #[derive(Debug, Default)]
-pub(super) struct Way {
+pub(super) struct Obstacles {
     /// Each service that has counters, and these.
     pub(super) producers: Vec<(&'static str, Producer)>,
     /// Messages that wait in the event log.
@@ -24,11 +24,11 @@ pub(super) struct Way {
     pub(super) errors: usize,
 }
 
-impl Way {
+impl Obstacles {
     /// What explains that something is missing since then; that nothing does is said too.
-    pub(super) fn explains(&self, since: Timestamp) -> Vec<Why> {
+    pub(super) fn explains(&self, since: Timestamp) -> Vec<Cause> {
         let mut all = Vec::new();
-        let mut why = |found: String, next: &str| all.push(Why { found, next: next.to_owned() });
+        let mut why = |found: String, next: &str| all.push(Cause { found, next: next.to_owned() });
         for (service, p) in &self.producers {
             if p.outbox_depth_events > 0 {
                 let error = p.last_error.as_deref().filter(|_| p.degraded);
@@ -70,7 +70,7 @@ impl Way {
             why(found, &format!("since {since}: tfx ingest errors tells why, then tfx ingest replay"));
         }
         if all.is_empty() {
-            all.push(Why {
+            all.push(Cause {
                 found: "nothing on the way holds them up".to_owned(),
                 next:
                     "was the reports' store restored from an older backup, or pruned? tfx audit tells who did"
@@ -94,7 +94,7 @@ mod tests {
             damaged_total: 4,
             ..Producer::default()
         };
-        let way = Way { producers: vec![("traffic-service", producer)], lag: 5, errors: 6 };
+        let way = Obstacles { producers: vec![("traffic-service", producer)], lag: 5, errors: 6 };
         let all = way.explains(Timestamp::UNIX_EPOCH);
         let words =
             ["events stats", "replay-refused", "fail_closed", ".damaged", "ingest lag", "ingest replay"];
@@ -102,6 +102,6 @@ mod tests {
         for (why, word) in all.iter().zip(words) {
             assert!(why.next.contains(word), "{why:?}");
         }
-        assert_eq!(Way::default().explains(Timestamp::UNIX_EPOCH).len(), 1);
+        assert_eq!(Obstacles::default().explains(Timestamp::UNIX_EPOCH).len(), 1);
     }
 }

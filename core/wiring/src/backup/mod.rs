@@ -33,7 +33,7 @@ use tokio::{sync::mpsc::unbounded_channel, task::spawn_blocking};
 const TOLD_EVERY: u64 = 1 << 20;
 
 /// Told how far it is; false if nobody waits for it any more.
-type Tell<'t> = &'t dyn Fn(Progress) -> bool;
+type ProgressGate<'t> = &'t dyn Fn(Progress) -> bool;
 
 /// Backups of a data folder.
 pub struct FolderBackup {
@@ -85,7 +85,7 @@ impl Backup for FolderBackup {
 /// Does `work` where it may block. When nobody waits for this any more, it is told so with its next word.
 async fn beside<T: Send + 'static>(
     told: OnProgress<'_>,
-    work: impl FnOnce(Tell<'_>) -> T + Send + 'static,
+    work: impl FnOnce(ProgressGate<'_>) -> T + Send + 'static,
 ) -> io::Result<T> {
     let (tell, mut progress) = unbounded_channel();
     let working = spawn_blocking(move || work(&move |progress| tell.send(progress).is_ok()));

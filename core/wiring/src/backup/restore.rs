@@ -2,7 +2,7 @@
 //! place.
 
 use super::{
-    Tell,
+    ProgressGate,
     manifest::{Kind, Manifest, Part},
     sealed::{Unpack, unpack},
     swap::{NEW, in_the_way, remove, swap},
@@ -26,7 +26,7 @@ pub(super) fn restore(
     folder: &Path,
     mut from: Box<dyn Read + Send>,
     replace: bool,
-    tell: Tell<'_>,
+    tell: ProgressGate<'_>,
 ) -> Result<Vec<Restored>, BackupError> {
     let failed = |e| unwritable(folder, &e);
     let _held = hold(folder)?;
@@ -88,7 +88,7 @@ impl Drop for Beside {
 }
 
 /// Everything of the archive, whole and durable, in the folder beside.
-fn unpacked(beside: &Beside, from: &mut dyn Read, tell: Tell<'_>) -> Result<Manifest, BackupError> {
+fn unpacked(beside: &Beside, from: &mut dyn Read, tell: ProgressGate<'_>) -> Result<Manifest, BackupError> {
     let mut to = Files { folder: &beside.0, open: None };
     let manifest = unpack(from, &mut to, tell)?;
     for part in manifest.parts.iter().filter(|p| p.kind == Kind::Database) {

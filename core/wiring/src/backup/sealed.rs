@@ -2,7 +2,7 @@
 //! manifest has the one of its seal, no file is missing and none is there that the manifest does not know.
 
 use super::{
-    TOLD_EVERY, Tell, given_up,
+    ProgressGate, TOLD_EVERY, given_up,
     manifest::{FORMAT, Kind, MANIFEST, Manifest, SEAL, digits, seal},
     tape::{TapeReader, damaged},
 };
@@ -48,7 +48,7 @@ impl Unpack for Nobody {
 }
 
 /// What a whole archive says of itself.
-pub(super) fn check(from: &mut dyn Read, tell: Tell<'_>) -> Result<Manifest, BackupError> {
+pub(super) fn check(from: &mut dyn Read, tell: ProgressGate<'_>) -> Result<Manifest, BackupError> {
     unpack(from, &mut Nobody, tell)
 }
 
@@ -56,7 +56,7 @@ pub(super) fn check(from: &mut dyn Read, tell: Tell<'_>) -> Result<Manifest, Bac
 pub(super) fn unpack(
     from: &mut dyn Read,
     to: &mut dyn Unpack,
-    tell: Tell<'_>,
+    tell: ProgressGate<'_>,
 ) -> Result<Manifest, BackupError> {
     let mut tape = TapeReader::new(from);
     let (mut seen, mut progress, mut last): (Vec<Seen>, _, u64) = (Vec::new(), Progress::default(), 0);

@@ -1,7 +1,7 @@
 //! Writes an archive of the data folder as it is at one moment.
 
 use super::{
-    TOLD_EVERY, Tell,
+    ProgressGate, TOLD_EVERY,
     folder::{Companion, companions, left_out},
     given_up,
     manifest::{Database, FORMAT, Kind, MANIFEST, Manifest, Part, SEAL, digits, seal},
@@ -27,7 +27,7 @@ pub(super) fn write(
     folder: &Path,
     scratch: &Path,
     to: Box<dyn ArchiveSink>,
-    tell: Tell<'_>,
+    tell: ProgressGate<'_>,
 ) -> Result<Contents, BackupError> {
     if let Some(what) = half_restored(folder) {
         return Err(BackupError::HalfRestored { what });
@@ -88,7 +88,7 @@ struct Writing<'t> {
     tape: TapeWriter<Box<dyn ArchiveSink>>,
     parts: Vec<Part>,
     done: u64,
-    tell: Tell<'t>,
+    tell: ProgressGate<'t>,
 }
 
 impl Writing<'_> {

@@ -122,9 +122,9 @@ fn no_name_leads_out_of_the_folder() {
 
 /// Keeps an archive in memory.
 #[derive(Clone, Default)]
-struct Kept(Arc<Mutex<Vec<u8>>>);
+struct MemoryFile(Arc<Mutex<Vec<u8>>>);
 
-impl Write for Kept {
+impl Write for MemoryFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.0.lock().expect("sound").extend_from_slice(bytes);
         Ok(bytes.len())
@@ -134,14 +134,14 @@ impl Write for Kept {
     }
 }
 
-impl ArchiveSink for Kept {
+impl ArchiveSink for MemoryFile {
     fn end(self: Box<Self>) -> io::Result<()> {
         Ok(())
     }
 }
 
 async fn taken(folder: &Path, scratch: &Path) -> (Vec<u8>, Contents) {
-    let kept = Kept::default();
+    let kept = MemoryFile::default();
     let contents =
         folder_backup(folder, scratch).write(Box::new(kept.clone()), &|_| {}).await.expect("taken");
     let bytes = kept.0.lock().expect("sound").clone();
@@ -215,7 +215,7 @@ async fn half_of_a_restore_is_used_by_nobody_and_mended_by_another() {
     assert!(half_restored(&new).is_some());
     let refused = DataDir::open(&new, FolderLock::Exclusive).expect_err("half").to_string();
     assert!(refused.contains("run it again with --force"), "{refused}");
-    let sink = Box::new(Kept::default());
+    let sink = Box::new(MemoryFile::default());
     let refused = folder_backup(&new, dir.path()).write(sink, &|_| {}).await.expect_err("half");
     assert!(matches!(refused, BackupError::HalfRestored { .. }), "{refused}");
 

@@ -15,14 +15,14 @@ const FORGOTTEN: usize = ADDRESSES / 10;
 /// A network of IPv6 of 48 bits, as one customer has it, may be wrong as often as so many of its networks of 64 bits.
 const NETWORKS: u32 = 8;
 
-/// Whose failures are counted together: the bits of a network, and how many of them count.
-type Whose = (u128, u8);
+/// Network failures are counted together: the bits of a network, and how many of them count.
+type Network = (u128, u8);
 
 /// Failures by address; of IPv6, by network of 64 bits and by that of 48 bits around it.
 pub(crate) struct Guesses {
     most: u32,
     window_s: i64,
-    seen: Mutex<HashMap<Whose, (Timestamp, u32)>>,
+    seen: Mutex<HashMap<Network, (Timestamp, u32)>>,
 }
 
 impl Guesses {
@@ -49,8 +49,8 @@ impl Guesses {
 
     fn count(
         &self,
-        failures: &mut HashMap<Whose, (Timestamp, u32)>,
-        whose: Whose,
+        failures: &mut HashMap<Network, (Timestamp, u32)>,
+        whose: Network,
         most: u32,
         now: Timestamp,
     ) -> Result<(), i64> {

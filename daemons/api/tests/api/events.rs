@@ -478,10 +478,10 @@ async fn a_stored_click_explains_itself() {
 }
 
 /// A traffic-service of one answer; it keeps what it was asked and with which bearer token.
-type Asked = Arc<Mutex<Vec<(String, String)>>>;
+type SeenRequests = Arc<Mutex<Vec<(String, String)>>>;
 
-async fn stand_in(status: u16, media_type: &'static str, body: Value) -> (String, Asked) {
-    let seen = Asked::default();
+async fn stand_in(status: u16, media_type: &'static str, body: Value) -> (String, SeenRequests) {
+    let seen = SeenRequests::default();
     let keep = Arc::clone(&seen);
     let handler = move |headers: axum::http::HeaderMap, asked: String| async move {
         let bearer = headers.get("authorization").and_then(|v| v.to_str().ok()).unwrap_or("").to_owned();

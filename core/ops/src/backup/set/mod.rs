@@ -20,7 +20,7 @@ mod verify;
 pub use list::{FoundSet, SetState, list, one};
 pub use make::{Source, make};
 pub use manifest::{SetManifest, SetPart};
-pub use prune::{Keep, Kept, finish, plan, prune};
+pub use prune::{Fate, Keep, finish, plan, prune};
 pub use verify::verify;
 
 use super::PlaceError;

@@ -17,9 +17,9 @@ pub struct Keep {
     pub weekly: usize,
 }
 
-/// Why a set is kept.
+/// What becomes of a set.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Kept {
+pub enum Fate {
     /// It is one of the newest.
     Newest,
     /// It is the newest of its week.
@@ -31,11 +31,11 @@ pub enum Kept {
 }
 
 /// What becomes of each set, in the order of `sets`.
-pub fn plan(sets: &[FoundSet], keep: Keep) -> Vec<Kept> {
+pub fn plan(sets: &[FoundSet], keep: Keep) -> Vec<Fate> {
     let mut whole: Vec<(usize, Timestamp)> =
         sets.iter().enumerate().filter_map(|(at, set)| Some((at, set.whole()?.moment))).collect();
     whole.sort_by_key(|&(at, moment)| std::cmp::Reverse((moment, at)));
-    let mut plan = vec![Kept::Half; sets.len()];
+    let mut plan = vec![Fate::Half; sets.len()];
     let mut weeks: BTreeMap<i64, ()> = BTreeMap::new();
     for (place, (at, moment)) in whole.into_iter().enumerate() {
         let week = week(moment);
@@ -45,11 +45,11 @@ pub fn plan(sets: &[FoundSet], keep: Keep) -> Vec<Kept> {
         }
         // Whatever was said, one stays.
         plan[at] = if place < keep.newest.max(1) {
-            Kept::Newest
+            Fate::Newest
         } else if first_of_week {
-            Kept::OfItsWeek
+            Fate::OfItsWeek
         } else {
-            Kept::Goes
+            Fate::Goes
         };
     }
     plan
@@ -111,7 +111,7 @@ mod tests {
         let sets: Vec<FoundSet> =
             days.iter().map(|day| set(day.trim_end_matches('!'), !day.ends_with('!'))).collect();
         let plan = plan(&sets, Keep { newest, weekly });
-        let stay = sets.iter().zip(plan).filter(|(_, kept)| *kept != Kept::Goes);
+        let stay = sets.iter().zip(plan).filter(|(_, kept)| *kept != Fate::Goes);
         stay.map(|(set, _)| set.name.as_str()[5..].to_owned()).collect::<Vec<_>>().join(" ")
     }
 
