@@ -32,7 +32,7 @@ struct Load {
 
 /// Creates one campaign after the other, each sent until it is answered: their ids by slug.
 async fn create(who: usize, url: String, token: String, load: Arc<Load>) -> BTreeMap<String, String> {
-    let http = Client::builder().timeout(Duration::from_secs(10)).no_proxy().build().expect("a client");
+    let http = Client::builder().timeout(Duration::from_secs(60)).no_proxy().build().expect("a client");
     let mut made = BTreeMap::new();
     for n in 0.. {
         if load.end.load(SeqCst) {
