@@ -2,7 +2,7 @@
 # make install       build all four programs and install them with their manual and completions (PREFIX, DESTDIR)
 # make dist          a tarball and a Debian package of them (target/dist); check-dist tries both on a bare Debian
 # make test          everything CI checks, real engines included
-# make check-deploy  compose, the image, the units, Kubernetes' manifests, MongoDB's scripts: what shows of deploy/ without Docker
+# make check-deploy  compose, image, units, Kubernetes, rules, dashboards, MongoDB's scripts: what shows of deploy/ without Docker
 # make e2e-smoke     the whole way of a click on real engines, as processes on this machine
 # make check-api     the API against its description, and by a generated client; needs make engines and the programs built
 # make faults        minutes of outages and kills on real engines, with figures (docs/faults.md)
@@ -182,8 +182,8 @@ python:
 	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then apt-get update -qq && apt-get install -y -qq python3 python3-pip; \
 	  else echo "python3 (3.11 or later) with pip is missing: the engines of the tests come with it, and what holds the API to its description" >&2; exit 1; fi; }
 
-# Debian's packages of what check-deploy runs; mongosh comes from npm and kubectl from PyPI by themselves. Where promtool is installed, tests also
-# show it what /metrics says: apt-get install --no-install-recommends prometheus.
+# Debian's packages of what check-deploy runs; mongosh comes from npm, kubectl from PyPI and promtool out of Debian's package by
+# themselves. Where promtool is installed, other tests also show it what /metrics says.
 deploy-tools:
 	@missing=; need() { command -v $$1 >/dev/null || missing="$$missing $$2"; }; \
 	docker compose version >/dev/null 2>&1 || need docker-compose docker-compose; \

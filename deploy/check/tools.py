@@ -97,6 +97,33 @@ def kustomize(folder):
     return run([kubectl, "kustomize", folder], env={"HOME": folder})
 
 
+@functools.cache
+def promtool():
+    """promtool: the one of the system, or out of Debian's package, which installed would start a server of its own."""
+    return shutil.which("promtool") or os.path.join(packages.cached("promtool", SPACE, unpack_promtool), "promtool")
+
+
+def unpack_promtool(part):
+    into = os.path.join(part, "promtool")
+    os.mkdir(into)
+    if not shutil.which("apt-get"):
+        raise Trouble("promtool is missing: install Prometheus (https://prometheus.io/download)")
+    say(f"downloading promtool (20 MB, once) to {os.path.dirname(part)}")
+    download = ["apt-get", "download", "-q", "-o", "APT::Sandbox::User=root", "prometheus"]
+    done = run(download, cwd=part)
+    if done.returncode:
+        # A machine that never asked its archive what there is.
+        run(["apt-get", "update", "-q"])
+        done = run(download, cwd=part)
+    found = glob.glob(os.path.join(part, "prometheus_*.deb"))
+    if done.returncode or not found:
+        raise Trouble(f"apt-get could not download Debian's package prometheus: {done.stderr.strip()}")
+    unpacked = os.path.join(part, "deb")
+    subprocess.run(["dpkg-deb", "--extract", found[0], unpacked], check=True)
+    shutil.move(os.path.join(unpacked, "usr", "bin", "promtool"), into)
+    return into
+
+
 def schema_faults(path, versions):
     """What a file of manifests has that these versions of Kubernetes do not know, or lacks; nothing if all is well."""
     asked = [word for version in versions for word in ("--kubernetes-version", version)]
@@ -159,3 +186,4 @@ def tfx(*arguments, cwd, **env):
 if __name__ == "__main__":
     modules()
     site()
+    promtool()
