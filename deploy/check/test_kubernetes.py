@@ -247,12 +247,12 @@ class Commands(Case):
 
 class Network(Case):
     def test_only_what_is_meant_for_the_public_is_public(self):
-        (ingress,) = self.all("Ingress").values()
+        specs = [ingress["spec"] for ingress in self.all("Ingress").values()]
         public = {(rule["host"], path["path"], path["backend"]["service"]["name"])
-                  for rule in ingress["spec"]["rules"] for path in rule["http"]["paths"]}
+                  for spec in specs for rule in spec["rules"] for path in rule["http"]["paths"]}
         self.assertEqual(public, {("go.example.com", "/c", "traffic-service"), ("go.example.com", "/_go", "traffic-service"),
                                   ("postback.example.com", "/postback", "postback-service")})
-        self.assertEqual({host for tls in ingress["spec"]["tls"] for host in tls["hosts"]}, {host for host, _, _ in public})
+        self.assertEqual({host for spec in specs for tls in spec["tls"] for host in tls["hosts"]}, {host for host, _, _ in public})
         self.assertEqual(self.settings["PUBLIC_HOSTS"], "go.example.com")
         self.assertTrue(self.settings["TRUSTED_PROXY_CIDRS"], "every visitor would have the controller's address")
 
