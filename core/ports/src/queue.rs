@@ -197,6 +197,8 @@ pub struct Counts {
     pub dead: u64,
     /// When the oldest of those that wait came.
     pub oldest: Option<Timestamp>,
+    /// When the last of those that are kept was given up, by the store's clock.
+    pub last_died: Option<Timestamp>,
 }
 
 /// Keeps jobs. What a method has answered survives the loss of power. Those that take a [`Job`] answer whether the claim

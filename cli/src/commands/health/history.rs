@@ -43,7 +43,7 @@ impl History {
             Column::number("probes", "in_a_row"),
             Column::number("status", "status"),
             Column::number("ms", "latency_ms"),
-            Column::text("what is wrong", "reason"),
+            Column::text("what is wrong", "reason").of_weight(3),
         ];
         let columns = self.columns.of(Rows::Health, usual)?;
         let view = View { columns, name: |row| text(&row["id"]) };

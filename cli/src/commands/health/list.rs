@@ -25,7 +25,7 @@ pub(super) fn columns() -> Vec<Column> {
         Column::time("probed at", "probed_at"),
         Column::number("status", "status"),
         Column::number("ms", "latency_ms"),
-        Column::text("what is wrong", "reason"),
+        Column::text("what is wrong", "reason").of_weight(3),
     ]
 }
 

@@ -67,8 +67,14 @@ pub(super) fn counts(conn: &Connection, kind: JobKind) -> Result<Counts, StoreEr
     let waiting = one("SELECT count(*) FROM jobs WHERE kind = ?1 AND died_ms IS NULL")?;
     let dead = one("SELECT count(*) FROM jobs WHERE kind = ?1 AND died_ms IS NOT NULL")?;
     let oldest = one("SELECT min(came_ms) FROM jobs WHERE kind = ?1 AND died_ms IS NULL")?;
+    let last_died = one("SELECT max(died_ms) FROM jobs WHERE kind = ?1 AND died_ms IS NOT NULL")?;
     let number = |n: Option<i64>| n.unwrap_or_default().unsigned_abs();
-    Ok(Counts { waiting: number(waiting), dead: number(dead), oldest: time(oldest) })
+    Ok(Counts {
+        waiting: number(waiting),
+        dead: number(dead),
+        oldest: time(oldest),
+        last_died: time(last_died),
+    })
 }
 
 pub(super) fn shares(conn: &Connection, kind: JobKind) -> Result<Vec<Share>, StoreError> {

@@ -268,12 +268,22 @@ impl Queue for Jobs {
         let dead = all.count_documents(doc! {"kind": kind.as_str(), "died": {"$gt": DateTime::MIN}});
         let oldest = all.find_one(doc! {"kind": kind.as_str(), "died": null}).sort(doc! {"came": 1});
         let oldest = oldest.projection(doc! {"came": 1});
-        let (alive, dead, oldest) =
-            tokio::join!(self.db.call(what, alive), self.db.call(what, dead), self.db.call(what, oldest));
+        let last = all
+            .find_one(doc! {"kind": kind.as_str(), "died": {"$gt": DateTime::MIN}})
+            .sort(doc! {"died": -1});
+        let last = last.projection(doc! {"died": 1});
+        let (alive, dead, oldest, last) = tokio::join!(
+            self.db.call(what, alive),
+            self.db.call(what, dead),
+            self.db.call(what, oldest),
+            self.db.call(what, last)
+        );
         let waiting = alive? + parked::count(&self.db, kind).await?;
-        let came = oldest?.and_then(|job| job.get_datetime("came").ok().copied());
-        let oldest = came.and_then(|at| Timestamp::from_millisecond(at.timestamp_millis()).ok());
-        Ok(Counts { waiting, dead: dead?, oldest })
+        let time = |job: Option<Document>, field: &str| {
+            let at = job.and_then(|job| job.get_datetime(field).ok().copied())?;
+            Timestamp::from_millisecond(at.timestamp_millis()).ok()
+        };
+        Ok(Counts { waiting, dead: dead?, oldest: time(oldest?, "came"), last_died: time(last?, "died") })
     }
 
     fn left_out(&self) -> Vec<String> {

@@ -312,14 +312,17 @@ pub async fn dead_jobs_are_kept(s: Stores) {
         assert!(s.two.dead(&job, &format!("why {n}")).await.expect("dead"));
     }
     assert_eq!((claim(&s.one, 9).await, counts(&s.two).await), (Vec::new(), (0, 5)));
-    let (mut dead, mut request) = (Vec::new(), PageRequest::first(2));
+    let (mut dead, mut request, mut last_died) = (Vec::new(), PageRequest::first(2), None);
     for _ in 0..3 {
         let page = s.two.dead_jobs(KIND, &request).await.expect("dead jobs");
+        last_died = page.items.last().map(|d| d.died).or(last_died);
         dead.extend(page.items.into_iter().map(|d| (d.key, d.payload, d.why)));
         request.cursor = page.next;
     }
     let want = (1..=5).map(|n| (job(n).key, job(n).payload, format!("why {n}")));
     assert_eq!((dead, request.cursor), (want.collect(), None));
+    assert!(last_died.is_some());
+    assert_eq!(s.two.counts(KIND).await.expect("counted").last_died, last_died);
     let bad = PageRequest { cursor: Some("x".to_owned()), limit: 1 };
     assert!(matches!(s.one.dead_jobs(KIND, &bad).await, Err(StoreError::BadCursor)));
 

@@ -18,7 +18,7 @@ use tfx_domain::{
     problem::Problems,
     source_postback::{SourcePostback, message_id},
 };
-use tfx_ports::{analytics::PostbackQuery, clock, page::PageRequest, queue::DeadJob};
+use tfx_ports::{analytics::PostbackQuery, page::PageRequest, queue::DeadJob};
 
 /// The most that one call makes due again, and the most ids that it takes.
 const AT_ONCE: usize = 10_000;
@@ -45,11 +45,19 @@ pub(super) async fn again(
     let mut answer = SourcePostbackRetryAnswer::default();
     let jobs = if asked.dead {
         let source = source_id(&app, asked.source).await?;
-        let before = asked.before.unwrap_or_else(clock::now);
         let wanted = |key: &str| source.as_ref().is_none_or(|id| owner(key) == id);
-        let (jobs, more) = all_dead(&app, before, wanted).await?;
-        (answer.more, answer.before) = (more, Some(before));
-        jobs
+        answer.before = match asked.before {
+            Some(before) => Some(before),
+            None => after_last_death(&app).await?,
+        };
+        match answer.before {
+            Some(before) => {
+                let (jobs, more) = all_dead(&app, before, wanted).await?;
+                answer.more = more;
+                jobs
+            }
+            None => Vec::new(),
+        }
     } else {
         named_dead(&app, &asked.ids).await?
     };
@@ -73,6 +81,12 @@ async fn passed(app: &App, jobs: &[DeadJob]) -> Result<u64, Failure> {
         passed += u64::from(tell.as_of(&now, went_ahead).is_err());
     }
     Ok(passed)
+}
+
+/// The moment after the last that was given up, by the clock that tells when they were: the store's, not this machine's.
+async fn after_last_death(app: &App) -> Result<Option<Timestamp>, Failure> {
+    let last = app.stores.queue.counts(KIND).await?.last_died;
+    Ok(last.and_then(|at| at.checked_add(Duration::from_millis(1)).ok()))
 }
 
 /// Those that were given up before a time, and whether there are more.

@@ -55,7 +55,7 @@ impl SourcePostbackSender {
         let queue = &self.postbacks.queue;
         let watching = async {
             for round in 0_u32.. {
-                if let Ok(Counts { waiting, dead, oldest }) = queue.counts(KIND).await {
+                if let Ok(Counts { waiting, dead, oldest, .. }) = queue.counts(KIND).await {
                     let age = oldest.map_or(Duration::ZERO, |at| since(at, clock::now()));
                     self.counted.waiting.store(waiting, Relaxed);
                     self.counted.kept_dead.store(dead, Relaxed);
@@ -101,7 +101,7 @@ impl SourcePostbackSender {
     /// # Errors
     /// The store does not answer.
     pub(crate) async fn told(&self) -> Result<Detail, StoreError> {
-        let Counts { waiting, dead, oldest } = self.postbacks.queue.counts(KIND).await?;
+        let Counts { waiting, dead, oldest, .. } = self.postbacks.queue.counts(KIND).await?;
         let age = oldest.map_or(Duration::ZERO, |at| since(at, clock::now()));
         let open = self.targets.open();
         let mut text = format!("{waiting} to be told");
