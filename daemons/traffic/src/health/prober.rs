@@ -16,7 +16,7 @@ use tfx_domain::{health::DestinationHealth, id::DestinationId, routing::Snapshot
 use tfx_outbound::Failure;
 use tfx_ports::{
     StoreError, clock, entropy,
-    queue::{Job, JobKind, NewJob, Queue},
+    queue::{Job, JobKind, NewJob, Queue, spread_over},
 };
 use tfx_service::{LogThrottle, Shutdown};
 use tokio::{task::JoinSet, time::sleep};
@@ -26,7 +26,8 @@ use tracing::Instrument as _;
 const AT_ONCE: usize = 512;
 /// Probes claimed at once. Where so many are due there may be more, and the next look is at once.
 const CLAIM: usize = 64;
-/// Pause between looks at what is due.
+/// Pause between looks at what is due. What was claimed together begins one after the other in this time: all at once would
+/// take the processor from clicks.
 const EVERY: Duration = Duration::from_millis(250);
 /// The jobs of new destinations are put in when the configuration changes, all of them as often as this.
 const SEED_EVERY: Duration = Duration::from_secs(600);
@@ -123,9 +124,12 @@ impl Prober {
         let known = self.probes.store.of(&ids).await?;
         let mut known: HashMap<DestinationId, DestinationHealth> =
             known.into_iter().map(|h| (h.destination_id.clone(), h)).collect();
-        for (job, target) in targets {
+        for (place, (job, target)) in targets.into_iter().enumerate() {
             let (prober, before) = (Arc::clone(self), known.remove(&target.id));
-            let one = async move { prober.one(&job, &target, before.as_ref(), claimed).await };
+            let one = async move {
+                sleep(spread_over(EVERY, place, CLAIM)).await;
+                prober.one(&job, &target, before.as_ref(), claimed).await;
+            };
             running.spawn(one.in_current_span());
         }
         Ok(claimed_jobs)
