@@ -29,6 +29,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
+    thread,
     time::{Duration, Instant},
 };
 use tfx_api::{
@@ -227,6 +228,8 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
+        // What the load left half done is given up first: a transaction of one who died locks the database for a minute.
+        thread::sleep(Duration::from_secs(1));
         let _ = self.child.kill();
         let _ = self.child.wait();
         if let Some((uri, name)) = &self.database {

@@ -142,6 +142,11 @@ async fn record(
         let stream = json!({ "campaign": slug, "slug": "main", "name": "M", "destinations": [{ "destination": "offer" }] });
         api.create(Kind::Stream, &stream).await.expect("a stream");
         let click = click(&http, &format!("{}/c/{slug}", services.url(Service::Traffic))).await;
+        // Only so many postbacks of one click may wait for it.
+        let id = click.parse().expect("an id");
+        while api.click(id).await.is_err() {
+            sleep(Duration::from_millis(50)).await;
+        }
         let url = format!(
             "{}/postback/adnet?secret={secret}&subid={click}&payout=2",
             services.url(Service::Postback)
