@@ -39,7 +39,7 @@ TESTS = $(CARGO) nextest run --workspace --locked --test-threads $$((2 * $$(getc
   $(CARGO) test --workspace --locked --doc --quiet
 endif
 
-.PHONY: help up install dist check-dist test lint check doc check-deploy check-api e2e-smoke faults engines engines-down update-lists bench toolchain python deploy-tools
+.PHONY: help up install dist check-dist test lint programs tests check doc check-deploy check-api e2e-smoke faults engines engines-down update-lists bench toolchain python deploy-tools
 
 help:
 	@sed -n '/^#/!q; s/^# //p' Makefile
@@ -105,11 +105,14 @@ check-dist: dist
 	@command -v mmdebstrap >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends mmdebstrap; }
 	cd deploy/check && python3 -B -m unittest package
 
-# While lints compile, what the tests need is fetched; what fails is tried again where it is needed, and said.
+# While lints compile, what the tests need is fetched; what fails is tried again where it is needed, and said. While tests
+# compile, deploy/ is checked, which mostly waits.
 ifeq ($(shell uname -s),Linux)
 test: toolchain python deploy-tools
 	$(STACK) fetch & python3 -B deploy/check/tools.py & python3 -B $(DESCRIBED)/server.py & $(MAKE) lint; code=$$?; wait; exit $$code
-	$(MAKE) check doc
+	$(MAKE) programs
+	$(MAKE) --jobs=2 check-deploy tests doc
+	$(MAKE) check
 else
 test: toolchain lint check doc
 endif
@@ -118,17 +121,21 @@ lint:
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --all-targets $(MORE_TESTS) --locked -- -D warnings
 
+programs: toolchain
+	$(CARGO) build --workspace --locked --bins
+
+tests: programs
+	$(CARGO) test --workspace --locked --no-run --quiet
+
 ifeq ($(shell uname -s),Linux)
 # The engines are ended whatever becomes of the tests.
-check: python check-deploy
-	python3 -B -m unittest discover deploy/local
+check: python programs
 	trap '$(STACK) down' EXIT INT TERM; $(STACK) up && $(TESTS) && (cd $(DESCRIBED) && python3 -B -m unittest test_client test_schemathesis.Described.test_embedded)
 	target/debug/tfx smoke --stack embedded
 	target/debug/tfx smoke --stack local
 else
 # The engines have packages for Linux alone; elsewhere what needs them is left out, and said.
-check: python
-	$(CARGO) build --workspace --locked --bins
+check: python programs
 	cd $(DESCRIBED) && python3 -B -m unittest test_client test_schemathesis.Described.test_embedded
 	$(CARGO) test --workspace --exclude tfx-mongo --exclude tfx-kafka --exclude tfx-clickhouse --locked --no-fail-fast
 	target/debug/tfx smoke --stack embedded
@@ -136,11 +143,11 @@ check: python
 endif
 
 doc:
-	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --workspace --no-deps --locked --quiet
 
-check-deploy: toolchain python deploy-tools
-	$(CARGO) build --workspace --locked --bins
+check-deploy: python deploy-tools programs
 	python3 -B -m unittest discover deploy/check
+	python3 -B -m unittest discover deploy/local
 
 check-api: python
 	python3 -B -m unittest discover $(DESCRIBED)
@@ -148,8 +155,7 @@ check-api: python
 e2e-smoke: toolchain python
 	$(CARGO) run --locked --bin tfx -- smoke --stack local
 
-faults: toolchain python
-	$(CARGO) build --workspace --locked --bins
+faults: python programs
 	$(CARGO) test $(MORE_TESTS) --locked -- --nocapture
 
 engines: python
