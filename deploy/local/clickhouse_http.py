@@ -64,6 +64,7 @@ class Engine:
         import _chdb
         os.chdir(here)
         self.lock, self.scratch = threading.Lock(), os.path.join(data, "insert.tmp")
+        os.environ["TFX_LOCAL_BACKUPS"] = os.path.join(data, "backups", "")  # clickhouse.xml asks for it
         remove_dropped(os.path.join(data, "store"))
         self.connection = _chdb.connect(f"file:{os.path.join(data, 'store')}?config-file={CONFIG}")
         self.timezone = self.run(b"SELECT timezone()").bytes().strip().decode()

@@ -8,6 +8,7 @@
 //! After a wanted change, `INSTA_UPDATE=always cargo test -p tfx --test transcripts` renews the files; read the
 //! difference before you commit it.
 
+mod clickhouse;
 mod mongo;
 mod place;
 mod placeholders;
@@ -17,6 +18,7 @@ mod web;
 
 mod backup_sets;
 mod backups;
+mod backups_clickhouse;
 mod backups_embedded;
 mod bearing;
 mod campaigns;

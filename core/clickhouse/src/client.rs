@@ -1,7 +1,7 @@
 //! One server, one database: queries with a time limit, and errors that say what to do.
 
 use crate::{ClickHouseConfig, error::store_error, sql::Sql};
-use clickhouse::{RowOwned, RowRead, error::Error, query::BytesCursor};
+use clickhouse::{RowOwned, RowRead, error::Error, insert_formatted::InsertFormatted, query::BytesCursor};
 use std::time::Duration;
 use tfx_ports::StoreError;
 
@@ -91,8 +91,18 @@ impl Client {
 
     /// Runs a statement for its effect.
     pub(crate) async fn execute(&self, what: &str, sql: Sql) -> Result<(), StoreError> {
+        self.execute_within(PATIENCE, what, sql).await
+    }
+
+    /// Runs a statement that may take so long.
+    pub(crate) async fn execute_within(
+        &self,
+        limit: Duration,
+        what: &str,
+        sql: Sql,
+    ) -> Result<(), StoreError> {
         let query = sql.query(&self.inner.clone().with_database(&self.database));
-        self.in_time(PATIENCE, what, query.execute()).await
+        self.in_time(limit, what, query.execute()).await
     }
 
     /// Runs a statement outside of our database, which need not be there yet.
@@ -100,10 +110,26 @@ impl Client {
         self.in_time(PATIENCE, what, sql.query(&self.inner).execute()).await
     }
 
-    /// Bytes of a result as they come.
+    /// Bytes of a result as they come, however long that takes. It ends in the server too when nobody reads it any more.
     pub(crate) fn bytes(&self, what: &str, sql: Sql, format: &str) -> Result<BytesCursor, StoreError> {
-        let query = sql.query(&self.inner.clone().with_database(&self.database));
-        query.fetch_bytes(format).map_err(|e| self.failed(what, e))
+        let client = self.inner.clone().with_database(&self.database);
+        let client = client
+            .with_setting("max_execution_time", "0")
+            .with_setting("cancel_http_readonly_queries_on_client_close", "1");
+        sql.query(&client).fetch_bytes(format).map_err(|e| self.failed(what, e))
+    }
+
+    /// Takes rows as bytes of a format. What is not ended is not inserted, or not all of it.
+    pub(crate) fn insert(&self, statement: &str) -> InsertFormatted {
+        let client = self.inner.clone().with_database(&self.database);
+        client
+            // Waited for, and every row as it is.
+            .with_setting("async_insert", "0")
+            .with_setting("optimize_on_insert", "0")
+            .with_setting("max_partitions_per_insert_block", "0")
+            .with_setting("max_execution_time", "0")
+            .insert_formatted_with(statement)
+            .with_timeouts(Some(PATIENCE), Some(PATIENCE))
     }
 
     /// What a failure means.

@@ -10,6 +10,12 @@ pub(crate) fn code(error: &Error) -> Option<u32> {
     rest.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()
 }
 
+/// Whether the user may not do it.
+pub(crate) fn is_denied(e: &StoreError) -> bool {
+    let source = std::error::Error::source(e).and_then(|s| s.downcast_ref::<Error>());
+    source.and_then(code) == Some(497)
+}
+
 /// `what` was tried at `url` in `database`.
 pub(crate) fn store_error(what: &str, url: &str, database: &str, error: Error) -> StoreError {
     let broken = |text: String, error: Error| StoreError::Broken {

@@ -5,10 +5,10 @@
 //! [`ingestion_errors`](ClickHouse::ingestion_errors); everything that users say reaches the server as a bound value.
 
 mod analytics;
+mod backup;
 mod client;
 mod config;
 mod error;
-mod export;
 mod ingestion;
 mod migrate;
 mod retention;
@@ -21,7 +21,7 @@ use client::Client;
 use std::sync::Arc;
 use tfx_ports::{
     StoreError, analytics::Analytics, event_log::EventLog, ingestion::IngestionErrors, migrate::Migrations,
-    retention::Retention,
+    retention::Retention, table_backup::TableBackup,
 };
 
 /// A ClickHouse server and our database in it.
@@ -62,6 +62,11 @@ impl ClickHouse {
     /// The messages that became no event.
     pub fn ingestion_errors(&self) -> Arc<dyn IngestionErrors> {
         Arc::new(ingestion::Errors::new(self.client.clone()))
+    }
+
+    /// Backups of the database, by tables and partitions.
+    pub fn backup(&self) -> Arc<dyn TableBackup> {
+        Arc::new(backup::ClickHouseBackup(self.client.clone()))
     }
 
     /// What brings the database to what this build needs.

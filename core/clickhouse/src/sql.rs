@@ -74,6 +74,11 @@ impl Sql {
     }
 }
 
+/// A literal of ClickHouse's SQL, where no value can be bound.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
+}
+
 /// The condition on rows of tests.
 pub(crate) const fn tests(test: TestTraffic) -> &'static str {
     match test {

@@ -33,9 +33,9 @@ pub type OnProgress<'t> = &'t (dyn Fn(Progress) + Send + Sync);
 /// One part of an archive.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ArchivePart {
-    /// `DATABASE.COLLECTION`; of a data folder the file.
+    /// `DATABASE.COLLECTION`; of a data folder the file; of a table `TABLE/PARTITION`.
     pub name: String,
-    /// `collection`, `view`, `timeseries`; `database`, `journal`, `file`.
+    /// `collection`, `view`, `timeseries`; `database`, `journal`, `file`; `partition`.
     pub kind: &'static str,
     /// Documents in it; of a time series its buckets; of a database its rows.
     pub documents: u64,
@@ -206,9 +206,9 @@ pub enum BackupError {
     },
 }
 
-/// A store of which backups are made.
+/// What can be written as an archive, and read again.
 #[async_trait]
-pub trait Backup: Send + Sync {
+pub trait Archived: Send + Sync {
     /// Writes all that it holds at one moment.
     ///
     /// # Errors
@@ -220,7 +220,11 @@ pub trait Backup: Send + Sync {
     /// # Errors
     /// It is not whole.
     fn check(&self, from: &mut dyn Read, told: OnProgress<'_>) -> Result<Contents, BackupError>;
+}
 
+/// A store of which backups are made.
+#[async_trait]
+pub trait Backup: Archived {
     /// What is at these places now. Changes nothing.
     ///
     /// # Errors

@@ -16,6 +16,7 @@
 //! | [`event_log::EventLog`] | the log between sink and analytics, as operators see it | none | Kafka |
 //! | [`ingestion::IngestionErrors`] | what the analytics store could not read of it | none | ClickHouse |
 //! | [`backup::Backup`] | nothing: takes all that a store holds into an archive, and back | none | MongoDB |
+//! | [`table_backup::TableBackup`] | nothing: the same by tables and partitions | none | ClickHouse |
 //! | [`migrate::Migrations`] | the steps that bring an engine to what this build needs | none | each engine |
 //!
 //! The `conformance` feature holds the suite that every adapter must pass.
@@ -44,6 +45,7 @@ pub mod page;
 pub mod queue;
 pub mod retention;
 pub mod sink;
+pub mod table_backup;
 
 pub use error::StoreError;
 pub use log_throttle::LogThrottle;

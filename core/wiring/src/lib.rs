@@ -12,6 +12,7 @@ pub use backup::{FolderBackup, folder_backup};
 pub use data_dir::{DataDir, DataDirError, FolderLock, exposed};
 pub use outbound::outbound;
 pub use stores::{
-    Pipeline, Stores, WiringError, embedded, event_log, migrations, mongo_backup, open, producer,
+    Pipeline, Stores, WiringError, clickhouse_backup, embedded, event_log, migrations, mongo_backup, open,
+    producer,
 };
 pub use visitor_key::{KeyError, KeyFrom, VisitorKey};

@@ -25,6 +25,7 @@ use tfx_ports::{
     queue::Queue,
     retention::Retention,
     sink::EventSink,
+    table_backup::TableBackup,
 };
 use tfx_settings::{FailurePolicy, Settings};
 
@@ -181,6 +182,14 @@ pub async fn mongo_backup(settings: &Settings) -> Result<Option<Arc<dyn Backup>>
     let Some(mongo) = engines::mongo(settings).await? else { return Ok(None) };
     mongo.check().await.map_err(StoreError::from)?;
     Ok(Some(mongo.backup()))
+}
+
+/// Backups of ClickHouse; none where it is not used.
+///
+/// # Errors
+/// A setting of an engine cannot be used.
+pub fn clickhouse_backup(settings: &Settings) -> Result<Option<Arc<dyn TableBackup>>, WiringError> {
+    Ok(engines::events(settings)?.map(|events| events.clickhouse.backup()))
 }
 
 /// The event log alone, for operators; none where events go straight into the store.

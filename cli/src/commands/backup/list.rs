@@ -49,10 +49,6 @@ pub(super) fn listing(sets: &[FoundSet], more: impl Fn(usize) -> Option<Value>) 
         }
         row
     };
-    let stores = |row: &Value| {
-        let parts = row["parts"].as_array().into_iter().flatten();
-        parts.filter_map(|part| part["store"].as_str()).collect::<Vec<_>>().join(", ")
-    };
     let columns = vec![
         Column::text("set", "set"),
         Column::text("state", "state"),
@@ -61,6 +57,14 @@ pub(super) fn listing(sets: &[FoundSet], more: impl Fn(usize) -> Option<Value>) 
         Column::number("bytes", "bytes"),
     ];
     Listing { columns, rows: sets.iter().enumerate().map(row).collect(), name: "path" }
+}
+
+/// The stores that a set has something of, each once.
+pub(super) fn stores(set: &Value) -> String {
+    let parts = set["parts"].as_array().into_iter().flatten();
+    let mut stores: Vec<&str> = parts.filter_map(|part| part["store"].as_str()).collect();
+    stores.dedup();
+    stores.join(", ")
 }
 
 /// Says which are not whole, and why.
@@ -117,6 +121,15 @@ impl Verify {
         }
         context.out.rows(&listing(&sets, |_| None))?;
         context.out.note("every byte is as it was written");
+        for set in &sets {
+            let parts = set.whole().map(|manifest| manifest.parts.as_slice()).unwrap_or_default();
+            if let Some(disk) = parts.iter().find_map(|part| part.store.split_once('@')) {
+                context.out.note(format!(
+                    "{}: the rows of {} are on its disk {}, which nothing here reads",
+                    set.name, disk.0, disk.1
+                ));
+            }
+        }
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! `tfx backup`: what a store holds, into a file.
 
 mod all;
+mod clickhouse;
 mod embedded;
 mod list;
 mod mongo;
@@ -8,7 +9,7 @@ mod prune;
 mod store;
 mod taking;
 
-pub(crate) use store::{data_folder, failure, open, stopped};
+pub(crate) use store::{CLICKHOUSE, data_folder, failure, open, stopped, tables};
 
 use crate::{context::Context, exit::Failure};
 use clap::Subcommand;
@@ -18,6 +19,8 @@ pub(crate) enum BackupCommand {
     All(all::All),
     Embedded(embedded::Embedded),
     Mongo(mongo::Mongo),
+    #[command(name = "clickhouse")]
+    ClickHouse(clickhouse::ClickHouse),
     List(list::List),
     Verify(list::Verify),
     Prune(prune::Prune),
@@ -29,6 +32,7 @@ impl BackupCommand {
             Self::All(c) => c.run(context).await,
             Self::Embedded(c) => c.run(context).await,
             Self::Mongo(c) => c.run(context).await,
+            Self::ClickHouse(c) => c.run(context).await,
             Self::List(c) => c.run(context),
             Self::Verify(c) => c.run(context).await,
             Self::Prune(c) => c.run(context),

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
-use tfx_ops::backup::{Backup, BackupError};
+use tfx_ops::backup::{Backup, BackupError, TableBackup};
 use tfx_settings::ClientSettings;
 use tfx_wiring::WiringError;
 use tokio::signal::unix::{SignalKind, signal};
@@ -28,6 +28,21 @@ pub(crate) async fn open(context: &Context) -> Result<(Arc<dyn Backup>, String),
         _ => Err(Failure::usage("MongoDB is not used here: MONGO_URI is not set")
             .hint("'tfx config show --set' shows what is; the embedded stores are files in the data folder")),
     }
+}
+
+/// What ClickHouse's parts of sets are called.
+pub(crate) const CLICKHOUSE: &str = "clickhouse";
+
+/// ClickHouse.
+///
+/// # Errors
+/// It is not used here, or a setting of it cannot be used.
+pub(crate) fn tables(context: &Context) -> Result<Arc<dyn TableBackup>, Failure> {
+    let opened = tfx_wiring::clickhouse_backup(&context.settings()?).map_err(Failure::failed)?;
+    opened.ok_or_else(|| {
+        Failure::usage("ClickHouse is not used here: EVENT_BROKERS and CLICKHOUSE_HTTP_URL are not set")
+            .hint("'tfx config show --set' shows what is; the embedded stores are files in the data folder")
+    })
 }
 
 /// The stores of the data folder; what is copied lies in `scratch` meanwhile.

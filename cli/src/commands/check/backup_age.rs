@@ -9,7 +9,7 @@ use clap::Args;
 use std::path::PathBuf;
 use tfx_domain::Timestamp;
 use tfx_ops::{
-    backup::set::{self, FoundSet},
+    backup::set::{self, FoundSet, SetKind},
     clock,
 };
 use tokio::task::spawn_blocking;
@@ -18,6 +18,7 @@ use tokio::task::spawn_blocking;
 #[derive(Debug, Args)]
 #[command(after_help = "Exits 0 if all is well, 1 for WARNING, 2 for CRITICAL, 3 for UNKNOWN.\n\
     Manifests and sizes are looked at; tfx backup verify reads everything.\n\
+    Where there are sets of all stores, those of ClickHouse alone do not count.\n\
     No whole set, or a folder that cannot be read in time, is CRITICAL.\n\n\
     Example, a line of cron:\n  \
     */5 * * * *  tfx check backup-age /backups || mail -s age ops@example.com")]
@@ -51,7 +52,13 @@ impl BackupAge {
     }
 
     fn judge(&self, sets: &[FoundSet], now: Timestamp) -> Found {
-        let newest = sets.iter().filter_map(|set| Some((set.whole()?, set))).max_by_key(|(m, _)| m.moment);
+        let whole_of = |kind| {
+            let of_kind = sets.iter().filter(move |set| set.kind == kind);
+            of_kind.filter_map(|set| Some((set.whole()?, set))).max_by_key(|(m, _)| m.moment)
+        };
+        // One of ClickHouse alone is none of the installation.
+        let all = sets.iter().any(|set| set.kind == SetKind::All && set.whole().is_some());
+        let newest = whole_of(if all { SetKind::All } else { SetKind::ClickHouse });
         let whole = sets.iter().filter(|set| set.whole().is_some()).count() as u64;
         let half = sets.len() as u64 - whole;
         let age = newest.map(|(m, _)| u64::try_from(now.duration_since(m.moment).as_secs()).unwrap_or(0));

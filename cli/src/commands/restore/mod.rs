@@ -1,6 +1,7 @@
 //! `tfx restore`: what a backup holds, back into a store.
 
 mod archive;
+mod clickhouse;
 mod embedded;
 mod mongo;
 
@@ -11,6 +12,8 @@ use clap::Subcommand;
 pub(crate) enum RestoreCommand {
     Embedded(embedded::Embedded),
     Mongo(mongo::Mongo),
+    #[command(name = "clickhouse")]
+    ClickHouse(clickhouse::ClickHouse),
 }
 
 impl RestoreCommand {
@@ -18,6 +21,7 @@ impl RestoreCommand {
         match self {
             Self::Embedded(c) => c.run(context).await,
             Self::Mongo(c) => c.run(context).await,
+            Self::ClickHouse(c) => c.run(context).await,
         }
     }
 }

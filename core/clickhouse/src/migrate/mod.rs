@@ -157,7 +157,11 @@ impl Schema {
         Ok(match (&planned.work, planned.id) {
             // Whoever still reads them may have changed them.
             (_, EARLY_TABLES) => found.absent(&expected::tables(script::EARLY_TABLES)),
-            (_, TABLES) => found.tables(&tables()),
+            (_, TABLES) => {
+                let mut differs = found.tables(&tables());
+                differs.extend(found.half_restored());
+                differs
+            }
             (Work::Script(statements), USE_OF_CAPS) => found.use_of_caps(statements),
             (Work::Script(statements), PIPELINE) => found.pipeline(&self.client, statements).await?,
             (Work::Retention(days), _) => retention::differences(found, *days),
@@ -271,8 +275,20 @@ fn hash(text: &str) -> String {
     Sha256::digest(text).iter().take(16).map(|byte| format!("{byte:02x}")).collect()
 }
 
+/// The statements that count what caps are counted from, out of all events: the table that they fill, the one that they
+/// read, and the statement. Each may be run at any time.
+pub(crate) fn counts() -> Vec<(String, String, String)> {
+    let statements = script::unnamed(script::USE_OF_CAPS).into_iter();
+    let count = |statement: String| {
+        let into = statement.strip_prefix("INSERT INTO ")?.split_whitespace().next()?.to_owned();
+        let from = statement.split_once("\nFROM ")?.1.split_whitespace().next()?.to_owned();
+        Some((into, from, statement))
+    };
+    statements.filter_map(count).collect()
+}
+
 /// Whether the database or the table is not there.
-fn is_missing(e: &StoreError) -> bool {
+pub(crate) fn is_missing(e: &StoreError) -> bool {
     e.source()
         .and_then(|s| s.downcast_ref::<Error>())
         .and_then(code)

@@ -3,10 +3,14 @@
 
 use super::{
     expected::{self, TableColumn},
-    script::{self, quoted},
-    tables,
+    script, tables,
 };
-use crate::{PipelineConfig, client::Client, config::broken, sql::Sql};
+use crate::{
+    PipelineConfig,
+    client::Client,
+    config::broken,
+    sql::{Sql, quoted},
+};
 use std::collections::{HashMap, HashSet};
 use tfx_domain::event::Topic;
 use tfx_ports::{StoreError, ingestion::group_of};

@@ -5,7 +5,7 @@ use super::{
     expected::{self, Table, TableColumn},
     script,
 };
-use crate::{client::Client, sql::Sql};
+use crate::{backup::RESTORING, client::Client, sql::Sql};
 use std::collections::HashMap;
 use tfx_ports::{
     StoreError,
@@ -66,6 +66,15 @@ impl DatabaseSchema {
     pub(super) fn absent(&self, tables: &[Table]) -> Vec<Difference> {
         let absent = tables.iter().filter(|t| !self.relations.contains_key(&t.name));
         absent.map(|t| self.is_missing(&t.name)).collect()
+    }
+
+    /// Whether a restore goes on, or did not come to its end.
+    pub(super) fn half_restored(&self) -> Option<Difference> {
+        self.relations.contains_key(RESTORING).then(|| {
+            let what = format!("a restore into {} goes on or did not come to its end", self.database);
+            let todo = format!("run tfx restore clickhouse again, or drop its tables {RESTORING}*");
+            Difference::new(what, Remedy::ByHand, todo)
+        })
     }
 
     /// What differs in the tables that caps are counted from, and views that are not there.

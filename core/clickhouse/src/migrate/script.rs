@@ -1,6 +1,6 @@
 //! The files of `deploy/clickhouse/init`, with the names of this installation in place of those written there.
 
-use crate::{PipelineConfig, config::broken};
+use crate::{PipelineConfig, config::broken, sql::quoted};
 use tfx_domain::event::Topic;
 use tfx_ports::{StoreError, ingestion::group_of};
 
@@ -64,17 +64,17 @@ impl Names {
     }
 }
 
+/// The statements of a file that names nothing of an installation.
+pub(super) fn unnamed(file: &str) -> Vec<String> {
+    Names(Vec::new()).statements(file)
+}
+
 fn topic_written(topic: Topic) -> String {
     format!("'traffoflex.{}'", topic.as_str())
 }
 
 fn group_written(topic: Topic) -> String {
     format!("'{}'", group_of("traffoflex-clickhouse", topic))
-}
-
-/// A literal of ClickHouse's SQL.
-pub(super) fn quoted(text: &str) -> String {
-    format!("'{}'", text.replace('\\', "\\\\").replace('\'', "\\'"))
 }
 
 #[cfg(test)]

@@ -158,13 +158,6 @@ impl Database {
         query.fetch_all().await.unwrap_or_else(|e| panic!("{statement}: {e}"))
     }
 
-    /// Puts back what was exported.
-    pub(crate) async fn insert_native(&self, table: &str, bytes: Vec<u8>) {
-        let mut insert = self.inside().insert_formatted_with(format!("INSERT INTO {table} FORMAT Native"));
-        insert.send(bytes.into()).await.expect("send");
-        insert.end().await.expect("insert");
-    }
-
     /// Puts messages where the queues' views put them.
     pub(crate) async fn insert(&self, messages: &[(Topic, &[u8])]) -> Result<(), StoreError> {
         let mut body = Vec::new();

@@ -1,4 +1,4 @@
-//! Exports, retention, and what a person is told when the server is not as it should be.
+//! Retention, and what a person is told when the server is not as it should be.
 
 use crate::kit::{Database, click, report, sale};
 use serde_json::json;
@@ -18,69 +18,6 @@ async fn filled() -> Database {
     database.insert(&messages).await.expect("insert");
     database.insert(&messages).await.expect("insert");
     database
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_export_brings_everything_back_once() {
-    let (from, into) = (filled().await, Database::without_queues().await);
-    let store = from.store();
-    for table in store.tables() {
-        let mut bytes = Vec::new();
-        let written = store.export(table, &mut bytes).await.expect("export");
-        assert_eq!(written, u64::try_from(bytes.len()).expect("small"));
-        if !bytes.is_empty() {
-            into.insert_native(table, bytes).await;
-        }
-        let rows = format!("SELECT count() FROM {table}");
-        let distinct = format!("SELECT count() FROM {table} FINAL");
-        assert_eq!(into.column::<u64>(&rows).await, from.column::<u64>(&distinct).await, "{table}");
-    }
-    let by = ["country", "status", "destination"];
-    let want = report(&store, &by).await;
-    assert_eq!(report(&into.store(), &by).await, want);
-    assert_eq!(
-        (want.iter().map(|r| r.clicks).sum::<u64>(), want.iter().map(|r| r.sales).sum::<u64>()),
-        (20, 5)
-    );
-    let raw = "SELECT hex(raw_message) FROM kafka_ingestion_errors FINAL";
-    assert_eq!(into.column::<String>(raw).await, ["FF0062726F6B656E"]);
-    let e = store.export("x; DROP TABLE clicks", &mut Vec::new()).await.expect_err("no such table");
-    assert!(e.to_string().contains("click_events"), "{e}");
-}
-
-/// More rows than go into one block, with every kind of value that is easily bent on the way.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_export_of_many_blocks_bends_no_value() {
-    let (from, into) = (Database::without_queues().await, Database::without_queues().await);
-    let texts = r"['', '\0', '\'', '\\N', '\t\r\n', '\xff\xfe', 'größe 🦀', repeat('x', 70000)]";
-    from.execute(&format!(
-        "INSERT INTO click_events (click_id, at, kind, outcome, country, keyword, subs, is_bot, cost, cost_currency,
-             status, event, _partition, _offset)
-         SELECT concat('c', toString(number)), toDateTime64('2026-11-20 10:00:00.001', 3, 'UTC') + number % 86400,
-             ['click', 'bot', 'prefetch', 'trafficback'][number % 4 + 1], {texts}[number % 7 + 1],
-             toString(number % 300), {texts}[if(number % 10000 = 0, 8, number % 7 + 1)],
-             arraySlice({texts}, 1, number % 8), number % 2,
-             [-999999999999.999999, 999999999999.999999, 0, 0.000001]::Array(Decimal(18, 6))[number % 4 + 1],
-             'EUR', number % 65536, {texts}[number % 7 + 1], -2147483648 + number, 9223372036854775807 - number
-         FROM numbers(200000) SETTINGS max_block_size = 65409"
-    ))
-    .await;
-    from.execute(&format!(
-        "INSERT INTO kafka_ingestion_errors (observed_at, topic, partition, offset, raw_message, error)
-         SELECT toDateTime64(number, 3, 'UTC'), 't', number % 12, number, {texts}[number % 7 + 1], {texts}[number % 6 + 1]
-         FROM numbers(1000)"
-    ))
-    .await;
-    let sums = [("click_events", "*"), ("kafka_ingestion_errors", "*, content, earliness")];
-    for (table, columns) in sums {
-        let mut bytes = Vec::new();
-        from.store().export(table, &mut bytes).await.expect("export");
-        into.insert_native(table, bytes).await;
-        let sum = format!("SELECT count(), sum(cityHash64({columns})) FROM {table} FINAL");
-        let (there, back) = (from.column::<(u64, u64)>(&sum).await, into.column::<(u64, u64)>(&sum).await);
-        assert_eq!(there, back, "{table}");
-    }
-    assert_eq!(into.column::<u64>("SELECT count() FROM click_events FINAL").await, [200_000]);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

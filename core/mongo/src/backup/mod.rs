@@ -23,8 +23,8 @@ use std::{io::Read, sync::Arc, time::Duration};
 use tfx_ports::{
     StoreError,
     backup::{
-        ArchivePart, ArchiveSink, Backup, BackupError, Contents, OnProgress, RestoreFailed, Restored,
-        Restoring, Standing,
+        ArchivePart, ArchiveSink, Archived, Backup, BackupError, Contents, OnProgress, RestoreFailed,
+        Restored, Restoring, Standing,
     },
 };
 
@@ -37,7 +37,7 @@ const TOLD_EVERY: u64 = 1 << 20;
 pub(crate) struct MongoBackup(pub(crate) Arc<Db>);
 
 #[async_trait]
-impl Backup for MongoBackup {
+impl Archived for MongoBackup {
     async fn write(&self, to: Box<dyn ArchiveSink>, told: OnProgress<'_>) -> Result<Contents, BackupError> {
         write::write(&self.0, to, told).await
     }
@@ -45,7 +45,10 @@ impl Backup for MongoBackup {
     fn check(&self, from: &mut dyn Read, told: OnProgress<'_>) -> Result<Contents, BackupError> {
         check::check(from, told)
     }
+}
 
+#[async_trait]
+impl Backup for MongoBackup {
     async fn standing(&self, places: &[String]) -> Result<Standing, StoreError> {
         standing::standing(&self.0, places).await
     }

@@ -19,6 +19,7 @@ pub use tfx_ports::backup::{
     ArchivePart, Backup, BackupError, Contents, Move, Progress, RestoreFailed, Restored, Restoring, Stage,
     Standing,
 };
+pub use tfx_ports::table_backup::{Catalogue, StoredTable, TableBackup, TableStanding, TablesStanding};
 
 use std::sync::Arc;
 

@@ -145,7 +145,7 @@ fn the_servers(name: &str) -> Option<&'static str> {
 }
 
 /// What each `*` stands for, if the pattern is one of this name; the first ones for as little as they can.
-fn captures<'n>(pattern: &str, name: &'n str) -> Option<Vec<&'n str>> {
+pub(super) fn captures<'n>(pattern: &str, name: &'n str) -> Option<Vec<&'n str>> {
     let Some((before, after)) = pattern.split_once('*') else {
         return (pattern == name).then(Vec::new);
     };

@@ -12,7 +12,7 @@ use std::{
         atomic::{AtomicU64, Ordering},
     },
 };
-use tfx_ports::backup::{Backup, BackupError, Contents, Progress};
+use tfx_ports::backup::{Archived, BackupError, Contents, Progress};
 use tokio::task::spawn_blocking;
 
 /// An archive that can be read more than once.
@@ -60,9 +60,9 @@ impl Archive {
     }
 
     /// Reads it to its end.
-    pub(super) async fn check(
+    pub(super) async fn check<A: Archived + ?Sized + 'static>(
         &self,
-        backup: &Arc<dyn Backup>,
+        backup: &Arc<A>,
         phase: Phase,
         teller: &OnPhase,
     ) -> Result<Contents, BackupError> {

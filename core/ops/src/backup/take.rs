@@ -17,7 +17,7 @@ use std::{
     },
     time::Instant,
 };
-use tfx_ports::backup::{Backup, BackupError, Contents};
+use tfx_ports::backup::{Archived, BackupError, Contents};
 
 /// A backup that was taken.
 #[derive(Debug, Clone, Serialize)]
@@ -56,8 +56,8 @@ pub enum TakeError {
 ///
 /// # Errors
 /// [`TakeError`]; then there is no file.
-pub async fn to_file(
-    backup: &Arc<dyn Backup>,
+pub async fn to_file<A: Archived + ?Sized + 'static>(
+    backup: &Arc<A>,
     path: &Path,
     packing: Packing,
     teller: &OnPhase,
@@ -80,8 +80,8 @@ pub async fn to_file(
 ///
 /// # Errors
 /// [`TakeError`]; then what was written is not whole, and everybody who reads it sees that.
-pub async fn to_stream(
-    backup: &Arc<dyn Backup>,
+pub async fn to_stream<A: Archived + ?Sized + 'static>(
+    backup: &Arc<A>,
     stream: impl Write + Send + 'static,
     packing: Packing,
     teller: &OnPhase,
@@ -98,8 +98,8 @@ pub async fn to_stream(
     })
 }
 
-async fn written(
-    backup: &Arc<dyn Backup>,
+async fn written<A: Archived + ?Sized + 'static>(
+    backup: &Arc<A>,
     device: impl Device + 'static,
     packing: Packing,
     teller: &OnPhase,

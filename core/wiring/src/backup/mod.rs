@@ -23,8 +23,8 @@ use std::{
 use tfx_ports::{
     StoreError,
     backup::{
-        ArchiveSink, Backup, BackupError, Contents, OnProgress, Progress, RestoreFailed, Restored, Restoring,
-        Standing,
+        ArchiveSink, Archived, Backup, BackupError, Contents, OnProgress, Progress, RestoreFailed, Restored,
+        Restoring, Standing,
     },
 };
 use tokio::{sync::mpsc::unbounded_channel, task::spawn_blocking};
@@ -48,7 +48,7 @@ pub fn folder_backup(folder: &Path, scratch: &Path) -> Arc<dyn Backup> {
 }
 
 #[async_trait]
-impl Backup for FolderBackup {
+impl Archived for FolderBackup {
     async fn write(&self, to: Box<dyn ArchiveSink>, told: OnProgress<'_>) -> Result<Contents, BackupError> {
         let (folder, scratch) = (self.folder.clone(), self.scratch.clone());
         beside(told, move |tell| take::write(&folder, &scratch, to, tell))
@@ -63,7 +63,10 @@ impl Backup for FolderBackup {
         };
         sealed::check(from, &tell).map(|manifest| manifest.contents())
     }
+}
 
+#[async_trait]
+impl Backup for FolderBackup {
     async fn standing(&self, _: &[String]) -> Result<Standing, StoreError> {
         let said = |e: io::Error| StoreError::broken(format!("look into {}", self.folder.display()), e);
         swap::standing(&self.folder).map_err(said)

@@ -1,6 +1,6 @@
 //! Which sets a folder has, and which of them are whole as far as can be told without reading them.
 
-use super::{MANIFEST, SetError, is_left_over, is_set_name, manifest::SetManifest};
+use super::{MANIFEST, SetError, SetKind, is_left_over, manifest::SetManifest};
 use std::{
     collections::BTreeSet,
     fs, io,
@@ -14,6 +14,8 @@ pub struct FoundSet {
     pub name: String,
     /// Where it is.
     pub path: PathBuf,
+    /// Of which stores it is.
+    pub kind: SetKind,
     /// Whether it is whole.
     pub state: SetState,
 }
@@ -46,11 +48,12 @@ pub fn list(dir: &Path) -> Result<Vec<FoundSet>, SetError> {
     for entry in fs::read_dir(dir).map_err(SetError::io(dir))? {
         let entry = entry.map_err(SetError::io(dir))?;
         let name = entry.file_name().to_string_lossy().into_owned();
-        if is_set_name(&name) {
+        if SetKind::of_name(&name).is_some() {
             found.push(one(&entry.path()).map_err(SetError::io(&entry.path()))?);
         } else if is_left_over(&name) {
             let why = "being made or deleted, or left of a run that was killed".to_owned();
-            found.push(FoundSet { name, path: entry.path(), state: SetState::Half(why) });
+            let kind = SetKind::of_left_over(&name);
+            found.push(FoundSet { name, path: entry.path(), kind, state: SetState::Half(why) });
         }
     }
     found.sort_by(|a, b| a.name.cmp(&b.name));
@@ -68,7 +71,8 @@ pub fn one(path: &Path) -> io::Result<FoundSet> {
         // One that cannot be read helps nobody: it is told, and does not stand in the way of the others.
         Err(e) => SetState::Half(format!("it cannot be read: {e}")),
     };
-    Ok(FoundSet { name, path: path.to_owned(), state })
+    let kind = SetKind::of_name(&name).unwrap_or_default();
+    Ok(FoundSet { name, path: path.to_owned(), kind, state })
 }
 
 fn state(path: &Path) -> io::Result<SetState> {

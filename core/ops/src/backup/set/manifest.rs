@@ -11,8 +11,8 @@ use tfx_domain::Timestamp;
 
 /// The form that is written, and the newest that is read.
 const FORMAT: u32 = 1;
-/// The longest text.
-const LONGEST: u64 = 1 << 20;
+/// The longest text: a store of tables has a file for each partition.
+const LONGEST: u64 = 1 << 26;
 
 /// What a set says of itself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,10 +1,13 @@
 //! Sets: what all stores hold, in one folder named by its UTC moment.
 //!
 //! ```text
-//! DIR/20261129T141200Z/                 a set
-//!     embedded.tar.zst, mongo.archive.zst …   one file for each store that is used
+//! DIR/20261129T141200Z/                 a set of every store that is used
+//!     embedded.tar.zst, mongo.archive.zst …   a file for each store
+//!     clickhouse.json, clickhouse.TABLE.PARTITION.native.zst …   or for each partition, and a catalogue
 //!     manifest.json                     written last: sizes and checksums of all
+//! DIR/20261129T141200Z.clickhouse/      a set of ClickHouse alone
 //! DIR/20261129T141200Z.XXXXXXXX.part/   one that is being made, or was left by a run that was killed
+//!     taken.jsonl                       what is whole in it, if another run can go on with it
 //! DIR/20261129T141200Z.pruned.part/     one that is being deleted, or was to be
 //! ```
 //!
@@ -15,15 +18,22 @@ mod list;
 mod make;
 mod manifest;
 mod prune;
+mod restore;
+mod tables;
+mod unfinished;
 mod verify;
 
 pub use list::{FoundSet, SetState, list, one};
-pub use make::{Source, make};
+pub use make::{Made, Making, Source, make};
 pub use manifest::{SetManifest, SetPart};
 pub use prune::{Fate, Keep, finish, plan, prune};
+pub use restore::{TablesLook, look_at_tables, restore_tables};
+pub use tables::{Origins, TableSource, catalogue};
+pub use unfinished::can_resume;
 pub use verify::verify;
 
 use super::PlaceError;
+use serde::Serialize;
 use std::{io, path::PathBuf};
 use tfx_ports::backup::BackupError;
 
@@ -68,17 +78,68 @@ impl SetError {
     }
 }
 
-/// Whether a folder of that name is a set.
-fn is_set_name(name: &str) -> bool {
+/// Of which stores a set is.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SetKind {
+    /// Of every one that is used.
+    #[default]
+    All,
+    /// Of ClickHouse alone.
+    ClickHouse,
+}
+
+impl SetKind {
+    /// What follows the moment in the name of a set.
+    const fn ending(self) -> &'static str {
+        match self {
+            Self::All => "",
+            Self::ClickHouse => ".clickhouse",
+        }
+    }
+
+    /// Of the name of a set; none of another folder.
+    fn of_name(name: &str) -> Option<Self> {
+        let (moment, ending) = name.split_at_checked(16)?;
+        [Self::All, Self::ClickHouse].into_iter().find(|kind| is_moment(moment) && kind.ending() == ending)
+    }
+
+    /// Of the name of a folder that was to be a set or was one.
+    fn of_left_over(name: &str) -> Self {
+        let of_one = name.get(16..).is_some_and(|rest| rest.starts_with(Self::ClickHouse.ending()));
+        if of_one { Self::ClickHouse } else { Self::All }
+    }
+}
+
+fn is_moment(text: &str) -> bool {
     let form = |(at, byte): (usize, u8)| match at {
         8 => byte == b'T',
         15 => byte == b'Z',
         _ => byte.is_ascii_digit(),
     };
-    name.len() == 16 && name.bytes().enumerate().all(form)
+    text.len() == 16 && text.bytes().enumerate().all(form)
 }
 
 /// Whether it is left of a set, or of what was copied for one.
 fn is_left_over(name: &str) -> bool {
-    name.ends_with(PARTIAL) && (name.starts_with(".tfx-copies-") || name.get(..16).is_some_and(is_set_name))
+    name.ends_with(PARTIAL) && (name.starts_with(".tfx-copies-") || name.get(..16).is_some_and(is_moment))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_is_known_by_its_name() {
+        assert_eq!(SetKind::of_name("20261129T141200Z"), Some(SetKind::All));
+        assert_eq!(SetKind::of_name("20261129T141200Z.clickhouse"), Some(SetKind::ClickHouse));
+        for name in
+            ["20261129T141200Z.part", "20261129T141200Z.clickhouse.0badcafe.part", "20261129", "größe", ""]
+        {
+            assert_eq!(SetKind::of_name(name), None, "{name}");
+        }
+        assert!(is_left_over("20261129T141200Z.clickhouse.0badcafe.part"));
+        assert_eq!(SetKind::of_left_over("20261129T141200Z.clickhouse.0badcafe.part"), SetKind::ClickHouse);
+        assert_eq!(SetKind::of_left_over("20261129T141200Z.0badcafe.part"), SetKind::All);
+    }
 }

@@ -1,6 +1,6 @@
 //! Deletes old sets. Only whole ones count and only whole ones are deleted; the newest of them never is.
 
-use super::{FoundSet, PRUNED, SetError};
+use super::{FoundSet, PRUNED, SetError, SetKind};
 use std::{
     collections::BTreeMap,
     fs::{self, File},
@@ -8,7 +8,7 @@ use std::{
 };
 use tfx_domain::Timestamp;
 
-/// How many sets are kept.
+/// How many sets are kept, of each kind.
 #[derive(Debug, Clone, Copy)]
 pub struct Keep {
     /// So many of the newest.
@@ -30,12 +30,21 @@ pub enum Fate {
     Goes,
 }
 
-/// What becomes of each set, in the order of `sets`.
+/// What becomes of each set, in the order of `sets`. Each kind is counted by itself: a set of one store takes the place of none of
+/// all stores.
 pub fn plan(sets: &[FoundSet], keep: Keep) -> Vec<Fate> {
-    let mut whole: Vec<(usize, Timestamp)> =
-        sets.iter().enumerate().filter_map(|(at, set)| Some((at, set.whole()?.moment))).collect();
-    whole.sort_by_key(|&(at, moment)| std::cmp::Reverse((moment, at)));
     let mut plan = vec![Fate::Half; sets.len()];
+    for kind in [SetKind::All, SetKind::ClickHouse] {
+        plan_kind(sets, kind, keep, &mut plan);
+    }
+    plan
+}
+
+fn plan_kind(sets: &[FoundSet], kind: SetKind, keep: Keep, plan: &mut [Fate]) {
+    let of_kind = sets.iter().enumerate().filter(|(_, set)| set.kind == kind);
+    let mut whole: Vec<(usize, Timestamp)> =
+        of_kind.filter_map(|(at, set)| Some((at, set.whole()?.moment))).collect();
+    whole.sort_by_key(|&(at, moment)| std::cmp::Reverse((moment, at)));
     let mut weeks: BTreeMap<i64, ()> = BTreeMap::new();
     for (place, (at, moment)) in whole.into_iter().enumerate() {
         let week = week(moment);
@@ -52,7 +61,6 @@ pub fn plan(sets: &[FoundSet], keep: Keep) -> Vec<Fate> {
             Fate::Goes
         };
     }
-    plan
 }
 
 /// Weeks since the Monday before 1970.
@@ -104,7 +112,8 @@ mod tests {
         } else {
             SetState::Half("half".to_owned())
         };
-        FoundSet { name: day.to_owned(), path: day.into(), state }
+        let kind = if day.starts_with("2025") { SetKind::ClickHouse } else { SetKind::All };
+        FoundSet { name: day.to_owned(), path: day.into(), kind, state }
     }
 
     fn stay(days: &[&str], newest: usize, weekly: usize) -> String {
@@ -141,5 +150,12 @@ mod tests {
         assert_eq!(stay(&days, 1, 0), "11-02 11-03 11-04", "the newest whole one");
         assert_eq!(stay(&["2026-11-04!"], 1, 1), "11-04");
         assert_eq!(stay(&[], 1, 1), "");
+    }
+
+    #[test]
+    fn sets_of_one_store_take_the_place_of_none_of_all() {
+        // Those of 2025 are of one store here.
+        let days = ["2025-11-01", "2026-11-01", "2025-11-02", "2026-11-02", "2025-11-03"];
+        assert_eq!(stay(&days, 1, 0), "11-02 11-03");
     }
 }

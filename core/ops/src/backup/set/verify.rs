@@ -1,6 +1,9 @@
 //! Reads every byte of a set and compares it with what the manifest says.
 
-use super::{FoundSet, SetError, manifest::sum};
+use super::{
+    FoundSet, SetError,
+    manifest::{SetPart, sum},
+};
 use crate::backup::{OnPhase, Phase};
 use tfx_ports::backup::Progress;
 
@@ -9,12 +12,22 @@ use tfx_ports::backup::Progress;
 /// # Errors
 /// A file cannot be read.
 pub fn verify(set: &FoundSet, teller: &OnPhase) -> Result<Vec<String>, SetError> {
+    verify_parts(set, |_| true, teller)
+}
+
+/// The same for some of its parts.
+pub(super) fn verify_parts(
+    set: &FoundSet,
+    wanted: impl Fn(&SetPart) -> bool,
+    teller: &OnPhase,
+) -> Result<Vec<String>, SetError> {
     let manifest = match &set.state {
         super::SetState::Whole(manifest) => manifest,
         super::SetState::Half(why) => return Ok(vec![why.clone()]),
     };
-    let (mut problems, mut bytes, of) = (Vec::new(), 0, Some(manifest.bytes()));
-    for part in &manifest.parts {
+    let parts: Vec<&SetPart> = manifest.parts.iter().filter(|part| wanted(part)).collect();
+    let (mut problems, mut bytes, of) = (Vec::new(), 0, Some(parts.iter().map(|part| part.bytes).sum()));
+    for part in parts {
         let path = set.path.join(&part.file);
         let found = sum(&path, &mut |more| {
             bytes += more;

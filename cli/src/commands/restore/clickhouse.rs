@@ -1,0 +1,196 @@
+//! `tfx restore clickhouse`: tables from a set, back into ClickHouse.
+
+use super::archive::refused;
+use crate::{
+    commands::backup::{CLICKHOUSE, failure, stopped, tables},
+    context::Context,
+    exit::{Failure, Kind},
+    output::{Column, Listing},
+    progress::Meter,
+};
+use clap::Args;
+use serde_json::{Value, json};
+use std::path::PathBuf;
+use tfx_domain::problem::Problems;
+use tfx_ops::backup::{
+    RestoreFailed, Restored, Stage, StoredTable,
+    set::{self, FoundSet, TablesLook},
+};
+
+/// Restore ClickHouse from a set of tfx backup clickhouse or tfx backup all.
+///
+/// Every file is read and compared with the manifest before anything is changed. Tables that are missing are made as they were;
+/// rows come beside those that are there, and one that is there already counts once, by its id. What is missing besides (queues,
+/// views, columns of this version) tfx migrate up clickhouse makes afterwards.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    tfx restore clickhouse /backups/20261129T031000Z --dry-run\n  \
+    tfx restore clickhouse /backups/20261129T031000Z\n  \
+    tfx restore clickhouse /backups/20261129T031000Z --tables 'click_e*'")]
+pub(crate) struct ClickHouse {
+    /// The set: a folder that is named by its moment.
+    #[arg(value_name = "SET")]
+    set: PathBuf,
+    /// Check the set and say what would be done.
+    #[arg(long)]
+    dry_run: bool,
+    /// Only these tables, with * for anything.
+    #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
+    tables: Vec<String>,
+    /// Also where ClickHouse reads topics or answers queries.
+    #[arg(long)]
+    force: bool,
+}
+
+impl ClickHouse {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let set = self.found()?;
+        let store = tables(context)?;
+        let meter = Meter::new(context.out.quiet);
+        let teller = Meter::teller(meter.as_ref());
+        let looked = tokio::select! {
+            looked = set::look_at_tables(&store, CLICKHOUSE, &set, &self.tables, &teller) => looked.map_err(refused),
+            () = stopped() => Err(Failure::interrupted().hint("nothing was changed")),
+        };
+        Meter::end(meter.as_ref());
+        let look = looked?;
+        tell(context, &look);
+        if self.dry_run {
+            return planned(context, &look);
+        }
+        if let Some(why) = in_the_way(&look) {
+            return Err(why);
+        }
+        if !look.standing.running.is_empty() && !self.force {
+            let why = look.standing.running.join("; ");
+            return Err(Failure::new(Kind::Conflict, format!("the installation runs on it: {why}")).hint(
+                "reports would show half of it meanwhile: restore before tfx migrate up, or DETACH the queues; --force \
+                 restores all the same, and events that are there count once",
+            ));
+        }
+        let restored = tokio::select! {
+            restored = set::restore_tables(&store, &set, &look, &teller) => ended(&look, restored),
+            () = stopped() => Err(Failure::interrupted().hint("what was restored stays; run it again: what is there counts once")),
+        };
+        Meter::end(meter.as_ref());
+        let listing = restored?;
+        context.out.rows(&listing)?;
+        context.out.note(
+            "tfx migrate up clickhouse makes queues, views and columns of this version that are missing",
+        );
+        Ok(())
+    }
+
+    fn found(&self) -> Result<FoundSet, Failure> {
+        let named = |e: std::io::Error| Failure::usage(format!("{} cannot be read: {e}", self.set.display()));
+        // `.` at the end, and links that lead to a set.
+        let path = self.set.canonicalize().map_err(named)?;
+        set::one(&path).map_err(named)
+    }
+}
+
+fn tell(context: &Context, look: &TablesLook) {
+    let TablesLook { wanted, left_out, standing } = look;
+    let rows: u64 = wanted.tables.iter().map(StoredTable::rows).sum();
+    let (tables, server, by) = (wanted.tables.len(), &wanted.server, &wanted.made_by);
+    context.out.note(format!(
+        "the backup is whole: {tables} tables, {rows} rows, of {} in {server}, made by {by}",
+        wanted.database
+    ));
+    if let Some(place) = &wanted.there {
+        context.out.note(format!(
+            "its rows are on the disk {} of ClickHouse as {}, which nothing here has read",
+            place.disk, place.name
+        ));
+    }
+    for what in &wanted.left_out {
+        context.out.note(format!("not in it: {what}"));
+    }
+    for table in left_out {
+        context.out.note(format!("left out: {table}, not named by --tables"));
+    }
+    if standing.half {
+        context.out.note("an earlier restore did not come to its end: this one begins anew");
+    }
+    for table in standing.tables.iter().filter(|table| !table.passed_over.is_empty()) {
+        let partitions = table.passed_over.join(", ");
+        context.out.note(format!(
+            "{}: rows without ids are there already, as many as in the backup, and stay as they are ({partitions})",
+            table.name
+        ));
+    }
+}
+
+/// What of it cannot be restored; nothing is, then.
+fn in_the_way(look: &TablesLook) -> Option<Failure> {
+    let mut problems = Problems::default();
+    for table in &look.standing.tables {
+        if let Some(problem) = &table.problem {
+            problems.add(&table.name, problem);
+        }
+    }
+    (!problems.is_empty()).then(|| {
+        let why = Failure::new(Kind::Conflict, "not every table can be restored").with(problems);
+        why.hint("nothing was changed")
+    })
+}
+
+/// What would be done.
+fn planned(context: &Context, look: &TablesLook) -> Result<(), Failure> {
+    let row = |table: &StoredTable| {
+        let standing = look.standing.tables.iter().find(|t| t.name == table.name);
+        json!({
+            "table": table.name, "partitions": table.partitions.len(), "rows": table.rows(), "bytes": table.bytes(),
+            "there": standing.and_then(|t| t.there), "passed_over": standing.map(|t| &t.passed_over),
+            "problem": standing.and_then(|t| t.problem.as_ref()),
+        })
+    };
+    let columns = vec![
+        Column::text("table", "table"),
+        Column::number("partitions", "partitions"),
+        Column::number("rows", "rows"),
+        Column::number("bytes", "bytes"),
+        Column::number("rows there", "there"),
+    ];
+    context.out.rows(&Listing {
+        columns,
+        rows: look.wanted.tables.iter().map(row).collect(),
+        name: "table",
+    })?;
+    for why in &look.standing.running {
+        context.out.note(format!("warning: the installation runs on it: {why}"));
+    }
+    for table in &look.standing.tables {
+        if let Some(problem) = &table.problem {
+            context.out.note(format!("warning: {}: {problem}", table.name));
+        }
+    }
+    context.out.note("nothing was changed");
+    Ok(())
+}
+
+/// What was done, or how far it came.
+fn ended(look: &TablesLook, restored: Result<Vec<Restored>, RestoreFailed>) -> Result<Listing, Failure> {
+    let parts = restored.map_err(|RestoreFailed { error, parts }| {
+        let mut problems = Problems::default();
+        for part in &parts {
+            let of = look.wanted.tables.iter().find(|t| t.name == part.from).map_or(0, StoredTable::rows);
+            let so_far = match part.stage {
+                Stage::Untouched => "not begun".to_owned(),
+                Stage::Begun => format!("begun: {} of {of} rows", part.documents),
+                Stage::Done => format!("done: {} rows", part.documents),
+            };
+            problems.add(&part.to, so_far);
+        }
+        let why = failure(&error);
+        let message = format!("the restore ended before its end: {}", why.message);
+        Failure { message, ..why }
+            .with(problems)
+            .hint("what was restored stays; run it again when that is mended: what is there counts once")
+    })?;
+    let rows =
+        parts.iter().map(serde_json::to_value).collect::<Result<Vec<Value>, _>>().map_err(Failure::failed)?;
+    let columns =
+        vec![Column::text("from", "from"), Column::text("to", "to"), Column::number("rows", "documents")];
+    Ok(Listing { columns, rows, name: "to" })
+}

@@ -1,0 +1,95 @@
+//! Restores a store of tables from a set: every file of it is read and compared with the manifest first, then what is at its
+//! places is looked at, and only then is anything changed.
+
+use super::{FoundSet, tables::catalogue, verify::verify_parts};
+use crate::backup::{Archive, OnPhase, Phase, RestoreError, names::captures};
+use std::{
+    io::{self, Read},
+    sync::Arc,
+};
+use tfx_domain::problem::Problems;
+use tfx_ports::{
+    backup::{BackupError, Progress, RestoreFailed, Restored},
+    table_backup::{Catalogue, StoredPartition, StoredTable, TableBackup, TablesStanding},
+};
+use tokio::task::spawn_blocking;
+
+/// What is known before anything is changed.
+#[derive(Debug, Clone)]
+pub struct TablesLook {
+    /// What is wanted of the backup.
+    pub wanted: Catalogue,
+    /// Tables of it that are not wanted.
+    pub left_out: Vec<String>,
+    /// What is at their places.
+    pub standing: TablesStanding,
+}
+
+/// Reads everything of the store in the set, and looks at what is at the places of the tables that a pattern names; no pattern:
+/// all. Changes nothing.
+///
+/// # Errors
+/// [`RestoreError`].
+pub async fn look_at_tables(
+    backup: &Arc<dyn TableBackup>,
+    store: &'static str,
+    set: &FoundSet,
+    patterns: &[String],
+    teller: &OnPhase,
+) -> Result<TablesLook, RestoreError> {
+    let (set, tell) = (set.clone(), Arc::clone(teller));
+    let read = spawn_blocking(move || {
+        let said = catalogue(&set, store)?;
+        let problems = verify_parts(&set, |part| part.store.split('@').next() == Some(store), &tell);
+        let problems = problems.map_err(|e| BackupError::Read(io::Error::other(e)))?;
+        match problems.first() {
+            Some(problem) => {
+                Err(BackupError::NotSound { what: format!("{}: {problem}", set.path.display()) })
+            }
+            None => Ok(said),
+        }
+    });
+    let mut wanted = read.await.unwrap_or_else(|e| Err(BackupError::Read(io::Error::other(e))))?;
+    let mut problems = Problems::default();
+    for pattern in patterns {
+        if !wanted.tables.iter().any(|table| captures(pattern, &table.name).is_some()) {
+            let has: Vec<&str> = wanted.tables.iter().map(|table| table.name.as_str()).collect();
+            problems.add(
+                "--tables",
+                format!("{pattern:?} names none of the tables of the backup: {}", has.join(", ")),
+            );
+        }
+    }
+    if !problems.is_empty() {
+        return Err(RestoreError::Selection(problems));
+    }
+    let is_wanted = |table: &StoredTable| {
+        patterns.is_empty() || patterns.iter().any(|pattern| captures(pattern, &table.name).is_some())
+    };
+    let (in_it, out): (Vec<StoredTable>, Vec<StoredTable>) = wanted.tables.into_iter().partition(is_wanted);
+    wanted.tables = in_it;
+    let left_out = out.into_iter().map(|table| table.name).collect();
+    let standing = backup.standing(&wanted).await?;
+    Ok(TablesLook { wanted, left_out, standing })
+}
+
+/// Restores what was looked at.
+///
+/// # Errors
+/// [`RestoreFailed`], with how far it came.
+pub async fn restore_tables(
+    backup: &Arc<dyn TableBackup>,
+    set: &FoundSet,
+    look: &TablesLook,
+    teller: &OnPhase,
+) -> Result<Vec<Restored>, RestoreFailed> {
+    let of = look.wanted.tables.iter().map(StoredTable::bytes).sum();
+    let told = |progress| teller(Phase::Restoring, Progress { of: Some(of), ..progress });
+    if let Some(place) = &look.wanted.there {
+        return backup.restore_from_there(&look.wanted, place, &told).await;
+    }
+    let open = |partition: &StoredPartition| -> io::Result<Box<dyn Read + Send>> {
+        Ok(Archive::open(&set.path.join(&partition.file))?.read()?.0)
+    };
+    backup.restore(&look.wanted, &open, &told).await
+}
