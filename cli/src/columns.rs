@@ -12,6 +12,8 @@ const CONVERSION: &str = "id version network key sale_claim transaction_id click
     revenue.amount revenue.currency created_at updated_at";
 /// Of a change of health.
 const HEALTH: &str = "id at destination_id from to in_a_row status failure reason latency_ms";
+/// Of what happened to an alert.
+const ALERT: &str = "id at alert_id alert group happened text";
 /// The columns that are asked for.
 #[derive(Debug, Args)]
 pub(crate) struct Columns {
@@ -27,6 +29,7 @@ pub(crate) enum Rows {
     Conversions,
     Postbacks,
     Health,
+    Alerts,
 }
 
 impl Rows {
@@ -40,6 +43,7 @@ impl Rows {
             }
             Self::Postbacks => paths(PostbackLogEvent::FIELDS).collect(),
             Self::Health => HEALTH.split_whitespace().map(str::to_owned).collect(),
+            Self::Alerts => ALERT.split_whitespace().map(str::to_owned).collect(),
         }
     }
 }

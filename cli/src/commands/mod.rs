@@ -1,5 +1,6 @@
 //! A folder per noun, a file per verb; a file for a noun whose verbs are all shared or small.
 
+mod alert;
 mod audit;
 mod backup;
 mod bench;
@@ -64,6 +65,9 @@ pub(crate) enum Command {
     /// Postback templates: how a network's words map to ours.
     #[command(subcommand)]
     Template(Box<template::TemplateCommand>),
+    /// Alerts: rules that tell, and pause, when something is not as it should be.
+    #[command(subcommand)]
+    Alert(alert::AlertCommand),
     Explain(Box<explain::Explain>),
     Report(Box<report::Report>),
     /// Clicks: what was recorded of requests on tracking links.
@@ -137,6 +141,7 @@ impl Command {
             Self::Source(source::SourceCommand::Entity(c)) => c.problems(),
             Self::Network(network::NetworkCommand::Entity(c)) => c.problems(),
             Self::Template(c) => c.problems(),
+            Self::Alert(alert::AlertCommand::Entity(c)) => c.problems(),
             Self::Report(c) => c.problems(),
             Self::Click(c) => c.problems(),
             Self::Conversion(c) => c.problems(),
@@ -155,6 +160,7 @@ impl Command {
             Self::Source(c) => c.run(context).await,
             Self::Network(c) => c.run(context).await,
             Self::Template(c) => c.run(context).await,
+            Self::Alert(c) => c.run(context).await,
             Self::Explain(c) => c.run(context).await,
             Self::Report(c) => c.run(context).await,
             Self::Click(c) => c.run(context).await,

@@ -2,6 +2,7 @@
 //! goes into a header marked as sensitive and is in no message and no `Debug`.
 
 mod accounts;
+mod alerts;
 mod patience;
 mod source_postbacks;
 mod transport;

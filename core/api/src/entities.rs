@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tfx_domain::entity::Status;
 
 /// Fields that an answer has beside the spec; ignored when sent back.
-pub const SHOWN_ONLY: [&str; 11] = [
+pub const SHOWN_ONLY: [&str; 13] = [
     "id",
     "version",
     "created_at",
@@ -19,6 +19,8 @@ pub const SHOWN_ONLY: [&str; 11] = [
     "active_streams",
     "streams",
     "cap_use",
+    "now",
+    "states",
     "warnings",
 ];
 

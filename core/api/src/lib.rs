@@ -2,6 +2,7 @@
 //!
 //! A module per noun holds what goes over the wire; [`client`] holds the one HTTP client. Base path: [`BASE`].
 
+pub mod alerts;
 pub mod audit;
 pub mod bulk;
 pub mod clicks;

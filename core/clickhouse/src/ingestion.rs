@@ -41,6 +41,11 @@ struct ErrorRow {
     error: Bytes,
 }
 
+#[derive(Row, Deserialize)]
+struct CountRow {
+    n: u64,
+}
+
 /// A text of the server that need not be UTF-8.
 struct Bytes(Vec<u8>);
 
@@ -108,6 +113,13 @@ impl IngestionErrors for Errors {
             _ => None,
         };
         Ok(Page { items: rows.into_iter().map(error).collect(), next, left_out: Vec::new() })
+    }
+
+    async fn count(&self, since: Timestamp) -> Result<u64, StoreError> {
+        let mut sql = Sql::new("SELECT count() AS n FROM kafka_ingestion_errors FINAL WHERE 1");
+        sql.at("observed_at", ">=", ceil_ms(since));
+        let rows: Vec<CountRow> = self.client.all("count ingestion errors", sql).await?;
+        Ok(rows.first().map_or(0, |row| row.n))
     }
 }
 

@@ -7,7 +7,7 @@ use std::{fmt, str::FromStr};
 use ulid::Ulid;
 
 /// The prefixes of all prefixed ids; a slug may not begin with one.
-pub const PREFIXES: [&str; 7] = ["cmp", "str", "dst", "src", "net", "tpl", "cnv"];
+pub const PREFIXES: [&str; 8] = ["cmp", "str", "dst", "src", "net", "tpl", "cnv", "alr"];
 
 /// A text that is not an id of the expected kind.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -100,6 +100,8 @@ prefixed_id!(/// Names an affiliate network.
     NetworkId, "net", "network id (net_ and 19 characters)");
 prefixed_id!(/// Names a postback template.
     TemplateId, "tpl", "template id (tpl_ and 19 characters)");
+prefixed_id!(/// Names an alert rule.
+    AlertId, "alr", "alert id (alr_ and 19 characters)");
 prefixed_id!(/// Names a conversion.
     ConversionId, "cnv", "conversion id (cnv_ and 19 characters)");
 prefixed_id!(/// Names an API token.

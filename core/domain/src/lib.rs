@@ -5,6 +5,7 @@
 //! - [`country`]: which there are, and where
 //! - [`entity`]: what a person configures, with validation that reports every problem at once
 //! - [`routing`]: a click in, a [`routing::Decision`] out
+//! - [`alert`]: rules that say when something is not as it should be, and what becomes of it
 //! - [`macros`]: URL templates
 //! - [`rules`]: what must hold between entities
 //! - [`postback`]: what a network's report means, and the status machine
@@ -15,6 +16,7 @@
 //! - [`said`]: whether a text says anything; [`query`]: percent-encoding as it really comes
 
 pub mod access;
+pub mod alert;
 pub mod country;
 pub mod entity;
 pub mod event;

@@ -4,8 +4,8 @@
 use crate::{
     entity::{Action, RedirectCode, Secret, SourceParam},
     id::{
-        CampaignId, ClickId, ConversionId, DestinationId, NetworkId, PREFIXES, SessionId, SourceId, StreamId,
-        TemplateId, TokenId, UserId, VisitorId,
+        AlertId, CampaignId, ClickId, ConversionId, DestinationId, NetworkId, PREFIXES, SessionId, SourceId,
+        StreamId, TemplateId, TokenId, UserId, VisitorId,
     },
     money::{Amount, Currency},
     postback::ConversionStatus,
@@ -62,6 +62,7 @@ schemas! {
     SourceId, "SourceId", id(SourceId::PREFIX, "a traffic source");
     NetworkId, "NetworkId", id(NetworkId::PREFIX, "an affiliate network");
     TemplateId, "TemplateId", id(TemplateId::PREFIX, "a postback template");
+    AlertId, "AlertId", id(AlertId::PREFIX, "an alert rule");
     ConversionId, "ConversionId", id(ConversionId::PREFIX, "a conversion");
     TokenId, "TokenId", id(TokenId::PREFIX, "an API token");
     UserId, "UserId", id(UserId::PREFIX, "a user");

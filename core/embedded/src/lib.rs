@@ -1,6 +1,6 @@
 //! Every port on SQLite: two files in a data folder.
 //!
-//! - `config.db`: entities, accounts, audit log, conversions, jobs, leases, keys, the health of destinations
+//! - `config.db`: entities, accounts, audit log, conversions, jobs, leases, keys, the health of destinations, how alerts stand
 //! - `events.db`: clicks, states of conversions, the postback log
 //!
 //! Both in WAL mode with `synchronous=FULL`: what a method has answered survives the loss of power. Each file has
@@ -8,6 +8,7 @@
 //! same files open. Why: `docs/decisions/0004-sqlite-embedded.md`.
 
 mod accounts;
+mod alerts;
 mod analytics;
 pub mod backup;
 mod config;
@@ -28,8 +29,9 @@ pub use error::OpenError;
 use db::{Blueprint, Database};
 use std::{os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 use tfx_ports::{
-    accounts::Accounts, analytics::Analytics, config::ConfigStore, conversions::ConversionStore,
-    health::HealthStore, keys::Keys, leases::Leases, queue::Queue, retention::Retention, sink::EventSink,
+    accounts::Accounts, alerts::AlertStore, analytics::Analytics, config::ConfigStore,
+    conversions::ConversionStore, health::HealthStore, keys::Keys, leases::Leases, queue::Queue,
+    retention::Retention, sink::EventSink,
 };
 
 const CONFIG: Blueprint = Blueprint {
@@ -46,6 +48,7 @@ const CONFIG: Blueprint = Blueprint {
         include_str!("schema/config/0010.sql"),
         include_str!("schema/config/0011.sql"),
         include_str!("schema/config/0012.sql"),
+        include_str!("schema/config/0013.sql"),
     ],
     look: include_str!("schema/config/look.sql"),
     page_size: 4096,
@@ -78,6 +81,7 @@ pub struct Embedded {
     leases: Arc<leases::LeaseTable>,
     keys: Arc<keys::KeyTable>,
     health: Arc<health::Healths>,
+    alerts: Arc<alerts::AlertTable>,
     sink: Arc<events::Sink>,
     analytics: Arc<analytics::Reader>,
     retention: Arc<retention::Pruner>,
@@ -107,7 +111,8 @@ impl Embedded {
             leases: Arc::new(leases::LeaseTable(Arc::clone(&config))),
             keys: Arc::new(keys::KeyTable(Arc::clone(&config))),
             conversions: Arc::new(conversions::Conversions::new(Arc::clone(&config))),
-            health: Arc::new(health::Healths::new(config)),
+            health: Arc::new(health::Healths::new(Arc::clone(&config))),
+            alerts: Arc::new(alerts::AlertTable::new(config)),
             sink: Arc::new(events::Sink::new(Arc::clone(&events))),
             analytics: Arc::new(analytics::Reader::new(Arc::clone(&events))),
             retention: Arc::new(retention::Pruner::new(events)),
@@ -147,6 +152,11 @@ impl Embedded {
     /// The health of destinations.
     pub fn health(&self) -> Arc<dyn HealthStore> {
         Arc::clone(&self.health) as _
+    }
+
+    /// How alerts stand.
+    pub fn alerts(&self) -> Arc<dyn AlertStore> {
+        Arc::clone(&self.alerts) as _
     }
 
     /// Takes events.

@@ -241,7 +241,7 @@ fn claim_lane(
 fn give_back(conn: &Connection, job: &Job, forget: bool) -> Result<(), StoreError> {
     match job.kind {
         JobKind::SourcePostback => source_postback::give_back(conn, &job.payload, forget),
-        JobKind::ParkedPostback | JobKind::Probe => Ok(()),
+        JobKind::ParkedPostback | JobKind::Probe | JobKind::Alert => Ok(()),
     }
 }
 

@@ -198,6 +198,27 @@ pub(crate) const ALL: &[CollectionIndexes] = &[
         what: "the audit log by revision of the configuration",
         indexes: &[Index { only_with: Some("revision"), ..index("by_revision", &[("revision", 1)]) }],
     },
+    CollectionIndexes {
+        id: "023_alerts",
+        collection: "alerts",
+        what: "alert rules by slug",
+        indexes: &[SLUG, IN_ORDER],
+    },
+    CollectionIndexes {
+        id: "024_alert_states",
+        collection: "alert_states",
+        what: "how one alert stands",
+        indexes: &[index("of_alert", &[("alert", 1), ("_id", 1)])],
+    },
+    CollectionIndexes {
+        id: "025_alert_log",
+        collection: "alert_log",
+        what: "what happened to alerts, newest first",
+        indexes: &[
+            index("in_order", &[("at", -1), ("_id", -1)]),
+            index("of_alert", &[("alert", 1), ("at", -1), ("_id", -1)]),
+        ],
+    },
 ];
 
 #[cfg(test)]

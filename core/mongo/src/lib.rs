@@ -3,7 +3,7 @@
 //!
 //! | collection | what |
 //! |---|---|
-//! | `sources` `networks` `templates` `destinations` `campaigns` `streams` | entities, `_id` is the entity's id |
+//! | `sources` `networks` `templates` `destinations` `campaigns` `streams` `alerts` | entities, `_id` is the entity's id |
 //! | `revision` | one document: the number of the last change of configuration |
 //! | `audit` | one document for each change, `_id` is the revision that it made |
 //! | `conversions` | one document for each conversion; its unique indexes decide what is new |
@@ -14,6 +14,8 @@
 //! | `parked` | what versions before parked; it becomes jobs |
 //! | `destination_health` | one document for each destination that is probed, `_id` is its id |
 //! | `destination_health_history` | one document for each change of a destination's health |
+//! | `alert_states` | one document for each group that an alert looks at, `_id` is the alert and the group |
+//! | `alert_log` | one document for each thing that happened to an alert |
 //! | `tfx_restoring` | one document while a restore goes on, or has ended before its end; in no backup |
 //! | `migrations` | which index lists were applied, see [`Mongo::migrations`] |
 //!
@@ -30,6 +32,7 @@
 //! what was written.
 
 mod accounts;
+mod alerts;
 mod archive;
 mod backup;
 mod check;
@@ -57,8 +60,9 @@ pub use settings::MongoConfig;
 use db::Db;
 use std::sync::Arc;
 use tfx_ports::{
-    accounts::Accounts, backup::Backup, config::ConfigStore, conversions::ConversionStore,
-    health::HealthStore, keys::Keys, leases::Leases, migrate::Migrations, queue::Queue,
+    accounts::Accounts, alerts::AlertStore, backup::Backup, config::ConfigStore,
+    conversions::ConversionStore, health::HealthStore, keys::Keys, leases::Leases, migrate::Migrations,
+    queue::Queue,
 };
 
 /// The stores in one database. Cheap to clone the ports from; connections are shared and made when needed.
@@ -71,6 +75,7 @@ pub struct Mongo {
     leases: Arc<leases::LeaseTable>,
     keys: Arc<keys::KeyTable>,
     health: Arc<health::Healths>,
+    alerts: Arc<alerts::AlertTable>,
 }
 
 impl Mongo {
@@ -90,6 +95,7 @@ impl Mongo {
             leases: Arc::new(leases::LeaseTable(Arc::clone(&db))),
             keys: Arc::new(keys::KeyTable(Arc::clone(&db))),
             health: Arc::new(health::Healths::new(Arc::clone(&db))),
+            alerts: Arc::new(alerts::AlertTable::new(Arc::clone(&db))),
             db,
         })
     }
@@ -136,6 +142,11 @@ impl Mongo {
     /// The health of destinations.
     pub fn health(&self) -> Arc<dyn HealthStore> {
         Arc::clone(&self.health) as _
+    }
+
+    /// How alerts stand.
+    pub fn alerts(&self) -> Arc<dyn AlertStore> {
+        Arc::clone(&self.alerts) as _
     }
 
     /// Backups of the database, in the archive format of mongodump.

@@ -178,6 +178,8 @@ pub fn config_of(revision: u64, records: &[Record]) -> (Config, Problems) {
             Kind::Source => r.typed().map(|e| config.sources.push(e)),
             Kind::Network => r.typed().map(|e| config.networks.push(e)),
             Kind::Template => r.typed().map(|e| config.templates.push(e)),
+            // They route nothing; api-service reads them.
+            Kind::Alert => Ok(()),
         };
         if let Err(e) = result {
             problems.add(r.id.clone(), e.to_string());

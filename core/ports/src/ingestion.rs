@@ -69,4 +69,7 @@ impl Lag {
 pub trait IngestionErrors: Send + Sync {
     /// A page.
     async fn list(&self, query: &IngestionQuery) -> Result<Page<IngestionError>, StoreError>;
+
+    /// How many were met since a time, inclusive.
+    async fn count(&self, since: Timestamp) -> Result<u64, StoreError>;
 }

@@ -10,6 +10,7 @@
 //! | [`leases::Leases`] | who does what only one does at a time | SQLite | MongoDB |
 //! | [`keys::Keys`] | secrets that all instances share | SQLite | MongoDB |
 //! | [`health::HealthStore`] | the health of destinations, its changes | SQLite | MongoDB |
+//! | [`alerts::AlertStore`] | how alerts stand, what happened to them | SQLite | MongoDB |
 //! | [`sink::EventSink`] | takes events, durably | SQLite | Kafka |
 //! | [`analytics::Analytics`] | clicks, reports, usage; written only through the sink | SQLite | ClickHouse |
 //! | [`retention::Retention`] | nothing: deletes events by age | SQLite | ClickHouse |
@@ -22,6 +23,7 @@
 //! The `conformance` feature holds the suite that every adapter must pass.
 
 pub mod accounts;
+pub mod alerts;
 pub mod analytics;
 pub mod audit;
 pub mod backup;

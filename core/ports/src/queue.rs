@@ -33,6 +33,8 @@ pub enum JobKind {
     Probe,
     /// A traffic source is to be told of a conversion: postback-service.
     SourcePostback,
+    /// A channel is to be told of an alert, or something is to be done about it: api-service.
+    Alert,
 }
 
 impl JobKind {
@@ -42,6 +44,7 @@ impl JobKind {
             Self::ParkedPostback => "parked_postback",
             Self::Probe => "probe",
             Self::SourcePostback => "tell",
+            Self::Alert => "alert",
         }
     }
 
@@ -50,7 +53,7 @@ impl JobKind {
     pub const fn is_ordered_by_key(self) -> bool {
         match self {
             Self::SourcePostback => true,
-            Self::ParkedPostback | Self::Probe => false,
+            Self::ParkedPostback | Self::Probe | Self::Alert => false,
         }
     }
 }

@@ -6,6 +6,7 @@
 mod source;
 pub mod vars;
 
+mod alerts;
 mod analytics;
 mod auth;
 mod events;
@@ -17,6 +18,7 @@ mod source_postback;
 mod store;
 mod traffic;
 
+pub use alerts::AlertSettings;
 pub use analytics::ClickHouse;
 pub use auth::Access;
 pub use events::{EventsSettings, FailurePolicy};
@@ -88,6 +90,8 @@ pub struct Settings {
     pub postback: PostbackSettings,
     /// Telling traffic sources of conversions.
     pub tell: SourcePostbackSettings,
+    /// Alerts.
+    pub alerts: AlertSettings,
     /// `OUTBOUND_ALLOW_PRIVATE`.
     pub outbound_allow_private: bool,
     /// `REPORT_MAX_GROUPS`.
@@ -118,6 +122,7 @@ impl Settings {
             traffic: TrafficSettings::read(&mut r),
             postback: PostbackSettings::read(&mut r),
             tell: SourcePostbackSettings::read(&mut r),
+            alerts: AlertSettings::read(&mut r),
             outbound_allow_private: r.parse(&vars::OUTBOUND_ALLOW_PRIVATE),
             report_max_groups: r.number(&vars::REPORT_MAX_GROUPS, 1, 1_000_000),
             access: Access::read(&mut r),

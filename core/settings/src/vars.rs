@@ -140,7 +140,7 @@ vars! {
     "Requests to servers of others" {
         DESTINATION_HEALTHCHECK_INTERVAL_MS = "30000", "milliseconds, 1000 to 3600000", "How often a destination with a health check is probed, by one of all traffic-services", &[Traffic];
         DESTINATION_HEALTHCHECK_TIMEOUT_MS = "5000", "milliseconds, 100 to 60000", "Longest time of a probe; a shorter interval bounds it", &[Traffic];
-        OUTBOUND_ALLOW_PRIVATE = "false", "true or false", "Whether requests may go to private, loopback and link-local addresses: for laptops and tests", &[Traffic, Postback];
+        OUTBOUND_ALLOW_PRIVATE = "false", "true or false", "Whether requests may go to private, loopback and link-local addresses: for laptops and tests", DAEMONS;
         OUTBOUND_TIMEOUT_MS = "10000", "milliseconds, 100 to 60000", "Longest time of a postback to a traffic source", &[Postback];
         OUTBOUND_MAX_ATTEMPTS = "30", "attempts, 1 to 1000", "Attempts before a postback to a source is given up", &[Postback];
         OUTBOUND_RETRY_BACKOFF_MS = "5000", "milliseconds, 10 to 3600000", "First pause between them; doubled up to an hour, longer where the source asks for it", &[Postback];
@@ -153,6 +153,13 @@ vars! {
         CLICK_LOOKUP_FAILURE_POLICY = "park", "park or reject", "What happens to a postback whose click is not known (yet)", &[Postback];
         POSTBACK_PARK_MAX_AGE_S = "86400", "seconds, 1 to 31536000", "How long a parked postback waits for its click", &[Postback];
         POSTBACK_PARK_RETRY_MS = "2000", "milliseconds, 10 to 3600000", "First pause before a parked postback is tried again; doubled up to 10 minutes", &[Postback];
+    }
+    "Alerts" {
+        ALERT_INTERVAL_MS = "60000", "milliseconds, 100 to 1800000", "How often the rules are looked at, by one of all api-services", &[Api];
+        ALERT_MAX_ATTEMPTS = "30", "attempts, 1 to 1000", "Attempts before a notice to a channel is given up", &[Api];
+        ALERT_RETRY_BACKOFF_MS = "5000", "milliseconds, 10 to 3600000", "First pause between them; doubled up to an hour, longer where the channel asks for it", &[Api];
+        ALERT_TELEGRAM_TOKEN = "", "the token of a bot, as @BotFather tells it", "With which alerts are sent to telegram:CHAT", &[Api], secret;
+        ALERT_TELEGRAM_API_URL = "https://api.telegram.org", "a URL", "Where Telegram's bot API is", &[Api];
     }
     "Reports" {
         REPORT_MAX_GROUPS = "100000", "rows, 1 to 1000000", "Most rows of a report; one that has more is answered 422 before it takes more memory", &[Api];

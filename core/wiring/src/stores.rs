@@ -12,6 +12,7 @@ use tfx_mongo::Mongo;
 use tfx_ports::{
     StoreError,
     accounts::Accounts,
+    alerts::AlertStore,
     analytics::Analytics,
     backup::Backup,
     config::ConfigStore,
@@ -46,6 +47,8 @@ pub struct Stores {
     pub keys: Arc<dyn Keys>,
     /// The health of destinations.
     pub health: Arc<dyn HealthStore>,
+    /// How alerts stand.
+    pub alerts: Arc<dyn AlertStore>,
     /// Reads over events.
     pub analytics: Arc<dyn Analytics>,
     /// Deletes events by age.
@@ -111,6 +114,7 @@ pub fn embedded(data_dir: &DataDir) -> Result<Stores, WiringError> {
         leases: embedded.leases(),
         keys: embedded.keys(),
         health: embedded.health(),
+        alerts: embedded.alerts(),
         analytics: embedded.analytics(),
         retention: embedded.retention(),
         sink: embedded.sink(),
@@ -132,7 +136,7 @@ pub async fn open(settings: &Settings, data_dir: &DataDir) -> Result<Stores, Wir
     if let Some(mongo) = mongo {
         (stores.config, stores.conversions) = (mongo.config(), mongo.conversions());
         (stores.queue, stores.leases, stores.health) = (mongo.queue(), mongo.leases(), mongo.health());
-        (stores.keys, stores.accounts) = (mongo.keys(), mongo.accounts());
+        (stores.keys, stores.accounts, stores.alerts) = (mongo.keys(), mongo.accounts(), mongo.alerts());
     }
     if let Some(events) = events {
         let EventPorts { analytics, retention, sink, pipeline } = events.ports()?;
@@ -151,6 +155,7 @@ fn of_engines(mongo: &Mongo, events: EventPorts) -> Stores {
         leases: mongo.leases(),
         keys: mongo.keys(),
         health: mongo.health(),
+        alerts: mongo.alerts(),
         analytics,
         retention,
         sink,

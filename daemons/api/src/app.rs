@@ -2,6 +2,7 @@
 
 use crate::{
     access::{self, Access},
+    alerts::{self, Alerts},
     browsers, compressed,
     entities::{self, Followed},
     events, explain,
@@ -37,6 +38,8 @@ pub(crate) struct App {
     /// None: nobody logs in.
     pub(crate) logins: Option<Logins>,
     pub(crate) peers: Peers,
+    /// Looks at alert rules, and tells of them.
+    pub(crate) alerts: Alerts,
     /// Deletes events by age.
     pub(crate) pruning: Arc<Pruning>,
     /// Held while an entity is checked against the others and saved.
@@ -49,6 +52,7 @@ pub(crate) struct App {
 pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<Router> {
     let api = Router::new()
         .merge(entities::routes().layer(from_fn_with_state(Arc::clone(app), in_use::wait)))
+        .merge(alerts::routes())
         .merge(links::routes())
         .merge(logins::routes())
         .merge(events::routes())
@@ -69,12 +73,18 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(Arc::clone(app), access::check))
         .layer(compressed::layer());
-    let pruning = Arc::clone(&app.pruning);
+    let counted = Arc::clone(app);
     let inside = Inside::new(&app.settings.http, internal_token.expose());
     let mut router = Router::new()
         .nest(BASE, api.with_state(Arc::clone(app)))
         .merge(health::routes(services::readiness(app), inside.clone()))
-        .merge(internal::guard(metrics::routes(crate::NAME, move |out| pruning.write(out)), &inside))
+        .merge(internal::guard(
+            metrics::routes(crate::NAME, move |out| {
+                counted.pruning.write(out);
+                counted.alerts.write(out);
+            }),
+            &inside,
+        ))
         .fallback(unknown_path)
         .method_not_allowed_fallback(no_such_method);
     let origins = &app.settings.addresses.browser_origins;

@@ -21,9 +21,14 @@ pub(crate) async fn wait(State(app): State<Arc<App>>, request: Request, next: Ne
     let response = next.run(request).await;
     if changes && response.status().is_success() {
         // Saved it is in any case.
-        let _ = timeout(AT_MOST, reached(&app)).await;
+        reached_soon(&app).await;
     }
     response
+}
+
+/// Waits until both use what is saved now, but not for long.
+pub(crate) async fn reached_soon(app: &App) {
+    let _ = timeout(AT_MOST, reached(app)).await;
 }
 
 /// Waits until both use what is saved now, or do not answer.

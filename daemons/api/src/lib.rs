@@ -5,6 +5,7 @@
 
 mod access;
 mod accounts;
+mod alerts;
 mod app;
 mod browsers;
 mod compressed;
@@ -36,8 +37,8 @@ mod tokens;
 mod unique_fields;
 
 use crate::{
-    access::Access, app::App, entities::Followed, idempotency::UnderWay, logins::Logins, peers::Peers,
-    retention::Pruning,
+    access::Access, alerts::Alerts, app::App, entities::Followed, idempotency::UnderWay, logins::Logins,
+    peers::Peers, retention::Pruning,
 };
 use std::{sync::Arc, time::Duration};
 use tfx_ports::{accounts::Accounts, clock};
@@ -75,6 +76,7 @@ pub async fn run(
             Logins::new(logins, outbound(), outbound())
         }),
         peers: Peers::new(&settings, &internal_token)?,
+        alerts: Alerts::new(&settings),
         pruning,
         stores,
         settings: Arc::clone(&settings),
@@ -88,10 +90,21 @@ pub async fn run(
         Arc::clone(&app.stores.accounts),
         Arc::clone(&app.stores.keys),
     );
+    let stopping = shutdown.clone();
+    let mut looking =
+        tokio::spawn(alerts::look::follow(Arc::clone(&app), shutdown.clone()).in_current_span());
+    let mut delivering =
+        tokio::spawn(alerts::deliver::follow(Arc::clone(&app), shutdown.clone()).in_current_span());
     let forgetting = tokio::spawn(forget_old(Arc::clone(&app.stores.accounts)).in_current_span());
     let router = app::router(&app, &internal_token)?;
     let served = tfx_service::serve(NAME, listener, router, &settings.http, shutdown).await;
     // It ends with the shutdown, between two steps.
+    // Without a shutdown it is the listener that is broken.
+    if stopping.is_fired() {
+        let _ = tokio::join!(&mut looking, &mut delivering);
+    }
+    looking.abort();
+    delivering.abort();
     following.abort();
     forgetting.abort();
     Ok(served?)

@@ -96,7 +96,7 @@ async fn replay_of(peer: &Peer, dry_run: bool) -> RefusedEvents {
 
 /// The stores must answer; without the other services only explanations and counters are missing.
 pub(crate) fn readiness(app: &Arc<App>) -> Readiness {
-    let (config, conversions, analytics) = (app.clone(), app.clone(), app.clone());
+    let (config, conversions, analytics, alerts) = (app.clone(), app.clone(), app.clone(), app.clone());
     let (traffic, postback) = (app.peers.traffic.clone(), app.peers.postback.clone());
     let pruning = Arc::clone(&app.pruning);
     Readiness::new()
@@ -115,6 +115,10 @@ pub(crate) fn readiness(app: &Arc<App>) -> Readiness {
         .optional("retention", move || {
             let detail = pruning.detail();
             async move { Ok(detail) }
+        })
+        .optional("alerts", move || {
+            let app = Arc::clone(&alerts);
+            async move { app.alerts.detail(app.stores.queue.as_ref()).await }
         })
         .optional("traffic-service", move || {
             let peer = traffic.clone();

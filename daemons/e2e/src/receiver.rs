@@ -56,17 +56,14 @@ impl Receiver {
     }
 
     async fn serve(self, mut stream: TcpStream) {
-        let (mut head, mut part) = (Vec::new(), [0; 2048]);
+        let (mut read, mut part) = (Vec::new(), [0; 2048]);
         loop {
             match stream.read(&mut part).await {
                 Ok(0) | Err(_) => return,
-                Ok(n) => head.extend_from_slice(&part[..n]),
+                Ok(n) => read.extend_from_slice(&part[..n]),
             }
-            if !head.ends_with(b"\r\n\r\n") {
-                continue;
-            }
-            let text = String::from_utf8_lossy(&head).into_owned();
-            head.clear();
+            let Some(text) = request(&read) else { continue };
+            read.clear();
             let id = text.lines().find_map(|l| l.strip_prefix("webhook-id: ")).unwrap_or("no id").to_owned();
             let refuses = self.refuses.load(SeqCst);
             if !refuses {
@@ -80,4 +77,14 @@ impl Receiver {
             }
         }
     }
+}
+
+/// The head of a request that is there with its whole body.
+fn request(read: &[u8]) -> Option<String> {
+    let end = read.windows(4).position(|four| four == b"\r\n\r\n")? + 4;
+    let head = String::from_utf8_lossy(&read[..end]).into_owned();
+    let length = head
+        .lines()
+        .find_map(|l| l.to_ascii_lowercase().strip_prefix("content-length: ")?.trim().parse().ok());
+    (read.len() - end >= length.unwrap_or(0)).then_some(head)
 }

@@ -30,7 +30,7 @@ pub(crate) fn stand_in(
             Kind::Source => put(&last.sources, &mut config.sources, record),
             Kind::Network => put(&last.networks, &mut config.networks, record),
             // No click needs one.
-            Kind::Template => None,
+            Kind::Template | Kind::Alert => None,
         });
         let message = match version {
             Some(version) => format!("{message}; in use as it was in version {version}"),

@@ -94,6 +94,17 @@ const INDEXES = [
   ]},
   {"collection": "audit", "indexes": [
     {"name": "by_revision", "keys": [["revision", 1]], "onlyWith": "revision"}
+  ]},
+  {"collection": "alerts", "indexes": [
+    {"name": "slug", "keys": [["parent", 1], ["slug", 1]], "unique": true},
+    {"name": "in_order", "keys": [["seq", 1]]}
+  ]},
+  {"collection": "alert_states", "indexes": [
+    {"name": "of_alert", "keys": [["alert", 1], ["_id", 1]]}
+  ]},
+  {"collection": "alert_log", "indexes": [
+    {"name": "in_order", "keys": [["at", -1], ["_id", -1]]},
+    {"name": "of_alert", "keys": [["alert", 1], ["at", -1], ["_id", -1]]}
   ]}
 ];
 

@@ -87,6 +87,8 @@ fn copied(kind: Kind, original: &Value) -> Spec {
     if kind == Kind::Stream {
         spec.remove("position");
     }
+    // It begins with a dry run of its own.
+    spec.remove("armed");
     if original["status"] == json!(Status::Archived) {
         spec.remove("status");
     }

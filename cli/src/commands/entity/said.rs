@@ -6,7 +6,8 @@ use crate::exit::Failure;
 use serde_json::Value;
 use tfx_domain::{
     entity::{
-        self, CampaignSpec, DestinationSpec, Kind, NetworkSpec, SourceSpec, StreamSpec, TemplateSpec, parse,
+        self, AlertSpec, CampaignSpec, DestinationSpec, Kind, NetworkSpec, SourceSpec, StreamSpec,
+        TemplateSpec, parse,
     },
     problem::Problems,
 };
@@ -40,6 +41,7 @@ fn of(kind: Kind, said: Spec) -> Problems {
         Kind::Source => checked::<SourceSpec>(said),
         Kind::Network => checked::<NetworkSpec>(said),
         Kind::Template => checked::<TemplateSpec>(said),
+        Kind::Alert => checked::<AlertSpec>(said),
     }
 }
 

@@ -1,5 +1,5 @@
 //! `tfx NOUN show`: the entity, and what a person asks next: a campaign's streams with their shares, the use of a
-//! destination's caps.
+//! destination's caps, how an alert stands.
 
 use super::{failed, view};
 use crate::{
@@ -31,6 +31,20 @@ pub(super) async fn run(context: &Context, kind: Kind, reference: &str) -> Resul
                 Err(e) => context.out.note(format!("the use of its caps is not known: {e}")),
             }
             view::show(context, kind, &entity)
+        }
+        Kind::Alert if context.out.format != Format::Name => {
+            let states = client.alert_states(reference).await;
+            match &states {
+                Ok(states) => entity["states"] = json!(states.items),
+                Err(e) => context.out.note(format!("how it stands in its groups is not known: {e}")),
+            }
+            view::show(context, kind, &entity)?;
+            let rows = entity["states"].as_array().cloned().unwrap_or_default();
+            if context.out.format == Format::Table && !rows.is_empty() {
+                context.out.lines([""])?;
+                context.out.rows(&Listing { columns: view::alert_states(), rows, name: "group" })?;
+            }
+            Ok(())
         }
         _ => view::show(context, kind, &entity),
     }

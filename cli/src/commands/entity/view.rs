@@ -84,6 +84,16 @@ fn own(kind: Kind) -> Vec<Column> {
             Column::made("statuses", "statuses", |row| pairs(&row["statuses"])),
             Column::text("ignored", "ignore"),
         ],
+        Kind::Alert => vec![
+            Column::text("when", "when"),
+            Column::text("by", "by"),
+            Column::made("stands", "now", |row| text(&row["now"]["text"])).of_weight(u8::MAX),
+            Column::made("told", "now.sent_at", |row| crate::when::shown(&text(&row["now"]["sent_at"]))),
+            Column::made("not told", "now.undelivered", |row| match row["now"]["undelivered"].as_u64() {
+                None | Some(0) => String::new(),
+                Some(n) => format!("{n} given up"),
+            }),
+        ],
     }
 }
 
@@ -121,6 +131,21 @@ fn more(kind: Kind) -> Vec<Column> {
             Column::text("former slugs", "aliases"),
             Column::made("defaults", "defaults", |row| pairs(&row["defaults"])),
         ],
+        Kind::Alert => vec![
+            Column::made("counts", "filters", conditions),
+            Column::made("window", "window_s", |row| seconds(&row["window_s"])).raw(),
+            Column::text("least clicks", "min_clicks"),
+            Column::made("fires after", "for_s", |row| seconds(&row["for_s"])).raw(),
+            Column::made("cleared after", "clear_s", |row| seconds(&row["clear_s"])).raw(),
+            Column::made("told without data", "no_data_after_s", |row| seconds(&row["no_data_after_s"]))
+                .raw(),
+            Column::text("quiet", "quiet"),
+            Column::text("time zone", "timezone"),
+            Column::text("currency", "currency"),
+            Column::text("tells", "channels"),
+            Column::made("does", "action", action).raw(),
+            Column::made("goes on after", "return_after_s", |row| seconds(&row["return_after_s"])).raw(),
+        ],
         Kind::Source => vec![
             Column::made("told of", "postback_on", told_of),
             Column::made("told elsewhere of", "postback_urls", |row| pairs(&row["postback_urls"])),
@@ -146,6 +171,30 @@ fn more(kind: Kind) -> Vec<Column> {
             .raw(),
         ],
     }
+}
+
+/// How an alert stands in each group.
+pub(super) fn alert_states() -> Vec<Column> {
+    vec![
+        Column::made("group", "group", |row| {
+            let parts = row["group"].as_array().into_iter().flatten();
+            let parts = parts.map(|p| format!("{}={}", text(&p["dimension"]), text(&p["label"])));
+            let group = parts.collect::<Vec<_>>().join(" ");
+            if group.is_empty() { "all".to_owned() } else { group }
+        }),
+        Column::made("stands", "phase", |row| match (text(&row["phase"]), row["no_data"].is_string()) {
+            (phase, true) if phase == "ok" => "no data".to_owned(),
+            (phase, true) => format!("{phase}, no data"),
+            (phase, false) => phase,
+        }),
+        Column::time("since", "since"),
+        Column::made("values", "values", |row| match row["no_data"].as_str() {
+            Some(why) => why.to_owned(),
+            None => text(&row["values"]),
+        }),
+        Column::time("told", "sent_at"),
+        Column::text("action", "action"),
+    ]
 }
 
 /// The states that a source is told of.
@@ -212,6 +261,28 @@ fn filters(row: &Value) -> String {
     };
     let rules = row["filters"].as_array().map(Vec::as_slice).unwrap_or_default();
     rules.iter().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// `campaign=summer; country!=US`, as `--where` takes them.
+fn conditions(row: &Value) -> String {
+    let one = |filter: &Value| {
+        let values = filter["values"].as_array().into_iter().flatten().map(|value| label(row, value));
+        let sign = if filter["negate"] == true { "!=" } else { "=" };
+        format!("{}{sign}{}", text(&filter["dimension"]), values.collect::<Vec<_>>().join(","))
+    };
+    row["filters"].as_array().into_iter().flatten().map(one).collect::<Vec<_>>().join("; ")
+}
+
+/// `pause stream summer/main, armed`.
+fn action(row: &Value) -> String {
+    let word = text(&row["action"]);
+    if word.is_empty() {
+        return word;
+    }
+    let target = [&row["stream"], &row["destination"]].into_iter().find(|id| id.is_string());
+    let target = target.map_or_else(|| " of the group".to_owned(), |id| format!(" {}", label(row, id)));
+    let mode = if row["armed"] == true { "armed" } else { "dry run" };
+    format!("{}{target} ({mode})", word.replace('_', " "))
 }
 
 /// `offer (70), other (30)`, or the action that needs no destination.

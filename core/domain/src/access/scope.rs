@@ -46,6 +46,7 @@ scopes! {
     WriteSources, "write:sources", "Change traffic sources";
     WriteNetworks, "write:networks", "Change networks; a new one is told with its secret";
     WriteTemplates, "write:templates", "Change postback templates";
+    WriteAlerts, "write:alerts", "Change alerts, try and send them; those that pause something take the scopes for that too";
     HealthCheck, "health:check", "Probe a destination now";
     PostbacksTest, "postbacks:test", "Try postbacks, also by sending one to a source";
     PostbacksRetry, "postbacks:retry", "Take postbacks again, tell sources again";
@@ -64,6 +65,7 @@ impl Scope {
             Kind::Source => Self::WriteSources,
             Kind::Network => Self::WriteNetworks,
             Kind::Template => Self::WriteTemplates,
+            Kind::Alert => Self::WriteAlerts,
         }
     }
 }
@@ -190,6 +192,7 @@ mod tests {
                 "write:sources",
                 "write:networks",
                 "write:templates",
+                "write:alerts",
                 "health:check",
                 "postbacks:test",
                 "postbacks:retry"

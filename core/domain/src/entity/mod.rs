@@ -1,10 +1,11 @@
-//! What a person configures: campaigns, streams, destinations, sources, networks, templates.
+//! What a person configures: campaigns, streams, destinations, sources, networks, templates, alerts.
 //!
 //! A *spec* is what a person writes; an [`Entity`] is a spec with its id, version and times.
 //! Validation of one spec by itself is here; what needs other entities is checked by
 //! [`crate::rules`] when saving, and by [`crate::routing::Snapshot`].
 
 mod action;
+mod alert;
 mod campaign;
 mod destination;
 mod network;
@@ -16,6 +17,7 @@ mod stream;
 mod template;
 mod words;
 
+pub use alert::{AlertAction, AlertSpec};
 pub use campaign::{AllDown, CampaignSpec, Cost, Rotation};
 pub use destination::{Caps, DestinationSpec, HealthCheck, ProbeMethod, Schedule};
 pub use network::{NetworkSpec, Secret};
@@ -51,6 +53,8 @@ pub type Source = Entity<SourceSpec>;
 pub type Network = Entity<NetworkSpec>;
 /// A saved postback template.
 pub type Template = Entity<TemplateSpec>;
+/// A saved alert rule.
+pub type Alert = Entity<AlertSpec>;
 
 /// The kinds of entities.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -69,12 +73,21 @@ pub enum Kind {
     Network,
     /// How a network's postback maps to ours.
     Template,
+    /// What is looked at, told and done when something is not as it should be.
+    Alert,
 }
 
 impl Kind {
     /// All of them, in the order in which one may refer to another (later ones refer to earlier ones).
-    pub const ALL: [Self; 6] =
-        [Self::Source, Self::Network, Self::Template, Self::Destination, Self::Campaign, Self::Stream];
+    pub const ALL: [Self; 7] = [
+        Self::Source,
+        Self::Network,
+        Self::Template,
+        Self::Destination,
+        Self::Campaign,
+        Self::Stream,
+        Self::Alert,
+    ];
 
     /// The singular noun: `campaign`.
     pub const fn noun(self) -> &'static str {
@@ -85,6 +98,7 @@ impl Kind {
             Self::Source => "source",
             Self::Network => "network",
             Self::Template => "template",
+            Self::Alert => "alert",
         }
     }
 
@@ -97,6 +111,7 @@ impl Kind {
             Self::Source => "sources",
             Self::Network => "networks",
             Self::Template => "templates",
+            Self::Alert => "alerts",
         }
     }
 
@@ -109,6 +124,7 @@ impl Kind {
             Self::Source => id::SourceId::PREFIX,
             Self::Network => id::NetworkId::PREFIX,
             Self::Template => id::TemplateId::PREFIX,
+            Self::Alert => id::AlertId::PREFIX,
         }
     }
 
@@ -136,7 +152,7 @@ impl Kind {
         match self {
             Self::Campaign => Some("cost.currency"),
             Self::Destination => Some("payout.currency"),
-            Self::Source | Self::Network => Some("currency"),
+            Self::Source | Self::Network | Self::Alert => Some("currency"),
             Self::Template => Some("defaults.currency"),
             Self::Stream => None,
         }

@@ -61,6 +61,14 @@ fn full(kind: Kind) -> Value {
             "statuses": { "sale": ["approved"], "install": ["inst"] }, "ignore": ["ping"],
             "defaults": { "status": "lead", "currency": "EUR", "payout": "1.5" },
         }),
+        Kind::Alert => json!({
+            "slug": "stop", "name": "Stop", "status": "active", "when": "roi < -50 and clicks > 300",
+            "by": ["stream", "sub3"], "filters": [{ "dimension": "country", "values": ["DE"], "negate": true }],
+            "window_s": 7200, "min_clicks": 20, "for_s": 60, "clear_s": 120, "no_data_after_s": 3600,
+            "quiet": ["22:00-08:00"], "timezone": "Europe/Berlin", "currency": "EUR",
+            "channels": ["mail:anna@example.com"], "action": "pause_stream",
+            "stream": "str_0000000000000000001", "return_after_s": 7200, "armed": true,
+        }),
     }
 }
 
@@ -73,6 +81,7 @@ fn problems(kind: Kind, input: Value) -> Vec<String> {
         Kind::Source => parse::<SourceSpec>(input).map(drop),
         Kind::Network => parse::<NetworkSpec>(input).map(drop),
         Kind::Template => parse::<TemplateSpec>(input).map(drop),
+        Kind::Alert => parse::<AlertSpec>(input).map(drop),
     };
     result.err().unwrap_or_default().0.into_iter().map(|p| format!("{}: {}", p.path, p.message)).collect()
 }
@@ -103,6 +112,7 @@ fn every_entity_can_be_sent_back_as_it_is_shown() {
     round_trip::<SourceSpec>();
     round_trip::<NetworkSpec>();
     round_trip::<TemplateSpec>();
+    round_trip::<AlertSpec>();
 }
 
 #[test]
@@ -192,7 +202,7 @@ fn problems_inside_lists_keep_the_places_the_person_sees() {
 
 #[test]
 fn what_a_person_gets_wrong_and_what_he_reads() {
-    use Kind::{Campaign, Destination, Network, Source, Stream, Template};
+    use Kind::{Alert, Campaign, Destination, Network, Source, Stream, Template};
     let action = |a: Value| json!({ "action": a });
     let table = [
         (Campaign, json!({ "name": null }), "name: must be a text, not null"),
@@ -416,6 +426,20 @@ fn what_a_person_gets_wrong_and_what_he_reads() {
             "params.payout: 'A' is the name of click_id already",
         ),
         (Template, json!({ "defaults": { "payout": "-1" } }), "defaults.payout: must not be negative"),
+        (
+            Alert,
+            json!({ "when": "clics > 1" }),
+            "when: 'clics' is not a figure of reports (did you mean 'clicks'?)",
+        ),
+        (Alert, json!({ "channels": [] }), "channels: is required where nothing is done"),
+        (Alert, json!({ "channels": ["sms:1"] }), "channels[0]: must be webhook:URL, slack:URL"),
+        (Alert, json!({ "action": "pause_stream" }), "action: pauses which stream?"),
+        (Alert, json!({ "action": "stop" }), "action: must be one of pause_stream, pause_destination"),
+        (Alert, json!({ "armed": true }), "armed: goes with an action"),
+        (Alert, json!({ "by": ["day"] }), "by[0]: must not be a time"),
+        (Alert, json!({ "clear_s": 90_000 }), "clear_s: must be 0 to 86400 seconds, not 90000"),
+        (Alert, json!({ "quiet": ["never"] }), "quiet[0]: 'never' is not a window"),
+        (Alert, json!({ "when": "postbacks silent for 2h", "by": ["campaign"] }), "by: must be network"),
     ];
     for (kind, change, want) in table {
         let mut input = match kind {
@@ -425,6 +449,7 @@ fn what_a_person_gets_wrong_and_what_he_reads() {
             Source => SourceSpec::example(),
             Network => NetworkSpec::example(),
             Template => TemplateSpec::example(),
+            Alert => AlertSpec::example(),
         };
         for (field, value) in change.as_object().expect("an object") {
             input[field] = value.clone();

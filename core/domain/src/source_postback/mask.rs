@@ -19,8 +19,8 @@ const LONG: usize = 32;
 /// What is shorter is no secret, and would hide half of what is said.
 const SHORTEST: usize = 8;
 
-/// Fields of a source in which secrets may stand.
-pub const FIELDS: [&str; 3] = ["postback_url", "postback_urls", "postback_body"];
+/// Fields of a source and of an alert in which secrets may stand.
+pub const FIELDS: [&str; 4] = ["postback_url", "postback_urls", "postback_body", "channels"];
 
 /// What looks like a secret in a URL as a person wrote it.
 pub fn secrets_of_url(url: &str) -> Vec<String> {
@@ -41,13 +41,18 @@ pub fn url(url: &str, text: impl Fn(&str) -> String) -> String {
     masked_url(url, is_secret_field, text)
 }
 
-/// Fields of a source as they are shown to whoever may not see secrets; others stay.
+/// Such fields as they are shown to whoever may not see secrets; others stay.
 pub fn field(name: &str, value: &mut Value) {
     match (name, value) {
         (_, Value::Array(items)) if name != "postback_body" => {
             items.iter_mut().for_each(|item| field(name, item));
         }
         ("postback_url", Value::String(url)) => *url = template(url),
+        ("channels", Value::String(channel)) => {
+            if let Some((kind, url)) = channel.split_once(':').filter(|(_, to)| to.contains("://")) {
+                *channel = format!("{kind}:{}", template(url));
+            }
+        }
         ("postback_urls", Value::Object(urls)) => {
             urls.values_mut().for_each(|url| field("postback_url", url));
         }

@@ -5,8 +5,8 @@ use tfx_embedded::Embedded;
 use tfx_ports::{
     config::ConfigStore,
     conformance::{
-        Pair, accounts::Accounting, conversions::SourcePostbackStores, events::EventStore,
-        retention::RetainedStore,
+        Pair, accounts::Accounting, alerts::AlertStores, conversions::SourcePostbackStores,
+        events::EventStore, retention::RetainedStore,
     },
     conversions::ConversionStore,
     health::HealthStore,
@@ -85,6 +85,12 @@ async fn fresh_accounts() -> Accounting {
 async fn fresh_leases() -> Pair<dyn Leases> {
     let (folder, one, two) = two();
     Pair { one: one.leases(), two: two.leases(), keep: Box::new(folder) }
+}
+
+async fn fresh_alerts() -> AlertStores {
+    let (folder, one, two) = two();
+    let stores = Pair { one: one.alerts(), two: two.alerts(), keep: Box::new(folder) };
+    AlertStores::new(stores, two.queue())
 }
 
 async fn fresh_keys() -> Pair<dyn Keys> {
@@ -209,4 +215,5 @@ tfx_ports::conformance!(queue: fresh_queue);
 tfx_ports::conformance!(tells: fresh_tells);
 tfx_ports::conformance!(leases: fresh_leases);
 tfx_ports::conformance!(keys: fresh_keys);
+tfx_ports::conformance!(alerts: fresh_alerts);
 tfx_ports::conformance!(accounts: fresh_accounts);

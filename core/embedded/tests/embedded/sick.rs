@@ -167,6 +167,8 @@ async fn nothing_is_taken_into_a_sick_file_of_conversions() {
         "keys",
         "destination_health",
         "destination_health_history",
+        "alert_states",
+        "alert_log",
     ];
     for table in tables {
         let folder = folder().await;

@@ -26,7 +26,7 @@ pub(super) fn parked(db: &Db) -> Collection<Document> {
 pub(super) async fn count(db: &Db, kind: JobKind) -> Result<u64, StoreError> {
     match kind {
         JobKind::ParkedPostback => db.call(WHAT, parked(db).count_documents(doc! {})).await,
-        JobKind::Probe | JobKind::SourcePostback => Ok(0),
+        JobKind::Probe | JobKind::SourcePostback | JobKind::Alert => Ok(0),
     }
 }
 

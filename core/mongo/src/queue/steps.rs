@@ -99,6 +99,18 @@ pub(crate) async fn enqueue_new(
     refused(what, &done)
 }
 
+/// Puts jobs in, due at once, in the transaction of what causes them.
+pub(crate) async fn enqueue_each(
+    db: &Db,
+    session: &mut ClientSession,
+    jobs: &[NewJob],
+) -> Result<(), Failed> {
+    for job in jobs {
+        enqueue(db, session, job, Duration::ZERO).await?;
+    }
+    Ok(())
+}
+
 /// Makes a lane due, in its turn if it is held.
 async fn wake(
     db: &Db,

@@ -4,7 +4,7 @@ use crate::support::Fresh;
 use mongodb::bson::{DateTime, Document, doc};
 use tfx_ports::{
     config::ConfigStore,
-    conformance::{Pair, accounts::Accounting, conversions::SourcePostbackStores},
+    conformance::{Pair, accounts::Accounting, alerts::AlertStores, conversions::SourcePostbackStores},
     conversions::ConversionStore,
     health::HealthStore,
     keys::Keys,
@@ -51,6 +51,13 @@ async fn fresh_accounts() -> Accounting {
     let fresh = Fresh::new();
     let (one, two) = (fresh.open().await, fresh.open().await);
     Accounting { one: one.accounts(), two: two.accounts(), log: two.config(), keep: Box::new(fresh) }
+}
+
+async fn fresh_alerts() -> AlertStores {
+    let fresh = Fresh::new();
+    let (one, two) = (fresh.open().await, fresh.open().await);
+    let stores = Pair { one: one.alerts(), two: two.alerts(), keep: Box::new(fresh) };
+    AlertStores::new(stores, two.queue())
 }
 
 async fn fresh_keys() -> Pair<dyn Keys> {
@@ -170,5 +177,6 @@ tfx_ports::conformance!(queue: fresh_queue);
 tfx_ports::conformance!(tells: fresh_tells);
 tfx_ports::conformance!(leases: fresh_leases);
 tfx_ports::conformance!(keys: fresh_keys);
+tfx_ports::conformance!(alerts: fresh_alerts);
 tfx_ports::conformance!(accounts: fresh_accounts);
 tfx_ports::conformance!(health_store: fresh_health);

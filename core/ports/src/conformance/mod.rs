@@ -11,6 +11,7 @@
 //! tfx_ports::conformance!(leases: fresh_leases);
 //! tfx_ports::conformance!(keys: fresh_keys);
 //! tfx_ports::conformance!(accounts: fresh_accounts);
+//! tfx_ports::conformance!(alerts: fresh_alerts);
 //! ```
 //!
 //! Each `fresh_…` is an async function that makes a new, empty store. The macro makes a module with one test per
@@ -18,6 +19,7 @@
 //! conditions, never for time.
 
 pub mod accounts;
+pub mod alerts;
 mod changes;
 pub mod config;
 pub mod conversions;
@@ -97,6 +99,11 @@ macro_rules! conformance {
             accounts_and_their_line_are_saved_together_or_not_at_all,
             of_simultaneous_changes_each_is_made_of_what_it_saw, what_is_over_is_forgotten,
             an_answer_is_saved_with_what_was_done_or_not_at_all);
+    };
+    (alerts: $fresh:path) => {
+        $crate::conformance!(@ alert_store, alerts, $fresh:
+            how_alerts_stand_is_kept, a_look_at_what_is_over_is_passed_over, of_simultaneous_looks_one_counts,
+            the_log_of_alerts_comes_in_pages);
     };
     (leases: $fresh:path) => {
         $crate::conformance!(@ leases, leases, $fresh:

@@ -44,6 +44,7 @@ impl House {
             access: Access::new(&secret, &settings.http),
             logins: None,
             peers: Peers::new(&settings, &secret).expect("peers"),
+            alerts: crate::alerts::Alerts::new(&settings),
             pruning,
             stores,
             writes: Mutex::new(Followed::new(&[])),

@@ -7,7 +7,7 @@ use tfx_api::{BASE, entities::Verb};
 use tfx_domain::{
     access::Scope::{
         self, HealthCheck, Ops, PostbacksRetry, PostbacksTest, Read, ReadAudit, ReadMoney, ReadSecrets,
-        Tokens, Users,
+        Tokens, Users, WriteAlerts,
     },
     entity::Kind,
 };
@@ -53,6 +53,9 @@ const ROUTES: &[(Method, &str, &[Scope])] = &[
     (Method::GET, "/explain/{click_id}", &[Read, ReadMoney]),
     (Method::GET, "/health", &[Read]),
     (Method::GET, "/health/history", &[Read]),
+    (Method::GET, "/alerts/{ref}/states", &[Read, ReadMoney]),
+    (Method::POST, "/alerts/{ref}/test", &[Read, ReadMoney, WriteAlerts]),
+    (Method::GET, "/alert-log", &[Read, ReadMoney]),
     (Method::GET, "/audit", &[Read, ReadMoney, ReadAudit]),
     (Method::GET, "/event-producer/stats", &[Read]),
     (Method::GET, "/event-producer/recorded", &[Read]),
@@ -146,7 +149,7 @@ pub(crate) fn is_write(method: &Method, path: &str) -> bool {
 /// Whether what a path answers may tell secrets to who may see them: kinds that have some, and what is told of their changes.
 pub(crate) fn tells_secrets(path: &str) -> bool {
     let of = path.strip_prefix(BASE).and_then(|rest| rest.split('/').nth(1)).unwrap_or_default();
-    of == "audit" || [Kind::Source, Kind::Network].iter().any(|kind| kind.plural() == of)
+    of == "audit" || [Kind::Source, Kind::Network, Kind::Alert].iter().any(|kind| kind.plural() == of)
 }
 
 /// Whether a path needs nothing, by whichever of its methods.

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     access::{Identity, forbidden},
+    alerts,
     app::App,
     compressed::with_secret,
     failure::Failure,
@@ -83,6 +84,9 @@ async fn make(
     let missing = beyond(&needed, &identity.scopes);
     if !missing.is_empty() {
         return Err(forbidden(&missing));
+    }
+    for item in &items {
+        alerts::granted(identity, item.kind, item.spec.as_ref().unwrap_or(&Value::Null))?;
     }
     let wishes = wishes(&items)?;
     let config = app.stores.config.as_ref();

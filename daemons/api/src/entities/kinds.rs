@@ -4,8 +4,8 @@ use serde_json::Value;
 use tfx_domain::{
     Timestamp,
     entity::{
-        CampaignSpec, DestinationSpec, Kind, NetworkSpec, SourceSpec, Spec, Status, StreamSpec, TemplateSpec,
-        parse_over,
+        AlertSpec, CampaignSpec, DestinationSpec, Kind, NetworkSpec, SourceSpec, Spec, Status, StreamSpec,
+        TemplateSpec, parse_over,
     },
     problem::Problems,
     rules::Node,
@@ -77,6 +77,7 @@ pub(crate) const fn ops(kind: Kind) -> Ops {
         Kind::Source => Ops::of::<SourceSpec>(),
         Kind::Network => Ops::of::<NetworkSpec>(),
         Kind::Template => Ops::of::<TemplateSpec>(),
+        Kind::Alert => Ops::of::<AlertSpec>(),
     }
 }
 

@@ -1,5 +1,6 @@
 //! Entities over REST: one code path for all kinds. Reading is here, writing in [`write`].
 
+mod alert;
 mod bulk;
 mod defaults;
 mod diff;
@@ -8,10 +9,11 @@ pub(crate) mod kinds;
 pub(crate) mod refs;
 mod shown;
 mod staged;
-mod write;
+pub(crate) mod write;
 
 use crate::{
     access::Identity,
+    alerts::{self, Summaries},
     app::App,
     compressed::with_secret,
     failure::Failure,
@@ -71,10 +73,12 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .patch(
             move |State(app): State<Arc<App>>,
                   Extension(caller): Extension<Caller>,
+                  Extension(identity): Extension<Identity>,
                   Path(reference): Path,
                   mut query: Query,
                   headers: HeaderMap,
                   Body(patch): Body| async move {
+                alerts::granted(&identity, kind, &patch)?;
                 let force = query.flag("force").unwrap_or(false);
                 let drop_old_slug = query.flag("drop_old_slug").unwrap_or(false);
                 query.finish()?;
@@ -113,6 +117,7 @@ async fn create(
     kind: Kind,
     input: Value,
 ) -> Result<Response, Failure> {
+    alerts::granted(identity, kind, &input)?;
     let of_another = input["has_postback_secret"] == true && input["postback_secret"].is_null();
     let warnings = || of_another.then(|| NEW_SECRET.to_owned()).into_iter().collect();
     let before = match idempotency::begin(app, identity, named, kind.plural(), &input).await? {
@@ -137,9 +142,15 @@ async fn list(app: &App, kind: Kind, mut query: Query) -> Result<Response, Failu
         None => None,
     };
     let found = config.list(&RecordQuery { kind, parent, statuses, page }).await?;
-    let ids = found.items.iter().flat_map(|r| refs::ids(ops(kind).refs, &r.spec));
+    let ids = found.items.iter().flat_map(named_in);
     let labels = labels::of(config, ids).await?;
     let mut items: Vec<Value> = found.items.iter().map(|r| body(r, &Labels::new(), None)).collect();
+    if kind == Kind::Alert && !items.is_empty() {
+        let summaries = Summaries::read(&app.stores).await?;
+        for (item, record) in items.iter_mut().zip(&found.items) {
+            item["now"] = serde_json::to_value(summaries.of(record)).unwrap_or_default();
+        }
+    }
     if kind == Kind::Campaign {
         let mut followed = app.writes.lock().await;
         followed.catch_up(config).await?;
@@ -176,6 +187,9 @@ async fn shown_saved(
     let is_stream = saved.record.kind == Kind::Stream;
     let fields = if is_stream { geo::fields_of(&saved.record) } else { Vec::new() };
     warnings.extend(geo::warnings(app, &fields).await);
+    if saved.record.kind == Kind::Alert {
+        warnings.extend(app.alerts.warnings(&saved.record));
+    }
     showing(app, status, saved, warnings).await
 }
 
@@ -186,9 +200,12 @@ async fn showing(
     warnings: Vec<String>,
 ) -> Result<Response, Failure> {
     let record = &saved.record;
-    let labels =
-        labels::of(app.stores.config.as_ref(), refs::ids(ops(record.kind).refs, &record.spec)).await?;
+    let labels = labels::of(app.stores.config.as_ref(), named_in(record)).await?;
     let mut body = body(record, &labels, saved.secret.as_deref());
+    if record.kind == Kind::Alert {
+        body["now"] =
+            serde_json::to_value(Summaries::read(&app.stores).await?.of(record)).unwrap_or_default();
+    }
     if !warnings.is_empty() {
         body["warnings"] = warnings.into();
     }
@@ -204,6 +221,15 @@ async fn showing(
         headers.insert(header::LOCATION, place);
     }
     Ok(response)
+}
+
+/// The ids that an entity names: those that it refers to, and those that an alert counts.
+fn named_in(record: &Record) -> Vec<String> {
+    let mut ids = refs::ids(ops(record.kind).refs, &record.spec);
+    if record.kind == Kind::Alert {
+        ids.extend(refs::ids(&[("filters[].values[]", Kind::Alert)], &record.spec));
+    }
+    ids
 }
 
 /// An entity as it is shown: its spec without secrets, and what stands around it.

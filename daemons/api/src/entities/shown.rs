@@ -52,6 +52,21 @@ fn restore(path: &str, name: &str, new: &mut Value, old: Option<&Value>, problem
         }
         return;
     }
+    if let (Value::Array(items), "channels") = (&mut *new, name) {
+        let before: Vec<&Value> = old.and_then(Value::as_array).into_iter().flatten().collect();
+        for (i, item) in items.iter_mut().enumerate() {
+            let is_it = |old: &&Value| {
+                let mut shown = (*old).clone();
+                mask::field(name, &mut shown);
+                *item == shown || *item == **old
+            };
+            // Two may look alike: the one in its place goes first.
+            let here = before.get(i).copied().filter(is_it);
+            let old = here.or_else(|| before.iter().copied().find(is_it));
+            restore(&format!("{path}[{i}]"), name, item, old, problems);
+        }
+        return;
+    }
     if let Some(old) = old {
         let mut shown = old.clone();
         mask::field(name, &mut shown);

@@ -3,7 +3,7 @@
 //! (`docs/decisions/0023-rules-in-the-transaction.md`). Writes of this process go one after another.
 
 use super::{
-    defaults, diff,
+    alert, defaults, diff,
     followed::node,
     kinds::{Checked, ops},
     refs,
@@ -75,6 +75,9 @@ impl Wish<'_> {
     /// 422: what is given is no object.
     pub(super) fn create(kind: Kind, input: Value) -> Result<Self, Failure> {
         let (mut fields, claims) = object(input)?;
+        if kind == Kind::Alert {
+            alert::name(&mut fields);
+        }
         defaults::names(&mut fields);
         Ok(Self::Create { kind, fields, claims })
     }
@@ -217,8 +220,11 @@ pub(super) async fn draft(
     if let Wish::Create { claims, .. } | Wish::Change { edit: Edit::Patch(_, claims), .. } = wish {
         shown::check(kind, claims, &value, &mut problems);
     }
-    if kind == Kind::Source {
+    if matches!(kind, Kind::Source | Kind::Alert) {
         shown::unmask(&mut value, old, &mut problems);
+    }
+    if kind == Kind::Alert {
+        alert::prepare(config, &mut value, old, patch, &mut problems).await?;
     }
     defaults::currency(kind, relations, &mut value, old.zip(patch));
     if kind == Kind::Stream && before.is_none() {

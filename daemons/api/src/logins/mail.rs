@@ -1,5 +1,5 @@
-//! Codes by mail, through Resend: tried again where that may help, told in the log with what to do where it does not. The
-//! code itself is in no log.
+//! Mail through Resend: codes, tried again where that may help, told in the log with what to do where it does not (the code
+//! itself is in no log); and other texts, once.
 
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde::Deserialize;
@@ -15,7 +15,7 @@ const LONGEST: Duration = Duration::from_secs(60);
 /// Of an error answer.
 const KEEP: usize = 4_096;
 
-/// Sends codes.
+/// Sends mail.
 pub(crate) struct Mailer {
     mail: Mail,
     outbound: Arc<Outbound>,
@@ -31,7 +31,7 @@ struct ResendError {
 }
 
 /// What became of an attempt.
-enum Attempt {
+pub(crate) enum Attempt {
     Sent,
     /// Again, after so long at least.
     Again(String, Duration),
@@ -53,8 +53,7 @@ impl Mailer {
             "Your code for TraffoFlex is {code}\n\nIt is valid for {minutes} minutes and can be used once. If you did not \
              ask for it, nothing needs to be done.\n"
         );
-        let body = json!({ "from": self.mail.from, "to": [to], "subject": "Your code for TraffoFlex", "text": text });
-        let body = bytes::Bytes::from(body.to_string());
+        let body = self.body(to, "Your code for TraffoFlex", &text);
         let mut pause = self.mail.backoff;
         let mut why = String::new();
         for attempt in 1..=self.mail.attempts {
@@ -71,6 +70,15 @@ impl Mailer {
             }
         }
         Err(format!("{why}; given up after {} attempts (AUTH_RESEND_MAX_ATTEMPTS)", self.mail.attempts))
+    }
+
+    /// Sends a text once; `key` is the same for all attempts.
+    pub(crate) async fn once(&self, to: &str, subject: &str, text: &str, key: &str) -> Attempt {
+        self.attempt(&self.body(to, subject, text), key).await
+    }
+
+    fn body(&self, to: &str, subject: &str, text: &str) -> bytes::Bytes {
+        json!({ "from": self.mail.from, "to": [to], "subject": subject, "text": text }).to_string().into()
     }
 
     async fn attempt(&self, body: &bytes::Bytes, key: &str) -> Attempt {

@@ -1,7 +1,7 @@
 //! Logins: a code is asked for, sent, answered, and gives a session. Nothing here asks whether somebody is known before the
 //! right code has come: no answer, and no time, can tell.
 
-mod mail;
+pub(crate) mod mail;
 mod people;
 pub(crate) mod session_token;
 

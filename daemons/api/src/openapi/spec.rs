@@ -9,7 +9,7 @@ use crate::entities::kinds::ops;
 use serde_json::{Map, Value, json};
 use tfx_api::{Labels, entities::SHOWN_ONLY};
 use tfx_domain::entity::{
-    CampaignSpec, DestinationSpec, Kind, NetworkSpec, SourceSpec, Spec, StreamSpec, TemplateSpec,
+    AlertSpec, CampaignSpec, DestinationSpec, Kind, NetworkSpec, SourceSpec, Spec, StreamSpec, TemplateSpec,
 };
 
 /// The name of a kind's schema: `Campaign`.
@@ -27,6 +27,7 @@ pub(super) fn example(kind: Kind) -> Value {
         Kind::Source => SourceSpec::example(),
         Kind::Network => NetworkSpec::example(),
         Kind::Template => TemplateSpec::example(),
+        Kind::Alert => AlertSpec::example(),
     };
     for (field, value) in [("campaign", json!("summer")), ("network", json!("adnet"))] {
         if example.get(field).is_some() {
@@ -58,6 +59,7 @@ fn spec_of(schemas: &mut Schemas, kind: Kind, taken: bool) -> Map<String, Value>
         Kind::Source => both::<SourceSpec>(schemas, taken),
         Kind::Network => both::<NetworkSpec>(schemas, taken),
         Kind::Template => both::<TemplateSpec>(schemas, taken),
+        Kind::Alert => both::<AlertSpec>(schemas, taken),
     };
     let mut schema = schema.expect("a spec is a schema by its name");
     if taken {
@@ -296,6 +298,11 @@ pub(super) fn shown(schemas: &mut Schemas, kind: Kind) -> Value {
                 add("active_streams", "In lists: how many of its streams are active", count);
             }
             Kind::Stream => add("warnings", "What will not work as it is, in sentences", texts),
+            Kind::Alert => {
+                let now = schemas.shown::<tfx_api::alerts::AlertSummary>();
+                add("now", "How it stands", now);
+                add("warnings", "What will not work as it is, in sentences", texts);
+            }
             Kind::Destination | Kind::Template => {}
         }
         let required = schema.get_mut("required").and_then(Value::as_array_mut).expect("some is required");

@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// Every endpoint, `*` standing for a reference.
-const ENDPOINTS: [(&str, &str); 24] = [
+const ENDPOINTS: [(&str, &str); 28] = [
     ("GET", "/campaigns"),
     ("POST", "/campaigns"),
     ("POST", "/streams"),
@@ -18,6 +18,10 @@ const ENDPOINTS: [(&str, &str); 24] = [
     ("POST", "/sources"),
     ("POST", "/networks"),
     ("POST", "/templates"),
+    ("POST", "/alerts"),
+    ("PATCH", "/alerts/*"),
+    ("POST", "/alerts/*/test"),
+    ("GET", "/alert-log"),
     ("GET", "/streams/*"),
     ("PATCH", "/campaigns/*"),
     ("PATCH", "/streams/*"),

@@ -20,6 +20,7 @@ fn body(kind: Kind, slug: &str) -> Value {
         Kind::Destination => json!({ "slug": slug, "url": "https://o.example/", "network": "adnet" }),
         Kind::Source | Kind::Network => json!({ "slug": slug }),
         Kind::Template => json!({ "slug": slug, "network": "adnet", "statuses": { "sale": ["approved"] } }),
+        Kind::Alert => json!({ "slug": slug, "when": "clicks > 1", "channels": ["mail:anna@example.com"] }),
     }
 }
 

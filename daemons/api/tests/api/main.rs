@@ -1,6 +1,7 @@
 //! api-service over real sockets and the embedded store: what it promises to its clients.
 
 mod access;
+mod alerts;
 mod anything;
 mod bad_input;
 mod browsers;

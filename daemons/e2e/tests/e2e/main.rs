@@ -2,6 +2,7 @@
 //!
 //! One program, so that it is linked once: `cargo test -p tfx-e2e --test e2e tidy` runs the tests of one file.
 
+mod alerts;
 mod creates;
 mod fences;
 mod full_disk;

@@ -89,6 +89,7 @@ fn of(kind: Kind) -> Vec<Operation> {
         Kind::Source => "/api/v1/sources/src_01k5e7q000000000000",
         Kind::Network => "/api/v1/networks/net_01k5e7q000000000000",
         Kind::Template => "/api/v1/templates/tpl_01k5e7q000000000000",
+        Kind::Alert => "/api/v1/alerts/alr_01k5e7q000000000000",
     };
     let create = post(&all, format!("create_{noun}"), format!("Create a {noun}"))
         .takes_one(move |s| spec::created(s, kind), spec::example(kind))

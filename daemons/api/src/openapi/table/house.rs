@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde_json::json;
 use tfx_api::{
     Page,
+    alerts::{AlertLogRow, AlertStateRow, AlertTest, AlertTestAnswer},
     audit::AuditEntry,
     geo::GeoStatus,
     health::{HealthEvent, HealthList, HealthRow},
@@ -43,6 +44,32 @@ pub(super) fn operations() -> Vec<Operation> {
                 .refuses(StatusCode::CONFLICT, "no_health_check", "it has no health check")
                 .refuses(StatusCode::TOO_MANY_REQUESTS, "too_many", "too many probes were asked for")
                 .asks("traffic-service"),
+            get(
+                "/alerts/{ref}/states",
+                "list_alert_states",
+                "Tell how an alert stands in each of its groups",
+            )
+            .answers::<Page<AlertStateRow>>("On one page, what is not as it should be first")
+            .finds("alert"),
+            post(
+                "/alerts/{ref}/test",
+                "test_alert",
+                "Look at an alert's groups now, and perhaps try its channels",
+            )
+            .takes::<AlertTest>(json!({ "send": false }))
+            .answers::<AlertTestAnswer>("What a look finds now; nothing is kept of it")
+            .finds("alert")
+            .refuses(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "too_many_groups",
+                "it has more than 1000 groups",
+            ),
+            get("/alert-log", "list_alert_log", "List what happened to alerts, the newest first")
+                .query("alert", "Only of this alert: its id or slug", text())
+                .window()
+                .pages()
+                .answers::<Page<AlertLogRow>>("A page")
+                .finds("alert"),
             get("/audit", "list_audit", "List who did what, the newest first")
                 .query("id", "Only of the entity with this id", text())
                 .pages()

@@ -21,7 +21,10 @@ pub(super) fn all() -> Vec<Operation> {
 
 /// What the tags are about.
 pub(super) const TAGS: [(&str, &str); 5] = [
-    ("configuration", "Campaigns, streams, destinations, sources, networks, templates: what is configured"),
+    (
+        "configuration",
+        "Campaigns, streams, destinations, sources, networks, templates, alerts: what is configured",
+    ),
     ("events", "Reports, clicks, conversions: what happened"),
     ("postbacks", "What networks report, and what sources are told"),
     ("house", "How the services are, and what keeps them going"),
