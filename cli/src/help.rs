@@ -56,14 +56,15 @@ fn verbs(kind: Kind, mut noun: Command) -> Command {
         Kind::Network => "; its templates come along",
         _ => "",
     };
+    let a = if one.starts_with('a') { "an" } else { "a" };
     let abouts = [
-        ("create", format!("Create a {one}")),
+        ("create", format!("Create {a} {one}")),
         ("list", format!("List {many}, oldest first")),
-        ("show", format!("Show a {one}")),
-        ("update", format!("Change a {one}; what is not said stays as it is")),
-        ("pause", format!("Let a {one} take no part until resumed")),
-        ("resume", format!("Let a {one} take part again; also brings back what was archived")),
-        ("archive", format!("Put a {one} away: it takes no part and is left out of lists")),
+        ("show", format!("Show {a} {one}")),
+        ("update", format!("Change {a} {one}; what is not said stays as it is")),
+        ("pause", format!("Let {a} {one} take no part until resumed")),
+        ("resume", format!("Let {a} {one} take part again; also brings back what was archived")),
+        ("archive", format!("Put {a} {one} away: it takes no part and is left out of lists")),
         ("clone", format!("Make another {one} like one{along}")),
     ];
     for (verb, about) in abouts {

@@ -99,7 +99,7 @@ fn alert() {
         "tfx alert create --when 'cr < 0.5 * avg(7d)' --by campaign --min-clicks 200 --for 10m --to slack:https://hooks.slack.example/services/T0/B0/Canary1Canary2Canary3
         tfx alert create --when 'cr < * 2' --to mail:anna@example.com
         tfx alert create --when 'clicks > 1'
-        tfx alert create --name Stop --when 'roi < -50 and clicks > 300' --by stream --window 6h --do pause-stream --dry-run --return-after 2h --quiet 23:00-07:00 --timezone Europe/Berlin
+        tfx alert create --name Stop --when 'roi < -50 and clicks > 300' --by stream --window 6h --do pause-stream --dry-run --return-after 2h --quiet-hours 23:00-07:00 --timezone Europe/Berlin
         tfx alert list
         tfx alert show stop
         tfx alert test stop

@@ -25,11 +25,12 @@ impl Noun for Alert {
         before it was in the 7 days before the window; + - * / < <= > >= = !=, and, or;\n\
         'destination down', 'postbacks silent for 2h', 'ingestion errors > 0'.\n\n\
         Examples:\n  \
-        tfx alert create --when 'cr < 0.5 * avg(7d)' --by campaign --min-clicks 200 \\\n    \
-        --for 10m --to slack:https://hooks.slack.com/services/T0/B0/SECRET\n  \
-        tfx alert create --name Spent --when 'spend_today > 200' --to mail:anna@example.com\n  \
-        tfx alert create --name Down --when 'destination down' --to telegram:-1001234 \\\n    \
-        --quiet 23:00-07:00 --timezone Europe/Berlin\n  \
+        tfx alert create --when 'cr < 0.5 * avg(7d)' --by campaign \\\n    \
+        --min-clicks 200 --for 10m --to slack:https://hooks.slack.com/services/T/B/X\n  \
+        tfx alert create --name Spent --when 'spend_today > 200' \\\n    \
+        --to mail:anna@example.com\n  \
+        tfx alert create --name Down --when 'destination down' \\\n    \
+        --to telegram:-1001234 --quiet-hours 23:00-07:00 --timezone Europe/Berlin\n  \
         tfx alert create --name Stop --when 'roi < -50 and clicks > 300' --by stream \\\n    \
         --window 6h --do pause-stream --dry-run --return-after 2h\n  \
         tfx alert create -f rule.yaml";
@@ -94,7 +95,7 @@ pub(crate) struct AlertFields {
     no_data_after: Option<u64>,
     /// When nothing is told: 22:00-08:00, 'sat,sun'; what still holds then is told after it; may be repeated.
     #[arg(long, value_name = "WINDOW")]
-    quiet: Vec<String>,
+    quiet_hours: Vec<String>,
     /// The time zone of today and of quiet hours [default: UTC].
     #[arg(long, value_name = "ZONE", value_parser = when::zone)]
     timezone: Option<TimeZone>,
@@ -136,8 +137,8 @@ impl Fields for AlertFields {
         put(spec, "for_s", self.hold.as_ref())?;
         put(spec, "clear_s", self.clear.as_ref())?;
         put(spec, "no_data_after_s", self.no_data_after.as_ref())?;
-        if !self.quiet.is_empty() {
-            put(spec, "quiet", Some(&self.quiet))?;
+        if !self.quiet_hours.is_empty() {
+            put(spec, "quiet", Some(&self.quiet_hours))?;
         }
         put(spec, "timezone", self.timezone.as_ref().and_then(TimeZone::iana_name).as_ref())?;
         put(spec, "currency", self.currency.as_ref())?;
