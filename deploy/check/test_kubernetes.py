@@ -17,7 +17,7 @@ VERSIONS = ("1.29", "1.37")
 COMPONENT, PART = "app.kubernetes.io/component", "app.kubernetes.io/part-of"
 WITH_PODS = {"Deployment", "StatefulSet", "Job", "CronJob"}
 OF_SECRET = {"INTERNAL_TOKEN", "MONGO_URI", "CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD", "EVENT_KAFKA_OPTIONS", "AUTH_JWT_SECRET",
-             "AUTH_RESEND_API_KEY"}
+             "AUTH_RESEND_API_KEY", "ALERT_TELEGRAM_TOKEN"}
 
 
 def text(*path):
