@@ -65,7 +65,7 @@ pub(crate) enum Command {
     /// Postback templates: how a network's words map to ours.
     #[command(subcommand)]
     Template(Box<template::TemplateCommand>),
-    /// Alerts: rules that tell, and pause, when something is not as it should be.
+    /// Alerts: rules that tell, and pause, when something is wrong.
     #[command(subcommand)]
     Alert(alert::AlertCommand),
     Explain(Box<explain::Explain>),
