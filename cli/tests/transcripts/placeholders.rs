@@ -8,7 +8,7 @@ use std::{collections::HashMap, sync::LazyLock};
 /// What is found, and the word for it; numbered where it is an id.
 static IDS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
-        (r"\b(cmp|str|dst|src|net|tpl|cnv|tok|usr|ses)_[0-9a-z]{19}\b", ""),
+        (r"\b(cmp|str|dst|src|net|tpl|cnv|alr|tok|usr|ses)_[0-9a-z]{19}\b", ""),
         (r"\b01[0-9A-HJKMNP-TV-Z]{24}\b", "CLICK-"),
         (r"\b[0-9a-f]{32}\b", "visitor-"),
         (r"\b[a-z2-7]{32}\b", "secret-"),
