@@ -5,7 +5,6 @@ use crate::{
     MongoConfig, check,
     error::{Failed, store_error, timed_out},
     migrations,
-    retry::Retry,
 };
 use futures_util::TryStreamExt;
 use mongodb::{
@@ -21,7 +20,7 @@ use std::{
     sync::atomic::{AtomicBool, Ordering},
     time::Duration,
 };
-use tfx_ports::StoreError;
+use tfx_ports::{StoreError, retry::Retry};
 use tokio::{runtime::Handle, time::timeout};
 
 pub(crate) struct Db {

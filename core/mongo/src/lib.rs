@@ -49,7 +49,6 @@ mod migrations;
 mod open_error;
 mod paging;
 mod queue;
-mod retry;
 mod sequence;
 mod settings;
 mod time;

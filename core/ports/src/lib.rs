@@ -46,6 +46,7 @@ pub mod migrate;
 pub mod page;
 pub mod queue;
 pub mod retention;
+pub mod retry;
 pub mod sink;
 pub mod table_backup;
 

@@ -4,7 +4,7 @@
 use super::{
     followed::node,
     staged::Staged,
-    write::{ATTEMPTS, Draft, Edit, Saved, Wish, WriteConditions, draft, taken},
+    write::{Draft, Edit, Saved, TRIED_FOR, Wish, WriteConditions, draft, taken},
 };
 use crate::{
     access::{Identity, forbidden},
@@ -35,6 +35,7 @@ use tfx_ports::{
     clock,
     config::{Change, ConfigStore},
 };
+use tokio::time::Instant;
 
 pub(super) async fn bulk(
     State(app): State<Arc<App>>,
@@ -91,9 +92,8 @@ async fn make(
     let wishes = wishes(&items)?;
     let config = app.stores.config.as_ref();
     let mut followed = app.writes.lock().await;
-    let mut attempts = 0;
+    let end = Instant::now() + TRIED_FOR;
     loop {
-        attempts += 1;
         let relations = followed.relations(config).await?;
         let failure = match planned(config, relations, &wishes, caller).await {
             Ok(Plan { changes, done, .. }) => {
@@ -108,7 +108,7 @@ async fn make(
             Err(failure) => failure,
         };
         match followed.catch_up(config).await {
-            Ok(true) if attempts < ATTEMPTS => {}
+            Ok(true) if Instant::now() < end => {}
             Ok(_) | Err(_) => return Err(failure),
         }
     }

@@ -2,17 +2,24 @@
 //! against everything without everything being read for it.
 
 use super::kinds::ops;
+use std::time::Duration;
 use tfx_domain::rules::{Node, Relations};
 use tfx_ports::{
     StoreError,
     accounts::Account,
     config::{Change, ConfigStore, Record},
+    retry::Retry,
 };
+
+/// How long a revision is waited for that others made and readers do not see yet.
+const SEEN_WITHIN: Duration = Duration::from_secs(3);
 
 /// The relations between all entities, followed.
 pub(crate) struct Followed {
     /// None: nothing is read yet.
     revision: Option<u64>,
+    /// The revision that changes were refused for last, until it is looked for.
+    ahead: Option<u64>,
     relations: Relations,
     public_hosts: Vec<String>,
 }
@@ -20,7 +27,12 @@ pub(crate) struct Followed {
 impl Followed {
     /// Nothing is read yet; `public_hosts` are our own names.
     pub(crate) fn new(public_hosts: &[String]) -> Self {
-        Self { revision: None, relations: Relations::new(public_hosts), public_hosts: public_hosts.to_vec() }
+        Self {
+            revision: None,
+            ahead: None,
+            relations: Relations::new(public_hosts),
+            public_hosts: public_hosts.to_vec(),
+        }
     }
 
     /// As they are, if they were read before; else as the store has them. May be of yesterday: what hangs on them is
@@ -35,11 +47,27 @@ impl Followed {
         Ok(&mut self.relations)
     }
 
-    /// Takes over what has changed; true if anything has.
+    /// Takes over what has changed; true if anything has. A store may refuse changes for one that its readers do not see
+    /// yet, since a majority of its members does not have it: it is waited for, and if it does not come, nothing has
+    /// changed.
     ///
     /// # Errors
     /// The store does not answer.
     pub(crate) async fn catch_up(&mut self, config: &dyn ConfigStore) -> Result<bool, StoreError> {
+        let ahead = self.ahead.take();
+        let mut retry = Retry::for_at_most(SEEN_WITHIN);
+        let mut moved = self.look(config).await?;
+        while self.revision < ahead {
+            if !retry.again().await {
+                return Ok(false);
+            }
+            moved |= self.look(config).await?;
+        }
+        Ok(moved)
+    }
+
+    /// Takes over what readers see; true if it is anything new.
+    async fn look(&mut self, config: &dyn ConfigStore) -> Result<bool, StoreError> {
         let (revision, records) = match self.revision {
             Some(known) => config.changed_since(known).await?,
             None => config.load().await?,
@@ -70,7 +98,15 @@ impl Followed {
         kept: Vec<Account>,
     ) -> Result<(), StoreError> {
         let records: Vec<Record> = changes.iter().map(|change| change.record.clone()).collect();
-        let revision = config.apply_with(changes, self.revision, kept).await?;
+        let revision = match config.apply_with(changes, self.revision, kept).await {
+            Ok(revision) => revision,
+            Err(e) => {
+                if let StoreError::Moved { revision } = e {
+                    self.ahead = Some(revision);
+                }
+                return Err(e);
+            }
+        };
         records.iter().for_each(|record| self.take(record));
         self.revision = Some(revision);
         Ok(())

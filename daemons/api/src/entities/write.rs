@@ -12,6 +12,7 @@ use super::{
 use crate::{app::App, failure::Failure, idempotency::Turn};
 use http::StatusCode;
 use serde_json::{Map, Value, json};
+use std::time::Duration;
 use tfx_api::entities::{SHOWN_ONLY, Verb};
 use tfx_domain::{
     entity::{Kind, Status},
@@ -26,9 +27,11 @@ use tfx_ports::{
     entropy,
 };
 use tfx_service::ProblemResponse;
+use tokio::time::Instant;
 
-/// How often a change is tried again that another process was faster than.
-pub(super) const ATTEMPTS: u32 = 20;
+/// How long a change is tried again that other processes are faster than. Nothing makes processes take turns: one that
+/// writes without a pause may win many times in a row.
+pub(super) const TRIED_FOR: Duration = Duration::from_secs(10);
 
 /// What changed, and the secret that was made for it.
 pub(crate) struct Saved {
@@ -135,9 +138,8 @@ pub(crate) async fn lifecycle(
 async fn granted(app: &App, caller: &Caller, wish: &Wish<'_>, turn: Option<&Turn>) -> Result<Saved, Failure> {
     let config = app.stores.config.as_ref();
     let mut followed = app.writes.lock().await;
-    let mut attempts = 0;
+    let end = Instant::now() + TRIED_FOR;
     loop {
-        attempts += 1;
         let relations = followed.relations(config).await?;
         let drafted = match draft(config, relations, wish, caller).await {
             Ok(Draft::Change(change, secret)) => holds(relations, &change.record).map(|()| (change, secret)),
@@ -159,7 +161,7 @@ async fn granted(app: &App, caller: &Caller, wish: &Wish<'_>, turn: Option<&Turn
             Err(failure) => failure,
         };
         match followed.catch_up(config).await {
-            Ok(true) if attempts < ATTEMPTS => {}
+            Ok(true) if Instant::now() < end => {}
             Ok(_) | Err(_) => return Err(failure),
         }
     }

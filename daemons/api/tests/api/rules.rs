@@ -3,7 +3,10 @@
 use crate::server::{Server, message, paths};
 use reqwest::{Method, StatusCode};
 use serde_json::json;
+use std::sync::{Arc, atomic::Ordering::Relaxed};
 use tfx_domain::entity::Kind;
+use tfx_service::testing::Faults;
+use tfx_wiring::Stores;
 
 const REFUSED: StatusCode = StatusCode::UNPROCESSABLE_ENTITY;
 
@@ -42,6 +45,62 @@ async fn two_services_save_nothing_together_that_one_would_refuse() {
     }
     two.stop_beside().await;
     one.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_services_that_write_without_a_pause_make_all_that_does_not_conflict() {
+    for (store, one) in [("SQLite", Server::start().await), ("MongoDB", Server::on_mongodb(&[]).await)] {
+        let servers = Arc::new([one.beside_with(&[]).await, one]);
+        let mut lanes = tokio::task::JoinSet::new();
+        for lane in 0..24 {
+            let servers = Arc::clone(&servers);
+            lanes.spawn(async move {
+                let mut refused = Vec::new();
+                for n in 0..8 {
+                    let campaign = json!({ "slug": format!("c{lane}-{n}") });
+                    let (status, answer) = servers[(lane + n) % 2].post("/campaigns", campaign).await;
+                    if status != StatusCode::CREATED {
+                        refused.push(answer);
+                    }
+                }
+                refused
+            });
+        }
+        let refused = lanes.join_all().await.concat();
+        assert!(refused.is_empty(), "{store}: {} of 192: {}", refused.len(), refused[0]);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_change_was_refused_for_is_waited_for_until_it_is_seen_but_not_for_ever() {
+    let mut unseen = None;
+    let one = Server::over(|stores| {
+        let Stores { config, conversions, analytics, sink, .. } = stores.clone();
+        let faults = Faults::around(config, conversions, analytics, sink);
+        unseen = Some(Arc::clone(&faults.unseen));
+        Stores { config: Arc::new(faults), ..stores }
+    });
+    let (one, unseen) = (one.await, unseen.expect("stores"));
+    let two = one.beside().await;
+    let campaign = |slug: &str| json!({ "slug": slug });
+    one.create(Kind::Campaign, campaign("a")).await;
+    let bulk = |slug: &str| json!({ "items": [{ "action": "create", "kind": "campaign", "spec": { "slug": slug } }] });
+    let asked = [
+        ("/campaigns", campaign("by-itself"), StatusCode::CREATED),
+        ("/bulk", bulk("in-a-bulk"), StatusCode::OK),
+    ];
+    for (path, body, done) in asked {
+        two.create(Kind::Campaign, campaign(&format!("of-two-{}", path.len()))).await;
+        unseen.store(5, Relaxed);
+        let (status, answer) = one.post(path, body).await;
+        assert_eq!((status, unseen.load(Relaxed)), (done, 0), "{answer}");
+    }
+    two.create(Kind::Campaign, campaign("never-seen")).await;
+    unseen.store(u64::MAX, Relaxed);
+    let (status, problem) = one.post("/campaigns", campaign("e")).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::SERVICE_UNAVAILABLE, &json!("unavailable")));
+    unseen.store(0, Relaxed);
+    one.create(Kind::Campaign, campaign("e")).await;
 }
 
 #[tokio::test]
