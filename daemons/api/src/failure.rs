@@ -113,6 +113,11 @@ impl Failure {
         Self::Problem(Box::new(Problem { shared, existing: None, current: None, items }))
     }
 
+    /// Whether something is at another version than it was to be at.
+    pub(crate) fn is_of_version(&self) -> bool {
+        matches!(self, Self::Problem(problem) if problem.current.is_some())
+    }
+
     /// 412 with the version it is at.
     pub(crate) fn version_mismatch(current: u64) -> Self {
         let shared = StoreError::VersionMismatch { current }.into();

@@ -14,12 +14,14 @@ use serde_json::Value;
 use std::{
     collections::HashSet,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 use tfx_domain::Timestamp;
 use tfx_ports::{
     StoreError,
     accounts::{Account, AccountKind},
     clock,
+    retry::Retry,
 };
 use tfx_service::ProblemResponse;
 
@@ -30,6 +32,8 @@ const REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const LONGEST: usize = 200;
 /// How long what was made is kept.
 const KEPT_MS: i64 = 24 * 3_600_000;
+/// How long what another process saved is waited for, until readers see it.
+const SEEN_WITHIN: Duration = Duration::from_secs(3);
 
 /// What a request is called by its caller, if he calls it anything.
 pub(crate) struct Named(Option<String>);
@@ -115,17 +119,22 @@ pub(crate) async fn begin<T: DeserializeOwned>(
     let id = digest("request", format!("{}\0{name}", caller.key())).await?;
     let asked = digest("body", format!("{what}\0{body}")).await?;
     if !under_way(app).insert(id.clone()) {
-        let detail = "a request with this Idempotency-Key is under way; ask again, to get its answer";
-        let mut response =
-            ProblemResponse::new(StatusCode::CONFLICT, "idempotency_key_in_use", detail).into_response();
-        response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(1));
-        return Err(Failure::Passed(response));
+        return Err(in_use());
     }
     let mut turn = OpenRequest { id, asked, over: None, app: Arc::clone(app) };
     match turn.kept(clock::now()).await? {
         Some(made) => Ok(Begun::Before(made)),
         None => Ok(Begun::Now(Turn(Some(turn)))),
     }
+}
+
+/// 409, with when to come again.
+fn in_use() -> Failure {
+    let detail = "a request with this Idempotency-Key is under way; ask again, to get its answer";
+    let mut response =
+        ProblemResponse::new(StatusCode::CONFLICT, "idempotency_key_in_use", detail).into_response();
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(1));
+    Failure::Passed(response)
 }
 
 impl OpenRequest {
@@ -163,16 +172,27 @@ impl Turn {
         Ok(vec![account.until(until)])
     }
 
-    /// What another process made of the same request meanwhile, where this one failed for that.
+    /// What another process made of the same request meanwhile, where this one failed for that. It is waited for where it
+    /// is saved and readers do not see it yet.
     ///
     /// # Errors
-    /// The failure, if none did.
+    /// The failure, if none did; 409 if it is not seen in time; 422 if the name was given to something else.
     pub(crate) async fn instead<T: DeserializeOwned>(self, failure: Failure) -> Result<T, Failure> {
         let Some(mut asked) = self.0 else { return Err(failure) };
-        match asked.kept(clock::now()).await {
-            Ok(Some(made)) => Ok(made),
-            Err(reused @ Failure::Problem(_)) => Err(reused),
-            Ok(None) | Err(Failure::Passed(_)) => Err(failure),
+        // What is made is new: what is at another version is what another process keeps under the name.
+        let is_kept = failure.is_of_version();
+        let mut retry = Retry::for_at_most(SEEN_WITHIN);
+        loop {
+            match asked.kept(clock::now()).await {
+                Ok(Some(made)) => return Ok(made),
+                Ok(None) if is_kept => {
+                    if !retry.again().await {
+                        return Err(in_use());
+                    }
+                }
+                Err(reused @ Failure::Problem(_)) => return Err(reused),
+                Ok(None) | Err(Failure::Passed(_)) => return Err(failure),
+            }
         }
     }
 }

@@ -83,6 +83,37 @@ async fn of_many_who_send_the_same_at_once_one_makes_it_also_at_several_services
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn the_second_of_two_services_waits_for_what_the_first_makes_and_answers_that() {
+    for (store, one) in [("SQLite", Server::start().await), ("MongoDB", Server::on_mongodb(&[]).await)] {
+        let servers = Arc::new([one.beside_with(&[]).await, one]);
+        let mut pairs = tokio::task::JoinSet::new();
+        for n in 0..90 {
+            let servers = Arc::clone(&servers);
+            pairs.spawn(async move {
+                let slug = format!("s{n}");
+                let (path, body) = match n % 3 {
+                    0 => ("/tokens", json!({ "name": slug, "scopes": ["read"] })),
+                    1 => ("/campaigns", json!({ "slug": slug })),
+                    _ => {
+                        let item =
+                            json!({ "action": "create", "kind": "campaign", "spec": { "slug": slug } });
+                        ("/bulk", json!({ "items": [item] }))
+                    }
+                };
+                let [one, two] = servers.as_ref();
+                let key = slug.as_str();
+                let (one, two) = tokio::join!(named(one, key, path, &body), named(two, key, path, &body));
+                let whole = one.0.is_success() && one.0 == two.0 && one.1 != two.1;
+                let id = |answer: &Value| answer.pointer("/items/0").unwrap_or(answer)["id"].clone();
+                (!whole || id(&one.2) != id(&two.2)).then(|| format!("{path}: {one:?} {two:?}"))
+            });
+        }
+        let wrong: Vec<_> = pairs.join_all().await.into_iter().flatten().collect();
+        assert!(wrong.is_empty(), "{store}: {} of 90:\n{}", wrong.len(), wrong.join("\n"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn another_process_answers_what_this_one_made_and_no_secret_is_kept() {
     let s = Server::start().await;
     let network = named(&s, "n", "/networks", &json!({ "slug": "adnet" })).await.2;
