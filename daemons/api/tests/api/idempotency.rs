@@ -1,12 +1,21 @@
 //! Idempotency keys: what is sent again is made once.
 
 use crate::server::Server;
+use async_trait::async_trait;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicU64, Ordering::Relaxed},
+};
 use tfx_api::entities::EntityQuery;
 use tfx_domain::{Timestamp, entity::Kind};
-use tfx_ports::accounts::AccountKind;
+use tfx_ports::{
+    StoreError,
+    accounts::{Account, AccountKind, Accounts},
+    audit::AuditEntry,
+    page::{Page, PageRequest},
+};
 
 /// Status, whether it was given before, and the answer.
 async fn named(s: &Server, key: &str, path: &str, body: &Value) -> (StatusCode, bool, Value) {
@@ -113,6 +122,51 @@ async fn the_second_of_two_services_waits_for_what_the_first_makes_and_answers_t
     }
 }
 
+/// Accounts whose readers do not see, so many times yet, what is kept under a name.
+struct Behind {
+    accounts: Arc<dyn Accounts>,
+    unseen: Arc<AtomicU64>,
+}
+
+#[async_trait]
+impl Accounts for Behind {
+    async fn get(&self, kind: AccountKind, id: &str) -> Result<Option<Account>, StoreError> {
+        let is_unseen = || self.unseen.fetch_update(Relaxed, Relaxed, |left| left.checked_sub(1)).is_ok();
+        if kind == AccountKind::Answer && is_unseen() { Ok(None) } else { self.accounts.get(kind, id).await }
+    }
+    async fn find(&self, kind: AccountKind, name: &str) -> Result<Option<Account>, StoreError> {
+        self.accounts.find(kind, name).await
+    }
+    async fn list(&self, kind: AccountKind, page: &PageRequest) -> Result<Page<Account>, StoreError> {
+        self.accounts.list(kind, page).await
+    }
+    async fn save(&self, accounts: Vec<Account>, line: Option<AuditEntry>) -> Result<(), StoreError> {
+        self.accounts.save(accounts, line).await
+    }
+    async fn forget(&self, now: Timestamp) -> Result<u64, StoreError> {
+        self.accounts.forget(now).await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_the_store_keeps_and_readers_do_not_see_yet_is_waited_for_and_then_is_under_way() {
+    let unseen = Arc::new(AtomicU64::new(0));
+    let one = Server::over(|stores| {
+        let behind = Behind { accounts: Arc::clone(&stores.accounts), unseen: Arc::clone(&unseen) };
+        tfx_wiring::Stores { accounts: Arc::new(behind), ..stores }
+    })
+    .await;
+    let two = one.beside().await;
+    let body = json!({ "name": "ci", "scopes": ["read"] });
+    let first = named(&two, "key", "/tokens", &body).await;
+    unseen.store(5, Relaxed);
+    let (status, replayed, again) = named(&one, "key", "/tokens", &body).await;
+    assert_eq!((status, replayed, &again["id"]), (StatusCode::CREATED, true, &first.2["id"]), "{again}");
+    unseen.store(u64::MAX, Relaxed);
+    let (status, _, problem) = named(&one, "key", "/tokens", &body).await;
+    assert_eq!((status, &problem["code"]), (StatusCode::CONFLICT, &json!("idempotency_key_in_use")));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn another_process_answers_what_this_one_made_and_no_secret_is_kept() {
     let s = Server::start().await;
@@ -129,7 +183,7 @@ async fn another_process_answers_what_this_one_made_and_no_secret_is_kept() {
         (status, replayed, again["name"].as_str(), again.get("token")),
         (StatusCode::CREATED, true, Some("ci"), None)
     );
-    let kept = s.stores.accounts.list(AccountKind::Answer, &tfx_ports::page::PageRequest::first(10)).await;
+    let kept = s.stores.accounts.list(AccountKind::Answer, &PageRequest::first(10)).await;
     let kept = kept.expect("a list").items;
     assert_eq!(kept.len(), 2);
     for account in &kept {
@@ -142,7 +196,7 @@ async fn another_process_answers_what_this_one_made_and_no_secret_is_kept() {
 async fn a_key_is_free_again_after_a_day() {
     let s = Server::start().await;
     named(&s, "key", "/campaigns", &json!({ "slug": "a" })).await;
-    let first = tfx_ports::page::PageRequest::first(10);
+    let first = PageRequest::first(10);
     let kept = s.stores.accounts.list(AccountKind::Answer, &first).await.expect("a list").items.remove(0);
     let until = kept.until.expect("an end");
     let hours = (until.as_second() - tfx_ports::clock::now().as_second() + 60) / 3600;
