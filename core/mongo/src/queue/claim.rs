@@ -1,5 +1,6 @@
 //! Claiming: the lanes that are due are read, claimed in one command under the condition that they are as they were, and
-//! those that were won are told by a mark.
+//! those that were won are told by a mark. A lane that somebody's transaction holds is passed over for a while: whoever died
+//! in one keeps it locked for a minute.
 
 use super::{
     jobs, lanes, millis, now,
@@ -8,7 +9,10 @@ use super::{
 use crate::{conversions::refused, db::Db, error::Failed, paging::query_limit};
 use futures_util::future::try_join_all;
 use mongodb::bson::{Bson, DateTime, Document, doc};
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 use tfx_ports::{
     StoreError, entropy,
     left_out::LeftOut,
@@ -16,15 +20,37 @@ use tfx_ports::{
 };
 
 const WHAT: &str = "claim jobs";
+/// A command waits no longer for a lane that is locked.
+const LOCKED: Duration = Duration::from_secs(1);
+/// For so long such a lane is passed over.
+const PASSED_OVER: Duration = Duration::from_secs(10);
+
+/// Lanes that are passed over, and until when.
+#[derive(Debug, Default)]
+pub(super) struct LockedLanes(Mutex<Vec<(String, Instant)>>);
+
+impl LockedLanes {
+    fn add(&self, lane: &str) {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        all.push((lane.to_owned(), Instant::now() + PASSED_OVER));
+    }
+
+    fn ids(&self) -> Vec<String> {
+        let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        all.retain(|(_, until)| *until > now);
+        all.iter().map(|(lane, _)| lane.clone()).collect()
+    }
+}
 
 pub(super) async fn claim(
     db: &Db,
     kind: JobKind,
     (limit, but): (usize, &[String]),
     lease: Duration,
-    left_out: &LeftOut,
+    (left_out, locked): (&LeftOut, &LockedLanes),
 ) -> Result<Vec<Job>, StoreError> {
-    let due = due(db, kind, limit, but).await?;
+    let due = due(db, kind, limit, (but, &locked.ids())).await?;
     if due.is_empty() {
         return Ok(Vec::new());
     }
@@ -47,17 +73,30 @@ pub(super) async fn claim(
         "updates": due.iter().map(statement).collect::<Vec<_>>(),
         "ordered": false,
         "writeConcern": {"w": "majority", "j": true},
+        "maxTimeMS": millis(LOCKED),
     };
-    let done = db.call(WHAT, db.database().run_command(command)).await?;
-    refused(WHAT, &done).map_err(Failed::into_error)?;
+    let done = db.call(WHAT, db.database().run_command(command)).await;
+    let done = done.and_then(|done| refused(WHAT, &done).map_err(Failed::into_error));
     let ids: Vec<&str> = due.iter().filter_map(|lane| lane.get_str("_id").ok()).collect();
-    let won = db.rows(WHAT, lanes(db).find(doc! {"_id": {"$in": ids}, "claim": &mark})).await?;
+    let won = db.rows(WHAT, lanes(db).find(doc! {"_id": {"$in": &ids}, "claim": &mark})).await?;
+    if let Err(error) = done {
+        // One after the other, so that the first which was not won is the one that it waited for.
+        let is_won = |id: &str| won.iter().any(|lane| lane.get_str("_id").is_ok_and(|won| won == id));
+        let Some(stuck) = ids.iter().find(|id| !is_won(id)) else { return Err(error) };
+        tracing::warn!(%error, lane = stuck, "a lane of the queue is locked and passed over for a while");
+        locked.add(stuck);
+    }
     let first = won.iter().map(|lane| first(db, kind, lane, left_out));
     Ok(try_join_all(first).await?.into_iter().flatten().collect())
 }
 
 /// Lanes that wait longest first, but of groups of owners.
-async fn due(db: &Db, kind: JobKind, limit: usize, but: &[String]) -> Result<Vec<Document>, StoreError> {
+async fn due(
+    db: &Db,
+    kind: JobKind,
+    limit: usize,
+    (but, locked): (&[String], &[String]),
+) -> Result<Vec<Document>, StoreError> {
     let now = now(db, WHAT).await?;
     let never = DateTime::from_millis(now.timestamp_millis().saturating_add(millis(LONGEST_WAIT)));
     let mut due = doc! {"kind": kind.as_str(), "$or": [{"due": {"$lte": now}}, {"due": {"$gt": never}}]};
@@ -68,6 +107,9 @@ async fn due(db: &Db, kind: JobKind, limit: usize, but: &[String]) -> Result<Vec
             doc! {"_id": {"$gte": lane('/'), "$lt": lane('0')}}
         };
         due.insert("$nor", but.iter().map(of).collect::<Vec<_>>());
+    }
+    if !locked.is_empty() {
+        due.insert("_id", doc! {"$nin": locked});
     }
     let all = lanes(db);
     db.rows(WHAT, all.find(due).sort(doc! {"due": 1}).limit(query_limit(limit))).await

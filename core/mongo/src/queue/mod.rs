@@ -37,6 +37,7 @@ use tfx_ports::{
 pub(crate) struct Jobs {
     db: Arc<Db>,
     left_out: LeftOut,
+    locked: claim::LockedLanes,
 }
 
 /// How a claim ends, beside letting go of its lane.
@@ -68,7 +69,7 @@ async fn now(db: &Db, what: &str) -> Result<DateTime, StoreError> {
 
 impl Jobs {
     pub(crate) fn new(db: Arc<Db>) -> Self {
-        Self { db, left_out: LeftOut::default() }
+        Self { db, left_out: LeftOut::default(), locked: claim::LockedLanes::default() }
     }
 
     /// The lane of a claim that still holds.
@@ -172,7 +173,7 @@ impl Queue for Jobs {
             return Ok(Vec::new());
         }
         parked::take_over(&self.db, kind).await?;
-        claim::claim(&self.db, kind, (limit, owners), lease, &self.left_out).await
+        claim::claim(&self.db, kind, (limit, owners), lease, (&self.left_out, &self.locked)).await
     }
 
     async fn renew(&self, job: &Job, lease: Duration) -> Result<bool, StoreError> {

@@ -98,6 +98,44 @@ async fn a_clock_that_was_ahead_puts_nothing_off_for_long() {
     tfx_ports::conformance::queue::a_clock_that_was_ahead_puts_nothing_off_for_long(stores, put_off).await;
 }
 
+/// A lane that somebody's transaction holds, since he died in it, holds up no other: not for the minute that MongoDB keeps it.
+#[tokio::test]
+async fn a_lane_that_is_locked_holds_up_no_other() {
+    use tfx_ports::queue::{JobKind::SourcePostback, NewJob};
+    let fresh = Fresh::new();
+    let (one, two) = (fresh.open().await, fresh.open().await);
+    let (one, two) = (one.queue(), two.queue());
+    let job = |n: u8| NewJob {
+        kind: SourcePostback,
+        key: format!("src_{n}/cnv"),
+        group: None,
+        came: tfx_ports::clock::now(),
+        payload: "{}".to_owned(),
+    };
+    for n in 1..=4 {
+        one.enqueue(&job(n), std::time::Duration::ZERO).await.expect("put in");
+    }
+    let raw = fresh.raw().await;
+    let all = raw.collection::<Document>("job_lanes");
+    let mut session = raw.client().start_session().await.expect("a session");
+    session.start_transaction().await.expect("begun");
+    let first = doc! {"_id": {"$regex": "src_1"}};
+    let held =
+        all.update_one(first, doc! {"$set": {"wanted": null}}).session(&mut session).await.expect("held");
+    assert_eq!(held.matched_count, 1);
+    let began = std::time::Instant::now();
+    let mut claimed = Vec::new();
+    while claimed.len() < 3 && began.elapsed() < std::time::Duration::from_secs(8) {
+        let lease = std::time::Duration::from_secs(60);
+        claimed.extend(
+            two.claim(SourcePostback, 9, lease).await.expect("claimed").into_iter().map(|job| job.key),
+        );
+    }
+    claimed.sort();
+    assert_eq!(claimed, [2, 3, 4].map(|n| job(n).key));
+    session.abort_transaction().await.expect("ended");
+}
+
 /// What the version before parked is found as jobs, also what it parks beside this one.
 #[tokio::test]
 async fn what_the_version_before_parked_becomes_jobs() {
