@@ -88,9 +88,15 @@ fn tell(revision: u64, problems: &Problems) {
     }
 }
 
-/// Routing needs no postback secret and no template.
+/// Routing needs no template, and nothing of how postbacks come in and go out, in which secrets stand.
 fn without_secrets(mut config: Config) -> Config {
     config.networks.iter_mut().for_each(|n| n.spec.postback_secret = None);
+    for source in &mut config.sources {
+        let spec = &mut source.spec;
+        (spec.postback_url, spec.postback_on, spec.postback_body) = (None, None, None);
+        spec.postback_urls.clear();
+        spec.postback_signing_key = None;
+    }
     config.templates.clear();
     config
 }
@@ -122,7 +128,10 @@ mod tests {
     fn config() -> Config {
         let at = "2026-01-01T00:00:00Z";
         serde_json::from_value(json!({
-            "revision": 7, "sources": [], "templates": [], "destinations": [], "streams": [],
+            "revision": 7, "sources": [{ "id": "src_0000000000000000001", "version": 1, "created_at": at, "updated_at": at,
+                "slug": "push", "name": "Push", "postback_url": "https://s.example/?token=s3cret", "postback_method": "post_json",
+                "postback_urls": { "lead": "https://s.example/?key=s3cret" }, "postback_body": { "k": "s3cret" },
+                "postback_signing_key": "whsec_s3cret" }], "templates": [], "destinations": [], "streams": [],
             "networks": [{ "id": "net_0000000000000000001", "version": 1, "created_at": at, "updated_at": at,
                 "slug": "adnet", "name": "Ad network", "postback_secret": "s3cret" }],
             "campaigns": [{ "id": "cmp_0000000000000000001", "version": 1, "created_at": at, "updated_at": at,
