@@ -75,7 +75,8 @@ pub struct SourceTestAnswer {
     pub click_found: Option<bool>,
     /// GET or POST.
     pub method: String,
-    /// Where to, with everything filled in.
+    /// Where to, with everything filled in. Here, in the body and in what the server answers, secrets are masked for who has
+    /// no `read:secrets`.
     pub url: String,
     /// Headers that are sent, a signature masked.
     pub headers: Vec<(String, String)>,

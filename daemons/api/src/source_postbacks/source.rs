@@ -1,6 +1,7 @@
 //! Trying what a source would be told, and the key that signs it.
 
 use crate::{
+    access::Identity,
     app::App,
     compressed::with_secret,
     entities::refs::named,
@@ -9,11 +10,12 @@ use crate::{
     input::{Body, Path, Query, read},
     reply::json,
 };
-use axum::{extract::State, response::Response};
+use axum::{Extension, extract::State, response::Response};
 use http::{Method, StatusCode};
 use std::sync::Arc;
 use tfx_api::source_postbacks::{SigningKey, SourceTest, SourceTestAnswer};
 use tfx_domain::{
+    access::Scope,
     entity::{Kind, Secret, SourceSpec, Status},
     id::ClickId,
 };
@@ -23,6 +25,7 @@ use tfx_service::ProblemResponse;
 /// postback-service makes it, as it makes what is sent by itself, and sends it.
 pub(super) async fn test(
     State(app): State<Arc<App>>,
+    Extension(identity): Extension<Identity>,
     Path(reference): Path,
     query: Query,
     Body(input): Body,
@@ -34,7 +37,8 @@ pub(super) async fn test(
         stored_click(&app, &click.to_string()).await?;
     }
     let body = serde_json::to_value(&asked).map_err(|e| ProblemResponse::internal(e.to_string()))?;
-    let path = format!("/internal/sources/{}/test", record.id);
+    let masked = !identity.may(Scope::ReadSecrets);
+    let path = format!("/internal/sources/{}/test?masked={masked}", record.id);
     let answer = app.peers.postback.call(Method::POST, &path, Some(&body)).await?;
     let mut answer: SourceTestAnswer =
         serde_json::from_value(answer).map_err(|e| app.peers.postback.unreadable(&e))?;

@@ -1,14 +1,15 @@
 //! What operators ask for: `POST /internal/sources/{source}/test` makes what a source would be told, and sends it if asked;
 //! `GET /internal/tells` says which servers of sources do not work.
 
-use super::{SourcePostbackSender, line::Line, signature};
+use super::{SourcePostbackSender, line::Line, mask::Hidden, signature};
 use crate::config::SourceOf;
 use axum::{
     Json, Router,
-    extract::{Path, State},
+    extract::{Path, Query, State},
     routing::{get, post},
 };
 use http::StatusCode;
+use serde::Deserialize;
 use std::sync::Arc;
 use tfx_api::source_postbacks::{Attempt, SourceTest, SourceTestAnswer, Targets};
 use tfx_domain::{
@@ -47,9 +48,18 @@ async fn targets(State(manual): State<Manual>) -> Json<Targets> {
     Json(Targets { items: manual.teller.targets.told(clock::now()) })
 }
 
+/// For whom it is.
+#[derive(Debug, Default, Deserialize)]
+struct Reader {
+    /// He may not see secrets: what looks like one is masked, as in the log.
+    #[serde(default)]
+    masked: bool,
+}
+
 async fn test(
     State(manual): State<Manual>,
     Path(id): Path<String>,
+    Query(reader): Query<Reader>,
     Json(asked): Json<SourceTest>,
 ) -> Result<Json<SourceTestAnswer>, ProblemResponse> {
     let unknown = || {
@@ -103,6 +113,11 @@ async fn test(
         warnings: Vec::new(),
         sent: None,
     };
+    let hidden = Hidden::of(Some(&source.spec), &answer.status);
+    if reader.masked {
+        answer.url = hidden.url(&answer.url);
+        answer.body = hidden.body(&answer.body, message.content_type);
+    }
     if !asked.send {
         return Ok(Json(answer));
     }
@@ -116,12 +131,14 @@ async fn test(
     let line = line.sent(&message, &outcome, latency_ms, &masks);
     // A test counts with none of the figures.
     let _ = teller.postbacks.publish(&[Event::PostbackLog(Box::new(line))]).await;
+    // A server may repeat what it was sent.
+    let told = |text: String| if reader.masked { hidden.text(&text) } else { text };
     answer.sent = Some(Attempt {
         result: outcome.result,
         status: outcome.status,
-        reason: outcome.reason,
+        reason: told(outcome.reason),
         latency_ms,
-        answer: outcome.answer,
+        answer: told(outcome.answer),
     });
     Ok(Json(answer))
 }
