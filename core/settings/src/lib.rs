@@ -32,7 +32,7 @@ pub use store::{Engines, EventLog, Mongo};
 pub use traffic::{GeoSettings, IpPrivacy, TrafficSettings};
 
 use std::{borrow::Cow, path::PathBuf};
-use tfx_domain::problem::Problems;
+use tfx_domain::{access::address, problem::Problems};
 
 /// A text that is never shown: `Debug` masks it and there is no `Display`.
 #[derive(Clone, PartialEq, Eq)]
@@ -57,9 +57,13 @@ impl std::fmt::Debug for Secret {
     }
 }
 
-/// A setting's value as it may be shown: what stands before an `@` may be a login.
+/// A setting's value as it may be shown: what stands before an `@` may be a login, unless it is a mail address.
 pub fn shown(value: &str) -> Cow<'_, str> {
     let Some((before, host)) = value.rsplit_once('@') else { return value.into() };
+    let mail = value.strip_suffix('>').and_then(|v| v.split_once('<')).map_or(value, |(_, mail)| mail);
+    if !value.contains(':') && address(mail).is_ok() {
+        return value.into();
+    }
     let scheme = before.split_once("://").map(|(scheme, _)| scheme);
     match scheme.filter(|s| s.bytes().all(|b| b.is_ascii_alphanumeric() || b"+.-_".contains(&b))) {
         Some(scheme) => format!("{scheme}://***@{host}").into(),
@@ -207,6 +211,9 @@ mod tests {
             ("https://user:pw@host/path", "https://***@host/path"),
             ("https://user:p/w@host", "https://***@host"),
             ("us er:p://w@host", "***@host"),
+            ("ann@example.com", "ann@example.com"),
+            ("TraffoFlex <login@example.com>", "TraffoFlex <login@example.com>"),
+            ("TraffoFlex <user:pw@example.com>", "***@example.com>"),
         ];
         for (value, want) in table {
             assert_eq!(shown(value), want, "{value}");

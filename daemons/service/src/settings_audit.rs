@@ -1,6 +1,6 @@
 //! The audit log tells of settings too: each service compares, at its start, what it is set to with what stood at its last
-//! start, which the store keeps, and adds a line that says what is another. Values are as people may see them; of a secret
-//! there is a keyed hash, and the line says only that it is another.
+//! start, which the store keeps, and adds a line that says what is another. Values are as people may see them; of a secret,
+//! and of a value that is shown in part, there is a keyed hash, and the line says at least that it is another.
 //!
 //! Several instances of a service share what is kept: where two are set otherwise, each start says so.
 
@@ -8,6 +8,7 @@ use hmac::{Hmac, KeyInit as _, Mac as _};
 use serde_json::{Map, Value, json};
 use sha2::Sha256;
 use std::{
+    borrow::Cow,
     collections::{BTreeMap, BTreeSet},
     fmt::Write as _,
     sync::Arc,
@@ -70,7 +71,12 @@ async fn tell(
     let mut now = SettingValues::new();
     for (var, value) in settings.said_to(program) {
         let value = value.expose();
-        let told = if var.secret { hashed(&key, var.name, value)? } else { shown(value).into_owned() };
+        let told = match shown(value) {
+            _ if var.secret => hashed(&key, var.name, value)?,
+            Cow::Borrowed(whole) => whole.to_owned(),
+            // What is not shown of it may be what is another.
+            Cow::Owned(part) => format!("{} {part}", hashed(&key, var.name, value)?),
+        };
         now.insert(var.name.to_owned(), told);
     }
     loop {
@@ -115,7 +121,10 @@ fn changes(before: &SettingValues, after: &SettingValues) -> Value {
         let (old, new) = (of(before), of(after));
         if old != new {
             let masked = |text: Option<String>| {
-                text.map(|text| if text.starts_with(HASHED) { "***".to_owned() } else { text })
+                text.map(|text| match text.strip_prefix(HASHED) {
+                    Some(hash) => hash.split_once(' ').map_or("***", |(_, shown)| shown).to_owned(),
+                    None => text,
+                })
             };
             out.insert(name.clone(), json!([masked(old), masked(new)]));
         }
@@ -152,6 +161,12 @@ mod tests {
         let changed = changes(&of("canary-1"), &of("canary-2"));
         assert_eq!(changed, json!({ "MONGO_URI": ["***", "***"] }));
         assert_eq!(changes(&of("canary-1"), &of("canary-1")), json!({}));
+        let part = |secret: &str| {
+            let kept = format!("{} http://***@host", hashed("key", "URL", secret).expect("a hash"));
+            SettingValues::from([("URL".to_owned(), kept)])
+        };
+        let told = json!({ "URL": ["http://***@host", "http://***@host"] });
+        assert_eq!(changes(&part("http://u:a@host"), &part("http://u:b@host")), told);
         let without = SettingValues::from([("PUBLIC_HOSTS".to_owned(), "a.example".to_owned())]);
         let want = json!({ "LOG_LEVEL": ["info", null], "MONGO_URI": ["***", null], "PUBLIC_HOSTS": [null, "a.example"] });
         assert_eq!(changes(&of("canary-1"), &without), want);
