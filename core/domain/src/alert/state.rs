@@ -247,11 +247,10 @@ fn look(policy: &Policy, state: &mut AlertState, verdict: Verdict, now: Timestam
 fn act(policy: &Policy, state: &mut AlertState, now: Timestamp, steps: &mut Vec<Step>) {
     if state.phase == Phase::Firing {
         let acts = match (policy.action, &state.acted) {
-            (None, _) => None,
             (Some(armed), None) => Some(!armed),
             // It was armed since.
             (Some(true), Some(acted)) if acted.dry => Some(false),
-            (Some(_), Some(_)) => None,
+            (None, _) | (Some(_), Some(_)) => None,
         };
         if let Some(dry) = acts {
             state.acted = Some(Acted { at: now, dry, returned: false, paused: None });

@@ -67,7 +67,7 @@ fn looked(n: u32, name: &str, version: u64) -> Looked {
         alert: alert(n),
         group: group(name),
         version,
-        phase: if version % 2 == 0 { Phase::Firing } else { Phase::Ok },
+        phase: if version.is_multiple_of(2) { Phase::Firing } else { Phase::Ok },
         since: at(0),
         fired: None,
         clearing: None,

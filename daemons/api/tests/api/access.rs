@@ -67,7 +67,7 @@ async fn health_is_open_metrics_are_not() {
         body["dependencies"].as_array().expect("list").iter().filter_map(|d| d["name"].as_str()).collect();
     assert_eq!(
         names,
-        ["config", "conversions", "analytics", "retention", "traffic-service", "postback-service"]
+        ["config", "conversions", "analytics", "retention", "alerts", "traffic-service", "postback-service"]
     );
     assert_eq!(answer(s.bare(Method::GET, "/metrics")).await.0, StatusCode::UNAUTHORIZED);
     assert_eq!(answer(s.bare(Method::GET, "/metrics").bearer_auth(&s.token)).await.0, StatusCode::FORBIDDEN);
