@@ -34,17 +34,21 @@ pub(crate) fn path(source: &SettingsSource, profile: &str) -> Option<PathBuf> {
 /// # Errors
 /// A file that is there and cannot be read.
 pub(crate) fn read(source: &SettingsSource, profile: &str, api: &str) -> Result<Option<String>, Failure> {
+    Ok(kept(source, profile)?.filter(|kept| kept.api == api).map(|kept| kept.token))
+}
+
+/// The login of a profile, of whichever api-service it is.
+///
+/// # Errors
+/// A file that is there and cannot be read.
+pub(crate) fn kept(source: &SettingsSource, profile: &str) -> Result<Option<Credentials>, Failure> {
     let Some(path) = path(source, profile) else { return Ok(None) };
     let bad = |what: String| {
         Failure::new(Kind::Denied, format!("the file {} {what}", path.display()))
             .hint("tfx logout removes it, tfx login writes it anew")
     };
     match fs::read_to_string(&path) {
-        Ok(text) => {
-            let kept: Credentials =
-                serde_json::from_str(&text).map_err(|_| bad("holds no login".to_owned()))?;
-            Ok(Some(kept.token).filter(|_| kept.api == api))
-        }
+        Ok(text) => serde_json::from_str(&text).map(Some).map_err(|_| bad("holds no login".to_owned())),
         Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(None),
         Err(e) => Err(bad(format!("cannot be read: {e}"))),
     }

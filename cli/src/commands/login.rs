@@ -11,7 +11,7 @@ use clap::Args;
 use serde_json::Value;
 use std::io::Read as _;
 use tfx_api::{
-    Client,
+    ApiError, Client,
     logins::{CodeProof, CodeRequest},
 };
 
@@ -48,10 +48,28 @@ impl Login {
             Some(401) if self.with_token => unknown(&api),
             _ => e.into(),
         })?;
+        // A file that holds no login is written anew.
+        let before = credentials::kept(&context.source, context.profile()).ok().flatten();
         let path = credentials::write(&context.source, context.profile(), &Credentials { api, token })?;
+        if let Some(before) = before {
+            // It may be over, or of an api-service that is gone: the new login stands all the same.
+            if let Err(e) = end(&before).await {
+                context.out.note(format!("warning: the login before was not ended at {}: {e}", before.api));
+            }
+        }
         let item = serde_json::to_value(&me).map_err(Failure::failed)?;
         context.out.item(&item, &columns(), "name")?;
-        context.out.note(format!("kept in {} (0600); tfx logout ends it", path.display()));
+        let how = if me.role.is_none() {
+            "tfx logout forgets it, tfx token revoke ends it"
+        } else {
+            "tfx logout ends it"
+        };
+        context.out.note(format!("kept in {} (0600); {how}", path.display()));
+        if context.source.get("TFX_TOKEN").is_some() || context.source.get("TFX_TOKEN_FILE").is_some() {
+            context.out.note(
+                "warning: TFX_TOKEN or TFX_TOKEN_FILE is set and goes before it: nothing uses this login",
+            );
+        }
         Ok(())
     }
 
@@ -105,19 +123,35 @@ fn given_token() -> Result<String, Failure> {
 
 impl Logout {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let api = context.api_url()?;
-        let kept = credentials::read(&context.source, context.profile(), &api)?;
-        if let Some(token) = &kept {
-            // What is no session is only forgotten; one that is over already is.
-            match Client::new(&api, Some(token))?.logout().await {
-                Ok(_) => {}
-                Err(e) if matches!(e.status(), Some(401 | 409)) => {}
-                Err(e) => context.out.note(format!("warning: the session was not ended there: {e}")),
-            }
-        }
+        // A file that holds no login is only removed.
+        let kept = credentials::kept(&context.source, context.profile()).ok().flatten();
+        let ended = match &kept {
+            Some(kept) => end(kept).await.map_err(|e| {
+                let hint = credentials::path(&context.source, context.profile()).map(|path| {
+                    format!("the login is still kept; to forget it all the same: rm {}", path.display())
+                });
+                Failure::from(e).hint(hint.unwrap_or_default())
+            })?,
+            None => false,
+        };
         let was = credentials::remove(&context.source, context.profile())?;
-        context.out.note(if was { "logged out" } else { "there was no login in this profile" });
+        context.out.note(match (was, ended) {
+            (true, true) => "logged out",
+            (true, false) => {
+                "forgotten; it was no session that could be ended: tfx token revoke ends a token"
+            }
+            (false, _) => "there was no login in this profile",
+        });
         Ok(())
+    }
+}
+
+/// Ends a session where it was begun; false: it is none, or over.
+async fn end(kept: &Credentials) -> Result<bool, ApiError> {
+    match Client::new(&kept.api, Some(&kept.token))?.logout().await {
+        Ok(_) => Ok(true),
+        Err(e) if matches!(e.status(), Some(401 | 403 | 409)) => Ok(false),
+        Err(e) => Err(e),
     }
 }
 

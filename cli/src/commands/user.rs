@@ -11,7 +11,7 @@ use crate::{
 use clap::{Args, Subcommand};
 use serde::Serialize;
 use serde_json::Value;
-use tfx_api::{ApiError, logins::Role};
+use tfx_api::{ApiError, Client, logins::Role, tokens::TokenState};
 
 /// What is done with people.
 #[derive(Debug, Subcommand)]
@@ -118,6 +118,24 @@ fn sure(context: &Context, question: &str) -> Result<bool, Failure> {
     Ok(false)
 }
 
+/// Tokens that somebody made are programs' own: they stay, and are told.
+async fn tokens_stay(context: &Context, client: &Client, user: &str) -> Result<(), Failure> {
+    let mut cursor = None;
+    loop {
+        let page = client.tokens(Some(1_000), cursor.as_ref()).await?;
+        for token in page.items.iter().filter(|t| t.created_by == user && t.state == TokenState::Active) {
+            let name = &token.name;
+            context.out.note(format!(
+                "warning: {user} made the token {name}, which still opens: tfx token revoke {name}"
+            ));
+        }
+        match page.next {
+            Some(next) => cursor = Some(next),
+            None => return Ok(()),
+        }
+    }
+}
+
 impl UserCommand {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let client = context.client()?;
@@ -135,7 +153,13 @@ impl UserCommand {
                 if !sure(context, &format!("Let {reference} in no more?"))? {
                     return Ok(());
                 }
-                client.revoke_user(&reference, if_match).await
+                let answer = client.revoke_user(&reference, if_match).await;
+                let user = answer.as_ref().ok().map(|user| user.email.clone());
+                shown(context, answer, &user_columns(), "tfx user list")?;
+                return match user {
+                    Some(user) => tokens_stay(context, &client, &user).await,
+                    None => Ok(()),
+                };
             }
         };
         shown(context, answer, &user_columns(), "tfx user list")

@@ -31,7 +31,7 @@ pub struct NewToken {
 
 /// A time, if there is one; told in our words where it is none.
 fn end<'de, D: Deserializer<'de>>(from: D) -> Result<Option<Timestamp>, D::Error> {
-    let must = "must be a time such as 2027-01-31T00:00:00Z, not after the year 9999";
+    let must = "must be a time such as 2027-01-31T00:00:00Z, before the last day of the year 9999";
     let read = |text: String| text.parse().map_err(|_| D::Error::custom(must));
     Option::<String>::deserialize(from)?.map(read).transpose()
 }

@@ -86,6 +86,14 @@ impl Logins {
                 format!("is '{from}'; it must be login@example.com or TraffoFlex <login@example.com>"),
             );
         }
+        let here =
+            ["http://127.0.0.1", "http://localhost", "http://[::1]"].iter().any(|own| url.starts_with(own));
+        if !at_home && key.is_some() && url.starts_with("http://") && !here {
+            r.problem(
+                &vars::AUTH_RESEND_API_URL,
+                format!("is without encryption with AUTH_ENV '{env}': key and codes could be read on the way; allowed is https"),
+            );
+        }
         let mail = key.zip(from).map(|(key, from)| Mail { from, key, url, attempts, backoff });
         Some(Self { admin, secrets, code_ttl, window, session_ttl, code_in_answer, mail })
     }

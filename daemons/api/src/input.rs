@@ -2,11 +2,12 @@
 
 use crate::{failure::Failure, unique_fields};
 use axum::{
-    body::Bytes,
+    body::{Bytes, HttpBody as _},
     extract::{FromRequest, FromRequestParts, RawQuery, Request},
     response::IntoResponse as _,
 };
 use http::{HeaderMap, StatusCode, header, request::Parts};
+use http_body_util::{BodyExt as _, LengthLimitError, Limited};
 use serde_json::Value;
 use std::{convert::Infallible, fmt::Display, str::FromStr};
 use tfx_domain::{moment, problem::Problems};
@@ -16,6 +17,32 @@ pub(crate) use tfx_domain::entity::read;
 
 /// A JSON body, whatever it holds.
 pub(crate) struct Body(pub(crate) Value);
+
+/// What somebody may send who has shown nothing yet.
+const MOST_OF_A_STRANGER: usize = 4_096;
+
+/// The JSON body of whoever it may be: a short one, of which nothing is read before this is called.
+///
+/// # Errors
+/// 413 if it is longer, and as [`Body`].
+pub(crate) async fn of_a_stranger(request: Request) -> Result<Value, Failure> {
+    let too_large = || {
+        let detail =
+            format!("the body is larger than {MOST_OF_A_STRANGER} bytes, which is all that is read here");
+        Failure::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail)
+    };
+    if request.body().size_hint().lower() > MOST_OF_A_STRANGER as u64 {
+        return Err(too_large());
+    }
+    let (parts, body) = request.into_parts();
+    let short = Limited::new(body, MOST_OF_A_STRANGER).collect().await;
+    let bytes = short.map_err(|e| match e.is::<LengthLimitError>() {
+        true => too_large(),
+        false => Failure::new(StatusCode::BAD_REQUEST, "body", "the body broke off"),
+    })?;
+    let Body(value) = Body::from_request(Request::from_parts(parts, bytes.to_bytes().into()), &()).await?;
+    Ok(value)
+}
 
 impl<S: Send + Sync> FromRequest<S> for Body {
     type Rejection = Failure;

@@ -117,9 +117,8 @@ async fn destinations(client: &Client) -> Result<Vec<Finding>, Failure> {
     let list = client.health(Some(Health::Down)).await?;
     let down = list.items.iter().map(|row| {
         let why = if row.reason.is_empty() { String::new() } else { format!(": {}", row.reason) };
-        Finding::new(State::Warning, format!("destination {}", row.slug), format!("it is down{why}")).next(
-            format!("tfx health check {0} tries it now, tfx health history --destination {0}", row.slug),
-        )
+        Finding::new(State::Warning, format!("destination {}", row.slug), format!("it is down{why}"))
+            .next(format!("tfx health check {0} tries it now, tfx health history {0}", row.slug))
     });
     let mut found: Vec<Finding> = down.collect();
     if found.is_empty() {

@@ -141,5 +141,6 @@ fn ended(
     ];
     context.out.item(&item, &columns, "data_dir")?;
     context.out.note("tfx up starts on it, or the services with TFX_DATA_DIR");
+    context.out.note(super::OPENS_AGAIN);
     Ok(())
 }

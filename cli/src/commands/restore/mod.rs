@@ -8,6 +8,10 @@ mod mongo;
 use crate::{context::Context, exit::Failure};
 use clap::Subcommand;
 
+/// What a restore brings back with the configuration.
+const OPENS_AGAIN: &str = "users, sessions and tokens are as they were then, and what was revoked since opens again: look at tfx \
+    user list, tfx session list and tfx token list, and revoke it anew";
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum RestoreCommand {
     Embedded(embedded::Embedded),

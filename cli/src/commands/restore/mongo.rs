@@ -193,7 +193,9 @@ fn ended(
         Column::number("documents", "documents"),
         Column::number("indexes", "indexes"),
     ];
-    context.out.rows(&Listing { columns, rows, name: "to" })
+    context.out.rows(&Listing { columns, rows, name: "to" })?;
+    context.out.note(super::OPENS_AGAIN);
+    Ok(())
 }
 
 fn so_far(look: &Look, part: &Restored) -> String {

@@ -10,6 +10,8 @@ use std::time::Duration;
 pub const MAX_WRONG: u8 = 5;
 /// Codes that are sent to one address within the window.
 pub const MAX_SENT: usize = 3;
+/// A code of which nobody has said for so long that it was sent is lost: another may be asked for.
+const LOST_AFTER: Duration = Duration::from_secs(120);
 /// Digits of a code: 26 bits.
 pub const DIGITS: usize = 8;
 
@@ -40,6 +42,11 @@ pub fn address(text: &str) -> Result<String, &'static str> {
 pub fn code(random: u128) -> String {
     // 128 bits are so many more than the digits take that no code is likelier than another.
     format!("{:0width$}", random % 10_u128.pow(8), width = DIGITS)
+}
+
+/// Whether a text has the form of a code.
+pub fn could_be_code(text: &str) -> bool {
+    text.len() == DIGITS && text.bytes().all(|b| b.is_ascii_digit())
 }
 
 /// Whether somebody may log in.
@@ -126,6 +133,9 @@ pub struct LoginCode {
     pub used: bool,
     /// When codes were sent to the address lately, this one last.
     pub sent: Vec<Timestamp>,
+    /// Nobody knows yet whether it was sent: whoever does that may have died.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub on_its_way: bool,
 }
 
 /// What is to be done when a code is asked for. Whoever asks is told the same.
@@ -167,17 +177,36 @@ impl LoginCode {
         let lately = |at: &&Timestamp| now.as_millisecond() - at.as_millisecond() < millis(window);
         let mut sent: Vec<Timestamp> =
             before.iter().flat_map(|code| &code.sent).filter(lately).copied().collect();
-        if before.is_some_and(|code| code.is_valid(now)) || sent.len() >= MAX_SENT {
+        if let Some(lost) = before.filter(|code| code.is_lost(now)).and_then(|code| code.sent.last()) {
+            sent.retain(|at| at != lost);
+        } else if before.is_some_and(|code| code.is_valid(now)) {
+            return CodeDecision::Silence;
+        }
+        if sent.len() >= MAX_SENT {
             return CodeDecision::Silence;
         }
         sent.push(now);
-        CodeDecision::Send(Self { digest, expires_at, wrong: 0, used: false, sent })
+        CodeDecision::Send(Self { digest, expires_at, wrong: 0, used: false, sent, on_its_way: true })
+    }
+
+    /// Whether nobody can be sending it any more who has not said so.
+    fn is_lost(&self, now: Timestamp) -> bool {
+        let since = self.sent.last().map_or(0, |at| now.as_millisecond() - at.as_millisecond());
+        self.on_its_way && !self.used && since > millis(LOST_AFTER)
+    }
+
+    /// The same code, which was sent.
+    #[must_use]
+    pub fn arrived(mut self) -> Self {
+        self.on_its_way = false;
+        self
     }
 
     /// The same code, which could not be sent: it is over, and does not count among those of the window.
     #[must_use]
     pub fn not_sent(mut self) -> Self {
         self.used = true;
+        self.on_its_way = false;
         self.sent.pop();
         self
     }
@@ -212,7 +241,7 @@ mod tests {
 
     fn sent(before: Option<&LoginCode>, s: i64) -> Option<LoginCode> {
         match LoginCode::asked(before, format!("digest {s}"), at(s), TTL, WINDOW) {
-            CodeDecision::Send(code) => Some(code),
+            CodeDecision::Send(code) => Some(code.arrived()),
             CodeDecision::Silence => None,
         }
     }

@@ -6,7 +6,7 @@ mod token;
 
 pub use login::{
     CodeDecision, DIGITS, Guess, LoginCode, MAX_SENT, MAX_WRONG, NOBODY, Session, User, UserState, address,
-    code,
+    code, could_be_code,
 };
 pub use scope::{Role, Scope, beyond, known_scopes, scopes_of};
 pub use token::{ADMIN_TOKEN, ApiToken, TokenState, token_name};

@@ -5,8 +5,10 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use serde::Deserialize;
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
+use tfx_domain::Timestamp;
 use tfx_outbound::{Answer, Outbound, Request};
-use tfx_settings::Mail;
+use tfx_ports::clock;
+use tfx_settings::{Mail, shown};
 
 /// For one attempt.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -38,6 +40,17 @@ pub(crate) enum Attempt {
     Refused(String),
 }
 
+impl Attempt {
+    /// The same, with what is said of it changed.
+    fn masked(self, mask: impl Fn(String) -> String) -> Self {
+        match self {
+            Self::Sent => Self::Sent,
+            Self::Again(said, at_least) => Self::Again(mask(said), at_least),
+            Self::Refused(said) => Self::Refused(mask(said)),
+        }
+    }
+}
+
 impl Mailer {
     pub(crate) fn new(mail: Mail, outbound: Arc<Outbound>) -> Self {
         Self { mail, outbound }
@@ -47,23 +60,38 @@ impl Mailer {
     ///
     /// # Errors
     /// Why it is not sent, with what to do.
-    pub(crate) async fn send(&self, to: &str, code: &str, valid: Duration, key: &str) -> Result<(), String> {
-        let minutes = valid.as_secs().div_ceil(60);
+    pub(crate) async fn send(
+        &self,
+        to: &str,
+        code: &str,
+        (valid, until): (Duration, Timestamp),
+        key: &str,
+    ) -> Result<(), String> {
+        let valid = match valid.as_secs() {
+            seconds @ 0..120 => format!("{seconds} seconds"),
+            seconds => format!("{} minutes", seconds / 60),
+        };
         let text = format!(
-            "Your code for TraffoFlex is {code}\n\nIt is valid for {minutes} minutes and can be used once. If you did not \
+            "Your code for TraffoFlex is {code}\n\nIt is valid for {valid} from when it was asked for and can be used once. If you did not \
              ask for it, nothing needs to be done.\n"
         );
         let body = self.body(to, "Your code for TraffoFlex", &text);
         let mut pause = self.mail.backoff;
         let mut why = String::new();
+        // Who answers may repeat what was sent.
+        let without_code = |said: String| said.replace(code, "***");
         for attempt in 1..=self.mail.attempts {
             match self.attempt(&body, key).await {
                 Attempt::Sent => return Ok(()),
-                Attempt::Refused(why) => return Err(why),
+                Attempt::Refused(why) => return Err(without_code(why)),
                 Attempt::Again(reason, at_least) => {
-                    why = reason;
+                    why = without_code(reason);
+                    let pause_now = pause.max(at_least);
+                    if clock::now().checked_add(pause_now).is_ok_and(|then| then >= until) {
+                        return Err(format!("{why}; its time would be over before it could be sent again"));
+                    }
                     if attempt < self.mail.attempts {
-                        tokio::time::sleep(pause.max(at_least)).await;
+                        tokio::time::sleep(pause_now).await;
                         pause = (pause * 2).min(LONGEST);
                     }
                 }
@@ -99,9 +127,9 @@ impl Mailer {
         let (method, body) = (Method::POST, body.clone());
         let (wait, timeout, keep) = (TIMEOUT, TIMEOUT, KEEP);
         match self.outbound.send(Request { method, url, headers, body, wait, timeout, keep }).await {
-            Ok(answer) => judged(&answer),
+            Ok(answer) => judged(&answer).masked(|said| said.replace(self.mail.key.expose(), "***")),
             Err(e) => Attempt::Again(
-                format!("Resend at {} (AUTH_RESEND_API_URL): {e}", self.mail.url),
+                format!("Resend at {} (AUTH_RESEND_API_URL): {e}", shown(&self.mail.url)),
                 Duration::ZERO,
             ),
         }

@@ -10,10 +10,15 @@ use crate::{
     app::App,
     compressed::with_secret,
     failure::Failure,
-    input::{Body, Query, read},
+    input::{Query, of_a_stranger, read},
     reply::json,
 };
-use axum::{Extension, Router, extract::State, response::Response, routing::post};
+use axum::{
+    Extension, Router,
+    extract::{Request, State},
+    response::Response,
+    routing::post,
+};
 use http::StatusCode;
 use mail::Mailer;
 use serde_json::json;
@@ -24,6 +29,7 @@ use tfx_domain::{
     Timestamp,
     access::{
         CodeDecision, Guess, LoginCode, MAX_WRONG, NOBODY, Role, Session, User, UserState, address, code,
+        could_be_code,
     },
     id::{SessionId, UserId},
     problem::Problems,
@@ -118,14 +124,14 @@ async fn ask(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     query: Query,
-    Body(input): Body,
+    request: Request,
 ) -> Result<Response, Failure> {
     query.finish()?;
     let logins = logins(&app)?;
-    let CodeRequest { email } = read(input)?;
-    let email = mail_address(&email)?;
     let now = clock::now();
     limited(&logins.asked, &caller, now)?;
+    let CodeRequest { email } = read(of_a_stranger(request).await?)?;
+    let email = mail_address(&email)?;
     let made = code(entropy::random_u128());
     let (id, digest) = (kept_at(&app, &email).await?, digest(&app, &email, &made).await?);
     let before = app.stores.accounts.get(AccountKind::Code, &id).await?;
@@ -134,6 +140,8 @@ async fn ask(
     let asked = LoginCode::asked(known.as_ref(), digest, now, settings.code_ttl, settings.window);
     // Whether one is sent or not, something is written: the time tells nobody whether a code is out.
     let (kept, is_sent) = match (asked, known) {
+        // What is in the answer alone cannot get lost on its way.
+        (CodeDecision::Send(new), _) if logins.mailer.is_none() => (new.arrived(), true),
         (CodeDecision::Send(new), _) => (new, true),
         (CodeDecision::Silence, Some(known)) => (known, false),
         (CodeDecision::Silence, None) => return Ok(asked_for(None)),
@@ -182,29 +190,38 @@ fn send(app: &Arc<App>, email: String, code: String, id: String, kept: LoginCode
             (&logins.mailer, &logins.mails)
         };
         let Some(mailer) = mailer else { return };
+        let key = format!("code-{}", kept.digest);
         let sent = match mails.try_acquire() {
-            Ok(_turn) => {
-                mailer.send(&email, &code, settings.code_ttl, &format!("code-{}", kept.digest)).await
-            }
+            Ok(_turn) => mailer.send(&email, &code, (settings.code_ttl, kept.expires_at), &key).await,
             Err(_) => Err("too many mails are on their way".to_owned()),
         };
-        let Err(why) = sent else { return };
-        tracing::error!(why, "a login code was not sent");
-        if let Err(e) = take_back(&app, &id, &kept.digest).await {
-            tracing::warn!(error = %e, "a login code that was not sent counts until its time is over");
+        let became = match &sent {
+            Ok(()) => LoginCode::arrived,
+            Err(why) => {
+                tracing::error!(why, "a login code was not sent");
+                LoginCode::not_sent
+            }
+        };
+        if let Err(e) = became_of(&app, &id, &kept.digest, became).await {
+            tracing::warn!(error = %e, "what became of a login code cannot be saved; another can be asked for in two minutes");
         }
     });
 }
 
-/// A code that was not sent is over and was none, unless another one took its place meanwhile.
-async fn take_back(app: &App, id: &str, digest: &str) -> Result<(), StoreError> {
+/// Saves what became of a code that was sent, unless another one took its place meanwhile.
+async fn became_of(
+    app: &App,
+    id: &str,
+    digest: &str,
+    became: fn(LoginCode) -> LoginCode,
+) -> Result<(), StoreError> {
     loop {
         let Some(account) = app.stores.accounts.get(AccountKind::Code, id).await? else { return Ok(()) };
         let code: LoginCode = account.read()?;
         if code.digest != digest {
             return Ok(());
         }
-        match app.stores.accounts.save(vec![account.changed(&code.not_sent())?], None).await {
+        match app.stores.accounts.save(vec![account.changed(&became(code))?], None).await {
             Err(StoreError::VersionMismatch { .. }) => {}
             done => return done,
         }
@@ -215,14 +232,14 @@ async fn verify(
     State(app): State<Arc<App>>,
     Extension(caller): Extension<Caller>,
     query: Query,
-    Body(input): Body,
+    request: Request,
 ) -> Result<Response, Failure> {
     query.finish()?;
     let logins = logins(&app)?;
-    let CodeProof { email, code } = read(input)?;
-    let email = mail_address(&email)?;
     let now = clock::now();
     limited(&logins.answered, &caller, now)?;
+    let CodeProof { email, code } = read(of_a_stranger(request).await?)?;
+    let email = mail_address(&email)?;
     // Whoever is wrong is nobody; the right code shows that he reads the mail of the address.
     let nobody = Caller { name: NOBODY.to_owned(), ..caller.clone() };
     let caller = Caller { name: email.clone(), ..caller };
@@ -231,6 +248,10 @@ async fn verify(
         let detail = "the code is wrong, or was used, or its time or tries are over; ask for another";
         Err(Failure::new(StatusCode::UNAUTHORIZED, "wrong_code", detail))
     };
+    // What can be no code uses up no try of whoever has one.
+    if !could_be_code(code.trim()) {
+        return refused();
+    }
     loop {
         let Some(account) = app.stores.accounts.get(AccountKind::Code, &id).await? else { return refused() };
         let known: LoginCode = account.read()?;
@@ -286,7 +307,7 @@ async fn let_in(
         last_login_at: None,
         version: 1,
     });
-    if is_admin && user.state == UserState::Waiting {
+    if is_admin && user.state != UserState::Revoked {
         (user.role, user.state) = (Role::Admin, UserState::Approved);
     }
     let kept = |user: &User| match &found {

@@ -140,10 +140,12 @@ pub(super) fn problems(
     if operation.path.contains('{') {
         add(StatusCode::BAD_REQUEST, "malformed_path", "a part of the path is no text in UTF-8");
     }
+    let too_large =
+        "the body is larger than `HTTP_MAX_BODY_BYTES`, or than 4 KiB where no token is asked for";
+    add(StatusCode::PAYLOAD_TOO_LARGE, "too_large", too_large);
     if operation.method != Method::GET && operation.body.is_some() {
         add(StatusCode::BAD_REQUEST, "malformed_json", "the body is not JSON, or says a field twice");
         add(StatusCode::BAD_REQUEST, "body", "the body broke off");
-        add(StatusCode::PAYLOAD_TOO_LARGE, "too_large", "the body is larger than `HTTP_MAX_BODY_BYTES`");
         add(StatusCode::UNSUPPORTED_MEDIA_TYPE, "not_json", "the body is not said to be JSON");
         add(StatusCode::REQUEST_TIMEOUT, "request_timeout", "the body did not arrive in time");
     }

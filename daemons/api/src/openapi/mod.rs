@@ -22,12 +22,16 @@ mod tidied;
 use crate::{app::App, failure::Failure, input::Query};
 use axum::{
     Router,
-    body::Body,
+    body::{Body, Bytes},
     response::{IntoResponse as _, Response},
     routing::get,
 };
-use http::{HeaderValue, header};
-use std::sync::Arc;
+use flate2::{Compression, write::GzEncoder};
+use http::{HeaderMap, HeaderValue, header};
+use std::{
+    io::Write as _,
+    sync::{Arc, LazyLock},
+};
 
 /// As it is committed.
 const DOCUMENT: &str = include_str!("../../../../docs/openapi.json");
@@ -37,9 +41,27 @@ pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new().route("/openapi.json", get(document))
 }
 
-async fn document(query: Query) -> Result<Response, Failure> {
+/// The same in gzip, packed once: anybody may ask for it, however often.
+static PACKED: LazyLock<Bytes> = LazyLock::new(|| {
+    let mut packed = GzEncoder::new(Vec::new(), Compression::best());
+    // Into memory, which does not fail.
+    let _ = packed.write_all(DOCUMENT.as_bytes());
+    packed.finish().unwrap_or_default().into()
+});
+
+async fn document(headers: HeaderMap, query: Query) -> Result<Response, Failure> {
     query.finish()?;
-    let mut response = Body::from(DOCUMENT).into_response();
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    let takes_gzip = headers.get_all(header::ACCEPT_ENCODING).iter().any(|value| {
+        let value = value.to_str().unwrap_or_default();
+        value.split(',').any(|coding| matches!(coding.trim(), "gzip" | "*"))
+    });
+    let mut response =
+        if takes_gzip { Body::from(PACKED.clone()) } else { Body::from(DOCUMENT) }.into_response();
+    let told = response.headers_mut();
+    told.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    told.insert(header::VARY, HeaderValue::from_static("accept-encoding"));
+    if takes_gzip {
+        told.insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+    }
     Ok(response)
 }

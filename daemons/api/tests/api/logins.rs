@@ -384,18 +384,24 @@ async fn a_flood_of_requests_for_codes_makes_one_code_and_bounded_rows(s: Server
     assert_eq!(codes.len(), 21);
 }
 
-/// The same work is done for whoever asks: each two distributions are one, by the test of Kolmogorov and Smirnov.
+/// The same work is done for whoever asks: the distributions are one, by the test of Kolmogorov and Smirnov, of those who have
+/// a user and those whom nobody knows; and, of those who asked before, whether their code is valid or over.
 async fn no_time_tells_who_is_known(s: Server) {
     const EACH: usize = 400;
-    const NAMES: [&str; 3] = ["known", "nobody", "waits"];
-    // Known ones, who have a user; ones who were sent a code that is valid still; and ones nobody knows.
+    const NAMES: [&str; 4] = ["known", "nobody", "waits", "over"];
     for n in 0..EACH {
         let (id, email) = (format!("usr_{n:019}"), format!("known{n}@example.com"));
         let user = json!({ "id": id, "email": email, "role": "viewer", "state": "approved", "created_at": "2026-01-01T00:00:00Z" });
         let account = tfx_ports::accounts::Account::new(AccountKind::User, &id, &email, &user).expect("JSON");
         s.stores.accounts.save(vec![account], None).await.expect("saved");
         let from = 1_000_000 + u32::try_from(n).expect("few");
-        assert!(code(&s, &format!("waits{n}@example.com"), from).await.is_some());
+        for name in ["waits", "over"] {
+            assert!(code(&s, &format!("{name}{n}@example.com"), from).await.is_some());
+        }
+        let wrong = json!({ "email": format!("over{n}@example.com"), "code": "00000000" });
+        for _ in 0..tfx_domain::access::MAX_WRONG {
+            assert_eq!(post(&s, "/auth/verify", from, &wrong).await.0, StatusCode::UNAUTHORIZED);
+        }
     }
     let mut times = NAMES.map(|_| Vec::new());
     for n in 0..EACH {
@@ -414,7 +420,7 @@ async fn no_time_tells_who_is_known(s: Server) {
     let below = |all: &[Duration], at: Duration| all.partition_point(|t| *t <= at) as f64 / EACH as f64;
     // Two samples of one distribution are so far apart once in ten thousand times: 2.2 * sqrt(2 / n).
     let limit = 2.2 * (2.0 / EACH as f64).sqrt();
-    for (one, two) in [(0, 1), (0, 2), (1, 2)] {
+    for (one, two) in [(0, 1), (2, 3)] {
         let at = times[one].iter().chain(&times[two]);
         let apart =
             at.map(|at| (below(&times[one], *at) - below(&times[two], *at)).abs()).fold(0.0, f64::max);
@@ -463,6 +469,16 @@ async fn what_is_no_address_and_no_code_is_said_so() {
     let wrong =
         anybody.ask_code(&CodeRequest { email: "a\r\nbcc: b@x.y".to_owned() }).await.expect_err("no address");
     assert_eq!(wrong.status(), Some(422));
-    let proof = CodeProof { email: "nobody@example.com".to_owned(), code: "1".repeat(100_000) };
-    assert_eq!(anybody.prove_code(&proof).await.expect_err("no code").code(), Some("wrong_code"));
+    let refused = async |code: &str| {
+        let proof = CodeProof { email: ADMIN.to_owned(), code: code.to_owned() };
+        anybody.prove_code(&proof).await.expect_err("no code").code().map(str::to_owned)
+    };
+    // A stranger's body is short, or is not read.
+    assert_eq!(refused(&"1".repeat(100_000)).await.as_deref(), Some("too_large"));
+    let sent = code(&s, ADMIN, 1).await.expect("a code");
+    for _ in 0..tfx_domain::access::MAX_WRONG {
+        assert_eq!(refused("x").await.as_deref(), Some("wrong_code"));
+    }
+    let proof = CodeProof { email: ADMIN.to_owned(), code: sent };
+    anybody.prove_code(&proof).await.expect("what can be no code uses up no try");
 }
