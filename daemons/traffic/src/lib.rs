@@ -201,7 +201,8 @@ pub async fn run(
     let bare_slugs = settings.traffic.bare_slugs;
     let inside = Inside::new(&settings.http, token.expose());
     let durable = settings.events.policy == FailurePolicy::FailClosed;
-    let late_after = settings.traffic.probe_interval * 3 + settings.traffic.probe_timeout;
+    // The newest probe is read now and then only.
+    let late_after = settings.traffic.probe_interval * 3 + settings.traffic.probe_timeout + health::READ_ALL_EVERY;
     let watch = Watch {
         manual: Manual::new(Arc::clone(&probes), live, late_after),
         probes,

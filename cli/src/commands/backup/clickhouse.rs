@@ -31,7 +31,7 @@ pub(crate) struct ClickHouse {
     dir: PathBuf,
     #[command(flatten)]
     partitions: Partitions,
-    /// The server itself writes the rows, to a disk of its own that <backups> allows; here come only their names.
+    /// The server itself writes the rows, to a disk of its own that `backups` allows; here come only their names.
     #[arg(long, value_name = "DISK", conflicts_with_all = ["incremental", "resume"])]
     server_side: Option<String>,
 }

@@ -20,8 +20,8 @@ use tfx_domain::{
 };
 use tfx_ports::{analytics::PostbackQuery, page::PageRequest, queue::DeadJob};
 
-/// The most that one call makes due again, and the most ids that it takes.
-const AT_ONCE: usize = 10_000;
+/// The most that one call makes due again, which a store does in seconds, and the most ids that it takes.
+const AT_ONCE: usize = 1_000;
 const MOST_IDS: usize = 100;
 /// Those that are told again are due one after the other, so far apart.
 const EACH: Duration = Duration::from_millis(10);

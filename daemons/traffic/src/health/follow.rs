@@ -15,7 +15,7 @@ use tokio::time::sleep;
 /// A change is known everywhere within two of these.
 const EVERY: Duration = Duration::from_millis(800);
 /// How often everything that is known is read: for what is told, not for routing.
-const READ_ALL_EVERY: Duration = Duration::from_secs(10);
+pub(crate) const READ_ALL_EVERY: Duration = Duration::from_secs(10);
 /// Changes published at once.
 const BATCH: usize = 500;
 

@@ -12,7 +12,7 @@ mod prober;
 mod put_off;
 mod rate;
 
-pub(crate) use follow::{Follower, HealthState};
+pub(crate) use follow::{Follower, HealthState, READ_ALL_EVERY};
 pub(crate) use manual::Manual;
 pub(crate) use probe::{Counted, Probes};
 pub(crate) use prober::Prober;
