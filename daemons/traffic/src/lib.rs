@@ -202,7 +202,8 @@ pub async fn run(
     let inside = Inside::new(&settings.http, token.expose());
     let durable = settings.events.policy == FailurePolicy::FailClosed;
     // The newest probe is read now and then only.
-    let late_after = settings.traffic.probe_interval * 3 + settings.traffic.probe_timeout + health::READ_ALL_EVERY;
+    let late_after =
+        settings.traffic.probe_interval * 3 + settings.traffic.probe_timeout + health::READ_ALL_EVERY;
     let watch = Watch {
         manual: Manual::new(Arc::clone(&probes), live, late_after),
         probes,
