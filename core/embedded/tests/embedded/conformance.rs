@@ -141,7 +141,7 @@ async fn what_the_version_before_parked_becomes_jobs() {
     let parked = &schema[schema.find("CREATE TABLE parked").expect("there")..];
     let index = &index[index.find("CREATE INDEX parked_of_click").expect("there")..];
     file.execute_batch(&format!(
-        "DROP TABLE jobs; DROP TABLE job_lanes; DROP TABLE leases; DROP TABLE keys; DROP TABLE told; DROP TABLE destination_health;
+        "DROP TABLE alert_states; DROP TABLE alert_log; DROP TABLE jobs; DROP TABLE job_lanes; DROP TABLE leases; DROP TABLE keys; DROP TABLE told; DROP TABLE destination_health;
          DROP TABLE destination_health_history; DROP INDEX audit_revision; ALTER TABLE audit DROP COLUMN revision;
          ALTER TABLE audit DROP COLUMN asked_from;
          ALTER TABLE audit DROP COLUMN request_id; ALTER TABLE audit DROP COLUMN token; DROP TABLE accounts; {parked} {index} PRAGMA user_version = 3;"

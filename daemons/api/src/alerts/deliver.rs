@@ -46,7 +46,12 @@ pub(crate) async fn follow(app: Arc<App>, shutdown: Shutdown) {
     while !shutdown.is_fired() {
         while running.try_join_next().is_some() {}
         let room = AT_ONCE.saturating_sub(running.len());
-        let claimed = match app.stores.queue.claim(KIND, room, LEASE).await {
+        // A store that does not answer holds up no stop; what was claimed all the same is claimed anew when that is over.
+        let claimed = tokio::select! {
+            claimed = app.stores.queue.claim(KIND, room, LEASE) => claimed,
+            () = shutdown.wait() => break,
+        };
+        let claimed = match claimed {
             Ok(jobs) => {
                 complaint.over();
                 jobs

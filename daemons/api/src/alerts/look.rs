@@ -41,6 +41,8 @@ const TOGETHER: usize = 100;
 const LOG_DAYS: i64 = 90;
 /// How often what is older is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
+/// How long giving the lease back may take when the service ends.
+const LET_GO: Duration = Duration::from_millis(500);
 /// How long what was given up is kept.
 const DEAD: Duration = Duration::from_secs(7 * 86_400);
 
@@ -52,7 +54,12 @@ pub(crate) async fn follow(app: Arc<App>, shutdown: Shutdown) {
     let mut forget_at = Instant::now();
     loop {
         let began = Instant::now();
-        match round(&app, &mut lease, interval + LEASE_BEYOND, &shutdown).await {
+        // A store that does not answer holds up no stop.
+        let looked = tokio::select! {
+            looked = round(&app, &mut lease, interval + LEASE_BEYOND, &shutdown) => looked,
+            () = shutdown.wait() => break,
+        };
+        match looked {
             Ok(()) => complaint.over(),
             Err(error) => {
                 if complaint.due() {
@@ -62,7 +69,10 @@ pub(crate) async fn follow(app: Arc<App>, shutdown: Shutdown) {
         }
         if lease.is_some() && Instant::now() >= forget_at {
             forget_at = Instant::now() + FORGET_EVERY;
-            forget(&app).await;
+            tokio::select! {
+                () = forget(&app) => {}
+                () = shutdown.wait() => break,
+            }
         }
         tokio::select! {
             () = sleep(interval.saturating_sub(began.elapsed())) => {}
@@ -71,7 +81,7 @@ pub(crate) async fn follow(app: Arc<App>, shutdown: Shutdown) {
     }
     if let Some(lease) = lease {
         // Another need not wait for its end.
-        let _ = app.stores.leases.release(&lease).await;
+        let _ = timeout(LET_GO, app.stores.leases.release(&lease)).await;
     }
 }
 
