@@ -57,14 +57,7 @@ impl AlertTable {
             let statement =
                 |one: &&Looked| Ok(doc! {"q": before(&one.state), "u": {"$set": state(&one.state)?}});
             let statements: Vec<Document> = some.iter().map(statement).collect::<Result<_, StoreError>>()?;
-            let command = doc! {
-                "update": self.states.name(),
-                "updates": statements,
-                "ordered": false,
-                "writeConcern": {"w": "majority", "j": true},
-            };
-            let done = self.db.call(SAVE, self.db.database().run_command(command)).await?;
-            crate::conversions::refused(SAVE, &done).map_err(Failed::into_error)?;
+            self.db.updates(SAVE, self.states.name(), statements, self.db.operation_timeout()).await?;
         }
         Ok(())
     }

@@ -125,6 +125,26 @@ impl Db {
         self.call(what, Box::pin(read)).await
     }
 
+    /// Runs updates (`q`, `u`) of a collection in one command, each by itself, durable on a majority; the server gives up after
+    /// `within`, and what it did by then stands.
+    pub(crate) async fn updates(
+        &self,
+        what: &str,
+        collection: &str,
+        updates: Vec<Document>,
+        within: Duration,
+    ) -> Result<(), StoreError> {
+        let command = doc! {
+            "update": collection,
+            "updates": updates,
+            "ordered": false,
+            "writeConcern": {"w": "majority", "j": true},
+            "maxTimeMS": i64::try_from(within.as_millis()).unwrap_or(i64::MAX),
+        };
+        let done = self.call(what, self.database().run_command(command)).await?;
+        crate::conversions::refused(what, &done).map_err(Failed::into_error)
+    }
+
     /// Runs a command that writes by itself.
     pub(crate) async fn write<T>(
         &self,

@@ -56,14 +56,7 @@ impl Healths {
         for some in probed.chunks(STATEMENTS) {
             let statement = |p: &&Probed| Ok(doc! {"q": before(&p.health), "u": {"$set": state(&p.health)?}});
             let statements: Vec<Document> = some.iter().map(statement).collect::<Result<_, StoreError>>()?;
-            let command = doc! {
-                "update": self.states.name(),
-                "updates": statements,
-                "ordered": false,
-                "writeConcern": {"w": "majority", "j": true},
-            };
-            let done = self.db.call(SAVE, self.db.database().run_command(command)).await?;
-            crate::conversions::refused(SAVE, &done).map_err(Failed::into_error)?;
+            self.db.updates(SAVE, self.states.name(), statements, self.db.operation_timeout()).await?;
         }
         Ok(())
     }

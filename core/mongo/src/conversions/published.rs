@@ -1,14 +1,8 @@
 //! States that wait to be published, and marking them as published.
 
-use super::{
-    conversions, documents,
-    gather::Work,
-    stored::ConversionDocument,
-    write::{STATEMENTS, refused},
-};
+use super::{conversions, documents, gather::Work, stored::ConversionDocument, write::STATEMENTS};
 use crate::{
     db::Db,
-    error::Failed,
     paging::{after, limit, page, query_limit},
 };
 use async_trait::async_trait;
@@ -63,14 +57,8 @@ impl Work for Marking {
     async fn run(&self, states: &[Self::Item]) -> Result<Vec<()>, StoreError> {
         for some in states.chunks(STATEMENTS) {
             let statements: Vec<Document> = some.iter().map(statement).collect();
-            let command = doc! {
-                "update": conversions(&self.0).name(),
-                "updates": statements,
-                "ordered": false,
-                "writeConcern": {"w": "majority", "j": true},
-            };
-            let done = self.0.call(WHAT, self.0.database().run_command(command)).await?;
-            refused(WHAT, &done).map_err(Failed::into_error)?;
+            let all = conversions(&self.0);
+            self.0.updates(WHAT, all.name(), statements, self.0.operation_timeout()).await?;
         }
         Ok(vec![(); states.len()])
     }

@@ -6,7 +6,7 @@ use super::{
     jobs, lanes, millis, now,
     stored::{JobDocument, lane_id},
 };
-use crate::{conversions::refused, db::Db, error::Failed, paging::query_limit};
+use crate::{db::Db, paging::query_limit};
 use futures_util::future::try_join_all;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use std::{
@@ -68,18 +68,16 @@ pub(super) async fn claim(
         let as_read = doc! {"_id": is("_id"), "fence": is("fence"), "due": is("due")};
         doc! {"q": as_read, "u": [{"$set": &set}, {"$unset": "wanted"}]}
     };
-    let command = doc! {
-        "update": lanes(db).name(),
-        "updates": due.iter().map(statement).collect::<Vec<_>>(),
-        "ordered": false,
-        "writeConcern": {"w": "majority", "j": true},
-        "maxTimeMS": millis(LOCKED),
+    let (began, statements) = (Instant::now(), due.iter().map(statement).collect());
+    let done = db.updates(WHAT, lanes(db).name(), statements, LOCKED).await;
+    // Only who waited in vain met a lane that is locked.
+    let locked_by = match done {
+        Err(error) if began.elapsed() < LOCKED => return Err(error),
+        done => done.err(),
     };
-    let done = db.call(WHAT, db.database().run_command(command)).await;
-    let done = done.and_then(|done| refused(WHAT, &done).map_err(Failed::into_error));
     let ids: Vec<&str> = due.iter().filter_map(|lane| lane.get_str("_id").ok()).collect();
     let won = db.rows(WHAT, lanes(db).find(doc! {"_id": {"$in": &ids}, "claim": &mark})).await?;
-    if let Err(error) = done {
+    if let Some(error) = locked_by {
         // One after the other, so that the first which was not won is the one that it waited for.
         let is_won = |id: &str| won.iter().any(|lane| lane.get_str("_id").is_ok_and(|won| won == id));
         let Some(stuck) = ids.iter().find(|id| !is_won(id)) else { return Err(error) };
