@@ -3,7 +3,7 @@
 use crate::{
     db::Database,
     error::OrStoreError,
-    paging::{cursor, limit, page, sql_limit},
+    paging::{before, limit, page, sql_limit},
     queue::enqueue,
     time::ceil_ms,
 };
@@ -145,11 +145,7 @@ fn states(
 
 /// Newest first: by time, then by id.
 fn log(conn: &Connection, query: &AlertLogQuery, left_out: &LeftOut) -> Result<Page<AlertEvent>, StoreError> {
-    let before = cursor(&query.page, |c| {
-        let (ms, id) = c.split_once('.')?;
-        Some((ms.parse::<i64>().ok()?, id.parse::<ClickId>().ok()?.to_string()))
-    })?;
-    let (before_ms, before_id) = before.unwrap_or((i64::MAX, String::new()));
+    let (before_ms, before_id) = before::<ClickId>(&query.page)?;
     let limit = limit(&query.page);
     let sql = "SELECT id, body, at_ms FROM alert_log
         WHERE (:alert IS NULL OR alert = :alert)

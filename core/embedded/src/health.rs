@@ -3,7 +3,7 @@
 use crate::{
     db::Database,
     error::OrStoreError,
-    paging::{cursor, limit, page, sql_limit},
+    paging::{before, limit, page, sql_limit},
     time::ceil_ms,
 };
 use async_trait::async_trait;
@@ -151,11 +151,7 @@ fn history(
     query: &HealthQuery,
     left_out: &LeftOut,
 ) -> Result<Page<HealthEvent>, StoreError> {
-    let before = cursor(&query.page, |c| {
-        let (ms, id) = c.split_once('.')?;
-        Some((ms.parse::<i64>().ok()?, id.parse::<ClickId>().ok()?.to_string()))
-    })?;
-    let (before_ms, before_id) = before.unwrap_or((i64::MAX, String::new()));
+    let (before_ms, before_id) = before::<ClickId>(&query.page)?;
     let limit = limit(&query.page);
     let sql = "SELECT id, body, at_ms FROM destination_health_history
         WHERE (:destination IS NULL OR destination = :destination)

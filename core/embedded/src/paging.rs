@@ -1,5 +1,6 @@
 //! Pages: one item more than asked for is read, to know whether there is a next page.
 
+use std::str::FromStr;
 use tfx_ports::{
     StoreError,
     page::{Page, PageRequest},
@@ -19,6 +20,16 @@ pub(crate) fn cursor<T>(
         None => Ok(None),
         Some(text) => parse(text).map(Some).ok_or(StoreError::BadCursor),
     }
+}
+
+/// Where a page of a list that tells the newest first begins, by the time in milliseconds and the id of the one before; without
+/// a cursor behind everything. The place of an item is `MS.ID`.
+pub(crate) fn before<I: FromStr + ToString>(request: &PageRequest) -> Result<(i64, String), StoreError> {
+    let before = cursor(request, |c| {
+        let (ms, id) = c.split_once('.')?;
+        Some((ms.parse::<i64>().ok()?, id.parse::<I>().ok()?.to_string()))
+    })?;
+    Ok(before.unwrap_or((i64::MAX, String::new())))
 }
 
 /// A page of at most `limit` of `items`, of which there is one more if the list goes on; `place` makes the cursor

@@ -2,7 +2,7 @@
 
 use crate::{
     error::OrStoreError,
-    paging::{cursor, limit, page, sql_limit},
+    paging::{before, cursor, limit, page, sql_limit},
     time::ceil_ms,
 };
 use rusqlite::{Connection, OptionalExtension, named_params};
@@ -41,11 +41,7 @@ pub(super) fn list(
     query: &ConversionQuery,
     left_out: &LeftOut,
 ) -> Result<Page<Conversion>, StoreError> {
-    let before = cursor(&query.page, |c| {
-        let (ms, id) = c.split_once('.')?;
-        Some((ms.parse::<i64>().ok()?, id.parse::<ConversionId>().ok()?.to_string()))
-    })?;
-    let (before_ms, before_id) = before.unwrap_or((i64::MAX, String::new()));
+    let (before_ms, before_id) = before::<ConversionId>(&query.page)?;
     let limit = limit(&query.page);
     let (filters, zone) = (&query.conditions.filters, time_zone(&query.conditions.timezone)?);
     // A click has few conversions: by its index. Otherwise they are walked in order.
