@@ -97,13 +97,19 @@ pub(super) fn created(schemas: &mut Schemas, kind: Kind) -> Value {
     })
 }
 
+/// What stands before its noun.
+pub(super) fn article(kind: Kind) -> &'static str {
+    if kind == Kind::Alert { "an" } else { "a" }
+}
+
 /// What is sent to change one: a merge patch of it.
 pub(super) fn changed(schemas: &mut Schemas, kind: Kind) -> Value {
     schemas.named(&format!("{}Patch", name(kind)), false, |schemas| {
         let schema = named_others(schemas, kind);
         let mut schema = merge_patch(schemas, schema);
+        let a = article(kind);
         let about = format!(
-            "What is to be changed of a {kind}, a JSON merge patch (RFC 7396): null takes a field away"
+            "What is to be changed of {a} {kind}, a JSON merge patch (RFC 7396): null takes a field away"
         );
         schema.insert("description".to_owned(), about.into());
         schema.remove("required");

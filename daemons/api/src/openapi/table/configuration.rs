@@ -91,18 +91,19 @@ fn of(kind: Kind) -> Vec<Operation> {
         Kind::Template => "/api/v1/templates/tpl_01k5e7q000000000000",
         Kind::Alert => "/api/v1/alerts/alr_01k5e7q000000000000",
     };
-    let create = post(&all, format!("create_{noun}"), format!("Create a {noun}"))
+    let a = spec::article(kind);
+    let create = post(&all, format!("create_{noun}"), format!("Create {a} {noun}"))
         .takes_one(move |s| spec::created(s, kind), spec::example(kind))
         .answers_one(StatusCode::CREATED, "It was created", move |s| spec::shown(s, kind))
         .header("ETag", VERSION.1, "\"1\"")
         .header("Location", "Where it is", id)
         .creates()
         .refuses(StatusCode::CONFLICT, "slug_taken", "another one has the slug; `existing` is its id");
-    let read = get(&one, format!("read_{noun}"), format!("Show a {noun}"))
+    let read = get(&one, format!("read_{noun}"), format!("Show {a} {noun}"))
         .answers_one(StatusCode::OK, "As it is", move |s| spec::shown(s, kind))
         .header(VERSION.0, VERSION.1, VERSION.2)
         .finds(noun);
-    let mut change = patch(&one, format!("change_{noun}"), format!("Change a {noun} by a merge patch"));
+    let mut change = patch(&one, format!("change_{noun}"), format!("Change {a} {noun} by a merge patch"));
     change = change.query("force", "Archive it also while others use it", flag()).query(
         "drop_old_slug",
         "With another slug: links with the one before do not lead here any more",
@@ -119,12 +120,12 @@ fn of(kind: Kind) -> Vec<Operation> {
     for verb in Verb::ALL {
         let word = verb.as_str();
         let what = match verb {
-            Verb::Pause => "Pause a",
-            Verb::Resume => "Resume a",
-            Verb::Archive => "Archive a",
+            Verb::Pause => "Pause",
+            Verb::Resume => "Resume",
+            Verb::Archive => "Archive",
         };
         operations.push(written(
-            post(format!("{one}/{word}"), format!("{word}_{noun}"), format!("{what} {noun}"))
+            post(format!("{one}/{word}"), format!("{word}_{noun}"), format!("{what} {a} {noun}"))
                 .query("force", "Archive it also while others use it", flag())
                 .answers_one(StatusCode::OK, "As it is now", move |s| spec::shown(s, kind)),
             noun,
