@@ -161,6 +161,9 @@ fn what_lets_strangers_in_stops_the_start_all_told_at_once() {
         bad(&[("AUTH_ENV", "prod"), ("AUTH_ADMIN_EMAIL", "x")])[..2],
         ["AUTH_ENV", "AUTH_ADMIN_EMAIL"]
     );
+    let plain =
+        |url: &str| bad(&[&LOGINS[..], &[("AUTH_ENV", "production"), ("AUTH_RESEND_API_URL", url)]].concat());
+    assert_eq!(plain("http://resend.example"), ["AUTH_RESEND_API_URL"], "key and codes could be read");
     let three = ["0123456789abcdef0123456789abcdef"; 3].join(",");
     assert_eq!(bad(&[LOGINS[0], LOGINS[2], LOGINS[3], ("AUTH_JWT_SECRET", &three)]), ["AUTH_JWT_SECRET"]);
     let short = format!("{},short", LOGINS[1].1);

@@ -273,6 +273,28 @@ mod tests {
     }
 
     #[test]
+    fn a_code_that_nobody_said_was_sent_is_lost_after_two_minutes_and_counts_no_more() {
+        let ask = |before: &LoginCode, s| match LoginCode::asked(
+            Some(before),
+            "next".to_owned(),
+            at(s),
+            TTL,
+            WINDOW,
+        ) {
+            CodeDecision::Send(code) => Some(code.sent),
+            CodeDecision::Silence => None,
+        };
+        let CodeDecision::Send(on_its_way) = LoginCode::asked(None, "first".to_owned(), at(0), TTL, WINDOW)
+        else {
+            panic!("the first is sent");
+        };
+        assert_eq!(ask(&on_its_way, 120), None, "who sends it may be waiting for the mailer");
+        assert_eq!(ask(&on_its_way, 121), Some(vec![at(121)]));
+        assert_eq!(ask(&on_its_way.clone().arrived(), 121), None, "it is there");
+        assert_eq!(ask(&on_its_way.not_sent(), 1), Some(vec![at(1)]));
+    }
+
+    #[test]
     fn addresses_are_known_without_regard_to_case_and_hold_no_other_header() {
         assert_eq!(address(" Ann@Example.COM "), Ok("ann@example.com".to_owned()));
         let long = format!("{}@example.com", "a".repeat(65));

@@ -782,6 +782,12 @@ async fn a_source_can_be_tried() {
     );
     assert!(dry["url"].as_str().expect("a url").contains("e=ext%2F1&s=lead&token=canary"), "{dry}");
     assert!(target.got().is_empty() && dry.get("sent").is_none());
+    // For who may see no secrets.
+    let masked = format!("{path}?masked=true");
+    let body = Some(json!({ "click": click }));
+    let (_, shown) = operator(&world, reqwest::Method::POST, &masked, body).await;
+    let url = shown["url"].as_str().expect("a url");
+    assert!(url.contains("e=ext%2F1&s=lead") && !shown.to_string().contains("canary"), "{shown}");
     assert!(dry["headers"].to_string().contains("v1,***"), "{dry}");
     let (_, really) = ask(json!({ "status": "sale", "send": true })).await;
     assert_eq!(
