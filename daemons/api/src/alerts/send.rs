@@ -5,7 +5,10 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Deserialize;
 use std::{sync::Arc, time::Duration};
-use tfx_domain::alert::{Channel, Notice};
+use tfx_domain::{
+    alert::{Channel, Notice},
+    source_postback::mask,
+};
 use tfx_outbound::{Answer, Failure, Outbound, Request};
 use tfx_settings::{AlertSettings, Settings};
 
@@ -34,6 +37,24 @@ pub(super) enum Outcome {
     /// Nothing was sent, through no fault of the channel: it uses up no try.
     Ours(String),
     Refused(String),
+}
+
+impl Outcome {
+    /// The same, with secrets masked in what is said of it.
+    fn without(self, secrets: &[String]) -> Self {
+        let masked = |said: String| {
+            secrets
+                .iter()
+                .filter(|s| !s.is_empty())
+                .fold(said, |said, secret| said.replace(secret, mask::MASK))
+        };
+        match self {
+            Self::Sent => Self::Sent,
+            Self::Again(said, at_least) => Self::Again(masked(said), at_least),
+            Self::Ours(said) => Self::Ours(masked(said)),
+            Self::Refused(said) => Self::Refused(masked(said)),
+        }
+    }
 }
 
 /// What Telegram says.
@@ -80,12 +101,13 @@ impl Sender {
         if let Some(why) = self.lacks(channel) {
             return Outcome::Refused(why.to_owned());
         }
-        let url = match channel {
+        // Who answers may repeat where it was sent.
+        let (url, secrets) = match channel {
             Channel::Mail(to) => return self.mail(to, notice, place).await,
-            Channel::Webhook(url) | Channel::Slack(url) => url.clone(),
+            Channel::Webhook(url) | Channel::Slack(url) => (url.clone(), mask::secrets_of_url(url)),
             Channel::Telegram(_) => {
                 let token = self.settings.telegram_token.as_ref().map_or("", |token| token.expose());
-                format!("{}/bot{token}/sendMessage", self.settings.telegram_url)
+                (format!("{}/bot{token}/sendMessage", self.settings.telegram_url), vec![token.to_owned()])
             }
         };
         let body: Bytes = notice.body(channel).map(|body| body.to_string()).unwrap_or_default().into();
@@ -96,14 +118,15 @@ impl Sender {
         }
         let (wait, timeout, keep) = (TIMEOUT, TIMEOUT, KEEP);
         let request = Request { method: Method::POST, url, headers, body, wait, timeout, keep };
-        match self.outbound.send(request).await {
+        let outcome = match self.outbound.send(request).await {
             Ok(answer) => judged(channel, &answer),
             Err(failure) if failure.is_ours() => Outcome::Ours(failure.to_string()),
             Err(failure @ (Failure::Url { .. } | Failure::Refused { .. })) => {
                 Outcome::Refused(failure.to_string())
             }
             Err(failure) => Outcome::Again(failure.to_string(), Duration::ZERO),
-        }
+        };
+        outcome.without(&secrets)
     }
 
     async fn mail(&self, to: &str, notice: &Notice, place: usize) -> Outcome {
@@ -146,6 +169,14 @@ fn judged(channel: &Channel, answer: &Answer) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_an_answer_repeats_of_a_secret_is_not_told() {
+        let secrets = ["12:canary".to_owned(), String::new()];
+        let said = Outcome::Refused("it answered 404: no /bot12:canary/sendMessage".to_owned());
+        let told = format!("{:?}", said.without(&secrets));
+        assert_eq!(told, r#"Refused("it answered 404: no /bot***/sendMessage")"#);
+    }
 
     #[test]
     fn answers_mean_what_their_documentation_says() {
