@@ -257,8 +257,14 @@ impl AlertSpec {
                     ("return_after_s", self.return_after_s.is_some()),
                     ("armed", self.armed),
                 ];
-                for (field, _) in lone.into_iter().filter(|(_, said)| *said) {
-                    problems.add(field, "goes with an action: pause_stream, pause_destination (--do)");
+                let said: Vec<&str> =
+                    lone.into_iter().filter(|(_, said)| *said).map(|(field, _)| field).collect();
+                if !said.is_empty() {
+                    let said = said.join(", ");
+                    problems.add(
+                        "action",
+                        format!("is required with {said}: pause_stream or pause_destination (--do)"),
+                    );
                 }
             }
         }

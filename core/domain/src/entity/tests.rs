@@ -435,7 +435,12 @@ fn what_a_person_gets_wrong_and_what_he_reads() {
         (Alert, json!({ "channels": ["sms:1"] }), "channels[0]: must be webhook:URL, slack:URL"),
         (Alert, json!({ "action": "pause_stream" }), "action: pauses which stream?"),
         (Alert, json!({ "action": "stop" }), "action: must be one of pause_stream, pause_destination"),
-        (Alert, json!({ "armed": true }), "armed: goes with an action"),
+        (Alert, json!({ "armed": true }), "action: is required with armed:"),
+        (
+            Alert,
+            json!({ "stream": "str_0000000000000000001", "return_after_s": 60 }),
+            "action: is required with stream, return_after_s:",
+        ),
         (Alert, json!({ "by": ["day"] }), "by[0]: must not be a time"),
         (Alert, json!({ "clear_s": 90_000 }), "clear_s: must be 0 to 86400 seconds, not 90000"),
         (Alert, json!({ "quiet": ["never"] }), "quiet[0]: 'never' is not a window"),
