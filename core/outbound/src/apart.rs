@@ -2,7 +2,7 @@
 //! these threads and of the processor, never the turn of a click or of a postback that comes in. They are no lower in rank
 //! than others: on a busy machine a good server would seem to be too slow.
 
-use crate::{Answer, Failure, Outbound, Request};
+use crate::{Answer, Failure, Outbound, Request, Unanswered};
 use std::{io, sync::Arc, time::Duration};
 use tokio::{
     runtime::{Builder, Runtime},
@@ -35,12 +35,17 @@ impl Apart {
 
     /// Sends a request once, from there. It ends when its time is over, whatever the other side does; none: it broke off in
     /// this program.
-    pub async fn send(&self, outbound: &Arc<Outbound>, request: Request) -> Option<Result<Answer, Failure>> {
-        let most = request.wait.saturating_add(request.timeout).saturating_add(SLACK);
+    pub async fn send(
+        &self,
+        outbound: &Arc<Outbound>,
+        request: Request,
+    ) -> Option<Result<Answer, Unanswered>> {
+        let latency = request.timeout;
+        let most = request.wait.saturating_add(latency).saturating_add(SLACK);
         let outbound = Arc::clone(outbound);
         timeout(most, self.run(async move { outbound.send(request).await }))
             .await
-            .unwrap_or(Some(Err(Failure::TimedOut)))
+            .unwrap_or(Some(Err(Unanswered { failure: Failure::TimedOut, latency })))
     }
 
     /// Runs it there; none: it broke off.

@@ -1,15 +1,28 @@
 //! Why there is no answer.
 
 use crate::NotPublic;
+use hyper_util::client::legacy;
 use rustls::CertificateError;
 use std::{
     error::Error,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, UdpSocket},
+    time::Duration,
 };
 
 /// `ENFILE` and `EMFILE`, the same on every Unix: no files left, of the system or of this process.
 const FILES_EXHAUSTED: [i32; 2] = [23, 24];
+
+/// A request that had no answer.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{failure}")]
+pub struct Unanswered {
+    /// Why.
+    pub failure: Failure,
+    /// From when the request had its turn to when it was given up, as [`Answer::latency`](crate::Answer::latency); zero: it
+    /// had none.
+    pub latency: Duration,
+}
 
 /// Why there is no answer. The text is for people, [`Self::name`] for logs, metrics and histories.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -89,6 +102,12 @@ pub enum Failure {
         /// What the library said.
         reason: String,
     },
+    /// It says that the answer will come, again and again.
+    #[error("over {most} interim answers (1xx) came, and no answer")]
+    Interim {
+        /// How many may come.
+        most: usize,
+    },
     /// This machine cannot send: it has no certificates to trust, no network, no files or ports left.
     #[error("requests cannot be sent: {reason}")]
     Setup {
@@ -128,6 +147,7 @@ impl Failure {
             Self::Busy { .. } => "busy",
             Self::Closed { .. } => "closed",
             Self::Answer { .. } => "bad_answer",
+            Self::Interim { .. } => "interim_answers",
             Self::Setup { .. } => "setup",
         }
     }
@@ -139,10 +159,10 @@ impl Failure {
     }
 
     /// What the layers of the client say, in order from the outermost.
-    pub(crate) fn of(error: &reqwest::Error) -> Self {
+    pub(crate) fn of(error: &legacy::Error) -> Self {
         let mut cause: Option<&(dyn Error + 'static)> = Some(error);
         let mut last = error.to_string();
-        let mut connection = None;
+        let (mut connection, mut timed_out) = (None, false);
         while let Some(e) = cause {
             last = e.to_string();
             if let Some(own) = e.downcast_ref::<Self>() {
@@ -164,16 +184,15 @@ impl Failure {
             if let Some(io) = io.filter(|io| is_of_this_machine(io)) {
                 return Self::Setup { reason: io.to_string() };
             }
+            timed_out |= io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut);
             cause = io
                 .and_then(io::Error::get_ref)
                 .map(|inner| inner as &(dyn Error + 'static))
                 .or_else(|| e.source());
         }
         let reason = connection.unwrap_or(last);
-        if error.is_timeout() {
+        if timed_out {
             Self::TimedOut
-        } else if error.is_builder() {
-            Self::Url { reason }
         } else if error.is_connect() {
             Self::Connect { reason }
         } else {

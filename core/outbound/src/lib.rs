@@ -15,4 +15,4 @@ mod resolve;
 pub use address::{Address, NotPublic};
 pub use apart::Apart;
 pub use client::{Answer, Outbound, OutboundConfig, Request};
-pub use failure::{Failure, TlsFault};
+pub use failure::{Failure, TlsFault, Unanswered};

@@ -7,16 +7,18 @@ use hickory_resolver::{
     config::{ConnectionConfig, NameServerConfig, ResolverConfig},
     net::{NetError, runtime::TokioRuntimeProvider},
 };
-use reqwest::dns::{Addrs, Name, Resolve, Resolving};
+use hyper_util::client::legacy::connect::dns::Name;
 use std::{
     future::poll_fn,
     net::{IpAddr, SocketAddr},
-    pin::pin,
+    pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
-    task::Poll,
+    task::{Context, Poll},
     time::Instant,
+    vec,
 };
 use tokio::task_local;
+use tower::Service;
 
 /// Resolves names, and judges what they stand for.
 pub(crate) struct Guard {
@@ -137,18 +139,26 @@ impl Looking {
 }
 
 /// What the HTTP client asks.
+#[derive(Clone)]
 pub(crate) struct Resolver(pub(crate) Arc<Guard>);
 
-impl Resolve for Resolver {
-    fn resolve(&self, name: Name) -> Resolving {
+impl Service<Name> for Resolver {
+    type Response = vec::IntoIter<SocketAddr>;
+    type Error = Failure;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, Failure>> + Send>>;
+
+    fn poll_ready(&mut self, _: &mut Context<'_>) -> Poll<Result<(), Failure>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, name: Name) -> Self::Future {
         let guard = Arc::clone(&self.0);
         let looking = LOOKING.try_with(Clone::clone).unwrap_or_default();
         looking.set(Some(name.as_str()));
         Box::pin(async move {
             let found = guard.addresses(name.as_str()).await;
             looking.set(None);
-            let found = found?;
-            Ok(Box::new(found.into_iter()) as Addrs)
+            found.map(Vec::into_iter)
         })
     }
 }

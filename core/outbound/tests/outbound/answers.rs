@@ -1,42 +1,26 @@
 //! Servers that answer too much, too slowly, too early or not at all.
 
 use crate::{
-    LONG,
+    LONG, SHORT, ask,
     dns::Dns,
-    get, outbound,
+    flood, get, outbound,
     server::{Server, head},
     told,
 };
 use http::Method;
 use std::{
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicUsize, Ordering::SeqCst},
     },
     time::{Duration, Instant},
 };
-use tfx_outbound::{Answer, Apart, Failure, Request};
+use tfx_outbound::Request;
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::{TcpStream, UdpSocket},
-    task::JoinSet,
+    net::UdpSocket,
     time::sleep,
 };
-
-/// A time that is over soon.
-const SHORT: Duration = Duration::from_millis(300);
-
-async fn ask(server: &Server, timeout: Duration) -> Result<Answer, Failure> {
-    let dns = Dns::new(&[]).await;
-    outbound(true, dns.at).send(get(&format!("http://{}/", server.at), timeout)).await
-}
-
-/// Writes until nobody reads any more; how much that was.
-async fn flood(stream: &mut TcpStream, text: &[u8], sent: &AtomicUsize) {
-    while stream.write_all(text).await.is_ok() {
-        sent.fetch_add(text.len(), SeqCst);
-    }
-}
 
 #[tokio::test]
 async fn an_answer_has_its_status_and_the_beginning_of_its_body() {
@@ -49,6 +33,41 @@ async fn an_answer_has_its_status_and_the_beginning_of_its_body() {
         (answer.status, answer.retry_after.as_str(), answer.body),
         (429, "17", body.as_bytes()[..1024].to_vec())
     );
+}
+
+#[tokio::test]
+async fn a_login_in_a_url_goes_into_a_header() {
+    for (login, expected) in [
+        ("", ""),
+        ("user:pass@", "dXNlcjpwYXNz"),
+        ("us%40er:p%C3%A4ss@", "dXNAZXI6cMOkc3M="),
+        ("user@", "dXNlcjo="),
+        (":pass@", "OnBhc3M="),
+    ] {
+        let (tell, told) = tokio::sync::oneshot::channel();
+        let tell = Arc::new(Mutex::new(Some(tell)));
+        let server = Server::new(move |mut stream| {
+            let tell = Arc::clone(&tell);
+            async move {
+                let head = head(&mut stream).await;
+                tell.lock().unwrap().take().unwrap().send(head).unwrap();
+                let _ = stream.write_all(b"HTTP/1.1 204 x\r\n\r\n").await;
+            }
+        })
+        .await;
+        let dns = Dns::new(&[]).await;
+        let url = format!("http://{login}{}/a?b=c#d", server.at);
+        outbound(true, dns.at).send(get(&url, LONG)).await.unwrap();
+        let head = told.await.unwrap();
+        assert!(head.starts_with("GET /a?b=c HTTP/1.1\r\n"), "{head}");
+        assert!(head.contains(&format!("host: {}\r\n", server.at)), "{head}");
+        assert!(
+            head.contains("user-agent: TraffoFlex/test\r\n") && head.contains("accept: */*\r\n"),
+            "{head}"
+        );
+        let sent = head.lines().find_map(|line| line.strip_prefix("authorization: Basic "));
+        assert_eq!(sent.unwrap_or_default(), expected, "{head}");
+    }
 }
 
 #[tokio::test]
@@ -118,71 +137,6 @@ async fn a_server_that_does_not_answer_takes_no_longer_than_it_may() {
 }
 
 #[tokio::test]
-async fn a_flood_of_heads_ends() {
-    // 1xx answers without end; lines of a head without end; one line without end.
-    for (text, expected) in [
-        ("HTTP/1.1 100 Continue\r\n\r\n", "timed_out"),
-        ("HTTP/1.1 103 Early Hints\r\nlink: </x>\r\n\r\n", "timed_out"),
-        ("x: y\r\n", "bad_answer"),
-        ("xxxxxxxxxxxxxxxx", "bad_answer"),
-    ] {
-        let sent = Arc::new(AtomicUsize::new(0));
-        let count = Arc::clone(&sent);
-        let server = Server::new(move |mut stream| {
-            let count = Arc::clone(&count);
-            async move {
-                head(&mut stream).await;
-                if !text.starts_with("HTTP") {
-                    let _ = stream.write_all(b"HTTP/1.1 200 x\r\na: ").await;
-                }
-                flood(&mut stream, text.as_bytes(), &count).await;
-            }
-        })
-        .await;
-        let sent = ask(&server, Duration::from_secs(1)).await;
-        assert_eq!(told(&sent), expected, "{text:?}: {sent:?}");
-    }
-}
-
-/// Answers of nothing but heads, as many at once as one server may give, keep nobody else waiting and end in their time.
-#[tokio::test(flavor = "multi_thread")]
-async fn floods_of_heads_hold_up_nobody_else() {
-    let floods = Server::new(|mut stream| async move {
-        head(&mut stream).await;
-        let text = "HTTP/1.1 100 Continue\r\n\r\n".repeat(1_000);
-        flood(&mut stream, text.as_bytes(), &AtomicUsize::new(0)).await;
-    })
-    .await;
-    let good = Server::saying("HTTP/1.1 204 x\r\nconnection: close\r\n\r\n").await;
-    let dns = Dns::new(&[]).await;
-    let client = Arc::new(outbound(true, dns.at));
-    let apart = Arc::new(Apart::start("test").unwrap());
-    let began = Instant::now();
-    let mut flooded = JoinSet::new();
-    for at in [floods.at, floods.at] {
-        let (client, apart) = (Arc::clone(&client), Arc::clone(&apart));
-        flooded.spawn(async move {
-            let sent = apart.send(&client, get(&format!("http://{at}/"), Duration::from_secs(2))).await;
-            (told(&sent.unwrap()), began.elapsed())
-        });
-    }
-    let (mut asked, mut slowest) = (0, Duration::ZERO);
-    while began.elapsed() < Duration::from_millis(1_800) {
-        let begin = Instant::now();
-        let sent = apart.send(&client, get(&format!("http://{}/", good.at), LONG)).await;
-        assert_eq!(told(&sent.unwrap()), "204");
-        asked += 1;
-        slowest = slowest.max(begin.elapsed());
-    }
-    assert!(asked >= 3 && slowest < Duration::from_millis(1_500), "{asked} answers, {slowest:?} the slowest");
-    for (name, took) in flooded.join_all().await {
-        assert_eq!(name, "timed_out");
-        // Its wait for a turn and what a processor with neighbours takes are in it.
-        assert!(took < Duration::from_secs(4), "{took:?}");
-    }
-}
-
-#[tokio::test]
 async fn what_is_not_http_is_said() {
     for (text, expected) in [
         ("", "closed"),
@@ -233,89 +187,6 @@ async fn nobody_listens() {
 }
 
 #[tokio::test]
-async fn a_host_is_not_asked_more_at_once_than_it_may_be() {
-    let [now, most] = [Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0))];
-    let (count, high) = (Arc::clone(&now), Arc::clone(&most));
-    let server = Server::new(move |mut stream| {
-        let (count, high) = (Arc::clone(&count), Arc::clone(&high));
-        async move {
-            loop {
-                if head(&mut stream).await.is_empty() {
-                    return;
-                }
-                high.fetch_max(count.fetch_add(1, SeqCst) + 1, SeqCst);
-                sleep(Duration::from_millis(20)).await;
-                count.fetch_sub(1, SeqCst);
-                let _ = stream.write_all(b"HTTP/1.1 200 x\r\ncontent-length: 0\r\n\r\n").await;
-            }
-        }
-    })
-    .await;
-    let dns = Dns::new(&[]).await;
-    let outbound = Arc::new(outbound(true, dns.at));
-    let url = format!("http://{}/", server.at);
-    let tasks: Vec<_> = (0..20)
-        .map(|_| {
-            let (outbound, request) = (Arc::clone(&outbound), get(&url, LONG));
-            tokio::spawn(async move { outbound.send(request).await })
-        })
-        .collect();
-    for task in tasks {
-        assert_eq!(told(&task.await.unwrap()), "200");
-    }
-    assert_eq!(most.load(SeqCst), 2);
-    // Its connections are used again.
-    assert!(server.connections() <= 3, "{}", server.connections());
-}
-
-#[tokio::test]
-async fn who_does_not_get_a_turn_in_time_is_told() {
-    let server = Server::new(|mut stream| async move {
-        head(&mut stream).await;
-        sleep(LONG).await;
-    })
-    .await;
-    let dns = Dns::new(&[]).await;
-    let outbound = Arc::new(outbound(true, dns.at));
-    let url = format!("http://{}/", server.at);
-    let holders: Vec<_> = (0..2)
-        .map(|_| {
-            let (outbound, request) = (Arc::clone(&outbound), get(&url, LONG));
-            tokio::spawn(async move { outbound.send(request).await })
-        })
-        .collect();
-    while server.connections() < 2 {
-        sleep(Duration::from_millis(5)).await;
-    }
-    let sent = outbound.send(Request { wait: SHORT, ..get(&url, LONG) }).await;
-    assert_eq!(told(&sent), "busy");
-    assert!(sent.is_err_and(|e| e.is_ours()));
-    holders.iter().for_each(tokio::task::JoinHandle::abort);
-}
-
-#[tokio::test]
-async fn the_wait_for_a_turn_takes_nothing_off_the_time_of_an_answer() {
-    let server = Server::new(|mut stream| async move {
-        head(&mut stream).await;
-        sleep(SHORT * 2 / 3).await;
-        let _ = stream.write_all(b"HTTP/1.1 200 x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n").await;
-    })
-    .await;
-    let dns = Dns::new(&[]).await;
-    let outbound = Arc::new(outbound(true, dns.at));
-    let url = format!("http://{}/", server.at);
-    let asked: Vec<_> = (0..8)
-        .map(|_| {
-            let (outbound, request) = (Arc::clone(&outbound), get(&url, SHORT));
-            tokio::spawn(async move { outbound.send(request).await })
-        })
-        .collect();
-    for sent in asked {
-        assert_eq!(told(&sent.await.unwrap()), "200");
-    }
-}
-
-#[tokio::test]
 async fn name_servers_that_do_not_answer_are_no_fault_of_who_is_asked() {
     // One that is there and says nothing, and one that is not there.
     let silent = UdpSocket::bind("127.0.0.1:0").await.unwrap();
@@ -323,7 +194,7 @@ async fn name_servers_that_do_not_answer_are_no_fault_of_who_is_asked() {
     for at in [silent.local_addr().unwrap(), nobody] {
         let sent = outbound(true, at).send(get("http://offer.test/", SHORT)).await;
         assert_eq!(told(&sent), "name_servers", "{sent:?}");
-        assert!(sent.is_err_and(|e| e.is_ours()));
+        assert!(sent.is_err_and(|e| e.failure.is_ours()));
     }
 }
 
@@ -341,5 +212,5 @@ async fn a_name_that_is_not_answered_while_others_are_is_the_fault_of_its_own_se
     assert_eq!(told(&outbound.send(get("http://nobody.test/", LONG)).await), "no_such_name");
     let sent = dead.await.unwrap();
     assert_eq!(told(&sent), "lookup", "{sent:?}");
-    assert!(sent.is_err_and(|e| !e.is_ours()));
+    assert!(sent.is_err_and(|e| !e.failure.is_ours()));
 }

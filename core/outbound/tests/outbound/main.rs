@@ -4,13 +4,22 @@
 mod answers;
 mod dns;
 mod guard;
+mod heads;
 mod server;
 mod tls;
+mod turns;
 
 use bytes::Bytes;
+use dns::Dns;
 use http::{HeaderMap, Method};
-use std::{net::SocketAddr, time::Duration};
-use tfx_outbound::{Answer, Failure, Outbound, OutboundConfig, Request};
+use server::Server;
+use std::{
+    net::SocketAddr,
+    sync::atomic::{AtomicUsize, Ordering::SeqCst},
+    time::Duration,
+};
+use tfx_outbound::{Answer, Outbound, OutboundConfig, Request, Unanswered};
+use tokio::{io::AsyncWriteExt as _, net::TcpStream};
 
 /// A client that asks `name_server`.
 fn outbound(allow_private: bool, name_server: SocketAddr) -> Outbound {
@@ -38,9 +47,25 @@ fn get(url: &str, timeout: Duration) -> Request {
 const LONG: Duration = Duration::from_secs(20);
 
 /// The name of what became of it: the status, or the failure.
-fn told(sent: &Result<Answer, Failure>) -> String {
+fn told(sent: &Result<Answer, Unanswered>) -> String {
     match sent {
         Ok(answer) => answer.status.to_string(),
-        Err(failure) => failure.name().to_owned(),
+        Err(unanswered) => unanswered.failure.name().to_owned(),
+    }
+}
+
+/// A time that is over soon.
+const SHORT: Duration = Duration::from_millis(300);
+
+/// Asks a server of this machine.
+async fn ask(server: &Server, timeout: Duration) -> Result<Answer, Unanswered> {
+    let dns = Dns::new(&[]).await;
+    outbound(true, dns.at).send(get(&format!("http://{}/", server.at), timeout)).await
+}
+
+/// Writes until nobody reads any more; how much that was.
+async fn flood(stream: &mut TcpStream, text: &[u8], sent: &AtomicUsize) {
+    while stream.write_all(text).await.is_ok() {
+        sent.fetch_add(text.len(), SeqCst);
     }
 }

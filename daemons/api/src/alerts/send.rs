@@ -118,7 +118,8 @@ impl Sender {
         }
         let (wait, timeout, keep) = (TIMEOUT, TIMEOUT, KEEP);
         let request = Request { method: Method::POST, url, headers, body, wait, timeout, keep };
-        let outcome = match self.outbound.send(request).await {
+        let sent = self.outbound.send(request).await.map_err(|unanswered| unanswered.failure);
+        let outcome = match sent {
             Ok(answer) => judged(channel, &answer),
             Err(failure) if failure.is_ours() => Outcome::Ours(failure.to_string()),
             Err(failure @ (Failure::Url { .. } | Failure::Refused { .. })) => {

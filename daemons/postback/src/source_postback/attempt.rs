@@ -19,7 +19,7 @@ use tfx_domain::{
     macros::Facts,
     source_postback::{Message, SourcePostback, Unsendable},
 };
-use tfx_outbound::{Failure, Request};
+use tfx_outbound::{Failure, Request, Unanswered};
 use tfx_ports::{
     clock, entropy,
     queue::{Job, LONGEST_WAIT},
@@ -187,11 +187,11 @@ impl SourcePostbackSender {
         let millis = |took: Duration| u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
         match sent {
             Some(Ok(answer)) => Ok((Outcome::answered(&answer, now), millis(answer.latency))),
-            Some(Err(failure)) if failure.is_ours() => {
+            Some(Err(Unanswered { failure, .. })) if failure.is_ours() => {
                 let pause = if matches!(failure, Failure::Busy { .. }) { EVERY } else { OURS };
                 Err(NotSent { why: failure.to_string(), pause })
             }
-            Some(Err(failure)) => Ok((Outcome::failed(&failure), millis(began.elapsed()))),
+            Some(Err(Unanswered { failure, latency })) => Ok((Outcome::failed(&failure), millis(latency))),
             None => {
                 tracing::error!(
                     source = source.spec.slug.as_str(),

@@ -7,7 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
-    time::{Duration, Instant},
+    time::Duration,
 };
 use tfx_domain::{
     entity::{HealthCheck, ProbeMethod},
@@ -17,7 +17,7 @@ use tfx_domain::{
     macros::{Scope, UrlTemplate},
     routing::DestinationPlan,
 };
-use tfx_outbound::{Apart, Failure, Outbound, Request};
+use tfx_outbound::{Apart, Failure, Outbound, Request, Unanswered};
 use tfx_ports::{
     StoreError, clock, entropy,
     health::{HealthStore, Probed},
@@ -121,14 +121,15 @@ impl Probes {
             timeout: self.timeout,
             keep: 0,
         };
-        let began = Instant::now();
         let sent = self.apart.send(&self.outbound, request).await;
         let millis = |took: Duration| u32::try_from(took.as_millis()).unwrap_or(u32::MAX);
         let now = clock::now();
         Some(match sent? {
             Ok(answer) => Ok(Probe::answered(&target.check, answer.status, millis(answer.latency), now)),
-            Err(e) if e.is_ours() => Err(e),
-            Err(e) => Ok(Probe::failed(e.name(), &e.to_string(), millis(began.elapsed()), now)),
+            Err(Unanswered { failure, .. }) if failure.is_ours() => Err(failure),
+            Err(Unanswered { failure, latency }) => {
+                Ok(Probe::failed(failure.name(), &failure.to_string(), millis(latency), now))
+            }
         })
     }
 }
