@@ -46,6 +46,22 @@ impl Probe {
         }
     }
 
+    /// The metrics of the service at `url`, which it tells whoever is inside and shows the internal token.
+    ///
+    /// # Errors
+    /// Why it did not tell, for people.
+    pub async fn metrics(&self, url: &str, token: Option<&str>) -> Result<String, String> {
+        let mut asked = self.0.get(format!("{url}/metrics"));
+        if let Some(token) = token {
+            asked = asked.bearer_auth(token);
+        }
+        let response = asked.send().await.map_err(|e| root_cause(&e))?;
+        match response.status() {
+            StatusCode::OK => response.text().await.map_err(|e| root_cause(&e)),
+            status => Err(format!("{url}/metrics answers {status}")),
+        }
+    }
+
     /// Asks for a URL once: status and body of the answer.
     ///
     /// # Errors

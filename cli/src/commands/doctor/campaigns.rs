@@ -28,7 +28,10 @@ pub(super) async fn look(context: &Context) -> Vec<Finding> {
     };
     match found.await {
         Ok((active, idle)) if idle.is_empty() => {
-            vec![Finding::new(State::Ok, "campaigns", format!("{active} active, each with an active stream"))]
+            vec![
+                Finding::new(State::Ok, "campaigns", format!("{active} active, each with an active stream"))
+                    .plain(),
+            ]
         }
         Ok((_, idle)) => idle,
         Err(failure) => vec![
@@ -60,7 +63,7 @@ async fn idle_campaign(client: &Client, slug: &str) -> Result<Finding, Failure> 
         },
     };
     let what = "no active stream: it sends nobody anywhere";
-    Ok(Finding::new(State::Warning, format!("campaign {slug}"), what).next(next))
+    Ok(Finding::new(State::Warning, format!("campaign {slug}"), what).plain().next(next))
 }
 
 /// A campaign that this program cannot read.

@@ -14,7 +14,7 @@ pub(super) async fn look(settings: &Settings) -> Vec<Finding> {
     let engines = match tfx_wiring::migrations(settings).await {
         Ok(engines) => engines,
         Err(e) => {
-            let found = Finding::new(State::Wrong, "engines", e.to_string());
+            let found = Finding::new(State::Wrong, "engines", e.to_string()).told("they cannot be asked");
             return vec![found.next("tfx config show --set shows the settings that name them")];
         }
     };
@@ -25,7 +25,7 @@ pub(super) async fn look(settings: &Settings) -> Vec<Finding> {
             Ok(said) => found.extend(said),
             Err(_) => {
                 let what = format!("no answer within {} s", WITHIN.as_secs());
-                found.push(Finding::new(State::Wrong, target, what).next(UNANSWERED));
+                found.push(Finding::new(State::Wrong, target, what).plain().next(UNANSWERED));
             }
         }
     }
@@ -40,18 +40,30 @@ async fn of_engine(all: &[Arc<dyn Migrations>], engine: &Arc<dyn Migrations>) ->
     match engine.engine().await {
         Ok(Some(version)) => found.push(Finding::new(State::Ok, format!("{target} version"), version)),
         Ok(None) => {}
-        Err(e) => return vec![Finding::new(State::Wrong, target, e.to_string()).next(UNANSWERED)],
+        Err(e) => {
+            return vec![
+                Finding::new(State::Wrong, target, e.to_string())
+                    .told("it does not answer as it should")
+                    .next(UNANSWERED),
+            ];
+        }
     }
     match migrate::status(all, &[target]).await {
         Ok((rows, silent)) => {
-            found.extend(
-                silent.iter().map(|e| Finding::new(State::Wrong, target, e.to_string()).next(UNANSWERED)),
-            );
+            found.extend(silent.iter().map(|e| {
+                Finding::new(State::Wrong, target, e.to_string())
+                    .told("it does not answer as it should")
+                    .next(UNANSWERED)
+            }));
             if silent.is_empty() {
                 found.extend(of_steps(target, &rows));
             }
         }
-        Err(e) => found.push(Finding::new(State::Wrong, target, e.to_string()).next(UNANSWERED)),
+        Err(e) => found.push(
+            Finding::new(State::Wrong, target, e.to_string())
+                .told("it does not answer as it should")
+                .next(UNANSWERED),
+        ),
     }
     found
 }
@@ -64,7 +76,9 @@ fn of_steps(target: &str, rows: &[Row]) -> Vec<Finding> {
     if due > 0 {
         let steps: Vec<&str> = rows.iter().filter(|r| r.due).map(|r| r.step.as_str()).take(5).collect();
         let what = format!("{due} of {} steps are to be applied: {}", rows.len(), steps.join(", "));
-        found.push(Finding::new(State::Wrong, of.clone(), what).next(format!("tfx migrate up {target}")));
+        let told = format!("{due} of {} steps are to be applied", rows.len());
+        let due = Finding::new(State::Wrong, of.clone(), what).told(told);
+        found.push(due.next(format!("tfx migrate up {target}")));
     }
     let by_hand = rows.iter().flat_map(|row| &row.differs).filter(|d| d.remedy == Remedy::ByHand);
     found.extend(
@@ -72,7 +86,7 @@ fn of_steps(target: &str, rows: &[Row]) -> Vec<Finding> {
     );
     if found.is_empty() && rows.iter().all(|row| row.state == StepState::Applied) {
         let what = format!("as this version needs it ({} steps)", rows.len());
-        found.push(Finding::new(State::Ok, of, what));
+        found.push(Finding::new(State::Ok, of, what).plain());
     }
     found
 }

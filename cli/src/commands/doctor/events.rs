@@ -59,30 +59,33 @@ fn of_producer(service: &str, p: &Producer) -> Vec<Finding> {
     let mut found = Vec::new();
     if p.dropped_total > 0 {
         let what = format!("{} events were dropped since it started: they are lost", p.dropped_total);
-        found.push(Finding::new(State::Wrong, of(), what).next(
+        found.push(Finding::new(State::Wrong, of(), what).plain().next(
             "make room (tfx check disk); EVENT_WRITE_FAILURE_POLICY=fail_closed answers 503 instead of losing events",
         ));
     }
     if p.refused_waiting > 0 {
         let what = format!("the sink refused {} events; no report has them", p.refused_waiting);
         let next = "refused.jsonl in its journal says why; mend it, then tfx events replay-refused";
-        found.push(Finding::new(State::Wrong, of(), what).next(next));
+        found.push(Finding::new(State::Wrong, of(), what).plain().next(next));
     }
     if p.damaged_total > 0 {
         let what = format!("{} places of its journal could not be read", p.damaged_total);
         found.push(
-            Finding::new(State::Warning, of(), what).next("look into the .damaged files of its journal"),
+            Finding::new(State::Warning, of(), what)
+                .plain()
+                .next("look into the .damaged files of its journal"),
         );
     }
     if p.degraded || p.oldest_undelivered_age_ms > WAITED {
         let seconds = p.oldest_undelivered_age_ms / 1_000;
         let why = p.last_error.as_deref().map(|e| format!(": {e}")).unwrap_or_default();
         let what = format!("{} events wait, the oldest for {seconds} s{why}", p.outbox_depth_events);
+        let told = format!("{} events wait, the oldest for {seconds} s", p.outbox_depth_events);
         let next = "they are delivered when the sink takes them again: tfx events stats";
-        found.push(Finding::new(State::Warning, of(), what).next(next));
+        found.push(Finding::new(State::Warning, of(), what).told(told).next(next));
     }
     if found.is_empty() {
-        found.push(Finding::new(State::Ok, of(), format!("{} events wait", p.outbox_depth_events)));
+        found.push(Finding::new(State::Ok, of(), format!("{} events wait", p.outbox_depth_events)).plain());
     }
     found
 }
@@ -93,7 +96,8 @@ async fn event_log(client: &Client) -> Result<Vec<Finding>, Failure> {
         if lag.messages >= LAG { State::Warning } else { State::Ok },
         "event log lag",
         format!("{} messages wait for the reports", lag.messages),
-    );
+    )
+    .plain();
     let lagging = if lag.messages >= LAG {
         lagging.next("tfx ingest lag says where; is ClickHouse busy?")
     } else {
@@ -105,9 +109,10 @@ async fn event_log(client: &Client) -> Result<Vec<Finding>, Failure> {
     let more = if errors >= MOST_ERRORS { " or more" } else { "" };
     let what = format!("{errors}{more} messages became no event within a day");
     let broken = if errors == 0 {
-        Finding::new(State::Ok, "ingestion errors", what)
+        Finding::new(State::Ok, "ingestion errors", what).plain()
     } else {
         Finding::new(State::Wrong, "ingestion errors", what)
+            .plain()
             .next("tfx ingest errors --since 24h tells why; mend it, then tfx ingest replay")
     };
     Ok(vec![lagging, broken])
@@ -118,15 +123,15 @@ async fn destinations(client: &Client) -> Result<Vec<Finding>, Failure> {
     let down = list.items.iter().map(|row| {
         let why = if row.reason.is_empty() { String::new() } else { format!(": {}", row.reason) };
         Finding::new(State::Warning, format!("destination {}", row.slug), format!("it is down{why}"))
+            .told("it is down")
             .next(format!("tfx health check {0} tries it now, tfx health history {0}", row.slug))
     });
     let mut found: Vec<Finding> = down.collect();
     if found.is_empty() {
-        found.push(Finding::new(
-            State::Ok,
-            "destinations",
-            format!("0 of {} watched are down", list.watched),
-        ));
+        found.push(
+            Finding::new(State::Ok, "destinations", format!("0 of {} watched are down", list.watched))
+                .plain(),
+        );
     }
     Ok(found)
 }

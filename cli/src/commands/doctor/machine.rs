@@ -36,12 +36,15 @@ fn of_folder(folder: &Path) -> Vec<Finding> {
     if !folder.is_dir() {
         let what = format!("{shown} is not there");
         return vec![
-            Finding::new(State::Warning, "data folder", what).next("a service makes it when it starts"),
+            Finding::new(State::Warning, "data folder", what)
+                .told("it is not there")
+                .next("a service makes it when it starts"),
         ];
     }
     let folders = match tfx_wiring::exposed(folder) {
-        Some(told) => Finding::new(State::Warning, "data folder", told),
-        None => Finding::new(State::Ok, "data folder", shown.to_string()),
+        Some(told) => Finding::new(State::Warning, "data folder", told)
+            .told("others have rights on it, or on a file in it"),
+        None => Finding::new(State::Ok, "data folder", shown.to_string()).told("of this user alone"),
     };
     let disk = match room::at(folder) {
         Ok(room) => of_disk(room.bytes, room.files, room.of_files),
@@ -62,7 +65,7 @@ fn of_disk(bytes: u64, files: u64, files_in_all: u64) -> Finding {
         State::Wrong if bytes >= TOO_LITTLE => format!("there is room for {files} more files"),
         _ => format!("{} MiB free", bytes >> 20),
     };
-    let found = Finding::new(state, "disk", what);
+    let found = Finding::new(state, "disk", what).plain();
     if state == State::Ok {
         return found;
     }
@@ -84,11 +87,10 @@ fn of_private_files(context: &Context, settings: &Settings) -> Vec<Finding> {
     let there: Vec<PathBuf> = files.into_iter().filter(|path| path.exists()).collect();
     let found: Vec<Finding> = there.iter().filter_map(|path| of_private_file(path)).collect();
     if found.is_empty() {
-        return vec![Finding::new(
-            State::Ok,
-            "files",
-            format!("{} with secrets, of this user alone", there.len()),
-        )];
+        return vec![
+            Finding::new(State::Ok, "files", format!("{} with secrets, of this user alone", there.len()))
+                .plain(),
+        ];
     }
     found
 }
@@ -97,7 +99,10 @@ fn of_private_file(path: &Path) -> Option<Finding> {
     let shown = path.display();
     if let Some(mode) = files::open_to_others(path) {
         let what = format!("other users have rights on {shown} (mode {mode:03o})");
-        return Some(Finding::new(State::Warning, "files", what).next(format!("chmod 600 '{shown}'")));
+        let told = format!("other users have rights on a file with secrets (mode {mode:03o})");
+        return Some(
+            Finding::new(State::Warning, "files", what).told(told).next(format!("chmod 600 '{shown}'")),
+        );
     }
     match fs::File::open(path) {
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => {
@@ -115,7 +120,7 @@ fn of_private_file(path: &Path) -> Option<Finding> {
 fn of_snapshot(path: &Path) -> Option<Finding> {
     let age = age(path)?;
     let what = format!("{}, {} old: as old as the last change it holds", path.display(), days(age));
-    Some(Finding::new(State::Ok, "snapshot", what))
+    Some(Finding::new(State::Ok, "snapshot", what).told(format!("{} old", days(age))))
 }
 
 /// The geo databases that are used, and how old they are.
@@ -140,9 +145,11 @@ fn of_geo_file(path: &Path) -> Finding {
             .next("GEOIP_* say where it is"),
         Some(old) if old > GEO_OLD => {
             Finding::new(State::Warning, of, format!("{shown} is {} old: addresses change hands", days(old)))
+                .told(format!("{} old", days(old)))
                 .next("put a newer file in its place; it is taken over without a restart (docs/deploy.md)")
         }
-        Some(age) => Finding::new(State::Ok, of, format!("{shown}, {} old", days(age))),
+        Some(age) => Finding::new(State::Ok, of, format!("{shown}, {} old", days(age)))
+            .told(format!("{} old", days(age))),
     }
 }
 

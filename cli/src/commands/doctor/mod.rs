@@ -1,5 +1,6 @@
 //! `tfx doctor`: what is wrong with an installation, and what to do about it.
 
+mod bundle;
 mod campaigns;
 mod engines;
 mod events;
@@ -24,14 +25,21 @@ use serde_json::json;
 /// indexes; looks at the outboxes and the way into the reports; names destinations that are down, campaigns that send nobody
 /// anywhere, networks whose postbacks are all refused, currencies that there are not, and costs that could not be read. It
 /// changes nothing.
+///
+/// With --bundle, what was found goes into a file as well, with versions, settings, metrics, counters and the newest log lines:
+/// only figures and this program's own words, no names, no secrets, nothing of a visitor.
 #[derive(Debug, Args)]
 #[command(after_help = "Exits 0 if nothing is wrong; warnings are told. Exits 1 if something is wrong.\n\n\
     Example, in a script after a deployment:\n  \
-    tfx doctor --output json | jq '.[] | select(.state != \"ok\")'")]
+    tfx doctor --output json | jq '.[] | select(.state != \"ok\")'\n\n\
+    To ask for help:\n  \
+    tfx doctor --bundle tfx-bundle.tar.gz")]
 pub(crate) struct Doctor {
     /// Only what is not well.
     #[arg(long)]
     wrong: bool,
+    #[command(flatten)]
+    bundle: bundle::Bundle,
 }
 
 /// How bad something is.
@@ -60,15 +68,27 @@ struct Finding {
     what: String,
     /// What to do; empty if nothing.
     next: String,
+    /// What a bundle says of it: words of this program and figures, nothing that comes from elsewhere. None: only its state.
+    told: Option<String>,
 }
 
 impl Finding {
     fn new(state: State, of: impl Into<String>, what: impl Into<String>) -> Self {
-        Self { state, of: of.into(), what: what.into(), next: String::new() }
+        Self { state, of: of.into(), what: what.into(), next: String::new(), told: None }
     }
 
     fn next(self, next: impl Into<String>) -> Self {
         Self { next: next.into(), ..self }
+    }
+
+    /// A bundle says this of it.
+    fn told(self, told: impl Into<String>) -> Self {
+        Self { told: Some(told.into()), ..self }
+    }
+
+    /// A bundle says the same as this screen: words of this program and figures alone.
+    fn plain(self) -> Self {
+        Self { told: Some(self.what.clone()), ..self }
     }
 
     fn row(&self) -> serde_json::Value {
@@ -78,7 +98,8 @@ impl Finding {
 
 impl Doctor {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let mut found = vec![Finding::new(State::Ok, "tfx", env!("CARGO_PKG_VERSION"))];
+        self.bundle.check()?;
+        let mut found = vec![Finding::new(State::Ok, "tfx", env!("CARGO_PKG_VERSION")).plain()];
         match context.settings() {
             Ok(settings) => {
                 found.extend(of_settings(context));
@@ -101,6 +122,7 @@ impl Doctor {
         found.extend(sources::look(context).await);
         found.extend(secrets::of_networks(context).await);
         self.print(context, &found)?;
+        self.bundle.write(context, &found).await?;
         match found.iter().filter(|f| f.state == State::Wrong).count() {
             0 => Ok(()),
             1 => Err(Failure::failed("one thing is wrong")),
@@ -126,7 +148,7 @@ impl Doctor {
 
 /// `warning  traffic-service geo: no geo database`, and below it what to do.
 fn lines(finding: &Finding) -> Vec<String> {
-    let Finding { state, of, what, next } = finding;
+    let Finding { state, of, what, next, .. } = finding;
     let mut lines = vec![format!("{:7}  {of}: {what}", state.word())];
     if !next.is_empty() {
         lines.push(format!("{:7}  → {next}", ""));
@@ -138,7 +160,7 @@ fn lines(finding: &Finding) -> Vec<String> {
 fn of_settings(context: &Context) -> Vec<Finding> {
     let mut found: Vec<Finding> = of_notices(context).collect();
     if found.is_empty() {
-        found.push(Finding::new(State::Ok, "settings", "valid, and each has an effect"));
+        found.push(Finding::new(State::Ok, "settings", "valid, and each has an effect").plain());
     }
     found
 }

@@ -27,7 +27,7 @@ const WORDS: [&str; 10] = [
 ];
 
 /// Why a secret is too weak; none: it is not.
-fn weak(secret: &str) -> Option<&'static str> {
+pub(super) fn weak(secret: &str) -> Option<&'static str> {
     let lower = secret.to_ascii_lowercase();
     let rest = WORDS.iter().fold(lower.clone(), |rest, word| rest.replace(word, ""));
     match () {
@@ -57,21 +57,21 @@ pub(super) fn of_settings(settings: &Settings) -> Vec<Finding> {
     let mut found: Vec<Finding> = judged
         .map(|(name, why)| {
             Finding::new(State::Warning, name, format!("the secret in it {why}"))
+                .plain()
                 .next("make one with: openssl rand -hex 32")
         })
         .collect();
     if found.is_empty() {
-        found.push(Finding::new(
-            State::Ok,
-            "secrets",
-            format!("{} in the settings, none too weak", all.len()),
-        ));
+        found.push(
+            Finding::new(State::Ok, "secrets", format!("{} in the settings, none too weak", all.len()))
+                .plain(),
+        );
     }
     found
 }
 
 /// What of a setting is secret and was chosen here: passwords in URLs and options, each of several keys.
-fn parts(name: &str, value: &str) -> Vec<String> {
+pub(super) fn parts(name: &str, value: &str) -> Vec<String> {
     match name {
         "MONGO_URI" | "CLICKHOUSE_HTTP_URL" => {
             // Several hosts make no URL of it.
@@ -110,7 +110,7 @@ pub(super) async fn of_networks(context: &Context) -> Vec<Finding> {
 ///
 /// # Errors
 /// api-service does not answer, or refuses.
-async fn networks(client: &Client) -> Result<Vec<(String, String)>, Failure> {
+pub(super) async fn networks(client: &Client) -> Result<Vec<(String, String)>, Failure> {
     let mut query = EntityQuery { status: vec![Status::Active], ..EntityQuery::default() };
     let mut all = Vec::new();
     loop {

@@ -26,15 +26,18 @@ fn of_service(service: &Service) -> Vec<Finding> {
     let report = match told {
         Ok(report) => report,
         Err(why) => {
-            let silent = Finding::new(State::Wrong, *name, why).next(unanswered(name, url, listens));
+            let silent = Finding::new(State::Wrong, *name, why)
+                .told("it does not answer")
+                .next(unanswered(name, url, listens));
             return std::iter::once(silent).chain(port(name, listens)).collect();
         }
     };
     let mut found = Vec::new();
     if report.dependencies.is_empty() {
+        let told = "it tells strangers nothing of what it depends on";
         let what = format!("{url}/readyz tells strangers nothing of what it depends on");
         let next = "ask from a machine of INTERNAL_CIDRS, or past the proxy";
-        found.push(Finding::new(State::Warning, *name, what).next(next));
+        found.push(Finding::new(State::Warning, *name, what).told(told).next(next));
     }
     found.extend(version(name, report));
     found.extend(ahead.map(|ahead| clock(name, ahead)));
@@ -46,8 +49,9 @@ fn of_service(service: &Service) -> Vec<Finding> {
 fn version(service: &str, report: &Report) -> Option<Finding> {
     let (of, ours) = (format!("{service} version"), env!("CARGO_PKG_VERSION"));
     Some(match report.version.as_deref()? {
-        same if same == ours => Finding::new(State::Ok, of, same),
+        same if same == ours => Finding::new(State::Ok, of, same).plain(),
         other => Finding::new(State::Warning, of, format!("{other}, and this tfx is of {ours}"))
+            .told(format!("another one than that of this tfx, {ours}"))
             .next("install the same version of all programs, then start the services again"),
     })
 }
@@ -58,11 +62,13 @@ fn clock(service: &str, ahead: SignedDuration) -> Finding {
     let state = match seconds.abs() {
         s if s > FAR_OFF => State::Wrong,
         s if s > OFF => State::Warning,
-        _ => return Finding::new(State::Ok, of, "agrees with that of this machine"),
+        _ => return Finding::new(State::Ok, of, "agrees with that of this machine").plain(),
     };
     let way = if seconds > 0 { "ahead of" } else { "behind" };
     let what = format!("{} s {way} that of this machine", seconds.abs());
-    Finding::new(state, of, what).next("let both follow the same time server (timedatectl, chronyc tracking)")
+    Finding::new(state, of, what)
+        .plain()
+        .next("let both follow the same time server (timedatectl, chronyc tracking)")
 }
 
 /// Why a service that does not answer may not be able to listen.
@@ -70,9 +76,9 @@ fn port(service: &str, listens: &str) -> Option<Finding> {
     let of = format!("{service} port");
     let (name, what) = (variable(service), |e: &io::Error| format!("{listens} cannot be listened at: {e}"));
     match TcpListener::bind(listens) {
-        Ok(_) => Some(Finding::new(State::Ok, of, format!("{listens} is free"))),
+        Ok(_) => Some(Finding::new(State::Ok, of, format!("{listens} is free")).told("it is free")),
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
-            Some(Finding::new(State::Wrong, of, what(&e)).next(format!(
+            Some(Finding::new(State::Wrong, of, what(&e)).told("another program has it").next(format!(
                 "another program has it (ss -ltnp): end that one, or set {name}_ADDR and {name}_URL"
             )))
         }
@@ -110,7 +116,8 @@ fn of_dependency(service: &str, dependency: &Dependency) -> Finding {
         _ => State::Warning,
     };
     let what = dependency.detail.as_deref().unwrap_or(&dependency.state);
-    Finding::new(state, format!("{service} {}", dependency.name), what)
+    let told = if dependency.required { "required" } else { "not required" };
+    Finding::new(state, format!("{service} {}", dependency.name), what).told(told)
 }
 
 #[cfg(test)]

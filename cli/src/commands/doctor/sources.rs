@@ -65,7 +65,7 @@ fn judge(sources: &[Value], queue: &SourcePostbackQueue) -> Vec<Finding> {
     if found.is_empty() {
         let what =
             format!("{} ask to be told of conversions; {} postbacks wait", asking.len(), queue.waiting);
-        found.push(Finding::new(State::Ok, "sources", what));
+        found.push(Finding::new(State::Ok, "sources", what).plain());
     }
     found
 }

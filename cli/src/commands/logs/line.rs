@@ -45,22 +45,22 @@ impl Level {
 
 /// What the place that a line came from knows of it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub(super) struct Origin {
+pub(crate) struct Origin {
     /// When it was written.
-    pub(super) at: Option<Timestamp>,
+    pub(crate) at: Option<Timestamp>,
     /// Whose it is.
-    pub(super) service: Option<String>,
+    pub(crate) service: Option<String>,
 }
 
 /// A line.
 #[derive(Debug, Clone, PartialEq)]
-pub(super) struct Line {
+pub(crate) struct Line {
     /// What its place in the order of time is.
     pub(super) at: Option<Timestamp>,
     /// None: it does not say.
     level: Option<Level>,
     service: Option<String>,
-    pub(super) request_id: Option<String>,
+    pub(crate) request_id: Option<String>,
     /// Its fields; none: it is no JSON of ours.
     fields: Option<Map<String, Value>>,
     /// As it is.
@@ -69,7 +69,7 @@ pub(super) struct Line {
 
 impl Line {
     /// Of any bytes.
-    pub(super) fn of(bytes: &[u8], known: Origin) -> Self {
+    pub(crate) fn of(bytes: &[u8], known: Origin) -> Self {
         let text = String::from_utf8_lossy(bytes).trim_end_matches(['\n', '\r']).to_owned();
         let fields = serde_json::from_str::<Map<String, Value>>(&text).ok();
         // MongoDB writes JSON too.
@@ -80,6 +80,16 @@ impl Line {
         let service = word("service").map(str::to_owned).or(known.service);
         let request_id = word("request_id").map(str::to_owned);
         Self { at, level, service, request_id, fields, text }
+    }
+
+    /// Whose it is.
+    pub(crate) fn service(&self) -> Option<&str> {
+        self.service.as_deref()
+    }
+
+    /// Its fields; none: it is no JSON of ours.
+    pub(crate) const fn fields(&self) -> Option<&Map<String, Value>> {
+        self.fields.as_ref()
     }
 
     /// One object.

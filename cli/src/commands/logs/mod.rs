@@ -1,8 +1,15 @@
 //! `tfx logs`: what the services logged, to be read by people. Where it comes from is in [`source`], what a line is in
 //! [`mod@line`].
 
+mod all;
 mod line;
 mod source;
+
+pub(crate) use all::all;
+pub(crate) use line::Line;
+#[cfg(test)]
+pub(crate) use line::Origin;
+pub(crate) use source::SERVICES;
 
 use crate::{
     context::Context,
@@ -12,9 +19,9 @@ use crate::{
     when::{self, When},
 };
 use clap::{Args, ValueEnum};
-use line::{Filter, Level, Line};
+use line::{Filter, Level};
 use serde_json::Value;
-use source::{SERVICES, Source, Wanted};
+use source::{Source, Wanted};
 use std::{
     collections::{HashSet, VecDeque},
     path::PathBuf,

@@ -27,7 +27,7 @@ const LONGEST: usize = 1 << 20;
 /// How often a file that is followed is looked at.
 const EVERY: Duration = Duration::from_millis(200);
 /// The services, as they are called in compose and in units.
-pub(super) const SERVICES: [&str; 3] = ["traffic-service", "postback-service", "api-service"];
+pub(crate) const SERVICES: [&str; 3] = ["traffic-service", "postback-service", "api-service"];
 
 /// Where lines come from.
 #[derive(Debug, Clone)]
