@@ -89,7 +89,7 @@ async fn make(
     for item in &items {
         alerts::granted(identity, item.kind, item.spec.as_ref().unwrap_or(&Value::Null))?;
     }
-    let wishes = wishes(&items)?;
+    let wishes = wishes(&items, identity.may(Scope::ReadSecrets))?;
     let config = app.stores.config.as_ref();
     let mut followed = app.writes.lock().await;
     let end = Instant::now() + TRIED_FOR;
@@ -115,11 +115,11 @@ async fn make(
 }
 
 /// What each item asks for.
-fn wishes(items: &[BulkItem]) -> Result<Vec<Wish<'_>>, Failure> {
+fn wishes(items: &[BulkItem], sees_secrets: bool) -> Result<Vec<Wish<'_>>, Failure> {
     let mut refused = Refusals::default();
     let mut wishes = Vec::with_capacity(items.len());
     for (i, item) in items.iter().enumerate() {
-        match wish(item) {
+        match wish(item, sees_secrets) {
             Ok(wish) => wishes.push(wish),
             Err(failure) => refused.add(i, "", failure)?,
         }
@@ -127,7 +127,7 @@ fn wishes(items: &[BulkItem]) -> Result<Vec<Wish<'_>>, Failure> {
     refused.into_result(wishes)
 }
 
-fn wish(item: &BulkItem) -> Result<Wish<'_>, Failure> {
+fn wish(item: &BulkItem, sees_secrets: bool) -> Result<Wish<'_>, Failure> {
     let BulkItem { action, kind, reference, version, spec, force, drop_old_slug } = item;
     let mut problems = Problems::default();
     let has_spec = matches!(action, BulkAction::Create | BulkAction::Update);
@@ -147,7 +147,8 @@ fn wish(item: &BulkItem) -> Result<Wish<'_>, Failure> {
     problems.require(!drop_old_slug || *action == BulkAction::Update, "drop_old_slug", "is for update alone");
     problems.into_result(())?;
     let (reference, spec) = (reference.as_deref().unwrap_or_default(), spec.clone().unwrap_or_default());
-    let how = WriteConditions { if_match: *version, force: *force, drop_old_slug: *drop_old_slug };
+    let (force, drop_old_slug) = (*force, *drop_old_slug);
+    let how = WriteConditions { if_match: *version, force, drop_old_slug, sees_secrets };
     let verb = match action {
         BulkAction::Create => return Wish::create(*kind, spec),
         BulkAction::Update => {

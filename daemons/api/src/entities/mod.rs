@@ -35,7 +35,10 @@ use kinds::ops;
 use serde_json::Value;
 use std::sync::Arc;
 use tfx_api::{BASE, Labels, entities::Verb};
-use tfx_domain::entity::{Kind, Status};
+use tfx_domain::{
+    access::Scope,
+    entity::{Kind, Status},
+};
 use tfx_ports::{
     audit::Caller,
     config::{Record, RecordQuery},
@@ -82,7 +85,9 @@ pub(crate) fn routes() -> Router<Arc<App>> {
                 let force = query.flag("force").unwrap_or(false);
                 let drop_old_slug = query.flag("drop_old_slug").unwrap_or(false);
                 query.finish()?;
-                let how = WriteConditions { if_match: if_match(&headers)?, force, drop_old_slug };
+                let sees_secrets = identity.may(Scope::ReadSecrets);
+                let how =
+                    WriteConditions { if_match: if_match(&headers)?, force, drop_old_slug, sees_secrets };
                 let saved = write::update(&app, &caller, kind, &reference, patch, how).await?;
                 shown_saved(&app, StatusCode::OK, &saved, Vec::new()).await
             },
@@ -98,7 +103,11 @@ pub(crate) fn routes() -> Router<Arc<App>> {
                       headers: HeaderMap| async move {
                     let force = query.flag("force").unwrap_or(false);
                     query.finish()?;
-                    let how = WriteConditions { if_match: if_match(&headers)?, force, drop_old_slug: false };
+                    let how = WriteConditions {
+                        if_match: if_match(&headers)?,
+                        force,
+                        ..WriteConditions::default()
+                    };
                     let saved = write::lifecycle(&app, &caller, kind, &reference, verb, how).await?;
                     shown(&app, StatusCode::OK, &saved).await
                 },

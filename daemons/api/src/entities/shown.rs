@@ -1,9 +1,11 @@
 //! What an entity is shown with in place of secrets, when it comes back: it stands for what was there, and is never taken for
-//! a value, nor left out without a word.
+//! a value, nor left out without a word. What is kept so goes to no other server than before, unless who asks for it may see
+//! secrets or says them himself.
 
 use super::diff::SECRETS;
 use serde_json::{Map, Value};
 use tfx_domain::{entity::Kind, problem::Problems, source_postback::mask};
+use url::{Origin, Url};
 
 /// Of each secret whether it is said to be there: `has_postback_secret`.
 pub(super) type Claims = Vec<(&'static str, bool)>;
@@ -79,10 +81,58 @@ fn restore(path: &str, name: &str, new: &mut Value, old: Option<&Value>, problem
         }
     }
     if new.to_string().contains(mask::MASK) {
-        let message =
-            "has *** where something is not shown: write what stands there, or leave it as it was shown";
+        let message = "has *** where something is not shown, which goes with nothing but what it was shown in: write what \
+                       stands there, or leave it as it was shown";
         problems.add(path, message);
     }
+}
+
+/// The secrets of a source's body go to every server that its URLs name. What is kept of them goes to no other: a change
+/// that names one says them all itself.
+///
+/// What stands in a URL is kept with the whole of it alone ([`unmask`]); a signing key is not sent, and its signatures tell
+/// nothing of it.
+pub(super) fn stay(value: &Value, before: &Value, patch: &Map<String, Value>, problems: &mut Problems) {
+    let body = &value["postback_body"];
+    let mut shown = body.clone();
+    mask::field("postback_body", &mut shown);
+    if is_said(body, &shown, patch.get("postback_body")) {
+        return;
+    }
+    let known: Vec<Option<Origin>> = urls(before).into_iter().map(|(_, url)| origin(url)).collect();
+    for (path, url) in urls(value) {
+        if !known.contains(&origin(url)) {
+            let message = "names another server, which would be sent what is kept and not shown of postback_body: give the \
+                           whole postback_body with it, without ***, or have the scope read:secrets";
+            problems.add(path, message);
+        }
+    }
+}
+
+/// Whether all of a body that is not shown is given by who changes it.
+fn is_said(body: &Value, shown: &Value, said: Option<&Value>) -> bool {
+    match (body, shown) {
+        (Value::Object(members), Value::Object(masked)) => members.iter().all(|(name, member)| {
+            is_said(member, masked.get(name).unwrap_or(&Value::Null), said.and_then(|said| said.get(name)))
+        }),
+        (Value::Array(items), Value::Array(masked)) => items.iter().enumerate().all(|(i, item)| {
+            is_said(item, masked.get(i).unwrap_or(&Value::Null), said.and_then(|said| said.get(i)))
+        }),
+        _ => body == shown || Some(body) == said,
+    }
+}
+
+/// The URLs of a source, by their paths.
+fn urls(source: &Value) -> Vec<(String, &str)> {
+    let own = source["postback_urls"].as_object().into_iter().flatten();
+    let own = own.map(|(status, url)| (format!("postback_urls.{status}"), url));
+    let all = std::iter::once(("postback_url".to_owned(), &source["postback_url"])).chain(own);
+    all.filter_map(|(path, url)| Some((path, url.as_str()?))).collect()
+}
+
+/// Scheme, host and port; nothing in them is filled in.
+fn origin(url: &str) -> Option<Origin> {
+    Some(Url::parse(url).ok()?.origin())
 }
 
 #[cfg(test)]
@@ -112,6 +162,73 @@ mod tests {
         let mut new = json!({"postback_urls": {"sale": "https://s.example/?token=***"}});
         unmask(&mut new, None, &mut problems);
         assert_eq!(problems.0[1].path, "postback_urls.sale");
+    }
+
+    /// A change of a source by who may not see its secrets, and the paths that are refused.
+    #[test]
+    fn what_is_kept_goes_to_no_other_server() {
+        let before = json!({
+            "postback_url": "https://s.example/pb?k={external_id}",
+            "postback_urls": {"lead": "https://u:p@t.example:8443/"},
+            "postback_body": {"id": "{tid}", "pass": "hunter2", "of": [{"key": 5}], "note": "abc"},
+        });
+        let evil = "https://evil.example/";
+        let with = |url: &str, body: Value| json!({"postback_url": url, "postback_body": body});
+        let whole = json!({"pass": "hunter2", "of": [{"key": 5}]});
+        let table = [
+            (json!({"postback_url": evil}), &["postback_url"][..]),
+            (json!({"postback_url": "http://s.example/pb"}), &["postback_url"]),
+            (json!({"postback_url": "https://s.example:444/pb"}), &["postback_url"]),
+            (json!({"postback_url": "https://s.example@evil.example/pb"}), &["postback_url"]),
+            (json!({"postback_url": "https://evil.example\\@s.example/pb"}), &["postback_url"]),
+            (json!({"postback_url": "https://S.example:443/other?a=1"}), &[]),
+            (json!({"postback_url": "https://t.example:8443/"}), &[]),
+            (
+                json!({"postback_urls": {"sale": evil, "lead": "https://***@t.example:8443/"}}),
+                &["postback_urls.sale"],
+            ),
+            // The mask goes with nothing but the URL that it was shown in.
+            (
+                json!({"postback_urls": {"lead": "https://***@evil.example/"}}),
+                &["postback_urls.lead", "postback_urls.lead"],
+            ),
+            (
+                json!({"postback_urls": {"lead": "https://t.example:8443/?token=***"}}),
+                &["postback_urls.lead"],
+            ),
+            (json!({"postback_urls": {"sale": "https://***@t.example:8443/"}}), &["postback_urls.sale"]),
+            (
+                with(evil, json!({"id": "{tid}", "pass": "***", "of": [{"key": "***"}], "note": "abc"})),
+                &["postback_url"],
+            ),
+            (with(evil, json!({"note": "other"})), &["postback_url"]),
+            (with(evil, json!({"pass": "hunter2"})), &["postback_url"]),
+            (with(evil, json!({"pass": "hunter2", "of": [{"key": 6}]})), &[]),
+            (with(evil, whole.clone()), &[]),
+            (with(evil, json!(null)), &[]),
+            (with(evil, json!({"pass": null, "of": null})), &[]),
+            (with("https://s.example/other", json!({"note": "other"})), &[]),
+        ];
+        for (patch, refused) in table {
+            let patch = patch.as_object().expect("an object").clone();
+            let mut value = before.clone();
+            super::super::write::merge(&mut value, Value::Object(patch.clone()));
+            let mut problems = Problems::default();
+            unmask(&mut value, Some(&before), &mut problems);
+            stay(&value, &before, &patch, &mut problems);
+            let paths: Vec<&str> = problems.0.iter().map(|p| p.path.as_str()).collect();
+            assert_eq!(paths, refused, "{patch:?}");
+        }
+        let mut none = Problems::default();
+        let open = json!({"postback_url": "https://s.example/", "postback_body": {"id": "{tid}"}});
+        let patch = json!({"postback_url": evil});
+        stay(
+            &json!({"postback_url": evil, "postback_body": {"id": "{tid}"}}),
+            &open,
+            patch.as_object().expect("one"),
+            &mut none,
+        );
+        assert!(none.is_empty(), "there is nothing that is not shown");
     }
 
     #[test]

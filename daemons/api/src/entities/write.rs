@@ -49,6 +49,8 @@ pub(crate) struct WriteConditions {
     pub(crate) force: bool,
     /// With another slug, the one before does not go on leading here.
     pub(crate) drop_old_slug: bool,
+    /// Who asks may see secrets: those that are kept may go to another server.
+    pub(crate) sees_secrets: bool,
 }
 
 /// What is asked for.
@@ -225,6 +227,11 @@ pub(super) async fn draft(
     if matches!(kind, Kind::Source | Kind::Alert) {
         shown::unmask(&mut value, old, &mut problems);
     }
+    if let Wish::Change { how: WriteConditions { sees_secrets: false, .. }, .. } = wish
+        && let (Some(old), Some(patch), Kind::Source) = (old, patch, kind)
+    {
+        shown::stay(&value, old, patch, &mut problems);
+    }
     if kind == Kind::Alert {
         alert::prepare(config, &mut value, old, patch, &mut problems).await?;
     }
@@ -382,7 +389,7 @@ fn forget_old(spec: &mut Value, patch: &Map<String, Value>) {
 }
 
 /// RFC 7396.
-fn merge(target: &mut Value, patch: Value) {
+pub(super) fn merge(target: &mut Value, patch: Value) {
     match patch {
         Value::Object(fields) => {
             if !target.is_object() {

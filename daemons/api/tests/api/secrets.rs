@@ -43,6 +43,42 @@ async fn secrets_of_a_source_are_seen_by_who_may_and_stay_when_they_are_sent_bac
     );
 }
 
+/// Who may change a source and not see its secrets has them sent to no server of his own, by a change or by many at once.
+#[tokio::test]
+async fn kept_secrets_of_a_source_go_to_no_other_server() {
+    let s = Server::start().await;
+    let body = json!({ "id": "{external_id}", "pass": "hunter2" });
+    let fields = json!({
+        "slug": "push", "postback_url": "https://push.example/", "postback_method": "post_json", "postback_body": body,
+    });
+    s.create(Kind::Source, fields).await;
+    let (writer, _) = client(&s, "writer", &[Scope::Read, Scope::WriteSources]).await;
+    let mut moved = writer.get(Kind::Source, "push").await.expect("seen");
+    assert_eq!(moved["postback_body"]["pass"], "***");
+    moved["postback_url"] = json!("https://evil.example/");
+    let refused = writer.update(Kind::Source, "push", &moved, None).await.expect_err("another server");
+    let problem = refused.problem().expect("a problem").problems.0[0].clone();
+    assert_eq!(problem.path, "postback_url");
+    assert!(
+        problem.message.contains("read:secrets") && problem.message.contains("postback_body"),
+        "{problem:?}"
+    );
+    let items = json!([{
+        "action": "update", "kind": "source", "ref": "push", "spec": { "postback_url": "https://evil.example/" },
+    }]);
+    let bulk: tfx_api::bulk::Bulk = serde_json::from_value(json!({ "items": items })).expect("items");
+    let refused = writer.bulk(&bulk).await.expect_err("another server");
+    assert_eq!(refused.problem().expect("a problem").problems.0[0].path, "items[0].spec.postback_url");
+    assert_eq!(s.api.get(Kind::Source, "push").await.expect("seen")["postback_url"], "https://push.example/");
+    // Who says them all himself, or may see them, moves it.
+    moved["postback_body"] = json!({ "id": "{external_id}", "pass": "of the other" });
+    writer.update(Kind::Source, "push", &moved, None).await.expect("with secrets of its own");
+    s.api
+        .update(Kind::Source, "push", &json!({ "postback_url": "https://third.example/" }), None)
+        .await
+        .expect("he sees them");
+}
+
 #[tokio::test]
 async fn what_stands_for_a_secret_is_not_dropped_without_a_word() {
     let s = Server::start().await;
