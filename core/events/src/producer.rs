@@ -18,7 +18,7 @@ use std::{
     thread,
     time::Duration,
 };
-use tfx_domain::event::Event;
+use tfx_domain::event::{Event, PostbackDirection};
 use tfx_ports::{clock, sink::EventSink};
 use tokio::{
     runtime::Handle,
@@ -196,7 +196,7 @@ impl Producer {
                 Err(error)
             }
         };
-        if outcome.is_ok() || !durable {
+        if outcome.is_ok() || !durable && !is_sent_again(event) {
             self.counters.tally.accepted(event);
         }
         match outcome {
@@ -356,4 +356,9 @@ impl Drop for Unanswered<'_> {
             self.counters.cancels.add(1);
         }
     }
+}
+
+/// Whether the line says that its postback was answered 503: its sender has it still, and nothing was accepted of it.
+fn is_sent_again(event: &Event) -> bool {
+    matches!(event, Event::PostbackLog(line) if line.direction == PostbackDirection::In && line.status == 503)
 }

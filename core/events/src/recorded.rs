@@ -40,7 +40,8 @@ pub struct RecordedHour {
     pub hour: Timestamp,
     /// Which kind.
     pub topic: Topic,
-    /// Events that somebody was answered for, with those that were dropped under `fail_open`.
+    /// Events that somebody was answered for, with those that were dropped under `fail_open`, but for lines of postbacks that
+    /// were answered 503 and come again.
     pub accepted: u64,
     /// Those of them that the sink took.
     pub published: u64,

@@ -1,6 +1,7 @@
 //! postback-service over real sockets and the embedded stores.
 
 mod answers;
+mod balance;
 mod money;
 mod order;
 mod promises;
