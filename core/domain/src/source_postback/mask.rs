@@ -1,6 +1,10 @@
 //! What must not be shown of what a source is told: a login before the host, values that are named as secrets are, and what
 //! stands in a URL or body as a key does. The log of what was sent, the audit log and whoever shows a source ask here.
 
+use base64::{
+    Engine as _,
+    prelude::{BASE64_STANDARD, BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD},
+};
 use percent_encoding::percent_decode_str;
 use serde_json::Value;
 use std::borrow::Cow;
@@ -185,6 +189,7 @@ fn of_url(url: &str, secrets: &mut Vec<String>) {
     let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
     if let Some((login, _)) = authority.rsplit_once('@') {
         login.split(':').for_each(|part| keep(part, secrets));
+        as_header(login, secrets);
     }
     let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
     for part in path.split('/') {
@@ -228,6 +233,19 @@ fn looked_at(text: &str, secrets: &mut Vec<String>) {
     }
 }
 
+/// A login as `Authorization: Basic` has it, in either alphabet of base64; one with padding begins with the one without.
+fn as_header(login: &str, secrets: &mut Vec<String>) {
+    let (user, password) = login.split_once(':').unwrap_or((login, ""));
+    let mut plain: Vec<u8> = percent_decode_str(user).collect();
+    plain.push(b':');
+    plain.extend(percent_decode_str(password));
+    for (padded, bare) in
+        [(BASE64_STANDARD, BASE64_STANDARD_NO_PAD), (BASE64_URL_SAFE, BASE64_URL_SAFE_NO_PAD)]
+    {
+        secrets.extend([padded.encode(&plain), bare.encode(&plain)]);
+    }
+}
+
 /// As it is written, and as it is meant.
 fn keep(piece: &str, secrets: &mut Vec<String>) {
     secrets.push(piece.to_owned());
@@ -238,6 +256,24 @@ fn keep(piece: &str, secrets: &mut Vec<String>) {
 mod tests {
     use super::*;
     use serde_json::json;
+
+    #[test]
+    fn a_login_is_found_as_its_header_has_it() {
+        let secrets = secrets_of_url("https://us%C3%A9r:p%3Fs~>w@s.example/");
+        for (alphabet, padded) in [("+/", true), ("+/", false), ("-_", true), ("-_", false)] {
+            let mut text = BASE64_STANDARD.encode("usér:p?s~>w");
+            if alphabet == "-_" {
+                text = text.replace('+', "-").replace('/', "_");
+            }
+            if !padded {
+                text = text.trim_end_matches('=').to_owned();
+            }
+            assert!(secrets.contains(&text), "{text} in {secrets:?}");
+            let answer = without(&format!("Authorization: Basic {text}"), &secrets);
+            assert_eq!(answer, "Authorization: Basic ***");
+        }
+        assert!(secrets_of_url("https://user@s.example/").contains(&BASE64_STANDARD.encode("user:")));
+    }
 
     #[test]
     fn a_source_is_shown_without_its_secrets_and_with_its_macros() {
