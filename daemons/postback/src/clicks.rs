@@ -3,7 +3,10 @@
 use quick_cache::sync::Cache;
 use std::{
     collections::HashMap,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 use tfx_domain::{
@@ -64,11 +67,19 @@ pub(crate) struct Clicks {
     at_most: Duration,
     /// Since when the store was seen to take events that are newer than a click, though no newer clicks.
     quiet: Mutex<HashMap<ClickId, Instant>>,
+    /// Look-ups in vain since the store answered last.
+    away: AtomicU64,
 }
 
 impl Clicks {
     pub(crate) fn new(analytics: Arc<dyn Analytics>, at_most: Duration) -> Self {
-        Self { analytics, recent: Cache::new(REMEMBERED), at_most, quiet: Mutex::default() }
+        Self {
+            analytics,
+            recent: Cache::new(REMEMBERED),
+            at_most,
+            quiet: Mutex::default(),
+            away: AtomicU64::new(0),
+        }
     }
 
     /// Whether a click that is not there is not on its way either: the store has later clicks, which come after it in the
@@ -77,11 +88,8 @@ impl Clicks {
     pub(crate) async fn is_overtaken(&self, id: ClickId, now: Timestamp, patience: Duration) -> bool {
         match tokio::time::timeout(self.at_most, self.overtaken(id, now, patience)).await {
             Ok(Ok(overtaken)) => overtaken,
-            Ok(Err(e)) => {
-                tracing::warn!(error = %e, click_id = %id, "cannot tell whether a click may still come");
-                false
-            }
-            Err(_) => false,
+            // Whoever looks up a click says so.
+            Ok(Err(_)) | Err(_) => false,
         }
     }
 
@@ -163,12 +171,30 @@ impl Clicks {
     /// The store does not answer.
     pub(crate) async fn event(&self, id: ClickId) -> Result<Option<ClickEvent>, Missing> {
         match tokio::time::timeout(self.at_most, self.analytics.click(id)).await {
-            Ok(Ok(click)) => Ok(click),
-            Ok(Err(e)) => {
-                tracing::warn!(error = %e, click_id = %id, "cannot look up a click");
-                Err(Missing::NotAnswered(e.to_string()))
+            Ok(Ok(click)) => {
+                self.answers();
+                Ok(click)
             }
-            Err(_) => Err(Missing::NotAnswered(format!("no answer within {} ms", self.at_most.as_millis()))),
+            Ok(Err(e)) => Err(self.away(e.to_string())),
+            Err(_) => Err(self.away(format!("no answer within {} ms", self.at_most.as_millis()))),
+        }
+    }
+
+    /// Says so when it begins.
+    fn away(&self, why: String) -> Missing {
+        if self.away.fetch_add(1, Ordering::Relaxed) == 0 {
+            tracing::warn!(error = why, "cannot look up clicks; postbacks wait for them");
+        }
+        Missing::NotAnswered(why)
+    }
+
+    /// Says so when it is over.
+    fn answers(&self) {
+        if self.away.load(Ordering::Relaxed) > 0 {
+            let in_vain = self.away.swap(0, Ordering::Relaxed);
+            if in_vain > 0 {
+                tracing::info!(in_vain, "clicks can be looked up again");
+            }
         }
     }
 }
