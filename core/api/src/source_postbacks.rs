@@ -248,7 +248,7 @@ pub struct SourcePostbackJob {
     pub why: String,
 }
 
-/// What is to be told again of what was given up.
+/// What is to be told again of what was given up, or now of what waits for its next try.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
@@ -270,12 +270,28 @@ pub struct SourcePostbackRetry {
     pub before: Option<Timestamp>,
 }
 
+/// One that is not tried now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct NotNow {
+    /// Its name.
+    pub job: String,
+    /// Why, and what can be done: it is under way, its server is left alone, its source is told later.
+    pub why: String,
+}
+
 /// What is told again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SourcePostbackRetryAnswer {
-    /// How many are due again.
+    /// How many that were given up are due again.
     pub revived: u64,
+    /// How many that waited for their next try are due now, with the tries that they have.
+    #[serde(default)]
+    pub hurried: u64,
+    /// Those that wait and are not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_now: Vec<NotNow>,
     /// How many are not: their conversions are in another state by now, which denies what they say or was told.
     #[serde(default)]
     pub left: u64,

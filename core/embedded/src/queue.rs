@@ -1,6 +1,7 @@
 //! [`Queue`] on `config.db`. Every change is in a transaction that holds the write lock: what is read in it stays true
 //! until it ends. The clock is SQLite's.
 
+mod claim;
 mod overview;
 
 use crate::{
@@ -10,6 +11,7 @@ use crate::{
     paging::{cursor, limit, page, sql_limit},
 };
 use async_trait::async_trait;
+use claim::{claim, due};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::{sync::Arc, time::Duration};
 use tfx_domain::Timestamp;
@@ -18,8 +20,8 @@ use tfx_ports::{
     left_out::LeftOut,
     page::{Page, PageRequest},
     queue::{
-        Counts, DeadJob, Group, Job, JobKind, LONGEST_WAIT, NewJob, Queue, Share, WaitingJob, group_lane,
-        own_lane, spread_over,
+        Counts, DeadJob, Group, Hurried, Job, JobKind, LONGEST_WAIT, NewJob, Queue, Share, WaitingJob,
+        group_lane, own_lane, spread_over,
     },
 };
 
@@ -148,109 +150,12 @@ fn wake(
     changed(conn, what, wake, params![kind.as_str(), lane, due, tries]).map(|_| ())
 }
 
-/// Lanes that are due, those that wait longest first, but of groups of owners, as JSON.
-fn due(
-    conn: &Connection,
-    kind: JobKind,
-    limit: usize,
-    now: i64,
-    but: &str,
-) -> Result<Vec<String>, StoreError> {
-    // `0` comes behind `/`.
-    let due = "SELECT lane FROM job_lanes WHERE kind = ?1 AND (due_ms <= ?2 OR due_ms > ?3) AND NOT EXISTS
-            (SELECT 1 FROM json_each(?5) o WHERE lane >= 'g:' || o.value || '/' AND lane < 'g:' || o.value || '0')
-        ORDER BY due_ms LIMIT ?4";
-    conn.prepare_cached(due)
-        .and_then(|mut s| {
-            let values = params![kind.as_str(), now, never(now), sql_limit(limit), but];
-            s.query_map(values, |r| r.get(0))?.collect()
-        })
-        .or_store_error("claim jobs")
-}
-
-fn claim(
-    conn: &Connection,
-    kind: JobKind,
-    limit: usize,
-    lease: Duration,
-    but: &str,
-    left_out: &LeftOut,
-) -> Result<Vec<Job>, StoreError> {
-    let what = "claim jobs";
-    let now = now(conn, what)?;
-    let lanes = due(conn, kind, limit, now, but)?;
-    let mut claimed = Vec::with_capacity(lanes.len());
-    for lane in lanes {
-        claimed.extend(claim_lane(conn, kind, lane, now, lease, left_out)?);
-    }
-    Ok(claimed)
-}
-
-fn claim_lane(
-    conn: &Connection,
-    kind: JobKind,
-    lane: String,
-    now: i64,
-    lease: Duration,
-    left_out: &LeftOut,
-) -> Result<Option<Job>, StoreError> {
-    let what = "claim jobs";
-    // The fence grows also when the lane was empty in between, and is made anew.
-    let hold =
-        "UPDATE job_lanes SET held = 1, due_ms = ?3 + ?4, wanted_ms = NULL, fence = max(fence + 1, ?3),
-            tries = tries + 1
-        WHERE kind = ?1 AND lane = ?2 RETURNING fence, tries";
-    let (fence, tries): (i64, u32) = conn
-        .prepare_cached(hold)
-        .and_then(|mut s| {
-            s.query_row(params![kind.as_str(), lane, now, millis(lease)], |r| Ok((r.get(0)?, r.get(1)?)))
-        })
-        .or_store_error(what)?;
-    let first = |order: &str| {
-        format!(
-            "SELECT key, came_ms, payload, revived FROM jobs
-            WHERE kind = ?1 AND lane = ?2 AND died_ms IS NULL ORDER BY {order}"
-        )
-    };
-    let first = first(if kind.is_ordered_by_key() { "key" } else { "came_ms, key" });
-    let mut statement = conn.prepare_cached(&first).or_store_error(what)?;
-    let mut rows = statement.query(params![kind.as_str(), lane]).or_store_error(what)?;
-    let mut empty = true;
-    // One that cannot be read holds up nobody.
-    while let Some(row) = rows.next().or_store_error(what)? {
-        empty = false;
-        let key: String = row.get(0).or_store_error(what)?;
-        if let Some((came, payload, revived)) = left_out.keep(&key, read(row).or_store_error(what)) {
-            let (tries, fence) = (tries.saturating_sub(1), fence.cast_unsigned());
-            return Ok(Some(Job { kind, key, came, payload, tries, revived, lane, fence }));
-        }
-    }
-    drop(rows);
-    if empty {
-        changed(
-            conn,
-            what,
-            "DELETE FROM job_lanes WHERE kind = ?1 AND lane = ?2",
-            params![kind.as_str(), lane],
-        )?;
-    }
-    Ok(None)
-}
-
 /// What whoever was to be told of it took.
 fn give_back(conn: &Connection, job: &Job, forget: bool) -> Result<(), StoreError> {
     match job.kind {
         JobKind::SourcePostback => source_postback::give_back(conn, &job.payload, forget),
         JobKind::ParkedPostback | JobKind::Probe | JobKind::Alert => Ok(()),
     }
-}
-
-fn read(row: &rusqlite::Row<'_>) -> rusqlite::Result<(Timestamp, String, bool)> {
-    let came = Timestamp::from_millisecond(row.get(1)?);
-    let came = came.map_err(|e| {
-        rusqlite::Error::FromSqlConversionFailure(1, rusqlite::types::Type::Integer, e.into())
-    })?;
-    Ok((came, row.get(2)?, row.get(3)?))
 }
 
 #[async_trait]
@@ -388,6 +293,24 @@ impl Queue for Jobs {
             Ok(revived)
         };
         self.db.write(what, revive).await
+    }
+
+    async fn hurry(&self, kind: JobKind, key: &str) -> Result<Hurried, StoreError> {
+        let (what, key) = ("hurry a job", key.to_owned());
+        let hurry = move |conn: &Connection, (): &mut ()| {
+            let now = now(conn, what)?;
+            let waits = "SELECT lane FROM jobs WHERE kind = ?1 AND key = ?2 AND died_ms IS NULL";
+            let lane: Option<String> = conn
+                .prepare_cached(waits)
+                .and_then(|mut s| s.query_row(params![kind.as_str(), key], |r| r.get(0)).optional())
+                .or_store_error(what)?;
+            let Some(lane) = lane else { return Ok(Hurried::Gone) };
+            let due = "UPDATE job_lanes SET due_ms = min(due_ms, ?3)
+                WHERE kind = ?1 AND lane = ?2 AND NOT (held AND due_ms BETWEEN ?3 + 1 AND ?4)";
+            let changed = changed(conn, what, due, params![kind.as_str(), lane, now, never(now)])?;
+            Ok(if changed > 0 { Hurried::Due } else { Hurried::Held })
+        };
+        self.db.write(what, hurry).await
     }
 
     async fn forget(&self, kind: JobKind, older: Duration) -> Result<u64, StoreError> {

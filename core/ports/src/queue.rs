@@ -162,6 +162,17 @@ pub struct WaitingJob {
     pub tries: u32,
 }
 
+/// What becomes of a job that is not to wait any longer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hurried {
+    /// Its lane is due now; of several in a lane the first is taken.
+    Due,
+    /// Its lane is claimed, and stays as it is: somebody does it, or the first of those before it, at this moment.
+    Held,
+    /// It does not wait: it was done, or given up.
+    Gone,
+}
+
 /// The jobs of one owner: those whose lanes are named alike up to the first `/`.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Share {
@@ -258,6 +269,9 @@ pub trait Queue: Send + Sync {
     /// Makes dead jobs due again, in their groups, one after the other within `spread`; those that are not dead are passed
     /// over. How many it were.
     async fn revive(&self, kind: JobKind, keys: &[String], spread: Duration) -> Result<u64, StoreError>;
+
+    /// Makes a job due now that waits, with as many tries as it has.
+    async fn hurry(&self, kind: JobKind, key: &str) -> Result<Hurried, StoreError>;
 
     /// Drops what has been dead for longer than `older`. How many it were.
     async fn forget(&self, kind: JobKind, older: Duration) -> Result<u64, StoreError>;

@@ -1,5 +1,5 @@
 //! `tfx postback retry`: takes postbacks again that stand as a conflict or unmatched, or under a word that was mapped since,
-//! and tells sources again what was given up.
+//! and tells sources again what was given up, or now what waits for its next try.
 
 use super::super::entity::failed;
 use crate::{
@@ -29,7 +29,8 @@ use tfx_domain::entity::Kind;
     tfx postback retry --network adnet --result conflict\n  \
     tfx postback retry --dead --source push")]
 pub(crate) struct Retry {
-    /// Tell these again, which were given up: ids of a message, a conversion, a job, or a line of the log.
+    /// Tell these again, which were given up, or now, which wait for their next try: ids of a message, a conversion, a job,
+    /// or a line of the log.
     #[arg(value_name = "ID", conflicts_with_all = ["dead", "source", "network", "result", "since", "until"])]
     ids: Vec<String>,
     /// Tell again everything that was given up.
@@ -99,30 +100,41 @@ impl Retry {
         let named = self.source.clone().unwrap_or_default();
         let mut asked =
             SourcePostbackRetry { ids: self.ids, dead: self.dead, source: self.source, before: None };
-        let (mut revived, mut left) = (0, 0);
+        let (mut revived, mut left, mut hurried, mut not_now) = (0, 0, 0, Vec::new());
         loop {
             let some = client.tell_again(&asked).await.map_err(|e| match e.code() {
-                Some("not_found" | "not_dead") if !asked.ids.is_empty() => {
-                    Failure::from(e).hint("tfx postback queue --dead lists what was given up")
-                }
+                Some("not_found") if !asked.ids.is_empty() => Failure::from(e)
+                    .hint("tfx postback queue lists what waits, and with --dead what was given up"),
                 _ => failed(Kind::Source, &named, e),
             })?;
             revived += some.revived;
             left += some.left;
+            hurried += some.hurried;
+            not_now.extend(some.not_now);
             // What is given up anew meanwhile was told again.
             asked.before = some.before;
             if !some.more || some.revived + some.left == 0 {
                 break;
             }
         }
-        let item = json!({ "revived": revived, "left": left });
-        let fields = [Column::text("told again", "revived"), Column::text("left", "left")];
+        let item = json!({ "revived": revived, "hurried": hurried, "left": left, "not_now": not_now });
+        let fields = [
+            Column::number("told again", "revived"),
+            Column::number("tried now", "hurried"),
+            Column::number("left", "left"),
+            Column::made("not now", "not_now", |row| {
+                row["not_now"].as_array().map_or(0, Vec::len).to_string()
+            }),
+        ];
         context.out.item(&item, &fields, "revived")?;
+        for one in &not_now {
+            context.out.note(format!("{}: {}", one.job, one.why));
+        }
         if left > 0 {
             context.out.note("left: their conversions are in a newer state, which was told or denies them");
         }
-        context.out.note(match revived + left {
-            0 => "nothing was given up",
+        context.out.note(match revived + left + hurried {
+            0 if not_now.is_empty() => "nothing was given up",
             _ => "tfx postback log --direction out --follow shows what comes of it",
         });
         Ok(())

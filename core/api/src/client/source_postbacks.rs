@@ -21,10 +21,10 @@ impl Client {
         self.call(call.page(q.limit, q.cursor.as_ref())).await
     }
 
-    /// Tells sources again what was given up.
+    /// Tells sources again what was given up, and now what waits for its next try.
     ///
     /// # Errors
-    /// [`ApiError`]; `not_found` (404) names every id that nothing goes by, `not_dead` (409) those that wait.
+    /// [`ApiError`]; `not_found` (404) names every id that nothing goes by.
     pub async fn tell_again(
         &self,
         asked: &SourcePostbackRetry,

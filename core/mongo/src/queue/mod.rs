@@ -28,8 +28,8 @@ use tfx_ports::{
     left_out::LeftOut,
     page::{Page, PageRequest},
     queue::{
-        Counts, DeadJob, Group, Job, JobKind, LONGEST_WAIT, NewJob, Queue, Share, WaitingJob, group_lane,
-        spread_over,
+        Counts, DeadJob, Group, Hurried, Job, JobKind, LONGEST_WAIT, NewJob, Queue, Share, WaitingJob,
+        group_lane, spread_over,
     },
 };
 
@@ -61,6 +61,11 @@ pub(crate) fn millis(time: Duration) -> i64 {
     i64::try_from(time.min(LONGEST_WAIT).as_millis()).unwrap_or(i64::MAX)
 }
 
+/// What is true of a lane whose claim is not over.
+fn still_held() -> [Document; 2] {
+    [doc! {"$gt": ["$due", "$$NOW"]}, doc! {"$lte": ["$due", {"$add": ["$$NOW", millis(LONGEST_WAIT)]}]}]
+}
+
 /// The server's clock.
 async fn now(db: &Db, what: &str) -> Result<DateTime, StoreError> {
     let hello = db.call(what, db.database().run_command(doc! {"hello": 1})).await?;
@@ -74,10 +79,7 @@ impl Jobs {
 
     /// The lane of a claim that still holds.
     fn held(job: &Job) -> Document {
-        let until = [
-            doc! {"$gt": ["$due", "$$NOW"]},
-            doc! {"$lte": ["$due", {"$add": ["$$NOW", millis(LONGEST_WAIT)]}]},
-        ];
+        let until = still_held();
         let (lane, fence) = (lane_id(job.kind, &job.lane), job.fence.cast_signed());
         doc! {"_id": lane, "fence": fence, "held": true, "$expr": {"$and": until.to_vec()}}
     }
@@ -239,6 +241,20 @@ impl Queue for Jobs {
             revived += u64::from(steps::alone(&self.db, "revive a job", &revive).await?);
         }
         Ok(revived)
+    }
+
+    async fn hurry(&self, kind: JobKind, key: &str) -> Result<Hurried, StoreError> {
+        let what = "hurry a job";
+        let all = jobs(&self.db);
+        let waits = all.find_one(doc! {"_id": id(kind, key), "died": null});
+        let Some(job) = self.db.call(what, waits).await? else { return Ok(Hurried::Gone) };
+        let lane = job.get_str("lane").unwrap_or_default();
+        let held = doc! {"$and": [{"$eq": ["$held", true]}, {"$and": still_held().to_vec()}]};
+        let free = doc! {"_id": lane, "$expr": {"$not": [held]}};
+        let due = vec![doc! {"$set": {"due": {"$min": ["$due", "$$NOW"]}}}];
+        let all = lanes(&self.db);
+        let done = self.db.write(what, all.update_one(free, due)).await.map_err(Failed::into_error)?;
+        Ok(if done.matched_count > 0 { Hurried::Due } else { Hurried::Held })
     }
 
     async fn forget(&self, kind: JobKind, older: Duration) -> Result<u64, StoreError> {

@@ -4,7 +4,7 @@ use super::Pair;
 use crate::{
     error::StoreError,
     page::PageRequest,
-    queue::{Counts, Group, Job, JobKind, LONGEST_WAIT, NewJob, Queue},
+    queue::{Counts, Group, Hurried, Job, JobKind, LONGEST_WAIT, NewJob, Queue},
 };
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -553,4 +553,44 @@ pub async fn what_is_revived_is_spread(s: Stores) {
     let waiting = s.two.waiting(KIND, "", &PageRequest::first(9)).await.expect("jobs").items;
     let due: Vec<i64> = waiting[1..].iter().filter_map(|j| Some(j.due?.as_second())).collect();
     assert!(due.windows(2).all(|two| (149..=151).contains(&(two[1] - two[0]))), "{due:?}");
+}
+
+/// What waits for its next try can be tried now: its tries count on, what is held stays as it is, and of many who hurry it and
+/// claim it one has it.
+pub async fn what_waits_can_be_hurried(s: Stores) {
+    let hurry = async |store: &Arc<dyn Queue>, n| store.hurry(KIND, &job(n).key).await.expect("asked");
+    assert_eq!(hurry(&s.one, 1).await, Hurried::Gone, "there is none");
+    put(&s.one, &grouped(1, "g"), LONG).await;
+    put(&s.one, &grouped(2, "g"), LONG).await;
+    assert_eq!(claim(&s.two, 9).await, []);
+    assert_eq!(hurry(&s.two, 2).await, Hurried::Due);
+    let held = next(&s.one, LONG).await;
+    assert_eq!((&held.key, held.tries), (&job(1).key, 0), "the first of its lane");
+    assert_eq!((hurry(&s.one, 1).await, hurry(&s.two, 2).await), (Hurried::Held, Hurried::Held));
+    assert!(s.two.again(&held, LONG).await.expect("put off"), "its holder has it still");
+    assert_eq!(claim(&s.one, 9).await, [], "and put it off");
+    let mut racing = JoinSet::new();
+    for n in 0..12 {
+        let store = Arc::clone(if n % 2 == 0 { &s.one } else { &s.two });
+        racing.spawn(async move {
+            store.hurry(KIND, &job(1).key).await.expect("asked");
+            claim(&store, 9).await
+        });
+    }
+    let mut claimed: Vec<Job> = racing.join_all().await.into_iter().flatten().collect();
+    if claimed.is_empty() {
+        claimed.push(next(&s.one, LONG).await);
+    }
+    assert_eq!((claimed.len(), claimed[0].tries), (1, 1), "tries count on: {claimed:?}");
+    assert!(s.one.dead(&claimed[0], "no").await.expect("dead"));
+    assert_eq!(hurry(&s.one, 1).await, Hurried::Gone, "it does not wait");
+    // A claim that is over holds nothing.
+    let late = next(&s.two, SHORT).await;
+    let end = Instant::now() + Duration::from_secs(30);
+    while hurry(&s.one, 2).await == Hurried::Held {
+        assert!(Instant::now() < end, "it is held for ever");
+    }
+    let held = next(&s.one, LONG).await;
+    assert_eq!((&held.key, s.two.done(&late).await.expect("late")), (&late.key, false));
+    assert!(s.one.done(&held).await.expect("done"));
 }

@@ -1,6 +1,10 @@
-//! Telling again what was given up.
+//! Telling again what was given up, and now what waits for its next try.
 
-use super::{KIND, PAGE, owner, source_id};
+use super::{
+    KIND, PAGE,
+    hurry::{self, Waiting},
+    owner, source_id,
+};
 use crate::{
     app::App,
     failure::Failure,
@@ -59,7 +63,9 @@ pub(super) async fn again(
             None => Vec::new(),
         }
     } else {
-        named_dead(&app, &asked.ids).await?
+        let Named { dead, waiting } = named(&app, &asked.ids).await?;
+        (answer.hurried, answer.not_now) = hurry::all(&app, waiting).await?;
+        dead
     };
     let keys: Vec<String> = jobs.iter().map(|job| job.key.clone()).collect();
     let passed = passed(&app, &jobs).await?;
@@ -110,23 +116,46 @@ async fn all_dead(
     }
 }
 
-/// Those that were given up and go by these ids.
+/// What goes by ids.
+#[derive(Default)]
+struct Named {
+    dead: Vec<DeadJob>,
+    waiting: Vec<Waiting>,
+}
+
+/// Those that were given up or wait and go by these ids.
 ///
 /// # Errors
-/// 404 naming every id that nothing goes by, 409 naming those that wait; nothing is told again then.
-async fn named_dead(app: &App, ids: &[String]) -> Result<Vec<DeadJob>, Failure> {
+/// 404 naming every id that nothing goes by; nothing is told again then.
+async fn named(app: &App, ids: &[String]) -> Result<Named, Failure> {
     let mut names = Vec::with_capacity(ids.len());
     for id in ids {
-        names.push(Name { given: id, stands_for: name_of(app, id).await?, dead: false, waits: false });
+        names.push(Name { given: id, stands_for: name_of(app, id).await?, found: false });
     }
-    let mut jobs: Vec<DeadJob> = Vec::new();
+    let mut all = Named::default();
     let mut page = PageRequest::first(PAGE);
     for _ in 0..SEARCHED {
         let found = app.stores.queue.dead_jobs(KIND, &page).await?;
+        all.dead.extend(found.items.into_iter().filter(|job| go_by(&job.key, &job.payload, &mut names)));
+        page.cursor = found.next;
+        if page.cursor.is_none() {
+            break;
+        }
+    }
+    // Of a conversion some states may have been given up, while others wait: those come by themselves.
+    names.retain(|name| !name.found);
+    let mut page = PageRequest::first(PAGE);
+    let mut first = String::new();
+    for _ in 0..if names.is_empty() { 0 } else { SEARCHED } {
+        let found = app.stores.queue.waiting(KIND, "", &page).await?;
         for job in found.items {
-            let hits = names.iter_mut().filter(|name| goes_by(&job.key, &job.payload, &name.stands_for));
-            if hits.map(|name| name.dead = true).count() > 0 {
-                jobs.push(job);
+            // They come in the order of their keys, those of one conversion one after the other.
+            if group(&job.key) != group(&first) {
+                first.clone_from(&job.key);
+            }
+            if go_by(&job.key, &job.payload, &mut names) {
+                let behind = Some(&first).filter(|first| **first != job.key).cloned();
+                all.waiting.push(Waiting { job, behind });
             }
         }
         page.cursor = found.next;
@@ -134,41 +163,32 @@ async fn named_dead(app: &App, ids: &[String]) -> Result<Vec<DeadJob>, Failure> 
             break;
         }
     }
-    names.retain(|name| !name.dead);
-    if names.is_empty() {
-        return Ok(jobs);
+    let missing: Vec<&str> = names.iter().filter(|name| !name.found).map(|name| name.given).collect();
+    if missing.is_empty() {
+        return Ok(all);
     }
-    let mut page = PageRequest::first(PAGE);
-    for _ in 0..SEARCHED {
-        let found = app.stores.queue.waiting(KIND, "", &page).await?;
-        for name in &mut names {
-            name.waits |= found.items.iter().any(|job| goes_by(&job.key, &job.payload, &name.stands_for));
-        }
-        page.cursor = found.next;
-        if page.cursor.is_none() {
-            break;
-        }
-    }
-    let given = |waits| {
-        let all: Vec<&str> = names.iter().filter(|n| n.waits == waits).map(|n| n.given).collect();
-        all.join(", ")
-    };
-    if names.iter().all(|name| name.waits) {
-        let detail = format!("not given up, so it is tried again by itself: {}", given(true));
-        return Err(Failure::new(StatusCode::CONFLICT, "not_dead", detail));
-    }
+    let missing = missing.join(", ");
     Err(Failure::not_found(format!(
-        "nothing that was given up goes by {}; it may have been told since",
-        given(false)
+        "nothing that waits or was given up goes by {missing}; it may have been told since"
     )))
 }
 
-/// An id that somebody gave, and what was found of it.
+/// The conversion of a job, and whom it is told.
+fn group(key: &str) -> &str {
+    key.rsplit_once('/').map_or(key, |(group, _)| group)
+}
+
+/// An id that somebody gave.
 struct Name<'a> {
     given: &'a str,
     stands_for: String,
-    dead: bool,
-    waits: bool,
+    found: bool,
+}
+
+/// Whether a job goes by some of them, which are found then.
+fn go_by(key: &str, payload: &str, names: &mut [Name<'_>]) -> bool {
+    let hits = names.iter_mut().filter(|name| goes_by(key, payload, &name.stands_for));
+    hits.map(|name| name.found = true).count() > 0
 }
 
 /// A line of the postback log stands for what it tells of; other ids are taken as they are.

@@ -1,7 +1,8 @@
-//! Telling traffic sources of conversions: what waits and what was given up, telling again what was, trying it, and the
+//! Telling traffic sources of conversions: what waits and what was given up, telling it again or now, trying it, and the
 //! key that signs it. The queue is read here; postback-service sends, and knows which targets it does not ask for now.
 
 mod again;
+mod hurry;
 mod queue;
 mod source;
 

@@ -137,15 +137,17 @@ fn oldest(share: &Share) -> Option<Timestamp> {
 /// Host and port of each URL where a source is told; nothing in them is filled in.
 fn hosts(source: &SourceSpec) -> Vec<String> {
     let urls = source.postback_urls.values().chain(&source.postback_url);
-    let host = |url: &String| {
-        let url = Url::parse(url).ok()?;
-        Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
-    };
-    urls.filter_map(host).collect()
+    urls.filter_map(|url| host(url)).collect()
+}
+
+/// Host and port of a URL.
+pub(super) fn host(url: &str) -> Option<String> {
+    let url = Url::parse(url).ok()?;
+    Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
 }
 
 /// The targets that are not asked for the moment.
-async fn open_targets(app: &App) -> Result<Vec<Target>, Failure> {
+pub(super) async fn open_targets(app: &App) -> Result<Vec<Target>, Failure> {
     let answer = app.peers.postback.call(Method::GET, "/internal/tells", None).await?;
     let targets: Targets = serde_json::from_value(answer).map_err(|e| app.peers.postback.unreadable(&e))?;
     Ok(targets.items.into_iter().filter(|target| target.open_until.is_some()).collect())

@@ -26,7 +26,7 @@ use tfx_ports::{
     config::{Change, ConfigStore, Record, RecordQuery},
     conversions::{ConversionQuery, ConversionStore, Recorded},
     page::{Page, PageRequest},
-    queue::{Counts, DeadJob, Group, Job, JobKind, NewJob, Queue, Share, WaitingJob},
+    queue::{Counts, DeadJob, Group, Hurried, Job, JobKind, NewJob, Queue, Share, WaitingJob},
     sink::{Envelope, EventSink, Refused},
 };
 use tokio::sync::watch;
@@ -187,6 +187,9 @@ impl Queue for FaultyQueue {
     }
     async fn revive(&self, kind: JobKind, keys: &[String], spread: Duration) -> Result<u64, StoreError> {
         self.queue.revive(kind, keys, spread).await
+    }
+    async fn hurry(&self, kind: JobKind, key: &str) -> Result<Hurried, StoreError> {
+        self.queue.hurry(kind, key).await
     }
     async fn forget(&self, kind: JobKind, older: Duration) -> Result<u64, StoreError> {
         self.queue.forget(kind, older).await

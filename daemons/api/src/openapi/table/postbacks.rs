@@ -20,7 +20,6 @@ const FIELDS: &str =
     "network|template|result|status|click|conversion|ip|test|direction|source|job|param:[^!=]+";
 
 pub(super) fn operations() -> Vec<Operation> {
-    let again = "what it named is not given up, so it is tried again by itself";
     tagged(
         "postbacks",
         vec![
@@ -49,11 +48,10 @@ pub(super) fn operations() -> Vec<Operation> {
                 .pages()
                 .answers::<SourcePostbackQueue>("What waits, and what was given up")
                 .finds("source"),
-            post("/postbacks/queue/retry", "retry_queue", "Make due again what was given up")
+            post("/postbacks/queue/retry", "retry_queue", "Make due again what was given up, and now what waits")
                 .takes::<SourcePostbackRetry>(json!({ "dead": true }))
-                .answers::<SourcePostbackRetryAnswer>("What is due again")
-                .finds("source, or nothing that was given up goes by an id")
-                .refuses(StatusCode::CONFLICT, "not_dead", again),
+                .answers::<SourcePostbackRetryAnswer>("What is due, and what is not")
+                .finds("source, or nothing that waits or was given up goes by an id"),
             post("/postbacks/test", "test_postback", "Tell what would become of a postback; nothing is stored")
                 .takes::<PostbackTest>(json!({ "network": "adnet", "params": [["click_id", "01K5E7Q0000000000000000000"]] }))
                 .answers::<PostbackTestAnswer>("What would become of it"),
