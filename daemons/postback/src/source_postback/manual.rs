@@ -1,7 +1,14 @@
 //! What operators ask for: `POST /internal/sources/{source}/test` makes what a source would be told, and sends it if asked;
 //! `GET /internal/tells` says which servers of sources do not work.
 
-use super::{SourcePostbackSender, line::Line, mask::Hidden, signature};
+use super::{
+    SourcePostbackSender,
+    line::Line,
+    mask::{Hidden, as_sent},
+    outcome::Outcome,
+    signature,
+    targets::Targets,
+};
 use crate::config::SourceOf;
 use axum::{
     Json, Router,
@@ -11,11 +18,11 @@ use axum::{
 use http::StatusCode;
 use serde::Deserialize;
 use std::sync::Arc;
-use tfx_api::source_postbacks::{Attempt, SourceTest, SourceTestAnswer, Targets};
+use tfx_api::source_postbacks::{self as told, Attempt, SourceTest, SourceTestAnswer};
 use tfx_domain::{
     Timestamp,
     entity::Source,
-    event::{ClickDims, ClickEvent, Event},
+    event::{ClickDims, ClickEvent, Event, PostbackResult},
     id::{ClickId, ConversionId, NetworkId, SourceId},
     macros::Facts,
     money::{Amount, Money},
@@ -44,8 +51,8 @@ pub(crate) fn routes(teller: &Arc<SourcePostbackSender>) -> Router {
         .with_state(manual)
 }
 
-async fn targets(State(manual): State<Manual>) -> Json<Targets> {
-    Json(Targets { items: manual.teller.targets.told(clock::now()) })
+async fn targets(State(manual): State<Manual>) -> Json<told::Targets> {
+    Json(told::Targets { items: manual.teller.targets.told(clock::now()) })
 }
 
 /// For whom it is.
@@ -106,7 +113,7 @@ async fn test(
         asked: is_asked,
         click_found: asked.click.map(|_| click.is_some()),
         method: message.method.to_owned(),
-        url: message.url.clone(),
+        url: as_sent(message.url.clone()),
         headers: shown.collect(),
         body: message.body.clone(),
         empty: message.empty.clone(),
@@ -131,6 +138,8 @@ async fn test(
     let line = line.sent(&message, &outcome, latency_ms, &masks);
     // A test counts with none of the figures.
     let _ = teller.postbacks.publish(&[Event::PostbackLog(Box::new(line))]).await;
+    let host = form.host().unwrap_or_else(|| source.id.to_string());
+    answer.warnings.extend(circuit(&teller.targets, source, &host, &outcome));
     // A server may repeat what it was sent.
     let told = |text: String| if reader.masked { hidden.text(&text) } else { text };
     answer.sent = Some(Attempt {
@@ -141,6 +150,25 @@ async fn test(
         answer: told(outcome.answer),
     });
     Ok(Json(answer))
+}
+
+/// What a test means for a server that is left alone: one that takes it is told again by itself.
+fn circuit(targets: &Targets, source: &Source, host: &str, outcome: &Outcome) -> Option<String> {
+    if outcome.result == PostbackResult::Sent {
+        return targets.works(&source.id, host).then(|| {
+            format!(
+                "{host} was left alone and answers again: what is due is sent, and what was put off is with \
+                 tfx postback retry ID, or by itself"
+            )
+        });
+    }
+    let told = targets.told(clock::now());
+    let open = told.into_iter().find(|t| t.source_id.as_ref() == Some(&source.id) && t.host == host)?;
+    let until = open.open_until?;
+    Some(format!(
+        "{host} is left alone until {until:.0}, since {}; a test that it answers with 2xx ends that",
+        open.reason
+    ))
 }
 
 /// A conversion that nobody reported.

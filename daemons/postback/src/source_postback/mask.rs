@@ -3,6 +3,7 @@
 
 use crate::masks::Masks;
 use tfx_domain::{entity::SourceSpec, postback::ConversionStatus, source_postback::mask};
+use url::Url;
 
 /// The longest URL and body that are kept.
 const LONGEST: usize = 2048;
@@ -23,8 +24,9 @@ impl Hidden {
         self.0.masked(text)
     }
 
+    /// As it is sent, not as it was filled in.
     pub(super) fn url(&self, url: &str) -> String {
-        cut(mask::url(url, |text| self.text(text)))
+        cut(as_sent(mask::url(url, |text| self.text(text))))
     }
 
     pub(super) fn body(&self, body: &str, content_type: &str) -> String {
@@ -39,6 +41,14 @@ impl Hidden {
             Err(_) => cut(self.text(body)),
         }
     }
+}
+
+/// A URL as a server gets it: its host in ASCII, what no URL holds encoded, dots in its path resolved, without what stands
+/// behind `#`. What masks a secret stands in every URL as it is.
+pub(super) fn as_sent(url: String) -> String {
+    let Ok(mut sent) = Url::parse(&url) else { return url };
+    sent.set_fragment(None);
+    sent.into()
 }
 
 fn cut(mut text: String) -> String {
@@ -68,7 +78,14 @@ mod tests {
                 "https://s.example/?access_token=abc&x=1&KEY=k",
                 "https://s.example/?access_token=***&x=1&KEY=***",
             ),
-            ("https://s.example?sig=abc", "https://s.example?sig=***"),
+            ("https://s.example?sig=abc", "https://s.example/?sig=***"),
+            // As it is sent.
+            (
+                "https://Bücher.example:443/ü?q=a b\"é",
+                "https://xn--bcher-kva.example/%C3%BC?q=a%20b%22%C3%A9",
+            ),
+            ("https://s.example/a/../b\\c?x={y}|z#behind", "https://s.example/b/c?x={y}|z"),
+            ("https://ü:p@s.example/?token=ü&a=ü", "https://***@s.example/?token=***&a=%C3%BC"),
             (
                 "https://s.example/?access_key=a&s2s_key=b&pass=c&hash=d&to%6ben=e",
                 "https://s.example/?access_key=***&s2s_key=***&pass=***&hash=***&to%6ben=***",

@@ -91,7 +91,7 @@ impl SourcePostbackSender {
             while running.try_join_next().is_some() {}
             let room = AT_ONCE.saturating_sub(running.len()).min(CLAIM);
             let began = Instant::now();
-            let busy = self.targets.busy();
+            let busy = self.targets.busy(AT_ONCE);
             let claimed = match self.postbacks.queue.claim_but(KIND, room, self.lease, &busy).await {
                 Ok(jobs) => {
                     complaint.over();

@@ -1,9 +1,16 @@
-//! The servers that sources name, as this service knows them: how many requests to each are under way, whoever they are of,
-//! and for each source whether its circuit to the server is open. A server that does not answer one source is left alone by
-//! that one for a while, since it may be its path alone that fails; then a single request tries whether it answers.
+//! The servers that sources name, as this service knows them: how many requests to each are under way, and for each source
+//! that is told by it how many are its own, whether more of it wait, and its circuit.
+//!
+//! The limit of a server stands whoever its requests are of. Within it a source goes on while it has less under way than
+//! [`SHARE`] times what is left, so that something is left for the next one, and never before another that waits and has
+//! less under way: one whose path is slow or dead takes its share and no more, in flight, among those that wait here, and
+//! in what is claimed ([`Targets::busy`]).
 
+mod circuit;
+
+use circuit::{Circuit, Line};
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant},
 };
@@ -13,70 +20,58 @@ use tokio::sync::Notify;
 
 /// Targets that are known before those that are at rest are forgotten.
 const MOST: usize = 4_096;
-/// The pause of a circuit is doubled at most so often.
-const DOUBLED: u32 = 4;
+/// A source may have so many times under way what is left of its server: alone it has three quarters of four or more, two
+/// have three sevenths each.
+const SHARE: usize = 3;
+/// The same of all that this service holds, turned round: a source of which more than a quarter of what is left is here has
+/// enough.
+const HELD_SHARE: usize = 4;
 /// How long whoever comes beyond the limit waits at least.
 const FULL: Duration = Duration::from_millis(200);
 /// A claim waits here so long for a turn, before it is put off: as long as it is fresh.
 const SOON: Duration = Duration::from_secs(2);
 /// So many of a source wait here; where half of that do, the others are left in the queue.
 const WAITING: usize = 64;
-/// Those that wait come back one after the other: as fast as the target answers, and behind an open circuit so far apart;
-/// over so long at most.
+/// Those that wait behind an open circuit come back so far apart.
 const BEHIND: Duration = Duration::from_millis(2);
-const SPREAD: Duration = Duration::from_secs(120);
-
-/// Those that wait come back one after the other.
-#[derive(Debug, Default)]
-struct Line {
-    /// When the next of them comes back.
-    next: Option<Instant>,
-}
-
-impl Line {
-    /// The pause of one more that waits, and not before a time.
-    fn queued(&mut self, now: Instant, not_before: Instant, each: Duration) -> Duration {
-        let at = self.next.map_or(not_before, |next| next.max(not_before)).min(not_before + SPREAD);
-        self.next = Some(at + each);
-        at.saturating_duration_since(now)
-    }
-}
 
 /// What is known of one server.
 #[derive(Debug, Default)]
 struct Room {
     under_way: usize,
-    /// How long a request takes.
-    took: Duration,
-    line: Line,
-    /// Told when a request is over.
-    free: Arc<Notify>,
+    /// How many of each source wait here for a turn.
+    waiting: BTreeMap<SourceId, usize>,
+    /// How many turns there were.
+    turns: u64,
 }
 
 /// What is known of one server as one source is told by it.
 #[derive(Debug, Default)]
-struct Circuit {
+struct Told {
     under_way: usize,
-    /// In a row.
-    failures: u32,
-    /// Nothing is sent before this.
-    open_until: Option<Instant>,
-    /// How often that was put off since it answered.
-    opened: u32,
-    /// A request tries whether it answers.
-    probing: bool,
-    reason: String,
+    /// Which turn of the server was its last.
+    turn: u64,
+    /// How long a request takes.
+    took: Duration,
+    /// Of those that are put off since as many are under way as may be.
     line: Line,
+    /// Tells one that waits here to look again.
+    look: Arc<Notify>,
+    circuit: Circuit,
 }
 
-impl Circuit {
-    const fn is_at_rest(&self) -> bool {
-        self.under_way == 0 && self.failures == 0 && self.open_until.is_none()
+impl Told {
+    /// Who has less goes first; of those that have alike, who waits longest.
+    const fn place(&self) -> (usize, u64) {
+        (self.under_way, self.turn)
     }
+}
 
-    fn works(&mut self) {
-        *self = Self { under_way: self.under_way, ..Self::default() };
-    }
+/// How many of a source are here.
+#[derive(Debug, Default)]
+struct Held {
+    waiting: usize,
+    under_way: usize,
 }
 
 /// A source, and host and port of a server.
@@ -85,9 +80,8 @@ type Pair = (SourceId, String);
 #[derive(Debug, Default)]
 struct TargetStates {
     rooms: HashMap<String, Room>,
-    /// How many of each source wait here for a turn.
-    waiting: HashMap<SourceId, usize>,
-    circuits: HashMap<Pair, Circuit>,
+    told: HashMap<Pair, Told>,
+    held: HashMap<SourceId, Held>,
 }
 
 /// All targets, by host and port.
@@ -120,6 +114,46 @@ pub(crate) struct UnderWay {
     over: bool,
 }
 
+impl TargetStates {
+    fn told(&self, source: &SourceId, host: &str) -> Option<&Told> {
+        // A pair is looked up rarely enough to be made.
+        self.told.get(&(source.clone(), host.to_owned()))
+    }
+
+    /// Whether a source goes next where so many may be under way.
+    fn may_go(&self, source: &SourceId, host: &str, per_target: usize) -> bool {
+        let Some(room) = self.rooms.get(host) else { return per_target > 0 };
+        let own = self.told(source, host).map(Told::place).unwrap_or_default();
+        if own.0 >= per_target.saturating_sub(room.under_way) * SHARE {
+            return false;
+        }
+        let before = |other: &SourceId| {
+            other != source
+                && self.told(other, host).is_some_and(|told| !told.circuit.is_open() && told.place() < own)
+        };
+        !room.waiting.keys().any(before)
+    }
+
+    /// Tells who waits for a server and goes next to look again.
+    fn look(&self, host: &str, per_target: usize) {
+        let Some(room) = self.rooms.get(host) else { return };
+        let waiting = room.waiting.keys().filter_map(|source| Some((source, self.told(source, host)?)));
+        let next = waiting.filter(|(_, told)| !told.circuit.is_open()).min_by_key(|(_, told)| told.place());
+        if let Some((_, told)) = next.filter(|(source, _)| self.may_go(source, host, per_target)) {
+            told.look.notify_one();
+        }
+    }
+
+    fn let_go(&mut self, source: &SourceId, how: impl FnOnce(&mut Held)) {
+        if let Some(held) = self.held.get_mut(source) {
+            how(held);
+            if held.waiting + held.under_way == 0 {
+                self.held.remove(source);
+            }
+        }
+    }
+}
+
 impl Targets {
     pub(crate) fn new(settings: &SourcePostbackSettings) -> Self {
         Self {
@@ -143,17 +177,12 @@ impl Targets {
         let Some(place) = place else { return self.enter(source, host, true) };
         let end = tokio::time::Instant::now() + SOON;
         loop {
-            let freed = place.free.notified();
+            let look = place.look.notified();
             match self.enter(source, host, false) {
                 Turn::Full(_) => {}
-                Turn::Go(under_way) => return Turn::Go(under_way),
-                open @ Turn::Open(..) => {
-                    // What it was told of goes on to the next.
-                    place.free.notify_one();
-                    return open;
-                }
+                turn => return turn,
             }
-            if tokio::time::timeout_at(end, freed).await.is_err() {
+            if tokio::time::timeout_at(end, look).await.is_err() {
                 return self.enter(source, host, true);
             }
         }
@@ -161,65 +190,80 @@ impl Targets {
 
     /// A place to wait in; none: enough of the source wait.
     fn place(self: &Arc<Self>, source: &SourceId, host: &str) -> Option<Place> {
+        let pair = (source.clone(), host.to_owned());
         let mut all = self.lock();
-        let free = Arc::clone(&all.rooms.get(host)?.free);
-        let waiting = all.waiting.entry(source.clone()).or_default();
-        if *waiting >= WAITING {
+        let TargetStates { rooms, told, held } = &mut *all;
+        let held = held.entry(source.clone()).or_default();
+        if held.waiting >= WAITING {
             return None;
         }
-        *waiting += 1;
-        Some(Place { targets: Arc::clone(self), source: source.clone(), free })
+        held.waiting += 1;
+        *rooms.entry(host.to_owned()).or_default().waiting.entry(source.clone()).or_default() += 1;
+        let look = Arc::clone(&told.entry(pair.clone()).or_default().look);
+        Some(Place { targets: Arc::clone(self), pair, look })
     }
 
-    /// Sources of which enough wait here: nothing of them need be claimed now.
-    pub(crate) fn busy(&self) -> Vec<String> {
+    /// Sources of which enough are here, where so many may be in all: nothing of them need be claimed now.
+    pub(crate) fn busy(&self, at_once: usize) -> Vec<String> {
         let all = self.lock();
-        let busy = all.waiting.iter().filter(|(_, waiting)| **waiting >= WAITING / 2);
-        busy.map(|(source, _)| source.to_string()).collect()
+        let here = |held: &Held| held.waiting + held.under_way;
+        let left = at_once.saturating_sub(all.held.values().map(here).sum());
+        let enough = |held: &Held| held.waiting >= WAITING / 2 || here(held) * HELD_SHARE > left;
+        all.held.iter().filter(|(_, held)| enough(held)).map(|(source, _)| source.to_string()).collect()
     }
 
     /// A turn for a request of a source; `put_off`: who has none now is put off.
     fn enter(self: &Arc<Self>, source: &SourceId, host: &str, put_off: bool) -> Turn {
         let now = Instant::now();
         let mut all = self.lock();
-        let TargetStates { rooms, circuits, .. } = &mut *all;
-        if rooms.len() >= MOST {
-            rooms.retain(|_, room| room.under_way > 0);
+        if all.rooms.len() >= MOST {
+            all.rooms.retain(|_, room| room.under_way > 0 || !room.waiting.is_empty());
         }
-        if circuits.len() >= MOST {
-            circuits.retain(|_, circuit| !circuit.is_at_rest());
+        if all.told.len() >= MOST {
+            let TargetStates { rooms, told, .. } = &mut *all;
+            told.retain(|(source, host), told| {
+                let waits = rooms.get(host).is_some_and(|room| room.waiting.contains_key(source));
+                waits || told.under_way > 0 || !told.circuit.is_at_rest()
+            });
         }
         let pair = (source.clone(), host.to_owned());
-        let circuit = circuits.entry(pair.clone()).or_default();
-        if let Some(until) = circuit.open_until {
-            let not_before = if until > now { Some(until) } else { circuit.probing.then(|| now + FULL * 5) };
-            if let Some(not_before) = not_before {
-                return Turn::Open(circuit.line.queued(now, not_before, BEHIND), circuit.reason.clone());
-            }
+        if let Some(open) = all.told.entry(pair.clone()).or_default().circuit.waits(now) {
+            return open;
         }
-        let room = rooms.entry(host.to_owned()).or_default();
-        if room.under_way >= self.per_target {
+        let goes = all.may_go(source, host, self.per_target);
+        let TargetStates { rooms, told, held } = &mut *all;
+        let (room, told) = (rooms.entry(host.to_owned()).or_default(), told.entry(pair.clone()).or_default());
+        if !goes {
             if !put_off {
                 return Turn::Full(Duration::ZERO);
             }
-            let each = room.took / u32::try_from(self.per_target).unwrap_or(u32::MAX);
-            return Turn::Full(room.line.queued(now, now + FULL, each));
+            // As fast as what is its own comes to an end.
+            let each = told.took / u32::try_from(told.under_way.max(1)).unwrap_or(u32::MAX);
+            return Turn::Full(told.line.queued(now, now + FULL, each));
         }
-        let probing = circuit.open_until.is_some();
-        circuit.probing = probing;
-        circuit.under_way += 1;
         room.under_way += 1;
+        room.turns += 1;
+        told.under_way += 1;
+        told.turn = room.turns;
+        held.entry(source.clone()).or_default().under_way += 1;
+        let probing = told.circuit.begins();
         Turn::Go(UnderWay { targets: Arc::clone(self), pair, began: now, probing, over: false })
     }
 
-    /// How long a circuit is open at most.
-    fn longest(&self) -> Duration {
-        self.pause * (1 << DOUBLED)
+    /// It answered a source, as somebody saw who asked by hand: its circuit closes. Whether it was open.
+    pub(crate) fn works(&self, source: &SourceId, host: &str) -> bool {
+        let mut all = self.lock();
+        let told = all.told.get_mut(&(source.clone(), host.to_owned()));
+        let Some(circuit) = told.map(|told| &mut told.circuit).filter(|circuit| circuit.is_open()) else {
+            return false;
+        };
+        circuit.works();
+        true
     }
 
     /// How many circuits are open.
     pub(crate) fn open(&self) -> usize {
-        self.lock().circuits.values().filter(|s| s.open_until.is_some()).count()
+        self.lock().told.values().filter(|told| told.circuit.is_open()).count()
     }
 
     /// Those that failed of late or are asked now, for people.
@@ -228,16 +272,16 @@ impl Targets {
         let at = |until: Instant| clock.checked_add(until.saturating_duration_since(now)).unwrap_or(clock);
         let mut items: Vec<_> = self
             .lock()
-            .circuits
+            .told
             .iter()
-            .filter(|(_, state)| !state.is_at_rest())
-            .map(|((source, host), state)| tfx_api::source_postbacks::Target {
+            .filter(|(_, told)| told.under_way > 0 || !told.circuit.is_at_rest())
+            .map(|((source, host), told)| tfx_api::source_postbacks::Target {
                 source_id: Some(source.clone()),
                 host: host.clone(),
-                under_way: state.under_way as u64,
-                failures: state.failures.into(),
-                open_until: state.open_until.map(at),
-                reason: state.reason.clone(),
+                under_way: told.under_way as u64,
+                failures: told.circuit.failures.into(),
+                open_until: told.circuit.open_until.map(at),
+                reason: told.circuit.reason.clone(),
             })
             .collect();
         items.sort_by(|a, b| (&a.host, &a.source_id).cmp(&(&b.host, &b.source_id)));
@@ -248,19 +292,25 @@ impl Targets {
 /// One that waits here for a turn.
 struct Place {
     targets: Arc<Targets>,
-    source: SourceId,
-    free: Arc<Notify>,
+    pair: Pair,
+    look: Arc<Notify>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
+        let (source, host) = &self.pair;
         let mut all = self.targets.lock();
-        if let Some(waiting) = all.waiting.get_mut(&self.source) {
+        if let Some(room) = all.rooms.get_mut(host)
+            && let Some(waiting) = room.waiting.get_mut(source)
+        {
             *waiting -= 1;
             if *waiting == 0 {
-                all.waiting.remove(&self.source);
+                room.waiting.remove(source);
             }
         }
+        all.let_go(source, |held| held.waiting -= 1);
+        // Whatever it was told of goes on to the next.
+        all.look(host, self.targets.per_target);
     }
 }
 
@@ -272,52 +322,38 @@ impl UnderWay {
 
     /// It answered that it is asked too often, which is no failure: its circuit closes, and it has the pause that it asks for.
     pub(crate) fn asked_to_wait(mut self, reason: &str, asked: Option<Duration>) {
-        self.end(|circuit, targets| {
-            circuit.works();
-            if let Some(asked) = asked.map(|asked| asked.min(targets.longest())).filter(|a| !a.is_zero()) {
-                circuit.open_until = Some(Instant::now() + asked);
-                reason.clone_into(&mut circuit.reason);
-            }
-        });
+        self.end(|circuit, targets| circuit.asked_to_wait(reason, asked, targets.pause));
     }
 
     /// It failed; its server may ask to be left alone for a time, which is as long as a circuit is open at most.
     pub(crate) fn failed(mut self, reason: &str, asked: Option<Duration>) {
         let probing = self.probing;
-        self.end(|state, targets| {
-            state.failures = state.failures.saturating_add(1);
-            reason.clone_into(&mut state.reason);
-            // What was sent before it was opened says nothing more.
-            let already = state.open_until.is_some() && !probing;
-            let asked = asked.unwrap_or_default().min(targets.longest());
-            let spent = state.failures >= targets.failures;
-            if (spent || !asked.is_zero()) && !already {
-                let own =
-                    if spent { targets.pause * (1 << state.opened.min(DOUBLED)) } else { Duration::ZERO };
-                state.open_until = Some(Instant::now() + own.max(asked));
-                state.opened += u32::from(spent);
-                state.line = Line::default();
-            }
+        self.end(|circuit, targets| {
+            circuit.failed(reason, asked, probing, (targets.failures, targets.pause));
         });
     }
 
     fn end(&mut self, how: impl FnOnce(&mut Circuit, &Targets)) {
         self.over = true;
         let targets = Arc::clone(&self.targets);
+        let (source, host) = &self.pair;
         let mut all = targets.lock();
-        let TargetStates { rooms, circuits, .. } = &mut *all;
-        if let Some(room) = rooms.get_mut(&self.pair.1) {
+        all.let_go(source, |held| held.under_way = held.under_way.saturating_sub(1));
+        if let Some(room) = all.rooms.get_mut(host) {
             room.under_way = room.under_way.saturating_sub(1);
-            room.took = (room.took * 7 + self.began.elapsed()) / 8;
-            room.free.notify_one();
         }
-        if let Some(circuit) = circuits.get_mut(&self.pair) {
-            circuit.under_way = circuit.under_way.saturating_sub(1);
+        if let Some(told) = all.told.get_mut(&self.pair) {
+            told.under_way = told.under_way.saturating_sub(1);
+            told.took = (told.took * 7 + self.began.elapsed()) / 8;
             if self.probing {
-                circuit.probing = false;
+                told.circuit.probing = false;
             }
-            how(circuit, &targets);
+            how(&mut told.circuit, &targets);
+            if told.circuit.is_open() {
+                told.look.notify_waiters();
+            }
         }
+        all.look(host, targets.per_target);
     }
 }
 

@@ -1,9 +1,22 @@
 //! Turns and circuits, by the clock that a test gives.
 
-use super::*;
+use super::{circuit::SPREAD, *};
 
 fn targets(pause: Duration) -> Arc<Targets> {
-    Arc::new(Targets { all: Mutex::default(), per_target: 3, failures: 2, pause })
+    of_room(3, pause)
+}
+
+fn of_room(per_target: usize, pause: Duration) -> Arc<Targets> {
+    Arc::new(Targets { all: Mutex::default(), per_target, failures: 2, pause })
+}
+
+/// As many of a source as go now.
+fn all_of(targets: &Arc<Targets>, n: u128) -> Vec<UnderWay> {
+    let next = || match targets.enter(&source(n), "a", true) {
+        Turn::Go(under_way) => Some(under_way),
+        Turn::Full(_) | Turn::Open(..) => None,
+    };
+    std::iter::from_fn(next).collect()
 }
 
 fn source(n: u128) -> SourceId {
@@ -87,7 +100,8 @@ fn one_source_closes_a_server_to_no_other_and_all_share_its_room() {
 fn those_that_wait_come_back_one_after_the_other() {
     let targets = targets(Duration::from_secs(10));
     let _all = (go(&targets, "a"), go(&targets, "a"), go(&targets, "a"));
-    targets.lock().rooms.get_mut("a").expect("there").took = Duration::from_millis(300);
+    let pair = (source(1), "a".to_owned());
+    targets.lock().told.get_mut(&pair).expect("there").took = Duration::from_millis(300);
     let pauses: Vec<_> = (0..50).map(|_| wait(&targets, "a")).collect();
     assert!(pauses[49] > FULL + Duration::from_secs(4), "{pauses:?}");
     go(&targets, "b").failed("no", None);
@@ -103,7 +117,7 @@ fn what_is_known_of_targets_is_bounded() {
         go(&targets, &format!("h{n}")).answered();
     }
     let all = targets.lock();
-    assert!(all.rooms.len() <= MOST && all.circuits.len() <= MOST);
+    assert!(all.rooms.len() <= MOST && all.told.len() <= MOST && all.held.is_empty());
 }
 
 #[tokio::test]
@@ -120,21 +134,104 @@ async fn who_waits_here_goes_as_soon_as_another_is_over_and_few_of_a_source_do()
         })
     };
     let mut waiting: Vec<_> = (0..WAITING).map(|_| waiter(1)).collect();
-    while targets.busy() != [source(1).to_string()] || targets.lock().waiting[&source(1)] < WAITING {
+    while targets.busy(1_024) != [source(1).to_string()] || targets.lock().held[&source(1)].waiting < WAITING
+    {
         tokio::task::yield_now().await;
     }
     assert!(matches!(targets.turn(&source(1), "a").await, Turn::Full(_)), "enough of it wait");
     let other = waiter(2);
-    while targets.lock().waiting.len() < 2 {
+    while targets.lock().held.len() < 2 {
         tokio::task::yield_now().await;
     }
     all.drain(..).for_each(UnderWay::answered);
     for one in waiting.drain(..).chain([other]) {
         one.await.expect("it goes");
     }
-    assert!(targets.busy().is_empty() && targets.lock().waiting.is_empty());
+    assert!(targets.busy(1_024).is_empty() && targets.lock().held.is_empty());
     // Who waits in vain is put off.
     let _all = (go(&targets, "a"), go(&targets, "a"), go(&targets, "a"));
     tokio::time::pause();
     assert!(matches!(targets.turn(&source(1), "a").await, Turn::Full(pause) if pause >= FULL));
+}
+
+#[test]
+fn a_source_takes_its_share_of_a_server_and_leaves_some_for_the_next() {
+    let targets = of_room(16, Duration::from_secs(10));
+    // Of those that come one after the other and stay.
+    let shares: Vec<Vec<UnderWay>> = (1..=6).map(|n| all_of(&targets, n)).collect();
+    let counts: Vec<usize> = shares.iter().map(Vec::len).collect();
+    assert_eq!(counts, [12, 3, 1, 0, 0, 0], "the limit stands");
+    drop(shares);
+    let slow = all_of(&targets, 1);
+    for _ in 0..1_000 {
+        let good = all_of(&targets, 2);
+        assert_eq!(good.len(), 3, "a dead one beside it takes nothing of that");
+        good.into_iter().for_each(UnderWay::answered);
+        assert!(all_of(&targets, 1).is_empty(), "nor what it leaves");
+    }
+    assert_eq!(slow.len(), 12);
+}
+
+/// What becomes free is of who has less, and of those that have alike of who waits longest; nobody comes before them.
+#[tokio::test]
+async fn what_becomes_free_goes_to_who_has_less() {
+    let targets = of_room(1, Duration::from_secs(10));
+    let held = go(&targets, "a");
+    let went = Arc::<Mutex<Vec<u128>>>::default();
+    let mut waiting = Vec::new();
+    for (before, n) in [1, 1, 1, 2, 3, 2, 3].into_iter().enumerate() {
+        let (own, into) = (Arc::clone(&targets), Arc::clone(&went));
+        waiting.push(tokio::spawn(async move {
+            let Turn::Go(under_way) = own.turn(&source(n), "a").await else { panic!("put off") };
+            into.lock().expect("whole").push(n);
+            tokio::task::yield_now().await;
+            under_way.answered();
+        }));
+        let here = || targets.lock().held.values().map(|held| held.waiting).sum::<usize>();
+        while here() <= before {
+            tokio::task::yield_now().await;
+        }
+    }
+    assert!(matches!(targets.enter(&source(1), "a", true), Turn::Full(_)));
+    held.answered();
+    for one in waiting {
+        one.await.expect("it goes");
+    }
+    assert_eq!(*went.lock().expect("whole"), [2, 3, 1, 2, 3, 1, 1]);
+    assert!(targets.lock().held.is_empty());
+}
+
+#[test]
+fn what_is_here_of_many_sources_leaves_room_for_another() {
+    let targets = of_room(1_024, Duration::from_secs(10));
+    let mut all = Vec::new();
+    for n in 1..=16 {
+        // As claims do: until it has enough.
+        let host = format!("h{n}");
+        while !targets.busy(1_024).contains(&source(n).to_string()) {
+            match targets.enter(&source(n), &host, true) {
+                Turn::Go(under_way) => all.push(under_way),
+                wait => panic!("{host}: {wait:?}"),
+            }
+        }
+    }
+    assert!(all.len() < 1_024 - 16, "{}", all.len());
+    drop(all);
+    assert!(targets.busy(1_024).is_empty());
+}
+
+/// Who waits is told at once when its circuit opens, and holds up nobody meanwhile.
+#[tokio::test]
+async fn who_waits_is_told_when_its_circuit_opens() {
+    let targets = of_room(2, Duration::from_secs(10));
+    let (one, two) = (go(&targets, "a"), go(&targets, "a"));
+    let own = Arc::clone(&targets);
+    let waiter = tokio::spawn(async move { own.turn(&source(1), "a").await });
+    while targets.lock().held[&source(1)].waiting == 0 {
+        tokio::task::yield_now().await;
+    }
+    one.failed("no", None);
+    two.failed("no", None);
+    assert!(matches!(waiter.await.expect("told"), Turn::Open(..) | Turn::Go(_)));
+    assert!(matches!(targets.enter(&source(2), "a", true), Turn::Go(_)));
 }
