@@ -219,6 +219,20 @@ mod tests {
             let paths: Vec<&str> = problems.0.iter().map(|p| p.path.as_str()).collect();
             assert_eq!(paths, refused, "{patch:?}");
         }
+        // Channels of alerts hold their secrets in the URL alone.
+        let before = json!({"channels": ["webhook:https://u:p@s.example/", "telegram:-100"]});
+        for (channel, refused) in [
+            ("webhook:https://***@s.example/", &[][..]),
+            ("webhook:https://***@evil.example/", &["channels[0]"]),
+            ("webhook:http://***@s.example/", &["channels[0]"]),
+            ("slack:https://***@s.example/", &["channels[0]"]),
+            ("webhook:https://s.example/***", &["channels[0]"]),
+        ] {
+            let mut problems = Problems::default();
+            unmask(&mut json!({"channels": [channel]}), Some(&before), &mut problems);
+            let paths: Vec<&str> = problems.0.iter().map(|p| p.path.as_str()).collect();
+            assert_eq!(paths, refused, "{channel}");
+        }
         let mut none = Problems::default();
         let open = json!({"postback_url": "https://s.example/", "postback_body": {"id": "{tid}"}});
         let patch = json!({"postback_url": evil});

@@ -26,6 +26,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
+use tfx_domain::id::SourceId;
 use tfx_outbound::{Apart, Outbound};
 use tfx_ports::{
     StoreError,
@@ -64,6 +65,11 @@ pub(crate) struct SourcePostbackSender {
 /// How long a claim is held: for the look-up of a click, a turn, the request and its line in the log, all at their longest.
 pub(crate) fn lease(settings: &Settings) -> Duration {
     settings.postback.lookup_timeout + settings.tell.timeout * 2 + settings.events.write_timeout + LEASE
+}
+
+/// Who is to be told: what the key begins with.
+fn owner(job: &Job) -> Option<SourceId> {
+    job.key.split('/').next()?.parse().ok()
 }
 
 /// How a claim ends.
@@ -107,7 +113,14 @@ impl SourcePostbackSender {
             let more = room > 0 && claimed.len() == room;
             for job in claimed {
                 let (teller, shutdown) = (Arc::clone(&self), shutdown.clone());
-                running.spawn(async move { teller.one(job, began, shutdown).await }.in_current_span());
+                let here = owner(&job).map(|source| self.targets.hold(source));
+                running.spawn(
+                    async move {
+                        teller.one(job, began, shutdown).await;
+                        drop(here);
+                    }
+                    .in_current_span(),
+                );
             }
             if more {
                 continue;

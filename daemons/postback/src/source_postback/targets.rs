@@ -26,6 +26,8 @@ const SHARE: usize = 3;
 /// The same of all that this service holds, turned round: a source of which more than a quarter of what is left is here has
 /// enough.
 const HELD_SHARE: usize = 4;
+/// So many of a source are on their way to a turn, before the others are left in the queue.
+const COMING: usize = 128;
 /// How long whoever comes beyond the limit waits at least.
 const FULL: Duration = Duration::from_millis(200);
 /// A claim waits here so long for a turn, before it is put off: as long as it is fresh.
@@ -70,6 +72,8 @@ impl Told {
 /// How many of a source are here.
 #[derive(Debug, Default)]
 struct Held {
+    /// From their claim to their end, in all.
+    here: usize,
     waiting: usize,
     under_way: usize,
 }
@@ -147,7 +151,7 @@ impl TargetStates {
     fn let_go(&mut self, source: &SourceId, how: impl FnOnce(&mut Held)) {
         if let Some(held) = self.held.get_mut(source) {
             how(held);
-            if held.waiting + held.under_way == 0 {
+            if held.here + held.waiting + held.under_way == 0 {
                 self.held.remove(source);
             }
         }
@@ -203,12 +207,20 @@ impl Targets {
         Some(Place { targets: Arc::clone(self), pair, look })
     }
 
+    /// Notes that a job of a source is here, until this is dropped.
+    pub(crate) fn hold(self: &Arc<Self>, source: SourceId) -> Here {
+        self.lock().held.entry(source.clone()).or_default().here += 1;
+        Here { targets: Arc::clone(self), source }
+    }
+
     /// Sources of which enough are here, where so many may be in all: nothing of them need be claimed now.
     pub(crate) fn busy(&self, at_once: usize) -> Vec<String> {
         let all = self.lock();
-        let here = |held: &Held| held.waiting + held.under_way;
-        let left = at_once.saturating_sub(all.held.values().map(here).sum());
-        let enough = |held: &Held| held.waiting >= WAITING / 2 || here(held) * HELD_SHARE > left;
+        let left = at_once.saturating_sub(all.held.values().map(|held| held.here).sum());
+        let enough = |held: &Held| {
+            let coming = held.here.saturating_sub(held.under_way);
+            held.waiting >= WAITING / 2 || coming >= COMING || held.here * HELD_SHARE > left
+        };
         all.held.iter().filter(|(_, held)| enough(held)).map(|(source, _)| source.to_string()).collect()
     }
 
@@ -286,6 +298,19 @@ impl Targets {
             .collect();
         items.sort_by(|a, b| (&a.host, &a.source_id).cmp(&(&b.host, &b.source_id)));
         items
+    }
+}
+
+/// A job that is here.
+#[derive(Debug)]
+pub(crate) struct Here {
+    targets: Arc<Targets>,
+    source: SourceId,
+}
+
+impl Drop for Here {
+    fn drop(&mut self) {
+        self.targets.lock().let_go(&self.source, |held| held.here -= 1);
     }
 }
 

@@ -209,13 +209,17 @@ fn what_is_here_of_many_sources_leaves_room_for_another() {
         // As claims do: until it has enough.
         let host = format!("h{n}");
         while !targets.busy(1_024).contains(&source(n).to_string()) {
+            let here = targets.hold(source(n));
             match targets.enter(&source(n), &host, true) {
-                Turn::Go(under_way) => all.push(under_way),
+                Turn::Go(under_way) => all.push((here, under_way)),
                 wait => panic!("{host}: {wait:?}"),
             }
         }
     }
     assert!(all.len() < 1_024 - 16, "{}", all.len());
+    let coming: Vec<Here> = (0..COMING).map(|_| targets.hold(source(99))).collect();
+    assert!(targets.busy(usize::MAX).contains(&source(99).to_string()), "more need not come at once");
+    drop(coming);
     drop(all);
     assert!(targets.busy(1_024).is_empty());
 }
