@@ -147,8 +147,7 @@ impl Outbound {
         let client = self.client.as_ref().map_err(|reason| Failure::Setup { reason: reason.clone() })?;
         let url = self.checked(&request.url)?;
         let Request { keep, wait, timeout: most, .. } = request;
-        let host =
-            format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(0));
+        let host = host_and_port(&url);
         let mut request = self.written(request, url)?;
         let interim = Interim::watch(&mut request);
         let turns = self.turns(&host);
@@ -228,6 +227,15 @@ impl Outbound {
         hosts.insert(host.to_owned(), Arc::downgrade(&turns));
         turns
     }
+}
+
+/// The server that a URL is asked of, as one whose requests are counted together.
+pub fn server_of(url: &str) -> Option<String> {
+    Url::parse(url).ok().map(|url| host_and_port(&url))
+}
+
+fn host_and_port(url: &Url) -> String {
+    format!("{}:{}", url.host_str().unwrap_or_default(), url.port_or_known_default().unwrap_or(0))
 }
 
 /// Counts the interim answers of a request.

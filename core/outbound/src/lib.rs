@@ -14,5 +14,5 @@ mod resolve;
 
 pub use address::{Address, NotPublic};
 pub use apart::Apart;
-pub use client::{Answer, Outbound, OutboundConfig, Request};
+pub use client::{Answer, Outbound, OutboundConfig, Request, server_of};
 pub use failure::{Failure, TlsFault, Unanswered};

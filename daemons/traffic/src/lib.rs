@@ -17,7 +17,9 @@ mod traffic;
 
 use crate::{
     click::Clicks,
-    health::{Counted as ProbesCounted, Follower, HealthState, Manual, Prober, Probes, PutOffs, Watch},
+    health::{
+        Counted as ProbesCounted, Follower, HealthState, Lanes, Manual, Prober, Probes, PutOffs, Watch,
+    },
     snapshot::Compiler,
     traffic::{Counted, Traffic},
 };
@@ -47,8 +49,6 @@ const SERVICE: &str = "traffic";
 const CONFIG_WITHIN: Duration = Duration::from_secs(3);
 /// How long the start waits for what is known of the health of destinations before it takes them all for healthy.
 const HEALTH_WITHIN: Duration = Duration::from_secs(2);
-/// Most probes of one host and port at the same time: many destinations may share a host.
-const PROBES_PER_HOST: usize = 8;
 /// Pause before the store is asked for the key of visitors again.
 const KEY_RETRY: Duration = Duration::from_secs(1);
 /// How often geo databases are looked at.
@@ -126,7 +126,9 @@ pub async fn run(
     }
     let probes = Arc::new(Probes {
         store: Arc::clone(&stores.health),
-        outbound: Arc::new(tfx_wiring::outbound(&settings, PROBES_PER_HOST)),
+        // How many of one server are under way, lanes say.
+        outbound: Arc::new(tfx_wiring::outbound(&settings, health::AT_ONCE)),
+        lanes: Arc::new(Lanes::default()),
         apart: tfx_outbound::Apart::start("probes").context("the thread of probes")?,
         timeout: settings.traffic.probe_timeout,
         counted: ProbesCounted::default(),

@@ -94,8 +94,8 @@ async fn check(
     let before = manual.probes.store.of(std::slice::from_ref(&target.id)).await?;
     match manual.probes.probe(&target, before.first(), WAIT).await? {
         Tried::Probed(health) => Ok(Json(*health)),
-        Tried::PutOff(why @ Failure::Busy { .. }) => Err(too_many(why.to_string(), Duration::ZERO)),
-        Tried::PutOff(why) => Err(ProblemResponse::new(
+        Tried::PutOff(why @ Failure::Busy { .. }, _) => Err(too_many(why.to_string(), Duration::ZERO)),
+        Tried::PutOff(why, _) => Err(ProblemResponse::new(
             StatusCode::CONFLICT,
             "cannot_probe",
             format!("traffic-service cannot probe, which is no fault of the destination: {why}"),

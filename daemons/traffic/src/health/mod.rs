@@ -1,11 +1,13 @@
 //! Whether destinations answer: one of all traffic-services probes each of them now and then, every one of them knows
 //! within two seconds what came of it, and a redirect reads memory alone.
 //!
-//! `prober` takes the probes that are due from the queue all services share, `probe` makes one, `put_off` knows those that
+//! `prober` takes the probes that are due from the queue all services share, `lanes` says how many may be under way, `probe`
+//! makes one, `put_off` knows those that
 //! this service could not make, `follow` keeps memory in step with the store and publishes changes, `manual` probes when
 //! somebody asks, as often as `rate` allows.
 
 mod follow;
+mod lanes;
 mod manual;
 mod probe;
 mod prober;
@@ -13,6 +15,7 @@ mod put_off;
 mod rate;
 
 pub(crate) use follow::{Follower, HealthState, READ_ALL_EVERY};
+pub(crate) use lanes::{AT_ONCE, Lanes};
 pub(crate) use manual::Manual;
 pub(crate) use probe::{Counted, Probes};
 pub(crate) use prober::Prober;

@@ -1,6 +1,6 @@
 //! One probe.
 
-use super::put_off::PutOffs;
+use super::{lanes::Lanes, put_off::PutOffs};
 use http::{HeaderMap, HeaderValue, Method, header::CONNECTION};
 use std::{
     sync::{
@@ -17,7 +17,7 @@ use tfx_domain::{
     macros::{Scope, UrlTemplate},
     routing::DestinationPlan,
 };
-use tfx_outbound::{Apart, Failure, Outbound, Request, Unanswered};
+use tfx_outbound::{Apart, Failure, Outbound, Request, Unanswered, server_of};
 use tfx_ports::{
     StoreError, clock, entropy,
     health::{HealthStore, Probed},
@@ -28,6 +28,7 @@ pub(crate) struct Probes {
     pub(crate) store: Arc<dyn HealthStore>,
     pub(crate) outbound: Arc<Outbound>,
     pub(crate) apart: Apart,
+    pub(crate) lanes: Arc<Lanes>,
     /// Longest time of a probe.
     pub(crate) timeout: Duration,
     pub(crate) counted: Counted,
@@ -38,8 +39,8 @@ pub(crate) struct Probes {
 pub(crate) enum Tried {
     /// What is known now.
     Probed(Box<DestinationHealth>),
-    /// Nothing was asked through a fault of this machine, and nothing is known that was not before.
-    PutOff(Failure),
+    /// Nothing was asked through a fault of this machine, and nothing is known that was not before; how often in a row.
+    PutOff(Failure, u32),
 }
 
 /// Probes since the start.
@@ -56,6 +57,8 @@ pub(crate) struct Target {
     pub(crate) id: DestinationId,
     check: HealthCheck,
     url: String,
+    /// Whose lanes it takes.
+    pub(crate) server: String,
 }
 
 impl Target {
@@ -66,12 +69,13 @@ impl Target {
         // What was saved can be parsed; otherwise the destination's own URL is as good a guess as any.
         let own = check.url.as_deref().and_then(|url| UrlTemplate::parse(url, Scope::Redirect).ok());
         let url = own.as_ref().unwrap_or(&plan.url).without_values();
-        Some(Self { id: plan.destination.id.clone(), check, url })
+        let server = server_of(&url).unwrap_or_default();
+        Some(Self { id: plan.destination.id.clone(), check, url, server })
     }
 }
 
 impl Probes {
-    /// Probes once, and saves what is known then, made of what was known `before`. It waits for a turn as long as `wait`.
+    /// Probes once, and saves what is known then, made of what was known `before`. It waits for a lane as long as `wait`.
     ///
     /// # Errors
     /// It cannot be saved.
@@ -86,8 +90,8 @@ impl Probes {
             Ok(probe) => probe,
             Err(why) => {
                 self.counted.put_off.fetch_add(1, Relaxed);
-                self.put_off.add(&target.id, &why);
-                return Ok(Tried::PutOff(why));
+                let times = self.put_off.add(&target.id, &why);
+                return Ok(Tried::PutOff(why, times));
             }
         };
         self.put_off.over(&target.id);
@@ -111,13 +115,18 @@ impl Probes {
             ProbeMethod::Head => Method::HEAD,
             ProbeMethod::Get => Method::GET,
         };
+        let _lane = match self.lanes.take(&target.server, wait).await {
+            Ok(lane) => lane,
+            Err(busy) => return Some(Err(busy)),
+        };
         let request = Request {
             method,
             url: target.url.clone(),
             // A connection that is kept would be one of thousands that wait for the next interval.
             headers: HeaderMap::from_iter([(CONNECTION, HeaderValue::from_static("close"))]),
             body: Vec::new().into(),
-            wait,
+            // Its turn is the lane.
+            wait: Duration::ZERO,
             timeout: self.timeout,
             keep: 0,
         };

@@ -3,6 +3,7 @@
 
 use super::{
     Probes,
+    lanes::{AT_ONCE, needed},
     probe::{Target, Tried},
 };
 use crate::snapshot::Live;
@@ -22,8 +23,8 @@ use tfx_service::{LogThrottle, Shutdown};
 use tokio::{task::JoinSet, time::sleep};
 use tracing::Instrument as _;
 
-/// Probes of this service at the same time: many may wait for servers that do not answer.
-const AT_ONCE: usize = 512;
+/// Probes that this service has claimed and not yet let go of: those under way, and those that wait for a lane.
+const CLAIMED: usize = 2 * AT_ONCE;
 /// Probes claimed at once. Where so many are due there may be more, and the next look is at once.
 const CLAIM: usize = 64;
 /// Pause between looks at what is due. What was claimed together begins one after the other in this time: all at once would
@@ -38,10 +39,11 @@ const SEED_AT_ONCE: usize = 64;
 const SETTLED: Duration = Duration::from_secs(5);
 /// A claim is held for the time-out of a probe and this.
 const LEASE: Duration = Duration::from_secs(15);
-/// Longest wait of a probe for a turn: as many as wait there is no room for others.
+/// Longest wait of a probe for a lane.
 const WAIT: Duration = Duration::from_secs(2);
-/// Pause of a probe that had no turn, and of one that this machine could not make, each a half more or less.
-const NO_TURN: Duration = Duration::from_secs(3);
+/// Pause of a probe that had no lane, which doubles up to half of an interval, and of one that this machine could not make,
+/// each a half more or less.
+const NO_LANE: Duration = Duration::from_secs(3);
 const OURS: Duration = Duration::from_secs(15);
 /// New destinations are spread over so much time each, over an interval at most.
 const SPREAD: Duration = Duration::from_millis(20);
@@ -102,7 +104,7 @@ impl Prober {
     ) -> Result<usize, StoreError> {
         let Some(snapshot) = self.live.owned() else { return Ok(0) };
         self.seed(&snapshot, seeded).await?;
-        let room = AT_ONCE.saturating_sub(running.len()).min(CLAIM);
+        let room = CLAIMED.saturating_sub(running.len()).min(self.probes.lanes.free()).min(CLAIM);
         if room == 0 {
             return Ok(0);
         }
@@ -142,8 +144,12 @@ impl Prober {
         let jitter = entropy::generator().random_range(0.95..1.05);
         let after = self.interval.mul_f64(jitter).saturating_sub(claimed.elapsed());
         let done = match probed {
-            Ok(Tried::PutOff(why)) => {
-                let pause = if matches!(why, Failure::Busy { .. }) { NO_TURN } else { OURS };
+            Ok(Tried::PutOff(why, times)) => {
+                let no_lane = NO_LANE.saturating_mul(1 << times.saturating_sub(1).min(20));
+                let pause = match why {
+                    Failure::Busy { .. } => no_lane.min(NO_LANE.max(self.interval / 2)),
+                    _ => OURS,
+                };
                 let pause = pause.mul_f64(entropy::generator().random_range(0.5..1.5)).min(self.interval);
                 self.queue.again(job, pause).await.map(|_| ())
             }
@@ -154,6 +160,16 @@ impl Prober {
         if let Err(error) = done {
             tracing::warn!(%error, destination_id = %target.id, "a probe cannot be saved; it is made again");
         }
+    }
+
+    /// How many lanes each server needs.
+    fn needs(&self, snapshot: &Snapshot) -> HashMap<String, usize> {
+        let mut servers: HashMap<String, usize> = HashMap::new();
+        for target in snapshot.watched().filter_map(Target::of) {
+            *servers.entry(target.server).or_default() += 1;
+        }
+        let lanes = |n: usize| needed(n, self.probes.timeout, self.interval);
+        servers.into_iter().map(|(server, n)| (server, lanes(n))).collect()
     }
 
     /// What is not watched any more is probed by nobody, and what was known of it is forgotten.
@@ -183,6 +199,7 @@ impl Prober {
         if rested && seeded.revision == snapshot.revision {
             return Ok(());
         }
+        self.probes.lanes.need(self.needs(snapshot));
         let all = !rested;
         let watched: HashSet<DestinationId> = snapshot.watched().map(|d| d.destination.id.clone()).collect();
         let new: Vec<&DestinationId> =

@@ -20,6 +20,8 @@ pub(crate) struct PutOffs(Mutex<HashMap<DestinationId, Last>>);
 #[derive(Debug)]
 struct Last {
     since: Instant,
+    /// In a row.
+    times: u32,
     at: Timestamp,
     failure: &'static str,
     reason: String,
@@ -30,17 +32,19 @@ impl PutOffs {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// One was put off.
-    pub(crate) fn add(&self, id: &DestinationId, failure: &Failure) {
+    /// One was put off: how often in a row.
+    pub(crate) fn add(&self, id: &DestinationId, failure: &Failure) -> u32 {
         let (name, reason) = (failure.name(), failure.to_string());
         let mut all = self.lock();
         if !all.values().any(|last| last.failure == name) {
             tracing::warn!(failure = name, reason, "probes are put off; no destination changes through that");
         }
-        if all.len() < MOST || all.contains_key(id) {
-            let last = Last { since: Instant::now(), at: clock::now(), failure: name, reason };
+        let times = all.get(id).map_or(0, |last| last.times).saturating_add(1);
+        if all.len() < MOST || times > 1 {
+            let last = Last { since: Instant::now(), times, at: clock::now(), failure: name, reason };
             all.insert(id.clone(), last);
         }
+        times
     }
 
     /// One was made.

@@ -72,7 +72,7 @@ async fn two_offers(testbed: &Testbed, at: SocketAddr) {
     testbed.stream(&campaign, "both", json!({ "select": "position", "destinations": destinations })).await;
 }
 
-async fn known(world: &World) -> Vec<DestinationHealth> {
+pub(crate) async fn known(world: &World) -> Vec<DestinationHealth> {
     world.testbed.stores.health.all().await.expect("all")
 }
 
@@ -261,43 +261,6 @@ async fn who_asks_by_hand_too_often_is_told_when_to_come_again() {
     assert!((1..=2).contains(&wait), "{wait} s");
     assert_eq!(world.ask("POST", &format!("/internal/probe/{}", other.id)).await.status, 200);
     until("it may come again", async || world.ask("POST", &path).await.status == 200).await;
-    world.stop().await;
-}
-
-/// A server that takes its time for every answer, so that there are not turns enough for all who ask.
-async fn slow(time: Duration) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("bind");
-    let addr = listener.local_addr().expect("address");
-    let answer = move || async move {
-        tokio::time::sleep(time).await;
-        StatusCode::OK
-    };
-    tokio::spawn(async move { axum::serve(listener, Router::new().route("/{name}", any(answer))).await });
-    addr
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_destinations_of_one_host_wait_for_their_turn_and_none_turns_down() {
-    let at = slow(Duration::from_millis(700)).await;
-    let testbed = Testbed::new(FAST);
-    for n in 0..40 {
-        let name = format!("offer-{n}");
-        testbed.destination(&name, check(at, &name)).await;
-    }
-    let world = testbed.start().await;
-    until("some are put off", async || world.metric("tfx_probes_total{result=\"put_off\"}").await > 0.5)
-        .await;
-    until("it is told", async || {
-        world.ready("destinations").await.1["detail"]
-            .to_string()
-            .contains("are put off: too many requests to")
-    })
-    .await;
-    let told = world.ask("GET", "/internal/probes").await.json();
-    assert_eq!(told["items"][0]["failure"], "busy", "{told}");
-    until("all are probed", async || known(&world).await.len() == 40).await;
-    let all = known(&world).await;
-    assert!(all.iter().all(|h| h.state == Health::Up && h.probe.healthy), "{all:?}");
     world.stop().await;
 }
 

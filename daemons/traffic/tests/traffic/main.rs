@@ -9,6 +9,7 @@ mod explain;
 mod geo;
 mod health;
 mod health_events;
+mod health_lanes;
 mod journal;
 mod keys;
 mod operators;
