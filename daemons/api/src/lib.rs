@@ -24,6 +24,7 @@ mod labels;
 mod links;
 mod logins;
 mod openapi;
+mod outside;
 mod peers;
 mod postback_lint;
 mod postback_test;
@@ -38,9 +39,11 @@ mod unique_fields;
 
 use crate::{
     access::Access, alerts::Alerts, app::App, entities::Followed, idempotency::UnderWay, logins::Logins,
-    peers::Peers, retention::Pruning,
+    outside::Outside, peers::Peers, retention::Pruning,
 };
+use anyhow::Context as _;
 use std::{sync::Arc, time::Duration};
+use tfx_outbound::Apart;
 use tfx_ports::{accounts::Accounts, clock};
 use tfx_service::Shutdown;
 use tfx_settings::{Settings, vars::Program};
@@ -69,14 +72,15 @@ pub async fn run(
     let (retention, days) = (Arc::clone(&stores.retention), settings.analytics_ttl_days);
     let pruning = Arc::new(Pruning::new(retention, days, by_age, shutdown.clone()));
     let following = tokio::spawn(Arc::clone(&pruning).follow().in_current_span());
+    let apart = Arc::new(Apart::start("outside").context("the threads of mail and alerts")?);
     let app = Arc::new(App {
         access: Access::new(&admin_token, &settings.http),
         logins: settings.logins.clone().map(|logins| {
-            let outbound = || Arc::new(tfx_wiring::outbound(&settings, MAILS_AT_ONCE));
-            Logins::new(logins, outbound(), outbound())
+            let outside = || Outside::new(&apart, &settings, MAILS_AT_ONCE);
+            Logins::new(logins, outside(), outside())
         }),
         peers: Peers::new(&settings, &internal_token)?,
-        alerts: Alerts::new(&settings),
+        alerts: Alerts::new(&settings, &apart),
         pruning,
         stores,
         settings: Arc::clone(&settings),

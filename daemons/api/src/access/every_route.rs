@@ -10,6 +10,7 @@ use http::{Method, Request, Response, StatusCode};
 use std::{collections::BTreeSet, net::Ipv4Addr, sync::Arc};
 use tfx_api::BASE;
 use tfx_domain::access::{ApiToken, Scope};
+use tfx_outbound::Apart;
 use tfx_ports::{
     accounts::{Account, AccountKind},
     clock,
@@ -40,11 +41,12 @@ impl House {
         let (_, shutdown) = Shutdown::new();
         let secret = Secret::from("0123456789abcdef".to_owned());
         let pruning = Arc::new(Pruning::new(Arc::clone(&stores.retention), None, false, shutdown));
+        let apart = Arc::new(Apart::start("outside").expect("threads"));
         let app = Arc::new(App {
             access: Access::new(&secret, &settings.http),
             logins: None,
             peers: Peers::new(&settings, &secret).expect("peers"),
-            alerts: crate::alerts::Alerts::new(&settings),
+            alerts: crate::alerts::Alerts::new(&settings, &apart),
             pruning,
             stores,
             writes: Mutex::new(Followed::new(&[])),

@@ -23,7 +23,7 @@ use serde_json::Value;
 use std::{
     collections::BTreeMap,
     sync::{
-        Mutex, PoisonError,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
 };
@@ -34,6 +34,7 @@ use tfx_domain::{
     entity::Kind,
     report::ReportFilter,
 };
+use tfx_outbound::Apart;
 use tfx_ports::{
     clock,
     config::Record,
@@ -87,9 +88,9 @@ impl Counted {
 }
 
 impl Alerts {
-    pub(crate) fn new(settings: &Settings) -> Self {
+    pub(crate) fn new(settings: &Settings, apart: &Arc<Apart>) -> Self {
         let (due, counted, failing) = (Notify::new(), Counted::default(), Mutex::default());
-        Self { sender: Sender::new(settings), due, counted, failing }
+        Self { sender: Sender::new(settings, apart), due, counted, failing }
     }
 
     fn failing(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {

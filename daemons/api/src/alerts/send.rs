@@ -1,6 +1,9 @@
 //! Sends a notice to a channel, once, and says what its answer means.
 
-use crate::logins::mail::{Attempt, Mailer};
+use crate::{
+    logins::mail::{Attempt, Mailer},
+    outside::Outside,
+};
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Method, header};
 use serde::Deserialize;
@@ -9,7 +12,7 @@ use tfx_domain::{
     alert::{Channel, Notice},
     source_postback::mask,
 };
-use tfx_outbound::{Answer, Failure, Outbound, Request};
+use tfx_outbound::{Answer, Apart, Failure, Request};
 use tfx_settings::{AlertSettings, Settings};
 
 /// For one attempt.
@@ -23,7 +26,7 @@ const AT_ONCE: usize = 4;
 
 /// Sends notices.
 pub(super) struct Sender {
-    outbound: Arc<Outbound>,
+    outside: Outside,
     mailer: Option<Mailer>,
     settings: AlertSettings,
 }
@@ -73,12 +76,12 @@ struct TelegramParameters {
 }
 
 impl Sender {
-    pub(super) fn new(settings: &Settings) -> Self {
-        let outbound = Arc::new(tfx_wiring::outbound(settings, AT_ONCE));
+    pub(super) fn new(settings: &Settings, apart: &Arc<Apart>) -> Self {
+        let outside = Outside::new(apart, settings, AT_ONCE);
         let mail = settings.logins.as_ref().and_then(|logins| logins.mail.clone());
         Self {
-            mailer: mail.map(|mail| Mailer::new(mail, Arc::clone(&outbound))),
-            outbound,
+            mailer: mail.map(|mail| Mailer::new(mail, outside.clone())),
+            outside,
             settings: settings.alerts.clone(),
         }
     }
@@ -118,8 +121,7 @@ impl Sender {
         }
         let (wait, timeout, keep) = (TIMEOUT, TIMEOUT, KEEP);
         let request = Request { method: Method::POST, url, headers, body, wait, timeout, keep };
-        let sent = self.outbound.send(request).await.map_err(|unanswered| unanswered.failure);
-        let outcome = match sent {
+        let outcome = match self.outside.send(request).await {
             Ok(answer) => judged(channel, &answer),
             Err(failure) if failure.is_ours() => Outcome::Ours(failure.to_string()),
             Err(failure @ (Failure::Url { .. } | Failure::Refused { .. })) => {

@@ -1,12 +1,13 @@
 //! Mail through Resend: codes, tried again where that may help, told in the log with what to do where it does not (the code
 //! itself is in no log); and other texts, once.
 
+use crate::outside::Outside;
 use http::{HeaderMap, HeaderValue, Method, header};
 use serde::Deserialize;
 use serde_json::json;
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 use tfx_domain::Timestamp;
-use tfx_outbound::{Answer, Outbound, Request};
+use tfx_outbound::{Answer, Request};
 use tfx_ports::clock;
 use tfx_settings::{Mail, shown};
 
@@ -20,7 +21,7 @@ const KEEP: usize = 4_096;
 /// Sends mail.
 pub(crate) struct Mailer {
     mail: Mail,
-    outbound: Arc<Outbound>,
+    outside: Outside,
 }
 
 /// What Resend says of an error.
@@ -52,8 +53,8 @@ impl Attempt {
 }
 
 impl Mailer {
-    pub(crate) fn new(mail: Mail, outbound: Arc<Outbound>) -> Self {
-        Self { mail, outbound }
+    pub(crate) fn new(mail: Mail, outside: Outside) -> Self {
+        Self { mail, outside }
     }
 
     /// Sends a code; `key` is the same for all attempts, so that none of them is a second mail.
@@ -126,7 +127,7 @@ impl Mailer {
         let url = format!("{}/emails", self.mail.url.trim_end_matches("/emails"));
         let (method, body) = (Method::POST, body.clone());
         let (wait, timeout, keep) = (TIMEOUT, TIMEOUT, KEEP);
-        match self.outbound.send(Request { method, url, headers, body, wait, timeout, keep }).await {
+        match self.outside.send(Request { method, url, headers, body, wait, timeout, keep }).await {
             Ok(answer) => judged(&answer).masked(|said| said.replace(self.mail.key.expose(), "***")),
             Err(e) => Attempt::Again(
                 format!("Resend at {} (AUTH_RESEND_API_URL): {e}", shown(&self.mail.url)),

@@ -11,6 +11,7 @@ use crate::{
     compressed::with_secret,
     failure::Failure,
     input::{Query, of_a_stranger, read},
+    outside::Outside,
     reply::json,
 };
 use axum::{
@@ -34,7 +35,6 @@ use tfx_domain::{
     id::{SessionId, UserId},
     problem::Problems,
 };
-use tfx_outbound::Outbound;
 use tfx_ports::{
     StoreError,
     accounts::{Account, AccountKind},
@@ -66,12 +66,12 @@ pub(crate) struct Logins {
 }
 
 impl Logins {
-    /// Codes go out by `outbound`, those of the administrator by a way of his own.
-    pub(crate) fn new(settings: Settings, outbound: Arc<Outbound>, own: Arc<Outbound>) -> Self {
+    /// Codes go out by `outside`, those of the administrator by a way of his own.
+    pub(crate) fn new(settings: Settings, outside: Outside, own: Outside) -> Self {
         let window = i64::try_from(settings.window.as_secs()).unwrap_or(i64::MAX);
         Self {
             signer: Signer::new(settings.secrets.clone()),
-            mailer: settings.mail.clone().map(|mail| Mailer::new(mail, outbound)),
+            mailer: settings.mail.clone().map(|mail| Mailer::new(mail, outside)),
             own_mailer: settings.mail.clone().map(|mail| Mailer::new(mail, own)),
             mails: Semaphore::new(MAILS),
             own_mails: Semaphore::new(OWN_MAILS),
