@@ -27,7 +27,8 @@ import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import native_lz4
-from clickhouse_sql import VERSION, QueryError, blank, quoted, reads, split_insert, without_sync, word
+from clickhouse_sql import (VERSION, QueryError, blank, of_one_server, quoted, reads, split_insert, without_sync,
+                            word)
 
 # What the engine is told as a server is in its config.d.
 CONFIG = os.path.join(os.path.dirname(os.path.abspath(__file__)), "clickhouse.xml")
@@ -106,7 +107,11 @@ class Engine:
                     with open(self.scratch, "wb") as file:
                         file.write(data)
                     query = query.replace(b"\0INFILE\0", b" FROM INFILE " + quoted(self.scratch) + b" COMPRESSION 'none' ")
-                return self.run(query, output_format), bool(insert)
+                alone = of_one_server(query)
+                if alone != query:
+                    # As it stands it is to be one that a server takes.
+                    self.run(b"EXPLAIN AST " + query)
+                return self.run(alone, output_format), bool(insert)
             finally:
                 for name in touched:
                     try:

@@ -1,6 +1,11 @@
 //! One server, one database: queries with a time limit, and errors that say what to do.
 
-use crate::{ClickHouseConfig, error::store_error, sql::Sql};
+use crate::{
+    ClickHouseConfig,
+    cluster::Cluster,
+    error::store_error,
+    sql::{Sql, quoted},
+};
 use clickhouse::{RowOwned, RowRead, error::Error, insert_formatted::InsertFormatted, query::BytesCursor};
 use std::time::Duration;
 use tfx_ports::StoreError;
@@ -16,6 +21,7 @@ pub(crate) struct Client {
     inner: clickhouse::Client,
     pub(crate) url: String,
     pub(crate) database: String,
+    pub(crate) cluster: Option<Cluster>,
     timeout: Duration,
     pub(crate) lease: Duration,
 }
@@ -35,9 +41,31 @@ impl Client {
             inner,
             url: config.url.clone(),
             database: config.database.clone(),
+            cluster: config.cluster.as_deref().map(Cluster::new).transpose()?,
             timeout: config.timeout,
             lease: config.lease,
         })
+    }
+
+    /// The table in which the rows of such a one lie.
+    pub(crate) fn stored(&self, table: &str) -> String {
+        if self.cluster.is_some() { Cluster::local(table) } else { table.to_owned() }
+    }
+
+    /// How a statement names the table whose rows or engine it changes, on all servers that have it.
+    pub(crate) fn altered(&self, table: &str) -> String {
+        let on = self.cluster.as_ref().map(Cluster::on).unwrap_or_default();
+        self.stored(table) + &on
+    }
+
+    /// A table of the system: of `every` server, or of one of those that hold the same; where there is but one, of that.
+    pub(crate) fn system(&self, table: &str, every: bool) -> String {
+        self.cluster.as_ref().map_or_else(|| format!("system.{table}"), |c| c.system(table, every))
+    }
+
+    /// Our database in a condition, wherever that is looked at.
+    pub(crate) fn own(&self) -> String {
+        quoted(&self.database)
     }
 
     /// All rows.

@@ -16,6 +16,8 @@ pub struct ClickHouseConfig {
     pub password: Option<String>,
     /// Our database: letters, digits and underscores.
     pub database: String,
+    /// Servers that keep the events together, by the name that they have for it; none: one server alone.
+    pub cluster: Option<String>,
     /// Longest time of one query; longer ones are ended, here and in the server. Exports and migrations take their
     /// time.
     pub timeout: Duration,
@@ -51,7 +53,7 @@ impl ClickHouseConfig {
         url.set_query(None);
         let database = database.filter(|d| !d.is_empty()).unwrap_or_else(|| "traffoflex".to_owned());
         let timeout = Duration::from_secs(30);
-        Ok(Self { url: url.into(), user, password, database, timeout, lease: LEASE })
+        Ok(Self { url: url.into(), user, password, database, cluster: None, timeout, lease: LEASE })
     }
 
     pub(crate) fn check(&self) -> Result<(), StoreError> {
@@ -72,6 +74,7 @@ impl fmt::Debug for ClickHouseConfig {
             .field("url", &self.url)
             .field("user", &self.user)
             .field("database", &self.database)
+            .field("cluster", &self.cluster)
             .field("timeout", &self.timeout)
             .field("lease", &self.lease)
             .finish_non_exhaustive()

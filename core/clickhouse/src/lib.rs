@@ -7,6 +7,7 @@
 mod analytics;
 mod backup;
 mod client;
+mod cluster;
 mod config;
 mod error;
 mod ingestion;

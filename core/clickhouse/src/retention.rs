@@ -39,9 +39,13 @@ impl Pruner {
 
     /// Deletions that the server has not ended.
     async fn under_way(&self) -> Result<u64, StoreError> {
-        let sql = "SELECT table, latest_fail_reason FROM system.mutations
-            WHERE database = currentDatabase() AND NOT is_done AND command LIKE '%DELETE WHERE%'";
-        let rows: Vec<(String, String)> = self.client.all(WHAT, Sql::new(sql)).await?;
+        let sql = format!(
+            "SELECT table, latest_fail_reason FROM {}
+            WHERE database = {} AND NOT is_done AND command LIKE '%DELETE WHERE%'",
+            self.client.system("mutations", true),
+            self.client.own()
+        );
+        let rows: Vec<(String, String)> = self.client.all(WHAT, Sql::verbatim(&sql)).await?;
         if let Some((table, why)) = rows.iter().find(|(_, why)| !why.is_empty()) {
             let what = format!(
                 "ClickHouse cannot delete from {table}: {why}; KILL MUTATION ends it, when what is wrong is mended it \
@@ -99,7 +103,7 @@ impl Retention for Pruner {
             if rows == 0 {
                 continue;
             }
-            let mut sql = Sql::new(format!("ALTER TABLE {table} DELETE WHERE true"));
+            let mut sql = Sql::new(format!("ALTER TABLE {} DELETE WHERE true", self.client.altered(table)));
             sql.at(time, "<", ceil_ms(before));
             self.client.execute(WHAT, sql).await?;
             *count(&mut step.deleted) += rows;
@@ -109,10 +113,12 @@ impl Retention for Pruner {
     }
 
     async fn size(&self) -> Result<StoreSize, StoreError> {
-        let tables = TABLES.map(|(table, ..)| table.to_owned()).to_vec();
-        let mut sql = Sql::new(
-            "SELECT sum(bytes_on_disk) FROM system.parts WHERE active AND database = currentDatabase() AND table IN ?",
-        );
+        let tables = TABLES.map(|(table, ..)| self.client.stored(table)).to_vec();
+        let mut sql = Sql::new(format!(
+            "SELECT sum(bytes_on_disk) FROM {} WHERE active AND database = {} AND table IN ?",
+            self.client.system("parts", false),
+            self.client.own()
+        ));
         sql.texts(tables);
         let bytes =
             self.client.all("read the size of the tables", sql).await?.into_iter().next().unwrap_or(0);

@@ -14,6 +14,8 @@ pub struct ClickHouse {
     pub password: Option<Secret>,
     /// Of the URL, else `CLICKHOUSE_DATABASE`.
     pub database: String,
+    /// `CLICKHOUSE_CLUSTER`; none: one server alone.
+    pub cluster: Option<String>,
     /// `CLICKHOUSE_EVENT_BROKERS`, else `EVENT_BROKERS`.
     pub brokers: Vec<String>,
     /// What the names of the consumer groups begin with: `CLICKHOUSE_CONSUMER_GROUP`, else made of the database.
@@ -29,6 +31,7 @@ impl ClickHouse {
         let groups = r.text(&vars::CLICKHOUSE_CONSUMER_GROUP);
         let (user, password) = (r.text(&vars::CLICKHOUSE_USER), r.secret(&vars::CLICKHOUSE_PASSWORD));
         let database = r.text(&vars::CLICKHOUSE_DATABASE).unwrap_or_default();
+        let cluster = r.text(&vars::CLICKHOUSE_CLUSTER);
         let text = r.text(&vars::CLICKHOUSE_HTTP_URL)?;
         let parsed =
             Url::parse(&text).ok().filter(|u| matches!(u.scheme(), "http" | "https") && u.has_host());
@@ -54,6 +57,7 @@ impl ClickHouse {
             password: password_in_url.or(password),
             groups: groups.unwrap_or_else(|| format!("{database}-clickhouse")),
             database,
+            cluster,
             brokers,
         })
     }

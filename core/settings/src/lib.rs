@@ -16,6 +16,7 @@ mod notice;
 mod postback;
 mod source_postback;
 mod store;
+mod traces;
 mod traffic;
 
 pub use alerts::AlertSettings;
@@ -29,6 +30,7 @@ pub use postback::{LookupFailure, PostbackSettings};
 pub use source::{SettingsSource, SourceError};
 pub use source_postback::SourcePostbackSettings;
 pub use store::{Engines, EventLog, Mongo};
+pub use traces::TraceSettings;
 pub use traffic::{GeoSettings, IpPrivacy, TrafficSettings};
 
 use std::{borrow::Cow, path::PathBuf};
@@ -96,6 +98,8 @@ pub struct Settings {
     pub tell: SourcePostbackSettings,
     /// Alerts.
     pub alerts: AlertSettings,
+    /// Where traces of clicks go; none: nowhere.
+    pub traces: Option<TraceSettings>,
     /// `OUTBOUND_ALLOW_PRIVATE`.
     pub outbound_allow_private: bool,
     /// `REPORT_MAX_GROUPS`.
@@ -127,6 +131,7 @@ impl Settings {
             postback: PostbackSettings::read(&mut r),
             tell: SourcePostbackSettings::read(&mut r),
             alerts: AlertSettings::read(&mut r),
+            traces: TraceSettings::read(&mut r),
             outbound_allow_private: r.parse(&vars::OUTBOUND_ALLOW_PRIVATE),
             report_max_groups: r.number(&vars::REPORT_MAX_GROUPS, 1, 1_000_000),
             access: Access::read(&mut r),

@@ -46,8 +46,13 @@ const NEEDED: &[(&Var, &[&Var])] = &[
             &vars::CLICKHOUSE_PASSWORD,
             &vars::CLICKHOUSE_DATABASE,
             &vars::CLICKHOUSE_EVENT_BROKERS,
+            &vars::CLICKHOUSE_CLUSTER,
             &vars::CLICKHOUSE_CONSUMER_GROUP,
         ],
+    ),
+    (
+        &vars::OTEL_EXPORTER_OTLP_ENDPOINT,
+        &[&vars::OTEL_EXPORTER_OTLP_HEADERS, &vars::OTEL_TRACES_SAMPLER_ARG],
     ),
     (
         &vars::AUTH_ADMIN_EMAIL,

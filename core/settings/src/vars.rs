@@ -110,6 +110,7 @@ vars! {
         CLICKHOUSE_USER = "", "a name", "Its user, where the URL names none", ALL_PROGRAMS;
         CLICKHOUSE_PASSWORD = "", "a text", "Its password, where the URL holds none", ALL_PROGRAMS, secret;
         CLICKHOUSE_DATABASE = "traffoflex", "a name", "Its database, where the URL names none", ALL_PROGRAMS;
+        CLICKHOUSE_CLUSTER = "", "a name of letters, digits and _ - . { }", "Servers that keep the events together, as they name it (remote_servers): tables are replicated and spread over its shards; needs Keeper and the macros shard and replica", ALL_PROGRAMS;
         CLICKHOUSE_EVENT_BROKERS = "", "host:port, comma-separated; default EVENT_BROKERS", "The brokers as ClickHouse reaches them", ALL_PROGRAMS;
         CLICKHOUSE_CONSUMER_GROUP = "", "a name; default CLICKHOUSE_DATABASE-clickhouse", "How the names of the consumer groups begin with which ClickHouse reads the topics, one a topic; two databases must not share it", ALL_PROGRAMS;
         ANALYTICS_TTL_DAYS = "0", "days, 0 to 36500; 0: for ever", "How long events are kept, for reports and lists: in events.db, or in ClickHouse (at least 3 days; tfx migrate up applies a change); caps, limits and conversions themselves do not depend on it", &[Api, Cli];
@@ -123,6 +124,11 @@ vars! {
         EVENT_WRITE_MAX_ATTEMPTS = "5", "attempts, 1 to 1000", "Attempts before a batch counts as failed; it stays in the journal and is tried on", &[Traffic, Postback];
         EVENT_WRITE_RETRY_BACKOFF_MS = "100", "milliseconds, 1 to 60000", "First pause between attempts; doubled up to 5 s", &[Traffic, Postback];
         EVENT_JOURNAL_MAX_BYTES = "8589934592", "bytes, 1048576 to 1099511627776", "Most that undelivered events may take on disk", &[Traffic, Postback];
+    }
+    "Traces (off while OTEL_EXPORTER_OTLP_ENDPOINT is not set)" {
+        OTEL_EXPORTER_OTLP_ENDPOINT = "", "a URL", "The collector that takes traces of clicks (OTLP over HTTP, as protobuf, at its /v1/traces)", &[Traffic, Postback];
+        OTEL_EXPORTER_OTLP_HEADERS = "", "name=value, comma-separated", "Headers of what is sent to it, such as keys", &[Traffic, Postback], secret;
+        OTEL_TRACES_SAMPLER_ARG = "0.01", "a part, 0 to 1", "Of how many clicks; all services decide alike by the id of the click", &[Traffic, Postback];
     }
     "Traffic" {
         TRAFFIC_BARE_SLUGS = "false", "true or false", "Whether /SLUG works beside /c/SLUG", &[Traffic];

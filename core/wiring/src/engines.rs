@@ -70,6 +70,7 @@ pub(crate) fn events(settings: &Settings) -> Result<Option<Events>, WiringError>
         user: analytics.user.clone(),
         password: analytics.password.as_ref().map(|p| p.expose().to_owned()),
         database: analytics.database.clone(),
+        cluster: analytics.cluster.clone(),
         timeout: QUERY_WITHIN,
         lease: tfx_clickhouse::LEASE,
     })?;

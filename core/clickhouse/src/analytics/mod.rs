@@ -78,7 +78,7 @@ impl Analytics for Reader {
     /// Where no log is known, what reaches the server is seen at once.
     async fn caught_up(&self) -> Result<bool, StoreError> {
         match (&self.pipeline, &self.log) {
-            (Some(config), Some(log)) => behind::caught_up(log.as_ref(), &config.groups).await,
+            (Some(config), Some(log)) => behind::caught_up(&self.client, log.as_ref(), &config.groups).await,
             _ => Ok(true),
         }
     }

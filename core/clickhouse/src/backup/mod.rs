@@ -35,6 +35,7 @@ pub(crate) struct ClickHouseBackup(pub(crate) Client);
 #[async_trait]
 impl TableBackup for ClickHouseBackup {
     async fn catalogue(&self) -> Result<Catalogue, BackupError> {
+        self.alone()?;
         catalogue::read(&self.0).await
     }
 
@@ -49,6 +50,7 @@ impl TableBackup for ClickHouseBackup {
     }
 
     async fn standing(&self, wanted: &Catalogue) -> Result<TablesStanding, BackupError> {
+        self.alone()?;
         standing::standing(&self.0, wanted).await
     }
 
@@ -77,6 +79,19 @@ impl TableBackup for ClickHouseBackup {
         told: OnProgress<'_>,
     ) -> Result<Vec<Restored>, RestoreFailed> {
         restore::restore(&self.0, wanted, &restore::From::Server(from), told).await
+    }
+}
+
+impl ClickHouseBackup {
+    /// Refuses servers that keep the events together: one does not see what the others have.
+    fn alone(&self) -> Result<(), StoreError> {
+        let Some(cluster) = &self.0.cluster else { return Ok(()) };
+        let (database, on) = (&self.0.database, cluster.on());
+        Err(broken(format!(
+            "the events of {database} are spread over servers (CLICKHOUSE_CLUSTER), which one backup from here cannot \
+             hold; the servers do it themselves: BACKUP DATABASE {database}{on} TO Disk('backups', 'NAME'), and \
+             RESTORE DATABASE {database}{on} FROM …"
+        )))
     }
 }
 

@@ -1,11 +1,29 @@
 //! What the files make, read from the files themselves, so that there is no second list of it.
 
+use crate::cluster::Cluster;
+
 /// A table as a file makes it.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Table {
     pub(super) name: String,
     pub(super) columns: Vec<TableColumn>,
     pub(super) order: String,
+    /// What the name of its engine ends with.
+    pub(super) engine: &'static str,
+}
+
+/// The engine of tables that keep rows.
+const KEEPS: &str = "ReplacingMergeTree";
+/// That of tables over those of all shards.
+pub(super) const OVER_ALL: &str = "Distributed";
+
+/// Each of these as it is in a cluster: the one that keeps the rows of a shard, and the one over all.
+pub(super) fn of_cluster(tables: Vec<Table>) -> Vec<Table> {
+    let both = |table: Table| {
+        let local = Table { name: Cluster::local(&table.name), columns: table.columns.clone(), ..table };
+        [local, Table { order: String::new(), engine: OVER_ALL, ..table }]
+    };
+    tables.into_iter().flat_map(both).collect()
 }
 
 /// A column of it.
@@ -25,7 +43,8 @@ pub(super) fn tables(file: &str) -> Vec<Table> {
     let mut in_columns = false;
     for line in file.lines() {
         if let Some(name) = line.strip_prefix("CREATE TABLE IF NOT EXISTS ") {
-            tables.push(Table { name: name.to_owned(), columns: Vec::new(), order: String::new() });
+            let (columns, order) = (Vec::new(), String::new());
+            tables.push(Table { name: name.to_owned(), columns, order, engine: KEEPS });
         } else if let Some(like) = line.strip_prefix("AS ") {
             let columns =
                 tables.iter().find(|t| t.name == like).map(|t| t.columns.clone()).unwrap_or_default();

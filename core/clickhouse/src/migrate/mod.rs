@@ -90,7 +90,7 @@ impl Schema {
         let mut steps: Vec<Planned> = files
             .into_iter()
             .map(|(id, what, file)| {
-                let statements = names.statements(file);
+                let statements = of_all(&client, names.statements(file));
                 Planned { id, what, hash: hash(&statements.join(";\n")), work: Work::Script(statements) }
             })
             .collect();
@@ -100,7 +100,7 @@ impl Schema {
             hash: hash(&format!("{:?}", pipeline.ttl_days)),
             work: Work::Retention(pipeline.ttl_days),
         });
-        let statements = names.statements(script::USE_OF_CAPS);
+        let statements = of_all(&client, names.statements(script::USE_OF_CAPS));
         steps.push(Planned {
             id: USE_OF_CAPS,
             what: "the use of caps, whatever the retention",
@@ -108,6 +108,12 @@ impl Schema {
             work: Work::Script(statements),
         });
         Ok(Self { client, steps })
+    }
+
+    /// The tables of a file as they are to be on the server that is asked.
+    fn tables(&self, file: &str) -> Vec<Table> {
+        let tables = expected::tables(file);
+        if self.client.cluster.is_some() { expected::of_cluster(tables) } else { tables }
     }
 
     /// What is recorded; nothing if there is nowhere to record it.
@@ -158,13 +164,18 @@ impl Schema {
             // Whoever still reads them may have changed them.
             (_, EARLY_TABLES) => found.absent(&expected::tables(script::EARLY_TABLES)),
             (_, TABLES) => {
-                let mut differs = found.tables(&tables());
+                let mut differs = found.tables(&self.tables(script::TABLES));
                 differs.extend(found.half_restored());
+                differs.extend(found.lacking());
                 differs
             }
-            (Work::Script(statements), USE_OF_CAPS) => found.use_of_caps(statements),
+            (Work::Script(statements), USE_OF_CAPS) => {
+                let mut differs = found.tables(&self.tables(script::USE_OF_CAPS));
+                differs.extend(found.absent_views(statements));
+                differs
+            }
             (Work::Script(statements), PIPELINE) => found.pipeline(&self.client, statements).await?,
-            (Work::Retention(days), _) => retention::differences(found, *days),
+            (Work::Retention(days), _) => retention::differences(&self.client, found, *days),
             (Work::Script(_), _) => Vec::new(),
         })
     }
@@ -175,7 +186,8 @@ impl Schema {
             Work::Script(statements) => {
                 if planned.id == PIPELINE {
                     // A view that fails stops its topic.
-                    let differs = DatabaseSchema::read(&self.client).await?.tables(&tables());
+                    let differs =
+                        DatabaseSchema::read(&self.client).await?.tables(&self.tables(script::TABLES));
                     refuse(differs.iter().filter(|d| d.remedy != Remedy::Kept))?;
                 }
                 for statement in statements {
@@ -187,7 +199,8 @@ impl Schema {
                     }
                 }
                 if planned.id == TABLES {
-                    for addition in DatabaseSchema::read(&self.client).await?.additions(&tables()) {
+                    let found = DatabaseSchema::read(&self.client).await?;
+                    for addition in found.additions(&self.tables(script::TABLES)) {
                         self.client.execute(&what, Sql::verbatim(&addition)).await?;
                     }
                 }
@@ -210,7 +223,8 @@ impl Schema {
                 continue;
             }
             if planned.id == TABLES && step.state != StepState::Differs {
-                let there = DatabaseSchema::read(&self.client).await?.tables(&tables());
+                let found = DatabaseSchema::read(&self.client).await?;
+                let there = found.tables(&self.tables(script::TABLES));
                 refuse(there.iter().filter(|d| d.remedy == Remedy::ByHand))?;
             }
             self.apply(planned).await?;
@@ -222,9 +236,12 @@ impl Schema {
     }
 }
 
-/// The tables that events are kept in.
-fn tables() -> Vec<Table> {
-    expected::tables(script::TABLES)
+/// Statements of one server as those of all that keep the events together.
+fn of_all(client: &Client, statements: Vec<String>) -> Vec<String> {
+    match &client.cluster {
+        Some(cluster) => cluster.statements(&client.database, statements),
+        None => statements,
+    }
 }
 
 /// An error of all of these, if there are any.

@@ -3,7 +3,7 @@
 
 use super::{
     expected::{self, TableColumn},
-    script, tables,
+    script,
 };
 use crate::{
     PipelineConfig,
@@ -49,8 +49,7 @@ pub(crate) async fn ready(client: &Client, pipeline: Option<&PipelineConfig>) ->
 impl There {
     fn complete(&self, database: &str) -> Result<(), StoreError> {
         let mut lacks = Vec::new();
-        let caps = expected::tables(script::USE_OF_CAPS);
-        for table in tables().into_iter().chain(caps) {
+        for table in [script::TABLES, script::USE_OF_CAPS].into_iter().flat_map(expected::tables) {
             let has = |c: &TableColumn| self.columns.contains(&(table.name.clone(), c.name.clone()));
             let missing: Vec<_> = table.columns.iter().filter(|c| !has(c)).collect();
             if missing.len() == table.columns.len() {

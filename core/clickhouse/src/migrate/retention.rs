@@ -26,21 +26,21 @@ const FEWEST_DAYS: u32 = 3;
 pub(super) async fn apply(client: &Client, what: &str, days: Option<u32>) -> Result<(), StoreError> {
     let found = DatabaseSchema::read(client).await?;
     for (table, time) in TABLES {
-        let Some(engine) = found.engine(table) else { continue };
+        let Some(engine) = found.engine(&client.stored(table)) else { continue };
         let change = match (days, limit(engine)) {
             (Some(days), _) => format!("MODIFY TTL {}", after(time, days)),
             (None, Some(_)) => "REMOVE TTL".to_owned(),
             (None, None) => continue,
         };
-        client.execute(what, Sql::new(format!("ALTER TABLE {table} {change}"))).await?;
+        client.execute(what, Sql::new(format!("ALTER TABLE {} {change}", client.altered(table)))).await?;
     }
     Ok(())
 }
 
 /// Tables that keep their rows for another time.
-pub(super) fn differences(found: &DatabaseSchema, days: Option<u32>) -> Vec<Difference> {
+pub(super) fn differences(client: &Client, found: &DatabaseSchema, days: Option<u32>) -> Vec<Difference> {
     let differs = TABLES.iter().filter_map(|(table, time)| {
-        let is = limit(found.engine(table)?);
+        let is = limit(found.engine(&client.stored(table))?);
         let should = days.map(|days| after(time, days));
         let in_words =
             |limit: Option<&str>| limit.map_or_else(|| "for ever".to_owned(), |l| format!("until {l}"));

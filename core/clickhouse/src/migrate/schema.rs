@@ -1,12 +1,9 @@
 //! What is in the database, and how it differs from what the steps made: a table that lost a column, a view that is
 //! gone, a queue that reads with another group. By hand, or by a backup that was half restored.
 
-use super::{
-    expected::{self, Table, TableColumn},
-    script,
-};
-use crate::{backup::RESTORING, client::Client, sql::Sql};
-use std::collections::HashMap;
+use super::expected::{self, OVER_ALL, Table, TableColumn};
+use crate::{backup::RESTORING, client::Client, cluster::Cluster, sql::Sql};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use tfx_ports::{
     StoreError,
     migrate::{Difference, Remedy},
@@ -27,9 +24,12 @@ struct Relation {
 /// What is in the database.
 pub(super) struct DatabaseSchema {
     database: String,
+    cluster: Option<Cluster>,
     relations: HashMap<String, Relation>,
     /// Type and how it is made, by table and column.
     columns: HashMap<(String, String), (String, String)>,
+    /// What each server of the cluster has, by its name.
+    elsewhere: BTreeMap<String, HashSet<String>>,
 }
 
 impl DatabaseSchema {
@@ -57,7 +57,9 @@ impl DatabaseSchema {
         });
         Ok(Self {
             database: client.database.clone(),
+            cluster: client.cluster.clone(),
             relations: relations.collect(),
+            elsewhere: elsewhere(client).await?,
             columns: columns.into_iter().map(|(t, c, kind, made)| ((t, c), (kind, made))).collect(),
         })
     }
@@ -77,9 +79,23 @@ impl DatabaseSchema {
         })
     }
 
-    /// What differs in the tables that caps are counted from, and views that are not there.
-    pub(super) fn use_of_caps(&self, statements: &[String]) -> Vec<Difference> {
-        let mut differs = self.tables(&expected::tables(script::USE_OF_CAPS));
+    /// Servers of the cluster that lack what the one that was asked has.
+    pub(super) fn lacking(&self) -> Vec<Difference> {
+        // Locks, and what a restore makes beside, are of one server.
+        let ours = self.relations.keys().filter(|name| !name.starts_with("tfx_")).collect::<Vec<_>>();
+        let lacks = self.elsewhere.iter().filter_map(|(server, has)| {
+            let lacks = ours.iter().filter(|name| !has.contains(**name)).count();
+            (lacks > 0).then(|| {
+                let what = format!("the server {server} lacks {lacks} of {} tables and views", ours.len());
+                Difference::new(what, Remedy::Up, "tfx migrate up makes them there")
+            })
+        });
+        lacks.collect()
+    }
+
+    /// Views of these statements that are not there.
+    pub(super) fn absent_views(&self, statements: &[String]) -> Vec<Difference> {
+        let mut differs = Vec::new();
         let views =
             statements.iter().filter_map(|s| s.strip_prefix("CREATE MATERIALIZED VIEW IF NOT EXISTS "));
         let views = views.filter_map(|rest| rest.split_whitespace().next());
@@ -105,8 +121,8 @@ impl DatabaseSchema {
                 differs.push(self.is_missing(name));
                 continue;
             };
-            let wrong = if !engine.ends_with("ReplacingMergeTree") {
-                Some(format!("its engine is {engine} instead of ReplacingMergeTree"))
+            let wrong = if !engine.ends_with(table.engine) {
+                Some(format!("its engine is {engine} instead of {}", table.engine))
             } else if bare(order) != bare(&table.order) {
                 Some(format!("it is ordered by ({order}) instead of ({})", table.order))
             } else {
@@ -117,9 +133,15 @@ impl DatabaseSchema {
                 Some(wrong) => differs.push(Difference::new(
                     format!("table {}.{name} is not one of this product: {wrong}", self.database),
                     Remedy::ByHand,
+                    if table.engine == OVER_ALL {
+                        format!(
+                            "it is of one server alone (docs/scaling.md): keep it under another name (RENAME TABLE {name} TO {name}_old), run tfx migrate up clickhouse, then INSERT INTO {name} SELECT * FROM {name}_old"
+                        )
+                    } else {
                     format!(
                         "keep it under another name (RENAME TABLE {name} TO {name}_old) and run again: tfx migrate up clickhouse"
-                    ),
+                    )
+                    },
                 )),
             }
         }
@@ -151,13 +173,14 @@ impl DatabaseSchema {
     /// The columns that are missing in these tables, each with the statement that adds it, in order.
     pub(super) fn additions(&self, tables: &[Table]) -> Vec<String> {
         let mut statements = Vec::new();
+        let on = self.cluster.as_ref().map(Cluster::on).unwrap_or_default();
         for table in tables {
             let mut place = "FIRST".to_owned();
             for TableColumn { name, definition, .. } in &table.columns {
                 if !self.columns.contains_key(&(table.name.clone(), name.clone())) {
                     let table = &table.name;
                     statements.push(format!(
-                        "ALTER TABLE {table} ADD COLUMN IF NOT EXISTS {name} {definition} {place}"
+                        "ALTER TABLE {table}{on} ADD COLUMN IF NOT EXISTS {name} {definition} {place}"
                     ));
                 }
                 place = format!("AFTER {name}");
@@ -173,7 +196,10 @@ impl DatabaseSchema {
         statements: &[String],
     ) -> Result<Vec<Difference>, StoreError> {
         let statements = statements.iter().filter_map(|s| expected::object(s).map(|name| (name, s)));
-        let (names, statements): (Vec<_>, Vec<_>) = statements.map(|(n, s)| (n, s.clone())).unzip();
+        let on = self.cluster.as_ref().map(Cluster::on).unwrap_or_default();
+        // A server says of what it has nothing of the others.
+        let alone = |s: &String| if on.is_empty() { s.clone() } else { s.replacen(&on, "", 1) };
+        let (names, statements): (Vec<_>, Vec<_>) = statements.map(|(n, s)| (n, alone(s))).unzip();
         let mut sql = Sql::new("SELECT formatQuerySingleLine(arrayJoin(?))");
         sql.texts(statements);
         let forms: Vec<String> = client.all(WHAT, sql).await?;
@@ -192,6 +218,26 @@ impl DatabaseSchema {
     pub(super) fn engine(&self, table: &str) -> Option<&str> {
         self.relations.get(table).map(|r| r.full.as_str())
     }
+}
+
+/// What each server of a cluster has of our database; nothing where there is none.
+async fn elsewhere(client: &Client) -> Result<BTreeMap<String, HashSet<String>>, StoreError> {
+    if client.cluster.is_none() {
+        return Ok(BTreeMap::new());
+    }
+    // A server that has nothing of it is one too.
+    let sql = format!(
+        "SELECT hostName() AS server, '' AS name FROM {} UNION ALL SELECT hostName(), name FROM {} WHERE database = {}",
+        client.system("one", true),
+        client.system("tables", true),
+        client.own()
+    );
+    let rows: Vec<(String, String)> = client.all(WHAT, Sql::verbatim(&sql)).await?;
+    let mut servers: BTreeMap<String, HashSet<String>> = BTreeMap::new();
+    for (server, name) in rows {
+        servers.entry(server).or_default().insert(name);
+    }
+    Ok(servers)
 }
 
 /// How one statement differs from another: by the settings of a queue if it has any.

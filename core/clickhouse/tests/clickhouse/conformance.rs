@@ -1,7 +1,7 @@
 //! The suite that every store of events must pass. Messages are put where the queues put them, so what reads them is
 //! the real one.
 
-use crate::kit::Database;
+use crate::{cluster, kit::Database};
 use async_trait::async_trait;
 use std::sync::Arc;
 use tfx_domain::id::ClickId;
@@ -28,10 +28,21 @@ impl EventSink for Messages {
     }
 }
 
-async fn fresh_events() -> EventStore {
-    let database = Database::without_queues().await;
+/// A store of events of this database.
+pub(crate) fn events_of(database: &Arc<Database>) -> EventStore {
     let analytics = database.store().analytics();
-    EventStore { sink: Arc::new(Messages(Arc::new(database))), analytics, keep: Box::new(()) }
+    EventStore { sink: Arc::new(Messages(Arc::clone(database))), analytics, keep: Box::new(()) }
+}
+
+async fn fresh_database() -> Arc<Database> {
+    if std::env::var_os("TFX_TEST_CLUSTER").is_some() {
+        return cluster::made().await;
+    }
+    Arc::new(Database::without_queues().await)
+}
+
+async fn fresh_events() -> EventStore {
+    events_of(&fresh_database().await)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -55,10 +66,8 @@ async fn events_that_cannot_be_read_are_left_out() {
 }
 
 async fn fresh_retained() -> RetainedStore {
-    let database = Arc::new(Database::without_queues().await);
-    let (analytics, retention) = (database.store().analytics(), database.store().retention());
-    let events =
-        EventStore { sink: Arc::new(Messages(Arc::clone(&database))), analytics, keep: Box::new(()) };
+    let database = fresh_database().await;
+    let (events, retention) = (events_of(&database), database.store().retention());
     let close_days = Box::new(move || {
         let database = Arc::clone(&database);
         Box::pin(async move {

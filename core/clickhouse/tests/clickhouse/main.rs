@@ -2,6 +2,7 @@
 
 mod backup;
 mod broker;
+mod cluster;
 mod conformance;
 mod differs;
 mod flow;
