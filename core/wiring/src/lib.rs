@@ -6,6 +6,7 @@ mod engines;
 mod outbound;
 mod secret_file;
 mod stores;
+mod traces;
 mod visitor_key;
 
 pub use backup::{FolderBackup, folder_backup};
@@ -15,4 +16,5 @@ pub use stores::{
     Pipeline, Stores, WiringError, clickhouse_backup, embedded, event_log, migrations, mongo_backup, open,
     producer,
 };
+pub use traces::traces;
 pub use visitor_key::{KeyError, KeyFrom, VisitorKey};

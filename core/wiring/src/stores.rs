@@ -29,6 +29,7 @@ use tfx_ports::{
     table_backup::TableBackup,
 };
 use tfx_settings::{FailurePolicy, Settings};
+use tfx_traces::{TracedSink, Traces};
 
 /// The ports a process works with.
 #[derive(Clone)]
@@ -98,6 +99,9 @@ pub enum WiringError {
     /// The journal.
     #[error(transparent)]
     Journal(#[from] tfx_events::OpenError),
+    /// Traces.
+    #[error("traces of clicks cannot be sent (OTEL_EXPORTER_OTLP_ENDPOINT): {0}")]
+    Traces(String),
 }
 
 /// Opens the embedded stores, whatever the settings say.
@@ -215,6 +219,7 @@ pub fn producer(
     service: &'static str,
     policy: FailurePolicy,
     sink: Arc<dyn EventSink>,
+    traces: &Traces,
 ) -> Result<Arc<Producer>, WiringError> {
     let events = &settings.events;
     let config = ProducerConfig {
@@ -231,5 +236,5 @@ pub fn producer(
         max_bytes: events.journal_max_bytes,
         segment_bytes: (events.journal_max_bytes / 8).clamp(1 << 16, 64 << 20),
     };
-    Ok(Producer::open(config, sink)?)
+    Ok(Producer::open(config, TracedSink::around(traces, sink))?)
 }

@@ -3,9 +3,10 @@
 //! [`Up`] is a running `tfx up` on free ports with a data folder of its own; [`Browser`] clicks and reports.
 //! [`Services`] are the three services as processes of their own, on real [`Engines`], in a [`Namespace`] of those that all
 //! tests share, or embedded. A [`Follower`] reads what a command goes on printing, a [`Receiver`] takes
-//! what a source is told.
+//! what a source is told, a [`Collector`] the traces of clicks.
 
 mod browser;
+mod collector;
 mod engines;
 mod follower;
 mod namespace;
@@ -16,6 +17,7 @@ mod small_disk;
 mod up;
 
 pub use browser::{Browser, DEMO_PAYOUT};
+pub use collector::{Collector, Told};
 pub use engines::{Engine, Engines};
 pub use follower::Follower;
 pub use namespace::Namespace;

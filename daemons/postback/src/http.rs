@@ -29,7 +29,7 @@ use tfx_service::{
     LogPath, NoMemory, Peer, ProblemResponse, client_ip, events,
     health::{self, Detail, Readiness},
     internal::{self, Inside},
-    metrics,
+    metrics, traces,
 };
 use tfx_settings::{HttpSettings, LookupFailure};
 use tfx_wiring::Stores;
@@ -72,6 +72,7 @@ pub(crate) fn router(
         let help = "Conversions whose present state the event sink refuses for good";
         out.gauge("tfx_conversions_refused", help, &[], counted.refused.count());
         counted.strangers.write(out);
+        traces::write(&counted.traces, out);
         events::write(SERVICE, &counted.producer.stats(), out);
     }));
     let operators = operators.merge(

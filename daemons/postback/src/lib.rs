@@ -62,8 +62,9 @@ pub async fn run(
     let policy = FailurePolicy::FailOpen;
     let refused = Arc::<published::RefusedStates>::default();
     let (sink, taken) = published::Confirming::around(Arc::clone(&stores.sink), Arc::clone(&refused));
-    let producer =
-        tfx_wiring::producer(&settings, &data_dir, SERVICE, policy, sink).context("the event producer")?;
+    let traces = tfx_wiring::traces(&settings, "postback-service").context("traces")?;
+    let producer = tfx_wiring::producer(&settings, &data_dir, SERVICE, policy, sink, &traces)
+        .context("the event producer")?;
     let marking = tokio::spawn(published::mark(Arc::clone(&stores.conversions), taken).in_current_span());
     let mut tokens = vec![token.expose().to_owned()];
     // Where api-service shares the folder.
@@ -85,6 +86,7 @@ pub async fn run(
         batch_timeout: settings.events.batch_timeout,
         to_tell: Arc::default(),
         strangers: tfx_service::Strangers::new(SERVICE),
+        traces: traces.clone(),
     });
     let _telling = tfx_service::tell_settings(
         SERVICE,
@@ -129,6 +131,7 @@ pub async fn run(
         }
     }
     producer.close(shutdown.flush_within(&settings.http)).await;
+    tfx_service::traces::end(traces, shutdown.flush_within(&settings.http)).await;
     // The sink is gone with delivery; what is not marked now is published again, and counts once.
     let _ = timeout(shutdown.flush_within(&settings.http).min(MARKING), marking).await;
     served.context("the listener")

@@ -31,6 +31,7 @@ use tfx_ports::{
 };
 use tfx_service::Strangers;
 use tfx_settings::PostbackSettings;
+use tfx_traces::{Step, StepKind, Traces};
 use tokio::sync::Notify;
 
 /// Takes postbacks.
@@ -53,6 +54,7 @@ pub(crate) struct Postbacks {
     pub(crate) to_tell: Arc<Notify>,
     /// How many postbacks that may not speak for a network are recorded.
     pub(crate) strangers: Strangers,
+    pub(crate) traces: Traces,
 }
 
 /// A postback as it came in.
@@ -70,6 +72,25 @@ pub(crate) struct Received {
 impl Postbacks {
     /// Takes a postback. What is answered 200 is durable and in the log; what is refused is logged if possible.
     pub(crate) async fn take(&self, received: Received) -> PostbackOutcome {
+        let began = self.traces.is_on().then(clock::precise);
+        let network = began.map(|_| received.origin.network.clone());
+        let outcome = self.taken(received).await;
+        if let Some((began, network)) = began.zip(network)
+            && let Some(click) = outcome.click.filter(|click| self.traces.takes(*click))
+        {
+            let failed = if outcome.status < 400 { String::new() } else { outcome.reason.clone() };
+            let facts = vec![
+                ("tfx.network", network),
+                ("tfx.result", outcome.result.as_str().to_owned()),
+                ("http.response.status_code", outcome.status.to_string()),
+            ];
+            let (name, kind, ended) = ("postback", StepKind::Server, clock::precise());
+            self.traces.step(click, Step { name, kind, began, ended, failed, facts });
+        }
+        outcome
+    }
+
+    async fn taken(&self, received: Received) -> PostbackOutcome {
         let Received { origin, secrets, unreadable, problem } = received;
         let Some(index) = self.config.owned() else {
             return self

@@ -17,6 +17,7 @@ pub mod request_id;
 pub mod shutdown;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod traces;
 
 mod budget;
 mod handle;

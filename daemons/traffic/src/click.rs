@@ -2,6 +2,7 @@
 
 use crate::{
     answer,
+    traced::TracedClick,
     traffic::{Decided, Traffic},
 };
 use axum::{
@@ -40,6 +41,7 @@ pub(crate) async fn click(
     Extension(Peer(peer)): Extension<Peer>,
     parts: Parts,
 ) -> Response {
+    let began = clicks.traffic.traces.is_on().then(clock::precise);
     let Some(slug) = slug_of(parts.uri.path()) else { return answer::nothing_here() };
     if !matches!(parts.method, Method::GET | Method::HEAD | Method::POST) {
         return not_allowed();
@@ -74,8 +76,12 @@ pub(crate) async fn click(
     if known.snapshot.campaign(&slug).is_none() && !traffic.strangers.take(ip) {
         return response;
     }
+    let traced = TracedClick::of(&traffic.traces, &event, began);
     let waiting = Waiting { traffic, outcome: Some(event.outcome) };
     let published = traffic.producer.publish(&Event::Click(Box::new(event))).await;
+    if let Some(traced) = traced {
+        traced.recorded(why_not(&published));
+    }
     let response = match published {
         // A drop is counted by the producer, and the visitor does not suffer from it.
         Ok(Published::Dropped) => {
@@ -96,6 +102,15 @@ pub(crate) async fn click(
     };
     drop(flight);
     response
+}
+
+/// Why it is not recorded; none: it is.
+fn why_not(published: &Result<Published, PublishError>) -> Option<String> {
+    match published {
+        Ok(Published::Dropped) => Some("the journal did not take it".to_owned()),
+        Ok(_) => None,
+        Err(error) => Some(error.to_string()),
+    }
 }
 
 /// What the headers of a request say.

@@ -24,7 +24,7 @@ use tfx_service::{
     events,
     health::{self, Detail, Readiness},
     internal::{self, Inside},
-    metrics,
+    metrics, traces,
 };
 use tfx_visitor::{GeoState, lists};
 
@@ -54,6 +54,7 @@ pub(crate) fn router(
         .merge(metrics::routes(SERVICE, move |out| {
             traffic.counted.write(out);
             traffic.strangers.write(out);
+            traces::write(&traffic.traces, out);
             written.write(out);
             let entries = traffic.memory.entries();
             out.gauge("tfx_visitor_memory_entries", "Entries about visitors in memory", &[], entries);

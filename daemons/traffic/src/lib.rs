@@ -13,6 +13,7 @@ mod http;
 mod pages;
 mod snapshot;
 mod stand_in;
+mod traced;
 mod traffic;
 
 use crate::{
@@ -75,9 +76,10 @@ pub async fn run(
     memory.recall_usage(&data_dir.journal(SERVICE));
     memory.recall_visitors(&data_dir.visitors_file());
     let sink = KeptFirst { memory: Arc::clone(&memory), sink: Arc::clone(&stores.sink) };
-    let producer =
-        tfx_wiring::producer(&settings, &data_dir, SERVICE, settings.events.policy, Arc::new(sink))
-            .context("the event producer")?;
+    let traces = tfx_wiring::traces(&settings, "traffic-service").context("traces")?;
+    let policy = settings.events.policy;
+    let producer = tfx_wiring::producer(&settings, &data_dir, SERVICE, policy, Arc::new(sink), &traces)
+        .context("the event producer")?;
     memory.follow_journal(&producer);
     let compiler = Arc::new(Compiler {
         globals: Globals {
@@ -106,6 +108,7 @@ pub async fn run(
         producer: Arc::clone(&producer),
         counted: Counted::default(),
         strangers: tfx_service::Strangers::new(SERVICE),
+        traces: traces.clone(),
     });
     let health = Arc::new(HealthState::default());
     let follower = Follower {
@@ -227,6 +230,7 @@ pub async fn run(
         tracing::warn!("a worker waits for a store and is stopped");
     }
     producer.close(shutdown.flush_within(&settings.http)).await;
+    tfx_service::traces::end(traces, shutdown.flush_within(&settings.http)).await;
     sync(&memory).await;
     save_visitors(&memory, data_dir.visitors_file()).await;
     served.context("the listener")

@@ -23,6 +23,7 @@ use tfx_events::Producer;
 use tfx_memory::{Consumed, Memory};
 use tfx_ports::{LogThrottle, entropy};
 use tfx_service::{Strangers, metrics::Text};
+use tfx_traces::Traces;
 use tfx_visitor::{Facts, GeoReader, Identity, Request, UserAgents};
 
 /// Everything a click needs, in memory.
@@ -37,6 +38,7 @@ pub(crate) struct Traffic {
     pub(crate) counted: Counted,
     /// How many requests for no campaign are recorded.
     pub(crate) strangers: Strangers,
+    pub(crate) traces: Traces,
 }
 
 /// How the destinations of streams stand, by stream.

@@ -29,6 +29,18 @@ pub enum Outcome {
     Loop,
 }
 
+impl Outcome {
+    /// As it is written.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Routed => "routed",
+            Self::Trafficback => "trafficback",
+            Self::NotFound => "not_found",
+            Self::Loop => "loop",
+        }
+    }
+}
+
 /// Whether a mark is absent, and need not be written.
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands a reference")]
 pub(super) const fn is_false(mark: &bool) -> bool {

@@ -20,3 +20,4 @@ mod source_postbacks;
 mod start;
 mod strangers;
 mod tidy;
+mod traces;

@@ -1,0 +1,41 @@
+//! The beginning of a click's trace: the request, and the wait for the journal.
+
+use std::time::SystemTime;
+use tfx_domain::{event::ClickEvent, id::ClickId};
+use tfx_ports::clock;
+use tfx_traces::{Step, StepKind, Traces};
+
+/// A click that is traced, while it waits for its record.
+pub(crate) struct TracedClick<'t> {
+    traces: &'t Traces,
+    id: ClickId,
+    began: SystemTime,
+    decided: SystemTime,
+    facts: Vec<(&'static str, String)>,
+}
+
+impl<'t> TracedClick<'t> {
+    /// None of most clicks. `began`: when the request had come, where any are traced.
+    pub(crate) fn of(traces: &'t Traces, event: &ClickEvent, began: Option<SystemTime>) -> Option<Self> {
+        let began = began.filter(|_| traces.takes(event.click_id))?;
+        let mut facts = vec![("tfx.outcome", event.outcome.as_str().to_owned())];
+        let ids = [
+            ("tfx.campaign_id", event.dims.campaign_id.as_ref().map(ToString::to_string)),
+            ("tfx.stream_id", event.dims.stream_id.as_ref().map(ToString::to_string)),
+            ("tfx.destination_id", event.dims.destination_id.as_ref().map(ToString::to_string)),
+        ];
+        facts.extend(ids.into_iter().filter_map(|(name, id)| Some((name, id?))));
+        Some(Self { traces, id: event.click_id, began, decided: clock::precise(), facts })
+    }
+
+    /// It is recorded, or why it is not.
+    pub(crate) fn recorded(self, failed: Option<String>) {
+        let ended = clock::precise();
+        let failed = failed.unwrap_or_default();
+        let step =
+            |name, kind, began, facts| Step { name, kind, began, ended, failed: failed.clone(), facts };
+        let journal = step("wait for the journal", StepKind::Internal, self.decided, Vec::new());
+        self.traces.step(self.id, journal);
+        self.traces.click(self.id, step("click", StepKind::Server, self.began, self.facts));
+    }
+}
