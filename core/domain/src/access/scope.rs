@@ -38,7 +38,7 @@ macro_rules! scopes {
 scopes! {
     Read, "read", "Read entities, reports, clicks, conversions and states, without money";
     ReadMoney, "read:money", "See money: payouts, costs, revenue, and the logs that tell of it";
-    ReadSecrets, "read:secrets", "See signing keys and postback URLs with their secret";
+    ReadSecrets, "read:secrets", "See signing keys, and URLs with their secrets";
     ReadAudit, "read:audit", "Read who did what";
     WriteCampaigns, "write:campaigns", "Change campaigns";
     WriteStreams, "write:streams", "Change streams";

@@ -1,5 +1,8 @@
 //! What must not be shown of what a source is told: a login before the host, values that are named as secrets are, and what
 //! stands in a URL or body as a key does. The log of what was sent, the audit log and whoever shows a source ask here.
+//!
+//! Of where clicks are sent (destinations, trafficback) the first two are not shown. What looks like a key stays there: offers
+//! are told apart by it.
 
 use base64::{
     Engine as _,
@@ -23,8 +26,17 @@ const LONG: usize = 32;
 /// What is shorter is no secret, and would hide half of what is said.
 const SHORTEST: usize = 8;
 
-/// Fields of a source and of an alert in which secrets may stand.
-pub const FIELDS: [&str; 4] = ["postback_url", "postback_urls", "postback_body", "channels"];
+/// Fields of a source and of an alert, of a destination, a campaign and a click, in which secrets may stand.
+pub const FIELDS: [&str; 8] = [
+    "postback_url",
+    "postback_urls",
+    "postback_body",
+    "channels",
+    "url",
+    "health_check",
+    "trafficback_url",
+    "final_url",
+];
 
 /// What looks like a secret in a URL as a person wrote it.
 pub fn secrets_of_url(url: &str) -> Vec<String> {
@@ -52,6 +64,10 @@ pub fn field(name: &str, value: &mut Value) {
             items.iter_mut().for_each(|item| field(name, item));
         }
         ("postback_url", Value::String(url)) => *url = template(url),
+        ("url" | "trafficback_url" | "final_url", Value::String(url)) => *url = of_clicks(url),
+        ("health_check", Value::Object(check)) => {
+            check.get_mut("url").into_iter().for_each(|url| field("url", url));
+        }
         ("channels", Value::String(channel)) => {
             if let Some((kind, url)) = channel.split_once(':').filter(|(_, to)| to.contains("://")) {
                 *channel = format!("{kind}:{}", template(url));
@@ -73,6 +89,15 @@ pub fn field(name: &str, value: &mut Value) {
 fn template(url: &str) -> String {
     let secrets = secrets_of_url(url);
     masked_url(url, is_written_secret, |text| without(text, &secrets))
+}
+
+/// Where clicks are sent, as a person wrote it or filled in: without a login and without values that are named as secrets are;
+/// macros stay.
+pub fn of_clicks(url: &str) -> String {
+    if !url.contains("://") {
+        return url.to_owned();
+    }
+    masked_url(url, is_written_secret, str::to_owned)
 }
 
 fn masked_url(url: &str, is_secret: fn(&str, &str) -> bool, text: impl Fn(&str) -> String) -> String {
@@ -308,6 +333,26 @@ mod tests {
         field("postback_body", &mut body);
         let want = json!({ "id": "{external_id}", "auth": { "token": "***", "n": 1 }, "key": "***", "pass": "{sub1}" });
         assert_eq!(body, want);
+        let sent = [
+            (
+                "https://user:pw@o.example/1a2b3c4d5e6f7g8h?api_key=abc&sub={click_id}&token={param:token}",
+                "https://***@o.example/1a2b3c4d5e6f7g8h?api_key=***&sub={click_id}&token={param:token}",
+            ),
+            ("https://o.example/?password=a&sig={sub1}b#x=1", "https://o.example/?password=***&sig=***"),
+            ("https://o.example/a@b?monkey=1", "https://o.example/a@b?monkey=1"),
+            ("", ""),
+            ("no=url", "no=url"),
+        ];
+        for (url, want) in sent {
+            for name in ["url", "trafficback_url", "final_url"] {
+                let mut value = json!([null, url]);
+                field(name, &mut value);
+                assert_eq!(value, json!([null, want]));
+            }
+            let mut check = json!({ "url": url, "failures": 3 });
+            field("health_check", &mut check);
+            assert_eq!(check, json!({ "url": want, "failures": 3 }));
+        }
         let mut name = json!("https://u:p@s.example/");
         field("name", &mut name);
         assert_eq!(name, "https://u:p@s.example/");

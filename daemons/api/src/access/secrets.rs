@@ -1,4 +1,5 @@
-//! Secrets in what a source is told, in answers to who may not see them: masked by the names of fields, at any depth.
+//! Secrets in what a source is told and in where clicks are sent, in answers to who may not see them: masked by the names of
+//! fields, at any depth.
 
 use serde_json::Value;
 use tfx_domain::source_postback::mask;

@@ -54,6 +54,14 @@ fn restore(path: &str, name: &str, new: &mut Value, old: Option<&Value>, problem
         }
         return;
     }
+    if let (Value::Object(check), "health_check") = (&mut *new, name) {
+        let old = old.and_then(|o| o.get("url"));
+        check
+            .get_mut("url")
+            .into_iter()
+            .for_each(|url| restore(&format!("{path}.url"), "url", url, old, problems));
+        return;
+    }
     if let (Value::Array(items), "channels") = (&mut *new, name) {
         let before: Vec<&Value> = old.and_then(Value::as_array).into_iter().flatten().collect();
         for (i, item) in items.iter_mut().enumerate() {

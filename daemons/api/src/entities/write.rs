@@ -224,7 +224,7 @@ pub(super) async fn draft(
     if let Wish::Create { claims, .. } | Wish::Change { edit: Edit::Patch(_, claims), .. } = wish {
         shown::check(kind, claims, &value, &mut problems);
     }
-    if matches!(kind, Kind::Source | Kind::Alert) {
+    if matches!(kind, Kind::Source | Kind::Alert | Kind::Destination | Kind::Campaign) {
         shown::unmask(&mut value, old, &mut problems);
     }
     if let Wish::Change { how: WriteConditions { sees_secrets: false, .. }, .. } = wish

@@ -13,6 +13,7 @@ use tfx_domain::{
     money::Money,
     postback::{Conversion, ConversionStatus},
     routing::RequestKind,
+    source_postback::mask,
 };
 
 /// The request, the streams that passed it over, and where it went.
@@ -48,7 +49,7 @@ pub(super) fn of_click(click: &ClickEvent, asked: &[StreamTrace], labels: &Label
     } else if click.final_url.is_empty() {
         parts.push(format!("answered {}", click.status));
     } else {
-        parts.push(format!("to {}", click.final_url));
+        parts.push(format!("to {}", mask::of_clicks(&click.final_url)));
     }
     let mut decision = Step::new(click.at, StepKind::Decision, parts.join("; "));
     decision.stream_id.clone_from(&click.dims.stream_id);

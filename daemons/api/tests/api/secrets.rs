@@ -79,6 +79,71 @@ async fn kept_secrets_of_a_source_go_to_no_other_server() {
         .expect("he sees them");
 }
 
+/// Where clicks are sent, with secrets, and as it is shown.
+const OFFER: &str = "https://user:pw@offer.example/1a2b3c4d5e6f7g8h?api_key=canary&sub={click_id}";
+const OFFER_SHOWN: &str = "https://***@offer.example/1a2b3c4d5e6f7g8h?api_key=***&sub={click_id}";
+const PROBED: &str = "https://offer.example/up?token=canary";
+const PROBED_SHOWN: &str = "https://offer.example/up?token=***";
+
+#[tokio::test]
+async fn secrets_of_where_clicks_are_sent_are_seen_by_who_may_and_stay_when_they_are_sent_back_masked() {
+    let s = Server::start().await;
+    let fields = json!({ "slug": "offer", "url": OFFER, "health_check": { "url": PROBED } });
+    assert_eq!(s.create(Kind::Destination, fields).await["url"], OFFER);
+    s.create(Kind::Campaign, json!({ "slug": "summer", "trafficback_url": OFFER })).await;
+    let scopes =
+        [Scope::Read, Scope::ReadMoney, Scope::ReadAudit, Scope::WriteDestinations, Scope::WriteCampaigns];
+    let (reader, _) = client(&s, "reader", &scopes).await;
+    let shown = |seen: &serde_json::Value| {
+        let fields = ["url", "trafficback_url", "health_check"].map(|name| seen[name].clone());
+        match seen["slug"].as_str() {
+            Some("offer") => fields[0] == OFFER_SHOWN && fields[2]["url"] == PROBED_SHOWN,
+            _ => fields[1] == OFFER_SHOWN,
+        }
+    };
+    for (kind, slug, other) in [
+        (Kind::Destination, "offer", json!({ "url": "https://***@other.example/" })),
+        (
+            Kind::Destination,
+            "offer",
+            json!({ "health_check": { "url": "https://offer.example/?token=***" } }),
+        ),
+        (Kind::Campaign, "summer", json!({ "trafficback_url": "https://***@other.example/" })),
+    ] {
+        let mut seen = reader.get(kind, slug).await.expect("seen");
+        assert!(shown(&seen), "{seen}");
+        let listed = reader.list(kind, &tfx_api::entities::EntityQuery::default()).await.expect("listed");
+        assert!(shown(&listed.items[0]), "{:?}", listed.items);
+        // Sent back as it was shown it stays.
+        let name = format!("Another, changed with {other}");
+        seen["name"] = json!(name);
+        let saved = reader.update(kind, slug, &seen, None).await.expect("saved");
+        assert!(saved["name"] == name && shown(&saved), "{saved}");
+        let refused = reader.update(kind, slug, &other, None).await.expect_err("a mask");
+        let path = &refused.problem().expect("a problem").problems.0[0].path;
+        assert!(["url", "health_check.url", "trafficback_url"].contains(&path.as_str()), "{path}");
+        let kept = s.api.get(kind, slug).await.expect("seen");
+        assert!(kept["url"] == OFFER || kept["trafficback_url"] == OFFER, "{kept}");
+    }
+    let kept = s.api.get(Kind::Destination, "offer").await.expect("seen");
+    assert_eq!(kept["health_check"]["url"], PROBED);
+    // Nobody reads them in the audit log, also when they change.
+    for (kind, slug, patch) in [
+        (Kind::Destination, "offer", json!({ "url": format!("{OFFER}&x=1") })),
+        (Kind::Destination, "offer", json!({ "health_check": { "url": format!("{PROBED}&x=1") } })),
+        (Kind::Campaign, "summer", json!({ "trafficback_url": format!("{OFFER}&x=1") })),
+    ] {
+        s.api.update(kind, slug, &patch, None).await.expect("saved");
+    }
+    for api in [&s.api, &reader] {
+        let audit = api.audit(&tfx_api::audit::AuditQuery::default()).await.expect("the log");
+        let audit = serde_json::to_string(&audit.items).expect("json");
+        for (hidden, shown) in [("canary", "***&x=1"), ("user:pw", "***@offer.example")] {
+            assert!(audit.contains(shown) && !audit.contains(hidden), "{audit}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_stands_for_a_secret_is_not_dropped_without_a_word() {
     let s = Server::start().await;
