@@ -150,7 +150,7 @@ vars! {
         OUTBOUND_TIMEOUT_MS = "10000", "milliseconds, 100 to 60000", "Longest time of a postback to a traffic source", &[Postback];
         OUTBOUND_MAX_ATTEMPTS = "30", "attempts, 1 to 1000", "Attempts before a postback to a source is given up", &[Postback];
         OUTBOUND_RETRY_BACKOFF_MS = "5000", "milliseconds, 10 to 3600000", "First pause between them; doubled up to an hour, longer where the source asks for it", &[Postback];
-        OUTBOUND_PER_TARGET = "16", "requests, 1 to 256", "Most postbacks under way to one host and port, from one postback-service; one source alone has three quarters of four or more", &[Postback];
+        OUTBOUND_PER_TARGET = "16", "requests, 1 to 256", "Most postbacks under way to one host and port, from one postback-service; one source alone has at most three quarters of them, or half if it is slow", &[Postback];
         OUTBOUND_CIRCUIT_FAILURES = "5", "failures, 1 to 1000", "Failures in a row after which a host is left alone", &[Postback];
         OUTBOUND_CIRCUIT_PAUSE_MS = "30000", "milliseconds, 10 to 3600000", "How long it is; then a single postback tries whether it answers, and each failure doubles the pause up to 16 times", &[Postback];
     }

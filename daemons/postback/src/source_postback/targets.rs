@@ -2,13 +2,15 @@
 //! that is told by it how many are its own, whether more of it wait, and its circuit.
 //!
 //! The limit of a server stands whoever its requests are of. Within it a source goes on while it has less under way than
-//! [`SHARE`] times what is left, so that something is left for the next one, and never before another that waits and has
-//! less under way: one whose path is slow or dead takes its share and no more, in flight, among those that wait here, and
-//! in what is claimed ([`Targets::busy`]).
+//! what is left, or than [`SHARE`] times that if it is answered soon, so that something is left for the next one; and never
+//! before another that waits and has less under way. One whose path is slow or dead takes its share and no more, in flight,
+//! among those that wait here, and in what is claimed ([`Targets::busy`]).
 
 mod circuit;
+mod here;
 
 use circuit::{Circuit, Line};
+use here::{Here, Place};
 use std::{
     collections::{BTreeMap, HashMap},
     sync::{Arc, Mutex, MutexGuard, PoisonError},
@@ -20,9 +22,11 @@ use tokio::sync::Notify;
 
 /// Targets that are known before those that are at rest are forgotten.
 const MOST: usize = 4_096;
-/// A source may have so many times under way what is left of its server: alone it has three quarters of four or more, two
-/// have three sevenths each.
+/// A source that is answered soon may have so many times under way what is left of its server: alone it has 12 of 16, and 6
+/// beside a slow one, which has 8.
 const SHARE: usize = 3;
+/// What is answered in less is answered soon. Who was not answered yet is not.
+const QUICK: Duration = Duration::from_millis(500);
 /// The same of all that this service holds, turned round: a source of which more than a quarter of what is left is here has
 /// enough.
 const HELD_SHARE: usize = 4;
@@ -53,8 +57,10 @@ struct Told {
     under_way: usize,
     /// Which turn of the server was its last.
     turn: u64,
-    /// How long a request takes.
-    took: Duration,
+    /// How long a request takes of late.
+    took: Option<Duration>,
+    /// When the first of those under way began, or one ended since.
+    moved: Option<Instant>,
     /// Of those that are put off since as many are under way as may be.
     line: Line,
     /// Tells one that waits here to look again.
@@ -66,6 +72,24 @@ impl Told {
     /// Who has less goes first; of those that have alike, who waits longest.
     const fn place(&self) -> (usize, u64) {
         (self.under_way, self.turn)
+    }
+
+    /// How long a request takes: those under way may take longer than any before. None: nothing was answered yet.
+    fn takes(&self, now: Instant) -> Option<Duration> {
+        let quiet = self.moved.map(|moved| now.saturating_duration_since(moved)).unwrap_or_default();
+        self.took.map(|took| took.max(quiet))
+    }
+
+    /// Whether it may have one more under way where so many are left.
+    fn has_share(&self, left: usize, now: Instant) -> bool {
+        let quick = self.takes(now).is_some_and(|takes| takes < QUICK);
+        !self.circuit.is_shut(now) && self.under_way < left * if quick { SHARE } else { 1 }
+    }
+
+    /// How far apart requests end.
+    fn pace(&self, now: Instant) -> Duration {
+        let takes = self.takes(now).unwrap_or(FULL);
+        takes / u32::try_from(self.under_way.max(1)).unwrap_or(u32::MAX)
     }
 }
 
@@ -125,25 +149,24 @@ impl TargetStates {
     }
 
     /// Whether a source goes next where so many may be under way.
-    fn may_go(&self, source: &SourceId, host: &str, per_target: usize) -> bool {
+    fn may_go(&self, source: &SourceId, host: &str, (per_target, now): (usize, Instant)) -> bool {
         let Some(room) = self.rooms.get(host) else { return per_target > 0 };
-        let own = self.told(source, host).map(Told::place).unwrap_or_default();
-        if own.0 >= per_target.saturating_sub(room.under_way) * SHARE {
-            return false;
-        }
+        let left = per_target.saturating_sub(room.under_way);
+        let Some(own) = self.told(source, host) else { return left > 0 };
         let before = |other: &SourceId| {
-            other != source
-                && self.told(other, host).is_some_and(|told| !told.circuit.is_open() && told.place() < own)
+            let told = self.told(other, host).filter(|told| other != source && told.has_share(left, now));
+            told.is_some_and(|told| told.place() < own.place())
         };
-        !room.waiting.keys().any(before)
+        own.has_share(left, now) && !room.waiting.keys().any(before)
     }
 
     /// Tells who waits for a server and goes next to look again.
     fn look(&self, host: &str, per_target: usize) {
         let Some(room) = self.rooms.get(host) else { return };
-        let waiting = room.waiting.keys().filter_map(|source| Some((source, self.told(source, host)?)));
-        let next = waiting.filter(|(_, told)| !told.circuit.is_open()).min_by_key(|(_, told)| told.place());
-        if let Some((_, told)) = next.filter(|(source, _)| self.may_go(source, host, per_target)) {
+        let (left, now) = (per_target.saturating_sub(room.under_way), Instant::now());
+        let waiting = room.waiting.keys().filter_map(|source| self.told(source, host));
+        let next = waiting.filter(|told| told.has_share(left, now)).min_by_key(|told| told.place());
+        if let Some(told) = next {
             told.look.notify_one();
         }
     }
@@ -242,7 +265,7 @@ impl Targets {
         if let Some(open) = all.told.entry(pair.clone()).or_default().circuit.waits(now) {
             return open;
         }
-        let goes = all.may_go(source, host, self.per_target);
+        let goes = all.may_go(source, host, (self.per_target, now));
         let TargetStates { rooms, told, held } = &mut *all;
         let (room, told) = (rooms.entry(host.to_owned()).or_default(), told.entry(pair.clone()).or_default());
         if !goes {
@@ -250,11 +273,14 @@ impl Targets {
                 return Turn::Full(Duration::ZERO);
             }
             // As fast as what is its own comes to an end.
-            let each = told.took / u32::try_from(told.under_way.max(1)).unwrap_or(u32::MAX);
+            let each = told.pace(now);
             return Turn::Full(told.line.queued(now, now + FULL, each));
         }
         room.under_way += 1;
         room.turns += 1;
+        if told.under_way == 0 {
+            told.moved = Some(now);
+        }
         told.under_way += 1;
         told.turn = room.turns;
         held.entry(source.clone()).or_default().under_way += 1;
@@ -301,44 +327,6 @@ impl Targets {
     }
 }
 
-/// A job that is here.
-#[derive(Debug)]
-pub(crate) struct Here {
-    targets: Arc<Targets>,
-    source: SourceId,
-}
-
-impl Drop for Here {
-    fn drop(&mut self) {
-        self.targets.lock().let_go(&self.source, |held| held.here -= 1);
-    }
-}
-
-/// One that waits here for a turn.
-struct Place {
-    targets: Arc<Targets>,
-    pair: Pair,
-    look: Arc<Notify>,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        let (source, host) = &self.pair;
-        let mut all = self.targets.lock();
-        if let Some(room) = all.rooms.get_mut(host)
-            && let Some(waiting) = room.waiting.get_mut(source)
-        {
-            *waiting -= 1;
-            if *waiting == 0 {
-                room.waiting.remove(source);
-            }
-        }
-        all.let_go(source, |held| held.waiting -= 1);
-        // Whatever it was told of goes on to the next.
-        all.look(host, self.targets.per_target);
-    }
-}
-
 impl UnderWay {
     /// It answered: its circuit closes.
     pub(crate) fn answered(mut self) {
@@ -369,7 +357,9 @@ impl UnderWay {
         }
         if let Some(told) = all.told.get_mut(&self.pair) {
             told.under_way = told.under_way.saturating_sub(1);
-            told.took = (told.took * 7 + self.began.elapsed()) / 8;
+            let took = self.began.elapsed();
+            told.took = Some(told.took.map_or(took, |before| (before * 7 + took) / 8));
+            told.moved = (told.under_way > 0).then(Instant::now);
             if self.probing {
                 told.circuit.probing = false;
             }

@@ -45,6 +45,11 @@ impl Circuit {
         self.open_until.is_some()
     }
 
+    /// Nothing is sent now.
+    pub(super) fn is_shut(&self, now: Instant) -> bool {
+        self.open_until.is_some_and(|until| until > now || self.probing)
+    }
+
     /// Nothing of it need be remembered.
     pub(super) const fn is_at_rest(&self) -> bool {
         self.failures == 0 && self.open_until.is_none()
@@ -52,8 +57,8 @@ impl Circuit {
 
     /// Until when whoever comes now waits, if it is open and nobody is to try it.
     pub(super) fn waits(&mut self, now: Instant) -> Option<Turn> {
-        let until = self.open_until?;
-        let not_before = if until > now { Some(until) } else { self.probing.then(|| now + FULL * 5) }?;
+        let until = self.open_until.filter(|_| self.is_shut(now))?;
+        let not_before = if until > now { until } else { now + FULL * 5 };
         Some(Turn::Open(self.line.queued(now, not_before, BEHIND), self.reason.clone()))
     }
 

@@ -3,7 +3,8 @@
 use super::{circuit::SPREAD, *};
 
 fn targets(pause: Duration) -> Arc<Targets> {
-    of_room(3, pause)
+    // Three for a source that is not answered soon.
+    of_room(5, pause)
 }
 
 fn of_room(per_target: usize, pause: Duration) -> Arc<Targets> {
@@ -39,7 +40,8 @@ fn wait(targets: &Arc<Targets>, host: &str) -> Duration {
 
 #[test]
 fn a_target_that_fails_is_left_alone_and_tried_by_one() {
-    let targets = targets(Duration::from_millis(30));
+    // Three for a source that is answered soon.
+    let targets = of_room(4, Duration::from_millis(30));
     go(&targets, "a").failed("no", None);
     go(&targets, "a").answered();
     let (one, two, three) = (go(&targets, "a"), go(&targets, "a"), go(&targets, "a"));
@@ -82,7 +84,7 @@ fn a_target_that_asks_for_a_pause_has_it() {
 
 #[test]
 fn one_source_closes_a_server_to_no_other_and_all_share_its_room() {
-    let targets = targets(Duration::from_secs(10));
+    let targets = of_room(3, Duration::from_secs(10));
     go(&targets, "a").failed("it answered 500", None);
     go(&targets, "a").failed("it answered 500", None);
     assert!(wait(&targets, "a") > Duration::from_secs(9));
@@ -101,7 +103,7 @@ fn those_that_wait_come_back_one_after_the_other() {
     let targets = targets(Duration::from_secs(10));
     let _all = (go(&targets, "a"), go(&targets, "a"), go(&targets, "a"));
     let pair = (source(1), "a".to_owned());
-    targets.lock().told.get_mut(&pair).expect("there").took = Duration::from_millis(300);
+    targets.lock().told.get_mut(&pair).expect("there").took = Some(Duration::from_millis(900));
     let pauses: Vec<_> = (0..50).map(|_| wait(&targets, "a")).collect();
     assert!(pauses[49] > FULL + Duration::from_secs(4), "{pauses:?}");
     go(&targets, "b").failed("no", None);
@@ -122,8 +124,9 @@ fn what_is_known_of_targets_is_bounded() {
 
 #[tokio::test]
 async fn who_waits_here_goes_as_soon_as_another_is_over_and_few_of_a_source_do() {
-    let targets = targets(Duration::from_secs(10));
-    let mut all = vec![go(&targets, "a"), go(&targets, "a"), go(&targets, "a")];
+    let targets = of_room(3, Duration::from_secs(10));
+    let mut all = vec![go(&targets, "a"), go(&targets, "a")];
+    all.extend(all_of(&targets, 3));
     let waiter = |n: u128| {
         let targets = Arc::clone(&targets);
         tokio::spawn(async move {
@@ -140,7 +143,7 @@ async fn who_waits_here_goes_as_soon_as_another_is_over_and_few_of_a_source_do()
     }
     assert!(matches!(targets.turn(&source(1), "a").await, Turn::Full(_)), "enough of it wait");
     let other = waiter(2);
-    while targets.lock().held.len() < 2 {
+    while !targets.lock().held.contains_key(&source(2)) {
         tokio::task::yield_now().await;
     }
     all.drain(..).for_each(UnderWay::answered);
@@ -157,19 +160,28 @@ async fn who_waits_here_goes_as_soon_as_another_is_over_and_few_of_a_source_do()
 #[test]
 fn a_source_takes_its_share_of_a_server_and_leaves_some_for_the_next() {
     let targets = of_room(16, Duration::from_secs(10));
-    // Of those that come one after the other and stay.
+    // Of those that come one after the other, of which nothing is known, and stay.
     let shares: Vec<Vec<UnderWay>> = (1..=6).map(|n| all_of(&targets, n)).collect();
     let counts: Vec<usize> = shares.iter().map(Vec::len).collect();
-    assert_eq!(counts, [12, 3, 1, 0, 0, 0], "the limit stands");
+    assert_eq!(counts, [8, 4, 2, 1, 1, 0], "the limit stands");
     drop(shares);
+    targets.lock().told.clear();
     let slow = all_of(&targets, 1);
+    assert_eq!(slow.len(), 8);
+    all_of(&targets, 2).into_iter().for_each(UnderWay::answered);
     for _ in 0..1_000 {
         let good = all_of(&targets, 2);
-        assert_eq!(good.len(), 3, "a dead one beside it takes nothing of that");
+        assert_eq!(good.len(), 6, "a dead one beside it takes nothing of that");
         good.into_iter().for_each(UnderWay::answered);
         assert!(all_of(&targets, 1).is_empty(), "nor what it leaves");
     }
-    assert_eq!(slow.len(), 12);
+    drop(slow);
+    let good = all_of(&targets, 2);
+    assert_eq!(good.len(), 12, "alone, and answered soon");
+    assert_eq!(all_of(&targets, 3).len(), 2, "something is left though it is answered no more");
+    good.into_iter().for_each(UnderWay::answered);
+    targets.lock().told.get_mut(&(source(2), "a".to_owned())).expect("there").took = Some(QUICK);
+    assert_eq!(all_of(&targets, 2).len(), 8, "it has become slow");
 }
 
 /// What becomes free is of who has less, and of those that have alike of who waits longest; nobody comes before them.
@@ -227,7 +239,7 @@ fn what_is_here_of_many_sources_leaves_room_for_another() {
 /// Who waits is told at once when its circuit opens, and holds up nobody meanwhile.
 #[tokio::test]
 async fn who_waits_is_told_when_its_circuit_opens() {
-    let targets = of_room(2, Duration::from_secs(10));
+    let targets = of_room(3, Duration::from_secs(10));
     let (one, two) = (go(&targets, "a"), go(&targets, "a"));
     let own = Arc::clone(&targets);
     let waiter = tokio::spawn(async move { own.turn(&source(1), "a").await });
