@@ -29,6 +29,7 @@ mod configuration;
 mod doctor;
 mod entities;
 mod errors;
+mod eyes;
 mod formats;
 mod health;
 mod help;

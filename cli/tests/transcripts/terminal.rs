@@ -172,3 +172,19 @@ fn a_smoke_check_that_is_interrupted_puts_away_what_it_made_and_tells_ci() {
     assert!(junit.contains("tests=\"14\" failures=\"1\" skipped=\"6\""), "{junit}");
     assert!(junit.contains("<failure message=\"interrupted\">"), "{junit}");
 }
+
+#[test]
+fn a_report_that_is_watched_clears_a_terminal_alone_and_ends_with_ctrl_c() {
+    let place = Place::running();
+    let mut t = terminal(&place, 80, "NO_COLOR=1 tfx report --metrics clicks --watch 1");
+    for _ in 0..2 {
+        t.exp_string("\u{1b}[2J").expect("a clean screen");
+        t.exp_string("TOTAL").expect("a report");
+    }
+    t.send_control(CTRL_C).expect("typed");
+    let (said, code) = rest(&mut t);
+    assert_eq!(code, "exit 130", "{said}");
+    // In a pipe it goes on until the reader has enough.
+    let piped = place.ok("tfx report --by none --metrics clicks --watch 1 --quiet | head -4");
+    assert_eq!(piped, "CLICKS\n0\nCLICKS\n0".replace("CLICKS\n0", "CLICKS\n     0"), "{piped}");
+}

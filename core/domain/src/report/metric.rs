@@ -128,7 +128,7 @@ impl Metric {
     }
 
     /// True when the value of all rows together is the sum of their values; false for ratios.
-    pub(crate) const fn is_additive(self) -> bool {
+    pub const fn is_additive(self) -> bool {
         match self.unit() {
             Unit::Count => true,
             Unit::Money => !matches!(self, Self::Epc | Self::Epuc | Self::Cpc | Self::Cpa | Self::Ecpm),
