@@ -1,7 +1,13 @@
 //! `tfx health check`: probes destinations now.
 
 use super::list::columns;
-use crate::{commands::entity::failed, complete, context::Context, exit::Failure, output::Listing};
+use crate::{
+    commands::entity::failed,
+    complete,
+    context::Context,
+    exit::{self, Failure},
+    output::Listing,
+};
 use clap::Args;
 use futures_util::{StreamExt as _, stream};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
@@ -15,14 +21,15 @@ use tokio::time::sleep;
 
 /// Probes asked for at the same time.
 const AT_ONCE: usize = 8;
-/// How often an answer that says to come later is taken at its word, when all are asked for.
+/// How often an answer that says to come later is taken at its word.
 const PATIENCE: u32 = 30;
 
 /// Which destinations.
 #[derive(Debug, Args)]
 #[command(after_help = "A probe counts like those that traffic-service makes by itself: it may bring a\n\
     destination up or down.\n\n\
-    Exits 1 if one of them is down afterwards, or could not be probed.\n\n\
+    Exits 1 if one of them is down afterwards, or could not be probed. Whoever asks too often waits\n\
+    for his turn, and exits 7 if there was none for minutes.\n\n\
     Examples:\n  \
     tfx health check offer-1 offer-2\n  \
     tfx health check --all")]
@@ -43,13 +50,13 @@ impl Check {
         } else {
             self.destinations
         };
-        let (bar, patience) = (bar(asked.len()), if self.all { PATIENCE } else { 0 });
+        let bar = bar(asked.len());
         let mut probed: Vec<(usize, String, Result<HealthRow, ApiError>)> = stream::iter(asked)
             .enumerate()
             .map(|(n, destination)| {
                 let (client, bar) = (&client, &bar);
                 async move {
-                    let row = probe(client, &destination, patience).await;
+                    let row = probe(client, &destination).await;
                     bar.inc(1);
                     (n, destination, row)
                 }
@@ -66,7 +73,7 @@ impl Check {
                     down += usize::from(row.state == Health::Down);
                     rows.push(serde_json::to_value(row).map_err(Failure::failed)?);
                 }
-                Err(e) => failures.push(failed(Kind::Destination, &destination, e)),
+                Err(e) => failures.push(failure(&destination, e)),
             }
         }
         let count = rows.len();
@@ -85,9 +92,9 @@ impl Check {
     }
 }
 
-/// Probes one. A service that has too much to do says when to come again, which is done as often as there is patience.
-async fn probe(client: &Client, destination: &str, patience: u32) -> Result<HealthRow, ApiError> {
-    for _ in 0..patience {
+/// Probes one. A service that has too much to do says when to come again, which is done a few times.
+async fn probe(client: &Client, destination: &str) -> Result<HealthRow, ApiError> {
+    for _ in 0..PATIENCE {
         match client.check_destination(destination).await {
             Err(ApiError::Problem(p)) if p.status == 429 => {
                 sleep(Duration::from_secs(p.retry_after_s.unwrap_or(1).clamp(1, 10))).await;
@@ -96,6 +103,13 @@ async fn probe(client: &Client, destination: &str, patience: u32) -> Result<Heal
         }
     }
     client.check_destination(destination).await
+}
+
+/// What was too much to the end was waited for in vain; it is not that nobody may.
+fn failure(destination: &str, error: ApiError) -> Failure {
+    let too_many = error.problem().is_some_and(|p| p.status == 429);
+    let failure = failed(Kind::Destination, destination, error);
+    if too_many { Failure { kind: exit::Kind::TimedOut, ..failure } } else { failure }
 }
 
 /// Only a terminal sees it.
