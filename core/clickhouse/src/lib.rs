@@ -9,6 +9,7 @@ mod backup;
 mod client;
 mod cluster;
 mod config;
+mod erasure;
 mod error;
 mod ingestion;
 mod migrate;
@@ -21,8 +22,8 @@ pub use migrate::Schema;
 use client::Client;
 use std::sync::Arc;
 use tfx_ports::{
-    StoreError, analytics::Analytics, event_log::EventLog, ingestion::IngestionErrors, migrate::Migrations,
-    retention::Retention, table_backup::TableBackup,
+    StoreError, analytics::Analytics, erasure::EventErasure, event_log::EventLog, ingestion::IngestionErrors,
+    migrate::Migrations, retention::Retention, table_backup::TableBackup,
 };
 
 /// A ClickHouse server and our database in it.
@@ -58,6 +59,11 @@ impl ClickHouse {
     /// Deletes events by age.
     pub fn retention(&self) -> Arc<dyn Retention> {
         Arc::new(retention::Pruner::new(self.client.clone()))
+    }
+
+    /// Erases a person.
+    pub fn erasure(&self) -> Arc<dyn EventErasure> {
+        Arc::new(erasure::Eraser(self.client.clone()))
     }
 
     /// The messages that became no event.

@@ -5,6 +5,7 @@
 mod click;
 mod conversion;
 mod counts;
+mod erased;
 mod facts;
 mod fields;
 mod health;
@@ -16,6 +17,7 @@ mod test_traffic;
 pub use click::{ClickEvent, Outcome, PassedStream};
 pub use conversion::ConversionEvent;
 pub use counts::EventCounts;
+pub use erased::PersonNames;
 pub use facts::{ClickDims, FactText};
 pub use fields::{ClickHousePlace, EventField, EventKind, JsonType, RowColumn};
 pub use health::HealthEvent;

@@ -14,6 +14,7 @@ pub mod backup;
 mod config;
 mod conversions;
 mod db;
+mod erasure;
 mod error;
 mod events;
 mod health;
@@ -29,9 +30,18 @@ pub use error::OpenError;
 use db::{Blueprint, Database};
 use std::{os::unix::fs::DirBuilderExt, path::Path, sync::Arc};
 use tfx_ports::{
-    accounts::Accounts, alerts::AlertStore, analytics::Analytics, config::ConfigStore,
-    conversions::ConversionStore, health::HealthStore, keys::Keys, leases::Leases, queue::Queue,
-    retention::Retention, sink::EventSink,
+    accounts::Accounts,
+    alerts::AlertStore,
+    analytics::Analytics,
+    config::ConfigStore,
+    conversions::ConversionStore,
+    erasure::{ErasedList, EventErasure},
+    health::HealthStore,
+    keys::Keys,
+    leases::Leases,
+    queue::Queue,
+    retention::Retention,
+    sink::EventSink,
 };
 
 const CONFIG: Blueprint = Blueprint {
@@ -49,6 +59,7 @@ const CONFIG: Blueprint = Blueprint {
         include_str!("schema/config/0011.sql"),
         include_str!("schema/config/0012.sql"),
         include_str!("schema/config/0013.sql"),
+        include_str!("schema/config/0014.sql"),
     ],
     look: include_str!("schema/config/look.sql"),
     page_size: 4096,
@@ -85,6 +96,8 @@ pub struct Embedded {
     sink: Arc<events::Sink>,
     analytics: Arc<analytics::Reader>,
     retention: Arc<retention::Pruner>,
+    erasure: Arc<erasure::Eraser>,
+    erased: Arc<erasure::Erased>,
 }
 
 impl Embedded {
@@ -112,10 +125,12 @@ impl Embedded {
             keys: Arc::new(keys::KeyTable(Arc::clone(&config))),
             conversions: Arc::new(conversions::Conversions::new(Arc::clone(&config))),
             health: Arc::new(health::Healths::new(Arc::clone(&config))),
-            alerts: Arc::new(alerts::AlertTable::new(config)),
+            alerts: Arc::new(alerts::AlertTable::new(Arc::clone(&config))),
+            erased: Arc::new(erasure::Erased(config)),
             sink: Arc::new(events::Sink::new(Arc::clone(&events))),
             analytics: Arc::new(analytics::Reader::new(Arc::clone(&events))),
-            retention: Arc::new(retention::Pruner::new(events)),
+            retention: Arc::new(retention::Pruner::new(Arc::clone(&events))),
+            erasure: Arc::new(erasure::Eraser(events)),
         })
     }
 
@@ -167,6 +182,16 @@ impl Embedded {
     /// Deletes events by age.
     pub fn retention(&self) -> Arc<dyn Retention> {
         Arc::clone(&self.retention) as _
+    }
+
+    /// Erases a person from events.
+    pub fn erasure(&self) -> Arc<dyn EventErasure> {
+        Arc::clone(&self.erasure) as _
+    }
+
+    /// What was erased.
+    pub fn erased(&self) -> Arc<dyn ErasedList> {
+        Arc::clone(&self.erased) as _
     }
 
     /// Reads events.

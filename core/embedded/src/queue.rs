@@ -25,6 +25,10 @@ use tfx_ports::{
     },
 };
 
+/// A lane that has no job is none.
+const EMPTY: &str = "DELETE FROM job_lanes WHERE kind = ?1 AND lane = ?2 AND NOT EXISTS
+    (SELECT 1 FROM jobs WHERE kind = ?1 AND lane = ?2 AND died_ms IS NULL)";
+
 /// Jobs on SQLite.
 pub(crate) struct Jobs {
     db: Arc<Database<()>>,
@@ -56,9 +60,7 @@ impl Jobs {
             )?;
             if held > 0 {
                 rest(conn, &job, now)?;
-                let empty = "DELETE FROM job_lanes WHERE kind = ?1 AND lane = ?2 AND NOT EXISTS
-                    (SELECT 1 FROM jobs WHERE kind = ?1 AND lane = ?2 AND died_ms IS NULL)";
-                changed(conn, what, empty, params![job.kind.as_str(), job.lane])?;
+                changed(conn, what, EMPTY, params![job.kind.as_str(), job.lane])?;
             }
             Ok(held > 0)
         };
@@ -311,6 +313,26 @@ impl Queue for Jobs {
             Ok(if changed > 0 { Hurried::Due } else { Hurried::Held })
         };
         self.db.write(what, hurry).await
+    }
+
+    async fn remove(&self, kind: JobKind, keys: &[String]) -> Result<u64, StoreError> {
+        let (what, keys) = ("remove jobs", keys.to_vec());
+        let remove = move |conn: &Connection, (): &mut ()| {
+            let mut removed = 0;
+            for key in keys {
+                let gone = "DELETE FROM jobs WHERE kind = ?1 AND key = ?2 RETURNING lane";
+                let lane: Option<String> = conn
+                    .prepare_cached(gone)
+                    .and_then(|mut s| s.query_row(params![kind.as_str(), key], |r| r.get(0)).optional())
+                    .or_store_error(what)?;
+                if let Some(lane) = lane {
+                    changed(conn, what, EMPTY, params![kind.as_str(), lane])?;
+                    removed += 1;
+                }
+            }
+            Ok(removed)
+        };
+        self.db.write(what, remove).await
     }
 
     async fn forget(&self, kind: JobKind, older: Duration) -> Result<u64, StoreError> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tfx_domain::event::Topic;
 use tfx_ports::{
     StoreError,
-    event_log::{self, EventLog, From, LogMessage},
+    event_log::{self, EventLog, From, Holds, LogMessage},
     ingestion::{Lag, group_of},
 };
 
@@ -26,6 +26,10 @@ impl EventLog for Log {
             return Err(StoreError::NotFound);
         }
         Ok(lags.into_iter().flat_map(|lag| lag.partitions).collect())
+    }
+
+    async fn holds(&self) -> Result<Vec<(String, Holds)>, StoreError> {
+        self.kafka.topic_admin().holds().await
     }
 
     async fn tail(&self, topics: &[Topic], from: From) -> Result<Box<dyn event_log::Tail>, StoreError> {

@@ -22,6 +22,7 @@ use std::{
 use tfx_domain::event::Topic;
 use tfx_ports::{
     StoreError,
+    event_log::Holds,
     migrate::{Difference, Migrations, Remedy, Step, StepState},
 };
 
@@ -109,6 +110,15 @@ impl TopicAdmin {
         }
         tokio::task::spawn_blocking(move || drop(admin));
         Ok(found)
+    }
+
+    /// How long each topic holds its messages.
+    pub(crate) async fn holds(&self) -> Result<Vec<(String, Holds)>, StoreError> {
+        let of = |shape: Option<Shape>| match shape.and_then(|s| s.retention_ms) {
+            None => Holds::Unknown,
+            Some(ms) => u64::try_from(ms).map_or(Holds::ForEver, |ms| Holds::For(Duration::from_millis(ms))),
+        };
+        Ok(self.shapes().await?.into_iter().map(|(name, shape)| (name, of(shape))).collect())
     }
 
     fn steps(&self, shapes: Vec<(String, Option<Shape>)>) -> Vec<Step> {

@@ -11,6 +11,7 @@
 //! | `leases` | who does what only one does at a time |
 //! | `accounts` | users, API tokens, login codes and sessions, `_id` is kind and id |
 //! | `keys` | secrets that all instances share, `_id` is the name |
+//! | `erased` | which clicks of people were erased, `_id` is a keyed hash |
 //! | `parked` | what versions before parked; it becomes jobs |
 //! | `destination_health` | one document for each destination that is probed, `_id` is its id |
 //! | `destination_health_history` | one document for each change of a destination's health |
@@ -40,6 +41,7 @@ mod client;
 mod config;
 mod conversions;
 mod db;
+mod erased;
 mod error;
 mod health;
 mod indexes;
@@ -60,8 +62,8 @@ use db::Db;
 use std::sync::Arc;
 use tfx_ports::{
     accounts::Accounts, alerts::AlertStore, backup::Backup, config::ConfigStore,
-    conversions::ConversionStore, health::HealthStore, keys::Keys, leases::Leases, migrate::Migrations,
-    queue::Queue,
+    conversions::ConversionStore, erasure::ErasedList, health::HealthStore, keys::Keys, leases::Leases,
+    migrate::Migrations, queue::Queue,
 };
 
 /// The stores in one database. Cheap to clone the ports from; connections are shared and made when needed.
@@ -146,6 +148,11 @@ impl Mongo {
     /// How alerts stand.
     pub fn alerts(&self) -> Arc<dyn AlertStore> {
         Arc::clone(&self.alerts) as _
+    }
+
+    /// What was erased.
+    pub fn erased(&self) -> Arc<dyn ErasedList> {
+        Arc::new(erased::Erased(Arc::clone(&self.db)))
     }
 
     /// Backups of the database, in the archive format of mongodump.

@@ -86,6 +86,12 @@ pub trait ConversionStore: Send + Sync {
     /// over.
     async fn mark_published(&self, states: &[(ConversionId, u64)]) -> Result<(), StoreError>;
 
+    /// Takes the facts of these clicks off what they brought, for good
+    /// ([`without_person`](Conversion::without_person)): the money, its state and its keys stay, and it is no new state.
+    /// Gives every conversion of these clicks, and whether it held something that is, or with `dry_run` would be, gone.
+    async fn erase(&self, clicks: &[ClickId], dry_run: bool)
+    -> Result<Vec<(ConversionId, bool)>, StoreError>;
+
     /// Why rows that were met since the start cannot be read: lists and what is unpublished go on without them, at
     /// most a hundred are named.
     fn left_out(&self) -> Vec<String>;

@@ -4,6 +4,7 @@
 use crate::{error::StoreError, ingestion::Lag};
 use async_trait::async_trait;
 use bytes::Bytes;
+use std::time::Duration;
 use tfx_domain::{Timestamp, event::Topic};
 
 /// A message as it stands in the log.
@@ -34,6 +35,17 @@ pub enum From {
     At(Timestamp),
 }
 
+/// How long a topic holds a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Holds {
+    /// At least so long.
+    For(Duration),
+    /// No end is set.
+    ForEver,
+    /// The brokers do not say, or the topic is not there.
+    Unknown,
+}
+
 /// The log.
 #[async_trait]
 pub trait EventLog: Send + Sync {
@@ -45,6 +57,9 @@ pub trait EventLog: Send + Sync {
 
     /// Reads topics on and on. Nobody else's reading is changed by it.
     async fn tail(&self, topics: &[Topic], from: From) -> Result<Box<dyn Tail>, StoreError>;
+
+    /// How long each of our topics holds its messages, by its whole name, as the brokers have it now.
+    async fn holds(&self) -> Result<Vec<(String, Holds)>, StoreError>;
 
     /// Writes bytes to one of our topics (whole name), as if they had come from a producer.
     async fn republish(&self, topic: &str, key: Option<&[u8]>, payload: &[u8]) -> Result<(), StoreError>;

@@ -14,6 +14,8 @@
 //! | [`sink::EventSink`] | takes events, durably | SQLite | Kafka |
 //! | [`analytics::Analytics`] | clicks, reports, usage; written only through the sink | SQLite | ClickHouse |
 //! | [`retention::Retention`] | nothing: deletes events by age | SQLite | ClickHouse |
+//! | [`erasure::EventErasure`] | nothing: erases a person | SQLite | ClickHouse |
+//! | [`erasure::ErasedList`] | what was erased | SQLite | MongoDB |
 //! | [`event_log::EventLog`] | the log between sink and analytics, as operators see it | none | Kafka |
 //! | [`ingestion::IngestionErrors`] | what the analytics store could not read of it | none | ClickHouse |
 //! | [`backup::Backup`] | nothing: takes all that a store holds into an archive, and back | none | MongoDB |
@@ -33,6 +35,7 @@ pub mod config;
 pub mod conformance;
 pub mod conversions;
 pub mod entropy;
+pub mod erasure;
 pub mod error;
 pub mod event_log;
 pub mod files;

@@ -273,6 +273,10 @@ pub trait Queue: Send + Sync {
     /// Makes a job due now that waits, with as many tries as it has.
     async fn hurry(&self, kind: JobKind, key: &str) -> Result<Hurried, StoreError>;
 
+    /// Takes jobs off, whether they wait, are claimed or dead, as if they had never been put in; whoever has claimed one
+    /// finds his claim lost. Those that are not there are passed over. How many it were.
+    async fn remove(&self, kind: JobKind, keys: &[String]) -> Result<u64, StoreError>;
+
     /// Drops what has been dead for longer than `older`. How many it were.
     async fn forget(&self, kind: JobKind, older: Duration) -> Result<u64, StoreError>;
 

@@ -6,7 +6,9 @@ use tfx_clickhouse::{ClickHouse, ClickHouseConfig, PipelineConfig};
 use tfx_domain::event::Topic;
 use tfx_kafka::{Kafka, KafkaConfig, TopicNames};
 use tfx_mongo::{Mongo, MongoConfig};
-use tfx_ports::{StoreError, analytics::Analytics, retention::Retention, sink::EventSink};
+use tfx_ports::{
+    StoreError, analytics::Analytics, erasure::EventErasure, retention::Retention, sink::EventSink,
+};
 use tfx_settings::Settings;
 
 /// Longest time of one query.
@@ -16,6 +18,7 @@ const QUERY_WITHIN: Duration = Duration::from_secs(30);
 pub(crate) struct EventPorts {
     pub(crate) analytics: Arc<dyn Analytics>,
     pub(crate) retention: Arc<dyn Retention>,
+    pub(crate) erasure: Arc<dyn EventErasure>,
     pub(crate) sink: Arc<dyn EventSink>,
     pub(crate) pipeline: Pipeline,
 }
@@ -39,6 +42,7 @@ impl Events {
         Ok(EventPorts {
             analytics: self.clickhouse.analytics_of(&self.pipeline, Some(log)),
             retention: self.clickhouse.retention(),
+            erasure: self.clickhouse.erasure(),
             sink: self.kafka.sink()?,
             pipeline,
         })

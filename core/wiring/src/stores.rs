@@ -17,6 +17,7 @@ use tfx_ports::{
     backup::Backup,
     config::ConfigStore,
     conversions::ConversionStore,
+    erasure::{ErasedList, EventErasure},
     event_log::EventLog,
     health::HealthStore,
     ingestion::{IngestionErrors, Lag},
@@ -54,6 +55,10 @@ pub struct Stores {
     pub analytics: Arc<dyn Analytics>,
     /// Deletes events by age.
     pub retention: Arc<dyn Retention>,
+    /// Erases a person from events.
+    pub erasure: Arc<dyn EventErasure>,
+    /// What was erased.
+    pub erased: Arc<dyn ErasedList>,
     /// Where events go.
     pub sink: Arc<dyn EventSink>,
     /// The way from the event log to the analytics; none where the sink itself is the store.
@@ -121,6 +126,8 @@ pub fn embedded(data_dir: &DataDir) -> Result<Stores, WiringError> {
         alerts: embedded.alerts(),
         analytics: embedded.analytics(),
         retention: embedded.retention(),
+        erasure: embedded.erasure(),
+        erased: embedded.erased(),
         sink: embedded.sink(),
         pipeline: None,
     })
@@ -141,16 +148,17 @@ pub async fn open(settings: &Settings, data_dir: &DataDir) -> Result<Stores, Wir
         (stores.config, stores.conversions) = (mongo.config(), mongo.conversions());
         (stores.queue, stores.leases, stores.health) = (mongo.queue(), mongo.leases(), mongo.health());
         (stores.keys, stores.accounts, stores.alerts) = (mongo.keys(), mongo.accounts(), mongo.alerts());
+        stores.erased = mongo.erased();
     }
     if let Some(events) = events {
-        let EventPorts { analytics, retention, sink, pipeline } = events.ports()?;
-        stores = Stores { analytics, retention, sink, pipeline: Some(pipeline), ..stores };
+        let EventPorts { analytics, retention, erasure, sink, pipeline } = events.ports()?;
+        stores = Stores { analytics, retention, erasure, sink, pipeline: Some(pipeline), ..stores };
     }
     Ok(stores)
 }
 
 fn of_engines(mongo: &Mongo, events: EventPorts) -> Stores {
-    let EventPorts { analytics, retention, sink, pipeline } = events;
+    let EventPorts { analytics, retention, erasure, sink, pipeline } = events;
     Stores {
         config: mongo.config(),
         accounts: mongo.accounts(),
@@ -160,8 +168,10 @@ fn of_engines(mongo: &Mongo, events: EventPorts) -> Stores {
         keys: mongo.keys(),
         health: mongo.health(),
         alerts: mongo.alerts(),
+        erased: mongo.erased(),
         analytics,
         retention,
+        erasure,
         sink,
         pipeline: Some(pipeline),
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tfx_domain::id::ClickId;
 use tfx_ports::{
     StoreError,
-    conformance::{events::EventStore, retention::RetainedStore},
+    conformance::{erasure::ErasingStore, events::EventStore, retention::RetainedStore},
     sink::{Envelope, EventSink, Refused},
 };
 
@@ -78,5 +78,13 @@ async fn fresh_retained() -> RetainedStore {
     RetainedStore { events, retention, close_days }
 }
 
+async fn fresh_erasing() -> ErasingStore {
+    let database = Arc::new(Database::without_queues().await);
+    let (analytics, erasure) = (database.store().analytics(), database.store().erasure());
+    let events = EventStore { sink: Arc::new(Messages(database)), analytics, keep: Box::new(()) };
+    ErasingStore { events, erasure }
+}
+
+tfx_ports::conformance!(erasure: fresh_erasing);
 tfx_ports::conformance!(retention: fresh_retained);
 tfx_ports::conformance!(event_store: fresh_events);

@@ -51,6 +51,7 @@ scopes! {
     PostbacksTest, "postbacks:test", "Try postbacks, also by sending one to a source";
     PostbacksRetry, "postbacks:retry", "Take postbacks again, tell sources again";
     Ops, "ops", "Delete old events, replay events";
+    Erase, "erase", "Erase a person from every store, for good";
     Tokens, "tokens", "Make and revoke API tokens";
     Users, "users", "Approve and revoke users, end their sessions";
 }
@@ -110,7 +111,7 @@ pub fn beyond(wanted: &[Scope], had: &[Scope]) -> Vec<Scope> {
 pub enum Role {
     /// May do everything.
     Admin,
-    /// Runs campaigns: everything but users, tokens and what deletes or replays events.
+    /// Runs campaigns: everything but users, tokens and what erases, deletes or replays events.
     Editor,
     /// Reads, without money.
     Viewer,
@@ -134,7 +135,7 @@ impl Role {
 pub fn scopes_of(role: Role) -> Vec<Scope> {
     let has = |scope: &Scope| match role {
         Role::Admin => true,
-        Role::Editor => !matches!(scope, Scope::Ops | Scope::Tokens | Scope::Users),
+        Role::Editor => !matches!(scope, Scope::Ops | Scope::Erase | Scope::Tokens | Scope::Users),
         Role::Viewer => matches!(scope, Scope::Read),
     };
     Scope::ALL.iter().copied().filter(has).collect()

@@ -1,5 +1,6 @@
 //! [`ConversionStore`] on `config.db`.
 
+mod erase;
 mod list;
 mod record;
 pub(crate) mod source_postback;
@@ -8,7 +9,7 @@ use crate::db::Database;
 use async_trait::async_trait;
 use std::sync::Arc;
 use tfx_domain::{
-    id::{ConversionId, NetworkId},
+    id::{ClickId, ConversionId, NetworkId},
     postback::{Conversion, Incoming, Standing as _},
     source_postback::SourcePostback,
 };
@@ -88,6 +89,17 @@ impl ConversionStore for Conversions {
         let states = states.to_vec();
         self.db
             .write("mark conversions published", move |conn, ()| record::mark_published(conn, &states))
+            .await
+    }
+
+    async fn erase(
+        &self,
+        clicks: &[ClickId],
+        dry_run: bool,
+    ) -> Result<Vec<(ConversionId, bool)>, StoreError> {
+        let clicks = clicks.to_vec();
+        self.db
+            .write("erase a person from conversions", move |conn, ()| erase::erase(conn, &clicks, dry_run))
             .await
     }
 

@@ -6,9 +6,10 @@ use tfx_ports::{
     config::ConfigStore,
     conformance::{
         Pair, accounts::Accounting, alerts::AlertStores, conversions::SourcePostbackStores,
-        events::EventStore, retention::RetainedStore,
+        erasure::ErasingStore, events::EventStore, retention::RetainedStore,
     },
     conversions::ConversionStore,
+    erasure::ErasedList,
     health::HealthStore,
     keys::Keys,
     leases::Leases,
@@ -60,6 +61,17 @@ async fn rows_that_cannot_be_read_are_left_out() {
         assert_eq!(spoiled.expect("spoiled"), 1);
     };
     tfx_ports::conformance::conversions::rows_that_cannot_be_read_are_left_out(stores, spoil).await;
+}
+
+async fn fresh_erasing() -> ErasingStore {
+    let (folder, one, two) = two();
+    let events = EventStore { sink: one.sink(), analytics: two.analytics(), keep: Box::new(folder) };
+    ErasingStore { events, erasure: two.erasure() }
+}
+
+async fn fresh_erased() -> Pair<dyn ErasedList> {
+    let (folder, one, two) = two();
+    Pair { one: one.erased(), two: two.erased(), keep: Box::new(folder) }
 }
 
 async fn fresh_queue() -> Pair<dyn Queue> {
@@ -141,7 +153,7 @@ async fn what_the_version_before_parked_becomes_jobs() {
     let parked = &schema[schema.find("CREATE TABLE parked").expect("there")..];
     let index = &index[index.find("CREATE INDEX parked_of_click").expect("there")..];
     file.execute_batch(&format!(
-        "DROP TABLE alert_states; DROP TABLE alert_log; DROP TABLE jobs; DROP TABLE job_lanes; DROP TABLE leases; DROP TABLE keys; DROP TABLE told; DROP TABLE destination_health;
+        "DROP TABLE alert_states; DROP TABLE alert_log; DROP TABLE erased; DROP TABLE jobs; DROP TABLE job_lanes; DROP TABLE leases; DROP TABLE keys; DROP TABLE told; DROP TABLE destination_health;
          DROP TABLE destination_health_history; DROP INDEX audit_revision; ALTER TABLE audit DROP COLUMN revision;
          ALTER TABLE audit DROP COLUMN asked_from;
          ALTER TABLE audit DROP COLUMN request_id; ALTER TABLE audit DROP COLUMN token; DROP TABLE accounts; {parked} {index} PRAGMA user_version = 3;"
@@ -211,6 +223,8 @@ tfx_ports::conformance!(conversion_store: fresh_conversions);
 tfx_ports::conformance!(health_store: fresh_health);
 tfx_ports::conformance!(event_store: fresh_events);
 tfx_ports::conformance!(retention: fresh_retained);
+tfx_ports::conformance!(erasure: fresh_erasing);
+tfx_ports::conformance!(erased: fresh_erased);
 tfx_ports::conformance!(queue: fresh_queue);
 tfx_ports::conformance!(tells: fresh_tells);
 tfx_ports::conformance!(leases: fresh_leases);

@@ -3,6 +3,7 @@
 //! If it is not, it is read and decided anew. Reads and writes of a batch are one command each, however long it is,
 //! and calls that come together make one batch ([`gather`]).
 
+mod erase;
 mod gather;
 mod known;
 mod list;
@@ -25,7 +26,7 @@ use record::Recording;
 use std::sync::Arc;
 use stored::ConversionDocument;
 use tfx_domain::{
-    id::{ConversionId, NetworkId},
+    id::{ClickId, ConversionId, NetworkId},
     postback::{Conversion, Incoming},
     source_postback::SourcePostback,
 };
@@ -105,6 +106,14 @@ impl ConversionStore for Conversions {
             return Ok(());
         }
         self.marking.ask(published::WHAT, states).await.map(|_| ())
+    }
+
+    async fn erase(
+        &self,
+        clicks: &[ClickId],
+        dry_run: bool,
+    ) -> Result<Vec<(ConversionId, bool)>, StoreError> {
+        erase::erase(&self.db, clicks, dry_run).await
     }
 
     fn left_out(&self) -> Vec<String> {

@@ -31,7 +31,7 @@ pub(super) struct ConversionDocument {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     unpublished: Option<i64>,
     /// The whole conversion as JSON.
-    body: String,
+    pub(super) body: String,
 }
 
 impl ConversionDocument {
@@ -84,6 +84,6 @@ pub(super) fn changed_fields(State { number, conversion: c }: &State) -> Result<
     })
 }
 
-fn body(c: &Conversion) -> Result<String, StoreError> {
+pub(super) fn body(c: &Conversion) -> Result<String, StoreError> {
     serde_json::to_string(c).map_err(|e| StoreError::broken("write a conversion as JSON", e))
 }

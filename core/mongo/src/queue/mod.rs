@@ -257,6 +257,15 @@ impl Queue for Jobs {
         Ok(if done.matched_count > 0 { Hurried::Due } else { Hurried::Held })
     }
 
+    async fn remove(&self, kind: JobKind, keys: &[String]) -> Result<u64, StoreError> {
+        parked::take_over(&self.db, kind).await?;
+        let mut removed = 0;
+        for key in keys {
+            removed += u64::from(steps::alone(&self.db, "remove a job", &Change::Remove(kind, key)).await?);
+        }
+        Ok(removed)
+    }
+
     async fn forget(&self, kind: JobKind, older: Duration) -> Result<u64, StoreError> {
         let what = "forget dead jobs";
         let older = i64::try_from(older.as_millis()).unwrap_or(i64::MAX);

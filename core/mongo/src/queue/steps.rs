@@ -22,6 +22,8 @@ pub(super) enum Change<'c> {
     Enqueue(&'c NewJob, Duration),
     /// A parked postback of a version before, by its `_id`, becomes a job that is due.
     TakeOver(&'c Bson, &'c NewJob),
+    /// A job goes, whatever its state.
+    Remove(JobKind, &'c str),
     /// A dead job is due again, after a time.
     Revive(JobKind, &'c str, Duration),
 }
@@ -43,6 +45,7 @@ async fn attempt(db: &Db, what: &str, change: &Change<'_>) -> Result<bool, Faile
     let steps = match change {
         Change::Enqueue(job, after) => enqueue(db, &mut session, job, *after).await.map(|()| true),
         Change::TakeOver(id, job) => take_over(db, &mut session, id, job).await.map(|()| true),
+        Change::Remove(kind, key) => remove(db, &mut session, *kind, key).await,
         Change::Revive(kind, key, after) => revive(db, &mut session, *kind, key, *after).await,
     };
     db.end(what, session, steps).await
@@ -178,6 +181,20 @@ pub(crate) async fn of_group(
         Some((one.get_str("key").ok()?.to_owned(), one.get("died").is_none_or(|d| *d == Bson::Null)))
     };
     Ok(found.map(|all| all.iter().filter_map(read).collect()).unwrap_or_default())
+}
+
+/// Takes a job off, and its lane where that was its last; whether it was there.
+async fn remove(db: &Db, session: &mut ClientSession, kind: JobKind, key: &str) -> Result<bool, Failed> {
+    let what = "remove a job";
+    let all = jobs(db);
+    let gone = all.find_one_and_delete(doc! {"_id": id(kind, key)}).session(&mut *session);
+    let Some(gone) = db.step(what, gone).await? else { return Ok(false) };
+    let lane = gone.get_str("lane").unwrap_or_default();
+    let more = all.find_one(doc! {"lane": lane, "died": null}).session(&mut *session);
+    if db.step(what, more).await?.is_none() {
+        db.step(what, lanes(db).delete_one(doc! {"_id": lane}).session(session)).await?;
+    }
+    Ok(true)
 }
 
 /// Makes a dead job due; whether it was dead.

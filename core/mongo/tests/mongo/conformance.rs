@@ -6,6 +6,7 @@ use tfx_ports::{
     config::ConfigStore,
     conformance::{Pair, accounts::Accounting, alerts::AlertStores, conversions::SourcePostbackStores},
     conversions::ConversionStore,
+    erasure::ErasedList,
     health::HealthStore,
     keys::Keys,
     leases::Leases,
@@ -51,6 +52,12 @@ async fn fresh_accounts() -> Accounting {
     let fresh = Fresh::new();
     let (one, two) = (fresh.open().await, fresh.open().await);
     Accounting { one: one.accounts(), two: two.accounts(), log: two.config(), keep: Box::new(fresh) }
+}
+
+async fn fresh_erased() -> Pair<dyn ErasedList> {
+    let fresh = Fresh::new();
+    let (one, two) = (fresh.open().await, fresh.open().await);
+    Pair { one: one.erased(), two: two.erased(), keep: Box::new(fresh) }
 }
 
 async fn fresh_alerts() -> AlertStores {
@@ -216,5 +223,6 @@ tfx_ports::conformance!(tells: fresh_tells);
 tfx_ports::conformance!(leases: fresh_leases);
 tfx_ports::conformance!(keys: fresh_keys);
 tfx_ports::conformance!(alerts: fresh_alerts);
+tfx_ports::conformance!(erased: fresh_erased);
 tfx_ports::conformance!(accounts: fresh_accounts);
 tfx_ports::conformance!(health_store: fresh_health);

@@ -6,6 +6,8 @@
 //! tfx_ports::conformance!(health_store: fresh_health);
 //! tfx_ports::conformance!(event_store: fresh_events);
 //! tfx_ports::conformance!(retention: fresh_retained);
+//! tfx_ports::conformance!(erasure: fresh_erasing);
+//! tfx_ports::conformance!(erased: fresh_erased);
 //! tfx_ports::conformance!(queue: fresh_queue);
 //! tfx_ports::conformance!(tells: fresh_tells);
 //! tfx_ports::conformance!(leases: fresh_leases);
@@ -23,6 +25,7 @@ pub mod alerts;
 mod changes;
 pub mod config;
 pub mod conversions;
+pub mod erased;
 pub mod events;
 pub mod health;
 pub mod keys;
@@ -32,7 +35,7 @@ mod random;
 mod rules;
 pub mod sample;
 
-pub use events::retention;
+pub use events::{erasure, retention};
 
 use std::{any::Any, sync::Arc};
 
@@ -72,6 +75,7 @@ macro_rules! conformance {
             a_state_that_moved_on_stays_unpublished, only_changes_are_published, what_waits_to_be_published_is_read_in_pages,
             of_many_identical_reports_one_is_new, of_simultaneous_sales_one_has_the_click,
             of_simultaneous_leads_one_becomes_the_sale, of_simultaneous_scopes_each_click_has_its_own, of_simultaneous_sales_and_words_one_sale_stands, no_simultaneous_update_is_lost,
+            the_facts_of_a_click_go_and_the_money_stays,
             a_race_of_an_update_with_duplicates, batches_in_opposite_orders_all_get_in);
     };
     (queue: $fresh:path) => {
@@ -81,7 +85,7 @@ macro_rules! conformance {
             what_is_put_aside_holds_up_nobody, a_lost_claim_can_end_nothing, a_renewed_claim_stays,
             what_is_postponed_has_no_try_more, what_waits_is_told, what_waits_can_be_hurried,
             where_keys_say_the_order_clocks_do_not, what_is_revived_is_spread,
-            dead_jobs_are_kept, a_group_is_told_whole, of_many_holders_one_has_a_job, texts_of_strangers_are_only_texts);
+            dead_jobs_are_kept, what_is_removed_was_never_there, a_group_is_told_whole, of_many_holders_one_has_a_job, texts_of_strangers_are_only_texts);
     };
     (tells: $fresh:path) => {
         $crate::conformance!(@ tells, conversions, $fresh:
@@ -89,6 +93,13 @@ macro_rules! conformance {
             a_batch_tells_of_all_or_of_nothing, what_is_told_later_waits,
             what_gives_way_is_told_only_after_what_it_was, who_is_first_is_known_also_of_a_source_that_cannot_be_read,
             what_is_given_up_gives_back_its_place, what_went_ahead_of_what_was_given_up_is_known);
+    };
+    (erasure: $fresh:path) => {
+        $crate::conformance!(@ erasure, erasure, $fresh:
+            who_left_what_is_found, a_person_goes_and_the_money_stays, who_comes_back_goes_again);
+    };
+    (erased: $fresh:path) => {
+        $crate::conformance!(@ erased, erased, $fresh: what_was_erased_is_kept_as_long_as_it_may_come_back);
     };
     (keys: $fresh:path) => {
         $crate::conformance!(@ keys, keys, $fresh: the_first_key_stands, of_many_proposals_one_stands);

@@ -594,3 +594,37 @@ pub async fn what_waits_can_be_hurried(s: Stores) {
     assert_eq!((&held.key, s.two.done(&late).await.expect("late")), (&late.key, false));
     assert!(s.one.done(&held).await.expect("done"));
 }
+
+/// What is removed leaves its group to those behind it, also where it is claimed, and can be put in anew.
+pub async fn what_is_removed_was_never_there(s: Stores) {
+    let (first, second, alone) = (grouped(1, "group"), grouped(2, "group"), job(3));
+    for job in [&first, &second, &alone] {
+        put(&s.one, job, NOW).await;
+    }
+    let held = claim(&s.one, 10).await;
+    assert_eq!(keys(&held), named(&[&first, &alone]));
+    let of_them = [first.key.clone(), alone.key.clone(), "unknown".to_owned()];
+    assert_eq!(s.two.remove(KIND, &of_them).await.expect("remove"), 2);
+    assert_eq!(s.two.remove(KIND, &of_them).await.expect("remove"), 0, "once");
+    assert_eq!(
+        s.two.remove(JobKind::Probe, std::slice::from_ref(&second.key)).await.expect("remove"),
+        0,
+        "of its kind alone"
+    );
+    for job in &held {
+        s.one.done(job).await.expect("ended, whether its claim held or not");
+    }
+    let next = claim(&s.two, 10).await;
+    assert_eq!(keys(&next), named(&[&second]), "what was behind it goes on");
+    assert!(s.two.dead(&next[0], "given up").await.expect("dead"));
+    assert_eq!(s.one.counts(KIND).await.expect("counts").dead, 1);
+    assert_eq!(
+        s.one.remove(KIND, std::slice::from_ref(&second.key)).await.expect("remove"),
+        1,
+        "dead ones too"
+    );
+    let counts = s.one.counts(KIND).await.expect("counts");
+    assert_eq!((counts.waiting, counts.dead), (0, 0));
+    put(&s.one, &first, NOW).await;
+    assert_eq!(keys(&claim(&s.one, 10).await), named(&[&first]));
+}

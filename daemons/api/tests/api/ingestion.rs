@@ -8,7 +8,7 @@ use std::sync::Arc;
 use tfx_domain::{Timestamp, event::Topic};
 use tfx_ports::{
     StoreError,
-    event_log::{EventLog, From, Tail},
+    event_log::{EventLog, From, Holds, Tail},
     ingestion::{IngestionError, IngestionErrors, IngestionQuery, Lag},
     page::Page,
 };
@@ -30,6 +30,10 @@ fn broken(what: &str) -> StoreError {
 #[async_trait]
 impl EventLog for Broken {
     async fn lag(&self, _: &str, _: &[Topic]) -> Result<Vec<Lag>, StoreError> {
+        Err(broken(MISSING))
+    }
+
+    async fn holds(&self) -> Result<Vec<(String, Holds)>, StoreError> {
         Err(broken(MISSING))
     }
 

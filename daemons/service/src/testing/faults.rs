@@ -191,6 +191,9 @@ impl Queue for FaultyQueue {
     async fn hurry(&self, kind: JobKind, key: &str) -> Result<Hurried, StoreError> {
         self.queue.hurry(kind, key).await
     }
+    async fn remove(&self, kind: JobKind, keys: &[String]) -> Result<u64, StoreError> {
+        self.queue.remove(kind, keys).await
+    }
     async fn forget(&self, kind: JobKind, older: Duration) -> Result<u64, StoreError> {
         self.queue.forget(kind, older).await
     }
@@ -290,6 +293,13 @@ impl ConversionStore for Faults {
     async fn mark_published(&self, states: &[(ConversionId, u64)]) -> Result<(), StoreError> {
         self.mark_fails.check()?;
         self.conversions.mark_published(states).await
+    }
+    async fn erase(
+        &self,
+        clicks: &[ClickId],
+        dry_run: bool,
+    ) -> Result<Vec<(ConversionId, bool)>, StoreError> {
+        self.conversions.erase(clicks, dry_run).await
     }
     fn left_out(&self) -> Vec<String> {
         self.conversions.left_out()

@@ -1,5 +1,6 @@
 //! What every [`ConversionStore`] must do.
 
+mod erased;
 mod kit;
 mod left_out;
 mod lists;
@@ -9,6 +10,7 @@ mod races;
 mod record;
 mod source_postbacks;
 
+pub use erased::the_facts_of_a_click_go_and_the_money_stays;
 pub use left_out::rows_that_cannot_be_read_are_left_out;
 pub use lists::{
     a_cursor_of_another_list_is_refused, conversions_are_found_as_they_were_recorded,

@@ -5,6 +5,7 @@
 
 mod clicks;
 mod delivery;
+pub mod erasure;
 mod generator;
 mod kit;
 mod left_out;
