@@ -12,6 +12,7 @@
 
 mod config;
 mod deliver;
+mod erase;
 mod journal;
 mod producer;
 mod queue;
@@ -24,6 +25,7 @@ mod tests;
 mod writer;
 
 pub use config::{FailurePolicy, OpenError, ProducerConfig};
+pub use erase::{EraseError, JournalErased};
 pub use journal::{Held, JournalFile, Undelivered, copies, waiting};
 pub use producer::{FlushReport, Producer, PublishError, Published};
 pub use recorded::{Recorded, RecordedHour};

@@ -107,7 +107,7 @@ pub struct FlushReport {
 /// is still written, and delivered after the next start.
 pub struct Producer {
     config: Arc<ProducerConfig>,
-    queue: Arc<Queue>,
+    pub(crate) queue: Arc<Queue>,
     pub(crate) shared: Arc<Shared>,
     pub(crate) reader: Arc<Mutex<Reader>>,
     pub(crate) counters: Arc<Counters>,
@@ -318,7 +318,7 @@ impl Producer {
         })
     }
 
-    async fn wait(&self, answer: oneshot::Receiver<AppendResult>) -> Result<(), PublishError> {
+    pub(crate) async fn wait(&self, answer: oneshot::Receiver<AppendResult>) -> Result<(), PublishError> {
         let mut unanswered = Unanswered { counters: &self.counters, armed: true };
         let outcome = timeout(self.config.write_timeout, answer).await;
         unanswered.armed = false;

@@ -50,6 +50,8 @@ pub(crate) struct Waiting {
     pub(crate) bytes: Vec<u8>,
     /// Whose they are.
     pub(crate) waiters: Vec<Waiter>,
+    /// They go into a new segment.
+    pub(crate) turn: bool,
 }
 
 #[derive(Default)]
@@ -103,6 +105,12 @@ impl Queue {
             self.wake();
         }
         Ok(answer)
+    }
+
+    /// Has the writer begin a new segment. Answered when it has, or cannot.
+    pub(crate) fn turn(&self) -> Result<oneshot::Receiver<AppendResult>, Refusal> {
+        self.lock().waiting.turn = true;
+        self.push(&[], true)
     }
 
     /// Takes everything in line into `taken`, sleeping until there is something. False if the queue is closed and empty.

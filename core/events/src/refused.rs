@@ -4,7 +4,7 @@
 //! Given to the journal again, the file becomes `refused-MS.replayed`; lines that could not be read, and what was refused
 //! meanwhile, stay in a new `refused.jsonl`.
 
-use crate::journal::record::Encoded;
+use crate::{erase::JournalErased, journal::record::Encoded};
 use serde::Deserialize;
 use serde_json::{Value, json, value::RawValue};
 use smol_str::SmolStr;
@@ -15,7 +15,7 @@ use std::{
     os::unix::fs::FileExt,
     path::{Path, PathBuf},
 };
-use tfx_domain::event::Topic;
+use tfx_domain::event::{PersonNames, Topic};
 use tfx_ports::{clock, files, sink::Envelope};
 
 /// The file's name in the journal's folder.
@@ -142,6 +142,36 @@ pub(crate) fn put_away(dir: &Path, until: u64, unreadable: &[Range<u64>]) -> io:
     }
     crate::journal::sync_dir(dir)?;
     Ok(away)
+}
+
+/// Removes lines in which one of these texts stands, also of files that were put away; tells which other files hold one.
+///
+/// # Errors
+/// The folder cannot be read or written.
+pub(crate) fn erase(dir: &Path, texts: &[String], dry_run: bool) -> io::Result<JournalErased> {
+    let names = PersonNames::new(texts);
+    let mut erased = JournalErased::default();
+    for entry in fs::read_dir(dir)? {
+        let path = entry?.path();
+        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+        if name.ends_with(".damaged") || name.ends_with(".unreadable") {
+            if names.stand_in(&fs::read(&path)?) {
+                erased.left.push(name);
+            }
+            continue;
+        }
+        if name != NAME && !(name.starts_with("refused-") && name.ends_with(".replayed")) {
+            continue;
+        }
+        let text = fs::read(&path)?;
+        let (his, others): (Vec<&[u8]>, Vec<&[u8]>) =
+            text.split_inclusive(|b| *b == b'\n').partition(|line| names.stand_in(line));
+        erased.refused += his.len() as u64;
+        if !his.is_empty() && !dry_run {
+            files::replace(&path, &others.concat())?;
+        }
+    }
+    Ok(erased)
 }
 
 fn open(dir: &Path) -> io::Result<Option<File>> {

@@ -2,6 +2,7 @@
 
 mod before;
 mod delivery;
+mod erase;
 mod policies;
 
 use crate::{

@@ -56,6 +56,12 @@ impl Writer {
 
     fn write(&mut self, taken: &mut Waiting) {
         let now = clock::now().as_millisecond();
+        if std::mem::take(&mut taken.turn)
+            && let Err(error) = self.appender.turn()
+        {
+            // The next write says it too, to those who wait for it.
+            log!(warn, self.counters, { %error, }, "the event journal could not begin a new segment");
+        }
         let mut waiters = taken.waiters.drain(..).peekable();
         let mut rest = taken.bytes.as_mut_slice();
         let mut start = 0;

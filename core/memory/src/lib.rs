@@ -352,6 +352,23 @@ impl Memory {
         self.usage.changed();
     }
 
+    /// Forgets people wherever this configuration could have sent them; how many entries it were. Who comes again is new.
+    pub fn forget(&self, visitors: &[VisitorId], snapshot: &Snapshot) -> usize {
+        let campaigns = snapshot.campaigns().map(|c| Scope::Campaign(&c.campaign.id));
+        let streams =
+            snapshot.campaigns().flat_map(CampaignPlan::streams).map(|s| Scope::Stream(&s.stream.id));
+        let destinations = snapshot.destinations().map(|d| Scope::Destination(&d.destination.id));
+        let mut forgotten = 0;
+        for scope in campaigns.chain(streams).chain(destinations) {
+            let his = |visitor: &&VisitorId| self.seen.forget(self.seen.key(**visitor, scope));
+            forgotten += visitors.iter().filter(his).count();
+        }
+        if forgotten > 0 {
+            self.visited.store(true, Relaxed);
+        }
+        forgotten
+    }
+
     /// What an earlier process saw.
     fn recall(&self, snapshot: &Snapshot, seen: &tfx_ports::analytics::LastVisit) {
         let recall = |scope, bound| self.seen.recall(self.seen.key(seen.visitor, scope), seen.at, bound);

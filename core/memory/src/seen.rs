@@ -143,6 +143,14 @@ impl Seen {
         }
     }
 
+    /// He was never there; whether he was.
+    pub(super) fn forget(&self, key: VisitKey) -> bool {
+        let mut part = self.part(key);
+        let known = part.get(key).is_some();
+        part.forget(key);
+        known
+    }
+
     /// What hashes with the key of the spots.
     pub(super) fn hasher(&self) -> SipHasher13 {
         self.key

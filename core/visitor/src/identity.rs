@@ -68,7 +68,11 @@ impl Identity {
 
     /// As much of an address as the privacy setting keeps.
     pub fn kept(&self, ip: IpAddr) -> SmolStr {
-        match (self.privacy, ip.to_canonical()) {
+        self.kept_as(self.privacy, ip)
+    }
+
+    fn kept_as(&self, privacy: IpPrivacy, ip: IpAddr) -> SmolStr {
+        match (privacy, ip.to_canonical()) {
             (IpPrivacy::Full, ip) => format_smolstr!("{ip}"),
             (IpPrivacy::Truncated, IpAddr::V4(ip)) => {
                 let [a, b, c, _] = ip.octets();
@@ -84,6 +88,17 @@ impl Identity {
                 format_smolstr!("{:032x}", number(hasher.finish128()))
             }
         }
+    }
+
+    /// The forms in which an address may be stored that was kept as the settings said at some time. One that many share, cut
+    /// short, is among them only where addresses are kept so now.
+    pub fn stored_forms(&self, ip: IpAddr) -> Vec<SmolStr> {
+        let mut forms: Vec<SmolStr> = [IpPrivacy::Full, IpPrivacy::Hashed, self.privacy]
+            .into_iter()
+            .map(|privacy| self.kept_as(privacy, ip))
+            .collect();
+        forms.dedup();
+        forms
     }
 
     /// What proves that a text was written by this installation.

@@ -151,6 +151,12 @@ impl Clicks {
         &*self.analytics
     }
 
+    /// Remembers no click any more: each is looked up anew.
+    pub(crate) fn forget(&self) {
+        self.recent.clear();
+        self.quiet().clear();
+    }
+
     /// The facts of a click.
     ///
     /// # Errors

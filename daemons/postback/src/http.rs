@@ -76,7 +76,10 @@ pub(crate) fn router(
         events::write(SERVICE, &counted.producer.stats(), out);
     }));
     let operators = operators.merge(
-        Router::new().route("/internal/postbacks/retry", post(retry_all)).with_state(Arc::clone(postbacks)),
+        Router::new()
+            .route("/internal/postbacks/retry", post(retry_all))
+            .route("/internal/clicks/forget", post(forget_clicks))
+            .with_state(Arc::clone(postbacks)),
     );
     let operators = operators.merge(source_postback::routes(teller));
     let operators = operators.merge(tfx_service::config::routes(Arc::clone(&postbacks.config)));
@@ -144,6 +147,12 @@ async fn retry_all(State(postbacks): State<Arc<Postbacks>>, Json(asked): Json<Po
             ProblemResponse { log: Some(e.to_string()), ..problem }.into_response()
         }
     }
+}
+
+/// A person was erased: what is remembered of clicks is looked up anew.
+async fn forget_clicks(State(postbacks): State<Arc<Postbacks>>) -> Json<serde_json::Value> {
+    postbacks.clicks.forget();
+    Json(serde_json::json!({}))
 }
 
 async fn postback(

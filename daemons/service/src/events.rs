@@ -11,8 +11,8 @@ use serde::Deserialize;
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 use tfx_events::{Producer, ProducerStats};
 
-/// `GET /internal/event-producer/stats` and `…/recorded`, and `POST /internal/event-producer/replay-refused`; to be put behind the
-/// internal token.
+/// `GET /internal/event-producer/stats` and `…/recorded`, and `POST /internal/event-producer/replay-refused` and `…/erase`; to be
+/// put behind the internal token.
 pub fn routes(producer: Arc<Producer>) -> Router {
     let asked = Arc::clone(&producer);
     let stats = move || {
@@ -24,11 +24,30 @@ pub fn routes(producer: Arc<Producer>) -> Router {
         let recorded = counted.recorded();
         async move { Json(recorded) }
     };
+    let erasing = Arc::clone(&producer);
+    let erase = move |Json(asked): Json<Erase>| async move { erase(&erasing, asked).await };
     let replay = move |Query(how): Query<Replay>| async move { replay(&producer, how.dry_run).await };
     Router::new()
         .route("/internal/event-producer/stats", get(stats))
         .route("/internal/event-producer/recorded", get(recorded))
         .route("/internal/event-producer/replay-refused", post(replay))
+        .route("/internal/event-producer/erase", post(erase))
+}
+
+#[derive(Deserialize)]
+struct Erase {
+    /// Ids and addresses of a person.
+    texts: Vec<String>,
+    /// Only count them.
+    #[serde(default)]
+    dry_run: bool,
+}
+
+async fn erase(producer: &Producer, Erase { texts, dry_run }: Erase) -> Response {
+    match producer.erase(texts, dry_run).await {
+        Ok(erased) => Json(erased).into_response(),
+        Err(e) => ProblemResponse::unavailable(e.to_string()).into_response(),
+    }
 }
 
 #[derive(Deserialize)]

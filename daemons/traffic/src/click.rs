@@ -12,7 +12,7 @@ use axum::{
 };
 use http::{HeaderMap, HeaderValue, Method, StatusCode, header, request::Parts};
 use ipnet::IpNet;
-use std::{borrow::Cow, sync::Arc};
+use std::{borrow::Cow, path::Path, sync::Arc};
 use tfx_domain::{
     event::{Event, Outcome},
     id::VisitorId,
@@ -29,6 +29,8 @@ use tfx_visitor::{ACCEPT_CH, COOKIE, Facts, Request};
 pub(crate) struct Clicks {
     pub(crate) traffic: Arc<Traffic>,
     pub(crate) trusted: Arc<[IpNet]>,
+    /// Where it is kept who was seen.
+    pub(crate) visitors_file: Arc<Path>,
 }
 
 /// How long a browser keeps its visitor id: a year.
@@ -46,7 +48,7 @@ pub(crate) async fn click(
     if !matches!(parts.method, Method::GET | Method::HEAD | Method::POST) {
         return not_allowed();
     }
-    let Clicks { traffic, trusted } = &clicks;
+    let Clicks { traffic, trusted, .. } = &clicks;
     let ip = client_ip(peer.ip(), &parts.headers, trusted);
     let header = |name: &str| parts.headers.get(name).map(HeaderValue::as_bytes);
     let request = Request {

@@ -4,6 +4,7 @@ use crate::{
     SERVICE,
     answer::{SECOND_PAGE, robots},
     click::{Clicks, click, second_page},
+    erase,
     explain::{cap_use, explain},
     health::Watch,
 };
@@ -47,6 +48,8 @@ pub(crate) fn router(
         .route("/internal/explain", post(explain))
         .route("/internal/cap-use/{destination}", get(cap_use))
         .route("/internal/geo", get(geo_status))
+        .route("/internal/stored-address", post(erase::stored_address))
+        .route("/internal/visitors/forget", post(erase::forget))
         .with_state(clicks.clone())
         .merge(manual.routes())
         .merge(tfx_service::config::routes(Arc::clone(&clicks.traffic.live)))

@@ -7,6 +7,7 @@
 
 mod answer;
 mod click;
+mod erase;
 mod explain;
 mod health;
 mod http;
@@ -202,7 +203,11 @@ pub async fn run(
     );
     workers.spawn(restored.in_current_span());
 
-    let clicks = Clicks { traffic, trusted: settings.http.trusted_proxies.as_slice().into() };
+    let clicks = Clicks {
+        traffic,
+        trusted: settings.http.trusted_proxies.as_slice().into(),
+        visitors_file: data_dir.visitors_file().into(),
+    };
     let bare_slugs = settings.traffic.bare_slugs;
     let inside = Inside::new(&settings.http, token.expose());
     let durable = settings.events.policy == FailurePolicy::FailClosed;

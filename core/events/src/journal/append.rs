@@ -173,6 +173,25 @@ impl Appender {
         Ok(())
     }
 
+    /// Begins a new segment, so that the one before goes when what is in it is delivered.
+    pub(crate) fn turn(&mut self) -> Result<(), AppendError> {
+        let next = {
+            let layout = self.shared.layout();
+            if layout.segments.back().is_none_or(|last| last.first >= layout.next) {
+                return Ok(());
+            }
+            layout.next
+        };
+        self.leave();
+        let active = self.create(next)?;
+        let mut layout = self.shared.layout();
+        layout.segments.push_back(Segment { first: active.first, length: active.length });
+        layout.bytes += active.length;
+        drop(layout);
+        self.active = Some(active);
+        Ok(())
+    }
+
     fn create(&mut self, first: u64) -> io::Result<Active> {
         let path = segment_path(&self.shared.dir, first);
         let mut file = self.disk.create(&path)?;

@@ -222,20 +222,34 @@ impl Reader {
     /// The cursor cannot be written or segments cannot be deleted: after a restart they may be delivered again.
     pub(crate) fn commit(&mut self, batch: &Batch) -> io::Result<()> {
         let next = batch.place.next.max(self.from);
-        let delivered = {
+        let moved = {
             let mut layout = self.shared.layout();
             let moved = next > layout.cursor;
             layout.cursor = layout.cursor.max(next);
             layout.oldest_at = if layout.depth() == 0 { None } else { batch.newest_at.or(layout.oldest_at) };
             let before = layout.segments.iter().take_while(|s| s.first < batch.place.segment);
             layout.delivered_bytes = before.map(|s| s.length).sum::<u64>() + batch.place.offset;
+            moved
+        };
+        if !moved {
+            return Ok(());
+        }
+        self.cursor.write(next)?;
+        self.drop_delivered()
+    }
+
+    /// Deletes the segments of which everything is delivered.
+    ///
+    /// # Errors
+    /// They cannot be deleted, or the cursor cannot be synced before.
+    pub(crate) fn drop_delivered(&mut self) -> io::Result<()> {
+        let delivered: Vec<u64> = {
+            let layout = self.shared.layout();
             // The last segment stays: it may be written to.
             let firsts: Vec<u64> = layout.segments.iter().map(|s| s.first).collect();
             let done = firsts.windows(2).take_while(|pair| pair[1] <= layout.cursor).count();
-            moved.then(|| firsts.into_iter().take(done).collect::<Vec<_>>())
+            firsts.into_iter().take(done).collect()
         };
-        let Some(delivered) = delivered else { return Ok(()) };
-        self.cursor.write(next)?;
         if !delivered.is_empty() {
             self.cursor.sync()?;
             for first in &delivered {
