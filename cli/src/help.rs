@@ -10,7 +10,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Set up", &["campaign", "stream", "destination", "source", "network", "template"]),
     ("Look", &["report", "click", "conversion", "postback", "explain", "health", "audit"]),
     ("Who may in", &["login", "logout", "whoami", "profile", "token", "user", "session"]),
-    ("Run", &["up", "config", "events", "ingest", "migrate", "prune", "backup", "restore", "stack"]),
+    ("Run", &["up", "config", "events", "ingest", "migrate", "prune", "erase", "backup", "restore", "stack"]),
     ("Watch", &["alert", "status", "logs", "check", "doctor", "reconcile"]),
     ("Try", &["smoke", "bench"]),
     ("Shell", &["completions", "man", "help"]),

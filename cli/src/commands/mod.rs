@@ -13,6 +13,7 @@ mod conversion;
 mod destination;
 mod doctor;
 mod entity;
+mod erase;
 mod events;
 mod explain;
 mod health;
@@ -109,6 +110,7 @@ pub(crate) enum Command {
     Ingest(ingest::IngestCommand),
     Migrate(migrate::Migrate),
     Prune(prune::Prune),
+    Erase(erase::Erase),
     /// Backups: what a store holds, into a file.
     #[command(subcommand)]
     Backup(backup::BackupCommand),
@@ -181,6 +183,7 @@ impl Command {
             Self::Ingest(c) => c.run(context).await,
             Self::Migrate(c) => c.run(context).await,
             Self::Prune(c) => c.run(context).await,
+            Self::Erase(c) => c.run(context).await,
             Self::Backup(c) => c.run(context).await,
             Self::Restore(c) => c.run(context).await,
             Self::Stack(c) => c.run(context).await,

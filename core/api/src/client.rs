@@ -15,6 +15,7 @@ use crate::{
     clicks::{ClickEvent, ClickQuery},
     conversions::{Conversion, ConversionQuery},
     entities::{EntityQuery, Link, Verb},
+    erasure::{ErasureReceipt, ErasureRequest, ErasureStatus},
     error::ApiError,
     explain::{ExplainAnswer, ExplainRequest},
     geo::GeoStatus,
@@ -357,6 +358,22 @@ impl Client {
     /// [`ApiError`].
     pub async fn prune(&self, request: &PruneRequest) -> Result<PruneAnswer, ApiError> {
         self.post(&["retention", "prune"], request).await
+    }
+
+    /// Begins to erase a person, or to count what there is of him: [`erasures`](Self::erasures) shows its end.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn erase(&self, request: &ErasureRequest) -> Result<ErasureReceipt, ApiError> {
+        self.post(&["erasures"], request).await
+    }
+
+    /// The erasure that goes on, and the last one.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn erasures(&self) -> Result<ErasureStatus, ApiError> {
+        self.call(Call::get(&["erasures"])).await
     }
 
     /// A page of the messages that became no event.

@@ -9,6 +9,7 @@ pub mod clicks;
 pub mod client;
 pub mod conversions;
 pub mod entities;
+pub mod erasure;
 pub mod error;
 pub mod explain;
 pub mod geo;

@@ -5,6 +5,7 @@ use crate::{
     alerts::{self, Alerts},
     browsers, compressed,
     entities::{self, Followed},
+    erasure::{self, Erasing},
     events, explain,
     failure::Failure,
     geo, health as destinations_health,
@@ -42,6 +43,8 @@ pub(crate) struct App {
     pub(crate) alerts: Alerts,
     /// Deletes events by age.
     pub(crate) pruning: Arc<Pruning>,
+    /// Erases people.
+    pub(crate) erasing: Erasing,
     /// Held while an entity is checked against the others and saved.
     pub(crate) writes: Mutex<Followed>,
     /// Requests with an idempotency key that are being done.
@@ -60,6 +63,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(source_postbacks::routes())
         .merge(report::routes())
         .merge(retention::routes())
+        .merge(erasure::routes())
         .merge(explain::routes())
         .merge(geo::routes())
         .merge(destinations_health::routes())

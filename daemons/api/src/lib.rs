@@ -11,6 +11,7 @@ mod browsers;
 mod compressed;
 mod conditions;
 mod entities;
+mod erasure;
 mod events;
 mod explain;
 mod failure;
@@ -38,8 +39,8 @@ mod tokens;
 mod unique_fields;
 
 use crate::{
-    access::Access, alerts::Alerts, app::App, entities::Followed, idempotency::UnderWay, logins::Logins,
-    outside::Outside, peers::Peers, retention::Pruning,
+    access::Access, alerts::Alerts, app::App, entities::Followed, erasure::Erasing, idempotency::UnderWay,
+    logins::Logins, outside::Outside, peers::Peers, retention::Pruning,
 };
 use anyhow::Context as _;
 use std::{sync::Arc, time::Duration};
@@ -82,6 +83,7 @@ pub async fn run(
         peers: Peers::new(&settings, &internal_token)?,
         alerts: Alerts::new(&settings, &apart),
         pruning,
+        erasing: Erasing::default(),
         stores,
         settings: Arc::clone(&settings),
         writes: Mutex::new(Followed::new(&settings.addresses.public_hosts)),

@@ -58,6 +58,11 @@ impl Peers {
 }
 
 impl Peer {
+    /// What it is called.
+    pub(crate) const fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// Asks; what the other one answers with a success, or refuses with a reason of its own, is the answer.
     ///
     /// # Errors

@@ -48,6 +48,7 @@ impl House {
             peers: Peers::new(&settings, &secret).expect("peers"),
             alerts: crate::alerts::Alerts::new(&settings, &apart),
             pruning,
+            erasing: crate::erasure::Erasing::default(),
             stores,
             writes: Mutex::new(Followed::new(&[])),
             under_way: UnderWay::default(),

@@ -21,7 +21,7 @@ use axum::{
 };
 pub(crate) use guesses::Guesses;
 use http::{HeaderValue, Method, StatusCode, header};
-pub(crate) use keyed::same;
+pub(crate) use keyed::{Keyed, same};
 use rates::Rates;
 use routes::{Found, Needs};
 use sessions::KnownSessions;

@@ -6,8 +6,8 @@ use std::{collections::HashMap, sync::LazyLock};
 use tfx_api::{BASE, entities::Verb};
 use tfx_domain::{
     access::Scope::{
-        self, HealthCheck, Ops, PostbacksRetry, PostbacksTest, Read, ReadAudit, ReadMoney, ReadSecrets,
-        Tokens, Users, WriteAlerts,
+        self, Erase, HealthCheck, Ops, PostbacksRetry, PostbacksTest, Read, ReadAudit, ReadMoney,
+        ReadSecrets, Tokens, Users, WriteAlerts,
     },
     entity::Kind,
 };
@@ -65,6 +65,8 @@ const ROUTES: &[(Method, &str, &[Scope])] = &[
     (Method::POST, "/ingestion/replay", &[Read, Ops]),
     (Method::GET, "/retention", &[Read]),
     (Method::POST, "/retention/prune", &[Read, Ops]),
+    (Method::GET, "/erasures", &[Read, Erase]),
+    (Method::POST, "/erasures", &[Read, Erase]),
     (Method::GET, "/geo", &[Read]),
     (Method::GET, "/tokens", &[Tokens]),
     (Method::POST, "/tokens", &[Tokens]),

@@ -7,6 +7,7 @@ mod bad_input;
 mod browsers;
 mod bulk;
 mod entities;
+mod erasure;
 mod events;
 mod health;
 mod idempotency;

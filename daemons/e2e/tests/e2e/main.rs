@@ -4,6 +4,7 @@
 
 mod alerts;
 mod creates;
+mod erasure;
 mod fences;
 mod full_disk;
 mod kill;

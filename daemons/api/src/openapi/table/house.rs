@@ -10,6 +10,7 @@ use tfx_api::{
     Page,
     alerts::{AlertLogRow, AlertStateRow, AlertTest, AlertTestAnswer},
     audit::AuditEntry,
+    erasure::{ErasureReceipt, ErasureRequest, ErasureStatus},
     geo::GeoStatus,
     health::{HealthEvent, HealthList, HealthRow},
     ingestion::{IngestionError, IngestionLag, ReplayAnswer, ReplayRequest},
@@ -120,6 +121,18 @@ pub(super) fn operations() -> Vec<Operation> {
                 .answers::<PruneAnswer>("How many there are; with `dry_run` alone")
                 .also::<PruneAnswer>(StatusCode::ACCEPTED, "They are being deleted")
                 .refuses(StatusCode::CONFLICT, "prune_running", "events are being deleted already"),
+            get("/erasures", "read_erasures", "Tell how far an erasure is, and what the last one came to")
+                .answers::<ErasureStatus>("The one that goes on and the last one"),
+            post(
+                "/erasures",
+                "erase",
+                "Erase a person from every store, for good, or count what there is of him",
+            )
+            .takes::<ErasureRequest>(
+                json!({ "visitor": "00000000000000000000000000000000", "dry_run": true }),
+            )
+            .also::<ErasureReceipt>(StatusCode::ACCEPTED, "It goes on; `GET /erasures` shows its end")
+            .refuses(StatusCode::CONFLICT, "erasure_running", "somebody is being erased already"),
             get("/geo", "read_geo", "Tell which geo facts are known")
                 .answers::<GeoStatus>("What the databases of traffic-service know")
                 .asks("traffic-service"),
