@@ -151,7 +151,7 @@ impl Eraser {
         condition(&mut count);
         let rows = self.one(count).await?;
         if rows > 0 && !dry_run {
-            let mut sql = Sql::new(format!("ALTER TABLE {table} DELETE"));
+            let mut sql = Sql::new(format!("ALTER TABLE {} DELETE", self.0.altered(table)));
             condition(&mut sql);
             sql.push(SYNC);
             self.0.execute(WHAT, sql).await?;
@@ -182,7 +182,8 @@ impl Eraser {
                     _ => format!("{column} = ''"),
                 })
                 .collect();
-            let update = format!("ALTER TABLE conversion_events UPDATE event = '', {}", blank.join(", "));
+            let table = self.0.altered("conversion_events");
+            let update = format!("ALTER TABLE {table} UPDATE event = '', {}", blank.join(", "));
             let mut sql = Sql::new(update);
             condition(&mut sql);
             sql.push(SYNC);
@@ -224,10 +225,11 @@ impl Eraser {
         }
         for some in lines.chunks(LINES) {
             let (ids, texts): (Vec<String>, Vec<String>) = some.iter().cloned().unzip();
-            let mut sql = Sql::new(
-                "ALTER TABLE postback_log_events UPDATE reason = '', event = transform(id, ?, ?, event),
+            let table = self.0.altered("postback_log_events");
+            let mut sql = Sql::new(format!(
+                "ALTER TABLE {table} UPDATE reason = '', event = transform(id, ?, ?, event),
                     remote_ip = JSONExtractString(transform(id, ?, ?, event), 'remote_ip') WHERE id IN ?",
-            );
+            ));
             sql.texts(ids.clone()).texts(texts.clone()).texts(ids.clone()).texts(texts).texts(ids);
             sql.push(SYNC);
             self.0.execute(WHAT, sql).await?;
@@ -258,10 +260,11 @@ impl Eraser {
         places.retain(|place| names.stand_in(&place.raw));
         for some in places.chunks(IDS).filter(|_| !dry_run) {
             let names = some.iter().map(|p| format!("{}/{}/{}", p.partition, p.offset, p.topic)).collect();
-            let mut sql = Sql::new(
-                "ALTER TABLE kafka_ingestion_errors DELETE
+            let table = self.0.altered("kafka_ingestion_errors");
+            let mut sql = Sql::new(format!(
+                "ALTER TABLE {table} DELETE
                  WHERE concat(toString(partition), '/', toString(offset), '/', topic) IN ?",
-            );
+            ));
             sql.texts(names).push(SYNC);
             self.0.execute(WHAT, sql).await?;
         }
