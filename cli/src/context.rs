@@ -18,7 +18,7 @@ use tfx_domain::problem::Problems;
 use tfx_settings::{ClientSettings, Notice, Settings, SettingsSource};
 
 /// What every command works with.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct Context {
     /// The settings as they were found.
     pub(crate) source: SettingsSource,
@@ -77,6 +77,11 @@ impl Context {
             Some(_) if std::env::var_os(name).is_some() => "environment",
             Some(_) => ".env",
         }
+    }
+
+    /// The same, without notes: they would stand in the midst of a screen.
+    pub(crate) fn silent(&self) -> Self {
+        Self { out: Out { quiet: true, ..self.out }, ..self.clone() }
     }
 
     /// All settings.

@@ -11,7 +11,7 @@ const GROUPS: &[(&str, &[&str])] = &[
     ("Look", &["report", "click", "conversion", "postback", "explain", "health", "audit"]),
     ("Who may in", &["login", "logout", "whoami", "profile", "token", "user", "session"]),
     ("Run", &["up", "config", "events", "ingest", "migrate", "prune", "erase", "backup", "restore", "stack"]),
-    ("Watch", &["alert", "status", "logs", "check", "doctor", "reconcile"]),
+    ("Watch", &["alert", "status", "top", "logs", "check", "doctor", "reconcile"]),
     ("Try", &["smoke", "bench"]),
     ("Shell", &["completions", "man", "help"]),
 ];

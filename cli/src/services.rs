@@ -3,7 +3,7 @@
 use crate::exit::Failure;
 use futures_util::future::join_all;
 use jiff::SignedDuration;
-use std::time::Instant;
+use std::{fs, time::Instant};
 use tfx_domain::Timestamp;
 use tfx_ops::{
     clock,
@@ -57,6 +57,13 @@ fn ahead(at: Timestamp, before: Timestamp, after: Timestamp) -> SignedDuration {
     } else {
         SignedDuration::ZERO
     }
+}
+
+/// The token of `/metrics` and `/internal`: the setting, else the file of the data folder.
+pub(crate) fn internal_token(settings: &Settings) -> Option<String> {
+    let set = settings.access.internal_token.as_ref().map(|token| token.expose().to_owned());
+    let kept = || fs::read_to_string(settings.data_dir.join("internal.token")).ok();
+    set.or_else(kept).map(|token| token.trim().to_owned())
 }
 
 impl Service {

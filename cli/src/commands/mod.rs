@@ -36,6 +36,7 @@ mod status;
 mod stream;
 mod template;
 mod token;
+mod top;
 mod up;
 mod user;
 
@@ -124,6 +125,7 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Check(check::CheckCommand),
     Status(status::StatusCommand),
+    Top(top::TopCommand),
     Logs(Box<logs::Logs>),
     Doctor(doctor::Doctor),
     Reconcile(reconcile::Reconcile),
@@ -188,6 +190,7 @@ impl Command {
             Self::Restore(c) => c.run(context).await,
             Self::Stack(c) => c.run(context).await,
             Self::Status(c) => c.run(context).await,
+            Self::Top(c) => c.run(context).await,
             Self::Logs(c) => c.run(context).await,
             Self::Doctor(c) => c.run(context).await,
             Self::Reconcile(c) => c.run(context).await,

@@ -45,5 +45,6 @@ mod sources;
 mod stack;
 mod terminal;
 mod tokens;
+mod top;
 mod up;
 mod watching;

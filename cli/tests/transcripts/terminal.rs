@@ -188,3 +188,63 @@ fn a_report_that_is_watched_clears_a_terminal_alone_and_ends_with_ctrl_c() {
     let piped = place.ok("tfx report --by none --metrics clicks --watch 1 --quiet | head -4");
     assert_eq!(piped, "CLICKS\n0\nCLICKS\n0".replace("CLICKS\n0", "CLICKS\n     0"), "{piped}");
 }
+
+/// `tfx top` in a terminal, with its process id in a file, and how the terminal was set before and after.
+fn top(place: &Place) -> PtySession {
+    let line = "stty -g > before; sh -c 'echo $$ > pid; exec tfx top --every 1'; code=$?; stty -g > after; \
+        cmp before after && (exit $code)";
+    let mut t = terminal(place, 80, line);
+    t.exp_string("\u{1b}[?1049h").expect("a screen of its own");
+    t.exp_string("clicks/s").expect("a screen");
+    t.exp_string("nothing").expect("a look");
+    t
+}
+
+#[test]
+fn top_gives_the_terminal_back_as_it_was_on_every_way_out() {
+    let mut place = Place::running();
+    place.set("TRAFFIC_SERVICE_URL", &format!("http://{}", place.traffic()));
+    place.set("POSTBACK_SERVICE_URL", &format!("http://{}", place.postbacks()));
+    for (way, code) in [
+        ("q", "exit 0"),
+        ("c", "exit 130"),
+        ("TERM", "exit 130"),
+        ("INT", "exit 130"),
+        ("HUP", "exit 130"),
+        ("QUIT", "exit 130"),
+    ] {
+        let mut t = top(&place);
+        match way {
+            "q" => {
+                t.send("q").expect("typed");
+                t.flush().expect("typed");
+            }
+            "c" => t.send_control(CTRL_C).expect("typed"),
+            signal => _ = place.ok(&format!("kill -{signal} $(cat pid)")),
+        }
+        t.exp_string("\u{1b}[?1049l").unwrap_or_else(|e| panic!("{way}: the screen before: {e}"));
+        t.exp_string("\u{1b}[?25h").unwrap_or_else(|e| panic!("{way}: the cursor: {e}"));
+        let (said, ended) = rest(&mut t);
+        assert_eq!(ended, code, "{way}: {said}");
+    }
+}
+
+#[test]
+fn top_answers_keys_and_a_terminal_of_another_size() {
+    let mut place = Place::running();
+    place.set("TRAFFIC_SERVICE_URL", &format!("http://{}", place.traffic()));
+    place.set("POSTBACK_SERVICE_URL", &format!("http://{}", place.postbacks()));
+    let mut t = top(&place);
+    t.send("?").expect("typed");
+    t.flush().expect("typed");
+    t.exp_string("Shift-Tab").expect("the keys");
+    t.send("x").expect("typed");
+    t.flush().expect("typed");
+    let tty = place.ok("readlink /proc/$(cat pid)/fd/0");
+    place.ok(&format!("stty -F {tty} cols 140"));
+    // Sources stand beside the rows where there is room.
+    t.exp_string("SOURCE").expect("a wider screen");
+    t.send("q").expect("typed");
+    t.flush().expect("typed");
+    assert_eq!(rest(&mut t).1, "exit 0");
+}

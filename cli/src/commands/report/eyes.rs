@@ -36,7 +36,7 @@ pub(super) fn bar(value: Decimal, most: Decimal) -> String {
 }
 
 /// A character for each figure, from nothing (or the least, if that is less) to the most.
-pub(super) fn spark(values: &[Option<f64>]) -> String {
+pub(crate) fn spark(values: &[Option<f64>]) -> String {
     let there = || values.iter().flatten().copied();
     let (low, high) = there().fold((0.0_f64, 0.0_f64), |(low, high), v| (low.min(v), high.max(v)));
     let level = |value: f64| {

@@ -7,6 +7,8 @@ mod eyes;
 mod markdown;
 mod print;
 
+pub(crate) use eyes::spark;
+
 use super::postback::lint::footnote;
 use crate::{
     complete,

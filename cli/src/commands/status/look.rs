@@ -14,88 +14,88 @@ use tfx_ops::{clock, probe::Dependency};
 
 /// Everything.
 #[derive(Debug, Serialize)]
-pub(super) struct Status {
-    pub(super) ready: bool,
-    pub(super) at: Timestamp,
-    pub(super) services: Vec<ServiceStatus>,
+pub(crate) struct Status {
+    pub(crate) ready: bool,
+    pub(crate) at: Timestamp,
+    pub(crate) services: Vec<ServiceStatus>,
     /// Of the services that record events; none: it could not be found out.
-    pub(super) events: Option<Events>,
+    pub(crate) events: Option<Events>,
     /// None: it could not be found out.
-    pub(super) event_log: Option<EventLog>,
+    pub(crate) event_log: Option<EventLog>,
     /// None: it could not be found out.
-    pub(super) destinations: Option<Destinations>,
+    pub(crate) destinations: Option<Destinations>,
     /// What could not be found out, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(super) unknown: Vec<String>,
+    pub(crate) unknown: Vec<String>,
 }
 
 /// A service.
 #[derive(Debug, Serialize)]
-pub(super) struct ServiceStatus {
-    pub(super) name: &'static str,
-    pub(super) url: String,
+pub(crate) struct ServiceStatus {
+    pub(crate) name: &'static str,
+    pub(crate) url: String,
     /// `ok`, `degraded`, `failed`, `silent`.
-    pub(super) state: String,
+    pub(crate) state: String,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) version: Option<String>,
-    pub(super) latency_ms: f64,
+    pub(crate) version: Option<String>,
+    pub(crate) latency_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) error: Option<String>,
-    pub(super) dependencies: Vec<DependencyStatus>,
+    pub(crate) error: Option<String>,
+    pub(crate) dependencies: Vec<DependencyStatus>,
 }
 
 /// What a service depends on.
 #[derive(Debug, Serialize)]
-pub(super) struct DependencyStatus {
-    pub(super) name: String,
-    pub(super) required: bool,
-    pub(super) state: String,
-    pub(super) latency_ms: f64,
+pub(crate) struct DependencyStatus {
+    pub(crate) name: String,
+    pub(crate) required: bool,
+    pub(crate) state: String,
+    pub(crate) latency_ms: f64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) age_ms: Option<u64>,
+    pub(crate) age_ms: Option<u64>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(super) detail: Option<String>,
+    pub(crate) detail: Option<String>,
 }
 
 /// What the producers hold, of both together.
 #[derive(Debug, Default, Serialize)]
-pub(super) struct Events {
-    pub(super) outbox_events: u64,
-    pub(super) outbox_bytes: u64,
-    pub(super) oldest_age_ms: u64,
-    pub(super) dropped: u64,
-    pub(super) refused: u64,
+pub(crate) struct Events {
+    pub(crate) outbox_events: u64,
+    pub(crate) outbox_bytes: u64,
+    pub(crate) oldest_age_ms: u64,
+    pub(crate) dropped: u64,
+    pub(crate) refused: u64,
 }
 
 /// The event log.
 #[derive(Debug, Serialize)]
-pub(super) struct EventLog {
+pub(crate) struct EventLog {
     /// False: events go straight into the store.
-    pub(super) used: bool,
-    pub(super) lag: u64,
+    pub(crate) used: bool,
+    pub(crate) lag: u64,
     /// Messages that became no event within the last hour.
-    pub(super) errors: u64,
+    pub(crate) errors: u64,
     /// There are more of them.
-    pub(super) more_errors: bool,
+    pub(crate) more_errors: bool,
 }
 
 /// Destinations with a health check.
 #[derive(Debug, Serialize)]
-pub(super) struct Destinations {
-    pub(super) watched: u64,
-    pub(super) down: u64,
-    pub(super) unknown: u64,
+pub(crate) struct Destinations {
+    pub(crate) watched: u64,
+    pub(crate) down: u64,
+    pub(crate) unknown: u64,
     /// The slugs of those that are down.
-    pub(super) names: Vec<String>,
+    pub(crate) names: Vec<String>,
 }
 
 impl Status {
-    pub(super) const fn is_ready(&self) -> bool {
+    pub(crate) const fn is_ready(&self) -> bool {
         self.ready
     }
 
     /// Who is not ready; none: all are.
-    pub(super) fn unready(&self) -> Option<Failure> {
+    pub(crate) fn unready(&self) -> Option<Failure> {
         let silent: Vec<&str> =
             self.services.iter().filter(|s| s.state == "silent").filter_map(|s| s.error.as_deref()).collect();
         let failed: Vec<String> = self
@@ -117,7 +117,7 @@ impl Status {
 ///
 /// # Errors
 /// Settings that cannot be used.
-pub(super) async fn look(context: &Context) -> Result<Status, Failure> {
+pub(crate) async fn look(context: &Context) -> Result<Status, Failure> {
     let settings = context.settings()?;
     let found = services::ask(&settings).await?;
     let ready = found.iter().all(services::Service::is_ready);

@@ -3,6 +3,10 @@
 mod look;
 mod screen;
 
+#[cfg(test)]
+pub(crate) use look::{Destinations, EventLog, Events, ServiceStatus};
+pub(crate) use look::{Status, look};
+
 use crate::{
     context::Context,
     exit::{Failure, Kind},
@@ -11,7 +15,6 @@ use crate::{
 };
 use clap::{Args, ValueEnum};
 use dialoguer::console::Term;
-use look::{Status, look};
 use serde_json::{Value, json};
 use std::{
     io::{self, IsTerminal as _},

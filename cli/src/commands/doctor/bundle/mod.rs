@@ -191,7 +191,7 @@ async fn of_services(parts: &mut Parts, settings: &Settings) -> Result<(), Failu
     };
     parts.json("services.json", &asked.iter().map(one).collect());
     let probe = Probe::new().map_err(Failure::failed)?;
-    let token = internal_token(settings);
+    let token = services::internal_token(settings);
     let pages = join_all(asked.iter().map(|s| probe.metrics(&s.url, token.as_deref()))).await;
     for (service, page) in asked.iter().zip(pages) {
         match page {
@@ -207,13 +207,6 @@ async fn of_services(parts: &mut Parts, settings: &Settings) -> Result<(), Failu
         }
     }
     Ok(())
-}
-
-/// The token of `/metrics`: the setting, else the file of the data folder.
-fn internal_token(settings: &Settings) -> Option<String> {
-    let set = settings.access.internal_token.as_ref().map(|token| token.expose().to_owned());
-    set.or_else(|| fs::read_to_string(settings.data_dir.join("internal.token")).ok())
-        .map(|t| t.trim().to_owned())
 }
 
 /// The engines' versions, and how the steps of `tfx migrate` stand there.
