@@ -27,7 +27,7 @@ use crate::{
         PostbackRetryAnswer, PostbackTest, PostbackTestAnswer,
     },
     report::{ReportAnswer, ReportRequest},
-    retention::{PruneAnswer, PruneRequest, RetentionStatus},
+    retention::{Applied, ApplyRequest, GrowingKinds, PruneAnswer, PruneRequest, RetentionStatus},
     service::{EventStats, RecordedAnswer, RefusedAnswer},
     timeline::Timeline,
 };
@@ -358,6 +358,22 @@ impl Client {
     /// [`ApiError`].
     pub async fn prune(&self, request: &PruneRequest) -> Result<PruneAnswer, ApiError> {
         self.post(&["retention", "prune"], request).await
+    }
+
+    /// What grows with time, and for how long it is kept.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn growing(&self) -> Result<GrowingKinds, ApiError> {
+        self.call(Call::get(&["retention", "kinds"])).await
+    }
+
+    /// Forgets now what is forgotten by itself, or counts it.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn apply_retention(&self, dry_run: bool) -> Result<Applied, ApiError> {
+        self.post(&["retention", "apply"], &ApplyRequest { dry_run }).await
     }
 
     /// Begins to erase a person, or to count what there is of him: [`erasures`](Self::erasures) shows its end.

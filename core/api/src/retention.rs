@@ -81,3 +81,66 @@ pub struct RetentionStatus {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last: Option<PruneRun>,
 }
+
+/// Something that grows with time.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct GrowingKind {
+    /// What it is.
+    pub what: String,
+    /// Where it is kept.
+    pub store: String,
+    /// For how many days; none: for ever, or until what is said in `deletes`.
+    pub days: Option<u32>,
+    /// The setting that says so; empty: there is none.
+    pub setting: String,
+    /// What deletes it.
+    pub deletes: String,
+    /// How many there are; none: not known.
+    pub rows: Option<u64>,
+    /// The room they take; none: not known.
+    pub bytes: Option<u64>,
+    /// When the oldest came; none: not known.
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
+    pub oldest: Option<Timestamp>,
+}
+
+/// Everything that grows with time.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct GrowingKinds {
+    /// Store by store.
+    pub kinds: Vec<GrowingKind>,
+    /// What could not be asked.
+    pub missing: Vec<String>,
+}
+
+/// Forgetting now what is forgotten by itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ApplyRequest {
+    /// Only count.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// How much of a kind went.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AppliedKind {
+    /// What it is, as in [`GrowingKind::what`]; `events` are all of them.
+    pub what: String,
+    /// How many; none: not counted.
+    pub rows: Option<u64>,
+}
+
+/// What went, or would go.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Applied {
+    /// Whether it was only counted.
+    pub dry_run: bool,
+    /// Kind by kind; what is kept for ever is not among them.
+    pub kinds: Vec<AppliedKind>,
+}

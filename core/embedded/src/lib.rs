@@ -18,6 +18,7 @@ mod erasure;
 mod error;
 mod events;
 mod health;
+mod histories;
 mod keys;
 mod leases;
 mod paging;
@@ -37,6 +38,7 @@ use tfx_ports::{
     conversions::ConversionStore,
     erasure::{ErasedList, EventErasure},
     health::HealthStore,
+    histories::Histories,
     keys::Keys,
     leases::Leases,
     queue::Queue,
@@ -98,6 +100,7 @@ pub struct Embedded {
     retention: Arc<retention::Pruner>,
     erasure: Arc<erasure::Eraser>,
     erased: Arc<erasure::Erased>,
+    histories: Arc<histories::Kinds>,
 }
 
 impl Embedded {
@@ -126,7 +129,8 @@ impl Embedded {
             conversions: Arc::new(conversions::Conversions::new(Arc::clone(&config))),
             health: Arc::new(health::Healths::new(Arc::clone(&config))),
             alerts: Arc::new(alerts::AlertTable::new(Arc::clone(&config))),
-            erased: Arc::new(erasure::Erased(config)),
+            erased: Arc::new(erasure::Erased(Arc::clone(&config))),
+            histories: Arc::new(histories::Kinds(config)),
             sink: Arc::new(events::Sink::new(Arc::clone(&events))),
             analytics: Arc::new(analytics::Reader::new(Arc::clone(&events))),
             retention: Arc::new(retention::Pruner::new(Arc::clone(&events))),
@@ -192,6 +196,11 @@ impl Embedded {
     /// What was erased.
     pub fn erased(&self) -> Arc<dyn ErasedList> {
         Arc::clone(&self.erased) as _
+    }
+
+    /// What grows beside the configuration.
+    pub fn histories(&self) -> Arc<dyn Histories> {
+        Arc::clone(&self.histories) as _
     }
 
     /// Reads events.

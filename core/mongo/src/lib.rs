@@ -44,6 +44,7 @@ mod db;
 mod erased;
 mod error;
 mod health;
+mod histories;
 mod indexes;
 mod keys;
 mod leases;
@@ -62,8 +63,8 @@ use db::Db;
 use std::sync::Arc;
 use tfx_ports::{
     accounts::Accounts, alerts::AlertStore, backup::Backup, config::ConfigStore,
-    conversions::ConversionStore, erasure::ErasedList, health::HealthStore, keys::Keys, leases::Leases,
-    migrate::Migrations, queue::Queue,
+    conversions::ConversionStore, erasure::ErasedList, health::HealthStore, histories::Histories, keys::Keys,
+    leases::Leases, migrate::Migrations, queue::Queue,
 };
 
 /// The stores in one database. Cheap to clone the ports from; connections are shared and made when needed.
@@ -148,6 +149,11 @@ impl Mongo {
     /// How alerts stand.
     pub fn alerts(&self) -> Arc<dyn AlertStore> {
         Arc::clone(&self.alerts) as _
+    }
+
+    /// What grows beside the configuration.
+    pub fn histories(&self) -> Arc<dyn Histories> {
+        Arc::new(histories::Kinds(Arc::clone(&self.db)))
     }
 
     /// What was erased.

@@ -16,6 +16,7 @@
 //! | [`retention::Retention`] | nothing: deletes events by age | SQLite | ClickHouse |
 //! | [`erasure::EventErasure`] | nothing: erases a person | SQLite | ClickHouse |
 //! | [`erasure::ErasedList`] | what was erased | SQLite | MongoDB |
+//! | [`histories::Histories`] | nothing: counts and forgets what grows beside the configuration | SQLite | MongoDB |
 //! | [`event_log::EventLog`] | the log between sink and analytics, as operators see it | none | Kafka |
 //! | [`ingestion::IngestionErrors`] | what the analytics store could not read of it | none | ClickHouse |
 //! | [`backup::Backup`] | nothing: takes all that a store holds into an archive, and back | none | MongoDB |
@@ -40,6 +41,7 @@ pub mod error;
 pub mod event_log;
 pub mod files;
 pub mod health;
+pub mod histories;
 pub mod ingestion;
 pub mod keys;
 pub mod leases;

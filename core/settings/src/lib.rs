@@ -88,6 +88,10 @@ pub struct Settings {
     pub engines: Engines,
     /// `ANALYTICS_TTL_DAYS`: how long stored events are kept; none: for ever.
     pub analytics_ttl_days: Option<u32>,
+    /// `AUDIT_TTL_DAYS`: how long lines of the audit log are kept; none: for ever.
+    pub audit_ttl_days: Option<u32>,
+    /// `HEALTH_HISTORY_TTL_DAYS`: how long changes of the health of destinations are kept; none: for ever.
+    pub health_history_ttl_days: Option<u32>,
     /// How events are written.
     pub events: EventsSettings,
     /// traffic-service.
@@ -126,6 +130,9 @@ impl Settings {
             http: HttpSettings::read(&mut r),
             engines: Engines::read(&mut r),
             analytics_ttl_days: Some(r.number(&vars::ANALYTICS_TTL_DAYS, 0, 36_500)).filter(|days| *days > 0),
+            audit_ttl_days: audit_days(&mut r),
+            health_history_ttl_days: Some(r.number(&vars::HEALTH_HISTORY_TTL_DAYS, 0, 36_500))
+                .filter(|days| *days > 0),
             events: EventsSettings::read(&mut r),
             traffic: TrafficSettings::read(&mut r),
             postback: PostbackSettings::read(&mut r),
@@ -179,6 +186,15 @@ impl ClientSettings {
         };
         r.finish(settings)
     }
+}
+
+/// A month at least: who is told of what became of the configuration reads it there.
+fn audit_days(r: &mut source::Reader<'_>) -> Option<u32> {
+    let days: u32 = r.number(&vars::AUDIT_TTL_DAYS, 0, 36_500);
+    if (1..30).contains(&days) {
+        r.problem(&vars::AUDIT_TTL_DAYS, format!("is '{days}'; allowed are 0, for ever, and 30 to 36500"));
+    }
+    (days > 0).then_some(days)
 }
 
 /// `TFX_DATA_DIR`, else the default.

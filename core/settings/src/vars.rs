@@ -113,6 +113,8 @@ vars! {
         CLICKHOUSE_CLUSTER = "", "a name of letters, digits and _ - . { }", "Servers that keep the events together, as they name it (remote_servers): tables are replicated and spread over its shards; needs Keeper and the macros shard and replica", ALL_PROGRAMS;
         CLICKHOUSE_EVENT_BROKERS = "", "host:port, comma-separated; default EVENT_BROKERS", "The brokers as ClickHouse reaches them", ALL_PROGRAMS;
         CLICKHOUSE_CONSUMER_GROUP = "", "a name; default CLICKHOUSE_DATABASE-clickhouse", "How the names of the consumer groups begin with which ClickHouse reads the topics, one a topic; two databases must not share it", ALL_PROGRAMS;
+        AUDIT_TTL_DAYS = "0", "days, 0 or 30 to 36500; 0: for ever", "How long lines of the audit log are kept", &[Api, Cli];
+        HEALTH_HISTORY_TTL_DAYS = "0", "days, 0 to 36500; 0: for ever", "How long it is kept when destinations went down and came up", &[Api, Cli];
         ANALYTICS_TTL_DAYS = "0", "days, 0 to 36500; 0: for ever", "How long events are kept, for reports and lists: in events.db, or in ClickHouse (at least 3 days; tfx migrate up applies a change); caps, limits and conversions themselves do not depend on it", &[Api, Cli];
     }
     "Events" {

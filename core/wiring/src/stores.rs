@@ -20,6 +20,7 @@ use tfx_ports::{
     erasure::{ErasedList, EventErasure},
     event_log::EventLog,
     health::HealthStore,
+    histories::Histories,
     ingestion::{IngestionErrors, Lag},
     keys::Keys,
     leases::Leases,
@@ -57,6 +58,8 @@ pub struct Stores {
     pub retention: Arc<dyn Retention>,
     /// Erases a person from events.
     pub erasure: Arc<dyn EventErasure>,
+    /// What grows beside the configuration.
+    pub histories: Arc<dyn Histories>,
     /// What was erased.
     pub erased: Arc<dyn ErasedList>,
     /// Where events go.
@@ -128,6 +131,7 @@ pub fn embedded(data_dir: &DataDir) -> Result<Stores, WiringError> {
         retention: embedded.retention(),
         erasure: embedded.erasure(),
         erased: embedded.erased(),
+        histories: embedded.histories(),
         sink: embedded.sink(),
         pipeline: None,
     })
@@ -148,7 +152,7 @@ pub async fn open(settings: &Settings, data_dir: &DataDir) -> Result<Stores, Wir
         (stores.config, stores.conversions) = (mongo.config(), mongo.conversions());
         (stores.queue, stores.leases, stores.health) = (mongo.queue(), mongo.leases(), mongo.health());
         (stores.keys, stores.accounts, stores.alerts) = (mongo.keys(), mongo.accounts(), mongo.alerts());
-        stores.erased = mongo.erased();
+        (stores.erased, stores.histories) = (mongo.erased(), mongo.histories());
     }
     if let Some(events) = events {
         let EventPorts { analytics, retention, erasure, sink, pipeline } = events.ports()?;
@@ -169,6 +173,7 @@ fn of_engines(mongo: &Mongo, events: EventPorts) -> Stores {
         health: mongo.health(),
         alerts: mongo.alerts(),
         erased: mongo.erased(),
+        histories: mongo.histories(),
         analytics,
         retention,
         erasure,

@@ -6,7 +6,7 @@ use tfx_ports::{
     config::ConfigStore,
     conformance::{
         Pair, accounts::Accounting, alerts::AlertStores, conversions::SourcePostbackStores,
-        erasure::ErasingStore, events::EventStore, retention::RetainedStore,
+        erasure::ErasingStore, events::EventStore, histories::HistoryStore, retention::RetainedStore,
     },
     conversions::ConversionStore,
     erasure::ErasedList,
@@ -67,6 +67,12 @@ async fn fresh_erasing() -> ErasingStore {
     let (folder, one, two) = two();
     let events = EventStore { sink: one.sink(), analytics: two.analytics(), keep: Box::new(folder) };
     ErasingStore { events, erasure: two.erasure() }
+}
+
+async fn fresh_histories() -> HistoryStore {
+    let (folder, one, two) = two();
+    let (config, health, histories) = (one.config(), one.health(), two.histories());
+    HistoryStore { config, health, histories, keep: Box::new((folder, one)) }
 }
 
 async fn fresh_erased() -> Pair<dyn ErasedList> {
@@ -225,6 +231,7 @@ tfx_ports::conformance!(event_store: fresh_events);
 tfx_ports::conformance!(retention: fresh_retained);
 tfx_ports::conformance!(erasure: fresh_erasing);
 tfx_ports::conformance!(erased: fresh_erased);
+tfx_ports::conformance!(histories: fresh_histories);
 tfx_ports::conformance!(queue: fresh_queue);
 tfx_ports::conformance!(tells: fresh_tells);
 tfx_ports::conformance!(leases: fresh_leases);

@@ -4,7 +4,10 @@ use crate::support::Fresh;
 use mongodb::bson::{DateTime, Document, doc};
 use tfx_ports::{
     config::ConfigStore,
-    conformance::{Pair, accounts::Accounting, alerts::AlertStores, conversions::SourcePostbackStores},
+    conformance::{
+        Pair, accounts::Accounting, alerts::AlertStores, conversions::SourcePostbackStores,
+        histories::HistoryStore,
+    },
     conversions::ConversionStore,
     erasure::ErasedList,
     health::HealthStore,
@@ -52,6 +55,13 @@ async fn fresh_accounts() -> Accounting {
     let fresh = Fresh::new();
     let (one, two) = (fresh.open().await, fresh.open().await);
     Accounting { one: one.accounts(), two: two.accounts(), log: two.config(), keep: Box::new(fresh) }
+}
+
+async fn fresh_histories() -> HistoryStore {
+    let fresh = Fresh::new();
+    let (one, two) = (fresh.open().await, fresh.open().await);
+    let (config, health, histories) = (one.config(), one.health(), two.histories());
+    HistoryStore { config, health, histories, keep: Box::new(fresh) }
 }
 
 async fn fresh_erased() -> Pair<dyn ErasedList> {
@@ -224,5 +234,6 @@ tfx_ports::conformance!(leases: fresh_leases);
 tfx_ports::conformance!(keys: fresh_keys);
 tfx_ports::conformance!(alerts: fresh_alerts);
 tfx_ports::conformance!(erased: fresh_erased);
+tfx_ports::conformance!(histories: fresh_histories);
 tfx_ports::conformance!(accounts: fresh_accounts);
 tfx_ports::conformance!(health_store: fresh_health);

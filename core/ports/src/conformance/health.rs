@@ -32,7 +32,7 @@ fn check() -> HealthCheck {
 }
 
 /// What a probe of destination `n` at `second` makes of what was known.
-fn probed(before: Option<&DestinationHealth>, n: u32, second: i64, healthy: bool) -> Probed {
+pub(super) fn probed(before: Option<&DestinationHealth>, n: u32, second: i64, healthy: bool) -> Probed {
     let probe = if healthy {
         Probe::answered(&check(), 204, 17, at(second))
     } else {

@@ -8,6 +8,7 @@
 //! tfx_ports::conformance!(retention: fresh_retained);
 //! tfx_ports::conformance!(erasure: fresh_erasing);
 //! tfx_ports::conformance!(erased: fresh_erased);
+//! tfx_ports::conformance!(histories: fresh_histories);
 //! tfx_ports::conformance!(queue: fresh_queue);
 //! tfx_ports::conformance!(tells: fresh_tells);
 //! tfx_ports::conformance!(leases: fresh_leases);
@@ -28,6 +29,7 @@ pub mod conversions;
 pub mod erased;
 pub mod events;
 pub mod health;
+pub mod histories;
 pub mod keys;
 pub mod leases;
 pub mod queue;
@@ -100,6 +102,11 @@ macro_rules! conformance {
     };
     (erased: $fresh:path) => {
         $crate::conformance!(@ erased, erased, $fresh: what_was_erased_is_kept_as_long_as_it_may_come_back);
+    };
+    (histories: $fresh:path) => {
+        $crate::conformance!(@ histories, histories, $fresh:
+            old_lines_of_the_audit_log_are_forgotten,
+            old_changes_of_health_are_forgotten_when_they_are_published);
     };
     (keys: $fresh:path) => {
         $crate::conformance!(@ keys, keys, $fresh: the_first_key_stands, of_many_proposals_one_stands);
