@@ -29,6 +29,7 @@ mod prune;
 mod reconcile;
 mod report;
 mod restore;
+mod retention;
 mod smoke;
 mod source;
 mod stack;
@@ -110,6 +111,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Ingest(ingest::IngestCommand),
     Migrate(migrate::Migrate),
+    /// What grows with time: for how long it is kept, and forgetting it.
+    #[command(subcommand)]
+    Retention(retention::RetentionCommand),
     Prune(prune::Prune),
     Erase(erase::Erase),
     /// Backups: what a store holds, into a file.
@@ -184,6 +188,7 @@ impl Command {
             Self::Events(c) => c.run(context).await,
             Self::Ingest(c) => c.run(context).await,
             Self::Migrate(c) => c.run(context).await,
+            Self::Retention(c) => c.run(context).await,
             Self::Prune(c) => c.run(context).await,
             Self::Erase(c) => c.run(context).await,
             Self::Backup(c) => c.run(context).await,

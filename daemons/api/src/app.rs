@@ -10,7 +10,7 @@ use crate::{
     failure::Failure,
     geo, health as destinations_health,
     idempotency::UnderWay,
-    in_use, ingestion, links,
+    in_use, ingestion, kept, links,
     logins::{self, Logins},
     openapi,
     peers::Peers,
@@ -63,6 +63,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(source_postbacks::routes())
         .merge(report::routes())
         .merge(retention::routes())
+        .merge(kept::routes())
         .merge(erasure::routes())
         .merge(explain::routes())
         .merge(geo::routes())

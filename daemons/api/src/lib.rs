@@ -21,6 +21,7 @@ mod idempotency;
 mod in_use;
 mod ingestion;
 mod input;
+mod kept;
 mod labels;
 mod links;
 mod logins;
@@ -102,6 +103,7 @@ pub async fn run(
     let mut delivering =
         tokio::spawn(alerts::deliver::follow(Arc::clone(&app), shutdown.clone()).in_current_span());
     let forgetting = tokio::spawn(forget_old(Arc::clone(&app.stores.accounts)).in_current_span());
+    let keeping = tokio::spawn(kept::follow(Arc::clone(&app)).in_current_span());
     let router = app::router(&app, &internal_token)?;
     let served = tfx_service::serve(NAME, listener, router, &settings.http, shutdown).await;
     // It ends with the shutdown, between two steps.
@@ -113,6 +115,7 @@ pub async fn run(
     delivering.abort();
     following.abort();
     forgetting.abort();
+    keeping.abort();
     Ok(served?)
 }
 

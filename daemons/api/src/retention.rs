@@ -179,6 +179,20 @@ impl Pruning {
         }
     }
 
+    /// How many events are too old. Without `dry_run`, and where this process deletes by age, they begin to leave.
+    pub(crate) async fn applied(
+        self: &Arc<Self>,
+        before: Timestamp,
+        dry_run: bool,
+    ) -> Result<u64, StoreError> {
+        let found = self.retention.count(before).await?.total();
+        if !dry_run && self.by_age && self.begin(before, BY_AGE, false).is_some() {
+            let pruning = Arc::clone(self);
+            tokio::spawn(async move { pruning.run(before, false).await }.in_current_span());
+        }
+        Ok(found)
+    }
+
     /// Before when events are too old; none: they never are.
     fn oldest(&self, now: Timestamp) -> Option<Timestamp> {
         self.days.map(|days| {

@@ -65,6 +65,8 @@ const ROUTES: &[(Method, &str, &[Scope])] = &[
     (Method::POST, "/ingestion/replay", &[Read, Ops]),
     (Method::GET, "/retention", &[Read]),
     (Method::POST, "/retention/prune", &[Read, Ops]),
+    (Method::GET, "/retention/kinds", &[Read]),
+    (Method::POST, "/retention/apply", &[Read, Ops]),
     (Method::GET, "/erasures", &[Read, Erase]),
     (Method::POST, "/erasures", &[Read, Erase]),
     (Method::GET, "/geo", &[Read]),

@@ -38,13 +38,13 @@ const LONGEST_LOOK: Duration = Duration::from_secs(20);
 /// States saved together.
 const TOGETHER: usize = 100;
 /// How long the log of alerts is kept.
-const LOG_DAYS: i64 = 90;
+pub(crate) const LOG_DAYS: i64 = 90;
 /// How often what is older is forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
 /// How long giving the lease back may take when the service ends.
 const LET_GO: Duration = Duration::from_millis(500);
 /// How long what was given up is kept.
-const DEAD: Duration = Duration::from_secs(7 * 86_400);
+pub(crate) const DEAD: Duration = Duration::from_secs(7 * 86_400);
 
 /// Looks at the rules until the shutdown.
 pub(crate) async fn follow(app: Arc<App>, shutdown: Shutdown) {

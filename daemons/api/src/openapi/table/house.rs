@@ -14,7 +14,7 @@ use tfx_api::{
     geo::GeoStatus,
     health::{HealthEvent, HealthList, HealthRow},
     ingestion::{IngestionError, IngestionLag, ReplayAnswer, ReplayRequest},
-    retention::{PruneAnswer, PruneRequest, RetentionStatus},
+    retention::{Applied, ApplyRequest, GrowingKinds, PruneAnswer, PruneRequest, RetentionStatus},
     service::{EventStats, RecordedAnswer, RefusedAnswer},
 };
 use tfx_domain::routing::Health;
@@ -121,6 +121,15 @@ pub(super) fn operations() -> Vec<Operation> {
                 .answers::<PruneAnswer>("How many there are; with `dry_run` alone")
                 .also::<PruneAnswer>(StatusCode::ACCEPTED, "They are being deleted")
                 .refuses(StatusCode::CONFLICT, "prune_running", "events are being deleted already"),
+            get(
+                "/retention/kinds",
+                "list_growing_kinds",
+                "Tell what grows with time, for how long it is kept, and what deletes it",
+            )
+            .answers::<GrowingKinds>("Store by store"),
+            post("/retention/apply", "apply_retention", "Forget now what the services forget by themselves")
+                .takes::<ApplyRequest>(json!({ "dry_run": true }))
+                .answers::<Applied>("How much of each kind went, or would go"),
             get("/erasures", "read_erasures", "Tell how far an erasure is, and what the last one came to")
                 .answers::<ErasureStatus>("The one that goes on and the last one"),
             post(
