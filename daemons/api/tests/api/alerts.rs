@@ -371,7 +371,7 @@ async fn what_a_rule_lacks_is_named() {
         (json!({ "when": "clicks > 1", "action": "pause_stream" }), vec!["action"]),
         (
             json!({ "when": "clicks > 1", "channels": to, "armed": false, "return_after_s": 60 }),
-            vec!["return_after_s"],
+            vec!["action"],
         ),
         (json!({ "when": "ingestion errors > 0", "by": ["campaign"], "channels": to }), vec!["by"]),
         (json!({ "when": "postbacks silent for 2h", "by": ["campaign"], "channels": to }), vec!["by"]),
