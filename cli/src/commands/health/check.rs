@@ -28,8 +28,8 @@ const PATIENCE: u32 = 30;
 #[derive(Debug, Args)]
 #[command(after_help = "A probe counts like those that traffic-service makes by itself: it may bring a\n\
     destination up or down.\n\n\
-    Exits 1 if one of them is down afterwards, or could not be probed. Whoever asks too often waits\n\
-    for his turn, and exits 7 if there was none for minutes.\n\n\
+    Exits 1 if one of them is down afterwards, or could not be probed. Whoever asks\n\
+    too often waits for his turn, and exits 7 if there was none for minutes.\n\n\
     Examples:\n  \
     tfx health check offer-1 offer-2\n  \
     tfx health check --all")]
