@@ -258,22 +258,27 @@ impl Client {
     /// # Errors
     /// [`ApiError`].
     pub async fn health(&self, state: Option<Health>) -> Result<HealthList, ApiError> {
-        let mut all = self.health_page(state, None).await?;
+        let mut all = self.health_page(state, Some(1_000), None).await?;
         while let Some(next) = all.next.take() {
-            let more = self.health_page(state, Some(&next)).await?;
+            let more = self.health_page(state, Some(1_000), Some(&next)).await?;
             all.items.extend(more.items);
             all.next = more.next;
         }
         Ok(all)
     }
 
-    async fn health_page(
+    /// One page of them.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn health_page(
         &self,
         state: Option<Health>,
+        limit: Option<usize>,
         cursor: Option<&String>,
     ) -> Result<HealthList, ApiError> {
         let call = Call::get(&["health"]).with("state", state.map(Health::as_str));
-        self.call(call.page(Some(1_000), cursor)).await
+        self.call(call.page(limit, cursor)).await
     }
 
     /// A page of the changes of health, newest first.

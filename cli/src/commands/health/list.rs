@@ -3,10 +3,15 @@
 use crate::{
     context::Context,
     exit::Failure,
-    output::{Column, Listing},
+    output::{Column, text},
+    pages::{Paging, View},
 };
 use clap::Args;
-use tfx_api::health::Health;
+use std::cell::RefCell;
+use tfx_api::{
+    Labels, Page,
+    health::{Health, HealthList},
+};
 
 /// Which destinations.
 #[derive(Debug, Args)]
@@ -14,6 +19,8 @@ pub(crate) struct List {
     /// Only those that are down.
     #[arg(long)]
     down: bool,
+    #[command(flatten)]
+    paging: Paging,
 }
 
 /// What is told of a destination.
@@ -31,10 +38,20 @@ pub(super) fn columns() -> Vec<Column> {
 
 impl List {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let found = context.client()?.health(self.down.then_some(Health::Down)).await?;
-        let rows = found.items.iter().map(serde_json::to_value).collect::<Result<Vec<_>, _>>();
-        let listing = Listing { columns: columns(), rows: rows.map_err(Failure::failed)?, name: "slug" };
-        context.out.rows(&listing)?;
+        let client = context.client()?;
+        let state = self.down.then_some(Health::Down);
+        // Each page tells of all: the last one counts.
+        let told = RefCell::new(HealthList::default());
+        let view = View { columns: columns(), name: |row| text(&row["slug"]) };
+        let fetch = async |limit, cursor: Option<String>| {
+            let mut list = client.health_page(state, limit, cursor.as_ref()).await?;
+            let (items, next) = (std::mem::take(&mut list.items), list.next.take());
+            let left_out = if next.is_none() { std::mem::take(&mut list.left_out) } else { Vec::new() };
+            told.replace(list);
+            Ok(Page { items, next, left_out, labels: Labels::default() })
+        };
+        self.paging.print(context, view, fetch).await?;
+        let found = told.into_inner();
         if found.watched == 0 {
             context.out.note(
                 "no active destination has a health check: tfx destination update SLUG --health-check URL",
