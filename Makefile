@@ -13,6 +13,7 @@
 CARGO ?= cargo
 STACK = deploy/local/stack
 DESCRIBED = daemons/api/tests/described
+BUCKET = cli/tests/transcripts/bucket
 
 # Whole: a package alone would have its libraries compiled anew, with the features that it asks for.
 MORE_TESTS = --workspace --test engines
@@ -109,7 +110,7 @@ check-dist: dist
 # compile, deploy/ is checked, which mostly waits.
 ifeq ($(shell uname -s),Linux)
 test: toolchain python deploy-tools
-	$(STACK) fetch & python3 -B deploy/check/tools.py & python3 -B $(DESCRIBED)/server.py & $(MAKE) lint; code=$$?; wait; exit $$code
+	$(STACK) fetch & python3 -B deploy/check/tools.py & python3 -B $(DESCRIBED)/server.py & python3 -B $(BUCKET)/server.py </dev/null >/dev/null & $(MAKE) lint; code=$$?; wait; exit $$code
 	$(MAKE) programs
 	$(MAKE) --jobs=2 check-deploy tests doc
 	$(MAKE) check

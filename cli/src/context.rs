@@ -15,7 +15,7 @@ use std::{
 };
 use tfx_api::Client;
 use tfx_domain::problem::Problems;
-use tfx_settings::{ClientSettings, Notice, Settings, SettingsSource};
+use tfx_settings::{BucketSettings, ClientSettings, Notice, Settings, SettingsSource};
 
 /// What every command works with.
 #[derive(Debug, Clone)]
@@ -90,6 +90,14 @@ impl Context {
     /// Every bad one, by name.
     pub(crate) fn settings(&self) -> Result<Settings, Failure> {
         Settings::read(&self.source).map_err(|problems| self.bad(problems))
+    }
+
+    /// Settings of buckets.
+    ///
+    /// # Errors
+    /// Every bad or missing one, by name.
+    pub(crate) fn bucket(&self) -> Result<BucketSettings, Failure> {
+        BucketSettings::read(&self.source).map_err(|problems| self.bad(problems))
     }
 
     /// Settings that cannot be used, with where each comes from.

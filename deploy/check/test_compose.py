@@ -12,8 +12,9 @@ SERVICES = {"api-service": "8080", "traffic-service": "8081", "postback-service"
 # What the services and the one that goes before them are given.
 OF_IMAGE = ["migrate", *SERVICES]
 BROKERS = ["redpanda-0", "redpanda-1", "redpanda-2"]
-# What tfx alone reads, on the host.
-OF_TFX = {"TFX_TOKEN", "TFX_TOKEN_FILE"}
+# What tfx alone reads, on the host. The key of a bucket of backups is given to no service.
+OF_TFX = {"TFX_TOKEN", "TFX_TOKEN_FILE", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_REGION",
+          "AWS_ENDPOINT_URL", "AWS_ALLOW_HTTP"}
 # What the file sets itself, whatever .env says.
 FIXED = {"TFX_DATA_DIR", "MONGO_URI", "EVENT_BROKERS", "CLICKHOUSE_HTTP_URL"} | {
     f"{service}_SERVICE_{kind}" for service in ("API", "TRAFFIC", "POSTBACK") for kind in ("ADDR", "URL")}

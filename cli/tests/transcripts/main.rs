@@ -21,6 +21,7 @@ mod backups;
 mod backups_clickhouse;
 mod backups_embedded;
 mod bearing;
+mod bucket;
 mod bundle;
 mod campaigns;
 mod clicks;

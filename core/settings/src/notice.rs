@@ -17,8 +17,19 @@ pub struct Notice {
 }
 
 /// What others read in the same `.env`: compose, shells, libraries.
-const OF_OTHERS: &[&str] =
-    &["GEOIP_FOLDER", "NO_COLOR", "RUST_LOG", "RUST_BACKTRACE", "HOME", "PATH", "TZ", "LANG"];
+const OF_OTHERS: &[&str] = &[
+    "GEOIP_FOLDER",
+    "NO_COLOR",
+    "RUST_LOG",
+    "RUST_BACKTRACE",
+    "HOME",
+    "PATH",
+    "TZ",
+    "LANG",
+    "AWS_DEFAULT_REGION",
+    "AWS_PROFILE",
+    "AWS_CONFIG_FILE",
+];
 const OF_OTHERS_BEGIN: &[&str] =
     &["COMPOSE_", "DOCKER_", "XDG_", "LC_", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY"];
 const OF_OTHERS_END: &[&str] = &["_PUBLISHED_PORT"];

@@ -187,6 +187,14 @@ vars! {
         AUTH_RESEND_MAX_ATTEMPTS = "4", "attempts, 1 to 20", "Attempts to send a code", &[Api];
         AUTH_RESEND_RETRY_BACKOFF_MS = "500", "milliseconds, 1 to 60000", "First pause between them; doubled, or as long as Resend says", &[Api];
     }
+    "Backups in a bucket (s3://BUCKET/PREFIX)" {
+        AWS_ACCESS_KEY_ID = "", "the name of a key", "With which backups are put into a bucket, read and deleted", &[Cli];
+        AWS_SECRET_ACCESS_KEY = "", "a key", "The key of that name", &[Cli], secret;
+        AWS_SESSION_TOKEN = "", "a token", "What belongs to a key that is valid for some time only", &[Cli], secret;
+        AWS_REGION = "us-east-1", "the name of a region", "Where the bucket is", &[Cli];
+        AWS_ENDPOINT_URL = "", "an https:// URL; default https://s3.AWS_REGION.amazonaws.com", "The server of the bucket, where it is not Amazon's", &[Cli];
+        AWS_ALLOW_HTTP = "false", "true or false", "Whether AWS_ENDPOINT_URL may be an http:// URL, on which anybody on the way reads along", &[Cli];
+    }
     "Access" {
         TFX_TOKEN = "", "a token", "What tfx shows api-service; default: the file TFX_TOKEN_FILE", &[Cli], secret;
         TFX_TOKEN_FILE = "", "a file; default TFX_DATA_DIR/admin.token", "Where tfx finds its token", &[Cli];

@@ -1,7 +1,7 @@
 //! A bad value stops the start with its name, the value and what is allowed; all of them at once.
 
 use tfx_domain::event::Topic;
-use tfx_settings::{FailurePolicy, Settings, SettingsSource, vars};
+use tfx_settings::{BucketSettings, FailurePolicy, Settings, SettingsSource, vars};
 
 fn read(values: &[(&str, &str)]) -> Result<Settings, Vec<(String, String)>> {
     let mut source = SettingsSource::of([("HOME", "/home/x")]);
@@ -104,6 +104,35 @@ fn secrets_are_masked_in_problems_and_debug() {
     let settings =
         read(&[("INTERNAL_TOKEN", "canary-canary-canary"), ("TFX_TOKEN", "canary")]).expect("fine");
     assert!(!format!("{settings:?}").contains("canary"));
+}
+
+#[test]
+fn a_bucket_wants_its_key_and_https_and_shows_no_secret() {
+    let read = |values: &[(&str, &str)]| {
+        let read = BucketSettings::read(&SettingsSource::of(values.iter().copied()));
+        read.map_err(|p| {
+            p.0.into_iter().map(|p| format!("{} {}", p.path, p.message)).collect::<Vec<_>>().join("; ")
+        })
+    };
+    let key =
+        [("AWS_ACCESS_KEY_ID", "id"), ("AWS_SECRET_ACCESS_KEY", "canary"), ("AWS_SESSION_TOKEN", "canary")];
+    let settings = read(&key).expect("a key");
+    assert_eq!((settings.endpoint.as_deref(), settings.region.as_str()), (None, "us-east-1"));
+    assert!(!format!("{settings:?}").contains("canary"));
+    let with = |name, value| read(&[key.as_slice(), &[(name, value)]].concat());
+    let endpoint = with("AWS_ENDPOINT_URL", "https://s3.example/").expect("a server").endpoint;
+    assert_eq!(endpoint.as_deref(), Some("https://s3.example"));
+    for (name, value, want) in [
+        ("AWS_ENDPOINT_URL", "http://s3.example", "AWS_ALLOW_HTTP=true allows it"),
+        ("AWS_ENDPOINT_URL", "https://", "allowed is an https:// URL"),
+        ("AWS_ENDPOINT_URL", "https://me:canary@s3.example", "is 'https://***@s3.example'"),
+        ("AWS_REGION", "eu central", "allowed is the name of a region"),
+        ("AWS_SECRET_ACCESS_KEY", "canary canary", "AWS_SECRET_ACCESS_KEY is '***'"),
+        ("AWS_ACCESS_KEY_ID", "", "AWS_ACCESS_KEY_ID is needed for s3://"),
+    ] {
+        let told = with(name, value).expect_err(value);
+        assert!(told.contains(want) && !told.contains("canary"), "{told}");
+    }
 }
 
 #[test]

@@ -2,25 +2,24 @@
 
 use super::{
     clickhouse::{Partitions, came, how_to_go_on},
-    store::{CLICKHOUSE, embedded, open, tables},
+    store::{CLICKHOUSE, embedded, of_io, open, tables},
     taking::refused,
 };
 use crate::{
-    commands::backup::stopped,
+    commands::backup::{Where, stopped},
     context::Context,
     exit::{Failure, Kind},
     output::Column,
     progress::Meter,
 };
-use clap::Args;
+use clap::{Args, ValueHint};
 use serde_json::json;
-use std::path::PathBuf;
 use tfx_ops::backup::{
     Packing, PlaceError,
     set::{self, Making, SetError, SetKind, Source, TableSource},
 };
 
-/// Back up every store that is used, into a folder named by the moment.
+/// Back up every store that is used, into a folder or a bucket, under the name of the moment.
 ///
 /// The set is made under another name and has its own only when everything in it is durable and was read back. What of the
 /// installation is not in it is said, and stands in its manifest.
@@ -30,15 +29,17 @@ use tfx_ops::backup::{
     40 3 * * *   tfx backup prune /backups --keep 7 --keep-weekly 4 --yes -q\n  \
     */5 * * * *  tfx check backup-age /backups || mail -s age ops@example.com")]
 pub(crate) struct All {
-    /// The folder of sets.
-    #[arg(value_name = "DIR")]
-    dir: PathBuf,
+    /// The folder of sets, or s3://BUCKET/PREFIX.
+    #[arg(value_name = "DIR|s3://…", value_hint = ValueHint::AnyPath)]
+    dir: Where,
     #[command(flatten)]
     partitions: Partitions,
 }
 
 impl All {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let sets = self.dir.sets(context)?;
+        self.partitions.possible(&self.dir)?;
         let engines = context.settings()?.engines;
         let (mut sources, mut missing, mut by_partition) = (Vec::new(), Vec::new(), None);
         let source = |store, file: &str, backup| {
@@ -46,7 +47,7 @@ impl All {
             Source { store, file: format!("{file}{}", packing.ending()), packing, backup }
         };
         if engines.mongo.is_none() || engines.events.is_none() {
-            sources.push(source("embedded", "embedded.tar", embedded(context, &self.dir)?));
+            sources.push(source("embedded", "embedded.tar", embedded(context, &self.dir.scratch())?));
         } else {
             missing.push(
                 "the data folders of the services: journals with events that are not delivered, the use of caps"
@@ -70,11 +71,11 @@ impl All {
         let making =
             Making { kind, sources, tables: by_partition, missing, incremental, resume, there: None };
         let made = tokio::select! {
-            made = set::make(&self.dir, making, &teller) => made.map_err(failure),
+            made = set::make(&sets, making, &teller) => made.map_err(failure),
             () = stopped() => Err(Failure::interrupted()),
         };
         Meter::end(meter.as_ref());
-        let made = made.map_err(|e| how_to_go_on(e, &self.dir, kind, "tfx backup all"))?;
+        let made = made.map_err(|e| how_to_go_on(e, (&self.dir, &sets), kind, "tfx backup all"))?;
         came(context, &made);
         let (path, manifest) = (&made.path, &made.manifest);
         for what in &manifest.missing {
@@ -105,6 +106,7 @@ pub(super) fn failure(error: SetError) -> Failure {
         SetError::Place(PlaceError::Taken(_)) => Failure::new(Kind::Conflict, said),
         SetError::Place(PlaceError::NoFolder(_)) => Failure::usage(said),
         SetError::Backup(e) => super::failure(&e),
-        SetError::Place(_) | SetError::Io { .. } => Failure::failed(said),
+        SetError::Io { error, .. } | SetError::Place(PlaceError::Io { error, .. }) => of_io(&error, said),
+        SetError::Place(_) => Failure::failed(said),
     }
 }

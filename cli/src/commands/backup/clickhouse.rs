@@ -1,18 +1,18 @@
 //! `tfx backup clickhouse`: the tables of ClickHouse, a file for each partition, as a set of its own.
 
 use super::{
+    Where,
     all::failure,
     list::stores,
     stopped,
     store::{CLICKHOUSE, tables},
 };
 use crate::{context::Context, exit::Failure, input, output::Column, progress::Meter};
-use clap::Args;
+use clap::{Args, ValueHint};
 use serde_json::json;
-use std::path::{Path, PathBuf};
 use tfx_ops::backup::{
     StoredTable,
-    set::{self, Made, Making, SetKind, TableSource},
+    set::{self, Made, Making, SetKind, Sets, TableSource},
 };
 
 /// Back up ClickHouse: clicks, conversions as reports count them, the postback log, what broke.
@@ -26,9 +26,9 @@ use tfx_ops::backup::{
     tfx backup clickhouse /backups --incremental --resume\n  \
     tfx backup clickhouse /backups --server-side backups")]
 pub(crate) struct ClickHouse {
-    /// The folder of sets; this one is called TIME.clickhouse in it.
-    #[arg(value_name = "DIR")]
-    dir: PathBuf,
+    /// The folder of sets, or s3://BUCKET/PREFIX; this one is called TIME.clickhouse in it.
+    #[arg(value_name = "DIR|s3://…", value_hint = ValueHint::AnyPath)]
+    dir: Where,
     #[command(flatten)]
     partitions: Partitions,
     /// The server itself writes the rows, to a disk of its own that `backups` allows; here come only their names.
@@ -42,7 +42,8 @@ pub(crate) struct Partitions {
     /// Read no partition of ClickHouse again that the newest set in DIR has as it is now: the file is in both then.
     #[arg(long)]
     pub(crate) incremental: bool,
-    /// Go on with a backup that was killed or failed, if there is one: partitions that it has as they are now stay.
+    /// Go on with a backup that was killed or failed, if there is one: partitions that it has as they are now stay. In a folder
+    /// only.
     #[arg(long)]
     pub(crate) resume: bool,
     /// So many partitions of ClickHouse are read at a time.
@@ -50,8 +51,23 @@ pub(crate) struct Partitions {
     pub(crate) parallel: usize,
 }
 
+impl Partitions {
+    /// Whether that can be done there.
+    pub(super) fn possible(&self, dir: &Where) -> Result<(), Failure> {
+        if self.resume && dir.path().is_none() {
+            return Err(Failure::usage("--resume goes on in a folder only").hint(
+                "nobody can tell in a bucket whether a run has ended; with --incremental nothing is read again that the newest \
+                 whole set has",
+            ));
+        }
+        Ok(())
+    }
+}
+
 impl ClickHouse {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        self.partitions.possible(&self.dir)?;
+        let sets = self.dir.sets(context)?;
         let Partitions { incremental, resume, parallel } = self.partitions;
         let tables = Some(TableSource { store: CLICKHOUSE, backup: tables(context)?, parallel });
         let missing = vec![
@@ -63,11 +79,11 @@ impl ClickHouse {
         let meter = Meter::new(context.out.quiet);
         let teller = Meter::teller(meter.as_ref());
         let made = tokio::select! {
-            made = set::make(&self.dir, making, &teller) => made.map_err(failure),
+            made = set::make(&sets, making, &teller) => made.map_err(failure),
             () = stopped() => Err(Failure::interrupted()),
         };
         Meter::end(meter.as_ref());
-        let made = made.map_err(|e| how_to_go_on(e, &self.dir, kind, "tfx backup clickhouse"))?;
+        let made = made.map_err(|e| how_to_go_on(e, (&self.dir, &sets), kind, "tfx backup clickhouse"))?;
         came(context, &made);
         let (path, manifest, origins) = (&made.path, &made.manifest, made.origins);
         let of_tables = made.catalogue.as_ref().map(|c| c.tables.as_slice()).unwrap_or_default();
@@ -119,9 +135,13 @@ pub(super) fn came(context: &Context, made: &Made) {
 }
 
 /// What to do about a set that was not made.
-pub(super) fn how_to_go_on(why: Failure, dir: &Path, kind: SetKind, command: &str) -> Failure {
-    if set::can_resume(dir, kind).unwrap_or(false) {
-        let dir = dir.display();
+pub(super) fn how_to_go_on(
+    why: Failure,
+    (dir, sets): (&Where, &Sets),
+    kind: SetKind,
+    command: &str,
+) -> Failure {
+    if set::can_resume(sets, kind).unwrap_or(false) {
         return why
             .hint(format!("there is no set; {command} {dir} --resume goes on with what is whole of it"));
     }

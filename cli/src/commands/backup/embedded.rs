@@ -1,11 +1,12 @@
 //! `tfx backup embedded`: the stores of the data folder at one moment, with what belongs to them, in one file.
 
 use super::{
+    Where,
     store::embedded,
     taking::{is_stdout, not_onto_a_terminal, print, take},
 };
 use crate::{context::Context, exit::Failure};
-use clap::Args;
+use clap::{Args, ValueHint};
 use std::{
     env,
     path::{Path, PathBuf},
@@ -23,22 +24,24 @@ use tfx_ops::backup::Packing;
     tfx backup embedded /backups/tfx-$(date +%F).tar.zst\n  \
     tfx backup embedded - | ssh other 'cat > tfx.tar.zst'")]
 pub(crate) struct Embedded {
-    /// Where to; - for standard output [default: embedded-TIME.tar.zst in this folder].
-    #[arg(value_name = "FILE|-")]
-    file: Option<PathBuf>,
+    /// Where to: a file, s3://BUCKET/NAME, - for standard output [default: embedded-TIME.tar.zst in this folder].
+    #[arg(value_name = "FILE|s3://…|-", value_hint = ValueHint::AnyPath)]
+    file: Option<Where>,
 }
 
 impl Embedded {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let file = self.file.as_deref();
+        let file = self.file.as_ref();
         not_onto_a_terminal(file)?;
-        if file.and_then(Packing::of_name).is_some_and(|packing| packing != Packing::Zstd) {
+        if file.and_then(|file| Packing::of_name(file.name())).is_some_and(|packing| packing != Packing::Zstd)
+        {
             return Err(Failure::usage("the name of the file ends as if it were compressed otherwise")
                 .hint("it is compressed by zstd: .tar.zst"));
         }
         let scratch = match file {
             _ if is_stdout(file) => env::temp_dir(),
-            Some(file) => {
+            Some(Where::Bucket(_)) => env::temp_dir(),
+            Some(Where::Path(file)) => {
                 file.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
             }
             None => PathBuf::from("."),

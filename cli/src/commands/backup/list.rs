@@ -1,17 +1,16 @@
 //! `tfx backup list` and `tfx backup verify`: which sets there are, and whether they are as they were written.
 
-use super::{all::failure, stopped};
+use super::{Where, all::failure, bucket, stopped};
 use crate::{
     context::Context,
     exit::Failure,
     output::{Column, Listing},
     progress::Meter,
 };
-use clap::Args;
+use clap::{Args, ValueHint};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
 use tfx_domain::problem::Problems;
-use tfx_ops::backup::set::{self, FoundSet, SetState};
+use tfx_ops::backup::set::{self, FoundSet, SetState, Sets};
 use tokio::task::spawn_blocking;
 
 /// List sets of backups, the oldest first.
@@ -20,14 +19,14 @@ use tokio::task::spawn_blocking;
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  tfx backup list /backups")]
 pub(crate) struct List {
-    /// The folder of sets.
-    #[arg(value_name = "DIR")]
-    dir: PathBuf,
+    /// The folder of sets, or s3://BUCKET/PREFIX.
+    #[arg(value_name = "DIR|s3://…", value_hint = ValueHint::AnyPath)]
+    dir: Where,
 }
 
 impl List {
-    pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
-        let sets = set::list(&self.dir).map_err(failure)?;
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        let sets = listed(&self.dir.sets(context)?).await?;
         context.out.rows(&listing(&sets, |_| None))?;
         tell_half(context, &sets);
         Ok(())
@@ -84,19 +83,16 @@ pub(super) fn tell_half(context: &Context, sets: &[FoundSet]) {
     after_help = "Examples:\n  tfx backup verify /backups\n  tfx backup verify /backups/20261129T031000Z"
 )]
 pub(crate) struct Verify {
-    /// The folder of sets, or one set.
-    #[arg(value_name = "DIR|SET")]
-    dir: PathBuf,
+    /// The folder of sets, s3://BUCKET/PREFIX, or one set.
+    #[arg(value_name = "DIR|SET|s3://…", value_hint = ValueHint::AnyPath)]
+    dir: Where,
 }
 
 impl Verify {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let sets = sets(&self.dir)?;
+        let sets = sets(context, &self.dir).await?;
         if sets.is_empty() {
-            return Err(Failure::new(
-                crate::exit::Kind::NotFound,
-                format!("{} has no backups", self.dir.display()),
-            ));
+            return Err(Failure::new(crate::exit::Kind::NotFound, format!("{} has no backups", self.dir)));
         }
         let meter = Meter::new(context.out.quiet);
         let teller = Meter::teller(meter.as_ref());
@@ -134,15 +130,41 @@ impl Verify {
     }
 }
 
-/// The sets of a folder, or the one that is named.
-fn sets(dir: &Path) -> Result<Vec<FoundSet>, Failure> {
-    let named = |e: std::io::Error| Failure::failed(format!("{}: {e}", dir.display()));
-    // `.` at the end, and the like.
-    let dir = dir.canonicalize().map_err(named)?;
-    let listed = set::list(&dir).map_err(failure)?;
-    if !listed.is_empty() {
-        return Ok(listed);
+/// Every set of the place, read where it may block.
+pub(super) async fn listed(sets: &Sets) -> Result<Vec<FoundSet>, Failure> {
+    let sets = sets.clone();
+    let listing = spawn_blocking(move || set::list(&sets).map_err(failure));
+    tokio::select! {
+        listed = listing => listed.map_err(Failure::failed)?,
+        () = stopped() => Err(Failure::interrupted()),
     }
-    let of = dir.parent().map(set::list).transpose().map_err(failure)?.unwrap_or_default();
-    Ok(of.into_iter().filter(|set| set.path == dir).collect())
+}
+
+/// The sets of a place, or the one that is named.
+async fn sets(context: &Context, dir: &Where) -> Result<Vec<FoundSet>, Failure> {
+    let (dir, above) = match dir {
+        Where::Path(dir) => {
+            // `.` at the end, and the like.
+            let named = |e: std::io::Error| Failure::failed(format!("{}: {e}", dir.display()));
+            let dir = dir.canonicalize().map_err(named)?;
+            let above = dir.parent().zip(dir.file_name());
+            let above = above.map(|(above, name)| (Sets::folder(above), name.to_string_lossy().into_owned()));
+            (Sets::folder(&dir), above)
+        }
+        Where::Bucket(url) => {
+            let bucket = bucket(context, url)?;
+            let above =
+                url.above().map(|(above, name)| (Sets::bucket(bucket.clone(), &above.key), name.to_owned()));
+            (Sets::bucket(bucket, &url.key), above)
+        }
+    };
+    let found = listed(&dir).await?;
+    match above {
+        Some((above, name)) if found.is_empty() => {
+            let mut of = listed(&above).await?;
+            of.retain(|set| set.name == name);
+            Ok(of)
+        }
+        _ => Ok(found),
+    }
 }

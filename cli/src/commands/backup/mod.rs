@@ -1,4 +1,4 @@
-//! `tfx backup`: what a store holds, into a file.
+//! `tfx backup`: what a store holds, into a file or a bucket.
 
 mod all;
 mod clickhouse;
@@ -8,8 +8,10 @@ mod mongo;
 mod prune;
 mod store;
 mod taking;
+mod whereabouts;
 
-pub(crate) use store::{CLICKHOUSE, data_folder, failure, open, stopped, tables};
+pub(crate) use store::{CLICKHOUSE, data_folder, failure, of_io, open, stopped, tables};
+pub(crate) use whereabouts::{Where, bucket};
 
 use crate::{context::Context, exit::Failure};
 use clap::Subcommand;
@@ -33,9 +35,9 @@ impl BackupCommand {
             Self::Embedded(c) => c.run(context).await,
             Self::Mongo(c) => c.run(context).await,
             Self::ClickHouse(c) => c.run(context).await,
-            Self::List(c) => c.run(context),
+            Self::List(c) => c.run(context).await,
             Self::Verify(c) => c.run(context).await,
-            Self::Prune(c) => c.run(context),
+            Self::Prune(c) => c.run(context).await,
         }
     }
 }

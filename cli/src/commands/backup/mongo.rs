@@ -1,12 +1,11 @@
 //! `tfx backup mongo`: the database of MongoDB at one moment, in the archive format of mongodump.
 
 use super::{
-    open,
+    Where, open,
     taking::{not_onto_a_terminal, print, take},
 };
 use crate::{context::Context, exit::Failure};
-use clap::Args;
-use std::path::PathBuf;
+use clap::{Args, ValueHint};
 use tfx_ops::backup::Packing;
 
 /// Back up MongoDB: configuration, conversions, accounts, what is to be done.
@@ -20,9 +19,9 @@ use tfx_ops::backup::Packing;
     tfx backup mongo --zstd /backups/mongo-$(date +%F).archive.zst\n  \
     tfx backup mongo --gzip - | ssh other 'cat > mongo.archive.gz'")]
 pub(crate) struct Mongo {
-    /// Where to; - for standard output [default: DATABASE-TIME.archive in this folder].
-    #[arg(value_name = "FILE|-")]
-    file: Option<PathBuf>,
+    /// Where to: a file, s3://BUCKET/NAME, - for standard output [default: DATABASE-TIME.archive in this folder].
+    #[arg(value_name = "FILE|s3://…|-", value_hint = ValueHint::AnyPath)]
+    file: Option<Where>,
     /// Compress it, as mongodump --gzip does (also: a name that ends in .gz).
     #[arg(long)]
     gzip: bool,
@@ -34,7 +33,7 @@ pub(crate) struct Mongo {
 impl Mongo {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let packing = self.packing()?;
-        let file = self.file.as_deref();
+        let file = self.file.as_ref();
         not_onto_a_terminal(file)?;
         let (store, database) = open(context).await?;
         let taken = take(context, &store, file, &format!("{database}.archive"), packing).await?;
@@ -49,7 +48,7 @@ impl Mongo {
     /// What was said, or what the file's name says.
     fn packing(&self) -> Result<Packing, Failure> {
         let said = if self.gzip { Some(Packing::Gzip) } else { self.zstd.then_some(Packing::Zstd) };
-        let named = self.file.as_deref().and_then(Packing::of_name);
+        let named = self.file.as_ref().and_then(|file| Packing::of_name(file.name()));
         match (said, named) {
             (Some(said), Some(named)) if said != named => {
                 Err(Failure::usage("the name of the file ends as if it were compressed otherwise"))

@@ -1,27 +1,28 @@
 //! `tfx backup prune`: deletes old sets.
 
 use super::{
+    Where,
     all::failure,
-    list::{listing, tell_half},
+    list::{listed, listing, tell_half},
 };
 use crate::{context::Context, exit::Failure, input, prompt};
-use clap::Args;
+use clap::{Args, ValueHint};
 use serde_json::json;
-use std::path::PathBuf;
 use tfx_ops::backup::set::{self, Fate, FoundSet, Keep};
+use tokio::task::spawn_blocking;
 
 /// Delete old sets of backups; the newest whole one never goes.
 ///
 /// Sets that are not whole do not count, are told, and are left for a person. A set that is being deleted is none any more
-/// before its first file goes.
+/// before its first file goes. In a bucket, uploads that were begun more than a day ago and never ended go too.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     tfx backup prune /backups --dry-run\n  \
     tfx backup prune /backups --keep 7 --keep-weekly 4 --yes")]
 pub(crate) struct Prune {
-    /// The folder of sets.
-    #[arg(value_name = "DIR")]
-    dir: PathBuf,
+    /// The folder of sets, or s3://BUCKET/PREFIX.
+    #[arg(value_name = "DIR|s3://…", value_hint = ValueHint::AnyPath)]
+    dir: Where,
     /// So many of the newest stay.
     #[arg(long, value_name = "N", default_value_t = 7, value_parser = input::within::<usize>(1, 100_000))]
     keep: usize,
@@ -34,13 +35,14 @@ pub(crate) struct Prune {
 }
 
 impl Prune {
-    pub(crate) fn run(&self, context: &Context) -> Result<(), Failure> {
+    pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let asks = !context.yes && !self.dry_run;
         if asks && !prompt::possible() {
             return Err(Failure::usage("deleting backups needs a yes: give --yes")
                 .hint("--dry-run says which would be deleted"));
         }
-        let sets = set::list(&self.dir).map_err(failure)?;
+        let place = self.dir.sets(context)?;
+        let sets = listed(&place).await?;
         let plan = set::plan(&sets, Keep { newest: self.keep, weekly: self.keep_weekly });
         let go: Vec<&FoundSet> =
             sets.iter().zip(&plan).filter(|(_, kept)| **kept == Fate::Goes).map(|(set, _)| set).collect();
@@ -60,13 +62,16 @@ impl Prune {
                 return Ok(());
             }
         }
-        if !self.dry_run {
-            for name in set::finish(&sets).map_err(failure)? {
-                context.out.note(format!("{name}: what was left of it is deleted"));
+        let (dry_run, going) = (self.dry_run, go.into_iter().cloned().collect::<Vec<_>>());
+        let deleting = spawn_blocking(move || {
+            let done = set::finish(&place, dry_run)?;
+            for set in going.iter().filter(|_| !dry_run) {
+                set::prune(&place, set)?;
             }
-            for set in go {
-                set::prune(set).map_err(failure)?;
-            }
+            Ok(done)
+        });
+        for done in deleting.await.map_err(Failure::failed)?.map_err(failure)? {
+            context.out.note(done);
         }
         context.out.rows(&rows)?;
         tell_half(context, &sets);

@@ -5,6 +5,7 @@ use crate::{
     exit::{Failure, Kind},
 };
 use std::{
+    io::{self, ErrorKind},
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -76,6 +77,16 @@ pub(crate) fn failure(error: &BackupError) -> Failure {
         BackupError::Store(e) if e.is_retryable() => Failure::new(Kind::Unreachable, said),
         BackupError::HalfRestored { .. } | BackupError::InUse { .. } => Failure::new(Kind::Conflict, said),
         BackupError::Damaged { .. } => Failure::failed(format!("the archive is damaged or none, {said}")),
+        BackupError::Read(e) | BackupError::Write(e) => of_io(e, said),
+        _ => Failure::failed(said),
+    }
+}
+
+/// What went wrong with a file, a folder or a bucket.
+pub(crate) fn of_io(error: &io::Error, said: String) -> Failure {
+    match error.kind() {
+        ErrorKind::HostUnreachable | ErrorKind::TimedOut => Failure::new(Kind::Unreachable, said),
+        ErrorKind::AlreadyExists => Failure::new(Kind::Conflict, said),
         _ => Failure::failed(said),
     }
 }

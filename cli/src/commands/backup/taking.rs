@@ -1,6 +1,6 @@
 //! What backups of all stores have in common: into a file or to standard output, with a bar, and what is said of it.
 
-use super::{failure, stopped};
+use super::{Where, bucket, failure, stopped, store::of_io};
 use crate::{
     context::Context,
     exit::{Failure, Kind},
@@ -21,12 +21,12 @@ use tfx_ops::{
 };
 
 /// Whether standard output is meant.
-pub(super) fn is_stdout(file: Option<&Path>) -> bool {
-    file == Some(Path::new("-"))
+pub(super) fn is_stdout(file: Option<&Where>) -> bool {
+    file.and_then(Where::path) == Some(Path::new("-"))
 }
 
 /// An archive on a terminal helps nobody.
-pub(super) fn not_onto_a_terminal(file: Option<&Path>) -> Result<(), Failure> {
+pub(super) fn not_onto_a_terminal(file: Option<&Where>) -> Result<(), Failure> {
     if is_stdout(file) && io::stdout().is_terminal() {
         return Err(Failure::usage("an archive is nothing for a terminal")
             .hint("name a file, or lead standard output somewhere"));
@@ -38,10 +38,14 @@ pub(super) fn not_onto_a_terminal(file: Option<&Path>) -> Result<(), Failure> {
 pub(super) async fn take(
     context: &Context,
     store: &Arc<dyn Backup>,
-    file: Option<&Path>,
+    file: Option<&Where>,
     name: &str,
     packing: Packing,
 ) -> Result<Taken, Failure> {
+    let into = match file {
+        Some(Where::Bucket(url)) => Some((bucket(context, url)?, &url.key)),
+        _ => None,
+    };
     let meter = Meter::new(context.out.quiet);
     let teller = Meter::teller(meter.as_ref());
     let taking = async {
@@ -50,7 +54,10 @@ pub(super) async fn take(
             let stdout = stdout.map_err(|e| TakeError::Backup(backup::BackupError::Write(e)))?;
             return backup::to_stream(store, stdout, packing, &teller).await;
         }
-        let file = file.map(Path::to_owned).unwrap_or_else(|| {
+        if let Some((bucket, key)) = &into {
+            return backup::to_bucket(store, bucket, key, packing, &teller).await;
+        }
+        let file = file.and_then(Where::path).map(Path::to_owned).unwrap_or_else(|| {
             let (name, ending) = name.split_once('.').unwrap_or((name, "archive"));
             let now = clock::now().strftime("%Y%m%dT%H%M%SZ");
             format!("{name}-{now}.{ending}{}", packing.ending()).into()
@@ -72,7 +79,8 @@ pub(super) fn refused(error: TakeError) -> Failure {
     let said = error.to_string();
     match error {
         TakeError::Place(PlaceError::Taken(_)) => Failure::new(Kind::Conflict, said),
-        TakeError::Place(PlaceError::Io { .. }) | TakeError::NotAsWritten(_) => Failure::failed(said),
+        TakeError::Place(PlaceError::Io { error, .. }) => of_io(&error, said),
+        TakeError::NotAsWritten(_) => Failure::failed(said),
         TakeError::Place(_) => Failure::usage(said),
         TakeError::Backup(e) => failure(&e),
     }

@@ -2,11 +2,11 @@
 
 use super::found::{CheckArgs, Figure, Found, in_order, seconds, tell};
 use crate::{
+    commands::backup::Where,
     context::Context,
     exit::{Failure, Verdict},
 };
-use clap::Args;
-use std::path::PathBuf;
+use clap::{Args, ValueHint};
 use tfx_domain::Timestamp;
 use tfx_ops::{
     backup::set::{self, FoundSet, SetKind},
@@ -23,9 +23,9 @@ use tokio::task::spawn_blocking;
     Example, a line of cron:\n  \
     */5 * * * *  tfx check backup-age /backups || mail -s age ops@example.com")]
 pub(crate) struct BackupAge {
-    /// The folder of sets.
-    #[arg(value_name = "DIR")]
-    dir: PathBuf,
+    /// The folder of sets, or s3://BUCKET/PREFIX.
+    #[arg(value_name = "DIR|s3://…", value_hint = ValueHint::AnyPath)]
+    dir: Where,
     /// An older one is a WARNING: 25h, 2d.
     #[arg(long, value_name = "LENGTH", default_value = "25h", value_parser = seconds)]
     warn: u64,
@@ -40,9 +40,10 @@ impl BackupAge {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let shown = |seconds: &u64| format!("{seconds} s");
         in_order(&self.warn, &self.crit, shown, "--crit LENGTH: an older one is CRITICAL")?;
-        let (dir, whose) = (self.dir.clone(), self.dir.display().to_string());
+        let whose = self.dir.to_string();
         let found = async {
-            let listed = spawn_blocking(move || set::list(&dir)).await.map_err(Failure::failed)?;
+            let sets = self.dir.sets(context)?;
+            let listed = spawn_blocking(move || set::list(&sets)).await.map_err(Failure::failed)?;
             Ok(match listed {
                 Ok(sets) => self.judge(&sets, clock::now()),
                 Err(e) => Found::new(Verdict::Critical, &e.to_string()),
@@ -71,7 +72,7 @@ impl BackupAge {
                 };
                 (verdict, format!("the newest of {whole} whole backups, {}, is {} old", set.name, span(age)))
             }
-            _ => (Verdict::Critical, format!("{} has no whole backup", self.dir.display())),
+            _ => (Verdict::Critical, format!("{} has no whole backup", self.dir)),
         };
         let broken = match half {
             0 => String::new(),

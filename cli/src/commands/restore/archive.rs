@@ -1,6 +1,10 @@
 //! What restores of all stores have in common: the archive that is named, and why one is refused before anything is changed.
 
-use crate::{commands::backup::failure, exit::Failure};
+use crate::{
+    commands::backup::{Where, bucket, failure, of_io},
+    context::Context,
+    exit::Failure,
+};
 use std::{
     io::{self, IsTerminal},
     path::Path,
@@ -8,9 +12,21 @@ use std::{
 use tfx_ops::backup::{Archive, RestoreError};
 use tokio::task::spawn_blocking;
 
-/// The archive in the file, or what comes through standard input, kept.
-pub(super) async fn opened(file: &Path) -> Result<Archive, Failure> {
-    let unreadable = |e: io::Error| Failure::usage(format!("{} cannot be read: {e}", file.display()));
+/// The archive in the file or the bucket, or what comes through standard input, kept.
+pub(super) async fn opened(context: &Context, file: &Where) -> Result<Archive, Failure> {
+    let unreadable = |e: io::Error| Failure::usage(format!("{file} cannot be read: {e}"));
+    let file = match file {
+        Where::Path(file) => file,
+        Where::Bucket(url) if url.key.is_empty() => {
+            return Err(Failure::usage(format!("{url} names no object")));
+        }
+        Where::Bucket(url) => {
+            let (bucket, key) = (bucket(context, url)?, url.key.clone());
+            let looked = spawn_blocking(move || Archive::of_bucket(&bucket, &key)).await;
+            let looked = looked.unwrap_or_else(|e| Err(io::Error::other(e)));
+            return looked.map_err(|e| of_io(&e, format!("{url} cannot be read: {e}")));
+        }
+    };
     if file != Path::new("-") {
         return Archive::open(file).map_err(unreadable);
     }

@@ -2,20 +2,20 @@
 
 use super::archive::refused;
 use crate::{
-    commands::backup::{CLICKHOUSE, failure, stopped, tables},
+    commands::backup::{CLICKHOUSE, Where, bucket, failure, of_io, stopped, tables},
     context::Context,
     exit::{Failure, Kind},
     output::{Column, Listing},
     progress::Meter,
 };
-use clap::Args;
+use clap::{Args, ValueHint};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 use tfx_domain::problem::Problems;
 use tfx_ops::backup::{
     RestoreFailed, Restored, Stage, StoredTable,
-    set::{self, FoundSet, TablesLook},
+    set::{self, FoundSet, Sets, TablesLook},
 };
+use tokio::task::spawn_blocking;
 
 /// Restore ClickHouse from a set of tfx backup clickhouse or tfx backup all.
 ///
@@ -28,9 +28,9 @@ use tfx_ops::backup::{
     tfx restore clickhouse /backups/20261129T031000Z\n  \
     tfx restore clickhouse /backups/20261129T031000Z --tables 'click_e*'")]
 pub(crate) struct ClickHouse {
-    /// The set: a folder that is named by its moment.
-    #[arg(value_name = "SET")]
-    set: PathBuf,
+    /// The set: a folder that is named by its moment, or s3://BUCKET/PREFIX/MOMENT.
+    #[arg(value_name = "SET|s3://…", value_hint = ValueHint::AnyPath)]
+    set: Where,
     /// Check the set and say what would be done.
     #[arg(long)]
     dry_run: bool,
@@ -44,7 +44,7 @@ pub(crate) struct ClickHouse {
 
 impl ClickHouse {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let set = self.found()?;
+        let set = self.found(context).await?;
         let store = tables(context)?;
         let meter = Meter::new(context.out.quiet);
         let teller = Meter::teller(meter.as_ref());
@@ -81,11 +81,28 @@ impl ClickHouse {
         Ok(())
     }
 
-    fn found(&self) -> Result<FoundSet, Failure> {
-        let named = |e: std::io::Error| Failure::usage(format!("{} cannot be read: {e}", self.set.display()));
-        // `.` at the end, and links that lead to a set.
-        let path = self.set.canonicalize().map_err(named)?;
-        set::one(&path).map_err(named)
+    async fn found(&self, context: &Context) -> Result<FoundSet, Failure> {
+        let named = |e: std::io::Error| Failure::usage(format!("{} cannot be read: {e}", self.set));
+        let (sets, name) = match &self.set {
+            Where::Path(path) => {
+                // `.` at the end, and links that lead to a set.
+                let path = path.canonicalize().map_err(named)?;
+                let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+                (Sets::folder(path.parent().unwrap_or(&path)), name)
+            }
+            Where::Bucket(url) => {
+                let (above, name) = url.above().ok_or_else(|| {
+                    Failure::usage(format!("{url} names no set"))
+                        .hint("tfx backup list tells which there are")
+                })?;
+                (Sets::bucket(bucket(context, url)?, &above.key), name.to_owned())
+            }
+        };
+        let found = spawn_blocking(move || set::one(&sets, &name)).await.map_err(Failure::failed)?;
+        found.map_err(|e| match &self.set {
+            Where::Path(_) => named(e),
+            Where::Bucket(url) => of_io(&e, format!("{url} cannot be read: {e}")),
+        })
     }
 }
 

@@ -2,15 +2,15 @@
 
 use super::archive::{ended_early, opened};
 use crate::{
-    commands::backup::{data_folder, failure, stopped},
+    commands::backup::{Where, data_folder, failure, stopped},
     context::Context,
     exit::{Failure, Kind},
     output::{Column, Listing},
     progress::Meter,
 };
-use clap::Args;
+use clap::{Args, ValueHint};
 use serde_json::json;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tfx_ops::backup::{self, Look, RestoreFailed, Restored};
 
 /// Restore the embedded stores from a backup of tfx, into the data folder that --data-dir names.
@@ -24,9 +24,9 @@ use tfx_ops::backup::{self, Look, RestoreFailed, Restored};
     tfx restore embedded tfx.tar.zst --data-dir /var/lib/tfx-new\n  \
     tfx restore embedded tfx.tar.zst --force")]
 pub(crate) struct Embedded {
-    /// The backup; - for standard input, which is kept in a temporary file first.
-    #[arg(value_name = "FILE|-")]
-    file: PathBuf,
+    /// The backup, also s3://BUCKET/NAME; - for standard input, which is kept in a temporary file first.
+    #[arg(value_name = "FILE|s3://…|-", value_hint = ValueHint::AnyPath)]
+    file: Where,
     /// Check the backup and say what would be done.
     #[arg(long)]
     dry_run: bool,
@@ -37,7 +37,7 @@ pub(crate) struct Embedded {
 
 impl Embedded {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let archive = opened(&self.file).await?;
+        let archive = opened(context, &self.file).await?;
         let folder = data_folder(context)?;
         let store = tfx_wiring::folder_backup(&folder, &folder);
         let meter = Meter::new(context.out.quiet);

@@ -2,16 +2,16 @@
 
 use super::archive::{opened, refused};
 use crate::{
-    commands::backup::{failure, open, stopped},
+    commands::backup::{Where, failure, open, stopped},
     context::Context,
     exit::{Failure, Kind},
     output::{Column, Listing},
     progress::Meter,
     prompt,
 };
-use clap::Args;
+use clap::{Args, ValueHint};
 use serde_json::{Value, json};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use tfx_domain::problem::Problems;
 use tfx_ops::backup::{self, Look, RestoreFailed, Restored, Selection, Stage};
 
@@ -26,9 +26,9 @@ use tfx_ops::backup::{self, Look, RestoreFailed, Restored, Selection, Stage};
     tfx restore mongo backup.archive.zst --drop --yes\n  \
     tfx restore mongo dump.gz --ns-from 'shop.*' --ns-to 'trial.*'")]
 pub(crate) struct Mongo {
-    /// The archive; - for standard input, which is kept in a temporary file first.
-    #[arg(value_name = "FILE|-")]
-    file: PathBuf,
+    /// The archive, also s3://BUCKET/NAME; - for standard input, which is kept in a temporary file first.
+    #[arg(value_name = "FILE|s3://…|-", value_hint = ValueHint::AnyPath)]
+    file: Where,
     /// Drop each collection that is in the archive before it is restored.
     #[arg(long)]
     drop: bool,
@@ -60,12 +60,12 @@ impl Mongo {
         let selection = Selection::new(&self.ns_include, &self.ns_exclude, &self.ns_from, &self.ns_to);
         let selection = selection.map_err(|p| Failure::usage("some flags are not valid").with(p))?;
         let asks = self.drop && !self.dry_run && !context.yes;
-        let from_stdin = self.file == Path::new("-");
+        let from_stdin = self.file.path() == Some(Path::new("-"));
         if asks && (from_stdin || !prompt::possible()) {
             return Err(Failure::usage("dropping collections needs a yes: give --yes")
                 .hint("--dry-run says which would be dropped"));
         }
-        let archive = opened(&self.file).await?;
+        let archive = opened(context, &self.file).await?;
         let (store, _) = open(context).await?;
         let meter = Meter::new(context.out.quiet);
         let teller = Meter::teller(meter.as_ref());

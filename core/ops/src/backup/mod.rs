@@ -1,6 +1,7 @@
 //! Backups as files and streams: where archives lie, how they are compressed, that they are whole before they have their
 //! name, and which of their parts are wanted back. What is in them is the store's ([`tfx_ports::backup`]).
 
+mod bucket;
 mod names;
 mod packing;
 mod place;
@@ -9,12 +10,13 @@ pub mod set;
 mod source;
 mod take;
 
+pub use bucket::{Access, Bucket, ObjectUrl};
 pub use names::{Chosen, LeftOut, Selection};
 pub use packing::Packing;
 pub use place::PlaceError;
 pub use restore::{Look, RestoreError, look, restore};
 pub use source::Archive;
-pub use take::{TakeError, Taken, to_file, to_stream};
+pub use take::{TakeError, Taken, to_bucket, to_file, to_stream};
 pub use tfx_ports::backup::{
     ArchivePart, Backup, BackupError, Contents, Move, Progress, RestoreFailed, Restored, Restoring, Stage,
     Standing,

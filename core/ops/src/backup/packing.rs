@@ -64,6 +64,12 @@ pub(super) trait Device: Write + Send {
     fn settle(&mut self) -> io::Result<()>;
 }
 
+impl Device for Box<dyn Device> {
+    fn settle(&mut self) -> io::Result<()> {
+        self.as_mut().settle()
+    }
+}
+
 /// Packs an archive on its way to a device.
 pub(super) struct Packed<D: Device>(Packer<D>);
 
@@ -158,8 +164,10 @@ struct Unpacked<R> {
 impl<R: Read> Read for Unpacked<R> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         self.inside.read(into).map_err(|e| {
-            let kept = e.raw_os_error().is_some()
-                || matches!(e.kind(), ErrorKind::UnexpectedEof | ErrorKind::Interrupted);
+            // What a compression finds has one of these kinds; a device has others.
+            let found =
+                matches!(e.kind(), ErrorKind::Other | ErrorKind::InvalidData | ErrorKind::InvalidInput);
+            let kept = e.raw_os_error().is_some() || !found;
             if kept { e } else { io::Error::new(ErrorKind::InvalidData, format!("{}: {e}", self.of)) }
         })
     }

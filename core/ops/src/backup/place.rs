@@ -1,14 +1,19 @@
-//! Where a backup is put: written under another name beside, and given its own only when it is whole. A file that is there
-//! is never touched.
+//! Where a backup is put. A file is written under another name beside, and given its own only when it is whole; an object is
+//! there only when all of it is. What is there is never touched.
 
+use super::{Archive, Bucket, bucket::Upload, packing::Device, take::Begun};
 use rustix::{
     fs::{CWD, RenameFlags, renameat_with},
     io::Errno,
 };
 use std::{
     fs::{self, File},
-    io::{self, ErrorKind},
+    io::{self, ErrorKind, Write},
     path::{Path, PathBuf},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 use tfx_ports::{entropy, files};
 
@@ -40,6 +45,18 @@ pub enum PlaceError {
     },
 }
 
+/// What is not known to be whole yet; it goes away with this unless it is kept.
+pub(super) trait Target: Send {
+    /// Where it will be.
+    fn path(&self) -> PathBuf;
+
+    /// What was written, to be read back.
+    fn written(&self) -> io::Result<Archive>;
+
+    /// It is whole.
+    fn keep(self: Box<Self>) -> Result<(), PlaceError>;
+}
+
 /// A file that is not whole yet; it goes away with this unless it is kept.
 #[derive(Debug)]
 pub(super) struct Partial {
@@ -61,15 +78,104 @@ impl Partial {
             Err(error) => Err(PlaceError::Io { path: path.to_owned(), error }),
         }
     }
+}
 
-    /// Where it is as long as it is not whole.
-    pub(super) fn beside(&self) -> &Path {
-        &self.beside
+impl Target for Partial {
+    fn path(&self) -> PathBuf {
+        self.path.clone()
     }
 
-    /// It is whole: gives it its name, durably, unless somebody else was first.
-    pub(super) fn keep(self) -> Result<(), PlaceError> {
+    fn written(&self) -> io::Result<Archive> {
+        Archive::open(&self.beside)
+    }
+
+    /// Gives it its name, durably, unless somebody else was first.
+    fn keep(self: Box<Self>) -> Result<(), PlaceError> {
         to_its_place(&self.beside, &self.path)
+    }
+}
+
+/// An object that was not read back yet. Whoever ends it first has it; it goes away with this unless it is kept.
+pub(super) struct ObjectTarget {
+    bucket: Bucket,
+    key: String,
+    /// Whether it is this one's: what somebody else put there stays.
+    ours: Arc<AtomicBool>,
+    kept: bool,
+}
+
+impl ObjectTarget {
+    /// The same where nothing else says yet that the server keeps what is there.
+    pub(super) fn begin_alone(bucket: &Bucket, key: &str) -> Result<Begun, PlaceError> {
+        let begun = Self::begin(bucket, key)?;
+        let probe = format!("{key}.{:08x}.{PARTIAL}", entropy::random_u128() >> 96);
+        let kept = bucket.claim(&probe).and_then(|()| bucket.delete(vec![probe]));
+        kept.map_err(|error| PlaceError::Io { path: begun.0.path(), error })?;
+        Ok(begun)
+    }
+
+    /// Begins one for a place where nothing is.
+    pub(super) fn begin(bucket: &Bucket, key: &str) -> Result<Begun, PlaceError> {
+        let ours = Arc::new(AtomicBool::new(false));
+        let new = Self { bucket: bucket.clone(), key: key.to_owned(), ours: Arc::clone(&ours), kept: false };
+        if key.is_empty() {
+            return Err(PlaceError::NoName(new.path()));
+        }
+        let failed = |error| PlaceError::Io { path: new.path(), error };
+        match bucket.object(key) {
+            Ok(_) => return Err(PlaceError::Taken(new.path())),
+            Err(e) if e.kind() == ErrorKind::NotFound => {}
+            Err(e) => return Err(failed(e)),
+        }
+        let upload = Upload::begin(bucket, key).map_err(failed)?;
+        Ok((Box::new(new), Box::new(Ours { upload, ours })))
+    }
+}
+
+impl Target for ObjectTarget {
+    fn path(&self) -> PathBuf {
+        format!("s3://{}/{}", self.bucket.name(), self.key).into()
+    }
+
+    fn written(&self) -> io::Result<Archive> {
+        Archive::of_bucket(&self.bucket, &self.key)
+    }
+
+    fn keep(mut self: Box<Self>) -> Result<(), PlaceError> {
+        self.kept = true;
+        Ok(())
+    }
+}
+
+impl Drop for ObjectTarget {
+    fn drop(&mut self) {
+        if !self.kept && self.ours.load(Ordering::Relaxed) {
+            let _ = self.bucket.delete(vec![self.key.clone()]);
+        }
+    }
+}
+
+/// Tells whose object it has become.
+struct Ours {
+    upload: Upload,
+    ours: Arc<AtomicBool>,
+}
+
+impl Write for Ours {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.upload.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.upload.flush()
+    }
+}
+
+impl Device for Ours {
+    fn settle(&mut self) -> io::Result<()> {
+        self.upload.settle()?;
+        self.ours.store(true, Ordering::Relaxed);
+        Ok(())
     }
 }
 
@@ -114,7 +220,6 @@ fn vacant(path: &Path) -> Result<(), PlaceError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::Write;
 
     #[test]
     fn a_file_has_its_name_only_when_it_is_whole_and_takes_no_place() {
@@ -123,14 +228,14 @@ mod tests {
         let names = || fs::read_dir(dir.path()).expect("lists").count();
         let (partial, mut file) = Partial::begin(&path).expect("begun");
         file.write_all(b"half").expect("written");
-        assert!(!path.exists() && partial.beside().exists());
+        assert!(!path.exists() && partial.beside.exists());
         drop(partial);
         assert_eq!(names(), 0, "what was given up leaves nothing");
 
         let (first, _) = Partial::begin(&path).expect("begun");
         let (second, _) = Partial::begin(&path).expect("begun: nobody is there yet");
-        first.keep().expect("kept");
-        assert!(matches!(second.keep(), Err(PlaceError::Taken(_))), "the first one stays");
+        Box::new(first).keep().expect("kept");
+        assert!(matches!(Box::new(second).keep(), Err(PlaceError::Taken(_))), "the first one stays");
         assert_eq!(names(), 1);
         assert!(matches!(Partial::begin(&path), Err(PlaceError::Taken(_))));
         assert!(matches!(Partial::begin(dir.path()), Err(PlaceError::Folder(_))));

@@ -67,7 +67,7 @@ pub async fn restore(
     teller: &OnPhase,
 ) -> Result<Vec<Restored>, RestoreFailed> {
     let unread = |error| RestoreFailed { error: BackupError::Read(error), parts: Vec::new() };
-    let (inside, _) = archive.read().map_err(unread)?;
+    let inside = archive.read().map_err(unread)?;
     let wanted = look.contents.parts.iter().filter(|p| look.chosen.moves.iter().any(|m| m.from == p.name));
     let of = wanted.map(|p| p.bytes).sum();
     let told = |progress| teller(Phase::Restoring, Progress { of: Some(of), ..progress });

@@ -1,10 +1,9 @@
 //! Takes a backup into a file, which is read back before it has its name, or into a stream.
 
 use super::{
-    OnPhase, Phase, PlaceError,
+    Bucket, OnPhase, Phase, PlaceError,
     packing::{Device, Packed, Packing},
-    place::Partial,
-    source::Archive,
+    place::{ObjectTarget, Partial, Target},
 };
 use serde::Serialize;
 use std::{
@@ -18,6 +17,7 @@ use std::{
     time::Instant,
 };
 use tfx_ports::backup::{Archived, BackupError, Contents};
+use tokio::task::spawn_blocking;
 
 /// A backup that was taken.
 #[derive(Debug, Clone, Serialize)]
@@ -32,6 +32,9 @@ pub struct Taken {
     pub contents: Contents,
     /// Whether it was read back.
     pub verified: bool,
+    /// The SHA-256 of what was read back, if it is known.
+    #[serde(skip)]
+    pub(super) sha256: Option<String>,
     /// How long it took, in seconds.
     pub seconds: f64,
 }
@@ -62,18 +65,69 @@ pub async fn to_file<A: Archived + ?Sized + 'static>(
     packing: Packing,
     teller: &OnPhase,
 ) -> Result<Taken, TakeError> {
+    let path = path.to_owned();
+    let begin = move || {
+        let (partial, file) = Partial::begin(&path)?;
+        Ok((Box::new(partial) as Box<dyn Target>, Box::new(file) as Box<dyn Device>))
+    };
+    to_target(backup, begin, packing, teller).await
+}
+
+/// Takes a backup into an object of a bucket, where nothing is.
+///
+/// # Errors
+/// [`TakeError`]; then there is no object.
+pub async fn to_bucket<A: Archived + ?Sized + 'static>(
+    backup: &Arc<A>,
+    bucket: &Bucket,
+    key: &str,
+    packing: Packing,
+    teller: &OnPhase,
+) -> Result<Taken, TakeError> {
+    let (bucket, key) = (bucket.clone(), key.to_owned());
+    to_target(backup, move || ObjectTarget::begin_alone(&bucket, &key), packing, teller).await
+}
+
+/// Where a backup comes, and what takes its bytes.
+pub(super) type Begun = (Box<dyn Target>, Box<dyn Device>);
+
+/// Takes a backup to where nothing is, and reads it back.
+pub(super) async fn to_target<A: Archived + ?Sized + 'static>(
+    backup: &Arc<A>,
+    begin: impl FnOnce() -> Result<Begun, PlaceError> + Send + 'static,
+    packing: Packing,
+    teller: &OnPhase,
+) -> Result<Taken, TakeError> {
     let begun = Instant::now();
-    let (partial, file) = Partial::begin(path)?;
-    let (contents, bytes) = written(backup, file, packing, teller).await?;
-    let read_back = Archive::open(partial.beside()).map_err(BackupError::Read)?;
-    let found = read_back.check(backup, Phase::ReadingBack, teller).await;
-    let found = found.map_err(|e| TakeError::NotAsWritten(e.to_string()))?;
+    let (target, device) = apart(begin).await?;
+    let path = target.path();
+    let (contents, bytes) = written(backup, device, packing, teller).await?;
+    let (target, read_back) = apart(move || {
+        let read_back = target.written().map_err(|e| TakeError::NotAsWritten(e.to_string()))?;
+        Ok::<_, TakeError>((target, read_back))
+    })
+    .await?;
+    let found = read_back.check_and_sum(backup, Phase::ReadingBack, teller).await;
+    let (found, sha256) = found.map_err(|e| TakeError::NotAsWritten(e.to_string()))?;
+    if read_back.bytes() != bytes {
+        return Err(TakeError::NotAsWritten("it has another size".to_owned()));
+    }
     if found.parts != contents.parts {
         return Err(TakeError::NotAsWritten("it holds other documents".to_owned()));
     }
-    partial.keep()?;
+    apart(move || target.keep()).await?;
     let seconds = begun.elapsed().as_secs_f64();
-    Ok(Taken { file: Some(path.to_owned()), packing, bytes, contents, verified: true, seconds })
+    Ok(Taken { file: Some(path), packing, bytes, contents, verified: true, sha256, seconds })
+}
+
+/// Does what blocks where it may.
+async fn apart<T: Send + 'static, E: Into<TakeError> + Send + 'static>(
+    work: impl FnOnce() -> Result<T, E> + Send + 'static,
+) -> Result<T, TakeError> {
+    match spawn_blocking(work).await {
+        Ok(done) => done.map_err(Into::into),
+        Err(e) => Err(BackupError::Write(io::Error::other(e)).into()),
+    }
 }
 
 /// Takes a backup into a stream, which nobody can read back.
@@ -94,6 +148,7 @@ pub async fn to_stream<A: Archived + ?Sized + 'static>(
         bytes,
         contents,
         verified: false,
+        sha256: None,
         seconds: begun.elapsed().as_secs_f64(),
     })
 }

@@ -1,16 +1,16 @@
-//! Which sets a folder has, and which of them are whole as far as can be told without reading them.
+//! Which sets there are, and which of them are whole as far as can be told without reading them.
 
-use super::{MANIFEST, SetError, SetKind, is_left_over, manifest::SetManifest};
-use std::{
-    collections::BTreeSet,
-    fs, io,
-    path::{Path, PathBuf},
+use super::{
+    MANIFEST, SetError, SetKind, is_left_over,
+    manifest::SetManifest,
+    shelf::{Files, Held, Sets},
 };
+use std::{io, path::PathBuf, sync::Arc};
 
 /// A set, or what is left of one.
 #[derive(Debug, Clone)]
 pub struct FoundSet {
-    /// The name of its folder.
+    /// Its name.
     pub name: String,
     /// Where it is.
     pub path: PathBuf,
@@ -18,6 +18,7 @@ pub struct FoundSet {
     pub kind: SetKind,
     /// Whether it is whole.
     pub state: SetState,
+    pub(super) files: Arc<dyn Files>,
 }
 
 /// Whether a set is whole.
@@ -37,76 +38,66 @@ impl FoundSet {
             SetState::Half(_) => None,
         }
     }
+
+    fn look(name: String, files: Arc<dyn Files>) -> Self {
+        let (kind, state) = match SetKind::of_name(&name) {
+            None if is_left_over(&name) => {
+                let why = "being made or deleted, or left of a run that was killed".to_owned();
+                (SetKind::of_left_over(&name), SetState::Half(why))
+            }
+            kind => (
+                kind.unwrap_or_default(),
+                // One that cannot be read helps nobody: it is told, and does not stand in the way of the others.
+                state(&*files).unwrap_or_else(|e| SetState::Half(format!("it cannot be read: {e}"))),
+            ),
+        };
+        Self { name, path: files.path(), kind, state, files }
+    }
 }
 
-/// Every set in the folder, and what is left of some, the oldest first. What is not of this product is passed over.
+/// Every set of the place, and what is left of some, the oldest first. What is not of this product is passed over. It blocks.
 ///
 /// # Errors
-/// The folder cannot be read.
-pub fn list(dir: &Path) -> Result<Vec<FoundSet>, SetError> {
-    let mut found = Vec::new();
-    for entry in fs::read_dir(dir).map_err(SetError::io(dir))? {
-        let entry = entry.map_err(SetError::io(dir))?;
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if SetKind::of_name(&name).is_some() {
-            found.push(one(&entry.path()).map_err(SetError::io(&entry.path()))?);
-        } else if is_left_over(&name) {
-            let why = "being made or deleted, or left of a run that was killed".to_owned();
-            let kind = SetKind::of_left_over(&name);
-            found.push(FoundSet { name, path: entry.path(), kind, state: SetState::Half(why) });
-        }
-    }
+/// The place cannot be read.
+pub fn list(sets: &Sets) -> Result<Vec<FoundSet>, SetError> {
+    let mut found: Vec<FoundSet> =
+        sets.shelf().entries()?.into_iter().map(|(name, files)| FoundSet::look(name, files)).collect();
     found.sort_by(|a, b| a.name.cmp(&b.name));
     Ok(found)
 }
 
-/// How a set is.
+/// How the set of this name is. It blocks.
 ///
 /// # Errors
 /// It cannot be read.
-pub fn one(path: &Path) -> io::Result<FoundSet> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-    let state = match state(path) {
-        Ok(state) => state,
-        // One that cannot be read helps nobody: it is told, and does not stand in the way of the others.
-        Err(e) => SetState::Half(format!("it cannot be read: {e}")),
-    };
-    let kind = SetKind::of_name(&name).unwrap_or_default();
-    Ok(FoundSet { name, path: path.to_owned(), kind, state })
+pub fn one(sets: &Sets, name: &str) -> io::Result<FoundSet> {
+    Ok(FoundSet::look(name.to_owned(), sets.shelf().entry(name)?))
 }
 
-fn state(path: &Path) -> io::Result<SetState> {
-    if !fs::symlink_metadata(path)?.is_dir() {
-        return Ok(SetState::Half("it is no folder".to_owned()));
+fn state(files: &dyn Files) -> io::Result<SetState> {
+    let held = match files.held()? {
+        Held::Files(held) => held,
+        Held::None(why) => return Ok(SetState::Half(why)),
+    };
+    if !held.contains_key(MANIFEST) {
+        return Ok(SetState::Half("it has no manifest".to_owned()));
     }
-    let manifest = match SetManifest::read(&path.join(MANIFEST)) {
-        Ok(Ok(manifest)) => manifest,
-        Ok(Err(why)) => return Ok(SetState::Half(why)),
-        Err(e) if e.kind() == io::ErrorKind::NotFound => {
-            return Ok(SetState::Half("it has no manifest".to_owned()));
-        }
-        Err(e) => return Err(e),
+    let manifest = match SetManifest::read(&mut *files.archive(MANIFEST)?.raw())? {
+        Ok(manifest) => manifest,
+        Err(why) => return Ok(SetState::Half(why)),
     };
     for part in &manifest.parts {
-        match fs::symlink_metadata(path.join(&part.file)) {
-            Ok(found) if found.is_file() && found.len() == part.bytes => {}
-            Ok(found) if found.is_file() => {
-                let (has, said) = (found.len(), part.bytes);
-                return Ok(SetState::Half(format!("{} has {has} bytes, not {said}", part.file)));
-            }
-            Ok(_) => return Ok(SetState::Half(format!("{} is no file", part.file))),
-            Err(e) if e.kind() == io::ErrorKind::NotFound => {
-                return Ok(SetState::Half(format!("{} is missing", part.file)));
-            }
-            Err(e) => return Err(e),
-        }
+        let why = match held.get(&part.file) {
+            Some(Some(bytes)) if *bytes == part.bytes => continue,
+            Some(Some(bytes)) => format!("{} has {bytes} bytes, not {}", part.file, part.bytes),
+            Some(None) => format!("{} is no file", part.file),
+            None => format!("{} is missing", part.file),
+        };
+        return Ok(SetState::Half(why));
     }
-    let known: BTreeSet<&str> = manifest.parts.iter().map(|p| p.file.as_str()).chain([MANIFEST]).collect();
-    for entry in fs::read_dir(path)? {
-        let name = entry?.file_name().to_string_lossy().into_owned();
-        if !known.contains(name.as_str()) {
-            return Ok(SetState::Half(format!("{name} is in it and not in its manifest")));
-        }
-    }
-    Ok(SetState::Whole(manifest))
+    let known = |name: &str| name == MANIFEST || manifest.parts.iter().any(|part| part.file == name);
+    Ok(match held.keys().find(|name| !known(name)) {
+        Some(name) => SetState::Half(format!("{name} is in it and not in its manifest")),
+        None => SetState::Whole(manifest),
+    })
 }

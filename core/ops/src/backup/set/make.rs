@@ -1,19 +1,15 @@
-//! Makes a set: in a folder that has another name until everything in it is durable.
+//! Makes a set: it is none until everything in it is durable.
 
 use super::{
     SetError, SetKind, TableSource,
     manifest::{SetManifest, SetPart, sum},
+    shelf::{Files, Sets},
     tables::{self, Earlier, Origins},
-    unfinished::Unfinished,
 };
-use crate::backup::{OnPhase, Packing, Phase, to_file};
-use std::{
-    io,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use crate::backup::{OnPhase, Packing, Taken, take::to_target};
+use std::{io, path::PathBuf, sync::Arc};
 use tfx_ports::{
-    backup::{Backup, Progress},
+    backup::Backup,
     clock,
     table_backup::{Catalogue, ServerPlace},
 };
@@ -65,43 +61,45 @@ pub struct Made {
     pub base: Option<String>,
 }
 
-/// Makes a set in `dir`.
+/// Makes a set.
 ///
 /// # Errors
 /// [`SetError`]; then there is no set, but perhaps one to go on with ([`super::can_resume`]).
-pub async fn make(dir: &Path, making: Making, teller: &OnPhase) -> Result<Made, SetError> {
+pub async fn make(sets: &Sets, making: Making, teller: &OnPhase) -> Result<Made, SetError> {
     let Making { kind, sources, tables, missing, incremental, resume, there } = making;
     let moment = clock::now();
     let name = format!("{}{}", moment.strftime("%Y%m%dT%H%M%SZ"), kind.ending());
     let store = tables.as_ref().map_or("", |tables| tables.store);
     let by_partition = tables.is_some() && there.is_none();
     let (begun, base) = {
-        let (dir, name) = (dir.to_owned(), name.clone());
-        blocking(dir.clone(), move || {
-            let base = if incremental && by_partition { Earlier::of_set(&dir, store)? } else { None };
-            let resumed = if resume && by_partition { Unfinished::resume(&dir, kind)? } else { None };
+        let (sets, name) = (sets.clone(), name.clone());
+        blocking(sets.shelf().path(), move || {
+            let base = if incremental && by_partition { Earlier::of_set(&sets, store)? } else { None };
+            let resumed = if resume && by_partition { sets.shelf().resume(kind)? } else { None };
             let begun = match resumed {
                 Some(resumed) => resumed,
-                None => (Unfinished::begin(&dir, &name, by_partition)?, Vec::new()),
+                None => (sets.shelf().begin(&name, by_partition)?, Vec::new()),
             };
             Ok((begun, base))
         })
         .await?
     };
-    let (mut unfinished, records) = begun;
-    let resumed = Earlier::of_run(unfinished.path(), records);
+    let (mut draft, records) = begun;
+    let resumed = Earlier::of_run(records);
     let (base_name, base) = base.map_or((None, Earlier::default()), |(name, base)| (Some(name), base));
     let mut parts = Vec::new();
     for source in &sources {
-        parts.push(of_source(unfinished.path(), source, teller).await?);
+        parts.push(of_source(draft.files(), source, teller).await?);
     }
     let (mut catalogue, mut origins) = (None, Origins::default());
     if let Some(source) = &tables {
         let (of_tables, said, from) = match &there {
-            None => tables::take(&mut unfinished, source, &resumed, &base, teller).await?,
+            None => {
+                tables::take(&mut *draft, source, &resumed, (base_name.as_deref(), &base), teller).await?
+            }
             Some(disk) => {
                 let place = ServerPlace { disk: disk.clone(), name: name.clone() };
-                let (part, said) = tables::take_there(unfinished.path(), source, place, teller).await?;
+                let (part, said) = tables::take_there(draft.files(), source, place, teller).await?;
                 (vec![part], said, Origins::default())
             }
         };
@@ -109,25 +107,16 @@ pub async fn make(dir: &Path, making: Making, teller: &OnPhase) -> Result<Made, 
         (catalogue, origins) = (Some(said), from);
     }
     let manifest = SetManifest::new(moment, parts, missing);
-    let path = dir.join(&name);
-    unfinished.keep(&path, &manifest.text())?;
+    let (at, text) = (sets.shelf().path(), manifest.text());
+    let path = blocking(at, move || draft.keep(&name, &text)).await?;
     Ok(Made { path, manifest, catalogue, origins, base: base_name })
 }
 
-async fn of_source(folder: &Path, source: &Source, teller: &OnPhase) -> Result<SetPart, SetError> {
-    let path = folder.join(&source.file);
-    let taken = to_file(&source.backup, &path, source.packing, teller).await;
+async fn of_source(files: Arc<dyn Files>, source: &Source, teller: &OnPhase) -> Result<SetPart, SetError> {
+    let (begins, file) = (Arc::clone(&files), source.file.clone());
+    let taken = to_target(&source.backup, move || begins.begin(&file), source.packing, teller).await;
     let taken = taken.map_err(|error| SetError::Part { part: source.store.to_owned(), error })?;
-    let (tell, of, read) = (Arc::clone(teller), taken.bytes, path.clone());
-    let summed = spawn_blocking(move || {
-        let mut bytes = 0;
-        sum(&read, &mut |more| {
-            bytes += more;
-            tell(Phase::ReadingBack, Progress { bytes, documents: 0, of: Some(of) });
-        })
-    });
-    let summed = summed.await.unwrap_or_else(|e| Err(io::Error::other(e)));
-    let (sha256, bytes) = summed.map_err(SetError::io(&path))?;
+    let (sha256, bytes) = summed(&files, &source.file, &taken).await?;
     Ok(SetPart {
         file: source.file.clone(),
         store: source.store.to_owned(),
@@ -138,10 +127,28 @@ async fn of_source(folder: &Path, source: &Source, teller: &OnPhase) -> Result<S
     })
 }
 
+/// The checksum and the bytes of what was taken; it is read for that if it was not while it was read back.
+pub(super) async fn summed(
+    files: &Arc<dyn Files>,
+    file: &str,
+    taken: &Taken,
+) -> Result<(String, u64), SetError> {
+    if let Some(sha256) = &taken.sha256 {
+        return Ok((sha256.clone(), taken.bytes));
+    }
+    let (files, file) = (Arc::clone(files), file.to_owned());
+    let path = files.path().join(&file);
+    blocking(path.clone(), move || {
+        let summed = files.archive(&file).and_then(|archive| sum(&mut *archive.raw(), &mut |_| {}));
+        summed.map_err(SetError::io(&path))
+    })
+    .await
+}
+
 /// Does what blocks where it may.
-async fn blocking<T: Send + 'static>(
-    dir: PathBuf,
+pub(super) async fn blocking<T: Send + 'static>(
+    path: PathBuf,
     work: impl FnOnce() -> Result<T, SetError> + Send + 'static,
 ) -> Result<T, SetError> {
-    spawn_blocking(work).await.unwrap_or_else(|e| Err(SetError::Io { path: dir, error: io::Error::other(e) }))
+    spawn_blocking(work).await.unwrap_or_else(|e| Err(SetError::Io { path, error: io::Error::other(e) }))
 }

@@ -2,11 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::{
-    fs::File,
-    io::{self, Read},
-    path::Path,
-};
+use std::io::{self, Read};
 use tfx_domain::Timestamp;
 
 /// The form that is written, and the newest that is read.
@@ -70,13 +66,13 @@ impl SetManifest {
     }
 
     /// Reads one; the inner error says what is wrong with it.
-    pub(super) fn read(path: &Path) -> io::Result<Result<Self, String>> {
+    pub(super) fn read(from: &mut dyn Read) -> io::Result<Result<Self, String>> {
         #[derive(Deserialize)]
         struct OfFormat {
             format: u32,
         }
         let mut text = Vec::new();
-        File::open(path)?.take(LONGEST).read_to_end(&mut text)?;
+        from.take(LONGEST).read_to_end(&mut text)?;
         let newer = serde_json::from_slice(&text).is_ok_and(|m: OfFormat| m.format > FORMAT);
         if newer {
             return Ok(Err("its manifest is of a newer program".to_owned()));
@@ -102,12 +98,12 @@ fn is_file_name(name: &str) -> bool {
         && name.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b))
 }
 
-/// The checksum of a file, and its bytes. `told` hears how many were read since.
-pub(super) fn sum(path: &Path, told: &mut dyn FnMut(u64)) -> io::Result<(String, u64)> {
-    let (mut file, mut sum, mut bytes) = (File::open(path)?, Sha256::new(), 0);
+/// The checksum of what is read, and its bytes. `told` hears how many were read since.
+pub(super) fn sum(from: &mut dyn Read, told: &mut dyn FnMut(u64)) -> io::Result<(String, u64)> {
+    let (mut sum, mut bytes) = (Sha256::new(), 0);
     let mut buffer = vec![0; 1 << 17];
     loop {
-        match file.read(&mut buffer) {
+        match from.read(&mut buffer) {
             Ok(0) => return Ok((digits(&sum.finalize()), bytes)),
             Ok(n) => {
                 sum.update(&buffer[..n]);
@@ -120,6 +116,6 @@ pub(super) fn sum(path: &Path, told: &mut dyn FnMut(u64)) -> io::Result<(String,
     }
 }
 
-fn digits(sum: &[u8]) -> String {
+pub(in crate::backup) fn digits(sum: &[u8]) -> String {
     sum.iter().map(|byte| format!("{byte:02x}")).collect()
 }

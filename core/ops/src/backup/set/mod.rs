@@ -1,4 +1,4 @@
-//! Sets: what all stores hold, in one folder named by its UTC moment.
+//! Sets: what all stores hold, in one folder named by its UTC moment, or under one name in a bucket ([`shelf`]).
 //!
 //! ```text
 //! DIR/20261129T141200Z/                 a set of every store that is used
@@ -19,17 +19,18 @@ mod make;
 mod manifest;
 mod prune;
 mod restore;
+mod shelf;
 mod tables;
-mod unfinished;
 mod verify;
 
 pub use list::{FoundSet, SetState, list, one};
 pub use make::{Made, Making, Source, make};
+pub(super) use manifest::digits;
 pub use manifest::{SetManifest, SetPart};
 pub use prune::{Fate, Keep, finish, plan, prune};
 pub use restore::{TablesLook, look_at_tables, restore_tables};
+pub use shelf::{Sets, can_resume};
 pub use tables::{Origins, TableSource, catalogue};
-pub use unfinished::can_resume;
 pub use verify::verify;
 
 use super::PlaceError;

@@ -1,11 +1,7 @@
 //! Deletes old sets. Only whole ones count and only whole ones are deleted; the newest of them never is.
 
-use super::{FoundSet, PRUNED, SetError, SetKind};
-use std::{
-    collections::BTreeMap,
-    fs::{self, File},
-    path::Path,
-};
+use super::{FoundSet, SetError, SetKind, Sets};
+use std::collections::BTreeMap;
 use tfx_domain::Timestamp;
 
 /// How many sets are kept, of each kind.
@@ -70,40 +66,28 @@ fn week(moment: Timestamp) -> i64 {
     (moment.as_second().div_euclid(DAY) + 3).div_euclid(7)
 }
 
-/// Deletes a set: it is none any more before the first file goes.
+/// Deletes a set: it is none any more before the first file goes. It blocks.
 ///
 /// # Errors
 /// It cannot be deleted, or not all of it.
-pub fn prune(set: &FoundSet) -> Result<(), SetError> {
-    let failed = || SetError::io(&set.path);
-    let Some(dir) = set.path.parent() else { return Ok(()) };
-    let away = dir.join(format!("{}{PRUNED}", set.name));
-    fs::rename(&set.path, &away).map_err(failed())?;
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed())?;
-    fs::remove_dir_all(&away).map_err(failed())
+pub fn prune(sets: &Sets, set: &FoundSet) -> Result<(), SetError> {
+    sets.shelf().prune(&set.name)
 }
 
-/// Deletes what is left of sets that were being deleted. Says their names.
+/// Deletes what is left of sets that were being deleted and of uploads that nobody goes on with, and says what; or, as a dry run,
+/// what would go. It blocks.
 ///
 /// # Errors
-/// They cannot be deleted.
-pub fn finish(sets: &[FoundSet]) -> Result<Vec<String>, SetError> {
-    let mut done = Vec::new();
-    for set in sets.iter().filter(|set| set.name.ends_with(PRUNED)) {
-        delete(&set.path)?;
-        done.push(set.name.clone());
-    }
-    Ok(done)
-}
-
-fn delete(path: &Path) -> Result<(), SetError> {
-    fs::remove_dir_all(path).map_err(SetError::io(path))
+/// It cannot be deleted.
+pub fn finish(sets: &Sets, dry_run: bool) -> Result<Vec<String>, SetError> {
+    sets.shelf().finish(dry_run)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::backup::set::{SetManifest, SetState};
+    use std::path::Path;
 
     fn set(day: &str, whole: bool) -> FoundSet {
         let moment: Timestamp = format!("{day}T03:00:00Z").parse().expect("a time");
@@ -113,7 +97,8 @@ mod tests {
             SetState::Half("half".to_owned())
         };
         let kind = if day.starts_with("2025") { SetKind::ClickHouse } else { SetKind::All };
-        FoundSet { name: day.to_owned(), path: day.into(), kind, state }
+        let files = Sets::folder(Path::new(".")).shelf().entry(day).expect("a folder");
+        FoundSet { name: day.to_owned(), path: day.into(), kind, state, files }
     }
 
     fn stay(days: &[&str], newest: usize, weekly: usize) -> String {

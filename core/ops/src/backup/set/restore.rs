@@ -2,7 +2,7 @@
 //! places is looked at, and only then is anything changed.
 
 use super::{FoundSet, tables::catalogue, verify::verify_parts};
-use crate::backup::{Archive, OnPhase, Phase, RestoreError, names::captures};
+use crate::backup::{OnPhase, Phase, RestoreError, names::captures};
 use std::{
     io::{self, Read},
     sync::Arc,
@@ -89,7 +89,7 @@ pub async fn restore_tables(
         return backup.restore_from_there(&look.wanted, place, &told).await;
     }
     let open = |partition: &StoredPartition| -> io::Result<Box<dyn Read + Send>> {
-        Ok(Archive::open(&set.path.join(&partition.file))?.read()?.0)
+        set.files.archive(&partition.file)?.read()
     };
     backup.restore(&look.wanted, &open, &told).await
 }

@@ -1,18 +1,17 @@
 //! Takes a store of tables into a set: a file for each partition, and a catalogue of them. A partition that has not changed since
-//! an earlier set of the same folder is not read again: its file is in both sets (a hard link), so each is whole by itself and
+//! an earlier set of the same place is not read again: its file is in both sets (a hard link, a copy that the server makes), so each is whole by itself and
 //! may be deleted by itself.
 
 use super::{
-    FoundSet, SetError, list,
+    FoundSet, SetError, Sets, list,
+    make::{blocking, summed},
     manifest::{SetPart, sum},
-    unfinished::{Record, Unfinished},
+    shelf::{Draft, Files, Record},
 };
-use crate::backup::{OnPhase, Packing, Phase, TakeError, to_file};
+use crate::backup::{OnPhase, Packing, Phase, TakeError, take::to_target};
 use std::{
     collections::BTreeMap,
-    fs::{self, File},
     io::{self, Read},
-    path::{Path, PathBuf},
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -20,10 +19,10 @@ use std::{
 };
 use tfx_ports::{
     backup::{BackupError, Progress},
-    clock, files,
+    clock,
     table_backup::{CATALOGUE_FORMAT, Catalogue, ServerPlace, StoredPartition, StoredTable, TableBackup},
 };
-use tokio::task::{JoinSet, spawn_blocking};
+use tokio::task::JoinSet;
 
 /// The longest text of a catalogue.
 const LONGEST: u64 = 1 << 28;
@@ -57,21 +56,17 @@ fn catalogue_name(store: &str) -> String {
 
 /// Partitions that are whole somewhere, by table and name.
 #[derive(Default)]
-pub(super) struct Earlier(BTreeMap<(String, String), (Record, PathBuf)>);
+pub(super) struct Earlier(BTreeMap<(String, String), Record>);
 
 impl Earlier {
-    pub(super) fn of_run(folder: &Path, records: Vec<Record>) -> Self {
-        let at = |record: Record| {
-            let path = folder.join(&record.part.file);
-            ((record.table.clone(), record.partition.id.clone()), (record, path))
-        };
+    pub(super) fn of_run(records: Vec<Record>) -> Self {
+        let at = |record: Record| ((record.table.clone(), record.partition.id.clone()), record);
         Self(records.into_iter().map(at).collect())
     }
 
     /// Of the newest whole set that has this store, and its name. It blocks.
-    pub(super) fn of_set(dir: &Path, store: &str) -> Result<Option<(String, Self)>, SetError> {
-        let sets = list(dir)?;
-        for set in sets.iter().rev() {
+    pub(super) fn of_set(sets: &Sets, store: &str) -> Result<Option<(String, Self)>, SetError> {
+        for set in list(sets)?.iter().rev() {
             let Ok(catalogue) = catalogue(set, store) else { continue };
             let parts = set.whole().map(|m| m.parts.as_slice()).unwrap_or_default();
             let mut records = Vec::new();
@@ -82,17 +77,16 @@ impl Earlier {
                     records.push(Record { table: name, definition, partition, part: part.clone() });
                 }
             }
-            return Ok(Some((set.name.clone(), Self::of_run(&set.path, records))));
+            return Ok(Some((set.name.clone(), Self::of_run(records))));
         }
         Ok(None)
     }
 
     /// What was read of the partition, if it is the same as now.
-    fn same(&self, table: &StoredTable, now: &StoredPartition) -> Option<&(Record, PathBuf)> {
+    fn same(&self, table: &StoredTable, now: &StoredPartition) -> Option<&Record> {
         let found = self.0.get(&(table.name.clone(), now.id.clone()))?;
-        let same = now.state.is_some()
-            && found.0.partition.state == now.state
-            && found.0.definition == table.definition;
+        let same =
+            now.state.is_some() && found.partition.state == now.state && found.definition == table.definition;
         same.then_some(found)
     }
 }
@@ -114,14 +108,13 @@ pub fn catalogue(set: &FoundSet, store: &str) -> Result<Catalogue, BackupError> 
         return Err(not_sound(format!("{} has nothing of {store}", set.path.display())));
     };
     let path = set.path.join(&name);
-    let (sha256, bytes) = sum(&path, &mut |_| {}).map_err(BackupError::Read)?;
+    let archive = set.files.archive(&name).map_err(BackupError::Read)?;
+    let (sha256, bytes) = sum(&mut *archive.raw(), &mut |_| {}).map_err(BackupError::Read)?;
     if (&sha256, bytes) != (&part.sha256, part.bytes) {
         return Err(not_sound(format!("{} is not what was written", path.display())));
     }
     let mut text = Vec::new();
-    File::open(&path)
-        .and_then(|file| file.take(LONGEST).read_to_end(&mut text))
-        .map_err(BackupError::Read)?;
+    archive.raw().take(LONGEST).read_to_end(&mut text).map_err(BackupError::Read)?;
     #[derive(serde::Deserialize)]
     struct OfFormat {
         format: u32,
@@ -142,21 +135,21 @@ pub fn catalogue(set: &FoundSet, store: &str) -> Result<Catalogue, BackupError> 
 
 /// Takes everything of the store into the folder.
 pub(super) async fn take(
-    unfinished: &mut Unfinished,
+    draft: &mut dyn Draft,
     source: &TableSource,
     resumed: &Earlier,
-    base: &Earlier,
+    (base_name, base): (Option<&str>, &Earlier),
     teller: &OnPhase,
 ) -> Result<(Vec<SetPart>, Catalogue, Origins), SetError> {
     let failed = |error: BackupError| SetError::Part { part: source.store.to_owned(), error: error.into() };
     let mut catalogue = source.backup.catalogue().await.map_err(failed)?;
     let told = Arc::new(Told::new(teller, catalogue.tables.iter().map(StoredTable::bytes).sum()));
-    let folder = unfinished.path().to_owned();
+    let files = draft.files();
     let (mut parts, mut origins, mut reading) = (Vec::new(), Origins::default(), Readings::new());
     let mut taken: BTreeMap<(usize, usize), StoredPartition> = BTreeMap::new();
     for (of, table) in catalogue.tables.iter().enumerate() {
         for (at, partition) in table.partitions.iter().enumerate() {
-            if let Some((record, _)) = resumed.same(table, partition) {
+            if let Some(record) = resumed.same(table, partition) {
                 origins.resumed += 1;
                 told.passed(&record.partition);
                 parts.push(record.part.clone());
@@ -164,27 +157,29 @@ pub(super) async fn take(
                 continue;
             }
             let file = file_name(source.store, &table.name, &partition.id);
-            if let Some(record) =
-                base.same(table, partition).and_then(|found| linked(found, &folder.join(&file)))
+            if let (Some(record), Some(set)) = (base.same(table, partition), base_name)
+                && adopted(&files, &file, set, record).await?
             {
                 origins.linked += 1;
                 told.passed(&record.partition);
-                unfinished.record(&record)?;
-                parts.push(record.part);
-                taken.insert((of, at), record.partition);
+                draft.record(record)?;
+                parts.push(record.part.clone());
+                taken.insert((of, at), record.partition.clone());
                 continue;
             }
             while reading.len() >= source.parallel.max(1) {
-                next(&mut reading, unfinished, &mut parts, &mut taken).await?;
+                next(&mut reading, draft, &mut parts, &mut taken).await?;
             }
             origins.read += 1;
             // Of one that has changed since it was read: in the place of this one.
-            let _ = fs::remove_file(folder.join(&file));
+            if !resumed.0.is_empty() {
+                files.remove(&file);
+            }
             let work = Reading {
                 source: source.clone(),
                 table: StoredTable { partitions: Vec::new(), ..table.clone() },
                 id: partition.id.clone(),
-                path: folder.join(&file),
+                files: Arc::clone(&files),
                 file,
             };
             let told = Arc::clone(&told);
@@ -192,19 +187,19 @@ pub(super) async fn take(
         }
     }
     while !reading.is_empty() {
-        next(&mut reading, unfinished, &mut parts, &mut taken).await?;
+        next(&mut reading, draft, &mut parts, &mut taken).await?;
     }
     for ((of, at), partition) in taken {
         catalogue.tables[of].partitions[at] = partition;
     }
     parts.sort_by(|a, b| a.file.cmp(&b.file));
-    parts.insert(0, written(&folder, source.store, &catalogue)?);
+    parts.insert(0, written(files, source.store, &catalogue).await?);
     Ok((parts, catalogue, origins))
 }
 
 /// Has the server itself write everything, and puts the catalogue of it into the folder.
 pub(super) async fn take_there(
-    folder: &Path,
+    files: Arc<dyn Files>,
     source: &TableSource,
     place: ServerPlace,
     teller: &OnPhase,
@@ -216,21 +211,30 @@ pub(super) async fn take_there(
     let store = format!("{}@{}", source.store, place.disk);
     catalogue.there = Some(place);
     let rows = catalogue.tables.iter().map(StoredTable::rows).sum();
-    let part = written(folder, source.store, &catalogue)?;
+    let part = written(files, source.store, &catalogue).await?;
     Ok((SetPart { store, documents: rows, ..part }, catalogue))
 }
 
-/// Writes a catalogue into the folder.
-fn written(folder: &Path, store: &str, catalogue: &Catalogue) -> Result<SetPart, SetError> {
+/// Puts a catalogue into the set.
+async fn written(files: Arc<dyn Files>, store: &str, catalogue: &Catalogue) -> Result<SetPart, SetError> {
     let file = catalogue_name(store);
-    let path = folder.join(&file);
-    let failed = || SetError::io(&path);
-    let mut text = serde_json::to_vec_pretty(catalogue).map_err(|e| failed()(e.into()))?;
+    let path = files.path().join(&file);
+    let mut text = serde_json::to_vec_pretty(catalogue).map_err(|e| SetError::io(&path)(e.into()))?;
     text.push(b'\n');
-    files::make(&path, &text).map_err(failed())?;
-    let (sha256, bytes) = sum(&path, &mut |_| {}).map_err(failed())?;
-    let moment = Some(clock::now());
+    let (name, moment) = (file.clone(), Some(clock::now()));
+    let (sha256, bytes) = blocking(path.clone(), move || {
+        let written = files.put(&name, &text).and_then(|()| files.archive(&name));
+        let summed = written.and_then(|archive| sum(&mut *archive.raw(), &mut |_| {}));
+        summed.map_err(SetError::io(&path))
+    })
+    .await?;
     Ok(SetPart { file, store: store.to_owned(), bytes, sha256, documents: 0, moment })
+}
+
+/// Puts a file of an earlier set into this one too; where that cannot be, it is read again.
+async fn adopted(files: &Arc<dyn Files>, file: &str, set: &str, record: &Record) -> Result<bool, SetError> {
+    let (into, file, set, part) = (Arc::clone(files), file.to_owned(), set.to_owned(), record.part.clone());
+    blocking(files.path(), move || Ok(into.adopt(&file, &set, &part))).await
 }
 
 type Readings = JoinSet<Result<((usize, usize), Record), SetError>>;
@@ -238,14 +242,14 @@ type Readings = JoinSet<Result<((usize, usize), Record), SetError>>;
 /// Waits for one that is being read.
 async fn next(
     reading: &mut Readings,
-    unfinished: &mut Unfinished,
+    draft: &mut dyn Draft,
     parts: &mut Vec<SetPart>,
     taken: &mut BTreeMap<(usize, usize), StoredPartition>,
 ) -> Result<(), SetError> {
     let Some(done) = reading.join_next().await else { return Ok(()) };
-    let failed = SetError::io(unfinished.path());
-    let (at, record) = done.map_err(|e| failed(io::Error::other(e)))??;
-    unfinished.record(&record)?;
+    let path = draft.files().path();
+    let (at, record) = done.map_err(|e| SetError::io(&path)(io::Error::other(e)))??;
+    draft.record(&record)?;
     parts.push(record.part);
     taken.insert(at, record.partition);
     Ok(())
@@ -256,13 +260,13 @@ struct Reading {
     source: TableSource,
     table: StoredTable,
     id: String,
-    path: PathBuf,
+    files: Arc<dyn Files>,
     file: String,
 }
 
 impl Reading {
     async fn read(self, told: &Arc<Told>) -> Result<Record, SetError> {
-        let Self { source, table, id, path, file } = self;
+        let Self { source, table, id, files, file } = self;
         let failed = |error: TakeError| SetError::Part {
             part: format!("{}, {}/{id}", source.store, table.name),
             error,
@@ -271,12 +275,11 @@ impl Reading {
         let moment = clock::now();
         let before = source.backup.state(&table.name, &id).await.map_err(store)?;
         let archive = source.backup.partition(&table, &id);
-        let taken = to_file(&archive, &path, Packing::Zstd, &told.of_one()).await.map_err(failed)?;
+        let (begins, name) = (Arc::clone(&files), file.clone());
+        let taken = to_target(&archive, move || begins.begin(&name), Packing::Zstd, &told.of_one()).await;
+        let taken = taken.map_err(failed)?;
         let after = source.backup.state(&table.name, &id).await.map_err(store)?;
-        let read = path.clone();
-        let summed = spawn_blocking(move || sum(&read, &mut |_| {})).await;
-        let (sha256, bytes) =
-            summed.unwrap_or_else(|e| Err(io::Error::other(e))).map_err(SetError::io(&path))?;
+        let (sha256, bytes) = summed(&files, &file, &taken).await?;
         let rows = taken.contents.documents();
         let part = SetPart {
             file: file.clone(),
@@ -291,17 +294,6 @@ impl Reading {
         let partition = StoredPartition { id, rows, bytes: taken.contents.bytes(), state, file };
         Ok(Record { table: table.name, definition: table.definition, partition, part })
     }
-}
-
-/// Puts a file of an earlier set into this one too; none where that cannot be: then it is read again.
-fn linked((record, path): &(Record, PathBuf), to: &Path) -> Option<Record> {
-    let found = fs::symlink_metadata(path).ok()?;
-    if !found.is_file() || found.len() != record.part.bytes {
-        return None;
-    }
-    let _ = fs::remove_file(to);
-    fs::hard_link(path, to).ok()?;
-    Some(record.clone())
 }
 
 /// Of two tables and partitions never the same, whatever they are called.

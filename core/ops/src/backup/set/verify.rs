@@ -29,10 +29,11 @@ pub(super) fn verify_parts(
     let (mut problems, mut bytes, of) = (Vec::new(), 0, Some(parts.iter().map(|part| part.bytes).sum()));
     for part in parts {
         let path = set.path.join(&part.file);
-        let found = sum(&path, &mut |more| {
+        let mut told = |more| {
             bytes += more;
             teller(Phase::Checking, Progress { bytes, documents: 0, of });
-        });
+        };
+        let found = set.files.archive(&part.file).and_then(|archive| sum(&mut *archive.raw(), &mut told));
         let (sha256, size) = found.map_err(SetError::io(&path))?;
         if size != part.bytes || sha256 != part.sha256 {
             problems.push(format!("{} is not what was written", part.file));
