@@ -1,7 +1,10 @@
 //! Backups in a bucket, on a real server of S3: what is whole, what is refused, and that nothing that was killed or damaged is taken
 //! for whole.
 
-use crate::place::{Place, TFX};
+use crate::{
+    clickhouse::ClickHouse,
+    place::{Place, TFX},
+};
 use serde_json::Value;
 use std::{
     fs,
@@ -284,4 +287,30 @@ fn what_a_bucket_does_not_do_is_told_with_what_to_do() {
     let left = fs::read_dir(place.dir()).expect("lists").count();
     assert!(left <= 2, "the home and the data folder");
     assert!(!place.ok("tfx config show").contains("canary"));
+}
+
+#[test]
+fn partitions_that_have_not_changed_are_copied_by_the_server() {
+    let (mut place, server, database) = (Place::empty(), Server::new(), ClickHouse::new());
+    server.bucket("tables", &mut place);
+    database.at(&mut place);
+    database.fill(0, 3_000);
+    let make = |line: &str| -> Value {
+        place.until(&format!("{line} -q -o json >made 2>said; echo $?"), "0");
+        serde_json::from_str(&place.ok("cat made")).expect("JSON")
+    };
+    let first = make("tfx backup clickhouse s3://tables/sets");
+    assert_eq!(first["partitions"]["linked"], 0);
+    database.run("INSERT INTO click_events (click_id, at) VALUES ('late', '2026-10-02 00:00:00')");
+    let second = make("tfx backup clickhouse s3://tables/sets --incremental");
+    assert_eq!(second["partitions"]["read"], 1, "{second}");
+    assert!(second["partitions"]["linked"].as_u64() >= Some(3), "{second}");
+    place.ok("tfx backup prune s3://tables/sets --keep 1 --keep-weekly 0 --yes");
+    place.ok("tfx backup verify s3://tables/sets");
+    let (set, before) = (second["set"].as_str().expect("a place").to_owned(), database.counts());
+    let into = ClickHouse::unmade();
+    into.at(&mut place);
+    place.ok(&format!("tfx restore clickhouse {set} --dry-run && tfx restore clickhouse {set}"));
+    assert_eq!(into.counts(), before);
+    assert_eq!(server.uploads("tables"), 0);
 }
