@@ -1,4 +1,4 @@
-//! Sets: what all stores hold, in one folder named by its UTC moment, or under one name in a bucket ([`shelf`]).
+//! Sets: what all stores hold, in one folder named by its UTC moment, or under one name in a bucket ([`Sets`]).
 //!
 //! ```text
 //! DIR/20261129T141200Z/                 a set of every store that is used
