@@ -27,6 +27,9 @@ const UNASKED: &str = "the campaign is paused or archived, or has no stream";
 /// Why it went to what is down.
 const DOWN: &str = "what is left is down, which the campaign ignores (all_down)";
 
+/// Why it did not go to what is down.
+const LEFT_OUT: &str = "no stream took it, and what is down may not (all_down: trafficback)";
+
 /// Why a real click might go elsewhere.
 const NO_DATABASE: &str = "only as asked: no geo database, real clicks come from unknown places";
 
@@ -158,6 +161,13 @@ impl Explain {
             context.out.note("tfx campaign list --status all tells what there is");
         } else if answer.asked.is_empty() && answer.outcome != Outcome::Loop {
             context.out.note(format!("tfx campaign show {0}; tfx stream list --campaign {0}", answer.slug));
+        }
+        if answer.down_left_out {
+            let deciding = answer.deciding_campaign.as_ref().or(answer.campaign.as_ref());
+            let slug = deciding.map_or(answer.slug.as_str(), |campaign| campaign.slug.as_str());
+            context.out.note(format!(
+                "tfx campaign update {slug} --all-down ignore-health lets it go to what is down"
+            ));
         }
         Ok(())
     }
@@ -350,9 +360,14 @@ fn summary(answer: &ExplainAnswer, item: &Value) -> Value {
         Outcome::Trafficback if answer.health_ignored => {
             ("trafficback", "no stream took it, whatever is down")
         }
+        Outcome::Trafficback if answer.down_left_out => ("trafficback", LEFT_OUT),
         Outcome::Trafficback => ("trafficback", "no stream took it"),
         Outcome::NotFound if answer.campaign.is_none() => ("not found", "no campaign has this slug"),
         Outcome::NotFound if answer.asked.is_empty() => ("not found", UNASKED),
+        Outcome::NotFound if answer.down_left_out => (
+            "not found",
+            "no stream took it, what is down may not (all_down: trafficback), and there is no trafficback URL",
+        ),
         Outcome::NotFound => ("not found", "no stream took it and there is no trafficback URL"),
         Outcome::Loop => ("loop", "it came back from trafficback too often"),
     };

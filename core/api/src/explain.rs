@@ -124,6 +124,10 @@ pub struct ExplainAnswer {
     /// `all_down: ignore_health`. Streams that health kept from taking it stand in `asked` from before and from after.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub health_ignored: bool,
+    /// True when no stream took it and destinations that are down might have: the campaign that decides has
+    /// `all_down: trafficback`, and `ignore_health` would ask once more without looking at health.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub down_left_out: bool,
     /// What it costs: visits of people only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Money>,

@@ -28,7 +28,7 @@ use tfx_api::{
 };
 use tfx_domain::{
     entity::{CampaignSpec, FilterRule, Kind, MAX_DESTINATIONS, Rotation, StreamKind, StreamSpec},
-    event::ClickEvent,
+    event::{ClickEvent, Outcome},
     id::StreamId,
     problem::Problems,
     routing::{CapState, Standing},
@@ -261,6 +261,18 @@ fn fact<'c>(click: &'c ClickEvent, field: &str) -> Option<&'c str> {
     })
 }
 
+/// Whether nothing took it, and something that was down was not let.
+fn down_left_out(click: &ClickEvent) -> bool {
+    let left_out = |reason: &str| {
+        reason
+            .strip_prefix("no_candidate")
+            .is_some_and(|rest| rest.split(' ').any(|word| word.ends_with("=unhealthy")))
+    };
+    click.outcome != Outcome::Routed
+        && !click.health_ignored
+        && click.passed.iter().any(|p| left_out(&p.reason))
+}
+
 fn explanation(click: &ClickEvent, labels: &Labels, asked: Vec<StreamTrace>) -> ExplainAnswer {
     let dims = &click.dims;
     ExplainAnswer {
@@ -277,6 +289,7 @@ fn explanation(click: &ClickEvent, labels: &Labels, asked: Vec<StreamTrace>) -> 
         status: click.status,
         bound: click.bound,
         health_ignored: click.health_ignored,
+        down_left_out: down_left_out(click),
         cost: click.cost,
         cost_refused: click.cost_refused.to_string(),
         unique: UniqueFacts {
