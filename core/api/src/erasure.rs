@@ -10,12 +10,15 @@ use tfx_domain::Timestamp;
 pub struct ErasureRequest {
     /// A visitor, by his id: 32 hexadecimal digits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::id::VisitorId>"))]
     pub visitor: Option<String>,
     /// Whoever clicked, by the id of a click.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::id::ClickId>"))]
     pub click: Option<String>,
     /// Whoever clicked from an address on the network.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<std::net::IpAddr>"))]
     pub ip: Option<String>,
     /// Everybody who was erased and may have come back.
     #[serde(default)]
