@@ -31,11 +31,16 @@ fn a_campaign_may_ignore_health_and_says_so() {
     place.ok("tfx destination create --name Offer --url 'https://offer.example/?s={click_id}' --health-check http://127.0.0.1:9/ --set health_check.failures=1");
     place.ok("tfx campaign create --name Heeds");
     place.ok("tfx campaign create --name Summer --all-down ignore-health");
-    for campaign in ["heeds", "summer"] {
+    // It hands over to one that has nothing: that one decides, and has nothing that is down.
+    place.ok("tfx campaign create --name Empty");
+    place.ok("tfx campaign create --name Front");
+    for campaign in ["heeds", "summer", "front"] {
         place.ok(&format!("tfx stream create --campaign {campaign} --name Main --destination offer"));
     }
+    place.ok("tfx stream create --campaign front --name Over --action campaign:empty");
     place.until("tfx explain summer --output json | grep -c '^  \"health_ignored\": true'", "1");
     place.until("tfx explain heeds --output json | grep -c '\"outcome\": \"not_found\"'", "1");
+    place.until("tfx explain front --output json | grep -c '\"outcome\": \"not_found\"'", "1");
     let click = web::click(&place, "/c/summer");
     place.set("CLICK", &click);
     place.until("tfx click list --output name --quiet | wc -l | tr -d ' '", "1");
@@ -45,6 +50,7 @@ fn a_campaign_may_ignore_health_and_says_so() {
         tfx campaign show summer --output json | grep all_down
         tfx explain summer --country US
         tfx explain heeds --country US
+        tfx explain front --country US
         tfx explain --click $CLICK
         tfx click show $CLICK --output json | grep health_ignored
         tfx campaign update summer --all-down=sometimes

@@ -98,6 +98,32 @@ fn engines_are_read_with_what_the_url_says_over_the_rest() {
 }
 
 #[test]
+fn traces_go_where_it_is_said_and_their_keys_are_shown_nowhere() {
+    assert!(read(&[]).expect("fine").traces.is_none());
+    let endpoint = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318/");
+    let settings = read(&[endpoint, ("OTEL_EXPORTER_OTLP_HEADERS", "x-key=canary=1, a.b=c")]).expect("fine");
+    assert!(!format!("{settings:?}").contains("canary"));
+    let traces = settings.traces.expect("on");
+    assert_eq!((traces.url.as_str(), traces.ratio), ("http://127.0.0.1:4318/v1/traces", 0.01));
+    assert_eq!((traces.headers[0].0.as_str(), traces.headers[0].1.expose()), ("x-key", "canary=1"));
+    let whole = read(&[("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c.example/v1/traces")]).expect("fine");
+    assert_eq!(whole.traces.expect("on").url, "https://c.example/v1/traces");
+    for (name, value) in [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "grpc://canary"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://me:canary@c.example"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "canary"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "ca nary=1"),
+        ("OTEL_TRACES_SAMPLER_ARG", "1.5"),
+        ("OTEL_TRACES_SAMPLER_ARG", "NaN"),
+        ("OTEL_TRACES_SAMPLER_ARG", "often"),
+    ] {
+        let problems = read(&[endpoint, (name, value)][usize::from(name == endpoint.0)..]).expect_err(value);
+        assert!(problems.len() == 1 && problems[0].0 == name, "{value}: {problems:?}");
+        assert!(!format!("{problems:?}").contains("me:canary"), "{problems:?}");
+    }
+}
+
+#[test]
 fn secrets_are_masked_in_problems_and_debug() {
     let problems = read(&[("INTERNAL_TOKEN", "canary")]).expect_err("too short");
     assert!(!format!("{problems:?}").contains("canary"));

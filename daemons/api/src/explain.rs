@@ -25,6 +25,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use tfx_api::{
     Labels, Page,
     explain::{Candidate, ExplainAnswer, ExplainRequest, StreamTrace, UniqueFacts, VisitorFacts},
+    page::EntityRef,
 };
 use tfx_domain::{
     entity::{CampaignSpec, FilterRule, Kind, MAX_DESTINATIONS, Rotation, StreamKind, StreamSpec},
@@ -261,27 +262,30 @@ fn fact<'c>(click: &'c ClickEvent, field: &str) -> Option<&'c str> {
     })
 }
 
-/// Whether nothing took it, and something that was down was not let.
-fn down_left_out(click: &ClickEvent) -> bool {
-    let left_out = |reason: &str| {
-        reason
-            .strip_prefix("no_candidate")
-            .is_some_and(|rest| rest.split(' ').any(|word| word.ends_with("=unhealthy")))
+/// Whether nothing took it, and something that is down was not let by the campaign that decided.
+fn down_left_out(click: &ClickEvent, deciding: Option<&EntityRef>, asked: &[StreamTrace]) -> bool {
+    let by_health = |stream: &StreamTrace| {
+        let each = stream.reason.strip_prefix("no_candidate");
+        each.is_some_and(|each| each.split(' ').any(|word| word.ends_with("=unhealthy")))
     };
+    let deciding = deciding.map_or("", |campaign| campaign.slug.as_str());
     click.outcome != Outcome::Routed
         && !click.health_ignored
-        && click.passed.iter().any(|p| left_out(&p.reason))
+        && asked.iter().any(|stream| stream.campaign == deciding && by_health(stream))
 }
 
 fn explanation(click: &ClickEvent, labels: &Labels, asked: Vec<StreamTrace>) -> ExplainAnswer {
     let dims = &click.dims;
+    let campaign = dims.campaign_id.as_ref().map(|id| entity_ref(labels, id.as_str()));
+    let deciding_campaign = dims.deciding_campaign_id.as_ref().map(|id| entity_ref(labels, id.as_str()));
     ExplainAnswer {
+        down_left_out: down_left_out(click, deciding_campaign.as_ref().or(campaign.as_ref()), &asked),
         outcome: click.outcome,
         click_id: Some(click.click_id),
         at: Some(click.at),
         slug: click.campaign_slug.to_string(),
-        campaign: dims.campaign_id.as_ref().map(|id| entity_ref(labels, id.as_str())),
-        deciding_campaign: dims.deciding_campaign_id.as_ref().map(|id| entity_ref(labels, id.as_str())),
+        campaign,
+        deciding_campaign,
         handed_over: click.handed_over.iter().map(|id| entity_ref(labels, id.as_str())).collect(),
         stream: dims.stream_id.as_ref().map(|id| entity_ref(labels, id.as_str())),
         destination: dims.destination_id.as_ref().map(|id| entity_ref(labels, id.as_str())),
@@ -289,7 +293,6 @@ fn explanation(click: &ClickEvent, labels: &Labels, asked: Vec<StreamTrace>) -> 
         status: click.status,
         bound: click.bound,
         health_ignored: click.health_ignored,
-        down_left_out: down_left_out(click),
         cost: click.cost,
         cost_refused: click.cost_refused.to_string(),
         unique: UniqueFacts {

@@ -11,6 +11,7 @@ pub(crate) struct TracedClick<'t> {
     id: ClickId,
     began: SystemTime,
     decided: SystemTime,
+    failed: String,
     facts: Vec<(&'static str, String)>,
 }
 
@@ -25,17 +26,31 @@ impl<'t> TracedClick<'t> {
             ("tfx.destination_id", event.dims.destination_id.as_ref().map(ToString::to_string)),
         ];
         facts.extend(ids.into_iter().filter_map(|(name, id)| Some((name, id?))));
-        Some(Self { traces, id: event.click_id, began, decided: clock::precise(), facts })
+        Some(Self {
+            traces,
+            id: event.click_id,
+            began,
+            decided: clock::precise(),
+            failed: String::new(),
+            facts,
+        })
     }
 
-    /// It is recorded, or why it is not.
-    pub(crate) fn recorded(self, failed: Option<String>) {
+    /// Why it is not recorded; none: it is.
+    pub(crate) fn recorded(mut self, failed: Option<String>) {
+        self.failed = failed.unwrap_or_default();
+    }
+}
+
+impl Drop for TracedClick<'_> {
+    /// Also of a visitor who goes away while he waits: his click is recorded all the same.
+    fn drop(&mut self) {
         let ended = clock::precise();
-        let failed = failed.unwrap_or_default();
+        let (failed, facts) = (std::mem::take(&mut self.failed), std::mem::take(&mut self.facts));
         let step =
             |name, kind, began, facts| Step { name, kind, began, ended, failed: failed.clone(), facts };
         let journal = step("wait for the journal", StepKind::Internal, self.decided, Vec::new());
         self.traces.step(self.id, journal);
-        self.traces.click(self.id, step("click", StepKind::Server, self.began, self.facts));
+        self.traces.click(self.id, step("click", StepKind::Server, self.began, facts));
     }
 }
