@@ -86,6 +86,8 @@ class Documented(unittest.TestCase):
             folder = [self.data] if check == "backup-age" else []
             done = tools.tfx("check", check, *folder, "--format", "prometheus", cwd=self.server.folder, TFX_DATA_DIR=self.data,
                              INTERNAL_TOKEN=self.internal, **urls)
+            linted = subprocess.run([tools.promtool(), "check", "metrics"], input=done.stdout, text=True, capture_output=True, check=False)
+            self.assertEqual((linted.returncode, linted.stdout + linted.stderr), (0, ""), check)
             name = check.replace("-", "_")
             found = set(printed(done.stdout))
             self.assertLessEqual({f"tfx_check_{name}_verdict", f"tfx_check_{name}_info"}, found, done.stderr)

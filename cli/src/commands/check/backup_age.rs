@@ -1,6 +1,6 @@
 //! `tfx check backup-age`: how old the newest whole set of backups is.
 
-use super::found::{CheckArgs, Figure, Found, in_order, seconds, tell};
+use super::found::{CheckArgs, Figure, Found, Unit, in_order, seconds, tell};
 use crate::{
     commands::backup::Where,
     context::Context,
@@ -83,18 +83,19 @@ impl BackupAge {
         figures.extend(age.map(|age| Figure {
             name: "age",
             value: age,
-            unit: "s",
+            unit: Unit::Seconds,
             help: "Age of the newest whole backup",
             limits: format!(";0:{};0:{};0", self.warn, self.crit),
         }));
         figures.extend(newest.map(|(manifest, _)| Figure {
             name: "size",
             value: manifest.bytes(),
-            unit: "B",
+            unit: Unit::Bytes,
             help: "Bytes of the newest whole backup",
             limits: ";;;0".to_owned(),
         }));
-        let count = |name, value, help| Figure { name, value, unit: "", help, limits: ";;;0".to_owned() };
+        let count =
+            |name, value, help| Figure { name, value, unit: Unit::Count, help, limits: ";;;0".to_owned() };
         figures.push(count("whole", whole, "Backups that are whole"));
         figures.push(count("half", half, "Backups that are not whole, being made, or left over"));
         Found { figures, ..Found::new(verdict, &format!("{what}{broken}")) }

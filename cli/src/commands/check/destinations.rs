@@ -1,6 +1,6 @@
 //! `tfx check destinations`: how many of the watched destinations are down, and whether they are probed at all.
 
-use super::found::{CheckArgs, Figure, Found, in_order, seconds, tell};
+use super::found::{CheckArgs, Figure, Found, Unit, in_order, seconds, tell};
 use crate::{
     context::Context,
     exit::{Failure, Verdict},
@@ -74,7 +74,7 @@ impl Destinations {
         }
         let is_blind = verdict == Verdict::Ok && !list.put_off.is_empty();
         let verdict = if is_blind { Verdict::Warning } else { verdict };
-        let figure = |name, value, help, limits| Figure { name, value, unit: "", help, limits };
+        let figure = |name, value, help, limits| Figure { name, value, unit: Unit::Count, help, limits };
         let watched = list.watched;
         let (warn, crit) = (self.warn - 1, self.crit - 1);
         let mut figures = vec![
@@ -93,7 +93,7 @@ impl Destinations {
             figure("watched", watched, "Active destinations with a health check", ";;;0".to_owned()),
         ];
         figures.extend(age.map(|age| Figure {
-            unit: "s",
+            unit: Unit::Seconds,
             ..figure("newest_probe_age", age, "Age of the newest probe", format!(";;0:{};0", self.max_age))
         }));
         Found { verdict, what, figures }

@@ -1,6 +1,6 @@
 //! `tfx check disk`: how much room there is for the data folder and for the outboxes in it, and how long it lasts.
 
-use super::found::{CheckArgs, Figure, Found, tell};
+use super::found::{CheckArgs, Figure, Found, Unit, tell};
 use crate::{
     context::Context,
     exit::{Failure, Verdict},
@@ -106,7 +106,7 @@ impl Disk {
             figures.push(Figure {
                 name: free,
                 value: room.bytes,
-                unit: "B",
+                unit: Unit::Bytes,
                 help: if data { "Room for the data folder" } else { "Room for the outboxes" },
                 limits: format!(";{warn}:;{crit}:;0;{}", room.of_bytes),
             });
@@ -114,7 +114,7 @@ impl Disk {
                 figures.push(Figure {
                     name: files,
                     value: room.files,
-                    unit: "",
+                    unit: Unit::Count,
                     help: if data {
                         "Files that can be made in the data folder"
                     } else {
@@ -126,8 +126,8 @@ impl Disk {
         }
         figures.extend(lasts.map(|hours| Figure {
             name: "lasts",
-            value: hours,
-            unit: "h",
+            value: hours * 3_600,
+            unit: Unit::Seconds,
             help: "How long the room lasts at the rate since the services started",
             limits: ";;;0".to_owned(),
         }));
@@ -225,7 +225,7 @@ mod tests {
             (
                 place(720, 0, 0),
                 Some(0.001),
-                "DISK OK - data folder 720 B free (72%), lasts for 8 days at the rate since the services started | free=720B;100:;30:;0;1000 lasts=200h;;;0",
+                "DISK OK - data folder 720 B free (72%), lasts for 8 days at the rate since the services started | free=720B;100:;30:;0;1000 lasts=720000s;;;0",
             ),
         ] {
             assert_eq!(Style::Nagios.lines("disk", &check.judge(&[place], rate)), [line]);

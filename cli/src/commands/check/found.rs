@@ -58,12 +58,46 @@ pub(super) struct Figure {
     /// Its name in performance data and JSON, with underscores.
     pub(super) name: &'static str,
     pub(super) value: u64,
-    /// As plugins write it: none, `s`, `B`, `%`.
-    pub(super) unit: &'static str,
+    pub(super) unit: Unit,
     /// What it is, for metrics.
     pub(super) help: &'static str,
     /// The ranges that are well, and the least and the most there can be: `;WARN;CRIT;MIN;MAX`, with no end of it that is empty.
     pub(super) limits: String,
+}
+
+/// What a figure is counted in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// So many now.
+    Count,
+    /// So many since a start: it only grows.
+    Total,
+    Seconds,
+    Milliseconds,
+    Bytes,
+}
+
+impl Unit {
+    /// As monitoring plugins write it (https://nagios-plugins.org/doc/guidelines.html#AEN197).
+    pub(super) const fn of_plugins(self) -> &'static str {
+        match self {
+            Self::Count => "",
+            Self::Total => "c",
+            Self::Seconds => "s",
+            Self::Milliseconds => "ms",
+            Self::Bytes => "B",
+        }
+    }
+
+    /// What the names of metrics end in, which are of base units (https://prometheus.io/docs/practices/naming/).
+    pub(super) const fn of_metrics(self) -> &'static str {
+        match self {
+            Self::Count => "",
+            Self::Total => "_total",
+            Self::Seconds | Self::Milliseconds => "_seconds",
+            Self::Bytes => "_bytes",
+        }
+    }
 }
 
 /// A check's limits when `--crit` is to be at least `--warn`.

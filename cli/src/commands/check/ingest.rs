@@ -1,6 +1,6 @@
 //! `tfx check ingest`: how many messages of the event log wait for the reports, and how many became no event.
 
-use super::found::{CheckArgs, Figure, Found, in_order, tell};
+use super::found::{CheckArgs, Figure, Found, Unit, in_order, tell};
 use crate::{
     context::Context,
     exit::{Failure, Verdict},
@@ -83,14 +83,14 @@ impl Ingest {
             Figure {
                 name: "lag",
                 value: waiting,
-                unit: "",
+                unit: Unit::Count,
                 help: "Messages of the event log that wait for the reports",
                 limits: limits(self.warn, self.crit),
             },
             Figure {
                 name: "errors",
                 value: errors,
-                unit: "",
+                unit: Unit::Count,
                 help: "Messages that became no event within the last hour",
                 limits: limits(self.warn_errors, self.crit_errors),
             },

@@ -1,6 +1,6 @@
 //! `tfx check producer`: whether the events of traffic-service and postback-service leave their outboxes.
 
-use super::found::{CheckArgs, Figure, Found, in_order, seconds, tell};
+use super::found::{CheckArgs, Figure, Found, Unit, in_order, seconds, tell};
 use crate::{
     context::Context,
     exit::{Failure, Verdict},
@@ -127,36 +127,36 @@ impl ProducerCheck {
                 figure(
                     "outbox",
                     waiting,
-                    "",
+                    Unit::Count,
                     "Events that wait in the outboxes",
                     limits(self.warn, self.crit),
                 ),
-                figure("outbox_size", bytes, "B", "Bytes that they take", least()),
+                figure("outbox_size", bytes, Unit::Bytes, "Bytes that they take", least()),
                 figure(
                     "oldest_age",
                     oldest,
-                    "s",
+                    Unit::Seconds,
                     "How long the oldest of them has waited",
                     limits(self.warn_age, self.crit_age),
                 ),
                 figure(
                     "write_failures",
                     sum(|p| p.write_failure_total),
-                    "c",
+                    Unit::Total,
                     "Final failures of a batch since the services started",
                     least(),
                 ),
                 figure(
                     "dropped",
                     sum(|p| p.dropped_total),
-                    "c",
+                    Unit::Total,
                     "Events lost since the services started",
                     ";;0:0;0".to_owned(),
                 ),
                 figure(
                     "refused",
                     sum(|p| p.refused_waiting),
-                    "",
+                    Unit::Count,
                     "Events that the sinks refused",
                     ";0:0;;0".to_owned(),
                 ),
@@ -165,7 +165,13 @@ impl ProducerCheck {
             let oldest_success = answered.iter().filter_map(|p| p.last_success_at).min();
             figures.extend(oldest_success.map(|at| {
                 let age = u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0);
-                figure("last_success_age", age, "s", "How long ago a sink last took events", least())
+                figure(
+                    "last_success_age",
+                    age,
+                    Unit::Seconds,
+                    "How long ago a sink last took events",
+                    least(),
+                )
             }));
         }
         Found { figures, ..Found::new(verdict, &printable(&what.join("; "))) }

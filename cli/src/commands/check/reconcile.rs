@@ -1,6 +1,6 @@
 //! `tfx check reconcile`: whether what was accepted is stored. What is compared is in [`crate::commands::reconcile`].
 
-use super::found::{CheckArgs, Figure, Found, in_order, tell};
+use super::found::{CheckArgs, Figure, Found, Unit, in_order, tell};
 use crate::{
     commands::reconcile::{self, Balance},
     context::Context,
@@ -56,7 +56,7 @@ impl Reconcile {
         }
         balance.silent.iter().for_each(|why| what.push_str(&format!("; {why}")));
         let sum = |of: fn(&reconcile::Kind) -> u64| balance.kinds.iter().map(of).sum::<u64>();
-        let figure = |name, value, help, limits| Figure { name, value, unit: "", help, limits };
+        let figure = |name, value, help, limits| Figure { name, value, unit: Unit::Count, help, limits };
         let figures = vec![
             figure(
                 "missing",

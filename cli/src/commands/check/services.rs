@@ -1,6 +1,6 @@
 //! `tfx check services`: whether all three answer and can do their jobs, and what of that which they depend on is not well.
 
-use super::found::{CheckArgs, Figure, Found, in_order, tell};
+use super::found::{CheckArgs, Figure, Found, Unit, in_order, tell};
 use crate::{
     context::Context,
     exit::{Failure, Verdict},
@@ -82,21 +82,21 @@ impl Services {
             Figure {
                 name: "down",
                 value: down,
-                unit: "",
+                unit: Unit::Count,
                 help: "Services that do not answer or cannot do their jobs",
                 limits: format!(";;0:0;0;{}", all.len()),
             },
             Figure {
                 name: "unwell",
                 value: unwell,
-                unit: "",
+                unit: Unit::Count,
                 help: "Things that services depend on and that are not well",
                 limits: format!(";0:{warn};0:{crit};0"),
             },
             Figure {
                 name: "slowest_answer",
                 value: slowest,
-                unit: "ms",
+                unit: Unit::Milliseconds,
                 help: "How long the slowest service took to answer",
                 limits: ";;;0".to_owned(),
             },

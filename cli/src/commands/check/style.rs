@@ -1,6 +1,6 @@
 //! How the verdict of a check is written: for monitoring plugins, as metrics for a file that node_exporter reads, as JSON.
 
-use super::found::Found;
+use super::found::{Found, Unit};
 use clap::ValueEnum;
 use serde_json::json;
 
@@ -36,8 +36,11 @@ impl Style {
 }
 
 fn nagios(subject: &str, found: &Found) -> Vec<String> {
-    let data: Vec<String> =
-        found.figures.iter().map(|f| format!("{}={}{}{}", f.name, f.value, f.unit, f.limits)).collect();
+    let data: Vec<String> = found
+        .figures
+        .iter()
+        .map(|f| format!("{}={}{}{}", f.name, f.value, f.unit.of_plugins(), f.limits))
+        .collect();
     // A bar begins the performance data: none in the text.
     let what = found.what.replace('|', "/");
     let data = if data.is_empty() { String::new() } else { format!(" | {}", data.join(" ")) };
@@ -57,24 +60,53 @@ fn prometheus(subject: &str, found: &Found) -> Vec<String> {
         format!("tfx_check_{subject}_info{{verdict=\"{word}\",reason=\"{reason}\"}} 1"),
     ];
     for f in &found.figures {
-        let unit = match f.unit {
-            "s" => "_seconds",
-            "B" => "_bytes",
-            "%" => "_percent",
-            _ => "",
+        let name = format!("tfx_check_{subject}_{}{}", f.name, f.unit.of_metrics());
+        let kind = if f.unit == Unit::Total { "counter" } else { "gauge" };
+        let value = match f.unit {
+            Unit::Milliseconds => format!("{}.{:03}", f.value / 1_000, f.value % 1_000),
+            _ => f.value.to_string(),
         };
-        let name = format!("tfx_check_{subject}_{}{unit}", f.name);
         lines.push(format!("# HELP {name} {}", f.help));
-        lines.push(format!("# TYPE {name} gauge"));
-        lines.push(format!("{name} {}", f.value));
+        lines.push(format!("# TYPE {name} {kind}"));
+        lines.push(format!("{name} {value}"));
     }
     lines
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::found::Figure, *};
     use crate::exit::Verdict;
+
+    #[test]
+    fn metrics_are_of_base_units_which_their_names_end_in() {
+        let figure =
+            |name, value, unit| Figure { name, value, unit, help: "What it is", limits: String::new() };
+        let figures = vec![
+            figure("down", 1, Unit::Count),
+            figure("dropped", 2, Unit::Total),
+            figure("age", 90, Unit::Seconds),
+            figure("slowest_answer", 1_007, Unit::Milliseconds),
+            figure("free", 4_096, Unit::Bytes),
+        ];
+        let found = Found { figures, ..Found::new(Verdict::Ok, "well") };
+        let data = "down=1 dropped=2c age=90s slowest_answer=1007ms free=4096B";
+        assert_eq!(Style::Nagios.lines("x", &found), [format!("X OK - well | {data}")]);
+        let lines = Style::Prometheus.lines("x", &found);
+        for (name, kind, value) in [
+            ("tfx_check_x_verdict", "gauge", "0"),
+            ("tfx_check_x_down", "gauge", "1"),
+            ("tfx_check_x_dropped_total", "counter", "2"),
+            ("tfx_check_x_age_seconds", "gauge", "90"),
+            ("tfx_check_x_slowest_answer_seconds", "gauge", "1.007"),
+            ("tfx_check_x_free_bytes", "gauge", "4096"),
+        ] {
+            let at = lines.iter().position(|line| *line == format!("{name} {value}"));
+            let at = at.unwrap_or_else(|| panic!("{name}: {lines:?}"));
+            assert_eq!(lines[at - 1], format!("# TYPE {name} {kind}"));
+            assert!(lines[at - 2].starts_with(&format!("# HELP {name} ")), "{lines:?}");
+        }
+    }
 
     #[test]
     fn what_a_metric_says_in_words_is_quoted() {
