@@ -84,7 +84,7 @@ pub struct TopicHolds {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErasureRefused {
-    /// `not_found`, `too_much` or `unavailable`.
+    /// `not_found`, `too_much`, `unavailable`, or `broke_off` by a fault of the program.
     pub code: String,
     /// What is wrong, and what to do.
     pub detail: String,

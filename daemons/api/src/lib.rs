@@ -6,6 +6,7 @@
 mod access;
 mod accounts;
 mod alerts;
+mod apart;
 mod app;
 mod browsers;
 mod compressed;

@@ -2,6 +2,7 @@
 //! it leaves the store to those who store and read.
 
 use crate::{
+    apart,
     app::App,
     failure::Failure,
     input::{Body, Query, read},
@@ -225,13 +226,16 @@ impl Pruning {
     }
 
     /// Does the run that has begun.
-    async fn run(&self, before: Timestamp, vacuum: bool) {
+    async fn run(self: &Arc<Self>, before: Timestamp, vacuum: bool) {
+        let ended = |what: String| Err(StoreError::Unavailable { what, source: None });
+        let pruning = Arc::clone(self);
         let done = tokio::select! {
-            () = self.shutdown.wait() => Err(StoreError::Unavailable {
-                what: "api-service was stopped; what is too old is deleted when it runs again".to_owned(),
-                source: None,
-            }),
-            done = self.work(before, vacuum) => done,
+            () = self.shutdown.wait() => {
+                ended("api-service was stopped; what is too old is deleted when it runs again".to_owned())
+            }
+            done = apart::run(async move { pruning.work(before, vacuum).await }) => {
+                done.unwrap_or_else(|why| ended(format!("deleting {why}; what was deleted stays so, ask again")))
+            }
         };
         self.end(done.as_ref().copied());
     }

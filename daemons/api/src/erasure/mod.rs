@@ -6,6 +6,7 @@ mod work;
 
 use crate::{
     access::Keyed,
+    apart,
     app::App,
     failure::Failure,
     input::{Body, Query, read},
@@ -139,11 +140,7 @@ async fn erase(
     }
     let (begun, run) = (receipt.clone(), Arc::clone(&app));
     let work = async move {
-        let mut receipt = receipt;
-        match work::run(&run, asked, &mut receipt).await {
-            Ok(()) => receipt.complete = receipt.missing.is_empty(),
-            Err(e) => receipt.refused = Some(refused(&e)),
-        }
+        let mut receipt = done(&run, asked, receipt).await;
         receipt.ended_at = Some(clock::now());
         if !receipt.dry_run {
             if let Err(e) = told(&run, &caller, &receipt, "erased").await {
@@ -156,6 +153,26 @@ async fn erase(
     };
     tokio::spawn(work.in_current_span());
     Ok(json(StatusCode::ACCEPTED, &begun))
+}
+
+/// Erases, and says what it came to; also where it breaks off.
+async fn done(app: &Arc<App>, asked: Asked, begun: ErasureReceipt) -> ErasureReceipt {
+    let (run, mut receipt) = (Arc::clone(app), begun.clone());
+    let work = async move {
+        match work::run(&run, asked, &mut receipt).await {
+            Ok(()) => receipt.complete = receipt.missing.is_empty(),
+            Err(e) => receipt.refused = Some(refused(&e)),
+        }
+        receipt
+    };
+    match apart::run(work).await {
+        Ok(receipt) => receipt,
+        Err(why) => {
+            let detail = format!("erasing {why}; what was erased so far stays so, ask again");
+            let refused = Some(ErasureRefused { code: "broke_off".to_owned(), detail });
+            ErasureReceipt { refused, ..begun }
+        }
+    }
 }
 
 /// A line of the audit log that names nobody.

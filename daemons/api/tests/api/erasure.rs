@@ -1,12 +1,26 @@
 //! Erasing a person over REST: what may be asked, by whom, what is told of it, and what becomes of it without services.
 
 use crate::server::Server;
+use async_trait::async_trait;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
+use std::sync::{
+    Arc,
+    atomic::{AtomicU32, Ordering::Relaxed},
+};
 use tfx_api::{audit::AuditQuery, erasure::ErasureReceipt};
-use tfx_domain::event::{ClickEvent, Event};
-use tfx_ports::{clock, conformance::sample::Sample, sink::Envelope};
+use tfx_domain::{
+    Timestamp,
+    event::{ClickEvent, Event, EventCounts},
+};
+use tfx_ports::{
+    StoreError, clock,
+    conformance::sample::Sample,
+    erasure::{EventErasure, FoundClick, Traces, Whom},
+    sink::Envelope,
+};
 use tfx_service::testing::until;
+use tfx_wiring::Stores;
 
 const VISITOR: &str = "c0ffee00c0ffee00c0ffee00c0ffee00";
 
@@ -101,6 +115,47 @@ async fn a_click_means_whoever_clicked_and_an_unknown_one_is_told() {
     assert_eq!(erased(&s, of_click.clone()).await.total(), 3);
     let again = erased(&s, of_click).await;
     assert_eq!((again.total(), again.refused), (0, None), "it is known that it was erased");
+}
+
+/// A store in which erasing is a fault of the program, once.
+struct Faulty {
+    store: Arc<dyn EventErasure>,
+    faults: AtomicU32,
+}
+
+#[async_trait]
+impl EventErasure for Faulty {
+    async fn find(&self, whom: &Whom, until: Timestamp) -> Result<Vec<FoundClick>, StoreError> {
+        self.store.find(whom, until).await
+    }
+
+    async fn erase(&self, traces: &Traces, dry_run: bool) -> Result<EventCounts, StoreError> {
+        assert!(self.faults.fetch_add(1, Relaxed) > 0, "the fault of this test");
+        self.store.erase(traces, dry_run).await
+    }
+
+    async fn wipe(&self) -> Result<(), StoreError> {
+        self.store.wipe().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_breaks_off_by_a_fault_has_ended_and_says_so() {
+    let s = Server::over(|stores| {
+        let erasure = Arc::new(Faulty { store: Arc::clone(&stores.erasure), faults: AtomicU32::new(0) });
+        Stores { erasure, ..stores }
+    })
+    .await;
+    fill(&s).await;
+    let broken = erased(&s, json!({ "visitor": VISITOR })).await;
+    let refused = broken.refused.expect("why");
+    assert_eq!((refused.code.as_str(), broken.complete), ("broke_off", false));
+    assert!(refused.detail.contains("ask again"), "{}", refused.detail);
+    assert_eq!(s.api.erasures().await.expect("status").running, None);
+    let log = s.api.audit(&AuditQuery::default()).await.expect("audit").items;
+    assert_eq!((log[0].action.as_str(), &log[0].changes["complete"][1]), ("erased", &json!(false)));
+    let again = erased(&s, json!({ "visitor": VISITOR })).await;
+    assert_eq!((again.total(), again.refused), (3, None), "the next one is done");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,13 +1,29 @@
 //! Deleting old events: what is asked for, what is told of it, and what happens by itself.
 
 use crate::server::Server;
+use async_trait::async_trait;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use std::time::Duration;
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
+};
 use tfx_api::audit::AuditQuery;
-use tfx_domain::{Timestamp, event::Event};
-use tfx_ports::{clock, conformance::sample::Sample, sink::Envelope};
+use tfx_domain::{
+    Timestamp,
+    event::{Event, EventCounts},
+};
+use tfx_ports::{
+    StoreError, clock,
+    conformance::sample::Sample,
+    retention::{PruneStep, Retention, StoreSize},
+    sink::Envelope,
+};
 use tfx_service::testing::until;
+use tfx_wiring::Stores;
 
 fn ago(days: u64) -> Timestamp {
     clock::now() - Duration::from_secs(days * 86_400)
@@ -70,6 +86,56 @@ async fn what_is_asked_for_is_deleted_and_audited() {
     let ready = s.bare(reqwest::Method::GET, "/readyz").send().await.expect("an answer");
     let ready: Value = ready.json().await.expect("JSON");
     assert!(ready.to_string().contains("100 events were deleted by the last run"), "{ready}");
+}
+
+/// A store in which deleting is a fault of the program, once.
+struct Faulty {
+    store: Arc<dyn Retention>,
+    faults: AtomicU32,
+}
+
+#[async_trait]
+impl Retention for Faulty {
+    async fn count(&self, before: Timestamp) -> Result<EventCounts, StoreError> {
+        self.store.count(before).await
+    }
+
+    async fn prune(&self, before: Timestamp) -> Result<PruneStep, StoreError> {
+        assert!(self.faults.fetch_add(1, Relaxed) > 0, "the fault of this test");
+        self.store.prune(before).await
+    }
+
+    async fn size(&self) -> Result<StoreSize, StoreError> {
+        self.store.size().await
+    }
+
+    async fn rewrite(&self) -> Result<StoreSize, StoreError> {
+        self.store.rewrite().await
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_breaks_off_by_a_fault_has_ended_and_says_so() {
+    let s = Server::over(|stores| {
+        let retention = Arc::new(Faulty { store: Arc::clone(&stores.retention), faults: AtomicU32::new(0) });
+        Stores { retention, ..stores }
+    })
+    .await;
+    fill(&s, &[40], 10).await;
+    let ended = async |why: fn(&str) -> bool| {
+        let (status, begun) = s.post("/retention/prune", json!({ "before": ago(30) })).await;
+        assert_eq!(status, StatusCode::ACCEPTED, "{begun}");
+        let state = async || s.api.retention().await.expect("status");
+        until("it has ended", async || {
+            let last = state().await.last;
+            last.is_some_and(|run| why(&run.error.unwrap_or_default()))
+        })
+        .await;
+        assert_eq!(state().await.running, None);
+    };
+    ended(|error| error.contains("panic") && error.contains("ask again")).await;
+    ended(str::is_empty).await;
+    assert_eq!(left(&s).await, 0, "the next one is done");
 }
 
 #[tokio::test(flavor = "multi_thread")]
