@@ -1,6 +1,6 @@
 //! The life of an entity of each kind, from create to archive.
 
-use crate::{place::Place, transcript::Transcript};
+use crate::{place::Place, receiver::Receiver, transcript::Transcript};
 
 #[test]
 fn campaign() {
@@ -112,6 +112,53 @@ fn alert() {
         tfx alert list",
     );
     t.is("alert");
+}
+
+#[test]
+fn a_notice_that_was_given_up_is_sent_again_where_the_channel_was_mended() {
+    let mut place = Place::running_with(&[
+        ("OUTBOUND_ALLOW_PRIVATE", "true"),
+        ("ALERT_INTERVAL_MS", "100"),
+        ("ALERT_RETRY_BACKOFF_MS", "10"),
+    ]);
+    let receiver = Receiver::start();
+    place.set("RECEIVER", &receiver.address());
+    place.ok("tfx alert create --name None --when 'clicks < 1' --to webhook:http://$RECEIVER/hook/404");
+    place.until("tfx alert log none --columns happened --output csv --quiet | grep -c undelivered", "1");
+    let log = place.ok("tfx alert log none --output csv --quiet");
+    let notice = log.split("(notice ").nth(1).and_then(|rest| rest.get(..26)).expect("its notice").to_owned();
+    place.set("NOTICE", &notice);
+    let mut t = Transcript::new(&place);
+    t.all(
+        "tfx alert list
+        tfx alert log none --columns happened,text --output csv
+        tfx alert retry
+        tfx alert retry ''
+        tfx alert retry nothing $NOTICE
+        tfx alert retry $NOTICE --dead
+        tfx alert retry $NOTICE --alert none
+        tfx alert retry --dead --alert nowhere",
+    );
+    t.sh("tfx token create reader --scope read --output name --quiet > token");
+    t.sh("TFX_TOKEN_FILE=token tfx alert retry --dead");
+    t.sh("tfx alert update none --to webhook:http://$RECEIVER/hook --output name");
+    t.sh("tfx alert retry $NOTICE");
+    place.until("tfx alert log none --columns happened --output csv --quiet | grep -c sent", "1");
+    t.all(
+        "tfx alert log none --columns happened,text --output csv --limit 1 --quiet
+        tfx alert retry $NOTICE
+        tfx alert retry --dead
+        tfx alert retry --dead --alert none --output json
+        tfx alert retry --dead --output name --quiet
+        API_SERVICE_URL=http://127.0.0.1:1 tfx alert retry --dead",
+    );
+    t.sh("tfx audit --output csv --limit 9 --quiet | cut -d, -f2-4 | grep retry");
+    t.is("alert_retry");
+    let asked = receiver.asked();
+    let of = |request: &String| {
+        request.to_ascii_lowercase().contains(&format!("webhook-id: {}", notice.to_lowercase()))
+    };
+    assert!(asked.len() == 2 && asked.iter().all(of), "{asked:?}");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! Alerts: how they stand, what happened to them, trying one. The rules themselves are entities.
 
+use crate::source_postbacks::NotNow;
 use serde::{Deserialize, Serialize};
 use tfx_domain::Timestamp;
 pub use tfx_domain::alert::{GroupPart, Happened, Phase};
@@ -158,4 +159,50 @@ pub struct AlertTestChannel {
     /// Why it did not; empty: it did, or nothing was sent.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+}
+
+/// Which notices are to be sent again that were given up, or now that wait for their next try.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct AlertRetry {
+    /// These: the id of a notice (to all channels that it was not sent to), or the name of its job (to one).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 100)))]
+    pub ids: Vec<String>,
+    /// Or all that were given up.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dead: bool,
+    /// Of these only those of this alert: id or slug.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub alert: Option<String>,
+    /// With `dead`: only those that were given up before this. The `before` of the first answer, so that what is given up
+    /// anew meanwhile does not come up again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
+    pub before: Option<Timestamp>,
+}
+
+/// What is sent again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct AlertRetryAnswer {
+    /// How many that were given up are due again, with all their attempts.
+    pub revived: u64,
+    /// How many that waited for their next try are due now, with the tries that they have.
+    #[serde(default)]
+    pub hurried: u64,
+    /// Those that wait and are not.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub not_now: Vec<NotNow>,
+    /// How many are not: pauses and returns that were given up, which are not done when their time is over.
+    #[serde(default)]
+    pub left: u64,
+    /// True when there are more: ask again, with `before`.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
+    /// Before what time they were given up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
+    pub before: Option<Timestamp>,
 }

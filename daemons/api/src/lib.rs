@@ -17,6 +17,7 @@ mod events;
 mod explain;
 mod failure;
 mod geo;
+mod given_up;
 mod health;
 mod idempotency;
 mod in_use;

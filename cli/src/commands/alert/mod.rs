@@ -2,6 +2,7 @@
 
 mod arm;
 mod log;
+mod retry;
 mod test;
 
 use super::entity::{EntityCommand, Fields, Named, Need, NoParent, Noun, Spec, put};
@@ -171,6 +172,8 @@ pub(crate) enum AlertCommand {
     Test(test::Test),
     /// List what happened to alerts, newest first: fired, cleared, told, paused.
     Log(log::Log),
+    /// Send notices again that were given up, or now those that wait for their next try.
+    Retry(retry::Retry),
 }
 
 impl AlertCommand {
@@ -180,6 +183,7 @@ impl AlertCommand {
             Self::Arm(command) => command.run(context).await,
             Self::Test(command) => command.run(context).await,
             Self::Log(command) => command.run(context).await,
+            Self::Retry(command) => command.run(context).await,
         }
     }
 }

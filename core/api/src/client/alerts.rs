@@ -2,7 +2,9 @@
 
 use super::transport::{Call, Client};
 use crate::{
-    alerts::{AlertLogQuery, AlertLogRow, AlertStateRow, AlertTest, AlertTestAnswer},
+    alerts::{
+        AlertLogQuery, AlertLogRow, AlertRetry, AlertRetryAnswer, AlertStateRow, AlertTest, AlertTestAnswer,
+    },
     error::ApiError,
     page::Page,
 };
@@ -23,6 +25,14 @@ impl Client {
     /// [`ApiError`]; `too_many_groups` (422).
     pub async fn alert_test(&self, reference: &str, test: AlertTest) -> Result<AlertTestAnswer, ApiError> {
         self.post(&[Kind::Alert.plural(), reference, "test"], &test).await
+    }
+
+    /// Sends notices again that were given up, and now those that wait for their next try.
+    ///
+    /// # Errors
+    /// [`ApiError`]; `not_found` (404) names every id that nothing goes by.
+    pub async fn alert_retry(&self, asked: &AlertRetry) -> Result<AlertRetryAnswer, ApiError> {
+        self.post(&["alert-notices", "retry"], asked).await
     }
 
     /// A page of what happened to alerts, newest first.

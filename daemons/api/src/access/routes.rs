@@ -56,6 +56,7 @@ const ROUTES: &[(Method, &str, &[Scope])] = &[
     (Method::GET, "/alerts/{ref}/states", &[Read, ReadMoney]),
     (Method::POST, "/alerts/{ref}/test", &[Read, ReadMoney, WriteAlerts]),
     (Method::GET, "/alert-log", &[Read, ReadMoney]),
+    (Method::POST, "/alert-notices/retry", &[Read, ReadMoney, WriteAlerts]),
     (Method::GET, "/audit", &[Read, ReadMoney, ReadAudit]),
     (Method::GET, "/event-producer/stats", &[Read]),
     (Method::GET, "/event-producer/recorded", &[Read]),

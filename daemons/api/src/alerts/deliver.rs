@@ -149,7 +149,7 @@ async fn acted(app: &App, job: &Job, deed: &Deed<'_>, done: Result<AlertEvent, S
 }
 
 async fn tell(app: &App, job: &Job, notice: &Notice, group: &[String], place: usize, shown: &str) -> End {
-    let channel = match channel(app, notice, place, shown).await {
+    let channel = match channel(app, job, notice, place, shown).await {
         Ok(Ok(channel)) => channel,
         Ok(Err(why)) => {
             // Rightly so: nothing is kept to be told.
@@ -158,6 +158,7 @@ async fn tell(app: &App, job: &Job, notice: &Notice, group: &[String], place: us
         }
         Err(_) => return End::Postpone(OURS),
     };
+    let shown = channel.shown();
     let counted = &app.alerts.counted;
     let (why, spent, at_least) = match app.alerts.sender.send(&channel, notice, place).await {
         Outcome::Sent => {
@@ -179,14 +180,18 @@ async fn tell(app: &App, job: &Job, notice: &Notice, group: &[String], place: us
     }
     counted.undelivered.fetch_add(1, Relaxed);
     let attempts = job.tries + 1;
-    let why = format!("{shown}: {why}; given up after {attempts} attempts");
-    write(app, notice, group, Happened::Undelivered, why.clone()).await;
+    let many = if attempts == 1 { "attempt" } else { "attempts" };
+    let why = format!("{shown}: {why}; given up after {attempts} {many}");
+    let text = format!("{why} (notice {})", notice.id);
+    write(app, notice, group, Happened::Undelivered, text).await;
     End::Dead(why)
 }
 
-/// The channel as the rule has it now; the inner error says why it is not told any more.
+/// The channel as the rule has it now; the inner error says why it is not told any more. What was given up and is sent again goes
+/// to the one in its place, if that is of the same kind: a channel that could not be told was mended.
 async fn channel(
     app: &App,
+    job: &Job,
     notice: &Notice,
     place: usize,
     shown: &str,
@@ -200,7 +205,11 @@ async fn channel(
     let rule = record.typed::<AlertSpec>()?;
     let mut channels = rule.spec.channels();
     let here = channels.get(place).is_some_and(|channel| channel.shown() == shown);
-    let at = if here { Some(place) } else { channels.iter().position(|channel| channel.shown() == shown) };
+    let kind = |channel: &str| channel.split(':').next().map(str::to_owned);
+    let mended = |channel: &&Channel| job.revived && kind(&channel.shown()) == kind(shown);
+    let there = || channels.iter().position(|channel| channel.shown() == shown);
+    let at = if here { Some(place) } else { there() };
+    let at = at.or_else(|| channels.get(place).filter(mended).map(|_| place));
     Ok(at.map(|at| channels.swap_remove(at)).ok_or("the rule does not have the channel any more"))
 }
 

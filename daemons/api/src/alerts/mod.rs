@@ -1,8 +1,9 @@
 //! Alerts: one of all api-services looks at the rules now and then ([`look`]); any of them does what comes of that ([`follow_up`]), jobs that
-//! the store put into the queue with the states ([`deliver`]): telling channels ([`send`]), pausing and taking that back
-//! ([`act`]). What is asked of alerts is in [`routes`]; rules are entities like others (`docs/decisions/0045-alerts.md`).
+//! the store put into the queue with the states ([`deliver`]): telling channels ([`send`]), also again on request ([`again`]),
+//! pausing and taking that back ([`act`]). What is asked of alerts is in [`routes`]; rules are entities like others (`docs/decisions/0045-alerts.md`).
 
 mod act;
+mod again;
 pub(crate) mod deliver;
 mod facts;
 mod follow_up;
@@ -121,7 +122,10 @@ impl Alerts {
             self.failing().iter().take(3).map(|(slug, why)| format!("{slug}: {why}")).collect();
         let mut wrong = Vec::new();
         if counts.dead > 0 {
-            wrong.push(format!("{} notices or actions were given up; tfx alert log shows them", counts.dead));
+            wrong.push(format!(
+                "{} notices or actions were given up; tfx alert log shows them, tfx alert retry --dead sends notices again",
+                counts.dead
+            ));
         }
         if !failing.is_empty() {
             wrong.push(format!("rules cannot be looked at: {}", failing.join("; ")));

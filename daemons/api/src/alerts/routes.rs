@@ -1,6 +1,7 @@
 //! What is asked of alerts beside the rules: how one stands in its groups, what happened, and a look now.
 
 use super::{
+    again,
     follow_up::{acted_text, ids, notice, parts, target_text, text_of},
     look::observe,
     send::Outcome,
@@ -51,9 +52,10 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         .route("/alerts/{ref}/states", get(states))
         .route("/alerts/{ref}/test", post(test))
         .route("/alert-log", get(log))
+        .route("/alert-notices/retry", post(again::again))
 }
 
-async fn rule(app: &App, reference: &str) -> Result<Alert, Failure> {
+pub(super) async fn rule(app: &App, reference: &str) -> Result<Alert, Failure> {
     let record = refs::named(app.stores.config.as_ref(), Kind::Alert, reference).await?;
     Ok(record.typed::<AlertSpec>()?)
 }

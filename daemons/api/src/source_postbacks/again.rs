@@ -8,12 +8,13 @@ use super::{
 use crate::{
     app::App,
     failure::Failure,
+    given_up::{self, MOST_IDS, SEARCHED},
     input::{Body, Query, read},
     reply::json,
 };
 use axum::{extract::State, response::Response};
 use http::StatusCode;
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 use tfx_api::source_postbacks::{SourcePostbackRetry, SourcePostbackRetryAnswer};
 use tfx_domain::{
     Timestamp,
@@ -23,14 +24,6 @@ use tfx_domain::{
     source_postback::{SourcePostback, message_id},
 };
 use tfx_ports::{analytics::PostbackQuery, page::PageRequest, queue::DeadJob};
-
-/// The most that one call makes due again, which a store does in seconds, and the most ids that it takes.
-const AT_ONCE: usize = 1_000;
-const MOST_IDS: usize = 100;
-/// Those that are told again are due one after the other, so far apart.
-const EACH: Duration = Duration::from_millis(10);
-/// The most pages of jobs that ids are looked for on.
-const SEARCHED: usize = 200;
 
 pub(super) async fn again(
     State(app): State<Arc<App>>,
@@ -52,11 +45,11 @@ pub(super) async fn again(
         let wanted = |key: &str| source.as_ref().is_none_or(|id| owner(key) == id);
         answer.before = match asked.before {
             Some(before) => Some(before),
-            None => after_last_death(&app).await?,
+            None => given_up::until_now(&app, KIND).await?,
         };
         match answer.before {
             Some(before) => {
-                let (jobs, more) = all_dead(&app, before, wanted).await?;
+                let (jobs, more) = given_up::all(&app, KIND, before, |job| wanted(&job.key)).await?;
                 answer.more = more;
                 jobs
             }
@@ -69,9 +62,7 @@ pub(super) async fn again(
     };
     let keys: Vec<String> = jobs.iter().map(|job| job.key.clone()).collect();
     let passed = passed(&app, &jobs).await?;
-    // New ones go between them.
-    let spread = EACH * u32::try_from(keys.len()).unwrap_or(u32::MAX);
-    let revived = app.stores.queue.revive(KIND, &keys, spread).await?;
+    let revived = app.stores.queue.revive(KIND, &keys, given_up::spread(keys.len())).await?;
     answer.left = passed.min(revived);
     answer.revived = revived - answer.left;
     Ok(json(StatusCode::OK, &answer))
@@ -87,33 +78,6 @@ async fn passed(app: &App, jobs: &[DeadJob]) -> Result<u64, Failure> {
         passed += u64::from(tell.as_of(&now, went_ahead).is_err());
     }
     Ok(passed)
-}
-
-/// The moment after the last that was given up, by the clock that tells when they were: the store's, not this machine's.
-async fn after_last_death(app: &App) -> Result<Option<Timestamp>, Failure> {
-    let last = app.stores.queue.counts(KIND).await?.last_died;
-    Ok(last.and_then(|at| at.checked_add(Duration::from_millis(1)).ok()))
-}
-
-/// Those that were given up before a time, and whether there are more.
-async fn all_dead(
-    app: &App,
-    before: Timestamp,
-    wanted: impl Fn(&str) -> bool,
-) -> Result<(Vec<DeadJob>, bool), Failure> {
-    let mut page = PageRequest::first(PAGE);
-    let mut jobs = Vec::new();
-    loop {
-        let found = app.stores.queue.dead_jobs(KIND, &page).await?;
-        // The first that died come first.
-        let over = found.next.is_none() || found.items.last().is_some_and(|job| job.died >= before);
-        let of_before = found.items.into_iter().filter(|job| job.died < before);
-        jobs.extend(of_before.filter(|job| wanted(&job.key)));
-        page.cursor = found.next;
-        if over || jobs.len() >= AT_ONCE {
-            return Ok((jobs, !over));
-        }
-    }
 }
 
 /// What goes by ids.

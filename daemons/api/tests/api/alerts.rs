@@ -11,8 +11,9 @@ use std::{
     sync::{Arc, Mutex},
     time::{Duration, Instant},
 };
+use tfx_api::audit::AuditQuery;
 use tfx_domain::{Timestamp, entity::Kind, event::Event};
-use tfx_ports::clock;
+use tfx_ports::{clock, page::PageRequest, queue::JobKind};
 
 /// What a server of others was sent: path, `webhook-id`, body.
 type Sent = (String, String, Value);
@@ -219,7 +220,10 @@ async fn a_channel_that_is_down_is_tried_again_and_one_that_refuses_is_given_up_
     );
     let (_, ready) = answer(s.bare(Method::GET, "/readyz")).await;
     let detail = ready["checks"]["alerts"].to_string() + &ready.to_string();
-    assert!(detail.contains("1 notices or actions were given up; tfx alert log shows them"), "{ready}");
+    assert!(
+        detail.contains("1 notices or actions were given up; tfx alert log shows them, tfx alert retry"),
+        "{ready}"
+    );
     let metrics = s.bare(Method::GET, "/metrics").bearer_auth(&s.internal_token);
     let metrics = metrics.send().await.expect("an answer").text().await.expect("a text");
     for want in [
@@ -229,6 +233,90 @@ async fn a_channel_that_is_down_is_tried_again_and_one_that_refuses_is_given_up_
     ] {
         assert!(metrics.contains(want), "{want}\n{metrics}");
     }
+    s.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_up_is_sent_again_when_somebody_asks() {
+    what_was_given_up_is_sent_again(Server::with(&QUICK).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_was_given_up_is_sent_again_over_mongodb() {
+    what_was_given_up_is_sent_again(Server::on_mongodb(&QUICK).await).await;
+}
+
+/// A channel refuses twice, and is well then; another alert is given up too.
+async fn what_was_given_up_is_sent_again(s: Server) {
+    let (others, url) = Others::start(&[404, 404, 404, 200]).await;
+    let retry = async |body: Value| s.post("/alert-notices/retry", body).await;
+    let rule = |slug: &str| json!({ "slug": slug, "when": "clicks < 1", "channels": [format!("webhook:{url}/{slug}")] });
+    let dead = async || s.stores.queue.counts(JobKind::Alert).await.expect("counts").dead;
+    s.create(Kind::Alert, rule("one")).await;
+    until("given up", async || dead().await == 1).await;
+    s.create(Kind::Alert, rule("two")).await;
+    until("given up", async || dead().await == 2).await;
+    let (_, line) = log(&s, "one").await.into_iter().find(|(what, _)| what == "undelivered").expect("said");
+    let id = others.sent()[0].1.clone();
+    assert!(line.ends_with(&format!("given up after 1 attempt (notice {id})")), "{line}");
+    for (body, path) in [
+        (json!({}), "ids"),
+        (json!({ "ids": [id], "dead": true }), "ids"),
+        (json!({ "ids": vec![id.clone(); 101] }), "ids"),
+        (json!({ "ids": [id], "alert": "one" }), "alert"),
+        (json!({ "ids": [id], "before": clock::now() }), "before"),
+        (json!({ "what": 1 }), "what"),
+    ] {
+        let (status, problem) = retry(body.clone()).await;
+        assert_eq!((status, paths(&problem)), (StatusCode::UNPROCESSABLE_ENTITY, vec![path]), "{body}");
+    }
+    for body in [json!({ "ids": [id, "nothing", ""] }), json!({ "dead": true, "alert": "three" })] {
+        assert_eq!(retry(body.clone()).await.0, StatusCode::NOT_FOUND, "{body}");
+    }
+    assert_eq!(dead().await, 2, "what names something that is not there does nothing");
+
+    // The first is refused once more, and given up again; then it is taken, and so is all that was given up.
+    let due = |n: u64| json!({ "revived": n, "hurried": 0, "left": 0 });
+    assert_eq!(retry(json!({ "ids": [id] })).await, (StatusCode::OK, due(1)));
+    until("given up again", async || others.sent().len() == 3 && dead().await == 2).await;
+    let sent_again = async |asked: Value, revived: u64| {
+        let (status, mut answer) = retry(asked).await;
+        answer.as_object_mut().expect("an object").remove("before");
+        assert_eq!((status, answer), (StatusCode::OK, due(revived)));
+    };
+    sent_again(json!({ "dead": true, "alert": "one" }), 1).await;
+    until("sent", async || dead().await == 1 && happened(&s, "one").await.contains(&"sent".to_owned())).await;
+    assert_eq!(
+        others.sent().iter().filter(|(to, of, _)| to == "/one" && *of == id).count(),
+        3,
+        "under one id"
+    );
+    sent_again(json!({ "dead": true }), 1).await;
+    until("sent", async || dead().await == 0 && happened(&s, "two").await.contains(&"sent".to_owned())).await;
+    sent_again(json!({ "dead": true }), 0).await;
+    assert_eq!(retry(json!({ "ids": [id] })).await.0, StatusCode::NOT_FOUND, "it was sent");
+    let log = s.api.audit(&AuditQuery::default()).await.expect("audit").items;
+    let retried: Vec<_> =
+        log.iter().filter(|line| line.action == "retry").map(|line| &line.changes).collect();
+    let dead = json!({ "dead": [null, true] });
+    assert_eq!(retried, [&dead, &dead, &json!({ "ids": [null, [id]] })]);
+    s.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_waits_for_its_next_try_is_tried_now() {
+    let (others, url) = Others::start(&[503, 200]).await;
+    let s = Server::with(&[&QUICK[..2], &[("ALERT_RETRY_BACKOFF_MS", "3600000"), QUICK[2]]].concat()).await;
+    let channels = json!([format!("webhook:{url}/hook")]);
+    s.create(Kind::Alert, json!({ "slug": "none", "when": "clicks < 1", "channels": channels })).await;
+    let waits =
+        async || s.stores.queue.waiting(JobKind::Alert, "", &PageRequest::first(9)).await.expect("jobs");
+    until("put off", async || waits().await.items.iter().any(|job| !job.held && job.tries == 1)).await;
+    let id = others.sent()[0].1.clone();
+    let (status, answer) = s.post("/alert-notices/retry", json!({ "ids": [id] })).await;
+    assert_eq!((status, &answer["hurried"]), (StatusCode::OK, &json!(1)), "{answer}");
+    until("sent", async || happened(&s, "none").await.contains(&"sent".to_owned())).await;
+    assert_eq!(others.sent().len(), 2);
     s.stop().await;
 }
 

@@ -8,7 +8,7 @@ use http::StatusCode;
 use serde_json::json;
 use tfx_api::{
     Page,
-    alerts::{AlertLogRow, AlertStateRow, AlertTest, AlertTestAnswer},
+    alerts::{AlertLogRow, AlertRetry, AlertRetryAnswer, AlertStateRow, AlertTest, AlertTestAnswer},
     audit::AuditEntry,
     erasure::{ErasureReceipt, ErasureRequest, ErasureStatus},
     geo::GeoStatus,
@@ -65,6 +65,14 @@ pub(super) fn operations() -> Vec<Operation> {
                 "too_many_groups",
                 "it has more than 1000 groups",
             ),
+            post(
+                "/alert-notices/retry",
+                "retry_alert_notices",
+                "Send again notices that were given up, and now those that wait",
+            )
+            .takes::<AlertRetry>(json!({ "dead": true }))
+            .answers::<AlertRetryAnswer>("What is due, and what is not")
+            .finds("alert, or no notice that waits or was given up goes by an id"),
             get("/alert-log", "list_alert_log", "List what happened to alerts, the newest first")
                 .query("alert", "Only of this alert: its id or slug", text())
                 .window()
