@@ -178,6 +178,14 @@ pub(crate) fn shown(text: &str) -> String {
     }
 }
 
+/// The day of a point in time, on this machine's clocks; what is none stays as it is.
+pub(crate) fn day(text: &str) -> String {
+    match text.parse::<Timestamp>() {
+        Ok(at) => at.to_zoned_datetime(local().clone()).date().to_string(),
+        Err(_) => text.to_owned(),
+    }
+}
+
 /// A point in time on the clocks of a zone.
 pub(crate) fn clock_time(at: Timestamp, zone: &TimeZone) -> String {
     at.to_zoned_datetime(zone.clone()).strftime("%Y-%m-%d %H:%M:%S").to_string()

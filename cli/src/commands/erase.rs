@@ -50,7 +50,7 @@ pub(crate) struct Erase {
     #[arg(long, value_name = "ID", group = "whom")]
     click: Option<ClickId>,
     /// All clicks from an address, whoever's they are, and what became of them.
-    #[arg(long, value_name = "ADDRESS", group = "whom")]
+    #[arg(long, value_name = "ADDRESS", group = "whom", value_parser = address)]
     ip: Option<IpAddr>,
     /// Everybody who was erased and may have come back: out of topics that were read again, or an old journal.
     #[arg(long, group = "whom")]
@@ -102,8 +102,14 @@ impl Erase {
         }
         refused(&receipt)?;
         print(context, &receipt)?;
-        if receipt.dry_run {
-            context.out.note("nothing was erased");
+        context.out.note(match receipt.total() {
+            _ if receipt.dry_run => "nothing was erased".to_owned(),
+            0 => "nothing more was found".to_owned(),
+            1 => "1 row was erased".to_owned(),
+            rows => format!("{rows} rows were erased"),
+        });
+        if let Some(path) = &self.receipt {
+            context.out.note(format!("the receipt is in {}", path.display()));
         }
         if receipt.missing.is_empty() {
             return Ok(());
@@ -115,13 +121,21 @@ impl Erase {
     }
 }
 
+fn address(text: &str) -> Result<IpAddr, String> {
+    text.parse().map_err(|_| "is no address, such as 203.0.113.9 or 2001:db8::1".to_owned())
+}
+
 /// A file that is not there, for nobody else to read.
 fn new_file(path: &Path) -> Result<File, Failure> {
+    if path.is_dir() {
+        return Err(Failure::usage(format!("{} is a folder: --receipt names a new file", path.display())));
+    }
     OpenOptions::new().write(true).create_new(true).mode(0o600).open(path).map_err(|e| match e.kind() {
         ErrorKind::AlreadyExists => {
             Failure::new(Kind::Conflict, format!("{} is there already, and stays", path.display()))
                 .hint("--receipt names a new file")
         }
+        ErrorKind::NotFound => Failure::usage(format!("the folder of {} is not there", path.display())),
         _ => Failure::failed(format!("{} cannot be made: {e}", path.display())),
     })
 }

@@ -3,11 +3,19 @@
 use crate::{
     context::Context,
     exit::Failure,
-    output::{Column, Format, Listing},
+    output::{Column, Format, Listing, text},
+    room, when,
 };
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use tfx_api::retention::GrowingKind;
+
+/// What topics are kept in, as the API says it.
+const TOPICS: &str = "topics";
+/// All of them together, as the API says it.
+const EVENTS: &str = "events";
+/// From so many columns on there is room for everything.
+const WIDE: u16 = 110;
 
 /// The verbs.
 #[derive(Debug, Subcommand)]
@@ -16,7 +24,7 @@ pub(crate) enum RetentionCommand {
     Apply(Apply),
 }
 
-/// Show what grows with time: how much there is, for how long it is kept, by which setting, and what deletes it.
+/// Show what grows with time: how much there is, when it goes, and what changes that.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     tfx retention show\n  \
@@ -48,21 +56,22 @@ impl RetentionCommand {
 
 async fn show(context: &Context) -> Result<(), Failure> {
     let all = context.client()?.growing().await?;
-    if matches!(context.out.format, Format::Json | Format::Jsonl | Format::Yaml) {
-        let item = serde_json::to_value(&all).map_err(Failure::failed)?;
-        context.out.item(&item, &[], "")?;
-    } else {
-        let columns = vec![
-            Column::text("what", "what"),
-            Column::text("where", "store"),
-            Column::text("kept", "kept"),
-            Column::number("rows", "rows"),
-            Column::number("bytes", "bytes"),
-            Column::time("oldest", "oldest"),
-            Column::text("setting", "setting"),
-            Column::text("deleted by", "deletes"),
-        ];
-        context.out.rows(&Listing { columns, rows: all.kinds.iter().map(row).collect(), name: "what" })?;
+    match context.out.format {
+        Format::Json | Format::Jsonl | Format::Yaml => {
+            let item = serde_json::to_value(&all).map_err(Failure::failed)?;
+            context.out.item(&item, &[], "")?;
+        }
+        Format::Table => table(context, all.kinds)?,
+        Format::Csv | Format::Name => {
+            let columns =
+                ["what", "store", "ends", "days", "setting", "command", "deletes", "rows", "bytes", "oldest"];
+            let columns = columns.map(|field| Column::text(field, field)).into();
+            context.out.rows(&Listing {
+                columns,
+                rows: all.kinds.iter().map(row).collect(),
+                name: "what",
+            })?;
+        }
     }
     match all.missing.is_empty() {
         true => Ok(()),
@@ -70,18 +79,72 @@ async fn show(context: &Context) -> Result<(), Failure> {
     }
 }
 
+/// In 80 columns there is no room for the store, and of topics one row stands for those that are kept alike.
+fn table(context: &Context, kinds: Vec<GrowingKind>) -> Result<(), Failure> {
+    let mut columns = vec![
+        Column::text("what", "what"),
+        Column::made("how much", "rows", how_much).right(),
+        Column::made("oldest", "oldest", |row| when::day(&text(&row["oldest"]))).whole(),
+        Column::made("ends", "ends", ends),
+    ];
+    let narrow = context.out.width().is_some_and(|width| width < WIDE);
+    if !narrow {
+        columns.insert(1, Column::text("store", "store"));
+    }
+    let mut rows: Vec<Value> = Vec::new();
+    let mut topics: Vec<(GrowingKind, usize)> = Vec::new();
+    for kind in kinds {
+        if kind.store != TOPICS {
+            rows.push(row(&kind));
+            continue;
+        }
+        match topics.iter_mut().find(|(alike, _)| alike.ends == kind.ends) {
+            Some((_, many)) => *many += 1,
+            None => topics.push((kind, 1)),
+        }
+    }
+    for (mut kind, many) in topics {
+        if many > 1 {
+            kind.what = format!("{many} topics");
+        }
+        rows.push(row(&kind));
+    }
+    context.out.rows(&Listing { columns, rows, name: "what" })?;
+    context.out.note("in brackets: the setting or command that changes it, or makes an end of it sooner");
+    if narrow {
+        context.out.note("too narrow for: store (--output csv shows it)");
+    }
+    Ok(())
+}
+
 fn row(kind: &GrowingKind) -> Value {
-    let kept = kind.days.map_or_else(|| "no end".to_owned(), |days| format!("{days} days"));
-    json!({
-        "what": kind.what, "store": kind.store, "kept": kept, "rows": kind.rows, "bytes": kind.bytes,
-        "oldest": kind.oldest, "setting": kind.setting, "deletes": kind.deletes,
-    })
+    serde_json::to_value(kind).unwrap_or_default()
+}
+
+/// Rows; the room of what is not counted in rows.
+fn how_much(row: &Value) -> String {
+    match (row["rows"].as_u64(), row["bytes"].as_u64()) {
+        (Some(rows), _) => rows.to_string(),
+        (None, Some(bytes)) => room::shown(bytes),
+        (None, None) => String::new(),
+    }
+}
+
+fn ends(row: &Value) -> String {
+    let by = [&row["setting"], &row["command"]].map(text).into_iter().filter(|by| !by.is_empty());
+    let by = by.collect::<Vec<_>>().join(", ");
+    let ends = text(&row["ends"]);
+    if by.is_empty() { ends } else { format!("{ends} ({by})") }
 }
 
 impl Apply {
     async fn run(self, context: &Context) -> Result<(), Failure> {
         let applied = context.client()?.apply_retention(self.dry_run).await?;
-        let columns = vec![Column::text("what", "what"), Column::number("rows", "rows")];
+        let rows = Column::made("rows", "rows", |row| match &row["rows"] {
+            Value::Null => "not counted".to_owned(),
+            rows => text(rows),
+        });
+        let columns = vec![Column::text("what", "what"), rows.right().raw()];
         let row = |kind: &tfx_api::retention::AppliedKind| json!({ "what": kind.what, "rows": kind.rows });
         context.out.rows(&Listing {
             columns,
@@ -90,6 +153,8 @@ impl Apply {
         })?;
         if applied.dry_run {
             context.out.note("nothing was forgotten");
+        } else if applied.kinds.iter().any(|kind| kind.what == EVENTS) {
+            context.out.note("events leave little by little: tfx prune waits for them");
         }
         Ok(())
     }

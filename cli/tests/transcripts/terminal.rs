@@ -71,6 +71,38 @@ fn who_may_much_is_told_within_the_terminal() {
 }
 
 #[test]
+fn what_grows_says_within_the_terminal_when_it_goes() {
+    let place = Place::running();
+    let mut t = terminal(&place, 80, "NO_COLOR=1 tfx retention show");
+    let (said, code) = rest(&mut t);
+    assert_eq!(code, "exit 0", "{said}");
+    assert!(said.lines().all(|line| line.len() <= 80), "{said}");
+    for part in ["WHAT ", " HOW MUCH ", " ENDS\n", " never: they are money\n", "(HEALTH_HISTORY_TTL_DAYS)\n"]
+    {
+        assert!(said.contains(part), "{part}: {said}");
+    }
+}
+
+#[test]
+fn nobody_is_erased_without_a_yes() {
+    let place = Place::running();
+    let line = "NO_COLOR=1 tfx erase --visitor c0ffee00c0ffee00c0ffee00c0ffee00";
+    for (typed, said, code) in
+        [("n", "nothing was erased", "exit 0"), ("y", "nothing more was found", "exit 0")]
+    {
+        let mut t = terminal(&place, 80, line);
+        answer(&mut t, "Erase 0 rows for good?", typed);
+        let (text, ended) = rest(&mut t);
+        assert!(ended == code && text.contains(said), "{ended}: {text}");
+    }
+    let mut t = terminal(&place, 80, line);
+    t.exp_string("Erase 0 rows for good?").expect("a question");
+    t.send_control(CTRL_C).expect("typed");
+    let (text, ended) = rest(&mut t);
+    assert_eq!(ended, "exit 130", "{text}");
+}
+
+#[test]
 fn ctrl_c_at_a_question_leaves_no_trace() {
     let place = Place::running();
     let mut t = terminal(&place, 80, "NO_COLOR=1 tfx campaign create");

@@ -90,10 +90,14 @@ pub struct GrowingKind {
     pub what: String,
     /// Where it is kept.
     pub store: String,
-    /// For how many days; none: for ever, or until what is said in `deletes`.
+    /// When it goes, in words: `after 90 days`, `when delivered`, `never`.
+    pub ends: String,
+    /// After how many days it goes; none: not by days, or never.
     pub days: Option<u32>,
-    /// The setting that says so; empty: there is none.
+    /// The setting that says when; empty: there is none.
     pub setting: String,
+    /// The command that makes an end of it sooner, or now; empty: there is none.
+    pub command: String,
     /// What deletes it.
     pub deletes: String,
     /// How many there are; none: not known.

@@ -35,10 +35,10 @@ const fn counted(of: Grows) -> &'static str {
             "SELECT count(*), min(died_ms) FROM jobs WHERE kind = 'parked_postback' AND died_ms IS NOT NULL"
         }
         Grows::SourcePostbacks => {
-            "SELECT count(*), min(came_ms) FROM jobs WHERE kind = 'source_postback' AND died_ms IS NULL"
+            "SELECT count(*), min(came_ms) FROM jobs WHERE kind = 'tell' AND died_ms IS NULL"
         }
         Grows::SourcePostbacksDead => {
-            "SELECT count(*), min(died_ms) FROM jobs WHERE kind = 'source_postback' AND died_ms IS NOT NULL"
+            "SELECT count(*), min(died_ms) FROM jobs WHERE kind = 'tell' AND died_ms IS NOT NULL"
         }
         Grows::AlertsDead => {
             "SELECT count(*), min(died_ms) FROM jobs WHERE kind = 'alert' AND died_ms IS NOT NULL"

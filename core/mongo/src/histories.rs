@@ -14,6 +14,7 @@ use tfx_domain::Timestamp;
 use tfx_ports::{
     StoreError,
     histories::{Grows, Histories, History, Kept},
+    queue::JobKind,
 };
 
 const WHAT: &str = "count what is kept";
@@ -24,20 +25,20 @@ pub(crate) struct Kinds(pub(crate) Arc<Db>);
 
 /// The collection, which of its documents, and the field by which the oldest is known.
 fn counted(of: Grows) -> (&'static str, Document, Option<&'static str>) {
-    let jobs = |kind: &str, dead: bool| match dead {
-        true => doc! {"kind": kind, "died": {"$gt": mongodb::bson::DateTime::MIN}},
-        false => doc! {"kind": kind, "died": null},
+    let jobs = |kind: JobKind, dead: bool| match dead {
+        true => doc! {"kind": kind.as_str(), "died": {"$gt": mongodb::bson::DateTime::MIN}},
+        false => doc! {"kind": kind.as_str(), "died": null},
     };
     match of {
         Grows::Conversions => ("conversions", doc! {}, Some("created")),
         Grows::Audit => ("audit", doc! {}, Some("_id")),
         Grows::HealthHistory => ("destination_health_history", doc! {}, Some("at")),
         Grows::AlertLog => ("alert_log", doc! {}, Some("at")),
-        Grows::Parked => ("jobs", jobs("parked_postback", false), Some("came")),
-        Grows::Unmatched => ("jobs", jobs("parked_postback", true), Some("died")),
-        Grows::SourcePostbacks => ("jobs", jobs("source_postback", false), Some("came")),
-        Grows::SourcePostbacksDead => ("jobs", jobs("source_postback", true), Some("died")),
-        Grows::AlertsDead => ("jobs", jobs("alert", true), Some("died")),
+        Grows::Parked => ("jobs", jobs(JobKind::ParkedPostback, false), Some("came")),
+        Grows::Unmatched => ("jobs", jobs(JobKind::ParkedPostback, true), Some("died")),
+        Grows::SourcePostbacks => ("jobs", jobs(JobKind::SourcePostback, false), Some("came")),
+        Grows::SourcePostbacksDead => ("jobs", jobs(JobKind::SourcePostback, true), Some("died")),
+        Grows::AlertsDead => ("jobs", jobs(JobKind::Alert, true), Some("died")),
         Grows::Expiring => ("accounts", doc! {"until": {"$exists": true}}, None),
         Grows::Told => ("told", doc! {}, None),
         Grows::Erased => ("erased", doc! {}, None),

@@ -1,6 +1,8 @@
 //! What grows with time: how much there is, how long it is kept and what deletes it (`GET /retention/kinds`); and doing now
 //! what the services do by themselves (`POST /retention/apply`). Deleting events by age is in [`crate::retention`].
 
+mod known;
+
 use crate::{
     alerts::look::{DEAD, LOG_DAYS},
     app::App,
@@ -16,6 +18,7 @@ use axum::{
     routing::{get, post},
 };
 use http::{Method, StatusCode};
+use known::{API, AUDIT, DAY, DEAD_POSTBACKS, EVENTS, HEALTH, Known, NEVER, for_people, of};
 use serde_json::json;
 use std::{sync::Arc, time::Duration};
 use tfx_api::retention::{Applied, AppliedKind, ApplyRequest, GrowingKind, GrowingKinds};
@@ -26,20 +29,13 @@ use tfx_ports::{
     audit::{AuditEntry, Caller},
     clock,
     event_log::Holds,
-    histories::{Grows, History},
+    histories::History,
     page::PageRequest,
     queue::JobKind,
 };
 
-/// A day.
-const DAY: Duration = Duration::from_secs(86_400);
-/// How long dead jobs of postbacks are kept; postback-service does it by itself.
-const DEAD_POSTBACKS: Duration = Duration::from_secs(30 * 86_400);
 /// How often what is too old is forgotten.
 const EVERY: Duration = Duration::from_secs(600);
-const AUDIT: &str = "AUDIT_TTL_DAYS";
-const HEALTH: &str = "HEALTH_HISTORY_TTL_DAYS";
-const EVENTS: &str = "ANALYTICS_TTL_DAYS";
 
 /// The routes.
 pub(crate) fn routes() -> Router<Arc<App>> {
@@ -66,17 +62,7 @@ async fn kinds(State(app): State<Arc<App>>, query: Query) -> Result<Response, Fa
     match app.stores.histories.kept().await {
         Ok(kept) => {
             let kind = |kept: tfx_ports::histories::Kept| {
-                let (what, days, setting, deletes) = of(&app, kept.of);
-                GrowingKind {
-                    what: what.to_owned(),
-                    store: config.to_owned(),
-                    days,
-                    setting: setting.to_owned(),
-                    deletes: deletes.to_owned(),
-                    rows: Some(kept.rows),
-                    bytes: None,
-                    oldest: kept.oldest,
-                }
+                of(&app, kept.of).kind(config, Some(kept.rows), kept.oldest)
             };
             all.kinds.extend(kept.into_iter().map(kind));
         }
@@ -87,49 +73,13 @@ async fn kinds(State(app): State<Arc<App>>, query: Query) -> Result<Response, Fa
     Ok(json(StatusCode::OK, &all))
 }
 
-/// What it is called, how many days it is kept, by which setting, and what deletes it.
-fn of(app: &App, grows: Grows) -> (&'static str, Option<u32>, &'static str, &'static str) {
-    let settings = &app.settings;
-    match grows {
-        Grows::Conversions => ("conversions", None, "", "nothing: they are money"),
-        Grows::Audit => ("audit log", settings.audit_ttl_days, AUDIT, "api-service"),
-        Grows::HealthHistory => {
-            ("history of destinations' health", settings.health_history_ttl_days, HEALTH, "api-service")
-        }
-        Grows::AlertLog => ("log of alerts", u32::try_from(LOG_DAYS).ok(), "", "api-service"),
-        Grows::Parked => (
-            "parked postbacks",
-            None,
-            "POSTBACK_PARK_MAX_AGE_S",
-            "postback-service, when their click comes or not",
-        ),
-        Grows::Unmatched => ("unmatched postbacks", Some(30), "", "postback-service"),
-        Grows::SourcePostbacks => ("postbacks to sources", None, "", "postback-service, when they are told"),
-        Grows::SourcePostbacksDead => ("postbacks to sources, given up", Some(30), "", "postback-service"),
-        Grows::AlertsDead => ("notices of alerts, given up", Some(7), "", "api-service"),
-        Grows::Expiring => {
-            ("codes, sessions, idempotency keys", None, "", "api-service, when their time is over")
-        }
-        Grows::Told => ("names of what sources were told", None, "", "nothing: each is told once"),
-        Grows::Erased => {
-            ("who was erased, as hashes", None, "", "tfx erase --again, when topics hold it no more")
-        }
-    }
-}
-
 async fn event_kinds(app: &App, store: &str) -> Result<Vec<GrowingKind>, StoreError> {
     let counts = app.stores.retention.count(Timestamp::MAX).await?;
     let bytes = app.stores.retention.size().await?.bytes;
-    let by = if app.settings.engines.events.is_some() { "ClickHouse" } else { "api-service" };
-    let kind = |what: &str, rows: u64| GrowingKind {
-        what: what.to_owned(),
-        store: store.to_owned(),
-        days: app.settings.analytics_ttl_days,
-        setting: EVENTS.to_owned(),
-        deletes: by.to_owned(),
-        rows: Some(rows),
-        bytes: None,
-        oldest: None,
+    let deletes = if app.settings.engines.events.is_some() { "ClickHouse" } else { API };
+    let days = app.settings.analytics_ttl_days;
+    let kind = |what: &'static str, rows: u64| {
+        Known::by_setting(what, days, EVENTS).ended_by("tfx prune", deletes).kind(store, Some(rows), None)
     };
     let mut kinds = vec![
         kind("clicks", counts.clicks),
@@ -153,24 +103,19 @@ async fn journals(app: &App, all: &mut GrowingKinds) {
         };
         let number = |name: &str| stats.get(name).and_then(serde_json::Value::as_u64);
         let age = number("oldest_undelivered_age_ms").filter(|ms| *ms > 0).map(Duration::from_millis);
+        let name = peer.name();
+        let known = Known::until("", "when delivered", "EVENT_JOURNAL_MAX_BYTES").ended_by("", "delivery");
+        let oldest = age.and_then(|age| clock::now().saturating_sub(age).ok());
         let journal = GrowingKind {
-            what: "journal".to_owned(),
-            store: peer.name().to_owned(),
-            days: None,
-            setting: "EVENT_JOURNAL_MAX_BYTES".to_owned(),
-            deletes: "delivery".to_owned(),
-            rows: number("outbox_depth_events"),
+            what: format!("journal of {name}"),
             bytes: number("outbox_depth_bytes"),
-            oldest: age.and_then(|age| clock::now().saturating_sub(age).ok()),
+            ..known.kind(name, number("outbox_depth_events"), oldest)
         };
+        let known = Known::until("", "when replayed, or removed by hand", "")
+            .ended_by("tfx events replay-refused", "tfx events replay-refused, a person");
         let refused = GrowingKind {
-            what: "refused events".to_owned(),
-            setting: String::new(),
-            deletes: "tfx events replay-refused, and a person".to_owned(),
-            rows: number("refused_waiting"),
-            bytes: None,
-            oldest: None,
-            ..journal.clone()
+            what: format!("refused by {name}"),
+            ..known.kind(name, number("refused_waiting"), None)
         };
         all.kinds.extend([journal, refused]);
     }
@@ -187,16 +132,13 @@ async fn topics(app: &App, all: &mut GrowingKinds) {
             Holds::For(time) => u32::try_from(time.as_secs().div_ceil(DAY.as_secs())).ok(),
             Holds::ForEver | Holds::Unknown => None,
         };
-        all.kinds.push(GrowingKind {
-            what: topic,
-            store: "topics".to_owned(),
-            days,
-            setting: "EVENT_TOPIC_RETENTION_HOURS".to_owned(),
-            deletes: "the brokers".to_owned(),
-            rows: None,
-            bytes: None,
-            oldest: None,
-        });
+        let ends = match holds {
+            Holds::For(time) => format!("after {}", for_people(time)),
+            Holds::ForEver => NEVER.to_owned(),
+            Holds::Unknown => "the brokers do not say when".to_owned(),
+        };
+        let known = Known::until("", &ends, "EVENT_TOPIC_RETENTION_HOURS").ended_by("", "the brokers");
+        all.kinds.push(GrowingKind { what: topic, days, ..known.kind("topics", None, None) });
     }
 }
 
@@ -234,7 +176,7 @@ async fn applied(app: &App, dry_run: bool) -> Result<Vec<AppliedKind>, StoreErro
     }
     for (what, history, days) in [
         ("audit log", History::Audit, app.settings.audit_ttl_days),
-        ("history of destinations' health", History::Health, app.settings.health_history_ttl_days),
+        ("health of destinations", History::Health, app.settings.health_history_ttl_days),
     ] {
         let Some(days) = days else { continue };
         let rows = match dry_run {
@@ -250,8 +192,8 @@ async fn applied(app: &App, dry_run: bool) -> Result<Vec<AppliedKind>, StoreErro
     );
     for (what, kind, kept) in [
         ("unmatched postbacks", JobKind::ParkedPostback, DEAD_POSTBACKS),
-        ("postbacks to sources, given up", JobKind::SourcePostback, DEAD_POSTBACKS),
-        ("notices of alerts, given up", JobKind::Alert, DEAD),
+        ("dead postbacks to sources", JobKind::SourcePostback, DEAD_POSTBACKS),
+        ("dead notices of alerts", JobKind::Alert, DEAD),
     ] {
         let rows = match dry_run {
             true => old_jobs(app, kind, kept).await?,
@@ -260,10 +202,7 @@ async fn applied(app: &App, dry_run: bool) -> Result<Vec<AppliedKind>, StoreErro
         say(what, Some(rows));
     }
     let now = clock::now();
-    say(
-        "codes, sessions, idempotency keys",
-        if dry_run { None } else { Some(stores.accounts.forget(now).await?) },
-    );
+    say("logins, idempotency keys", if dry_run { None } else { Some(stores.accounts.forget(now).await?) });
     say("who was erased, as hashes", if dry_run { None } else { Some(stores.erased.forget(now).await?) });
     Ok(all)
 }

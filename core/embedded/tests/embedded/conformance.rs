@@ -71,8 +71,8 @@ async fn fresh_erasing() -> ErasingStore {
 
 async fn fresh_histories() -> HistoryStore {
     let (folder, one, two) = two();
-    let (config, health, histories) = (one.config(), one.health(), two.histories());
-    HistoryStore { config, health, histories, keep: Box::new((folder, one)) }
+    let (config, health, queue, histories) = (one.config(), one.health(), one.queue(), two.histories());
+    HistoryStore { config, health, queue, histories, keep: Box::new((folder, one)) }
 }
 
 async fn fresh_erased() -> Pair<dyn ErasedList> {

@@ -60,8 +60,8 @@ async fn fresh_accounts() -> Accounting {
 async fn fresh_histories() -> HistoryStore {
     let fresh = Fresh::new();
     let (one, two) = (fresh.open().await, fresh.open().await);
-    let (config, health, histories) = (one.config(), one.health(), two.histories());
-    HistoryStore { config, health, histories, keep: Box::new(fresh) }
+    let (config, health, queue, histories) = (one.config(), one.health(), one.queue(), two.histories());
+    HistoryStore { config, health, queue, histories, keep: Box::new(fresh) }
 }
 
 async fn fresh_erased() -> Pair<dyn ErasedList> {

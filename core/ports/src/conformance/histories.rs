@@ -8,8 +8,9 @@ use crate::{
     health::{HealthQuery, HealthStore},
     histories::{Grows, Histories, History},
     page::PageRequest,
+    queue::{JobKind, NewJob, Queue},
 };
-use std::{any::Any, sync::Arc};
+use std::{any::Any, sync::Arc, time::Duration};
 use tfx_domain::Timestamp;
 
 /// A new, empty store with what grows in it.
@@ -18,6 +19,8 @@ pub struct HistoryStore {
     pub config: Arc<dyn ConfigStore>,
     /// Keeps changes of health.
     pub health: Arc<dyn HealthStore>,
+    /// Keeps jobs.
+    pub queue: Arc<dyn Queue>,
     /// What counts and forgets.
     pub histories: Arc<dyn Histories>,
     /// What has to live as long as they do.
@@ -86,4 +89,30 @@ pub async fn old_changes_of_health_are_forgotten_when_they_are_published(s: Hist
     let query = HealthQuery { destination: None, since: None, until: None, page };
     let left: Vec<_> = s.health.history(&query).await.expect("history").items.iter().map(|c| c.id).collect();
     assert_eq!(left, [ids[2], ids[0]]);
+}
+
+/// Jobs are counted by kind, those that wait apart from those that were given up.
+pub async fn jobs_are_counted_as_what_they_are(s: HistoryStore) {
+    let job = |kind, n: i64| NewJob {
+        kind,
+        key: format!("owner/{n}"),
+        group: None,
+        came: at(n),
+        payload: "{}".to_owned(),
+    };
+    for kind in [JobKind::ParkedPostback, JobKind::SourcePostback, JobKind::Alert] {
+        s.queue.enqueue(&job(kind, 0), Duration::ZERO).await.expect("enqueue");
+        let claimed = s.queue.claim(kind, 1, Duration::from_secs(60)).await.expect("claim");
+        assert!(s.queue.dead(&claimed[0], "why").await.expect("dead"), "{kind:?}");
+        for n in [1, 2] {
+            s.queue.enqueue(&job(kind, n), Duration::ZERO).await.expect("enqueue");
+        }
+    }
+    for of in [Grows::Parked, Grows::SourcePostbacks] {
+        assert_eq!(kept(&s, of).await, (2, Some(at(1).as_second())), "{of:?}");
+    }
+    for of in [Grows::Unmatched, Grows::SourcePostbacksDead, Grows::AlertsDead] {
+        let (rows, oldest) = kept(&s, of).await;
+        assert!(rows == 1 && oldest.is_some(), "{of:?}: {rows} {oldest:?}");
+    }
 }

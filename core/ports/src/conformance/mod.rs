@@ -106,7 +106,7 @@ macro_rules! conformance {
     (histories: $fresh:path) => {
         $crate::conformance!(@ histories, histories, $fresh:
             old_lines_of_the_audit_log_are_forgotten,
-            old_changes_of_health_are_forgotten_when_they_are_published);
+            old_changes_of_health_are_forgotten_when_they_are_published, jobs_are_counted_as_what_they_are);
     };
     (keys: $fresh:path) => {
         $crate::conformance!(@ keys, keys, $fresh: the_first_key_stands, of_many_proposals_one_stands);
