@@ -2,21 +2,31 @@
 //! group that nobody else uses.
 
 use reqwest::Client;
-use std::{collections::HashMap, fs, path::PathBuf};
+use std::{
+    collections::HashMap,
+    fs,
+    io::{self, Read as _, Write as _},
+    net::TcpStream,
+    path::PathBuf,
+};
 use tfx_domain::event::Topic;
 
-/// Names of one's own on the shared engines; configuration and conversions are embedded. Nothing is made yet. What is
-/// made in ClickHouse goes with this.
+/// The opcode of MongoDB's messages.
+const OP_MSG: u32 = 2013;
+
+/// Names of one's own on the shared engines. Nothing is made yet. What is made in ClickHouse and MongoDB goes with this.
 #[derive(Debug)]
 pub struct Namespace {
     settings: Vec<(String, String)>,
     /// With user and password.
     clickhouse: String,
     database: String,
+    /// Where MongoDB is, if configuration and conversions are there.
+    mongo: Option<String>,
 }
 
 impl Namespace {
-    /// A new one.
+    /// A new one; configuration and conversions are embedded.
     ///
     /// # Panics
     /// The engines are not up.
@@ -43,7 +53,20 @@ impl Namespace {
         });
         settings.extend(topics.iter().map(|(name, topic)| (name.as_str(), topic.clone())));
         let settings = settings.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-        Self { settings, clickhouse, database: own }
+        Self { settings, clickhouse, database: own, mongo: None }
+    }
+
+    /// A new one; configuration and conversions are in MongoDB.
+    ///
+    /// # Panics
+    /// The engines are not up.
+    pub fn with_mongo() -> Self {
+        let mut own = Self::new();
+        let uri = Self::mongo_uri();
+        own.mongo = uri.split("://").nth(1).and_then(|rest| rest.split(['/', '?']).next()).map(str::to_owned);
+        own.settings.push(("MONGO_URI".to_owned(), uri));
+        own.settings.push(("MONGO_DATABASE".to_owned(), own.database.clone()));
+        own
     }
 
     /// The settings that lead there.
@@ -51,7 +74,7 @@ impl Namespace {
         self.settings.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect()
     }
 
-    /// The URI of MongoDB. It is not among the settings.
+    /// The URI of MongoDB.
     ///
     /// # Panics
     /// The engines are not up.
@@ -92,10 +115,29 @@ impl Drop for Namespace {
                 tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(ask(&url, &sql)).expect("dropped");
         });
-        if dropping.join().is_err() && !std::thread::panicking() {
+        let dropped = self.mongo.as_ref().is_none_or(|host| drop_of_mongo(host, &self.database).is_ok());
+        if (dropping.join().is_err() || !dropped) && !std::thread::panicking() {
             panic!("the test's database was not dropped");
         }
     }
+}
+
+/// `{dropDatabase: 1, $db: NAME}`, said without a client: those are for the adapters.
+fn drop_of_mongo(host: &str, name: &str) -> io::Result<()> {
+    let length = |n: usize| u32::try_from(n).map_err(io::Error::other);
+    let mut fields = b"\x10dropDatabase\0\x01\0\0\0\x02$db\0".to_vec();
+    fields.extend(length(name.len() + 1)?.to_le_bytes());
+    fields.extend(name.as_bytes());
+    fields.extend([0, 0]);
+    let document = length(fields.len() + 4)?;
+    let whole = 16 + 4 + 1 + document;
+    let mut message: Vec<u8> = [whole, 1, 0, OP_MSG, 0].into_iter().flat_map(u32::to_le_bytes).collect();
+    message.push(0);
+    message.extend(document.to_le_bytes());
+    message.extend(fields);
+    let mut server = TcpStream::connect(host)?;
+    server.write_all(&message)?;
+    server.read_exact(&mut [0; 4])
 }
 
 fn engines() -> HashMap<String, String> {

@@ -1,5 +1,8 @@
 //! A person is erased while the services run: nothing of him is in any file or store afterwards, and the money is.
 
+#[cfg(target_os = "linux")]
+mod collections;
+
 use reqwest::{Client, StatusCode, header, redirect};
 use std::{
     fs,
@@ -31,7 +34,11 @@ impl<'u> World<'u> {
 
     /// Somebody clicks; the id of his click.
     async fn click(&self, visitor: &str, address: &str, agent: &str) -> String {
-        let click = self.http.get(self.up.get("demo_link")).header(header::USER_AGENT, agent);
+        self.click_on(self.up.get("demo_link"), visitor, address, agent).await
+    }
+
+    async fn click_on(&self, link: &str, visitor: &str, address: &str, agent: &str) -> String {
+        let click = self.http.get(link).header(header::USER_AGENT, agent);
         let click = click.header(header::ACCEPT_LANGUAGE, "de-DE");
         let click =
             click.header("x-forwarded-for", address).header(header::COOKIE, format!("tfx_v={visitor}"));
