@@ -1,7 +1,7 @@
 //! `tfx doctor --bundle`: a file to be sent, in which nothing stands that is nobody's business. An installation full of
 //! marked words is asked for one, and none of them is in it.
 
-use crate::{clicks::recorded, place::Place, web};
+use crate::{clickhouse::ClickHouse, clicks::recorded, place::Place, web};
 use serde_json::Value;
 use std::{fs, os::unix::fs::PermissionsExt as _, path::Path};
 
@@ -151,6 +151,59 @@ fn nothing_that_is_nobodys_business_is_in_a_bundle() {
     assert!(lines("traffic-service").contains(r#""route":"c","status":302"#), "{}", lines("traffic-service"));
     assert!(lines("api-service").contains("the configuration cannot be read"));
     assert!(json("about.json")["missing"].to_string().contains("no lines of a service: 1"));
+}
+
+/// The engines are away or refuse the login, and say so in words of their own.
+#[test]
+fn no_login_at_an_engine_is_in_a_bundle() {
+    let mut place = Place::empty();
+    // One that answers, and names whom it refuses.
+    ClickHouse::unmade().at(&mut place);
+    for (name, value) in [
+        (
+            "MONGO_URI",
+            "mongodb://canary-boss:canary%40w9x7k2m4q@127.0.0.1:1/?serverSelectionTimeoutMS=300&connectTimeoutMS=300",
+        ),
+        ("MONGO_DATABASE", "canary_config"),
+        ("CLICKHOUSE_USER", "canary-reader"),
+        ("CLICKHOUSE_PASSWORD", "canary-3f8d2b6e1a"),
+        ("CLICKHOUSE_DATABASE", "canary_events"),
+        ("CLICKHOUSE_CONSUMER_GROUP", "canary-group"),
+        ("EVENT_BROKERS", "127.0.0.1:1"),
+        (
+            "EVENT_KAFKA_OPTIONS",
+            "security.protocol=sasl_plaintext,sasl.mechanism=PLAIN,sasl.username=canary-writer,sasl.password=canary-9c4e7a1d5b",
+        ),
+        ("CLICK_EVENTS_TOPIC", "canary.clicks"),
+    ] {
+        place.set(name, value);
+    }
+    place.file(
+        "canary.log",
+        r#"{"timestamp":"2026-11-25T02:30:19Z","level":"WARN","service":"api-service","message":"MongoDB does not answer at mongodb://canary-boss:canary%40w9x7k2m4q@127.0.0.1:1","error":"Authentication failed: canary-reader","target":"tfx_mongo"}"#,
+    );
+    let done = place.sh("tfx doctor --bundle b.tar.gz --log-file canary.log");
+    assert!(done.stderr.contains("b.tar.gz holds "), "{}{}", done.stdout, done.stderr);
+    place.ok("mkdir out && tar -xzf b.tar.gz -C out");
+    let out = place.dir().join("out/tfx-bundle");
+    let words = [MARK, "w9x7k2m4q", "3f8d2b6e1a", "9c4e7a1d5b", "127.0.0.1", "@", "://"];
+    assert_eq!(holding(&out, &words), Vec::<String>::new());
+    let settings = fs::read_to_string(out.join("settings.json")).expect("settings");
+    for (name, shown) in [
+        ("MONGO_URI", "***"),
+        ("CLICKHOUSE_PASSWORD", "***"),
+        ("EVENT_KAFKA_OPTIONS", "***"),
+        ("CLICKHOUSE_USER", "(set)"),
+        ("EVENT_BROKERS", "(set)"),
+    ] {
+        let settings: Value = serde_json::from_str(&settings).expect("JSON");
+        let one = settings.as_array().and_then(|all| all.iter().find(|s| s["name"] == name)).expect("there");
+        assert_eq!(one["value"], shown, "{name}");
+    }
+    let findings = fs::read_to_string(out.join("findings.json")).expect("findings");
+    for engine in ["mongo", "clickhouse", "topics"] {
+        assert!(findings.contains(&format!(r#""of": "{engine}""#)), "{engine}: {findings}");
+    }
 }
 
 #[test]

@@ -24,7 +24,8 @@ pub(super) async fn look(context: &Context) -> Vec<Finding> {
     let mut found = Vec::new();
     let parts = [
         ("outbox", producers(&client).await),
-        ("event log", event_log(&client).await),
+        ("event log lag", lag(&client).await),
+        ("ingestion errors", ingestion_errors(&client).await),
         ("destinations", destinations(&client).await),
     ];
     for (of, part) in parts {
@@ -90,7 +91,7 @@ fn of_producer(service: &str, p: &Producer) -> Vec<Finding> {
     found
 }
 
-async fn event_log(client: &Client) -> Result<Vec<Finding>, Failure> {
+async fn lag(client: &Client) -> Result<Vec<Finding>, Failure> {
     let Some(lag) = pipeline::lag(client).await? else { return Ok(Vec::new()) };
     let lagging = Finding::new(
         if lag.messages >= LAG { State::Warning } else { State::Ok },
@@ -103,9 +104,13 @@ async fn event_log(client: &Client) -> Result<Vec<Finding>, Failure> {
     } else {
         lagging
     };
+    Ok(vec![lagging])
+}
+
+async fn ingestion_errors(client: &Client) -> Result<Vec<Finding>, Failure> {
     let now = clock::now();
     let since = now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(now);
-    let errors = pipeline::errors(client, since).await?.unwrap_or(0);
+    let Some(errors) = pipeline::errors(client, since).await? else { return Ok(Vec::new()) };
     let more = if errors >= MOST_ERRORS { " or more" } else { "" };
     let what = format!("{errors}{more} messages became no event within a day");
     let broken = if errors == 0 {
@@ -115,7 +120,7 @@ async fn event_log(client: &Client) -> Result<Vec<Finding>, Failure> {
             .plain()
             .next("tfx ingest errors --since 24h tells why; mend it, then tfx ingest replay")
     };
-    Ok(vec![lagging, broken])
+    Ok(vec![broken])
 }
 
 async fn destinations(client: &Client) -> Result<Vec<Finding>, Failure> {

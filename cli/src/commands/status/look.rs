@@ -72,9 +72,10 @@ pub(crate) struct Events {
 pub(crate) struct EventLog {
     /// False: events go straight into the store.
     pub(crate) used: bool,
-    pub(crate) lag: u64,
-    /// Messages that became no event within the last hour.
-    pub(crate) errors: u64,
+    /// Messages that wait for the reports; none: not known.
+    pub(crate) lag: Option<u64>,
+    /// Messages that became no event within the last hour; none: not known.
+    pub(crate) errors: Option<u64>,
     /// There are more of them.
     pub(crate) more_errors: bool,
 }
@@ -152,10 +153,9 @@ pub(crate) async fn look(context: &Context) -> Result<Status, Failure> {
         }
         Err(e) => status.unknown.push(format!("outbox: {e}")),
     }
-    match log {
-        Ok(log) => status.event_log = Some(log),
-        Err(e) => status.unknown.push(format!("event log: {e}")),
-    }
+    let (log, silent) = log;
+    status.event_log = log;
+    status.unknown.extend(silent);
     match destinations {
         Ok(found) => status.destinations = Some(found),
         Err(e) => status.unknown.push(format!("destinations: {e}")),
@@ -199,14 +199,23 @@ async fn events(client: &Client) -> Result<(Option<Events>, Vec<String>), ApiErr
     Ok((events, unknown))
 }
 
-async fn event_log(client: &Client) -> Result<EventLog, ApiError> {
-    let Some(lag) = pipeline::lag(client).await? else {
-        return Ok(EventLog { used: false, lag: 0, errors: 0, more_errors: false });
-    };
+/// What is known of it: the brokers tell what waits, the store what became no event, and either may be away.
+async fn event_log(client: &Client) -> (Option<EventLog>, Vec<String>) {
     let now = clock::now();
     let hour_ago = now.checked_sub(SignedDuration::from_hours(1)).unwrap_or(now);
-    let errors = pipeline::errors(client, hour_ago).await?.unwrap_or(0);
-    Ok(EventLog { used: true, lag: lag.messages, errors: errors as u64, more_errors: errors >= MOST_ERRORS })
+    let (lag, errors) = tokio::join!(pipeline::lag(client), pipeline::errors(client, hour_ago));
+    if matches!((&lag, &errors), (Ok(None), _) | (_, Ok(None))) {
+        return (Some(EventLog { used: false, lag: None, errors: None, more_errors: false }), Vec::new());
+    }
+    let mut unknown = Vec::new();
+    let lag = lag.map_err(|e| unknown.push(format!("event log lag: {e}"))).ok().flatten();
+    let errors = errors.map_err(|e| unknown.push(format!("ingestion errors: {e}"))).ok().flatten();
+    if lag.is_none() && errors.is_none() {
+        return (None, unknown);
+    }
+    let more_errors = errors.is_some_and(|errors| errors >= MOST_ERRORS);
+    let (lag, errors) = (lag.map(|lag| lag.messages), errors.map(|errors| errors as u64));
+    (Some(EventLog { used: true, lag, errors, more_errors }), unknown)
 }
 
 async fn destinations(client: &Client) -> Result<Destinations, ApiError> {

@@ -4,8 +4,8 @@ mod look;
 mod screen;
 
 #[cfg(test)]
-pub(crate) use look::{Destinations, EventLog, Events, ServiceStatus};
-pub(crate) use look::{Status, look};
+pub(crate) use look::ServiceStatus;
+pub(crate) use look::{Destinations, EventLog, Events, Status, look};
 
 use crate::{
     context::Context,

@@ -31,7 +31,9 @@ pub(super) fn lines(status: &Status, width: Option<u16>) -> Vec<String> {
     if let Some(log) = &status.event_log {
         let more = if log.more_errors { " or more" } else { "" };
         let text = if log.used {
-            format!("{} messages wait; {}{more} became no event within the hour", log.lag, log.errors)
+            let known = |figure: Option<u64>| figure.map_or_else(|| "?".to_owned(), |n| n.to_string());
+            let (lag, errors) = (known(log.lag), known(log.errors));
+            format!("{lag} messages wait; {errors}{more} became no event within the hour")
         } else {
             "none: events go straight into the store".to_owned()
         };
@@ -167,7 +169,7 @@ mod tests {
                 dropped: 0,
                 refused: 1,
             }),
-            event_log: Some(EventLog { used: true, lag: 5, errors: 1_000, more_errors: true }),
+            event_log: Some(EventLog { used: true, lag: Some(5), errors: Some(1_000), more_errors: true }),
             destinations: Some(Destinations {
                 watched: 9,
                 down: 7,

@@ -89,8 +89,8 @@ fn whole(top: &Top, frame: &mut Frame<'_>, look: Look) {
         return frame.render_widget(Paragraph::new(text), area);
     }
     let foot = u16::from(look.live);
-    let fixed = [1, 1, 4, 1, 1, 1, 1, 1].map(Constraint::Length);
-    let [head, services, rates, answers, outcomes, times, waits, health] =
+    let fixed = [1, 1, 4, 1, 1, 1, 1, 1, 1].map(Constraint::Length);
+    let [head, services, rates, answers, outcomes, times, waits, log, health] =
         Layout::vertical(fixed).areas(area);
     let above = health.bottom() - area.top();
     let below = Rect { y: area.top() + above, height: area.height - above - foot, ..area };
@@ -101,8 +101,9 @@ fn whole(top: &Top, frame: &mut Frame<'_>, look: Look) {
     frame.render_widget(kinds, answers);
     frame.render_widget(clicks, outcomes);
     frame.render_widget(latency, times);
-    let [waiting, down] = of_events(top, look);
+    let [waiting, reading, down] = of_events(top, look);
     frame.render_widget(waiting, waits);
+    frame.render_widget(reading, log);
     frame.render_widget(down, health);
     if area.width >= WIDE {
         let [left, _, right] =
@@ -218,41 +219,39 @@ fn of_answers(top: &Top, look: Look) -> [Line<'static>; 3] {
 }
 
 /// What waits for the reports, and who is down.
-fn of_events(top: &Top, look: Look) -> [Line<'static>; 2] {
-    let seen = top.seen.value();
+fn of_events(top: &Top, look: Look) -> [Line<'static>; 3] {
     let alarm = |text: String, bad: bool| {
         Span::styled(text, if bad { look.hue(Color::Red).bold() } else { Style::new() })
     };
-    let mut waits = match seen.and_then(|s| s.events.as_ref()) {
-        Some(e) => vec![
+    let unknown = || vec![Span::from(UNKNOWN)];
+    let waits = top.outbox.value().map_or_else(unknown, |e| {
+        let oldest = age(i64::try_from(e.oldest_age_ms / 1_000).unwrap_or(i64::MAX));
+        vec![
             alarm(format!("{} wait", e.outbox_events), e.oldest_age_ms > 60_000),
-            Span::from(format!(
-                ", oldest {}",
-                age(i64::try_from(e.oldest_age_ms / 1_000).unwrap_or(i64::MAX))
-            )),
+            Span::from(format!(", oldest {oldest}")),
             alarm(format!(", {} refused, {} dropped", e.refused, e.dropped), e.refused + e.dropped > 0),
-        ],
-        None => vec![Span::from(UNKNOWN)],
-    };
-    let log = match seen.and_then(|s| s.event_log.as_ref()) {
-        Some(log) if !log.used => "no event log".to_owned(),
-        Some(log) => {
-            let more = if log.more_errors { "+" } else { "" };
-            format!("lag {}, errors/h {}{more}", log.lag, log.errors)
+        ]
+    });
+    let known = |figure: Option<u64>| figure.map_or_else(|| UNKNOWN.to_owned(), |n| n.to_string());
+    let log = top.event_log.value().map_or_else(unknown, |log| {
+        if !log.used {
+            return vec![Span::from("none: events go straight into the store")];
         }
-        None => format!("lag {UNKNOWN}"),
-    };
-    waits.push(Span::from(format!(" │ {log}")));
-    let down = match seen.and_then(|s| s.destinations.as_ref()) {
-        Some(d) => {
-            let names = line(&d.names.join(", "));
-            let names = if names.is_empty() { names } else { format!(": {names}") };
-            alarm(format!("{} of {} watched are down{names}", d.down, d.watched), d.down > 0)
-        }
-        None => Span::from(UNKNOWN),
-    };
-    let unknown = seen.and_then(|s| s.unknown.first()).map(|why| format!("not known: {}", line(why)));
-    [said("outbox", waits, None, look), said("destinations", vec![down], unknown, look)]
+        let more = if log.more_errors { "+" } else { "" };
+        let broken = format!("{}{more} became no event within the hour", known(log.errors));
+        let lag = Span::from(format!("{} wait for the reports, ", known(log.lag)));
+        vec![lag, alarm(broken, log.errors.is_some_and(|n| n > 0))]
+    });
+    let down = top.destinations.value().map_or_else(unknown, |d| {
+        let names = line(&d.names.join(", "));
+        let names = if names.is_empty() { names } else { format!(": {names}") };
+        vec![alarm(format!("{} of {} watched are down{names}", d.down, d.watched), d.down > 0)]
+    });
+    [
+        said("outbox", waits, stale(&top.outbox, look.now), look),
+        said("event log", log, stale(&top.event_log, look.now), look),
+        said("destinations", down, stale(&top.destinations, look.now), look),
+    ]
 }
 
 /// What rows there are.

@@ -4,6 +4,7 @@ use super::{
     figures::{Answers, Rates},
     look::{Look, Seen},
 };
+use crate::commands::status::{Destinations, EventLog, Events};
 use ratatui::crossterm::event::{KeyCode, KeyEvent, KeyModifiers};
 use rust_decimal::Decimal;
 use std::collections::VecDeque;
@@ -55,6 +56,20 @@ impl<T> Aged<T> {
     }
 }
 
+/// A part of what was seen, or why it was not: that bears its name.
+fn part<T>(
+    seen: &mut Result<Seen, String>,
+    name: &str,
+    of: impl FnOnce(&mut Seen) -> Option<T>,
+) -> Result<T, String> {
+    let seen = seen.as_mut().map_err(|why| why.clone())?;
+    of(seen).ok_or_else(|| {
+        let named = seen.unknown.iter().filter_map(|text| text.split_once(": "));
+        let why = named.filter(|(what, _)| what.contains(name)).map(|(_, why)| why.to_owned());
+        why.into_iter().next().unwrap_or_else(|| "nobody tells".to_owned())
+    })
+}
+
 /// What is asked next.
 #[derive(Debug, Clone, PartialEq)]
 pub(super) struct Question {
@@ -89,6 +104,9 @@ pub(super) struct Top {
     pub(super) api: String,
     pub(super) every_s: u64,
     pub(super) seen: Aged<Seen>,
+    pub(super) outbox: Aged<Events>,
+    pub(super) event_log: Aged<EventLog>,
+    pub(super) destinations: Aged<Destinations>,
     pub(super) rows: Aged<ReportAnswer>,
     pub(super) sources: Aged<ReportAnswer>,
     pub(super) answers: Aged<Option<Answers>>,
@@ -111,6 +129,9 @@ impl Top {
             api,
             every_s,
             seen: Aged::default(),
+            outbox: Aged::default(),
+            event_log: Aged::default(),
+            destinations: Aged::default(),
             rows: Aged::default(),
             sources: Aged::default(),
             answers: Aged::default(),
@@ -143,7 +164,10 @@ impl Top {
     }
 
     fn look(&mut self, look: Look) {
-        let Look { at, seen, rows, sources, answers, rates, asked } = look;
+        let Look { at, mut seen, rows, sources, answers, rates, asked } = look;
+        self.outbox.take(at, part(&mut seen, "outbox", |seen| seen.events.take()));
+        self.event_log.take(at, part(&mut seen, "event log", |seen| seen.event_log.take()));
+        self.destinations.take(at, part(&mut seen, "destinations", |seen| seen.destinations.take()));
         self.seen.take(at, seen);
         // An answer to an earlier question is none to this one.
         if asked == self.question {

@@ -56,7 +56,7 @@ fn status() -> Status {
             dropped: 0,
             refused: 1,
         }),
-        event_log: Some(EventLog { used: true, lag: 12, errors: 3, more_errors: false }),
+        event_log: Some(EventLog { used: true, lag: Some(12), errors: Some(3), more_errors: false }),
         destinations: Some(Destinations {
             watched: 3,
             down: 1,
@@ -106,6 +106,13 @@ fn away(second: i64, asked: Question) -> Seen {
     }
 }
 
+/// A look when the services answer, and nobody knows of destinations and what became no event.
+fn partly(second: i64, asked: Question) -> Seen {
+    let unknown = ["ingestion errors: no ClickHouse", "destinations: no MongoDB"].map(str::to_owned).into();
+    let event_log = Some(EventLog { used: true, lag: Some(90), errors: None, more_errors: false });
+    Seen { seen: Ok(Status { destinations: None, event_log, unknown, ..status() }), ..seen(second, asked) }
+}
+
 fn looked() -> Top {
     let mut top = Top::new("http://127.0.0.1:8080".to_owned(), 2);
     for second in [0, 2, 4] {
@@ -135,6 +142,25 @@ fn screen(top: &Top, columns: u16, rows: u16, second: i64) -> String {
         lines(columns, rows, |frame| whole(top, frame, Look { now: at(second), color: true, live: true }));
     assert!(!all.iter().any(|line| line.chars().any(char::is_control)), "{all:?}");
     all.join("\n")
+}
+
+#[test]
+fn what_one_engine_does_not_tell_is_shown_with_its_age_and_the_rest_is_new() {
+    let mut top = looked();
+    let look = partly(14, top.question.clone());
+    top.update(Event::Look(Box::new(look)));
+    let shown = screen(&top, 80, 24, 14);
+    for part in [
+        "destinations 1 of 3 watched are down: offer-a  10 s old: no MongoDB",
+        "event log    90 wait for the reports, – became no event within the hour",
+        "outbox       7 wait, oldest 2 s, 1 refused, 0 dropped\n",
+    ] {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    let mut top = Top::new("http://127.0.0.1:8080".to_owned(), 2);
+    let look = partly(0, top.question.clone());
+    top.update(Event::Look(Box::new(look)));
+    assert!(screen(&top, 80, 24, 0).contains("destinations –  not known: no MongoDB"));
 }
 
 #[test]
