@@ -2,12 +2,12 @@
 
 use super::entity::{EntityCommand, Fields, NAMED, Named, Need, Noun, Parent, Spec, put};
 use crate::{complete, exit::Failure, input, prompt};
-use clap::Args;
+use clap::{Args, builder::PossibleValuesParser};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tfx_domain::{
     entity::Kind,
-    money::{Amount, Currency},
+    money::{Amount, Currency, DecimalMark, Scale},
     postback::ConversionStatus,
 };
 
@@ -104,6 +104,13 @@ pub(crate) struct TemplateFields {
     /// The payout of a postback that names none [default: the destination's].
     #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
     default_payout: Option<Amount>,
+    /// The mark before the decimals of its amounts, with which 1,234.50 or 1.234,50 and currencies around the number are
+    /// understood [default: a point, and nothing but digits beside it].
+    #[arg(long, value_name = "MARK", value_parser = PossibleValuesParser::new(DecimalMark::ALL.map(DecimalMark::as_str)))]
+    decimal: Option<String>,
+    /// What its amounts are multiplied by: 0.01 for cents [default: 1].
+    #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
+    scale: Option<Scale>,
 }
 
 impl Fields for TemplateFields {
@@ -123,7 +130,9 @@ impl Fields for TemplateFields {
         }
         put(spec, "defaults.status", self.default_status.as_ref())?;
         put(spec, "defaults.currency", self.default_currency.as_ref())?;
-        put(spec, "defaults.payout", self.default_payout.as_ref())
+        put(spec, "defaults.payout", self.default_payout.as_ref())?;
+        put(spec, "decimal", self.decimal.as_ref())?;
+        put(spec, "scale", self.scale.as_ref())
     }
 
     fn adds(&self) -> bool {

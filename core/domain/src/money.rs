@@ -1,5 +1,9 @@
 //! Money: decimal, never binary floating point.
 
+mod written;
+
+pub use written::{AmountFormat, DecimalMark, Scale, Unclear, Written};
+
 use crate::problem::Problems;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
@@ -127,22 +131,31 @@ impl Amount {
     pub fn to_decimal(self) -> Decimal {
         Decimal::new(self.0, 6).normalize()
     }
-}
 
-impl FromStr for Amount {
-    type Err = InvalidMoney;
-
-    fn from_str(text: &str) -> Result<Self, InvalidMoney> {
+    /// A number with a point and nothing else in or around it.
+    fn plain(text: &str) -> Result<Decimal, InvalidMoney> {
         if text.is_empty() || text.len() > 40 || text.contains('_') {
             return Err(InvalidMoney::Amount);
         }
-        let value = Decimal::from_str(text).map_err(|_| InvalidMoney::Amount)?;
+        Decimal::from_str(text).map_err(|_| InvalidMoney::Amount)
+    }
+
+    /// A number as an amount, if it is not out of range.
+    fn of(value: Decimal) -> Result<Self, InvalidMoney> {
         if value.abs() > Decimal::from(1_000_000_000) {
             return Err(InvalidMoney::Range);
         }
         let micros = (value * Decimal::from(1_000_000))
             .round_dp_with_strategy(0, RoundingStrategy::MidpointNearestEven);
         i64::try_from(micros).map(Self).map_err(|_| InvalidMoney::Range)
+    }
+}
+
+impl FromStr for Amount {
+    type Err = InvalidMoney;
+
+    fn from_str(text: &str) -> Result<Self, InvalidMoney> {
+        Self::of(Self::plain(text)?)
     }
 }
 

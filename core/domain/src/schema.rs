@@ -7,7 +7,7 @@ use crate::{
         AlertId, CampaignId, ClickId, ConversionId, DestinationId, NetworkId, PREFIXES, SessionId, SourceId,
         StreamId, TemplateId, TokenId, UserId, VisitorId,
     },
-    money::{Amount, Currency},
+    money::{Amount, Currency, Scale},
     postback::ConversionStatus,
     report::Dimension,
     slug::{RESERVED, Slug},
@@ -84,6 +84,10 @@ schemas! {
     });
     Amount, "Amount", amount("^[-+]?", "An amount of money, a decimal number as text, to millionths");
     NotNegative, "AmountFromZero", amount("^[+]?", "An amount of money from 0 on, a decimal number as text, to millionths");
+    Scale, "Scale", json_schema!({
+        "description": "What an amount is multiplied by, a decimal number as text, above 0 and up to 1000", "type": "string",
+        "maxLength": 20, "pattern": r"^(?=.*[1-9])[+]?0*([0-9]{1,3}(\.[0-9]*)?|1000(\.0*)?|\.[0-9]+)$", "examples": ["0.01"],
+    });
     ConversionStatus, "ConversionStatus", json_schema!({
         "description": "lead, sale, rejected, rebill, or a word of a network", "type": "string",
         "minLength": 1, "maxLength": 64, "pattern": NAME, "examples": ["sale"],

@@ -4,7 +4,7 @@ use super::{Kind, PARAM_NAME, Spec, Status, check_aliases, check_name, is_param_
 use crate::{
     Timestamp,
     id::{NetworkId, TemplateId},
-    money::{Amount, Currency},
+    money::{Amount, AmountFormat, Currency, DecimalMark, Scale},
     postback::{ConversionStatus, advice::PLACEHOLDER},
     problem::Problems,
     rules::Reference,
@@ -47,6 +47,20 @@ pub struct TemplateSpec {
     /// What holds when a postback does not say.
     #[serde(default)]
     pub defaults: TemplateDefaults,
+    /// The mark before the decimals of its amounts; with it separators of thousands and currencies around the number are
+    /// understood. Not said: a point, and nothing but digits beside it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub decimal: Option<DecimalMark>,
+    /// What its amounts are multiplied by: 0.01 for cents.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scale: Option<Scale>,
+}
+
+impl TemplateSpec {
+    /// How its amounts are written.
+    pub fn amounts(&self) -> AmountFormat {
+        AmountFormat { decimal: self.decimal, scale: self.scale }
+    }
 }
 
 /// What the network calls our parameters; one without a name goes by the aliases that are always understood.

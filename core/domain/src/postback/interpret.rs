@@ -10,7 +10,7 @@ use crate::{
     entity::{NetworkSpec, TemplateSpec},
     event::PostbackLogEvent,
     id::ClickId,
-    money::{Amount, Currency},
+    money::{Amount, AmountFormat, Currency, InvalidMoney, Unclear, Written},
 };
 
 /// The longest transaction id, in characters.
@@ -113,21 +113,29 @@ pub fn interpret(
     }
     let click_id = click_id(&params)?;
     let transaction_id = params.find(Field::TransactionId).map(transaction_id).transpose()?;
-    let amount = params.find(Field::Payout).map(payout).transpose()?;
+    let amount = params.find(Field::Payout).map(|said| payout(template, said)).transpose()?;
     let currency = params.find(Field::Currency).map(currency).transpose()?;
     let defaults = template.map(|t| &t.defaults);
+    let standing = defaults.and_then(|d| d.currency).unwrap_or(network.currency);
+    let currency = match &amount {
+        Some((said, written)) => one_currency(*said, written, currency, standing)?,
+        None => currency.map_or(standing, |(_, currency)| currency),
+    };
     let (mapped, unmapped) = match status {
         Some((name, word)) => map_status(template, word).map_err(|m| Refusal::new(name, m))?,
         None => (defaults.and_then(|d| d.status.clone()).unwrap_or(ConversionStatus::Sale), false),
     };
     let given = match amount {
         // What is taken back was paid before: the status says it, and no revenue is less than none.
-        Some((_, amount)) if amount < Amount::ZERO && mapped == ConversionStatus::Rejected => None,
-        Some((parameter, amount)) if amount < Amount::ZERO => {
-            let message = not_negative(&params, parameter.1, status.filter(|_| unmapped));
-            return Err(Refusal::new(parameter.0, message));
+        Some((_, Written { amount, .. }))
+            if amount < Amount::ZERO && mapped == ConversionStatus::Rejected =>
+        {
+            None
         }
-        other => other.map(|(_, amount)| amount),
+        Some(((name, value), Written { amount, .. })) if amount < Amount::ZERO => {
+            return Err(Refusal::new(name, not_negative(&params, value, status.filter(|_| unmapped))));
+        }
+        other => other.map(|(_, written)| written.amount),
     };
     Ok(Interpreted::Report(Postback {
         click_id,
@@ -137,7 +145,7 @@ pub fn interpret(
         unmapped,
         payout: given.or_else(|| defaults.and_then(|d| d.payout)),
         payout_given: given.is_some(),
-        currency: currency.or_else(|| defaults.and_then(|d| d.currency)).unwrap_or(network.currency),
+        currency,
     }))
 }
 
@@ -147,8 +155,8 @@ pub fn unknown_word(template: Option<&TemplateSpec>, params: &[(String, String)]
     let (_, word) = params.find(Field::Status)?;
     let ignored = template.is_some_and(|t| t.ignore.iter().any(|i| same_word(i, word)));
     let (_, unmapped) = map_status(template, word).ok()?;
-    let payout = params.find(Field::Payout).and_then(|(_, amount)| amount.parse::<Amount>().ok());
-    let taken_back = payout.is_some_and(|amount| amount < Amount::ZERO);
+    let payout = params.find(Field::Payout).and_then(|said| payout(template, said).ok());
+    let taken_back = payout.is_some_and(|(_, written)| written.amount < Amount::ZERO);
     (unmapped && !ignored).then(|| UnknownWord { word: word.to_owned(), taken_back, after_sale: false })
 }
 
@@ -187,7 +195,7 @@ fn click_id(params: &Params) -> Result<ClickId, Refusal> {
     Err(Refusal::new(names.first().copied().unwrap_or("click_id"), message))
 }
 
-fn transaction_id((name, value): (&str, &str)) -> Result<String, Refusal> {
+fn transaction_id((name, value): Said) -> Result<String, Refusal> {
     let ok = value.chars().take(LONGEST_TRANSACTION_ID + 1).count() <= LONGEST_TRANSACTION_ID
         && !value.chars().any(char::is_control);
     if ok {
@@ -197,15 +205,61 @@ fn transaction_id((name, value): (&str, &str)) -> Result<String, Refusal> {
     Err(Refusal::new(name, message))
 }
 
+/// A parameter's name and its value.
+type Said<'p> = (&'p str, &'p str);
+
 /// The parameter, and what it says; whether it may be negative depends on the status.
-fn payout<'p>((name, value): (&'p str, &'p str)) -> Result<((&'p str, &'p str), Amount), Refusal> {
-    match value.parse::<Amount>() {
-        Ok(amount) => Ok(((name, value), amount)),
-        Err(e) if value.contains(',') => {
-            let message = format!("{} {e}, with a point and without separators of thousands", shown(value));
+fn payout<'p>(
+    template: Option<&TemplateSpec>,
+    (name, value): Said<'p>,
+) -> Result<(Said<'p>, Written), Refusal> {
+    let format = template.map_or_else(AmountFormat::default, TemplateSpec::amounts);
+    let written = format.read(value).map_err(|e| {
+        // Written as people write amounts, and not as the template says.
+        let hint = match e {
+            Unclear::Invalid(InvalidMoney::Amount)
+                if format.decimal.is_none() && value.contains(|c: char| c.is_ascii_digit()) =>
+            {
+                ", with a point, without separators of thousands and with nothing around it, unless the template's \
+                 decimal says how this network writes amounts"
+            }
+            _ => "",
+        };
+        Refusal::new(name, format!("{} {e}{hint}", shown(value)))
+    })?;
+    Ok(((name, value), written))
+}
+
+/// The currency of an amount: the parameter's, else the one beside the number, else what stands for the network. They must
+/// not contradict each other.
+fn one_currency(
+    (name, value): Said,
+    written: &Written,
+    parameter: Option<(&str, Currency)>,
+    standing: Currency,
+) -> Result<Currency, Refusal> {
+    let beside = &written.currencies;
+    match parameter {
+        Some((_, currency)) if beside.is_empty() || beside.contains(&currency) => Ok(currency),
+        Some((other, currency)) => {
+            let message = format!("{} is of another currency than {other}={currency} says", shown(value));
             Err(Refusal::new(name, message))
         }
-        Err(e) => Err(Refusal::new(name, format!("{} {e}", shown(value)))),
+        None => match beside.as_slice() {
+            [] => Ok(standing),
+            [one] => Ok(*one),
+            several if several.contains(&standing) => Ok(standing),
+            several => {
+                let several: Vec<&str> = several.iter().map(Currency::as_str).collect();
+                let message = format!(
+                    "{} may be of {}, and is not of {standing}: have the network send its currency, or set the \
+                     template's default currency",
+                    shown(value),
+                    several.join(", ")
+                );
+                Err(Refusal::new(name, message))
+            }
+        },
     }
 }
 
@@ -219,8 +273,9 @@ fn not_negative(params: &Params, value: &str, unmapped: Option<(&str, &str)>) ->
     message
 }
 
-fn currency((name, value): (&str, &str)) -> Result<Currency, Refusal> {
-    value.parse::<Currency>().map_err(|e| Refusal::new(name, format!("{} {e}", shown(value))))
+fn currency<'p>((name, value): Said<'p>) -> Result<(&'p str, Currency), Refusal> {
+    let currency = value.parse::<Currency>();
+    currency.map(|c| (name, c)).map_err(|e| Refusal::new(name, format!("{} {e}", shown(value))))
 }
 
 /// The template's mapping, else what everybody means by the word, else a custom status. True when nobody knows it:

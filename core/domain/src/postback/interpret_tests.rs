@@ -317,6 +317,50 @@ fn refusals_name_the_parameter_and_what_is_allowed() {
     assert!(read(None, &format!("click_id={CLICK}&tid={}", "ж".repeat(256))).is_ok());
 }
 
+#[test]
+fn an_amount_is_of_one_currency_or_refused() {
+    let comma = template(&json!({ "decimal": "comma" }));
+    let auto = template(&json!({ "decimal": "auto", "defaults": { "currency": "CAD" } }));
+    let cents = template(&json!({ "scale": "0.01", "defaults": { "payout": "4" } }));
+    let table = [
+        (&comma, "payout=1.234,50", "sale - 1234.5 EUR"),
+        (&comma, "payout=%E2%82%AC+5", "sale - 5 EUR"),
+        (&comma, "payout=5+USD", "sale - 5 USD"),
+        (&comma, "payout=5+USD&currency=usd", "sale - 5 USD"),
+        (&comma, "payout=$5&currency=USD", "sale - 5 USD"),
+        // The template's currency is one that the sign stands for; the network's is not.
+        (&auto, "payout=$5", "sale - 5 CAD"),
+        (&comma, "payout=$5", "! payout: '$5' may be of USD, ARS"),
+        (
+            &comma,
+            "payout=%E2%82%AC5&currency=USD",
+            "! payout: '€5' is of another currency than currency=USD says",
+        ),
+        (&comma, "payout=$5&currency=EUR", "! payout: '$5' is of another currency than currency=EUR says"),
+        (&auto, "payout=1.234", "! payout: '1.234' may be 1.234 or 1234"),
+        (&auto, "payout=5+%25", "! payout: '5 %' is a share and no amount"),
+        (&comma, "payout=-5,00+EUR&status=approved", "! payout: '-5,00 EUR' must not be negative"),
+        (&comma, "payout=-5,00+EUR&status=refund", "rejected refund - EUR"),
+        (&comma, "payout=NaN", "sale - - EUR"),
+        (&cents, "payout=1250", "sale - 12.5 EUR"),
+        // Ours is none of the network's numbers.
+        (&cents, "status=sale", "sale sale 4(default) EUR"),
+    ];
+    for (template, query, want) in table {
+        let got = match read(Some(template), &format!("click_id={CLICK}&{query}")) {
+            Ok(Interpreted::Report(p)) => line(&p),
+            Ok(other) => panic!("{other:?}"),
+            Err(refusal) => format!("! {refusal}"),
+        };
+        assert!(got.starts_with(want), "{query}: {got}, not {want}");
+    }
+    let unset = read(None, &format!("click_id={CLICK}&payout=1.234,50")).expect_err("two marks");
+    assert!(unset.message.contains("unless the template's decimal says how"), "{unset}");
+    // A word is told with what it takes back, as the template reads it.
+    let said = unknown_word(Some(&comma), &params("status=won&payout=-3,50"));
+    assert!(said.is_some_and(|word| word.taken_back));
+}
+
 const NAMES: [&str; 8] = ["click_id", "subid", "tid", "payout", "currency", "status", "type", "aff_sub"];
 
 proptest! {
