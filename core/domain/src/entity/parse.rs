@@ -4,7 +4,7 @@ use super::{Kind, Spec, objects::Objects, words::readable};
 use crate::{money::Currency, problem::Problems};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
-use serde_path_to_error::Segment;
+use serde_path_to_error::{Segment, Track};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Fields that a shown entity has beside its spec; accepted and ignored, so that what was shown can be sent back.
@@ -136,12 +136,15 @@ impl Mender {
     fn read<T: DeserializeOwned>(&mut self) -> (Option<T>, Problems) {
         let mut problems = Problems::default();
         for _ in 0..MOST_PROBLEMS {
-            let error = match serde_path_to_error::deserialize::<_, T>(Objects(&self.value)) {
+            let mut track = Track::new();
+            let tracked = serde_path_to_error::Deserializer::new(Objects(&self.value), &mut track);
+            // Erased, so that what follows the path is compiled once and not for each type that is read.
+            let error = match erased_serde::deserialize(&mut <dyn erased_serde::Deserializer>::erase(tracked)) {
                 Ok(read) => return (Some(read), problems),
                 Err(error) => error,
             };
-            let mut place: Vec<Segment> = error.path().iter().cloned().collect();
-            let message = locate(&error.inner().to_string(), &mut place);
+            let mut place: Vec<Segment> = track.path().iter().cloned().collect();
+            let message = locate(&error.to_string(), &mut place);
             let path = self.original(&path_text(&place));
             // A value that is still refused after it was mended: what holds it has to go. One that is refused since
             // something in it was replaced is no fault of the person's.
