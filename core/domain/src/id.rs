@@ -2,6 +2,7 @@
 
 use crate::Timestamp;
 use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
 use smol_str::{SmolStr, format_smolstr};
 use std::{fmt, str::FromStr};
 use ulid::Ulid;
@@ -110,6 +111,21 @@ prefixed_id!(/// Names a user.
     UserId, "usr", "user id (usr_ and 19 characters)");
 prefixed_id!(/// Names a session.
     SessionId, "ses", "session id (ses_ and 19 characters)");
+
+impl ConversionId {
+    /// Of what a network reports of a click under a key
+    /// ([`Postback::key`](crate::postback::Postback::key)): the time of the click, then a hash of all three. Always the
+    /// same for the same, so that a conversion which a store lost and its network reports again is the one that reports
+    /// have, and counts once.
+    pub fn of(network: &NetworkId, click: ClickId, key: &str) -> Self {
+        let said = format!("{network}\n{click}\n{key}");
+        let hash = Sha256::digest(said)
+            .into_iter()
+            .take(16)
+            .fold(0, |bits: u128, byte| bits << 8 | u128::from(byte));
+        Self::generate(click.timestamp(), hash)
+    }
+}
 
 /// One click: a ULID, 26 characters, ordered by time. Parsed without regard to case, since networks change it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -241,6 +257,18 @@ mod tests {
             let id = CampaignId::generate(at, random);
             prop_assert_eq!(id.as_str().parse::<CampaignId>(), Ok(id.clone()));
             prop_assert!(id.as_str().parse::<StreamId>().is_err());
+        }
+
+        #[test]
+        fn a_conversion_has_the_id_of_what_is_reported(ms in 0i64..4_000_000_000_000, random: u128, key in "tx:.{1,20}") {
+            let click = ClickId::generate(Timestamp::from_millisecond(ms).expect("in range"), random);
+            let [one, two] = [1, 2].map(|n| NetworkId::generate(Timestamp::UNIX_EPOCH, n << 30));
+            let id = ConversionId::of(&one, click, &key);
+            prop_assert_eq!(&ConversionId::of(&one, click, &key), &id);
+            prop_assert_eq!(id.as_str().parse::<ConversionId>(), Ok(id.clone()));
+            prop_assert_ne!(&ConversionId::of(&two, click, &key), &id);
+            prop_assert_ne!(&ConversionId::of(&one, click, &format!("{key}x")), &id);
+            prop_assert_ne!(&ConversionId::of(&one, ClickId::from_bits(click.to_bits() ^ 1), &key), &id);
         }
 
         #[test]

@@ -40,6 +40,8 @@ use url::{Host, Url};
 
 /// Most bytes of a body that are read: what is longer is not read to its end, its connection is closed.
 const READ_BYTES: usize = 64 << 10;
+/// How long the rest of an answer is waited for when its status is known.
+const BODY_PATIENCE: Duration = Duration::from_secs(1);
 /// Most lines in the head of an answer.
 const HEADERS: usize = 100;
 /// Most bytes of a head.
@@ -94,6 +96,8 @@ pub struct Answer {
     pub body: Vec<u8>,
     /// From when the request had its turn to the head of the answer.
     pub latency: Duration,
+    /// Whether its body ended, or was as long as is read, in the second that it has after its head.
+    pub ended: bool,
 }
 
 type Sender = Client<HttpsConnector<HttpConnector<Resolver>>, Full<Bytes>>;
@@ -172,9 +176,10 @@ impl Outbound {
         let retry_after =
             response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()).unwrap_or_default().to_owned();
         let mut body = Vec::new();
-        // What was read when the time is over is what there is.
-        let _ = timeout(most.saturating_sub(latency), read(response.into_body(), keep, &mut body)).await;
-        Ok(Answer { status, retry_after, body, latency })
+        // What was read when the time is over is what there is: the status is known, and others wait for the turn.
+        let patience = most.saturating_sub(latency).min(BODY_PATIENCE);
+        let ended = timeout(patience, read(response.into_body(), keep, &mut body)).await.is_ok();
+        Ok(Answer { status, retry_after, body, latency, ended })
     }
 
     /// The request as it is sent. A login in the URL goes into a header, as everywhere.

@@ -9,7 +9,7 @@ use tfx_domain::{
     Timestamp,
     event::{PostbackResult, TestTraffic},
     id::{CampaignId, ClickId, ConversionId, NetworkId},
-    postback::{Conversion, ConversionStatus, Incoming},
+    postback::{Conversion, ConversionStatus, Incoming, Postback},
     report::Conditions,
     source_postback::SourcePostback,
 };
@@ -98,4 +98,23 @@ pub trait ConversionStore: Send + Sync {
 
     /// Answers if the store does.
     async fn ping(&self) -> Result<(), StoreError>;
+}
+
+/// The conversion that a report is about, if it stands and is of the click that the report names: its facts are there also
+/// when the click is not any more.
+///
+/// # Errors
+/// The store does not answer.
+pub async fn reported(
+    store: &dyn ConversionStore,
+    network: &NetworkId,
+    postback: &Postback,
+) -> Result<Option<Conversion>, StoreError> {
+    for key in [Some(postback.key()), postback.click_key()].into_iter().flatten() {
+        let there = store.by_key(network, &key).await?;
+        if let Some(conversion) = there.filter(|c| c.click_id == postback.click_id) {
+            return Ok(Some(conversion));
+        }
+    }
+    Ok(None)
 }

@@ -107,7 +107,11 @@ impl Peer {
                 Err(Failure::Passed(passed))
             }
             StatusCode::SERVICE_UNAVAILABLE => {
-                let detail = format!("{} at {} is not ready; its log says why", self.name, self.shown);
+                let said = serde_json::from_slice::<Value>(&bytes).unwrap_or_default();
+                let detail = match said["detail"].as_str().filter(|_| is_problem) {
+                    Some(why) => format!("{} at {}: {why}", self.name, self.shown),
+                    None => format!("{} at {} is not ready; its log says why", self.name, self.shown),
+                };
                 Err(ProblemResponse::unavailable(detail).into())
             }
             s => Err(self.wrong(&format!("it answered {s}"))),

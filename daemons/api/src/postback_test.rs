@@ -20,8 +20,8 @@ use tfx_api::{
 };
 use tfx_domain::{
     entity::{DestinationSpec, Kind, Network, NetworkSpec, Status, TemplateSpec},
-    event::{ClickEvent, PostbackResult, TestTraffic},
-    id::{ConversionId, NetworkId},
+    event::{ClickDims, PostbackResult, TestTraffic},
+    id::NetworkId,
     money::Money,
     postback::{
         Conversion, Decided, Incoming, Interpreted, Postback, Standing, Terms,
@@ -31,7 +31,10 @@ use tfx_domain::{
     problem::Problems,
 };
 use tfx_ports::{
-    StoreError, clock, config::Record, conversions::ConversionQuery, entropy, page::PageRequest,
+    StoreError, clock,
+    config::Record,
+    conversions::{self, ConversionQuery},
+    page::PageRequest,
 };
 use tfx_service::ProblemResponse;
 use tfx_settings::LookupFailure;
@@ -162,7 +165,14 @@ impl<'a> Trial<'a> {
         self.answer.click_found = Some(click.is_some());
         let given = postback.payout.map(|amount| Money { amount, currency: postback.currency });
         self.answer.understood = Some(understood(&postback, given));
-        let Some(click) = click else {
+        let dims = match click {
+            Some(click) => Some(click.dims),
+            // One that has left by age is known by the conversion that is reported again.
+            None => conversions::reported(&*self.app.stores.conversions, &self.network.id, &postback)
+                .await?
+                .map(|there| there.click),
+        };
+        let Some(dims) = dims else {
             return Ok(match self.app.settings.postback.lookup_failure {
                 LookupFailure::Park => {
                     self.end(Parked, 200, "its click is not known (yet); it would be kept until it is")
@@ -172,10 +182,8 @@ impl<'a> Trial<'a> {
                 }
             });
         };
-        let terms = self.terms(&click).await?;
-        let at = clock::now();
-        let new_id = ConversionId::generate(at, entropy::random_u128());
-        let incoming = match report(&self.network, terms.as_ref(), &postback, &click.dims, new_id, at) {
+        let terms = self.terms(&dims).await?;
+        let incoming = match report(&self.network, terms.as_ref(), &postback, &dims, clock::now()) {
             Ok(incoming) => incoming,
             Err(other) => {
                 let found = self.app.stores.config.get(Kind::Network, other.as_str()).await?;
@@ -236,8 +244,8 @@ impl<'a> Trial<'a> {
     }
 
     /// What the click's destination means for the report.
-    async fn terms(&self, click: &ClickEvent) -> Result<Option<Terms>, Failure> {
-        let Some(id) = &click.dims.destination_id else { return Ok(None) };
+    async fn terms(&self, click: &ClickDims) -> Result<Option<Terms>, Failure> {
+        let Some(id) = &click.destination_id else { return Ok(None) };
         let destination = self.app.stores.config.get(Kind::Destination, id.as_str()).await?;
         let destination = destination.map(|r| r.typed::<DestinationSpec>()).transpose()?;
         Ok(destination.map(|d| Terms::from(&d.spec)))

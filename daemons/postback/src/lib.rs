@@ -103,6 +103,7 @@ pub async fn run(
         settings: settings.tell.clone(),
         lease: source_postback::lease(&settings),
         counted: source_postback::Counted::default(),
+        began: std::time::Instant::now(),
     });
     let workers = [
         tokio::spawn(Arc::clone(&teller).work(shutdown.clone()).in_current_span()),

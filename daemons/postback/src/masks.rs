@@ -10,46 +10,75 @@ const MASK: &str = "***";
 const ENCODED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 /// What is shorter is no secret, and would hide half of what is said.
 const SHORTEST: usize = 8;
+/// What is cut off may end with the beginning of a secret; one that is shorter is none.
+const BEGINNING: usize = 4;
 
 /// Finds secrets in what is logged.
 #[derive(Debug, Default)]
-pub(crate) struct Masks(Option<AhoCorasick>);
+pub(crate) struct Masks {
+    find: Option<AhoCorasick>,
+    /// What is looked for.
+    patterns: Vec<String>,
+}
 
 impl Masks {
-    /// Of these. Each is found as it is, and as it stands in a URL.
+    /// Of these. Each is found as it is, as it stands in a URL and in JSON, in letters of any case.
     pub(crate) fn of<'s>(secrets: impl IntoIterator<Item = &'s str>) -> Self {
         let mut patterns: Vec<String> = Vec::new();
         for secret in secrets.into_iter().filter(|s| s.len() >= SHORTEST) {
             patterns.push(secret.to_owned());
             patterns.push(utf8_percent_encode(secret, ENCODED).to_string());
+            let json = serde_json::Value::from(secret).to_string();
+            let json = json.trim_matches('"');
+            patterns.push(json.to_owned());
+            // As PHP writes it.
+            patterns.push(json.replace('/', "\\/"));
         }
         patterns.sort_unstable();
         patterns.dedup();
         if patterns.is_empty() {
-            return Self(None);
+            return Self::default();
         }
-        let built = AhoCorasick::builder().match_kind(MatchKind::LeftmostLongest).build(patterns);
+        let mut builder = AhoCorasick::builder();
+        builder.match_kind(MatchKind::LeftmostLongest).ascii_case_insensitive(true);
+        let built = builder.build(&patterns);
         if let Err(error) = &built {
             tracing::error!(%error, "secrets cannot be looked for in what is logged");
         }
-        Self(built.ok())
+        Self { find: built.ok(), patterns }
     }
 
     /// Whether a secret stands in it.
     pub(crate) fn hides(&self, text: &str) -> bool {
-        self.0.as_ref().is_some_and(|find| find.is_match(text))
+        self.find.as_ref().is_some_and(|find| find.is_match(text))
     }
 
     /// The text without its secrets.
     pub(crate) fn masked(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut from = 0;
-        for found in self.0.iter().flat_map(|find| find.find_iter(text)) {
+        for found in self.find.iter().flat_map(|find| find.find_iter(text)) {
             out.push_str(&text[from..found.start()]);
             out.push_str(MASK);
             from = found.end();
         }
         out.push_str(&text[from..]);
+        out
+    }
+
+    /// As [`Self::masked`], of what may have been cut off in the middle of a secret.
+    pub(crate) fn masked_beginning(&self, text: &str) -> String {
+        let mut out = self.masked(text);
+        let cut_off = |pattern: &String| {
+            let lengths = (BEGINNING..pattern.len()).rev();
+            lengths.filter_map(|length| out.len().checked_sub(length)).find(|at| {
+                let end = out.as_bytes().get(*at..).unwrap_or_default();
+                out.is_char_boundary(*at) && end.eq_ignore_ascii_case(&pattern.as_bytes()[..end.len()])
+            })
+        };
+        if let Some(at) = self.patterns.iter().filter_map(cut_off).min() {
+            out.replace_range(at.., MASK);
+        }
         out
     }
 
@@ -74,6 +103,9 @@ mod tests {
             ("https://n.example/?s=a%2Fb%2Bcd%3De&x=1", "https://n.example/?s=***&x=1"),
             ("short", "short"),
             ("s3cret-", "s3cret-"),
+            (r#"{"k":"a\/b+cd=e"}"#, r#"{"k":"***"}"#),
+            ("A/B+CD=E S3CRET-X", "*** ***"),
+            ("a%2fb%2bcd%3de", "***"),
             ("ä", "ä"),
         ];
         for (text, want) in table {
@@ -83,5 +115,23 @@ mod tests {
         assert_eq!(masks.path("/postback/s3cre%74-x").as_deref(), Some("/postback/***"));
         assert_eq!(masks.path("/postback/adnet"), None);
         assert_eq!(Masks::default().masked("s3cret-x"), "s3cret-x");
+    }
+
+    #[test]
+    fn what_is_cut_off_ends_with_no_beginning_of_a_secret() {
+        let masks = Masks::of(["AbCd1234EfGh5678IjKl", "schlüssel-ü1"]);
+        let table = [
+            ("x key=AbCd1234EfGh5678Ij", "x key=***"),
+            ("x key=abcd", "x key=***"),
+            ("x key=AbC", "x key=AbC"),
+            ("AbCd1234EfGh5678IjKl!", "***!"),
+            ("schlüssel-", "***"),
+            ("schlü", "***"),
+            ("schl\u{fffd}", "schl\u{fffd}"),
+            ("", ""),
+        ];
+        for (text, want) in table {
+            assert_eq!(masks.masked_beginning(text), want, "{text}");
+        }
     }
 }

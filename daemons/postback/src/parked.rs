@@ -231,7 +231,7 @@ async fn attempt(postbacks: &Postbacks, job: &Job) -> End {
     let mut end = End::Done;
     let outcome = match interpreted {
         Some((network, Ok(Interpreted::Report(postback)))) => {
-            match postbacks.clicks.find(postback.click_id).await {
+            match postbacks.click(&network.id, &postback).await {
                 Ok(click) => {
                     // The click has come, so those that were given up before this one came are taken first.
                     match postbacks.revive_given_up(&group(&parked.network, parked.click_id)).await {

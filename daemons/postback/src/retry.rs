@@ -139,7 +139,7 @@ async fn again(postbacks: &Postbacks, line: &PostbackLogEvent) -> Option<Postbac
     let Ok(Interpreted::Report(postback)) = interpret(&network.spec, template, &line.params, &[]) else {
         return None;
     };
-    let click = postbacks.clicks.find(postback.click_id).await.ok()?;
+    let click = postbacks.click(&network.id, &postback).await.ok()?;
     let origin = Origin {
         id: later_event(line.id),
         at: line.at,

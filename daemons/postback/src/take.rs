@@ -2,7 +2,7 @@
 
 use crate::{
     auth,
-    clicks::{Clicks, KnownClick},
+    clicks::{Clicks, KnownClick, Missing},
     config::{CannotRead, Configuration, Index},
     log::{self, Counters, Origin, PostbackOutcome},
     masks::Masks,
@@ -19,14 +19,13 @@ use tfx_domain::{
     Timestamp,
     entity::{Network, Status, Template},
     event::{ConversionEvent, Event, PostbackResult},
-    id::ConversionId,
+    id::NetworkId,
     postback::{Conversion, Incoming, Interpreted, Postback, Unreadable, interpret, report},
 };
 use tfx_events::Producer;
 use tfx_ports::{
     clock,
-    conversions::{ConversionStore, Recorded},
-    entropy,
+    conversions::{self, ConversionStore, Recorded},
     queue::Queue,
 };
 use tfx_service::Strangers;
@@ -116,7 +115,7 @@ impl Postbacks {
         match interpret(&network.spec, read_by, &origin.params, &unreadable) {
             Ok(Interpreted::Report(postback)) => {
                 let place = self.place(network, &postback, origin.at);
-                match self.clicks.find(postback.click_id).await {
+                match self.click(&network.id, &postback).await {
                     Err(missing) => self.not_found(&origin, network, &postback, missing, &place).await,
                     Ok(click) => match self.behind(&origin, network, &postback, &place).await {
                         Some(outcome) => outcome,
@@ -138,6 +137,30 @@ impl Postbacks {
         }
     }
 
+    /// The click of a report. One that is not there any more, old or erased, is known by the conversion that is reported
+    /// again: money is rejected long after clicks have left.
+    ///
+    /// # Errors
+    /// Why it is not known (yet).
+    pub(crate) async fn click(
+        &self,
+        network: &NetworkId,
+        postback: &Postback,
+    ) -> Result<Arc<KnownClick>, Missing> {
+        let missing = match self.clicks.find(postback.click_id).await {
+            // What its source calls it is not in the conversion: it waits until the store answers.
+            Err(Missing::NotThere) => Missing::NotThere,
+            found => return found,
+        };
+        match conversions::reported(&*self.conversions, network, postback).await {
+            Ok(Some(Conversion { click: dims, .. })) => {
+                Ok(Arc::new(KnownClick { dims, external_id: String::new(), cost: None }))
+            }
+            Ok(None) => Err(missing),
+            Err(e) => Err(Missing::NotAnswered(e.to_string())),
+        }
+    }
+
     /// Records a report about a known click, publishes, answers with `status`.
     pub(crate) async fn record(
         &self,
@@ -150,7 +173,6 @@ impl Postbacks {
     ) -> PostbackOutcome {
         let asked = index.asks(click);
         let click = &click.dims;
-        let new_id = ConversionId::generate(clock::now(), entropy::random_u128());
         if let Some(it) = index.unread_destination(click.destination_id.as_ref()) {
             // Without it the payout and whose click it is would be guessed, for good.
             let mut outcome = PostbackOutcome::rejected(503, it.reason());
@@ -162,7 +184,7 @@ impl Postbacks {
             self.counters.unmapped();
         }
         let template = index.named_template(&network.id, &origin.template).map(|t| &t.spec);
-        let incoming = match report(network, terms, postback, click, new_id, origin.at) {
+        let incoming = match report(network, terms, postback, click, origin.at) {
             Ok(incoming) => Incoming { tell: asked, ..incoming },
             Err(other) => {
                 let mut outcome = PostbackOutcome::accepted(status, PostbackResult::Conflict);

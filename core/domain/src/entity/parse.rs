@@ -139,7 +139,8 @@ impl Mender {
             let mut track = Track::new();
             let tracked = serde_path_to_error::Deserializer::new(Objects(&self.value), &mut track);
             // Erased, so that what follows the path is compiled once and not for each type that is read.
-            let error = match erased_serde::deserialize(&mut <dyn erased_serde::Deserializer>::erase(tracked)) {
+            let error = match erased_serde::deserialize(&mut <dyn erased_serde::Deserializer>::erase(tracked))
+            {
                 Ok(read) => return (Some(read), problems),
                 Err(error) => error,
             };

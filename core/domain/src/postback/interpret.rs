@@ -55,6 +55,11 @@ impl Postback {
             ConversionStatus::Custom(word) => format!("click:{click}:custom:{word}"),
         }
     }
+
+    /// Its key where another click has the transaction id; none without one.
+    pub fn click_key(&self) -> Option<String> {
+        self.transaction_id.as_ref().map(|id| super::click_key(self.click_id, id))
+    }
 }
 
 /// What a postback turned out to be.

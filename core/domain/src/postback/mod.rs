@@ -94,8 +94,12 @@ pub struct Incoming {
 impl Incoming {
     /// Its key where another click has the transaction id; none without one.
     pub fn click_key(&self) -> Option<String> {
-        self.transaction_id.as_ref().map(|id| format!("click:{}:tx:{id}", self.click_id))
+        self.transaction_id.as_ref().map(|id| click_key(self.click_id, id))
     }
+}
+
+fn click_key(click: ClickId, transaction_id: &str) -> String {
+    format!("click:{click}:tx:{transaction_id}")
 }
 
 const fn is_zero(version: &u64) -> bool {

@@ -39,7 +39,6 @@ pub fn report(
     destination: Option<&Terms>,
     postback: &Postback,
     click: &ClickDims,
-    new_id: ConversionId,
     at: Timestamp,
 ) -> Result<Incoming, NetworkId> {
     if let Some(other) = click.network_id.as_ref().filter(|n| **n != network.id)
@@ -54,11 +53,12 @@ pub fn report(
         (None, Some(payout)) => payout,
         (None, None) => Money { amount: Amount::ZERO, currency: postback.currency },
     };
+    let key = postback.key();
     Ok(Incoming {
-        new_id,
+        new_id: ConversionId::of(&network.id, postback.click_id, &key),
         network: network.id.clone(),
         scope: network.spec.transaction_scope,
-        key: postback.key(),
+        key,
         transaction_id: postback.transaction_id.clone(),
         click_id: postback.click_id,
         status: postback.status.clone(),

@@ -314,3 +314,27 @@ async fn a_copy_of_the_journal_misses_nothing_that_the_sink_has_not() {
     }
     assert!(rounds > 80);
 }
+
+/// A start after a busy run steps over what is delivered, and does not look for records in it byte by byte: clicks wait.
+#[tokio::test]
+async fn a_start_reads_what_is_delivered_as_fast_as_what_is_not() {
+    let b = Bench::new(FailurePolicy::FailOpen, |c| (c.max_bytes, c.segment_bytes) = (256 << 20, 64 << 20));
+    publish_all(&b.producer, &clicks(2_000)).await;
+    until("delivered", || b.producer.stats().outbox_depth_events == 0).await;
+    let copy = tempfile::tempdir().expect("a folder");
+    for file in fs::read_dir(b.dir.path()).expect("files") {
+        let from = file.expect("a file").path();
+        fs::copy(&from, copy.path().join(from.file_name().expect("a name"))).expect("copied");
+    }
+    let read = || {
+        let (began, mut found) = (std::time::Instant::now(), 0);
+        crate::waiting(copy.path(), 0, &mut |_, _| found += 1).expect("read");
+        (found, began.elapsed())
+    };
+    let (none, over) = read();
+    // As if nothing had been delivered.
+    fs::write(copy.path().join("cursor"), "").expect("written");
+    let (all, whole) = read();
+    assert_eq!((none, all), (0, 2_000));
+    assert!(over < whole * 5, "{over:?} over what is delivered, {whole:?} for all of it");
+}

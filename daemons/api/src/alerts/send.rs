@@ -187,7 +187,8 @@ mod tests {
         let telegram = Channel::Telegram("-100".to_owned());
         let of = |channel: &Channel, status: u16, retry: &str, body: &str| {
             let body = body.as_bytes().to_vec();
-            let answer = Answer { status, retry_after: retry.to_owned(), body, latency: Duration::ZERO };
+            let answer =
+                Answer { status, retry_after: retry.to_owned(), body, latency: Duration::ZERO, ended: true };
             format!("{:?}", judged(channel, &answer))
         };
         assert_eq!(of(&slack, 200, "", "ok"), "Sent");

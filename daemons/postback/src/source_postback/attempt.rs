@@ -33,7 +33,8 @@ const OURS: Duration = Duration::from_secs(10);
 const LONGEST_OURS: Duration = Duration::from_secs(600);
 /// What another version put in and this one cannot read may be taken by that one, while services are replaced one by one.
 const UNREAD_PATIENCE: Duration = Duration::from_secs(86_400);
-/// What its server does not take for so long is given up, however few attempts that left alone cost it.
+/// What its server does not take for so long is given up, however few attempts that left alone cost it. The time that this
+/// program did not run for is not counted: nobody tried then.
 const GIVEN_UP_AFTER: Duration = Duration::from_secs(3 * 86_400);
 /// A click that cannot be looked up is waited for so long, and then told without what it alone knows.
 const CLICK_PATIENCE: Duration = Duration::from_secs(600);
@@ -45,6 +46,8 @@ pub(super) struct NotSent {
     pub(super) why: String,
     /// It may be tried again after this.
     pause: Duration,
+    /// No fault: as many are under way as may be.
+    busy: bool,
 }
 
 impl SourcePostbackSender {
@@ -55,7 +58,7 @@ impl SourcePostbackSender {
             Err(e) => return self.unread(job, &e.to_string(), now).await,
         };
         let Some(index) = self.postbacks.config.owned() else { return End::Postpone(OURS) };
-        let since_due = since(job.came, now);
+        let since_due = self.waited(job.came, now);
         let source = match index.source(&tell.source) {
             SourceOf::Known(source) => source,
             SourceOf::Unreadable => return End::Postpone(ours(since_due)),
@@ -66,7 +69,7 @@ impl SourcePostbackSender {
         if let Some(at) = not_before.filter(|at| *at > now) {
             return End::Postpone(since(now, at).min(LONGEST_WAIT));
         }
-        let waited = since(not_before.map_or(job.came, |at| at.max(job.came)), now);
+        let waited = self.waited(not_before.map_or(job.came, |at| at.max(job.came)), now);
         // It may have moved on while this waited.
         let tell = match self.postbacks.conversions.get(&tell.conversion.id).await {
             Ok(Some(stands)) => {
@@ -136,8 +139,15 @@ impl SourcePostbackSender {
                 let why = format!("given up after {}: {}", days(waited), not_sent.why);
                 return self.give_up(&tell, Some(source), job, &why).await;
             }
-            Err(not_sent) => return End::Postpone(later(not_sent.pause)),
+            Err(not_sent) => {
+                if !not_sent.busy {
+                    self.counted.put_off(&not_sent.why);
+                    turn.unsent(&not_sent.why);
+                }
+                return End::Postpone(later(not_sent.pause));
+            }
         };
+        self.counted.sends();
         match outcome.server {
             Server::Works => turn.answered(),
             Server::AsksToWait => turn.asked_to_wait(&outcome.reason, outcome.retry_after),
@@ -146,6 +156,11 @@ impl SourcePostbackSender {
             Server::Unknown => drop(turn),
         }
         self.conclude(&tell, source, job, &message, (outcome, latency), waited).await
+    }
+
+    /// How long something waits that this program could have done something about: since it runs, at most.
+    fn waited(&self, from: Timestamp, now: Timestamp) -> Duration {
+        since(from, now).min(self.began.elapsed())
     }
 
     /// Another version has put it in. It holds up nobody, and is given up in the end.
@@ -188,8 +203,8 @@ impl SourcePostbackSender {
         match sent {
             Some(Ok(answer)) => Ok((Outcome::answered(&answer, now), millis(answer.latency))),
             Some(Err(Unanswered { failure, .. })) if failure.is_ours() => {
-                let pause = if matches!(failure, Failure::Busy { .. }) { EVERY } else { OURS };
-                Err(NotSent { why: failure.to_string(), pause })
+                let busy = matches!(failure, Failure::Busy { .. });
+                Err(NotSent { why: failure.to_string(), pause: if busy { EVERY } else { OURS }, busy })
             }
             Some(Err(Unanswered { failure, latency })) => Ok((Outcome::failed(&failure), millis(latency))),
             None => {

@@ -4,7 +4,7 @@ use super::{KIND, SourcePostbackSender, since};
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -29,6 +29,10 @@ pub(crate) struct Counted {
     by_result: [AtomicU64; PostbackResult::OUT.len()],
     /// Attempts that were over after their claim: somebody else may have sent it too.
     late: AtomicU64,
+    /// Requests that this machine could not send.
+    put_off: AtomicU64,
+    /// Whether the last one could not be sent.
+    cannot_send: AtomicBool,
     waiting: AtomicU64,
     kept_dead: AtomicU64,
     /// Milliseconds.
@@ -40,6 +44,24 @@ impl Counted {
     pub(super) fn attempt(&self, result: PostbackResult) {
         if let Some(i) = PostbackResult::OUT.iter().position(|r| *r == result) {
             self.by_result[i].fetch_add(1, Relaxed);
+        }
+    }
+
+    /// One could not be sent by this machine. Says so when it begins.
+    pub(super) fn put_off(&self, why: &str) {
+        self.put_off.fetch_add(1, Relaxed);
+        if !self.cannot_send.swap(true, Relaxed) {
+            tracing::warn!(
+                error = why,
+                "this machine cannot send to sources; what they are to be told waits"
+            );
+        }
+    }
+
+    /// One was sent, whatever came of it.
+    pub(super) fn sends(&self) {
+        if self.cannot_send.load(Relaxed) && self.cannot_send.swap(false, Relaxed) {
+            tracing::info!("this machine sends to sources again");
         }
     }
 
@@ -85,6 +107,8 @@ impl SourcePostbackSender {
         }
         let help = "Attempts that were over after their claim: another service may have sent them too";
         out.counter("tfx_source_postbacks_late_total", help, &[], counted.late.load(Relaxed));
+        let help = "Requests to sources that this machine could not send: no name server, no certificates";
+        out.counter("tfx_source_postbacks_put_off_total", help, &[], counted.put_off.load(Relaxed));
         let help = "Postbacks to sources that wait or are under way, of all services, read every 10 s";
         out.gauge("tfx_source_postbacks_waiting", help, &[], counted.waiting.load(Relaxed));
         let help = "Postbacks to sources that were given up and are kept";
@@ -96,7 +120,7 @@ impl SourcePostbackSender {
         out.gauge("tfx_source_circuits_open", help, &[], self.targets.open());
     }
 
-    /// What `/readyz` says of it: degraded while servers are left alone, or something waits for long.
+    /// What `/readyz` says of it: degraded while servers are left alone, nothing can be sent, or something waits for long.
     ///
     /// # Errors
     /// The store does not answer.
@@ -114,7 +138,15 @@ impl SourcePostbackSender {
         if open > 0 {
             text += &format!("; servers that do not work and are left alone: {open}");
         }
+        let unsent = self.targets.unsent();
+        if let Some((servers, why)) = &unsent {
+            text += &format!("; this machine cannot send to {servers} of their servers: {why}");
+        }
         // A server of others that does not work is no fault of this service, and no reason to take it out of service.
-        Ok(if open > 0 || age > LONG { Detail::degraded(text) } else { Detail::ok().text(text) })
+        Ok(if open > 0 || unsent.is_some() || age > LONG {
+            Detail::degraded(text)
+        } else {
+            Detail::ok().text(text)
+        })
     }
 }

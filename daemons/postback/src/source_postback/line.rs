@@ -37,9 +37,15 @@ impl Line<'_> {
     ) -> PostbackLogEvent {
         let hidden = Hidden::of(self.source.map(|s| &s.spec), &self.tell.conversion.status);
         let mut reason = hidden.text(&masks.masked(&outcome.reason));
-        if !message.empty.is_empty() {
+        let mut note = |said: &str| {
             let then = if reason.is_empty() { "" } else { "; " };
-            reason += &format!("{then}empty: {}", message.empty.join(", "));
+            reason += &format!("{then}{said}");
+        };
+        if !message.empty.is_empty() {
+            note(&format!("empty: {}", message.empty.join(", ")));
+        }
+        if !outcome.ended {
+            note("its answer was left open, which holds up what it is told next");
         }
         PostbackLogEvent {
             method: message.method.into(),
@@ -47,7 +53,7 @@ impl Line<'_> {
             status: outcome.status,
             latency_ms: Some(latency),
             url: hidden.url(&masks.masked(&message.url)),
-            answer: hidden.text(&masks.masked(&outcome.answer)),
+            answer: hidden.answer(&masks.masked_beginning(&outcome.answer)),
             body: hidden.body(&masks.masked(&message.body), message.content_type),
             ..self.dead(&reason)
         }

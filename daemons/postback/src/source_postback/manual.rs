@@ -147,7 +147,7 @@ async fn test(
         status: outcome.status,
         reason: told(outcome.reason),
         latency_ms,
-        answer: told(outcome.answer),
+        answer: if reader.masked { hidden.answer(&outcome.answer) } else { outcome.answer },
     });
     Ok(Json(answer))
 }

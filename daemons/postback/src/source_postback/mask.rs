@@ -24,6 +24,11 @@ impl Hidden {
         self.0.masked(text)
     }
 
+    /// Of an answer, which may end in the middle of a secret.
+    pub(super) fn answer(&self, text: &str) -> String {
+        self.0.masked_beginning(text)
+    }
+
     /// As it is sent, not as it was filled in.
     pub(super) fn url(&self, url: &str) -> String {
         cut(as_sent(mask::url(url, |text| self.text(text))))

@@ -60,6 +60,8 @@ pub(crate) struct SourcePostbackSender {
     /// How long a claim is held.
     pub(crate) lease: Duration,
     pub(crate) counted: Counted,
+    /// When this service began to tell.
+    pub(crate) began: Instant,
 }
 
 /// How long a claim is held: for the look-up of a click, a turn, the request and its line in the log, all at their longest.

@@ -20,6 +20,8 @@ pub(super) struct Outcome {
     pub(super) reason: String,
     /// How its body began.
     pub(super) answer: String,
+    /// Whether it ended.
+    pub(super) ended: bool,
     /// What the source asks for.
     pub(super) retry_after: Option<Duration>,
     /// What it says of its server: whether others are sent to it.
@@ -53,6 +55,7 @@ impl Outcome {
             status,
             reason,
             answer: String::from_utf8_lossy(body).trim().replace(|c: char| c.is_control(), " "),
+            ended: answer.ended,
             retry_after: retry_after(&answer.retry_after, now),
             server: match result {
                 PostbackResult::Retry if status == 429 => Server::AsksToWait,
@@ -69,6 +72,7 @@ impl Outcome {
             status: 0,
             reason: "broken_off: this program failed over it".to_owned(),
             answer: String::new(),
+            ended: true,
             retry_after: None,
             server: Server::Unknown,
         }
@@ -82,6 +86,7 @@ impl Outcome {
             status: 0,
             reason: format!("{}: {failure}", failure.name()),
             answer: String::new(),
+            ended: true,
             retry_after: None,
             server: if never { Server::Unknown } else { Server::Fails },
         }
@@ -116,7 +121,8 @@ mod tests {
     use super::*;
 
     fn of(status: u16) -> PostbackResult {
-        let answer = Answer { status, retry_after: String::new(), body: Vec::new(), latency: Duration::ZERO };
+        let (retry_after, body, latency, ended) = (String::new(), Vec::new(), Duration::ZERO, true);
+        let answer = Answer { status, retry_after, body, latency, ended };
         Outcome::answered(&answer, Timestamp::UNIX_EPOCH).result
     }
 

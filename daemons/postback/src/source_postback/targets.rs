@@ -66,6 +66,8 @@ struct Told {
     /// Tells one that waits here to look again.
     look: Arc<Notify>,
     circuit: Circuit,
+    /// Why this machine could send nothing to it last; empty: it could.
+    unsent: String,
 }
 
 impl Told {
@@ -304,7 +306,15 @@ impl Targets {
         self.lock().told.values().filter(|told| told.circuit.is_open()).count()
     }
 
-    /// Those that failed of late or are asked now, for people.
+    /// To how many this machine cannot send, and why to one of them.
+    pub(crate) fn unsent(&self) -> Option<(usize, String)> {
+        let all = self.lock();
+        let mut unsent = all.told.values().map(|told| &told.unsent).filter(|why| !why.is_empty());
+        let first = unsent.next()?.clone();
+        Some((1 + unsent.count(), first))
+    }
+
+    /// Those that failed of late, that nothing can be sent to or that are asked now, for people.
     pub(crate) fn told(&self, clock: Timestamp) -> Vec<tfx_api::source_postbacks::Target> {
         let now = Instant::now();
         let at = |until: Instant| clock.checked_add(until.saturating_duration_since(now)).unwrap_or(clock);
@@ -312,14 +322,17 @@ impl Targets {
             .lock()
             .told
             .iter()
-            .filter(|(_, told)| told.under_way > 0 || !told.circuit.is_at_rest())
+            .filter(|(_, told)| told.under_way > 0 || !told.circuit.is_at_rest() || !told.unsent.is_empty())
             .map(|((source, host), told)| tfx_api::source_postbacks::Target {
                 source_id: Some(source.clone()),
                 host: host.clone(),
                 under_way: told.under_way as u64,
                 failures: told.circuit.failures.into(),
                 open_until: told.circuit.open_until.map(at),
-                reason: told.circuit.reason.clone(),
+                reason: match told.unsent.as_str() {
+                    "" => told.circuit.reason.clone(),
+                    why => format!("this machine cannot send: {why}"),
+                },
             })
             .collect();
         items.sort_by(|a, b| (&a.host, &a.source_id).cmp(&(&b.host, &b.source_id)));
@@ -330,23 +343,35 @@ impl Targets {
 impl UnderWay {
     /// It answered: its circuit closes.
     pub(crate) fn answered(mut self) {
-        self.end(|circuit, _| circuit.works());
+        self.sent(|circuit, _| circuit.works());
+    }
+
+    /// Nothing was sent, through a fault of this machine: it says nothing of the server.
+    pub(crate) fn unsent(mut self, why: &str) {
+        self.end(|told, _| why.clone_into(&mut told.unsent));
     }
 
     /// It answered that it is asked too often, which is no failure: its circuit closes, and it has the pause that it asks for.
     pub(crate) fn asked_to_wait(mut self, reason: &str, asked: Option<Duration>) {
-        self.end(|circuit, targets| circuit.asked_to_wait(reason, asked, targets.pause));
+        self.sent(|circuit, targets| circuit.asked_to_wait(reason, asked, targets.pause));
     }
 
     /// It failed; its server may ask to be left alone for a time, which is as long as a circuit is open at most.
     pub(crate) fn failed(mut self, reason: &str, asked: Option<Duration>) {
         let probing = self.probing;
-        self.end(|circuit, targets| {
+        self.sent(|circuit, targets| {
             circuit.failed(reason, asked, probing, (targets.failures, targets.pause));
         });
     }
 
-    fn end(&mut self, how: impl FnOnce(&mut Circuit, &Targets)) {
+    fn sent(&mut self, how: impl FnOnce(&mut Circuit, &Targets)) {
+        self.end(|told, targets| {
+            told.unsent.clear();
+            how(&mut told.circuit, targets);
+        });
+    }
+
+    fn end(&mut self, how: impl FnOnce(&mut Told, &Targets)) {
         self.over = true;
         let targets = Arc::clone(&self.targets);
         let (source, host) = &self.pair;
@@ -363,7 +388,7 @@ impl UnderWay {
             if self.probing {
                 told.circuit.probing = false;
             }
-            how(&mut told.circuit, &targets);
+            how(told, &targets);
             if told.circuit.is_open() {
                 told.look.notify_waiters();
             }

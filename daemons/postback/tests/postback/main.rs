@@ -2,6 +2,7 @@
 
 mod answers;
 mod balance;
+mod gone;
 mod money;
 mod order;
 mod promises;

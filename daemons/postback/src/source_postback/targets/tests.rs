@@ -251,3 +251,24 @@ async fn who_waits_is_told_when_its_circuit_opens() {
     assert!(matches!(waiter.await.expect("told"), Turn::Open(..) | Turn::Go(_)));
     assert!(matches!(targets.enter(&source(2), "a", true), Turn::Go(_)));
 }
+
+/// A fault of this machine opens no circuit, and is told until something could be sent.
+#[test]
+fn what_this_machine_cannot_send_is_told_by_server() {
+    let targets = of_room(3, Duration::from_secs(10));
+    assert_eq!(targets.unsent(), None);
+    for _ in 0..20 {
+        go(&targets, "a").unsent("no name server");
+    }
+    go(&targets, "b").unsent("no certificates");
+    assert_eq!(targets.unsent().map(|(servers, _)| servers), Some(2));
+    assert_eq!(targets.open(), 0);
+    let told = targets.told(Timestamp::UNIX_EPOCH);
+    let reasons: Vec<_> = told.iter().map(|t| (t.host.as_str(), t.failures, t.reason.as_str())).collect();
+    let said = |why| format!("this machine cannot send: {why}");
+    let (one, two) = (said("no name server"), said("no certificates"));
+    assert_eq!(reasons, [("a", 0, one.as_str()), ("b", 0, two.as_str())]);
+    go(&targets, "a").answered();
+    go(&targets, "b").failed("it answered 500", None);
+    assert_eq!(targets.unsent(), None);
+}

@@ -2,6 +2,7 @@
 //! share.
 
 mod failures;
+mod ours;
 mod passed;
 mod servers;
 mod told;
@@ -21,7 +22,9 @@ use std::{
 use tfx_domain::{
     entity::{DestinationSpec, Entity, SourceSpec},
     event::{ClickEvent, Event, PostbackDirection, PostbackLogEvent, PostbackResult},
-    id::ClickId,
+    id::{ClickId, ConversionId, NetworkId},
+    postback::Conversion,
+    source_postback::{SourcePostback, Subscription},
 };
 use tfx_ports::{
     analytics::PostbackQuery,
@@ -190,6 +193,21 @@ async fn click_with(
     let envelope = Envelope { topic: event.topic(), id: event.id(), key: event.key(), payload };
     assert_eq!(testbed.stores.sink.deliver(&[envelope]).await.expect("delivered"), []);
     id
+}
+
+/// As if a conversion of the source had been reported, so long ago.
+async fn enqueue(testbed: &Testbed, source: &Entity<SourceSpec>, tid: &str, ago: Duration) {
+    let (now, random) = (tfx_ports::clock::now(), tfx_ports::entropy::random_u128());
+    let conversion: Conversion = serde_json::from_value(json!({
+        "id": ConversionId::generate(now, random), "version": 1, "network": NetworkId::generate(now, random),
+        "key": tid, "transaction_id": tid, "click_id": new_click(), "status": "sale", "created_at": now,
+        "updated_at": now, "revenue": { "amount": "1", "currency": "USD" }, "click": { "source_id": source.id },
+    }))
+    .expect("a conversion");
+    let asked = Subscription::unsure(source.id.clone(), "ext", None);
+    let (job, after) = NewJob::tell(&SourcePostback::new(&asked, &conversion, now)).expect("a job");
+    let job = NewJob { came: now - ago, ..job };
+    testbed.queue.enqueue(&job, after).await.expect("put in");
 }
 
 /// Lines of what was sent, oldest first, once there are `n`.

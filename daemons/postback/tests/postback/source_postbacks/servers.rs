@@ -1,11 +1,6 @@
 //! Servers that do not answer, or ask for a pause, hold up nobody else.
 
 use super::*;
-use tfx_domain::{
-    id::{ConversionId, NetworkId},
-    postback::Conversion,
-    source_postback::{SourcePostback, Subscription},
-};
 
 /// Hundreds wait for a source that never answers; another is told at once, and the first is left alone meanwhile.
 #[tokio::test]
@@ -138,28 +133,14 @@ async fn a_path_that_never_answers_leaves_other_sources_of_its_server_their_shar
     let good = json!({ "slug": "good", "name": "Good", "postback_url": format!("http://{}/good?t={{tid}}", target.at) });
     let other = testbed.create::<SourceSpec>(good).await;
     for n in 0..2_000 {
-        enqueue(&testbed, &source, &format!("N{n}")).await;
+        enqueue(&testbed, &source, &format!("N{n}"), Duration::ZERO).await;
     }
     for n in 0..200 {
-        enqueue(&testbed, &other, &format!("G{n}")).await;
+        enqueue(&testbed, &other, &format!("G{n}"), Duration::ZERO).await;
     }
     let world = testbed.start().await;
     let asked = |path: &str| target.got().iter().filter(|got| got.line.contains(path)).count();
     world.until("the other is told", async || asked("/good") == 200).await;
     world.until("and done with", async || counts(&world).await == (2_000, 0)).await;
     assert!(asked("/never") <= 8, "half of sixteen: {}", asked("/never"));
-}
-
-/// As if a conversion of the source had been reported.
-async fn enqueue(testbed: &Testbed, source: &Entity<SourceSpec>, tid: &str) {
-    let (now, random) = (tfx_ports::clock::now(), tfx_ports::entropy::random_u128());
-    let conversion: Conversion = serde_json::from_value(json!({
-        "id": ConversionId::generate(now, random), "version": 1, "network": NetworkId::generate(now, random),
-        "key": tid, "transaction_id": tid, "click_id": new_click(), "status": "sale", "created_at": now,
-        "updated_at": now, "revenue": { "amount": "1", "currency": "USD" }, "click": { "source_id": source.id },
-    }))
-    .expect("a conversion");
-    let asked = Subscription::unsure(source.id.clone(), "ext", None);
-    let (job, after) = NewJob::tell(&SourcePostback::new(&asked, &conversion, now)).expect("a job");
-    testbed.queue.enqueue(&job, after).await.expect("put in");
 }
