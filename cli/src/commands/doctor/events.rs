@@ -22,12 +22,14 @@ pub(super) async fn look(context: &Context) -> Vec<Finding> {
         Err(failure) => return vec![unseen("events", &failure)],
     };
     let mut found = Vec::new();
-    let parts = [
-        ("outbox", producers(&client).await),
-        ("event log lag", lag(&client).await),
-        ("ingestion errors", ingestion_errors(&client).await),
-        ("destinations", destinations(&client).await),
-    ];
+    let (lag, errors) = (lag(&client).await, ingestion_errors(&client).await);
+    let event_log = match (lag, errors) {
+        (Err(failure), Err(_)) => vec![("event log", Err(failure))],
+        (lag, errors) => vec![("event log lag", lag), ("ingestion errors", errors)],
+    };
+    let mut parts = vec![("outbox", producers(&client).await)];
+    parts.extend(event_log);
+    parts.push(("destinations", destinations(&client).await));
     for (of, part) in parts {
         found.extend(part.unwrap_or_else(|failure| vec![unseen(of, &failure)]));
     }

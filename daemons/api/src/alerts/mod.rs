@@ -122,8 +122,9 @@ impl Alerts {
             self.failing().iter().take(3).map(|(slug, why)| format!("{slug}: {why}")).collect();
         let mut wrong = Vec::new();
         if counts.dead > 0 {
+            let what = if counts.dead == 1 { "notice or action was" } else { "notices or actions were" };
             wrong.push(format!(
-                "{} notices or actions were given up; tfx alert log shows them, tfx alert retry --dead sends notices again",
+                "{} {what} given up; tfx alert log tells why, tfx alert retry --dead sends notices again",
                 counts.dead
             ));
         }

@@ -221,7 +221,7 @@ async fn a_channel_that_is_down_is_tried_again_and_one_that_refuses_is_given_up_
     let (_, ready) = answer(s.bare(Method::GET, "/readyz")).await;
     let detail = ready["checks"]["alerts"].to_string() + &ready.to_string();
     assert!(
-        detail.contains("1 notices or actions were given up; tfx alert log shows them, tfx alert retry"),
+        detail.contains("1 notice or action was given up; tfx alert log tells why, tfx alert retry"),
         "{ready}"
     );
     let metrics = s.bare(Method::GET, "/metrics").bearer_auth(&s.internal_token);

@@ -10,13 +10,14 @@ use tfx_domain::Timestamp;
 use tfx_settings::vars::{self, Var};
 
 /// What a finding may be of, as it is.
-const SUBJECTS: [&str; 21] = [
+const SUBJECTS: [&str; 22] = [
     "campaigns",
     "costs",
     "data folder",
     "destinations",
     "disk",
     "engines",
+    "event log",
     "event log lag",
     "events",
     "files",
