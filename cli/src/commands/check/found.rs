@@ -78,7 +78,7 @@ pub(super) enum Unit {
 }
 
 impl Unit {
-    /// As monitoring plugins write it (https://nagios-plugins.org/doc/guidelines.html#AEN197).
+    /// As monitoring plugins write it (<https://nagios-plugins.org/doc/guidelines.html#AEN197>).
     pub(super) const fn of_plugins(self) -> &'static str {
         match self {
             Self::Count => "",
@@ -89,7 +89,7 @@ impl Unit {
         }
     }
 
-    /// What the names of metrics end in, which are of base units (https://prometheus.io/docs/practices/naming/).
+    /// What the names of metrics end in, which are of base units (<https://prometheus.io/docs/practices/naming/>).
     pub(super) const fn of_metrics(self) -> &'static str {
         match self {
             Self::Count => "",
