@@ -12,7 +12,7 @@ use crate::{
     when::Window,
 };
 use clap::{Args, Subcommand};
-use tfx_api::conversions::{Conversion, ConversionQuery, ConversionStatus, ReportFilter};
+use tfx_api::conversions::{Conversion, ConversionQuery, ConversionStatus, PublishRequest, ReportFilter};
 use tfx_domain::{
     entity::Kind,
     id::{ClickId, ConversionId},
@@ -26,6 +26,27 @@ pub(crate) enum ConversionCommand {
     List(Box<List>),
     /// Show one conversion.
     Show(Show),
+    Publish(Publish),
+}
+
+/// Publish conversions once more: what the store has and reports lack comes into them.
+///
+/// For after a restore, when reports are of an earlier moment than conversions. What reports have already counts once, whatever
+/// was published. postback-service does it, within seconds; tfx reconcile tells when nothing is missing any more.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  \
+    tfx conversion publish --since 2d --dry-run\n  \
+    tfx conversion publish --since 2d\n  \
+    tfx conversion publish --all")]
+pub(crate) struct Publish {
+    #[command(flatten)]
+    window: Window,
+    /// Every conversion there is.
+    #[arg(long, conflicts_with_all = ["since", "until"])]
+    all: bool,
+    /// Only say how many there are.
+    #[arg(long)]
+    dry_run: bool,
 }
 
 /// Which conversions.
@@ -62,7 +83,7 @@ impl ConversionCommand {
     pub(crate) fn problems(&self) -> Problems {
         match self {
             Self::List(list) => list.list.problems(Rows::Conversions),
-            Self::Show(_) => Problems::default(),
+            Self::Show(_) | Self::Publish(_) => Problems::default(),
         }
     }
 
@@ -70,7 +91,27 @@ impl ConversionCommand {
         match self {
             Self::List(list) => list.run(context).await,
             Self::Show(show) => show.run(context).await,
+            Self::Publish(publish) => publish.run(context).await,
         }
+    }
+}
+
+impl Publish {
+    async fn run(self, context: &Context) -> Result<(), Failure> {
+        let (since, until) = self.window.bounds()?;
+        if since.is_none() && until.is_none() && !self.all {
+            return Err(Failure::usage("which conversions?")
+                .hint("--since TIME names the first, --all means every one"));
+        }
+        let request = PublishRequest { since, until, dry_run: self.dry_run };
+        let answer = context.client()?.publish_conversions(&request).await?;
+        let item = serde_json::to_value(answer).map_err(Failure::failed)?;
+        context.out.item(&item, &[Column::number("conversions", "conversions")], "conversions")?;
+        context.out.note(match self.dry_run {
+            true => "nothing was published",
+            false => "postback-service publishes them now; tfx reconcile tells whether any is missing still",
+        });
+        Ok(())
     }
 }
 

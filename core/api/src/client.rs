@@ -13,7 +13,7 @@ use crate::{
     audit::{AuditEntry, AuditQuery},
     bulk::{Bulk, BulkAnswer},
     clicks::{ClickEvent, ClickQuery},
-    conversions::{Conversion, ConversionQuery},
+    conversions::{Conversion, ConversionQuery, PublishAnswer, PublishRequest},
     entities::{EntityQuery, Link, Verb},
     erasure::{ErasureReceipt, ErasureRequest, ErasureStatus},
     error::ApiError,
@@ -379,6 +379,14 @@ impl Client {
     /// [`ApiError`].
     pub async fn apply_retention(&self, dry_run: bool) -> Result<Applied, ApiError> {
         self.post(&["retention", "apply"], &ApplyRequest { dry_run }).await
+    }
+
+    /// Has conversions published once more, or counts them.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn publish_conversions(&self, request: &PublishRequest) -> Result<PublishAnswer, ApiError> {
+        self.post(&["conversions", "publish"], request).await
     }
 
     /// Begins to erase a person, or to count what there is of him: [`erasures`](Self::erasures) shows its end.

@@ -50,6 +50,34 @@ pub struct Conversion {
     pub click: ClickDims,
 }
 
+/// Which conversions are to be published once more.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct PublishRequest {
+    /// First reported from, inclusive; none: from the beginning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
+    pub since: Option<Timestamp>,
+    /// First reported to, exclusive; none: to the last.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
+    pub until: Option<Timestamp>,
+    /// Only count.
+    #[serde(default)]
+    pub dry_run: bool,
+}
+
+/// How many conversions are published once more, or would be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PublishAnswer {
+    /// Whether they were only counted.
+    pub dry_run: bool,
+    /// How many; those that wait to be published already are none of them.
+    pub conversions: u64,
+}
+
 /// Which conversions to list, newest first.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ConversionQuery {

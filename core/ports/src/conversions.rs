@@ -86,6 +86,16 @@ pub trait ConversionStore: Send + Sync {
     /// over.
     async fn mark_published(&self, states: &[(ConversionId, u64)]) -> Result<(), StoreError>;
 
+    /// Marks the present states of conversions as not published, of those first reported in that time, inclusive and
+    /// exclusive: whoever publishes what is unpublished does so again. It is no new state, and counts once wherever it is
+    /// counted. Gives how many were marked, or with `dry_run` would be; those that wait already are none of them.
+    async fn publish_again(
+        &self,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+        dry_run: bool,
+    ) -> Result<u64, StoreError>;
+
     /// Takes the facts of these clicks off what they brought, for good
     /// ([`without_person`](Conversion::without_person)): the money, its state and its keys stay, and it is no new state.
     /// Gives every conversion of these clicks, and whether it held something that is, or with `dry_run` would be, gone.

@@ -14,7 +14,7 @@ use crate::{
     logins::{self, Logins},
     openapi,
     peers::Peers,
-    postback_lint, postback_test, report,
+    postback_lint, postback_test, publish, report,
     retention::{self, Pruning},
     services, source_postbacks, timeline, tokens,
 };
@@ -65,6 +65,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(retention::routes())
         .merge(kept::routes())
         .merge(erasure::routes())
+        .merge(publish::routes())
         .merge(explain::routes())
         .merge(geo::routes())
         .merge(destinations_health::routes())

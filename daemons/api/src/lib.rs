@@ -32,6 +32,7 @@ mod outside;
 mod peers;
 mod postback_lint;
 mod postback_test;
+mod publish;
 mod reply;
 mod report;
 mod retention;

@@ -73,7 +73,8 @@ impl Obstacles {
             all.push(Cause {
                 found: "nothing on the way holds them up".to_owned(),
                 next:
-                    "was the reports' store restored from an older backup, or pruned? tfx audit tells who did"
+                    "was the reports' store restored from an older backup, or pruned? tfx audit tells who did; conversions come \
+                     back by tfx conversion publish --since TIME"
                         .to_owned(),
             });
         }

@@ -1,5 +1,6 @@
 //! [`ConversionStore`] on `config.db`.
 
+mod again;
 mod erase;
 mod list;
 mod record;
@@ -9,6 +10,7 @@ use crate::db::Database;
 use async_trait::async_trait;
 use std::sync::Arc;
 use tfx_domain::{
+    Timestamp,
     id::{ClickId, ConversionId, NetworkId},
     postback::{Conversion, Incoming, Standing as _},
     source_postback::SourcePostback,
@@ -90,6 +92,24 @@ impl ConversionStore for Conversions {
         self.db
             .write("mark conversions published", move |conn, ()| record::mark_published(conn, &states))
             .await
+    }
+
+    async fn publish_again(
+        &self,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+        dry_run: bool,
+    ) -> Result<u64, StoreError> {
+        let (mut marked, mut after) = (0, again::Place::before(since));
+        loop {
+            let work = move |conn: &_, (): &mut ()| again::mark(conn, &after, until, dry_run);
+            let step = self.db.write(again::WHAT, work).await?;
+            marked += step.marked;
+            match step.next {
+                Some(next) => after = next,
+                None => return Ok(marked),
+            }
+        }
     }
 
     async fn erase(

@@ -3,6 +3,7 @@
 //! If it is not, it is read and decided anew. Reads and writes of a batch are one command each, however long it is,
 //! and calls that come together make one batch ([`gather`]).
 
+mod again;
 mod erase;
 mod gather;
 mod known;
@@ -26,6 +27,7 @@ use record::Recording;
 use std::sync::Arc;
 use stored::ConversionDocument;
 use tfx_domain::{
+    Timestamp,
     id::{ClickId, ConversionId, NetworkId},
     postback::{Conversion, Incoming},
     source_postback::SourcePostback,
@@ -108,11 +110,22 @@ impl ConversionStore for Conversions {
         self.marking.ask(published::WHAT, states).await.map(|_| ())
     }
 
+    async fn publish_again(
+        &self,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+        dry_run: bool,
+    ) -> Result<u64, StoreError> {
+        self.db.ready().await?;
+        again::publish(&self.db, since, until, dry_run).await
+    }
+
     async fn erase(
         &self,
         clicks: &[ClickId],
         dry_run: bool,
     ) -> Result<Vec<(ConversionId, bool)>, StoreError> {
+        self.db.ready().await?;
         erase::erase(&self.db, clicks, dry_run).await
     }
 

@@ -75,6 +75,7 @@ macro_rules! conformance {
             the_newest_come_first, lists_are_filtered, lists_are_complete_while_they_grow,
             a_cursor_of_another_list_is_refused, new_states_wait_to_be_published,
             a_state_that_moved_on_stays_unpublished, only_changes_are_published, what_waits_to_be_published_is_read_in_pages,
+            what_was_published_is_published_again,
             of_many_identical_reports_one_is_new, of_simultaneous_sales_one_has_the_click,
             of_simultaneous_leads_one_becomes_the_sale, of_simultaneous_scopes_each_click_has_its_own, of_simultaneous_sales_and_words_one_sale_stands, no_simultaneous_update_is_lost,
             the_facts_of_a_click_go_and_the_money_stays,

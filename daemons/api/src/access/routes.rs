@@ -43,6 +43,7 @@ const ROUTES: &[(Method, &str, &[Scope])] = &[
     (Method::GET, "/clicks/{id}/timeline", &[Read, ReadMoney]),
     (Method::GET, "/conversions", &[Read]),
     (Method::GET, "/conversions/{id}", &[Read]),
+    (Method::POST, "/conversions/publish", &[Read, Ops]),
     (Method::GET, "/postbacks", &[Read, ReadMoney]),
     (Method::GET, "/postbacks/lint", &[Read, ReadMoney]),
     (Method::GET, "/postbacks/queue", &[Read, ReadMoney]),

@@ -82,6 +82,7 @@ async fn a_list_is_no_object_whatever_is_asked() {
         "/postbacks/retry",
         "/postbacks/queue/retry",
         "/retention/prune",
+        "/conversions/publish",
         "/ingestion/replay",
         "/tokens",
     ] {

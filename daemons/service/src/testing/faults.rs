@@ -294,6 +294,14 @@ impl ConversionStore for Faults {
         self.mark_fails.check()?;
         self.conversions.mark_published(states).await
     }
+    async fn publish_again(
+        &self,
+        since: Option<Timestamp>,
+        until: Option<Timestamp>,
+        dry_run: bool,
+    ) -> Result<u64, StoreError> {
+        self.conversions.publish_again(since, until, dry_run).await
+    }
     async fn erase(
         &self,
         clicks: &[ClickId],

@@ -19,7 +19,7 @@ pub use lists::{
 pub use model::a_long_history_is_what_the_status_machine_says;
 pub use published::{
     a_state_that_moved_on_stays_unpublished, new_states_wait_to_be_published, only_changes_are_published,
-    what_waits_to_be_published_is_read_in_pages,
+    what_waits_to_be_published_is_read_in_pages, what_was_published_is_published_again,
 };
 pub use races::{
     a_race_of_an_update_with_duplicates, batches_in_opposite_orders_all_get_in,

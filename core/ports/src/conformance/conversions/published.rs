@@ -76,6 +76,28 @@ pub async fn only_changes_are_published(s: Stores) {
     assert_eq!(waiting(&s.one, 10).await, states(&[("B", 2)]));
 }
 
+/// What was published waits once more, of the time that is asked for, and is as it was; what waits already is not counted.
+pub async fn what_was_published_is_published_again(s: Stores) {
+    let reports: Vec<_> = (1..=6).map(|n| reported(n, &format!("T{n}"), "lead")).collect();
+    s.one.record(&reports).await.expect("record");
+    let marks: Vec<_> = (1..=5).map(|n| (conversion(n), 1)).collect();
+    s.one.mark_published(&marks).await.expect("mark");
+    let before = s.one.get(&conversion(2)).await.expect("get");
+    let (from, to) = (Some(at(2)), Some(at(4)));
+    assert_eq!(s.two.publish_again(from, to, true).await.expect("counted"), 2);
+    assert_eq!(waiting(&s.one, 10).await, states(&[("T6", 1)]), "a dry run marks nothing");
+    assert_eq!(s.two.publish_again(from, to, false).await.expect("marked"), 2);
+    let mut now = waiting(&s.one, 10).await;
+    now.sort();
+    assert_eq!(now, states(&[("T2", 1), ("T3", 1), ("T6", 1)]));
+    assert_eq!(s.one.get(&conversion(2)).await.expect("get"), before, "it is no new state");
+    assert_eq!(s.one.publish_again(None, None, false).await.expect("marked"), 3);
+    assert_eq!(waiting(&s.two, 10).await.len(), 6);
+    assert_eq!(s.one.publish_again(None, None, false).await.expect("marked"), 0);
+    s.two.mark_published(&[(conversion(2), 1)]).await.expect("mark");
+    assert_eq!(waiting(&s.two, 10).await.len(), 5);
+}
+
 /// Page by page, each once, while those of the pages before are marked, change and stay.
 pub async fn what_waits_to_be_published_is_read_in_pages(s: Stores) {
     let reports: Vec<_> = (1..=25).map(|n| reported(n, &format!("T{n}"), "rebill")).collect();

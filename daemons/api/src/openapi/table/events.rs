@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde_json::{Value, json};
 use tfx_api::{
     Labelled, Page,
+    conversions::{PublishAnswer, PublishRequest},
     explain::{ExplainAnswer, ExplainRequest},
     report::{ReportAnswer, ReportRequest},
     timeline::Timeline,
@@ -60,6 +61,10 @@ pub(super) fn operations() -> Vec<Operation> {
                 .answers::<Labelled<Conversion>>("The conversion")
                 .finds("conversion")
                 .refuses(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", "it is there and cannot be read"),
+            post("/conversions/publish", "publish_conversions", "Publish conversions once more, or count them")
+                .takes::<PublishRequest>(json!({ "since": "2026-01-31T00:00:00Z", "dry_run": true }))
+                .answers::<PublishAnswer>("How many were marked; services publish them within seconds")
+                .note("For what reports lack after a restore. Each state counts once, however often it is published."),
             post("/explain", "explain", "Tell where a click would go, and why")
                 .takes::<ExplainRequest>(json!({ "slug": "summer", "country": "DE", "ip": "192.0.2.7" }))
                 .answers::<ExplainAnswer>("What is decided, and why")
