@@ -39,7 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
     after_help = "Examples:\n  \
         tfx erase --click 01KBB6X7T40000000000000000 --dry-run\n  \
         tfx erase --visitor 0123456789abcdef0123456789abcdef --receipt erased.json\n  \
-        tfx erase --ip 203.0.113.9\n  \
+        tfx erase --ip 203.0.113.9 --dry-run\n  \
         tfx erase --again --yes"
 )]
 pub(crate) struct Erase {
@@ -52,6 +52,9 @@ pub(crate) struct Erase {
     /// All clicks from an address, whoever's they are, and what became of them.
     #[arg(long, value_name = "ADDRESS", group = "whom", value_parser = address)]
     ip: Option<IpAddr>,
+    /// With --ip: also where addresses are kept cut short (IP_STORAGE=truncated), and everybody of the same range goes too.
+    #[arg(long, requires = "ip")]
+    whole_range: bool,
     /// Everybody who was erased and may have come back: out of topics that were read again, or an old journal.
     #[arg(long, group = "whom")]
     again: bool,
@@ -75,6 +78,7 @@ impl Erase {
             visitor: self.visitor.map(|id| id.to_string()),
             click: self.click.map(|id| id.to_string()),
             ip: self.ip.map(|ip| ip.to_string()),
+            whole_range: self.whole_range,
             again: self.again,
             dry_run: true,
         };
@@ -82,6 +86,14 @@ impl Erase {
             let found = ended(&client, &request).await?;
             refused(&found)?;
             rows(context, &found)?;
+            self.of_range(context, &found);
+            if found.range.is_some() && !self.whole_range {
+                return Err(Failure::new(
+                    Kind::Conflict,
+                    "the address is stored as many others are, and nothing was erased",
+                )
+                .hint("--whole-range erases all of the range; --visitor or --click names a person alone"));
+            }
             if !prompt::confirm(&question(&found), false)? {
                 context.out.note("nothing was erased");
                 return Ok(());
@@ -102,6 +114,7 @@ impl Erase {
         }
         refused(&receipt)?;
         print(context, &receipt)?;
+        self.of_range(context, &receipt);
         context.out.note(match receipt.total() {
             _ if receipt.dry_run => "nothing was erased".to_owned(),
             0 => "nothing more was found".to_owned(),
@@ -123,6 +136,36 @@ impl Erase {
 
 fn address(text: &str) -> Result<IpAddr, String> {
     text.parse().map_err(|_| "is no address, such as 203.0.113.9 or 2001:db8::1".to_owned())
+}
+
+impl Erase {
+    /// Says whose clicks go with his.
+    fn of_range(&self, context: &Context, receipt: &ErasureReceipt) {
+        let (Some(range), Some(ip)) = (&receipt.range, self.ip) else { return };
+        let needs = if self.whole_range { "" } else { "; erasing them needs --whole-range" };
+        context.out.note(format!(
+            "warning: addresses are kept cut short (IP_STORAGE=truncated): {ip} is stored as all of {} is, and {} clicks are of \
+             that range, of others too{needs}",
+            network(ip, range.bits),
+            range.clicks
+        ));
+    }
+}
+
+/// The range of addresses that have so many leading bits in common: `203.0.113.0/24`.
+fn network(ip: IpAddr, bits: u8) -> String {
+    let bits = u32::from(bits);
+    let first = match ip.to_canonical() {
+        IpAddr::V4(ip) => {
+            let mask = u32::MAX.checked_shl(32_u32.saturating_sub(bits)).unwrap_or(0);
+            IpAddr::from((u32::from(ip) & mask).to_be_bytes())
+        }
+        IpAddr::V6(ip) => {
+            let mask = u128::MAX.checked_shl(128_u32.saturating_sub(bits)).unwrap_or(0);
+            IpAddr::from((u128::from(ip) & mask).to_be_bytes())
+        }
+    };
+    format!("{first}/{bits}")
 }
 
 /// A file that is not there, for nobody else to read.

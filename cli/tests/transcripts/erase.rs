@@ -82,3 +82,30 @@ fn who_cannot_be_meant_is_not_erased() {
     );
     t.is("erase_refused");
 }
+
+#[test]
+fn whoever_has_the_same_short_address_is_erased_only_when_that_is_said() {
+    let place = Place::running_with(&[("IP_STORAGE", "truncated")]);
+    campaign(&place);
+    for address in ["203.0.113.9", "203.0.113.200", "198.51.100.1"] {
+        web::get_from(&place, "/c/summer", web::PHONE, address);
+    }
+    recorded(&place, 3);
+    let counted = place.sh("tfx erase --ip 203.0.113.9 --dry-run");
+    let told = "203.0.113.9 is stored as all of 203.0.113.0/24 is, and 2 clicks are of that range";
+    assert!(counted.code == Some(0) && counted.stderr.contains(told), "{}", counted.stderr);
+    assert!(counted.stderr.contains("needs --whole-range"), "{}", counted.stderr);
+    let refused = place.sh("tfx erase --ip 203.0.113.9 --yes --receipt no.json");
+    assert_eq!(refused.code, Some(1), "{}", refused.stderr);
+    for part in ["IP_STORAGE=truncated", "the same first 24 bits", "2 clicks", "--whole-range"] {
+        assert!(refused.stderr.contains(part), "{part}: {}", refused.stderr);
+    }
+    recorded(&place, 3);
+    let alone = place.sh("tfx erase --visitor c0ffee00c0ffee00c0ffee00c0ffee00 --whole-range --yes");
+    assert_eq!(alone.code, Some(2), "{}", alone.stderr);
+    let done = place.ok("tfx erase --ip 203.0.113.9 --whole-range --yes -o json");
+    let receipt: serde_json::Value = serde_json::from_str(&done).expect("JSON");
+    assert_eq!(receipt["range"], serde_json::json!({ "bits": 24, "clicks": 2 }));
+    assert!(!done.contains("203.0.113"), "the receipt names nobody: {done}");
+    recorded(&place, 1);
+}

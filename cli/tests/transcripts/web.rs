@@ -19,9 +19,14 @@ pub(crate) fn click(place: &Place, path: &str) -> String {
 
 /// Asks traffic-service for a path; gives the answer's head.
 pub(crate) fn get(place: &Place, path: &str, user_agent: &str) -> String {
+    get_from(place, path, user_agent, "192.0.2.7")
+}
+
+/// The same, from an address.
+pub(crate) fn get_from(place: &Place, path: &str, user_agent: &str, address: &str) -> String {
     let mut stream = TcpStream::connect(place.traffic()).expect("traffic-service");
     let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: t.example\r\nUser-Agent: {user_agent}\r\nX-Forwarded-For: 192.0.2.7\r\n\
+        "GET {path} HTTP/1.1\r\nHost: t.example\r\nUser-Agent: {user_agent}\r\nX-Forwarded-For: {address}\r\n\
          Accept-Language: en-US\r\nConnection: close\r\n\r\n"
     );
     stream.write_all(request.as_bytes()).expect("a request");

@@ -20,6 +20,10 @@ pub struct ErasureRequest {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<std::net::IpAddr>"))]
     pub ip: Option<String>,
+    /// With `ip`: also where addresses are kept cut short (`IP_STORAGE=truncated`), so that everybody of the same range is
+    /// erased with him.
+    #[serde(default)]
+    pub whole_range: bool,
     /// Everybody who was erased and may have come back.
     #[serde(default)]
     pub again: bool,
@@ -84,10 +88,20 @@ pub struct TopicHolds {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ErasureRefused {
-    /// `not_found`, `too_much`, `unavailable`, or `broke_off` by a fault of the program.
+    /// `not_found`, `too_much`, `whole_range`, `unavailable`, or `broke_off` by a fault of the program.
     pub code: String,
     /// What is wrong, and what to do.
     pub detail: String,
+}
+
+/// Addresses that are stored alike, because they are kept cut short.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ErasedRange {
+    /// So many leading bits of the address are stored: 24 of 203.0.113.9 mean all of 203.0.113.0/24.
+    pub bits: u8,
+    /// Clicks that are stored of the range.
+    pub clicks: u64,
 }
 
 /// What was erased, and what holds it still. It names nobody.
@@ -111,6 +125,9 @@ pub struct ErasureReceipt {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub ended_at: Option<Timestamp>,
+    /// Whose addresses are stored alike: they are of one range, and all of it is or would be erased.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub range: Option<ErasedRange>,
     /// How many visitors left the clicks.
     pub visitors: u64,
     /// Per store and kind.

@@ -101,6 +101,15 @@ impl Identity {
         forms
     }
 
+    /// How many leading bits of the address are kept, if its stored form is that of many: `IP_STORAGE=truncated`.
+    pub fn shared_bits(&self, ip: IpAddr) -> Option<u8> {
+        match (self.privacy, ip.to_canonical()) {
+            (IpPrivacy::Truncated, IpAddr::V4(_)) => Some(24),
+            (IpPrivacy::Truncated, IpAddr::V6(_)) => Some(48),
+            (IpPrivacy::Full | IpPrivacy::Hashed, _) => None,
+        }
+    }
+
     /// What proves that a text was written by this installation.
     pub fn seal(&self, text: &str) -> u128 {
         let mut hasher = self.links;

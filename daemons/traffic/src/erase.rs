@@ -19,6 +19,8 @@ pub(crate) struct Address {
 #[derive(Serialize)]
 pub(crate) struct Forms {
     forms: Vec<SmolStr>,
+    /// The leading bits that one of them has in common with others' addresses, if any has.
+    shared_bits: Option<u8>,
 }
 
 pub(crate) async fn stored_address(
@@ -27,7 +29,8 @@ pub(crate) async fn stored_address(
 ) -> Result<Json<Forms>, ProblemResponse> {
     let identity = clicks.traffic.identity.load();
     let identity = identity.as_ref().ok_or_else(unknown)?;
-    Ok(Json(Forms { forms: identity.stored_forms(asked.address) }))
+    let (forms, shared_bits) = (identity.stored_forms(asked.address), identity.shared_bits(asked.address));
+    Ok(Json(Forms { forms, shared_bits }))
 }
 
 /// Whom to forget.

@@ -42,10 +42,13 @@ pub(crate) enum Asked {
 
 impl Asked {
     fn of(request: &ErasureRequest) -> Result<Self, Problems> {
-        let ErasureRequest { visitor, click, ip, again, .. } = request;
+        let ErasureRequest { visitor, click, ip, again, whole_range, .. } = request;
         let given = [visitor.is_some(), click.is_some(), ip.is_some(), *again];
         if given.into_iter().filter(|given| *given).count() != 1 {
             return Err(Problems::one("", "needs one of visitor, click, ip and again"));
+        }
+        if *whole_range && ip.is_none() {
+            return Err(Problems::one("whole_range", "goes with ip"));
         }
         if let Some(text) = visitor {
             return text.parse().map(Self::Visitor).map_err(|e| Problems::one("visitor", e.to_string()));
@@ -118,6 +121,7 @@ async fn erase(
         dry_run: request.dry_run,
         asked_at: clock::now(),
         ended_at: None,
+        range: None,
         visitors: 0,
         rows: Vec::new(),
         complete: false,
@@ -140,7 +144,7 @@ async fn erase(
     }
     let (begun, run) = (receipt.clone(), Arc::clone(&app));
     let work = async move {
-        let mut receipt = done(&run, asked, receipt).await;
+        let mut receipt = done(&run, (asked, request.whole_range), receipt).await;
         receipt.ended_at = Some(clock::now());
         if !receipt.dry_run {
             if let Err(e) = told(&run, &caller, &receipt, "erased").await {
@@ -156,11 +160,11 @@ async fn erase(
 }
 
 /// Erases, and says what it came to; also where it breaks off.
-async fn done(app: &Arc<App>, asked: Asked, begun: ErasureReceipt) -> ErasureReceipt {
+async fn done(app: &Arc<App>, (asked, whole_range): (Asked, bool), begun: ErasureReceipt) -> ErasureReceipt {
     let (run, mut receipt) = (Arc::clone(app), begun.clone());
     let work = async move {
-        match work::run(&run, asked, &mut receipt).await {
-            Ok(()) => receipt.complete = receipt.missing.is_empty(),
+        match work::run(&run, asked, whole_range, &mut receipt).await {
+            Ok(()) => receipt.complete = receipt.missing.is_empty() && receipt.refused.is_none(),
             Err(e) => receipt.refused = Some(refused(&e)),
         }
         receipt

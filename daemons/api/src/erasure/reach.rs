@@ -31,17 +31,22 @@ pub(super) struct Reached {
     pub(super) missing: Vec<String>,
 }
 
+/// How an address may be stored.
+#[derive(Deserialize)]
+pub(super) struct Forms {
+    pub(super) forms: Vec<String>,
+    /// The leading bits that one of them has in common with others' addresses, if any has.
+    #[serde(default)]
+    pub(super) shared_bits: Option<u8>,
+}
+
 /// The forms in which an address may be stored.
-pub(super) async fn stored_forms(app: &App, ip: IpAddr) -> Result<Vec<String>, String> {
-    #[derive(Deserialize)]
-    struct Forms {
-        forms: Vec<String>,
-    }
+pub(super) async fn stored_forms(app: &App, ip: IpAddr) -> Result<Forms, String> {
     let asked = json!({ "address": ip });
     let peer = &app.peers.traffic;
     match peer.call(Method::POST, "/internal/stored-address", Some(&asked)).await {
         Ok(answer) => match serde_json::from_value::<Forms>(answer) {
-            Ok(Forms { forms }) => Ok(forms),
+            Ok(forms) => Ok(forms),
             Err(e) => Err(told(peer.unreadable(&e)).await),
         },
         Err(failure) => Err(told(failure).await),

@@ -2,7 +2,7 @@
 
 use super::{
     Asked,
-    reach::{self, Reached},
+    reach::{self, Forms, Reached},
 };
 use crate::app::App;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use std::{
     collections::{BTreeSet, HashSet},
     time::Duration,
 };
-use tfx_api::erasure::{ErasedRows, ErasureReceipt};
+use tfx_api::erasure::{ErasedRange, ErasedRows, ErasureReceipt, ErasureRefused};
 use tfx_domain::{
     Timestamp,
     event::{EventCounts, PersonNames},
@@ -43,9 +43,21 @@ struct Known {
 }
 
 /// Does what was asked for, and writes down what it came to.
-pub(super) async fn run(app: &App, asked: Asked, receipt: &mut ErasureReceipt) -> Result<(), StoreError> {
+pub(super) async fn run(
+    app: &App,
+    asked: Asked,
+    whole_range: bool,
+    receipt: &mut ErasureReceipt,
+) -> Result<(), StoreError> {
     let (mut known, mut reached) = (Known::default(), Reached::default());
     let whom = whom(app, asked, receipt, &mut known).await?;
+    if let (Some(range), Some(whom)) = (&mut receipt.range, &whom) {
+        range.clicks = app.stores.erasure.find(whom, receipt.asked_at).await?.len() as u64;
+        if !whole_range && !receipt.dry_run {
+            receipt.refused = Some(of_many(asked, *range));
+            return Ok(());
+        }
+    }
     let listed = app.stores.erased.entries().await?;
     let of_before = |entry: &&ErasedEntry| match asked {
         Asked::Again => true,
@@ -149,7 +161,10 @@ async fn whom(
         }
         Asked::Ip(ip) => {
             let forms = match reach::stored_forms(app, ip).await {
-                Ok(forms) => forms,
+                Ok(Forms { forms, shared_bits }) => {
+                    receipt.range = shared_bits.map(|bits| ErasedRange { bits, clicks: 0 });
+                    forms
+                }
                 Err(why) => {
                     let what =
                         format!("only the whole address was looked for, not its hash or short form: {why}");
@@ -163,6 +178,17 @@ async fn whom(
         }
         Asked::Again => Ok(None),
     }
+}
+
+/// Why an address is not erased whose stored form is that of many.
+fn of_many(asked: Asked, ErasedRange { bits, clicks }: ErasedRange) -> ErasureRefused {
+    let address = if let Asked::Ip(ip) = asked { ip.to_string() } else { String::new() };
+    let detail = format!(
+        "addresses are kept cut short here (IP_STORAGE=truncated): {address} is stored as every address with the same first \
+         {bits} bits is, and {clicks} clicks are of that range, of others too; whole_range (--whole-range) erases them all, a \
+         visitor or a click names him alone"
+    );
+    ErasureRefused { code: "whole_range".to_owned(), detail }
 }
 
 /// Goes through every store once.
