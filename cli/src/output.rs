@@ -204,11 +204,13 @@ impl Out {
         if self.quiet {
             return;
         }
-        let size = io::stderr().is_terminal().then(|| Term::stderr().size_checked()).flatten();
-        let text = match size {
-            Some((_, columns)) => folded(text.as_ref(), usize::from(columns)),
-            None => text.as_ref().to_owned(),
-        };
+        // Whoever gave names to what it tells of writes to no terminal.
+        let mut text = printable(text.as_ref());
+        if io::stderr().is_terminal()
+            && let Some((_, columns)) = Term::stderr().size_checked()
+        {
+            text = folded(&text, usize::from(columns));
+        }
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 

@@ -73,7 +73,9 @@ pub(crate) fn optional(
 /// # Errors
 /// Interrupted.
 pub(crate) fn confirm(question: &str, default: bool) -> Result<bool, Failure> {
-    asking(|term| Confirm::new().with_prompt(question).default(default).interact_on(term))
+    asking(|term| {
+        Confirm::new().with_prompt(crate::output::printable(question)).default(default).interact_on(term)
+    })
 }
 
 /// One of several, by its place.

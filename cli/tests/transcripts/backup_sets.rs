@@ -2,6 +2,7 @@
 
 use crate::{
     backups::{files, killed},
+    mongo::Database,
     place::Place,
 };
 use serde_json::Value;
@@ -81,10 +82,12 @@ fn sets_are_made_listed_verified_and_told_when_they_are_not_whole() {
     fs::remove_file(&archive).expect("gone");
     assert!(place.sh("tfx backup list sets").stderr.contains("embedded.tar.zst is missing"));
     change(&archive, &bytes);
-    change(&made.join("more"), b"x");
-    assert!(place.sh("tfx backup list sets").stderr.contains("more is in it and not in its manifest"));
-    fs::remove_file(made.join("more")).expect("gone");
-    place.ok("tfx backup verify sets");
+    change(&made.join(".DS_Store"), b"x");
+    let stray = place.sh("tfx backup list sets -o csv");
+    assert!(stray.stderr.contains(".DS_Store is in it and not in its manifest"), "{}", stray.stderr);
+    assert!(stray.stdout.contains(",whole,"), "and it is whole: {}", stray.stdout);
+    place.ok("tfx backup verify sets; tfx check backup-age sets");
+    fs::remove_file(made.join(".DS_Store")).expect("gone");
     for (line, code, why) in [
         ("tfx backup all nowhere", 2, "the folder of nowhere/"),
         ("tfx backup all made", 1, "Not a directory"),
@@ -96,6 +99,7 @@ fn sets_are_made_listed_verified_and_told_when_they_are_not_whole() {
         ("tfx backup prune sets", 2, "give --yes"),
         ("tfx backup prune sets --keep 0 --yes", 2, "must be a whole number of 1 to"),
         ("tfx check backup-age sets --warn 2h --crit 1h", 3, "there would be no WARNING"),
+        ("tfx check backup-age sets --crit 3h", 0, ""),
         ("tfx check backup-age nowhere", 2, ""),
         ("sleep 1.1; tfx check backup-age sets --warn 0s --crit 1h", 1, ""),
         ("sleep 1.1; tfx check backup-age sets --warn 0s --crit 0s", 2, ""),
@@ -175,4 +179,122 @@ fn no_set_that_was_killed_looks_whole() {
 fn files_of(set: &Path) -> BTreeSet<String> {
     let names = fs::read_dir(set).expect("lists");
     names.map(|e| e.expect("an entry").file_name().to_string_lossy().into_owned()).collect()
+}
+
+/// What is recorded between two parts is in the events' part if it is marked published in the conversions' part.
+#[test]
+fn what_causes_events_is_backed_up_before_the_events() {
+    let (mut place, database) = (stored(), Database::new());
+    database.at(&mut place);
+    database.fill(&place);
+    let other = place.sh("tfx backup all sets");
+    assert_eq!((other.code, other.stdout.as_str()), (Some(1), ""));
+    assert!(
+        other
+            .stderr
+            .contains(&format!("{} has nothing of tfx in it: is MONGO_DATABASE right?", database.name))
+    );
+    assert_eq!(place.ok("ls -A sets"), "", "a whole set of nothing helps nobody");
+    let alone = place.sh("tfx backup mongo nothing.archive");
+    assert!(alone.code == Some(0) && alone.stderr.contains("warning: the database"), "{}", alone.stderr);
+    let set = place.ok("tfx backup all sets --allow-empty -q -o json");
+    let set: Value = serde_json::from_str(&set).expect("JSON");
+    let parts: Vec<(&str, &str)> = ["mongo", "embedded"]
+        .iter()
+        .zip(set["parts"].as_array().expect("parts"))
+        .map(|(want, part)| (*want, part["store"].as_str().expect("a store")))
+        .collect();
+    assert!(parts.len() == 2 && parts.iter().all(|(want, is)| want == is), "{set}");
+}
+
+#[test]
+fn what_a_killed_run_left_is_told_fails_nothing_and_goes_when_nobody_writes_it() {
+    let place = stored();
+    let name = make(&place).file_name().expect("a name").to_string_lossy().into_owned();
+    let left = ["20260101T000000Z.0badcafe.part", ".tfx-copies-x.part", "20260102T000000Z.pruned.part"];
+    for name in left {
+        place.ok(&format!(
+            "mkdir sets/{name}; echo secret > sets/{name}/file; touch -d '1 hour ago' sets/{name}"
+        ));
+    }
+    place
+        .ok("echo secret > sets/d.archive.0badcafe.part; touch -d '1 hour ago' sets/d.archive.0badcafe.part");
+    place.ok("mkdir sets/20260103T000000Z.0badcafe.part; echo mine > sets/mine.part");
+    let verified = place.sh("tfx backup verify sets");
+    assert_eq!(verified.code, Some(0), "{}", verified.stderr);
+    assert!(verified.stdout.contains(&name) && !verified.stdout.contains(".part"), "{}", verified.stdout);
+    for name in left {
+        let told = format!("{name} is no backup: ");
+        assert!(verified.stderr.contains(&told), "{name}: {}", verified.stderr);
+    }
+    let listed = place.ok("tfx backup list sets -o csv");
+    assert_eq!(listed.matches(",unfinished,").count(), 5, "{listed}");
+    // Somebody writes one of them.
+    let held = "sets/20260101T000000Z.0badcafe.part";
+    let pruned = place.ok(&format!("flock {held} tfx backup prune sets --yes -o csv -q"));
+    assert_eq!(pruned.matches(",deleted").count(), 3, "{pruned}");
+    assert_eq!(pruned.matches("stays: unfinished").count(), 2, "{pruned}");
+    let planned = place.ok("tfx backup prune sets --dry-run -o csv -q");
+    assert_eq!(planned.matches("would go").count(), 1, "{planned}");
+    place.ok("tfx backup prune sets --yes -q");
+    let mut want = vec!["20260103T000000Z.0badcafe.part", name.as_str(), "mine.part"];
+    want.sort_unstable();
+    assert_eq!(
+        place.ok("LC_ALL=C ls -A sets").lines().collect::<Vec<_>>(),
+        want,
+        "what is seconds old may be somebody's"
+    );
+}
+
+#[test]
+fn a_set_or_a_folder_of_sets_is_restored_by_its_name() {
+    let place = stored();
+    let first = make(&place);
+    let second = make(&place);
+    let name = |set: &Path| set.file_name().expect("a name").to_string_lossy().into_owned();
+    let newest = place.sh("tfx restore embedded sets --data-dir of-newest");
+    assert_eq!(newest.code, Some(0), "{}", newest.stderr);
+    assert!(newest.stderr.contains(&format!("of the set {}", second.canonicalize().expect("it").display())));
+    let named =
+        place.sh(&format!("cd sets/{}; tfx restore embedded . --data-dir ../../of-first", name(&first)));
+    assert_eq!(named.code, Some(0), "{}", named.stderr);
+    assert!(named.stderr.contains(&name(&first)), "{}", named.stderr);
+    fs::remove_file(second.join("embedded.tar.zst")).expect("gone");
+    let half = place.sh(&format!("tfx restore embedded sets/{} --data-dir no", name(&second)));
+    assert!(half.code == Some(1) && half.stderr.contains("embedded.tar.zst is missing"), "{}", half.stderr);
+    let whole = place.sh("tfx restore embedded sets --data-dir of-whole");
+    assert!(whole.code == Some(0) && whole.stderr.contains(&name(&first)), "{}", whole.stderr);
+    let nothing = place.sh("mkdir empty; tfx restore embedded empty --data-dir no");
+    assert!(
+        nothing.code == Some(2) && nothing.stderr.contains("no whole set with embedded lies in it"),
+        "{}",
+        nothing.stderr
+    );
+}
+
+/// A clock was wrong for a moment: the set seals that.
+#[test]
+fn a_set_of_the_future_is_named_and_is_not_the_newest() {
+    let place = stored();
+    let name = make(&place).file_name().expect("a name").to_string_lossy().into_owned();
+    let future = "20990101T000000Z";
+    place.ok(&format!(
+        r#"cp -r sets/{name} sets/{future}; cd sets/{future}
+        sed -E 's/"moment": "20[^"]*"/"moment": "2099-01-01T00:00:00Z"/; s/"seal": "[^"]*"/"seal": ""/' manifest.json >open
+        sum=$(sha256sum open | cut -d' ' -f1); sed -E "s/\"seal\": \"\"/\"seal\": \"$sum\"/" open >manifest.json; rm open"#
+    ));
+    let listed = place.sh("tfx backup list sets -o csv");
+    assert_eq!(listed.stdout.matches(",whole,").count(), 2, "{}{}", listed.stdout, listed.stderr);
+    assert!(listed.stderr.contains(&format!("warning: {future} is of the future")), "{}", listed.stderr);
+    let check = place.sh("tfx check backup-age sets");
+    let told = format!("BACKUP AGE WARNING - the newest of 2 whole backups, {name}, is ");
+    assert!(check.code == Some(1) && check.stdout.starts_with(&told), "{}", check.stdout);
+    assert!(check.stdout.contains(future), "{}", check.stdout);
+    let pruned = place.ok("tfx backup prune sets --keep 1 --keep-weekly 0 --yes -o csv -q");
+    assert!(pruned.contains("stays: of the future") && !pruned.contains("deleted"), "{pruned}");
+    let restored = place.sh("tfx restore embedded sets --data-dir new");
+    assert!(restored.stderr.contains(&format!("sets/{name}")), "{}", restored.stderr);
+    place.ok(&format!("rm -r sets/{name}"));
+    let alone = place.sh("tfx check backup-age sets");
+    assert!(alone.code == Some(2) && alone.stdout.contains(future), "{}", alone.stdout);
 }

@@ -66,6 +66,28 @@ fn a_set_restores_what_was_there_and_shares_what_has_not_changed() {
     assert_eq!(inode(&set, 202609), inode(&newer, 202609));
     assert_ne!(inode(&set, 202610), inode(&newer, 202610));
 
+    // A file that somebody damaged goes into no later set: its partition is read anew. Of the damaged set the rest can be had.
+    let shared = clicks(&newer, 202609);
+    let good = fs::read(&shared).expect("read");
+    let mut flipped = good.clone();
+    flipped[good.len() / 2] ^= 1;
+    fs::write(&shared, &flipped).expect("damaged");
+    let third = make(&place, "tfx backup clickhouse sets --incremental");
+    assert_eq!(third["damaged"], serde_json::json!(["clickhouse.click_events.202609.native.zst"]), "{third}");
+    place.ok(&format!(
+        "tfx backup verify {} && rm -r {}",
+        path(&place, &third).display(),
+        path(&place, &third).display()
+    ));
+    let of =
+        |tables: &str| place.sh(&format!("tfx restore clickhouse {} {tables} --dry-run", newer.display()));
+    let all = of("");
+    assert_eq!(all.code, Some(1), "{}", all.stderr);
+    assert!(all.stderr.contains("--tables restores others than click_events"), "{}", all.stderr);
+    let rest = of("--tables 'conversion_e*'");
+    assert_eq!(rest.code, Some(0), "{}", rest.stderr);
+    fs::write(&shared, &good).expect("mended");
+
     // The one before goes, the newer one stays whole.
     let after = database.counts();
     place.ok("tfx backup prune sets --keep 1 --keep-weekly 0 --yes && tfx backup verify sets");
@@ -95,14 +117,14 @@ fn a_set_of_all_has_mongodb_and_clickhouse() {
     let mongo = Database::new();
     mongo.at(&mut place);
     mongo.fill(&place);
-    let made = make(&place, "tfx backup all sets");
+    let made = make(&place, "tfx backup all sets --allow-empty");
     let set = path(&place, &made);
     assert!(files(&set).contains(&"mongo.archive.zst".to_owned()) && clicks(&set, 202609).exists());
     let missing = made["missing"].to_string();
     assert!(missing.contains("the topics") && !missing.contains("cannot export"), "{missing}");
     assert!(place.ok("tfx backup list sets -o csv").contains("\"mongo, clickhouse\""));
     place.ok("tfx backup verify sets");
-    let again = make(&place, "tfx backup all sets --incremental");
+    let again = make(&place, "tfx backup all sets --allow-empty --incremental");
     let shared = clicks(&path(&place, &again), 202609);
     assert_eq!(fs::metadata(shared).expect("a file").nlink(), 2);
     // One of ClickHouse alone is none of the installation: it takes the place of none, and makes none younger.

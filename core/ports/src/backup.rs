@@ -86,6 +86,17 @@ pub struct Standing {
     pub there: Vec<String>,
     /// What tells that services run on it.
     pub running: Vec<String>,
+    /// What restores that did not come to their end have left open.
+    pub open: Vec<String>,
+}
+
+/// The first few of some names.
+pub fn named(names: &[String], most: usize) -> String {
+    let shown = names.iter().take(most).map(String::as_str).collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(most) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
 }
 
 /// A part and where it goes.

@@ -2,7 +2,7 @@
 
 use super::{
     clickhouse::{Partitions, came, how_to_go_on},
-    store::{CLICKHOUSE, embedded, of_io, open, tables},
+    store::{CLICKHOUSE, embedded, has_ours, nothing_of_ours, of_io, open, tables},
     taking::refused,
 };
 use crate::{
@@ -34,6 +34,9 @@ pub(crate) struct All {
     dir: Where,
     #[command(flatten)]
     partitions: Partitions,
+    /// Also where MongoDB has nothing of tfx.
+    #[arg(long)]
+    allow_empty: bool,
 }
 
 impl All {
@@ -46,6 +49,16 @@ impl All {
             let packing = Packing::Zstd;
             Source { store, file: format!("{file}{}", packing.ending()), packing, backup }
         };
+        // What makes events goes first: what a conversion there says is published is in the store of events by then.
+        if engines.mongo.is_some() {
+            let (store, database) = open(context).await?;
+            if !self.allow_empty && !has_ours(&store, &database).await? {
+                return Err(nothing_of_ours(&database).hint(
+                    "--allow-empty takes a backup all the same; an embedded store is one without MONGO_URI",
+                ));
+            }
+            sources.push(source("mongo", "mongo.archive", store));
+        }
         if engines.mongo.is_none() || engines.events.is_none() {
             sources.push(source("embedded", "embedded.tar", embedded(context, &self.dir.scratch())?));
         } else {
@@ -54,11 +67,8 @@ impl All {
                     .to_owned(),
             );
         }
-        if engines.mongo.is_some() {
-            sources.push(source("mongo", "mongo.archive", open(context).await?.0));
-        }
         if engines.events.is_some() {
-            // After MongoDB: what a conversion there says is published is in a topic, and soon here.
+            // Where what is published is in a topic, and soon here.
             let (backup, parallel) = (tables(context)?, self.partitions.parallel);
             by_partition = Some(TableSource { store: CLICKHOUSE, backup, parallel });
             missing.push("the topics: events that ClickHouse has not read yet".to_owned());

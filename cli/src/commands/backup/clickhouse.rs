@@ -39,7 +39,8 @@ pub(crate) struct ClickHouse {
 /// How partitions are taken.
 #[derive(Debug, Args)]
 pub(crate) struct Partitions {
-    /// Read no partition of ClickHouse again that the newest set in DIR has as it is now: the file is in both then.
+    /// Read no partition of ClickHouse again that the newest set in DIR has as it is now: the file, compared with its
+    /// checksum, is in both then.
     #[arg(long)]
     pub(crate) incremental: bool,
     /// Go on with a backup that was killed or failed, if there is one: partitions that it has as they are now stay. In a folder
@@ -85,13 +86,14 @@ impl ClickHouse {
         Meter::end(meter.as_ref());
         let made = made.map_err(|e| how_to_go_on(e, (&self.dir, &sets), kind, "tfx backup clickhouse"))?;
         came(context, &made);
-        let (path, manifest, origins) = (&made.path, &made.manifest, made.origins);
+        let (path, manifest, origins) = (&made.path, &made.manifest, &made.origins);
         let of_tables = made.catalogue.as_ref().map(|c| c.tables.as_slice()).unwrap_or_default();
         let rows: u64 = of_tables.iter().map(StoredTable::rows).sum();
         let item = json!({
             "set": path, "moment": manifest.moment, "tables": of_tables.len(), "rows": rows,
             "bytes": manifest.bytes(), "parts": manifest.parts, "missing": manifest.missing,
             "partitions": { "read": origins.read, "linked": origins.linked, "resumed": origins.resumed },
+            "damaged": origins.damaged,
             "base": made.base,
             "left_out": made.catalogue.as_ref().map(|c| &c.left_out),
         });
@@ -120,7 +122,7 @@ pub(super) fn came(context: &Context, made: &Made) {
         ));
         return;
     }
-    let origins = made.origins;
+    let origins = &made.origins;
     if origins.resumed > 0 {
         context
             .out
@@ -131,6 +133,11 @@ pub(super) fn came(context: &Context, made: &Made) {
             "{} partitions are as they were in {base} and were not read again, {} were read",
             origins.linked, origins.read
         ));
+        for file in &origins.damaged {
+            context.out.note(format!(
+                "warning: {file} in {base} is not what was written, so its partition was read again; tfx backup verify tells more"
+            ));
+        }
     }
 }
 

@@ -10,7 +10,10 @@ use crate::{
 use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 use tfx_domain::problem::Problems;
-use tfx_ops::backup::set::{self, FoundSet, SetState, Sets};
+use tfx_ops::{
+    backup::set::{self, FoundSet, SetState, Sets},
+    clock,
+};
 use tokio::task::spawn_blocking;
 
 /// List sets of backups, the oldest first.
@@ -28,7 +31,7 @@ impl List {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let sets = listed(&self.dir.sets(context)?).await?;
         context.out.rows(&listing(&sets, |_| None))?;
-        tell_half(context, &sets);
+        tell(context, &sets);
         Ok(())
     }
 }
@@ -42,7 +45,13 @@ pub(super) fn listing(sets: &[FoundSet], more: impl Fn(usize) -> Option<Value>) 
                 "bytes": manifest.bytes(), "parts": manifest.parts, "missing": manifest.missing,
             }),
             SetState::Half(why) => json!({ "set": set.name, "path": set.path, "state": "half", "why": why }),
+            SetState::Left { why, .. } => {
+                json!({ "set": set.name, "path": set.path, "state": "unfinished", "why": why })
+            }
         };
+        if !set.strays.is_empty() {
+            row["strays"] = json!(set.strays);
+        }
         if let Some(more) = more(at) {
             row["what"] = more;
         }
@@ -66,18 +75,33 @@ pub(super) fn stores(set: &Value) -> String {
     stores.join(", ")
 }
 
-/// Says which are not whole, and why.
-pub(super) fn tell_half(context: &Context, sets: &[FoundSet]) {
+/// Says what there is to know of some: which are not whole, and why, what lies in them, whose moment is to come.
+pub(super) fn tell(context: &Context, sets: &[FoundSet]) {
+    let now = clock::now();
     for set in sets {
-        if let SetState::Half(why) = &set.state {
-            context.out.note(format!("{} is no whole backup: {why}", set.name));
+        match &set.state {
+            SetState::Half(why) => context.out.note(format!("{} is no whole backup: {why}", set.name)),
+            SetState::Left { why, goes } => {
+                let goes = if *goes { "; tfx backup prune deletes it" } else { "" };
+                context.out.note(format!("{} is no backup: {why}{goes}", set.name));
+            }
+            SetState::Whole(_) => {}
+        }
+        for stray in &set.strays {
+            context.out.note(format!("{}: {stray} is in it and not in its manifest", set.name));
+        }
+        if set.is_of_the_future(now) {
+            context.out.note(format!(
+                "warning: {} is of the future: was a clock wrong? It counts as no newest one, and prune leaves it",
+                set.name
+            ));
         }
     }
 }
 
 /// Read sets to their end and compare them with their manifests.
 ///
-/// Exits 1 if one is not as it was written.
+/// Exits 1 if one is not as it was written. What is being made, or was left by a run that was killed, is told and is none.
 #[derive(Debug, Args)]
 #[command(
     after_help = "Examples:\n  tfx backup verify /backups\n  tfx backup verify /backups/20261129T031000Z"
@@ -90,7 +114,11 @@ pub(crate) struct Verify {
 
 impl Verify {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let sets = sets(context, &self.dir).await?;
+        let (left, sets): (Vec<FoundSet>, Vec<FoundSet>) = sets(context, &self.dir)
+            .await?
+            .into_iter()
+            .partition(|set| matches!(set.state, SetState::Left { .. }));
+        tell(context, &left);
         if sets.is_empty() {
             return Err(Failure::new(crate::exit::Kind::NotFound, format!("{} has no backups", self.dir)));
         }
@@ -116,6 +144,7 @@ impl Verify {
             return Err(Failure::failed("not every set is as it was written").with(problems));
         }
         context.out.rows(&listing(&sets, |_| None))?;
+        tell(context, &sets);
         context.out.note("every byte is as it was written");
         for set in &sets {
             let parts = set.whole().map(|manifest| manifest.parts.as_slice()).unwrap_or_default();

@@ -2,6 +2,7 @@
 
 use super::{
     Where, open,
+    store::{has_ours, nothing_of_ours},
     taking::{not_onto_a_terminal, print, take},
 };
 use crate::{context::Context, exit::Failure};
@@ -36,6 +37,9 @@ impl Mongo {
         let file = self.file.as_ref();
         not_onto_a_terminal(file)?;
         let (store, database) = open(context).await?;
+        if !has_ours(&store, &database).await? {
+            context.out.note(format!("warning: {}", nothing_of_ours(&database).message));
+        }
         let taken = take(context, &store, file, &format!("{database}.archive"), packing).await?;
         for name in &taken.contents.apart {
             context.out.note(format!(

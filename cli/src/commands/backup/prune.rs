@@ -3,18 +3,22 @@
 use super::{
     Where,
     all::failure,
-    list::{listed, listing, tell_half},
+    list::{listed, listing, tell},
 };
 use crate::{context::Context, exit::Failure, input, prompt};
 use clap::{Args, ValueHint};
 use serde_json::json;
-use tfx_ops::backup::set::{self, Fate, FoundSet, Keep};
+use tfx_ops::{
+    backup::set::{self, Fate, FoundSet, Keep, Sets},
+    clock,
+};
 use tokio::task::spawn_blocking;
 
 /// Delete old sets of backups; the newest whole one never goes.
 ///
-/// Sets that are not whole do not count, are told, and are left for a person. A set that is being deleted is none any more
-/// before its first file goes. In a bucket, uploads that were begun more than a day ago and never ended go too.
+/// Sets that are not whole do not count, are told, and are left for a person; so are those of the future. What a run left that
+/// was killed goes, unless it can be gone on with and is younger than a day; in a bucket, what got nothing new for a day, with
+/// uploads of sets. A set that is being deleted is none any more before its first file goes.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     tfx backup prune /backups --dry-run\n  \
@@ -43,41 +47,66 @@ impl Prune {
         }
         let place = self.dir.sets(context)?;
         let sets = listed(&place).await?;
-        let plan = set::plan(&sets, Keep { newest: self.keep, weekly: self.keep_weekly });
-        let go: Vec<&FoundSet> =
-            sets.iter().zip(&plan).filter(|(_, kept)| **kept == Fate::Goes).map(|(set, _)| set).collect();
-        let word = |kept: Fate| match kept {
-            Fate::Newest => "stays",
-            Fate::OfItsWeek => "stays: the newest of its week",
-            Fate::Half => "stays: not whole",
-            Fate::Goes if self.dry_run => "would go",
-            Fate::Goes => "deleted",
-        };
-        let mut rows = listing(&sets, |at| plan.get(at).map(|kept| json!(word(*kept))));
-        rows.columns.push(crate::output::Column::text("what", "what"));
-        if asks && !go.is_empty() {
-            let question = format!("Delete {} of {} backups for good?", go.len(), sets.len());
+        let plan = set::plan(&sets, Keep { newest: self.keep, weekly: self.keep_weekly }, clock::now());
+        let go: Vec<FoundSet> = sets
+            .iter()
+            .zip(&plan)
+            .filter(|(_, kept)| **kept == Fate::Goes)
+            .map(|(set, _)| set.clone())
+            .collect();
+        let unended = finished(&place, true).await?;
+        if asks && !(go.is_empty() && unended.is_empty()) {
+            let uploads = match unended.len() {
+                0 => String::new(),
+                n => format!(" and end {n} uploads"),
+            };
+            let question = format!("Delete {} of {} backups{uploads} for good?", go.len(), sets.len());
             if !prompt::confirm(&question, false)? {
                 context.out.note("nothing was deleted");
                 return Ok(());
             }
         }
-        let (dry_run, going) = (self.dry_run, go.into_iter().cloned().collect::<Vec<_>>());
-        let deleting = spawn_blocking(move || {
-            let done = set::finish(&place, dry_run)?;
-            for set in going.iter().filter(|_| !dry_run) {
-                set::prune(&place, set)?;
+        let done = match self.dry_run {
+            true => unended,
+            false => {
+                let done = finished(&place, false).await?;
+                let deleting = spawn_blocking(move || go.iter().try_for_each(|set| set::prune(&place, set)));
+                deleting.await.map_err(Failure::failed)?.map_err(failure)?;
+                done
             }
-            Ok(done)
-        });
-        for done in deleting.await.map_err(Failure::failed)?.map_err(failure)? {
+        };
+        for done in done {
             context.out.note(done);
         }
+        let word = |kept: Fate| match kept {
+            Fate::Newest => "stays",
+            Fate::OfItsWeek => "stays: the newest of its week",
+            Fate::Half => "stays: not whole",
+            Fate::Unfinished => "stays: unfinished",
+            Fate::Future => "stays: of the future",
+            Fate::Goes if self.dry_run => "would go",
+            Fate::Goes => "deleted",
+        };
+        let mut rows = listing(&sets, |at| plan.get(at).map(|kept| json!(word(*kept))));
+        rows.columns.push(crate::output::Column::text("what", "what"));
         context.out.rows(&rows)?;
-        tell_half(context, &sets);
+        let stay: Vec<FoundSet> = sets
+            .into_iter()
+            .zip(&plan)
+            .filter(|(_, kept)| **kept != Fate::Goes)
+            .map(|(set, _)| set)
+            .collect();
+        tell(context, &stay);
         if self.dry_run {
             context.out.note("nothing was deleted");
         }
         Ok(())
     }
+}
+
+/// Uploads of sets that nobody goes on with are ended; or, as a dry run, would be.
+async fn finished(place: &Sets, dry_run: bool) -> Result<Vec<String>, Failure> {
+    let place = place.clone();
+    let finishing = spawn_blocking(move || set::finish(&place, dry_run));
+    finishing.await.map_err(Failure::failed)?.map_err(failure)
 }

@@ -31,6 +31,24 @@ pub(crate) async fn open(context: &Context) -> Result<(Arc<dyn Backup>, String),
     }
 }
 
+/// What is in every database that a service has written into.
+const OURS: [&str; 2] = ["migrations", "revision"];
+
+/// Whether the database has something of the product in it.
+///
+/// # Errors
+/// It does not say.
+pub(crate) async fn has_ours(store: &Arc<dyn Backup>, database: &str) -> Result<bool, Failure> {
+    let places = OURS.map(|collection| format!("{database}.{collection}"));
+    let standing = store.standing(&places).await.map_err(|e| failure(&e.into()))?;
+    Ok(!standing.there.is_empty())
+}
+
+/// What is said of one that has not.
+pub(crate) fn nothing_of_ours(database: &str) -> Failure {
+    Failure::failed(format!("the database {database} has nothing of tfx in it: is MONGO_DATABASE right?"))
+}
+
 /// What ClickHouse's parts of sets are called.
 pub(crate) const CLICKHOUSE: &str = "clickhouse";
 

@@ -1,6 +1,6 @@
 //! `tfx restore embedded`: a backup of the embedded stores, into a data folder.
 
-use super::archive::{ended_early, opened};
+use super::archive::opened;
 use crate::{
     commands::backup::{Where, data_folder, failure, stopped},
     context::Context,
@@ -24,8 +24,9 @@ use tfx_ops::backup::{self, Look, RestoreFailed, Restored};
     tfx restore embedded tfx.tar.zst --data-dir /var/lib/tfx-new\n  \
     tfx restore embedded tfx.tar.zst --force")]
 pub(crate) struct Embedded {
-    /// The backup, also s3://BUCKET/NAME; - for standard input, which is kept in a temporary file first.
-    #[arg(value_name = "FILE|s3://…|-", value_hint = ValueHint::AnyPath)]
+    /// The backup, or a set or a folder of sets, of which it takes the newest whole one; also s3://…; - for standard input, which is
+    /// kept in a temporary file first.
+    #[arg(value_name = "FILE|DIR|s3://…|-", value_hint = ValueHint::AnyPath)]
     file: Where,
     /// Check the backup and say what would be done.
     #[arg(long)]
@@ -37,7 +38,7 @@ pub(crate) struct Embedded {
 
 impl Embedded {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let archive = opened(context, &self.file).await?;
+        let archive = opened(context, &self.file, "embedded").await?;
         let folder = data_folder(context)?;
         let store = tfx_wiring::folder_backup(&folder, &folder);
         let meter = Meter::new(context.out.quiet);
@@ -84,7 +85,7 @@ impl Embedded {
             ));
         }
         if !standing.there.is_empty() && !self.force {
-            let there = ended_early(&standing.there, 5);
+            let there = backup::named(&standing.there, 5);
             return Some(
                 Failure::new(Kind::Conflict, format!("{} is not empty: {there}", folder.display())).hint(
                     "name another folder by --data-dir; or --force moves what is of tfx in it into a folder before-TIME",

@@ -26,8 +26,9 @@ use tfx_ops::backup::{self, Look, RestoreFailed, Restored, Selection, Stage};
     tfx restore mongo backup.archive.zst --drop --yes\n  \
     tfx restore mongo dump.gz --ns-from 'shop.*' --ns-to 'trial.*'")]
 pub(crate) struct Mongo {
-    /// The archive, also s3://BUCKET/NAME; - for standard input, which is kept in a temporary file first.
-    #[arg(value_name = "FILE|s3://…|-", value_hint = ValueHint::AnyPath)]
+    /// The archive, or a set or a folder of sets, of which it takes the newest whole one; also s3://…; - for standard input, which is
+    /// kept in a temporary file first.
+    #[arg(value_name = "FILE|DIR|s3://…|-", value_hint = ValueHint::AnyPath)]
     file: Where,
     /// Drop each collection that is in the archive before it is restored.
     #[arg(long)]
@@ -65,7 +66,7 @@ impl Mongo {
             return Err(Failure::usage("dropping collections needs a yes: give --yes")
                 .hint("--dry-run says which would be dropped"));
         }
-        let archive = opened(context, &self.file).await?;
+        let archive = opened(context, &self.file, "mongo").await?;
         let (store, _) = open(context).await?;
         let meter = Meter::new(context.out.quiet);
         let teller = Meter::teller(meter.as_ref());

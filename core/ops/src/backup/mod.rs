@@ -19,7 +19,7 @@ pub use source::Archive;
 pub use take::{TakeError, Taken, to_bucket, to_file, to_stream};
 pub use tfx_ports::backup::{
     ArchivePart, Backup, BackupError, Contents, Move, Progress, RestoreFailed, Restored, Restoring, Stage,
-    Standing,
+    Standing, named,
 };
 pub use tfx_ports::table_backup::{Catalogue, StoredTable, TableBackup, TableStanding, TablesStanding};
 

@@ -4,7 +4,7 @@
 use serde::Serialize;
 use std::collections::BTreeMap;
 use tfx_domain::problem::Problems;
-use tfx_ports::backup::{ArchivePart, Contents, Move};
+use tfx_ports::backup::{ArchivePart, Contents, Move, named};
 
 /// The server's own databases.
 const THE_SERVERS: [&str; 3] = ["admin", "config", "local"];
@@ -88,7 +88,7 @@ impl Selection {
     /// # Errors
     /// Nothing is, or two parts would come to one place.
     pub fn of(&self, contents: &Contents) -> Result<Chosen, Problems> {
-        let (mut problems, mut chosen) = (Problems::default(), Chosen::default());
+        let (mut problems, mut chosen) = (self.unmet(contents), Chosen::default());
         let mut places: BTreeMap<String, String> = BTreeMap::new();
         for part in &contents.parts {
             let name = &part.name;
@@ -110,14 +110,28 @@ impl Selection {
             }
             chosen.moves.push(Move { from: name.clone(), to });
         }
-        if chosen.moves.is_empty() && !contents.parts.is_empty() {
-            let names: Vec<&str> = contents.parts.iter().map(|p| p.name.as_str()).take(20).collect();
-            problems.add(
-                "--ns-include",
-                format!("nothing of the archive is left; it holds {}", names.join(", ")),
-            );
+        if chosen.moves.is_empty() && !contents.parts.is_empty() && problems.is_empty() {
+            problems
+                .add("--ns-include", format!("nothing of the archive is left; it holds {}", held(contents)));
         }
         problems.into_result(chosen)
+    }
+
+    /// Patterns that name nothing of the archive: what was meant by them is not done, and nothing else is either.
+    fn unmet(&self, contents: &Contents) -> Problems {
+        let mut problems = Problems::default();
+        let renamed: Vec<String> = self.renames.iter().map(|(from, _)| from.clone()).collect();
+        for (flag, patterns) in
+            [("--ns-include", &self.include), ("--ns-exclude", &self.exclude), ("--ns-from", &renamed)]
+        {
+            for pattern in patterns {
+                if !contents.parts.iter().any(|part| captures(pattern, &part.name).is_some()) {
+                    let held = held(contents);
+                    problems.add(flag, format!("{pattern:?} names nothing of the archive; it holds {held}"));
+                }
+            }
+        }
+        problems
     }
 
     fn renamed(&self, name: &str) -> String {
@@ -132,6 +146,12 @@ impl Selection {
             out
         })
     }
+}
+
+/// What an archive holds, for people.
+fn held(contents: &Contents) -> String {
+    let names: Vec<String> = contents.parts.iter().map(|p| p.name.clone()).collect();
+    named(&names, 20)
 }
 
 /// Users, settings and logs of the server are not the product's.
@@ -203,6 +223,13 @@ mod tests {
                 [&["a.*", "b.*"], &[], &["b.one"], &["a.one"]],
                 "--ns-to a.one and b.one would both come to a.one",
             ),
+            (
+                [&["a.on"], &[], &[], &[]],
+                "--ns-include \"a.on\" names nothing of the archive; it holds a.one",
+            ),
+            ([&["a.*", "c.*"], &[], &[], &[]], "--ns-include \"c.*\" names nothing"),
+            ([&[], &["a.tow"], &[], &[]], "--ns-exclude \"a.tow\" names nothing"),
+            ([&[], &[], &["c.*"], &["d.*"]], "--ns-from \"c.*\" names nothing"),
             ([&["one"], &[], &[], &[]], "--ns-include \"one\": it has the form"),
             ([&[], &[], &["a.*"], &[]], "--ns-to goes with --ns-from"),
         ] {

@@ -62,6 +62,8 @@ pub(super) trait Target: Send {
 pub(super) struct Partial {
     path: PathBuf,
     beside: PathBuf,
+    /// Locked as long as somebody writes it or reads it back.
+    _lock: Option<File>,
 }
 
 impl Partial {
@@ -73,7 +75,10 @@ impl Partial {
         beside.push(format!(".{:08x}.{PARTIAL}", entropy::random_u128() >> 96));
         let beside = path.with_file_name(beside);
         match files::private().read(true).write(true).create_new(true).open(&beside) {
-            Ok(file) => Ok((Self { path: path.to_owned(), beside }, file)),
+            Ok(file) => {
+                let lock = file.try_clone().ok().filter(|file| file.try_lock().is_ok());
+                Ok((Self { path: path.to_owned(), beside, _lock: lock }, file))
+            }
             Err(e) if e.kind() == ErrorKind::NotFound => Err(PlaceError::NoFolder(path.to_owned())),
             Err(error) => Err(PlaceError::Io { path: path.to_owned(), error }),
         }

@@ -37,7 +37,7 @@ pub(super) fn standing(folder: &Path) -> io::Result<Standing> {
             Ok(()) => {}
         }
     }
-    Ok(Standing { there: in_the_way(folder)?, running })
+    Ok(Standing { there: in_the_way(folder)?, running, open: Vec::new() })
 }
 
 /// What stands in the folder, but for what a restore leaves alone.

@@ -34,6 +34,8 @@ pub(super) fn write(
     }
     let copies = tempfile::Builder::new().prefix(SCRATCH).suffix(".part").tempdir_in(scratch);
     let copies = copies.map_err(|e| BackupError::Write(about(scratch, &e)))?;
+    // As long as this lives somebody writes there; what nobody has locked was left by a run that was killed.
+    let _lock = File::open(copies.path()).ok().filter(|folder| folder.try_lock().is_ok());
     let at_it = || -> Result<_, Stopped> {
         let now = clock::now();
         Ok((now, companions(folder).map_err(|e| Stopped(BackupError::Read(e)))?))

@@ -66,6 +66,8 @@ pub(super) struct Listed {
     /// Its whole name.
     pub(super) key: String,
     pub(super) bytes: u64,
+    /// When it came, in seconds since 1970.
+    pub(super) changed: i64,
 }
 
 impl Bucket {
@@ -132,6 +134,7 @@ impl Bucket {
             let all = bucket.0.store.list(Some(&prefix)).map_ok(|found: ObjectMeta| Listed {
                 key: found.location.as_ref().to_owned(),
                 bytes: found.size,
+                changed: found.last_modified.timestamp(),
             });
             Ok(all.try_collect().await?)
         })

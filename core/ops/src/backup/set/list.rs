@@ -1,11 +1,16 @@
 //! Which sets there are, and which of them are whole as far as can be told without reading them.
 
 use super::{
-    MANIFEST, SetError, SetKind, is_left_over,
+    MANIFEST, SetError, SetKind,
     manifest::SetManifest,
     shelf::{Files, Held, Sets},
 };
+use crate::backup::Archive;
 use std::{io, path::PathBuf, sync::Arc};
+use tfx_domain::Timestamp;
+
+/// By so many seconds clocks of machines may differ.
+const CLOCKS_DIFFER: i64 = 300;
 
 /// A set, or what is left of one.
 #[derive(Debug, Clone)]
@@ -18,6 +23,8 @@ pub struct FoundSet {
     pub kind: SetKind,
     /// Whether it is whole.
     pub state: SetState,
+    /// Files in it that are none of it: somebody put them there.
+    pub strays: Vec<String>,
     pub(super) files: Arc<dyn Files>,
 }
 
@@ -28,6 +35,13 @@ pub enum SetState {
     Whole(SetManifest),
     /// It is not; why.
     Half(String),
+    /// It is none yet, or none any more.
+    Left {
+        /// Why.
+        why: String,
+        /// Whether nobody writes it any more, so that it is deleted with old sets.
+        goes: bool,
+    },
 }
 
 impl FoundSet {
@@ -35,23 +49,38 @@ impl FoundSet {
     pub fn whole(&self) -> Option<&SetManifest> {
         match &self.state {
             SetState::Whole(manifest) => Some(manifest),
-            SetState::Half(_) => None,
+            SetState::Half(_) | SetState::Left { .. } => None,
         }
     }
 
-    fn look(name: String, files: Arc<dyn Files>) -> Self {
-        let (kind, state) = match SetKind::of_name(&name) {
-            None if is_left_over(&name) => {
-                let why = "being made or deleted, or left of a run that was killed".to_owned();
-                (SetKind::of_left_over(&name), SetState::Half(why))
+    /// Whether its moment lies in the future, as the clock is here: nobody can tell how old it is.
+    pub fn is_of_the_future(&self, now: Timestamp) -> bool {
+        self.whole().is_some_and(|manifest| manifest.moment.as_second() - now.as_second() > CLOCKS_DIFFER)
+    }
+
+    /// Its archive of a store that has one file in it.
+    ///
+    /// # Errors
+    /// It has none, or is not whole; the text says so.
+    pub fn archive_of(&self, store: &str) -> io::Result<Archive> {
+        let missing = |why: String| io::Error::new(io::ErrorKind::NotFound, why);
+        let manifest = match &self.state {
+            SetState::Whole(manifest) => manifest,
+            SetState::Half(why) | SetState::Left { why, .. } => {
+                return Err(missing(format!("it is no whole backup: {why}")));
             }
-            kind => (
-                kind.unwrap_or_default(),
-                // One that cannot be read helps nobody: it is told, and does not stand in the way of the others.
-                state(&*files).unwrap_or_else(|e| SetState::Half(format!("it cannot be read: {e}"))),
-            ),
         };
-        Self { name, path: files.path(), kind, state, files }
+        let part = manifest.parts.iter().find(|part| part.store == store);
+        let part = part.ok_or_else(|| missing(format!("it has nothing of {store}")))?;
+        self.files.archive(&part.file)
+    }
+
+    fn look(name: String, files: Arc<dyn Files>) -> Self {
+        let kind = SetKind::of_name(&name).unwrap_or_else(|| SetKind::of_left_over(&name));
+        // One that cannot be read helps nobody: it is told, and does not stand in the way of the others.
+        let unreadable = |e| (SetState::Half(format!("it cannot be read: {e}")), Vec::new());
+        let (state, strays) = state(&*files).unwrap_or_else(unreadable);
+        Self { name, path: files.path(), kind, state, strays, files }
     }
 }
 
@@ -74,17 +103,20 @@ pub fn one(sets: &Sets, name: &str) -> io::Result<FoundSet> {
     Ok(FoundSet::look(name.to_owned(), sets.shelf().entry(name)?))
 }
 
-fn state(files: &dyn Files) -> io::Result<SetState> {
+/// How it is, and files in it that are none of it.
+fn state(files: &dyn Files) -> io::Result<(SetState, Vec<String>)> {
+    let half = |why| Ok((SetState::Half(why), Vec::new()));
     let held = match files.held()? {
         Held::Files(held) => held,
-        Held::None(why) => return Ok(SetState::Half(why)),
+        Held::None(why) => return half(why),
+        Held::Left { why, goes } => return Ok((SetState::Left { why, goes }, Vec::new())),
     };
     if !held.contains_key(MANIFEST) {
-        return Ok(SetState::Half("it has no manifest".to_owned()));
+        return half("it has no manifest".to_owned());
     }
     let manifest = match SetManifest::read(&mut *files.archive(MANIFEST)?.raw())? {
         Ok(manifest) => manifest,
-        Err(why) => return Ok(SetState::Half(why)),
+        Err(why) => return half(why),
     };
     for part in &manifest.parts {
         let why = match held.get(&part.file) {
@@ -93,11 +125,9 @@ fn state(files: &dyn Files) -> io::Result<SetState> {
             Some(None) => format!("{} is no file", part.file),
             None => format!("{} is missing", part.file),
         };
-        return Ok(SetState::Half(why));
+        return half(why);
     }
     let known = |name: &str| name == MANIFEST || manifest.parts.iter().any(|part| part.file == name);
-    Ok(match held.keys().find(|name| !known(name)) {
-        Some(name) => SetState::Half(format!("{name} is in it and not in its manifest")),
-        None => SetState::Whole(manifest),
-    })
+    let strays = held.into_keys().filter(|name| !known(name)).collect();
+    Ok((SetState::Whole(manifest), strays))
 }

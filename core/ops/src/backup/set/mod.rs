@@ -112,6 +112,11 @@ impl SetKind {
     }
 }
 
+/// Whether a folder of that name would be a set.
+pub fn is_name(name: &str) -> bool {
+    SetKind::of_name(name).is_some()
+}
+
 fn is_moment(text: &str) -> bool {
     let form = |(at, byte): (usize, u8)| match at {
         8 => byte == b'T',
@@ -124,6 +129,12 @@ fn is_moment(text: &str) -> bool {
 /// Whether it is left of a set, or of what was copied for one.
 fn is_left_over(name: &str) -> bool {
     name.ends_with(PARTIAL) && (name.starts_with(".tfx-copies-") || name.get(..16).is_some_and(is_moment))
+}
+
+/// Whether a file has the name of an archive that is not whole yet: `NAME.XXXXXXXX.part`.
+fn is_partial_file(name: &str) -> bool {
+    let digits = name.strip_suffix(PARTIAL).and_then(|rest| rest.rsplit_once('.')).map(|(_, digits)| digits);
+    digits.is_some_and(|digits| digits.len() == 8 && digits.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]
@@ -139,6 +150,7 @@ mod tests {
         {
             assert_eq!(SetKind::of_name(name), None, "{name}");
         }
+        assert!(is_partial_file("dump.archive.0badcafe.part") && !is_partial_file("mine.part"));
         assert!(is_left_over("20261129T141200Z.clickhouse.0badcafe.part"));
         assert_eq!(SetKind::of_left_over("20261129T141200Z.clickhouse.0badcafe.part"), SetKind::ClickHouse);
         assert_eq!(SetKind::of_left_over("20261129T141200Z.0badcafe.part"), SetKind::All);

@@ -1,6 +1,6 @@
-//! Deletes old sets. Only whole ones count and only whole ones are deleted; the newest of them never is.
+//! Deletes old sets, and what is left of some that nobody writes any more. Only whole ones count; the newest of them never goes.
 
-use super::{FoundSet, SetError, SetKind, Sets};
+use super::{FoundSet, SetError, SetKind, SetState, Sets};
 use std::collections::BTreeMap;
 use tfx_domain::Timestamp;
 
@@ -22,22 +22,32 @@ pub enum Fate {
     OfItsWeek,
     /// It is not whole: that is told, and a person looks.
     Half,
+    /// Somebody makes it, or may go on with it.
+    Unfinished,
+    /// Its moment lies in the future, so that it would be the newest for long: a person looks.
+    Future,
     /// It is not kept.
     Goes,
 }
 
 /// What becomes of each set, in the order of `sets`. Each kind is counted by itself: a set of one store takes the place of none of
 /// all stores.
-pub fn plan(sets: &[FoundSet], keep: Keep) -> Vec<Fate> {
-    let mut plan = vec![Fate::Half; sets.len()];
+pub fn plan(sets: &[FoundSet], keep: Keep, now: Timestamp) -> Vec<Fate> {
+    let of_none = |set: &FoundSet| match set.state {
+        SetState::Left { goes: true, .. } => Fate::Goes,
+        SetState::Left { .. } => Fate::Unfinished,
+        SetState::Whole(_) => Fate::Future,
+        SetState::Half(_) => Fate::Half,
+    };
+    let mut plan: Vec<Fate> = sets.iter().map(of_none).collect();
     for kind in [SetKind::All, SetKind::ClickHouse] {
-        plan_kind(sets, kind, keep, &mut plan);
+        plan_kind(sets, (kind, now), keep, &mut plan);
     }
     plan
 }
 
-fn plan_kind(sets: &[FoundSet], kind: SetKind, keep: Keep, plan: &mut [Fate]) {
-    let of_kind = sets.iter().enumerate().filter(|(_, set)| set.kind == kind);
+fn plan_kind(sets: &[FoundSet], (kind, now): (SetKind, Timestamp), keep: Keep, plan: &mut [Fate]) {
+    let of_kind = sets.iter().enumerate().filter(|(_, set)| set.kind == kind && !set.is_of_the_future(now));
     let mut whole: Vec<(usize, Timestamp)> =
         of_kind.filter_map(|(at, set)| Some((at, set.whole()?.moment))).collect();
     whole.sort_by_key(|&(at, moment)| std::cmp::Reverse((moment, at)));
@@ -66,16 +76,19 @@ fn week(moment: Timestamp) -> i64 {
     (moment.as_second().div_euclid(DAY) + 3).div_euclid(7)
 }
 
-/// Deletes a set: it is none any more before the first file goes. It blocks.
+/// Deletes a set: it is none any more before the first file goes. Of what is left of one, deletes what there is. It blocks.
 ///
 /// # Errors
 /// It cannot be deleted, or not all of it.
 pub fn prune(sets: &Sets, set: &FoundSet) -> Result<(), SetError> {
-    sets.shelf().prune(&set.name)
+    match set.state {
+        SetState::Left { .. } => sets.shelf().clear(&set.name),
+        _ => sets.shelf().prune(&set.name),
+    }
 }
 
-/// Deletes what is left of sets that were being deleted and of uploads that nobody goes on with, and says what; or, as a dry run,
-/// what would go. It blocks.
+/// Deletes what nobody goes on with and has no name of its own, such as uploads, and says what; or, as a dry run, what would go.
+/// It blocks.
 ///
 /// # Errors
 /// It cannot be deleted.
@@ -86,7 +99,7 @@ pub fn finish(sets: &Sets, dry_run: bool) -> Result<Vec<String>, SetError> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::backup::set::{SetManifest, SetState};
+    use crate::backup::set::SetManifest;
     use std::path::Path;
 
     fn set(day: &str, whole: bool) -> FoundSet {
@@ -98,13 +111,14 @@ mod tests {
         };
         let kind = if day.starts_with("2025") { SetKind::ClickHouse } else { SetKind::All };
         let files = Sets::folder(Path::new(".")).shelf().entry(day).expect("a folder");
-        FoundSet { name: day.to_owned(), path: day.into(), kind, state, files }
+        FoundSet { name: day.to_owned(), path: day.into(), kind, state, strays: Vec::new(), files }
     }
 
     fn stay(days: &[&str], newest: usize, weekly: usize) -> String {
         let sets: Vec<FoundSet> =
             days.iter().map(|day| set(day.trim_end_matches('!'), !day.ends_with('!'))).collect();
-        let plan = plan(&sets, Keep { newest, weekly });
+        let now = "2026-11-20T00:00:00Z".parse().expect("a time");
+        let plan = plan(&sets, Keep { newest, weekly }, now);
         let stay = sets.iter().zip(plan).filter(|(_, kept)| *kept != Fate::Goes);
         stay.map(|(set, _)| set.name.as_str()[5..].to_owned()).collect::<Vec<_>>().join(" ")
     }
@@ -135,6 +149,24 @@ mod tests {
         assert_eq!(stay(&days, 1, 0), "11-02 11-03 11-04", "the newest whole one");
         assert_eq!(stay(&["2026-11-04!"], 1, 1), "11-04");
         assert_eq!(stay(&[], 1, 1), "");
+    }
+
+    #[test]
+    fn one_of_the_future_is_not_the_newest_and_stays_for_a_person() {
+        let days = ["2026-11-01", "2026-11-02", "2031-11-03"];
+        assert_eq!(stay(&days, 1, 0), "11-02 11-03");
+    }
+
+    #[test]
+    fn what_nobody_writes_any_more_goes_and_what_somebody_makes_stays() {
+        let left = |goes| {
+            let mut set = set("2026-11-03", false);
+            set.state = SetState::Left { why: "left".to_owned(), goes };
+            set
+        };
+        let now = "2026-11-20T00:00:00Z".parse().expect("a time");
+        let plan = plan(&[left(true), left(false)], Keep { newest: 9, weekly: 0 }, now);
+        assert_eq!(plan, [Fate::Goes, Fate::Unfinished]);
     }
 
     #[test]

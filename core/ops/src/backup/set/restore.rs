@@ -1,9 +1,14 @@
-//! Restores a store of tables from a set: every file of it is read and compared with the manifest first, then what is at its
+//! Restores a store of tables from a set: every file of what is wanted is read and compared with the manifest first, then what is at its
 //! places is looked at, and only then is anything changed.
 
-use super::{FoundSet, tables::catalogue, verify::verify_parts};
+use super::{
+    FoundSet,
+    tables::catalogue,
+    verify::{Damage, verify_parts},
+};
 use crate::backup::{OnPhase, Phase, RestoreError, names::captures};
 use std::{
+    collections::{BTreeSet, HashMap},
     io::{self, Read},
     sync::Arc,
 };
@@ -25,8 +30,7 @@ pub struct TablesLook {
     pub standing: TablesStanding,
 }
 
-/// Reads everything of the store in the set, and looks at what is at the places of the tables that a pattern names; no pattern:
-/// all. Changes nothing.
+/// Reads everything of the tables that a pattern names, no pattern: of all, and looks at what is at their places. Changes nothing.
 ///
 /// # Errors
 /// [`RestoreError`].
@@ -37,19 +41,10 @@ pub async fn look_at_tables(
     patterns: &[String],
     teller: &OnPhase,
 ) -> Result<TablesLook, RestoreError> {
-    let (set, tell) = (set.clone(), Arc::clone(teller));
-    let read = spawn_blocking(move || {
-        let said = catalogue(&set, store)?;
-        let problems = verify_parts(&set, |part| part.store.split('@').next() == Some(store), &tell);
-        let problems = problems.map_err(|e| BackupError::Read(io::Error::other(e)))?;
-        match problems.first() {
-            Some(problem) => {
-                Err(BackupError::NotSound { what: format!("{}: {problem}", set.path.display()) })
-            }
-            None => Ok(said),
-        }
-    });
-    let mut wanted = read.await.unwrap_or_else(|e| Err(BackupError::Read(io::Error::other(e))))?;
+    let read = |set: &FoundSet, teller: &OnPhase| (set.clone(), Arc::clone(teller));
+    let (of, _) = read(set, teller);
+    let said = spawn_blocking(move || catalogue(&of, store)).await;
+    let mut wanted = said.unwrap_or_else(|e| Err(BackupError::Read(io::Error::other(e))))?;
     let mut problems = Problems::default();
     for pattern in patterns {
         if !wanted.tables.iter().any(|table| captures(pattern, &table.name).is_some()) {
@@ -69,8 +64,34 @@ pub async fn look_at_tables(
     let (in_it, out): (Vec<StoredTable>, Vec<StoredTable>) = wanted.tables.into_iter().partition(is_wanted);
     wanted.tables = in_it;
     let left_out = out.into_iter().map(|table| table.name).collect();
+    let (of, tell) = read(set, teller);
+    let files: HashMap<String, String> = (wanted.tables.iter())
+        .flat_map(|table| table.partitions.iter().map(|p| (p.file.clone(), table.name.clone())))
+        .collect();
+    let verified = spawn_blocking(move || {
+        let found = verify_parts(&of, |part| files.contains_key(&part.file), &tell)
+            .map_err(|e| BackupError::Read(io::Error::other(e)))?;
+        match found.is_empty() {
+            true => Ok(()),
+            false => Err(BackupError::NotSound { what: damaged(&of, &found, &files) }),
+        }
+    });
+    verified.await.unwrap_or_else(|e| Err(BackupError::Read(io::Error::other(e))))?;
     let standing = backup.standing(&wanted).await?;
     Ok(TablesLook { wanted, left_out, standing })
+}
+
+/// What is damaged, and that the rest can be restored.
+fn damaged(set: &FoundSet, found: &[Damage], of: &HashMap<String, String>) -> String {
+    let told: Vec<String> = found.iter().map(ToString::to_string).collect();
+    let tables: BTreeSet<&str> =
+        found.iter().filter_map(|damage| of.get(&damage.file)).map(String::as_str).collect();
+    let tables = tables.into_iter().collect::<Vec<_>>().join(", ");
+    format!(
+        "{}: {}; --tables restores others than {tables}, an earlier set may have these whole",
+        set.path.display(),
+        told.join("; ")
+    )
 }
 
 /// Restores what was looked at.

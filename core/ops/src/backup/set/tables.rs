@@ -1,12 +1,12 @@
 //! Takes a store of tables into a set: a file for each partition, and a catalogue of them. A partition that has not changed since
-//! an earlier set of the same place is not read again: its file is in both sets (a hard link, a copy that the server makes), so each is whole by itself and
+//! an earlier set of the same place is not exported again: its file, which is compared with its checksum first, is in both sets (a hard link, a copy that the server makes), so each is whole by itself and
 //! may be deleted by itself.
 
 use super::{
     FoundSet, SetError, Sets, list,
     make::{blocking, summed},
     manifest::{SetPart, sum},
-    shelf::{Draft, Files, Record},
+    shelf::{Adopted, Draft, Files, Record},
 };
 use crate::backup::{OnPhase, Packing, Phase, TakeError, take::to_target};
 use std::{
@@ -39,7 +39,7 @@ pub struct TableSource {
 }
 
 /// How the partitions of a set came into it.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Origins {
     /// Read from the store.
     pub read: usize,
@@ -47,6 +47,8 @@ pub struct Origins {
     pub resumed: usize,
     /// In an earlier set, and unchanged since.
     pub linked: usize,
+    /// Files of that set that are not what was written: their partitions were read from the store.
+    pub damaged: Vec<String>,
 }
 
 /// What the file of a store's catalogue is called.
@@ -99,7 +101,7 @@ pub fn catalogue(set: &FoundSet, store: &str) -> Result<Catalogue, BackupError> 
     let not_sound = |what: String| BackupError::NotSound { what };
     let manifest = match &set.state {
         super::SetState::Whole(manifest) => manifest,
-        super::SetState::Half(why) => {
+        super::SetState::Half(why) | super::SetState::Left { why, .. } => {
             return Err(not_sound(format!("{} is no whole backup: {why}", set.path.display())));
         }
     };
@@ -157,15 +159,19 @@ pub(super) async fn take(
                 continue;
             }
             let file = file_name(source.store, &table.name, &partition.id);
-            if let (Some(record), Some(set)) = (base.same(table, partition), base_name)
-                && adopted(&files, &file, set, record).await?
-            {
-                origins.linked += 1;
-                told.passed(&record.partition);
-                draft.record(record)?;
-                parts.push(record.part.clone());
-                taken.insert((of, at), record.partition.clone());
-                continue;
+            if let (Some(record), Some(set)) = (base.same(table, partition), base_name) {
+                match adopted(&files, &file, set, record).await? {
+                    Adopted::Done => {
+                        origins.linked += 1;
+                        told.passed(&record.partition);
+                        draft.record(record)?;
+                        parts.push(record.part.clone());
+                        taken.insert((of, at), record.partition.clone());
+                        continue;
+                    }
+                    Adopted::Damaged => origins.damaged.push(record.part.file.clone()),
+                    Adopted::Impossible => {}
+                }
             }
             while reading.len() >= source.parallel.max(1) {
                 next(&mut reading, draft, &mut parts, &mut taken).await?;
@@ -232,7 +238,12 @@ async fn written(files: Arc<dyn Files>, store: &str, catalogue: &Catalogue) -> R
 }
 
 /// Puts a file of an earlier set into this one too; where that cannot be, it is read again.
-async fn adopted(files: &Arc<dyn Files>, file: &str, set: &str, record: &Record) -> Result<bool, SetError> {
+async fn adopted(
+    files: &Arc<dyn Files>,
+    file: &str,
+    set: &str,
+    record: &Record,
+) -> Result<Adopted, SetError> {
     let (into, file, set, part) = (Arc::clone(files), file.to_owned(), set.to_owned(), record.part.clone());
     blocking(files.path(), move || Ok(into.adopt(&file, &set, &part))).await
 }

@@ -8,12 +8,12 @@
 //! PREFIX/20261129T141200Z/.pruned             it is being deleted, or was to be
 //! ```
 
-use super::{Draft, Files, Held, Record, Shelf};
+use super::{Adopted, Draft, Files, Held, Record, Shelf};
 use crate::backup::{
     Archive, Bucket, PlaceError,
     bucket::Listed,
     place::ObjectTarget,
-    set::{MANIFEST, SetError, SetKind, manifest::SetPart},
+    set::{MANIFEST, SetError, SetKind, manifest::SetPart, manifest::sum},
     take::Begun,
 };
 use std::{
@@ -28,7 +28,7 @@ use tfx_ports::clock;
 const MAKING: &str = ".making";
 /// It is being deleted.
 const PRUNED: &str = ".pruned";
-/// An upload that is older has been left, in seconds.
+/// An upload that is older has been left, and so has a set that is being made and got nothing new; in seconds.
 const LEFT: i64 = 86_400;
 
 /// The sets below a prefix.
@@ -47,26 +47,31 @@ impl BucketShelf {
     }
 
     fn objects(&self, name: &str) -> Objects {
-        Objects { bucket: self.bucket.clone(), prefix: self.below(name), held: BTreeMap::new() }
+        let (bucket, prefix) = (self.bucket.clone(), self.below(name));
+        Objects { bucket, prefix, held: BTreeMap::new(), changed: i64::MIN }
     }
 
     /// What there is by the names of sets.
     fn all(&self) -> Result<BTreeMap<String, Objects>, SetError> {
         let listed = self.bucket.list(&self.prefix).map_err(SetError::io(&self.path()))?;
         let mut all: BTreeMap<String, Objects> = BTreeMap::new();
-        for Listed { key, bytes } in listed {
-            let rest = if self.prefix.is_empty() {
-                Some(key.as_str())
-            } else {
-                key.strip_prefix(&self.prefix).and_then(|rest| rest.strip_prefix('/'))
-            };
-            let Some((name, file)) = rest.and_then(|rest| rest.split_once('/')) else { continue };
+        for Listed { key, bytes, changed } in listed {
+            let Some((name, file)) = self.inside(&key) else { continue };
             if SetKind::of_name(name).is_some() {
                 let set = all.entry(name.to_owned()).or_insert_with(|| self.objects(name));
-                set.held.insert(file.to_owned(), bytes);
+                set.add(file, bytes, changed);
             }
         }
         Ok(all)
+    }
+
+    /// The name of the set and of the file in it that a key would be of.
+    fn inside<'k>(&self, key: &'k str) -> Option<(&'k str, &'k str)> {
+        let rest = match self.prefix.as_str() {
+            "" => key,
+            prefix => key.strip_prefix(prefix)?.strip_prefix('/')?,
+        };
+        rest.split_once('/')
     }
 
     /// Deletes everything of a set, its mark last.
@@ -95,9 +100,9 @@ impl Shelf for BucketShelf {
 
     fn entry(&self, name: &str) -> io::Result<Arc<dyn Files>> {
         let mut set = self.objects(name);
-        for Listed { key, bytes } in self.bucket.list(&set.prefix)? {
-            if let Some(file) = key.strip_prefix(&set.prefix).and_then(|rest| rest.strip_prefix('/')) {
-                set.held.insert(file.to_owned(), bytes);
+        for Listed { key, bytes, changed } in self.bucket.list(&set.prefix.clone())? {
+            if let Some((_, file)) = self.inside(&key) {
+                set.add(file, bytes, changed);
             }
         }
         if set.held.is_empty() {
@@ -142,22 +147,12 @@ impl Shelf for BucketShelf {
         self.delete(name)
     }
 
+    /// Of uploads only those of sets: others' are others'.
     fn finish(&self, dry_run: bool) -> Result<Vec<String>, SetError> {
-        let mut done = Vec::new();
-        for (name, set) in self.all()? {
-            if !set.held.contains_key(PRUNED) {
-                continue;
-            }
-            if dry_run {
-                done.push(format!("{name}: what is left of it would be deleted"));
-                continue;
-            }
-            self.delete(&name)?;
-            done.push(format!("{name}: what was left of it is deleted"));
-        }
-        let now = clock::now();
+        let (now, mut done) = (clock::now(), Vec::new());
         for upload in self.bucket.unended(&self.prefix).map_err(SetError::io(&self.path()))? {
-            if now.as_second() - upload.initiated.as_second() < LEFT {
+            let of_set = self.inside(&upload.key).is_some_and(|(name, _)| SetKind::of_name(name).is_some());
+            if !of_set || now.as_second() - upload.initiated.as_second() < LEFT {
                 continue;
             }
             let what =
@@ -171,6 +166,10 @@ impl Shelf for BucketShelf {
         }
         Ok(done)
     }
+
+    fn clear(&self, name: &str) -> Result<(), SetError> {
+        self.delete(name)
+    }
 }
 
 /// The objects of a set.
@@ -180,9 +179,16 @@ struct Objects {
     prefix: String,
     /// As they were listed.
     held: BTreeMap<String, u64>,
+    /// When the newest of them came, in seconds since 1970.
+    changed: i64,
 }
 
 impl Objects {
+    fn add(&mut self, file: &str, bytes: u64, changed: i64) {
+        self.held.insert(file.to_owned(), bytes);
+        self.changed = self.changed.max(changed);
+    }
+
     fn key(&self, file: &str) -> String {
         format!("{}/{file}", self.prefix)
     }
@@ -195,10 +201,12 @@ impl Files for Objects {
 
     fn held(&self) -> io::Result<Held> {
         if self.held.contains_key(PRUNED) {
-            return Ok(Held::None("being deleted, or left of a run that was killed".to_owned()));
+            return Ok(Held::Left { why: "it was being deleted".to_owned(), goes: true });
         }
         if !self.held.contains_key(MANIFEST) && self.held.contains_key(MAKING) {
-            return Ok(Held::None("being made, or left of a run that was killed".to_owned()));
+            let why = "being made, or left of a run that was killed".to_owned();
+            // Nobody can tell there whether a run has ended: after a day without anything new it has.
+            return Ok(Held::Left { why, goes: clock::now().as_second() - self.changed >= LEFT });
         }
         let files = self.held.iter().filter(|(file, _)| *file != MAKING);
         Ok(Held::Files(files.map(|(file, bytes)| (file.clone(), Some(*bytes))).collect()))
@@ -221,11 +229,16 @@ impl Files for Objects {
     }
 
     /// By a copy that the server makes.
-    fn adopt(&self, file: &str, from_set: &str, part: &SetPart) -> bool {
+    fn adopt(&self, file: &str, from_set: &str, part: &SetPart) -> Adopted {
         let above = self.prefix.rsplit_once('/').map_or(String::new(), |(above, _)| format!("{above}/"));
         let from = format!("{above}{from_set}/{}", part.file);
-        let is_it = self.bucket.object(&from).is_ok_and(|object| object.bytes() == part.bytes);
-        is_it && self.bucket.copy(&from, &self.key(file)).is_ok()
+        let Ok(archive) = Archive::of_bucket(&self.bucket, &from) else { return Adopted::Impossible };
+        match sum(&mut *archive.raw(), &mut |_| {}) {
+            Ok(found) if found == (part.sha256.clone(), part.bytes) => {}
+            Ok(_) => return Adopted::Damaged,
+            Err(_) => return Adopted::Impossible,
+        }
+        if self.bucket.copy(&from, &self.key(file)).is_ok() { Adopted::Done } else { Adopted::Impossible }
     }
 }
 

@@ -1,12 +1,15 @@
 //! Sets in a folder, a folder each. As long as one is none, its folder has another name. One with partitions of tables in it keeps a
 //! ledger of what is whole, so that another run can go on with it; any other goes away with the run that makes it.
 
-use super::{Draft, Files, Held, Record, Shelf};
+use super::{Adopted, Draft, Files, Held, Record, Shelf};
 use crate::backup::{
     Archive, PlaceError,
     packing::Device,
     place::{Partial, Target, to_its_place},
-    set::{MANIFEST, PARTIAL, PRUNED, SetError, SetKind, is_left_over, manifest::SetPart, manifest::sum},
+    set::{
+        MANIFEST, PARTIAL, PRUNED, SetError, SetKind, is_left_over, is_partial_file, manifest::SetPart,
+        manifest::sum,
+    },
     take::Begun,
 };
 use std::{
@@ -16,8 +19,15 @@ use std::{
     os::unix::fs::DirBuilderExt,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
-use tfx_ports::{entropy, files};
+use tfx_domain::Timestamp;
+use tfx_ports::{clock, entropy, files};
+
+/// What is locked by nobody and could be gone on with is deleted when it is older; where there are no locks, anything is.
+const LEFT: Duration = Duration::from_secs(86_400);
+/// What is younger may be somebody's who has not locked it yet.
+const JUST_NOW: Duration = Duration::from_secs(60);
 
 /// What is whole in an unfinished set: a line of JSON each, synced before the next is begun. Locked by the run that makes it.
 const LEDGER: &str = "taken.jsonl";
@@ -35,7 +45,8 @@ impl Shelf for FolderShelf {
         for entry in fs::read_dir(&self.0).map_err(SetError::io(&self.0))? {
             let entry = entry.map_err(SetError::io(&self.0))?;
             let name = entry.file_name().to_string_lossy().into_owned();
-            if SetKind::of_name(&name).is_some() || is_left_over(&name) {
+            let is_file = entry.file_type().is_ok_and(|kind| kind.is_file());
+            if SetKind::of_name(&name).is_some() || is_left_over(&name) || is_file && is_partial_file(&name) {
                 found.push((name, Arc::new(Folder(entry.path()))));
             }
         }
@@ -71,18 +82,43 @@ impl Shelf for FolderShelf {
         fs::remove_dir_all(&away).map_err(failed())
     }
 
-    fn finish(&self, dry_run: bool) -> Result<Vec<String>, SetError> {
-        let mut done = Vec::new();
-        for (name, files) in self.entries()?.into_iter().filter(|(name, _)| name.ends_with(PRUNED)) {
-            if dry_run {
-                done.push(format!("{name}: what is left of it would be deleted"));
-                continue;
-            }
-            fs::remove_dir_all(files.path()).map_err(SetError::io(&files.path()))?;
-            done.push(format!("{name}: what was left of it is deleted"));
-        }
-        Ok(done)
+    fn finish(&self, _: bool) -> Result<Vec<String>, SetError> {
+        Ok(Vec::new())
     }
+
+    fn clear(&self, name: &str) -> Result<(), SetError> {
+        let path = self.0.join(name);
+        let is_folder = fs::symlink_metadata(&path).map_err(SetError::io(&path))?.is_dir();
+        let cleared = if is_folder { fs::remove_dir_all(&path) } else { fs::remove_file(&path) };
+        cleared.map_err(SetError::io(&path))
+    }
+}
+
+/// What was to be a set, or was one.
+fn of_left(path: &Path) -> io::Result<Held> {
+    let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    if name.ends_with(PRUNED) {
+        return Ok(Held::Left { why: "it was being deleted".to_owned(), goes: true });
+    }
+    let changed = Timestamp::try_from(fs::symlink_metadata(path)?.modified()?).map_err(io::Error::other)?;
+    let age = Duration::try_from(clock::now().duration_since(changed)).unwrap_or_default();
+    let lock = File::open(path)?;
+    let free = match lock.try_lock() {
+        Ok(()) => true,
+        Err(TryLockError::WouldBlock) => false,
+        // This file system knows no locks: only time tells.
+        Err(TryLockError::Error(_)) => age > LEFT,
+    };
+    if !free {
+        return Ok(Held::Left { why: "somebody makes it".to_owned(), goes: false });
+    }
+    let goes_on = fs::metadata(path.join(LEDGER)).is_ok_and(|ledger| ledger.len() > 0) && age < LEFT;
+    if goes_on {
+        let why = "left of a run that ended before its end: --resume goes on with it".to_owned();
+        return Ok(Held::Left { why, goes: false });
+    }
+    // Whoever has made it just now has not locked it yet.
+    Ok(Held::Left { why: "left of a run that was killed".to_owned(), goes: age > JUST_NOW })
 }
 
 /// The files in a folder.
@@ -95,6 +131,10 @@ impl Files for Folder {
     }
 
     fn held(&self) -> io::Result<Held> {
+        let name = self.0.file_name().unwrap_or_default().to_string_lossy();
+        if SetKind::of_name(&name).is_none() && (is_left_over(&name) || is_partial_file(&name)) {
+            return of_left(&self.0);
+        }
         if !fs::symlink_metadata(&self.0)?.is_dir() {
             return Ok(Held::None("it is no folder".to_owned()));
         }
@@ -129,22 +169,26 @@ impl Files for Folder {
     }
 
     /// By a hard link.
-    fn adopt(&self, file: &str, from_set: &str, part: &SetPart) -> bool {
-        let Some(sets) = self.0.parent() else { return false };
+    fn adopt(&self, file: &str, from_set: &str, part: &SetPart) -> Adopted {
+        let Some(sets) = self.0.parent() else { return Adopted::Impossible };
         let (from, to) = (sets.join(from_set).join(&part.file), self.0.join(file));
-        let is_it =
-            fs::symlink_metadata(&from).is_ok_and(|found| found.is_file() && found.len() == part.bytes);
-        if !is_it {
-            return false;
+        match fs::symlink_metadata(&from) {
+            Ok(found) if found.is_file() => {}
+            _ => return Adopted::Impossible,
+        }
+        if !is_whole(&sets.join(from_set), part) {
+            return Adopted::Damaged;
         }
         let _ = fs::remove_file(&to);
-        fs::hard_link(&from, &to).is_ok()
+        if fs::hard_link(&from, &to).is_ok() { Adopted::Done } else { Adopted::Impossible }
     }
 }
 
 /// The folder as long as it is no set.
 struct Unfinished {
     path: PathBuf,
+    /// The folder, locked: it is being made.
+    _lock: File,
     ledger: Option<Ledger>,
 }
 
@@ -168,7 +212,8 @@ impl Unfinished {
             Err(e) if e.kind() == ErrorKind::NotFound => return Err(PlaceError::NoFolder(set).into()),
             Err(error) => return Err(SetError::Io { path: dir.to_owned(), error }),
         }
-        let mut new = Self { path, ledger: None };
+        let lock = locked(&path).map_err(SetError::io(&path))?;
+        let mut new = Self { path, _lock: lock, ledger: None };
         if ledger {
             let at = new.path.join(LEDGER);
             let failed = SetError::io(&at);
@@ -216,7 +261,8 @@ impl Unfinished {
                 }
             }
             let ledger = Some(Ledger { file, records: records.len() });
-            return Ok(Some((Self { path, ledger }, records)));
+            let lock = locked(&path).map_err(SetError::io(&path))?;
+            return Ok(Some((Self { path, _lock: lock, ledger }, records)));
         }
         Ok(None)
     }
@@ -262,6 +308,13 @@ impl Drop for Unfinished {
             let _ = fs::remove_dir_all(&self.path);
         }
     }
+}
+
+/// The folder, held by this run as long as it lives; where there are no locks, its age alone tells.
+fn locked(path: &Path) -> io::Result<File> {
+    let folder = File::open(path)?;
+    let _ = folder.try_lock();
+    Ok(folder)
 }
 
 /// Folders of unfinished sets of the kind, the newest first.

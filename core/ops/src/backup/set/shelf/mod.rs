@@ -66,8 +66,11 @@ pub(super) trait Shelf: Send + Sync {
     /// Deletes a set: it is none any more before its first file goes.
     fn prune(&self, name: &str) -> Result<(), SetError>;
 
-    /// Deletes what is left of sets that were being deleted, and of what nobody sends any more; or only says what would go.
+    /// Deletes what nobody writes any more and was not made by a name of its own: uploads. Or only says what would go.
     fn finish(&self, dry_run: bool) -> Result<Vec<String>, SetError>;
+
+    /// Deletes what is left of a set, or of one that was to be.
+    fn clear(&self, name: &str) -> Result<(), SetError>;
 }
 
 /// The files of a set, or of what is to be one. Everything blocks.
@@ -90,8 +93,18 @@ pub(super) trait Files: Debug + Send + Sync {
     /// Deletes a file, if it is there.
     fn remove(&self, file: &str);
 
-    /// Puts a file of another set of this place into this one too, without reading it. False where that cannot be.
-    fn adopt(&self, file: &str, from_set: &str, part: &SetPart) -> bool;
+    /// Puts a file of another set of this place into this one too, if it is as it was written: it is read for that.
+    fn adopt(&self, file: &str, from_set: &str, part: &SetPart) -> Adopted;
+}
+
+/// What became of a file that was to be in another set too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Adopted {
+    Done,
+    /// It is not there, or this place cannot do that.
+    Impossible,
+    /// It is not what was written.
+    Damaged,
 }
 
 /// What a set has.
@@ -100,6 +113,12 @@ pub(super) enum Held {
     Files(BTreeMap<String, Option<u64>>),
     /// It is no set; why.
     None(String),
+    /// It was to be a set, or was one; why it is none.
+    Left {
+        why: String,
+        /// Whether nobody writes it any more, so that it may be deleted.
+        goes: bool,
+    },
 }
 
 /// A set that is being made. It goes away with this unless it is kept, or another run can go on with it.
