@@ -119,7 +119,7 @@ pub struct ReportAnswer {
     /// A sentence about what the figures leave out, if they do.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub note: Option<String>,
-    /// What cannot be in the rows: places that no geo database knows.
+    /// What cannot be in the rows: places that no geo database knows, what a restore has not brought back yet.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub warnings: Vec<String>,
 }

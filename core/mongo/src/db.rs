@@ -2,7 +2,7 @@
 //! the first write.
 
 use crate::{
-    MongoConfig, check,
+    MongoConfig, backup, check,
     error::{Failed, store_error, timed_out},
     migrations,
 };
@@ -17,31 +17,32 @@ use mongodb::{
 use serde::de::DeserializeOwned;
 use std::{
     future::IntoFuture,
-    sync::atomic::{AtomicBool, Ordering},
-    time::Duration,
+    mem::ManuallyDrop,
+    sync::{
+        Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
 };
 use tfx_ports::{StoreError, retry::Retry};
-use tokio::{runtime::Handle, time::timeout};
+use tokio::time::timeout;
 
 pub(crate) struct Db {
-    client: Client,
+    /// Never dropped: the last one of a client begins to say good-bye to its sessions in the background, and the driver
+    /// panics there when the process ends meanwhile. The server forgets sessions by itself.
+    client: ManuallyDrop<Client>,
     database: Database,
     options: ClientOptions,
     operation_timeout: Duration,
     give_up_after: Duration,
     /// Set once the server was found fit and the indexes are there.
     ready: AtomicBool,
+    /// When it was last seen that no restore is open.
+    whole: Mutex<Option<Instant>>,
 }
 
-impl Drop for Db {
-    /// Closes the connections at once. Left to itself the driver says good-bye to its sessions in the background,
-    /// and panics there when the process is ending.
-    fn drop(&mut self) {
-        if let Ok(runtime) = Handle::try_current() {
-            runtime.spawn(self.client.clone().shutdown().immediate(true).into_future());
-        }
-    }
-}
+/// How long it is believed that no restore goes on.
+pub(crate) const LOOKED_AT: Duration = Duration::from_secs(1);
 
 impl Db {
     pub(crate) fn new(
@@ -51,12 +52,13 @@ impl Db {
         config: &MongoConfig,
     ) -> Self {
         Self {
-            client,
+            client: ManuallyDrop::new(client),
             database,
             options,
             operation_timeout: config.operation_timeout,
             give_up_after: config.give_up_after,
             ready: AtomicBool::new(false),
+            whole: Mutex::default(),
         }
     }
 
@@ -110,6 +112,7 @@ impl Db {
 
     /// Answers if the primary takes writes of this user. It changes nothing: there is no such document.
     pub(crate) async fn ping_writes(&self, collection: &str) -> Result<(), StoreError> {
+        self.whole().await?;
         let all = self.collection::<Document>(collection);
         let none = all.update_one(doc! {"_id": "ping"}, doc! {"$set": {"ping": true}});
         self.call("ping", none).await.map(|_| ())
@@ -217,10 +220,31 @@ impl Db {
         }
     }
 
+    /// Refuses while a restore into the database goes on, and after one that did not come to its end: what would be written
+    /// may be dropped, or stand where something is to come back.
+    pub(crate) async fn whole(&self) -> Result<(), StoreError> {
+        let seen = *self.whole.lock().unwrap_or_else(PoisonError::into_inner);
+        if seen.is_some_and(|at| at.elapsed() < LOOKED_AT) {
+            return Ok(());
+        }
+        self.whole_now().await
+    }
+
+    /// The same, not believing what was seen before.
+    pub(crate) async fn whole_now(&self) -> Result<(), StoreError> {
+        let asked = Instant::now();
+        if let Some(what) = backup::half_restored(self).await? {
+            return Err(StoreError::Unavailable { what, source: None });
+        }
+        *self.whole.lock().unwrap_or_else(PoisonError::into_inner) = Some(asked);
+        Ok(())
+    }
+
     /// Makes sure, until it was so once, that the server is fit and the indexes are there. Before every write:
     /// without its unique index a key would be taken twice. Callers do not queue here: while the server is away,
-    /// each learns of it in its own time.
+    /// each learns of it in its own time. Also that no restore goes on, each time.
     pub(crate) async fn ready(&self) -> Result<(), StoreError> {
+        self.whole().await?;
         if !self.ready.load(Ordering::Acquire) {
             check::check(self).await?;
             migrations::apply_pending(self).await?;

@@ -27,6 +27,7 @@ impl Erased {
 #[async_trait]
 impl ErasedList for Erased {
     async fn keep(&self, entry: &ErasedEntry) -> Result<(), StoreError> {
+        self.0.whole().await?;
         let body = serde_json::to_string(entry).map_err(|e| StoreError::broken(WHAT, e))?;
         let mut document = doc! {"_id": &entry.id, "body": body};
         if let Some(until) = entry.until {

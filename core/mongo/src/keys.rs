@@ -41,6 +41,7 @@ impl Keys for KeyTable {
     }
 
     async fn agree(&self, name: &str, proposed: &str) -> Result<String, StoreError> {
+        self.0.whole().await?;
         let agreed = match self.insert_or_read(name, proposed).await {
             // Somebody else's came first: it is there now.
             Err(Failed::Taken(_)) => self.insert_or_read(name, proposed).await,

@@ -56,6 +56,7 @@ pub(crate) fn is_free() -> Document {
 #[async_trait]
 impl Leases for LeaseTable {
     async fn take(&self, name: &str, time: Duration) -> Result<Option<Lease>, StoreError> {
+        self.0.whole().await?;
         if let Some(lease) = self.try_take(name, time).await? {
             return Ok(Some(lease));
         }

@@ -120,6 +120,11 @@ pub trait Analytics: Send + Sync {
     /// that it has taken by then, too. Waits as long as that takes: who has no such patience drops it.
     async fn caught_up(&self) -> Result<bool, StoreError>;
 
+    /// Why what is stored is not all there, if a restore of it goes on or did not come to its end.
+    async fn not_whole(&self) -> Result<Option<String>, StoreError> {
+        Ok(None)
+    }
+
     /// Answers if the store does.
     async fn ping(&self) -> Result<(), StoreError>;
 }

@@ -134,8 +134,8 @@ pub struct TablesStanding {
     pub tables: Vec<TableStanding>,
     /// What tells that the installation runs on it.
     pub running: Vec<String>,
-    /// Whether a restore goes on, or did not come to its end.
-    pub half: bool,
+    /// What is open of a restore that goes on, or did not come to its end; none: there is no such one.
+    pub half: Option<Vec<String>>,
 }
 
 /// Opens the archive of a partition.

@@ -93,6 +93,10 @@ async fn report(
     }
     answer.costs_refused = costs_refused;
     answer.warnings = geo::warnings(&app, &fields.map(ToString::to_string).collect::<Vec<_>>()).await;
+    if let Some(why) = analytics.not_whole().await? {
+        let told = format!("the figures are not whole: {why}; tfx restore clickhouse again ends it");
+        answer.warnings.insert(0, told);
+    }
     Ok(json(StatusCode::OK, &answer))
 }
 

@@ -12,7 +12,7 @@ use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 use tfx_domain::problem::Problems;
 use tfx_ops::backup::{
-    RestoreFailed, Restored, Stage, StoredTable,
+    self, RestoreFailed, Restored, Stage, StoredTable,
     set::{self, FoundSet, Sets, TablesLook},
 };
 use tokio::task::spawn_blocking;
@@ -75,6 +75,9 @@ impl ClickHouse {
         Meter::end(meter.as_ref());
         let listing = restored?;
         context.out.rows(&listing)?;
+        let wanted = &look.wanted.tables;
+        let open = look.standing.half.iter().flatten();
+        super::still_open(context, open.filter(|table| wanted.iter().all(|w| w.name != **table)));
         context.out.note(
             "tfx migrate up clickhouse makes queues, views and columns of this version that are missing",
         );
@@ -126,8 +129,11 @@ fn tell(context: &Context, look: &TablesLook) {
     for table in left_out {
         context.out.note(format!("left out: {table}, not named by --tables"));
     }
-    if standing.half {
-        context.out.note("an earlier restore did not come to its end: this one begins anew");
+    if let Some(open) = &standing.half {
+        let open = backup::named(open, 5);
+        context
+            .out
+            .note(format!("an earlier restore did not come to its end ({open}): this one begins anew"));
     }
     for table in standing.tables.iter().filter(|table| !table.passed_over.is_empty()) {
         let partitions = table.passed_over.join(", ");

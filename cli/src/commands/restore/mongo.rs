@@ -116,6 +116,10 @@ impl Mongo {
         for part in &look.chosen.left_out {
             context.out.note(format!("left out: {}, {}", part.name, part.why));
         }
+        if !look.standing.open.is_empty() {
+            let open = backup::named(&look.standing.open, 5);
+            context.out.note(format!("an earlier restore did not come to its end: {open}"));
+        }
         let there = look.standing.there.len();
         if there > 0 && !self.drop {
             context.out.note(format!(
@@ -195,6 +199,8 @@ fn ended(
         Column::number("indexes", "indexes"),
     ];
     context.out.rows(&Listing { columns, rows, name: "to" })?;
+    let open = look.standing.open.iter().filter(|name| look.chosen.moves.iter().all(|m| m.to != **name));
+    super::still_open(context, open);
     context.out.note(super::OPENS_AGAIN);
     Ok(())
 }

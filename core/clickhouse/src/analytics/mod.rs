@@ -5,7 +5,7 @@ mod list;
 mod report;
 mod usage;
 
-use crate::{PipelineConfig, client::Client};
+use crate::{PipelineConfig, backup::mark, client::Client};
 use async_trait::async_trait;
 use std::sync::Arc;
 use tfx_domain::{
@@ -81,6 +81,11 @@ impl Analytics for Reader {
             (Some(config), Some(log)) => behind::caught_up(&self.client, log.as_ref(), &config.groups).await,
             _ => Ok(true),
         }
+    }
+
+    async fn not_whole(&self) -> Result<Option<String>, StoreError> {
+        let open = mark::open(&self.client).await?;
+        Ok(open.map(|open| mark::told(&self.client.database, &open)))
     }
 
     /// Also asks for the newest of the columns that are read, so that a schema that is too old is not ready; and whether

@@ -1,6 +1,6 @@
 //! What the database holds: tables with their partitions, and what is only written down.
 
-use super::{MIGRATIONS, RESTORING, definition, kind::Kind, made_by, not_sound};
+use super::{MIGRATIONS, RESTORING, definition, kind::Kind, made_by, mark, not_sound};
 use crate::{client::Client, sql::Sql};
 use std::collections::{BTreeMap, BTreeSet};
 use tfx_ports::{
@@ -10,6 +10,8 @@ use tfx_ports::{
 };
 
 const WHAT: &str = "look at what is there";
+/// A table that is in every database that was migrated.
+const OURS: &str = "click_events";
 /// What begins the names of tables in which the server keeps the rows of views.
 const OF_VIEWS: &str = ".inner";
 /// What begins the names of partitions that change rows of others when they are read.
@@ -90,10 +92,11 @@ pub(super) async fn partitions(
 pub(super) async fn read(client: &Client) -> Result<Catalogue, BackupError> {
     let found = tables(client).await?;
     let database = &client.database;
-    if found.contains_key(RESTORING) {
+    if let Some(open) = mark::open(client).await? {
         let what = format!(
-            "a restore into {database} goes on or did not come to its end: wait for it, or run it again; if {database} is \
-             whole all the same, drop its tables {RESTORING}*"
+            "{}: wait for tfx restore clickhouse, or run it again; if {database} is whole all the same, drop its tables \
+             {RESTORING}*",
+            mark::told(database, &open)
         );
         return Err(BackupError::HalfRestored { what });
     }
@@ -121,9 +124,11 @@ pub(super) async fn read(client: &Client) -> Result<Catalogue, BackupError> {
             kept.push(StoredTable { name, engine, definition, columns, partitions: Vec::new() });
         }
     }
-    if kept.is_empty() {
-        let what =
-            format!("{database} at {} has no tables with rows: is CLICKHOUSE_DATABASE right?", client.url);
+    if !kept.iter().any(|table| table.name == OURS) {
+        let what = format!(
+            "{database} at {} has no tables with rows of tfx: is CLICKHOUSE_DATABASE right?",
+            client.url
+        );
         return Err(not_sound(what));
     }
     for (table, partition) in partitions(client, None).await? {

@@ -7,6 +7,7 @@
 mod archive;
 mod catalogue;
 mod kind;
+pub(crate) mod mark;
 mod native;
 mod restore;
 mod standing;

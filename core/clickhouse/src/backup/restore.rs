@@ -3,7 +3,7 @@
 use super::{
     RESTORING,
     catalogue::{self, Found},
-    names, not_sound, quoted_name, standing, there,
+    mark, names, not_sound, quoted_name, standing, there,
 };
 use crate::{
     client::Client,
@@ -81,9 +81,9 @@ impl Work<'_> {
                 return Err(not_sound(format!("{}: {problem}", table.name)));
             }
         }
-        let mark =
-            format!("CREATE TABLE IF NOT EXISTS {RESTORING} (begun DateTime DEFAULT now()) ENGINE = Null");
-        self.execute(&mark).await?;
+        for statement in mark::set(self.wanted.tables.iter().map(|table| table.name.as_str())) {
+            self.execute(&statement).await?;
+        }
         self.clear_beside().await?;
         for table in &self.wanted.tables {
             let (name, definition) = (quoted_name(&table.name), &table.definition);
@@ -122,7 +122,13 @@ impl Work<'_> {
             done[at].stage = Stage::Done;
         }
         self.count().await?;
-        self.execute(&format!("DROP TABLE IF EXISTS {RESTORING}")).await
+        for table in &self.wanted.tables {
+            self.execute(&mark::done(&table.name)).await?;
+        }
+        if mark::open(self.client).await?.is_some_and(|open| open.is_empty()) {
+            self.execute(&format!("DROP TABLE IF EXISTS {RESTORING}")).await?;
+        }
+        Ok(())
     }
 
     /// Takes away the tables beside of a restore that was killed.

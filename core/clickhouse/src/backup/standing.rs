@@ -1,9 +1,8 @@
 //! What is at the places of a restore: tables that fit, rows that would be doubled, and whether the installation runs on it.
 
 use super::{
-    RESTORING,
     catalogue::{self, Found},
-    definition, has_ids,
+    definition, has_ids, mark,
 };
 use crate::{client::Client, error::is_denied, migrate::is_missing, sql::Sql};
 use std::collections::BTreeMap;
@@ -46,7 +45,7 @@ pub(super) async fn standing(client: &Client, wanted: &Catalogue) -> Result<Tabl
     Ok(TablesStanding {
         tables: wanted.tables.iter().map(stands).collect(),
         running: running(client).await?,
-        half: found.contains_key(RESTORING),
+        half: mark::open(client).await?,
     })
 }
 

@@ -2,7 +2,12 @@
 //! gone, a queue that reads with another group. By hand, or by a backup that was half restored.
 
 use super::expected::{self, OVER_ALL, Table, TableColumn};
-use crate::{backup::RESTORING, client::Client, cluster::Cluster, sql::Sql};
+use crate::{
+    backup::{RESTORING, mark},
+    client::Client,
+    cluster::Cluster,
+    sql::Sql,
+};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use tfx_ports::{
     StoreError,
@@ -73,7 +78,11 @@ impl DatabaseSchema {
     /// Whether a restore goes on, or did not come to its end.
     pub(super) fn half_restored(&self) -> Option<Difference> {
         self.relations.contains_key(RESTORING).then(|| {
-            let what = format!("a restore into {} goes on or did not come to its end", self.database);
+            let columns = self.columns.keys().filter(|(table, _)| table == RESTORING);
+            let mut open: Vec<String> =
+                columns.filter_map(|(_, name)| name.strip_prefix(mark::OF)).map(str::to_owned).collect();
+            open.sort();
+            let what = mark::told(&self.database, &open);
             let todo = format!("run tfx restore clickhouse again, or drop its tables {RESTORING}*");
             Difference::new(what, Remedy::ByHand, todo)
         })

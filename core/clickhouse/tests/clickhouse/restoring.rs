@@ -92,11 +92,22 @@ async fn half_of_a_restore_is_told_and_ended_by_the_next() {
     );
     let e = backup.catalogue().await.expect_err("half");
     assert!(matches!(&e, BackupError::HalfRestored { .. }) && e.to_string().contains("run it again"), "{e}");
-    assert!(backup.standing(&taken.catalogue).await.expect("it stands").half);
+    let open = async || backup.standing(&taken.catalogue).await.expect("it stands").half;
+    let left = open().await.expect("half");
+    assert!(left.contains(&"conversion_events".to_owned()), "{left:?}");
+    let told = into.store().analytics().not_whole().await.expect("an answer").expect("half");
+    assert!(told.contains("conversion_events"), "reports say it: {told}");
+    // What is restored of it ends that alone.
+    let mut some = taken.clone();
+    some.catalogue.tables.retain(|table| table.name == "click_events");
+    restore(&backup, &some).await.expect("one table");
+    let still = open().await.expect("still half");
+    assert!(still.contains(&"conversion_events".to_owned()) && !still.contains(&"click_events".to_owned()));
     let from_now_on = restore(&backup, &taken).await.expect("restored");
     assert!(from_now_on.iter().all(|part| part.stage == Stage::Done));
     assert_eq!(counts(&into).await, want);
     backup.catalogue().await.expect("whole again");
+    assert_eq!((open().await, into.store().analytics().not_whole().await.expect("an answer")), (None, None));
     let archive = backup.partition(&taken.catalogue.tables[0], "2026");
     let e = archive.check(&mut &b"no blocks"[..], &|_| {}).expect_err("no archive");
     assert!(matches!(e, BackupError::Damaged { .. }), "{e}");

@@ -12,6 +12,7 @@ mod standing;
 mod structure;
 mod write;
 
+pub(crate) use mark::half_restored;
 pub(crate) use write::version;
 
 use crate::{
@@ -69,7 +70,7 @@ fn parts(namespaces: &[Namespace], tallies: &[Tally]) -> Vec<ArchivePart> {
         kind: namespace.metadata.kind.word(),
         documents: tally.documents,
         bytes: tally.bytes,
-        indexes: namespace.metadata.indexes.len(),
+        indexes: namespace.metadata.indexes.iter().filter(|i| !structure::comes_by_itself(i)).count(),
         checksum: format!("{:016x}", tally.checksum()),
     };
     namespaces.iter().zip(tallies).map(part).collect()

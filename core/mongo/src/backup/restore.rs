@@ -5,11 +5,11 @@ use super::{
     TOLD_EVERY,
     feed::{Batch, Feed, Step},
     insert::{Inserted, Inserts},
-    mark, split, structure,
+    mark, split, standing, structure,
 };
 use crate::{
     archive::{Kind, Namespace},
-    db::Db,
+    db::{Db, LOOKED_AT},
 };
 use std::{
     collections::{BTreeSet, HashMap},
@@ -19,6 +19,7 @@ use tfx_ports::{
     StoreError,
     backup::{BackupError, OnProgress, Progress, RestoreFailed, Restored, Restoring, Stage},
 };
+use tokio::time::sleep;
 
 pub(super) async fn restore(
     db: &Db,
@@ -83,9 +84,7 @@ impl Run<'_> {
         self.namespaces = namespaces;
         let targets = self.parts.iter().map(|p| split(&p.to).0.to_owned());
         let databases: BTreeSet<String> = targets.collect();
-        for name in &databases {
-            mark::set(self.db, &self.db.other(name), self.parts.len()).await?;
-        }
+        self.mark(&databases).await?;
         self.prepare(drop).await?;
         loop {
             match feed.next().await? {
@@ -100,6 +99,29 @@ impl Run<'_> {
         for name in &databases {
             mark::clear(self.db, &self.db.other(name)).await?;
         }
+        Ok(())
+    }
+
+    /// Tells everybody that it begins. Who runs on a database looks now and then: until he has, nothing is changed.
+    async fn mark(&self, databases: &BTreeSet<String>) -> Result<(), BackupError> {
+        let mut runs = false;
+        for name in databases {
+            let places = self.parts.iter().map(|p| split(&p.to)).filter(|(database, _)| database == name);
+            let collections: Vec<&str> = places.map(|(_, collection)| collection).collect();
+            let database = self.db.other(name);
+            mark::set(self.db, &database, &collections).await?;
+            runs |= !standing::running(self.db, &database).await?.is_empty();
+        }
+        if runs {
+            sleep(LOOKED_AT * 2).await;
+        }
+        Ok(())
+    }
+
+    async fn done(&mut self, part: usize) -> Result<(), BackupError> {
+        let (database, collection) = split(&self.parts[part].to);
+        mark::done(self.db, &self.db.other(database), collection).await?;
+        self.parts[part].stage = Stage::Done;
         Ok(())
     }
 
@@ -192,15 +214,14 @@ impl Run<'_> {
         for why in refused {
             self.refused(part, why)?;
         }
-        self.parts[part].stage = Stage::Done;
-        Ok(())
+        self.done(part).await
     }
 
     async fn views(&mut self) -> Result<(), BackupError> {
         for (place, part) in self.in_order() {
             if self.namespaces[place].metadata.kind == Kind::View {
                 self.make(place, part).await?;
-                self.parts[part].stage = Stage::Done;
+                self.done(part).await?;
             }
         }
         Ok(())

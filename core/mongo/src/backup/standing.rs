@@ -1,7 +1,7 @@
 //! What is at the places of a restore, and whether services run on it: leases that are held, jobs that are being done, and
 //! change streams and other operations of clients in those databases.
 
-use super::{PATIENCE, split};
+use super::{PATIENCE, mark, split};
 use crate::{
     db::Db,
     error::{is_unauthorized, store_error, timed_out},
@@ -32,12 +32,15 @@ pub(super) async fn standing(db: &Db, places: &[String]) -> Result<Standing, Sto
         let there = there.iter().filter(|c| collections.contains(c.as_str()));
         found.there.extend(there.map(|collection| format!("{name}.{collection}")));
         found.running.extend(running(db, &database).await?);
+        let open = mark::open(db, &database).await?;
+        found.open.extend(open.into_iter().map(|collection| format!("{name}.{collection}")));
     }
     found.there.sort();
     Ok(found)
 }
 
-async fn running(db: &Db, database: &Database) -> Result<Vec<String>, StoreError> {
+/// What tells that services run on a database.
+pub(super) async fn running(db: &Db, database: &Database) -> Result<Vec<String>, StoreError> {
     let name = database.name();
     let mut why = Vec::new();
     let held = doc! {"$expr": {"$not": [is_free()]}};

@@ -77,7 +77,7 @@ async fn create(database: &Database, collection: &str, indexes: &[Document]) -> 
 }
 
 /// The server makes the index of `_id` with the collection.
-fn comes_by_itself(index: &Document) -> bool {
+pub(super) fn comes_by_itself(index: &Document) -> bool {
     let of_id = index.get_document("key").is_ok_and(|key| key.len() == 1 && key.contains_key("_id"));
     let is_hashed =
         index.get_document("key").is_ok_and(|key| matches!(key.get("_id"), Some(Bson::String(_))));

@@ -92,7 +92,9 @@ impl ConfigStore for Config {
     }
 
     async fn changed_since(&self, revision: u64) -> Result<(u64, Vec<Record>), StoreError> {
-        records::changed_since(&self.db, revision).await
+        let changed = records::changed_since(&self.db, revision).await?;
+        self.db.whole().await?;
+        Ok(changed)
     }
 
     async fn get(&self, kind: Kind, id: &str) -> Result<Option<Record>, StoreError> {
@@ -108,7 +110,10 @@ impl ConfigStore for Config {
     }
 
     async fn load(&self) -> Result<(u64, Vec<Record>), StoreError> {
-        records::load(&self.db).await
+        let loaded = records::load(&self.db).await?;
+        // Asked afterwards: what was read was whole then.
+        self.db.whole_now().await?;
+        Ok(loaded)
     }
 
     async fn wait_for_change(&self, since: u64, at_most: Duration) -> Result<u64, StoreError> {

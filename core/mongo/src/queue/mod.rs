@@ -174,6 +174,7 @@ impl Queue for Jobs {
         if limit == 0 {
             return Ok(Vec::new());
         }
+        self.db.whole().await?;
         parked::take_over(&self.db, kind).await?;
         claim::claim(&self.db, kind, (limit, owners), lease, (&self.left_out, &self.locked)).await
     }

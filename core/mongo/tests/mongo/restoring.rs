@@ -67,6 +67,77 @@ async fn what_a_restore_left_half_done_is_not_backed_up() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_a_restore_left_open_is_open_until_all_of_it_is_there() {
+    let (fresh, whole) = (Fresh::new(), sample());
+    let backup = fresh.open().await.backup();
+    let all = moves(&whole, &fresh).await;
+    let how = Restoring { moves: all.clone(), drop: true, stop_on_error: false };
+    let failed = restore(&backup, &whole[..whole.len() - 40], &how).await.expect_err("it ends too early");
+    let missing = |p: &&tfx_ports::backup::Restored| p.stage != Stage::Done;
+    let left: Vec<String> = failed.parts.iter().filter(missing).map(|p| p.to.clone()).collect();
+    assert!(left.len() > 1, "{left:?}");
+    let open = async || backup.standing(&[format!("{}.x", fresh.name)]).await.expect("an answer").open;
+    let sorted = |mut names: Vec<String>| {
+        names.sort();
+        names
+    };
+    assert_eq!(sorted(open().await), sorted(left.clone()));
+
+    // One after the other, what is there first: the mark goes with the last one.
+    let done = all.iter().find(|m| !left.contains(&m.to)).expect("one that is there").clone();
+    let rest = all.iter().filter(|m| left.contains(&m.to)).cloned();
+    for one in [done].into_iter().chain(rest) {
+        let refused = back_up(&fresh).await.expect_err("some are open");
+        assert!(matches!(refused, BackupError::HalfRestored { .. }), "{refused}");
+        let how = Restoring { moves: vec![one], drop: true, stop_on_error: false };
+        restore(&backup, &whole, &how).await.expect("restored");
+    }
+    assert!(open().await.is_empty());
+    back_up(&fresh).await.expect("whole again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn services_neither_read_nor_write_what_is_half_restored() {
+    let (fresh, whole) = (Fresh::new(), sample());
+    let running = fresh.open().await;
+    running.config().load().await.expect("nothing is there yet");
+    running.keys().agree("before", "k").await.expect("agreed");
+    let how = Restoring { moves: moves(&whole, &fresh).await, drop: true, stop_on_error: false };
+    let backup = running.backup();
+    restore(&backup, &whole[..whole.len() - 40], &how).await.expect_err("it ends too early");
+    // Who runs learns of it within a second, who starts at once.
+    tokio::time::sleep(Duration::from_millis(1_100)).await;
+    let line = || tfx_ports::audit::AuditEntry {
+        at: tfx_ports::clock::now(),
+        caller: tfx_ports::audit::Caller::default(),
+        action: "create".to_owned(),
+        kind: "source".to_owned(),
+        id: "x".to_owned(),
+        version: 1,
+        changes: serde_json::Value::Null,
+    };
+    let report = crate::reports::report(1);
+    for mongo in [&running, &fresh.open().await] {
+        let refused = [
+            mongo.conversions().record(std::slice::from_ref(&report)).await.map(|_| ()),
+            mongo.config().append(line()).await,
+            mongo.config().load().await.map(|_| ()),
+            mongo.config().ping().await,
+            mongo.keys().agree("visitors", "another").await.map(|_| ()),
+            mongo.leases().take("tells", Duration::from_secs(1)).await.map(|_| ()),
+        ];
+        for told in refused {
+            let e = told.expect_err("half of it is there");
+            assert!(e.is_retryable() && e.to_string().contains("tfx restore mongo"), "{e}");
+        }
+    }
+    let steps = running.migrations().status().await.expect("an answer");
+    assert!(steps[0].differs.iter().any(|d| d.what.contains("did not come to its end")), "{steps:?}");
+    put(&whole, &fresh).await;
+    running.config().append(line()).await.expect("whole again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whoever_runs_on_it_is_seen() {
     let fresh = Fresh::new();
     let mongo = fresh.open().await;

@@ -319,6 +319,10 @@ impl ConversionStore for Faults {
 
 #[async_trait]
 impl Analytics for Faults {
+    async fn not_whole(&self) -> Result<Option<String>, StoreError> {
+        self.analytics_away.check()?;
+        self.analytics.not_whole().await
+    }
     async fn caught_up(&self) -> Result<bool, StoreError> {
         self.analytics_away.check()?;
         self.analytics.caught_up().await
