@@ -11,7 +11,7 @@ use crate::{
     paging::{cursor, limit, page, sql_limit},
 };
 use async_trait::async_trait;
-use claim::{claim, due};
+use claim::{bring_forward, claim, due, put_off_anew};
 use rusqlite::{Connection, OptionalExtension, params};
 use std::{sync::Arc, time::Duration};
 use tfx_domain::Timestamp;
@@ -20,8 +20,8 @@ use tfx_ports::{
     left_out::LeftOut,
     page::{Page, PageRequest},
     queue::{
-        Counts, DeadJob, Group, Hurried, Job, JobKind, LONGEST_WAIT, NewJob, Queue, Share, WaitingJob,
-        group_lane, own_lane, spread_over,
+        ClockWatch, Counts, DeadJob, Group, Hurried, Job, JobKind, LONGEST_WAIT, NewJob, Queue, Share,
+        WaitingJob, group_lane, own_lane, spread_over,
     },
 };
 
@@ -33,11 +33,12 @@ const EMPTY: &str = "DELETE FROM job_lanes WHERE kind = ?1 AND lane = ?2 AND NOT
 pub(crate) struct Jobs {
     db: Arc<Database<()>>,
     left_out: Arc<LeftOut>,
+    clock: ClockWatch,
 }
 
 impl Jobs {
     pub(crate) fn new(db: Arc<Database<()>>) -> Self {
-        Self { db, left_out: Arc::default() }
+        Self { db, left_out: Arc::default(), clock: ClockWatch::default() }
     }
 
     /// Lets go of a claim and does the rest if it held.
@@ -50,7 +51,8 @@ impl Jobs {
         let job = job.clone();
         let end = move |conn: &Connection, (): &mut ()| {
             let now = now(conn, what)?;
-            let free = "UPDATE job_lanes SET held = 0, due_ms = ?4, wanted_ms = NULL, tries = 0
+            let free =
+                "UPDATE job_lanes SET held = 0, due_ms = ?4, since_ms = ?4, wanted_ms = NULL, tries = 0
                 WHERE kind = ?1 AND lane = ?2 AND fence = ?3 AND held AND due_ms BETWEEN ?4 + 1 AND ?5";
             let held = changed(
                 conn,
@@ -78,7 +80,7 @@ impl Jobs {
         let job = job.clone();
         let keep = move |conn: &Connection, (): &mut ()| {
             let now = now(conn, what)?;
-            let update = "UPDATE job_lanes SET held = ?6,
+            let update = "UPDATE job_lanes SET held = ?6, since_ms = ?4,
                     due_ms = CASE WHEN ?6 THEN ?7 ELSE min(?7, coalesce(wanted_ms, ?7)) END,
                     wanted_ms = CASE WHEN ?6 THEN wanted_ms END, tries = max(tries - ?8, 0)
                 WHERE kind = ?1 AND lane = ?2 AND fence = ?3 AND held AND due_ms BETWEEN ?4 + 1 AND ?5";
@@ -130,26 +132,26 @@ pub(crate) fn enqueue(conn: &Connection, job: &NewJob, after: Duration) -> Resul
     let lane = job.lane();
     let values = params![job.kind.as_str(), job.key, lane, job.came.as_millisecond(), job.payload];
     if changed(conn, what, insert, values)? > 0 {
-        let due = now(conn, what)? + millis(after);
-        wake(conn, what, job.kind, &lane, due, 0)?;
+        wake(conn, what, job.kind, &lane, (now(conn, what)?, millis(after)), 0)?;
     }
     Ok(())
 }
 
-/// Makes a lane due, in its turn if it is held.
+/// Makes a lane due so long after now, in its turn if it is held.
 fn wake(
     conn: &Connection,
     what: &str,
     kind: JobKind,
     lane: &str,
-    due: i64,
+    (now, after): (i64, i64),
     tries: u32,
 ) -> Result<(), StoreError> {
-    let wake = "INSERT INTO job_lanes (kind, lane, due_ms, tries) VALUES (?1, ?2, ?3, ?4)
+    let wake = "INSERT INTO job_lanes (kind, lane, due_ms, tries, since_ms) VALUES (?1, ?2, ?3, ?4, ?5)
         ON CONFLICT DO UPDATE SET
+            since_ms = CASE WHEN held OR due_ms <= excluded.due_ms THEN since_ms ELSE excluded.since_ms END,
             due_ms = CASE WHEN held THEN due_ms ELSE min(due_ms, excluded.due_ms) END,
             wanted_ms = CASE WHEN held THEN min(excluded.due_ms, coalesce(wanted_ms, excluded.due_ms)) END";
-    changed(conn, what, wake, params![kind.as_str(), lane, due, tries]).map(|_| ())
+    changed(conn, what, wake, params![kind.as_str(), lane, now + after, tries, now]).map(|_| ())
 }
 
 /// What whoever was to be told of it took.
@@ -201,8 +203,18 @@ impl Queue for Jobs {
         let but = serde_json::to_string(owners).map_err(|e| StoreError::broken(what, e))?;
         // Most looks find nothing: they need not write.
         let asked = but.clone();
-        let look = move |conn: &Connection| Ok(!due(conn, kind, 1, now(conn, what)?, &asked)?.is_empty());
-        if limit == 0 || !self.db.read(what, look).await? {
+        let look = move |conn: &Connection| {
+            let now = now(conn, what)?;
+            Ok((now, !due(conn, kind, 1, now, &asked)?.is_empty()))
+        };
+        if limit == 0 {
+            return Ok(Vec::new());
+        }
+        let (now, some_are_due) = self.db.read(what, look).await?;
+        if self.clock.went_back(now) {
+            self.db.write(what, |conn, ()| put_off_anew(conn)).await?;
+        }
+        if !some_are_due {
             return Ok(Vec::new());
         }
         let left_out = Arc::clone(&self.left_out);
@@ -249,7 +261,7 @@ impl Queue for Jobs {
             // It may be there already.
             let gone = "DELETE FROM job_lanes WHERE kind = ?1 AND lane = ?2";
             changed(conn, what, gone, params![job.kind.as_str(), own])?;
-            wake(conn, what, job.kind, &own, now + millis(after), job.tries + 1)
+            wake(conn, what, job.kind, &own, (now, millis(after)), job.tries + 1)
         })
         .await
     }
@@ -287,14 +299,18 @@ impl Queue for Jobs {
                     })
                     .or_store_error(what)?;
                 if let Some(lane) = lane {
-                    let due = now + millis(spread_over(spread, place, all));
-                    wake(conn, what, kind, &lane, due, 0)?;
+                    let after = millis(spread_over(spread, place, all));
+                    wake(conn, what, kind, &lane, (now, after), 0)?;
                     revived += 1;
                 }
             }
             Ok(revived)
         };
         self.db.write(what, revive).await
+    }
+
+    async fn bring_forward(&self, kind: JobKind, most: Duration) -> Result<(), StoreError> {
+        self.db.write("bring jobs forward", move |conn, ()| bring_forward(conn, kind, most)).await
     }
 
     async fn hurry(&self, kind: JobKind, key: &str) -> Result<Hurried, StoreError> {
@@ -307,7 +323,7 @@ impl Queue for Jobs {
                 .and_then(|mut s| s.query_row(params![kind.as_str(), key], |r| r.get(0)).optional())
                 .or_store_error(what)?;
             let Some(lane) = lane else { return Ok(Hurried::Gone) };
-            let due = "UPDATE job_lanes SET due_ms = min(due_ms, ?3)
+            let due = "UPDATE job_lanes SET due_ms = min(due_ms, ?3), since_ms = ?3
                 WHERE kind = ?1 AND lane = ?2 AND NOT (held AND due_ms BETWEEN ?3 + 1 AND ?4)";
             let changed = changed(conn, what, due, params![kind.as_str(), lane, now, never(now)])?;
             Ok(if changed > 0 { Hurried::Due } else { Hurried::Held })

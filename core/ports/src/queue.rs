@@ -17,12 +17,43 @@ use crate::{
     page::{Page, PageRequest},
 };
 use async_trait::async_trait;
-use std::time::Duration;
+use std::{
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
 use tfx_domain::{Timestamp, source_postback::SourcePostback};
 
 /// The longest wait and the longest claim; longer ones are cut. What seems to wait longer was put off before the store's
 /// clock was set back, and is due.
 pub const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// Clocks of several servers of one store differ by less, or what comes of it is not worth a look.
+const UNEVEN_MS: i64 = 1_000;
+/// For so long after the clock went back there may be transactions that began before.
+const UNDER_WAY: Duration = Duration::from_secs(2);
+
+/// Notices that the store's clock was set back, so that what was put off before is put off by as much from then on: it
+/// would wait until the clock is there again.
+#[derive(Debug, Default)]
+pub struct ClockWatch(Mutex<Seen>);
+
+#[derive(Debug, Default)]
+struct Seen {
+    last_ms: Option<i64>,
+    until: Option<Instant>,
+}
+
+impl ClockWatch {
+    /// Whether there may be what was put off by a clock that was ahead: at the first look, since nobody may have run when it
+    /// was set back, and for a moment after it was. `now_ms` is what the store's clock says.
+    pub fn went_back(&self, now_ms: i64) -> bool {
+        let mut seen = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(last_ms) = seen.last_ms.replace(now_ms) else { return true };
+        if now_ms < last_ms.saturating_sub(UNEVEN_MS) {
+            seen.until = Some(Instant::now() + UNDER_WAY);
+        }
+        seen.until.is_some_and(|until| Instant::now() < until)
+    }
+}
 
 /// What a job is about, and who takes it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -270,6 +301,9 @@ pub trait Queue: Send + Sync {
     /// over. How many it were.
     async fn revive(&self, kind: JobKind, keys: &[String], spread: Duration) -> Result<u64, StoreError>;
 
+    /// Has what waits longer than `most` be due within that, still one after the other; what is claimed stays.
+    async fn bring_forward(&self, kind: JobKind, most: Duration) -> Result<(), StoreError>;
+
     /// Makes a job due now that waits, with as many tries as it has.
     async fn hurry(&self, kind: JobKind, key: &str) -> Result<Hurried, StoreError>;
 
@@ -296,4 +330,20 @@ pub trait Queue: Send + Sync {
 
     /// Why jobs that were met since the start cannot be read: the others go on without them; at most a hundred are named.
     fn left_out(&self) -> Vec<String>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clock_that_went_back_is_noticed_and_one_that_goes_on_is_not() {
+        let clock = ClockWatch::default();
+        assert!(clock.went_back(100_000), "nobody looked before");
+        for now in [100_000, 100_250, 99_800, 180_000] {
+            assert!(!clock.went_back(now), "{now}");
+        }
+        assert!(clock.went_back(100_000));
+        assert!(clock.went_back(100_250), "what was under way may end after that");
+    }
 }

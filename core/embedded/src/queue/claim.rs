@@ -31,6 +31,25 @@ pub(super) fn due(
         .or_store_error("claim jobs")
 }
 
+/// What was put off by a clock that was ahead is put off by as much from now on.
+pub(super) fn put_off_anew(conn: &Connection) -> Result<(), StoreError> {
+    let what = "put off jobs anew";
+    let anew = "UPDATE job_lanes SET due_ms = ?1 + due_ms - since_ms, since_ms = ?1 WHERE since_ms > ?1";
+    let lanes = changed(conn, what, anew, [now(conn, what)?])?;
+    if lanes > 0 {
+        tracing::warn!(lanes, "the clock was set back; jobs wait anew from now on");
+    }
+    Ok(())
+}
+
+pub(super) fn bring_forward(conn: &Connection, kind: JobKind, most: Duration) -> Result<(), StoreError> {
+    let what = "bring jobs forward";
+    let forward = "UPDATE job_lanes SET due_ms = ?2 + (due_ms - ?2) % ?3, since_ms = ?2
+        WHERE kind = ?1 AND NOT held AND due_ms > ?2 + ?3";
+    let values = params![kind.as_str(), now(conn, what)?, millis(most).max(1)];
+    changed(conn, what, forward, values).map(|_| ())
+}
+
 pub(super) fn claim(
     conn: &Connection,
     kind: JobKind,
@@ -60,7 +79,7 @@ fn claim_lane(
     let what = "claim jobs";
     // The fence grows also when the lane was empty in between, and is made anew.
     let hold =
-        "UPDATE job_lanes SET held = 1, due_ms = ?3 + ?4, wanted_ms = NULL, fence = max(fence + 1, ?3),
+        "UPDATE job_lanes SET held = 1, due_ms = ?3 + ?4, since_ms = ?3, wanted_ms = NULL, fence = max(fence + 1, ?3),
             tries = tries + 1
         WHERE kind = ?1 AND lane = ?2 RETURNING fence, tries";
     let (fence, tries): (i64, u32) = conn

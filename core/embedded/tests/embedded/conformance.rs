@@ -146,6 +146,23 @@ async fn a_clock_that_was_ahead_puts_nothing_off_for_long() {
     tfx_ports::conformance::queue::a_clock_that_was_ahead_puts_nothing_off_for_long(stores, put_off).await;
 }
 
+#[tokio::test]
+async fn what_was_put_off_by_a_clock_that_is_set_back_waits_no_longer() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let open = async || Embedded::open(folder.path()).expect("open").queue();
+    drop(open().await);
+    let file = rusqlite::Connection::open(folder.path().join("config.db")).expect("open");
+    let set_back = async |time: std::time::Duration| {
+        let ms = i64::try_from(time.as_millis()).expect("in range");
+        let later = "UPDATE job_lanes SET due_ms = due_ms + ?1, since_ms = since_ms + ?1";
+        assert!(file.execute(later, [ms]).expect("set back") > 0);
+    };
+    tfx_ports::conformance::queue::what_was_put_off_by_a_clock_that_is_set_back_waits_no_longer(
+        open, set_back,
+    )
+    .await;
+}
+
 /// What the version before parked is found as jobs: its own file of schema 3, with postbacks of one click, of another, and
 /// one whose parameters are damaged.
 #[tokio::test]

@@ -6,7 +6,7 @@ use super::{
     jobs, lanes, millis, now,
     stored::{JobDocument, lane_id},
 };
-use crate::{db::Db, paging::query_limit};
+use crate::{db::Db, error::Failed, paging::query_limit};
 use futures_util::future::try_join_all;
 use mongodb::bson::{Bson, DateTime, Document, doc};
 use std::{
@@ -16,7 +16,7 @@ use std::{
 use tfx_ports::{
     StoreError, entropy,
     left_out::LeftOut,
-    queue::{Job, JobKind, LONGEST_WAIT, group_lane},
+    queue::{ClockWatch, Job, JobKind, LONGEST_WAIT, group_lane},
 };
 
 const WHAT: &str = "claim jobs";
@@ -48,9 +48,13 @@ pub(super) async fn claim(
     kind: JobKind,
     (limit, but): (usize, &[String]),
     lease: Duration,
-    (left_out, locked): (&LeftOut, &LockedLanes),
+    (left_out, locked, clock): (&LeftOut, &LockedLanes, &ClockWatch),
 ) -> Result<Vec<Job>, StoreError> {
-    let due = due(db, kind, limit, (but, &locked.ids())).await?;
+    let now = now(db, WHAT).await?;
+    if clock.went_back(now.timestamp_millis()) {
+        put_off_anew(db, now).await?;
+    }
+    let due = due(db, kind, limit, now, (but, &locked.ids())).await?;
     if due.is_empty() {
         return Ok(Vec::new());
     }
@@ -58,6 +62,7 @@ pub(super) async fn claim(
     let set = doc! {
         "held": true,
         "due": {"$add": ["$$NOW", millis(lease)]},
+        "since": "$$NOW",
         // It grows also when the lane was empty in between, and is made anew.
         "fence": {"$max": [{"$add": ["$fence", 1_i64]}, {"$toLong": "$$NOW"}]},
         "tries": {"$add": ["$tries", 1_i64]},
@@ -88,14 +93,27 @@ pub(super) async fn claim(
     Ok(try_join_all(first).await?.into_iter().flatten().collect())
 }
 
+/// What was put off by a clock that was ahead is put off by as much from now on.
+async fn put_off_anew(db: &Db, now: DateTime) -> Result<(), StoreError> {
+    let by = doc! {"$subtract": ["$due", "$since"]};
+    let anew = vec![doc! {"$set": {"due": {"$add": ["$$NOW", by]}, "since": "$$NOW"}}];
+    let ahead = doc! {"since": {"$gt": now}};
+    let done = db.write(WHAT, lanes(db).update_many(ahead, anew)).await.map_err(Failed::into_error)?;
+    if done.modified_count > 0 {
+        let lanes = done.modified_count;
+        tracing::warn!(lanes, "the clock was set back; jobs wait anew from now on");
+    }
+    Ok(())
+}
+
 /// Lanes that wait longest first, but of groups of owners.
 async fn due(
     db: &Db,
     kind: JobKind,
     limit: usize,
+    now: DateTime,
     (but, locked): (&[String], &[String]),
 ) -> Result<Vec<Document>, StoreError> {
-    let now = now(db, WHAT).await?;
     let never = DateTime::from_millis(now.timestamp_millis().saturating_add(millis(LONGEST_WAIT)));
     let mut due = doc! {"kind": kind.as_str(), "$or": [{"due": {"$lte": now}}, {"due": {"$gt": never}}]};
     if !but.is_empty() {

@@ -28,8 +28,8 @@ use tfx_ports::{
     left_out::LeftOut,
     page::{Page, PageRequest},
     queue::{
-        Counts, DeadJob, Group, Hurried, Job, JobKind, LONGEST_WAIT, NewJob, Queue, Share, WaitingJob,
-        group_lane, spread_over,
+        ClockWatch, Counts, DeadJob, Group, Hurried, Job, JobKind, LONGEST_WAIT, NewJob, Queue, Share,
+        WaitingJob, group_lane, spread_over,
     },
 };
 
@@ -38,6 +38,7 @@ pub(crate) struct Jobs {
     db: Arc<Db>,
     left_out: LeftOut,
     locked: claim::LockedLanes,
+    clock: ClockWatch,
 }
 
 /// How a claim ends, beside letting go of its lane.
@@ -74,7 +75,8 @@ async fn now(db: &Db, what: &str) -> Result<DateTime, StoreError> {
 
 impl Jobs {
     pub(crate) fn new(db: Arc<Db>) -> Self {
-        Self { db, left_out: LeftOut::default(), locked: claim::LockedLanes::default() }
+        let (left_out, locked) = (LeftOut::default(), claim::LockedLanes::default());
+        Self { db, left_out, locked, clock: ClockWatch::default() }
     }
 
     /// The lane of a claim that still holds.
@@ -110,7 +112,7 @@ impl Jobs {
         session: &mut ClientSession,
     ) -> Result<bool, Failed> {
         let free = vec![
-            doc! {"$set": {"held": false, "due": "$$NOW", "tries": 0_i64}},
+            doc! {"$set": {"held": false, "due": "$$NOW", "since": "$$NOW", "tries": 0_i64}},
             doc! {"$unset": ["wanted", "claim"]},
         ];
         let (all, all_lanes) = (jobs(&self.db), lanes(&self.db));
@@ -176,11 +178,12 @@ impl Queue for Jobs {
         }
         self.db.whole().await?;
         parked::take_over(&self.db, kind).await?;
-        claim::claim(&self.db, kind, (limit, owners), lease, (&self.left_out, &self.locked)).await
+        claim::claim(&self.db, kind, (limit, owners), lease, (&self.left_out, &self.locked, &self.clock))
+            .await
     }
 
     async fn renew(&self, job: &Job, lease: Duration) -> Result<bool, StoreError> {
-        let hold = vec![doc! {"$set": {"due": {"$add": ["$$NOW", millis(lease)]}}}];
+        let hold = vec![doc! {"$set": {"due": {"$add": ["$$NOW", millis(lease)]}, "since": "$$NOW"}}];
         let done = self.db.call("hold a job", lanes(&self.db).update_one(Self::held(job), hold)).await?;
         Ok(done.matched_count > 0)
     }
@@ -196,7 +199,10 @@ impl Queue for Jobs {
     async fn again(&self, job: &Job, after: Duration) -> Result<bool, StoreError> {
         // What is absent is passed over by $min.
         let due = doc! {"$min": [{"$add": ["$$NOW", millis(after)]}, "$wanted"]};
-        let free = vec![doc! {"$set": {"held": false, "due": due}}, doc! {"$unset": ["wanted", "claim"]}];
+        let free = vec![
+            doc! {"$set": {"held": false, "due": due, "since": "$$NOW"}},
+            doc! {"$unset": ["wanted", "claim"]},
+        ];
         let done = self.db.write("put off a job", lanes(&self.db).update_one(Self::held(job), free)).await;
         done.map(|done| done.matched_count > 0).map_err(Failed::into_error)
     }
@@ -205,7 +211,7 @@ impl Queue for Jobs {
         let due = doc! {"$min": [{"$add": ["$$NOW", millis(after)]}, "$wanted"]};
         let tries = doc! {"$max": [{"$subtract": ["$tries", 1_i64]}, 0_i64]};
         let free = vec![
-            doc! {"$set": {"held": false, "due": due, "tries": tries}},
+            doc! {"$set": {"held": false, "due": due, "since": "$$NOW", "tries": tries}},
             doc! {"$unset": ["wanted", "claim"]},
         ];
         let done = self.db.write("put off a job", lanes(&self.db).update_one(Self::held(job), free)).await;
@@ -244,6 +250,17 @@ impl Queue for Jobs {
         Ok(revived)
     }
 
+    async fn bring_forward(&self, kind: JobKind, most: Duration) -> Result<(), StoreError> {
+        let (what, most) = ("bring jobs forward", millis(most).max(1));
+        let now = now(&self.db, what).await?;
+        let late = DateTime::from_millis(now.timestamp_millis().saturating_add(most));
+        let late = doc! {"kind": kind.as_str(), "held": {"$ne": true}, "due": {"$gt": late}};
+        let rest = doc! {"$mod": [{"$subtract": ["$due", now]}, most]};
+        let forward = vec![doc! {"$set": {"due": {"$add": [now, rest]}, "since": now}}];
+        let done = self.db.write(what, lanes(&self.db).update_many(late, forward)).await;
+        done.map(|_| ()).map_err(Failed::into_error)
+    }
+
     async fn hurry(&self, kind: JobKind, key: &str) -> Result<Hurried, StoreError> {
         let what = "hurry a job";
         let all = jobs(&self.db);
@@ -252,7 +269,7 @@ impl Queue for Jobs {
         let lane = job.get_str("lane").unwrap_or_default();
         let held = doc! {"$and": [{"$eq": ["$held", true]}, {"$and": still_held().to_vec()}]};
         let free = doc! {"_id": lane, "$expr": {"$not": [held]}};
-        let due = vec![doc! {"$set": {"due": {"$min": ["$due", "$$NOW"]}}}];
+        let due = vec![doc! {"$set": {"due": {"$min": ["$due", "$$NOW"]}, "since": "$$NOW"}}];
         let all = lanes(&self.db);
         let done = self.db.write(what, all.update_one(free, due)).await.map_err(Failed::into_error)?;
         Ok(if done.matched_count > 0 { Hurried::Due } else { Hurried::Held })

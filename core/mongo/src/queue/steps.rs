@@ -133,11 +133,13 @@ async fn wake(
 fn woken(kind: JobKind, due: &Bson, tries: i64) -> Document {
     let held = doc! {"$eq": ["$held", true]};
     let sooner = |field: &str| doc! {"$min": [due, field]};
+    let stays = doc! {"$or": [&held, {"$lte": ["$due", due]}]};
     doc! {
         "kind": kind.as_str(),
         "held": {"$ifNull": ["$held", false]},
         "fence": {"$ifNull": ["$fence", 0_i64]},
         "tries": {"$ifNull": ["$tries", tries]},
+        "since": {"$cond": [stays, {"$ifNull": ["$since", "$$NOW"]}, "$$NOW"]},
         "due": {"$cond": [&held, "$due", sooner("$due")]},
         "wanted": {"$cond": [&held, sooner("$wanted"), "$$REMOVE"]},
     }

@@ -115,6 +115,23 @@ async fn a_clock_that_was_ahead_puts_nothing_off_for_long() {
     tfx_ports::conformance::queue::a_clock_that_was_ahead_puts_nothing_off_for_long(stores, put_off).await;
 }
 
+#[tokio::test]
+async fn what_was_put_off_by_a_clock_that_is_set_back_waits_no_longer() {
+    let fresh = Fresh::new();
+    let raw = fresh.raw().await;
+    let set_back = async |time: std::time::Duration| {
+        let ms = i64::try_from(time.as_millis()).expect("in range");
+        let later = |field: &str| doc! {"$add": [field, ms]};
+        let set = vec![doc! {"$set": {"due": later("$due"), "since": later("$since")}}];
+        raw.collection::<Document>("job_lanes").update_many(doc! {}, set).await.expect("set back");
+    };
+    let open = async || fresh.open().await.queue();
+    tfx_ports::conformance::queue::what_was_put_off_by_a_clock_that_is_set_back_waits_no_longer(
+        open, set_back,
+    )
+    .await;
+}
+
 /// A lane that somebody's transaction holds, since he died in it, holds up no other: not for the minute that MongoDB keeps it.
 #[tokio::test]
 async fn a_lane_that_is_locked_holds_up_no_other() {

@@ -86,7 +86,7 @@ macro_rules! conformance {
             a_job_is_kept_until_it_is_done, what_is_of_others_is_claimed_meanwhile, a_job_is_put_in_once, a_job_is_due_in_its_time,
             jobs_of_a_group_come_one_after_the_other, a_new_job_brings_its_group_forward,
             what_is_put_aside_holds_up_nobody, a_lost_claim_can_end_nothing, a_renewed_claim_stays,
-            what_is_postponed_has_no_try_more, what_waits_is_told, what_waits_can_be_hurried,
+            what_is_postponed_has_no_try_more, what_waits_is_told, what_waits_can_be_hurried, what_waits_is_brought_forward,
             where_keys_say_the_order_clocks_do_not, what_is_revived_is_spread,
             dead_jobs_are_kept, what_is_removed_was_never_there, a_group_is_told_whole, of_many_holders_one_has_a_job, texts_of_strangers_are_only_texts);
     };

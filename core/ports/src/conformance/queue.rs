@@ -437,6 +437,51 @@ pub async fn a_clock_that_was_ahead_puts_nothing_off_for_long(s: Stores, put_off
     assert!(s.one.done(&holder).await.expect("done"));
 }
 
+/// What waits or is held does so for as long as it was to, from when the store's clock was set back. `open` opens the store
+/// anew, by which it looks for that; `set_back` has the times of all that waits or is held lie so much later.
+pub async fn what_was_put_off_by_a_clock_that_is_set_back_waits_no_longer(
+    open: impl AsyncFn() -> Arc<dyn Queue>,
+    set_back: impl AsyncFn(Duration),
+) {
+    let store = open().await;
+    let pause = Duration::from_millis(300);
+    // One that waits, one that was tried, one that somebody held who died, and one whose holder lives.
+    for n in 1..=4 {
+        put(&store, &job(n), if n == 1 { pause } else { NOW }).await;
+    }
+    let claimed = claim(&store, 9).await;
+    let of = |n: i64| claimed.iter().find(|c| c.key == job(n).key).expect("claimed");
+    assert!(store.again(of(2), pause).await.expect("again"));
+    assert!(store.renew(of(3), pause).await.expect("renew"));
+    set_back(Duration::from_secs(80)).await;
+    let store = open().await;
+    let (began, mut got) = (Instant::now(), BTreeSet::new());
+    while got.len() < 3 {
+        assert!(began.elapsed() < Duration::from_secs(40), "{got:?}");
+        got.extend(claim(&store, 9).await.into_iter().map(|job| job.key));
+    }
+    assert!(!got.contains(&job(4).key), "its claim holds");
+    assert!(store.done(of(4)).await.expect("done"));
+    assert!(!store.done(of(3)).await.expect("done"), "its claim is over");
+}
+
+/// What waits longer than it may from now on is due within that, the rest as before.
+pub async fn what_waits_is_brought_forward(s: Stores) {
+    put(&s.one, &job(1), LONG).await;
+    put(&s.one, &job(2), NOW).await;
+    let held = next(&s.one, LONG).await;
+    put(&s.one, &NewJob { kind: JobKind::Probe, ..job(3) }, LONG).await;
+    s.two.bring_forward(KIND, LONG * 2).await.expect("brought forward");
+    assert_eq!(claim(&s.two, 9).await, []);
+    s.two.bring_forward(KIND, SHORT).await.expect("brought forward");
+    let (began, key) = (Instant::now(), job(1).key);
+    while !claim(&s.two, 9).await.iter().any(|job| job.key == key) {
+        assert!(began.elapsed() < Duration::from_secs(40));
+    }
+    assert!(s.one.done(&held).await.expect("done"), "it was held on");
+    assert_eq!(s.one.claim(JobKind::Probe, 9, LONG).await.expect("claim"), [], "of another kind");
+}
+
 /// A job that cannot be read holds up nobody, and is told. `spoil` makes the job with a key unreadable.
 pub async fn jobs_that_cannot_be_read_are_left_out(s: Stores, spoil: impl AsyncFn(String)) {
     for n in 1..=3 {

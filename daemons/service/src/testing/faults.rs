@@ -188,6 +188,9 @@ impl Queue for FaultyQueue {
     async fn revive(&self, kind: JobKind, keys: &[String], spread: Duration) -> Result<u64, StoreError> {
         self.queue.revive(kind, keys, spread).await
     }
+    async fn bring_forward(&self, kind: JobKind, most: Duration) -> Result<(), StoreError> {
+        self.queue.bring_forward(kind, most).await
+    }
     async fn hurry(&self, kind: JobKind, key: &str) -> Result<Hurried, StoreError> {
         self.queue.hurry(kind, key).await
     }
