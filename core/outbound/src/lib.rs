@@ -10,6 +10,7 @@ mod address;
 mod apart;
 mod client;
 mod failure;
+mod name_servers;
 mod resolve;
 
 pub use address::{Address, NotPublic};

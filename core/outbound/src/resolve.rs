@@ -1,12 +1,8 @@
 //! From a name to the addresses that may be asked. This is the only look-up of a request: the connection goes to what
 //! comes out of here.
 
-use crate::{Address, Failure};
-use hickory_resolver::{
-    ResolverBuilder, TokioResolver,
-    config::{ConnectionConfig, NameServerConfig, ResolverConfig},
-    net::{NetError, runtime::TokioRuntimeProvider},
-};
+use crate::{Address, Failure, name_servers::NameServers};
+use hickory_resolver::{TokioResolver, net::NetError};
 use hyper_util::client::legacy::connect::dns::Name;
 use std::{
     future::poll_fn,
@@ -14,40 +10,25 @@ use std::{
     pin::{Pin, pin},
     sync::{Arc, Mutex, PoisonError},
     task::{Context, Poll},
-    time::Instant,
+    time::{Duration, Instant},
     vec,
 };
-use tokio::task_local;
+use tokio::{task_local, time::timeout};
 use tower::Service;
+
+/// For so long a look-up may take before it is asked whether the name servers answer at all.
+const DOUBT: Duration = Duration::from_millis(100);
 
 /// Resolves names, and judges what they stand for.
 pub(crate) struct Guard {
-    /// None: the system says no name servers, and why not.
-    resolver: Result<TokioResolver, String>,
+    servers: Arc<NameServers>,
     allow_private: bool,
-    /// When a name server last answered something, whatever it was.
-    answered: Mutex<Option<Instant>>,
 }
 
 impl Guard {
     /// Asks these name servers; none: the system's (`/etc/resolv.conf`, `/etc/hosts`).
     pub(crate) fn new(name_servers: &[SocketAddr], allow_private: bool) -> Arc<Self> {
-        let resolver = if name_servers.is_empty() {
-            TokioResolver::builder_tokio().and_then(ResolverBuilder::build)
-        } else {
-            let servers = name_servers.iter().map(|server| {
-                let [mut udp, mut tcp] = [ConnectionConfig::udp(), ConnectionConfig::tcp()];
-                (udp.port, tcp.port) = (server.port(), server.port());
-                NameServerConfig::new(server.ip(), true, vec![udp, tcp])
-            });
-            let config = ResolverConfig::from_name_servers(servers.collect());
-            TokioResolver::builder_with_config(config, TokioRuntimeProvider::default()).build()
-        };
-        Arc::new(Self {
-            resolver: resolver.map_err(|e| e.to_string()),
-            allow_private,
-            answered: Mutex::default(),
-        })
+        Arc::new(Self { servers: Arc::new(NameServers::new(name_servers)), allow_private })
     }
 
     /// Whether an address may be asked.
@@ -62,30 +43,36 @@ impl Guard {
 
     /// The addresses of a name that may be asked; an error names one that may not if there is no other.
     async fn addresses(&self, host: &str) -> Result<Vec<SocketAddr>, Failure> {
-        let lookup = |reason: String| Failure::Lookup { host: host.to_owned(), reason };
-        let began = Instant::now();
         let silent = |reason: String| Failure::NameServers { host: host.to_owned(), reason };
-        let resolver = self.resolver.as_ref().map_err(|e| silent(e.clone()))?;
+        let resolver = self.servers.resolver().map_err(silent)?;
+        let began = Instant::now();
         let mut look = pin!(resolver.lookup_ip(host));
         // What is there at once comes from memory or `/etc/hosts`, and says nothing of the name servers.
         let (found, asked) = match poll_fn(|cx| Poll::Ready(look.as_mut().poll(cx))).await {
             Poll::Ready(found) => (found, false),
-            Poll::Pending => (look.await, true),
+            Poll::Pending => (self.patiently(&resolver, began, look).await, true),
         };
         let found = match found {
+            Ok(found) => found,
             Err(NetError::Timeout) => return Err(self.unanswered(host, began)),
             Err(e @ (NetError::Io(_) | NetError::NoConnections | NetError::Busy)) => {
                 return Err(silent(e.to_string()));
             }
-            found => found,
+            Err(e) if e.is_no_records_found() => {
+                if asked {
+                    self.servers.answered();
+                }
+                return Err(Failure::NoName { host: host.to_owned() });
+            }
+            // A resolver that cannot ask anybody says so of every name.
+            Err(e) if self.servers.control(&resolver, began).await => {
+                return Err(Failure::Lookup { host: host.to_owned(), reason: e.to_string() });
+            }
+            Err(e) => return Err(silent(format!("the name servers answer for no name: {e}"))),
         };
         if asked {
-            *self.answered.lock().unwrap_or_else(PoisonError::into_inner) = Some(Instant::now());
+            self.servers.answered();
         }
-        let found = found.map_err(|e| match e {
-            e if e.is_nx_domain() || e.is_no_records_found() => Failure::NoName { host: host.to_owned() },
-            e => lookup(e.to_string()),
-        })?;
         let mut refused = None;
         let mut open = Vec::new();
         for ip in found.iter() {
@@ -101,11 +88,32 @@ impl Guard {
         }
     }
 
+    /// Waits for a look-up. Where it takes long, a control is asked for beside it: who gives up waiting wants to know at once
+    /// whose fault it is.
+    async fn patiently<T>(
+        &self,
+        resolver: &TokioResolver,
+        began: Instant,
+        mut look: impl Future<Output = T> + Unpin,
+    ) -> T {
+        let control = || {
+            let (servers, resolver) = (Arc::clone(&self.servers), resolver.clone());
+            tokio::spawn(async move { servers.control(&resolver, began).await });
+        };
+        if self.servers.are_unknown() {
+            control();
+        }
+        if let Ok(found) = timeout(DOUBT, &mut look).await {
+            return found;
+        }
+        control();
+        look.await
+    }
+
     /// Why nobody has said what a name stands for since `began`: it is the name if others were answered meanwhile.
     fn unanswered(&self, host: &str, began: Instant) -> Failure {
         let (host, reason) = (host.to_owned(), "the name servers do not answer".to_owned());
-        let answered = *self.answered.lock().unwrap_or_else(PoisonError::into_inner);
-        if answered.is_some_and(|at| at > began) {
+        if self.servers.answer_others(began) {
             return Failure::Lookup { host, reason: format!("{reason} for it") };
         }
         Failure::NameServers { host, reason }

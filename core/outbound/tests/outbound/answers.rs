@@ -199,6 +199,46 @@ async fn name_servers_that_do_not_answer_are_no_fault_of_who_is_asked() {
 }
 
 #[tokio::test]
+async fn a_resolver_that_can_ask_nobody_is_no_fault_of_who_is_asked() {
+    let dns = Dns::new(&[("closed", &[])]).await;
+    let outbound = outbound(true, dns.at);
+    for _ in 0..3 {
+        let sent = outbound.send(get("http://offer.test/", LONG)).await;
+        assert_eq!(told(&sent), "name_servers", "{sent:?}");
+        assert!(sent.is_err_and(|e| e.failure.is_ours()));
+    }
+}
+
+/// Nobody else is looked up meanwhile.
+#[tokio::test]
+async fn a_name_that_alone_cannot_be_found_out_is_the_fault_of_its_own_servers() {
+    // Its servers are silent, or what they say cannot be used.
+    let dns = Dns::new(&[("dead.test", &[])]).await;
+    for name in ["dead.test", "servfail.test"] {
+        let outbound = outbound(true, dns.at);
+        for _ in 0..2 {
+            let sent = outbound.send(get(&format!("http://{name}/"), SHORT * 3)).await;
+            assert_eq!(told(&sent), "lookup", "{name}: {sent:?}");
+            assert!(sent.is_err_and(|e| !e.failure.is_ours()));
+        }
+    }
+}
+
+/// A network that knows its own names alone says of all others that it cannot find them out.
+#[tokio::test]
+async fn where_no_name_of_the_world_is_known_those_that_are_decide() {
+    let dns = Dns::new(&[("closed", &[]), ("dead.test", &[]), ("well.test", &[&["127.0.0.1"]])]).await;
+    let outbound = Arc::new(outbound(true, dns.at));
+    let dead = async || outbound.send(get("http://dead.test/", SHORT * 2)).await;
+    assert_eq!(told(&dead().await), "name_servers");
+    let (sent, _) = tokio::join!(dead(), async {
+        sleep(SHORT).await;
+        outbound.send(get("http://well.test:9/", LONG)).await
+    });
+    assert_eq!(told(&sent), "lookup", "{sent:?}");
+}
+
+#[tokio::test]
 async fn a_name_that_is_not_answered_while_others_are_is_the_fault_of_its_own_servers() {
     let dns = Dns::new(&[("dead.test", &[]), ("well.test", &[&["127.0.0.1"]])]).await;
     let outbound = Arc::new(outbound(true, dns.at));

@@ -11,7 +11,7 @@ use std::{
 };
 use tokio::{net::UdpSocket, task::JoinHandle};
 
-/// Answers by a table; what a name stands for may change from look-up to look-up.
+/// Answers by a table; `servfail.…` it cannot find out, nor, where there is a name `closed`, any that is not in it. What a name stands for may change from look-up to look-up.
 pub(crate) struct Dns {
     pub(crate) at: SocketAddr,
     asked: Arc<Mutex<HashMap<String, usize>>>,
@@ -67,6 +67,11 @@ fn answer(
     response.metadata.recursion_available = true;
     response.metadata.recursion_desired = true;
     response.add_query(query.clone());
+    // What it cannot find out, and would be told by others.
+    if name.starts_with("servfail.") || !table.contains_key(&name) && table.contains_key("closed.") {
+        response.metadata.response_code = ResponseCode::ServFail;
+        return response.to_vec().ok();
+    }
     let Some(turns) = table.get(&name) else {
         response.metadata.response_code = ResponseCode::NXDomain;
         return response.to_vec().ok();
