@@ -60,6 +60,9 @@ pub struct HealthList {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub newest_probe_at: Option<Timestamp>,
+    /// A newest probe that is older means that nobody probes, in seconds; none: traffic-service does not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub late_after_s: Option<u64>,
     /// Probes that traffic-service put off through a fault of its own.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub put_off: Vec<PutOff>,
@@ -89,6 +92,9 @@ pub struct PutOff {
 pub struct PutOffs {
     /// By reason.
     pub items: Vec<PutOff>,
+    /// A newest probe that is older means that nobody probes, in seconds: three intervals and what it takes to know of it.
+    #[serde(default)]
+    pub late_after_s: Option<u64>,
 }
 
 /// Which changes of health to list.

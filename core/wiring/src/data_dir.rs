@@ -6,6 +6,7 @@
 //! | `config.db`, `events.db` | the embedded stores |
 //! | `journal/SERVICE/` | events not delivered yet |
 //! | `snapshot.json` | the last-known-good configuration of traffic-service |
+//! | `health.json` | which destinations traffic-service knew to be down last |
 //! | `visitor.key` | the store's key of visitor and address hashes, for when the store is away |
 //! | `internal.token`, `admin.token` | bearer tokens, 0600 |
 //!
@@ -133,6 +134,11 @@ impl DataDir {
     /// Where traffic-service keeps its last-known-good configuration.
     pub fn snapshot_file(&self) -> PathBuf {
         self.path.join("snapshot.json")
+    }
+
+    /// Where traffic-service keeps which destinations are down.
+    pub fn health_file(&self) -> PathBuf {
+        self.path.join("health.json")
     }
 
     /// Where traffic-service keeps the use of caps and click limits.
@@ -273,6 +279,7 @@ pub(crate) fn belongs(name: &str) -> Belongs {
         "internal.token" => Belongs::LeftOut("made anew"),
         _ if name.starts_with("config.db") || name.starts_with("events.db") => Belongs::Silently,
         _ if name.starts_with("snapshot.json") => Belongs::LeftOut("made anew from the configuration store"),
+        _ if name.starts_with("health.json") => Belongs::LeftOut("made anew from the configuration store"),
         _ if name.starts_with("before-") => Belongs::LeftOut("what stood there before a restore"),
         _ => Belongs::LeftOut(NOT_OURS),
     }
@@ -286,6 +293,7 @@ fn is_ours(name: &str) -> bool {
             "admin.token",
             "internal.token",
             "snapshot.json",
+            "health.json",
             "config.db",
             "events.db",
             "caps.json",

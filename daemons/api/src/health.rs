@@ -16,7 +16,7 @@ use axum::{
 };
 use http::{Method, StatusCode};
 use std::{collections::HashMap, sync::Arc, time::Duration};
-use tfx_api::health::{HealthList, HealthRow, PutOff, PutOffs};
+use tfx_api::health::{HealthList, HealthRow, PutOffs};
 use tfx_domain::{
     entity::{DestinationSpec, Kind, Status},
     health::DestinationHealth,
@@ -59,13 +59,15 @@ async fn list(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
         .collect();
     items.sort_by(|a, b| a.slug.cmp(&b.slug));
     let count = |is: fn(&HealthRow) -> bool| items.iter().filter(|row| is(row)).count() as u64;
+    let PutOffs { items: put_off, late_after_s } = put_off(&app).await;
     let mut answer = HealthList {
         watched: items.len() as u64,
         down: count(|row| row.state == Health::Down),
         unknown: count(|row| row.state == Health::Unknown && row.probed_at.is_none()),
         undecided: count(|row| row.state == Health::Unknown && row.probed_at.is_some()),
         newest_probe_at: items.iter().filter_map(|i| i.probed_at).max(),
-        put_off: put_off(&app).await,
+        late_after_s,
+        put_off,
         left_out: app.stores.health.left_out(),
         items: Vec::new(),
         next: None,
@@ -80,11 +82,11 @@ async fn list(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
     Ok(json(StatusCode::OK, &answer))
 }
 
-/// The probes that traffic-service puts off; nothing if it does not say so soon.
-async fn put_off(app: &App) -> Vec<PutOff> {
+/// The probes that traffic-service puts off, and how often it makes them; nothing if it does not say so soon.
+async fn put_off(app: &App) -> PutOffs {
     let asked = app.peers.traffic.call(Method::GET, "/internal/probes", None);
-    let Ok(Ok(told)) = timeout(PUT_OFF_WITHIN, asked).await else { return Vec::new() };
-    serde_json::from_value::<PutOffs>(told).map(|told| told.items).unwrap_or_default()
+    let Ok(Ok(told)) = timeout(PUT_OFF_WITHIN, asked).await else { return PutOffs::default() };
+    serde_json::from_value(told).unwrap_or_default()
 }
 
 /// Id and slug of every active destination with a health check.
@@ -139,7 +141,7 @@ async fn history(State(app): State<Arc<App>>, mut query: Query) -> Result<Respon
     Ok(paged(found, labels))
 }
 
-/// `POST /destinations/{ref}/check`: traffic-service probes it now; it counts like any other probe.
+/// `POST /destinations/{ref}/check`: traffic-service probes it now; it counts like any other probe if it is active.
 async fn check(
     State(app): State<Arc<App>>,
     Path(reference): Path,

@@ -20,7 +20,8 @@ mod traffic;
 use crate::{
     click::Clicks,
     health::{
-        Counted as ProbesCounted, Follower, HealthState, Lanes, Manual, Prober, Probes, PutOffs, Watch,
+        Counted as ProbesCounted, Follower, HealthFile, HealthState, Lanes, Manual, Prober, Probes, PutOffs,
+        Watch,
     },
     snapshot::Compiler,
     traffic::{Counted, Traffic},
@@ -49,7 +50,7 @@ use tracing::Instrument as _;
 const SERVICE: &str = "traffic";
 /// How long the start waits for the configuration store before it goes on with the last one known.
 const CONFIG_WITHIN: Duration = Duration::from_secs(3);
-/// How long the start waits for what is known of the health of destinations before it takes them all for healthy.
+/// How long the start waits for what is known of the health of destinations before it goes on with what was known last.
 const HEALTH_WITHIN: Duration = Duration::from_secs(2);
 /// Pause before the store is asked for the key of visitors again.
 const KEY_RETRY: Duration = Duration::from_secs(1);
@@ -118,15 +119,16 @@ pub async fn run(
         live: Arc::clone(&live),
         producer: Arc::clone(&producer),
         state: Arc::clone(&health),
+        file: HealthFile::new(data_dir.health_file()),
     };
-    match timeout(HEALTH_WITHIN, follower.overlay()).await {
-        Ok(Ok(())) => {}
-        Ok(Err(error)) => {
-            tracing::warn!(%error, "the health of destinations is not known; all count as healthy");
+    let known = timeout(HEALTH_WITHIN, follower.overlay()).await;
+    if let Some(error) =
+        known.map_or(Some("no answer in time".to_owned()), |k| k.err().map(|e| e.to_string()))
+    {
+        match follower.recall() {
+            Some(at) => tracing::warn!(error, %at, "starting from the last known health of destinations"),
+            None => tracing::warn!(error, "the health of destinations is not known; all count as healthy"),
         }
-        Err(_) => tracing::warn!(
-            "the health of destinations is not known in time; all count as healthy until it is"
-        ),
     }
     let probes = Arc::new(Probes {
         store: Arc::clone(&stores.health),

@@ -12,6 +12,11 @@ use tfx_api::health::HealthList;
 use tfx_domain::Timestamp;
 use tfx_ops::clock;
 
+/// How old the newest probe may be where nobody says how often there are some. Seconds.
+const MAX_AGE_S: u64 = 300;
+/// One that is further in the future was made before the clock was set back, or that of this machine is wrong. Seconds.
+const AHEAD_S: i64 = 5;
+
 /// When it is how bad.
 #[derive(Debug, Args)]
 #[command(after_help = "Exits 0 if all is well, 1 for WARNING, 2 for CRITICAL, 3 for UNKNOWN.\n\
@@ -25,9 +30,10 @@ pub(crate) struct Destinations {
     /// So many down are CRITICAL.
     #[arg(long, value_name = "N", default_value_t = 2, value_parser = input::within::<u64>(1, 1_000_000))]
     crit: u64,
-    /// A newest probe that is older is CRITICAL, since nobody probes any more: 90s, 15m.
-    #[arg(long, value_name = "LENGTH", default_value = "5m", value_parser = seconds)]
-    max_age: u64,
+    /// A newest probe that is older is CRITICAL, since nobody probes any more: 90s, 15m
+    /// [default: three intervals, as traffic-service says; else 5m].
+    #[arg(long, value_name = "LENGTH", value_parser = seconds)]
+    max_age: Option<u64>,
     #[command(flatten)]
     asked: CheckArgs,
 }
@@ -43,13 +49,16 @@ impl Destinations {
     }
 
     fn judge(&self, list: &HealthList, now: Timestamp) -> Found {
-        let age = list.newest_probe_at.map(|at| u64::try_from(now.duration_since(at).as_secs()).unwrap_or(0));
+        let age = list.newest_probe_at.map(|at| now.duration_since(at).as_secs());
+        let ahead = age.filter(|age| *age < -AHEAD_S).map(i64::unsigned_abs);
+        let age = age.map(|age| u64::try_from(age).unwrap_or(0));
+        let max_age = self.max_age.or(list.late_after_s).unwrap_or(MAX_AGE_S);
         let down = list.items.iter().filter(|row| row.state == tfx_api::health::Health::Down);
         let named: Vec<&str> = down.map(|row| row.slug.as_str()).take(5).collect();
         let (verdict, mut what) = match (list.down, age) {
             _ if list.watched == 0 => (Verdict::Ok, "no destination has a health check".to_owned()),
             (_, None) => (Verdict::Unknown, format!("none of {} destinations was probed yet", list.watched)),
-            (_, Some(age)) if age > self.max_age => {
+            (_, Some(age)) if age > max_age => {
                 (Verdict::Critical, format!("the newest probe is {age} s old: is traffic-service running?"))
             }
             (down, _) if down >= self.crit => {
@@ -72,7 +81,10 @@ impl Destinations {
             let count = put_off.destinations;
             what.push_str(&printable(&format!("; probes of {count} put off: {}", put_off.reason)));
         }
-        let is_blind = verdict == Verdict::Ok && !list.put_off.is_empty();
+        if let Some(ahead) = ahead {
+            what.push_str(&format!("; the newest probe is {ahead} s in the future: was the clock set back?"));
+        }
+        let is_blind = verdict == Verdict::Ok && (ahead.is_some() || !list.put_off.is_empty());
         let verdict = if is_blind { Verdict::Warning } else { verdict };
         let figure = |name, value, help, limits| Figure { name, value, unit: Unit::Count, help, limits };
         let watched = list.watched;
@@ -92,9 +104,9 @@ impl Destinations {
             ),
             figure("watched", watched, "Active destinations with a health check", ";;;0".to_owned()),
         ];
-        figures.extend(age.map(|age| Figure {
+        figures.extend(age.filter(|_| ahead.is_none()).map(|age| Figure {
             unit: Unit::Seconds,
-            ..figure("newest_probe_age", age, "Age of the newest probe", format!(";;0:{};0", self.max_age))
+            ..figure("newest_probe_age", age, "Age of the newest probe", format!(";;0:{max_age};0"))
         }));
         Found { verdict, what, figures }
     }
@@ -128,16 +140,32 @@ mod tests {
             unknown: 0,
             undecided: 0,
             newest_probe_at: age.map(at),
+            late_after_s: None,
             put_off: Vec::new(),
             left_out: Vec::new(),
         }
+    }
+
+    /// An interval of an hour makes no probe late that is not.
+    #[test]
+    fn what_is_late_follows_from_how_often_there_are_probes() {
+        let now = Timestamp::from_second(1_000_000).expect("a time");
+        let verdict = |max_age, late_after_s, age| {
+            let asked = CheckArgs { format: Style::Nagios, timeout: 10 };
+            let check = Destinations { warn: 1, crit: 3, max_age, asked };
+            check.judge(&HealthList { late_after_s, ..list(5, 0, Some(age)) }, now).verdict
+        };
+        assert_eq!(verdict(None, Some(10_815), 3_000), Verdict::Ok);
+        assert_eq!(verdict(None, Some(10_815), 10_816), Verdict::Critical);
+        assert_eq!(verdict(Some(600), Some(10_815), 3_000), Verdict::Critical, "who says it, has it");
+        assert_eq!(verdict(None, None, 301), Verdict::Critical);
     }
 
     #[test]
     fn verdicts_follow_the_limits() {
         let now = Timestamp::from_second(1_000_000).expect("a time");
         let asked = CheckArgs { format: Style::Nagios, timeout: 10 };
-        let check = Destinations { warn: 1, crit: 3, max_age: 300, asked };
+        let check = Destinations { warn: 1, crit: 3, max_age: None, asked };
         for (watched, down, age, verdict, line) in [
             (
                 0,
@@ -184,9 +212,16 @@ mod tests {
             (
                 5,
                 0,
-                Some(-9),
+                Some(-3),
                 Verdict::Ok,
                 "DESTINATIONS OK - 0 of 5 destinations down | down=0;0:0;0:2;0;5 unknown=0;;;0;5 watched=5;;;0 newest_probe_age=0s;;0:300;0",
+            ),
+            (
+                5,
+                0,
+                Some(-80),
+                Verdict::Warning,
+                "DESTINATIONS WARNING - 0 of 5 destinations down; the newest probe is 80 s in the future: was the clock set back? | down=0;0:0;0:2;0;5 unknown=0;;;0;5 watched=5;;;0",
             ),
         ] {
             let found = check.judge(&list(watched, down, age), now);

@@ -1,5 +1,6 @@
 //! From the store to memory, and changes to the event log.
 
+use super::kept::HealthFile;
 use crate::snapshot::Live;
 use std::{
     sync::{Arc, Mutex, PoisonError},
@@ -16,6 +17,8 @@ use tokio::time::sleep;
 const EVERY: Duration = Duration::from_millis(800);
 /// How often everything that is known is read: for what is told, not for routing.
 pub(crate) const READ_ALL_EVERY: Duration = Duration::from_secs(10);
+/// A newest probe that is further in the future was made before the clock was set back.
+const AHEAD_S: i64 = 5;
 /// Changes published at once.
 const BATCH: usize = 500;
 
@@ -38,6 +41,7 @@ pub(crate) struct Follower {
     pub(crate) live: Arc<Live>,
     pub(crate) producer: Arc<Producer>,
     pub(crate) state: Arc<HealthState>,
+    pub(crate) file: HealthFile,
 }
 
 impl Follower {
@@ -78,14 +82,31 @@ impl Follower {
     /// The store does not answer.
     pub(crate) async fn overlay(&self) -> Result<(), StoreError> {
         let down = self.store.down().await?;
+        self.take(&down);
+        self.file.keep(&down).await;
+        Ok(())
+    }
+
+    /// The same with what was known last, for who cannot ask the store: since when it was so, if something was.
+    pub(crate) fn recall(&self) -> Option<Timestamp> {
+        let known = self.file.last_known()?;
+        self.take(&known.down);
+        let watched = self.live.current().as_ref().map_or(0, |s| s.watched().count());
+        self.state.set(|told| {
+            (told.watched, told.down) = (watched, self.memory.down());
+            told.failure = Some("the store does not answer".to_owned());
+        });
+        Some(known.at)
+    }
+
+    fn take(&self, down: &[DestinationId]) {
         let snapshot = self.live.current();
         // What has no health check any more is probed by nobody, and counts as healthy.
         let watched = |id: &DestinationId| {
             let plan = snapshot.as_ref().and_then(|s| s.destination(id));
             plan.is_none_or(tfx_domain::routing::DestinationPlan::is_watched)
         };
-        self.memory.set_down(down.into_iter().filter(watched).collect());
-        Ok(())
+        self.memory.set_down(down.iter().filter(|id| watched(id)).cloned().collect());
     }
 
     async fn tell_and_publish(&self, all: bool) -> Result<(), StoreError> {
@@ -127,26 +148,61 @@ impl HealthState {
         let WatchedHealth { watched, down, newest_probe, failure } =
             self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         if let Some(failure) = failure {
-            return Err(failure);
+            return Err(format!("{failure}; as was known last, {down} of {watched} destinations are down"));
         }
         if watched == 0 {
             return Ok(Detail::ok().text("no active destination has a health check"));
         }
-        let age = newest_probe.map(|at| clock::now().duration_since(at).as_secs().max(0));
+        let age = newest_probe.map(age_s);
         let said = match age {
+            Some(age) if age < -AHEAD_S => {
+                let ahead = age.unsigned_abs();
+                format!(
+                    "{down} of {watched} destinations are down, the newest probe is {ahead} s in the future: was the clock set back?"
+                )
+            }
             Some(age) => {
+                let age = age.max(0);
                 format!("{down} of {watched} destinations are down, the newest probe is {age} s old")
             }
             None => format!("none of {watched} destinations was probed yet"),
         };
-        let late = age.is_none_or(|age| u64::try_from(age).unwrap_or(0) > at_most.as_secs());
+        let at_most = i64::try_from(at_most.as_secs()).unwrap_or(i64::MAX);
+        let late = age.is_none_or(|age| !(-AHEAD_S..=at_most).contains(&age));
         Ok(if late { Detail::degraded(said) } else { Detail::ok().text(said) })
     }
 
-    /// Watched, down, and how old the newest probe is in seconds.
-    pub(crate) fn figures(&self) -> (usize, usize, Option<u64>) {
+    /// Watched, down, and how old the newest probe is in seconds; less than nothing: the clock was set back.
+    pub(crate) fn figures(&self) -> (usize, usize, Option<i64>) {
         let told = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let age = told.newest_probe.map(|at| clock::now().duration_since(at).as_secs().max(0));
-        (told.watched, told.down, age.and_then(|age| u64::try_from(age).ok()))
+        (told.watched, told.down, told.newest_probe.map(age_s))
+    }
+}
+
+fn age_s(at: Timestamp) -> i64 {
+    clock::now().duration_since(at).as_secs()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_newest_probe_in_the_future_is_no_fresh_one() {
+        let state = HealthState::default();
+        let at_most = Duration::from_secs(100);
+        for (age_s, said, is_well) in [
+            (2, "the newest probe is 2 s old", true),
+            (-2, "the newest probe is 0 s old", true),
+            (-80, "s in the future: was the clock set back?", false),
+            (200, "the newest probe is 200 s old", false),
+        ] {
+            let at = Timestamp::from_second(clock::now().as_second() - age_s).expect("a time");
+            state.set(|told| (told.watched, told.newest_probe) = (3, Some(at)));
+            let told = state.check(at_most).expect("it is followed");
+            let text = told.text.clone().expect("a text");
+            assert!(text.contains(said), "{text}");
+            assert_eq!(!told.degraded, is_well, "{text}");
+        }
     }
 }

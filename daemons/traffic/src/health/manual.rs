@@ -1,9 +1,9 @@
-//! `POST /internal/probe/{destination}` probes one now, which counts like any other probe; `GET /internal/probes` tells
+//! `POST /internal/probe/{destination}` probes one now, which counts like any other probe if it is active; `GET /internal/probes` tells
 //! which this service had to put off.
 
 use super::{
     Probes,
-    probe::{Target, Tried},
+    probe::{Counts, Target, Tried},
     rate::Rate,
 };
 use crate::snapshot::Live;
@@ -62,10 +62,11 @@ impl Manual {
 }
 
 async fn put_off(State(Manual(manual)): State<Manual>) -> Json<PutOffs> {
-    Json(PutOffs { items: manual.probes.put_off.told(manual.late_after) })
+    let (items, late_after_s) = (manual.probes.put_off.told(manual.late_after), manual.late_after.as_secs());
+    Json(PutOffs { items, late_after_s: Some(late_after_s) })
 }
 
-/// Probes a destination, whatever its status.
+/// Probes a destination, whatever its status; of one that is not active it is only told.
 async fn check(
     State(Manual(manual)): State<Manual>,
     Path(id): Path<String>,
@@ -77,9 +78,12 @@ async fn check(
     };
     let target = id.parse::<DestinationId>().ok().and_then(|id| {
         let snapshot = manual.live.owned()?;
-        Target::of(snapshot.destination(&id)?)
+        let plan = snapshot.destination(&id)?;
+        // Of what nobody watches nothing is kept: it would count when it is resumed.
+        let counts = if plan.is_watched() { Counts::Yes } else { Counts::No };
+        Some((Target::of(plan)?, counts))
     });
-    let target = target.ok_or_else(unknown)?;
+    let (target, counts) = target.ok_or_else(unknown)?;
     let Ok(_room) = manual.room.try_acquire() else {
         return Err(too_many(format!("{AT_ONCE} probes that were asked for are under way"), Duration::ZERO));
     };
@@ -92,7 +96,7 @@ async fn check(
         too_many(format!("destinations are probed by hand every {all} ms, {} at once", OF_ALL.0), wait)
     })?;
     let before = manual.probes.store.of(std::slice::from_ref(&target.id)).await?;
-    match manual.probes.probe(&target, before.first(), WAIT).await? {
+    match manual.probes.probe(&target, before.first(), WAIT, counts).await? {
         Tried::Probed(health) => Ok(Json(*health)),
         Tried::PutOff(why @ Failure::Busy { .. }, _) => Err(too_many(why.to_string(), Duration::ZERO)),
         Tried::PutOff(why, _) => Err(ProblemResponse::new(

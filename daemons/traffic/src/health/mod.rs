@@ -3,10 +3,11 @@
 //!
 //! `prober` takes the probes that are due from the queue all services share, `lanes` says how many may be under way, `probe`
 //! makes one, `put_off` knows those that
-//! this service could not make, `follow` keeps memory in step with the store and publishes changes, `manual` probes when
-//! somebody asks, as often as `rate` allows.
+//! this service could not make, `follow` keeps memory in step with the store and publishes changes, `kept` has what was known
+//! last on disk, `manual` probes when somebody asks, as often as `rate` allows.
 
 mod follow;
+mod kept;
 mod lanes;
 mod manual;
 mod probe;
@@ -15,6 +16,7 @@ mod put_off;
 mod rate;
 
 pub(crate) use follow::{Follower, HealthState, READ_ALL_EVERY};
+pub(crate) use kept::HealthFile;
 pub(crate) use lanes::{AT_ONCE, Lanes};
 pub(crate) use manual::Manual;
 pub(crate) use probe::{Counted, Probes};
@@ -69,7 +71,7 @@ impl Watch {
         out.gauge("tfx_destinations_watched", "Active destinations with a health check", &[], watched);
         out.gauge("tfx_destinations_down", "Destinations that count as down", &[], down);
         if let Some(age) = age {
-            let help = "Age of the newest probe of all services, read every 10 s";
+            let help = "Age of the newest probe of all services, read every 10 s; less than 0: the clock was set back";
             out.gauge("tfx_newest_probe_age_seconds", help, &[], age);
         }
     }

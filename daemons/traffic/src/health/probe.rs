@@ -35,6 +35,15 @@ pub(crate) struct Probes {
     pub(crate) put_off: PutOffs,
 }
 
+/// Whether what a probe sees is kept.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Counts {
+    /// The destination may count otherwise from now on.
+    Yes,
+    /// It is told alone, as of a destination of which nothing was known.
+    No,
+}
+
 /// What came of trying to probe.
 pub(crate) enum Tried {
     /// What is known now.
@@ -84,6 +93,7 @@ impl Probes {
         target: &Target,
         before: Option<&DestinationHealth>,
         wait: Duration,
+        counts: Counts,
     ) -> Result<Tried, StoreError> {
         let ends = || StoreError::Unavailable { what: "probe: the service ends".to_owned(), source: None };
         let probe = match self.ask(target, wait).await.ok_or_else(ends)? {
@@ -99,7 +109,11 @@ impl Probes {
         counter.fetch_add(1, Relaxed);
         let at = probe.at;
         let id = || ClickId::generate(at, entropy::random_u128());
+        let before = before.filter(|_| counts == Counts::Yes);
         let (health, change) = DestinationHealth::after(before, &target.id, &target.check, probe, id);
+        if counts == Counts::No {
+            return Ok(Tried::Probed(Box::new(health)));
+        }
         if let Some(change) = &change {
             let (from, to) = (change.from.as_str(), change.to.as_str());
             let HealthEvent { status, failure, reason, .. } = change;

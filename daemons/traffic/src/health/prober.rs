@@ -4,7 +4,7 @@
 use super::{
     Probes,
     lanes::{AT_ONCE, needed},
-    probe::{Target, Tried},
+    probe::{Counts, Target, Tried},
 };
 use crate::snapshot::Live;
 use rand::RngExt as _;
@@ -45,6 +45,9 @@ const WAIT: Duration = Duration::from_secs(2);
 /// each a half more or less.
 const NO_LANE: Duration = Duration::from_secs(3);
 const OURS: Duration = Duration::from_secs(15);
+/// When the next probe is due, in intervals: a little sooner or later, so that they do not march in step.
+const EARLIEST: f64 = 0.95;
+const LATEST: f64 = 1.05;
 /// New destinations are spread over so much time each, over an interval at most.
 const SPREAD: Duration = Duration::from_millis(20);
 
@@ -138,10 +141,9 @@ impl Prober {
     }
 
     async fn one(&self, job: &Job, target: &Target, before: Option<&DestinationHealth>, claimed: Instant) {
-        let probed = self.probes.probe(target, before, WAIT).await;
-        // From when it was claimed, so that a slow answer does not make probes rarer; a little sooner or later, so that
-        // they do not march in step.
-        let jitter = entropy::generator().random_range(0.95..1.05);
+        let probed = self.probes.probe(target, before, WAIT, Counts::Yes).await;
+        // From when it was claimed, so that a slow answer does not make probes rarer.
+        let jitter = entropy::generator().random_range(EARLIEST..LATEST);
         let after = self.interval.mul_f64(jitter).saturating_sub(claimed.elapsed());
         let done = match probed {
             Ok(Tried::PutOff(why, times)) => {
@@ -193,7 +195,7 @@ impl Prober {
         Ok(())
     }
 
-    /// Puts in a job for each destination that is watched; one that has a job keeps it.
+    /// Puts in a job for each destination that is watched; one that has a job keeps it, and is probed within an interval.
     async fn seed(&self, snapshot: &Snapshot, seeded: &mut Seeded) -> Result<(), StoreError> {
         let rested = seeded.at.is_some_and(|at| at.elapsed() < SEED_EVERY);
         if rested && seeded.revision == snapshot.revision {
@@ -219,7 +221,14 @@ impl Prober {
                 done.unwrap_or(Ok(()))?;
             }
         }
+        // What was known of it is forgotten soon, not only when it is due.
+        for id in seeded.known.difference(&watched) {
+            self.queue.hurry(JobKind::Probe, id.as_str()).await?;
+        }
         if all {
+            // The interval may have been longer before.
+            let most = self.interval.mul_f64(LATEST);
+            self.queue.bring_forward(JobKind::Probe, most).await?;
             seeded.at = Some(Instant::now());
         }
         seeded.unwatched.retain(|key, _| !watched.iter().any(|id| id.as_str() == key));

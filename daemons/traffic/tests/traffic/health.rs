@@ -119,8 +119,8 @@ async fn a_destination_that_does_not_answer_gets_no_clicks_until_it_does() {
     world.stop().await;
 }
 
-/// A store that takes its time to say what is down.
-struct Slow(Arc<dyn HealthStore>);
+/// A store that takes its time to say what is down, or never says it.
+struct Slow(Arc<dyn HealthStore>, Option<Duration>);
 
 #[async_trait::async_trait]
 impl HealthStore for Slow {
@@ -137,7 +137,9 @@ impl HealthStore for Slow {
     }
 
     async fn down(&self) -> Result<Vec<DestinationId>, StoreError> {
-        tokio::time::sleep(Duration::from_millis(500)).await;
+        let what = "which are down".to_owned();
+        let time = self.1.ok_or(StoreError::Unavailable { what, source: None })?;
+        tokio::time::sleep(time).await;
         self.0.down().await
     }
 
@@ -173,9 +175,84 @@ async fn what_is_down_is_down_from_the_first_click_after_a_restart() {
     becomes(&world, "second").await;
     let mut testbed = world.stop().await;
     // The store takes its time, and clicks wait for it.
-    testbed.stores.health = Arc::new(Slow(Arc::clone(&testbed.stores.health)));
+    testbed.stores.health =
+        Arc::new(Slow(Arc::clone(&testbed.stores.health), Some(Duration::from_millis(500))));
     let world = testbed.start().await;
     assert_eq!(world.get("/c/summer").await.to(), "second");
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_was_down_is_down_from_the_first_click_while_the_store_is_away() {
+    let offers = Offers::default();
+    let at = offers.start().await;
+    let testbed = Testbed::new(FAST);
+    two_offers(&testbed, at).await;
+    offers.answer("first", 500);
+    let world = testbed.start().await;
+    becomes(&world, "second").await;
+    until("it is on disk", async || {
+        let kept = std::fs::read_to_string(world.testbed.path().join("health.json"));
+        kept.is_ok_and(|text| text.contains("dst_"))
+    })
+    .await;
+    let mut testbed = world.stop().await;
+    let health = Arc::clone(&testbed.stores.health);
+    testbed.stores.health = Arc::new(Slow(Arc::clone(&health), None));
+    let world = testbed.start().await;
+    assert_eq!(world.get("/c/summer").await.to(), "second");
+    let told = world.ready("destinations").await.1.to_string();
+    assert!(told.contains("as was known last, 1 of 1 destinations are down"), "{told}");
+    let mut testbed = world.stop().await;
+    // What the store says when it is back counts.
+    testbed.stores.health = health;
+    offers.answer("first", 200);
+    let world = testbed.start().await;
+    becomes(&world, "first").await;
+    world.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_shorter_interval_holds_from_the_start() {
+    let offers = Offers::default();
+    let at = offers.start().await;
+    let interval = "DESTINATION_HEALTHCHECK_INTERVAL_MS";
+    let testbed = Testbed::new(&[("OUTBOUND_ALLOW_PRIVATE", "true"), (interval, "3600000")]);
+    testbed.destination("offer", check(at, "offer")).await;
+    let world = testbed.start().await;
+    until("it is probed", async || offers.asked("offer") == 1).await;
+    let mut testbed = world.stop().await;
+    testbed.set(interval, "1000");
+    let world = testbed.start().await;
+    until("it is probed again and again", async || offers.asked("offer") >= 4).await;
+    world.stop().await;
+}
+
+/// What a probe by hand saw while nobody watches counts no more when somebody does again, and what was known before it was
+/// paused does not either, however long its interval is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_paused_and_resumed_counts_as_healthy() {
+    let offers = Offers::default();
+    let at = offers.start().await;
+    let testbed = Testbed::new(&[
+        ("OUTBOUND_ALLOW_PRIVATE", "true"),
+        ("DESTINATION_HEALTHCHECK_INTERVAL_MS", "3600000"),
+    ]);
+    let mut offer = testbed.destination("offer", check(at, "offer")).await;
+    let world = testbed.start().await;
+    until("it is probed", async || known(&world).await.len() == 1).await;
+    offers.answer("offer", 500);
+    let path = format!("/internal/probe/{}", offer.id);
+    assert_eq!(world.ask("POST", &path).await.json()["state"], "down");
+    assert_eq!(known(&world).await.len(), 1);
+    world.testbed.update(&mut offer, |d| d["status"] = json!("paused")).await;
+    until("what was known is forgotten", async || known(&world).await.is_empty()).await;
+    until("it is told how it is", async || {
+        let answer = world.ask("POST", &path).await;
+        answer.status == 200 && answer.json()["state"] == "down"
+    })
+    .await;
+    assert_eq!(known(&world).await, [], "it is told alone");
     world.stop().await;
 }
 
