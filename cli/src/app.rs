@@ -94,6 +94,7 @@ pub(crate) fn main() -> ExitCode {
         Ok(()) => ExitCode::from(exit::DONE),
         Err(failure) => {
             out.failure(&failure);
+            tell_monitor(&failure, failure.kind);
             ExitCode::from(code_of(failure.kind, env::args_os()))
         }
     }
@@ -142,7 +143,7 @@ fn refused(error: &clap::Error) -> ExitCode {
     } else {
         let _ = error.print();
     }
-    ExitCode::from(code_of(Kind::Usage, env::args_os()))
+    usage_code(&in_one_line(error))
 }
 
 /// Several things wrong with a command line, each in a line.
@@ -152,8 +153,34 @@ fn all_refused(first: &clap::Error, others: &[clap::Error], more: Problems) -> E
     problems.0.extend(more.0);
     let failure = Failure::usage("the command line is not valid").with(problems);
     let format = if wants_json(env::args_os()) { Format::Json } else { Format::Table };
-    Out::new(format, false, true).failure(&failure.hint("the same command with --help tells what it takes"));
+    let failure = failure.hint("the same command with --help tells what it takes");
+    Out::new(format, false, true).failure(&failure);
+    usage_code(&failure)
+}
+
+/// The exit code of a command line that is wrong.
+fn usage_code(failure: &Failure) -> ExitCode {
+    tell_monitor(failure, Kind::Usage);
     ExitCode::from(code_of(Kind::Usage, env::args_os()))
+}
+
+/// Monitors read what a check writes as its result: a line of it, where the check itself was not reached.
+fn tell_monitor(failure: &Failure, kind: Kind) {
+    let is_unknown =
+        !matches!(kind, Kind::Verdict(_)) && code_of(kind, env::args_os()) == Verdict::Unknown.code();
+    if is_unknown && is_check(env::args_os()) {
+        // Whoever does not read it has the exit code.
+        let _ = Out::new(Format::Table, false, true).lines([unknown(failure)]);
+    }
+}
+
+/// As the line of a check.
+fn unknown(failure: &Failure) -> String {
+    let problems = failure.problems.0.iter().map(|p| format!("; {} {}", p.path, p.message));
+    let said = format!("{}{}", failure.message, problems.collect::<String>());
+    let words: Vec<&str> = said.split_whitespace().collect();
+    // A bar begins the performance data.
+    format!("UNKNOWN: {}", words.join(" ").replace('|', "/"))
 }
 
 /// What is wrong, without the usage that clap shows to people.

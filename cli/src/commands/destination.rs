@@ -83,6 +83,18 @@ pub(crate) struct DestinationFields {
     /// Its health is probed, at this URL or, without one, at its own.
     #[arg(long, value_name = "URL", num_args = 0..=1, default_missing_value = "")]
     health_check: Option<String>,
+    /// How its health is probed: HEAD or, for servers that refuse it, GET [default: HEAD].
+    #[arg(long, value_name = "METHOD", value_parser = ["HEAD", "GET"], ignore_case = true)]
+    health_method: Option<String>,
+    /// Statuses that mean healthy: 200,204 [default: 200 to 399].
+    #[arg(long, value_name = "STATUS,STATUS", value_delimiter = ',', value_parser = input::within::<u16>(100, 599))]
+    health_statuses: Vec<u16>,
+    /// Bad probes in a row before it is down [default: 3].
+    #[arg(long, value_name = "N", value_parser = input::within::<u32>(1, 100))]
+    health_down_after: Option<u32>,
+    /// Good probes in a row before it is up again [default: 2].
+    #[arg(long, value_name = "N", value_parser = input::within::<u32>(1, 100))]
+    health_up_after: Option<u32>,
     /// Whether a second transaction on a click counts [default: false].
     #[arg(long, value_name = "BOOL", num_args = 0..=1, default_missing_value = "true", require_equals = true)]
     allow_upsell: Option<bool>,
@@ -114,9 +126,16 @@ impl Fields for DestinationFields {
         }
         put(spec, "anti_repeat_s", self.anti_repeat.as_ref())?;
         if let Some(url) = &self.health_check {
-            let check = if url.is_empty() { json!({}) } else { json!({ "url": url }) };
-            put(spec, "health_check", Some(&check))?;
+            // Without one its own URL comes back, if it had another.
+            let url = Some(url).filter(|url| !url.is_empty());
+            put(spec, "health_check", Some(&json!({ "url": url })))?;
         }
+        let method = self.health_method.as_ref().map(|method| method.to_uppercase());
+        put(spec, "health_check.method", method.as_ref())?;
+        let statuses = Some(&self.health_statuses).filter(|all| !all.is_empty());
+        put(spec, "health_check.expected_statuses", statuses)?;
+        put(spec, "health_check.failures", self.health_down_after.as_ref())?;
+        put(spec, "health_check.successes", self.health_up_after.as_ref())?;
         put(spec, "allow_upsell", self.allow_upsell.as_ref())
     }
 }

@@ -19,9 +19,31 @@ fn destinations_are_watched() {
         tfx --api-url nonsense check destinations
         tfx check destinations --crit 0
         tfx check destinations --warn 3 --crit 2
-        tfx check nothing",
+        tfx check nothing
+        tfx check destinations --bogus 2> /dev/null
+        tfx check destinations --warn many --crit few 2> /dev/null",
     );
     t.is("health");
+}
+
+#[test]
+fn how_health_is_probed_is_said_by_flags_and_told_once_where_it_cannot_be() {
+    // Nobody is there who probes.
+    let place = Place::running_with(&[("TRAFFIC_SERVICE_URL", "http://127.0.0.1:9")]);
+    let create = "tfx destination create --url 'https://offer.example/?s={click_id}' --name";
+    for name in ["One", "Two", "Three"] {
+        place.ok(&format!("{create} {name} --health-check http://127.0.0.1:9/canary"));
+    }
+    let mut t = Transcript::new(&place);
+    t.all(
+        "tfx destination update one --health-method get --health-statuses 200,204 --health-down-after 5 --health-up-after 1
+        tfx destination show one --output json | sed -n '/health_check/,/}/p'
+        tfx destination update one --health-check
+        tfx destination show one --output json | sed -n '/health_check/,/}/p'
+        tfx destination update one --health-method POST --health-statuses 99 --health-down-after 0
+        tfx health check --all",
+    );
+    t.is("health_flags");
 }
 
 #[test]

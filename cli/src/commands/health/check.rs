@@ -11,7 +11,7 @@ use crate::{
 use clap::Args;
 use futures_util::{StreamExt as _, stream};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use std::time::Duration;
+use std::{collections::HashSet, time::Duration};
 use tfx_api::{
     ApiError, Client,
     health::{Health, HealthRow},
@@ -27,7 +27,7 @@ const PATIENCE: u32 = 30;
 /// Which destinations.
 #[derive(Debug, Args)]
 #[command(after_help = "A probe counts like those that traffic-service makes by itself: it may bring a\n\
-    destination up or down.\n\n\
+    destination up or down. Of one that is paused it is told alone.\n\n\
     Exits 1 if one of them is down afterwards, or could not be probed. Whoever asks\n\
     too often waits for his turn, and exits 7 if there was none for minutes.\n\n\
     Examples:\n  \
@@ -80,6 +80,9 @@ impl Check {
         if count > 0 {
             context.out.rows(&Listing { columns: columns(), rows, name: "slug" })?;
         }
+        // What is true of all alike, such as a service that is away, is told once.
+        let mut told = HashSet::new();
+        failures.retain(|failure: &Failure| told.insert((failure.message.clone(), failure.hint.clone())));
         // The first failure is the command's; the others are told before it.
         if let Some(first) = failures.pop() {
             failures.iter().for_each(|failure| context.out.failure(failure));
