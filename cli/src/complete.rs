@@ -3,6 +3,7 @@
 use crate::{
     context::{Context, Overrides},
     output::{Format, Out},
+    presets::{self, PresetKind},
 };
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use std::{ffi::OsStr, time::Duration};
@@ -36,6 +37,27 @@ pub(crate) fn words(known: impl IntoIterator<Item = &'static str>, sign: &'stati
         let (before, last) = typed.split_at(typed.rfind(',').map_or(0, |at| at + 1));
         let candidates = known.iter().filter(|word| word.starts_with(last));
         candidates.map(|word| CompletionCandidate::new(format!("{before}{word}"))).collect()
+    })
+}
+
+/// The presets of networks or of traffic sources.
+pub(crate) fn presets(kind: PresetKind) -> ArgValueCompleter {
+    names(Some(kind))
+}
+
+/// All presets.
+pub(crate) fn preset_names() -> ArgValueCompleter {
+    names(None)
+}
+
+/// They are read when somebody presses the tab key, not whenever the command line is made.
+fn names(kind: Option<PresetKind>) -> ArgValueCompleter {
+    ArgValueCompleter::new(move |typed: &OsStr| {
+        let typed = typed.to_string_lossy();
+        let found = presets::all(kind).filter(|preset| preset.name.starts_with(&*typed));
+        found
+            .map(|preset| CompletionCandidate::new(&preset.name).help(Some((&*preset.title).into())))
+            .collect()
     })
 }
 

@@ -15,6 +15,7 @@ mod input;
 mod output;
 mod pages;
 mod pipeline;
+mod presets;
 mod profile;
 mod progress;
 mod prompt;

@@ -1,6 +1,6 @@
 //! `tfx destination`: where clicks are sent.
 
-use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NoParent, Noun, Spec, put};
+use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NoParent, NothingReady, Noun, Spec, put};
 use crate::{complete, exit::Failure, input, when};
 use clap::Args;
 use serde_json::{Value, json};
@@ -21,6 +21,7 @@ impl Noun for Destination {
     const KIND: Kind = Kind::Destination;
     type Fields = DestinationFields;
     type Parent = NoParent;
+    type Ready = NothingReady;
     const EXAMPLES: &'static str = "Examples:\n  \
         tfx destination create --name Offer --network adnet \\\n    \
         --url 'https://offer.example/?s={click_id}' --payout '25 EUR'\n  \

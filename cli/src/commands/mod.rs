@@ -24,6 +24,7 @@ mod man;
 mod migrate;
 mod network;
 mod postback;
+mod preset;
 mod profile;
 mod prune;
 mod reconcile;
@@ -68,6 +69,9 @@ pub(crate) enum Command {
     /// Postback templates: how a network's words map to ours.
     #[command(subcommand)]
     Template(Box<template::TemplateCommand>),
+    /// Presets: known networks and traffic sources, to begin with.
+    #[command(subcommand)]
+    Preset(preset::PresetCommand),
     /// Alerts: rules that tell, and pause, when something is wrong.
     #[command(subcommand)]
     Alert(alert::AlertCommand),
@@ -167,6 +171,7 @@ impl Command {
             Self::Destination(c) => c.run(context).await,
             Self::Source(c) => c.run(context).await,
             Self::Network(c) => c.run(context).await,
+            Self::Preset(c) => c.run(context),
             Self::Template(c) => c.run(context).await,
             Self::Alert(c) => c.run(context).await,
             Self::Explain(c) => c.run(context).await,

@@ -1,6 +1,6 @@
 //! `tfx template`: how a network's postback maps to ours.
 
-use super::entity::{EntityCommand, Fields, NAMED, Named, Need, Noun, Parent, Spec, put};
+use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NothingReady, Noun, Parent, Spec, put};
 use crate::{complete, exit::Failure, input, prompt};
 use clap::{Args, builder::PossibleValuesParser};
 use serde_json::Value;
@@ -9,6 +9,7 @@ use tfx_domain::{
     entity::Kind,
     money::{Amount, Currency, DecimalMark, Scale},
     postback::ConversionStatus,
+    problem::Problems,
 };
 
 /// Postback templates.
@@ -22,6 +23,7 @@ impl Noun for Template {
     const KIND: Kind = Kind::Template;
     type Fields = TemplateFields;
     type Parent = InNetwork;
+    type Ready = NothingReady;
     const EXAMPLES: &'static str = "Example:\n  \
         tfx template create --network adnet --name Main --click-id-param s1 \\\n    \
         --map sale=approved,paid --map rejected=trash --ignore ping";
@@ -111,6 +113,10 @@ pub(crate) struct TemplateFields {
     /// What its amounts are multiplied by: 0.01 for cents [default: 1].
     #[arg(long, value_name = "FACTOR", allow_negative_numbers = true)]
     scale: Option<Scale>,
+    /// The network's own macro for click_id, transaction_id, payout, currency or status, for the URL that it is given:
+    /// 'click_id={sub1}'; may be repeated.
+    #[arg(long = "macro", value_name = "FACT=MACRO", value_parser = input::pair)]
+    macros: Vec<(String, String)>,
 }
 
 impl Fields for TemplateFields {
@@ -132,7 +138,15 @@ impl Fields for TemplateFields {
         put(spec, "defaults.currency", self.default_currency.as_ref())?;
         put(spec, "defaults.payout", self.default_payout.as_ref())?;
         put(spec, "decimal", self.decimal.as_ref())?;
-        put(spec, "scale", self.scale.as_ref())
+        put(spec, "scale", self.scale.as_ref())?;
+        for (fact, own) in &self.macros {
+            put(spec, &format!("macros.{fact}"), Some(own))?;
+        }
+        Ok(())
+    }
+
+    fn repeated(&self) -> Problems {
+        input::repeated("macros", &self.macros)
     }
 
     fn adds(&self) -> bool {

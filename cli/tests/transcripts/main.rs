@@ -38,6 +38,7 @@ mod help;
 mod logins;
 mod pipes;
 mod postbacks;
+mod presets;
 mod prune;
 mod replay;
 mod report;

@@ -33,6 +33,9 @@ pub const URL: &str = "^[Hh][Tt][Tt][Pp][Ss]?://[^/]";
 /// The name of a query parameter.
 pub const PARAM: &str = r"^[^\s\u0000-\u001f\u007f-\u009f]+$";
 
+/// What stands for a fact in a URL that a network is given.
+pub const MACRO: &str = r"^[^\s&\u0000-\u001f\u007f-\u009f]+$";
+
 /// The name that a person reads: no control characters, not blanks alone.
 pub const NAME: &str =
     r"^[^\u0000-\u001f\u007f-\u009f]*[^\s\u0000-\u001f\u007f-\u009f][^\u0000-\u001f\u007f-\u009f]*$";

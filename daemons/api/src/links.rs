@@ -13,7 +13,7 @@ use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::{net::IpAddr, sync::Arc};
 use tfx_api::entities::Link;
-use tfx_domain::entity::{CampaignSpec, Kind, NetworkSpec, Secret, SourceSpec, TemplateParams, TemplateSpec};
+use tfx_domain::entity::{CampaignSpec, Kind, NetworkSpec, Secret, SourceSpec, Status, TemplateSpec};
 use tfx_ports::config::Record;
 use tfx_settings::Addresses;
 
@@ -83,7 +83,7 @@ async fn postback_url(
     let config = app.stores.config.as_ref();
     let record = named(config, Kind::Network, &reference).await?;
     let network = record.typed::<NetworkSpec>()?.spec;
-    let template = match template {
+    let named = match template {
         Some(text) => {
             let found = template_record(&app, &record.id, &text).await?;
             let missing =
@@ -92,9 +92,26 @@ async fn postback_url(
         }
         None => None,
     };
+    let path = named.as_ref().map(|t| format!("/{}", t.slug)).unwrap_or_default();
+    let template = match named {
+        Some(template) => Some(template),
+        // Postbacks that name none are read with it.
+        None => template_record(&app, &record.id, "default")
+            .await?
+            .map(|found| found.typed::<TemplateSpec>())
+            .transpose()?
+            .map(|found| found.spec)
+            .filter(|t| t.status == Status::Active),
+    };
     let base = &app.settings.addresses.postback_url;
-    let url = url_of(base, &network, template.as_ref());
-    Ok(with_secret(json(StatusCode::OK, &Link { url, note: None })))
+    let url = url_of(base, &network, &path, template.as_ref());
+    let filled_in = template.is_some_and(|t| !t.macros.is_empty());
+    let note = if filled_in {
+        "paste it as it is: it has the network's own macros"
+    } else {
+        "put the network's own macros in the place of {…}"
+    };
+    Ok(with_secret(json(StatusCode::OK, &Link { url, note: Some(note.to_owned()) })))
 }
 
 /// A template of a network by its slug there, its id or `network/slug`.
@@ -108,26 +125,31 @@ pub(crate) async fn template_record(app: &App, network: &str, text: &str) -> Res
     Ok(refs::find(config, Kind::Template, &full).await?.filter(|t| t.parent == network))
 }
 
-/// Our parameters as the network calls them, each with a placeholder for the network's own macro.
-fn url_of(base: &str, network: &NetworkSpec, template: Option<&TemplateSpec>) -> String {
-    let path = template.map(|t| format!("/{}", t.slug)).unwrap_or_default();
-    let mut url = format!("{base}/postback/{}{path}?", network.slug);
+/// Our parameters as the network calls them, each with the network's own macro; where its template tells none, with a
+/// placeholder for it.
+fn url_of(base: &str, network: &NetworkSpec, path: &str, template: Option<&TemplateSpec>) -> String {
+    let mut query = Vec::new();
     if let Some(Secret(secret)) = &network.postback_secret {
-        url.push_str(&format!("secret={}&", utf8_percent_encode(secret, ESCAPED)));
+        query.push(format!("secret={}", utf8_percent_encode(secret, ESCAPED)));
     }
-    let names = template.map_or_else(TemplateParams::default, |t| t.params.clone());
+    let (names, macros) = template.map(|t| (t.params.clone(), t.macros.clone())).unwrap_or_default();
     let params = [
-        ("click_id", names.click_id),
-        ("transaction_id", names.transaction_id),
-        ("payout", names.payout),
-        ("currency", names.currency),
-        ("status", names.status),
+        ("click_id", names.click_id, &macros.click_id),
+        ("transaction_id", names.transaction_id, &macros.transaction_id),
+        ("payout", names.payout, &macros.payout),
+        ("currency", names.currency, &macros.currency),
+        ("status", names.status, &macros.status),
     ];
-    let one = |(ours, theirs): (&str, Option<String>)| {
-        format!("{}={{{ours}}}", utf8_percent_encode(theirs.as_deref().unwrap_or(ours), ESCAPED))
-    };
-    url.push_str(&params.map(one).join("&"));
-    url
+    for (ours, theirs, own) in params {
+        let name = theirs.as_deref().unwrap_or(ours);
+        let value = match own {
+            Some(own) => own.clone(),
+            None if macros.is_empty() => format!("{{{ours}}}"),
+            None => continue,
+        };
+        query.push(format!("{}={value}", utf8_percent_encode(name, ESCAPED)));
+    }
+    format!("{base}/postback/{}{path}?{}", network.slug, query.join("&"))
 }
 
 #[cfg(test)]
@@ -155,7 +177,7 @@ mod tests {
             serde_json::from_value(json!({"slug": "net", "name": "Net", "postback_secret": "a&b=c123"}))
                 .expect("spec");
         assert_eq!(
-            url_of("http://pb", &network, None),
+            url_of("http://pb", &network, "", None),
             "http://pb/postback/net?secret=a%26b%3Dc123&click_id={click_id}&transaction_id={transaction_id}\
              &payout={payout}&currency={currency}&status={status}"
         );
@@ -163,10 +185,20 @@ mod tests {
             "network": "net_0000000000000000000", "slug": "main", "name": "Main", "params": {"click_id": "aff sub"},
         }))
         .expect("spec");
-        let url = url_of("http://pb", &network, Some(&template));
+        let url = url_of("http://pb", &network, "/main", Some(&template));
         assert!(
             url.starts_with("http://pb/postback/net/main?secret=") && url.contains("&aff%20sub={click_id}&"),
             "{url}"
+        );
+        // With macros of the network's own it is what is to be pasted: nothing stands in it that the network does not know.
+        let template: TemplateSpec = serde_json::from_value(json!({
+            "network": "net_0000000000000000000", "slug": "default", "name": "Default",
+            "params": {"click_id": "s2"}, "macros": {"click_id": "#s2#", "payout": "#price#", "status": "sale"},
+        }))
+        .expect("spec");
+        assert_eq!(
+            url_of("http://pb", &network, "", Some(&template)),
+            "http://pb/postback/net?secret=a%26b%3Dc123&s2=#s2#&payout=#price#&status=sale"
         );
     }
 }

@@ -5,7 +5,7 @@ mod log;
 mod retry;
 mod test;
 
-use super::entity::{EntityCommand, Fields, Named, Need, NoParent, Noun, Spec, put};
+use super::entity::{EntityCommand, Fields, Named, Need, NoParent, NothingReady, Noun, Spec, put};
 use crate::{complete, context::Context, exit::Failure, input, when};
 use clap::{Args, Subcommand, ValueEnum};
 use jiff::tz::TimeZone;
@@ -21,6 +21,7 @@ impl Noun for Alert {
     const KIND: Kind = Kind::Alert;
     type Fields = AlertFields;
     type Parent = NoParent;
+    type Ready = NothingReady;
     const EXAMPLES: &'static str = "Conditions: figures of tfx report over the window (cr, clicks), since midnight\n\
         (spend_today) or over another time (clicks(15m)); avg(7d): what the figure\n\
         before it was in the 7 days before the window; + - * / < <= > >= = !=, and, or;\n\

@@ -3,7 +3,7 @@
 mod link;
 mod wizard;
 
-use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NoParent, Noun, Spec, put};
+use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NoParent, NothingReady, Noun, Spec, put};
 use crate::{complete, context::Context, exit::Failure, input, prompt, when};
 use clap::{
     Args, Subcommand,
@@ -23,6 +23,7 @@ impl Noun for Campaign {
     const KIND: Kind = Kind::Campaign;
     type Fields = CampaignFields;
     type Parent = NoParent;
+    type Ready = NothingReady;
     const NEEDS: &'static [Need] = &[NAMED];
     const EXAMPLES: &'static str = "Without any flag, on a terminal, it asks its way to a working link.\n\n\
         Examples:\n  \

@@ -1,21 +1,28 @@
 //! `tfx NOUN create`.
 
-use super::{Fields, Noun, Spec, ask_for_missing, failed, not_saved, said, view};
+use super::{Fields, Noun, Ready, Spec, ask_for_missing, failed, not_saved, said, view};
 use crate::{
     context::Context,
     exit::Failure,
     input::{self, Step},
+    output::text,
 };
 use clap::Args;
 use serde_json::Value;
 use std::path::PathBuf;
-use tfx_api::{ApiError, Client, entities::SHOWN_ONLY};
+use tfx_api::{
+    ApiError, Client,
+    bulk::{Bulk, BulkAction, BulkItem},
+    entities::SHOWN_ONLY,
+};
 use tfx_domain::{entity::Kind, slug::Slug};
 
 /// Flags of every create.
 #[derive(Debug, Args)]
 #[command(after_help = N::EXAMPLES)]
 pub(crate) struct Create<N: Noun> {
+    #[command(flatten)]
+    pub(crate) ready: N::Ready,
     #[command(flatten)]
     pub(crate) fields: N::Fields,
     #[command(flatten)]
@@ -94,16 +101,23 @@ impl SpecInput {
 impl<N: Noun> Create<N> {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         said::once(N::KIND, &self.input_spec, &self.fields)?;
-        let mut spec = self.input_spec.spec(&self.fields)?;
+        let mut spec = self.ready.begin()?;
+        self.input_spec.put(&self.fields, &mut spec)?;
         self.input_spec.put_items(&mut spec)?;
+        let along = self.ready.along(&mut spec);
         let client = context.client()?;
         ask_for_missing(N::KIND, N::NEEDS, &mut spec)?;
         has_slug(&spec)?;
-        let (entity, created) = create(&client, N::KIND, spec, self.if_not_exists).await?;
+        let (entity, created) = match along {
+            Some(along) => both(&client, N::KIND, spec, along, self.if_not_exists).await?,
+            None => create(&client, N::KIND, spec, self.if_not_exists).await?,
+        };
         view::show(context, N::KIND, &entity)?;
         context.out.warnings(&entity);
         if created {
-            N::next(&entity).iter().for_each(|line| context.out.note(line));
+            let ready = self.ready.after(&client, &entity).await?;
+            let next = if ready.is_empty() { N::next(&entity) } else { ready };
+            next.iter().for_each(|line| context.out.note(line));
         } else {
             there_already(context, &entity);
         }
@@ -134,6 +148,37 @@ fn has_slug(spec: &Spec) -> Result<(), Failure> {
 pub(super) fn there_already(context: &Context, entity: &Value) {
     let status = entity["status"].as_str().unwrap_or_default();
     context.out.note(format!("it exists already and is {status}; nothing was changed"));
+}
+
+/// Creates an entity and what belongs to it, both or none; or gives the one that has the slug.
+async fn both(
+    client: &Client,
+    kind: Kind,
+    spec: Spec,
+    (inner, along): (Kind, Spec),
+    if_not_exists: bool,
+) -> Result<(Value, bool), Failure> {
+    let slug = text(spec.get("slug").unwrap_or(&Value::Null));
+    // What is there is told, or taken as it is, as everywhere.
+    if let Ok(there) = client.get(kind, &slug).await
+        && text(&there["slug"]) == slug
+    {
+        return create(client, kind, spec, if_not_exists).await;
+    }
+    let item = |kind, spec| BulkItem {
+        action: BulkAction::Create,
+        kind,
+        reference: None,
+        version: None,
+        spec: Some(Value::Object(spec)),
+        force: false,
+        drop_old_slug: false,
+    };
+    let bulk = Bulk { items: vec![item(kind, spec), item(inner, along)] };
+    let made = client.bulk(&bulk).await.map_err(|e| not_saved(kind, &slug, e))?;
+    let id = made.items.first().map(|made| made.id.as_str()).unwrap_or_default();
+    let entity = client.get(kind, id).await.map_err(|e| failed(kind, id, e))?;
+    Ok((entity, true))
 }
 
 /// Creates an entity, or gives the one that has the slug, and tells whether it is new.

@@ -23,7 +23,7 @@ use crate::{
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value};
 use std::fmt::Debug;
-use tfx_api::ApiError;
+use tfx_api::{ApiError, Client};
 use tfx_domain::{entity::Kind, problem::Problems};
 
 /// The fields of a spec.
@@ -37,6 +37,8 @@ pub(crate) trait Noun: Debug + Send + Sync + 'static {
     type Fields: Fields;
     /// The flags that narrow a list to one parent.
     type Parent: Parent;
+    /// The flags that begin a new one with what is known already.
+    type Ready: Ready;
     /// What must be said when it is created.
     const NEEDS: &'static [Need];
     /// How people create one, for the help.
@@ -74,6 +76,33 @@ pub(crate) trait Fields: Args + Debug {
         Ok(())
     }
 }
+
+/// Flags that begin a new one with what is known already.
+pub(crate) trait Ready: Args + Debug {
+    /// The fields that it begins with; what is said beside them wins.
+    ///
+    /// # Errors
+    /// Nothing of that name is known, something that is said of it is not of it.
+    fn begin(&self) -> Result<Spec, Failure> {
+        Ok(Spec::new())
+    }
+
+    /// What is made with it, both or none.
+    fn along(&self, _spec: &mut Spec) -> Option<(Kind, Spec)> {
+        None
+    }
+
+    /// What to know of it and to do after it was created.
+    async fn after(&self, _client: &Client, _created: &Value) -> Result<Vec<String>, Failure> {
+        Ok(Vec::new())
+    }
+}
+
+/// For kinds of which nothing is known.
+#[derive(Debug, Args)]
+pub(crate) struct NothingReady {}
+
+impl Ready for NothingReady {}
 
 /// Flags that narrow a list.
 pub(crate) trait Parent: Args + Debug {

@@ -130,6 +130,9 @@ fn more(kind: Kind) -> Vec<Column> {
         Kind::Template => vec![
             Column::text("former slugs", "aliases"),
             Column::made("defaults", "defaults", |row| pairs(&row["defaults"])),
+            Column::text("decimal", "decimal"),
+            Column::text("scale", "scale"),
+            Column::made("macros", "macros", |row| pairs(&row["macros"])),
         ],
         Kind::Alert => vec![
             Column::made("counts", "filters", conditions),

@@ -1,6 +1,7 @@
 //! `tfx network`: who pays.
 
 mod postback_url;
+mod ready;
 
 use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NoParent, Noun, Spec, put};
 use crate::{context::Context, exit::Failure, input};
@@ -17,9 +18,11 @@ impl Noun for Network {
     const KIND: Kind = Kind::Network;
     type Fields = NetworkFields;
     type Parent = NoParent;
+    type Ready = ready::NetworkPreset;
     const NEEDS: &'static [Need] = &[NAMED];
     const EXAMPLES: &'static str = "Examples:\n  \
         tfx network create --name AdNet --allow-ip 192.0.2.0/24\n  \
+        tfx network create --preset everflow --currency EUR\n  \
         tfx network postback-url adnet";
 
     fn next(created: &Value) -> Vec<String> {

@@ -11,6 +11,9 @@ use crate::{context::Context, exit::Failure};
 use clap::Args;
 use tfx_domain::entity::Kind;
 
+/// What is to be known of the URL.
+const SECRET: &str = "the secret is for the network only";
+
 /// Which network's.
 #[derive(Debug, Args)]
 pub(crate) struct PostbackUrl {
@@ -25,10 +28,10 @@ impl PostbackUrl {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let reference = &self.network.reference;
         let link = context.client()?.postback_url(reference, self.template.as_deref()).await;
-        print_url(context, &link.map_err(|e| failed(Kind::Network, reference, e))?.url)?;
-        context
-            .out
-            .note("put the network's own macros in the place of {…}; the secret is for the network only");
+        let link = link.map_err(|e| failed(Kind::Network, reference, e))?;
+        print_url(context, &link.url)?;
+        let note = link.note.map(|note| format!("{note}; ")).unwrap_or_default();
+        context.out.note(format!("{note}{SECRET}"));
         Ok(())
     }
 }

@@ -1,6 +1,7 @@
 //! `tfx source`: where clicks are bought.
 
 mod postback;
+mod ready;
 mod signing_key;
 mod test;
 
@@ -18,8 +19,10 @@ impl Noun for Source {
     const KIND: Kind = Kind::Source;
     type Fields = SourceFields;
     type Parent = NoParent;
+    type Ready = ready::SourcePreset;
     const NEEDS: &'static [Need] = &[NAMED];
     const EXAMPLES: &'static str = "Examples:\n  \
+        tfx source create --preset propellerads --account aid=123 --account tid=456\n  \
         tfx source create --name Propeller --cost-param 'cost={bid}' \\\n    \
         --external-id-param 'click={SUBID}' --param 'zoneid={zoneid}'\n  \
         tfx source create --name Social --external-id-param 'cid={clickid}' \\\n    \

@@ -3,7 +3,7 @@
 mod action;
 mod filter;
 
-use super::entity::{EntityCommand, Fields, NAMED, Named, Need, Noun, Parent, Spec, put};
+use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NothingReady, Noun, Parent, Spec, put};
 use crate::{complete, exit::Failure, input, output::label, prompt};
 use clap::Args;
 use serde_json::{Value, json};
@@ -20,6 +20,7 @@ impl Noun for Stream {
     const KIND: Kind = Kind::Stream;
     type Fields = StreamFields;
     type Parent = InCampaign;
+    type Ready = NothingReady;
     const EXAMPLES: &'static str = "Examples:\n  \
         tfx stream create --campaign summer --name US --filter country=US,CA \\\n    \
         --filter 'bot!=true' --destination offer=70 --destination other=30\n  \

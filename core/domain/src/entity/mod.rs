@@ -30,7 +30,7 @@ pub use stream::{
     StreamKind, StreamSpec, serves_nobody,
 };
 pub(crate) use template::steps;
-pub use template::{LONGEST_PATH, TemplateDefaults, TemplateParams, TemplateSpec};
+pub use template::{LONGEST_PATH, TemplateDefaults, TemplateMacros, TemplateParams, TemplateSpec};
 
 use crate::{
     Timestamp, id,

@@ -54,6 +54,60 @@ pub struct TemplateSpec {
     /// What its amounts are multiplied by: 0.01 for cents.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scale: Option<Scale>,
+    /// The network's own macros, for the URL that it is given.
+    #[serde(default, skip_serializing_if = "TemplateMacros::is_empty")]
+    pub macros: TemplateMacros,
+}
+
+/// What stands for a fact in the URL that a network is given: its own macro (`{sub1}`, `#s2#`), or a word that is always
+/// the same. Facts without one are left out of the URL, if there is any.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct TemplateMacros {
+    /// The click id that it was given.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 200), regex(pattern = crate::schema::MACRO)))]
+    pub click_id: Option<String>,
+    /// Its transaction id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 200), regex(pattern = crate::schema::MACRO)))]
+    pub transaction_id: Option<String>,
+    /// What it pays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 200), regex(pattern = crate::schema::MACRO)))]
+    pub payout: Option<String>,
+    /// The currency of that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 200), regex(pattern = crate::schema::MACRO)))]
+    pub currency: Option<String>,
+    /// The status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 200), regex(pattern = crate::schema::MACRO)))]
+    pub status: Option<String>,
+}
+
+impl TemplateMacros {
+    /// Whether there is none.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    fn check(&self, problems: &mut Problems) {
+        let macros = [
+            ("click_id", &self.click_id),
+            ("transaction_id", &self.transaction_id),
+            ("payout", &self.payout),
+            ("currency", &self.currency),
+            ("status", &self.status),
+        ];
+        for (field, text) in macros.into_iter().filter_map(|(f, text)| Some((f, text.as_deref()?))) {
+            let ok = (1..=200).contains(&text.chars().count())
+                && !text.contains(|c: char| c.is_whitespace() || c.is_control() || c == '&');
+            let message = "must be 1 to 200 characters without blanks and &, as it stands in the URL";
+            problems.require(ok, &format!("macros.{field}"), message);
+        }
+    }
 }
 
 impl TemplateSpec {
@@ -203,6 +257,7 @@ impl Spec for TemplateSpec {
         check_name(&self.name, &mut problems);
         check_aliases(&self.slug, &self.aliases, &mut problems);
         self.params.check(&mut problems);
+        self.macros.check(&mut problems);
         if let Some(payout) = self.defaults.payout {
             problems.require(payout >= Amount::ZERO, "defaults.payout", "must not be negative");
         }
