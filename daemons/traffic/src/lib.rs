@@ -171,6 +171,7 @@ pub async fn run(
         probes: Arc::clone(&probes),
         live: Arc::clone(&live),
         queue: Arc::clone(&stores.queue),
+        alerts: Arc::clone(&stores.alerts),
         interval: settings.traffic.probe_interval,
     };
     workers.spawn(prober.run(shutdown.clone()).in_current_span());

@@ -116,7 +116,8 @@ pub(crate) struct AlertFields {
     /// The destination that is paused [default: that of the group].
     #[arg(long, value_name = "DESTINATION", add = complete::of(Kind::Destination))]
     destination: Option<String>,
-    /// After how long it goes on at the latest, if nobody has touched it [default: when the alert is cleared].
+    /// How long after the condition last held it goes on at the latest, if nobody has touched it [default: when the alert
+    /// is cleared].
     #[arg(long, value_name = "LENGTH", value_parser = when::span)]
     return_after: Option<u64>,
     /// Only say what would be done, as every rule begins.

@@ -45,7 +45,7 @@ impl Channel {
         }
     }
 
-    /// As it may be shown to everybody.
+    /// As it may be shown to everybody: of a URL the server alone, since the rest is what it takes to write there.
     pub fn shown(&self) -> String {
         match self {
             Self::Webhook(url) | Self::Slack(url) => {

@@ -22,6 +22,10 @@ pub enum Told {
     Cleared,
     /// It fired and is over, both in quiet hours.
     Passed,
+    /// It goes on to fire, and what it is about was paused.
+    Paused,
+    /// It goes on to fire, and its pause is taken back.
+    Returned,
     /// There is no data.
     NoData,
     /// There is data again.
@@ -37,6 +41,8 @@ impl Told {
             Self::Firing => "firing",
             Self::Cleared => "cleared",
             Self::Passed => "passed",
+            Self::Paused => "paused",
+            Self::Returned => "returned",
             Self::NoData => "no_data",
             Self::Data => "data",
             Self::Test => "test",
@@ -49,6 +55,8 @@ impl Told {
             Self::Firing => "FIRING",
             Self::Cleared => "Cleared",
             Self::Passed => "Fired and cleared in quiet hours",
+            Self::Paused => "PAUSED",
+            Self::Returned => "PAUSE TAKEN BACK",
             Self::NoData => "NO DATA",
             Self::Data => "Data again",
             Self::Test => "Test",
@@ -105,7 +113,7 @@ pub struct Notice {
     /// When that was found.
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub at: Timestamp,
-    /// What is done about it, or would be.
+    /// What is done about it, would be, or is taken back.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub action: String,
 }
@@ -124,7 +132,9 @@ impl Notice {
         let mut lines = vec![self.title(), format!("when {}", self.when)];
         lines.extend(Some(self.values.clone()).filter(|v| !v.is_empty()));
         lines.push(match self.told {
-            Told::Firing | Told::NoData => format!("since {}", time(self.since)),
+            Told::Firing | Told::Paused | Told::Returned | Told::NoData => {
+                format!("since {}", time(self.since))
+            }
             Told::Cleared | Told::Passed => format!("from {} to {}", time(self.since), time(self.at)),
             Told::Data | Told::Test => format!("at {}", time(self.at)),
         });

@@ -50,8 +50,14 @@ pub struct Acted {
     pub at: Timestamp,
     /// It was only said.
     pub dry: bool,
+    /// When the condition last held; none: as it was then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub held: Option<Timestamp>,
     /// It was taken back, or that was tried.
     pub returned: bool,
+    /// The channels know of an alert that fires, and not of this.
+    #[serde(default)]
+    pub untold: bool,
     /// What was paused, and by whom; none: it was only said, or there was nothing to pause.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub paused: Option<Paused>,
@@ -115,7 +121,7 @@ pub struct Policy {
     pub quiet: Option<Timetable>,
     /// Whether something is to be done; and then really, or only said.
     pub action: Option<bool>,
-    /// After how long that is taken back at the latest; none: when the alert is cleared.
+    /// How long after the condition last held that is taken back at the latest; none: when the alert is cleared.
     pub return_after: Option<Duration>,
 }
 
@@ -132,6 +138,8 @@ pub enum Step {
     TellCleared,
     /// It is told that it fired then and is over, both in quiet hours.
     TellPassed(Timestamp),
+    /// It is told what was done about an alert that goes on to fire.
+    TellAction,
     /// It is told that there is no data.
     TellNoData,
     /// It is told that there is data again.
@@ -193,8 +201,9 @@ pub fn step(
     state.version += 1;
     state.evaluated_at = now;
     state.values = observed.values;
+    let holds = observed.verdict == Verdict::Holds;
     look(policy, &mut state, observed.verdict, now, &mut steps);
-    act(policy, &mut state, now, &mut steps);
+    act(policy, &mut state, holds, now, &mut steps);
     if !policy.quiet.as_ref().is_some_and(|quiet| quiet.contains(now)) {
         tell(policy, &mut state, now, &mut steps);
     }
@@ -244,28 +253,36 @@ fn look(policy: &Policy, state: &mut AlertState, verdict: Verdict, now: Timestam
     }
 }
 
-fn act(policy: &Policy, state: &mut AlertState, now: Timestamp, steps: &mut Vec<Step>) {
-    if state.phase == Phase::Firing {
+fn act(policy: &Policy, state: &mut AlertState, holds: bool, now: Timestamp, steps: &mut Vec<Step>) {
+    let over = state.phase != Phase::Firing;
+    if !over {
         let acts = match (policy.action, &state.acted) {
             (Some(armed), None) => Some(!armed),
             // It was armed since.
             (Some(true), Some(acted)) if acted.dry => Some(false),
+            // It was taken back, and is as bad as before.
+            (Some(armed), Some(acted)) if acted.returned && holds => Some(!armed),
             (None, _) | (Some(_), Some(_)) => None,
         };
         if let Some(dry) = acts {
-            state.acted = Some(Acted { at: now, dry, returned: false, paused: None });
+            let untold = !dry && state.told == Known::Firing;
+            state.acted = Some(Acted { at: now, dry, held: None, returned: false, untold, paused: None });
             steps.push(Step::Act(dry));
         }
     }
-    let over = state.phase != Phase::Firing;
     if let Some(acted) = &mut state.acted {
-        let late = policy.return_after.is_some_and(|after| since(acted.at, now) >= after);
+        if holds {
+            acted.held = Some(now);
+        }
+        let late =
+            policy.return_after.is_some_and(|after| since(acted.held.unwrap_or(acted.at), now) >= after);
         if !acted.dry && !acted.returned && (over || late) {
-            acted.returned = true;
+            (acted.returned, acted.untold) = (true, true);
             steps.push(Step::Return(acted.paused.clone()));
         }
     }
-    if over {
+    // What is over is kept until it is told.
+    if over && state.acted.as_ref().is_some_and(|acted| !acted.untold) {
         state.acted = None;
     }
 }
@@ -273,7 +290,9 @@ fn act(policy: &Policy, state: &mut AlertState, now: Timestamp, steps: &mut Vec<
 /// What the channels are told: where what they know is no longer so.
 fn tell(policy: &Policy, state: &mut AlertState, now: Timestamp, steps: &mut Vec<Step>) {
     let fires = state.phase == Phase::Firing;
+    let acted = state.acted.as_mut().is_some_and(|acted| std::mem::take(&mut acted.untold));
     match (state.told, fires) {
+        (Known::Firing, true) if acted => steps.push(Step::TellAction),
         (Known::Firing, true) => {}
         (_, true) => {
             (state.told, state.untold) = (Known::Firing, None);

@@ -223,7 +223,7 @@ fn quiet_hours_hold_up_what_is_told_and_nothing_else() {
 
 #[test]
 fn what_is_done_begins_dry_and_is_taken_back_once() {
-    use Step::{Act, Return};
+    use Step::{Act, Return, TellAction};
     let of = |armed, return_after: Option<u64>, looks: &[(i64, char)]| {
         let policy = Policy {
             action: Some(armed),
@@ -235,15 +235,43 @@ fn what_is_done_begins_dry_and_is_taken_back_once() {
     };
     assert_eq!(of(false, None, &[(0, 'y'), (60, 'y'), (120, 'n')]), [Act(true)]);
     assert_eq!(of(true, None, &[(0, 'y'), (60, '?'), (120, 'n'), (180, 'n')]), [Act(false), Return(None)]);
-    // At the latest, and then not again while it fires.
-    let looks = [(0, 'y'), (60, 'y'), (120, '?'), (180, 'y'), (240, 'n'), (300, 'y')];
-    assert_eq!(of(true, Some(120), &looks), [Act(false), Return(None), Act(false)]);
+    // Not while it holds; at the latest so long after that, and then again as soon as it holds.
+    let looks =
+        [(0, 'y'), (120, 'y'), (180, '?'), (240, '?'), (300, '?'), (360, 'y'), (420, 'n'), (480, 'y')];
+    let want = [Act(false), Return(None), Act(false), Return(None), Act(false)];
+    assert_eq!(of(true, Some(120), &looks), want);
+    assert_eq!(of(true, Some(120), &looks[..3]), want[..1]);
+    assert_eq!(of(true, Some(120), &looks[..4]), want[..2]);
     // It is armed while it fires.
     let dry = Policy { action: Some(false), ..policy(0, 0) };
     let (state, _) = step(&dry, None, (&id(), &[]), saw(Verdict::Holds), at(0));
     let armed = Policy { action: Some(true), ..dry };
     let (_, steps) = step(&armed, Some(&state), (&id(), &[]), saw(Verdict::Holds), at(60));
-    assert_eq!(steps, [Act(false)]);
+    assert_eq!(steps, [Act(false), TellAction], "channels know of the dry run alone");
+}
+
+#[test]
+fn channels_are_told_of_every_pause_and_return() {
+    use Step::{Act, Cleared, Fired, Return, TellAction, TellCleared, TellFiring, TellPassed};
+    let after = Some(Duration::from_secs(60));
+    let loud = Policy { action: Some(true), return_after: after, ..policy(0, 0) };
+    let looks = [(0, 'y'), (60, '?'), (120, '?'), (180, 'y'), (240, 'n'), (300, 'n')];
+    let (state, steps) = follow(&loud, &looks);
+    assert_eq!(steps[0], [Fired, Act(false), TellFiring]);
+    assert_eq!(steps[1], [Return(None), TellAction]);
+    assert_eq!(steps[2], []);
+    assert_eq!(steps[3], [Act(false), TellAction]);
+    assert_eq!(steps[4], [Cleared(at(0)), Return(None), TellCleared]);
+    assert!(!state.is_open(), "{state:?}");
+    // Quiet hours hold it up: what is so after them is told.
+    let quiet = Timetable::compile("UTC", &["10:00-11:00".to_owned()]).expect("hours");
+    let quiet = Policy { quiet: Some(quiet), ..loud };
+    let (_, steps) = follow(&quiet, &[(-60, 'y'), (60, '?'), (120, 'y'), (180, '?'), (3_600, '?')]);
+    let told = steps.concat().into_iter().filter(|s| *s == TellAction).count();
+    assert_eq!((told, steps[4].contains(&TellAction)), (1, true), "{steps:?}");
+    let (state, steps) = follow(&quiet, &[(0, 'y'), (60, 'n'), (3_600, 'n')]);
+    assert_eq!(steps[2], [TellPassed(at(0))]);
+    assert!(state.acted.is_some_and(|acted| acted.returned), "what is told says so");
 }
 
 proptest! {
@@ -301,11 +329,13 @@ proptest! {
 #[test]
 fn channels_are_read_and_shown_without_their_secrets() {
     let good = [
-        ("webhook:https://a.example/hook?token=canary", "webhook:https://a.example/hook?token=***"),
-        (
-            "slack:https://hooks.slack.example/services/T1/B1/Canary1Canary2Canary3",
-            "slack:https://hooks.slack.example/services/T1/B1/***",
-        ),
+        ("webhook:https://a.example/hook?token=canary", "webhook:https://a.example/***"),
+        ("webhook:https://me:canary@a.example:8443?canary", "webhook:https://***@a.example:8443/***"),
+        ("webhook:https://a.example#canary", "webhook:https://a.example/***"),
+        ("webhook:https://a.example/", "webhook:https://a.example/"),
+        ("webhook:https://a.example", "webhook:https://a.example"),
+        ("slack:https://hooks.slack.example/services/T1/B1/canary", "slack:https://hooks.slack.example/***"),
+        ("slack:https://discord.example/api/webhooks/canary/slack", "slack:https://discord.example/***"),
         ("telegram:-1001234567890", "telegram:-1001234567890"),
         ("telegram:@ops_channel", "telegram:@ops_channel"),
         ("mail:anna@example.com", "mail:anna@example.com"),

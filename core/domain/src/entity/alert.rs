@@ -90,7 +90,7 @@ pub struct AlertSpec {
     /// The destination that is paused; not said: that of the group.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub destination: Option<DestinationId>,
-    /// Seconds after which that is taken back at the latest; none: when the alert is cleared.
+    /// Seconds after the condition last held, when that is taken back at the latest; none: when the alert is cleared.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(range(min = 60, max = MONTH)))]
     pub return_after_s: Option<u64>,

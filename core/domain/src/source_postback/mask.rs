@@ -45,6 +45,19 @@ pub fn secrets_of_url(url: &str) -> Vec<String> {
     secrets
 }
 
+/// What nobody may be shown of a URL whose every part but the server may be the secret: the rest of it, whole and in pieces.
+pub fn secrets_behind_server(url: &str) -> Vec<String> {
+    let mut secrets = secrets_of_url(url);
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let tail = &rest[rest.find(['/', '?', '#']).unwrap_or(rest.len())..];
+    for piece in std::iter::once(tail).chain(tail.split(['/', '?', '&', '#', '='])) {
+        if piece.len() >= SHORTEST {
+            keep(piece, &mut secrets);
+        }
+    }
+    secrets
+}
+
 /// What looks like a secret in a body as a person wrote it.
 pub fn secrets_of_body(body: &Value) -> Vec<String> {
     let mut secrets = Vec::new();
@@ -70,7 +83,7 @@ pub fn field(name: &str, value: &mut Value) {
         }
         ("channels", Value::String(channel)) => {
             if let Some((kind, url)) = channel.split_once(':').filter(|(_, to)| to.contains("://")) {
-                *channel = format!("{kind}:{}", template(url));
+                *channel = format!("{kind}:{}", server(url));
             }
         }
         ("postback_urls", Value::Object(urls)) => {
@@ -98,6 +111,15 @@ pub fn of_clicks(url: &str) -> String {
         return url.to_owned();
     }
     masked_url(url, is_written_secret, str::to_owned)
+}
+
+/// A URL whose every part but the server may be the secret.
+fn server(url: &str) -> String {
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    let (authority, tail) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+    let (login, host) = authority.rsplit_once('@').map_or(("", authority), |(_, host)| ("***@", host));
+    let tail = if tail.is_empty() || tail == "/" { tail } else { "/***" };
+    format!("{scheme}://{login}{host}{tail}")
 }
 
 fn masked_url(url: &str, is_secret: fn(&str, &str) -> bool, text: impl Fn(&str) -> String) -> String {

@@ -15,11 +15,15 @@ use tfx_domain::{
 };
 use tfx_ports::{StoreError, clock, entropy, queue::Job};
 use tfx_service::{LogThrottle, Shutdown};
-use tokio::{task::JoinSet, time::sleep};
+use tokio::{sync::Semaphore, task::JoinSet, time::sleep};
 use tracing::Instrument as _;
 
-/// Jobs under way here at the same time.
-const AT_ONCE: usize = 16;
+/// Notices under way here at the same time. They wait for channels.
+const NOTICES: usize = 16;
+/// What else may be under way: what is to be done, which waits for no channel, and notices that find no place.
+const BESIDE: usize = 4;
+/// Pause of a notice that finds no place.
+const NO_PLACE: Duration = Duration::from_secs(2);
 /// Pause between looks at what is due, if nobody says that something is.
 const EVERY: Duration = Duration::from_millis(500);
 /// A claim is held for so long: for all that a job may wait for.
@@ -42,10 +46,11 @@ enum End {
 /// Does what is due until the shutdown.
 pub(crate) async fn follow(app: Arc<App>, shutdown: Shutdown) {
     let mut running = JoinSet::new();
+    let places = Arc::new(Semaphore::new(NOTICES));
     let mut complaint = LogThrottle::default();
     while !shutdown.is_fired() {
         while running.try_join_next().is_some() {}
-        let room = AT_ONCE.saturating_sub(running.len());
+        let room = (NOTICES + BESIDE).saturating_sub(running.len());
         // A store that does not answer holds up no stop; what was claimed all the same is claimed anew when that is over.
         let claimed = tokio::select! {
             claimed = app.stores.queue.claim(KIND, room, LEASE) => claimed,
@@ -65,8 +70,8 @@ pub(crate) async fn follow(app: Arc<App>, shutdown: Shutdown) {
         };
         let more = !claimed.is_empty() && claimed.len() == room;
         for job in claimed {
-            let (app, shutdown) = (Arc::clone(&app), shutdown.clone());
-            running.spawn(async move { one(&app, &job, shutdown).await }.in_current_span());
+            let (app, shutdown, places) = (Arc::clone(&app), shutdown.clone(), Arc::clone(&places));
+            running.spawn(async move { one(&app, &job, &places, shutdown).await }.in_current_span());
         }
         if more {
             continue;
@@ -80,13 +85,13 @@ pub(crate) async fn follow(app: Arc<App>, shutdown: Shutdown) {
     while running.join_next().await.is_some() {}
 }
 
-async fn one(app: &App, job: &Job, shutdown: Shutdown) {
+async fn one(app: &App, job: &Job, places: &Semaphore, shutdown: Shutdown) {
     let cut = async {
         shutdown.wait().await;
         sleep(LET_GO).await;
     };
     let end = tokio::select! {
-        end = attempt(app, job) => end,
+        end = attempt(app, job, places) => end,
         () = cut => End::Again(Duration::ZERO),
     };
     let queue = &app.stores.queue;
@@ -109,7 +114,7 @@ async fn one(app: &App, job: &Job, shutdown: Shutdown) {
     app.alerts.due.notify_one();
 }
 
-async fn attempt(app: &App, job: &Job) -> End {
+async fn attempt(app: &App, job: &Job, places: &Semaphore) -> End {
     let what: AlertJob = match serde_json::from_str(&job.payload) {
         Ok(what) => what,
         Err(_) if job.tries < UNREAD_TRIES => return End::Again(Duration::from_secs(60)),
@@ -117,6 +122,7 @@ async fn attempt(app: &App, job: &Job) -> End {
     };
     match &what {
         AlertJob::Tell { notice, group, place, channel } => {
+            let Ok(_place) = places.try_acquire() else { return End::Postpone(NO_PLACE) };
             tell(app, job, notice, group, *place, channel).await
         }
         AlertJob::Pause { id, alert, group, actor, target } => {

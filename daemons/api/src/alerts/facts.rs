@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use tfx_domain::{
     Timestamp,
-    alert::{Condition, Facts, condition::Span},
+    alert::{Condition, Facts, Verdict, condition::Span, holds::Look},
     entity::{AlertSpec, Kind, Status},
     event::{PostbackDirection, PostbackResult, TestTraffic},
     moment,
@@ -21,6 +21,9 @@ const MAX_NETWORKS: usize = 100;
 /// How far back the last postback is looked for, and in how many pages.
 const POSTBACKS_DAYS: i64 = 90;
 const POSTBACK_PAGES: usize = 5;
+
+/// Why it is not known whether a destination is down.
+const NOT_PROBED: &str = "nothing is known of the destination: it has no health check, is paused or archived, or was not probed yet";
 
 /// A group: `dimension=value` for each dimension.
 pub(super) type Group = Vec<String>;
@@ -110,6 +113,27 @@ pub(super) async fn facts(
     Ok(groups.into_iter().map(of).collect())
 }
 
+/// What the condition comes to in a group whose own stream or destination the rule has paused for as long as its times
+/// reach back; none: it pauses nothing of that kind, or looks at no figures.
+pub(super) fn without_traffic(spec: &AlertSpec) -> Option<Verdict> {
+    let condition = spec.condition()?;
+    let needs = condition.needs();
+    let own = spec.action.is_some() && spec.stream.is_none() && spec.destination.is_none();
+    if !own || needs.spans.is_empty() {
+        return None;
+    }
+    let now = Timestamp::UNIX_EPOCH;
+    let nothing = compute(query(spec, &[], Span::Window, now), &[RawRow::default()], spec.currency).totals;
+    let facts = Facts {
+        figures: needs.spans.into_iter().map(|span| (span, nothing.metrics.clone())).collect(),
+        down: Some(Ok(false)),
+        last_postback: Some(Ok(now)),
+        ingestion: needs.ingestion.into_iter().map(|span| (span, Ok(0))).collect(),
+    };
+    let look = Look { window_s: spec.window_s, min_clicks: spec.min_clicks, now };
+    Some(condition.observe(&facts, &look).verdict)
+}
+
 /// From when to when.
 fn bounds(spec: &AlertSpec, span: Span, now: Timestamp) -> (Timestamp, Timestamp) {
     let before = |at: Timestamp, seconds: u64| {
@@ -172,7 +196,7 @@ fn down(known: &BTreeMap<String, Health>, group: &Group) -> Result<bool, String>
         Some(Health::Down) => Ok(true),
         Some(Health::Up) => Ok(false),
         Some(Health::Unknown) => Err("the destination was not probed often enough to say".to_owned()),
-        None => Err("the destination has no health check, or was never probed".to_owned()),
+        None => Err(NOT_PROBED.to_owned()),
     }
 }
 

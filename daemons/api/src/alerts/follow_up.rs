@@ -105,6 +105,12 @@ impl<'r> Named<'r> {
             Step::TellFiring => self.tell(Told::Firing, self.state.since, now, jobs),
             Step::TellCleared => self.tell(Told::Cleared, fired, now, jobs),
             Step::TellPassed(fired) => self.tell(Told::Passed, *fired, now, jobs),
+            Step::TellAction if self.target.is_some() => {
+                let returned = self.state.acted.as_ref().is_some_and(|acted| acted.returned);
+                let told = if returned { Told::Returned } else { Told::Paused };
+                self.tell(told, self.state.since, now, jobs);
+            }
+            Step::TellAction => {}
             Step::TellNoData => {
                 let since = self.state.no_data.as_ref().map_or(now, |n| n.since);
                 self.tell(Told::NoData, since, now, jobs);
@@ -139,8 +145,12 @@ impl<'r> Named<'r> {
     fn tell(&self, told: Told, since: Timestamp, now: Timestamp, jobs: &mut Vec<NewJob>) {
         let notice = notice(self.rule, self.state, self.group.clone(), told, (since, now));
         let action = match (&self.state.acted, &self.target) {
-            (Some(acted), Some((_, text))) if told == Told::Firing => {
+            (Some(acted), Some((_, text))) if matches!(told, Told::Firing | Told::Paused) => {
                 acted_text(acted, text, &self.rule.spec)
+            }
+            (Some(acted), Some((_, text))) if acted.returned => {
+                let slug = &self.rule.spec.slug;
+                format!("takes its pause of the {text} back; tfx alert log {slug} says what came of it")
             }
             _ => String::new(),
         };

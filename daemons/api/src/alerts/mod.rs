@@ -19,6 +19,7 @@ use crate::{
     access::{Identity, forbidden},
     failure::Failure,
 };
+use facts::without_traffic;
 use send::Sender;
 use serde_json::Value;
 use std::{
@@ -31,8 +32,8 @@ use std::{
 use tfx_domain::{
     Timestamp,
     access::{Scope, beyond},
-    alert::Channel,
-    entity::Kind,
+    alert::{Channel, Verdict},
+    entity::{AlertSpec, Kind},
     report::ReportFilter,
 };
 use tfx_outbound::Apart;
@@ -111,6 +112,7 @@ impl Alerts {
                 record.slug
             ));
         }
+        warnings.extend(record.typed::<AlertSpec>().ok().and_then(|rule| stays_paused(&rule.spec)));
         warnings
     }
 
@@ -164,6 +166,18 @@ impl Alerts {
         self.counted.firing.store(firing, Relaxed);
         self.counted.last_round_s.store(clock::now().as_second().unsigned_abs(), Relaxed);
     }
+}
+
+/// That what a rule pauses does not go on by itself: without traffic its condition is never known to be over.
+fn stays_paused(rule: &AlertSpec) -> Option<String> {
+    let why = match (without_traffic(rule)?, rule.return_after_s) {
+        (Verdict::NoData(_), None) => {
+            "nothing is known of its figures any more; --return-after (return_after_s) ends that"
+        }
+        (Verdict::Holds, _) => "the condition goes on to hold",
+        (Verdict::NoData(_), Some(_)) | (Verdict::Not, _) => return None,
+    };
+    Some(format!("what it pauses stays paused until somebody resumes it: without traffic {why}"))
 }
 
 /// Whether somebody may write such a rule: one that pauses takes the scopes for that, too.

@@ -176,7 +176,8 @@ async fn test(
         }
         channels.push(row);
     }
-    let would = Acted { at: now, dry: !rule.spec.armed, returned: false, paused: None };
+    let would =
+        Acted { at: now, dry: !rule.spec.armed, held: None, returned: false, untold: false, paused: None };
     let groups = observed.iter().take(MAX_GROUPS).map(|(group, observation)| {
         let (holds, values) = match &observation.verdict {
             Verdict::Holds => (Some(true), observation.values.clone()),

@@ -107,7 +107,7 @@ impl Sender {
         // Who answers may repeat where it was sent.
         let (url, secrets) = match channel {
             Channel::Mail(to) => return self.mail(to, notice, place).await,
-            Channel::Webhook(url) | Channel::Slack(url) => (url.clone(), mask::secrets_of_url(url)),
+            Channel::Webhook(url) | Channel::Slack(url) => (url.clone(), mask::secrets_behind_server(url)),
             Channel::Telegram(_) => {
                 let token = self.settings.telegram_token.as_ref().map_or("", |token| token.expose());
                 (format!("{}/bot{token}/sendMessage", self.settings.telegram_url), vec![token.to_owned()])
@@ -179,6 +179,11 @@ mod tests {
         let said = Outcome::Refused("it answered 404: no /bot12:canary/sendMessage".to_owned());
         let told = format!("{:?}", said.without(&secrets));
         assert_eq!(told, r#"Refused("it answered 404: no /bot***/sendMessage")"#);
+        let secrets = mask::secrets_behind_server("https://h.example/services/plainwords?to=otherword");
+        for said in ["no /services/plainwords?to=otherword", "no 'plainwords'", "to: otherword"] {
+            let told = format!("{:?}", Outcome::Refused(said.to_owned()).without(&secrets));
+            assert!(!told.contains("word"), "{told}");
+        }
     }
 
     #[test]

@@ -1,12 +1,14 @@
 //! Whether destinations answer: one of all traffic-services probes each of them now and then, every one of them knows
 //! within two seconds what came of it, and a redirect reads memory alone.
 //!
-//! `prober` takes the probes that are due from the queue all services share, `lanes` says how many may be under way, `probe`
+//! `prober` takes the probes that are due from the queue all services share, `held` says which of them go on though the
+//! destination is paused, `lanes` says how many may be under way, `probe`
 //! makes one, `put_off` knows those that
 //! this service could not make, `follow` keeps memory in step with the store and publishes changes, `kept` has what was known
 //! last on disk, `manual` probes when somebody asks, as often as `rate` allows.
 
 mod follow;
+mod held;
 mod kept;
 mod lanes;
 mod manual;

@@ -3,6 +3,7 @@
 
 use super::{
     Probes,
+    held::Held,
     lanes::{AT_ONCE, needed},
     probe::{Counts, Target, Tried},
 };
@@ -16,7 +17,9 @@ use std::{
 use tfx_domain::{health::DestinationHealth, id::DestinationId, routing::Snapshot};
 use tfx_outbound::Failure;
 use tfx_ports::{
-    StoreError, clock, entropy,
+    StoreError,
+    alerts::AlertStore,
+    clock, entropy,
     queue::{Job, JobKind, NewJob, Queue, spread_over},
 };
 use tfx_service::{LogThrottle, Shutdown};
@@ -56,6 +59,7 @@ pub(crate) struct Prober {
     pub(crate) probes: Arc<Probes>,
     pub(crate) live: Arc<Live>,
     pub(crate) queue: Arc<dyn Queue>,
+    pub(crate) alerts: Arc<dyn AlertStore>,
     /// How often each destination is probed.
     pub(crate) interval: Duration,
 }
@@ -122,6 +126,17 @@ impl Prober {
             match plan.and_then(Target::of) {
                 Some(target) => targets.push((job, target)),
                 None => gone.push((job, id)),
+            }
+        }
+        if !gone.is_empty() {
+            let held = Held::read(self.alerts.as_ref()).await?;
+            let plan =
+                |id: &Option<DestinationId>| snapshot.destination(id.as_ref()?).filter(|p| held.has(p));
+            for (job, id) in std::mem::take(&mut gone) {
+                match plan(&id).and_then(Target::of) {
+                    Some(target) => targets.push((job, target)),
+                    None => gone.push((job, id)),
+                }
             }
         }
         self.take_off(gone, &mut seeded.unwatched).await?;

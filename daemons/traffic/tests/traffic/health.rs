@@ -11,14 +11,17 @@ use std::{
     time::{Duration, Instant},
 };
 use tfx_domain::{
+    Timestamp,
+    alert::{AlertState, Phase, state::Known},
     entity::DestinationSpec,
     event::HealthEvent,
     health::DestinationHealth,
-    id::{ClickId, DestinationId},
+    id::{AlertId, ClickId, DestinationId},
     routing::Health,
 };
 use tfx_ports::{
     StoreError,
+    alerts::Looked,
     health::{HealthQuery, HealthStore, Probed},
     page::{Page, PageRequest},
 };
@@ -366,6 +369,52 @@ async fn what_is_not_watched_any_more_counts_as_healthy() {
     let asked = offers.asked("first");
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     assert_eq!(offers.asked("first"), asked, "nobody probes it any more");
+    world.stop().await;
+}
+
+/// How a rule stands of a destination, after so many looks.
+fn alert(destination: &DestinationId, phase: Phase, version: u64, over: bool) -> Looked {
+    let at = Timestamp::UNIX_EPOCH;
+    let state = AlertState {
+        alert: AlertId::generate(at, 1),
+        group: vec![format!("destination={destination}")],
+        version,
+        phase,
+        since: at,
+        fired: Some(at),
+        clearing: None,
+        no_data: None,
+        values: String::new(),
+        evaluated_at: at,
+        told: Known::Firing,
+        untold: None,
+        acted: None,
+    };
+    Looked { state, over, log: Vec::new(), jobs: Vec::new() }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_paused_is_probed_as_long_as_an_alert_fires_for_it() {
+    let offers = Offers::default();
+    let at = offers.start().await;
+    let testbed = Testbed::new(FAST);
+    let mut first: tfx_domain::entity::Entity<DestinationSpec> =
+        testbed.destination("first", check(at, "first")).await;
+    offers.answer("first", 500);
+    let world = testbed.start().await;
+    until("it is down", async || known(&world).await.first().is_some_and(|h| h.state == Health::Down)).await;
+    let alerts = Arc::clone(&world.testbed.stores.alerts);
+    alerts.save(&[alert(&first.id, Phase::Firing, 1, false)]).await.expect("saved");
+    world.testbed.update(&mut first, |d| d["status"] = json!("paused")).await;
+    until("it is not watched", async || world.metric("tfx_destinations_watched").await < 0.5).await;
+    // It outlives the time after which what is not watched is taken off.
+    let asked = offers.asked("first");
+    until("it is probed on", async || offers.asked("first") >= asked + 8).await;
+    offers.answer("first", 200);
+    until("it is up", async || known(&world).await.first().is_some_and(|h| h.state == Health::Up)).await;
+    // It is over: nobody probes what is paused.
+    alerts.save(&[alert(&first.id, Phase::Ok, 2, true)]).await.expect("saved");
+    until("it is forgotten", async || known(&world).await.is_empty()).await;
     world.stop().await;
 }
 
