@@ -1,20 +1,35 @@
 //! Is a service ready?
 
-use reqwest::{Client, StatusCode};
+use reqwest::{Client, Response, StatusCode, redirect::Policy};
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
 use tfx_domain::Timestamp;
+
+/// So long an answer is waited for.
+pub const WITHIN: Duration = Duration::from_secs(5);
+/// So much of an answer is read: metrics of a service are the longest, of some hundred KiB.
+const MOST: usize = 8 << 20;
 
 /// Asks services whether they are ready.
 #[derive(Debug)]
 pub struct Probe(Client);
 
 impl Probe {
+    /// Each answer is waited for as long as [`WITHIN`], to its end.
+    ///
     /// # Errors
     /// The HTTP client cannot be made.
     pub fn new() -> Result<Self, reqwest::Error> {
-        let described = || Client::builder().timeout(Duration::from_secs(5)).no_proxy();
+        Self::within(WITHIN)
+    }
+
+    /// Each answer is waited for so long. A redirect is an answer: services send none.
+    ///
+    /// # Errors
+    /// The HTTP client cannot be made.
+    pub fn within(within: Duration) -> Result<Self, reqwest::Error> {
+        let described = || Client::builder().timeout(within).no_proxy().redirect(Policy::none());
         Ok(Self(tfx_api::http::client(described)?))
     }
 
@@ -26,7 +41,7 @@ impl Probe {
         match self.0.get(format!("{url}/readyz")).send().await {
             Ok(r) if r.status() == StatusCode::OK => Ok(()),
             Ok(r) => {
-                let (status, body) = (r.status(), r.text().await.unwrap_or_default());
+                let (status, body) = (r.status(), text(r).await.unwrap_or_default());
                 Err(format!("{url}/readyz answers {status}: {}", reasons(&body).unwrap_or(body)))
             }
             Err(e) => Err(format!("{url} does not answer: {}", root_cause(&e))),
@@ -57,7 +72,7 @@ impl Probe {
         }
         let response = asked.send().await.map_err(|e| root_cause(&e))?;
         match response.status() {
-            StatusCode::OK => response.text().await.map_err(|e| root_cause(&e)),
+            StatusCode::OK => text(response).await,
             status => Err(format!("{url}/metrics answers {status}")),
         }
     }
@@ -69,7 +84,15 @@ impl Probe {
     pub async fn get(&self, url: &str) -> Result<(u16, String), String> {
         let response = self.0.get(url).send().await.map_err(|e| root_cause(&e))?;
         let status = response.status().as_u16();
-        Ok((status, response.text().await.map_err(|e| root_cause(&e))?))
+        Ok((status, text(response).await?))
+    }
+}
+
+async fn text(response: Response) -> Result<String, String> {
+    match tfx_api::http::body(response, MOST).await {
+        Ok(Some(bytes)) => Ok(String::from_utf8_lossy(&bytes).into_owned()),
+        Ok(None) => Err(format!("it sends more than {} MiB", MOST >> 20)),
+        Err(e) => Err(root_cause(&e)),
     }
 }
 

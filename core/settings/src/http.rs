@@ -31,9 +31,9 @@ impl Addresses {
             api: listen(r, &vars::API_SERVICE_ADDR),
             traffic: listen(r, &vars::TRAFFIC_SERVICE_ADDR),
             postback: listen(r, &vars::POSTBACK_SERVICE_ADDR),
-            api_url: base_url(r, &vars::API_SERVICE_URL),
-            traffic_url: base_url(r, &vars::TRAFFIC_SERVICE_URL),
-            postback_url: base_url(r, &vars::POSTBACK_SERVICE_URL),
+            api_url: service_url(r, &vars::API_SERVICE_URL),
+            traffic_url: service_url(r, &vars::TRAFFIC_SERVICE_URL),
+            postback_url: service_url(r, &vars::POSTBACK_SERVICE_URL),
             public_hosts: r.list::<String>(&vars::PUBLIC_HOSTS).iter().map(|h| h.to_lowercase()).collect(),
             browser_origins: origins(r),
         }
@@ -57,6 +57,27 @@ pub(crate) fn base_url(r: &mut Reader<'_>, var: &vars::Var) -> String {
         r.problem(var, format!("is '{shown}'; allowed is a URL that begins with http:// or https://"));
     }
     text.trim_end_matches('/').to_owned()
+}
+
+/// The address of a service. It stands in messages and logs as it is.
+pub(crate) fn service_url(r: &mut Reader<'_>, var: &vars::Var) -> String {
+    let url = base_url(r, var);
+    if holds_login(&url) {
+        r.problem(
+            var,
+            format!(
+                "is '{}'; it must hold no login, which would stand wherever the address does: no service asks for one",
+                shown(&url)
+            ),
+        );
+    }
+    url
+}
+
+/// Whether something stands before the host.
+pub(crate) fn holds_login(url: &str) -> bool {
+    let rest = url.split_once("://").map_or("", |(_, rest)| rest);
+    rest.split(['/', '?', '#']).next().unwrap_or_default().contains('@')
 }
 
 /// Origins as a browser sends them: nothing behind host and port, and none that is anybody's (`*`, `null`).

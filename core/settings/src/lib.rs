@@ -181,7 +181,7 @@ impl ClientSettings {
     pub fn read(source: &SettingsSource) -> Result<Self, Problems> {
         let mut r = source::Reader::new(source);
         let settings = Self {
-            api_url: http::base_url(&mut r, &vars::API_SERVICE_URL),
+            api_url: http::service_url(&mut r, &vars::API_SERVICE_URL),
             data_dir: data_dir(source, &mut r),
             token: r.secret(&vars::TFX_TOKEN),
             token_file: r.text(&vars::TFX_TOKEN_FILE).map(PathBuf::from),

@@ -35,9 +35,7 @@ impl TraceSettings {
         r.text(&vars::OTEL_EXPORTER_OTLP_ENDPOINT)?;
         let base = http::base_url(r, &vars::OTEL_EXPORTER_OTLP_ENDPOINT);
         // It stands in logs, as it is.
-        let authority =
-            base.split_once("://").map_or("", |(_, rest)| rest.split('/').next().unwrap_or_default());
-        if authority.contains('@') {
+        if http::holds_login(&base) {
             r.problem(
                 &vars::OTEL_EXPORTER_OTLP_ENDPOINT,
                 "holds a login; OTEL_EXPORTER_OTLP_HEADERS takes it, such as authorization=Basic …",

@@ -239,6 +239,16 @@ fn the_time_of_a_code_is_read_by_both_names() {
 }
 
 #[test]
+fn addresses_of_services_hold_no_login() {
+    for name in ["API_SERVICE_URL", "TRAFFIC_SERVICE_URL", "POSTBACK_SERVICE_URL"] {
+        let problems = read(&[(name, "http://me:canary@tfx.example:1/x")]).expect_err(name);
+        let [(named, message)] = problems.as_slice() else { panic!("{problems:?}") };
+        assert!(named == name && message.contains("no login") && !message.contains("canary"), "{message}");
+        assert!(read(&[(name, "http://tfx.example/a@b")]).is_ok(), "{name}");
+    }
+}
+
+#[test]
 fn who_codes_are_from_is_checked_at_the_start() {
     let with = |from: &str| {
         let all: Vec<_> = LOGINS.iter().copied().chain([("AUTH_EMAIL_FROM", from)]).collect();

@@ -11,6 +11,10 @@ use tfx_settings::{Secret, Settings, shown};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// Less than the 10 s for which a check of monitors waits for us.
+const LOOK_TIMEOUT: Duration = Duration::from_secs(4);
+/// So much of an answer is read: of counters by hour there are some hundred KiB.
+const MOST: usize = 64 << 20;
 
 /// Another service.
 #[derive(Debug, Clone)]
@@ -73,7 +77,9 @@ impl Peer {
         path: &str,
         body: Option<&Value>,
     ) -> Result<Value, Failure> {
-        let mut request = self.http.request(method, format!("{}{path}", self.url));
+        // What is only looked at is answered at once, or not in time for who asks us.
+        let within = if method == Method::GET { LOOK_TIMEOUT } else { REQUEST_TIMEOUT };
+        let mut request = self.http.request(method, format!("{}{path}", self.url)).timeout(within);
         if let Some(body) = body {
             request = request.json(body);
         }
@@ -84,7 +90,9 @@ impl Peer {
             .get(header::CONTENT_TYPE)
             .is_some_and(|v| v.as_bytes().starts_with(b"application/problem+json"));
         let retry_after = response.headers().get(header::RETRY_AFTER).cloned();
-        let bytes = response.bytes().await.map_err(|e| self.unreachable(&e))?;
+        let bytes = tfx_api::http::body(response, MOST).await.map_err(|e| self.unreachable(&e))?;
+        let bytes =
+            bytes.ok_or_else(|| self.wrong(&format!("its answer is longer than {} MiB", MOST >> 20)))?;
         if status.is_success() {
             return serde_json::from_slice(&bytes).map_err(|e| self.unreadable(&e));
         }

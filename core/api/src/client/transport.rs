@@ -20,6 +20,8 @@ const IDEMPOTENCY_KEY: &str = "idempotency-key";
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// So much of an answer is read: a report of 100,000 rows has some fifty MiB.
+const MOST: usize = 256 << 20;
 
 /// A client of one api-service.
 #[derive(Clone)]
@@ -83,10 +85,18 @@ impl Client {
     /// # Errors
     /// [`ApiError::BadUrl`]; a token that cannot stand in a header is [`ApiError::Protocol`].
     pub fn new(base_url: &str, token: Option<&str>) -> Result<Self, ApiError> {
-        let bad = |reason: &str| ApiError::BadUrl { url: base_url.to_owned(), reason: reason.to_owned() };
+        // What stands before an @ may be a login.
+        let shown =
+            base_url.rsplit_once('@').map_or_else(|| base_url.to_owned(), |(_, host)| format!("***@{host}"));
+        let bad = |reason: &str| ApiError::BadUrl { url: shown.clone(), reason: reason.to_owned() };
         let base = Url::parse(base_url).map_err(|e| bad(&e.to_string()))?;
         if !matches!(base.scheme(), "http" | "https") || base.host_str().is_none() {
             return Err(bad("it must begin with http:// or https:// and name a host"));
+        }
+        if !base.username().is_empty() || base.password().is_some() {
+            return Err(bad(
+                "it holds a login, which would stand wherever the address does; api-service asks for none",
+            ));
         }
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, HeaderValue::from_static("application/json, application/problem+json"));
@@ -165,8 +175,9 @@ impl Client {
         let status = response.status();
         let retry_after_s =
             response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
-        let bytes = response.bytes().await.map_err(|e| self.failed(&e))?;
+        let bytes = http::body(response, MOST).await.map_err(|e| self.failed(&e))?;
         let protocol = |reason| ApiError::Protocol { url: url.to_string(), reason };
+        let bytes = bytes.ok_or_else(|| protocol(format!("its answer is longer than {} MiB", MOST >> 20)))?;
         if status.is_success() {
             return serde_json::from_slice(&bytes)
                 .map_err(|e| protocol(format!("its answer cannot be read: {e}")));
@@ -225,6 +236,7 @@ fn root_cause(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     const TOKEN: &str = "canary-token-0123456789";
 
@@ -249,9 +261,33 @@ mod tests {
     fn a_base_url_may_have_a_path() {
         let client = Client::new("https://tfx.example/base/", None).expect("client");
         assert_eq!(client.url(&["whoami"]).expect("url").as_str(), "https://tfx.example/base/api/v1/whoami");
-        for bad in ["", "tfx.example", "ftp://tfx.example", "http://"] {
-            assert!(matches!(Client::new(bad, None), Err(ApiError::BadUrl { .. })), "{bad}");
+        for bad in [
+            "",
+            "tfx.example",
+            "ftp://tfx.example",
+            "http://",
+            "http://me:canary@tfx.example",
+            "http://canary@h",
+        ] {
+            let refused = Client::new(bad, None).expect_err(bad);
+            assert!(matches!(refused, ApiError::BadUrl { .. }), "{bad}");
+            assert!(!format!("{refused} {refused:?}").contains("canary"), "{refused}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_an_end_is_not_read_to_it() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("port");
+        let url = format!("http://{}", listener.local_addr().expect("address"));
+        tokio::spawn(async move {
+            let (mut connection, _) = listener.accept().await.expect("a connection");
+            connection.read(&mut [0; 4096]).await.expect("a request");
+            let _ = connection.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await;
+            while connection.write_all(&[b' '; 4096]).await.is_ok() {}
+        });
+        let response = reqwest::Client::builder().no_proxy().build().expect("client").get(url).send().await;
+        let body = http::body(response.expect("an answer"), 1 << 20).await;
+        assert!(matches!(body, Ok(None)), "{body:?}");
     }
 
     #[tokio::test]

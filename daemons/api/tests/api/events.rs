@@ -3,7 +3,10 @@
 use crate::server::{Server, message, paths};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
-use std::sync::{Arc, Mutex};
+use std::{
+    sync::{Arc, Mutex},
+    time::{Duration, Instant},
+};
 use tfx_api::{
     clicks::ClickQuery,
     conversions::ConversionQuery,
@@ -544,6 +547,20 @@ async fn explaining_asks_traffic_service_with_ids_and_the_internal_token() {
     assert_eq!(paths(&problem), ["country", "what"]);
     let (_, problem) = s.post("/explain", json!({ "unhealthy": ["nowhere"], "cap_used": { "x": 1 } })).await;
     assert_eq!(paths(&problem), ["slug", "unhealthy[0]", "cap_used.x"]);
+}
+
+#[tokio::test]
+async fn a_service_that_hangs_is_told_before_a_check_of_monitors_gives_up() {
+    let hanging = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let url = format!("http://{}", hanging.local_addr().expect("an address"));
+    let s = Server::with(&[("TRAFFIC_SERVICE_URL", &url)]).await;
+    let begun = Instant::now();
+    let (status, told) = s.get("/event-producer/recorded").await;
+    assert_eq!(status, StatusCode::OK, "{told}");
+    let why = told["traffic"]["error"].as_str().expect("why");
+    assert!(why.contains("traffic-service does not answer"), "{why}");
+    assert!(begun.elapsed() < Duration::from_secs(9), "{:?}", begun.elapsed());
+    s.stop().await;
 }
 
 #[tokio::test]

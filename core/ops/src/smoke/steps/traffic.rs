@@ -77,7 +77,8 @@ impl Run<'_> {
         let url = format!("{}/postback/{}?{query}", self.target.postback_url, self.slug("network"));
         let response = self.http.get(url).send().await.map_err(|e| root_cause(&e))?;
         let status = response.status();
-        let body: Value = response.json().await.map_err(|e| root_cause(&e))?;
+        let body = tfx_api::http::body(response, 1 << 20).await.map_err(|e| root_cause(&e))?;
+        let body: Value = serde_json::from_slice(&body.unwrap_or_default()).map_err(|e| root_cause(&e))?;
         Ok((status, body.get("result").and_then(Value::as_str).unwrap_or_default().to_owned()))
     }
 
