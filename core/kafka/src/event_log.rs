@@ -22,7 +22,9 @@ impl EventLog for Log {
     async fn lag(&self, groups: &str, topics: &[Topic]) -> Result<Vec<Lag>, StoreError> {
         let of = async |topic: &Topic| self.kafka.lag(&group_of(groups, *topic), &[*topic]).await;
         let lags = try_join_all(topics.iter().map(of)).await?;
-        if !lags.iter().any(|lag| lag.is_known) {
+        // Where nothing was ever written there is nothing to read, and ClickHouse commits nothing.
+        let written = lags.iter().flat_map(|lag| &lag.partitions).any(|lag| lag.end > 0);
+        if written && !lags.iter().any(|lag| lag.is_known) {
             return Err(StoreError::NotFound);
         }
         Ok(lags.into_iter().flat_map(|lag| lag.partitions).collect())

@@ -52,7 +52,7 @@ pub trait EventLog: Send + Sync {
     /// How far the groups of [`group_of`](crate::ingestion::group_of) are behind, in each partition of these topics.
     ///
     /// # Errors
-    /// [`StoreError::NotFound`]: none of them has read anything yet.
+    /// [`StoreError::NotFound`]: none of them has read anything yet, and there is something to read.
     async fn lag(&self, groups: &str, topics: &[Topic]) -> Result<Vec<Lag>, StoreError>;
 
     /// Reads topics on and on. Nobody else's reading is changed by it.

@@ -8,7 +8,18 @@ use rdkafka::{
 };
 use std::collections::BTreeMap;
 use tfx_domain::event::Topic;
-use tfx_ports::sink::EventSink;
+use tfx_ports::{StoreError, sink::EventSink};
+
+#[tokio::test]
+async fn nothing_written_and_nothing_read_is_no_lag() {
+    let (kafka, _) = ready().await;
+    let log = kafka.event_log().expect("a log");
+    let lag = log.lag("nobody", &Topic::ALL).await.expect("a lag");
+    assert!(!lag.is_empty() && lag.iter().all(|lag| lag.messages() == 0), "{lag:?}");
+    let sink = kafka.sink().expect("a sink");
+    sink.deliver(&numbered(Topic::ClickEvents, 1, 1)).await.expect("taken");
+    assert!(matches!(log.lag("nobody", &Topic::ALL).await, Err(StoreError::NotFound)));
+}
 
 #[tokio::test]
 async fn lag_is_told_by_partition() {
