@@ -26,7 +26,7 @@ use tfx_api::postbacks::PostbackRetry;
 use tfx_domain::{id::ClickId, postback::Refusal};
 use tfx_ports::{clock, entropy};
 use tfx_service::{
-    LogPath, NoMemory, Peer, ProblemResponse, client_ip, events,
+    LogClick, LogPath, NoMemory, Peer, ProblemResponse, client_ip, events,
     health::{self, Detail, Readiness},
     internal::{self, Inside},
     metrics, traces,
@@ -205,10 +205,14 @@ async fn postback(
     let postbacks = Arc::clone(&http.postbacks);
     let taken = tokio::spawn(async move { postbacks.take(received).await }.in_current_span()).await;
     let masks = http.postbacks.masks();
+    let click = taken.as_ref().ok().and_then(|outcome| outcome.click);
     let mut response = match taken {
         Ok(outcome) => answer::of(without_secrets(outcome, &masks)),
         Err(e) => ProblemResponse::internal(format!("taking a postback: {e}")).into_response(),
     };
+    if let Some(click) = click {
+        LogClick::put(click, &mut response);
+    }
     if let Some(path) = masks.path(head.uri.path()) {
         response.extensions_mut().insert(LogPath(path));
     }

@@ -5,7 +5,7 @@ use crate::{
     budget::{Budget, PIECE, Share},
     line::Line,
     metrics::Registry,
-    problem::{self, LogDetail, LogPath},
+    problem::{self, LogClick, LogDetail, LogPath},
     request_id,
 };
 use axum::{
@@ -28,7 +28,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tower::Service as _;
-use tracing::Level;
+use tracing::{Level, field::display};
 
 /// What all requests of a service share.
 pub(crate) struct Shared {
@@ -184,20 +184,21 @@ fn log(id: &HeaderValue, method: &Method, uri: &Uri, response: &Response, took: 
     // The path without its query: a query may hold secrets and what people typed.
     let hidden = response.extensions().get::<LogPath>();
     let (method, path) = (method.as_str(), hidden.map_or(uri.path(), |p| p.0.as_str()));
+    let click_id = response.extensions().get::<LogClick>().map(|click| display(click.id()));
     match response.extensions().get::<LogDetail>() {
         Some(LogDetail(error)) if status >= 500 => {
-            tracing::error!(request_id, method, path, status, latency_ms, error, "request");
+            tracing::error!(request_id, method, path, status, latency_ms, click_id, error, "request");
         }
         _ if status >= 500 => {
-            tracing::error!(request_id, method, path, status, latency_ms, "request");
+            tracing::error!(request_id, method, path, status, latency_ms, click_id, "request");
         }
         Some(LogDetail(error)) => {
-            tracing::info!(request_id, method, path, status, latency_ms, error, "request");
+            tracing::info!(request_id, method, path, status, latency_ms, click_id, error, "request");
         }
         None if matches!(path, "/healthz" | "/readyz" | "/metrics") => {
             tracing::debug!(request_id, method, path, status, latency_ms, "request");
         }
-        None => tracing::info!(request_id, method, path, status, latency_ms, "request"),
+        None => tracing::info!(request_id, method, path, status, latency_ms, click_id, "request"),
     }
 }
 

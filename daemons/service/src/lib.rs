@@ -33,7 +33,7 @@ pub use client_ip::client_ip;
 pub use config::Configuration;
 pub use handle::NoMemory;
 pub use listen::{BindError, bind};
-pub use problem::{LogPath, ProblemResponse};
+pub use problem::{LogClick, LogPath, ProblemResponse};
 pub use program::{program, started};
 pub use serve::serve;
 pub use settings_audit::{SettingsAudit, tell_settings};

@@ -7,7 +7,10 @@ use axum::{
 use http::{HeaderValue, StatusCode, header};
 use serde::Serialize;
 use std::{borrow::Cow, time::Duration};
-use tfx_domain::problem::{Problem, Problems};
+use tfx_domain::{
+    id::ClickId,
+    problem::{Problem, Problems},
+};
 use tfx_ports::StoreError;
 
 /// When to try again what is not there for the moment.
@@ -53,6 +56,23 @@ pub(crate) struct LogDetail(pub(crate) String);
 /// The path for the log line, where the request's own must not stand there; an extension of the response.
 #[derive(Debug, Clone)]
 pub struct LogPath(pub String);
+
+/// The click that a request is about, for its log line; an extension of the response.
+#[derive(Debug, Clone, Copy)]
+pub struct LogClick(ClickId);
+
+impl LogClick {
+    /// Has the line of an answer name it, where one is written.
+    pub fn put(click: ClickId, response: &mut Response) {
+        if tracing::enabled!(tracing::Level::INFO) {
+            response.extensions_mut().insert(Self(click));
+        }
+    }
+
+    pub(crate) const fn id(&self) -> ClickId {
+        self.0
+    }
+}
 
 impl ProblemResponse {
     /// A problem with the status' own title.

@@ -21,7 +21,7 @@ use tfx_domain::{
 };
 use tfx_events::{PublishError, Published};
 use tfx_ports::clock;
-use tfx_service::{Peer, ProblemResponse, client_ip};
+use tfx_service::{LogClick, Peer, ProblemResponse, client_ip};
 use tfx_visitor::{ACCEPT_CH, COOKIE, Facts, Request};
 
 /// What the click routes share.
@@ -78,13 +78,14 @@ pub(crate) async fn click(
     if known.snapshot.campaign(&slug).is_none() && !traffic.strangers.take(ip) {
         return response;
     }
+    let id = event.click_id;
     let traced = TracedClick::of(&traffic.traces, &event, began);
     let waiting = Waiting { traffic, outcome: Some(event.outcome) };
     let published = traffic.producer.publish(&Event::Click(Box::new(event))).await;
     if let Some(traced) = traced {
         traced.recorded(why_not(&published));
     }
-    let response = match published {
+    let mut response = match published {
         // A drop is counted by the producer, and the visitor does not suffer from it.
         Ok(Published::Dropped) => {
             waiting.not_recorded();
@@ -103,6 +104,7 @@ pub(crate) async fn click(
         }
     };
     drop(flight);
+    LogClick::put(id, &mut response);
     response
 }
 

@@ -219,6 +219,12 @@ async fn gather(
     }
     cut |= newest(&mut all, most);
     print(context, &all)?;
+    if let Some(id) = chosen.filter.click.as_ref().filter(|_| all.is_empty()) {
+        context.out.note(format!(
+            "no line names the click {id}: it is older than the log or --since, of another service, or LOG_LEVEL leaves lines \
+             of requests out; tfx click show {id} --timeline tells what became of it, tfx explain --click {id} why"
+        ));
+    }
     if cut {
         context.out.note(format!("older lines than these {most} are left out: --lines N shows more"));
     }

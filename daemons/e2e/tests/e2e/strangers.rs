@@ -12,6 +12,7 @@ use std::{
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
+use tfx_domain::id::ClickId;
 use tfx_e2e::{Up, program};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -240,6 +241,8 @@ async fn each_line_of_the_log_names_its_service_and_starts_say_with_what() {
     ] {
         let line = requests.iter().find(|l| l["path"] == path).expect("a line");
         assert_eq!(line["service"], service);
+        let click = line["click_id"].as_str().map(|id| id.parse::<ClickId>().is_ok());
+        assert_eq!(click, (path == "/c/none").then_some(true), "{line}");
     }
     for request in requests {
         let latency = request["latency_ms"].as_number().expect("a number").to_string();
