@@ -199,9 +199,16 @@ pub(crate) fn cents(amount: &str) -> String {
     }
 }
 
-/// Visitors write user agents and referrers: no control character of theirs reaches the terminal.
+/// Visitors write user agents and referrers: nothing of theirs reaches the terminal that moves it, breaks a line, or turns what
+/// stands beside it around.
 pub(crate) fn printable(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() && c != '\n' { '\u{fffd}' } else { c }).collect()
+    let changes = |c: char| c.is_control() && c != '\n' || is_layout(c);
+    text.chars().map(|c| if changes(c) { '\u{fffd}' } else { c }).collect()
+}
+
+/// Marks of direction (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>) and breaks of lines.
+const fn is_layout(c: char) -> bool {
+    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The same on one line: what a visitor sent makes no row and no field of its own.
@@ -225,6 +232,16 @@ mod tests {
         let bot = Column::made("bot", "bot", |row| if row["bot"] == true { "bot" } else { "" }.to_owned());
         assert_eq!((bot.cell(&row), bot.csv(&row)), ("bot".to_owned(), vec!["bot".to_owned()]));
         assert_eq!(bot.raw().csv(&row), ["true"]);
+    }
+
+    #[test]
+    fn nothing_of_a_stranger_turns_a_line_around_or_breaks_it() {
+        for c in [
+            '\u{202e}', '\u{2066}', '\u{2069}', '\u{200f}', '\u{61c}', '\u{2028}', '\u{2029}', '\u{85}', '\r',
+        ] {
+            assert_eq!(line(&format!("a{c}b")), "a\u{fffd}b", "{c:?}");
+        }
+        assert_eq!(line("שלום é 😀 a\u{200d}b"), "שלום é 😀 a\u{200d}b");
     }
 
     #[test]

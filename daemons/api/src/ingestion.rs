@@ -73,14 +73,17 @@ fn shown(error: ingestion::IngestionError) -> IngestionError {
     }
 }
 
-/// As text; bytes that are none, and control characters, as `\xff`.
+/// As text; bytes that are none, control characters, and marks that turn a line around or break it, as `\xff`.
 fn escaped(bytes: &[u8]) -> String {
     let mut out = String::with_capacity(bytes.len());
     for chunk in bytes.utf8_chunks() {
         for c in chunk.valid().chars() {
             match c {
                 '\n' | '\t' => out.push(c),
-                c if c.is_control() => out.extend(c.escape_unicode()),
+                c if c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}') => {
+                    out.extend(c.escape_unicode())
+                }
+                '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.extend(c.escape_unicode()),
                 c => out.push(c),
             }
         }
@@ -189,6 +192,7 @@ mod tests {
             ("ä😀".as_bytes(), "ä😀"),
             (b"\x1b[31m\0", "\\u{1b}[31m\\u{0}"),
             (b"line\n\ttab", "line\n\ttab"),
+            ("a\u{202e}b\u{2028}".as_bytes(), "a\\u{202e}b\\u{2028}"),
         ];
         for (bytes, want) in table {
             assert_eq!(escaped(bytes), *want);
