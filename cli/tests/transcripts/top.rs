@@ -6,6 +6,10 @@ use crate::{
     web,
 };
 use serde_json::Value;
+use std::{
+    net::TcpListener,
+    time::{Duration, Instant},
+};
 
 fn running() -> Place {
     let mut place = Place::running();
@@ -62,14 +66,23 @@ fn an_object_for_each_look_goes_to_who_reads_or_into_a_file() {
     for name in ["API", "TRAFFIC", "POSTBACK"] {
         place.set(&format!("{name}_SERVICE_URL"), "http://127.0.0.1:1");
     }
-    let object: Value =
-        serde_json::from_str(&place.ok("tfx top --once --every 1 --output json")).expect("JSON");
+    let done = place.sh("tfx top --once --every 1 --output json");
+    let object: Value = serde_json::from_str(&done.stdout).expect("JSON");
     assert_eq!(
-        (&object["per_second"], &object["rows"], &object["outbox"]),
-        (&Value::Null, &Value::Null, &Value::Null)
+        (done.code, &object["per_second"], &object["rows"], &object["outbox"]),
+        (Some(6), &Value::Null, &Value::Null, &Value::Null)
     );
-    let screen = place.ok("tfx top --once --every 1");
+    let done = place.sh("tfx top --once --every 1");
+    let screen = done.stdout;
     assert!(screen.contains("not known: ") && screen.contains("│–"), "{screen}");
+    assert_eq!(done.code, Some(6), "{}", done.stderr);
+    // Who hangs is waited for once.
+    let hanging = TcpListener::bind("127.0.0.1:0").expect("a port");
+    place.set("API_SERVICE_URL", &format!("http://{}", hanging.local_addr().expect("its address")));
+    let begun = Instant::now();
+    let done = place.sh("tfx top --once --every 1");
+    assert!(done.code == Some(6) && done.stdout.contains("│–"), "{}{}", done.stdout, done.stderr);
+    assert!(begun.elapsed() < Duration::from_secs(40), "{:?}", begun.elapsed());
 }
 
 #[test]

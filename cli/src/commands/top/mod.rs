@@ -26,10 +26,14 @@ use std::{
 use terminal::Screen;
 use tfx_domain::money::Currency;
 use tfx_ops::{clock, files};
-use tokio::time::{Instant, interval, sleep, sleep_until};
+use tokio::time::{Instant, interval, sleep, sleep_until, timeout};
 
 /// The screen is drawn anew so often, for the age of what it shows.
 const DRAWN: Duration = Duration::from_secs(1);
+/// So long it is waited for whether this token may ask, before there is a screen.
+const AT_ONCE: Duration = Duration::from_secs(2);
+/// The same where nobody waits for a screen.
+const ONCE: Duration = Duration::from_secs(5);
 /// The size of a screen that goes into a pipe.
 const SIZE: (u16, u16) = (80, 24);
 
@@ -71,14 +75,21 @@ impl TopCommand {
         // Notes would stand in the midst of the screen; what is away is shown there.
         let quiet = context.silent();
         // Whoever may not ask is told so at once; who is away is shown on the screen.
-        let refused = quiet.client()?.whoami().await.err().map(Failure::from);
-        if let Some(refused) = refused.filter(|failure| failure.kind == Kind::Denied) {
-            return Err(refused);
-        }
+        let client = quiet.client()?;
+        let within = if self.once { ONCE } else { AT_ONCE };
+        let away = match timeout(within, client.whoami()).await.map(|told| told.map_err(Failure::from)) {
+            Ok(Ok(_)) => None,
+            Ok(Err(refused)) if refused.kind == Kind::Denied => return Err(refused),
+            Ok(Err(away)) => Some(away),
+            Err(_) => {
+                let message = format!("api-service does not answer within {} s", within.as_secs());
+                Some(Failure::new(Kind::Unreachable, message).hint("tfx doctor --wrong tells what to do"))
+            }
+        };
         let looker = Looker::new(&quiet, self.currency);
         let top = Top::new(quiet.api_url()?, self.every);
         if self.once {
-            return self.once(context, looker, top).await;
+            return self.once(context, looker, top, away).await;
         }
         match &self.record {
             Some(path) if path.as_os_str() == "-" => {
@@ -99,12 +110,23 @@ impl TopCommand {
         live(self.every, context.out.color, looker, top, record).await
     }
 
-    /// Two looks, and what they saw.
-    async fn once(&self, context: &Context, mut looker: Looker<'_>, mut top: Top) -> Result<(), Failure> {
+    /// Two looks, and what they saw. Of who is `away` one look tells as much, and that is no success.
+    async fn once(
+        &self,
+        context: &Context,
+        mut looker: Looker<'_>,
+        mut top: Top,
+        away: Option<Failure>,
+    ) -> Result<(), Failure> {
+        let ended = || away.clone().map_or(Ok(()), Err);
         for again in [true, false] {
+            if again && away.is_some() {
+                continue;
+            }
             let look = looker.look(top.question.clone()).await;
             if !again && context.out.format != Format::Table {
-                return context.out.item(&record::object(&look), &[], "");
+                context.out.item(&record::object(&look), &[], "")?;
+                return ended();
             }
             top.update(Event::Look(Box::new(look)));
             if again {
@@ -117,7 +139,8 @@ impl TopCommand {
         }
         let now = clock::now();
         let (columns, rows) = (context.out.width().unwrap_or(SIZE.0), SIZE.1);
-        context.out.lines(screen::plain(&top, columns.max(40), rows, now))
+        context.out.lines(screen::plain(&top, columns.max(40), rows, now))?;
+        ended()
     }
 
     /// An object for each look, until whoever reads them has gone.
