@@ -3,7 +3,10 @@
 use crate::exit::Failure;
 use futures_util::future::join_all;
 use jiff::SignedDuration;
-use std::{fs, time::Instant};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 use tfx_domain::Timestamp;
 use tfx_ops::{
     clock,
@@ -25,12 +28,12 @@ pub(crate) struct Service {
     pub(crate) ahead: Option<SignedDuration>,
 }
 
-/// Asks all three at once.
+/// Asks all three at once, and waits for each of them so long.
 ///
 /// # Errors
 /// The HTTP client cannot be made.
-pub(crate) async fn ask(settings: &Settings) -> Result<Vec<Service>, Failure> {
-    let probe = Probe::new().map_err(Failure::failed)?;
+pub(crate) async fn ask(settings: &Settings, within: Duration) -> Result<Vec<Service>, Failure> {
+    let probe = Probe::within(within).map_err(Failure::failed)?;
     let addresses = &settings.addresses;
     let services = [
         ("traffic-service", &addresses.traffic_url, &addresses.traffic),

@@ -114,7 +114,7 @@ impl When {
 }
 
 /// `--since` and `--until` of lists.
-#[derive(Debug, Args)]
+#[derive(Debug, Default, Args)]
 pub(crate) struct Window {
     /// From: 2h or 7d (ago), today, yesterday, lastweek, month, 2026-01-31, RFC 3339.
     #[arg(long, value_name = "TIME")]

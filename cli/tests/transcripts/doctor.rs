@@ -5,6 +5,7 @@ use serde_json::Value;
 use std::{
     io::{Read as _, Write as _},
     net::TcpListener,
+    time::{Duration, Instant},
 };
 
 /// The findings by what they are of, and the exit code.
@@ -84,6 +85,32 @@ fn whoever_does_not_answer_is_named_with_where_it_was_looked_for() {
     other.join().expect("the other");
     let said = of(&all, "traffic-service")["found"].as_str().unwrap_or_default().to_owned();
     assert!(code == Some(1) && said.contains("not as a service of this product does"), "{said}");
+}
+
+#[test]
+fn an_api_that_hangs_is_waited_for_once_and_what_is_found_is_told_at_once() {
+    let mut place = Place::empty();
+    for name in ["TRAFFIC", "POSTBACK"] {
+        place.set(&format!("{name}_SERVICE_URL"), "http://127.0.0.1:1");
+    }
+    let hanging = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = hanging.local_addr().expect("its address").to_string();
+    place.set("API_SERVICE_URL", &format!("http://{address}"));
+    place.set("API_SERVICE_ADDR", &address);
+    place.set("TFX_TOKEN", "0123456789abcdef0123456789abcdef");
+    let begun = Instant::now();
+    let (all, code) = found(&place, "--bundle b.tar.gz");
+    // Waiting for each look there would take minutes.
+    assert!(code == Some(1) && begun.elapsed() < Duration::from_secs(45), "{:?}", begun.elapsed());
+    for look in ["outbox", "destinations", "campaigns", "postbacks", "sources"] {
+        let said = of(&all, look)["found"].as_str().expect("why");
+        assert!(said.contains("api-service does not answer, as is told above"), "{look}: {said}");
+    }
+    let port = of(&all, "api-service port")["next"].as_str().expect("what to do").to_owned();
+    assert!(port.contains("may be api-service itself"), "{port}");
+    // The first lines are there before anybody is waited for.
+    let first = place.sh("timeout 3 tfx doctor | head -1");
+    assert!(first.stdout.starts_with("ok       tfx: "), "{}", first.stdout);
 }
 
 #[test]

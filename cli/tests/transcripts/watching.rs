@@ -9,6 +9,7 @@ use crate::{
 use rusqlite::Connection;
 use serde_json::Value;
 use std::{
+    io::{Read as _, Write as _},
     net::TcpListener,
     time::{Duration, Instant},
 };
@@ -55,7 +56,7 @@ fn of_what_is_well_every_check_says_so_in_each_form() {
                 .expect("one object");
         assert_eq!((&json["verdict"], &json["code"]), (&"OK".into(), &0.into()), "{json}");
         let metrics = place.ok(&format!("tfx check {check}{limits} --format prometheus"));
-        assert!(metrics.contains(&format!("\ntfx_check_{check}_verdict 0\n")), "{metrics}");
+        assert!(metrics.lines().any(|line| line == format!("tfx_check_{check}_verdict 0")), "{metrics}");
         for metric in metrics.lines().filter(|l| !l.starts_with('#')) {
             let name = metric.split([' ', '{']).next().expect("a name");
             let typed = format!("# TYPE {name} gauge");
@@ -111,6 +112,51 @@ fn a_service_that_hangs_is_critical_in_time() {
             done.stderr
         );
         assert!(begun.elapsed() < Duration::from_secs(30), "{check}: {:?}", begun.elapsed());
+    }
+}
+
+/// A service that answers every request so.
+fn answering(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let url = format!("http://{}", listener.local_addr().expect("its address"));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let Ok(mut stream) = stream else { return };
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    url
+}
+
+#[test]
+fn of_services_those_that_answer_are_judged_and_who_is_silent_is_named() {
+    let mut place = running();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    place.set("POSTBACK_SERVICE_URL", &format!("http://{}", listener.local_addr().expect("its address")));
+    let done = place.sh("tfx check services --timeout 3s --warn 10");
+    let said = done.stdout;
+    assert!(said.starts_with("SERVICES CRITICAL - 2 of 3 ready; postback-service: "), "{said}");
+    // A redirect is followed nowhere: what is behind it is no service of ours.
+    place.set(
+        "POSTBACK_SERVICE_URL",
+        &answering("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"),
+    );
+    let said = place.sh("tfx check services --warn 10").stdout;
+    assert!(said.contains("answers 302, and not as a service"), "{said}");
+}
+
+#[test]
+fn a_token_that_cannot_be_read_holds_up_no_check() {
+    let place = nobody();
+    place.ok("mkfifo token");
+    for check in ["destinations", "ingest", "producer", "reconcile"] {
+        let begun = Instant::now();
+        let done =
+            place.sh(&format!("TFX_TOKEN= TFX_TOKEN_FILE=token timeout 30 tfx check {check} --timeout 2s"));
+        let word = format!("{} CRITICAL - the token cannot be read", check.to_uppercase());
+        assert!(done.code == Some(2) && done.stdout.starts_with(&word), "{}{}", done.stdout, done.stderr);
+        assert!(begun.elapsed() < Duration::from_secs(20), "{check}: {:?}", begun.elapsed());
     }
 }
 

@@ -42,7 +42,7 @@ impl Destinations {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         in_order(&self.warn, &self.crit, u64::to_string, "--crit N: so many down are CRITICAL")?;
         let found = async {
-            let list = context.client()?.health(None).await?;
+            let list = self.asked.client(context).await?.health(None).await?;
             Ok(self.judge(&list, clock::now()))
         };
         tell(context, "destinations", &self.asked, "api-service", found).await

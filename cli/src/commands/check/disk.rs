@@ -64,7 +64,7 @@ impl Disk {
             let settings = context.settings()?;
             let data = settings.data_dir.clone();
             let places = spawn_blocking(move || places(&data)).await.map_err(Failure::failed)??;
-            let rate = timeout(RATE_WITHIN, rate(context, &settings)).await.unwrap_or_default();
+            let rate = timeout(RATE_WITHIN, rate(&self.asked, context, &settings)).await.unwrap_or_default();
             Ok(self.judge(&places, rate))
         };
         tell(context, "disk", &self.asked, "the file system", found).await
@@ -159,11 +159,11 @@ fn is_elsewhere(one: &Path, other: &Path) -> bool {
 }
 
 /// Bytes of events a second since the services started, where they are kept in the data folder; none: not known.
-async fn rate(context: &Context, settings: &Settings) -> Option<f64> {
+async fn rate(asked: &CheckArgs, context: &Context, settings: &Settings) -> Option<f64> {
     if settings.engines.events.is_some() {
         return None;
     }
-    let client = context.client().ok()?;
+    let client = asked.client(context).await.ok()?;
     let (stats, recorded) = (client.event_stats().await.ok()?, client.recorded_events().await.ok()?);
     let mut rate = 0.0;
     for (stats, recorded) in [(&stats.traffic, &recorded.traffic), (&stats.postback, &recorded.postback)] {

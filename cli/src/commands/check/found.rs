@@ -9,7 +9,11 @@ use crate::{
 };
 use clap::Args;
 use std::{fmt::Display, future::Future, time::Duration};
-use tokio::time::timeout;
+use tfx_api::Client;
+use tokio::{task::spawn_blocking, time::timeout};
+
+/// The part of its time in which a check has to be asked and answered.
+const PART: f64 = 0.9;
 
 /// What every check is asked.
 #[derive(Debug, Args)]
@@ -20,6 +24,34 @@ pub(super) struct CheckArgs {
     /// How long to wait for the answer: 2s, 1m.
     #[arg(long, value_name = "LENGTH", default_value = "10s", value_parser = waited)]
     pub(super) timeout: u64,
+}
+
+impl CheckArgs {
+    /// A client of api-service. The file of its token may be on a disk that does not answer: it is read beside, and waited for as
+    /// long as the check may take.
+    ///
+    /// # Errors
+    /// As [`Context::client`]; the token cannot be read in time.
+    pub(super) async fn client(&self, context: &Context) -> Result<Client, Failure> {
+        let (within, context) = (self.each(), context.clone());
+        let read = spawn_blocking(move || context.client());
+        match timeout(within, read).await {
+            Ok(client) => client.map_err(Failure::failed)?,
+            Err(_) => Err(Failure::new(
+                Kind::TimedOut,
+                format!(
+                    "the token cannot be read: its file (TFX_TOKEN_FILE, else of the profile or the data folder) does not answer \
+                     within {} s",
+                    self.timeout
+                ),
+            )),
+        }
+    }
+
+    /// How long each of several may take to answer, so that who did not can be named before the check is over.
+    pub(super) fn each(&self) -> Duration {
+        Duration::from_secs(self.timeout).mul_f64(PART)
+    }
 }
 
 /// A length of time in seconds, as everywhere; a number alone is of seconds, as monitors write it.

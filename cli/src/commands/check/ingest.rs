@@ -42,7 +42,7 @@ impl Ingest {
         let hint = "--crit-errors N: so many that became no event are CRITICAL";
         in_order(&self.warn_errors, &self.crit_errors, u64::to_string, hint)?;
         let found = async {
-            let client = context.client()?;
+            let client = self.asked.client(context).await?;
             let lag = match pipeline::lag(&client).await.map_err(Failure::from) {
                 Err(failure) if failure.kind == crate::exit::Kind::NotFound => {
                     return Ok(Found::new(Verdict::Critical, &failure.message));

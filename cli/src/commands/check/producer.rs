@@ -50,7 +50,7 @@ impl ProducerCheck {
             "--crit-age LENGTH: what waits for so long is CRITICAL",
         )?;
         let found = async {
-            let stats = context.client()?.event_stats().await?;
+            let stats = self.asked.client(context).await?.event_stats().await?;
             let told = [
                 ("traffic-service", Producer::of(&stats.traffic)),
                 ("postback-service", Producer::of(&stats.postback)),

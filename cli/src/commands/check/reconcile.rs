@@ -35,26 +35,33 @@ impl Reconcile {
         in_order(&self.warn, &self.crit, u64::to_string, "--crit N: so many missing events are CRITICAL")?;
         let window = self.window.bounds()?;
         let patience = Duration::from_secs(self.asked.timeout.saturating_sub(1));
-        let found = async { Ok(self.judge(&reconcile::look(context, window, patience, 3).await?)) };
+        let found = async {
+            let client = self.asked.client(context).await?;
+            Ok(self.judge(&reconcile::look(&client, window, patience, 3).await?))
+        };
         tell(context, "reconcile", &self.asked, "api-service", found).await
     }
 
     fn judge(&self, balance: &Balance) -> Found {
         let missing = balance.missing();
         let verdict = match () {
-            () if missing >= self.crit => Verdict::Critical,
+            // Nobody there is CRITICAL, as in every check.
+            () if missing >= self.crit || !balance.silent.is_empty() => Verdict::Critical,
             () if missing >= self.warn => Verdict::Warning,
-            () if balance.silent.is_empty() => Verdict::Ok,
-            () => Verdict::Unknown,
+            () => Verdict::Ok,
         };
         let kinds = balance.kinds.iter().filter(|k| k.missing > 0);
         let told: Vec<String> = kinds.map(|k| format!("{} {} missing", k.missing, k.kind)).collect();
-        let mut what =
-            if missing == 0 { "all that was accepted is stored".to_owned() } else { told.join(", ") };
+        let mut what = match (missing, balance.silent.is_empty()) {
+            (0, true) => "all that was accepted is stored".to_owned(),
+            (0, false) => "all is stored that the others accepted".to_owned(),
+            _ => told.join(", "),
+        };
         if let Some(why) = balance.why.first() {
             what.push_str(&format!(": {}", why.found));
         }
-        balance.silent.iter().for_each(|why| what.push_str(&format!("; {why}")));
+        let silent = balance.silent.iter().map(|why| format!("{why}; ")).collect::<String>();
+        let what = format!("{silent}{what}");
         let sum = |of: fn(&reconcile::Kind) -> u64| balance.kinds.iter().map(of).sum::<u64>();
         let figure = |name, value, help, limits| Figure { name, value, unit: Unit::Count, help, limits };
         let figures = vec![
@@ -73,5 +80,27 @@ impl Reconcile {
             figure("stored", sum(|k| k.stored), "Events that are stored", ";;;0".to_owned()),
         ];
         Found { figures, ..Found::new(verdict, &what) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::commands::check::style::Style;
+
+    #[test]
+    fn who_does_not_tell_what_he_accepted_is_critical_and_is_named_first() {
+        let check = Reconcile {
+            window: Window::default(),
+            warn: 1,
+            crit: 1,
+            asked: CheckArgs { format: Style::Nagios, timeout: 10 },
+        };
+        let well = check.judge(&Balance::default());
+        assert_eq!((well.verdict, well.what.as_str()), (Verdict::Ok, "all that was accepted is stored"));
+        let silent = vec!["traffic-service did not tell".to_owned()];
+        let found = check.judge(&Balance { silent, ..Balance::default() });
+        assert_eq!(found.verdict, Verdict::Critical);
+        assert_eq!(found.what, "traffic-service did not tell; all is stored that the others accepted");
     }
 }

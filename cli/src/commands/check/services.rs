@@ -9,6 +9,7 @@ use crate::{
     services::{self, Service},
 };
 use clap::Args;
+use tfx_ops::probe::WITHIN;
 
 /// When it is how bad.
 #[derive(Debug, Args)]
@@ -30,7 +31,9 @@ pub(crate) struct Services {
 impl Services {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         in_order(&self.warn, &self.crit, u64::to_string, "--crit N: so many that are not well are CRITICAL")?;
-        let found = async { Ok(self.judge(&services::ask(&context.settings()?).await?)) };
+        let found = async {
+            Ok(self.judge(&services::ask(&context.settings()?, self.asked.each().min(WITHIN)).await?))
+        };
         tell(context, "services", &self.asked, "not every service", found).await
     }
 

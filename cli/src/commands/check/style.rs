@@ -50,14 +50,12 @@ fn nagios(subject: &str, found: &Found) -> Vec<String> {
 
 fn prometheus(subject: &str, found: &Found) -> Vec<String> {
     let (word, code) = (found.verdict.word(), found.verdict.code());
-    let reason = found.what.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n");
     let mut lines = vec![
+        // No label: words with figures in them would be a new series each time.
+        format!("# {word}: {}", found.what),
         format!("# HELP tfx_check_{subject}_verdict 0 OK, 1 WARNING, 2 CRITICAL, 3 UNKNOWN"),
         format!("# TYPE tfx_check_{subject}_verdict gauge"),
         format!("tfx_check_{subject}_verdict {code}"),
-        format!("# HELP tfx_check_{subject}_info Why, in words"),
-        format!("# TYPE tfx_check_{subject}_info gauge"),
-        format!("tfx_check_{subject}_info{{verdict=\"{word}\",reason=\"{reason}\"}} 1"),
     ];
     for f in &found.figures {
         let name = format!("tfx_check_{subject}_{}{}", f.name, f.unit.of_metrics());
@@ -109,10 +107,16 @@ mod tests {
     }
 
     #[test]
-    fn what_a_metric_says_in_words_is_quoted() {
-        let found = Found::new(Verdict::Critical, "no \"answer\" of C:\\x");
-        let reason = r#"tfx_check_destinations_info{verdict="CRITICAL",reason="no \"answer\" of C:\\x"} 1"#;
-        let lines = Style::Prometheus.lines("destinations", &found);
-        assert!(lines.contains(&reason.to_owned()), "{lines:?}");
+    fn what_a_check_says_in_words_is_no_series() {
+        let lines = |free| {
+            let what = format!("{free} GiB free (13%)\ntfx_check_disk_verdict 0");
+            Style::Prometheus.lines("disk", &Found::new(Verdict::Warning, &what))
+        };
+        let series = |lines: &[String]| -> Vec<String> {
+            lines.iter().filter(|line| !line.starts_with('#')).cloned().collect()
+        };
+        assert_eq!(series(&lines(32)), ["tfx_check_disk_verdict 1"]);
+        assert_eq!(series(&lines(32)), series(&lines(31)));
+        assert!(lines(32)[0].starts_with("# WARNING: 32 GiB free"), "{:?}", lines(32));
     }
 }

@@ -1,8 +1,7 @@
 //! The way of events into the reports, and the destinations that they are sent to.
 
-use super::{Finding, State};
+use super::{Finding, State, api::Api};
 use crate::{
-    context::Context,
     exit::Failure,
     pipeline::{self, MOST_ERRORS, Producer},
 };
@@ -16,20 +15,14 @@ const WAITED: u64 = 60_000;
 const LAG: u64 = 10_000;
 
 /// What does not go as it should.
-pub(super) async fn look(context: &Context) -> Vec<Finding> {
-    let client = match context.client() {
-        Ok(client) => client,
-        Err(failure) => return vec![unseen("events", &failure)],
-    };
+pub(super) async fn look(api: &Api<'_>) -> Vec<Finding> {
     let mut found = Vec::new();
-    let (lag, errors) = (lag(&client).await, ingestion_errors(&client).await);
-    let event_log = match (lag, errors) {
-        (Err(failure), Err(_)) => vec![("event log", Err(failure))],
-        (lag, errors) => vec![("event log lag", lag), ("ingestion errors", errors)],
-    };
-    let mut parts = vec![("outbox", producers(&client).await)];
-    parts.extend(event_log);
-    parts.push(("destinations", destinations(&client).await));
+    let mut parts = vec![("outbox", api.ask(producers).await)];
+    match (api.ask(lag).await, api.ask(ingestion_errors).await) {
+        (Err(failure), Err(_)) => parts.push(("event log", Err(failure))),
+        (lag, errors) => parts.extend([("event log lag", lag), ("ingestion errors", errors)]),
+    }
+    parts.push(("destinations", api.ask(destinations).await));
     for (of, part) in parts {
         found.extend(part.unwrap_or_else(|failure| vec![unseen(of, &failure)]));
     }

@@ -1,5 +1,6 @@
 //! `tfx doctor`: what is wrong with an installation, and what to do about it.
 
+mod api;
 mod bundle;
 mod campaigns;
 mod engines;
@@ -13,8 +14,9 @@ mod sources;
 use crate::{
     context::Context,
     exit::Failure,
-    output::{Column, Format, Listing},
+    output::{Column, Format, Listing, line},
 };
+use api::Api;
 use clap::Args;
 use serde_json::json;
 
@@ -99,61 +101,92 @@ impl Finding {
 impl Doctor {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         self.bundle.check()?;
-        let mut found = vec![Finding::new(State::Ok, "tfx", env!("CARGO_PKG_VERSION")).plain()];
+        let api = Api::new(context);
+        let mut told = Told { context, wrong: self.wrong, found: Vec::new() };
+        told.add(vec![Finding::new(State::Ok, "tfx", env!("CARGO_PKG_VERSION")).plain()])?;
         match context.settings() {
             Ok(settings) => {
-                found.extend(of_settings(context));
-                found.extend(machine::look(context, &settings));
-                found.extend(secrets::of_settings(&settings));
-                found.extend(services::look(&settings).await?);
-                found.extend(engines::look(&settings).await);
+                told.add(of_settings(context))?;
+                told.add(machine::look(context, &settings))?;
+                told.add(secrets::of_settings(&settings))?;
+                let (services, answers) = services::look(&settings).await?;
+                told.add(services)?;
+                if !answers {
+                    api.listen().await;
+                }
+                told.add(engines::look(&settings).await)?;
             }
             Err(failure) => {
-                found.extend(failure.problems.0.iter().map(|problem| {
+                let problems = failure.problems.0.iter().map(|problem| {
                     Finding::new(State::Wrong, problem.path.as_str(), problem.message.as_str())
                         .next("tfx config show tells where each setting comes from")
-                }));
-                found.extend(of_notices(context));
+                });
+                told.add(problems.chain(of_notices(context)).collect())?;
             }
         }
-        found.extend(events::look(context).await);
-        found.extend(campaigns::look(context).await);
-        found.extend(postbacks::look(context).await);
-        found.extend(sources::look(context).await);
-        found.extend(secrets::of_networks(context).await);
-        self.print(context, &found)?;
-        self.bundle.write(context, &found).await?;
+        told.add(events::look(&api).await)?;
+        told.add(campaigns::look(&api).await)?;
+        told.add(postbacks::look(&api).await)?;
+        told.add(sources::look(&api).await)?;
+        told.add(secrets::of_networks(&api).await)?;
+        let found = told.end()?;
+        self.bundle.write(context, &api, &found).await?;
         match found.iter().filter(|f| f.state == State::Wrong).count() {
             0 => Ok(()),
             1 => Err(Failure::failed("one thing is wrong")),
             n => Err(Failure::failed(format!("{n} things are wrong"))),
         }
     }
+}
 
-    fn print(&self, context: &Context, found: &[Finding]) -> Result<(), Failure> {
-        let shown = found.iter().filter(|f| !self.wrong || f.state != State::Ok);
-        if context.out.format == Format::Table {
-            // Sentences do not fit into columns.
-            return context.out.lines(shown.flat_map(lines));
+/// What was found, told to people as it is found.
+struct Told<'c> {
+    context: &'c Context,
+    wrong: bool,
+    found: Vec<Finding>,
+}
+
+impl Told<'_> {
+    fn shows(&self, finding: &Finding) -> bool {
+        !self.wrong || finding.state != State::Ok
+    }
+
+    fn add(&mut self, some: Vec<Finding>) -> Result<(), Failure> {
+        // Sentences do not fit into columns.
+        if self.context.out.format == Format::Table {
+            self.context.out.lines(some.iter().filter(|f| self.shows(f)).flat_map(lines))?;
         }
+        self.found.extend(some);
+        Ok(())
+    }
+
+    /// All of it, which machines are told at once.
+    fn end(self) -> Result<Vec<Finding>, Failure> {
+        if self.context.out.format == Format::Table {
+            return Ok(self.found);
+        }
+        let shown = self.found.iter().filter(|f| self.shows(f));
         let columns = vec![
             Column::text("state", "state"),
             Column::text("of", "of"),
             Column::text("found", "found"),
             Column::text("next", "next"),
         ];
-        context.out.rows(&Listing { columns, rows: shown.map(Finding::row).collect(), name: "of" })
+        let rows = shown.map(Finding::row).collect();
+        self.context.out.rows(&Listing { columns, rows, name: "of" })?;
+        Ok(self.found)
     }
 }
 
-/// `warning  traffic-service geo: no geo database`, and below it what to do.
+/// `warning  traffic-service geo: no geo database`, and below it what to do. Services and engines tell what they like of
+/// themselves: it stays in its line.
 fn lines(finding: &Finding) -> Vec<String> {
     let Finding { state, of, what, next, .. } = finding;
     let mut lines = vec![format!("{:7}  {of}: {what}", state.word())];
     if !next.is_empty() {
         lines.push(format!("{:7}  → {next}", ""));
     }
-    lines
+    lines.iter().map(|text| line(text)).collect()
 }
 
 /// Settings that do nothing; else that there are none.
@@ -168,4 +201,19 @@ fn of_settings(context: &Context) -> Vec<Finding> {
 fn of_notices(context: &Context) -> impl Iterator<Item = Finding> {
     let notices = tfx_settings::notices(&context.source);
     notices.into_iter().map(|n| Finding::new(State::Warning, n.name, n.message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_service_tells_of_itself_stays_in_its_line() {
+        let told =
+            Finding::new(State::Wrong, "api-service x", "a\u{1b}[2J\nok  all: well\u{202e}").next("b\r");
+        let shown = lines(&told);
+        assert_eq!(shown.len(), 2);
+        assert_eq!(shown[0], "wrong    api-service x: a\u{fffd}[2J\u{fffd}ok  all: well\u{fffd}");
+        assert!(!shown.concat().contains(char::is_control), "{shown:?}");
+    }
 }

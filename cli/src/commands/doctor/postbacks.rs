@@ -1,8 +1,8 @@
 //! Money that does not come in: networks whose last postbacks were all refused, currencies that there are not, and costs of
 //! clicks that could not be read.
 
-use super::{Finding, State};
-use crate::{commands::report::costs_refused, context::Context, exit::Failure, output::text};
+use super::{Finding, State, api::Api};
+use crate::{commands::report::costs_refused, exit::Failure, output::text};
 use tfx_api::{
     Client,
     entities::EntityQuery,
@@ -26,14 +26,13 @@ const LEAST: usize = 3;
 const DAYS: i64 = 7 * 86_400;
 
 /// What is wrong with what networks and links say.
-pub(super) async fn look(context: &Context) -> Vec<Finding> {
-    let found = async {
-        let client = context.client()?;
-        let mut found = networks(&client).await?;
-        found.extend(currencies(&client).await?);
-        found.extend(costs(&client).await?);
+pub(super) async fn look(api: &Api<'_>) -> Vec<Finding> {
+    let found = api.ask(async |client| {
+        let mut found = networks(client).await?;
+        found.extend(currencies(client).await?);
+        found.extend(costs(client).await?);
         Ok::<_, Failure>(found)
-    };
+    });
     match found.await {
         Ok(found) => found,
         // That nobody answers is told elsewhere.

@@ -1,7 +1,7 @@
 //! Secrets that are guessed soon: those of the settings, and those that networks send.
 
-use super::{Finding, State};
-use crate::{context::Context, exit::Failure};
+use super::{Finding, State, api::Api};
+use crate::exit::Failure;
 use std::collections::BTreeSet;
 use tfx_api::{Client, entities::EntityQuery};
 use tfx_domain::entity::{Kind, Status};
@@ -90,9 +90,9 @@ pub(super) fn parts(name: &str, value: &str) -> Vec<String> {
 }
 
 /// Networks whose postback secret is weak. Who may not see secrets finds none.
-pub(super) async fn of_networks(context: &Context) -> Vec<Finding> {
-    let found = async {
-        let secrets = networks(&context.client()?).await?;
+pub(super) async fn of_networks(api: &Api<'_>) -> Vec<Finding> {
+    let found = api.ask(async |client| {
+        let secrets = networks(client).await?;
         let judged = secrets.iter().filter_map(|(slug, secret)| Some((slug, weak(secret)?)));
         Ok::<_, Failure>(
             judged
@@ -102,7 +102,7 @@ pub(super) async fn of_networks(context: &Context) -> Vec<Finding> {
                 })
                 .collect(),
         )
-    };
+    });
     found.await.unwrap_or_default()
 }
 

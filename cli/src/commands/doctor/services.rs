@@ -7,7 +7,7 @@ use crate::{
 };
 use jiff::SignedDuration;
 use std::{io, net::TcpListener};
-use tfx_ops::probe::{Dependency, Report};
+use tfx_ops::probe::{Dependency, Report, WITHIN};
 use tfx_settings::Settings;
 
 /// A clock that is off by more is told. Seconds.
@@ -15,10 +15,11 @@ const OFF: i64 = 2;
 /// And is wrong if it is off by more than this. Seconds.
 const FAR_OFF: i64 = 60;
 
-/// Each service and what it depends on.
-pub(super) async fn look(settings: &Settings) -> Result<Vec<Finding>, Failure> {
-    let asked = services::ask(settings).await?;
-    Ok(asked.iter().flat_map(of_service).collect())
+/// Each service and what it depends on; and whether api-service answers.
+pub(super) async fn look(settings: &Settings) -> Result<(Vec<Finding>, bool), Failure> {
+    let asked = services::ask(settings, WITHIN).await?;
+    let answers = asked.iter().any(|service| service.name == "api-service" && service.told.is_ok());
+    Ok((asked.iter().flat_map(of_service).collect(), answers))
 }
 
 fn of_service(service: &Service) -> Vec<Finding> {
@@ -78,8 +79,9 @@ fn port(service: &str, listens: &str) -> Option<Finding> {
     match TcpListener::bind(listens) {
         Ok(_) => Some(Finding::new(State::Ok, of, format!("{listens} is free")).told("it is free")),
         Err(e) if e.kind() == io::ErrorKind::AddrInUse => {
-            Some(Finding::new(State::Wrong, of, what(&e)).told("another program has it").next(format!(
-                "another program has it (ss -ltnp): end that one, or set {name}_ADDR and {name}_URL"
+            Some(Finding::new(State::Wrong, of, what(&e)).told("something has it").next(format!(
+                "what listens there and does not answer may be {service} itself: look at it (ss -ltnp, its log) and start it \
+                 again; if it is another program, end that one, or set {name}_ADDR and {name}_URL"
             )))
         }
         Err(e) if e.kind() == io::ErrorKind::PermissionDenied => Some(
@@ -181,6 +183,7 @@ mod tests {
         let address = taken.local_addr().expect("its address").to_string();
         let found = port("api-service", &address).expect("told");
         assert!(found.state == State::Wrong && found.next.contains("API_SERVICE_ADDR"), "{found:?}");
+        assert!(found.next.contains("may be api-service itself"), "{found:?}");
         drop(taken);
         assert_eq!(port("api-service", &address).map(|f| f.state), Some(State::Ok));
         assert!(port("api-service", "192.0.2.1:80").is_none());

@@ -1,7 +1,7 @@
 //! Traffic sources that ask to be told of conversions: those that cannot be, and what was given up.
 
-use super::{Finding, State};
-use crate::{context::Context, exit::Failure, output::text, when};
+use super::{Finding, State, api::Api};
+use crate::{exit::Failure, output::text, when};
 use serde_json::Value;
 use tfx_api::{
     entities::{EntityQuery, SHOWN_ONLY},
@@ -10,9 +10,8 @@ use tfx_api::{
 use tfx_domain::entity::{Kind, SourceSpec, Status};
 
 /// What is wrong with telling sources.
-pub(super) async fn look(context: &Context) -> Vec<Finding> {
-    let found = async {
-        let client = context.client()?;
+pub(super) async fn look(api: &Api<'_>) -> Vec<Finding> {
+    let found = api.ask(async |client| {
         let status = vec![Status::Active, Status::Paused];
         let mut query = EntityQuery { status, ..EntityQuery::default() };
         let mut sources = Vec::new();
@@ -26,7 +25,7 @@ pub(super) async fn look(context: &Context) -> Vec<Finding> {
         }
         let asked = SourcePostbackQuery { limit: Some(1), ..SourcePostbackQuery::default() };
         Ok::<_, Failure>((sources, client.tell_queue(&asked).await?))
-    };
+    });
     match found.await {
         Ok((sources, queue)) => judge(&sources, &queue),
         // That nobody answers is told elsewhere.

@@ -3,7 +3,6 @@
 
 use super::why::{Cause, Obstacles};
 use crate::{
-    context::Context,
     exit::Failure,
     pipeline::{self, Producer},
 };
@@ -115,12 +114,11 @@ impl Kind {
 /// # Errors
 /// api-service does not answer, or refuses.
 pub(crate) async fn look(
-    context: &Context,
+    client: &Client,
     (since, until): (Option<Timestamp>, Option<Timestamp>),
     patience: Duration,
     ids: usize,
 ) -> Result<Balance, Failure> {
-    let client = context.client()?;
     let over = Instant::now() + patience;
     let recorded = client.recorded_events().await?;
     let now = recorded.traffic.at.or(recorded.postback.at).unwrap_or_else(clock::now);
@@ -133,11 +131,11 @@ pub(crate) async fn look(
         return Err(Failure::usage(format!("--since {since} is not before --until {until}")));
     }
     let asked = Lookup {
-        client: &client,
+        client,
         clicks: Counted::of(&recorded.traffic, &["click_events", "trafficback_events"], since, until),
         postbacks: Counted::of(&recorded.postback, &["postback_log_events"], since, until),
         health: Counted::of(&recorded.traffic, &["destination_health_events"], since, until),
-        conversions: conversions(&client, (since, until)).await?,
+        conversions: conversions(client, (since, until)).await?,
         span: (since, until),
     };
     let mut balance = Balance::default();
@@ -167,8 +165,8 @@ pub(crate) async fn look(
     let stats = client.event_stats().await?;
     let told = [("traffic-service", &stats.traffic), ("postback-service", &stats.postback)];
     let producers = told.into_iter().filter_map(|(name, stats)| Some((name, Producer::of(stats).ok()?)));
-    let lag = pipeline::lag(&client).await?.map_or(0, |lag| lag.messages);
-    let errors = pipeline::errors(&client, since).await?.unwrap_or(0);
+    let lag = pipeline::lag(client).await?.map_or(0, |lag| lag.messages);
+    let errors = pipeline::errors(client, since).await?.unwrap_or(0);
     balance.why = Obstacles { producers: producers.collect(), lag, errors }.explains(since);
     if let Some(kind) = balance.kinds.iter_mut().find(|k| k.kind == "conversions" && k.missing > 0) {
         kind.ids = asked.missing_conversions(&kind.hours, ids).await?;

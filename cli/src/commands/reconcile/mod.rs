@@ -40,7 +40,7 @@ pub(crate) struct Reconcile {
 impl Reconcile {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let bounds = self.window.bounds()?;
-        let balance = look(context, bounds, Duration::from_secs(self.timeout), self.ids).await?;
+        let balance = look(&context.client()?, bounds, Duration::from_secs(self.timeout), self.ids).await?;
         print(context, &balance)?;
         let missing = balance.missing();
         if missing > 0 {

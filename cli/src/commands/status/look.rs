@@ -10,7 +10,10 @@ use jiff::SignedDuration;
 use serde::Serialize;
 use tfx_api::{ApiError, Client, health::Health};
 use tfx_domain::Timestamp;
-use tfx_ops::{clock, probe::Dependency};
+use tfx_ops::{
+    clock,
+    probe::{Dependency, WITHIN},
+};
 
 /// Everything.
 #[derive(Debug, Serialize)]
@@ -120,7 +123,7 @@ impl Status {
 /// Settings that cannot be used.
 pub(crate) async fn look(context: &Context) -> Result<Status, Failure> {
     let settings = context.settings()?;
-    let found = services::ask(&settings).await?;
+    let found = services::ask(&settings, WITHIN).await?;
     let ready = found.iter().all(services::Service::is_ready);
     let api = found.iter().any(|s| s.name == "api-service" && s.told.is_ok());
     let services = found.into_iter().map(of_service).collect();

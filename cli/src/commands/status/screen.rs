@@ -1,7 +1,10 @@
 //! How everything is, in lines of 80 columns: what is well close together, what is not in a line of its own.
 
 use super::look::{DependencyStatus, ServiceStatus, Status};
-use crate::{output::printable, room, when};
+use crate::{
+    output::{line, printable},
+    room, when,
+};
 use dialoguer::console::{measure_text_width, truncate_str};
 
 /// As wide as any terminal.
@@ -55,7 +58,8 @@ pub(super) fn lines(status: &Status, width: Option<u16>) -> Vec<String> {
     for unknown in &status.unknown {
         lines.extend(said("not known", printable(unknown)));
     }
-    lines
+    // Services tell what they like of themselves: it stays in its line.
+    lines.iter().map(|text| line(text)).collect()
 }
 
 /// The verdict, and when it was found.

@@ -5,7 +5,7 @@
 mod archive;
 mod let_in;
 
-use super::{Finding, secrets};
+use super::{Finding, api::Api, secrets};
 use crate::{
     commands::logs::{self, SERVICES},
     context::Context,
@@ -21,7 +21,10 @@ use jiff::SignedDuration;
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf, time::Duration};
 use tfx_domain::event;
-use tfx_ops::{clock, migrate, probe::Probe};
+use tfx_ops::{
+    clock, migrate,
+    probe::{self, Probe},
+};
 use tfx_settings::{Settings, vars};
 use tokio::time::timeout;
 
@@ -80,7 +83,12 @@ impl Bundle {
     ///
     /// # Errors
     /// It would hold a secret; it cannot be written; a log file that was named cannot be read.
-    pub(super) async fn write(&self, context: &Context, found: &[Finding]) -> Result<(), Failure> {
+    pub(super) async fn write(
+        &self,
+        context: &Context,
+        api: &Api<'_>,
+        found: &[Finding],
+    ) -> Result<(), Failure> {
         let Some(path) = self.bundle.as_deref() else { return Ok(()) };
         let mut parts = Parts::default();
         parts.json("findings.json", &found.iter().map(bundled).collect());
@@ -93,7 +101,7 @@ impl Bundle {
             }
             None => parts.missing("services and engines were not asked: some settings are not valid"),
         }
-        of_events(&mut parts, context).await;
+        of_events(&mut parts, api).await;
         self.of_logs(&mut parts).await?;
         let about = json!({
             "tfx": env!("CARGO_PKG_VERSION"), "made_at": clock::now(), "event_schema": event::SCHEMA,
@@ -101,7 +109,8 @@ impl Bundle {
         });
         parts.json("about.json", &about);
         parts.text("README.txt", README);
-        if let Some(name) = archive::betrays(&parts.entries, &known_secrets(context, settings.as_ref()).await)
+        if let Some(name) =
+            archive::betrays(&parts.entries, &known_secrets(context, api, settings.as_ref()).await)
         {
             return Err(Failure::failed(format!(
                 "the bundle is not written: a secret of this installation would stand in {name}"
@@ -178,7 +187,7 @@ fn of_settings(context: &Context) -> Value {
 
 /// How the services are, and their metrics.
 async fn of_services(parts: &mut Parts, settings: &Settings) -> Result<(), Failure> {
-    let asked = services::ask(settings).await?;
+    let asked = services::ask(settings, probe::WITHIN).await?;
     let one = |service: &services::Service| {
         let Ok(report) = &service.told else { return json!({ "name": service.name, "state": "silent" }) };
         let of = report.dependencies.iter().map(|d| {
@@ -233,15 +242,15 @@ async fn of_engines(parts: &mut Parts, settings: &Settings) {
 }
 
 /// What api-service tells of the way of events.
-async fn of_events(parts: &mut Parts, context: &Context) {
+async fn of_events(parts: &mut Parts, api: &Api<'_>) {
     const SILENT: &str = "counters of the event producers: api-service does not answer, or not to this token";
-    let Ok(client) = context.client() else { return parts.missing(SILENT) };
-    let Ok(stats) = client.event_stats().await else { return parts.missing(SILENT) };
+    let stats = api.ask(async |client| Ok(client.event_stats().await?)).await;
+    let Ok(stats) = stats else { return parts.missing(SILENT) };
     let counters = [("traffic-service", &stats.traffic), ("postback-service", &stats.postback)]
         .into_iter()
         .map(|(service, stats)| json!({ "service": service, "counters": Producer::of(stats).ok().map(|p| counters(&p)) }));
     parts.json("producers.json", &counters.collect());
-    if let Ok(recorded) = client.recorded_events().await {
+    if let Ok(recorded) = api.ask(async |client| Ok(client.recorded_events().await?)).await {
         let hours = [("traffic-service", &recorded.traffic), ("postback-service", &recorded.postback)].map(|(service, of)| {
             let hours = of.hours.iter().map(|h| {
                 json!({ "hour": h.hour, "topic": let_in::word(&h.topic), "accepted": h.accepted, "published": h.published })
@@ -252,8 +261,9 @@ async fn of_events(parts: &mut Parts, context: &Context) {
     }
     let now = clock::now();
     let day_ago = now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(now);
-    let lag = pipeline::lag(&client).await.ok().flatten().map(|lag| lag.messages);
-    let errors = pipeline::errors(&client, day_ago).await.ok().flatten();
+    let lag = api.ask(async |client| Ok(pipeline::lag(client).await?)).await;
+    let lag = lag.ok().flatten().map(|lag| lag.messages);
+    let errors = api.ask(async |client| Ok(pipeline::errors(client, day_ago).await?)).await.ok().flatten();
     parts.json("ingestion.json", &json!({ "messages_waiting": lag, "errors_within_a_day": errors }));
 }
 
@@ -270,7 +280,7 @@ fn counters(p: &Producer) -> Value {
 
 /// Every secret that this program can find out: of the settings, of the files beside them, of the networks. But for those that
 /// are guessed soon: words that stand in any text.
-async fn known_secrets(context: &Context, settings: Option<&Settings>) -> Vec<String> {
+async fn known_secrets(context: &Context, api: &Api<'_>, settings: Option<&Settings>) -> Vec<String> {
     let mut all = Vec::new();
     for var in vars::GROUPS.iter().flat_map(|(_, vars)| vars.iter()).filter(|var| var.secret) {
         let value = context.source.get(var.name).unwrap_or_default();
@@ -282,9 +292,7 @@ async fn known_secrets(context: &Context, settings: Option<&Settings>) -> Vec<St
         let files = files.into_iter().chain(settings.access.token_file.clone());
         all.extend(files.filter_map(|path| fs::read_to_string(path).ok()));
     }
-    if let Ok(client) = context.client() {
-        let of_networks = secrets::networks(&client).await.unwrap_or_default();
-        all.extend(of_networks.into_iter().map(|(_, secret)| secret));
-    }
+    let of_networks = api.ask(secrets::networks).await.unwrap_or_default();
+    all.extend(of_networks.into_iter().map(|(_, secret)| secret));
     all.into_iter().map(|s| s.trim().to_owned()).filter(|s| secrets::weak(s).is_none()).collect()
 }
