@@ -81,7 +81,7 @@ fn escaped(bytes: &[u8]) -> String {
             match c {
                 '\n' | '\t' => out.push(c),
                 c if c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}') => {
-                    out.extend(c.escape_unicode())
+                    out.extend(c.escape_unicode());
                 }
                 '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.extend(c.escape_unicode()),
                 c => out.push(c),
