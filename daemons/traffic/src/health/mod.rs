@@ -76,5 +76,7 @@ impl Watch {
             let help = "Age of the newest probe of all services, read every 10 s; less than 0: the clock was set back";
             out.gauge("tfx_newest_probe_age_seconds", help, &[], age);
         }
+        let help = "A newest probe that is older means that nobody probes: three intervals and what it takes to know";
+        out.gauge("tfx_newest_probe_late_after_seconds", help, &[], self.late_after.as_secs());
     }
 }
