@@ -129,7 +129,7 @@ fn what_cannot_be_is_refused_and_nothing_is_changed() {
         (
             "tfx restore mongo good.archive --yes --ns-include 'other.*'",
             2,
-            "nothing of the archive is left; it holds",
+            "names nothing of the archive; it holds",
         ),
         ("tfx restore mongo good.archive --yes --ns-include unique", 2, "has the form DATABASE.COLLECTION"),
         ("tfx restore mongo good.archive --yes --ns-from 'a.*'", 2, "goes with --ns-from"),
