@@ -119,9 +119,14 @@ async fn every_attempt_ends_by_a_name_that_is_told_and_none_keeps_others_waiting
     .await;
     for (slug, _, _, wanted) in table() {
         for line in &lines[slug] {
+            let left_open = "; its answer was left open, which holds up what it is told next";
+            let (reason, open) = match line.reason.strip_suffix(left_open) {
+                Some(reason) => (reason, true),
+                None => (line.reason.as_str(), false),
+            };
+            assert!(open || slug != "slow-body", "{line:?}");
             let name = match line.status {
-                0 => line
-                    .reason
+                0 => reason
                     .rsplit("the last: ")
                     .next()
                     .and_then(|r| r.split([':', ';']).next())
@@ -132,7 +137,7 @@ async fn every_attempt_ends_by_a_name_that_is_told_and_none_keeps_others_waiting
             assert!(wanted.contains(&name.as_str()), "{slug}: {line:?}");
             let taken = (200..300).contains(&line.status);
             assert_eq!(
-                (line.result.as_str() == "sent", line.reason == "empty: sub1"),
+                (line.result.as_str() == "sent", reason == "empty: sub1"),
                 (taken, taken),
                 "{slug}: {line:?}"
             );
@@ -140,7 +145,7 @@ async fn every_attempt_ends_by_a_name_that_is_told_and_none_keeps_others_waiting
                 line.latency_ms.is_some_and(|ms| ms < 5_000) && line.answer.len() <= 3 * 1024,
                 "{slug}: {line:?}"
             );
-            assert!(line.url.ends_with("?e=") && line.reason.ends_with("empty: sub1"), "{slug}: {line:?}");
+            assert!(line.url.ends_with("?e=") && reason.ends_with("empty: sub1"), "{slug}: {line:?}");
         }
         // What may work later was tried as often as may be, the rest once.
         let later = !wanted.iter().any(|w| w.starts_with(['2', '3']));
