@@ -137,6 +137,9 @@ pub struct Target {
     /// Why the last request failed.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
+    /// Why the machine of postback-service could send nothing to it last; none: it could.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unsent: Option<String>,
 }
 
 /// What waits to be told, source by source, and what was given up.
@@ -191,7 +194,7 @@ pub struct SourcePostbackShare {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub next: Option<Timestamp>,
-    /// Its targets whose circuit is open.
+    /// Its targets whose circuit is open, or that nothing can be sent to.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub open: Vec<Target>,
 }

@@ -53,8 +53,15 @@ fn judge(sources: &[Value], queue: &SourcePostbackQueue) -> Vec<Finding> {
             )));
         }
         for target in &share.open {
-            let until = target.open_until.map(|at| when::shown(&at.to_string())).unwrap_or_default();
-            let what = format!("{} is not asked until {until}: {}", target.host, target.reason);
+            let what = match (&target.unsent, target.open_until) {
+                (Some(why), None) => {
+                    format!("the machine of postback-service cannot send to {}: {why}", target.host)
+                }
+                (_, until) => {
+                    let until = until.map(|at| when::shown(&at.to_string())).unwrap_or_default();
+                    format!("{} is not asked until {until}: {}", target.host, target.reason)
+                }
+            };
             found.push(
                 Finding::new(State::Warning, format!("source {slug}"), what)
                     .next(format!("tfx source test {slug} --send asks it now")),
@@ -124,6 +131,13 @@ mod tests {
             failures: 9,
             open_until: Some(tfx_domain::Timestamp::UNIX_EPOCH),
             reason: "no answer in time".to_owned(),
+            unsent: None,
+        };
+        let ours = Target {
+            host: "push.example:80".to_owned(),
+            open_until: None,
+            unsent: Some("no name servers".to_owned()),
+            ..target.clone()
         };
         let share = SourcePostbackShare {
             source_id: "src_0000000000000000001".parse().expect("an id"),
@@ -132,7 +146,7 @@ mod tests {
             dead: 3,
             oldest: None,
             next: None,
-            open: vec![target],
+            open: vec![target, ours],
         };
         let queue = SourcePostbackQueue { sources: vec![share], ..SourcePostbackQueue::default() };
         let found = judge(&sources, &queue);
@@ -144,6 +158,7 @@ mod tests {
                 ("source blind", Some("update")),
                 ("source name", Some("update")),
                 ("source well", Some("queue")),
+                ("source well", Some("test")),
                 ("source well", Some("test")),
             ]
         );

@@ -79,6 +79,15 @@ impl Queue {
         if let Some(why) = &queue.targets_unknown {
             out.note(format!("warning: nothing is sent now, or this cannot be told: {why}"));
         }
+        let unsent: std::collections::BTreeSet<&str> = queue
+            .sources
+            .iter()
+            .flat_map(|source| &source.open)
+            .filter_map(|target| target.unsent.as_deref())
+            .collect();
+        for why in unsent {
+            out.note(format!("warning: the machine of postback-service cannot send: {why}"));
+        }
         if !queue.unread.is_empty() {
             out.note(format!(
                 "put in by another version and not to be read by this one: {}",
@@ -123,7 +132,11 @@ fn sources() -> Vec<Column> {
         Column::time("next try", "next").of_weight(3),
         Column::made("not asked now", "open", |row| {
             let one = |target: &Value| {
-                format!("{} until {}", text(&target["host"]), when::shown(&text(&target["open_until"])))
+                let host = text(&target["host"]);
+                match text(&target["open_until"]).as_str() {
+                    "" => format!("{host}: cannot be sent to"),
+                    until => format!("{host} until {}", when::shown(until)),
+                }
             };
             row["open"].as_array().into_iter().flatten().map(one).collect::<Vec<_>>().join("; ")
         })

@@ -69,7 +69,11 @@ async fn in_the_way(app: &App, job: &WaitingJob, open: &[Target]) -> Result<Opti
         target.host == at && target.source_id.as_ref().is_none_or(|id| id.as_str() == record.id)
     });
     Ok(left_alone.and_then(|target| {
-        let (until, slug) = (target.open_until?, &source.spec.slug);
+        let slug = &source.spec.slug;
+        let Some(until) = target.open_until else {
+            let why = target.unsent.as_deref()?;
+            return Some(format!("the machine of postback-service cannot send to {at}: {why}"));
+        };
         Some(format!(
             "{at} is left alone until {until:.0}, since {}; tfx source test {slug} --send closes that if it answers 2xx",
             target.reason

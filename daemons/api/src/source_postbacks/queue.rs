@@ -146,11 +146,15 @@ pub(super) fn host(url: &str) -> Option<String> {
     Some(format!("{}:{}", url.host_str()?, url.port_or_known_default()?))
 }
 
-/// The targets that are not asked for the moment.
+/// The targets that are not asked for the moment, or that nothing can be sent to.
 pub(super) async fn open_targets(app: &App) -> Result<Vec<Target>, Failure> {
     let answer = app.peers.postback.call(Method::GET, "/internal/tells", None).await?;
     let targets: Targets = serde_json::from_value(answer).map_err(|e| app.peers.postback.unreadable(&e))?;
-    Ok(targets.items.into_iter().filter(|target| target.open_until.is_some()).collect())
+    Ok(targets.items.into_iter().filter(is_not_asked).collect())
+}
+
+fn is_not_asked(target: &Target) -> bool {
+    target.open_until.is_some() || target.unsent.is_some()
 }
 
 /// Those that wait and whose keys begin so, the soonest first.

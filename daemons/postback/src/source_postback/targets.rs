@@ -329,10 +329,8 @@ impl Targets {
                 under_way: told.under_way as u64,
                 failures: told.circuit.failures.into(),
                 open_until: told.circuit.open_until.map(at),
-                reason: match told.unsent.as_str() {
-                    "" => told.circuit.reason.clone(),
-                    why => format!("this machine cannot send: {why}"),
-                },
+                reason: told.circuit.reason.clone(),
+                unsent: Some(told.unsent.clone()).filter(|why| !why.is_empty()),
             })
             .collect();
         items.sort_by(|a, b| (&a.host, &a.source_id).cmp(&(&b.host, &b.source_id)));
