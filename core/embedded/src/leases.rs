@@ -22,7 +22,8 @@ impl LeaseTable {
         let lease = lease.clone();
         let set = move |conn: &Connection, (): &mut ()| {
             let now = now(conn, what)?;
-            let set = "UPDATE leases SET until_ms = ?5 WHERE name = ?1 AND fence = ?2 AND until_ms BETWEEN ?3 + 1 AND ?4";
+            let set = "UPDATE leases SET until_ms = ?5, since_ms = ?3
+                WHERE name = ?1 AND fence = ?2 AND until_ms BETWEEN ?3 + 1 AND ?4";
             let values = params![lease.name, lease.fence.cast_signed(), now, never(now), now + millis(time)];
             conn.prepare_cached(set).and_then(|mut s| s.execute(values)).or_store_error(what)
         };
@@ -36,8 +37,8 @@ impl Leases for LeaseTable {
         let (what, name) = ("take a lease", name.to_owned());
         let take = move |conn: &Connection, (): &mut ()| {
             let now = now(conn, what)?;
-            let take = "INSERT INTO leases (name, fence, until_ms) VALUES (?1, 1, ?4)
-                ON CONFLICT DO UPDATE SET fence = fence + 1, until_ms = excluded.until_ms
+            let take = "INSERT INTO leases (name, fence, until_ms, since_ms) VALUES (?1, 1, ?4, ?2)
+                ON CONFLICT DO UPDATE SET fence = fence + 1, until_ms = excluded.until_ms, since_ms = excluded.since_ms
                 WHERE until_ms <= ?2 OR until_ms > ?3 RETURNING fence";
             let fence: Option<i64> = conn
                 .prepare_cached(take)
@@ -45,6 +46,9 @@ impl Leases for LeaseTable {
                     s.query_row(params![name, now, never(now), now + millis(time)], |r| r.get(0)).optional()
                 })
                 .or_store_error(what)?;
+            if fence.is_none() {
+                hold_anew(conn, &name, now).or_store_error(what)?;
+            }
             Ok(fence.map(|fence| Lease { name, fence: fence.cast_unsigned() }))
         };
         self.0.write(what, take).await
@@ -57,4 +61,10 @@ impl Leases for LeaseTable {
     async fn release(&self, lease: &Lease) -> Result<bool, StoreError> {
         self.set("give back a lease", lease, Duration::ZERO).await
     }
+}
+
+/// What is held since a moment that is yet to come is held by as much from now on: the clock was set back.
+fn hold_anew(conn: &Connection, name: &str, now: i64) -> rusqlite::Result<usize> {
+    let anew = "UPDATE leases SET until_ms = ?2 + until_ms - since_ms, since_ms = ?2 WHERE name = ?1 AND since_ms > ?2";
+    conn.prepare_cached(anew)?.execute(params![name, now])
 }

@@ -63,6 +63,7 @@ const CONFIG: Blueprint = Blueprint {
         include_str!("schema/config/0013.sql"),
         include_str!("schema/config/0014.sql"),
         include_str!("schema/config/0015.sql"),
+        include_str!("schema/config/0016.sql"),
     ],
     look: include_str!("schema/config/look.sql"),
     page_size: 4096,

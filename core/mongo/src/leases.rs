@@ -28,7 +28,7 @@ impl LeaseTable {
     async fn set(&self, what: &str, lease: &Lease, time: Duration) -> Result<bool, StoreError> {
         let fence = lease.fence.cast_signed();
         let held = doc! {"_id": &lease.name, "fence": fence, "$expr": {"$not": [is_free()]}};
-        let set = vec![doc! {"$set": {"until": {"$add": ["$$NOW", millis(time)]}}}];
+        let set = vec![doc! {"$set": {"until": {"$add": ["$$NOW", millis(time)]}, "since": "$$NOW"}}];
         let done = self.0.write(what, self.all().update_one(held, set)).await.map_err(Failed::into_error)?;
         Ok(done.matched_count > 0)
     }
@@ -38,12 +38,22 @@ impl LeaseTable {
     /// Takes it if it was held before and is free.
     async fn try_take(&self, name: &str, time: Duration) -> Result<Option<Lease>, StoreError> {
         let free = doc! {"_id": name, "$expr": is_free()};
-        let set = doc! {"fence": {"$add": ["$fence", 1_i64]}, "until": {"$add": ["$$NOW", millis(time)]}};
+        let until = doc! {"$add": ["$$NOW", millis(time)]};
+        let set = doc! {"fence": {"$add": ["$fence", 1_i64]}, "until": until, "since": "$$NOW"};
         let all = self.all();
         let take = all.find_one_and_update(free, vec![doc! {"$set": set}]);
         let lease = self.0.write(WHAT, take.return_document(ReturnDocument::After)).await;
         let fence = lease.map_err(Failed::into_error)?.and_then(|l| l.get_i64("fence").ok());
         Ok(fence.map(|fence| Lease { name: name.to_owned(), fence: fence.cast_unsigned() }))
+    }
+
+    /// What is held since a moment that is yet to come is held by as much from now on: the clock was set back.
+    async fn hold_anew(&self, name: &str) -> Result<(), StoreError> {
+        let ahead = doc! {"_id": name, "$expr": {"$gt": ["$since", "$$NOW"]}};
+        let until = doc! {"$add": ["$$NOW", {"$subtract": ["$until", "$since"]}]};
+        let anew = vec![doc! {"$set": {"until": until, "since": "$$NOW"}}];
+        let done = self.0.write(WHAT, self.all().update_one(ahead, anew)).await;
+        done.map(|_| ()).map_err(Failed::into_error)
     }
 }
 
@@ -64,7 +74,7 @@ impl Leases for LeaseTable {
         let first = doc! {"$setOnInsert": {"fence": 0_i64, "until": DateTime::from_millis(0)}};
         let all = self.all();
         match self.0.write(WHAT, all.update_one(doc! {"_id": name}, first).upsert(true)).await {
-            Ok(made) if made.upserted_id.is_none() => Ok(None),
+            Ok(made) if made.upserted_id.is_none() => self.hold_anew(name).await.map(|()| None),
             Ok(_) | Err(Failed::Taken(_)) => self.try_take(name, time).await,
             Err(e) => Err(e.into_error()),
         }

@@ -34,7 +34,8 @@ async fn lines_of_before_have_neither_address_nor_request() {
          ALTER TABLE audit DROP COLUMN token; DROP TABLE accounts; DROP TABLE told;
          DROP TABLE destination_health; DROP TABLE destination_health_history; DROP TABLE keys;
          DROP TABLE alert_states; DROP TABLE alert_log; DROP TABLE erased;
-         ALTER TABLE job_lanes DROP COLUMN since_ms; PRAGMA user_version = 4;",
+         ALTER TABLE job_lanes DROP COLUMN since_ms; ALTER TABLE leases DROP COLUMN since_ms;
+         PRAGMA user_version = 4;",
     )
     .expect("as it was");
     drop(conn);

@@ -163,6 +163,21 @@ async fn what_was_put_off_by_a_clock_that_is_set_back_waits_no_longer() {
     .await;
 }
 
+#[tokio::test]
+async fn a_lease_ends_in_its_time_though_the_clock_is_set_back() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Embedded::open(folder.path()).expect("open").leases();
+    let file = rusqlite::Connection::open(folder.path().join("config.db")).expect("open");
+    let set_back = async |time: std::time::Duration| {
+        let ms = i64::try_from(time.as_millis()).expect("in range");
+        let later = "UPDATE leases SET until_ms = until_ms + ?1, since_ms = since_ms + ?1";
+        assert_eq!(file.execute(later, [ms]).expect("set back"), 2);
+    };
+    let both = Pair { one: std::sync::Arc::clone(&store), two: store, keep: Box::new(folder) };
+    tfx_ports::conformance::leases::a_lease_ends_in_its_time_though_the_clock_is_set_back(both, set_back)
+        .await;
+}
+
 /// What the version before parked is found as jobs: its own file of schema 3, with postbacks of one click, of another, and
 /// one whose parameters are damaged.
 #[tokio::test]

@@ -132,6 +132,21 @@ async fn what_was_put_off_by_a_clock_that_is_set_back_waits_no_longer() {
     .await;
 }
 
+#[tokio::test]
+async fn a_lease_ends_in_its_time_though_the_clock_is_set_back() {
+    let fresh = Fresh::new();
+    let raw = fresh.raw().await;
+    let set_back = async |time: std::time::Duration| {
+        let ms = i64::try_from(time.as_millis()).expect("in range");
+        let later = |field: &str| doc! {"$add": [field, ms]};
+        let set = vec![doc! {"$set": {"until": later("$until"), "since": later("$since")}}];
+        raw.collection::<Document>("leases").update_many(doc! {}, set).await.expect("set back");
+    };
+    let both = Pair { one: fresh.open().await.leases(), two: fresh.open().await.leases(), keep: Box::new(fresh) };
+    tfx_ports::conformance::leases::a_lease_ends_in_its_time_though_the_clock_is_set_back(both, set_back)
+        .await;
+}
+
 /// A lane that somebody's transaction holds, since he died in it, holds up no other: not for the minute that MongoDB keeps it.
 #[tokio::test]
 async fn a_lane_that_is_locked_holds_up_no_other() {

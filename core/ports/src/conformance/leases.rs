@@ -83,3 +83,20 @@ pub async fn of_many_one_gets_the_lease(s: Stores) {
         assert!(s.one.release(&got[0]).await.expect("release"));
     }
 }
+
+/// A lease is held for as long as it was to be, from when the store's clock was set back: who died holds up nobody for longer,
+/// who lives keeps his. `set_back` has the times of all leases lie so much later.
+pub async fn a_lease_ends_in_its_time_though_the_clock_is_set_back(
+    s: Stores,
+    set_back: impl AsyncFn(Duration),
+) {
+    let time = Duration::from_millis(300);
+    let dead = take(&s.one, "dead", time).await.expect("free");
+    let alive = take(&s.one, "alive", LONG).await.expect("free");
+    set_back(Duration::from_secs(900)).await;
+    let (began, next) = (Instant::now(), taken(&s.two, "dead", LONG).await);
+    assert!(began.elapsed() >= time - SHORT, "it was held that long");
+    assert!(next.fence > dead.fence && !s.one.renew(&dead, LONG).await.expect("renew"));
+    assert_eq!(take(&s.two, "alive", LONG).await, None);
+    assert!(s.one.renew(&alive, LONG).await.expect("renew"));
+}
