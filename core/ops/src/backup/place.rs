@@ -76,7 +76,8 @@ impl Partial {
         let beside = path.with_file_name(beside);
         match files::private().read(true).write(true).create_new(true).open(&beside) {
             Ok(file) => {
-                let lock = file.try_clone().ok().filter(|file| file.try_lock().is_ok());
+                // Who looks whether anybody writes it has the lock for a moment: that is waited for.
+                let lock = file.try_clone().ok().filter(|file| file.lock().is_ok());
                 Ok((Self { path: path.to_owned(), beside, _lock: lock }, file))
             }
             Err(e) if e.kind() == ErrorKind::NotFound => Err(PlaceError::NoFolder(path.to_owned())),

@@ -313,7 +313,8 @@ impl Drop for Unfinished {
 /// The folder, held by this run as long as it lives; where there are no locks, its age alone tells.
 fn locked(path: &Path) -> io::Result<File> {
     let folder = File::open(path)?;
-    let _ = folder.try_lock();
+    // Who looks whether anybody makes it has the lock for a moment: that is waited for.
+    let _ = folder.lock();
     Ok(folder)
 }
 
