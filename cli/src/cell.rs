@@ -2,6 +2,7 @@
 
 use crate::when;
 use serde_json::Value;
+use tfx_domain::layout::is_layout;
 
 /// A column of a table: its title, its field (a path such as `cost.amount`), how it stands and how it reads.
 #[derive(Debug, Clone)]
@@ -204,11 +205,6 @@ pub(crate) fn cents(amount: &str) -> String {
 pub(crate) fn printable(text: &str) -> String {
     let changes = |c: char| c.is_control() && c != '\n' || is_layout(c);
     text.chars().map(|c| if changes(c) { '\u{fffd}' } else { c }).collect()
-}
-
-/// Marks of direction (<https://www.unicode.org/reports/tr9/#Directional_Formatting_Characters>) and breaks of lines.
-const fn is_layout(c: char) -> bool {
-    matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }
 
 /// The same on one line: what a visitor sent makes no row and no field of its own.

@@ -22,6 +22,7 @@ pub mod entity;
 pub mod event;
 pub mod health;
 pub mod id;
+pub mod layout;
 pub mod macros;
 pub mod moment;
 pub mod money;

@@ -20,7 +20,7 @@ use std::{
     time::{Duration, Instant},
 };
 use tfx_api::ingestion::{IngestionError, IngestionLag, PartitionLag, ReplayAnswer, ReplayRequest};
-use tfx_domain::{event::Topic, problem::Problems};
+use tfx_domain::{event::Topic, layout::is_layout, problem::Problems};
 use tfx_ports::{
     StoreError, clock,
     ingestion::{self, IngestionQuery},
@@ -80,10 +80,7 @@ fn escaped(bytes: &[u8]) -> String {
         for c in chunk.valid().chars() {
             match c {
                 '\n' | '\t' => out.push(c),
-                c if c.is_control() || matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}') => {
-                    out.extend(c.escape_unicode());
-                }
-                '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => out.extend(c.escape_unicode()),
+                c if c.is_control() || is_layout(c) => out.extend(c.escape_unicode()),
                 c => out.push(c),
             }
         }

@@ -142,7 +142,8 @@ async fn a_lease_ends_in_its_time_though_the_clock_is_set_back() {
         let set = vec![doc! {"$set": {"until": later("$until"), "since": later("$since")}}];
         raw.collection::<Document>("leases").update_many(doc! {}, set).await.expect("set back");
     };
-    let both = Pair { one: fresh.open().await.leases(), two: fresh.open().await.leases(), keep: Box::new(fresh) };
+    let both =
+        Pair { one: fresh.open().await.leases(), two: fresh.open().await.leases(), keep: Box::new(fresh) };
     tfx_ports::conformance::leases::a_lease_ends_in_its_time_though_the_clock_is_set_back(both, set_back)
         .await;
 }
