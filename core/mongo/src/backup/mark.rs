@@ -13,6 +13,7 @@ use tfx_ports::{StoreError, backup::named, clock};
 /// The collection that it stands in; it is in no backup.
 pub(crate) const MARK: &str = "tfx_restoring";
 const WHAT: &str = "mark that a restore goes on";
+const LOOK: &str = "look for a restore that goes on";
 /// So many of what is open are named.
 const NAMED: usize = 5;
 
@@ -47,7 +48,7 @@ pub(super) async fn clear(db: &Db, database: &Database) -> Result<(), StoreError
 
 /// What restores into a database have left open.
 pub(super) async fn open(db: &Db, database: &Database) -> Result<Vec<String>, StoreError> {
-    let mark = db.call(WHAT, database.collection::<Document>(MARK).find_one(doc! {})).await?;
+    let mark = db.call(LOOK, database.collection::<Document>(MARK).find_one(doc! {})).await?;
     Ok(mark.as_ref().map(names).unwrap_or_default())
 }
 
@@ -59,7 +60,7 @@ fn names(mark: &Document) -> Vec<String> {
 /// What is wrong with a database whose restore has not ended, and what to do.
 pub(crate) async fn half_restored(db: &Db) -> Result<Option<String>, StoreError> {
     let name = db.database().name();
-    let Some(mark) = db.call(WHAT, db.collection::<Document>(MARK).find_one(doc! {})).await? else {
+    let Some(mark) = db.call(LOOK, db.collection::<Document>(MARK).find_one(doc! {})).await? else {
         return Ok(None);
     };
     let begun =
