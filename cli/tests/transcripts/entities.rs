@@ -175,6 +175,12 @@ fn network_and_template() {
         tfx template update adnet/main --default-payout 5
         tfx network postback-url adnet
         tfx network postback-url adnet --template main --quiet
+        tfx network rotate-secret adnet --grace 2d
+        tfx network rotate-secret adnet
+        tfx network rotate-secret adnet --grace 200d --force
+        tfx network rotate-secret adnet --grace soon
+        tfx network rotate-secret adnet --force --grace 0s
+        tfx network rotate-secret nowhere
         tfx network list
         tfx network show adnet
         tfx network clone adnet

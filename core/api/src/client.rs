@@ -14,7 +14,7 @@ use crate::{
     bulk::{Bulk, BulkAnswer},
     clicks::{ClickEvent, ClickQuery},
     conversions::{Conversion, ConversionQuery, PublishAnswer, PublishRequest},
-    entities::{EntityQuery, Link, Verb},
+    entities::{EntityQuery, Link, SecretRotation, Verb},
     erasure::{ErasureReceipt, ErasureRequest, ErasureStatus},
     error::ApiError,
     explain::{ExplainAnswer, ExplainRequest},
@@ -124,6 +124,23 @@ impl Client {
     ) -> Result<Value, ApiError> {
         let path = [kind.plural(), reference, verb.as_str()];
         self.call(Call { if_match, ..Call::post(&path).with("force", force.then_some(true)) }).await
+    }
+
+    /// Gives a network another secret, beside which the present one works for a while. `force` ends what works beside the
+    /// present one.
+    ///
+    /// # Errors
+    /// [`ApiError`]; `former_secret_works` (409), `version_mismatch` (412).
+    pub async fn rotate_secret(
+        &self,
+        network: &str,
+        rotation: &SecretRotation,
+        force: bool,
+        if_match: Option<u64>,
+    ) -> Result<Value, ApiError> {
+        let (path, body) = ([Kind::Network.plural(), network, "rotate-secret"], self.json(rotation)?);
+        let call = Call { if_match, ..Call::create(&path, &body) };
+        self.call(call.with("force", force.then_some(true))).await
     }
 
     /// The tracking link of a campaign, with the tokens of a source; none: its own.

@@ -5,10 +5,10 @@
 //! not work as it is. What was shown can be sent back.
 
 use serde::{Deserialize, Serialize};
-use tfx_domain::entity::Status;
+use tfx_domain::entity::{Secret, Status};
 
 /// Fields that an answer has beside the spec; ignored when sent back.
-pub const SHOWN_ONLY: [&str; 13] = [
+pub const SHOWN_ONLY: [&str; 14] = [
     "id",
     "version",
     "created_at",
@@ -16,6 +16,7 @@ pub const SHOWN_ONLY: [&str; 13] = [
     "labels",
     "has_postback_secret",
     "has_postback_signing_key",
+    "former_secret_until",
     "active_streams",
     "streams",
     "cap_use",
@@ -73,6 +74,30 @@ impl Verb {
             Self::Resume => Status::Active,
             Self::Archive => Status::Archived,
         }
+    }
+}
+
+/// Another secret for a network.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct SecretRotation {
+    /// Seconds for which the present one works too; at most [`Self::MOST_GRACE_S`]. Not said: a day.
+    #[serde(default = "SecretRotation::a_day")]
+    #[cfg_attr(feature = "schema", schemars(range(max = Self::MOST_GRACE_S)))]
+    pub grace_s: u64,
+    /// The new one; not said: one is made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[!-~]{8,200}$")))]
+    pub postback_secret: Option<Secret>,
+}
+
+impl SecretRotation {
+    /// 90 days.
+    pub const MOST_GRACE_S: u64 = 90 * 86_400;
+
+    const fn a_day() -> u64 {
+        86_400
     }
 }
 

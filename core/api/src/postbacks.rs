@@ -128,7 +128,7 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
     /// What kind: `unmapped_word`, `known_transaction`, `foreign_click`, `retry`, `mapped_since`, `given_up`, `refused`,
-    /// `sale_after_rejection`, `unlisted_currency`, `empty`.
+    /// `sale_after_rejection`, `unlisted_currency`, `empty`, `former_secret`.
     pub kind: FindingKind,
     /// The word, the newest transaction id, the parameter that is wrong, or the currency.
     pub what: String,
@@ -198,6 +198,8 @@ pub enum FindingKind {
     SaleAfterRejection,
     /// An entity has a currency that there is not.
     UnlistedCurrency,
+    /// Postbacks with the secret that a network had before, which works for a while.
+    FormerSecret,
 }
 
 /// A postback to try. Nothing is stored. A secret is not asked for; one that is given must be right.

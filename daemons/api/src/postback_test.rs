@@ -19,7 +19,7 @@ use tfx_api::{
     postbacks::{ExistingConversion, PostbackTest, PostbackTestAnswer, Understood},
 };
 use tfx_domain::{
-    entity::{DestinationSpec, Kind, Network, NetworkSpec, Status, TemplateSpec},
+    entity::{DestinationSpec, FormerSecret, Kind, Network, NetworkSpec, Secret, Status, TemplateSpec},
     event::{ClickDims, PostbackResult, TestTraffic},
     id::NetworkId,
     money::Money,
@@ -75,12 +75,22 @@ async fn test(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> R
     let (secrets, params): (Vec<_>, Vec<_>) =
         test.params.into_iter().partition(|(name, _)| name.eq_ignore_ascii_case(SECRET));
     let trial = Trial::new(&app, &network, template.as_ref(), test.template.is_some())?;
-    let answer = match &trial.network.spec.postback_secret {
-        // Whoever may call this may read the secret: how long a comparison takes tells nothing new.
-        Some(secret) if !secrets.is_empty() && secrets.iter().all(|(_, given)| *given != secret.0) => {
-            trial.end(PostbackResult::Rejected, 403, "the secret is wrong")
+    let spec = trial.network.spec.clone();
+    // Whoever may call this may read the secret: how long a comparison takes tells nothing new.
+    let is_given = |secret: &Secret| secrets.iter().any(|(_, given)| *given == secret.0);
+    let is_right = spec.postback_secret.as_ref().is_none_or(is_given) || secrets.is_empty();
+    let answer = match spec.former_secret.as_ref().filter(|former| is_given(&former.secret)) {
+        _ if is_right => trial.run(&params).await?,
+        Some(former) if former.works(clock::now()) => {
+            let note = advice::former_secret(&spec, former.until);
+            let answer = trial.run(&params).await?;
+            PostbackTestAnswer { reason: format!("{}; {note}", answer.reason), ..answer }
         }
-        _ => trial.run(&params).await?,
+        Some(FormerSecret { until, .. }) => {
+            let why = advice::ended_secret(*until);
+            trial.end(PostbackResult::Rejected, 403, why)
+        }
+        None => trial.end(PostbackResult::Rejected, 403, "the secret is wrong"),
     };
     Ok(json(StatusCode::OK, &answer))
 }

@@ -1,26 +1,55 @@
 //! Who may report: the network's secret, compared in constant time, and its addresses.
 
 use std::net::IpAddr;
-use tfx_domain::entity::NetworkSpec;
+use tfx_domain::{Timestamp, entity::NetworkSpec, postback::advice};
 use tfx_service::internal::same;
 
-/// Checks a postback against its network.
+/// By what a postback was let in.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Admission {
+    /// The network's secret, or its address where it has none.
+    Usual,
+    /// The secret before that, which works until then.
+    Former(Timestamp),
+}
+
+/// Checks a postback against its network, as of now.
 ///
 /// # Errors
 /// Why it is refused, for the log. The answer does not tell which it was.
-pub(crate) fn check(network: &NetworkSpec, ip: IpAddr, given: &[String]) -> Result<(), &'static str> {
+pub(crate) fn check(
+    network: &NetworkSpec,
+    ip: IpAddr,
+    given: &[String],
+    now: Timestamp,
+) -> Result<Admission, String> {
+    let refused = |why: &str| Err(why.to_owned());
     let from_anywhere = network.allowed_ips.is_empty();
     if !from_anywhere && !network.allowed_ips.iter().any(|net| net.contains(&ip)) {
-        return Err("the address is not allowed");
+        return refused("the address is not allowed");
     }
-    match &network.postback_secret {
-        Some(_) if given.is_empty() => Err("the secret is missing"),
-        // Every one given is compared, whichever is right.
-        Some(secret) if given.iter().fold(false, |ok, g| same(g, &secret.0) | ok) => Ok(()),
-        Some(_) => Err("the secret is wrong"),
+    let Some(present) = &network.postback_secret else {
         // Without either, anybody could report sales.
-        None if from_anywhere => Err("the network has neither a secret nor allowed addresses"),
-        None => Ok(()),
+        return if from_anywhere {
+            refused("the network has neither a secret nor allowed addresses")
+        } else {
+            Ok(Admission::Usual)
+        };
+    };
+    if given.is_empty() {
+        return refused("the secret is missing");
+    }
+    let former = network.former_secret.as_ref();
+    // Every one given is compared with both, whichever is right, and as often where there is one.
+    let stand_in = former.map_or(present, |former| &former.secret);
+    let (is_present, is_former) = given.iter().fold((false, false), |(one, other), given| {
+        (same(given, &present.0) | one, same(given, &stand_in.0) | other)
+    });
+    match former.filter(|_| is_former) {
+        _ if is_present => Ok(Admission::Usual),
+        Some(former) if former.works(now) => Ok(Admission::Former(former.until)),
+        Some(former) => Err(advice::ended_secret(former.until)),
+        None => refused("the secret is wrong"),
     }
 }
 
@@ -51,8 +80,37 @@ mod tests {
         ];
         for (secret, ips, ip, given, ok) in table {
             let given: Vec<String> = given.iter().map(|g| (*g).to_owned()).collect();
-            let checked = check(&network(*secret, ips), ip.parse().expect("ip"), &given);
+            let now = Timestamp::UNIX_EPOCH;
+            let checked = check(&network(*secret, ips), ip.parse().expect("ip"), &given, now);
             assert_eq!(checked.is_ok(), *ok, "{secret:?} {ips:?} {ip} {given:?}");
+        }
+    }
+
+    #[test]
+    fn a_former_secret_works_until_its_end_and_is_told_apart_afterwards() {
+        let network: NetworkSpec = serde_json::from_value(serde_json::json!({
+            "slug": "n", "name": "N", "postback_secret": "present-x",
+            "former_secret": { "secret": "former-x", "until": "2026-01-02T00:00:00Z" },
+        }))
+        .expect("network");
+        let ended = "the secret is its former one, which ended 2026-01-02T00:00:00Z";
+        let until: Timestamp = "2026-01-02T00:00:00Z".parse().expect("time");
+        let (before, at_its_end) = ("2026-01-01T23:59:59.999Z", "2026-01-02T00:00:00Z");
+        let table: &[(&str, &[&str], Result<Admission, &str>)] = &[
+            (before, &["present-x"], Ok(Admission::Usual)),
+            (before, &["former-x"], Ok(Admission::Former(until))),
+            (before, &["former-x", "present-x"], Ok(Admission::Usual)),
+            (before, &["wrong-xx", "former-x"], Ok(Admission::Former(until))),
+            (before, &["wrong-xx"], Err("the secret is wrong")),
+            (before, &[], Err("the secret is missing")),
+            (at_its_end, &["former-x"], Err(ended)),
+            (at_its_end, &["former-x", "present-x"], Ok(Admission::Usual)),
+            (at_its_end, &["wrong-xx"], Err("the secret is wrong")),
+        ];
+        for (now, given, want) in table {
+            let given: Vec<String> = given.iter().map(|g| (*g).to_owned()).collect();
+            let checked = check(&network, [1, 1, 1, 1].into(), &given, now.parse().expect("time"));
+            assert_eq!(checked, want.map_err(str::to_owned), "{now} {given:?}");
         }
     }
 }

@@ -73,10 +73,10 @@ impl Index {
         if !problems.is_empty() {
             tracing::warn!(error = %problems, revision, "configuration that cannot be read is left out");
         }
-        let secrets = config.networks.iter().filter_map(|n| n.spec.postback_secret.as_ref());
+        let secrets = config.networks.iter().flat_map(|n| n.spec.secrets());
         let keys = config.sources.iter().filter_map(|s| s.spec.postback_signing_key.as_ref());
-        let secrets = secrets.chain(keys).map(|s| s.0.as_str());
-        let masks = Masks::of(secrets.chain(tokens.iter().map(String::as_str)));
+        let masks =
+            Masks::of(secrets.chain(keys.map(|key| key.0.as_str())).chain(tokens.iter().map(String::as_str)));
         let mut index = Self { masks: Arc::new(masks), ..Self::default() };
         let left_out: HashSet<&str> = problems.0.iter().map(|p| p.path.as_str()).collect();
         let left_out: Vec<&Record> = records.iter().filter(|r| left_out.contains(r.id.as_str())).collect();

@@ -50,7 +50,7 @@ impl Http {
         let (network, ..) = path_of(head.uri.path());
         let said = params::pairs(head.uri.query().unwrap_or_default().as_bytes());
         let given = secrets(&said, &head.headers);
-        index.network(&network).is_some_and(|n| auth::check(&n.spec, ip, &given).is_ok())
+        index.network(&network).is_some_and(|n| auth::check(&n.spec, ip, &given, clock::now()).is_ok())
     }
 }
 
@@ -198,6 +198,7 @@ async fn postback(
             ip: Some(ip),
             method: head.method.as_str().into(),
             params,
+            note: String::new(),
         },
         unreadable,
     };

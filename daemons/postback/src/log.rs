@@ -3,6 +3,7 @@
 use crate::{masks::Masks, params::Params};
 use smol_str::SmolStr;
 use std::{
+    borrow::Cow,
     net::IpAddr,
     sync::atomic::{AtomicU64, Ordering},
 };
@@ -88,6 +89,8 @@ pub(crate) struct Origin {
     pub(crate) ip: Option<IpAddr>,
     pub(crate) method: SmolStr,
     pub(crate) params: Params,
+    /// What is to be known of how it was let in, whatever became of it.
+    pub(crate) note: String,
 }
 
 impl Origin {
@@ -104,6 +107,11 @@ pub(crate) fn event(origin: &Origin, outcome: &PostbackOutcome, masks: &Masks) -
         let value = if hide { "***".to_owned() } else { cut(value, MAX_VALUE).to_owned() };
         (cut(&masks.masked(name), MAX_PATH).to_owned(), value)
     };
+    let reason = match (outcome.reason.as_str(), origin.note.as_str()) {
+        (reason, "") => Cow::Borrowed(reason),
+        ("", note) => Cow::Borrowed(note),
+        (reason, note) => Cow::Owned(format!("{reason}; {note}")),
+    };
     PostbackLogEvent {
         schema: SCHEMA,
         id: origin.id,
@@ -115,7 +123,7 @@ pub(crate) fn event(origin: &Origin, outcome: &PostbackOutcome, masks: &Masks) -
         method: origin.method.clone(),
         params: origin.params.iter().take(MAX_PARAMS).map(masked).collect(),
         result: outcome.result,
-        reason: cut(&masks.masked(&outcome.reason), MAX_VALUE).to_owned(),
+        reason: cut(&masks.masked(&reason), MAX_VALUE).to_owned(),
         status: outcome.status,
         click_id: outcome.click,
         conversion_id: outcome.conversion.clone(),
@@ -153,6 +161,7 @@ fn cut(text: &str, max: usize) -> &str {
 pub(crate) struct Counters {
     by_result: [AtomicU64; PostbackResult::IN.len()],
     forbidden: AtomicU64,
+    former_secret: AtomicU64,
     not_taken: AtomicU64,
     republished: AtomicU64,
     unmapped: AtomicU64,
@@ -178,6 +187,11 @@ impl Counters {
         self.not_taken.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// One came with a former secret that still works.
+    pub(crate) fn former_secret(&self) {
+        self.former_secret.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn unmapped(&self) {
         self.unmapped.fetch_add(1, Ordering::Relaxed);
     }
@@ -201,13 +215,18 @@ impl Counters {
         out.gauge("tfx_postbacks_parked", help, &[], self.parked.load(Ordering::Relaxed));
         let help = "Postbacks that were given up and are kept in case their click comes";
         out.gauge("tfx_postbacks_unmatched_kept", help, &[], self.unmatched_kept.load(Ordering::Relaxed));
-        let single: [(&str, &str, &AtomicU64); 4] = [
+        let single: [(&str, &str, &AtomicU64); 5] = [
             (
                 "tfx_postbacks_unmapped_total",
                 "Postbacks of known clicks with a status word that nobody knows",
                 &self.unmapped,
             ),
             ("tfx_postbacks_forbidden_total", "Postbacks with a wrong secret or address", &self.forbidden),
+            (
+                "tfx_postbacks_former_secret_total",
+                "Postbacks with a former secret that still works",
+                &self.former_secret,
+            ),
             ("tfx_postbacks_not_durable_total", "Postbacks answered 503", &self.not_taken),
             (
                 "tfx_conversions_republished_total",
@@ -244,6 +263,7 @@ mod tests {
             ip: None,
             method: "GET".into(),
             params,
+            note: String::new(),
         };
         let reason = format!("click_id is 's3cret-x' {}", "r".repeat(5000));
         let event = event(&origin, &PostbackOutcome::rejected(403, reason), &Masks::of(["s3cret-x"]));

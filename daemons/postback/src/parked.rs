@@ -223,6 +223,7 @@ async fn attempt(postbacks: &Postbacks, job: &Job) -> End {
         ip: None,
         method: "".into(),
         params: parked.params.clone(),
+        note: String::new(),
     };
     // A network or template that was archived meanwhile still explains what it reported before.
     let template = network.and_then(|n| index.asked_template(&n.id, &parked.template));

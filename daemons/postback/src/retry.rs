@@ -148,6 +148,7 @@ async fn again(postbacks: &Postbacks, line: &PostbackLogEvent) -> Option<Postbac
         ip: None,
         method: "".into(),
         params: line.params.clone(),
+        note: String::new(),
     };
     let outcome = postbacks.record(&index, &origin, network, &postback, &click, 0).await;
     (outcome.status == 0).then_some(outcome.result)

@@ -1,7 +1,7 @@
 //! One postback from its parameters to what became of it. Nothing here knows HTTP.
 
 use crate::{
-    auth,
+    auth::{self, Admission},
     clicks::{Clicks, KnownClick, Missing},
     config::{CannotRead, Configuration, Index},
     log::{self, Counters, Origin, PostbackOutcome},
@@ -20,7 +20,7 @@ use tfx_domain::{
     entity::{Network, Status, Template},
     event::{ConversionEvent, Event, PostbackResult},
     id::NetworkId,
-    postback::{Conversion, Incoming, Interpreted, Postback, Unreadable, interpret, report},
+    postback::{Conversion, Incoming, Interpreted, Postback, Unreadable, advice, interpret, report},
 };
 use tfx_events::Producer;
 use tfx_ports::{
@@ -90,14 +90,19 @@ impl Postbacks {
     }
 
     async fn taken(&self, received: Received) -> PostbackOutcome {
-        let Received { origin, secrets, unreadable, problem } = received;
+        let Received { mut origin, secrets, unreadable, problem } = received;
         let Some(index) = self.config.owned() else {
             return self
                 .refuse(&origin, PostbackOutcome::rejected(503, "the configuration is not loaded yet"), None)
                 .await;
         };
         let (network, template) = match admit(&index, &origin, &secrets) {
-            Ok(admitted) => admitted,
+            Ok((network, template, Admission::Usual)) => (network, template),
+            Ok((network, template, Admission::Former(until))) => {
+                origin.note = advice::former_secret(&network.spec, until);
+                self.counters.former_secret();
+                (network, template)
+            }
             Err(outcome) => {
                 let known = index.network(&origin.network);
                 // The secret may stand in what was too long to be read.
@@ -329,7 +334,7 @@ fn admit<'i>(
     index: &'i Index,
     origin: &Origin,
     secrets: &[String],
-) -> Result<(&'i Network, Option<&'i Template>), PostbackOutcome> {
+) -> Result<(&'i Network, Option<&'i Template>, Admission), PostbackOutcome> {
     let cannot_read = |it: CannotRead| PostbackOutcome::rejected(503, it.reason());
     let Some(network) = index.network(&origin.network) else {
         let unread = index.unread_network(&origin.network).map(cannot_read);
@@ -342,18 +347,18 @@ fn admit<'i>(
         ));
     }
     let Some(ip) = origin.ip else { return Err(PostbackOutcome::rejected(403, "the address is not known")) };
-    if let Err(why) = auth::check(&network.spec, ip, secrets) {
+    let admission = auth::check(&network.spec, ip, secrets, clock::now()).map_err(|why| {
         let told = "the secret or the address is not accepted".to_owned();
-        return Err(PostbackOutcome { told, ..PostbackOutcome::rejected(403, why) });
-    }
+        PostbackOutcome { told, ..PostbackOutcome::rejected(403, why) }
+    })?;
     if let Some(it) = index.unread_template(&network.id, &origin.template) {
         return Err(cannot_read(it));
     }
     if origin.template.is_empty() {
-        return Ok((network, index.default_template(&network.id)));
+        return Ok((network, index.default_template(&network.id), admission));
     }
     match index.template(&network.id, &origin.template) {
-        Some(t) if t.spec.status == Status::Active => Ok((network, Some(t))),
+        Some(t) if t.spec.status == Status::Active => Ok((network, Some(t), admission)),
         Some(t) => Err(PostbackOutcome::rejected(404, format!("the template is {}", t.spec.status.as_str()))),
         None => Err(PostbackOutcome::rejected(404, "the network has no such template")),
     }

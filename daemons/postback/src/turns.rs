@@ -153,8 +153,9 @@ impl Postbacks {
             }
             Err(e) => return self.not_durable(origin, network, postback, e.to_string()).await,
         }
-        let secret = network.spec.postback_secret.as_ref().map(|s| s.0.as_str());
-        let is_secret = |name: &str, value: &str| name.eq_ignore_ascii_case(SECRET) || Some(value) == secret;
+        let is_secret = |name: &str, value: &str| {
+            name.eq_ignore_ascii_case(SECRET) || network.spec.secrets().any(|secret| secret == value)
+        };
         let parked = Parked {
             id: origin.id,
             network: network.id.clone(),

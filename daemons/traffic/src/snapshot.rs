@@ -90,7 +90,9 @@ fn tell(revision: u64, problems: &Problems) {
 
 /// Routing needs no template, and nothing of how postbacks come in and go out, in which secrets stand.
 fn without_secrets(mut config: Config) -> Config {
-    config.networks.iter_mut().for_each(|n| n.spec.postback_secret = None);
+    for network in &mut config.networks {
+        (network.spec.postback_secret, network.spec.former_secret) = (None, None);
+    }
     for source in &mut config.sources {
         let spec = &mut source.spec;
         (spec.postback_url, spec.postback_on, spec.postback_body) = (None, None, None);
@@ -133,7 +135,8 @@ mod tests {
                 "postback_urls": { "lead": "https://s.example/?key=s3cret" }, "postback_body": { "k": "s3cret" },
                 "postback_signing_key": "whsec_s3cret" }], "templates": [], "destinations": [], "streams": [],
             "networks": [{ "id": "net_0000000000000000001", "version": 1, "created_at": at, "updated_at": at,
-                "slug": "adnet", "name": "Ad network", "postback_secret": "s3cret" }],
+                "slug": "adnet", "name": "Ad network", "postback_secret": "s3cret",
+                "former_secret": { "secret": "s3cret-before", "until": at } }],
             "campaigns": [{ "id": "cmp_0000000000000000001", "version": 1, "created_at": at, "updated_at": at,
                 "slug": "summer", "name": "Summer" }],
         }))

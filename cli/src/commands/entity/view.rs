@@ -6,7 +6,8 @@ use crate::{
     output::{Column, Format, at, label, text},
 };
 use serde_json::Value;
-use tfx_domain::entity::Kind;
+use tfx_domain::{Timestamp, entity::Kind};
+use tfx_ops::clock;
 
 /// What `--output name` prints, and what every command takes as a reference.
 pub(crate) fn name(kind: Kind) -> fn(&Value) -> String {
@@ -125,7 +126,11 @@ fn more(kind: Kind) -> Vec<Column> {
             Column::text("allows upsell", "allow_upsell"),
         ],
         Kind::Network => {
-            vec![Column::text("former slugs", "aliases"), Column::text("postback secret", "postback_secret")]
+            vec![
+                Column::text("former slugs", "aliases"),
+                Column::text("postback secret", "postback_secret"),
+                Column::made("former secret", "former_secret_until", former_secret).raw(),
+            ]
         }
         Kind::Template => vec![
             Column::text("former slugs", "aliases"),
@@ -173,6 +178,19 @@ fn more(kind: Kind) -> Vec<Column> {
             })
             .raw(),
         ],
+    }
+}
+
+/// Until when the secret before the present one works, and how it is seen whether it still comes.
+fn former_secret(row: &Value) -> String {
+    let until = text(&row["former_secret_until"]);
+    match until.parse::<Timestamp>() {
+        Err(_) => String::new(),
+        Ok(end) if end <= clock::now() => format!("ended {}", crate::when::shown(&until)),
+        Ok(_) => {
+            let (until, slug) = (crate::when::shown(&until), text(&row["slug"]));
+            format!("works until {until}; tfx postback lint --network {slug} tells whether it still comes")
+        }
     }
 }
 

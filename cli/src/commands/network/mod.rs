@@ -2,6 +2,7 @@
 
 mod postback_url;
 mod ready;
+mod rotate_secret;
 
 use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NoParent, Noun, Spec, put};
 use crate::{context::Context, exit::Failure, input};
@@ -23,7 +24,8 @@ impl Noun for Network {
     const EXAMPLES: &'static str = "Examples:\n  \
         tfx network create --name AdNet --allow-ip 192.0.2.0/24\n  \
         tfx network create --preset everflow --currency EUR\n  \
-        tfx network postback-url adnet";
+        tfx network postback-url adnet\n  \
+        tfx network rotate-secret adnet --grace 2d";
 
     fn next(created: &Value) -> Vec<String> {
         let slug = created["slug"].as_str().unwrap_or_default();
@@ -87,6 +89,8 @@ pub(crate) enum NetworkCommand {
     Entity(Box<EntityCommand<Network>>),
     /// Print the postback URL to give to the network; it carries the secret.
     PostbackUrl(postback_url::PostbackUrl),
+    /// Give the network another secret; the present one works for a while, until it has moved.
+    RotateSecret(rotate_secret::RotateSecret),
 }
 
 impl NetworkCommand {
@@ -94,6 +98,7 @@ impl NetworkCommand {
         match self {
             Self::Entity(command) => command.run(context).await,
             Self::PostbackUrl(command) => command.run(context).await,
+            Self::RotateSecret(command) => command.run(context).await,
         }
     }
 }

@@ -12,7 +12,7 @@ use clap::Args;
 use tfx_domain::entity::Kind;
 
 /// What is to be known of the URL.
-const SECRET: &str = "the secret is for the network only";
+pub(super) const SECRET: &str = "the secret is for the network only";
 
 /// Which network's.
 #[derive(Debug, Args)]

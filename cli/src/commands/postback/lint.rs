@@ -150,6 +150,7 @@ const fn title(kind: FindingKind) -> &'static str {
         FindingKind::Refused => "refused",
         FindingKind::SaleAfterRejection => "sales of what is rejected:",
         FindingKind::UnlistedCurrency => "currency",
+        FindingKind::FormerSecret => "its former secret still comes:",
     }
 }
 

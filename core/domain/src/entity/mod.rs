@@ -20,7 +20,7 @@ mod words;
 pub use alert::{AlertAction, AlertSpec};
 pub use campaign::{AllDown, CampaignSpec, Cost, Rotation};
 pub use destination::{Caps, DestinationSpec, HealthCheck, ProbeMethod, Schedule};
-pub use network::{NetworkSpec, Secret};
+pub use network::{FormerSecret, NetworkSpec, Secret};
 pub use parse::{parse, parse_over, read};
 pub(crate) use source::sub_index;
 pub use source::{SourceParam, SourceParams, SourceSpec};

@@ -30,6 +30,9 @@ pub struct NetworkSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[!-~]{8,200}$")))]
     pub postback_secret: Option<Secret>,
+    /// The secret before that, which works for a while, so that the network can move.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_secret: Option<FormerSecret>,
     /// Addresses postbacks may come from; none: any.
     #[serde(default, deserialize_with = "networks", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::schema::Network>"))]
@@ -43,6 +46,34 @@ pub struct NetworkSpec {
     /// Whether it may report clicks that were sent to another network.
     #[serde(default, skip_serializing_if = "is_default")]
     pub foreign_clicks: bool,
+}
+
+/// A secret that was replaced.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct FormerSecret {
+    /// The secret.
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[!-~]{8,200}$")))]
+    pub secret: Secret,
+    /// Until when it works. It stays here afterwards, so that whoever still uses it can be told apart.
+    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
+    pub until: Timestamp,
+}
+
+impl FormerSecret {
+    /// Whether it works at that time.
+    pub fn works(&self, now: Timestamp) -> bool {
+        now < self.until
+    }
+}
+
+impl NetworkSpec {
+    /// Every secret of it, also one that does not work any more.
+    pub fn secrets(&self) -> impl Iterator<Item = &str> {
+        let former = self.former_secret.iter().map(|former| former.secret.0.as_str());
+        self.postback_secret.iter().map(|secret| secret.0.as_str()).chain(former)
+    }
 }
 
 /// Left out, so that programs that do not know the field yet read the network.
@@ -125,9 +156,17 @@ impl Spec for NetworkSpec {
         let mut problems = Problems::default();
         check_name(&self.name, &mut problems);
         check_aliases(&self.slug, &self.aliases, &mut problems);
-        if let Some(Secret(text)) = &self.postback_secret {
+        let mut check = |path: &str, Secret(text): &Secret| {
             let ok = (8..=200).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
-            problems.require(ok, "postback_secret", "must be 8 to 200 visible ASCII characters");
+            problems.require(ok, path, "must be 8 to 200 visible ASCII characters");
+        };
+        self.postback_secret.iter().for_each(|secret| check("postback_secret", secret));
+        self.former_secret.iter().for_each(|former| check("former_secret.secret", &former.secret));
+        if let Some(former) =
+            self.former_secret.as_ref().filter(|f| Some(&f.secret) == self.postback_secret.as_ref())
+        {
+            let until = former.until;
+            problems.add("former_secret.secret", format!("is the present one, which works beyond {until}"));
         }
         self.currency.check("currency", &mut problems);
         problems

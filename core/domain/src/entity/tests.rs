@@ -337,6 +337,17 @@ fn what_a_person_gets_wrong_and_what_he_reads() {
             json!({ "postback_secret": "short" }),
             "postback_secret: must be 8 to 200 visible ASCII characters",
         ),
+        (
+            Network,
+            json!({ "former_secret": { "secret": "short", "until": "2026-01-01T00:00:00Z" } }),
+            "former_secret.secret: must be 8 to 200 visible ASCII characters",
+        ),
+        (
+            Network,
+            json!({ "postback_secret": "s3cret-s3cret",
+                "former_secret": { "secret": "s3cret-s3cret", "until": "2026-01-01T00:00:00Z" } }),
+            "former_secret.secret: is the present one, which works beyond 2026-01-01T00:00:00Z",
+        ),
         (Network, json!({ "postback_secret": 1_234_567_890 }), "postback_secret: must be a text"),
         (
             Network,

@@ -5,6 +5,7 @@ use super::{
     params::{Field, Params, same_word},
 };
 use crate::{
+    Timestamp,
     entity::{Kind, NetworkSpec, Status, TemplateSpec},
     id::ClickId,
 };
@@ -26,6 +27,27 @@ pub const PLACEHOLDER: &str = "STATUS";
 
 /// Stands in a command where a person says a currency. It is none.
 pub const CURRENCY: &str = "CODE";
+
+/// How the log says that a postback came with a network's former secret.
+const FORMER: &str = "with the network's former secret, which works until ";
+/// The same of one that does not work any more.
+const ENDED: &str = "the secret is its former one, which ended ";
+
+/// What the log says of a postback that came with a network's former secret while that works.
+pub fn former_secret(network: &NetworkSpec, until: Timestamp) -> String {
+    format!("{FORMER}{until}; 'tfx network postback-url {}' shows the URL to use", network.slug)
+}
+
+/// Why one is refused that comes with it afterwards.
+pub fn ended_secret(until: Timestamp) -> String {
+    format!("{ENDED}{until}")
+}
+
+/// Whether the log says so of a postback: it came with a former secret, which worked, or did not.
+pub fn came_with_former_secret(reason: &str) -> Option<bool> {
+    let ended = reason.starts_with(ENDED);
+    (ended || reason.contains(FORMER)).then_some(!ended)
+}
 
 /// What to do with a command that leaves something to a person.
 pub fn to_fill_in(command: &str) -> Option<String> {

@@ -7,7 +7,7 @@ use tfx_api::{BASE, entities::Verb};
 use tfx_domain::{
     access::Scope::{
         self, Erase, HealthCheck, Ops, PostbacksRetry, PostbacksTest, Read, ReadAudit, ReadMoney,
-        ReadSecrets, Tokens, Users, WriteAlerts,
+        ReadSecrets, Tokens, Users, WriteAlerts, WriteNetworks,
     },
     entity::Kind,
 };
@@ -31,6 +31,7 @@ const BULK: &str = "/bulk";
 const ROUTES: &[(Method, &str, &[Scope])] = &[
     (Method::GET, "/campaigns/{ref}/link", &[Read]),
     (Method::GET, "/networks/{ref}/postback-url", &[Read, ReadSecrets]),
+    (Method::POST, "/networks/{ref}/rotate-secret", &[Read, WriteNetworks]),
     (Method::GET, "/sources/{ref}/signing-key", &[Read, ReadSecrets]),
     (Method::POST, "/sources/{ref}/test", &[Read, ReadMoney, PostbacksTest]),
     (Method::GET, "/destinations/{ref}/cap-use", &[Read]),

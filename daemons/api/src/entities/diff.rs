@@ -6,6 +6,20 @@ use tfx_domain::source_postback::mask;
 
 /// Fields whose values are never shown.
 pub(super) const SECRETS: [&str; 2] = ["postback_secret", "postback_signing_key"];
+/// The secret that a network had before: of it nothing is shown but its end.
+pub(super) const FORMER: &str = "former_secret";
+
+/// Such a field as it may be seen: that there is a secret.
+pub(super) fn hide(name: &str, value: &mut Value) {
+    match value {
+        Value::Null => {}
+        Value::Object(former) if name == FORMER => {
+            former.insert("secret".to_owned(), mask::MASK.into());
+        }
+        _ if name == FORMER || SECRETS.contains(&name) => *value = mask::MASK.into(),
+        _ => {}
+    }
+}
 
 /// `{field: [before, after]}` of every top-level field that differs, secrets masked.
 pub(crate) fn changes(before: &Value, after: &Value) -> Value {
@@ -18,9 +32,7 @@ pub(crate) fn changes(before: &Value, after: &Value) -> Value {
         let (old, new) = (of(&before), of(&after));
         if old != new {
             let masked = |mut v: Value| {
-                if SECRETS.contains(&name.as_str()) && !v.is_null() {
-                    return mask::MASK.into();
-                }
+                hide(name, &mut v);
                 mask::field(name, &mut v);
                 v
             };
@@ -40,6 +52,9 @@ mod tests {
         let after = json!({"a": 1, "b": {"c": 3}, "d": [], "postback_secret": "canary-two"});
         let want = json!({"b": [{"c": 2}, {"c": 3}], "d": [null, []], "postback_secret": ["***", "***"]});
         assert_eq!(changes(&before, &after), want);
+        let after = json!({"former_secret": {"secret": "canary-one", "until": "2026-01-02T00:00:00Z"}});
+        let want = json!({"former_secret": [null, {"secret": "***", "until": "2026-01-02T00:00:00Z"}]});
+        assert_eq!(changes(&json!({}), &after), want);
         let before = json!({"postback_url": "https://s.example/?token=canary"});
         let after = json!({"postback_url": "https://u:canary@s.example/"});
         let want = json!({"postback_url": ["https://s.example/?token=***", "https://***@s.example/"]});

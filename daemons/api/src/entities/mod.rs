@@ -7,6 +7,7 @@ mod diff;
 mod followed;
 pub(crate) mod kinds;
 pub(crate) mod refs;
+mod rotation;
 mod shown;
 mod staged;
 pub(crate) mod write;
@@ -51,7 +52,9 @@ const NEW_SECRET: &str = "a new postback_secret was made: the one that has_postb
 
 /// The routes of all kinds.
 pub(crate) fn routes() -> Router<Arc<App>> {
-    let mut router = Router::new().route("/bulk", post(bulk::bulk));
+    let mut router = Router::new()
+        .route("/bulk", post(bulk::bulk))
+        .route("/networks/{ref}/rotate-secret", post(rotation::rotate));
     for kind in Kind::ALL {
         let all =
             get(
@@ -249,6 +252,9 @@ fn body(record: &Record, labels: &Labels, secret: Option<&str>) -> Value {
         if had_secret || (record.kind == Kind::Network && name == "postback_secret") {
             fields.insert(format!("has_{name}"), had_secret.into());
         }
+    }
+    if let Some(former) = fields.remove(diff::FORMER) {
+        fields.insert("former_secret_until".to_owned(), former["until"].clone());
     }
     if let Some(secret) = secret {
         fields.insert("postback_secret".to_owned(), secret.into());

@@ -7,6 +7,7 @@ use super::{
     followed::node,
     kinds::{Checked, ops},
     refs,
+    rotation::Rotation,
     shown::{self, Claims},
 };
 use crate::{app::App, failure::Failure, idempotency::Turn};
@@ -63,6 +64,7 @@ pub(super) enum Wish<'w> {
 pub(super) enum Edit {
     Patch(Map<String, Value>, Claims),
     Status(Status),
+    Rotate(Rotation),
 }
 
 /// What a wish comes to.
@@ -135,6 +137,19 @@ pub(crate) async fn lifecycle(
     granted(app, caller, &Wish::Change { kind, reference, action, edit, how }, None).await
 }
 
+/// Gives a network another secret.
+pub(super) async fn rotate(
+    app: &App,
+    caller: &Caller,
+    reference: &str,
+    rotation: Rotation,
+    how: WriteConditions,
+    turn: &Turn,
+) -> Result<Saved, Failure> {
+    let (kind, action, edit) = (Kind::Network, "rotate-secret", Edit::Rotate(rotation));
+    granted(app, caller, &Wish::Change { kind, reference, action, edit, how }, Some(turn)).await
+}
+
 /// Checks and saves. What is refused, or was checked against a revision that is not the last any more, is looked at again
 /// after catching up, until nothing has moved meanwhile.
 async fn granted(app: &App, caller: &Caller, wish: &Wish<'_>, turn: Option<&Turn>) -> Result<Saved, Failure> {
@@ -177,10 +192,8 @@ fn holds(relations: &mut Relations, record: &Record) -> Result<(), Failure> {
 /// An entity to be kept beside its place: that it has secrets can be seen, and no more.
 fn without_secrets(record: &Record) -> Record {
     let mut record = record.clone();
-    for name in diff::SECRETS {
-        if let Some(secret) = record.spec.get_mut(name).filter(|secret| !secret.is_null()) {
-            *secret = "***".into();
-        }
+    for (name, value) in record.spec.as_object_mut().into_iter().flatten() {
+        diff::hide(name, value);
     }
     record
 }
@@ -203,6 +216,9 @@ pub(super) async fn draft(
             }
             if let Some(why) = (ops(*kind).unreadable)(&before) {
                 return Err(Failure::written_by_another(&before, &why));
+            }
+            if let Wish::Change { edit: Edit::Rotate(rotation), .. } = wish {
+                rotation.may(&before, how.force)?;
             }
             Some(before)
         }
@@ -288,6 +304,7 @@ impl Edit {
                     fields.insert("status".to_owned(), status.as_str().into());
                 }
             }
+            Self::Rotate(rotation) => rotation.apply(&mut spec),
             Self::Patch(patch, _) => {
                 forget_old(&mut spec, patch);
                 merge(&mut spec, Value::Object(patch.clone()));
@@ -372,12 +389,16 @@ fn checked(
     }
 }
 
-/// An action of another type has other fields, and a share is of one kind: what was said before must not stay behind.
+/// An action of another type has other fields, a share is of one kind, and a secret that is said is the only one: what was said before must not stay behind.
 fn forget_old(spec: &mut Value, patch: &Map<String, Value>) {
     if let (Some(share), Some(Value::Object(_))) =
         (spec.get_mut("postback_payout"), patch.get("postback_payout"))
     {
         *share = Value::Null;
+    }
+    // What is replaced at once works no more, nor does what was before it.
+    if let (Some(fields), true) = (spec.as_object_mut(), patch.contains_key("postback_secret")) {
+        fields.remove(diff::FORMER);
     }
     let new = patch.get("action").and_then(|a| a.get("type"));
     if let Some(old) = spec.get_mut("action")

@@ -277,6 +277,7 @@ pub(super) fn shown(schemas: &mut Schemas, kind: Kind) -> Value {
         let labels = schemas.shown::<Labels>();
         let fields = properties(&mut schema);
         fields.remove("postback_signing_key");
+        fields.remove("former_secret");
         let mut add = |name: &str, about: &str, mut one: Value| {
             one["description"] = about.into();
             fields.insert(name.to_owned(), one);
@@ -286,7 +287,7 @@ pub(super) fn shown(schemas: &mut Schemas, kind: Kind) -> Value {
         let version = json!({ "type": "integer", "minimum": 1 });
         add("version", "1 when it was made, one more with every change; what `If-Match` compares", version);
         add("created_at", "When it was made", moment.clone());
-        add("updated_at", "When it was last changed", moment);
+        add("updated_at", "When it was last changed", moment.clone());
         add("labels", "The slugs of what it names, by id", labels);
         let why = "Why this program, of an older version, cannot read it; then fields may be missing";
         add("unreadable", why, json!({ "type": "string" }));
@@ -295,6 +296,7 @@ pub(super) fn shown(schemas: &mut Schemas, kind: Kind) -> Value {
         match kind {
             Kind::Network => {
                 add("has_postback_secret", "Whether postbacks must carry a secret", flag());
+                add("former_secret_until", "Until when the secret before that works too", moment);
                 let secret = json!({ "type": "string" });
                 add("postback_secret", "Only in the answer that made it: what postbacks must carry", secret);
             }

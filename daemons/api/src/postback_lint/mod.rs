@@ -2,11 +2,12 @@
 //! told, with the command that mends it; and `POST /postbacks/retry`, which has postback-service take postbacks again.
 //!
 //! The log is read with the configuration of now: what was mended since is no finding. What is looked for has a file each:
-//! conflicts, sales behind a rejection, what was refused and words that nobody knows are read from the log; currencies and
+//! conflicts, sales behind a rejection, former secrets, what was refused and words that nobody knows are read from the log; currencies and
 //! what sources were not told are not.
 
 mod conflicts;
 mod currencies;
+mod former_secret;
 mod late_sales;
 mod linter;
 mod refusals;
@@ -77,6 +78,7 @@ async fn lint(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
         if !linter.word(line).await? {
             linter.refused(line).await?;
         }
+        linter.former_secret(line).await?;
         linter.mapped_since(line).await?;
         linter.late_sale(line).await?;
         linter.came(line);

@@ -45,7 +45,7 @@ impl Linter<'_> {
                 id: String::new(),
             }),
             400 => malformed(known, template, line)?,
-            403 if was_let_in => None,
+            403 if was_let_in && advice::came_with_former_secret(&line.reason).is_none() => None,
             403 => not_accepted(known, line),
             404 if line.click_id.is_none() => no_template(known, template, line),
             // It went again later: the network sends it until it is taken.

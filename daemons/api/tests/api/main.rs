@@ -17,6 +17,7 @@ mod logins;
 mod mail;
 mod rates;
 mod retention;
+mod rotation;
 mod rules;
 mod secrets;
 mod server;

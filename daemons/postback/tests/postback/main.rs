@@ -6,6 +6,7 @@ mod gone;
 mod money;
 mod order;
 mod promises;
+mod secrets;
 mod source_postbacks;
 mod unread;
 mod world;

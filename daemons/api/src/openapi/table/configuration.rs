@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tfx_api::{
     Page,
     bulk::{Bulk, BulkAnswer},
-    entities::{Link, Verb},
+    entities::{Link, SecretRotation, Verb},
 };
 use tfx_domain::{
     entity::{Kind, Status},
@@ -38,6 +38,20 @@ pub(super) fn operations() -> Vec<Operation> {
         .query("template", "For this template: its slug or id", text())
         .answers::<Link>("The URL, with the network's secret and a placeholder for each of its macros")
         .finds("network or template"),
+    );
+    all.push(
+        written(
+            post("/networks/{ref}/rotate-secret", "rotate_secret", "Give a network another secret")
+                .query("force", "Also while the one before the present one works, which ends it", flag())
+                .takes::<SecretRotation>(json!({ "grace_s": 86_400 }))
+                .answers_one(StatusCode::OK, "As it is now, with the new secret this once", |s| {
+                    spec::shown(s, Kind::Network)
+                })
+                .creates()
+                .refuses(StatusCode::CONFLICT, "former_secret_works", "two of its secrets work"),
+            Kind::Network.noun(),
+        )
+        .note("The present one works beside it for `grace_s`, then it is refused."),
     );
     all.push(
         get("/destinations/{ref}/cap-use", "read_cap_use", "Tell what is used of a destination's caps")

@@ -1,0 +1,51 @@
+//! Who may speak for a network that is given another secret.
+
+use crate::world::{SECRET, TOKEN, Testbed};
+use serde_json::json;
+use tfx_domain::event::PostbackResult;
+
+const FORMER: &str = "adnet-former-s3cret";
+
+#[tokio::test]
+async fn two_secrets_work_while_a_network_moves_and_one_that_ended_is_refused_by_name_in_the_log_alone() {
+    let (testbed, .., offer) = Testbed::usual(&[]).await;
+    let network = |slug: &str, until: &str| {
+        json!({ "slug": slug, "name": "N", "postback_secret": SECRET,
+            "former_secret": { "secret": FORMER, "until": until } })
+    };
+    testbed.network(network("moving", "2200-01-01T00:00:00Z")).await;
+    testbed.network(network("moved", "2026-01-01T00:00:00Z")).await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
+    // Network, secret, status, what the log says.
+    let table = [
+        ("moving", SECRET, 200, ""),
+        ("moving", FORMER, 200, "with the network's former secret, which works until 2200-01-01T00:00:00Z"),
+        ("moving", "neither-of-both", 403, "the secret is wrong"),
+        ("moved", SECRET, 200, ""),
+        ("moved", FORMER, 403, "the secret is its former one, which ended 2026-01-01T00:00:00Z"),
+        ("moved", "neither-of-both", 403, "the secret is wrong"),
+    ];
+    for (network, secret, status, _) in &table {
+        let (got, answer) = world.get(&format!("/postback/{network}?secret={secret}&click_id={click}")).await;
+        assert_eq!(got, *status, "{network} {secret}: {answer}");
+        if got == 403 {
+            assert_eq!(answer["detail"], "the secret or the address is not accepted", "nobody is told which");
+        }
+    }
+    let logged = world.logged(table.len()).await;
+    for (network, secret, status, reason) in &table {
+        let found = logged.iter().any(|line| {
+            line.network == *network
+                && line.status == *status
+                && line.reason.starts_with(reason)
+                && (line.result == PostbackResult::Rejected) == (*status == 403)
+        });
+        assert!(found, "{network} {secret}: {logged:#?}");
+    }
+    let text = serde_json::to_string(&logged).expect("json");
+    assert!(!text.contains(FORMER) && !text.contains(SECRET), "{text}");
+    let metrics = world.client.get(world.url("/metrics")).bearer_auth(TOKEN).send().await.expect("asked");
+    let metrics = metrics.text().await.expect("text");
+    assert!(metrics.contains("tfx_postbacks_former_secret_total 1"), "{metrics}");
+}
