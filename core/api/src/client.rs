@@ -26,6 +26,7 @@ use crate::{
         Directions, Lint, LintQuery, PostbackLogEvent, PostbackQuery, PostbackResult, PostbackRetry,
         PostbackRetryAnswer, PostbackTest, PostbackTestAnswer,
     },
+    rates::{RatesAnswer, RatesQuery, RemoveRate, SetRate, SetRates},
     report::{ReportAnswer, ReportRequest},
     retention::{Applied, ApplyRequest, GrowingKinds, PruneAnswer, PruneRequest, RetentionStatus},
     service::{EventStats, RecordedAnswer, RefusedAnswer},
@@ -372,6 +373,31 @@ impl Client {
     /// [`ApiError`].
     pub async fn retention(&self) -> Result<RetentionStatus, ApiError> {
         self.call(Call::get(&["retention"])).await
+    }
+
+    /// A page of rates of currencies, by pair and day.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn rates(&self, q: &RatesQuery) -> Result<Page<SetRate>, ApiError> {
+        let call = Call::get(&["rates"]).with("from", q.from.as_ref()).with("to", q.to.as_ref());
+        self.call(call.page(q.limit, q.cursor.as_ref())).await
+    }
+
+    /// Sets rates of currencies, all or none, or says what that would come to.
+    ///
+    /// # Errors
+    /// [`ApiError`]; `invalid` (422).
+    pub async fn set_rates(&self, request: &SetRates) -> Result<RatesAnswer, ApiError> {
+        self.post(&["rates"], request).await
+    }
+
+    /// Removes a rate.
+    ///
+    /// # Errors
+    /// [`ApiError`]; `not_found` (404).
+    pub async fn remove_rate(&self, request: &RemoveRate) -> Result<RatesAnswer, ApiError> {
+        self.post(&["rates", "remove"], request).await
     }
 
     /// Begins to delete old events, or counts them.

@@ -19,6 +19,7 @@ pub mod ingestion;
 pub mod logins;
 pub mod page;
 pub mod postbacks;
+pub mod rates;
 pub mod report;
 pub mod retention;
 pub mod service;

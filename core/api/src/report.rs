@@ -8,7 +8,7 @@ pub use row::{DimensionValue, Figures, ReportRow};
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-pub use tfx_domain::report::{Attribution, Dimension, LeftOut, Metric, ReportFilter};
+pub use tfx_domain::report::{Attribution, Converted, Dimension, LeftOut, Metric, ReportFilter};
 use tfx_domain::{Timestamp, event::TestTraffic, moment, money::Currency};
 
 /// What is asked.
@@ -110,6 +110,9 @@ pub struct ReportAnswer {
     /// Amounts in other currencies for which there is no rate: left out of the figures, revenue and costs apart.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub unconverted: BTreeMap<Currency, LeftOut>,
+    /// Amounts in other currencies that are in the figures, by currency and rate.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub converted: Vec<Converted>,
     /// How many requests and conversions of test traffic the figures leave out, because it was not asked for.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub tests_left_out: u64,

@@ -120,6 +120,7 @@ async fn measure(analytics: &dyn Analytics) {
         attribution: Attribution::Click,
         test: tfx_domain::event::TestTraffic::Include,
         max_groups: tfx_domain::report::MAX_GROUPS,
+        apart: std::collections::BTreeMap::new(),
     };
     let asked: [Breakdown; 9] = [
         (&[], None),

@@ -12,6 +12,7 @@
 //! - [`source_postback`]: what traffic sources are told of conversions
 //! - [`health`]: whether a destination answers
 //! - [`event`]: what is written to the event log
+//! - [`rate`]: what currencies are worth in each other
 //! - [`report`]: dimensions, metrics and their arithmetic
 //! - [`said`]: whether a text says anything; [`query`]: percent-encoding as it really comes
 
@@ -30,6 +31,7 @@ pub mod nearest;
 pub mod postback;
 pub mod problem;
 pub mod query;
+pub mod rate;
 pub mod report;
 pub mod routing;
 pub mod rules;
@@ -41,3 +43,6 @@ pub mod source_postback;
 
 /// Points in time everywhere in the product; written as RFC 3339 with at most millisecond precision.
 pub use jiff::Timestamp;
+
+/// Days, without a time zone; written as `2026-01-31`.
+pub use jiff::civil::Date;

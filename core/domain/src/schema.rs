@@ -18,6 +18,12 @@ use std::borrow::Cow;
 /// A point in time, [`crate::Timestamp`].
 pub struct Moment;
 
+/// A day, [`crate::Date`].
+pub struct Day;
+
+/// A rate of currencies.
+pub struct RateText;
+
 /// An address or a range of addresses.
 pub struct Network;
 
@@ -58,6 +64,13 @@ schemas! {
     Moment, "Moment", json_schema!({
         "description": "A point in time, with its offset", "type": "string", "format": "date-time",
         "examples": ["2026-01-31T14:00:00Z"],
+    });
+    Day, "Day", json_schema!({
+        "description": "A day", "type": "string", "format": "date", "examples": ["2026-01-31"],
+    });
+    RateText, "Rate", json_schema!({
+        "description": "What one unit of a currency is in another, a decimal number as text", "type": "string",
+        "pattern": r"^[0-9]+(\.[0-9]+)?$", "examples": ["1.0842"],
     });
     CampaignId, "CampaignId", id(CampaignId::PREFIX, "a campaign");
     StreamId, "StreamId", id(StreamId::PREFIX, "a stream");

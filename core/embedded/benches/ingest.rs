@@ -16,7 +16,9 @@ use tfx_domain::{
     Timestamp,
     event::{ClickEvent, ConversionEvent, Event},
     id::ClickId,
-    report::{Attribution, Dimension, ReportFilter, ReportQuery},
+    money::Currency,
+    rate::{Rate, RateKey},
+    report::{Attribution, Dimension, Rates, ReportFilter, ReportQuery, compute},
 };
 use tfx_embedded::Embedded;
 use tfx_ports::{conformance::sample::Sample, sink::Envelope};
@@ -97,6 +99,7 @@ async fn reports(embedded: &Embedded) {
         attribution: Attribution::Click,
         test: tfx_domain::event::TestTraffic::Include,
         max_groups: tfx_domain::report::MAX_GROUPS,
+        apart: std::collections::BTreeMap::new(),
     };
     let only = |dimension, values: &[&str]| ReportFilter {
         dimension,
@@ -123,19 +126,41 @@ async fn reports(embedded: &Embedded) {
         ),
     ];
     for (name, query) in cases {
-        let began = Instant::now();
-        let rows = analytics.report(&query).await.expect("report");
-        let hits: u64 = rows.iter().map(|r| r.hits).sum();
+        let took = async |query: &ReportQuery, rates: &Rates| {
+            let began = Instant::now();
+            let rows = analytics.report(query).await.expect("report");
+            let report = compute(query.clone(), &rows, rates);
+            (began.elapsed().as_secs_f64() * 1e3, rows.iter().map(|r| r.hits).sum::<u64>(), report.rows.len())
+        };
+        let (ms, hits, rows) = took(&query, &Rates::none(Currency::USD)).await;
+        // The same amounts, which are all in one currency, converted by a rate a day.
+        let rates = a_rate_a_day();
+        let apart = ReportQuery { apart: rates.days(), ..query.clone() };
+        let (converted, ..) = took(&apart, &rates).await;
         println!(
-            "  report {name}: {:.0} ms ({hits} hits, {} rows)",
-            began.elapsed().as_secs_f64() * 1e3,
-            rows.len()
+            "  report {name}: {ms:.0} ms ({hits} hits, {rows} rows), converted {converted:.0} ms, {:.2} times as long",
+            converted / ms
         );
     }
     let began = Instant::now();
     let missing = analytics.click(ClickId::floor(at(BEGIN_MS))).await.expect("click");
     println!("  click by id: {:.0} µs ({})", began.elapsed().as_secs_f64() * 1e6, missing.is_some());
     let _: Option<ClickEvent> = missing;
+}
+
+/// Rates of the dollar to the euro, another one each day.
+fn a_rate_a_day() -> Rates {
+    let to: Currency = "EUR".parse().expect("a code");
+    let first = Timestamp::from_millisecond(BEGIN_MS)
+        .expect("in range")
+        .to_zoned_datetime(jiff::tz::TimeZone::UTC)
+        .date();
+    let days = first.series(jiff::Span::new().days(1)).take(31);
+    let rate = |(n, day): (usize, _)| Rate {
+        key: RateKey { from: Currency::USD, to, day },
+        value: format!("0.9{n}1").parse().expect("a rate"),
+    };
+    Rates::new(to, &days.enumerate().map(rate).collect::<Vec<_>>())
 }
 
 /// User and system time of this process; 10 ms steps. Zero where it is not known.

@@ -1,6 +1,6 @@
 //! Every port on SQLite: two files in a data folder.
 //!
-//! - `config.db`: entities, accounts, audit log, conversions, jobs, leases, keys, the health of destinations, how alerts stand
+//! - `config.db`: entities, accounts, audit log, conversions, jobs, leases, keys, rates, the health of destinations, how alerts stand
 //! - `events.db`: clicks, states of conversions, the postback log
 //!
 //! Both in WAL mode with `synchronous=FULL`: what a method has answered survives the loss of power. Each file has
@@ -23,6 +23,7 @@ mod keys;
 mod leases;
 mod paging;
 mod queue;
+mod rates;
 mod retention;
 mod time;
 
@@ -42,6 +43,7 @@ use tfx_ports::{
     keys::Keys,
     leases::Leases,
     queue::Queue,
+    rates::RateStore,
     retention::Retention,
     sink::EventSink,
 };
@@ -64,6 +66,7 @@ const CONFIG: Blueprint = Blueprint {
         include_str!("schema/config/0014.sql"),
         include_str!("schema/config/0015.sql"),
         include_str!("schema/config/0016.sql"),
+        include_str!("schema/config/0017.sql"),
     ],
     look: include_str!("schema/config/look.sql"),
     page_size: 4096,
@@ -95,6 +98,7 @@ pub struct Embedded {
     queue: Arc<queue::Jobs>,
     leases: Arc<leases::LeaseTable>,
     keys: Arc<keys::KeyTable>,
+    rates: Arc<rates::RateTable>,
     health: Arc<health::Healths>,
     alerts: Arc<alerts::AlertTable>,
     sink: Arc<events::Sink>,
@@ -128,6 +132,7 @@ impl Embedded {
             queue: Arc::new(queue::Jobs::new(Arc::clone(&config))),
             leases: Arc::new(leases::LeaseTable(Arc::clone(&config))),
             keys: Arc::new(keys::KeyTable(Arc::clone(&config))),
+            rates: Arc::new(rates::RateTable(Arc::clone(&config))),
             conversions: Arc::new(conversions::Conversions::new(Arc::clone(&config))),
             health: Arc::new(health::Healths::new(Arc::clone(&config))),
             alerts: Arc::new(alerts::AlertTable::new(Arc::clone(&config))),
@@ -198,6 +203,11 @@ impl Embedded {
     /// What was erased.
     pub fn erased(&self) -> Arc<dyn ErasedList> {
         Arc::clone(&self.erased) as _
+    }
+
+    /// Rates of currencies.
+    pub fn rates(&self) -> Arc<dyn RateStore> {
+        Arc::clone(&self.rates) as _
     }
 
     /// What grows beside the configuration.

@@ -1,14 +1,20 @@
 //! What destinations brought, read from the analytics store for `select: roi` behind the clicks' back.
 
 use crate::Memory;
-use std::{pin::pin, sync::Arc, time::Duration};
+use std::{collections::BTreeMap, pin::pin, sync::Arc, time::Duration};
 use tfx_domain::{
     Timestamp,
     event::TestTraffic,
-    report::{Attribution, Dimension, MAX_GROUPS, ReportFilter, ReportQuery},
+    money::Currency,
+    report::{Attribution, Dimension, MAX_GROUPS, Rates, ReportFilter, ReportQuery, compute},
     routing::Returns,
 };
-use tfx_ports::{StoreError, analytics::Analytics, clock};
+use tfx_ports::{
+    StoreError,
+    analytics::Analytics,
+    clock,
+    rates::{RateStore, rates_to},
+};
 use tokio::time::{Instant, sleep, timeout};
 
 /// Longest time of one read.
@@ -22,6 +28,8 @@ pub struct ReturnsReader {
     pub memory: Arc<Memory>,
     /// What is asked.
     pub analytics: Arc<dyn Analytics>,
+    /// What other currencies are worth.
+    pub rates: Arc<dyn RateStore>,
     /// How old returns may be, where the store is fast enough.
     pub every: Duration,
     /// How far back they go.
@@ -70,18 +78,18 @@ impl ReturnsReader {
             // Tests are nobody's money.
             test: TestTraffic::Exclude,
             max_groups: MAX_GROUPS,
+            apart: BTreeMap::new(),
         };
         let late = |_| StoreError::Unavailable {
             what: format!("the analytics store did not answer within {ANSWER_WITHIN:?}"),
             source: None,
         };
-        let rows = timeout(ANSWER_WITHIN, self.analytics.report(&query)).await.map_err(late)??;
-        let returns = Returns::of(&rows);
+        let read = self.converted(query);
+        let (returns, currency) = timeout(ANSWER_WITHIN, read).await.map_err(late)??;
         if returns.left_out.is_empty() {
             *left_out_told = false;
         } else if !std::mem::replace(left_out_told, true) {
             let codes: Vec<_> = returns.left_out.keys().map(ToString::to_string).collect();
-            let currency = returns.currency.map(|c| c.to_string()).unwrap_or_default();
             tracing::warn!(
                 "destinations are ranked by what they brought in {currency}; amounts in {} do not count, \
                  since there is no rate",
@@ -90,5 +98,19 @@ impl ReturnsReader {
         }
         self.memory.returns.store(Arc::new(returns.of.into_iter().collect()));
         Ok(())
+    }
+
+    /// What destinations brought, in the currency in which most have an amount. Amounts in others are converted where there
+    /// is a rate: they are read a second time then, apart by the days of the rates.
+    async fn converted(&self, query: ReportQuery) -> Result<(Returns, Currency), StoreError> {
+        let rows = self.analytics.report(&query).await?;
+        let (currency, others) = Returns::currency(&rows).unwrap_or_default();
+        let rates = match others {
+            true => rates_to(&*self.rates, currency, query.since).await?,
+            false => Rates::none(currency),
+        };
+        let query = ReportQuery { apart: rates.days(), ..query };
+        let rows = if query.apart.is_empty() { rows } else { self.analytics.report(&query).await? };
+        Ok((Returns::of(compute(query, &rows, &rates)), currency))
     }
 }

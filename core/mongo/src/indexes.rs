@@ -219,6 +219,12 @@ pub(crate) const ALL: &[CollectionIndexes] = &[
             index("of_alert", &[("alert", 1), ("at", -1), ("_id", -1)]),
         ],
     },
+    CollectionIndexes {
+        id: "026_rates",
+        collection: "rates",
+        what: "rates of currencies by either of the two",
+        indexes: &[index("from", &[("from", 1), ("day", 1)]), index("to", &[("to", 1), ("day", 1)])],
+    },
 ];
 
 #[cfg(test)]

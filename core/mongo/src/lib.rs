@@ -12,6 +12,7 @@
 //! | `accounts` | users, API tokens, login codes and sessions, `_id` is kind and id |
 //! | `keys` | secrets that all instances share, `_id` is the name |
 //! | `erased` | which clicks of people were erased, `_id` is a keyed hash |
+//! | `rates` | one document for each rate of currencies, `_id` is pair and day |
 //! | `parked` | what versions before parked; it becomes jobs |
 //! | `destination_health` | one document for each destination that is probed, `_id` is its id |
 //! | `destination_health_history` | one document for each change of a destination's health |
@@ -52,6 +53,7 @@ mod migrations;
 mod open_error;
 mod paging;
 mod queue;
+mod rates;
 mod sequence;
 mod settings;
 mod time;
@@ -64,7 +66,7 @@ use std::sync::Arc;
 use tfx_ports::{
     accounts::Accounts, alerts::AlertStore, backup::Backup, config::ConfigStore,
     conversions::ConversionStore, erasure::ErasedList, health::HealthStore, histories::Histories, keys::Keys,
-    leases::Leases, migrate::Migrations, queue::Queue,
+    leases::Leases, migrate::Migrations, queue::Queue, rates::RateStore,
 };
 
 /// The stores in one database. Cheap to clone the ports from; connections are shared and made when needed.
@@ -159,6 +161,11 @@ impl Mongo {
     /// What was erased.
     pub fn erased(&self) -> Arc<dyn ErasedList> {
         Arc::new(erased::Erased(Arc::clone(&self.db)))
+    }
+
+    /// Rates of currencies.
+    pub fn rates(&self) -> Arc<dyn RateStore> {
+        Arc::new(rates::RateTable { db: Arc::clone(&self.db), config: Arc::clone(&self.config) })
     }
 
     /// Backups of the database, in the archive format of mongodump.

@@ -82,6 +82,11 @@ impl StoreError {
         Self::TooMuch { what: format!("the report has more than {most} rows") }
     }
 
+    /// A report would have more sums to convert than were allowed.
+    pub fn too_many_amounts() -> Self {
+        Self::TooMuch { what: "the report has too many rows times rates".to_owned() }
+    }
+
     /// [`StoreError::Unavailable`] from a cause.
     pub fn unavailable(what: impl fmt::Display, source: impl Into<BoxError>) -> Self {
         let source = source.into();

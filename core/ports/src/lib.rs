@@ -9,6 +9,7 @@
 //! | [`queue::Queue`] | what is to be done later, claimed by one at a time | SQLite | MongoDB |
 //! | [`leases::Leases`] | who does what only one does at a time | SQLite | MongoDB |
 //! | [`keys::Keys`] | secrets that all instances share | SQLite | MongoDB |
+//! | [`rates::RateStore`] | rates of currencies | SQLite | MongoDB |
 //! | [`health::HealthStore`] | the health of destinations, its changes | SQLite | MongoDB |
 //! | [`alerts::AlertStore`] | how alerts stand, what happened to them | SQLite | MongoDB |
 //! | [`sink::EventSink`] | takes events, durably | SQLite | Kafka |
@@ -50,6 +51,7 @@ mod log_throttle;
 pub mod migrate;
 pub mod page;
 pub mod queue;
+pub mod rates;
 pub mod retention;
 pub mod retry;
 pub mod sink;

@@ -26,6 +26,7 @@ use tfx_ports::{
     leases::Leases,
     migrate::Migrations,
     queue::Queue,
+    rates::RateStore,
     retention::Retention,
     sink::EventSink,
     table_backup::TableBackup,
@@ -48,6 +49,8 @@ pub struct Stores {
     pub leases: Arc<dyn Leases>,
     /// Secrets that all instances share.
     pub keys: Arc<dyn Keys>,
+    /// Rates of currencies.
+    pub rates: Arc<dyn RateStore>,
     /// The health of destinations.
     pub health: Arc<dyn HealthStore>,
     /// How alerts stand.
@@ -125,6 +128,7 @@ pub fn embedded(data_dir: &DataDir) -> Result<Stores, WiringError> {
         queue: embedded.queue(),
         leases: embedded.leases(),
         keys: embedded.keys(),
+        rates: embedded.rates(),
         health: embedded.health(),
         alerts: embedded.alerts(),
         analytics: embedded.analytics(),
@@ -152,7 +156,7 @@ pub async fn open(settings: &Settings, data_dir: &DataDir) -> Result<Stores, Wir
         (stores.config, stores.conversions) = (mongo.config(), mongo.conversions());
         (stores.queue, stores.leases, stores.health) = (mongo.queue(), mongo.leases(), mongo.health());
         (stores.keys, stores.accounts, stores.alerts) = (mongo.keys(), mongo.accounts(), mongo.alerts());
-        (stores.erased, stores.histories) = (mongo.erased(), mongo.histories());
+        (stores.erased, stores.histories, stores.rates) = (mongo.erased(), mongo.histories(), mongo.rates());
     }
     if let Some(events) = events {
         let EventPorts { analytics, retention, erasure, sink, pipeline } = events.ports()?;
@@ -170,6 +174,7 @@ fn of_engines(mongo: &Mongo, events: EventPorts) -> Stores {
         queue: mongo.queue(),
         leases: mongo.leases(),
         keys: mongo.keys(),
+        rates: mongo.rates(),
         health: mongo.health(),
         alerts: mongo.alerts(),
         erased: mongo.erased(),

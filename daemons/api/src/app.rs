@@ -14,7 +14,7 @@ use crate::{
     logins::{self, Logins},
     openapi,
     peers::Peers,
-    postback_lint, postback_test, publish, report,
+    postback_lint, postback_test, publish, rates, report,
     retention::{self, Pruning},
     services, source_postbacks, timeline, tokens,
 };
@@ -62,6 +62,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(timeline::routes())
         .merge(source_postbacks::routes())
         .merge(report::routes())
+        .merge(rates::routes())
         .merge(retention::routes())
         .merge(kept::routes())
         .merge(erasure::routes())

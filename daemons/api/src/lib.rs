@@ -33,6 +33,7 @@ mod peers;
 mod postback_lint;
 mod postback_test;
 mod publish;
+mod rates;
 mod reply;
 mod report;
 mod retention;

@@ -32,7 +32,7 @@ use tfx_domain::{
         Dimension, LeftOut, Metric, RawRow, Report, ReportFilter, ReportQuery, Row, compute, known_value,
     },
 };
-use tfx_ports::{StoreError, analytics::Analytics, clock, config::ConfigStore};
+use tfx_ports::{StoreError, analytics::Analytics, clock, config::ConfigStore, rates::rates_to};
 
 const MAX_DIMENSIONS: usize = 6;
 const MAX_FILTERS: usize = 50;
@@ -71,25 +71,27 @@ async fn report(
     let asked: ReportRequest = seen_by(&identity, read(input)?)?;
     let config = app.stores.config.as_ref();
     let most = app.settings.report_max_groups;
-    let query = checked(config, &asked, most).await?;
+    let mut query = checked(config, &asked, most).await?;
     let analytics = app.stores.analytics.as_ref();
-    let raw = analytics.report(&query).await.map_err(|e| told(e, most))?;
     let currency = asked.currency.unwrap_or(Currency::USD);
+    let rates = rates_to(&*app.stores.rates, currency, query.since).await?;
+    query.apart = rates.days();
+    let raw = analytics.report(&query).await.map_err(|e| told(e, most))?;
     if let Err(e) = currency.known()
         && !has_amounts(&raw, currency)
     {
         return Err(Problems::one("currency", unlisted(currency, e)).into());
     }
     let tests = tests_left_out(analytics, &query).await?;
-    let report = compute(query, &raw, currency);
+    let report = compute(query, &raw, &rates);
     let costs_refused = raw.iter().map(|row| row.costs_refused).sum();
     drop(raw);
     let labels = row_labels(config, &report).await?;
     let mut answer = answer(&asked, report, tests, &labels);
     let fields = asked.dimensions.iter().chain(asked.filters.iter().map(|f| &f.dimension));
     if !identity.may(Scope::ReadMoney) {
-        // Both tell amounts.
-        (answer.unconverted, answer.note) = (BTreeMap::new(), None);
+        // They tell amounts.
+        (answer.unconverted, answer.converted, answer.note) = (BTreeMap::new(), Vec::new(), None);
     }
     answer.costs_refused = costs_refused;
     answer.warnings = geo::warnings(&app, &fields.map(ToString::to_string).collect::<Vec<_>>()).await;
@@ -122,8 +124,8 @@ fn told(e: StoreError, most: usize) -> Failure {
             StatusCode::UNPROCESSABLE_ENTITY,
             "too_many_rows",
             format!(
-                "the report has more than {most} rows, which is the most (REPORT_MAX_GROUPS): ask for a shorter time, \
-                 filter, or group by fewer dimensions"
+                "the report has more than {most} rows, which is the most (REPORT_MAX_GROUPS), or amounts to convert by too \
+                 many rates in too many of them: ask for a shorter time, filter, or group by fewer dimensions"
             ),
         ),
         e => e.into(),
@@ -147,7 +149,12 @@ async fn tests_left_out(analytics: &dyn Analytics, query: &ReportQuery) -> Resul
     if query.test != TestTraffic::Exclude {
         return Ok(0);
     }
-    let tests = ReportQuery { test: TestTraffic::Only, dimensions: Vec::new(), ..query.clone() };
+    let tests = ReportQuery {
+        test: TestTraffic::Only,
+        dimensions: Vec::new(),
+        apart: BTreeMap::new(),
+        ..query.clone()
+    };
     let rows = analytics.report(&tests).await?;
     Ok(rows.iter().map(|r| r.hits + r.leads + r.sales + r.rejected + r.rebills).sum())
 }
@@ -218,6 +225,7 @@ async fn checked(
         attribution: asked.attribution,
         test: asked.test,
         max_groups,
+        apart: BTreeMap::new(),
     })?)
 }
 
@@ -327,6 +335,7 @@ fn answer(asked: &ReportRequest, mut report: Report, tests_left_out: u64, labels
         rows,
         row_count,
         unconverted: report.unconverted,
+        converted: report.converted,
         tests_left_out,
         costs_refused: 0,
         note,

@@ -299,6 +299,7 @@ fn serve_full(dir: &Path, policy: &str) {
                     attribution: Attribution::Click,
                     test: tfx_domain::event::TestTraffic::Include,
                     max_groups: tfx_domain::report::MAX_GROUPS,
+                    apart: std::collections::BTreeMap::new(),
                 };
                 let rows = handle.block_on(analytics.report(&query)).expect("a report");
                 println!("{}", rows.first().map_or(0, |r| r.hits));

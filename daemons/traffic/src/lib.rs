@@ -191,6 +191,7 @@ pub async fn run(
     let returns = ReturnsReader {
         memory: Arc::clone(&memory),
         analytics: Arc::clone(&stores.analytics),
+        rates: Arc::clone(&stores.rates),
         every: settings.traffic.cap_cache_ttl,
         window: settings.traffic.roi_window,
     };

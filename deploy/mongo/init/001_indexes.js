@@ -105,6 +105,10 @@ const INDEXES = [
   {"collection": "alert_log", "indexes": [
     {"name": "in_order", "keys": [["at", -1], ["_id", -1]]},
     {"name": "of_alert", "keys": [["alert", 1], ["at", -1], ["_id", -1]]}
+  ]},
+  {"collection": "rates", "indexes": [
+    {"name": "from", "keys": [["from", 1], ["day", 1]]},
+    {"name": "to", "keys": [["to", 1], ["day", 1]]}
   ]}
 ];
 

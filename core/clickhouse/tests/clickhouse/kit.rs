@@ -92,6 +92,7 @@ pub(crate) async fn report(store: &ClickHouse, dimensions: &[&str]) -> Vec<RawRo
         attribution: Attribution::Click,
         test: tfx_domain::event::TestTraffic::Include,
         max_groups: tfx_domain::report::MAX_GROUPS,
+        apart: std::collections::BTreeMap::new(),
     };
     store.analytics().report(&query).await.expect("report")
 }

@@ -47,6 +47,7 @@ scopes! {
     WriteNetworks, "write:networks", "Change networks; a new one is told with its secret";
     WriteTemplates, "write:templates", "Change postback templates";
     WriteAlerts, "write:alerts", "Change alerts, try and send them; those that pause something take the scopes for that too";
+    WriteRates, "write:rates", "Set and remove rates of currencies";
     HealthCheck, "health:check", "Probe a destination now";
     PostbacksTest, "postbacks:test", "Try postbacks, also by sending one to a source";
     PostbacksRetry, "postbacks:retry", "Take postbacks again, tell sources again";
@@ -194,6 +195,7 @@ mod tests {
                 "write:networks",
                 "write:templates",
                 "write:alerts",
+                "write:rates",
                 "health:check",
                 "postbacks:test",
                 "postbacks:retry"

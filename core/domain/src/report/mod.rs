@@ -4,9 +4,12 @@
 //! currencies) is computed here, once, so that all stores give the same report.
 
 mod compute;
+#[cfg(test)]
+mod compute_tests;
 mod dimension;
 mod key;
 mod metric;
+mod rates;
 mod taking;
 
 pub use compute::{LeftOut, Report, Row, compute};
@@ -14,10 +17,11 @@ pub use dimension::Dimension;
 pub(crate) use key::one_of;
 pub use key::{hour_label, key_order, known_value, time_label, weekday_label};
 pub use metric::{Metric, Unit};
+pub use rates::{Converted, Rates};
 pub use taking::{Conditions, split_condition, write_condition};
 
 use crate::{
-    Timestamp,
+    Date, Timestamp,
     event::TestTraffic,
     money::{Amount, Currency},
 };
@@ -82,7 +86,31 @@ pub struct ReportQuery {
     /// More groups than this are an error.
     #[serde(default = "max_groups")]
     pub max_groups: usize,
+    /// Amounts in these currencies are summed apart from each of these days on, which ascend: see [`RawRow::dated`]. The
+    /// day of a cost is that of its click, that of revenue the one on which its conversion was first reported, whatever
+    /// `attribution` says; both in UTC. More such sums than [`ReportQuery::max_dated`] are an error.
+    #[serde(default)]
+    pub apart: BTreeMap<Currency, Vec<Date>>,
 }
+
+impl ReportQuery {
+    /// Most [`Dated`] sums of all groups together: so many that what is converted by a rate a day fits for months of many
+    /// rows and years of few.
+    pub const fn max_dated(&self) -> usize {
+        let most = self.max_groups.saturating_mul(8);
+        if most < MIN_DATED { MIN_DATED } else { most }
+    }
+
+    /// From which of the days an amount of that day is summed apart; none: before the first. None at all: the currency is
+    /// not summed apart.
+    pub fn since(&self, currency: Currency, day: Date) -> Option<Option<Date>> {
+        let days = self.apart.get(&currency)?;
+        Some(days.partition_point(|from| *from <= day).checked_sub(1).map(|place| days[place]))
+    }
+}
+
+/// [`ReportQuery::max_dated`] of reports of few groups.
+const MIN_DATED: usize = 50_000;
 
 const fn max_groups() -> usize {
     MAX_GROUPS
@@ -91,7 +119,7 @@ const fn max_groups() -> usize {
 /// One group as a store returns it. Only groups in which something counts are returned; in the order of their keys
 /// ([`key_order`]).
 ///
-/// In sums of money a currency stands if anything counted carries an amount in it, be the sum nought.
+/// In sums of money a currency that is not summed apart stands if anything counted carries an amount in it, be the sum nought.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct RawRow {
     /// The value of each dimension asked for, as it is in the event: texts that differ in case are two groups. Empty
@@ -136,4 +164,33 @@ pub struct RawRow {
     pub revenue_hold: BTreeMap<Currency, Amount>,
     /// Revenue of sales and rebills.
     pub revenue_confirmed: BTreeMap<Currency, Amount>,
+    /// Money in the currencies that are summed apart, in the order of currencies and days; of each what anything counted
+    /// carries an amount in.
+    #[serde(default)]
+    pub dated: Vec<Dated>,
+}
+
+/// Sums in one currency, from a day on until the next of [`ReportQuery::apart`].
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Dated {
+    /// Which currency.
+    pub currency: Currency,
+    /// From which day on; none: before the first.
+    pub since: Option<Date>,
+    /// As [`RawRow::cost`].
+    pub cost: Amount,
+    /// As [`RawRow::bot_cost`].
+    pub bot_cost: Amount,
+    /// As [`RawRow::revenue_hold`].
+    pub revenue_hold: Amount,
+    /// As [`RawRow::revenue_confirmed`].
+    pub revenue_confirmed: Amount,
+}
+
+impl Dated {
+    /// Nothing yet.
+    pub const fn new(currency: Currency, since: Option<Date>) -> Self {
+        let none = Amount::ZERO;
+        Self { currency, since, cost: none, bot_cost: none, revenue_hold: none, revenue_confirmed: none }
+    }
 }

@@ -87,6 +87,7 @@ mod tests {
             attribution: Attribution::Click,
             test: TestTraffic::Exclude,
             max_groups,
+            apart: std::collections::BTreeMap::new(),
         }
     }
 

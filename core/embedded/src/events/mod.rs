@@ -73,7 +73,7 @@ pub(crate) fn id_ms(id: ClickId) -> i64 {
 }
 
 /// A currency as a number.
-fn currency_code(currency: Currency) -> i64 {
+pub(crate) fn currency_code(currency: Currency) -> i64 {
     currency.as_str().bytes().fold(0, |code, letter| code << 8 | i64::from(letter))
 }
 

@@ -48,6 +48,7 @@ async fn report(store: &Embedded, dimensions: &[&str]) -> Vec<RawRow> {
         attribution: Attribution::Click,
         test: TestTraffic::Include,
         max_groups: MAX_GROUPS,
+        apart: std::collections::BTreeMap::new(),
     };
     store.analytics().report(&query).await.expect("a report")
 }

@@ -6,7 +6,8 @@ use tfx_ports::{
     config::ConfigStore,
     conformance::{
         Pair, accounts::Accounting, alerts::AlertStores, conversions::SourcePostbackStores,
-        erasure::ErasingStore, events::EventStore, histories::HistoryStore, retention::RetainedStore,
+        erasure::ErasingStore, events::EventStore, histories::HistoryStore, rates::RateStores,
+        retention::RetainedStore,
     },
     conversions::ConversionStore,
     erasure::ErasedList,
@@ -116,6 +117,11 @@ async fn fresh_keys() -> Pair<dyn Keys> {
     Pair { one: one.keys(), two: two.keys(), keep: Box::new(folder) }
 }
 
+async fn fresh_rates() -> RateStores {
+    let (folder, one, two) = two();
+    RateStores { one: one.rates(), two: two.rates(), log: two.config(), keep: Box::new(folder) }
+}
+
 /// A queue, and its file.
 fn queue_and_file() -> (Pair<dyn Queue>, rusqlite::Connection) {
     let (folder, one, two) = two();
@@ -191,7 +197,7 @@ async fn what_the_version_before_parked_becomes_jobs() {
     let parked = &schema[schema.find("CREATE TABLE parked").expect("there")..];
     let index = &index[index.find("CREATE INDEX parked_of_click").expect("there")..];
     file.execute_batch(&format!(
-        "DROP TABLE alert_states; DROP TABLE alert_log; DROP TABLE erased; DROP TABLE jobs; DROP TABLE job_lanes; DROP TABLE leases; DROP TABLE keys; DROP TABLE told; DROP TABLE destination_health;
+        "DROP TABLE alert_states; DROP TABLE alert_log; DROP TABLE erased; DROP TABLE rates; DROP TABLE jobs; DROP TABLE job_lanes; DROP TABLE leases; DROP TABLE keys; DROP TABLE told; DROP TABLE destination_health;
          DROP TABLE destination_health_history; DROP INDEX audit_revision; ALTER TABLE audit DROP COLUMN revision;
          ALTER TABLE audit DROP COLUMN asked_from;
          ALTER TABLE audit DROP COLUMN request_id; ALTER TABLE audit DROP COLUMN token; DROP TABLE accounts; {parked} {index} PRAGMA user_version = 3;"
@@ -270,3 +276,4 @@ tfx_ports::conformance!(leases: fresh_leases);
 tfx_ports::conformance!(keys: fresh_keys);
 tfx_ports::conformance!(alerts: fresh_alerts);
 tfx_ports::conformance!(accounts: fresh_accounts);
+tfx_ports::conformance!(rates: fresh_rates);

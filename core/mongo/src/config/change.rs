@@ -33,9 +33,7 @@ impl Config {
             let steps = async {
                 accounts::put(&self.db, done, &mut session).await?;
                 match line {
-                    Some(line) => {
-                        self.tell(what, StoredEntry::new(line, sequence::next(), None), &mut session).await
-                    }
+                    Some(line) => self.tell_beside(what, line, &mut session).await,
                     None => Ok(()),
                 }
             };
@@ -46,6 +44,16 @@ impl Config {
                 Err(e @ (Failed::Unknown(_) | Failed::Refused(_))) => return Err(e.into_error()),
             }
         }
+    }
+
+    /// Adds a line that tells of no entity, in a transaction of whoever does what it tells of.
+    pub(crate) async fn tell_beside(
+        &self,
+        what: &str,
+        line: &AuditEntry,
+        session: &mut ClientSession,
+    ) -> Result<(), Failed> {
+        self.tell(what, StoredEntry::new(line, sequence::next(), None), session).await
     }
 
     async fn tell(&self, what: &str, line: StoredEntry, session: &mut ClientSession) -> Result<(), Failed> {

@@ -6,7 +6,7 @@ use tfx_ports::{
     config::ConfigStore,
     conformance::{
         Pair, accounts::Accounting, alerts::AlertStores, conversions::SourcePostbackStores,
-        histories::HistoryStore,
+        histories::HistoryStore, rates::RateStores,
     },
     conversions::ConversionStore,
     erasure::ErasedList,
@@ -81,6 +81,12 @@ async fn fresh_keys() -> Pair<dyn Keys> {
     let fresh = Fresh::new();
     let (one, two) = (fresh.open().await, fresh.open().await);
     Pair { one: one.keys(), two: two.keys(), keep: Box::new(fresh) }
+}
+
+async fn fresh_rates() -> RateStores {
+    let fresh = Fresh::new();
+    let (one, two) = (fresh.open().await, fresh.open().await);
+    RateStores { one: one.rates(), two: two.rates(), log: two.config(), keep: Box::new(fresh) }
 }
 
 /// Changes a document as damage does it, or a newer program.
@@ -270,3 +276,4 @@ tfx_ports::conformance!(erased: fresh_erased);
 tfx_ports::conformance!(histories: fresh_histories);
 tfx_ports::conformance!(accounts: fresh_accounts);
 tfx_ports::conformance!(health_store: fresh_health);
+tfx_ports::conformance!(rates: fresh_rates);

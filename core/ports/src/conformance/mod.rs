@@ -13,6 +13,7 @@
 //! tfx_ports::conformance!(tells: fresh_tells);
 //! tfx_ports::conformance!(leases: fresh_leases);
 //! tfx_ports::conformance!(keys: fresh_keys);
+//! tfx_ports::conformance!(rates: fresh_rates);
 //! tfx_ports::conformance!(accounts: fresh_accounts);
 //! tfx_ports::conformance!(alerts: fresh_alerts);
 //! ```
@@ -34,6 +35,7 @@ pub mod keys;
 pub mod leases;
 pub mod queue;
 mod random;
+pub mod rates;
 mod rules;
 pub mod sample;
 
@@ -112,6 +114,11 @@ macro_rules! conformance {
     (keys: $fresh:path) => {
         $crate::conformance!(@ keys, keys, $fresh: the_first_key_stands, of_many_proposals_one_stands);
     };
+    (rates: $fresh:path) => {
+        $crate::conformance!(@ rate_store, rates, $fresh:
+            rates_are_set_changed_and_removed_with_their_lines, what_holds_is_found_by_either_currency,
+            lists_of_rates_are_complete_and_in_order, of_simultaneous_changes_each_stands_whole);
+    };
     (accounts: $fresh:path) => {
         $crate::conformance!(@ account_store, accounts, $fresh:
             accounts_are_found_again, a_name_is_taken_once, a_change_needs_the_version_before_it,
@@ -141,7 +148,8 @@ macro_rules! conformance {
             lists_of_postbacks_are_what_was_delivered, lists_take_conditions, lists_are_complete_while_they_grow,
             a_cursor_of_another_list_is_refused, the_past_that_routing_needs, reports_by_each_dimension,
             reports_by_several_dimensions, reports_are_filtered, reports_of_any_time,
-            reports_of_too_many_groups_are_refused,
+            reports_of_too_many_groups_are_refused, amounts_are_summed_apart_by_their_days,
+            amounts_are_converted_to_the_cent,
             what_no_report_can_answer_is_refused);
     };
     (retention: $fresh:path) => {

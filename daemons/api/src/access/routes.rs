@@ -7,7 +7,7 @@ use tfx_api::{BASE, entities::Verb};
 use tfx_domain::{
     access::Scope::{
         self, Erase, HealthCheck, Ops, PostbacksRetry, PostbacksTest, Read, ReadAudit, ReadMoney,
-        ReadSecrets, Tokens, Users, WriteAlerts, WriteNetworks,
+        ReadSecrets, Tokens, Users, WriteAlerts, WriteNetworks, WriteRates,
     },
     entity::Kind,
 };
@@ -38,6 +38,9 @@ const ROUTES: &[(Method, &str, &[Scope])] = &[
     (Method::POST, "/destinations/{ref}/check", &[Read, HealthCheck]),
     // And the scope to write each kind that stands in it.
     (Method::POST, BULK, &[Read]),
+    (Method::GET, "/rates", &[Read]),
+    (Method::POST, "/rates", &[Read, WriteRates]),
+    (Method::POST, "/rates/remove", &[Read, WriteRates]),
     (Method::POST, "/report", &[Read]),
     (Method::GET, "/clicks", &[Read]),
     (Method::GET, "/clicks/{id}", &[Read]),

@@ -8,10 +8,12 @@ use tfx_domain::{
     entity::{AlertSpec, Kind, Status},
     event::{PostbackDirection, PostbackResult, TestTraffic},
     moment,
-    report::{Attribution, Dimension, Metric, RawRow, ReportFilter, ReportQuery, compute},
+    report::{Attribution, Dimension, Metric, Rates, RawRow, ReportFilter, ReportQuery, Row, compute},
     routing::{Health, timetable},
 };
-use tfx_ports::{StoreError, analytics::PostbackQuery, config::RecordQuery, page::PageRequest};
+use tfx_ports::{
+    StoreError, analytics::PostbackQuery, config::RecordQuery, page::PageRequest, rates::rates_to,
+};
 use tfx_wiring::Stores;
 
 /// Most groups of a rule.
@@ -63,12 +65,14 @@ pub(super) async fn facts(
     }
     let mut figures: BTreeMap<Span, BTreeMap<Group, BTreeMap<Metric, _>>> = BTreeMap::new();
     for span in spans {
-        let query = query(spec, &by, span, now);
+        let mut query = query(spec, &by, span, now);
+        let rates = rates_to(&*stores.rates, spec.currency, query.since).await?;
+        query.apart = rates.days();
         let raw = match stores.analytics.report(&query).await {
             Err(StoreError::TooMuch { .. }) => return Err(NotLooked::TooMany),
             raw => raw?,
         };
-        let report = compute(query, &raw, spec.currency);
+        let report = compute(query, &raw, &rates);
         let rows = report.rows.into_iter().map(|row| {
             let parts = by.iter().zip(&row.key).map(|(dimension, value)| format!("{dimension}={value}"));
             (parts.collect::<Group>(), row.metrics)
@@ -93,8 +97,7 @@ pub(super) async fn facts(
         return Err(NotLooked::TooMany);
     }
     // What nothing counts in has nothing of everything, as in a report.
-    let nothing =
-        compute(query(spec, &[], Span::Window, now), &[RawRow::default()], spec.currency).totals.metrics;
+    let nothing = nothing(spec, now).metrics;
     let of = |group: Group| {
         let of_span = |(span, rows): (&Span, &BTreeMap<Group, BTreeMap<Metric, _>>)| {
             (*span, rows.get(&group).cloned().unwrap_or_else(|| nothing.clone()))
@@ -123,15 +126,21 @@ pub(super) fn without_traffic(spec: &AlertSpec) -> Option<Verdict> {
         return None;
     }
     let now = Timestamp::UNIX_EPOCH;
-    let nothing = compute(query(spec, &[], Span::Window, now), &[RawRow::default()], spec.currency).totals;
+    let nothing = nothing(spec, now).metrics;
     let facts = Facts {
-        figures: needs.spans.into_iter().map(|span| (span, nothing.metrics.clone())).collect(),
+        figures: needs.spans.into_iter().map(|span| (span, nothing.clone())).collect(),
         down: Some(Ok(false)),
         last_postback: Some(Ok(now)),
         ingestion: needs.ingestion.into_iter().map(|span| (span, Ok(0))).collect(),
     };
     let look = Look { window_s: spec.window_s, min_clicks: spec.min_clicks, now };
     Some(condition.observe(&facts, &look).verdict)
+}
+
+/// The figures of what nothing counts in.
+fn nothing(spec: &AlertSpec, now: Timestamp) -> Row {
+    let query = query(spec, &[], Span::Window, now);
+    compute(query, &[RawRow::default()], &Rates::none(spec.currency)).totals
 }
 
 /// From when to when.
@@ -163,6 +172,7 @@ fn query(spec: &AlertSpec, by: &[Dimension], span: Span, now: Timestamp) -> Repo
         attribution: Attribution::Click,
         test: TestTraffic::Exclude,
         max_groups: MAX_GROUPS,
+        apart: BTreeMap::new(),
     }
 }
 

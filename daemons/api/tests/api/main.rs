@@ -6,6 +6,7 @@ mod anything;
 mod bad_input;
 mod browsers;
 mod bulk;
+mod currency_rates;
 mod entities;
 mod erasure;
 mod events;

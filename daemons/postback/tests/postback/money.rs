@@ -50,6 +50,7 @@ async fn by_network(world: &World) -> Vec<RawRow> {
         attribution: Attribution::Click,
         test: tfx_domain::event::TestTraffic::Include,
         max_groups: tfx_domain::report::MAX_GROUPS,
+        apart: std::collections::BTreeMap::new(),
     };
     world.testbed.faults.analytics.report(&query).await.expect("report")
 }

@@ -219,6 +219,7 @@ impl World {
             attribution: Attribution::Click,
             test: tfx_domain::event::TestTraffic::Include,
             max_groups: tfx_domain::report::MAX_GROUPS,
+            apart: std::collections::BTreeMap::new(),
         };
         self.testbed.faults.analytics.report(&query).await.expect("report").pop().unwrap_or_default()
     }

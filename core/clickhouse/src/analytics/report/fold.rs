@@ -4,8 +4,9 @@ use super::{Group, column::DimensionColumn};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use tfx_domain::{
+    Date,
     money::{Amount, Currency},
-    report::{RawRow, ReportQuery, key_order},
+    report::{Dated, RawRow, ReportQuery, key_order},
 };
 use tfx_ports::StoreError;
 
@@ -14,6 +15,8 @@ pub(super) struct Rows<'q> {
     query: &'q ReportQuery,
     columns: Vec<DimensionColumn>,
     rows: BTreeMap<Vec<SmolStr>, RawRow>,
+    /// How many sums apart there may be still.
+    room: usize,
 }
 
 impl<'q> Rows<'q> {
@@ -25,18 +28,21 @@ impl<'q> Rows<'q> {
         if columns.is_empty() {
             rows.insert(Vec::new(), RawRow::default());
         }
-        Self { query, columns, rows }
+        Self { query, columns, rows, room: query.max_dated() }
     }
 
     /// # Errors
-    /// [`StoreError::TooMuch`]: it is of one key more than may be.
+    /// [`StoreError::TooMuch`]: it is of one key more than may be, or has one sum apart more.
     pub(super) fn add(&mut self, group: &Group) -> Result<(), StoreError> {
         let columns = self.columns.iter().zip(&group.key);
         let key: Vec<SmolStr> = columns.map(|(c, value)| c.text(value)).collect();
         if self.rows.len() >= self.query.max_groups && !self.rows.contains_key(&key) {
             return Err(StoreError::too_many_groups(self.query.max_groups));
         }
-        add(self.rows.entry(key).or_default(), group)
+        if add(self.rows.entry(key).or_default(), group, self.query)? {
+            self.room = self.room.checked_sub(1).ok_or_else(StoreError::too_many_amounts)?;
+        }
+        Ok(())
     }
 
     /// The rows in the order of their keys.
@@ -47,7 +53,22 @@ impl<'q> Rows<'q> {
     }
 }
 
-fn add(row: &mut RawRow, group: &Group) -> Result<(), StoreError> {
+/// The first of the days that there are.
+const FIRST: Date = Date::constant(1970, 1, 1);
+
+/// A day's number since 1970.
+pub(super) fn number(day: Date) -> u64 {
+    u64::try_from(day.duration_since(FIRST).as_hours() / 24).unwrap_or(0)
+}
+
+/// The day of a number.
+fn date(number: u64) -> Date {
+    let days = i64::try_from(number).ok().and_then(|days| jiff::Span::new().try_days(days).ok());
+    days.and_then(|days| FIRST.checked_add(days).ok()).unwrap_or(Date::MAX)
+}
+
+/// Whether it begins a sum apart.
+fn add(row: &mut RawRow, group: &Group, query: &ReportQuery) -> Result<bool, StoreError> {
     row.hits += group.clicks + group.bots + group.prefetches + group.trafficbacks;
     row.clicks += group.clicks;
     row.bots += group.bots;
@@ -63,19 +84,39 @@ fn add(row: &mut RawRow, group: &Group) -> Result<(), StoreError> {
     row.rebills += group.rebills;
     // The empty currency is that of clicks without a cost.
     if group.currency.is_empty() {
-        return Ok(());
+        return Ok(false);
     }
     let currency = Currency::stored(&group.currency).map_err(|e| StoreError::broken("stored currency", e))?;
-    let mut sum = |counts: bool, sums: fn(&mut RawRow) -> &mut BTreeMap<Currency, Amount>, micros: i128| {
-        if counts {
-            *sums(row).entry(currency).or_default() += amount(micros);
-        }
-    };
-    sum(group.clicks + group.trafficbacks > 0, |r| &mut r.cost, group.cost);
-    sum(group.bots > 0, |r| &mut r.bot_cost, group.bot_cost);
-    sum(group.leads > 0, |r| &mut r.revenue_hold, group.hold);
-    sum(group.sales + group.rebills > 0, |r| &mut r.revenue_confirmed, group.confirmed);
-    Ok(())
+    let counts = [
+        group.clicks + group.trafficbacks > 0,
+        group.bots > 0,
+        group.leads > 0,
+        group.sales + group.rebills > 0,
+    ];
+    let amounts = [group.cost, group.bot_cost, group.hold, group.confirmed].map(amount);
+    if let Some(since) = query.since(currency, date(group.day)) {
+        return Ok(counts.contains(&true) && add_apart(row, Dated::new(currency, since), amounts));
+    }
+    let sums = [&mut row.cost, &mut row.bot_cost, &mut row.revenue_hold, &mut row.revenue_confirmed];
+    for ((sum, amount), _) in sums.into_iter().zip(amounts).zip(counts).filter(|(_, counts)| *counts) {
+        *sum.entry(currency).or_default() += amount;
+    }
+    Ok(false)
+}
+
+/// Adds to the sums of a currency and a day, which stand in order. Whether they are new.
+fn add_apart(row: &mut RawRow, of: Dated, [cost, bot_cost, hold, confirmed]: [Amount; 4]) -> bool {
+    let place = row.dated.binary_search_by_key(&(of.currency, of.since), |d| (d.currency, d.since));
+    let at = place.unwrap_or_else(|at| {
+        row.dated.insert(at, of);
+        at
+    });
+    let sums = &mut row.dated[at];
+    sums.cost += cost;
+    sums.bot_cost += bot_cost;
+    sums.revenue_hold += hold;
+    sums.revenue_confirmed += confirmed;
+    place.is_err()
 }
 
 /// The nearest that fits.

@@ -26,6 +26,9 @@ use tfx_ports::{StoreError, analytics::time_zone};
 /// Groups of a key at the server: of three tables, and of some currencies each.
 const GROUPS_OF_A_KEY: usize = 8;
 
+/// So many days of all currencies are told to the server.
+const FEW_DAYS: usize = 500;
+
 /// What is summed of clicks; 0 of conversions.
 const OF_CLICKS: &str = "
     countIf(kind = 'click') AS clicks,
@@ -69,6 +72,8 @@ const OF_CONVERSIONS: &str = "
 struct Group {
     key: Vec<String>,
     currency: String,
+    /// Since 1970, of what is summed apart; 0: before all of its days, or not summed apart.
+    day: u64,
     clicks: u64,
     bots: u64,
     prefetches: u64,
@@ -94,6 +99,8 @@ pub(super) struct ReportTable {
     /// The column of the time at which its rows count.
     at: &'static str,
     currency: &'static str,
+    /// The column of the time by whose day its amounts are summed apart.
+    dated_at: &'static str,
     /// Whose click it is, or who reported it.
     network: &'static str,
     sums: &'static str,
@@ -110,11 +117,15 @@ pub(super) async fn report(client: &Client, query: &ReportQuery) -> Result<Vec<R
         }
         // Each table and currency has groups of its own; what is too much in any case is found by the server.
         let most = query.max_groups.saturating_mul(GROUPS_OF_A_KEY);
+        let most = if query.apart.is_empty() { most } else { most.saturating_add(query.max_dated()) };
         let settings =
             [("max_rows_to_group_by", most.to_string()), ("group_by_overflow_mode", "throw".to_owned())];
         let read = client.each("make a report", sql, &settings, |group: Group| rows.add(&group)).await;
         match read {
-            Err(e) if is_overflow(&e) => return Err(StoreError::too_many_groups(query.max_groups)),
+            Err(e) if is_overflow(&e) && query.apart.is_empty() => {
+                return Err(StoreError::too_many_groups(query.max_groups));
+            }
+            Err(e) if is_overflow(&e) => return Err(StoreError::too_many_amounts()),
             read => read?,
         }
     }
@@ -134,6 +145,7 @@ impl ReportTable {
             table,
             at: "at",
             currency: "cost_currency",
+            dated_at: "at",
             network: "network_id",
             sums: OF_CLICKS,
             has_status: false,
@@ -150,6 +162,7 @@ fn sources(attribution: Attribution) -> [ReportTable; 3] {
         table: "conversion_events",
         at,
         currency: "currency",
+        dated_at: "created_at",
         network: "reporter_id",
         sums: OF_CONVERSIONS,
         has_status: true,
@@ -161,7 +174,7 @@ fn select(query: &ReportQuery, source: ReportTable, local: &LocalTime) -> Sql {
     let keys: Vec<String> = (0..query.dimensions.len()).map(|n| format!("k{n}")).collect();
     let texts: Vec<String> = keys.iter().map(|k| format!("toString({k})")).collect();
     let mut sql = Sql::new(format!(
-        "SELECT CAST([{}], 'Array(String)') AS key, toString(currency_) AS currency, clicks, bots, prefetches,
+        "SELECT CAST([{}], 'Array(String)') AS key, toString(currency_) AS currency, day_ AS day, clicks, bots, prefetches,
              trafficbacks, unique_campaign_ AS unique_campaign, unique_stream_ AS unique_stream,
              unique_destination_ AS unique_destination, costs_refused, cost_ AS cost, bot_cost, leads, sales,
              rejected, rebills, hold, confirmed
@@ -177,7 +190,8 @@ fn select(query: &ReportQuery, source: ReportTable, local: &LocalTime) -> Sql {
         DimensionColumn::of(*dimension).select(&mut sql, source);
         sql.push(" AS ").push(key).push(", ");
     }
-    sql.push(source.currency).push(" AS currency_,").push(source.sums);
+    sql.push(source.currency).push(" AS currency_, ").push(&days(query, source)).push(" AS day_,");
+    sql.push(source.sums);
     sql.push(" FROM ").push(source.table).push(" FINAL WHERE 1");
     sql.at(source.at, ">=", ceil_ms(query.since)).at(source.at, "<", ceil_ms(query.until));
     sql.push(tests(query.test));
@@ -186,6 +200,26 @@ fn select(query: &ReportQuery, source: ReportTable, local: &LocalTime) -> Sql {
     }
     sql.push(" GROUP BY ")
         .push(&keys.iter().map(|k| format!("{k}, ")).collect::<String>())
-        .push("currency_)");
+        .push("currency_, day_)");
     sql
+}
+
+/// The day by which amounts are summed apart. Where there are many days, groups of each are put together here.
+fn days(query: &ReportQuery, source: ReportTable) -> String {
+    if query.apart.is_empty() {
+        return "toUInt64(0)".to_owned();
+    }
+    let day = format!("intDiv(toUInt64(toUnixTimestamp64Milli({})), 86400000)", source.dated_at);
+    let few = query.apart.values().map(Vec::len).sum::<usize>() <= FEW_DAYS;
+    let mut cases = String::new();
+    for (currency, days) in &query.apart {
+        cases.push_str(&format!("{} = '{currency}', ", source.currency));
+        if few {
+            let days: String = days.iter().map(|day| format!(", {}", fold::number(*day))).collect();
+            cases.push_str(&format!("roundDown({day}, [toUInt64(0){days}]), "));
+        } else {
+            cases.push_str(&format!("{day}, "));
+        }
+    }
+    format!("toUInt64(multiIf({cases}0))")
 }

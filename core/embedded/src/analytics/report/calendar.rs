@@ -97,7 +97,7 @@ impl Unit {
 }
 
 /// The date of a day since 1970-01-01.
-fn date(day: i64) -> civil::Date {
+pub(super) fn date(day: i64) -> civil::Date {
     let at = Timestamp::from_second(day.saturating_mul(86_400)).unwrap_or(Timestamp::MAX);
     TimeZone::UTC.to_datetime(at).date()
 }

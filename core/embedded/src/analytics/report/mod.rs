@@ -19,7 +19,7 @@ use crate::{
 use calendar::Calendar;
 use column::{Cells, DimensionColumn, Interned};
 use filter::Filter;
-use group::{Groups, Sums};
+use group::{Apart, Found, Groups, Sum, Sums};
 use rusqlite::{Connection, Row, params};
 use tfx_domain::{
     Timestamp,
@@ -46,7 +46,8 @@ pub(super) fn report(
         names: Names::new(conn)?,
         texts: Interned::default(),
         calendar: Calendar::new(zone),
-        groups: Groups::new(query.max_groups),
+        groups: Groups::new(query),
+        apart: Apart::new(query),
         caller,
     };
     if query.dimensions.is_empty() {
@@ -67,6 +68,7 @@ struct Scan<'c> {
     texts: Interned,
     calendar: Calendar,
     groups: Groups,
+    apart: Apart,
     caller: CallerWatch,
 }
 
@@ -94,20 +96,21 @@ impl Scan<'_> {
             if !self.key(&cells, &mut key)? {
                 continue;
             }
-            let sums = self.groups.at(&key)?;
-            count_click(sums, facts, integer(row, 3)?, integer(row, 2)?);
+            let cost = self.apart.found(integer(row, 3)?, integer(row, 2)?, at_ms);
+            let begun = count_click(self.groups.at(&key)?, facts, cost);
+            self.groups.begun(begun)?;
         }
         Ok(())
     }
 
     fn conversions(&mut self, conn: &Connection, query: &ReportQuery) -> Result<(), StoreError> {
-        let (list, places) = self.select(5);
+        let (list, places) = self.select(6);
         let at = match query.attribution {
             Attribution::Click => "click_ms",
             Attribution::Conversion => "created_ms",
         };
         let sql = format!(
-            "SELECT {at}, facts, revenue, currency, status{list} FROM conversions
+            "SELECT {at}, facts, revenue, currency, status, created_ms{list} FROM conversions
              WHERE {at} >= ?1 AND {at} < ?2{} ORDER BY {at}",
             tests(query.test)
         );
@@ -125,8 +128,9 @@ impl Scan<'_> {
             }
             let status =
                 self.names.name(status)?.parse().map_err(|e| StoreError::broken("stored status", e))?;
-            let (revenue, currency) = (integer(row, 2)?, integer(row, 3)?);
-            count_conversion(self.groups.at(&key)?, &status, currency, revenue);
+            let revenue = self.apart.found(integer(row, 3)?, integer(row, 2)?, integer(row, 5)?);
+            let begun = count_conversion(self.groups.at(&key)?, &status, revenue);
+            self.groups.begun(begun)?;
         }
         Ok(())
     }
@@ -178,8 +182,8 @@ fn integer(row: &Row<'_>, place: usize) -> Result<i64, StoreError> {
     Ok(value.as_i64_or_null().unwrap_or(None).unwrap_or(0))
 }
 
-/// Currency 0: it carries no cost.
-fn count_click(sums: &mut Sums, facts: Facts, currency: i64, cost: i64) {
+/// Currency 0: it carries no cost. Whether the cost is the first that is summed apart with others.
+fn count_click(sums: &mut Sums, facts: Facts, cost: Found) -> bool {
     let class = facts.class();
     match class {
         Class::Click => {
@@ -196,28 +200,32 @@ fn count_click(sums: &mut Sums, facts: Facts, currency: i64, cost: i64) {
         sums.costs_refused += u64::from(facts.cost_refused());
     }
     match class {
-        _ if currency == 0 => {}
+        _ if cost.currency == 0 => false,
         // Only people cost, whatever became of them.
-        Class::Click | Class::Trafficback => sums.cost.add(currency, cost),
-        Class::Bot => sums.bot_cost.add(currency, cost),
-        Class::Prefetch => {}
+        Class::Click | Class::Trafficback => sums.add(Sum::Cost, cost),
+        Class::Bot => sums.add(Sum::BotCost, cost),
+        Class::Prefetch => false,
     }
 }
 
-fn count_conversion(sums: &mut Sums, status: &ConversionStatus, currency: i64, revenue: i64) {
+/// Whether the revenue is the first that is summed apart with others.
+fn count_conversion(sums: &mut Sums, status: &ConversionStatus, revenue: Found) -> bool {
     match status {
         ConversionStatus::Lead | ConversionStatus::Custom(_) => {
             sums.leads += 1;
-            sums.hold.add(currency, revenue);
+            sums.add(Sum::Hold, revenue)
         }
         ConversionStatus::Sale => {
             sums.sales += 1;
-            sums.confirmed.add(currency, revenue);
+            sums.add(Sum::Confirmed, revenue)
         }
         ConversionStatus::Rebill => {
             sums.rebills += 1;
-            sums.confirmed.add(currency, revenue);
+            sums.add(Sum::Confirmed, revenue)
         }
-        ConversionStatus::Rejected => sums.rejected += 1,
+        ConversionStatus::Rejected => {
+            sums.rejected += 1;
+            false
+        }
     }
 }

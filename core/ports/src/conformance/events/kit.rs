@@ -165,6 +165,7 @@ pub(super) fn everything() -> ReportQuery {
         attribution: Attribution::Click,
         test: TestTraffic::Include,
         max_groups: MAX_GROUPS,
+        apart: std::collections::BTreeMap::new(),
     }
 }
 

@@ -3,6 +3,7 @@
 //! Most of it is held against a few thousand generated events (`generator`) and what plain lists of them say (`plain`,
 //! `plain_report`), which is written from the documentation of the reports alone.
 
+mod apart;
 mod clicks;
 mod delivery;
 pub mod erasure;
@@ -17,6 +18,7 @@ mod reports;
 pub mod retention;
 mod usage;
 
+pub use apart::{amounts_are_converted_to_the_cent, amounts_are_summed_apart_by_their_days};
 pub use clicks::{clicks_are_found_field_by_field, events_are_read_however_they_are_written};
 pub use delivery::{
     an_empty_store_answers, the_highest_version_of_a_conversion_counts, what_is_delivered_twice_counts_once,

@@ -10,7 +10,7 @@ use tfx_domain::{
     id::NetworkId,
     money::{Amount, Currency, Money},
     postback::ConversionStatus,
-    report::{Attribution, Dimension, RawRow, ReportFilter, ReportQuery, key_order},
+    report::{Attribution, Dated, Dimension, RawRow, ReportFilter, ReportQuery, key_order},
 };
 
 /// What a dimension is read from.
@@ -44,7 +44,7 @@ impl Plain {
             let counted =
                 Counted { dims: &click.dims, network: click.dims.network_id.as_ref(), status: "", at };
             if let Some(row) = counted.row(query, &mut rows) {
-                count_click(row, click);
+                count_click(row, click, query);
             }
         }
         for conversion in self.conversions.values() {
@@ -60,7 +60,7 @@ impl Plain {
             let network = Some(&conversion.reporter_id);
             let counted = Counted { dims: &conversion.dims, network, status: status.as_str(), at };
             if let Some(row) = counted.row(query, &mut rows) {
-                count_conversion(row, status, conversion.revenue);
+                count_conversion(row, status, conversion.revenue, (query, conversion.created_at));
             }
         }
         let mut rows: Vec<_> = rows.into_iter().map(|(key, row)| RawRow { key, ..row }).collect();
@@ -129,7 +129,8 @@ impl Counted<'_> {
     }
 }
 
-fn count_click(row: &mut RawRow, click: &ClickEvent) {
+fn count_click(row: &mut RawRow, click: &ClickEvent, query: &ReportQuery) {
+    let at = (query, click.click_id.timestamp());
     row.hits += 1;
     match hit(click) {
         Hit::Click => {
@@ -146,25 +147,57 @@ fn count_click(row: &mut RawRow, click: &ClickEvent) {
         row.costs_refused += u64::from(!click.cost_refused.is_empty());
     }
     match (hit(click), click.cost, click.bot_cost) {
-        (Hit::Click | Hit::Trafficback, Some(cost), _) => add(&mut row.cost, cost),
-        (Hit::Bot, _, Some(would)) | (Hit::Bot, Some(would), None) => add(&mut row.bot_cost, would),
+        (Hit::Click | Hit::Trafficback, Some(cost), _) => {
+            add(row, cost, at, |r| &mut r.cost, |d| &mut d.cost);
+        }
+        (Hit::Bot, _, Some(would)) | (Hit::Bot, Some(would), None) => {
+            add(row, would, at, |r| &mut r.bot_cost, |d| &mut d.bot_cost);
+        }
         _ => {}
     }
 }
 
-fn count_conversion(row: &mut RawRow, status: &ConversionStatus, revenue: Money) {
-    let (count, sum) = match status {
-        ConversionStatus::Lead | ConversionStatus::Custom(_) => (&mut row.leads, Some(&mut row.revenue_hold)),
-        ConversionStatus::Sale => (&mut row.sales, Some(&mut row.revenue_confirmed)),
-        ConversionStatus::Rebill => (&mut row.rebills, Some(&mut row.revenue_confirmed)),
-        ConversionStatus::Rejected => (&mut row.rejected, None),
-    };
-    *count += 1;
-    if let Some(sum) = sum {
-        add(sum, revenue);
+fn count_conversion(
+    row: &mut RawRow,
+    status: &ConversionStatus,
+    revenue: Money,
+    at: (&ReportQuery, Timestamp),
+) {
+    match status {
+        ConversionStatus::Lead | ConversionStatus::Custom(_) => row.leads += 1,
+        ConversionStatus::Sale => row.sales += 1,
+        ConversionStatus::Rebill => row.rebills += 1,
+        ConversionStatus::Rejected => row.rejected += 1,
+    }
+    match status {
+        ConversionStatus::Lead | ConversionStatus::Custom(_) => {
+            add(row, revenue, at, |r| &mut r.revenue_hold, |d| &mut d.revenue_hold);
+        }
+        ConversionStatus::Sale | ConversionStatus::Rebill => {
+            add(row, revenue, at, |r| &mut r.revenue_confirmed, |d| &mut d.revenue_confirmed);
+        }
+        ConversionStatus::Rejected => {}
     }
 }
 
-fn add(sums: &mut BTreeMap<Currency, Amount>, money: Money) {
-    *sums.entry(money.currency).or_default() += money.amount;
+fn add(
+    row: &mut RawRow,
+    Money { amount, currency }: Money,
+    (query, at): (&ReportQuery, Timestamp),
+    sum: fn(&mut RawRow) -> &mut BTreeMap<Currency, Amount>,
+    apart: fn(&mut Dated) -> &mut Amount,
+) {
+    let Some(days) = query.apart.get(&currency) else {
+        *sum(row).entry(currency).or_default() += amount;
+        return;
+    };
+    let day = TimeZone::UTC.to_datetime(at).date();
+    let since = days.iter().rev().find(|from| **from <= day).copied();
+    let place = row.dated.iter().position(|d| (d.currency, d.since) == (currency, since));
+    let place = place.unwrap_or_else(|| {
+        row.dated.push(Dated::new(currency, since));
+        row.dated.len() - 1
+    });
+    *apart(&mut row.dated[place]) += amount;
+    row.dated.sort_by_key(|d| (d.currency, d.since));
 }

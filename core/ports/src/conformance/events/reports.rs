@@ -47,7 +47,7 @@ const NAMES: [&str; 28] = [
     "sub20",
 ];
 
-fn dimension(name: &str) -> Dimension {
+pub(super) fn dimension(name: &str) -> Dimension {
     name.parse().expect("a dimension")
 }
 
@@ -68,7 +68,7 @@ pub(super) async fn loaded(s: &EventStore) -> Plain {
     generated.plain
 }
 
-async fn compare(s: &EventStore, plain: &Plain, query: &ReportQuery) {
+pub(super) async fn compare(s: &EventStore, plain: &Plain, query: &ReportQuery) {
     let want = plain.report(query);
     let got = s.analytics.report(query).await.expect("report");
     let differs = got.iter().zip(&want).position(|(g, w)| g != w).unwrap_or(got.len().min(want.len()));
@@ -83,7 +83,7 @@ async fn compare(s: &EventStore, plain: &Plain, query: &ReportQuery) {
 }
 
 /// Question `n`: attributions and zones in turn.
-fn question(n: usize, dimensions: Vec<Dimension>) -> ReportQuery {
+pub(super) fn question(n: usize, dimensions: Vec<Dimension>) -> ReportQuery {
     let attribution = [Attribution::Click, Attribution::Conversion][n % 2];
     ReportQuery { dimensions, attribution, timezone: ZONES[n / 2 % ZONES.len()].to_owned(), ..everything() }
 }

@@ -13,6 +13,7 @@ use tfx_api::{
     Page,
     bulk::{Bulk, BulkAnswer},
     entities::{Link, SecretRotation, Verb},
+    rates::{RatesAnswer, RemoveRate, SetRate, SetRates},
 };
 use tfx_domain::{
     entity::{Kind, Status},
@@ -58,6 +59,27 @@ pub(super) fn operations() -> Vec<Operation> {
             .answers::<Page<CapState>>("Each cap, on one page")
             .finds("destination")
             .asks("traffic-service"),
+    );
+    let code = || json!({ "$ref": "#/components/schemas/Currency" });
+    all.push(
+        get("/rates", "list_rates", "List rates of currencies, by pair and day")
+            .query("from", "Only from this currency", code())
+            .query("to", "Only to this one", code())
+            .pages()
+            .answers::<Page<SetRate>>("A page"),
+    );
+    all.push(
+        post("/rates", "set_rates", "Set rates of currencies, all or none")
+            .takes::<SetRates>(json!({ "rates": [
+                { "from": "EUR", "to": "USD", "day": "2026-01-31", "rate": "1.0842" },
+            ] }))
+            .answers::<RatesAnswer>("What they came to; with `dry_run` what they would"),
+    );
+    all.push(
+        post("/rates/remove", "remove_rate", "Remove a rate: the one before it holds on")
+            .takes::<RemoveRate>(json!({ "from": "EUR", "to": "USD", "day": "2026-01-31" }))
+            .answers::<RatesAnswer>("It is there no more")
+            .finds("rate"),
     );
     all.push(
         post("/bulk", "change_many", "Make many changes of entities, all or none")

@@ -23,7 +23,7 @@ pub(super) fn all() -> Vec<Operation> {
 pub(super) const TAGS: [(&str, &str); 5] = [
     (
         "configuration",
-        "Campaigns, streams, destinations, sources, networks, templates, alerts: what is configured",
+        "Campaigns, streams, destinations, sources, networks, templates, alerts, rates: what is configured",
     ),
     ("events", "Reports, clicks, conversions: what happened"),
     ("postbacks", "What networks report, and what sources are told"),
