@@ -16,7 +16,7 @@ use tfx_domain::entity::Kind;
 /// List changes, newest first.
 #[derive(Debug, Args)]
 pub(crate) struct Audit {
-    /// Only of one thing: an id of the table, an address, or KIND and slug such as campaign/summer or stream/summer/main.
+    /// Only of one thing: an id of the table, an address, or KIND and slug such as campaign/summer, stream/summer/main or rate/EUR/USD.
     #[arg(value_name = "THING")]
     entity: Option<String>,
     #[command(flatten)]
@@ -29,6 +29,7 @@ impl Audit {
         let named = self.entity.as_deref().and_then(|text| text.split_once('/'));
         let id = match named {
             None => self.entity.as_deref().map(id).transpose()?,
+            Some(("rate", pair)) => Some(pair.to_uppercase()),
             Some((noun, reference)) => {
                 let kind = Kind::ALL.into_iter().find(|k| k.noun() == noun).ok_or_else(|| {
                     let nouns = Kind::ALL.map(Kind::noun).join(", ");

@@ -27,6 +27,7 @@ mod postback;
 mod preset;
 mod profile;
 mod prune;
+mod rate;
 mod reconcile;
 mod report;
 mod restore;
@@ -72,6 +73,9 @@ pub(crate) enum Command {
     /// Presets: known networks and traffic sources, to begin with.
     #[command(subcommand)]
     Preset(preset::PresetCommand),
+    /// Rates: what currencies are worth in each other, by days.
+    #[command(subcommand)]
+    Rate(rate::RateCommand),
     /// Alerts: rules that tell, and pause, when something is wrong.
     #[command(subcommand)]
     Alert(alert::AlertCommand),
@@ -173,6 +177,7 @@ impl Command {
             Self::Network(c) => c.run(context).await,
             Self::Preset(c) => c.run(context),
             Self::Template(c) => c.run(context).await,
+            Self::Rate(c) => c.run(context).await,
             Self::Alert(c) => c.run(context).await,
             Self::Explain(c) => c.run(context).await,
             Self::Report(c) => c.run(context).await,

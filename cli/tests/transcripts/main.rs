@@ -40,6 +40,7 @@ mod pipes;
 mod postbacks;
 mod presets;
 mod prune;
+mod rates;
 mod replay;
 mod report;
 mod retention;

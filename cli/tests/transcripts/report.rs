@@ -27,7 +27,7 @@ fn reports() {
         tfx report --by sub1 --where bot!=true --where device_type=mobile --metrics clicks --output jsonl
         tfx report --by sub1 --metrics clicks --limit 1
         tfx report --by sub1 --metrics clicks --output name
-        tfx report --metrics clicks,revenue --currency EUR
+        tfx report --metrics clicks,revenue --currency EUR --since 2026-01-01
         tfx report --by campaign --metrics clicks,roi --where campaign=summer --output yaml | grep -v ntil: | grep -v since:
         tfx report --where country=US --metrics clicks
         tfx report --by planet

@@ -6,6 +6,7 @@ mod compare;
 mod eyes;
 mod markdown;
 mod print;
+mod rates;
 
 pub(crate) use eyes::spark;
 
@@ -86,6 +87,9 @@ pub(crate) struct Report {
     /// Of all amounts [default: USD].
     #[arg(long, value_name = "CODE", value_parser = Currency::stored)]
     currency: Option<Currency>,
+    /// Below the table, the rates by which amounts were converted.
+    #[arg(long)]
+    rates: bool,
     /// The order of rows: a metric or dimension; -metric puts the largest first.
     #[arg(long, value_name = "[-]NAME", allow_hyphen_values = true)]
     sort: Option<String>,
@@ -221,6 +225,7 @@ impl Report {
             _ if self.bars.is_some() => refused("--bars"),
             _ if self.spark.is_some() => refused("--spark"),
             _ if self.format.is_some() => refused("--format markdown"),
+            _ if self.rates => refused("--rates"),
             Format::Json | Format::Yaml | Format::Csv if self.watch.is_some() => {
                 Err(Failure::usage("--watch prints again and again: --output table, jsonl or name"))
             }
@@ -293,7 +298,14 @@ impl Report {
         let leaves_out = |answer: &ReportAnswer, when: &str| {
             if let Some(note) = &answer.note {
                 let codes: Vec<String> = answer.unconverted.keys().map(ToString::to_string).collect();
-                out.note(format!("note: {when}{note} (--currency {} shows them)", codes.join(" or ")));
+                let commands = rates::commands(answer);
+                out.note(format!(
+                    "note: {when}{note} (--currency {} shows them){commands}",
+                    codes.join(" or ")
+                ));
+            }
+            if let Some(note) = rates::converted(answer).filter(|_| !self.rates) {
+                out.note(format!("note: {when}{note}"));
             }
             if answer.tests_left_out > 0 {
                 let many = answer.tests_left_out;
@@ -302,6 +314,11 @@ impl Report {
                 ));
             }
         };
+        if self.rates && !answer.converted.is_empty() {
+            out.rows(&rates::listing(answer))?;
+        } else if self.rates {
+            out.note("nothing was converted by a rate");
+        }
         leaves_out(answer, "");
         if let Some(compared) = compared {
             leaves_out(&compared.previous, "before, ");
