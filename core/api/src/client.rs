@@ -20,6 +20,7 @@ use crate::{
     explain::{ExplainAnswer, ExplainRequest},
     geo::GeoStatus,
     health::{Health, HealthEvent, HealthList, HealthQuery, HealthRow},
+    imports::{ImportAnswer, ImportRequest},
     ingestion::{IngestionError, IngestionLag, IngestionQuery, ReplayAnswer, ReplayRequest},
     page::{Labelled, Page},
     postbacks::{
@@ -430,6 +431,14 @@ impl Client {
     /// [`ApiError`].
     pub async fn publish_conversions(&self, request: &PublishRequest) -> Result<PublishAnswer, ApiError> {
         self.post(&["conversions", "publish"], request).await
+    }
+
+    /// Imports conversions, or says what would become of them.
+    ///
+    /// # Errors
+    /// [`ApiError`]; 503 where none of them was taken for now: asked again, those that were taken count once.
+    pub async fn import_conversions(&self, request: &ImportRequest) -> Result<ImportAnswer, ApiError> {
+        self.post(&["conversions", "import"], request).await
     }
 
     /// Begins to erase a person, or to count what there is of him: [`erasures`](Self::erasures) shows its end.

@@ -15,6 +15,7 @@ pub mod explain;
 pub mod geo;
 pub mod health;
 pub mod http;
+pub mod imports;
 pub mod ingestion;
 pub mod logins;
 pub mod page;

@@ -90,6 +90,10 @@ pub trait Analytics: Send + Sync {
     /// A click of either topic, by id; looked for only around the id's time.
     async fn click(&self, id: ClickId) -> Result<Option<ClickEvent>, StoreError>;
 
+    /// These clicks of either topic, as far as they are there, in any order, with one question; looked for only around the
+    /// ids' times.
+    async fn clicks_by_id(&self, ids: &[ClickId]) -> Result<Vec<ClickEvent>, StoreError>;
+
     /// Which of these clicks are there, with one question; looked for only around the ids' times.
     async fn clicks_there(&self, ids: &[ClickId]) -> Result<Vec<ClickId>, StoreError>;
 

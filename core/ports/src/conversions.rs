@@ -60,6 +60,9 @@ pub trait ConversionStore: Send + Sync {
     /// conversion whose id another one has is an error that is not retryable.
     async fn record(&self, reports: &[Incoming]) -> Result<Vec<Recorded>, StoreError>;
 
+    /// What [`Self::record`] would answer now, of a batch as a whole; nothing of it is recorded.
+    async fn foresee(&self, reports: &[Incoming]) -> Result<Vec<Recorded>, StoreError>;
+
     /// Whether the conversion of a `tell` is the first of its click that its source is told of; from now on, if none is.
     async fn is_first_told(&self, tell: &SourcePostback) -> Result<bool, StoreError>;
 

@@ -10,7 +10,7 @@ use crate::{
     failure::Failure,
     geo, health as destinations_health,
     idempotency::UnderWay,
-    in_use, ingestion, kept, links,
+    imports, in_use, ingestion, kept, links,
     logins::{self, Logins},
     openapi,
     peers::Peers,
@@ -45,6 +45,8 @@ pub(crate) struct App {
     pub(crate) pruning: Arc<Pruning>,
     /// Erases people.
     pub(crate) erasing: Erasing,
+    /// Which imports are in the audit log.
+    pub(crate) imports: imports::Audited,
     /// Held while an entity is checked against the others and saved.
     pub(crate) writes: Mutex<Followed>,
     /// Requests with an idempotency key that are being done.
@@ -67,6 +69,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(kept::routes())
         .merge(erasure::routes())
         .merge(publish::routes())
+        .merge(imports::routes())
         .merge(explain::routes())
         .merge(geo::routes())
         .merge(destinations_health::routes())

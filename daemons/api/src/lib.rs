@@ -20,6 +20,7 @@ mod geo;
 mod given_up;
 mod health;
 mod idempotency;
+mod imports;
 mod in_use;
 mod ingestion;
 mod input;
@@ -92,6 +93,7 @@ pub async fn run(
         stores,
         settings: Arc::clone(&settings),
         writes: Mutex::new(Followed::new(&settings.addresses.public_hosts)),
+        imports: imports::Audited::default(),
         under_way: UnderWay::default(),
     });
     let _telling = tfx_service::tell_settings(

@@ -28,6 +28,10 @@ const REMEMBERED: usize = 10_000;
 const APART: Duration = Duration::from_secs(60);
 /// The longest time after which a click is not waited for when none comes after it.
 const LONGEST_QUIET: Duration = Duration::from_secs(3600);
+/// Clicks in one question.
+const TOGETHER: usize = 500;
+/// How long many may take: whoever imports a file waits, no network does.
+const FOR_MANY: Duration = Duration::from_secs(4);
 /// How many clicks are watched for that.
 const WATCHED: usize = 10_000;
 
@@ -51,7 +55,7 @@ impl Missing {
 }
 
 /// What is remembered of a click.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(crate) struct KnownClick {
     pub(crate) dims: ClickDims,
     /// The source's own id of it.
@@ -169,6 +173,33 @@ impl Clicks {
         let known = Arc::new(KnownClick { dims, external_id, cost });
         self.recent.insert(id, Arc::clone(&known));
         Ok(known)
+    }
+
+    /// The facts of many clicks, as far as they are there. They are asked of the store alone, and none is remembered: a
+    /// million of a file would drive out those of today.
+    ///
+    /// # Errors
+    /// The store does not answer.
+    pub(crate) async fn find_many(&self, ids: &[ClickId]) -> Result<HashMap<ClickId, KnownClick>, Missing> {
+        let mut known = HashMap::with_capacity(ids.len());
+        let asking = async {
+            for some in ids.chunks(TOGETHER) {
+                for click in self.analytics.clicks_by_id(some).await? {
+                    let ClickEvent { click_id, dims, external_id, cost, .. } = click;
+                    known.insert(click_id, KnownClick { dims, external_id, cost });
+                }
+            }
+            Ok::<(), StoreError>(())
+        };
+        let within = FOR_MANY.max(self.at_most);
+        match tokio::time::timeout(within, asking).await {
+            Ok(Ok(())) => {
+                self.answers();
+                Ok(known)
+            }
+            Ok(Err(e)) => Err(self.away(e.to_string())),
+            Err(_) => Err(self.away(format!("no answer within {} ms", within.as_millis()))),
+        }
     }
 
     /// All of a click; none: it is not there (yet, or any more).

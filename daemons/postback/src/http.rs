@@ -2,6 +2,7 @@
 
 use crate::{
     SERVICE, answer, auth,
+    import::import,
     log::{Origin, PostbackOutcome, SECRET},
     masks::Masks,
     params::{self, RequestFacts},
@@ -22,7 +23,7 @@ use http::{HeaderMap, Method, Request, request::Parts};
 use http_body_util::LengthLimitError;
 use percent_encoding::percent_decode_str;
 use std::{error::Error, net::IpAddr, sync::Arc};
-use tfx_api::postbacks::PostbackRetry;
+use tfx_api::{imports::ImportRequest, postbacks::PostbackRetry};
 use tfx_domain::{id::ClickId, postback::Refusal};
 use tfx_ports::{clock, entropy};
 use tfx_service::{
@@ -78,6 +79,7 @@ pub(crate) fn router(
     let operators = operators.merge(
         Router::new()
             .route("/internal/postbacks/retry", post(retry_all))
+            .route("/internal/conversions/import", post(import_rows))
             .route("/internal/clicks/forget", post(forget_clicks))
             .with_state(Arc::clone(postbacks)),
     );
@@ -137,6 +139,16 @@ fn readiness(postbacks: &Arc<Postbacks>, teller: &Arc<SourcePostbackSender>, sto
         async move { teller.told().await.map_err(|e| e.to_string()) }
     });
     readiness.required("events", move || events::check(Arc::clone(&producer), true))
+}
+
+async fn import_rows(State(postbacks): State<Arc<Postbacks>>, Json(asked): Json<ImportRequest>) -> Response {
+    // A task of its own: whoever hangs up must not leave rows half done.
+    let work = async move { import(&postbacks, &asked).await };
+    match tokio::spawn(work.in_current_span()).await {
+        Ok(Ok(answer)) => Json(answer).into_response(),
+        Ok(Err(why)) => ProblemResponse::unavailable(format!("{why}; send the rows again")).into_response(),
+        Err(e) => ProblemResponse::internal(format!("importing rows: {e}")).into_response(),
+    }
 }
 
 async fn retry_all(State(postbacks): State<Arc<Postbacks>>, Json(asked): Json<PostbackRetry>) -> Response {
@@ -199,6 +211,7 @@ async fn postback(
             method: head.method.as_str().into(),
             params,
             note: String::new(),
+            row: None,
         },
         unreadable,
     };

@@ -1,6 +1,7 @@
 //! What became of each postback: its event, and the counters.
 
 use crate::{masks::Masks, params::Params};
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::{
     borrow::Cow,
@@ -9,10 +10,11 @@ use std::{
 };
 use tfx_domain::{
     Timestamp,
+    entity::{NetworkSpec, TemplateSpec},
     event::{PostbackDirection, PostbackLogEvent, PostbackResult, SCHEMA},
     id::{ClickId, ConversionId, NetworkId},
     money::Money,
-    postback::{ConversionStatus, Refusal},
+    postback::{ConversionStatus, Interpreted, Refusal, interpret, interpret_ours},
 };
 use tfx_ports::queue::Counts;
 use tfx_service::metrics::Text;
@@ -22,6 +24,8 @@ const MAX_PARAMS: usize = 64;
 const MAX_PATH: usize = 128;
 /// The parameter that carries the secret; never stored.
 pub(crate) const SECRET: &str = "secret";
+/// How a row of a file came.
+pub(crate) const IMPORT: &str = "IMPORT";
 
 /// What became of a postback.
 #[derive(Debug, Clone, PartialEq)]
@@ -87,16 +91,52 @@ pub(crate) struct Origin {
     pub(crate) network: String,
     pub(crate) template: String,
     pub(crate) ip: Option<IpAddr>,
+    /// GET or POST, or [`IMPORT`]; empty for what came before: it was parked, or is taken again.
     pub(crate) method: SmolStr,
     pub(crate) params: Params,
     /// What is to be known of how it was let in, whatever became of it.
     pub(crate) note: String,
+    /// It is a row of a file.
+    pub(crate) row: Option<FileRow>,
+}
+
+/// What is said of a row of a file, beside its parameters.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct FileRow {
+    /// When it was reported.
+    pub(crate) at: Timestamp,
+    /// It is in our own words, which no template reads.
+    pub(crate) ours: bool,
+    /// Its click's source is told of it.
+    pub(crate) tell: bool,
 }
 
 impl Origin {
     /// Whether it came before: it was parked, or is taken again.
     pub(crate) fn is_of_before(&self) -> bool {
-        self.ip.is_none()
+        self.method.is_empty()
+    }
+
+    /// From when it counts.
+    pub(crate) fn reported_at(&self) -> Timestamp {
+        self.row.map_or(self.at, |row| row.at)
+    }
+
+    /// Whether the source of its click is told of it.
+    pub(crate) fn tells(&self) -> bool {
+        self.row.is_none_or(|row| row.tell)
+    }
+
+    /// What its parameters say.
+    pub(crate) fn read(
+        &self,
+        network: &NetworkSpec,
+        template: Option<&TemplateSpec>,
+    ) -> Result<Interpreted, Refusal> {
+        match self.row {
+            Some(FileRow { ours: true, .. }) => interpret_ours(network, &self.params),
+            _ => interpret(network, template, &self.params, &[]),
+        }
     }
 }
 
@@ -264,6 +304,7 @@ mod tests {
             method: "GET".into(),
             params,
             note: String::new(),
+            row: None,
         };
         let reason = format!("click_id is 's3cret-x' {}", "r".repeat(5000));
         let event = event(&origin, &PostbackOutcome::rejected(403, reason), &Masks::of(["s3cret-x"]));

@@ -14,7 +14,7 @@ mod pauses;
 
 use crate::{
     clicks::Missing,
-    log::{Origin, PostbackOutcome},
+    log::{FileRow, Origin, PostbackOutcome},
     take::Postbacks,
 };
 pub(crate) use pauses::first_pause;
@@ -29,7 +29,7 @@ use tfx_domain::{
     Timestamp,
     event::PostbackResult,
     id::{ClickId, NetworkId},
-    postback::{Interpreted, interpret},
+    postback::Interpreted,
 };
 use tfx_ports::{
     clock,
@@ -65,6 +65,9 @@ pub(crate) struct Parked {
     pub(crate) params: Vec<(String, String)>,
     /// When it came in.
     pub(crate) received_at: Timestamp,
+    /// It is a row of a file.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) row: Option<FileRow>,
 }
 
 impl Parked {
@@ -224,11 +227,11 @@ async fn attempt(postbacks: &Postbacks, job: &Job) -> End {
         method: "".into(),
         params: parked.params.clone(),
         note: String::new(),
+        row: parked.row,
     };
     // A network or template that was archived meanwhile still explains what it reported before.
     let template = network.and_then(|n| index.asked_template(&n.id, &parked.template));
-    let interpreted =
-        network.map(|n| (n, interpret(&n.spec, template.map(|t| &t.spec), &parked.params, &[])));
+    let interpreted = network.map(|n| (n, origin.read(&n.spec, template.map(|t| &t.spec))));
     let mut end = End::Done;
     let outcome = match interpreted {
         Some((network, Ok(Interpreted::Report(postback)))) => {
@@ -311,6 +314,7 @@ mod tests {
             click_id: ClickId::generate(now, 2),
             params: vec![("payout".to_owned(), "5".to_owned())],
             received_at,
+            row: None,
         }
     }
 

@@ -6,7 +6,7 @@
 //! taken again.
 
 use crate::{
-    log::{self, Origin},
+    log::{self, FileRow, Origin},
     parked::later_event,
     take::Postbacks,
 };
@@ -127,12 +127,17 @@ async fn was_taken(postbacks: &Postbacks, line: &PostbackLogEvent) -> Result<boo
 }
 
 /// Takes one again; none when it stays as it is: its network is gone, paused or not to be read by this program, it cannot be read any more, its click
-/// is not there, or it could not be made durable.
+/// is not there, it stands in a file, or it could not be made durable.
 async fn again(postbacks: &Postbacks, line: &PostbackLogEvent) -> Option<PostbackResult> {
     let index = postbacks.config.owned()?;
     let network = index.network_by_id(line.network_id.as_ref()?)?;
     let unread = index.unread_template(&network.id, &line.template);
     if network.spec.status != Status::Active || log::is_cut(line) || unread.is_some() {
+        return None;
+    }
+    // A row of a file counts from when the file says, which the line does not: it is imported again.
+    let is_row = line.method == log::IMPORT;
+    if is_row && matches!(line.result, PostbackResult::Conflict | PostbackResult::Unmatched) {
         return None;
     }
     let template = index.asked_template(&network.id, &line.template).map(|t| &t.spec);
@@ -149,6 +154,7 @@ async fn again(postbacks: &Postbacks, line: &PostbackLogEvent) -> Option<Postbac
         method: "".into(),
         params: line.params.clone(),
         note: String::new(),
+        row: is_row.then_some(FileRow { at: line.at, ours: false, tell: false }),
     };
     let outcome = postbacks.record(&index, &origin, network, &postback, &click, 0).await;
     (outcome.status == 0).then_some(outcome.result)

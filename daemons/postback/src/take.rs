@@ -18,14 +18,14 @@ use std::{
 use tfx_domain::{
     Timestamp,
     entity::{Network, Status, Template},
-    event::{ConversionEvent, Event, PostbackResult},
+    event::{Event, PostbackResult},
     id::NetworkId,
-    postback::{Conversion, Incoming, Interpreted, Postback, Unreadable, advice, interpret, report},
+    postback::{Conversion, Interpreted, Postback, Unreadable, advice, interpret},
 };
 use tfx_events::Producer;
 use tfx_ports::{
     clock,
-    conversions::{self, ConversionStore, Recorded},
+    conversions::{self, ConversionStore},
     queue::Queue,
 };
 use tfx_service::Strangers;
@@ -166,105 +166,6 @@ impl Postbacks {
         }
     }
 
-    /// Records a report about a known click, publishes, answers with `status`.
-    pub(crate) async fn record(
-        &self,
-        index: &Index,
-        origin: &Origin,
-        network: &Network,
-        postback: &Postback,
-        click: &KnownClick,
-        status: u16,
-    ) -> PostbackOutcome {
-        let asked = index.asks(click);
-        let click = &click.dims;
-        if let Some(it) = index.unread_destination(click.destination_id.as_ref()) {
-            // Without it the payout and whose click it is would be guessed, for good.
-            let mut outcome = PostbackOutcome::rejected(503, it.reason());
-            outcome.click = Some(postback.click_id);
-            return self.refuse(origin, outcome, Some(network)).await;
-        }
-        let terms = index.terms(click.destination_id.as_ref());
-        if postback.unmapped {
-            self.counters.unmapped();
-        }
-        let template = index.named_template(&network.id, &origin.template).map(|t| &t.spec);
-        let incoming = match report(network, terms, postback, click, origin.at) {
-            Ok(incoming) => Incoming { tell: asked, ..incoming },
-            Err(other) => {
-                let mut outcome = PostbackOutcome::accepted(status, PostbackResult::Conflict);
-                outcome.click = Some(postback.click_id);
-                outcome.reason = why::foreign(index, network, template, postback, &other);
-                return self.conclude(origin, outcome, Some(network), None).await;
-            }
-        };
-        let is_told = incoming.tell.is_some();
-        let mut recorded = match self.store(&incoming).await {
-            Ok(recorded) => recorded,
-            Err(why) => return self.not_durable(origin, network, postback, why).await,
-        };
-        // What comes now is the newest there is, also where the clock of another instance is ahead, or this one was.
-        let present = recorded.conversion.updated_at;
-        if status != 0 && recorded.result == PostbackResult::Stale && present > incoming.at {
-            recorded = match self.store(&Incoming { at: present, ..incoming }).await {
-                Ok(recorded) => recorded,
-                Err(why) => return self.not_durable(origin, network, postback, why).await,
-            };
-        }
-        if status == 0 && recorded.result == PostbackResult::Duplicate {
-            recorded.result = of_an_earlier_try(&recorded.conversion, origin.at);
-        }
-        if is_told {
-            self.to_tell.notify_one();
-        }
-        let mut outcome = PostbackOutcome::accepted(status, recorded.result);
-        outcome.click = Some(postback.click_id);
-        outcome.conversion = Some(recorded.conversion.id.clone());
-        outcome.test = click.test;
-        outcome.reason = why::recorded(&network.spec, template, postback, &recorded);
-        let changed = matches!(recorded.result, PostbackResult::Recorded | PostbackResult::Updated);
-        let now = &recorded.conversion;
-        outcome.became = changed.then(|| (now.status.clone(), now.revenue));
-        let changed = recorded.displaced.iter().chain(changed.then_some(&recorded.conversion));
-        self.conclude(origin, outcome, Some(network), changed).await
-    }
-
-    async fn store(&self, report: &Incoming) -> Result<Recorded, String> {
-        let mut all =
-            self.conversions.record(std::slice::from_ref(report)).await.map_err(|e| e.to_string())?;
-        match all.len() {
-            1 => Ok(all.remove(0)),
-            n => Err(format!("the conversion store gave {n} answers to one report")),
-        }
-    }
-
-    /// Makes an accepted postback's events durable, counts it. The conversions that it changed are marked as published when
-    /// the sink has their states (`published`).
-    pub(crate) async fn conclude<'c>(
-        &self,
-        origin: &Origin,
-        mut outcome: PostbackOutcome,
-        network: Option<&Network>,
-        changed: impl IntoIterator<Item = &'c Conversion>,
-    ) -> PostbackOutcome {
-        outcome.network = network.map(|n| n.id.clone());
-        let mut events = Vec::with_capacity(2);
-        events.extend(changed.into_iter().map(|c| Event::Conversion(Box::new(ConversionEvent::from(c)))));
-        events.push(Event::PostbackLog(Box::new(log::event(origin, &outcome, &self.masks()))));
-        if let Err(e) = self.publish(&events).await {
-            tracing::error!(
-                error = e,
-                network = origin.network,
-                "cannot make the events of a postback durable"
-            );
-            outcome = PostbackOutcome { status: 503, told: NOT_DURABLE.to_owned(), reason: e, ..outcome };
-            self.counters.not_taken();
-            return outcome;
-        }
-        self.counters.count(&outcome);
-        outcome
-    }
-
     /// What must not be shown.
     pub(crate) fn masks(&self) -> Arc<Masks> {
         self.config.owned().map(|index| Arc::clone(&index.masks)).unwrap_or_default()
@@ -327,7 +228,7 @@ impl Postbacks {
     }
 }
 
-const NOT_DURABLE: &str = "the postback could not be stored; send it again";
+pub(crate) const NOT_DURABLE: &str = "the postback could not be stored; send it again";
 
 /// The network, if the postback may speak for it, and its template.
 fn admit<'i>(
@@ -335,42 +236,54 @@ fn admit<'i>(
     origin: &Origin,
     secrets: &[String],
 ) -> Result<(&'i Network, Option<&'i Template>, Admission), PostbackOutcome> {
-    let cannot_read = |it: CannotRead| PostbackOutcome::rejected(503, it.reason());
-    let Some(network) = index.network(&origin.network) else {
-        let unread = index.unread_network(&origin.network).map(cannot_read);
-        return Err(unread.unwrap_or_else(|| PostbackOutcome::rejected(404, "there is no such network")));
-    };
-    if network.spec.status != Status::Active {
-        return Err(PostbackOutcome::rejected(
-            404,
-            format!("the network is {}", network.spec.status.as_str()),
-        ));
-    }
+    let network = active(index, origin)?;
     let Some(ip) = origin.ip else { return Err(PostbackOutcome::rejected(403, "the address is not known")) };
     let admission = auth::check(&network.spec, ip, secrets, clock::now()).map_err(|why| {
         let told = "the secret or the address is not accepted".to_owned();
         PostbackOutcome { told, ..PostbackOutcome::rejected(403, why) }
     })?;
+    let (network, template) = with_template(index, network, origin)?;
+    Ok((network, template, admission))
+}
+
+fn cannot_read(it: CannotRead) -> PostbackOutcome {
+    PostbackOutcome::rejected(503, it.reason())
+}
+
+fn active<'i>(index: &'i Index, origin: &Origin) -> Result<&'i Network, PostbackOutcome> {
+    let Some(network) = index.network(&origin.network) else {
+        let unread = index.unread_network(&origin.network).map(cannot_read);
+        return Err(unread.unwrap_or_else(|| PostbackOutcome::rejected(404, "there is no such network")));
+    };
+    match network.spec.status {
+        Status::Active => Ok(network),
+        other => Err(PostbackOutcome::rejected(404, format!("the network is {}", other.as_str()))),
+    }
+}
+
+/// The network of a row of a file, if it may be reported for, and its template.
+pub(crate) fn readable<'i>(
+    index: &'i Index,
+    origin: &Origin,
+) -> Result<(&'i Network, Option<&'i Template>), PostbackOutcome> {
+    with_template(index, active(index, origin)?, origin)
+}
+
+fn with_template<'i>(
+    index: &'i Index,
+    network: &'i Network,
+    origin: &Origin,
+) -> Result<(&'i Network, Option<&'i Template>), PostbackOutcome> {
     if let Some(it) = index.unread_template(&network.id, &origin.template) {
         return Err(cannot_read(it));
     }
     if origin.template.is_empty() {
-        return Ok((network, index.default_template(&network.id), admission));
+        return Ok((network, index.default_template(&network.id)));
     }
     match index.template(&network.id, &origin.template) {
-        Some(t) if t.spec.status == Status::Active => Ok((network, Some(t), admission)),
+        Some(t) if t.spec.status == Status::Active => Ok((network, Some(t))),
         Some(t) => Err(PostbackOutcome::rejected(404, format!("the template is {}", t.spec.status.as_str()))),
         None => Err(PostbackOutcome::rejected(404, "the network has no such template")),
-    }
-}
-
-/// What a parked postback did that is a duplicate now: if it is what brought the conversion into its state, an
-/// earlier try recorded it and died before its outcome was in the log.
-fn of_an_earlier_try(conversion: &Conversion, at: Timestamp) -> PostbackResult {
-    match conversion.version {
-        _ if conversion.updated_at != at => PostbackResult::Duplicate,
-        1 => PostbackResult::Recorded,
-        _ => PostbackResult::Updated,
     }
 }
 

@@ -59,7 +59,7 @@ impl Turns {
 
 /// A place among the postbacks of a network about a click.
 pub(crate) struct Place {
-    group: String,
+    pub(crate) group: String,
     came: Timestamp,
 }
 
@@ -134,7 +134,7 @@ impl Postbacks {
     }
 
     /// Keeps a postback until its click is there and those before it are taken. Who calls has its group's turn.
-    async fn park(
+    pub(crate) async fn park(
         &self,
         origin: &Origin,
         network: &Network,
@@ -163,6 +163,7 @@ impl Postbacks {
             click_id: postback.click_id,
             params: origin.params.iter().filter(|(n, v)| !is_secret(n, v)).cloned().collect(),
             received_at: origin.at,
+            row: origin.row,
         };
         let kept = match parked.job(place.came) {
             Ok(job) => self.queue.enqueue(&job, pause).await.map_err(|e| e.to_string()),

@@ -10,6 +10,7 @@ use crate::{
 };
 use clickhouse::Row;
 use serde::{Deserialize, de::DeserializeOwned};
+use std::collections::HashSet;
 use tfx_domain::{
     Timestamp,
     event::{ClickEvent, PostbackField, PostbackFilter, PostbackLogEvent},
@@ -53,15 +54,31 @@ pub(super) async fn click(client: &Client, id: ClickId) -> Result<Option<ClickEv
     rows.first().map(|row| decode(client, row)).transpose()
 }
 
-/// The times of the ids lead to the few granules that may hold them.
+pub(super) async fn clicks_by_id(client: &Client, ids: &[ClickId]) -> Result<Vec<ClickEvent>, StoreError> {
+    if ids.is_empty() {
+        return Ok(Vec::new());
+    }
+    let rows: Vec<EventRow> = client.all("read clicks", by_id("click_id AS id, event", ids)).await?;
+    // What was read twice may stand twice.
+    let mut met = HashSet::new();
+    let rows = rows.iter().filter(|row| met.insert(row.id.as_str()));
+    rows.map(|row| decode(client, row)).collect()
+}
+
 pub(super) async fn clicks_there(client: &Client, ids: &[ClickId]) -> Result<Vec<ClickId>, StoreError> {
     if ids.is_empty() {
         return Ok(Vec::new());
     }
+    let rows: Vec<Id> = client.all("look for clicks", by_id("click_id AS id", ids)).await?;
+    Ok(rows.iter().filter_map(|row| row.id.parse().ok()).collect())
+}
+
+/// These columns of clicks. The times of the ids lead to the few granules that may hold them.
+fn by_id(columns: &str, ids: &[ClickId]) -> Sql {
     let mut sql = Sql::default();
     for (n, table) in CLICKS.iter().enumerate() {
-        sql.push(if n == 0 { "" } else { " UNION DISTINCT " });
-        sql.push("SELECT click_id AS id FROM ").push(table);
+        sql.push(if n == 0 { "SELECT " } else { " UNION DISTINCT SELECT " });
+        sql.push(columns).push(" FROM ").push(table);
         sql.push(" WHERE event != '' AND click_id IN ?").texts(ids.iter().map(ToString::to_string).collect());
         sql.push(" AND at IN (");
         for (n, id) in ids.iter().enumerate() {
@@ -70,8 +87,7 @@ pub(super) async fn clicks_there(client: &Client, ids: &[ClickId]) -> Result<Vec
         }
         sql.push(")");
     }
-    let rows: Vec<Id> = client.all("look for clicks", sql).await?;
-    Ok(rows.iter().filter_map(|row| row.id.parse().ok()).collect())
+    sql
 }
 
 pub(super) async fn clicks(client: &Client, query: &ClickQuery) -> Result<Page<ClickEvent>, StoreError> {

@@ -47,6 +47,10 @@ impl Analytics for Reader {
         list::click(&self.client, id).await
     }
 
+    async fn clicks_by_id(&self, ids: &[ClickId]) -> Result<Vec<ClickEvent>, StoreError> {
+        list::clicks_by_id(&self.client, ids).await
+    }
+
     async fn clicks_there(&self, ids: &[ClickId]) -> Result<Vec<ClickId>, StoreError> {
         list::clicks_there(&self.client, ids).await
     }

@@ -51,6 +51,7 @@ scopes! {
     HealthCheck, "health:check", "Probe a destination now";
     PostbacksTest, "postbacks:test", "Try postbacks, also by sending one to a source";
     PostbacksRetry, "postbacks:retry", "Take postbacks again, tell sources again";
+    ConversionsImport, "conversions:import", "Import conversions from files";
     Ops, "ops", "Delete old events, replay events";
     Erase, "erase", "Erase a person from every store, for good";
     Tokens, "tokens", "Make and revoke API tokens";
@@ -198,7 +199,8 @@ mod tests {
                 "write:rates",
                 "health:check",
                 "postbacks:test",
-                "postbacks:retry"
+                "postbacks:retry",
+                "conversions:import"
             ]
         );
         assert_eq!(scopes_of(Role::Admin), Scope::ALL);

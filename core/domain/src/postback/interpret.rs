@@ -154,6 +154,21 @@ pub fn interpret(
     }))
 }
 
+/// Interprets what was written in our own terms: without a template, and statuses are ours, whatever networks mean by such
+/// words.
+///
+/// # Errors
+/// As [`interpret`].
+pub fn interpret_ours(network: &NetworkSpec, params: &[(String, String)]) -> Result<Interpreted, Refusal> {
+    let read = interpret(network, None, params, &[])?;
+    let Interpreted::Report(postback) = read else { return Ok(read) };
+    let status = match &postback.raw_status {
+        Some(word) => word.parse().map_err(|why: &str| Refusal::new("status", why))?,
+        None => ConversionStatus::Sale,
+    };
+    Ok(Interpreted::Report(Postback { status, unmapped: false, ..postback }))
+}
+
 /// The word for a status that nobody knows, if the postback says one; also of one that is refused for its payout.
 pub fn unknown_word(template: Option<&TemplateSpec>, params: &[(String, String)]) -> Option<UnknownWord> {
     let params = Params::new(params, template);

@@ -15,8 +15,10 @@ mod status;
 mod words;
 
 pub use decide::{Decided, Standing, decide};
-pub use interpret::{Interpreted, Postback, Refusal, interpret, is_mapped_since, still_stands, unknown_word};
-pub use params::Unreadable;
+pub use interpret::{
+    Interpreted, Postback, Refusal, interpret, interpret_ours, is_mapped_since, still_stands, unknown_word,
+};
+pub use params::{Field, Unreadable};
 pub use report::{Terms, report};
 pub use status::{Applied, ConversionStatus, apply};
 pub(crate) use words::meaning;

@@ -16,16 +16,40 @@ pub struct Unreadable {
 
 /// A fact that a postback may carry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Field {
+pub enum Field {
+    /// The click.
     ClickId,
+    /// The network's transaction id.
     TransactionId,
+    /// What it pays.
     Payout,
+    /// Of what.
     Currency,
+    /// The network's word for where it stands.
     Status,
 }
 
 impl Field {
-    const ALL: [Self; 5] = [Self::ClickId, Self::TransactionId, Self::Payout, Self::Currency, Self::Status];
+    /// All of them.
+    pub const ALL: [Self; 5] =
+        [Self::ClickId, Self::TransactionId, Self::Payout, Self::Currency, Self::Status];
+
+    /// Our name for it, which is understood without a template.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::ClickId => "click_id",
+            Self::TransactionId => "transaction_id",
+            Self::Payout => "payout",
+            Self::Currency => "currency",
+            Self::Status => "status",
+        }
+    }
+
+    /// The names that it goes by, in order of preference: the template's alone if it gives one, else those that are always
+    /// understood.
+    pub fn names(self, template: Option<&TemplateSpec>) -> Vec<&str> {
+        Params::new(&[], template).names(self).collect()
+    }
 
     const fn fact(self) -> Fact {
         match self {

@@ -45,6 +45,11 @@ pub(super) fn click(conn: &Connection, id: ClickId) -> Result<Option<ClickEvent>
 }
 
 /// The key is the id: each is a look-up.
+pub(super) fn clicks_by_id(conn: &Connection, ids: &[ClickId]) -> Result<Vec<ClickEvent>, StoreError> {
+    ids.iter().filter_map(|id| click(conn, *id).transpose()).collect()
+}
+
+/// The key is the id: each is a look-up.
 pub(super) fn clicks_there(conn: &Connection, ids: &[ClickId]) -> Result<Vec<ClickId>, StoreError> {
     let what = "look for clicks";
     let mut statement = conn.prepare_cached("SELECT 1 FROM clicks WHERE id = ?1").or_store_error(what)?;

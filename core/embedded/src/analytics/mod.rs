@@ -39,6 +39,11 @@ impl Analytics for Reader {
         self.db.read("read a click", move |conn| list::click(conn, id)).await
     }
 
+    async fn clicks_by_id(&self, ids: &[ClickId]) -> Result<Vec<ClickEvent>, StoreError> {
+        let ids = ids.to_vec();
+        self.db.scan("read clicks", move |conn| list::clicks_by_id(conn, &ids)).await
+    }
+
     async fn clicks_there(&self, ids: &[ClickId]) -> Result<Vec<ClickId>, StoreError> {
         let ids = ids.to_vec();
         self.db.scan("look for clicks", move |conn| list::clicks_there(conn, &ids)).await

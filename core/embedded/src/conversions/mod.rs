@@ -45,6 +45,12 @@ impl ConversionStore for Conversions {
         self.db.write("record conversions", work).await
     }
 
+    async fn foresee(&self, reports: &[Incoming]) -> Result<Vec<Recorded>, StoreError> {
+        let reports = reports.to_vec();
+        let work = move |conn: &_, (): &mut ()| record::foresee(conn, &reports);
+        self.db.write("foresee conversions", work).await
+    }
+
     async fn is_first_told(&self, tell: &SourcePostback) -> Result<bool, StoreError> {
         let tell = tell.clone();
         self.db

@@ -36,6 +36,15 @@ pub(super) fn record(conn: &Connection, report: &Incoming) -> Result<Recorded, S
     Ok(Recorded { result, conversion, displaced })
 }
 
+/// What recording them would answer: they are recorded, and undone within the same transaction.
+pub(super) fn foresee(conn: &Connection, reports: &[Incoming]) -> Result<Vec<Recorded>, StoreError> {
+    let what = "foresee a conversion";
+    conn.execute_batch("SAVEPOINT foreseen").or_store_error(what)?;
+    let answers = reports.iter().map(|report| record(conn, report)).collect();
+    conn.execute_batch("ROLLBACK TO foreseen; RELEASE foreseen").or_store_error(what)?;
+    answers
+}
+
 /// What is in the table.
 pub(super) struct StoredConversions<'c>(pub(super) &'c Connection);
 

@@ -74,6 +74,11 @@ impl ConversionStore for Conversions {
         self.recording.ask(record::WHAT, reports).await
     }
 
+    async fn foresee(&self, reports: &[Incoming]) -> Result<Vec<Recorded>, StoreError> {
+        self.db.ready().await?;
+        record::foresee(&self.db, reports).await
+    }
+
     async fn is_first_told(&self, tell: &SourcePostback) -> Result<bool, StoreError> {
         source_postback::is_first(&self.db, tell).await
     }

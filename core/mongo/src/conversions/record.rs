@@ -48,6 +48,13 @@ impl Work for Recording {
     }
 }
 
+/// What recording them would answer now.
+pub(super) async fn foresee(db: &Arc<Db>, reports: &[Incoming]) -> Result<Vec<Recorded>, StoreError> {
+    let known = Recording(Arc::clone(db)).known(reports).await?;
+    // What is not written needs no number.
+    Ok(Plan::new(known, reports, || 0)?.answers)
+}
+
 impl Recording {
     /// Reads, decides and writes. `unsure` keeps a plan whose outcome is not known: it may still come to be written
     /// while the next one is made, which then finds its own keys taken.

@@ -51,6 +51,7 @@ impl House {
             erasing: crate::erasure::Erasing::default(),
             stores,
             writes: Mutex::new(Followed::new(&[])),
+            imports: crate::imports::Audited::default(),
             under_way: UnderWay::default(),
             settings,
         });

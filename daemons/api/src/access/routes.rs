@@ -6,8 +6,8 @@ use std::{collections::HashMap, sync::LazyLock};
 use tfx_api::{BASE, entities::Verb};
 use tfx_domain::{
     access::Scope::{
-        self, Erase, HealthCheck, Ops, PostbacksRetry, PostbacksTest, Read, ReadAudit, ReadMoney,
-        ReadSecrets, Tokens, Users, WriteAlerts, WriteNetworks, WriteRates,
+        self, ConversionsImport, Erase, HealthCheck, Ops, PostbacksRetry, PostbacksTest, Read, ReadAudit,
+        ReadMoney, ReadSecrets, Tokens, Users, WriteAlerts, WriteNetworks, WriteRates,
     },
     entity::Kind,
 };
@@ -48,6 +48,7 @@ const ROUTES: &[(Method, &str, &[Scope])] = &[
     (Method::GET, "/conversions", &[Read]),
     (Method::GET, "/conversions/{id}", &[Read]),
     (Method::POST, "/conversions/publish", &[Read, Ops]),
+    (Method::POST, "/conversions/import", &[Read, ReadMoney, ConversionsImport]),
     (Method::GET, "/postbacks", &[Read, ReadMoney]),
     (Method::GET, "/postbacks/lint", &[Read, ReadMoney]),
     (Method::GET, "/postbacks/queue", &[Read, ReadMoney]),

@@ -83,6 +83,7 @@ async fn a_list_is_no_object_whatever_is_asked() {
         "/postbacks/queue/retry",
         "/retention/prune",
         "/conversions/publish",
+        "/conversions/import",
         "/ingestion/replay",
         "/tokens",
     ] {

@@ -3,6 +3,7 @@
 mod answers;
 mod balance;
 mod gone;
+mod imports;
 mod money;
 mod order;
 mod promises;

@@ -274,6 +274,9 @@ impl ConversionStore for Faults {
         self.record_fails.check()?;
         self.conversions.record(reports).await
     }
+    async fn foresee(&self, reports: &[Incoming]) -> Result<Vec<Recorded>, StoreError> {
+        self.conversions.foresee(reports).await
+    }
     async fn is_first_told(&self, tell: &SourcePostback) -> Result<bool, StoreError> {
         self.conversions.is_first_told(tell).await
     }
@@ -333,6 +336,10 @@ impl Analytics for Faults {
     async fn click(&self, id: ClickId) -> Result<Option<ClickEvent>, StoreError> {
         self.analytics_away.check()?;
         self.analytics.click(id).await
+    }
+    async fn clicks_by_id(&self, ids: &[ClickId]) -> Result<Vec<ClickEvent>, StoreError> {
+        self.analytics_away.check()?;
+        self.analytics.clicks_by_id(ids).await
     }
     async fn clicks_there(&self, ids: &[ClickId]) -> Result<Vec<ClickId>, StoreError> {
         self.analytics_away.check()?;

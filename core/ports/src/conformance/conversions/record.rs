@@ -290,7 +290,10 @@ pub async fn a_batch_is_applied_in_order(s: Stores) {
         (Recorded, "C", 1),
         (Stale, "A", 3),
     ];
+    let foreseen = s.two.foresee(&batch).await.expect("foresee");
+    assert_eq!((all(&s.one).await, s.one.foresee(&[]).await.expect("none")), (Vec::new(), Vec::new()));
     let answers = s.one.record(&batch).await.expect("record");
+    assert_eq!(answers, foreseen, "nothing of it was recorded before");
     let got: Vec<_> = answers
         .iter()
         .map(|a| (a.result, a.conversion.transaction_id.as_deref().unwrap_or(""), a.conversion.version))

@@ -118,6 +118,12 @@ pub async fn clicks_are_found_field_by_field(s: EventStore) {
     want.sort();
     assert_eq!(found, want);
     assert_eq!(s.analytics.clicks_there(&[]).await.expect("clicks"), []);
+    let mut found = s.analytics.clicks_by_id(&[want.as_slice(), &none].concat()).await.expect("clicks");
+    found.sort_by_key(|click| click.click_id);
+    let mut whole = clicks.to_vec();
+    whole.sort_by_key(|click| click.click_id);
+    assert_eq!(found, whole);
+    assert_eq!(s.analytics.clicks_by_id(&[]).await.expect("clicks"), []);
 }
 
 /// Fields in any order, with space and line breaks between them, with fields of a later build, and with null for

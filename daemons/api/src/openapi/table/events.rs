@@ -10,6 +10,7 @@ use tfx_api::{
     Labelled, Page,
     conversions::{PublishAnswer, PublishRequest},
     explain::{ExplainAnswer, ExplainRequest},
+    imports::{ImportAnswer, ImportRequest},
     report::{ReportAnswer, ReportRequest},
     timeline::Timeline,
 };
@@ -65,6 +66,14 @@ pub(super) fn operations() -> Vec<Operation> {
                 .takes::<PublishRequest>(json!({ "since": "2026-01-31T00:00:00Z", "dry_run": true }))
                 .answers::<PublishAnswer>("How many were marked; services publish them within seconds")
                 .note("For what reports lack after a restore. Each state counts once, however often it is published."),
+            post("/conversions/import", "import_conversions", "Import conversions, or tell what would become of them")
+                .takes::<ImportRequest>(json!({
+                    "network": "adnet", "dry_run": true,
+                    "rows": [{ "click_id": "01K5E7Q0000000000000000000", "status": "sale", "payout": "12.50", "at": "2026-01-31T00:00:00Z" }],
+                }))
+                .answers::<ImportAnswer>("What became of each row, in their order")
+                .note("Each row is taken as what its network reports, and counts from `at`. The same row again is a duplicate.")
+                .asks("postback-service"),
             post("/explain", "explain", "Tell where a click would go, and why")
                 .takes::<ExplainRequest>(json!({ "slug": "summer", "country": "DE", "ip": "192.0.2.7" }))
                 .answers::<ExplainAnswer>("What is decided, and why")

@@ -1,0 +1,124 @@
+//! Importing conversions: rows of a file, each taken as a postback of its network is.
+
+use serde::{Deserialize, Serialize};
+use tfx_domain::{
+    Timestamp,
+    event::PostbackResult,
+    id::ConversionId,
+    money::Money,
+    postback::{ConversionStatus, Field},
+};
+
+/// The most rows of a request.
+pub const MOST_ROWS: usize = 1_000;
+
+/// Rows to be imported, in their order.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ImportRequest {
+    /// Whose rows they are that name no network: its id or slug.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// The template that reads them: its slug within the network, or its id; none: the network's `default`, if it has one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub template: Option<String>,
+    /// They are in our own words, as `tfx conversion export` writes them: no template reads them, a status is ours.
+    #[serde(default)]
+    pub ours: bool,
+    /// Rows whose click is not known wait for it, as postbacks do; else they are refused.
+    #[serde(default)]
+    pub park: bool,
+    /// Sources are told of what is imported, as of what networks report.
+    #[serde(default)]
+    pub tell_sources: bool,
+    /// Only say what would become of them.
+    #[serde(default)]
+    pub dry_run: bool,
+    /// What the file is called, for the audit log.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 200)))]
+    pub file: String,
+    /// At most 1,000.
+    #[cfg_attr(feature = "schema", schemars(length(min = 1, max = 1000)))]
+    pub rows: Vec<ImportRow>,
+}
+
+/// What a row says, each fact as it stands there.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(deny_unknown_fields)]
+pub struct ImportRow {
+    /// Who reported it: id or slug.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<String>,
+    /// When it was reported; none: now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
+    pub at: Option<Timestamp>,
+    /// The click.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub click_id: Option<String>,
+    /// The network's transaction id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<String>,
+    /// The network's word for its status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<String>,
+    /// What it pays.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payout: Option<String>,
+    /// Of what.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub currency: Option<String>,
+}
+
+impl ImportRow {
+    /// Where a fact is kept.
+    pub fn fact(&mut self, field: Field) -> &mut Option<String> {
+        match field {
+            Field::ClickId => &mut self.click_id,
+            Field::TransactionId => &mut self.transaction_id,
+            Field::Payout => &mut self.payout,
+            Field::Currency => &mut self.currency,
+            Field::Status => &mut self.status,
+        }
+    }
+}
+
+/// What became of each row, in their order.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ImportAnswer {
+    /// Whether it was only foreseen.
+    pub dry_run: bool,
+    /// As many as were asked for.
+    pub rows: Vec<ImportedRow>,
+}
+
+/// What became of a row, or would.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ImportedRow {
+    /// `rejected` and `unmatched` were not taken: the row cannot be read, or its click is not known.
+    pub result: PostbackResult,
+    /// Why, when that is not plain.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub reason: String,
+    /// The conversion it made or met.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversion_id: Option<ConversionId>,
+    /// The status that it gave this conversion; none where it changed nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<ConversionStatus>,
+    /// What the conversion brings since then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revenue: Option<Money>,
+}
+
+impl ImportedRow {
+    /// Whether it was not taken, and is to be mended.
+    pub fn is_refused(&self) -> bool {
+        matches!(self.result, PostbackResult::Rejected | PostbackResult::Unmatched)
+    }
+}
