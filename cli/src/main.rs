@@ -22,6 +22,7 @@ mod prompt;
 #[cfg(test)]
 mod reference;
 mod room;
+mod rows;
 mod services;
 mod table;
 mod tests_too;

@@ -311,12 +311,15 @@ fn yaml(out: &mut impl Write, value: &Value) -> io::Result<()> {
     out.write_all(text.as_bytes())
 }
 
+/// What another spreadsheet takes for the end of a cell.
+const CELL_ENDS: [char; 4] = [';', '\t', '\r', '\n'];
+
 /// A cell that a spreadsheet shows and does not run: texts come from strangers (`=HYPERLINK(…)` as a keyword). An
 /// apostrophe goes before what would begin a formula there (the table of OWASP's "CSV Injection"), also behind blanks,
 /// and behind what another spreadsheet takes for the end of a cell; numbers stay as they are.
 fn no_formula(cell: String) -> String {
     const BEGINS: [char; 8] = ['=', '+', '-', '@', '＝', '＋', '－', '＠'];
-    const ENDS: [char; 4] = [';', '\t', '\r', '\n'];
+    const ENDS: [char; 4] = CELL_ENDS;
     let is_number = |text: &str| {
         text.strip_prefix(['-', '+'])
             .is_some_and(|n| n.parse::<f64>().is_ok() && n.starts_with(|c: char| c.is_ascii_digit()))
@@ -340,6 +343,28 @@ fn no_formula(cell: String) -> String {
     safe
 }
 
+/// A cell of a file that is read again: what [`no_formula`] would mend has an apostrophe before it, and so has what begins
+/// with one, so that [`unguarded`] gives back every text.
+pub(crate) fn guarded(cell: &str) -> String {
+    if !cell.contains('\'') && no_formula(cell.to_owned()) == cell {
+        return cell.to_owned();
+    }
+    let mut safe = String::with_capacity(cell.len() + 1);
+    for piece in cell.split_inclusive(CELL_ENDS) {
+        let begins = piece.starts_with('\'') || piece.starts_with(CELL_ENDS);
+        if begins || no_formula(piece.to_owned()) != piece {
+            safe.push('\'');
+        }
+        safe.push_str(piece);
+    }
+    safe
+}
+
+/// The text that was [`guarded`].
+pub(crate) fn unguarded(cell: &str) -> String {
+    cell.split_inclusive(CELL_ENDS).map(|piece| piece.strip_prefix('\'').unwrap_or(piece)).collect()
+}
+
 fn csv(out: &mut impl Write, listing: &Listing) -> Result<(), Failure> {
     let mut writer = csv::Writer::from_writer(out);
     let failed = |e: csv::Error| match e.into_kind() {
@@ -357,7 +382,35 @@ fn csv(out: &mut impl Write, listing: &Listing) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{folded, no_formula};
+    use super::{folded, guarded, no_formula, unguarded};
+
+    #[test]
+    fn a_cell_that_is_read_again_runs_nowhere_and_is_the_same() {
+        for text in [
+            "",
+            "T1",
+            "=1+1",
+            "'=1",
+            "'",
+            "''=1",
+            ";=1",
+            ";'=1",
+            "\t=1",
+            "a\n@b;-1;-x",
+            "-5",
+            "'-5",
+            "red; =1",
+            "a;;=b",
+            "\r\n=x",
+            "it's",
+            "a;'b",
+        ] {
+            let safe = guarded(text);
+            assert_eq!(unguarded(&safe), text, "{safe:?}");
+            assert_eq!(no_formula(safe.clone()), safe, "{text:?}");
+        }
+        assert_eq!((guarded("T1").as_str(), guarded("-5").as_str()), ("T1", "-5"));
+    }
 
     #[test]
     fn notes_are_broken_between_words_and_commands_are_not() {

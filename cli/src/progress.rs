@@ -77,6 +77,67 @@ impl Meter {
     }
 }
 
+/// How far rows of a file are: as [`Meter`].
+pub(crate) struct RowMeter {
+    bar: Option<ProgressBar>,
+    quiet: bool,
+    begun: Instant,
+    said: Instant,
+    /// Bytes that were behind when it began.
+    from: u64,
+}
+
+impl RowMeter {
+    /// `of` bytes, if that is known.
+    pub(crate) fn new(quiet: bool, from: u64, of: Option<u64>) -> Self {
+        let bar = (!quiet && io::stderr().is_terminal()).then(|| {
+            let bar = ProgressBar::with_draw_target(of, ProgressDrawTarget::stderr());
+            let form = match of {
+                Some(_) => "{msg} {wide_bar} {bytes}/{total_bytes}  {eta} left",
+                None => "{spinner} {msg} {bytes}",
+            };
+            bar.set_style(
+                ProgressStyle::with_template(form).unwrap_or_else(|_| ProgressStyle::default_bar()),
+            );
+            bar.set_position(from);
+            bar.reset_eta();
+            bar
+        });
+        let now = Instant::now();
+        Self { bar, quiet, begun: now, said: now, from }
+    }
+
+    /// So many rows were done since it began, and so many bytes are behind.
+    pub(crate) fn at(&mut self, rows: u64, bytes: u64, of: Option<u64>) {
+        let took = self.begun.elapsed();
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{rows} rows, {}/s", rate(rows, took)));
+            bar.set_position(bytes);
+        } else if !self.quiet && self.said.elapsed() >= EVERY {
+            self.said = Instant::now();
+            let mut line = format!("{rows} rows, {}, {}/s", HumanBytes(bytes), rate(rows, took));
+            if let Some(left) = of.and_then(|of| of.checked_sub(bytes)) {
+                let left = Duration::from_secs(left / rate(bytes - self.from.min(bytes), took).max(1));
+                line.push_str(&format!(", {} left", HumanDuration(left)));
+            }
+            let _ = writeln!(io::stderr().lock(), "{line}");
+        }
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn end(&self) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+/// How many a second.
+fn rate(n: u64, took: Duration) -> u64 {
+    let millis = u64::try_from(took.as_millis()).unwrap_or(u64::MAX).max(1);
+    n.saturating_mul(1_000) / millis
+}
+
 const fn word(phase: Phase) -> &'static str {
     match phase {
         Phase::Writing => "backing up",

@@ -30,7 +30,9 @@ impl<'p> Transcript<'p> {
             || line.starts_with("tfx check ")
             || line.contains(" check destinations")
             || line.starts_with("tfx status")
-            || line.starts_with("tfx reconcile");
+            || line.starts_with("tfx reconcile")
+            || line.starts_with("tfx network reconcile")
+            || line.starts_with("tfx conversion import");
         assert!(!(failed && alone) || verdict || stdout.is_empty(), "{line}: failed with a result: {stdout}");
         assert!(!stderr.contains("panicked"), "{line}: {stderr}");
         let _ = writeln!(self.text, "$ {line}");

@@ -2,6 +2,7 @@
 
 mod postback_url;
 mod ready;
+mod reconcile;
 mod rotate_secret;
 
 use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NoParent, Noun, Spec, put};
@@ -91,6 +92,7 @@ pub(crate) enum NetworkCommand {
     PostbackUrl(postback_url::PostbackUrl),
     /// Give the network another secret; the present one works for a while, until it has moved.
     RotateSecret(rotate_secret::RotateSecret),
+    Reconcile(Box<reconcile::Reconcile>),
 }
 
 impl NetworkCommand {
@@ -99,6 +101,7 @@ impl NetworkCommand {
             Self::Entity(command) => command.run(context).await,
             Self::PostbackUrl(command) => command.run(context).await,
             Self::RotateSecret(command) => command.run(context).await,
+            Self::Reconcile(command) => command.run(context).await,
         }
     }
 }

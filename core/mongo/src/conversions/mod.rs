@@ -75,6 +75,9 @@ impl ConversionStore for Conversions {
     }
 
     async fn foresee(&self, reports: &[Incoming]) -> Result<Vec<Recorded>, StoreError> {
+        if reports.is_empty() {
+            return Ok(Vec::new());
+        }
         self.db.ready().await?;
         record::foresee(&self.db, reports).await
     }

@@ -1,5 +1,8 @@
 //! `tfx conversion`: what networks reported about clicks.
 
+pub(crate) mod export;
+pub(crate) mod import;
+
 use crate::{
     columns::Rows,
     complete,
@@ -26,6 +29,8 @@ pub(crate) enum ConversionCommand {
     List(Box<List>),
     /// Show one conversion.
     Show(Show),
+    Import(Box<import::Import>),
+    Export(Box<export::Export>),
     Publish(Publish),
 }
 
@@ -83,7 +88,7 @@ impl ConversionCommand {
     pub(crate) fn problems(&self) -> Problems {
         match self {
             Self::List(list) => list.list.problems(Rows::Conversions),
-            Self::Show(_) | Self::Publish(_) => Problems::default(),
+            Self::Show(_) | Self::Import(_) | Self::Export(_) | Self::Publish(_) => Problems::default(),
         }
     }
 
@@ -91,6 +96,8 @@ impl ConversionCommand {
         match self {
             Self::List(list) => list.run(context).await,
             Self::Show(show) => show.run(context).await,
+            Self::Import(import) => import.run(context).await,
+            Self::Export(export) => export.run(context).await,
             Self::Publish(publish) => publish.run(context).await,
         }
     }

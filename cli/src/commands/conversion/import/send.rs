@@ -1,0 +1,110 @@
+//! Batches of rows on their way to the server, which is asked again while it cannot take them.
+
+use crate::{
+    exit::{Failure, Kind},
+    output::Out,
+    rows::{Place, Row, Rows, mapping::Mapping},
+};
+use std::time::{Duration, Instant};
+use tfx_api::{
+    ApiError, Client,
+    imports::{ImportRequest, ImportRow, ImportedRow, MOST_ROWS},
+};
+use tfx_domain::event::PostbackResult;
+use tokio::time::sleep;
+
+/// The most bytes of facts in a request: also as JSON they fit into the smallest body that servers take unasked.
+const MOST_BYTES: usize = 128 << 10;
+/// How long a server is asked again that cannot take them.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LONGEST_PAUSE: Duration = Duration::from_secs(10);
+
+/// A row, and what it says or why it says nothing.
+pub(crate) type Read = (Row, Result<ImportRow, String>);
+
+/// Rows that go together.
+#[derive(Default)]
+pub(crate) struct Batch {
+    pub(crate) rows: Vec<Read>,
+    /// Behind them.
+    pub(crate) end: Place,
+}
+
+/// The next rows, those of `wanted` lines if that is said; none at the end.
+///
+/// # Errors
+/// The file cannot be read on.
+pub(crate) fn next(
+    rows: &mut Rows,
+    mapping: &mut Mapping,
+    wanted: impl Fn(u64) -> bool,
+) -> Result<Option<Batch>, Failure> {
+    let mut batch = Batch { rows: Vec::new(), end: rows.place() };
+    let mut bytes = 0;
+    while batch.rows.len() < MOST_ROWS && bytes < MOST_BYTES {
+        let Some(row) = rows.next()? else { break };
+        batch.end = row.end;
+        if wanted(row.line) {
+            bytes += row.raw.len();
+            let read = mapping.row(&row);
+            batch.rows.push((row, read));
+        }
+    }
+    Ok((!batch.rows.is_empty()).then_some(batch))
+}
+
+/// Has a batch imported: what became of each of its rows.
+///
+/// # Errors
+/// The server does not take them, for longer than it is asked again.
+pub(crate) async fn send(
+    client: &Client,
+    out: Out,
+    asked: &ImportRequest,
+    batch: &[Read],
+) -> Result<Vec<ImportedRow>, Failure> {
+    let rows: Vec<ImportRow> = batch.iter().filter_map(|(_, read)| read.as_ref().ok().cloned()).collect();
+    let mut answers = Vec::new();
+    if !rows.is_empty() {
+        let n = rows.len();
+        let request = ImportRequest { rows, ..asked.clone() };
+        answers = patiently(client, out, &request).await?;
+        if answers.len() != n {
+            return Err(Failure::failed(format!("api-service gave {} answers to {n} rows", answers.len())));
+        }
+    }
+    let mut answers = answers.into_iter();
+    let of = |(_, read): &Read| match read {
+        Ok(_) => answers.next(),
+        Err(why) => Some(ImportedRow {
+            result: PostbackResult::Rejected,
+            reason: why.clone(),
+            conversion_id: None,
+            status: None,
+            revenue: None,
+        }),
+    };
+    Ok(batch.iter().filter_map(of).collect())
+}
+
+async fn patiently(client: &Client, out: Out, request: &ImportRequest) -> Result<Vec<ImportedRow>, Failure> {
+    let (began, mut pause) = (Instant::now(), Duration::from_millis(500));
+    loop {
+        let error = match client.import_conversions(request).await {
+            Ok(answer) => return Ok(answer.rows),
+            Err(error) => error,
+        };
+        let answered = error.problem().map(|p| p.status);
+        // A server that was never there is told at once.
+        let sent = !matches!(error, ApiError::Unreachable { sent: false, .. }) || began.elapsed() > pause;
+        let again = matches!(answered, Some(502..=504)) || answered.is_none() && sent;
+        let failure = Failure::from(error);
+        let waits = again && matches!(failure.kind, Kind::Unreachable | Kind::TimedOut);
+        if !waits || began.elapsed() > PATIENCE {
+            return Err(failure);
+        }
+        out.note(format!("{}; asking again", failure.message));
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_PAUSE);
+    }
+}

@@ -1,0 +1,103 @@
+//! How far an import is, beside its file: whatever ends it, the same command goes on behind what was taken. It is written
+//! when a batch was answered, so that at most one batch is sent twice, which counts once.
+
+use super::tally::Tally;
+use crate::{
+    exit::Failure,
+    rows::{LONGEST, Place, beside},
+};
+use serde::{Deserialize, Serialize};
+use sha2::{Digest as _, Sha256};
+use std::{
+    fs::{self, File},
+    io::{self, Read as _},
+    path::{Path, PathBuf},
+};
+use tfx_ops::files;
+
+/// How far it is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct State {
+    /// The file as it was: its size, and the hash of its beginning.
+    size: u64,
+    head: String,
+    /// The options that say what becomes of rows.
+    options: String,
+    /// Behind what was taken.
+    pub(crate) at: Place,
+    pub(crate) tally: Tally,
+    /// How long the file of refused rows is, if there is one.
+    pub(crate) refused: Option<u64>,
+}
+
+/// Where a state is kept.
+pub(crate) fn path(file: &Path) -> PathBuf {
+    beside(file, ".tfx-import")
+}
+
+impl State {
+    /// Of an import that begins.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn new(file: &Path, options: String) -> Result<Self, Failure> {
+        let read = || -> io::Result<(u64, Vec<u8>)> {
+            let mut head = Vec::new();
+            let opened = File::open(file)?;
+            let size = opened.metadata()?.len();
+            opened.take(LONGEST as u64).read_to_end(&mut head)?;
+            Ok((size, head))
+        };
+        let (size, head) =
+            read().map_err(|e| Failure::usage(format!("{} cannot be read: {e}", file.display())))?;
+        let head = Sha256::digest(&head).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(Self { size, head, options, at: Place::default(), tally: Tally::default(), refused: None })
+    }
+
+    /// The one that was kept, if there is one; `now` is as one that begins.
+    ///
+    /// # Errors
+    /// It is of another file or of other options, or cannot be read.
+    pub(crate) fn kept(file: &Path, now: &Self) -> Result<Option<Self>, Failure> {
+        let path = path(file);
+        let again = "--restart imports the file from its beginning; what was taken counts once";
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),
+            Err(e) => {
+                return Err(Failure::failed(format!("{} cannot be read: {e}", path.display())).hint(again));
+            }
+        };
+        let kept: Self = serde_json::from_slice(&bytes).map_err(|e| {
+            Failure::failed(format!("{} is not what tfx wrote: {e}", path.display())).hint(again)
+        })?;
+        let name = file.display();
+        if (kept.size, &kept.head) != (now.size, &now.head) {
+            let why =
+                format!("{name} is not as it was when its import began; that ended at line {}", kept.at.line);
+            return Err(Failure::usage(why).hint(again));
+        }
+        if kept.options != now.options {
+            let why = format!("the import of {name} began with other options: {}", kept.options);
+            return Err(Failure::usage(why).hint(format!("give the same again, or {again}")));
+        }
+        Ok(Some(kept))
+    }
+
+    /// Keeps it.
+    ///
+    /// # Errors
+    /// It cannot be written.
+    pub(crate) fn keep(&self, file: &Path) -> Result<(), Failure> {
+        let path = path(file);
+        let bytes = serde_json::to_vec(self).map_err(Failure::failed)?;
+        files::replace(&path, &bytes)
+            .map_err(|e| Failure::failed(format!("{} cannot be written: {e}", path.display())))
+    }
+
+    /// Forgets it: the import is over.
+    pub(crate) fn forget(file: &Path) {
+        // What stays is of an import that is at its end: the next one finds nothing more to do.
+        let _ = fs::remove_file(path(file));
+    }
+}

@@ -1,0 +1,250 @@
+//! Which column of a file holds which fact, and what a row says then.
+
+use super::{Form, Row, Rows, times};
+use crate::output::unguarded;
+use jiff::tz::TimeZone;
+use std::{fmt, sync::Arc};
+use tfx_api::imports::ImportRow;
+use tfx_domain::{entity::TemplateSpec, nearest::did_you_mean, postback::Field, problem::Problems};
+
+/// The columns of an export of ours, in their order.
+pub(crate) const OURS: [&str; 7] =
+    ["network", "click_id", "transaction_id", "status", "payout", "currency", "time"];
+/// Columns that a file of refused rows has before its own.
+pub(crate) const REFUSED: [&str; 2] = ["line", "reason"];
+
+/// What a column may hold.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Fact {
+    Of(Field),
+    /// When it was reported.
+    Time,
+    /// Who reported it.
+    Network,
+}
+
+impl Fact {
+    const ALL: [Self; 7] = [
+        Self::Network,
+        Self::Of(Field::ClickId),
+        Self::Of(Field::TransactionId),
+        Self::Of(Field::Status),
+        Self::Of(Field::Payout),
+        Self::Of(Field::Currency),
+        Self::Time,
+    ];
+
+    const fn as_str(self) -> &'static str {
+        match self {
+            Self::Of(field) => field.as_str(),
+            Self::Time => "time",
+            Self::Network => "network",
+        }
+    }
+
+    /// The names that it goes by, those that go before others first.
+    fn names(self, template: Option<&TemplateSpec>) -> [Vec<&str>; 3] {
+        let own = vec![self.as_str()];
+        match self {
+            Self::Of(field) => {
+                let (names, usual) = (field.names(template), field.names(None));
+                let renamed = names.len() == 1 && !usual.contains(&names[0]);
+                if renamed { [names, own, Vec::new()] } else { [own, names, Vec::new()] }
+            }
+            Self::Time => {
+                let others = ["created_at", "date", "datetime", "timestamp", "conversion_time", "event_time"];
+                [own, others.to_vec(), Vec::new()]
+            }
+            Self::Network => [own, Vec::new(), Vec::new()],
+        }
+    }
+}
+
+/// `FACT=COLUMN`, several with commas.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Said(Vec<(Fact, String)>);
+
+impl fmt::Display for Said {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all: Vec<String> =
+            self.0.iter().map(|(fact, column)| format!("{}={column}", fact.as_str())).collect();
+        f.write_str(&all.join(","))
+    }
+}
+
+/// Reads `--map`.
+///
+/// # Errors
+/// A fact that there is not, or no `=`.
+pub(crate) fn said(text: &str) -> Result<Said, String> {
+    let mut all: Vec<(Fact, String)> = Vec::new();
+    for part in text.split(',') {
+        match (part.split_once('='), all.last_mut()) {
+            (Some((fact, column)), _) => {
+                let fact = fact.trim();
+                let found = Fact::ALL.into_iter().find(|f| f.as_str() == fact);
+                let words = || Fact::ALL.map(Fact::as_str).join(", ");
+                let meant = || did_you_mean(fact, Fact::ALL.map(Fact::as_str));
+                let found = found.ok_or_else(|| format!("'{fact}' is none of {}{}", words(), meant()))?;
+                all.push((found, column.to_owned()));
+            }
+            // A comma of the column's name.
+            (None, Some((_, column))) => column.push_str(&format!(",{part}")),
+            (None, None) => return Err("must be FACT=COLUMN, such as click_id=\"Sub ID\"".to_owned()),
+        }
+    }
+    Ok(Said(all))
+}
+
+/// How rows are read.
+pub(crate) struct Mapping {
+    pub(crate) said: Vec<Said>,
+    pub(crate) template: Option<TemplateSpec>,
+    pub(crate) zone: TimeZone,
+    /// The file is an export of ours.
+    pub(crate) ours: bool,
+    /// An apostrophe stands before what a spreadsheet would run.
+    guarded: bool,
+    last: Option<(Arc<[String]>, Columns)>,
+}
+
+/// Where facts stand.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Columns {
+    places: [Option<usize>; Fact::ALL.len()],
+    /// Those that hold none.
+    pub(crate) unread: Vec<String>,
+}
+
+impl Columns {
+    pub(crate) fn has(&self, fact: Fact) -> bool {
+        Fact::ALL.iter().position(|f| *f == fact).is_some_and(|at| self.places[at].is_some())
+    }
+}
+
+/// Whether a file has the columns of our own exports, and no others.
+fn is_ours(rows: &Rows) -> bool {
+    let mut names: Vec<&str> =
+        rows.header.iter().map(String::as_str).filter(|n| !REFUSED.contains(n)).collect();
+    let mut ours = OURS;
+    if rows.form == Form::Jsonl {
+        names.sort_unstable();
+        ours.sort_unstable();
+    }
+    names == ours
+}
+
+fn plain(name: &str) -> String {
+    name.trim().to_lowercase().replace([' ', '-'], "_")
+}
+
+impl Mapping {
+    pub(crate) fn new(said: Vec<Said>, zone: TimeZone, rows: &Rows) -> Self {
+        let ours = said.is_empty() && is_ours(rows);
+        let guarded = ours && rows.form != Form::Jsonl;
+        Self { said, template: None, zone, ours, guarded, last: None }
+    }
+
+    /// Which columns hold what.
+    ///
+    /// # Errors
+    /// Every column that is named and not there, every fact that several could hold, and a click that none does.
+    pub(crate) fn columns(&self, names: &[String]) -> Result<Columns, Problems> {
+        let mut problems = Problems::default();
+        let mut columns = Columns::default();
+        let said: Vec<&(Fact, String)> = self.said.iter().flat_map(|Said(all)| all).collect();
+        let mut taken: Vec<usize> = Vec::new();
+        for (fact, column) in said.iter().filter(|(_, column)| !column.is_empty()) {
+            let there: Vec<usize> = places(names, |name| name == column.as_str());
+            let there =
+                if there.is_empty() { places(names, |name| plain(name) == plain(column)) } else { there };
+            match there.as_slice() {
+                [] => {
+                    let meant = did_you_mean(column, names.iter().map(String::as_str));
+                    let all = names.join(", ");
+                    problems
+                        .add(fact.as_str(), format!("there is no column '{column}'{meant}; there are {all}"));
+                }
+                [one] => {
+                    columns.places[index(*fact)] = Some(*one);
+                    taken.push(*one);
+                }
+                _ => problems.add(fact.as_str(), format!("'{column}' stands there more than once")),
+            }
+        }
+        for fact in Fact::ALL {
+            if said.iter().any(|(said, _)| *said == fact) {
+                continue;
+            }
+            for group in fact.names(self.template.as_ref()) {
+                let named = |name: &str| group.iter().any(|one| plain(one) == plain(name));
+                let found = places(names, named);
+                let found: Vec<usize> = found.into_iter().filter(|at| !taken.contains(at)).collect();
+                match found.as_slice() {
+                    [] => continue,
+                    [one] => columns.places[index(fact)] = Some(*one),
+                    several => {
+                        let could = several.iter().map(|at| format!("'{}'", names[*at]));
+                        let could = could.collect::<Vec<_>>().join(" and ");
+                        let fact = fact.as_str();
+                        problems.add(fact, format!("{could} could both be it; say --map {fact}=COLUMN"));
+                    }
+                }
+                break;
+            }
+        }
+        if !columns.has(Fact::Of(Field::ClickId)) && !problems.0.iter().any(|p| p.path == "click_id") {
+            let all = names.join(", ");
+            problems.add("click_id", format!("no column is it; say --map click_id=COLUMN, of {all}"));
+        }
+        let read = |at: usize| columns.places.contains(&Some(at));
+        let own = |name: &String| REFUSED.contains(&name.as_str());
+        let unread = names.iter().enumerate().filter(|(at, name)| !read(*at) && !own(name));
+        columns.unread = unread.map(|(_, name)| name.clone()).collect();
+        problems.into_result(columns)
+    }
+
+    /// What a row says.
+    ///
+    /// # Errors
+    /// Why it says nothing.
+    pub(crate) fn row(&mut self, row: &Row) -> Result<ImportRow, String> {
+        if let Some(why) = &row.problem {
+            return Err(why.clone());
+        }
+        let columns = match &self.last {
+            Some((names, columns)) if *names == row.names => columns.clone(),
+            _ => {
+                let columns = self.columns(&row.names).map_err(|problems| problems.to_string())?;
+                self.last = Some((Arc::clone(&row.names), columns.clone()));
+                columns
+            }
+        };
+        let mut read = ImportRow::default();
+        for (fact, place) in Fact::ALL.into_iter().zip(columns.places) {
+            let Some(cell) = place.and_then(|at| row.cells.get(at)) else { continue };
+            let text =
+                std::str::from_utf8(cell).map_err(|_| format!("{}: it is not UTF-8", fact.as_str()))?;
+            let text = if self.guarded { unguarded(text) } else { text.to_owned() };
+            if text.trim().is_empty() {
+                continue;
+            }
+            match fact {
+                Fact::Of(field) => *read.fact(field) = Some(text),
+                Fact::Network => read.network = Some(text.trim().to_owned()),
+                Fact::Time => {
+                    read.at = Some(times::read(&text, &self.zone).map_err(|why| format!("time: {why}"))?);
+                }
+            }
+        }
+        Ok(read)
+    }
+}
+
+fn index(fact: Fact) -> usize {
+    Fact::ALL.iter().position(|f| *f == fact).unwrap_or_default()
+}
+
+fn places(names: &[String], is_it: impl Fn(&str) -> bool) -> Vec<usize> {
+    names.iter().enumerate().filter(|(_, name)| is_it(name)).map(|(at, _)| at).collect()
+}
