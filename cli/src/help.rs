@@ -21,6 +21,7 @@ const GROUPS: &[(&str, &[&str])] = &[
             "retention",
             "prune",
             "erase",
+            "secrets",
             "backup",
             "restore",
             "stack",

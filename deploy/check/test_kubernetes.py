@@ -16,7 +16,7 @@ FOLDER = os.path.join(tools.DEPLOY, "kubernetes")
 VERSIONS = ("1.29", "1.37")
 COMPONENT, PART = "app.kubernetes.io/component", "app.kubernetes.io/part-of"
 WITH_PODS = {"Deployment", "StatefulSet", "Job", "CronJob"}
-OF_SECRET = {"INTERNAL_TOKEN", "MONGO_URI", "CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD", "EVENT_KAFKA_OPTIONS", "AUTH_JWT_SECRET",
+OF_SECRET = {"INTERNAL_TOKEN", "SECRETS_KEY", "MONGO_URI", "CLICKHOUSE_USER", "CLICKHOUSE_PASSWORD", "EVENT_KAFKA_OPTIONS", "AUTH_JWT_SECRET",
              "AUTH_RESEND_API_KEY", "ALERT_TELEGRAM_TOKEN"}
 
 

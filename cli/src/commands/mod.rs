@@ -32,6 +32,7 @@ mod reconcile;
 mod report;
 mod restore;
 mod retention;
+mod secrets;
 mod smoke;
 mod source;
 mod stack;
@@ -123,6 +124,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Retention(retention::RetentionCommand),
     Prune(prune::Prune),
+    /// What seals the secrets of the configuration: its keys.
+    #[command(subcommand)]
+    Secrets(secrets::SecretsCommand),
     Erase(erase::Erase),
     /// Backups: what a store holds, into a file.
     #[command(subcommand)]
@@ -199,6 +203,7 @@ impl Command {
             Self::Ingest(c) => c.run(context).await,
             Self::Migrate(c) => c.run(context).await,
             Self::Retention(c) => c.run(context).await,
+            Self::Secrets(c) => c.run(context).await,
             Self::Prune(c) => c.run(context).await,
             Self::Erase(c) => c.run(context).await,
             Self::Backup(c) => c.run(context).await,

@@ -30,6 +30,7 @@ use crate::{
     rates::{RatesAnswer, RatesQuery, RemoveRate, SetRate, SetRates},
     report::{ReportAnswer, ReportRequest},
     retention::{Applied, ApplyRequest, GrowingKinds, PruneAnswer, PruneRequest, RetentionStatus},
+    secrets::{ResealAnswer, ResealRequest, SecretsStatus},
     service::{EventStats, RecordedAnswer, RefusedAnswer},
     timeline::Timeline,
 };
@@ -143,6 +144,22 @@ impl Client {
         let (path, body) = ([Kind::Network.plural(), network, "rotate-secret"], self.json(rotation)?);
         let call = Call { if_match, ..Call::create(&path, &body) };
         self.call(call.with("force", force.then_some(true))).await
+    }
+
+    /// How the secrets of the configuration lie in its store.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn secrets(&self) -> Result<SecretsStatus, ApiError> {
+        self.call(Call::get(&["secrets"])).await
+    }
+
+    /// Seals all of them with the first key.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn reseal(&self) -> Result<ResealAnswer, ApiError> {
+        self.post(&["secrets", "reseal"], &ResealRequest {}).await
     }
 
     /// The tracking link of a campaign, with the tokens of a source; none: its own.

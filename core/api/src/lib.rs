@@ -23,6 +23,7 @@ pub mod postbacks;
 pub mod rates;
 pub mod report;
 pub mod retention;
+pub mod secrets;
 pub mod service;
 pub mod source_postbacks;
 pub mod timeline;

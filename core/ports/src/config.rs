@@ -80,6 +80,18 @@ impl Record {
         understood.then_some(self.status)
     }
 
+    /// Marks it: [`Self::typed`] fails for it and says why. What it says is left as it is.
+    pub fn cannot_be_read(&mut self, why: &str) {
+        if let Value::Object(fields) = &mut self.spec {
+            fields.insert(UNREADABLE.to_owned(), why.into());
+        }
+    }
+
+    /// Why it cannot be read, if its store or [`Self::cannot_be_read`] says so.
+    pub fn why_it_cannot_be_read(&self) -> Option<&str> {
+        self.spec.get(UNREADABLE).and_then(Value::as_str)
+    }
+
     /// To an entity. What was saved by an older version is not validated anew.
     ///
     /// # Errors
@@ -89,7 +101,7 @@ impl Record {
             what: format!("{} {} is not a {}", self.kind, self.id, S::KIND),
             source: None,
         })?;
-        if let Some(why) = self.spec.get(UNREADABLE).and_then(Value::as_str) {
+        if let Some(why) = self.why_it_cannot_be_read() {
             let what = format!("stored {} {}: {why}", self.kind, self.id);
             return Err(StoreError::Broken { what, source: None });
         }

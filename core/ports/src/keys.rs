@@ -12,6 +12,10 @@ pub const SETTINGS: &str = "settings";
 /// What signs sessions where `AUTH_JWT_SECRET` is not set.
 pub const SESSIONS: &str = "sessions";
 
+/// The id of the key with which secrets of the configuration were sealed first; behind it with a colon the id of a key that
+/// followed it. What seals is not in the store.
+pub const SEALING: &str = "sealing";
+
 /// Keeps secrets by their names. None of them is ever replaced, nor told by an error.
 #[async_trait]
 pub trait Keys: Send + Sync {

@@ -18,6 +18,7 @@
 //! | [`erasure::EventErasure`] | nothing: erases a person | SQLite | ClickHouse |
 //! | [`erasure::ErasedList`] | what was erased | SQLite | MongoDB |
 //! | [`histories::Histories`] | nothing: counts and forgets what grows beside the configuration | SQLite | MongoDB |
+//! | [`sealing::Sealing`] | nothing: seals the secrets of the configuration | `tfx-wiring`, around either | |
 //! | [`event_log::EventLog`] | the log between sink and analytics, as operators see it | none | Kafka |
 //! | [`ingestion::IngestionErrors`] | what the analytics store could not read of it | none | ClickHouse |
 //! | [`backup::Backup`] | nothing: takes all that a store holds into an archive, and back | none | MongoDB |
@@ -54,6 +55,7 @@ pub mod queue;
 pub mod rates;
 pub mod retention;
 pub mod retry;
+pub mod sealing;
 pub mod sink;
 pub mod table_backup;
 

@@ -15,6 +15,7 @@ mod http;
 mod logins;
 mod notice;
 mod postback;
+mod sealing;
 mod source_postback;
 mod store;
 mod traces;
@@ -29,6 +30,7 @@ pub use http::{Addresses, HttpSettings};
 pub use logins::{Logins, Mail};
 pub use notice::{Notice, notices};
 pub use postback::{LookupFailure, PostbackSettings};
+pub use sealing::SealingSettings;
 pub use source::{SettingsSource, SourceError};
 pub use source_postback::SourcePostbackSettings;
 pub use store::{Engines, EventLog, Mongo};
@@ -114,6 +116,8 @@ pub struct Settings {
     pub access: Access,
     /// How people log in; none: they do not.
     pub logins: Option<Logins>,
+    /// With what the secrets of the configuration are sealed.
+    pub sealing: SealingSettings,
     said: Vec<(&'static vars::Var, Secret)>,
 }
 
@@ -145,6 +149,7 @@ impl Settings {
             report_max_groups: r.number(&vars::REPORT_MAX_GROUPS, 1, 1_000_000),
             access: Access::read(&mut r),
             logins: Logins::read(&mut r),
+            sealing: SealingSettings::read(&mut r),
             said: vars::GROUPS
                 .iter()
                 .flat_map(|(_, vars)| vars.iter())

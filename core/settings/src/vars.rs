@@ -89,6 +89,12 @@ vars! {
         INTERNAL_CIDRS = "127.0.0.0/8,::1/128,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,100.64.0.0/10,169.254.0.0/16,fc00::/7,fe80::/10", "CIDRs, comma-separated", "Who may ask for /metrics, /internal/* (with the token) and the details of /readyz; not what comes through a proxy from elsewhere", DAEMONS;
         INTERNAL_TOKEN = "", "16 or more visible characters; default: made and kept in TFX_DATA_DIR/internal.token",
             "Bearer token of /internal/* and /metrics", DAEMONS, secret;
+        SECRETS_KEY = "", "32 or more visible characters without commas; several with commas: the first seals, all open",
+            "Seals the secrets of networks, sources and alerts in the configuration store; the same for api-service and postback-service", &[Postback, Api, Cli], secret;
+        SECRETS_KEY_FILE = "", "a file, 0600, a key a line; default TFX_DATA_DIR/secrets.key, which is made where the configuration lies beside it (no MONGO_URI)",
+            "The same from a file; lines added to it are known without a new start", &[Postback, Api, Cli];
+        SECRETS_KEY_LOST = "", "the id of a key, as errors name it",
+            "The key is lost: start without what is sealed with it; its networks let nobody in until they are given other secrets", &[Postback, Api, Cli];
         API_RATE_LIMIT_PER_MINUTE = "12000", "requests, 0 to 10000000; 0: no limit",
             "Most requests to api-service in a minute by one token or one person, at each api-service", &[Api];
         API_WRITE_RATE_LIMIT_PER_MINUTE = "6000", "requests, 0 to 10000000; 0: no limit",

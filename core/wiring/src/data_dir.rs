@@ -8,6 +8,7 @@
 //! | `snapshot.json` | the last-known-good configuration of traffic-service |
 //! | `health.json` | which destinations traffic-service knew to be down last |
 //! | `visitor.key` | the store's key of visitor and address hashes, for when the store is away |
+//! | `secrets.key` | the keys that seal the secrets of the configuration, 0600 |
 //! | `internal.token`, `admin.token` | bearer tokens, 0600 |
 //!
 //! Which of them are in backups, [`belongs`] says.
@@ -151,6 +152,11 @@ impl DataDir {
         self.path.join("visitors.seen")
     }
 
+    /// Where the keys are that seal the secrets of the configuration, unless a setting says otherwise.
+    pub(crate) fn sealing_key_file(&self) -> PathBuf {
+        self.path.join(SEALING_KEY)
+    }
+
     /// Where the key of visitor and address hashes is kept for when the store is away.
     pub(crate) fn visitor_key_file(&self) -> PathBuf {
         self.path.join("visitor.key")
@@ -255,6 +261,9 @@ fn close_to_others(path: &Path) {
     }
 }
 
+/// The file of the keys that seal the secrets of the configuration.
+pub(crate) const SEALING_KEY: &str = "secrets.key";
+
 /// Whether something in the data folder belongs into its backups.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Belongs {
@@ -277,6 +286,9 @@ pub(crate) fn belongs(name: &str) -> Belongs {
         "visitors.seen" => Belongs::LeftOut("comes back from the events"),
         "visitor.key" => Belongs::LeftOut("written anew from the configuration store"),
         "internal.token" => Belongs::LeftOut("made anew"),
+        SEALING_KEY => {
+            Belongs::LeftOut("opens the secrets in the backup, so keep it elsewhere: nothing else does")
+        }
         _ if name.starts_with("config.db") || name.starts_with("events.db") => Belongs::Silently,
         _ if name.starts_with("snapshot.json") => Belongs::LeftOut("made anew from the configuration store"),
         _ if name.starts_with("health.json") => Belongs::LeftOut("made anew from the configuration store"),
@@ -290,6 +302,7 @@ fn is_ours(name: &str) -> bool {
     name == "lock"
         || [
             "visitor.key",
+            SEALING_KEY,
             "admin.token",
             "internal.token",
             "snapshot.json",

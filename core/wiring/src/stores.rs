@@ -3,6 +3,7 @@
 use crate::{
     DataDir, DataDirError,
     engines::{self, EventPorts},
+    sealing::{SealedConfig, SealingError},
 };
 use std::sync::Arc;
 use tfx_domain::event::Topic;
@@ -28,6 +29,7 @@ use tfx_ports::{
     queue::Queue,
     rates::RateStore,
     retention::Retention,
+    sealing::Sealing,
     sink::EventSink,
     table_backup::TableBackup,
 };
@@ -37,8 +39,10 @@ use tfx_traces::{TracedSink, Traces};
 /// The ports a process works with.
 #[derive(Clone)]
 pub struct Stores {
-    /// Entities.
+    /// Entities, their secrets sealed where they lie.
     pub config: Arc<dyn ConfigStore>,
+    /// How those lie there.
+    pub sealing: Arc<dyn Sealing>,
     /// Users, API tokens, login codes, sessions.
     pub accounts: Arc<dyn Accounts>,
     /// Conversions.
@@ -110,19 +114,76 @@ pub enum WiringError {
     /// The journal.
     #[error(transparent)]
     Journal(#[from] tfx_events::OpenError),
+    /// What seals secrets.
+    #[error(transparent)]
+    Sealing(#[from] SealingError),
     /// Traces.
     #[error("traces of clicks cannot be sent (OTEL_EXPORTER_OTLP_ENDPOINT): {0}")]
     Traces(String),
 }
 
-/// Opens the embedded stores, whatever the settings say.
+/// Opens the embedded stores, whatever the settings say; secrets of the configuration lie there as they are given.
 ///
 /// # Errors
 /// Their files cannot be opened.
 pub fn embedded(data_dir: &DataDir) -> Result<Stores, WiringError> {
+    Ok(of_files(data_dir)?.0)
+}
+
+/// Opens the stores that the settings name. Engines need not answer yet: whoever asks them something waits or is told.
+///
+/// # Errors
+/// The embedded files cannot be opened, a setting of an engine cannot be used, or the keys that seal secrets are not there, or
+/// not the installation's.
+pub async fn open(settings: &Settings, data_dir: &DataDir) -> Result<Stores, WiringError> {
+    let (stores, config) = opened(settings, data_dir).await?;
+    let embedded = settings.engines.mongo.is_none();
+    let keys = Arc::clone(&stores.keys);
+    let sealed = SealedConfig::around(config, keys, &settings.sealing, data_dir, embedded).await?;
+    Ok(Stores { config: sealed.clone(), sealing: sealed, ..stores })
+}
+
+/// The same for who needs none of the secrets of the configuration, and is given none.
+///
+/// # Errors
+/// As [`open`], but for keys.
+pub async fn open_without_secrets(settings: &Settings, data_dir: &DataDir) -> Result<Stores, WiringError> {
+    Ok(opened(settings, data_dir).await?.0)
+}
+
+/// The stores, without secrets, and the configuration as it lies there.
+async fn opened(
+    settings: &Settings,
+    data_dir: &DataDir,
+) -> Result<(Stores, Arc<dyn ConfigStore>), WiringError> {
+    let (mongo, events) = (engines::mongo(settings).await?, engines::events(settings)?);
+    let (mut stores, mut config) = match (&mongo, &events) {
+        // Nothing is kept in files: none is opened.
+        (Some(mongo), Some(events)) => return Ok((of_engines(mongo, events.ports()?), mongo.config())),
+        _ => of_files(data_dir)?,
+    };
+    if let Some(mongo) = mongo {
+        config = mongo.config();
+        let unsealed = SealedConfig::without_secrets(mongo.config(), mongo.keys());
+        (stores.config, stores.sealing, stores.conversions) =
+            (unsealed.clone(), unsealed, mongo.conversions());
+        (stores.queue, stores.leases, stores.health) = (mongo.queue(), mongo.leases(), mongo.health());
+        (stores.keys, stores.accounts, stores.alerts) = (mongo.keys(), mongo.accounts(), mongo.alerts());
+        (stores.erased, stores.histories, stores.rates) = (mongo.erased(), mongo.histories(), mongo.rates());
+    }
+    if let Some(events) = events {
+        let EventPorts { analytics, retention, erasure, sink, pipeline } = events.ports()?;
+        stores = Stores { analytics, retention, erasure, sink, pipeline: Some(pipeline), ..stores };
+    }
+    Ok((stores, config))
+}
+
+fn of_files(data_dir: &DataDir) -> Result<(Stores, Arc<dyn ConfigStore>), WiringError> {
     let embedded = Embedded::open(data_dir.path())?;
-    Ok(Stores {
-        config: embedded.config(),
+    let config = SealedConfig::without_secrets(embedded.config(), embedded.keys());
+    let stores = Stores {
+        sealing: config.clone(),
+        config,
         accounts: embedded.accounts(),
         conversions: embedded.conversions(),
         queue: embedded.queue(),
@@ -138,37 +199,16 @@ pub fn embedded(data_dir: &DataDir) -> Result<Stores, WiringError> {
         histories: embedded.histories(),
         sink: embedded.sink(),
         pipeline: None,
-    })
-}
-
-/// Opens the stores that the settings name. Engines need not answer yet: whoever asks them something waits or is told.
-///
-/// # Errors
-/// The embedded files cannot be opened, or a setting of an engine cannot be used.
-pub async fn open(settings: &Settings, data_dir: &DataDir) -> Result<Stores, WiringError> {
-    let (mongo, events) = (engines::mongo(settings).await?, engines::events(settings)?);
-    let mut stores = match (&mongo, &events) {
-        // Nothing is kept in files: none is opened.
-        (Some(mongo), Some(events)) => return Ok(of_engines(mongo, events.ports()?)),
-        _ => embedded(data_dir)?,
     };
-    if let Some(mongo) = mongo {
-        (stores.config, stores.conversions) = (mongo.config(), mongo.conversions());
-        (stores.queue, stores.leases, stores.health) = (mongo.queue(), mongo.leases(), mongo.health());
-        (stores.keys, stores.accounts, stores.alerts) = (mongo.keys(), mongo.accounts(), mongo.alerts());
-        (stores.erased, stores.histories, stores.rates) = (mongo.erased(), mongo.histories(), mongo.rates());
-    }
-    if let Some(events) = events {
-        let EventPorts { analytics, retention, erasure, sink, pipeline } = events.ports()?;
-        stores = Stores { analytics, retention, erasure, sink, pipeline: Some(pipeline), ..stores };
-    }
-    Ok(stores)
+    Ok((stores, embedded.config()))
 }
 
 fn of_engines(mongo: &Mongo, events: EventPorts) -> Stores {
     let EventPorts { analytics, retention, erasure, sink, pipeline } = events;
+    let config = SealedConfig::without_secrets(mongo.config(), mongo.keys());
     Stores {
-        config: mongo.config(),
+        sealing: config.clone(),
+        config,
         accounts: mongo.accounts(),
         conversions: mongo.conversions(),
         queue: mongo.queue(),

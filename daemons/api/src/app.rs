@@ -16,7 +16,7 @@ use crate::{
     peers::Peers,
     postback_lint, postback_test, publish, rates, report,
     retention::{self, Pruning},
-    services, source_postbacks, timeline, tokens,
+    sealing, services, source_postbacks, timeline, tokens,
 };
 use axum::{Router, extract::Request, middleware::from_fn_with_state, response::IntoResponse};
 use http::{Method, StatusCode};
@@ -77,6 +77,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(openapi::routes())
         .merge(postback_lint::routes())
         .merge(postback_test::routes())
+        .merge(sealing::routes())
         .merge(services::routes())
         .merge(tokens::routes())
         .fallback(unknown_path)

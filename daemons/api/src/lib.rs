@@ -38,6 +38,7 @@ mod rates;
 mod reply;
 mod report;
 mod retention;
+mod sealing;
 mod services;
 mod source_postbacks;
 mod timeline;
@@ -110,6 +111,7 @@ pub async fn run(
         tokio::spawn(alerts::deliver::follow(Arc::clone(&app), shutdown.clone()).in_current_span());
     let forgetting = tokio::spawn(forget_old(Arc::clone(&app.stores.accounts)).in_current_span());
     let keeping = tokio::spawn(kept::follow(Arc::clone(&app)).in_current_span());
+    let sealing = tokio::spawn(sealing::what_is_clear(Arc::clone(&app)).in_current_span());
     let router = app::router(&app, &internal_token)?;
     let served = tfx_service::serve(NAME, listener, router, &settings.http, shutdown).await;
     // It ends with the shutdown, between two steps.
@@ -122,6 +124,7 @@ pub async fn run(
     following.abort();
     forgetting.abort();
     keeping.abort();
+    sealing.abort();
     Ok(served?)
 }
 

@@ -14,7 +14,7 @@ fn main() -> ExitCode {
     program("traffic-service", ABOUT, Program::Traffic, |settings, shutdown| async move {
         let data_dir = Arc::new(DataDir::open(&settings.data_dir, FolderLock::Shared)?);
         let listener = bind(TRAFFIC_SERVICE_ADDR.name, &settings.addresses.traffic).await?;
-        let stores = tfx_wiring::open(&settings, &data_dir).await?;
+        let stores = tfx_wiring::open_without_secrets(&settings, &data_dir).await?;
         tfx_traffic::run(settings, data_dir, stores, listener, shutdown).await
     })
 }

@@ -17,8 +17,15 @@ const LITTLE: u64 = 2 << 30;
 /// Addresses change hands: a geo database that is older is told.
 const GEO_OLD: Duration = Duration::from_secs(60 * 86_400);
 /// Files of the data folder that hold secrets or people's data.
-const PRIVATE: [&str; 6] =
-    ["admin.token", "internal.token", "visitor.key", "config.db", "events.db", "snapshot.json"];
+const PRIVATE: [&str; 7] = [
+    "admin.token",
+    "internal.token",
+    "visitor.key",
+    "secrets.key",
+    "config.db",
+    "events.db",
+    "snapshot.json",
+];
 
 /// What there is to say of this machine.
 pub(super) fn look(context: &Context, settings: &Settings) -> Vec<Finding> {

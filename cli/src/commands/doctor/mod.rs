@@ -129,6 +129,7 @@ impl Doctor {
         told.add(postbacks::look(&api).await)?;
         told.add(sources::look(&api).await)?;
         told.add(secrets::of_networks(&api).await)?;
+        told.add(secrets::sealed(&api).await)?;
         let found = told.end()?;
         self.bundle.write(context, &api, &found).await?;
         match found.iter().filter(|f| f.state == State::Wrong).count() {

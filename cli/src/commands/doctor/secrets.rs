@@ -82,7 +82,7 @@ pub(super) fn parts(name: &str, value: &str) -> Vec<String> {
             let password = |pair: &str| pair.trim().strip_prefix("sasl.password=").map(str::to_owned);
             value.split(',').filter_map(password).collect()
         }
-        "AUTH_JWT_SECRET" => value.split(',').map(|key| key.trim().to_owned()).collect(),
+        "AUTH_JWT_SECRET" | "SECRETS_KEY" => value.split(',').map(|key| key.trim().to_owned()).collect(),
         "INTERNAL_TOKEN" | "CLICKHOUSE_PASSWORD" => vec![value.to_owned()],
         // What others gave out.
         _ => Vec::new(),
@@ -104,6 +104,28 @@ pub(super) async fn of_networks(api: &Api<'_>) -> Vec<Finding> {
         )
     });
     found.await.unwrap_or_default()
+}
+
+/// How secrets lie in the configuration store.
+pub(super) async fn sealed(api: &Api<'_>) -> Vec<Finding> {
+    let found = api.ask(async |client| Ok::<_, Failure>(client.secrets().await?)).await;
+    // Who may not ask, or whom nobody answers, is told of that elsewhere.
+    let Ok(status) = found else { return Vec::new() };
+    let mut all = Vec::new();
+    if status.clear > 0 {
+        let what = format!("{} lie in the configuration store in the clear", status.clear);
+        all.push(
+            Finding::new(State::Warning, "secrets", what).next("tfx secrets status tells what seals them"),
+        );
+    }
+    if !status.unreadable.is_empty() {
+        let what = format!("{} entities have a secret that cannot be opened", status.unreadable.len());
+        all.push(
+            Finding::new(State::Wrong, "secrets", what)
+                .next("tfx secrets status names them and the key that is missing"),
+        );
+    }
+    all
 }
 
 /// The postback secret of each active network, by its slug.

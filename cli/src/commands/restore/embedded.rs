@@ -141,6 +141,11 @@ fn ended(
         Column::number("rows", "rows"),
     ];
     context.out.item(&item, &columns, "data_dir")?;
+    if !folder.join("secrets.key").exists() {
+        let note = "secrets in it are sealed, and what opens them is in no backup: put the installation's secrets.key into the folder \
+                    before the start, unless SECRETS_KEY or SECRETS_KEY_FILE has it";
+        context.out.note(note);
+    }
     context.out.note("tfx up starts on it, or the services with TFX_DATA_DIR");
     context.out.note(super::OPENS_AGAIN);
     Ok(())

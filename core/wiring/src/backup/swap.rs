@@ -1,7 +1,7 @@
 //! What stands in the data folder, and how what was restored takes its place: while files are moved, `restoring` lies in the
 //! folder, and nobody opens a folder in which it lies. It holds the name of the folder into which what stood there was moved.
 
-use crate::data_dir::{Belongs, belongs};
+use crate::data_dir::{Belongs, SEALING_KEY, belongs};
 use std::{
     fs::{self, File, TryLockError},
     io::{self, ErrorKind},
@@ -61,7 +61,9 @@ fn list(folder: &Path, strangers: Strangers) -> io::Result<Vec<String>> {
     let mut there = Vec::new();
     for entry in entries {
         let name = entry?.file_name().to_string_lossy().into_owned();
-        if name == "lock" || name == NEW || name == MARK || name.starts_with(BEFORE) || is_geo(&name) {
+        // What opens the secrets is in no backup, and may be what opens those of this one.
+        let stays = ["lock", NEW, MARK, SEALING_KEY].contains(&name.as_str());
+        if stays || name.starts_with(BEFORE) || is_geo(&name) {
             continue;
         }
         if strangers == Strangers::Count || is_of_the_product(&name) {

@@ -74,6 +74,8 @@ const ROUTES: &[(Method, &str, &[Scope])] = &[
     (Method::POST, "/retention/prune", &[Read, Ops]),
     (Method::GET, "/retention/kinds", &[Read]),
     (Method::POST, "/retention/apply", &[Read, Ops]),
+    (Method::GET, "/secrets", &[Read, Ops]),
+    (Method::POST, "/secrets/reseal", &[Read, Ops]),
     (Method::GET, "/erasures", &[Read, Erase]),
     (Method::POST, "/erasures", &[Read, Erase]),
     (Method::GET, "/geo", &[Read]),

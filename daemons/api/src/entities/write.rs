@@ -19,6 +19,7 @@ use tfx_domain::{
     entity::{Kind, Status},
     problem::{Problem, Problems},
     rules::Relations,
+    source_postback::mask,
 };
 use tfx_ports::{
     StoreError,
@@ -194,6 +195,7 @@ fn without_secrets(record: &Record) -> Record {
     let mut record = record.clone();
     for (name, value) in record.spec.as_object_mut().into_iter().flatten() {
         diff::hide(name, value);
+        mask::field(name, value);
     }
     record
 }

@@ -190,3 +190,34 @@ async fn names_that_nobody_has_are_told_and_those_that_the_log_knows_are_found()
     let asked = ConversionQuery { campaign: Some("nope".to_owned()), ..ConversionQuery::default() };
     assert_eq!(s.api.conversions(&asked).await.expect_err("no campaign").code(), Some("not_found"));
 }
+
+/// Wherever secrets are said, no file of the data folder has them: not by a create that is kept for its name, not by a change, not
+/// by many at once, nor by a rotation.
+#[tokio::test]
+async fn no_file_has_the_secrets_that_were_said() {
+    const PLANTED: &str = "planted-canary-0123456789abcdef";
+    let s = Server::start().await;
+    let url = format!("https://s.example/pb?token={PLANTED}&id={{external_id}}");
+    s.create(Kind::Network, json!({ "slug": "adnet", "postback_secret": PLANTED })).await;
+    let named = s.bare(reqwest::Method::POST, "/api/v1/sources").bearer_auth(&s.token);
+    let body = json!({ "slug": "push", "postback_url": url, "postback_method": "post_json",
+        "postback_body": { "id": "{external_id}", "token": PLANTED } });
+    let made = named.header("idempotency-key", "one").json(&body).send().await.expect("answered");
+    assert_eq!(made.status(), 201);
+    let urls = json!({ "postback_urls": { "lead": url } });
+    s.api.update(Kind::Source, "push", &urls, None).await.expect("changed");
+    let channel = format!("webhook:https://s.example/{PLANTED}");
+    s.create(Kind::Alert, json!({ "slug": "none", "when": "clicks < 1", "channels": [channel] })).await;
+    let items = json!([{ "action": "create", "kind": "network", "spec": { "slug": "other", "postback_secret": PLANTED } }]);
+    let bulk: tfx_api::bulk::Bulk = serde_json::from_value(json!({ "items": items })).expect("items");
+    s.api.bulk(&bulk).await.expect("done");
+    let rotation = tfx_api::entities::SecretRotation { grace_s: 60, postback_secret: None };
+    s.api.rotate_secret("adnet", &rotation, false, None).await.expect("rotated");
+    let holding = s.files_with(PLANTED);
+    assert_eq!(holding, Vec::<String>::new());
+    // They are there all the same.
+    assert_eq!(s.api.get(Kind::Source, "push").await.expect("shown")["postback_url"], url);
+    let status = s.api.secrets().await.expect("told");
+    assert_eq!((status.keys.len(), status.clear, status.unreadable.len()), (1, 0, 0));
+    assert_eq!(s.api.reseal().await.expect("sealed").sealed, 0, "all are sealed with the first key");
+}

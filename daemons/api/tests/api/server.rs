@@ -72,6 +72,19 @@ impl Server {
         Self { database: self.database.clone(), ..beside }
     }
 
+    /// The files of its folder in whose bytes the text stands.
+    pub(crate) fn files_with(&self, text: &str) -> Vec<String> {
+        let folder = self.dir.as_ref().expect("a folder").path();
+        let mut found = Vec::new();
+        for entry in std::fs::read_dir(folder).expect("lists").flatten().filter(|e| e.path().is_file()) {
+            let bytes = std::fs::read(entry.path()).expect("read");
+            if bytes.windows(text.len()).any(|bytes| bytes == text.as_bytes()) {
+                found.push(entry.file_name().to_string_lossy().into_owned());
+            }
+        }
+        found
+    }
+
     /// Another one in the same folder, after this one.
     pub(crate) async fn again(self, settings: &[(&str, &str)]) -> Self {
         Self::in_folder(self.stop().await, settings, |stores| stores).await

@@ -290,7 +290,9 @@ async fn known_secrets(context: &Context, api: &Api<'_>, settings: Option<&Setti
     if let Some(settings) = settings {
         let files = ["admin.token", "internal.token"].map(|name| settings.data_dir.join(name));
         let files = files.into_iter().chain(settings.access.token_file.clone());
-        all.extend(files.filter_map(|path| fs::read_to_string(path).ok()));
+        let files = files.chain([settings.data_dir.join("secrets.key")]).chain(settings.sealing.file.clone());
+        let texts = files.filter_map(|path| fs::read_to_string(path).ok());
+        all.extend(texts.flat_map(|text| text.lines().map(str::to_owned).collect::<Vec<_>>()));
     }
     let of_networks = api.ask(secrets::networks).await.unwrap_or_default();
     all.extend(of_networks.into_iter().map(|(_, secret)| secret));

@@ -15,6 +15,7 @@ use tfx_api::{
     health::{HealthEvent, HealthList, HealthRow},
     ingestion::{IngestionError, IngestionLag, ReplayAnswer, ReplayRequest},
     retention::{Applied, ApplyRequest, GrowingKinds, PruneAnswer, PruneRequest, RetentionStatus},
+    secrets::{ResealAnswer, ResealRequest, SecretsStatus},
     service::{EventStats, RecordedAnswer, RefusedAnswer},
 };
 use tfx_domain::routing::Health;
@@ -150,6 +151,15 @@ pub(super) fn operations() -> Vec<Operation> {
             )
             .also::<ErasureReceipt>(StatusCode::ACCEPTED, "It goes on; `GET /erasures` shows its end")
             .refuses(StatusCode::CONFLICT, "erasure_running", "somebody is being erased already"),
+            get("/secrets", "read_secrets", "Tell how the secrets of the configuration lie in its store")
+                .answers::<SecretsStatus>("With which keys they are sealed"),
+            post(
+                "/secrets/reseal",
+                "reseal_secrets",
+                "Seal all secrets of the configuration with the first key",
+            )
+            .takes::<ResealRequest>(json!({}))
+            .answers::<ResealAnswer>("How many entities changed"),
             get("/geo", "read_geo", "Tell which geo facts are known")
                 .answers::<GeoStatus>("What the databases of traffic-service know")
                 .asks("traffic-service"),

@@ -1,0 +1,302 @@
+//! The configuration store with the secrets in it sealed.
+
+use super::{SealingError, cipher::Sealed, fields, keyring::Keyring};
+use crate::DataDir;
+use async_trait::async_trait;
+use std::{sync::Arc, time::Duration};
+use tfx_domain::entity::Kind;
+use tfx_ports::{
+    StoreError,
+    accounts::Account,
+    audit::{AuditEntry, AuditLog, Caller},
+    clock,
+    config::{Change, ConfigStore, Record, RecordQuery},
+    entropy,
+    keys::{Keys, SEALING},
+    page::{Page, PageRequest},
+    sealing::{Reseal, Sealing, SealingStatus},
+};
+use tfx_settings::SealingSettings;
+use tokio::sync::Mutex;
+
+/// A store, and what opens its secrets.
+pub(crate) struct SealedConfig {
+    store: Arc<dyn ConfigStore>,
+    keys: Arc<dyn Keys>,
+    /// None: whoever reads needs no secrets, and is given none.
+    ring: Option<Keyring>,
+    /// The key that is known to be the installation's.
+    agreed: Mutex<Option<String>>,
+}
+
+impl SealedConfig {
+    /// Around a store, with the keys that the settings or the data folder have.
+    ///
+    /// # Errors
+    /// The keys cannot be read, or are not the installation's, where the store tells at once.
+    pub(crate) async fn around(
+        store: Arc<dyn ConfigStore>,
+        keys: Arc<dyn Keys>,
+        settings: &SealingSettings,
+        data_dir: &DataDir,
+        embedded: bool,
+    ) -> Result<Arc<Self>, SealingError> {
+        let ring = Keyring::open(settings, data_dir, embedded.then_some(&*keys)).await?;
+        let sealed = Self { store, keys, ring: Some(ring), agreed: Mutex::default() };
+        match tokio::time::timeout(AT_THE_START, sealed.agreed()).await {
+            Ok(Err(error)) if !error.is_retryable() => return Err(error.into()),
+            // It is asked again with whatever is read first.
+            Ok(_) | Err(_) => {}
+        }
+        Ok(Arc::new(sealed))
+    }
+
+    /// Around a store, for who needs none of its secrets.
+    pub(crate) fn without_secrets(store: Arc<dyn ConfigStore>, keys: Arc<dyn Keys>) -> Arc<Self> {
+        Arc::new(Self { store, keys, ring: None, agreed: Mutex::default() })
+    }
+
+    /// That the first key is the installation's: the one that was first ever, or one that follows it, which whoever has both
+    /// says.
+    async fn agreed(&self) -> Result<(), StoreError> {
+        let Some(ring) = &self.ring else { return Ok(()) };
+        let mut agreed = self.agreed.lock().await;
+        let Some(first) = ring.first() else {
+            return match self.keys.key(SEALING).await?.filter(|root| ring.lost.as_ref() != Some(root)) {
+                None => Ok(()),
+                Some(root) => Err(broken(format!(
+                    "the secrets of the configuration are sealed with the key {root}, and this process has none: give it that of the \
+                     other services, by SECRETS_KEY or SECRETS_KEY_FILE"
+                ))),
+            };
+        };
+        if agreed.as_ref() == Some(&first.id) {
+            return Ok(());
+        }
+        let root = self.keys.agree(SEALING, &first.id).await?;
+        let follows = |id: &str| format!("{SEALING}:{id}");
+        if root != first.id && self.keys.key(&follows(&first.id)).await?.as_ref() != Some(&root) {
+            let mut known = ring.lost.as_ref() == Some(&root);
+            for key in ring.all() {
+                known |= key.id == root || self.keys.key(&follows(&key.id)).await?.as_ref() == Some(&root);
+            }
+            if !known {
+                return Err(broken(format!(
+                    "this process would seal secrets with the key {}, but the installation's is {root}, or one that followed it: give it \
+                     that of the other services, by SECRETS_KEY or SECRETS_KEY_FILE; or set SECRETS_KEY_LOST={root} if it is lost",
+                    first.id
+                )));
+            }
+            self.keys.agree(&follows(&first.id), &root).await?;
+        }
+        *agreed = Some(first.id.clone());
+        Ok(())
+    }
+
+    /// The same for who reads: without a key nothing is opened, whosever it is, and the store need not be asked.
+    async fn may_read(&self) -> Result<(), StoreError> {
+        match self.ring.as_ref().and_then(Keyring::first) {
+            Some(_) => self.agreed().await,
+            None => Ok(()),
+        }
+    }
+
+    /// A record as the store keeps it.
+    fn seal(&self, mut record: Record) -> Result<Record, StoreError> {
+        let Some(key) = self.ring.as_ref().and_then(Keyring::first) else { return Ok(record) };
+        for field in fields(record.kind) {
+            let place = place(record.kind, &record.id, field);
+            let Some(value) = record.spec.get_mut(*field).filter(|value| !value.is_null()) else { continue };
+            *value = key.seal(&place, value).ok_or_else(|| broken(format!("{field} cannot be sealed")))?;
+        }
+        Ok(record)
+    }
+
+    /// A record as everybody knows it. One with a secret that cannot be opened cannot be read, and says why.
+    fn open(&self, mut record: Record) -> Record {
+        let mut why = None;
+        let Some(spec) = record.spec.as_object_mut() else { return record };
+        for field in fields(record.kind) {
+            let Some(sealed) = spec.get(*field).and_then(Sealed::read) else { continue };
+            let place = place(record.kind, &record.id, field);
+            let opened = match &self.ring {
+                None => None,
+                Some(ring) => match ring.of(sealed.key).map(|key| key.open(&place, &sealed)) {
+                    Some(Some(value)) => Some(value),
+                    // Nobody comes in by a secret that is not known.
+                    None if ring.lost.as_deref() == Some(sealed.key) => {
+                        (*field == "postback_secret").then(|| entropy::secret().into())
+                    }
+                    None => {
+                        why = Some(format!(
+                            "its {field} is sealed with the key {}, which is not here",
+                            sealed.key
+                        ));
+                        continue;
+                    }
+                    Some(None) => {
+                        why = Some(format!(
+                            "its {field} cannot be opened with the key {}: it is damaged",
+                            sealed.key
+                        ));
+                        continue;
+                    }
+                },
+            };
+            match opened {
+                Some(value) => spec.insert((*field).to_owned(), value),
+                None => spec.remove(*field),
+            };
+        }
+        if let Some(why) = why {
+            record.cannot_be_read(&why);
+        }
+        record
+    }
+
+    fn open_page(&self, page: Page<Record>) -> Page<Record> {
+        let Page { items, next, left_out } = page;
+        Page { items: items.into_iter().map(|record| self.open(record)).collect(), next, left_out }
+    }
+
+    fn open_all(&self, (revision, records): (u64, Vec<Record>)) -> (u64, Vec<Record>) {
+        (revision, records.into_iter().map(|record| self.open(record)).collect())
+    }
+}
+
+/// How long a store is waited for at the start.
+const AT_THE_START: Duration = Duration::from_secs(3);
+
+/// What is sealed for one place opens at no other.
+fn place(kind: Kind, id: &str, field: &str) -> String {
+    format!("{}\0{id}\0{field}", kind.noun())
+}
+
+fn broken(what: String) -> StoreError {
+    StoreError::Broken { what, source: None }
+}
+
+#[async_trait]
+impl AuditLog for SealedConfig {
+    async fn append(&self, entry: AuditEntry) -> Result<(), StoreError> {
+        self.store.append(entry).await
+    }
+
+    async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
+        self.store.audit(id, page).await
+    }
+}
+
+#[async_trait]
+impl ConfigStore for SealedConfig {
+    async fn apply_with(
+        &self,
+        changes: Vec<Change>,
+        at: Option<u64>,
+        accounts: Vec<Account>,
+    ) -> Result<u64, StoreError> {
+        self.agreed().await?;
+        let seal = |change: Change| Ok(Change { record: self.seal(change.record)?, ..change });
+        let changes = changes.into_iter().map(seal).collect::<Result<_, StoreError>>()?;
+        self.store.apply_with(changes, at, accounts).await
+    }
+
+    async fn get(&self, kind: Kind, id: &str) -> Result<Option<Record>, StoreError> {
+        self.may_read().await?;
+        Ok(self.store.get(kind, id).await?.map(|record| self.open(record)))
+    }
+
+    async fn find(&self, kind: Kind, parent: &str, slug: &str) -> Result<Option<Record>, StoreError> {
+        self.may_read().await?;
+        Ok(self.store.find(kind, parent, slug).await?.map(|record| self.open(record)))
+    }
+
+    async fn list(&self, query: &RecordQuery) -> Result<Page<Record>, StoreError> {
+        self.may_read().await?;
+        Ok(self.open_page(self.store.list(query).await?))
+    }
+
+    async fn load(&self) -> Result<(u64, Vec<Record>), StoreError> {
+        self.may_read().await?;
+        Ok(self.open_all(self.store.load().await?))
+    }
+
+    async fn changed_since(&self, revision: u64) -> Result<(u64, Vec<Record>), StoreError> {
+        self.may_read().await?;
+        Ok(self.open_all(self.store.changed_since(revision).await?))
+    }
+
+    async fn wait_for_change(&self, since: u64, at_most: Duration) -> Result<u64, StoreError> {
+        self.store.wait_for_change(since, at_most).await
+    }
+
+    async fn ping(&self) -> Result<(), StoreError> {
+        self.store.ping().await
+    }
+}
+
+#[async_trait]
+impl Sealing for SealedConfig {
+    async fn status(&self) -> Result<SealingStatus, StoreError> {
+        let keys = self.ring.iter().flat_map(Keyring::all).map(|key| key.id.clone()).collect();
+        let mut status = SealingStatus { keys, ..SealingStatus::default() };
+        for record in self.store.load().await?.1 {
+            let (kind, slug) = (record.kind, record.slug.clone());
+            for value in
+                fields(kind).iter().filter_map(|field| record.spec.get(*field)).filter(|v| !v.is_null())
+            {
+                match Sealed::read(value) {
+                    Some(sealed) => *status.sealed.entry(sealed.key.to_owned()).or_default() += 1,
+                    None => status.clear += 1,
+                }
+            }
+            let why = self.open(record).why_it_cannot_be_read().map(|why| format!("{kind} {slug}: {why}"));
+            status.unreadable.extend(why.filter(|why| why.contains("sealed") || why.contains("opened")));
+        }
+        Ok(status)
+    }
+
+    async fn reseal(&self, which: Reseal, caller: &Caller) -> Result<u64, StoreError> {
+        let Some(ring) = &self.ring else { return Ok(0) };
+        if which == Reseal::All {
+            ring.read_again();
+        }
+        self.agreed().await?;
+        let Some(first) = ring.first() else { return Ok(0) };
+        let mut changed = 0;
+        for record in self.store.load().await?.1 {
+            let values = fields(record.kind)
+                .iter()
+                .filter_map(|field| record.spec.get(*field))
+                .filter(|v| !v.is_null());
+            let due = values.into_iter().any(|value| match Sealed::read(value) {
+                Some(sealed) => which == Reseal::All && sealed.key != first.id,
+                None => true,
+            });
+            if !due {
+                continue;
+            }
+            let open = self.open(record);
+            if open.why_it_cannot_be_read().is_some() {
+                continue;
+            }
+            let record = Record { version: open.version + 1, updated_at: clock::now(), ..open };
+            let audit = AuditEntry {
+                at: record.updated_at,
+                caller: caller.clone(),
+                action: "seal".to_owned(),
+                kind: record.kind.noun().to_owned(),
+                id: record.id.clone(),
+                version: record.version,
+                changes: serde_json::json!({}),
+            };
+            match self.store.apply(vec![Change::update(self.seal(record)?, audit)], None).await {
+                Ok(_) => changed += 1,
+                // Whoever changed it meanwhile has sealed it.
+                Err(StoreError::VersionMismatch { .. } | StoreError::NotFound) => {}
+                Err(e) => return Err(e),
+            }
+        }
+        Ok(changed)
+    }
+}
