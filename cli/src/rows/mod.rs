@@ -89,6 +89,8 @@ pub(crate) struct Rows {
     at: Place,
     /// The first object of JSON lines, which tells their names, and where it begins.
     first: Option<(Place, Row)>,
+    /// Why it cannot be read on, until that was told.
+    broken: Option<Failure>,
 }
 
 /// What a file is called in messages.
@@ -128,6 +130,7 @@ impl Rows {
             input: Box::new(BufReader::with_capacity(HEAD, input)),
             at: Place { offset: skipped, line: 1 },
             first: None,
+            broken: None,
         };
         rows.input.consume_all(skipped).map_err(|e| rows.failed(&e.into()))?;
         if let Form::Csv(_) = form {
@@ -155,7 +158,7 @@ impl Rows {
         });
         let file = opened.map_err(|e| Failure::usage(format!("{} cannot be read: {e}", self.name)))?;
         self.input = Box::new(BufReader::with_capacity(HEAD, file));
-        (self.at, self.first) = (at, None);
+        (self.at, self.first, self.broken) = (at, None, None);
         Ok(())
     }
 
@@ -169,10 +172,18 @@ impl Rows {
     /// # Errors
     /// The file cannot be read on, with the line.
     pub(crate) fn next(&mut self) -> Result<Option<Row>, Failure> {
+        if let Some(broken) = self.broken.take() {
+            return Err(broken);
+        }
         if let Some((_, first)) = self.first.take() {
             return Ok(Some(first));
         }
         self.record().map_err(|broken| self.failed(&broken))
+    }
+
+    /// Tells it with the next row: those before it go first.
+    pub(crate) fn tell_later(&mut self, broken: Failure) {
+        self.broken = Some(broken);
     }
 
     fn record(&mut self) -> Result<Option<Row>, Broken> {

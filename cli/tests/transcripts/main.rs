@@ -35,6 +35,7 @@ mod eyes;
 mod formats;
 mod health;
 mod help;
+mod imports;
 mod logins;
 mod pipes;
 mod postbacks;

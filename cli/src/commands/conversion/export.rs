@@ -34,7 +34,7 @@ const PAGE: usize = 1_000;
 /// CSV an apostrophe stands before what a spreadsheet would run; importing takes it off again.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
-    tfx conversion export may.csv --network adnet --since 2026-05-01 --until 2026-05-31\n  \
+    tfx conversion export may.csv --network adnet --since lastmonth\n  \
     tfx conversion export - --format jsonl | jq .payout")]
 pub(crate) struct Export {
     /// The file, which must not be there yet; - for standard output.
@@ -182,7 +182,7 @@ impl Written {
         self.conversions += 1;
         if let Some(money) = c.revenue {
             let sum = self.sums.entry(money.currency).or_insert(Amount::ZERO);
-            *sum = *sum + money.amount;
+            *sum += money.amount;
         }
     }
 

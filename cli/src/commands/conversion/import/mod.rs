@@ -32,9 +32,9 @@ use tfx_api::{
     Client,
     imports::{ImportRequest, ImportedRow},
 };
-use tfx_domain::{entity::Kind, problem::Problems};
+use tfx_domain::{entity::Kind, event::PostbackResult, problem::Problems};
 
-/// So many refused rows are told; the file has them all.
+/// So many rows are told of, of those that were refused, whose file has them all, and of the others.
 const TOLD: u64 = 5;
 
 /// Import conversions from a file: CSV with a header, or an object of JSON on each line.
@@ -50,7 +50,7 @@ const TOLD: u64 = 5;
     A file of 'tfx conversion export' is read as it is.\n\n\
     Examples:\n  \
     tfx conversion import may.csv --network adnet --dry-run\n  \
-    tfx conversion import may.csv --network adnet --map click_id='Sub ID',time=Created --timezone America/New_York\n  \
+    tfx conversion import may.csv --network adnet --map click_id='Sub ID',time=At\n  \
     tfx conversion import export.csv --yes")]
 pub(crate) struct Import {
     /// The file; - for standard input, which cannot be gone on with.
@@ -125,7 +125,13 @@ impl ReadAs {
     ///
     /// # Errors
     /// Every problem with the columns.
-    pub(crate) fn check(&self, rows: &Rows, mapping: &Mapping, out: Out) -> Result<bool, Failure> {
+    pub(crate) fn check(
+        &self,
+        rows: &Rows,
+        mapping: &Mapping,
+        imports: bool,
+        out: Out,
+    ) -> Result<bool, Failure> {
         if rows.form == Form::Jsonl {
             return Ok(true);
         }
@@ -138,7 +144,7 @@ impl ReadAs {
         if !columns.unread.is_empty() {
             out.note(format!("not read: {}", columns.unread.join(", ")));
         }
-        if !columns.has(Fact::Time) {
+        if imports && !columns.has(Fact::Time) {
             out.note("no column says when: each row counts from now");
         }
         Ok(columns.has(Fact::Network))
@@ -161,7 +167,7 @@ impl Import {
         } else if let Some(network) = &self.network {
             mapping.template = network::template(&client, network, self.template.as_deref()).await?;
         }
-        let has_network = self.read.check(&rows, &mapping, context.out)?;
+        let has_network = self.read.check(&rows, &mapping, true, context.out)?;
         if !has_network && self.network.is_none() {
             return Err(Failure::usage("whose conversions are these? No column says it")
                 .hint("--network NETWORK; tfx network list tells which there are"));
@@ -228,7 +234,8 @@ struct Job<'a> {
     /// How far it is, where that is kept.
     state: Option<State>,
     tally: Tally,
-    told: u64,
+    /// How many rows were told of: taken ones, refused ones.
+    told: [u64; 2],
 }
 
 impl<'a> Job<'a> {
@@ -246,7 +253,7 @@ impl<'a> Job<'a> {
             state = Some(kept.unwrap_or(new));
         }
         let tally = state.as_ref().map(|state| state.tally.clone()).unwrap_or_default();
-        Ok(Self { file, out: context.out, client, asked, state, tally, told: 0 })
+        Ok(Self { file, out: context.out, client, asked, state, tally, told: [0; 2] })
     }
 
     /// Shows what would become of the rows that come first, and asks.
@@ -262,7 +269,7 @@ impl<'a> Job<'a> {
                 tally.add(&became);
             }
         }
-        self.told = 0;
+        self.told = [0; 2];
         let size = rows.size.map_or_else(String::new, |size| format!(" of {}", HumanBytes(size)));
         rows.go_on(self.file, begins)?;
         tally.print(self.out)?;
@@ -272,9 +279,15 @@ impl<'a> Job<'a> {
     }
 
     fn tell(&mut self, line: u64, became: &ImportedRow) {
-        if became.is_refused() && self.told < TOLD {
-            self.told += 1;
-            self.out.note(format!("line {line}: {}", became.reason));
+        // A second report of the same, and a word that is to be ignored, are as they should be.
+        let is_plain = matches!(
+            became.result,
+            PostbackResult::Duplicate | PostbackResult::Ignored | PostbackResult::Parked
+        );
+        let told = &mut self.told[usize::from(became.is_refused())];
+        if !became.reason.is_empty() && !is_plain && *told < TOLD {
+            *told += 1;
+            self.out.note(format!("line {line}: {}: {}", became.result.as_str(), became.reason));
         }
     }
 

@@ -42,7 +42,16 @@ pub(crate) fn next(
     let mut batch = Batch { rows: Vec::new(), end: rows.place() };
     let mut bytes = 0;
     while batch.rows.len() < MOST_ROWS && bytes < MOST_BYTES {
-        let Some(row) = rows.next()? else { break };
+        let row = match rows.next() {
+            Ok(Some(row)) => row,
+            Ok(None) => break,
+            // What stands before is taken first.
+            Err(broken) if !batch.rows.is_empty() => {
+                rows.tell_later(broken);
+                break;
+            }
+            Err(broken) => return Err(broken),
+        };
         batch.end = row.end;
         if wanted(row.line) {
             bytes += row.raw.len();

@@ -44,8 +44,8 @@ const PAGE: usize = 1_000;
 #[derive(Debug, Args)]
 #[command(after_help = "Without --since and --until the days are compared that the file's times span.\n\n\
     Examples:\n  \
-    tfx network reconcile adnet --csv may.csv --map transaction_id='Order',time=Date\n  \
-    tfx network reconcile adnet --csv may.csv --since 2026-05-01 --until 2026-05-31 --fix")]
+    tfx network reconcile adnet --csv may.csv --map transaction_id=Order,time=Date\n  \
+    tfx network reconcile adnet --csv may.csv --since lastmonth --until lastmonth --fix")]
 pub(crate) struct Reconcile {
     /// The network.
     #[arg(value_name = "NETWORK", add = complete::of(EntityKind::Network))]
@@ -86,7 +86,7 @@ impl Reconcile {
         if !mapping.ours {
             mapping.template = template(&client, &self.network, self.template.as_deref()).await?;
         }
-        self.read.check(&rows, &mapping, context.out)?;
+        self.read.check(&rows, &mapping, self.fix, context.out)?;
         let by = mapping.template.clone();
         let reader = Reader { network: &spec, template: by.as_ref(), ours: mapping.ours };
         let within = |at: Timestamp| bounds.0.is_none_or(|s| at >= s) && bounds.1.is_none_or(|u| at < u);
