@@ -1,5 +1,6 @@
 //! Who may report: the network's secret, compared in constant time, and its addresses.
 
+use crate::addresses::{AddressFiles, Listed};
 use std::net::IpAddr;
 use tfx_domain::{Timestamp, entity::NetworkSpec, postback::advice};
 use tfx_service::internal::same;
@@ -21,11 +22,12 @@ pub(crate) fn check(
     network: &NetworkSpec,
     ip: IpAddr,
     given: &[String],
+    files: &AddressFiles,
     now: Timestamp,
 ) -> Result<Admission, String> {
     let refused = |why: &str| Err(why.to_owned());
-    let from_anywhere = network.allowed_ips.is_empty();
-    if !from_anywhere && !network.allowed_ips.iter().any(|net| net.contains(&ip)) {
+    let from_anywhere = network.allowed_ips.is_empty() && network.allowed_ips_file.is_none();
+    if !from_anywhere && listed(network, files, ip) != Listed::Yes {
         return refused("the address is not allowed");
     }
     let Some(present) = &network.postback_secret else {
@@ -50,6 +52,15 @@ pub(crate) fn check(
         Some(former) if former.works(now) => Ok(Admission::Former(former.until)),
         Some(former) => Err(advice::ended_secret(former.until)),
         None => refused("the secret is wrong"),
+    }
+}
+
+/// Whether the address is one of the network's.
+pub(crate) fn listed(network: &NetworkSpec, files: &AddressFiles, ip: IpAddr) -> Listed {
+    match &network.allowed_ips_file {
+        _ if network.allowed_ips.iter().any(|net| net.contains(&ip)) => Listed::Yes,
+        Some(path) => files.lists(path, ip),
+        None => Listed::No,
     }
 }
 
@@ -81,7 +92,8 @@ mod tests {
         for (secret, ips, ip, given, ok) in table {
             let given: Vec<String> = given.iter().map(|g| (*g).to_owned()).collect();
             let now = Timestamp::UNIX_EPOCH;
-            let checked = check(&network(*secret, ips), ip.parse().expect("ip"), &given, now);
+            let checked =
+                check(&network(*secret, ips), ip.parse().expect("ip"), &given, &AddressFiles::default(), now);
             assert_eq!(checked.is_ok(), *ok, "{secret:?} {ips:?} {ip} {given:?}");
         }
     }
@@ -109,7 +121,13 @@ mod tests {
         ];
         for (now, given, want) in table {
             let given: Vec<String> = given.iter().map(|g| (*g).to_owned()).collect();
-            let checked = check(&network, [1, 1, 1, 1].into(), &given, now.parse().expect("time"));
+            let checked = check(
+                &network,
+                [1, 1, 1, 1].into(),
+                &given,
+                &AddressFiles::default(),
+                now.parse().expect("time"),
+            );
             assert_eq!(checked, want.map_err(str::to_owned), "{now} {given:?}");
         }
     }

@@ -1,6 +1,6 @@
 //! Networks, templates and what destinations pay, as postbacks ask for them.
 
-use crate::{clicks::KnownClick, masks::Masks};
+use crate::{addresses::AddressFiles, clicks::KnownClick, masks::Masks};
 use std::{
     collections::{HashMap, HashSet},
     sync::Arc,
@@ -27,6 +27,7 @@ pub(crate) struct Index {
     sources: HashMap<SourceId, Source>,
     unread: Unread,
     pub(crate) masks: Arc<Masks>,
+    pub(crate) addresses: Arc<AddressFiles>,
 }
 
 /// A source as this program knows it.
@@ -108,6 +109,14 @@ impl Index {
         }
         index.sources = config.sources.into_iter().map(|s| (s.id.clone(), s)).collect();
         (index, problems)
+    }
+
+    /// With the lists of addresses that its networks name, read.
+    pub(crate) fn with(mut self, addresses: &Arc<AddressFiles>) -> Self {
+        let active = self.networks.values().filter(|network| network.spec.status == Status::Active);
+        addresses.follow(active.filter_map(|network| network.spec.allowed_ips_file.as_deref()));
+        self.addresses = Arc::clone(addresses);
+        self
     }
 
     /// A source.

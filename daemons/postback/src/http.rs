@@ -51,7 +51,9 @@ impl Http {
         let (network, ..) = path_of(head.uri.path());
         let said = params::pairs(head.uri.query().unwrap_or_default().as_bytes());
         let given = secrets(&said, &head.headers);
-        index.network(&network).is_some_and(|n| auth::check(&n.spec, ip, &given, clock::now()).is_ok())
+        index
+            .network(&network)
+            .is_some_and(|n| auth::check(&n.spec, ip, &given, &index.addresses, clock::now()).is_ok())
     }
 }
 
@@ -138,6 +140,14 @@ fn readiness(postbacks: &Arc<Postbacks>, teller: &Arc<SourcePostbackSender>, sto
         let teller = Arc::clone(&teller);
         async move { teller.told().await.map_err(|e| e.to_string()) }
     });
+    let config = Arc::clone(&postbacks.config);
+    let readiness =
+        readiness.optional("addresses", move || {
+            let problems = config.owned().map(|index| index.addresses.problems()).unwrap_or_default();
+            async move {
+                Ok(if problems.is_empty() { Detail::ok() } else { Detail::degraded(problems.join("; ")) })
+            }
+        });
     readiness.required("events", move || events::check(Arc::clone(&producer), true))
 }
 

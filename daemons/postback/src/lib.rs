@@ -10,6 +10,7 @@
 //! the state, `republish` finds it unpublished, here or on another machine; a second event has the same id. A parked
 //! postback is done only after its outcome is in the log.
 
+mod addresses;
 mod answer;
 mod auth;
 mod clicks;
@@ -71,8 +72,11 @@ pub async fn run(
     let mut tokens = vec![token.expose().to_owned()];
     // Where api-service shares the folder.
     tokens.extend(std::fs::read_to_string(data_dir.admin_token_file()).map(|t| t.trim().to_owned()).ok());
+    let addresses = Arc::<addresses::AddressFiles>::default();
+    let files = Arc::clone(&addresses);
     let config = Arc::new(Configuration::new(Arc::clone(&stores.config), move |revision, records| {
-        Index::new(revision, records, &tokens)
+        let (index, problems) = Index::new(revision, records, &tokens);
+        (index.with(&files), problems)
     }));
     config.refresh().await;
     let postbacks = Arc::new(Postbacks {
@@ -108,6 +112,7 @@ pub async fn run(
         began: std::time::Instant::now(),
     });
     let workers = [
+        tokio::spawn(addresses.work(shutdown.clone()).in_current_span()),
         tokio::spawn(Arc::clone(&teller).work(shutdown.clone()).in_current_span()),
         tokio::spawn(Arc::clone(&teller).watch(shutdown.clone()).in_current_span()),
         tokio::spawn({

@@ -1,6 +1,7 @@
 //! One postback from its parameters to what became of it. Nothing here knows HTTP.
 
 use crate::{
+    addresses::Listed,
     auth::{self, Admission},
     clicks::{Clicks, KnownClick, Missing},
     config::{CannotRead, Configuration, Index},
@@ -238,10 +239,15 @@ fn admit<'i>(
 ) -> Result<(&'i Network, Option<&'i Template>, Admission), PostbackOutcome> {
     let network = active(index, origin)?;
     let Some(ip) = origin.ip else { return Err(PostbackOutcome::rejected(403, "the address is not known")) };
-    let admission = auth::check(&network.spec, ip, secrets, clock::now()).map_err(|why| {
-        let told = "the secret or the address is not accepted".to_owned();
-        PostbackOutcome { told, ..PostbackOutcome::rejected(403, why) }
-    })?;
+    if auth::listed(&network.spec, &index.addresses, ip) == Listed::Unknown {
+        let why = "the network's list of addresses was never read (see /readyz); send it again";
+        return Err(PostbackOutcome::rejected(503, why));
+    }
+    let admission =
+        auth::check(&network.spec, ip, secrets, &index.addresses, clock::now()).map_err(|why| {
+            let told = "the secret or the address is not accepted".to_owned();
+            PostbackOutcome { told, ..PostbackOutcome::rejected(403, why) }
+        })?;
     let (network, template) = with_template(index, network, origin)?;
     Ok((network, template, admission))
 }

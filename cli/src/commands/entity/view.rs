@@ -128,6 +128,7 @@ fn more(kind: Kind) -> Vec<Column> {
         Kind::Network => {
             vec![
                 Column::text("former slugs", "aliases"),
+                Column::text("allowed ips of", "allowed_ips_file"),
                 Column::text("postback secret", "postback_secret"),
                 Column::made("former secret", "former_secret_until", former_secret).raw(),
             ]

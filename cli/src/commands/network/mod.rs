@@ -51,6 +51,9 @@ pub(crate) struct NetworkFields {
     /// An address or CIDR block postbacks may come from; may be repeated [default: any].
     #[arg(long, value_name = "IP", value_parser = block)]
     allow_ip: Vec<String>,
+    /// A file on postback-service's machine with more of them, one a line; what changes in it counts at once.
+    #[arg(long, value_name = "PATH")]
+    allow_ip_file: Option<String>,
     /// Read the postback secret from a file; - is standard input [default: one is made].
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
@@ -76,6 +79,7 @@ impl Fields for NetworkFields {
         if !self.allow_ip.is_empty() {
             put(spec, "allowed_ips", Some(&self.allow_ip))?;
         }
+        put(spec, "allowed_ips_file", self.allow_ip_file.as_ref())?;
         if let Some(path) = &self.secret_file {
             put(spec, "postback_secret", Some(&input::text(path)?.trim()))?;
         }

@@ -37,6 +37,13 @@ pub struct NetworkSpec {
     #[serde(default, deserialize_with = "networks", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::schema::Network>"))]
     pub allowed_ips: Vec<IpNet>,
+    /// A file with more of them on postback-service's machine, one address or range a line; what changes in it counts at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(
+        feature = "schema",
+        schemars(length(max = 1000), regex(pattern = r"^/[^\u0000-\u001f\u007f-\u009f]+$"))
+    )]
+    pub allowed_ips_file: Option<String>,
     /// The currency of a payout that names none.
     #[serde(default)]
     pub currency: Currency,
@@ -167,6 +174,16 @@ impl Spec for NetworkSpec {
         {
             let until = former.until;
             problems.add("former_secret.secret", format!("is the present one, which works beyond {until}"));
+        }
+        if let Some(path) = &self.allowed_ips_file {
+            let ok = (2..=1000).contains(&path.chars().count())
+                && path.starts_with('/')
+                && !path.contains(char::is_control);
+            problems.require(
+                ok,
+                "allowed_ips_file",
+                "must be a whole path on postback-service's machine: /etc/tfx/adnet.txt",
+            );
         }
         self.currency.check("currency", &mut problems);
         problems

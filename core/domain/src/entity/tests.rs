@@ -348,6 +348,11 @@ fn what_a_person_gets_wrong_and_what_he_reads() {
                 "former_secret": { "secret": "s3cret-s3cret", "until": "2026-01-01T00:00:00Z" } }),
             "former_secret.secret: is the present one, which works beyond 2026-01-01T00:00:00Z",
         ),
+        (
+            Network,
+            json!({ "allowed_ips_file": "adnet.txt" }),
+            "allowed_ips_file: must be a whole path on postback-service's machine: /etc/tfx/adnet.txt",
+        ),
         (Network, json!({ "postback_secret": 1_234_567_890 }), "postback_secret: must be a text"),
         (
             Network,

@@ -157,7 +157,10 @@ fn not_accepted(known: &LoggedNetwork, line: &PostbackLogEvent) -> Option<Refuse
     if parsed.is_some_and(|ip| spec.allowed_ips.iter().any(|net| net.contains(&ip))) {
         return None;
     }
-    let because = format!("{}; if {ip} is the network's, allow it", line.reason);
+    let file = spec.allowed_ips_file.as_ref();
+    let file =
+        file.map(|file| format!(", here or in {file} on postback-service's machine")).unwrap_or_default();
+    let because = format!("{}; if {ip} is the network's, allow it{file}", line.reason);
     let allowed: Vec<String> = spec.allowed_ips.iter().map(ToString::to_string).chain([ip.clone()]).collect();
     let command = format!("tfx network update {} --allow-ip {}", spec.slug, allowed.join(" --allow-ip "));
     Some(Refused { what: "address".to_owned(), because, command, id: ip })

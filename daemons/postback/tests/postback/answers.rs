@@ -402,7 +402,7 @@ async fn operators_need_the_token_and_see_the_state() {
     assert_eq!((status, &json["status"]), (200, &json!("ok")), "{json}");
     let names: Vec<&str> =
         json["dependencies"].as_array().expect("list").iter().filter_map(|d| d["name"].as_str()).collect();
-    assert_eq!(names, ["config", "conversions", "analytics", "sources", "events"]);
+    assert_eq!(names, ["config", "conversions", "analytics", "sources", "addresses", "events"]);
     world.stop().await;
 }
 

@@ -49,3 +49,34 @@ async fn two_secrets_work_while_a_network_moves_and_one_that_ended_is_refused_by
     let metrics = metrics.text().await.expect("text");
     assert!(metrics.contains("tfx_postbacks_former_secret_total 1"), "{metrics}");
 }
+
+#[tokio::test]
+async fn addresses_of_a_file_count_as_it_is_and_nobody_comes_in_by_one_that_was_never_read() {
+    let dir = tempfile::tempdir().expect("a folder");
+    let path = dir.path().join("adnet.txt");
+    let (testbed, .., offer) = Testbed::usual(&[]).await;
+    testbed
+        .network(
+            json!({ "slug": "listed", "name": "L", "postback_secret": SECRET, "allowed_ips_file": path }),
+        )
+        .await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
+    let status = async || world.get(&format!("/postback/listed?secret={SECRET}&click_id={click}")).await.0;
+    assert_eq!(status().await, 503, "it is not there");
+    let ready =
+        world.client.get(world.url("/readyz")).send().await.expect("asked").text().await.expect("text");
+    assert!(ready.contains("adnet.txt") && ready.contains("nobody is let in"), "{ready}");
+    std::fs::write(&path, "127.0.0.1 # here\n").expect("written");
+    world.until("the file counts", async || status().await == 200).await;
+    std::fs::write(&path, "broken\n").expect("written");
+    world
+        .until("it is told", async || {
+            let ready = world.client.get(world.url("/readyz")).send().await.expect("asked");
+            ready.text().await.expect("text").contains("line 1")
+        })
+        .await;
+    assert_eq!(status().await, 200, "as it was read last");
+    std::fs::write(&path, "192.0.2.0/24\n").expect("written");
+    world.until("the change counts", async || status().await == 403).await;
+}
