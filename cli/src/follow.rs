@@ -125,6 +125,22 @@ pub(crate) async fn rows<T: Serialize>(
     since: Option<Timestamp>,
     fetch: impl AsyncFn(Timestamp, usize, Option<String>) -> Result<Page<T>, ApiError>,
 ) -> Result<(), Failure> {
+    let shown = async |item: &T| Ok(Some(serde_json::to_value(item).map_err(Failure::failed)?));
+    each(context, view, identity, since, fetch, shown).await
+}
+
+/// As [`rows`], each as `shown` makes it; what it makes nothing of is not printed.
+///
+/// # Errors
+/// As [`rows`], and those of `shown`.
+pub(crate) async fn each<T>(
+    context: &Context,
+    view: View,
+    identity: Identity<T>,
+    since: Option<Timestamp>,
+    fetch: impl AsyncFn(Timestamp, usize, Option<String>) -> Result<Page<T>, ApiError>,
+    shown: impl AsyncFn(&T) -> Result<Option<Value>, Failure>,
+) -> Result<(), Failure> {
     if matches!(context.out.format, Format::Yaml | Format::Csv) {
         return Err(Failure::usage("--follow prints a line for each row: --output table, jsonl or name"));
     }
@@ -152,8 +168,8 @@ pub(crate) async fn rows<T: Serialize>(
                         if !memory.comes((identity.id)(item), (identity.at)(item)) {
                             continue;
                         }
-                        let row =
-                            labelled(serde_json::to_value(item).map_err(Failure::failed)?, &page.labels);
+                        let Some(row) = shown(item).await? else { continue };
+                        let row = labelled(row, &page.labels);
                         context.out.lines(match context.out.format {
                             Format::Name => vec![line(&(view.name)(&row))],
                             Format::Table => {

@@ -141,7 +141,7 @@ fn lists_take_conditions_and_columns() {
 }
 
 /// Follows clicks into a file; ended when dropped.
-struct Follows(Child);
+pub(crate) struct Follows(pub(crate) Child);
 
 impl Drop for Follows {
     fn drop(&mut self) {

@@ -10,6 +10,7 @@ static IDS: LazyLock<Vec<(Regex, &str)>> = LazyLock::new(|| {
     [
         (r"\b(cmp|str|dst|src|net|tpl|cnv|alr|tok|usr|ses)_[0-9a-z]{19}\b", ""),
         (r"\b01[0-9A-HJKMNP-TV-Z]{24}\b", "CLICK-"),
+        (r"\b[0-9a-f]{64}\b", "job-"),
         (r"\b[0-9a-f]{32}\b", "visitor-"),
         (r"\b[a-z2-7]{32}\b", "secret-"),
     ]

@@ -1,11 +1,13 @@
 //! Postbacks: tried, sent, listed; what they make of clicks.
 
 use crate::{
-    clicks::{campaign, recorded},
+    clicks::{Follows, campaign, recorded},
     place::Place,
+    receiver::Receiver,
     transcript::Transcript,
     web,
 };
+use std::{fs::File, process::Stdio};
 
 #[test]
 fn a_postback_is_tried_sent_and_listed() {
@@ -133,4 +135,68 @@ fn one_printed_command_maps_all_unknown_words_of_a_template() {
         assert!(shown.contains(word), "{word}: {shown}");
     }
     assert!(place.ok("tfx template show last/default --output json").contains("\"won\""));
+}
+
+/// What was refused counts from when it came, once its template reads it; what waits for a click that does not come is
+/// shown, tried and dropped; and who writes a program for a source hears what it is told.
+#[test]
+fn what_was_refused_waits_or_is_told_is_looked_at_and_mended() {
+    let receiver = Receiver::start();
+    let mut place =
+        Place::running_with(&[("OUTBOUND_ALLOW_PRIVATE", "true"), ("POSTBACK_PARK_RETRY_MS", "600000")]);
+    place.set("RECEIVER", &receiver.address());
+    campaign(&place);
+    place.ok(
+        "tfx source create --name Push --external-id-param cid=TOKEN --postback-url 'https://push.example/pb?id={external_id}&sum={payout}'",
+    );
+    place.ok("tfx campaign update summer --source push");
+    place.until(
+        "tfx explain summer --param cid=x --ua 'Mozilla/5.0 (iPhone)' --output json | grep -c offer.example",
+        "1",
+    );
+    let click = web::click(&place, "/c/summer?cid=abc");
+    recorded(&place, 1);
+    place.set("CLICK", &click);
+    place.ok("tfx postback test adnet \"clickid=$CLICK&txid=T1&payout=1,50&status=sale\" --send; true");
+    place.ok("tfx postback test adnet \"clickid=01KYKZ6QK0ABCDEFGHJKMNPQRS&txid=T2&payout=2\" --send");
+    place.until("tfx postback log --network adnet --output name --quiet | wc -l | tr -d ' '", "2");
+    place.set("REFUSED", &place.ok("tfx postback log --network adnet --result rejected --output name"));
+    let mut t = Transcript::new(&place);
+    t.all(
+        "tfx postback replay --result rejected --network adnet
+        tfx template create --network adnet --slug default --name Default --decimal comma -o name
+        tfx postback replay $REFUSED --dry-run",
+    );
+    place.until("tfx postback replay $REFUSED --output json --dry-run | grep -c would_be_taken", "1");
+    let out = File::create(place.dir().join("heard")).expect("a file");
+    let hook = format!("http://{}/hook", receiver.address());
+    let args = ["postback", "listen", "--since", "1h", "--output", "jsonl", "--forward-to", &hook];
+    let heard = place.command("tfx").args(args).stdout(out).stdin(Stdio::null()).spawn();
+    let _heard = Follows(heard.expect("tfx"));
+    t.all("tfx postback replay $REFUSED");
+    place.until("tfx postback log --network adnet --output name --quiet | wc -l | tr -d ' '", "3");
+    t.all(
+        "tfx postback replay $REFUSED
+        tfx postback replay --result rejected --network adnet --output json
+        tfx postback replay 01KYKZ6QK0ABCDEFGHJKMNPQRS
+        tfx postback replay
+        tfx conversion list
+        tfx postback parked list
+        tfx postback parked show 01KYKZ6QK0ABCDEFGHJKMNPQRS
+        tfx postback parked retry 01KYKZ6QK0ABCDEFGHJKMNPQRS
+        tfx postback parked retry --all --network nowhere
+        tfx postback parked drop --all
+        tfx postback parked drop --all --network adnet --dry-run
+        tfx postback parked drop --all --network last --yes
+        tfx postback parked drop 01KYKZ6QK0ABCDEFGHJKMNPQRS --yes
+        tfx postback parked drop 01KYKZ6QK0ABCDEFGHJKMNPQRS --yes
+        tfx postback parked list
+        tfx postback listen --forward-to localhost:3000
+        tfx postback listen --source nowhere",
+    );
+    place.until("wc -l <heard | tr -d ' '", "1");
+    let line = place.ok("cat heard");
+    assert!(line.contains("\"answer_status\":200") && line.contains("id=abc&sum=1.5"), "{line}");
+    assert!(receiver.asked()[0].starts_with("GET /hook?id=abc&sum=1.5 "), "{:?}", receiver.asked());
+    t.is("mended");
 }

@@ -26,6 +26,7 @@ impl<'p> Transcript<'p> {
         let alone = line.starts_with("tfx ") && !line.contains(['|', ';', '&', '>']);
         // A verdict is a result also where it fails.
         let verdict = line.starts_with("tfx postback test ")
+            || line.starts_with("tfx postback replay ")
             || line.starts_with("tfx source test ")
             || line.starts_with("tfx check ")
             || line.contains(" check destinations")

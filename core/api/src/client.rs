@@ -3,6 +3,7 @@
 
 mod accounts;
 mod alerts;
+mod parked;
 mod patience;
 mod source_postbacks;
 mod transport;

@@ -19,6 +19,7 @@ pub mod imports;
 pub mod ingestion;
 pub mod logins;
 pub mod page;
+pub mod parked;
 pub mod postbacks;
 pub mod rates;
 pub mod report;

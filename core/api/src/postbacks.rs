@@ -51,9 +51,17 @@ pub struct PostbackRetry {
     /// Only to this network: id or slug.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<String>,
-    /// Those that stand as one of [`Self::RESULTS`].
-    #[cfg_attr(feature = "schema", schemars(length(min = 1), extend("items" = { "type": "string", "enum": Self::RESULTS.map(PostbackResult::as_str) })))]
+    /// Those that stand as one of these, of [`Self::RESULTS`]; none with `ids`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(extend("items" = { "type": "string", "enum": Self::RESULTS.map(PostbackResult::as_str) })))]
     pub results: Vec<PostbackResult>,
+    /// Or these, by the ids of their lines.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    #[cfg_attr(feature = "schema", schemars(length(max = 100)))]
+    pub ids: Vec<ClickId>,
+    /// Only tell what would be taken, and why the others would not.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub dry_run: bool,
     /// Only those after the `next` of the answer before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<ClickId>,
@@ -61,23 +69,39 @@ pub struct PostbackRetry {
 
 impl PostbackRetry {
     /// What can be taken again: of what was recorded and updated, conversions that stand under a word of the network that
-    /// means something else by now.
-    pub const RESULTS: [PostbackResult; 4] = [
+    /// means something else by now; of what was refused or ignored, what says something by now.
+    pub const RESULTS: [PostbackResult; 6] = [
         PostbackResult::Conflict,
         PostbackResult::Unmatched,
         PostbackResult::Recorded,
         PostbackResult::Updated,
+        PostbackResult::Rejected,
+        PostbackResult::Ignored,
     ];
+    /// Those of them that were accepted.
+    pub const ACCEPTED: [PostbackResult; 4] = {
+        let [conflict, unmatched, recorded, updated, ..] = Self::RESULTS;
+        [conflict, unmatched, recorded, updated]
+    };
+    /// The most lines that an answer tells of.
+    pub const TOLD: usize = 100;
 }
 
 /// What became of postbacks that were taken again.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct PostbackRetryAnswer {
-    /// How many came to which result.
+    /// How many came to which result; with `dry_run` all under `would_be_taken`.
     pub taken: BTreeMap<String, u64>,
-    /// How many stay as they are: the click is not there, or the network is not active, or the log has not all of it.
+    /// How many stay as they are: the click is not there, the network is not active, the log has not all of it, or it is
+    /// still refused.
     pub left: u64,
+    /// How many were taken again before.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub before: u64,
+    /// The first hundred of those that stay as they are, and with `ids` or `dry_run` of all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub lines: Vec<TakenAgain>,
     /// Ask again with this as `after`: there are more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<ClickId>,
@@ -85,6 +109,31 @@ pub struct PostbackRetryAnswer {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub older: Option<Timestamp>,
+}
+
+const fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
+/// One postback that was to be taken again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct TakenAgain {
+    /// The id of its line in the log.
+    pub id: ClickId,
+    /// When it came.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
+    pub at: Timestamp,
+    /// The slug of its network.
+    pub network: String,
+    /// What it stands as in that line.
+    pub was: PostbackResult,
+    /// What became of it; none: it stays, or nothing was to be done.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub result: Option<PostbackResult>,
+    /// Why it stays, or what would become of it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub why: String,
 }
 
 /// Which network to look at, and how far back.

@@ -54,7 +54,10 @@ pub struct SourceTest {
     /// A click whose facts are filled in; none: made-up ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub click: Option<ClickId>,
-    /// The state that is told; none: the first that the source asks for.
+    /// Or a conversion as it stands, and its click. The signature is whole then, for who may see secrets.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub conversion: Option<ConversionId>,
+    /// The state that is told; none: the conversion's, else the first that the source asks for.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<ConversionStatus>,
     /// Really send it, once, marked as a test in the log.
@@ -78,7 +81,7 @@ pub struct SourceTestAnswer {
     /// Where to, with everything filled in. Here, in the body and in what the server answers, secrets are masked for who has
     /// no `read:secrets`.
     pub url: String,
-    /// Headers that are sent, a signature masked.
+    /// Headers that are sent, a signature masked, unless it is of a conversion and for who has `read:secrets`.
     pub headers: Vec<(String, String)>,
     /// What it carries; empty: nothing.
     pub body: String,

@@ -2,6 +2,7 @@
 //! check, backups.
 
 pub mod backup;
+pub mod forward;
 pub mod migrate;
 pub mod probe;
 pub mod replay;

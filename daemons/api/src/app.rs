@@ -12,7 +12,7 @@ use crate::{
     idempotency::UnderWay,
     imports, in_use, ingestion, kept, links,
     logins::{self, Logins},
-    openapi,
+    openapi, parked,
     peers::Peers,
     postback_lint, postback_test, publish, rates, report,
     retention::{self, Pruning},
@@ -75,6 +75,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(destinations_health::routes())
         .merge(ingestion::routes())
         .merge(openapi::routes())
+        .merge(parked::routes())
         .merge(postback_lint::routes())
         .merge(postback_test::routes())
         .merge(sealing::routes())

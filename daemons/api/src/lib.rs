@@ -30,6 +30,7 @@ mod links;
 mod logins;
 mod openapi;
 mod outside;
+mod parked;
 mod peers;
 mod postback_lint;
 mod postback_test;

@@ -7,7 +7,7 @@ use crate::{
     masks::Masks,
     params::{self, RequestFacts},
     parked,
-    retry::retry,
+    retry::{NotTaken, retry},
     source_postback::{self, SourcePostbackSender},
     take::{Postbacks, Received},
 };
@@ -23,7 +23,11 @@ use http::{HeaderMap, Method, Request, request::Parts};
 use http_body_util::LengthLimitError;
 use percent_encoding::percent_decode_str;
 use std::{error::Error, net::IpAddr, sync::Arc};
-use tfx_api::{imports::ImportRequest, postbacks::PostbackRetry};
+use tfx_api::{
+    imports::ImportRequest,
+    parked::{DropParked, ParkedAnswer},
+    postbacks::PostbackRetry,
+};
 use tfx_domain::{id::ClickId, postback::Refusal};
 use tfx_ports::{clock, entropy};
 use tfx_service::{
@@ -82,6 +86,7 @@ pub(crate) fn router(
         Router::new()
             .route("/internal/postbacks/retry", post(retry_all))
             .route("/internal/conversions/import", post(import_rows))
+            .route("/internal/postbacks/parked/drop", post(drop_all))
             .route("/internal/clicks/forget", post(forget_clicks))
             .with_state(Arc::clone(postbacks)),
     );
@@ -164,8 +169,22 @@ async fn import_rows(State(postbacks): State<Arc<Postbacks>>, Json(asked): Json<
 async fn retry_all(State(postbacks): State<Arc<Postbacks>>, Json(asked): Json<PostbackRetry>) -> Response {
     match retry(&postbacks, &asked).await {
         Ok(answer) => Json(answer).into_response(),
-        Err(e) => {
+        Err(NotTaken::Unknown(ids)) => {
+            let ids = ids.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+            ProblemResponse::not_found(format!("the postback log has no line {ids}")).into_response()
+        }
+        Err(NotTaken::Store(e)) => {
             let problem = ProblemResponse::unavailable("the postback log cannot be read; try again later");
+            ProblemResponse { log: Some(e.to_string()), ..problem }.into_response()
+        }
+    }
+}
+
+async fn drop_all(State(postbacks): State<Arc<Postbacks>>, Json(asked): Json<DropParked>) -> Response {
+    match parked::drop_parked(&postbacks, asked).await {
+        Ok((done, not_now)) => Json(ParkedAnswer { done, not_now, next: None }).into_response(),
+        Err(e) => {
+            let problem = ProblemResponse::unavailable("a store does not answer; try again later");
             ProblemResponse { log: Some(e.to_string()), ..problem }.into_response()
         }
     }

@@ -8,7 +8,7 @@
 use crate::{
     clicks::KnownClick,
     config::Index,
-    log::{self, FileRow, IMPORT, Origin, PostbackOutcome},
+    log::{self, IMPORT, Origin, PostbackOutcome},
     params::Params,
     parked::first_pause,
     record::{became, changed, incoming, state},
@@ -24,7 +24,7 @@ use tfx_domain::{
     entity::{Network, TemplateSpec},
     event::{Event, PostbackResult},
     id::ClickId,
-    postback::{Conversion, Field, Interpreted, Postback},
+    postback::{Conversion, Field, FileRow, Interpreted, Postback},
 };
 use tfx_ports::{clock, conversions, conversions::Recorded, entropy};
 use tokio::time::{Instant, sleep};

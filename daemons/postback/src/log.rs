@@ -1,7 +1,6 @@
 //! What became of each postback: its event, and the counters.
 
 use crate::{masks::Masks, params::Params};
-use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::{
     borrow::Cow,
@@ -14,7 +13,7 @@ use tfx_domain::{
     event::{PostbackDirection, PostbackLogEvent, PostbackResult, SCHEMA},
     id::{ClickId, ConversionId, NetworkId},
     money::Money,
-    postback::{ConversionStatus, Interpreted, Refusal, interpret, interpret_ours},
+    postback::{ConversionStatus, FileRow, Interpreted, Refusal, interpret, interpret_ours},
 };
 use tfx_ports::queue::Counts;
 use tfx_service::metrics::Text;
@@ -22,6 +21,8 @@ use tfx_service::metrics::Text;
 const MAX_VALUE: usize = 1024;
 const MAX_PARAMS: usize = 64;
 const MAX_PATH: usize = 128;
+/// In place of a value that is no text, in the log of what was refused. It says nothing ([`tfx_domain::said`]).
+const NOT_KEPT: &str = "(not kept)";
 /// The parameter that carries the secret; never stored.
 pub(crate) const SECRET: &str = "secret";
 /// How a row of a file came.
@@ -100,17 +101,6 @@ pub(crate) struct Origin {
     pub(crate) row: Option<FileRow>,
 }
 
-/// What is said of a row of a file, beside its parameters.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct FileRow {
-    /// When it was reported.
-    pub(crate) at: Timestamp,
-    /// It is in our own words, which no template reads.
-    pub(crate) ours: bool,
-    /// Its click's source is told of it.
-    pub(crate) tell: bool,
-}
-
 impl Origin {
     /// Whether it came before: it was parked, or is taken again.
     pub(crate) fn is_of_before(&self) -> bool {
@@ -137,6 +127,14 @@ impl Origin {
             Some(FileRow { ours: true, .. }) => interpret_ours(network, &self.params),
             _ => interpret(network, template, &self.params, &[]),
         }
+    }
+
+    /// As the log keeps what is not taken: with the names of what it said that is no text, so that it is never read without.
+    pub(crate) fn lacking<'n>(&self, names: impl IntoIterator<Item = &'n str>) -> Self {
+        let mut kept = self.clone();
+        // The log keeps the first ones.
+        kept.params.splice(0..0, names.into_iter().map(|name| (name.to_owned(), NOT_KEPT.to_owned())));
+        kept
     }
 }
 
@@ -186,9 +184,14 @@ pub(crate) fn event(origin: &Origin, outcome: &PostbackOutcome, masks: &Masks) -
 pub(crate) fn is_cut(line: &PostbackLogEvent) -> bool {
     // A character that does not fit whole leaves up to three bytes free; a secret in a value was masked.
     let lacks = |(name, value): &(String, String)| {
-        value.len() + 3 >= MAX_VALUE || (value.contains("***") && !name.eq_ignore_ascii_case(SECRET))
+        value.len() + 3 >= MAX_VALUE
+            || value == NOT_KEPT
+            || (value.contains("***") && !name.eq_ignore_ascii_case(SECRET))
     };
-    line.params.len() >= MAX_PARAMS || line.params.iter().any(lacks)
+    // What is refused by versions before has no names of what was no text.
+    let of_before = line.result == PostbackResult::Rejected
+        && (line.reason.starts_with("body") || line.reason.contains("allowed is a text or a number"));
+    line.params.len() >= MAX_PARAMS || line.params.iter().any(lacks) || of_before
 }
 
 /// At most `max` bytes, whole characters.

@@ -10,16 +10,17 @@
 //! whoever claims it next: recording is idempotent by its key, and the outcome's event has an id made from the parked
 //! one's. What is given up is kept as a dead job (`unmatched`).
 
+mod dropping;
 mod pauses;
 
 use crate::{
     clicks::Missing,
-    log::{FileRow, Origin, PostbackOutcome},
+    log::{Origin, PostbackOutcome},
     take::Postbacks,
 };
+pub(crate) use dropping::drop_parked;
 pub(crate) use pauses::first_pause;
 use pauses::{give_up_at, pause, put_off};
-use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::{
     sync::Arc,
@@ -28,8 +29,8 @@ use std::{
 use tfx_domain::{
     Timestamp,
     event::PostbackResult,
-    id::{ClickId, NetworkId},
-    postback::Interpreted,
+    id::ClickId,
+    postback::{Interpreted, Parked},
 };
 use tfx_ports::{
     clock,
@@ -50,52 +51,25 @@ const LEASE: Duration = Duration::from_secs(10);
 /// How often it is counted what waits.
 const COUNTED: Duration = Duration::from_secs(5);
 
-/// A postback whose click is not known yet, with everything needed to try again.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub(crate) struct Parked {
-    /// The id of its postback log event.
-    pub(crate) id: ClickId,
-    /// Who reported.
-    pub(crate) network: NetworkId,
-    /// The slug of the template asked for; empty: none.
-    pub(crate) template: String,
-    /// The click it waits for.
-    pub(crate) click_id: ClickId,
-    /// What it said, without secrets.
-    pub(crate) params: Vec<(String, String)>,
-    /// When it came in.
-    pub(crate) received_at: Timestamp,
-    /// It is a row of a file.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) row: Option<FileRow>,
-}
-
-impl Parked {
-    /// As a job that came then. The same of the same network and template about the same click is the same job.
-    pub(crate) fn job(&self, came: Timestamp) -> Result<NewJob, serde_json::Error> {
-        let params = serde_json::to_string(&self.params)?;
-        let mut said = Sha256::new();
-        for part in [self.network.as_str(), &self.template, &self.click_id.to_string(), &params] {
-            // No part but the last, which is JSON, could hold a NUL.
-            said.update(part);
-            said.update([0]);
-        }
-        let key = said.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
-        let payload = serde_json::to_string(self)?;
-        let group = Some(group(&self.network, self.click_id));
-        Ok(NewJob { kind: KIND, key, group, came, payload })
+/// As a job that came then. The same of the same network and template about the same click is the same job.
+pub(crate) fn job(parked: &Parked, came: Timestamp) -> Result<NewJob, serde_json::Error> {
+    let params = serde_json::to_string(&parked.params)?;
+    let mut said = Sha256::new();
+    for part in [parked.network.as_str(), &parked.template, &parked.click_id.to_string(), &params] {
+        // No part but the last, which is JSON, could hold a NUL.
+        said.update(part);
+        said.update([0]);
     }
+    let key = said.finalize().iter().map(|byte| format!("{byte:02x}")).collect();
+    let payload = serde_json::to_string(parked)?;
+    let group = Some(Parked::group(&parked.network, parked.click_id));
+    Ok(NewJob { kind: KIND, key, group, came, payload })
 }
 
 /// Why one was given up that is taken as soon as its click comes.
 pub(crate) const NOT_COME: &str = "its click did not come";
 /// How many postbacks of a network may wait for one click.
 pub(crate) const MOST_OF_A_CLICK: u64 = 250;
-
-/// Those that are taken in order: of one network about one click.
-pub(crate) fn group(network: &NetworkId, click: ClickId) -> String {
-    format!("{network}:{click}")
-}
 
 /// How long a claim holds. It is renewed before a try when a third of it is over, and a try may take half of it: the click
 /// is looked up, and what came after it.
@@ -238,7 +212,7 @@ async fn attempt(postbacks: &Postbacks, job: &Job) -> End {
             match postbacks.click(&network.id, &postback).await {
                 Ok(click) => {
                     // The click has come, so those that were given up before this one came are taken first.
-                    match postbacks.revive_given_up(&group(&parked.network, parked.click_id)).await {
+                    match postbacks.revive_given_up(&Parked::group(&parked.network, parked.click_id)).await {
                         Ok(0) => {}
                         Ok(_) => return End::Again(Duration::ZERO),
                         Err(_) => return End::Again(later),
@@ -324,7 +298,7 @@ mod tests {
         let now = Timestamp::from_second(1_790_000_000).expect("time");
         let first = parked(now, now);
         let same = Parked { id: ClickId::generate(now, 9), received_at: after(now, LEASE), ..first.clone() };
-        let key = |p: &Parked| p.job(p.received_at).expect("JSON").key;
+        let key = |p: &Parked| job(p, p.received_at).expect("JSON").key;
         assert_eq!(key(&first), key(&same));
         let others = [
             Parked { network: "net_0000000000000000001".parse().expect("id"), ..first.clone() },

@@ -1,22 +1,25 @@
-//! Taking again what stands in the postback log as a conflict or unmatched, and conversions that stand under a word that
-//! was mapped since: after the configuration was changed, or the click has come.
+//! Taking again what the postback log has: conflicts and what was given up, conversions that stand under a word that was
+//! mapped since, and what was refused or ignored and says something by now. After the configuration was changed, or the
+//! click has come.
 //!
 //! A postback is read again from what the log keeps of it, and counts from when it came in. What became of it is a line
 //! of its own, whose id is made from the first one's: the same however often it is taken again, and what has one is not
-//! taken again.
+//! taken again. What came from somebody who may not speak for its network is never taken: nobody vouches for it.
 
 use crate::{
-    log::{self, FileRow, Origin},
+    config::Index,
+    log::{self, Origin},
     parked::later_event,
     take::Postbacks,
 };
-use std::collections::BTreeMap;
-use tfx_api::postbacks::{PostbackRetry, PostbackRetryAnswer};
+use std::collections::HashSet;
+use tfx_api::postbacks::{PostbackRetry, PostbackRetryAnswer, TakenAgain};
 use tfx_domain::{
     Timestamp,
-    entity::Status,
-    event::{PostbackDirection, PostbackLogEvent, PostbackResult},
-    postback::{Interpreted, interpret, is_mapped_since, still_stands},
+    entity::{Network, Status, Template},
+    event::{PostbackDirection, PostbackLogEvent, PostbackResult, TestTraffic},
+    id::ClickId,
+    postback::{FileRow, Interpreted, Postback, interpret, is_mapped_since, still_stands},
 };
 use tfx_ports::{StoreError, analytics::PostbackQuery, page::PageRequest};
 
@@ -26,53 +29,160 @@ const MOST: usize = 20_000;
 const AT_ONCE: usize = 250;
 const PAGE: usize = 1_000;
 
+/// Why nothing is taken again.
+pub(crate) enum NotTaken {
+    /// The postback log cannot be read.
+    Store(StoreError),
+    /// It has no lines of these ids.
+    Unknown(Vec<ClickId>),
+}
+
+impl From<StoreError> for NotTaken {
+    fn from(error: StoreError) -> Self {
+        Self::Store(error)
+    }
+}
+
 /// Takes postbacks again, the first received first.
 ///
 /// # Errors
-/// The postback log cannot be read.
+/// The postback log cannot be read, or has no line of an id.
 pub(crate) async fn retry(
     postbacks: &Postbacks,
     asked: &PostbackRetry,
-) -> Result<PostbackRetryAnswer, StoreError> {
-    let (mut due, older) = lines(postbacks, asked).await?;
+) -> Result<PostbackRetryAnswer, NotTaken> {
+    let (mut due, older) = match asked.ids.is_empty() {
+        true => lines(postbacks, asked).await?,
+        false => (named(postbacks, &asked.ids).await?, None),
+    };
     due.sort_by_key(|line| line.id);
-    let mut answer = PostbackRetryAnswer { taken: BTreeMap::new(), left: 0, next: None, older: None };
+    let mut answer = PostbackRetryAnswer::default();
     let mut tried = 0;
     for line in due {
-        if asked.after.is_some_and(|after| line.id <= after) || !is_due(postbacks, &line).await? {
+        if asked.after.is_some_and(|after| line.id <= after) {
             continue;
         }
-        if tried == AT_ONCE {
-            return Ok(answer);
-        }
-        tried += 1;
-        answer.next = Some(line.id);
-        if was_taken(postbacks, &line).await? {
-            continue;
-        }
-        match again(postbacks, &line).await {
-            Some(result) => *answer.taken.entry(result.as_str().to_owned()).or_default() += 1,
-            None => answer.left += 1,
+        let end = match is_due(postbacks, &line).await? {
+            // Who names a line is told why nothing is to be done.
+            Err(why) if !asked.ids.is_empty() => End::Left(why),
+            Err(_) => continue,
+            Ok(()) if tried == AT_ONCE => return Ok(answer),
+            Ok(()) => {
+                tried += 1;
+                answer.next = Some(line.id);
+                match was_taken(postbacks, &line).await? {
+                    true => End::Before,
+                    false => again(postbacks, &line, asked.dry_run).await,
+                }
+            }
+        };
+        let told = tell(&mut answer, &line, end);
+        let wanted = told.result.is_none() || asked.dry_run || !asked.ids.is_empty();
+        if wanted && answer.lines.len() < PostbackRetry::TOLD {
+            answer.lines.push(told);
         }
     }
     (answer.next, answer.older) = (None, older);
     Ok(answer)
 }
 
-/// Whether there is anything to take again: of what was recorded, only what stands under a word that was mapped since.
-async fn is_due(postbacks: &Postbacks, line: &PostbackLogEvent) -> Result<bool, StoreError> {
-    if !matches!(line.result, PostbackResult::Recorded | PostbackResult::Updated) {
-        return Ok(true);
+/// How it ends.
+enum End {
+    Taken(PostbackResult),
+    /// It would be taken, as this.
+    Would(String),
+    Before,
+    Left(String),
+}
+
+fn tell(answer: &mut PostbackRetryAnswer, line: &PostbackLogEvent, end: End) -> TakenAgain {
+    let mut count = |word: &str| *answer.taken.entry(word.to_owned()).or_default() += 1;
+    let (result, why) = match end {
+        End::Taken(result) => {
+            count(result.as_str());
+            (Some(result), String::new())
+        }
+        End::Would(what) => {
+            count("would_be_taken");
+            (None, what)
+        }
+        End::Before => {
+            answer.before += 1;
+            (None, "it was taken again before: the log has a later line of it".to_owned())
+        }
+        End::Left(why) => {
+            answer.left += 1;
+            (None, why)
+        }
+    };
+    TakenAgain { id: line.id, at: line.at, network: line.network.to_string(), was: line.result, result, why }
+}
+
+/// Whether there is anything to take again, else why not: of what was recorded, only what stands under a word that was
+/// mapped since.
+async fn is_due(postbacks: &Postbacks, line: &PostbackLogEvent) -> Result<Result<(), String>, StoreError> {
+    match line.result {
+        _ if line.direction != PostbackDirection::In => {
+            return Ok(Err("it tells a source: tfx postback retry takes it".to_owned()));
+        }
+        PostbackResult::Recorded | PostbackResult::Updated => {}
+        PostbackResult::Parked => {
+            return Ok(Err(format!("it waits for its click: tfx postback parked retry {}", line.id)));
+        }
+        result if PostbackRetry::RESULTS.contains(&result) => return Ok(Ok(())),
+        result => return Ok(Err(format!("it stands as {}: nothing is to be mended", result.as_str()))),
     }
-    let Some(index) = postbacks.config.owned() else { return Ok(false) };
+    let stands = || Err("it was recorded, and its word means what it did".to_owned());
+    let Some(index) = postbacks.config.owned() else { return Ok(stands()) };
     let network = line.network_id.as_ref().and_then(|id| index.network_by_id(id));
-    let (Some(network), Some(conversion)) = (network, &line.conversion_id) else { return Ok(false) };
+    let (Some(network), Some(conversion)) = (network, &line.conversion_id) else { return Ok(stands()) };
     let template = index.asked_template(&network.id, &line.template).map(|t| &t.spec);
     if !is_mapped_since(&network.spec, template, line) {
-        return Ok(false);
+        return Ok(stands());
     }
     let there = postbacks.conversions.get(conversion).await?;
-    Ok(there.is_some_and(|c| still_stands(&c, line)))
+    Ok(match there.is_some_and(|c| still_stands(&c, line)) {
+        true => Ok(()),
+        false => Err("its conversion is in another state by now".to_owned()),
+    })
+}
+
+/// What the log has of a moment.
+fn of_moment(at: Timestamp) -> PostbackQuery {
+    PostbackQuery {
+        since: Some(at),
+        until: Timestamp::from_millisecond(at.as_millisecond() + 1).ok(),
+        network: None,
+        result: None,
+        direction: None,
+        test: TestTraffic::Include,
+        filters: Vec::new(),
+        page: PageRequest::first(PAGE),
+    }
+}
+
+/// The lines of these ids.
+async fn named(postbacks: &Postbacks, ids: &[ClickId]) -> Result<Vec<PostbackLogEvent>, NotTaken> {
+    let mut wanted: HashSet<ClickId> = ids.iter().copied().collect();
+    let moments: HashSet<Timestamp> = ids.iter().map(|id| id.timestamp()).collect();
+    let mut found = Vec::with_capacity(ids.len());
+    for at in moments {
+        let mut query = of_moment(at);
+        loop {
+            let page = postbacks.clicks.analytics().postbacks(&query).await?;
+            found.extend(page.items.into_iter().filter(|line| wanted.remove(&line.id)));
+            query.page.cursor = page.next;
+            if query.page.cursor.is_none() {
+                break;
+            }
+        }
+    }
+    if wanted.is_empty() {
+        return Ok(found);
+    }
+    let mut unknown: Vec<ClickId> = wanted.into_iter().collect();
+    unknown.sort_unstable();
+    Err(NotTaken::Unknown(unknown))
 }
 
 /// The newest lines, and before when others were not looked at.
@@ -88,7 +198,7 @@ async fn lines(
             network: asked.network.clone(),
             result: Some(*result),
             direction: Some(PostbackDirection::In),
-            test: tfx_domain::event::TestTraffic::Include,
+            test: TestTraffic::Include,
             filters: Vec::new(),
             page: PageRequest::first(PAGE),
         };
@@ -111,40 +221,35 @@ async fn lines(
 
 /// Whether the log says already what became of it later: a line of the same moment.
 async fn was_taken(postbacks: &Postbacks, line: &PostbackLogEvent) -> Result<bool, StoreError> {
-    let at = line.id.timestamp();
-    let query = PostbackQuery {
-        since: Some(at),
-        until: Timestamp::from_millisecond(at.as_millisecond() + 1).ok(),
-        network: None,
-        result: None,
-        direction: None,
-        test: tfx_domain::event::TestTraffic::Include,
-        filters: Vec::new(),
-        page: PageRequest::first(PAGE),
-    };
-    let later = later_event(line.id);
-    Ok(postbacks.clicks.analytics().postbacks(&query).await?.items.iter().any(|e| e.id == later))
+    has_line(postbacks, later_event(line.id)).await
 }
 
-/// Takes one again; none when it stays as it is: its network is gone, paused or not to be read by this program, it cannot be read any more, its click
-/// is not there, it stands in a file, or it could not be made durable.
-async fn again(postbacks: &Postbacks, line: &PostbackLogEvent) -> Option<PostbackResult> {
-    let index = postbacks.config.owned()?;
-    let network = index.network_by_id(line.network_id.as_ref()?)?;
-    let unread = index.unread_template(&network.id, &line.template);
-    if network.spec.status != Status::Active || log::is_cut(line) || unread.is_some() {
-        return None;
-    }
-    // A row of a file counts from when the file says, which the line does not: it is imported again.
-    let is_row = line.method == log::IMPORT;
-    if is_row && matches!(line.result, PostbackResult::Conflict | PostbackResult::Unmatched) {
-        return None;
-    }
-    let template = index.asked_template(&network.id, &line.template).map(|t| &t.spec);
-    let Ok(Interpreted::Report(postback)) = interpret(&network.spec, template, &line.params, &[]) else {
-        return None;
+/// Whether the log has this line.
+pub(crate) async fn has_line(postbacks: &Postbacks, id: ClickId) -> Result<bool, StoreError> {
+    let page = postbacks.clicks.analytics().postbacks(&of_moment(id.timestamp())).await?;
+    Ok(page.items.iter().any(|line| line.id == id))
+}
+
+/// Takes one again.
+async fn again(postbacks: &Postbacks, line: &PostbackLogEvent, dry_run: bool) -> End {
+    let Some(index) = postbacks.config.owned() else {
+        return End::Left("the configuration is not loaded yet".to_owned());
     };
-    let click = postbacks.click(&network.id, &postback).await.ok()?;
+    let (network, template, postback) = match read(&index, line) {
+        Ok(read) => read,
+        Err(why) => return End::Left(why),
+    };
+    let click = match postbacks.click(&network.id, &postback).await {
+        Ok(click) => click,
+        Err(missing) => return End::Left(missing.reason()),
+    };
+    if dry_run {
+        let by = template.map(|t| format!(" by the template {}", t.spec.slug)).unwrap_or_default();
+        return End::Would(format!(
+            "it is read{by} as {} of the click {}",
+            postback.status, postback.click_id
+        ));
+    }
     let origin = Origin {
         id: later_event(line.id),
         at: line.at,
@@ -154,8 +259,62 @@ async fn again(postbacks: &Postbacks, line: &PostbackLogEvent) -> Option<Postbac
         method: "".into(),
         params: line.params.clone(),
         note: String::new(),
-        row: is_row.then_some(FileRow { at: line.at, ours: false, tell: false }),
+        row: is_row(line).then_some(FileRow { at: line.at, ours: false, tell: false }),
     };
     let outcome = postbacks.record(&index, &origin, network, &postback, &click, 0).await;
-    (outcome.status == 0).then_some(outcome.result)
+    match outcome.status {
+        0 => End::Taken(outcome.result),
+        _ => End::Left(outcome.reason),
+    }
+}
+
+fn is_row(line: &PostbackLogEvent) -> bool {
+    line.method == log::IMPORT
+}
+
+type Read<'i> = (&'i Network, Option<&'i Template>, Postback);
+
+/// What it says as the configuration is now.
+///
+/// # Errors
+/// Why it stays as it is: it came from a stranger, its network is gone, paused or not to be read by this program, the log
+/// has not all of it, or it is refused or ignored still.
+fn read<'i>(index: &'i Index, line: &PostbackLogEvent) -> Result<Read<'i>, String> {
+    if line.status == 403 {
+        return Err("its secret or address was refused: nobody vouches for what it says".to_owned());
+    }
+    let Some(id) = &line.network_id else {
+        return Err("it came for a network that was not known: nobody vouches for what it says".to_owned());
+    };
+    let network = index.network_by_id(id).ok_or("its network is gone or not to be read by this version")?;
+    let slug = &network.spec.slug;
+    if network.spec.status != Status::Active {
+        return Err(format!("its network is {}: tfx network resume {slug}", network.spec.status.as_str()));
+    }
+    if log::is_cut(line) {
+        return Err("the log has not kept all that it said".to_owned());
+    }
+    // A row of a file counts from when the file says, which the line does not.
+    if is_row(line) && !matches!(line.result, PostbackResult::Recorded | PostbackResult::Updated) {
+        return Err("it is a row of a file: import it again".to_owned());
+    }
+    if let Some(it) = index.unread_template(&network.id, &line.template) {
+        return Err(it.reason());
+    }
+    let template = index.asked_template(&network.id, &line.template);
+    // What was accepted once is explained by the template that it asked for whatever became of that.
+    if line.result == PostbackResult::Rejected && !line.template.is_empty() {
+        match template {
+            None => return Err(format!("the network {slug} has no template '{}'", line.template)),
+            Some(t) if t.spec.status != Status::Active => {
+                return Err(format!("its template is {}", t.spec.status.as_str()));
+            }
+            Some(_) => {}
+        }
+    }
+    match interpret(&network.spec, template.map(|t| &t.spec), &line.params, &[]) {
+        Ok(Interpreted::Report(postback)) => Ok((network, template, postback)),
+        Ok(Interpreted::Ignored { raw_status }) => Err(format!("the template ignores status {raw_status}")),
+        Err(refusal) => Err(refusal.to_string()),
+    }
 }

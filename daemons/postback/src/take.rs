@@ -104,7 +104,12 @@ impl Postbacks {
                 self.counters.former_secret();
                 (network, template)
             }
-            Err(outcome) => {
+            Err((outcome, Some(network))) => {
+                let lacking = problem.err().map(|_| "body");
+                let lacking = lacking.into_iter().chain(unreadable.iter().map(|u| u.name.as_str()));
+                return self.refuse(&origin.lacking(lacking), outcome, Some(network)).await;
+            }
+            Err((outcome, None)) => {
                 let known = index.network(&origin.network);
                 // The secret may stand in what was too long to be read.
                 let outcome = match problem {
@@ -115,7 +120,7 @@ impl Postbacks {
             }
         };
         if let Err(outcome) = problem {
-            return self.refuse(&origin, outcome, Some(network)).await;
+            return self.refuse(&origin.lacking(["body"]), outcome, Some(network)).await;
         }
         let read_by = template.map(|t| &t.spec);
         match interpret(&network.spec, read_by, &origin.params, &unreadable) {
@@ -132,12 +137,14 @@ impl Postbacks {
             Ok(Interpreted::Ignored { raw_status }) => {
                 let mut outcome = PostbackOutcome::accepted(200, PostbackResult::Ignored);
                 outcome.reason = format!("the template ignores status {raw_status}");
+                let origin = origin.lacking(unreadable.iter().map(|u| u.name.as_str()));
                 self.conclude(&origin, outcome, Some(network), None).await
             }
             Err(refusal) => {
                 let mut outcome = PostbackOutcome::invalid(400, refusal);
                 let named = index.named_template(&network.id, &origin.template).map(|t| &t.spec);
                 outcome.reason = why::refused(&network.spec, read_by, named, &origin.params, outcome.reason);
+                let origin = origin.lacking(unreadable.iter().map(|u| u.name.as_str()));
                 self.refuse(&origin, outcome, Some(network)).await
             }
         }
@@ -232,23 +239,30 @@ impl Postbacks {
 pub(crate) const NOT_DURABLE: &str = "the postback could not be stored; send it again";
 
 /// The network, if the postback may speak for it, and its template.
+///
+/// # Errors
+/// Why it is refused. With a network, whoever sent it may speak for that, so what was said can be taken later
+/// ([`crate::retry`]); without one it came from a stranger.
 fn admit<'i>(
     index: &'i Index,
     origin: &Origin,
     secrets: &[String],
-) -> Result<(&'i Network, Option<&'i Template>, Admission), PostbackOutcome> {
-    let network = active(index, origin)?;
-    let Some(ip) = origin.ip else { return Err(PostbackOutcome::rejected(403, "the address is not known")) };
+) -> Result<(&'i Network, Option<&'i Template>, Admission), (PostbackOutcome, Option<&'i Network>)> {
+    let stranger = |outcome| (outcome, None);
+    let network = known(index, origin).map_err(stranger)?;
+    let Some(ip) = origin.ip else {
+        return Err(stranger(PostbackOutcome::rejected(403, "the address is not known")));
+    };
     if auth::listed(&network.spec, &index.addresses, ip) == Listed::Unknown {
         let why = "the network's list of addresses was never read (see /readyz); send it again";
-        return Err(PostbackOutcome::rejected(503, why));
+        return Err(stranger(PostbackOutcome::rejected(503, why)));
     }
     let admission =
         auth::check(&network.spec, ip, secrets, &index.addresses, clock::now()).map_err(|why| {
             let told = "the secret or the address is not accepted".to_owned();
-            PostbackOutcome { told, ..PostbackOutcome::rejected(403, why) }
+            stranger(PostbackOutcome { told, ..PostbackOutcome::rejected(403, why) })
         })?;
-    let (network, template) = with_template(index, network, origin)?;
+    let template = with_template(index, network, origin).map_err(|outcome| (outcome, Some(network)))?;
     Ok((network, template, admission))
 }
 
@@ -256,15 +270,12 @@ fn cannot_read(it: CannotRead) -> PostbackOutcome {
     PostbackOutcome::rejected(503, it.reason())
 }
 
-fn active<'i>(index: &'i Index, origin: &Origin) -> Result<&'i Network, PostbackOutcome> {
-    let Some(network) = index.network(&origin.network) else {
-        let unread = index.unread_network(&origin.network).map(cannot_read);
-        return Err(unread.unwrap_or_else(|| PostbackOutcome::rejected(404, "there is no such network")));
-    };
-    match network.spec.status {
-        Status::Active => Ok(network),
-        other => Err(PostbackOutcome::rejected(404, format!("the network is {}", other.as_str()))),
-    }
+/// The network, active or not.
+fn known<'i>(index: &'i Index, origin: &Origin) -> Result<&'i Network, PostbackOutcome> {
+    index.network(&origin.network).ok_or_else(|| match index.unread_network(&origin.network) {
+        Some(it) => cannot_read(it),
+        None => PostbackOutcome::rejected(404, "there is no such network"),
+    })
 }
 
 /// The network of a row of a file, if it may be reported for, and its template.
@@ -272,23 +283,31 @@ pub(crate) fn readable<'i>(
     index: &'i Index,
     origin: &Origin,
 ) -> Result<(&'i Network, Option<&'i Template>), PostbackOutcome> {
-    with_template(index, active(index, origin)?, origin)
+    let network = known(index, origin)?;
+    Ok((network, with_template(index, network, origin)?))
 }
 
+/// The template of a postback, if it and its network are active.
 fn with_template<'i>(
     index: &'i Index,
     network: &'i Network,
     origin: &Origin,
-) -> Result<(&'i Network, Option<&'i Template>), PostbackOutcome> {
+) -> Result<Option<&'i Template>, PostbackOutcome> {
+    let not_active = |what: &str, status: Status| {
+        PostbackOutcome::rejected(404, format!("the {what} is {}", status.as_str()))
+    };
+    if network.spec.status != Status::Active {
+        return Err(not_active("network", network.spec.status));
+    }
     if let Some(it) = index.unread_template(&network.id, &origin.template) {
         return Err(cannot_read(it));
     }
     if origin.template.is_empty() {
-        return Ok((network, index.default_template(&network.id)));
+        return Ok(index.default_template(&network.id));
     }
     match index.template(&network.id, &origin.template) {
-        Some(t) if t.spec.status == Status::Active => Ok((network, Some(t))),
-        Some(t) => Err(PostbackOutcome::rejected(404, format!("the template is {}", t.spec.status.as_str()))),
+        Some(t) if t.spec.status == Status::Active => Ok(Some(t)),
+        Some(t) => Err(not_active("template", t.spec.status)),
         None => Err(PostbackOutcome::rejected(404, "the network has no such template")),
     }
 }

@@ -4,7 +4,7 @@
 use crate::{
     clicks::Missing,
     log::{Origin, PostbackOutcome, SECRET},
-    parked::{self, Parked},
+    parked,
     take::Postbacks,
 };
 use std::{
@@ -13,7 +13,12 @@ use std::{
     sync::{Mutex, PoisonError},
     time::Duration,
 };
-use tfx_domain::{Timestamp, entity::Network, event::PostbackResult, postback::Postback};
+use tfx_domain::{
+    Timestamp,
+    entity::Network,
+    event::PostbackResult,
+    postback::{Parked, Postback},
+};
 use tfx_ports::{StoreError, queue::Group};
 use tfx_settings::LookupFailure;
 use tokio::sync::MutexGuard;
@@ -66,7 +71,7 @@ pub(crate) struct Place {
 impl Postbacks {
     /// Its place among the postbacks of its click: taken before anything is waited for.
     pub(crate) fn place(&self, network: &Network, postback: &Postback, at: Timestamp) -> Place {
-        let group = parked::group(&network.id, postback.click_id);
+        let group = Parked::group(&network.id, postback.click_id);
         Place { came: self.turns.came(&group, at), group }
     }
 
@@ -165,7 +170,7 @@ impl Postbacks {
             received_at: origin.at,
             row: origin.row,
         };
-        let kept = match parked.job(place.came) {
+        let kept = match parked::job(&parked, place.came) {
             Ok(job) => self.queue.enqueue(&job, pause).await.map_err(|e| e.to_string()),
             Err(e) => Err(e.to_string()),
         };

@@ -2,12 +2,9 @@
 //! journal of a machine that was away for long, so now and then the clicks of all of them are looked for, many with one
 //! question, and those that have come are taken. One postback-service does so at a time.
 
-use crate::{
-    parked::{KIND, Parked},
-    take::Postbacks,
-};
+use crate::{parked::KIND, take::Postbacks};
 use std::{collections::HashSet, sync::Arc, time::Duration};
-use tfx_domain::id::ClickId;
+use tfx_domain::{id::ClickId, postback::Parked};
 use tfx_ports::{
     StoreError,
     leases::{Lease, Leases},

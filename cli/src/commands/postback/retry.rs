@@ -1,7 +1,7 @@
 //! `tfx postback retry`: takes postbacks again that stand as a conflict or unmatched, or under a word that was mapped since,
 //! and tells sources again what was given up, or now what waits for its next try.
 
-use super::super::entity::failed;
+use super::{super::entity::failed, replay};
 use crate::{
     complete,
     context::Context,
@@ -43,7 +43,7 @@ pub(crate) struct Retry {
     #[arg(long, value_name = "NETWORK", add = complete::of(Kind::Network))]
     network: Option<String>,
     /// Only those with this result; may be repeated [default: all that can be taken again].
-    #[arg(long, value_parser = PossibleValuesParser::new(PostbackRetry::RESULTS.map(PostbackResult::as_str)))]
+    #[arg(long, value_parser = PossibleValuesParser::new(PostbackRetry::ACCEPTED.map(PostbackResult::as_str)))]
     result: Vec<String>,
     #[command(flatten)]
     window: Window,
@@ -58,25 +58,12 @@ impl Retry {
         let (since, until) = self.window.bounds()?;
         let asked =
             |r: &PostbackResult| self.result.is_empty() || self.result.iter().any(|w| w == r.as_str());
-        let results = PostbackRetry::RESULTS.into_iter().filter(asked).collect();
+        let results = PostbackRetry::ACCEPTED.into_iter().filter(asked).collect();
         let named = self.network.clone().unwrap_or_default();
-        let mut request = PostbackRetry { since, until, network: self.network, results, after: None };
+        let request =
+            PostbackRetry { since, until, network: self.network, results, ..PostbackRetry::default() };
         let mut all = PostbackRetryAnswer::default();
-        loop {
-            let some = client.postback_retry(&request).await.map_err(|e| failed(Kind::Network, &named, e))?;
-            for (result, n) in some.taken {
-                *all.taken.entry(result).or_default() += n;
-            }
-            all.left += some.left;
-            request.after = some.next;
-            if some.next.is_none() {
-                // Of a long log the newest come first; what is older follows.
-                match some.older.filter(|older| request.until.is_none_or(|until| *older < until)) {
-                    Some(older) => request.until = Some(older),
-                    None => break,
-                }
-            }
-        }
+        replay::ask(&client, request, &named, &mut all).await?;
         let taken: Vec<String> = all.taken.iter().map(|(result, n)| format!("{n} {result}")).collect();
         let item = json!({ "taken": all.taken, "left": all.left, "said": taken.join(", ") });
         let fields = [
@@ -89,7 +76,8 @@ impl Retry {
         context.out.item(&item, &fields, "left")?;
         if all.left > 0 {
             context.out.note(
-                "left: its click is not there, its network is not active, or the log has not kept all it said",
+                "left: its click is not there, its network is not active, or the log has not kept all it said; of each: \
+                 tfx postback replay --result conflict --dry-run",
             );
         }
         Ok(())

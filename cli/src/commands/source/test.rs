@@ -13,7 +13,11 @@ use crate::{
 use clap::Args;
 use serde_json::{Value, json};
 use tfx_api::source_postbacks::{SourceTest, SourceTestAnswer};
-use tfx_domain::{entity::Kind, id::ClickId, postback::ConversionStatus};
+use tfx_domain::{
+    entity::Kind,
+    id::{ClickId, ConversionId},
+    postback::ConversionStatus,
+};
 
 /// Which source, and of what it is told.
 #[derive(Debug, Args)]
@@ -27,7 +31,10 @@ pub(crate) struct Test {
     /// Of this click [default: one that is made up].
     #[arg(long, value_name = "CLICK_ID")]
     click: Option<ClickId>,
-    /// In this state: lead, sale, rejected, rebill or a word of a network [default: one that it asks for].
+    /// Of this conversion, as it stands.
+    #[arg(long, value_name = "CONVERSION_ID", conflicts_with = "click")]
+    conversion: Option<ConversionId>,
+    /// In this state: lead, sale, rejected, rebill or a word of a network [default: the conversion's, or one that it asks for].
     #[arg(long, add = complete::words(super::postback::STATES, ""))]
     status: Option<ConversionStatus>,
     /// Really send it, once.
@@ -38,17 +45,27 @@ pub(crate) struct Test {
 impl Test {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
         let reference = &self.source.reference;
-        let asked = SourceTest { click: self.click, status: self.status, send: self.send };
+        let asked = SourceTest {
+            click: self.click,
+            conversion: self.conversion.clone(),
+            status: self.status,
+            send: self.send,
+        };
         let answer = context.client()?.source_test(reference, &asked).await;
         let answer = answer.map_err(|e| match e.problem() {
             Some(problem) if problem.detail.starts_with("no click ") => crate::commands::click::failed(e),
             _ => failed(Kind::Source, reference, e),
         })?;
+        let of = match (&self.conversion, self.click) {
+            (Some(conversion), _) => format!("of {conversion}"),
+            (None, Some(click)) if answer.click_found != Some(false) => click.to_string(),
+            _ => "made up, of 1.00 and with the id 'test'".to_owned(),
+        };
         let out = context.out;
         let item = serde_json::to_value(&answer).map_err(Failure::failed)?;
         match out.format {
             Format::Table => {
-                out.item(&summary(reference, self.click, &answer), &fields(), "source")?;
+                out.item(&summary(reference, &of, &answer), &fields(), "source")?;
                 out.lines(request(&answer))?;
                 if let Some(sent) = &item["sent"].as_object() {
                     out.lines([""])?;
@@ -75,11 +92,7 @@ impl Test {
     }
 }
 
-fn summary(reference: &str, click: Option<ClickId>, answer: &SourceTestAnswer) -> Value {
-    let click = match (click, answer.click_found) {
-        (None, _) | (_, Some(false)) => "made up, of 1.00 and with the id 'test'".to_owned(),
-        (Some(id), _) => id.to_string(),
-    };
+fn summary(reference: &str, click: &str, answer: &SourceTestAnswer) -> Value {
     let state = match answer.asked {
         true => answer.status.to_string(),
         false => format!("{}, which it does not ask for", answer.status),

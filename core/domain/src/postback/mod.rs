@@ -10,6 +10,7 @@ mod decide;
 mod guess;
 mod interpret;
 mod params;
+mod parked;
 mod report;
 mod status;
 mod words;
@@ -19,6 +20,7 @@ pub use interpret::{
     Interpreted, Postback, Refusal, interpret, interpret_ours, is_mapped_since, still_stands, unknown_word,
 };
 pub use params::{Field, Unreadable};
+pub use parked::{FileRow, Parked};
 pub use report::{Terms, report};
 pub use status::{Applied, ConversionStatus, apply};
 pub(crate) use words::meaning;

@@ -18,6 +18,7 @@ use crate::{
     app::App,
     entities::refs,
     failure::Failure,
+    given_up::MOST_IDS,
     input::{Body, Query, read},
     reply::json,
 };
@@ -103,10 +104,13 @@ async fn network_of(app: &App, text: &str) -> Result<Record, Failure> {
 async fn retry(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> Result<Response, Failure> {
     query.finish()?;
     let mut asked: PostbackRetry = read(input)?;
-    let known = asked.results.iter().all(|r| PostbackRetry::RESULTS.contains(r)) && !asked.results.is_empty();
+    let known = asked.results.iter().all(|r| PostbackRetry::RESULTS.contains(r));
     let words = PostbackRetry::RESULTS.map(PostbackResult::as_str).join(" or ");
     let mut problems = Problems::default();
     problems.require(known, "results", &format!("must be {words}"));
+    let one = asked.ids.is_empty() != asked.results.is_empty();
+    problems.require(one, "results", "give ids, or the results of those that are meant");
+    problems.require(asked.ids.len() <= MOST_IDS, "ids", "must be at most 100");
     problems.into_result(())?;
     if let Some(text) = &asked.network {
         asked.network = Some(network_of(&app, text).await?.slug);

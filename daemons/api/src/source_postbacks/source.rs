@@ -18,6 +18,7 @@ use tfx_domain::{
     access::Scope,
     entity::{Kind, Secret, SourceSpec, Status},
     id::ClickId,
+    problem::Problems,
 };
 use tfx_ports::config::Record;
 use tfx_service::ProblemResponse;
@@ -33,16 +34,27 @@ pub(super) async fn test(
     query.finish()?;
     let asked: SourceTest = read(input)?;
     let record = named(app.stores.config.as_ref(), Kind::Source, &reference).await?;
+    let mut problems = Problems::default();
+    let one = asked.click.is_none() || asked.conversion.is_none();
+    problems.require(one, "click", "does not go with a conversion, which has its click");
+    problems.into_result(())?;
     if let Some(click) = asked.click {
         stored_click(&app, &click.to_string()).await?;
     }
+    let click = match &asked.conversion {
+        None => asked.click,
+        Some(id) => match app.stores.conversions.get(id).await? {
+            Some(conversion) => Some(conversion.click_id),
+            None => return Err(Failure::not_found(format!("no conversion {id}"))),
+        },
+    };
     let body = serde_json::to_value(&asked).map_err(|e| ProblemResponse::internal(e.to_string()))?;
     let masked = !identity.may(Scope::ReadSecrets);
     let path = format!("/internal/sources/{}/test?masked={masked}", record.id);
     let answer = app.peers.postback.call(Method::POST, &path, Some(&body)).await?;
     let mut answer: SourceTestAnswer =
         serde_json::from_value(answer).map_err(|e| app.peers.postback.unreadable(&e))?;
-    let told = warnings(&app, &record, asked.click, &answer.empty).await?;
+    let told = warnings(&app, &record, click, &answer.empty).await?;
     answer.warnings.extend(told);
     Ok(json(StatusCode::OK, &answer))
 }

@@ -18,7 +18,7 @@ use axum::{
 use http::StatusCode;
 use serde::Deserialize;
 use std::sync::Arc;
-use tfx_api::source_postbacks::{self as told, Attempt, SourceTest, SourceTestAnswer};
+use tfx_api::source_postbacks::{self as wire, Attempt, SourceTest, SourceTestAnswer};
 use tfx_domain::{
     Timestamp,
     entity::Source,
@@ -51,8 +51,8 @@ pub(crate) fn routes(teller: &Arc<SourcePostbackSender>) -> Router {
         .with_state(manual)
 }
 
-async fn targets(State(manual): State<Manual>) -> Json<told::Targets> {
-    Json(told::Targets { items: manual.teller.targets.told(clock::now()) })
+async fn targets(State(manual): State<Manual>) -> Json<wire::Targets> {
+    Json(wire::Targets { items: manual.teller.targets.told(clock::now()) })
 }
 
 /// For whom it is.
@@ -83,14 +83,29 @@ async fn test(
         return Err(ProblemResponse::new(StatusCode::TOO_MANY_REQUESTS, "too_many_tests", detail));
     };
     let states = source.spec.tells_of();
-    let status =
-        asked.status.or_else(|| states.first().map(|s| (*s).clone())).unwrap_or(ConversionStatus::Sale);
+    let conversion = match &asked.conversion {
+        None => None,
+        Some(id) => match teller.postbacks.conversions.get(id).await {
+            Ok(Some(conversion)) => Some(conversion),
+            Ok(None) => return Err(ProblemResponse::not_found(format!("no conversion {id}"))),
+            Err(e) => {
+                let problem = ProblemResponse::unavailable("the conversions cannot be read; try again later");
+                return Err(ProblemResponse { log: Some(e.to_string()), ..problem });
+            }
+        },
+    };
+    let click_id = conversion.as_ref().map(|c| c.click_id).or(asked.click);
+    let status = asked
+        .status
+        .or_else(|| conversion.as_ref().map(|c| c.status.clone()))
+        .or_else(|| states.first().map(|s| (*s).clone()))
+        .unwrap_or(ConversionStatus::Sale);
     let is_asked = states.contains(&status);
     let refused = |why: String| {
         ProblemResponse::new(StatusCode::CONFLICT, "cannot_be_told", format!("nothing can be sent: {why}"))
     };
     let form = form(&source.spec, &status, false).map_err(|why| refused(why.to_string()))?;
-    let click = match asked.click {
+    let click = match click_id {
         None => None,
         Some(id) => teller
             .postbacks
@@ -100,18 +115,19 @@ async fn test(
             .map_err(|missing| ProblemResponse::unavailable(missing.reason()))?,
     };
     let now = clock::now();
-    let tell = made_up(source, asked.click, click.as_ref(), status.clone(), now);
+    let tell = told(source, conversion, click_id, click.as_ref(), status.clone(), now);
     let facts = click.as_ref().map_or_else(|| tell.facts(), Facts::from);
     let message = form.fill(&facts, &tell.conversion, &mut entropy::generator());
     let headers = signature::headers(&source.spec, &message, now);
     let shown = headers.iter().map(|(name, value)| {
-        let value = if name == "webhook-signature" { "v1,***" } else { value.to_str().unwrap_or_default() };
+        let is_masked = name == "webhook-signature" && (reader.masked || asked.conversion.is_none());
+        let value = if is_masked { "v1,***" } else { value.to_str().unwrap_or_default() };
         (name.as_str().to_owned(), value.to_owned())
     });
     let mut answer = SourceTestAnswer {
         status,
         asked: is_asked,
-        click_found: asked.click.map(|_| click.is_some()),
+        click_found: click_id.map(|_| click.is_some()),
         method: message.method.to_owned(),
         url: as_sent(message.url.clone()),
         headers: shown.collect(),
@@ -171,15 +187,23 @@ fn circuit(targets: &Targets, source: &Source, host: &str, outcome: &Outcome) ->
     ))
 }
 
-/// A conversion that nobody reported.
-fn made_up(
+/// What it is told of: a conversion, in this state, or one that nobody reported.
+fn told(
     source: &Source,
+    conversion: Option<Conversion>,
     click_id: Option<ClickId>,
     click: Option<&ClickEvent>,
     status: ConversionStatus,
     now: Timestamp,
 ) -> SourcePostback {
     let random = entropy::random_u128();
+    let made_up = if conversion.is_some() { "" } else { "test" };
+    let external_id = click.map_or(made_up, |click| click.external_id.as_str());
+    let asked = Subscription::unsure(source.id.clone(), external_id, click.and_then(|click| click.cost));
+    if let Some(conversion) = conversion {
+        let at = conversion.updated_at;
+        return SourcePostback::new(&asked, &Conversion { status, ..conversion }, at);
+    }
     let click_id = click_id.unwrap_or_else(|| ClickId::generate(now, random));
     let conversion = Conversion {
         id: ConversionId::generate(now, random),
@@ -201,7 +225,5 @@ fn made_up(
             |click| click.dims.clone(),
         ),
     };
-    let external_id = click.map_or("test", |click| click.external_id.as_str());
-    let asked = Subscription::unsure(source.id.clone(), external_id, click.and_then(|click| click.cost));
     SourcePostback::new(&asked, &conversion, now)
 }

@@ -1,5 +1,6 @@
 //! postback-service over real sockets and the embedded stores.
 
+mod again;
 mod answers;
 mod balance;
 mod gone;

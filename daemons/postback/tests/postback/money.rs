@@ -30,7 +30,7 @@ async fn retry(world: &World, results: Value) -> Value {
 }
 
 /// Changes an entity, and waits until postback-service knows it.
-async fn change<S: Spec>(world: &World, entity: &mut Entity<S>, change: impl FnOnce(&mut Value)) {
+pub(crate) async fn change<S: Spec>(world: &World, entity: &mut Entity<S>, change: impl FnOnce(&mut Value)) {
     testing::update(&*world.testbed.stores.config, entity, change).await;
     let revision = world.testbed.stores.config.load().await.expect("load").0;
     let known = async || {

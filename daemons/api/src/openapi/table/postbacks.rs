@@ -8,6 +8,7 @@ use http::StatusCode;
 use serde_json::json;
 use tfx_api::{
     Page,
+    parked::{ParkedAnswer, ParkedChoice, ParkedList, ParkedPostback},
     postbacks::{Lint, PostbackRetry, PostbackRetryAnswer, PostbackTest, PostbackTestAnswer},
     source_postbacks::{
         Directions, SigningKey, SourcePostbackQueue, SourcePostbackRetry, SourcePostbackRetryAnswer,
@@ -52,6 +53,25 @@ pub(super) fn operations() -> Vec<Operation> {
                 .takes::<SourcePostbackRetry>(json!({ "dead": true }))
                 .answers::<SourcePostbackRetryAnswer>("What is due, and what is not")
                 .finds("source, or nothing that waits or was given up goes by an id"),
+            get("/postbacks/parked", "list_parked", "List postbacks that wait for their click, or were given up since it did not come")
+                .query("network", "Only of this network: its id or slug", text())
+                .query("click", "Only of this click", json!({ "$ref": "#/components/schemas/ClickId" }))
+                .query("dead", "Those that were given up, not those that wait", flag())
+                .pages()
+                .answers::<ParkedList>("What waits, and how much was given up")
+                .finds("network"),
+            get("/postbacks/parked/{id}", "read_parked", "Tell what waits or was given up, by the id of its line in the log, its click or its job")
+                .answers::<Vec<ParkedPostback>>("All that go by the id")
+                .finds("parked postback"),
+            post("/postbacks/parked/retry", "retry_parked", "Try now what waits for its click, and have wait again what was given up")
+                .takes::<ParkedChoice>(json!({ "all": true }))
+                .answers::<ParkedAnswer>("How many are tried, and why others are not")
+                .finds("network, or nothing that waits or was given up goes by an id"),
+            post("/postbacks/parked/drop", "drop_parked", "Drop postbacks that wait for their click or were given up")
+                .takes::<ParkedChoice>(json!({ "all": true, "network": "adnet", "dry_run": true }))
+                .answers::<ParkedAnswer>("How many are dropped, and why others are not")
+                .finds("network, or nothing that waits or was given up goes by an id")
+                .asks("postback-service"),
             post("/postbacks/test", "test_postback", "Tell what would become of a postback; nothing is stored")
                 .takes::<PostbackTest>(json!({ "network": "adnet", "params": [["click_id", "01K5E7Q0000000000000000000"]] }))
                 .answers::<PostbackTestAnswer>("What would become of it"),
