@@ -18,6 +18,7 @@ const PAGE: usize = 100;
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub(crate) struct Producer {
+    pub(crate) started_at: Option<Timestamp>,
     pub(crate) write_failure_total: u64,
     pub(crate) dropped_total: u64,
     pub(crate) unwritten_events: u64,

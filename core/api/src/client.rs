@@ -29,10 +29,11 @@ use crate::{
         PostbackRetryAnswer, PostbackTest, PostbackTestAnswer,
     },
     rates::{RatesAnswer, RatesQuery, RemoveRate, SetRate, SetRates},
+    reconciliation::{Reconciliation, ReconciliationQuery},
     report::{ReportAnswer, ReportRequest},
     retention::{Applied, ApplyRequest, GrowingKinds, PruneAnswer, PruneRequest, RetentionStatus},
     secrets::{ResealAnswer, ResealRequest, SecretsStatus},
-    service::{EventStats, RecordedAnswer, RefusedAnswer},
+    service::{EventStats, RefusedAnswer},
     timeline::Timeline,
 };
 use reqwest::Method;
@@ -369,12 +370,13 @@ impl Client {
         self.call(Call::get(&["event-producer", "stats"])).await
     }
 
-    /// How many events the services answered for, by kind and hour.
+    /// What the services accepted, held against what is stored.
     ///
     /// # Errors
     /// [`ApiError`].
-    pub async fn recorded_events(&self) -> Result<RecordedAnswer, ApiError> {
-        self.call(Call::get(&["event-producer", "recorded"])).await
+    pub async fn reconciliation(&self, q: &ReconciliationQuery) -> Result<Reconciliation, ApiError> {
+        let call = Call::get(&["reconciliation"]).with("since", q.since).with("until", q.until);
+        self.call(call.with("ids", q.ids)).await
     }
 
     /// Gives the events that sinks refused to the journals again; `dry_run`: only counts them.

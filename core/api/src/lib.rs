@@ -22,6 +22,7 @@ pub mod page;
 pub mod parked;
 pub mod postbacks;
 pub mod rates;
+pub mod reconciliation;
 pub mod report;
 pub mod retention;
 pub mod secrets;

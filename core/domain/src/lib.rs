@@ -12,6 +12,7 @@
 //! - [`source_postback`]: what traffic sources are told of conversions
 //! - [`health`]: whether a destination answers
 //! - [`event`]: what is written to the event log
+//! - [`ledger`]: what was accepted, to be held against what is stored
 //! - [`rate`]: what currencies are worth in each other
 //! - [`report`]: dimensions, metrics and their arithmetic
 //! - [`said`]: whether a text says anything; [`query`]: percent-encoding as it really comes
@@ -24,6 +25,7 @@ pub mod event;
 pub mod health;
 pub mod id;
 pub mod layout;
+pub mod ledger;
 pub mod macros;
 pub mod moment;
 pub mod money;

@@ -21,6 +21,7 @@ mod health;
 mod histories;
 mod keys;
 mod leases;
+mod ledgers;
 mod paging;
 mod queue;
 mod rates;
@@ -42,6 +43,7 @@ use tfx_ports::{
     histories::Histories,
     keys::Keys,
     leases::Leases,
+    ledgers::Ledgers,
     queue::Queue,
     rates::RateStore,
     retention::Retention,
@@ -67,6 +69,7 @@ const CONFIG: Blueprint = Blueprint {
         include_str!("schema/config/0015.sql"),
         include_str!("schema/config/0016.sql"),
         include_str!("schema/config/0017.sql"),
+        include_str!("schema/config/0018.sql"),
     ],
     look: include_str!("schema/config/look.sql"),
     page_size: 4096,
@@ -97,6 +100,7 @@ pub struct Embedded {
     conversions: Arc<conversions::Conversions>,
     queue: Arc<queue::Jobs>,
     leases: Arc<leases::LeaseTable>,
+    ledgers: Arc<ledgers::LedgerTable>,
     keys: Arc<keys::KeyTable>,
     rates: Arc<rates::RateTable>,
     health: Arc<health::Healths>,
@@ -131,6 +135,7 @@ impl Embedded {
             config: entities,
             queue: Arc::new(queue::Jobs::new(Arc::clone(&config))),
             leases: Arc::new(leases::LeaseTable(Arc::clone(&config))),
+            ledgers: Arc::new(ledgers::LedgerTable(Arc::clone(&config))),
             keys: Arc::new(keys::KeyTable(Arc::clone(&config))),
             rates: Arc::new(rates::RateTable(Arc::clone(&config))),
             conversions: Arc::new(conversions::Conversions::new(Arc::clone(&config))),
@@ -208,6 +213,11 @@ impl Embedded {
     /// Rates of currencies.
     pub fn rates(&self) -> Arc<dyn RateStore> {
         Arc::clone(&self.rates) as _
+    }
+
+    /// What all instances accepted.
+    pub fn ledgers(&self) -> Arc<dyn Ledgers> {
+        Arc::clone(&self.ledgers) as _
     }
 
     /// What grows beside the configuration.

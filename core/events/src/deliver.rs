@@ -6,6 +6,7 @@ use crate::{
     refused,
     stats::{Counters, log},
 };
+use smol_str::SmolStr;
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
@@ -63,8 +64,8 @@ impl Deliverer {
                 Err(error) => self.trouble("the event journal cannot be read", &error, &mut pause).await,
             }
         };
-        self.deliver(&batch.events).await?;
-        self.commit(batch).await
+        let refused = self.deliver(&batch.events).await?;
+        self.commit(batch, refused).await
     }
 
     /// Waits until there is something to deliver, and for more of it as long as the settings allow. False when closed and
@@ -103,20 +104,21 @@ impl Deliverer {
         }
     }
 
-    /// Returns when the sink has every event or refused it.
-    async fn deliver(&self, events: &[Envelope]) -> Result<(), Stopped> {
+    /// Returns when the sink has every event or refused it: the ids of those.
+    async fn deliver(&self, events: &[Envelope]) -> Result<Vec<SmolStr>, Stopped> {
+        let mut all_refused = Vec::new();
         // A batch that is rejected as a whole is halved until the events to blame stand alone; the order stays.
         let mut parts = vec![events];
         while let Some(part) = parts.pop().filter(|p| !p.is_empty()) {
             match self.attempt(part).await {
                 Answer::Taken(refused) => {
                     self.counters.delivered.add(part.len().saturating_sub(refused.len()) as u64);
-                    let is_refused = |at: usize| refused.iter().any(|r| r.index == at);
-                    let taken = part.iter().enumerate().filter(|(at, _)| !is_refused(*at));
-                    taken.for_each(|(_, event)| self.counters.tally.published(event));
                     for r in refused {
                         match part.get(r.index) {
-                            Some(event) => self.refuse(event, r.reason).await?,
+                            Some(event) => {
+                                self.refuse(event, r.reason).await?;
+                                all_refused.push(event.id.clone());
+                            }
                             None => {
                                 log!(error, self.counters, { index = r.index, }, "the event sink refused an event it was not given");
                             }
@@ -124,7 +126,10 @@ impl Deliverer {
                     }
                 }
                 Answer::Rejected(reason) => match part {
-                    [event] => self.refuse(event, reason).await?,
+                    [event] => {
+                        self.refuse(event, reason).await?;
+                        all_refused.push(event.id.clone());
+                    }
                     _ => {
                         let (left, right) = part.split_at(part.len() / 2);
                         parts.extend([right, left]);
@@ -132,7 +137,7 @@ impl Deliverer {
                 },
             }
         }
-        Ok(())
+        Ok(all_refused)
     }
 
     /// Gives events to the sink until it answers.
@@ -194,8 +199,8 @@ impl Deliverer {
         Ok(())
     }
 
-    async fn commit(&self, batch: Batch) -> Result<(), Stopped> {
-        if let Err(error) = self.with_reader(move |r| r.commit(&batch)).await? {
+    async fn commit(&self, batch: Batch, refused: Vec<SmolStr>) -> Result<(), Stopped> {
+        if let Err(error) = self.with_reader(move |r| r.commit(&batch, &refused)).await? {
             // Nothing is lost: at the next start events are delivered again, and count once.
             self.counters.failed(&error);
             log!(warn, self.counters, { %error, }, "the event journal's cursor cannot be kept");

@@ -4,7 +4,8 @@
 //! ```text
 //! publish ─→ queue ─→ writer thread ─→ journal (files) ─→ deliverer ─→ EventSink
 //!    ↑                    │ one write, at most one sync          │
-//!    └──── wakes ─────────┘ for everything that waits            └─→ refused.jsonl
+//!    └──── wakes ─────────┤ for everything that waits            └─→ refused.jsonl
+//!                         └─→ ledger (files) ─→ Ledgers
 //! ```
 //!
 //! What is not here: sinks (adapters), settings, HTTP. Nothing else touches the journal's files. Why it is built
@@ -14,9 +15,9 @@ mod config;
 mod deliver;
 mod erase;
 mod journal;
+mod ledger;
 mod producer;
 mod queue;
-mod recorded;
 mod refused;
 mod replay;
 mod stats;
@@ -27,7 +28,7 @@ mod writer;
 pub use config::{FailurePolicy, OpenError, ProducerConfig};
 pub use erase::{EraseError, JournalErased};
 pub use journal::{Held, JournalFile, Undelivered, copies, waiting};
+pub use ledger::tell::LedgerTeller;
 pub use producer::{FlushReport, Producer, PublishError, Published};
-pub use recorded::{Recorded, RecordedHour};
 pub use replay::{ReplayError, Replayed};
 pub use stats::ProducerStats;

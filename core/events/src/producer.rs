@@ -1,9 +1,10 @@
 //! The producer: what the daemons hold.
 
 use crate::{
-    FailurePolicy, OpenError, ProducerConfig, ProducerStats, Recorded,
+    FailurePolicy, OpenError, ProducerConfig, ProducerStats,
     deliver::Deliverer,
     journal::{AppendError, Disk, Journal, Limits, Reader, RealDisk, Shared, record::Encoded},
+    ledger,
     queue::{AppendResult, Queue, Refusal},
     refused,
     stats::{Counters, log},
@@ -18,13 +19,13 @@ use std::{
     thread,
     time::Duration,
 };
-use tfx_domain::event::{Event, PostbackDirection};
+use tfx_domain::event::Event;
 use tfx_ports::{clock, sink::EventSink};
 use tokio::{
     runtime::Handle,
     sync::oneshot,
     task::{JoinHandle, spawn_blocking},
-    time::{Instant, timeout, timeout_at},
+    time::{Instant, sleep, timeout, timeout_at},
 };
 use tracing::{Instrument as _, Span};
 
@@ -120,6 +121,8 @@ pub struct Producer {
 struct Running {
     writer_ended: oneshot::Receiver<()>,
     deliverer: JoinHandle<()>,
+    /// Brings the ledger to disk.
+    keeper: JoinHandle<()>,
 }
 
 impl Producer {
@@ -175,7 +178,8 @@ impl Producer {
             closing: Arc::clone(&closing),
         };
         let deliverer = runtime.spawn(deliverer.run().in_current_span());
-        let running = Mutex::new(Some(Running { writer_ended, deliverer }));
+        let keeper = runtime.spawn(keep_ledger(Arc::clone(&shared)).in_current_span());
+        let running = Mutex::new(Some(Running { writer_ended, deliverer, keeper }));
         let replaying = tokio::sync::Mutex::default();
         Ok(Arc::new(Self { config, queue, shared, reader, counters, closing, running, replaying }))
     }
@@ -192,13 +196,11 @@ impl Producer {
             Err(error) => {
                 if !durable {
                     self.counters.drop_events(1, &error);
+                    self.shared.ledger.dropped_event(event);
                 }
                 Err(error)
             }
         };
-        if outcome.is_ok() || !durable && !is_sent_again(event) {
-            self.counters.tally.accepted(event);
-        }
         match outcome {
             Ok(()) if durable => Ok(Published::Durable),
             Ok(()) => Ok(Published::Written),
@@ -218,17 +220,16 @@ impl Producer {
     /// They are not known to be on disk.
     pub async fn publish_durable(&self, events: &[Event]) -> Result<(), PublishError> {
         let encoded = events.iter().map(|e| self.encode(e)).collect::<Result<Vec<_>, _>>()?;
-        self.append_durable(&encoded).await?;
-        events.iter().for_each(|event| self.counters.tally.accepted(event));
-        Ok(())
-    }
-
-    /// Writes records to disk.
-    pub(crate) async fn append_durable(&self, encoded: &[Encoded]) -> Result<(), PublishError> {
         if encoded.is_empty() {
             return Ok(());
         }
-        let answer = self.queue.push(encoded, true)?;
+        let answer = self.queue.push(&encoded, true)?;
+        self.wait(answer).await
+    }
+
+    /// Writes records to disk that were in the journal before, and that the sink had refused.
+    pub(crate) async fn append_again(&self, encoded: &[Encoded]) -> Result<(), PublishError> {
+        let answer = self.queue.push_again(encoded)?;
         self.wait(answer).await
     }
 
@@ -270,11 +271,6 @@ impl Producer {
         }
     }
 
-    /// How many events were answered for since the start, by kind and hour.
-    pub fn recorded(&self) -> Recorded {
-        self.counters.tally.told()
-    }
-
     /// Takes no more events, brings those taken to disk, and delivers until the journal is empty or the deadline is over.
     /// What is left waits for the next start. The folder is free afterwards, unless the disk has stalled.
     pub async fn close(&self, deadline: Duration) -> FlushReport {
@@ -283,7 +279,7 @@ impl Producer {
         self.queue.close();
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut written = true;
-        if let Some(Running { writer_ended, mut deliverer }) = running {
+        if let Some(Running { writer_ended, mut deliverer, keeper }) = running {
             written = timeout_at(until, writer_ended).await.is_ok();
             self.closing.store(true, Relaxed);
             self.shared.arrived.notify_one();
@@ -291,6 +287,7 @@ impl Producer {
                 deliverer.abort();
                 let _ = timeout(STOP_GRACE, deliverer).await; // cancelled is what was asked for
             }
+            keeper.abort();
             let (reader, shared) = (Arc::clone(&self.reader), Arc::clone(&self.shared));
             let counters = Arc::clone(&self.counters);
             let end = spawn_blocking(move || {
@@ -298,6 +295,7 @@ impl Producer {
                 if let Err(error) = reader.lock().unwrap_or_else(PoisonError::into_inner).sync() {
                     log!(warn, counters, { %error, }, "the event journal's cursor could not be synced at the end");
                 }
+                shared.ledger.save_places();
                 if written {
                     shared.unlock();
                 }
@@ -340,6 +338,19 @@ impl Drop for Producer {
         let running = self.running.get_mut().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(running) = running {
             running.deliverer.abort();
+            running.keeper.abort();
+        }
+    }
+}
+
+/// Brings what the ledger counts to disk, again and again.
+async fn keep_ledger(shared: Arc<Shared>) {
+    loop {
+        sleep(ledger::SAVE_EVERY).await;
+        let shared = Arc::clone(&shared);
+        // It ends when the runtime does.
+        if spawn_blocking(move || shared.ledger.save()).await.is_err() {
+            return;
         }
     }
 }
@@ -356,9 +367,4 @@ impl Drop for Unanswered<'_> {
             self.counters.cancels.add(1);
         }
     }
-}
-
-/// Whether the line says that its postback was answered 503: its sender has it still, and nothing was accepted of it.
-fn is_sent_again(event: &Event) -> bool {
-    matches!(event, Event::PostbackLog(line) if line.direction == PostbackDirection::In && line.status == 503)
 }

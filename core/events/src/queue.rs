@@ -30,6 +30,8 @@ pub(crate) struct Waiter {
     pub(crate) events: u64,
     /// Whether it waits for the disk.
     pub(crate) durable: bool,
+    /// Whether its events were counted when they came first.
+    pub(crate) again: bool,
     /// Wakes it.
     pub(crate) done: oneshot::Sender<AppendResult>,
 }
@@ -81,6 +83,20 @@ impl Queue {
         events: &[Encoded],
         durable: bool,
     ) -> Result<oneshot::Receiver<AppendResult>, Refusal> {
+        self.put(events, durable, false)
+    }
+
+    /// Puts events in line that were in the journal before, and that the sink had refused.
+    pub(crate) fn push_again(&self, events: &[Encoded]) -> Result<oneshot::Receiver<AppendResult>, Refusal> {
+        self.put(events, true, true)
+    }
+
+    fn put(
+        &self,
+        events: &[Encoded],
+        durable: bool,
+        again: bool,
+    ) -> Result<oneshot::Receiver<AppendResult>, Refusal> {
         let (done, answer) = oneshot::channel();
         let wake = {
             let mut inner = self.lock();
@@ -98,7 +114,7 @@ impl Queue {
             let end = waiting.bytes.len();
             let events = events.len() as u64;
             self.unwritten.fetch_add(events, Relaxed);
-            waiting.waiters.push(Waiter { end, events, durable, done });
+            waiting.waiters.push(Waiter { end, events, durable, again, done });
             mem::take(&mut inner.writer_sleeps)
         };
         if wake {

@@ -49,7 +49,7 @@ impl Producer {
             let part = self.with_refused(move |dir| refused::read(dir, from, until, PART)).await?;
             from = part.next;
             if !dry_run && !part.events.is_empty() {
-                self.append_durable(&part.events).await?;
+                self.append_again(&part.events).await?;
             }
             replayed.events += part.events.len() as u64;
             unreadable.extend(part.unreadable);

@@ -1,6 +1,5 @@
 //! What a producer counts.
 
-use crate::recorded::Tally;
 use serde::Serialize;
 use std::{
     sync::{
@@ -18,6 +17,8 @@ const LOG_EVERY: Duration = Duration::from_secs(10);
 /// The state of a producer: `GET /internal/event-producer/stats`. Totals count from the start of the process.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ProducerStats {
+    /// When it started.
+    pub started_at: Timestamp,
     /// Events given to the producer.
     pub write_calls_total: u64,
     /// Deliveries to the sink that were begun, one per batch and attempt.
@@ -103,6 +104,7 @@ impl Counter {
 /// Everything counted.
 #[derive(Debug, Default)]
 pub(crate) struct Counters {
+    started: Started,
     pub(crate) calls: Counter,
     pub(crate) attempts: Counter,
     pub(crate) successes: Counter,
@@ -124,10 +126,18 @@ pub(crate) struct Counters {
     pub(crate) journal_down: AtomicBool,
     /// Somebody waited in vain for the disk; over as soon as nothing waits for it.
     pub(crate) stalled: AtomicBool,
-    /// By kind and hour.
-    pub(crate) tally: Tally,
     last: Mutex<Last>,
     drops: Mutex<Drops>,
+}
+
+/// When counting began.
+#[derive(Debug)]
+struct Started(Timestamp);
+
+impl Default for Started {
+    fn default() -> Self {
+        Self(clock::now())
+    }
 }
 
 /// Drops that are not logged yet.
@@ -189,6 +199,7 @@ impl Counters {
     pub(crate) fn stats(&self) -> ProducerStats {
         let last = self.last().clone();
         ProducerStats {
+            started_at: self.started.0,
             write_calls_total: self.calls.get(),
             write_attempts_total: self.attempts.get(),
             write_success_total: self.successes.get(),

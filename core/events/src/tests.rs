@@ -3,6 +3,7 @@
 mod before;
 mod delivery;
 mod erase;
+mod ledger;
 mod policies;
 
 use crate::{
@@ -11,8 +12,9 @@ use crate::{
 };
 use async_trait::async_trait;
 use std::{
-    collections::BTreeSet,
-    path::Path,
+    collections::{BTreeMap, BTreeSet},
+    fs, io,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, MutexGuard},
     time::Duration,
 };
@@ -144,6 +146,35 @@ impl Bench {
         let producer = Producer::open_on(config, sink.clone(), disk.clone()).expect("opens");
         Self { dir, disk, sink, producer }
     }
+}
+
+/// What a process that dies now leaves behind: its folder at one moment, in which nobody writes.
+fn copied(dir: &Path) -> tempfile::TempDir {
+    fn files(dir: &Path, all: &mut BTreeMap<PathBuf, Option<Vec<u8>>>) -> io::Result<()> {
+        for entry in fs::read_dir(dir)? {
+            let path = entry?.path();
+            if path.is_dir() {
+                all.insert(path.clone(), None);
+                files(&path, all)?;
+            } else {
+                all.insert(path.clone(), Some(fs::read(&path)?));
+            }
+        }
+        Ok(())
+    }
+    let copy = folder();
+    for _ in 0..1_000 {
+        let (mut once, mut twice) = (BTreeMap::new(), BTreeMap::new());
+        if files(dir, &mut once).and_then(|()| files(dir, &mut twice)).is_err() || once != twice {
+            continue;
+        }
+        for (path, bytes) in once {
+            let to = copy.path().join(path.strip_prefix(dir).expect("in it"));
+            bytes.map_or_else(|| fs::create_dir(&to), |bytes| fs::write(&to, bytes)).expect("copied");
+        }
+        return copy;
+    }
+    panic!("the folder never rests");
 }
 
 /// Waits until that is so.

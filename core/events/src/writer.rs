@@ -67,23 +67,26 @@ impl Writer {
         let mut start = 0;
         let mut group: Vec<Waiter> = Vec::new();
         while let Some(first) = waiters.next() {
-            let mut end = first.end;
+            let (mut end, again) = (first.end, first.again);
             group.push(first);
-            while let Some(more) = waiters.next_if(|w| w.end - start <= self.write_bytes) {
+            while let Some(more) = waiters.next_if(|w| w.again == again && w.end - start <= self.write_bytes)
+            {
                 end = more.end;
                 group.push(more);
             }
             let (records, after) = rest.split_at_mut(end - start);
             rest = after;
+            self.write_group(records, start, &mut group, now);
             start = end;
-            self.write_group(records, &mut group, now);
         }
     }
 
-    /// Writes what belongs to `group` and answers everybody in it; who does not wait for the disk, before the sync.
-    fn write_group(&mut self, records: &mut [u8], group: &mut Vec<Waiter>, now: i64) {
+    /// Writes what belongs to `group`, whose records begin at `start`, and answers everybody in it; who does not wait for the
+    /// disk, before the sync.
+    fn write_group(&mut self, records: &mut [u8], start: usize, group: &mut Vec<Waiter>, now: i64) {
         let events = group.iter().map(|w| w.events).sum();
-        let mut outcome = if records.is_empty() { self.probe() } else { self.append(records, now) };
+        let again = group.first().is_some_and(|w| w.again);
+        let mut outcome = if records.is_empty() { self.probe() } else { self.append(records, again, now) };
         match &outcome {
             Ok(()) => {
                 self.counters.bytes.add(records.len() as u64);
@@ -93,7 +96,15 @@ impl Writer {
                 }
             }
             Err(error) => {
-                let dropped: u64 = group.iter().filter(|w| !w.durable).map(|w| w.events).sum();
+                let (mut dropped, mut from) = (0, start);
+                for waiter in group.iter() {
+                    let own = from - start..waiter.end - start;
+                    from = waiter.end;
+                    if !waiter.durable {
+                        dropped += waiter.events;
+                        self.appender.dropped(records.get(own).unwrap_or_default());
+                    }
+                }
                 if dropped > 0 {
                     self.counters.drop_events(dropped, error);
                 }
@@ -108,8 +119,11 @@ impl Writer {
         self.note(&outcome);
     }
 
-    fn append(&mut self, records: &mut [u8], now: i64) -> AppendResult {
-        let outcome = self.appender.append(records, now);
+    fn append(&mut self, records: &mut [u8], again: bool, now: i64) -> AppendResult {
+        let outcome = match again {
+            true => self.appender.append_again(records, now),
+            false => self.appender.append(records, now),
+        };
         match &outcome {
             Ok(()) => (self.written, self.wanted) = (Some(Instant::now()), 0),
             Err(_) => (self.written, self.wanted) = (None, records.len() as u64),

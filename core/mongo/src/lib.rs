@@ -9,6 +9,7 @@
 //! | `conversions` | one document for each conversion; its unique indexes decide what is new |
 //! | `jobs` `job_lanes` | what is to be done later, and whose turn it is in which group |
 //! | `leases` | who does what only one does at a time |
+//! | `ledger_instances` `ledger_pages` | what each instance of a service accepted, by kind and hour |
 //! | `accounts` | users, API tokens, login codes and sessions, `_id` is kind and id |
 //! | `keys` | secrets that all instances share, `_id` is the name |
 //! | `erased` | which clicks of people were erased, `_id` is a keyed hash |
@@ -49,6 +50,7 @@ mod histories;
 mod indexes;
 mod keys;
 mod leases;
+mod ledgers;
 mod migrations;
 mod open_error;
 mod paging;
@@ -66,7 +68,7 @@ use std::sync::Arc;
 use tfx_ports::{
     accounts::Accounts, alerts::AlertStore, backup::Backup, config::ConfigStore,
     conversions::ConversionStore, erasure::ErasedList, health::HealthStore, histories::Histories, keys::Keys,
-    leases::Leases, migrate::Migrations, queue::Queue, rates::RateStore,
+    leases::Leases, ledgers::Ledgers, migrate::Migrations, queue::Queue, rates::RateStore,
 };
 
 /// The stores in one database. Cheap to clone the ports from; connections are shared and made when needed.
@@ -151,6 +153,11 @@ impl Mongo {
     /// How alerts stand.
     pub fn alerts(&self) -> Arc<dyn AlertStore> {
         Arc::clone(&self.alerts) as _
+    }
+
+    /// What all instances accepted.
+    pub fn ledgers(&self) -> Arc<dyn Ledgers> {
+        Arc::new(ledgers::LedgerTable(Arc::clone(&self.db)))
     }
 
     /// What grows beside the configuration.

@@ -9,7 +9,8 @@ use jiff::tz::TimeZone;
 use tfx_domain::{
     Timestamp,
     event::{ClickEvent, PostbackDirection, PostbackFilter, PostbackLogEvent, PostbackResult, TestTraffic},
-    id::{CampaignId, ClickId, DestinationId, StreamId, VisitorId},
+    id::{CampaignId, ClickId, ConversionId, DestinationId, StreamId, VisitorId},
+    ledger::{Digest, Hour, LedgerKind},
     report::{Conditions, RawRow, ReportQuery},
     routing::CapUse,
 };
@@ -75,6 +76,30 @@ pub struct LastVisit {
     pub at: Timestamp,
 }
 
+/// How much is stored of one kind of event in one hour.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct StoredHour {
+    /// Of which kind.
+    pub kind: LedgerKind,
+    /// In which hour.
+    pub hour: Hour,
+    /// Events, as reports count them.
+    pub events: u64,
+    /// Rows: more than events where some came twice. A store may throw the others away at any time.
+    pub rows: u64,
+    /// [`Digest::total`] of the events.
+    pub total: u64,
+}
+
+/// By which ids the events of one kind in one hour are known.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct StoredIds {
+    /// The ids of the events, as reports count them.
+    pub ids: Digest,
+    /// Some of those that have several rows.
+    pub doubled: Vec<ClickId>,
+}
+
 /// A time zone by its IANA name.
 ///
 /// # Errors
@@ -119,6 +144,21 @@ pub trait Analytics: Send + Sync {
     /// Where people (no bots, no prefetches) were since `since`, inclusive, the latest first, at most `limit`: each
     /// visitor once for each way from a link to a destination, at the last time a stream took him there.
     async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<LastVisit>, StoreError>;
+
+    /// How much is stored of each kind from one hour, inclusive, to another, exclusive; hours of which there is nothing are
+    /// left out.
+    async fn stored(&self, from: Hour, to: Hour) -> Result<Vec<StoredHour>, StoreError>;
+
+    /// The ids of what is stored of a kind in an hour; of those with several rows at most `most`.
+    async fn stored_ids(&self, kind: LedgerKind, hour: Hour, most: usize) -> Result<StoredIds, StoreError>;
+
+    /// The conversions that reports count in the time in which they were first reported: since `since`, inclusive, until
+    /// `until`, exclusive; each as often as it is counted, in no order.
+    async fn conversion_ids(
+        &self,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<ConversionId>, StoreError>;
 
     /// Returns when reads see every click that the sink had taken when this was asked; whether they see every conversion
     /// that it has taken by then, too. Waits as long as that takes: who has no such patience drops it.

@@ -8,6 +8,7 @@
 //! | [`conversions::ConversionStore`] | conversions with their unique keys | SQLite | MongoDB |
 //! | [`queue::Queue`] | what is to be done later, claimed by one at a time | SQLite | MongoDB |
 //! | [`leases::Leases`] | who does what only one does at a time | SQLite | MongoDB |
+//! | [`ledgers::Ledgers`] | what all instances accepted | SQLite | MongoDB |
 //! | [`keys::Keys`] | secrets that all instances share | SQLite | MongoDB |
 //! | [`rates::RateStore`] | rates of currencies | SQLite | MongoDB |
 //! | [`health::HealthStore`] | the health of destinations, its changes | SQLite | MongoDB |
@@ -47,6 +48,7 @@ pub mod histories;
 pub mod ingestion;
 pub mod keys;
 pub mod leases;
+pub mod ledgers;
 pub mod left_out;
 mod log_throttle;
 pub mod migrate;

@@ -25,6 +25,7 @@ use tfx_ports::{
     ingestion::{IngestionErrors, Lag},
     keys::Keys,
     leases::Leases,
+    ledgers::Ledgers,
     migrate::Migrations,
     queue::Queue,
     rates::RateStore,
@@ -51,6 +52,8 @@ pub struct Stores {
     pub queue: Arc<dyn Queue>,
     /// Who does what only one does at a time.
     pub leases: Arc<dyn Leases>,
+    /// What all instances accepted.
+    pub ledgers: Arc<dyn Ledgers>,
     /// Secrets that all instances share.
     pub keys: Arc<dyn Keys>,
     /// Rates of currencies.
@@ -188,6 +191,7 @@ fn of_files(data_dir: &DataDir) -> Result<(Stores, Arc<dyn ConfigStore>), Wiring
         conversions: embedded.conversions(),
         queue: embedded.queue(),
         leases: embedded.leases(),
+        ledgers: embedded.ledgers(),
         keys: embedded.keys(),
         rates: embedded.rates(),
         health: embedded.health(),
@@ -213,6 +217,7 @@ fn of_engines(mongo: &Mongo, events: EventPorts) -> Stores {
         conversions: mongo.conversions(),
         queue: mongo.queue(),
         leases: mongo.leases(),
+        ledgers: mongo.ledgers(),
         keys: mongo.keys(),
         rates: mongo.rates(),
         health: mongo.health(),

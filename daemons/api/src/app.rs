@@ -14,7 +14,7 @@ use crate::{
     logins::{self, Logins},
     openapi, parked,
     peers::Peers,
-    postback_lint, postback_test, publish, rates, report,
+    postback_lint, postback_test, publish, rates, reconciliation, report,
     retention::{self, Pruning},
     sealing, services, source_postbacks, timeline, tokens,
 };
@@ -80,6 +80,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(postback_test::routes())
         .merge(sealing::routes())
         .merge(services::routes())
+        .merge(reconciliation::routes())
         .merge(tokens::routes())
         .fallback(unknown_path)
         .method_not_allowed_fallback(no_such_method)

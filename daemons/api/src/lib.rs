@@ -36,6 +36,7 @@ mod postback_lint;
 mod postback_test;
 mod publish;
 mod rates;
+mod reconciliation;
 mod reply;
 mod report;
 mod retention;

@@ -11,9 +11,7 @@ use http::{Method, StatusCode};
 use std::sync::Arc;
 use tfx_api::{
     error::ProblemDocument,
-    service::{
-        EventStats, RecordedAnswer, RecordedEvents, RefusedAnswer, RefusedEvents, ServiceStats, Whoami,
-    },
+    service::{EventStats, RefusedAnswer, RefusedEvents, ServiceStats, Whoami},
 };
 use tfx_service::health::{Detail, Readiness};
 
@@ -25,7 +23,6 @@ pub(crate) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/whoami", get(whoami))
         .route("/event-producer/stats", get(stats))
-        .route("/event-producer/recorded", get(recorded))
         .route("/event-producer/replay-refused", post(replay_refused))
 }
 
@@ -46,23 +43,6 @@ async fn stats_of(peer: &Peer) -> ServiceStats {
     match peer.call(Method::GET, "/internal/event-producer/stats", None).await {
         Ok(stats) => ServiceStats { stats: Some(stats), error: None },
         Err(failure) => ServiceStats { stats: None, error: Some(told(failure).await) },
-    }
-}
-
-async fn recorded(State(app): State<Arc<App>>, query: Query) -> Result<Response, Failure> {
-    query.finish()?;
-    let (traffic, postback) = tokio::join!(recorded_by(&app.peers.traffic), recorded_by(&app.peers.postback));
-    Ok(json(StatusCode::OK, &RecordedAnswer { traffic, postback }))
-}
-
-async fn recorded_by(peer: &Peer) -> RecordedEvents {
-    let answer = match peer.call(Method::GET, "/internal/event-producer/recorded", None).await {
-        Ok(answer) => serde_json::from_value(answer).map_err(|e| peer.unreadable(&e)),
-        Err(failure) => Err(failure),
-    };
-    match answer {
-        Ok(recorded) => recorded,
-        Err(failure) => RecordedEvents { error: Some(told(failure).await), ..RecordedEvents::default() },
     }
 }
 

@@ -37,6 +37,7 @@ use config::{Configuration, Index};
 use source_postback::{SourcePostbackSender, Targets};
 use std::{sync::Arc, time::Duration};
 use take::Postbacks;
+use tfx_events::LedgerTeller;
 use tfx_outbound::Apart;
 use tfx_service::{Shutdown, internal::Inside, serve};
 use tfx_settings::{FailurePolicy, Settings, vars::Program};
@@ -68,6 +69,7 @@ pub async fn run(
     let traces = tfx_wiring::traces(&settings, "postback-service").context("traces")?;
     let producer = tfx_wiring::producer(&settings, &data_dir, SERVICE, policy, sink, &traces)
         .context("the event producer")?;
+    let ledger = LedgerTeller::start(&producer, "postback-service", Arc::clone(&stores.ledgers));
     let marking = tokio::spawn(published::mark(Arc::clone(&stores.conversions), taken).in_current_span());
     let mut tokens = vec![token.expose().to_owned()];
     // Where api-service shares the folder.
@@ -139,6 +141,7 @@ pub async fn run(
         }
     }
     producer.close(shutdown.flush_within(&settings.http)).await;
+    ledger.end(shutdown.flush_within(&settings.http)).await;
     tfx_service::traces::end(traces, shutdown.flush_within(&settings.http)).await;
     // The sink is gone with delivery; what is not marked now is published again, and counts once.
     let _ = timeout(shutdown.flush_within(&settings.http).min(MARKING), marking).await;

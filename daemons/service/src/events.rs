@@ -11,7 +11,7 @@ use serde::Deserialize;
 use std::{fmt::Write as _, sync::Arc, time::Duration};
 use tfx_events::{Producer, ProducerStats};
 
-/// `GET /internal/event-producer/stats` and `…/recorded`, and `POST /internal/event-producer/replay-refused` and `…/erase`; to be
+/// `GET /internal/event-producer/stats`, and `POST /internal/event-producer/replay-refused` and `…/erase`; to be
 /// put behind the internal token.
 pub fn routes(producer: Arc<Producer>) -> Router {
     let asked = Arc::clone(&producer);
@@ -19,17 +19,11 @@ pub fn routes(producer: Arc<Producer>) -> Router {
         let stats = asked.stats();
         async move { Json(stats) }
     };
-    let counted = Arc::clone(&producer);
-    let recorded = move || {
-        let recorded = counted.recorded();
-        async move { Json(recorded) }
-    };
     let erasing = Arc::clone(&producer);
     let erase = move |Json(asked): Json<Erase>| async move { erase(&erasing, asked).await };
     let replay = move |Query(how): Query<Replay>| async move { replay(&producer, how.dry_run).await };
     Router::new()
         .route("/internal/event-producer/stats", get(stats))
-        .route("/internal/event-producer/recorded", get(recorded))
         .route("/internal/event-producer/replay-refused", post(replay))
         .route("/internal/event-producer/erase", post(erase))
 }

@@ -30,6 +30,7 @@ use anyhow::Context as _;
 use arc_swap::ArcSwapOption;
 use std::{sync::Arc, time::Duration};
 use tfx_domain::routing::Globals;
+use tfx_events::LedgerTeller;
 use tfx_memory::{
     KeptFirst, Memory, Refresher, Restoring, ReturnsReader, UsageFile, keep, keep_visitors, restore,
     save_visitors, sync,
@@ -82,6 +83,7 @@ pub async fn run(
     let policy = settings.events.policy;
     let producer = tfx_wiring::producer(&settings, &data_dir, SERVICE, policy, Arc::new(sink), &traces)
         .context("the event producer")?;
+    let ledger = LedgerTeller::start(&producer, "traffic-service", Arc::clone(&stores.ledgers));
     memory.follow_journal(&producer);
     let compiler = Arc::new(Compiler {
         globals: Globals {
@@ -239,6 +241,7 @@ pub async fn run(
         tracing::warn!("a worker waits for a store and is stopped");
     }
     producer.close(shutdown.flush_within(&settings.http)).await;
+    ledger.end(shutdown.flush_within(&settings.http)).await;
     tfx_service::traces::end(traces, shutdown.flush_within(&settings.http)).await;
     sync(&memory).await;
     save_visitors(&memory, data_dir.visitors_file()).await;

@@ -13,6 +13,7 @@ use std::{
     path::{Path, PathBuf},
     time::Duration,
 };
+use tfx_ops::clock;
 use tfx_settings::Settings;
 use tokio::{task::spawn_blocking, time::timeout};
 
@@ -164,15 +165,16 @@ async fn rate(asked: &CheckArgs, context: &Context, settings: &Settings) -> Opti
         return None;
     }
     let client = asked.client(context).await.ok()?;
-    let (stats, recorded) = (client.event_stats().await.ok()?, client.recorded_events().await.ok()?);
+    let (stats, now) = (client.event_stats().await.ok()?, clock::now());
     let mut rate = 0.0;
-    for (stats, recorded) in [(&stats.traffic, &recorded.traffic), (&stats.postback, &recorded.postback)] {
-        let seconds = recorded.at?.duration_since(recorded.since?).as_secs();
+    for stats in [&stats.traffic, &stats.postback] {
+        let producer = Producer::of(stats).ok()?;
+        let seconds = now.duration_since(producer.started_at?).as_secs();
         if seconds < LEAST {
             return None;
         }
         #[expect(clippy::cast_precision_loss, reason = "for people")]
-        let bytes = Producer::of(stats).ok()?.bytes_written_total as f64;
+        let bytes = producer.bytes_written_total as f64;
         rate += bytes / Duration::from_secs(u64::try_from(seconds).ok()?).as_secs_f64();
     }
     Some(rate)

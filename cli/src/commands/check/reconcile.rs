@@ -10,6 +10,7 @@ use crate::{
 };
 use clap::Args;
 use std::time::Duration;
+use tfx_api::reconciliation::ReconciledCounts;
 
 /// When it is how bad.
 #[derive(Debug, Args)]
@@ -20,7 +21,7 @@ use std::time::Duration;
 pub(crate) struct Reconcile {
     #[command(flatten)]
     window: Window,
-    /// So many missing events are a WARNING.
+    /// So many events missing or too many are a WARNING.
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = input::within::<u64>(1, u64::MAX >> 1))]
     warn: u64,
     /// So many are CRITICAL.
@@ -32,7 +33,12 @@ pub(crate) struct Reconcile {
 
 impl Reconcile {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
-        in_order(&self.warn, &self.crit, u64::to_string, "--crit N: so many missing events are CRITICAL")?;
+        in_order(
+            &self.warn,
+            &self.crit,
+            u64::to_string,
+            "--crit N: so many events missing or too many are CRITICAL",
+        )?;
         let window = self.window.bounds()?;
         let patience = Duration::from_secs(self.asked.timeout.saturating_sub(1));
         let found = async {
@@ -43,41 +49,40 @@ impl Reconcile {
     }
 
     fn judge(&self, balance: &Balance) -> Found {
-        let missing = balance.missing();
+        let (missing, surplus, silent) = (balance.missing(), balance.surplus(), &balance.found.silent);
+        let gap = missing + surplus;
         let verdict = match () {
             // Nobody there is CRITICAL, as in every check.
-            () if missing >= self.crit || !balance.silent.is_empty() => Verdict::Critical,
-            () if missing >= self.warn => Verdict::Warning,
+            () if gap >= self.crit || !silent.is_empty() => Verdict::Critical,
+            () if gap >= self.warn => Verdict::Warning,
             () => Verdict::Ok,
         };
-        let kinds = balance.kinds.iter().filter(|k| k.missing > 0);
-        let told: Vec<String> = kinds.map(|k| format!("{} {} missing", k.missing, k.kind)).collect();
-        let mut what = match (missing, balance.silent.is_empty()) {
+        let kinds = balance.found.kinds.iter().flat_map(|k| {
+            let of =
+                |n: u64, fault: &str| (n > 0).then(|| format!("{n} {} {fault}", reconcile::word(k.kind)));
+            [of(k.sum.missing, "missing"), of(k.sum.surplus, "too many")]
+        });
+        let told: Vec<String> = kinds.flatten().collect();
+        let mut what = match (gap, silent.is_empty()) {
             (0, true) => "all that was accepted is stored".to_owned(),
-            (0, false) => "all is stored that the others accepted".to_owned(),
+            (0, false) => "all is stored that is known to be accepted".to_owned(),
             _ => told.join(", "),
         };
         if let Some(why) = balance.why.first() {
             what.push_str(&format!(": {}", why.found));
         }
-        let silent = balance.silent.iter().map(|why| format!("{why}; ")).collect::<String>();
+        let silent = silent.iter().map(|why| format!("{why}; ")).collect::<String>();
         let what = format!("{silent}{what}");
-        let sum = |of: fn(&reconcile::Kind) -> u64| balance.kinds.iter().map(of).sum::<u64>();
+        let sum =
+            |of: fn(&ReconciledCounts) -> u64| balance.found.kinds.iter().map(|k| of(&k.sum)).sum::<u64>();
         let figure = |name, value, help, limits| Figure { name, value, unit: Unit::Count, help, limits };
+        let limits = || format!(";0:{};0:{};0", self.warn - 1, self.crit - 1);
+        let none = || ";;;0".to_owned();
         let figures = vec![
-            figure(
-                "missing",
-                missing,
-                "Events that were accepted and are not stored",
-                format!(";0:{};0:{};0", self.warn - 1, self.crit - 1),
-            ),
-            figure(
-                "accepted",
-                sum(|k| k.accepted.unwrap_or(0)),
-                "Events that were accepted",
-                ";;;0".to_owned(),
-            ),
-            figure("stored", sum(|k| k.stored), "Events that are stored", ";;;0".to_owned()),
+            figure("missing", missing, "Events that were accepted and are not stored", limits()),
+            figure("surplus", surplus, "Events that are stored and were not accepted", limits()),
+            figure("accepted", sum(|k| k.accepted), "Events that were accepted", none()),
+            figure("stored", sum(|k| k.stored), "Events that are stored", none()),
         ];
         Found { figures, ..Found::new(verdict, &what) }
     }
@@ -87,6 +92,7 @@ impl Reconcile {
 mod tests {
     use super::*;
     use crate::commands::check::style::Style;
+    use tfx_api::reconciliation::Reconciliation;
 
     #[test]
     fn who_does_not_tell_what_he_accepted_is_critical_and_is_named_first() {
@@ -99,8 +105,9 @@ mod tests {
         let well = check.judge(&Balance::default());
         assert_eq!((well.verdict, well.what.as_str()), (Verdict::Ok, "all that was accepted is stored"));
         let silent = vec!["traffic-service did not tell".to_owned()];
-        let found = check.judge(&Balance { silent, ..Balance::default() });
+        let found = Reconciliation { silent, ..Reconciliation::default() };
+        let found = check.judge(&Balance { found, ..Balance::default() });
         assert_eq!(found.verdict, Verdict::Critical);
-        assert_eq!(found.what, "traffic-service did not tell; all is stored that the others accepted");
+        assert_eq!(found.what, "traffic-service did not tell; all is stored that is known to be accepted");
     }
 }

@@ -3,6 +3,7 @@
 mod behind;
 mod list;
 mod report;
+mod stored;
 mod usage;
 
 use crate::{PipelineConfig, backup::mark, client::Client};
@@ -11,13 +12,14 @@ use std::sync::Arc;
 use tfx_domain::{
     Timestamp,
     event::{ClickEvent, PostbackLogEvent},
-    id::{ClickId, DestinationId, StreamId},
+    id::{ClickId, ConversionId, DestinationId, StreamId},
+    ledger::{Hour, LedgerKind},
     report::{RawRow, ReportQuery},
     routing::CapUse,
 };
 use tfx_ports::{
     StoreError,
-    analytics::{Analytics, ClickQuery, LastVisit, PostbackQuery},
+    analytics::{Analytics, ClickQuery, LastVisit, PostbackQuery, StoredHour, StoredIds},
     event_log::EventLog,
     page::Page,
 };
@@ -77,6 +79,22 @@ impl Analytics for Reader {
 
     async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<LastVisit>, StoreError> {
         usage::seen_since(&self.client, since, limit).await
+    }
+
+    async fn stored(&self, from: Hour, to: Hour) -> Result<Vec<StoredHour>, StoreError> {
+        stored::hours(&self.client, from, to).await
+    }
+
+    async fn stored_ids(&self, kind: LedgerKind, hour: Hour, most: usize) -> Result<StoredIds, StoreError> {
+        stored::ids(&self.client, kind, hour, most).await
+    }
+
+    async fn conversion_ids(
+        &self,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<ConversionId>, StoreError> {
+        stored::conversions(&self.client, since, until).await
     }
 
     /// Where no log is known, what reaches the server is seen at once.

@@ -3,6 +3,7 @@
 mod caller;
 mod list;
 mod report;
+mod stored;
 mod usage;
 
 use crate::{db::Database, events::texts::Texts};
@@ -12,13 +13,14 @@ use std::sync::Arc;
 use tfx_domain::{
     Timestamp,
     event::{ClickEvent, PostbackLogEvent},
-    id::{ClickId, DestinationId, StreamId},
+    id::{ClickId, ConversionId, DestinationId, StreamId},
+    ledger::{Hour, LedgerKind},
     report::{RawRow, ReportQuery},
     routing::CapUse,
 };
 use tfx_ports::{
     StoreError,
-    analytics::{Analytics, ClickQuery, LastVisit, PostbackQuery},
+    analytics::{Analytics, ClickQuery, LastVisit, PostbackQuery, StoredHour, StoredIds},
     page::Page,
 };
 
@@ -84,6 +86,22 @@ impl Analytics for Reader {
 
     async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<LastVisit>, StoreError> {
         self.db.scan("read where visitors were", move |conn| usage::seen_since(conn, since, limit)).await
+    }
+
+    async fn stored(&self, from: Hour, to: Hour) -> Result<Vec<StoredHour>, StoreError> {
+        self.db.scan("count what is stored", move |conn| stored::hours(conn, from, to)).await
+    }
+
+    async fn stored_ids(&self, kind: LedgerKind, hour: Hour, _most: usize) -> Result<StoredIds, StoreError> {
+        self.db.scan("read the ids of what is stored", move |conn| stored::ids(conn, kind, hour)).await
+    }
+
+    async fn conversion_ids(
+        &self,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<ConversionId>, StoreError> {
+        self.db.scan("read the ids of conversions", move |conn| stored::conversions(conn, since, until)).await
     }
 
     async fn caught_up(&self) -> Result<bool, StoreError> {

@@ -14,6 +14,7 @@ use tfx_ports::{
     health::HealthStore,
     keys::Keys,
     leases::Leases,
+    ledgers::Ledgers,
     queue::Queue,
 };
 
@@ -104,6 +105,11 @@ async fn fresh_accounts() -> Accounting {
 async fn fresh_leases() -> Pair<dyn Leases> {
     let (folder, one, two) = two();
     Pair { one: one.leases(), two: two.leases(), keep: Box::new(folder) }
+}
+
+async fn fresh_ledgers() -> Pair<dyn Ledgers> {
+    let (folder, one, two) = two();
+    Pair { one: one.ledgers(), two: two.ledgers(), keep: Box::new(folder) }
 }
 
 async fn fresh_alerts() -> AlertStores {
@@ -197,7 +203,7 @@ async fn what_the_version_before_parked_becomes_jobs() {
     let parked = &schema[schema.find("CREATE TABLE parked").expect("there")..];
     let index = &index[index.find("CREATE INDEX parked_of_click").expect("there")..];
     file.execute_batch(&format!(
-        "DROP TABLE alert_states; DROP TABLE alert_log; DROP TABLE erased; DROP TABLE rates; DROP TABLE jobs; DROP TABLE job_lanes; DROP TABLE leases; DROP TABLE keys; DROP TABLE told; DROP TABLE destination_health;
+        "DROP TABLE alert_states; DROP TABLE alert_log; DROP TABLE erased; DROP TABLE rates; DROP TABLE jobs; DROP TABLE job_lanes; DROP TABLE leases; DROP TABLE ledger_instances; DROP TABLE ledger_pages; DROP TABLE keys; DROP TABLE told; DROP TABLE destination_health;
          DROP TABLE destination_health_history; DROP INDEX audit_revision; ALTER TABLE audit DROP COLUMN revision;
          ALTER TABLE audit DROP COLUMN asked_from;
          ALTER TABLE audit DROP COLUMN request_id; ALTER TABLE audit DROP COLUMN token; DROP TABLE accounts; {parked} {index} PRAGMA user_version = 3;"
@@ -273,6 +279,7 @@ tfx_ports::conformance!(histories: fresh_histories);
 tfx_ports::conformance!(queue: fresh_queue);
 tfx_ports::conformance!(tells: fresh_tells);
 tfx_ports::conformance!(leases: fresh_leases);
+tfx_ports::conformance!(ledgers: fresh_ledgers);
 tfx_ports::conformance!(keys: fresh_keys);
 tfx_ports::conformance!(alerts: fresh_alerts);
 tfx_ports::conformance!(accounts: fresh_accounts);

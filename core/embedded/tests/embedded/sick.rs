@@ -164,6 +164,8 @@ async fn nothing_is_taken_into_a_sick_file_of_conversions() {
         "jobs",
         "job_lanes",
         "leases",
+        "ledger_instances",
+        "ledger_pages",
         "keys",
         "destination_health",
         "destination_health_history",

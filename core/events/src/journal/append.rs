@@ -107,9 +107,27 @@ impl Appender {
         }
         active.length += size;
         active.unsynced = true;
+        // Before the reader sees them, so that nothing is delivered and deleted that is not counted.
+        self.shared.ledger.count(records, next);
         self.publish(&active, next, count, at);
         self.active = Some(active);
         Ok(())
+    }
+
+    /// Appends framed records that were counted when they came first, and that the sink had refused.
+    pub(crate) fn append_again(&mut self, records: &mut [u8], at: i64) -> Result<(), AppendError> {
+        let (next, count) = (self.shared.layout().next, record::framed(records).count() as u64);
+        self.shared.ledger.expect_again(next..next + count)?;
+        let appended = self.append(records, at);
+        if appended.is_err() {
+            self.shared.ledger.expect_no_more();
+        }
+        appended
+    }
+
+    /// The journal did not take these framed records, and those who gave them were answered all the same.
+    pub(crate) fn dropped(&self, records: &[u8]) {
+        self.shared.ledger.dropped(records);
     }
 
     /// What was appended survives the loss of power when this returns.

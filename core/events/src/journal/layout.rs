@@ -1,7 +1,10 @@
 //! What the appender and the reader know of each other: which segments there are, how far they are good, and how far
 //! delivery got.
 
-use crate::stats::{Counters, log};
+use crate::{
+    ledger::Ledger,
+    stats::{Counters, log},
+};
 use std::{
     collections::VecDeque,
     fs::File,
@@ -80,11 +83,19 @@ pub(crate) struct Shared {
     /// Held as long as anybody may touch the files.
     lock: File,
     pub(crate) counters: Arc<Counters>,
+    /// Counts what is written.
+    pub(crate) ledger: Ledger,
 }
 
 impl Shared {
-    pub(crate) fn new(dir: PathBuf, layout: Layout, lock: File, counters: Arc<Counters>) -> Self {
-        Self { dir, layout: Mutex::new(layout), arrived: Notify::new(), lock, counters }
+    pub(crate) fn new(
+        dir: PathBuf,
+        layout: Layout,
+        lock: File,
+        counters: Arc<Counters>,
+        ledger: Ledger,
+    ) -> Self {
+        Self { dir, layout: Mutex::new(layout), arrived: Notify::new(), lock, counters, ledger }
     }
 
     /// The state, for a moment: no input or output while it is held.

@@ -9,6 +9,7 @@
 //! | `cursor` | how far delivery got |
 //! | `FIRST-OFFSET.damaged` | bytes of segment FIRST at OFFSET that are no record, kept for a person |
 //! | `NNNNNNNNNNNNNNNNNNNN.unreadable` | a segment, delivered, in which the device could not read something; for a person |
+//! | `ledger/` | what was accepted (see `ledger`) |
 //! | `refused.jsonl`, `refused-MS.replayed` | events the sink refused for good, and those given to the journal again (see `refused.rs`) |
 //!
 //! All numbers are little-endian.
@@ -71,4 +72,5 @@ pub(crate) use files::sync_dir;
 pub(crate) use layout::Shared;
 pub(crate) use open::{Journal, Limits};
 pub(crate) use read::{Batch, Reader};
+pub(crate) use waiting::each_record;
 pub use waiting::{Undelivered, waiting};

@@ -12,6 +12,7 @@ use super::{
 };
 use crate::{
     OpenError,
+    ledger::{Ledger, Places},
     stats::{Counters, log},
 };
 use std::{
@@ -57,6 +58,7 @@ impl Journal {
             TryLockError::WouldBlock => OpenError::InUse { dir: dir.display().to_string() },
             TryLockError::Error(source) => failed("lock")(source),
         })?;
+        let fresh = !dir.join("cursor").exists();
         let cursor = Cursor::open(&dir.join("cursor")).map_err(failed("open the cursor"))?;
         files::sync_dir(dir).map_err(failed("sync"))?;
 
@@ -103,11 +105,16 @@ impl Journal {
             written = written.max(first);
         }
         let next = written.max(cursor.next());
+        // Before a segment is deleted that it is to be counted from.
+        let firsts: Vec<u64> = segments.iter().map(|s| s.0).collect();
+        let delivered = cursor.next().max(firsts.first().copied().unwrap_or(next));
+        let places = Places { segments: &firsts, cursor: delivered, next };
+        let ledger = Ledger::open(dir, &*disk, fresh, &places).map_err(failed("count what is in it"))?;
         let mut layout = Layout {
             segments: segments.iter().map(|&(first, length)| Segment { first, length }).collect(),
             bytes: segments.iter().map(|s| s.1).sum(),
             next,
-            cursor: cursor.next().max(segments.first().map_or(next, |s| s.0)),
+            cursor: delivered,
             delivered_bytes: 0,
             oldest_at: None,
             wake_at: u64::MAX,
@@ -125,7 +132,7 @@ impl Journal {
             log!(error, counters, { dir = %dir.display(), missing, }, "segments of the event journal are missing; undelivered events are lost");
             counters.damaged.add(1);
         }
-        let shared = Arc::new(Shared::new(dir.to_owned(), layout, lock, Arc::clone(&counters)));
+        let shared = Arc::new(Shared::new(dir.to_owned(), layout, lock, Arc::clone(&counters), ledger));
         let reader = Reader::new(Arc::clone(&shared), Arc::clone(&disk), cursor, counters, unreadable);
         let appender = Appender::new(Arc::clone(&shared), disk, limits.max_bytes, limits.segment_bytes);
         Ok(Self { shared, appender, reader })

@@ -27,6 +27,8 @@ const CHUNK: u64 = 256 << 10;
 pub(crate) struct Batch {
     /// In their order.
     pub(crate) events: Vec<Envelope>,
+    /// The sequence of each.
+    sequences: Vec<u64>,
     /// When the last was written, milliseconds since 1970.
     newest_at: Option<i64>,
     /// Where the reader was after it.
@@ -112,6 +114,7 @@ impl Reader {
                             }
                             batch.newest_at = Some(view.at);
                             batch.events.push(envelope(&view, &chunk, at));
+                            batch.sequences.push(view.sequence);
                         }
                         self.place.next = view.sequence + 1;
                         at += view.size;
@@ -216,11 +219,11 @@ impl Reader {
         }
     }
 
-    /// The sink has these events: they are not given again, and their segments go.
+    /// The sink has these events, but for those that it `refused`: they are not given again, and their segments go.
     ///
     /// # Errors
     /// The cursor cannot be written or segments cannot be deleted: after a restart they may be delivered again.
-    pub(crate) fn commit(&mut self, batch: &Batch) -> io::Result<()> {
+    pub(crate) fn commit(&mut self, batch: &Batch, refused: &[SmolStr]) -> io::Result<()> {
         let next = batch.place.next.max(self.from);
         let moved = {
             let mut layout = self.shared.layout();
@@ -234,7 +237,10 @@ impl Reader {
         if !moved {
             return Ok(());
         }
-        self.cursor.write(next)?;
+        let written = self.cursor.write(next);
+        let taken = batch.sequences.iter().copied().zip(&batch.events);
+        self.shared.ledger.delivered(taken.filter(|(_, event)| !refused.contains(&event.id)), next);
+        written?;
         self.drop_delivered()
     }
 
@@ -252,6 +258,8 @@ impl Reader {
         };
         if !delivered.is_empty() {
             self.cursor.sync()?;
+            // Whatever comes of it: a full disk empties only by deletions.
+            self.shared.ledger.save_places();
             for first in &delivered {
                 self.delete(*first)?;
             }

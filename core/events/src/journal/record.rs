@@ -87,6 +87,29 @@ pub(crate) fn stamp(records: &mut [u8], first: u64, at: i64) -> u64 {
     sequence - first
 }
 
+/// A record of a buffer that was framed here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Framed<'a> {
+    pub(crate) topic: Topic,
+    pub(crate) id: &'a str,
+    pub(crate) payload: &'a [u8],
+}
+
+/// Each record of a buffer that was framed here, in order.
+pub(crate) fn framed(mut records: &[u8]) -> impl Iterator<Item = Framed<'_>> {
+    std::iter::from_fn(move || {
+        let (record, rest) = records.split_at_checked(PREFIX + u32_at(records, 0)? as usize)?;
+        records = rest;
+        let id_end = SMALLEST + usize::from(*record.get(25)?);
+        let key_end = id_end + usize::from(*record.get(26)?);
+        Some(Framed {
+            topic: Topic::from_code(*record.get(24)?)?,
+            id: std::str::from_utf8(record.get(SMALLEST..id_end)?).ok()?,
+            payload: record.get(key_end..)?,
+        })
+    })
+}
+
 /// A record found in bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct View<'a> {
@@ -163,6 +186,8 @@ mod tests {
         fn a_record_comes_back_as_it_went_in(id in "\\PC{0,60}", key in "\\PC{0,60}", payload: Vec<u8>, first in 1u64..1 << 60) {
             let mut bytes = framed(&id, &key, &payload);
             bytes.extend(framed("b", "", b"{}"));
+            let all: Vec<_> = super::framed(&bytes).map(|r| (r.id.to_owned(), r.payload.to_vec())).collect();
+            prop_assert_eq!(all, [(id.clone(), payload.clone()), ("b".to_owned(), b"{}".to_vec())]);
             prop_assert_eq!(stamp(&mut bytes, first, 77), 2);
             let view = parse(&bytes, &(first..first + 2)).expect("whole");
             prop_assert_eq!((view.sequence, view.at, view.id, view.key), (first, 77, id.as_str(), key.as_str()));

@@ -65,7 +65,7 @@ fn drain(journal: &mut Journal, max: usize) -> Vec<u64> {
     let mut all = Vec::new();
     while journal.shared.layout().depth() > 0 {
         let (numbers, batch) = read(journal, max);
-        journal.reader.commit(&batch).expect("commits");
+        journal.reader.commit(&batch, &[]).expect("commits");
         all.extend(numbers);
     }
     all

@@ -2,8 +2,10 @@
 
 use super::{
     cursor::Cursor,
+    disk::{Disk, RealDisk},
     files::{self, HEADER},
-    record::parse,
+    record::{View, parse},
+    sectors,
 };
 use bytes::Bytes;
 use std::{fs, io, path::Path};
@@ -34,12 +36,30 @@ pub fn waiting(dir: &Path, after: u64, each: &mut dyn FnMut(u64, &Envelope)) -> 
     }
     let from = Cursor::open(&cursor)?.next();
     let segments: Vec<u64> = files::list(dir)?.into_iter().map(|(first, _)| first).collect();
-    let start = segments.partition_point(|first| *first <= from.max(after)).saturating_sub(1);
-    let wanted = from.max(after);
+    let next = each_record(&RealDisk, dir, &segments, from.max(after), &mut |view, bytes, at| {
+        each(view.sequence, &super::read::envelope(view, bytes, at));
+    })?;
+    Ok(Undelivered { from, end: next.max(from) })
+}
+
+/// Gives every record of these segments from the place `wanted` on, with the bytes that it is in and where it begins in them.
+/// Returns the place after the last one. Reads no segments that end before.
+///
+/// # Errors
+/// A file cannot be read.
+pub(crate) fn each_record(
+    disk: &dyn Disk,
+    dir: &Path,
+    segments: &[u64],
+    wanted: u64,
+    each: &mut dyn FnMut(&View<'_>, &Bytes, usize),
+) -> io::Result<u64> {
+    let start = segments.partition_point(|first| *first <= wanted).saturating_sub(1);
     // Those that are delivered or not asked for are stepped over whole: looked for byte by byte, they would take minutes.
     let mut next = FIRST;
     for (place, first) in segments.iter().enumerate().skip(start) {
-        let bytes = Bytes::from(fs::read(files::segment_path(dir, *first))?);
+        let (bytes, _) = sectors::read(disk, &files::segment_path(dir, *first))?;
+        let bytes = Bytes::from(bytes);
         // Records at or after the next segment's first sequence are not part of a segment.
         let end = segments.get(place + 1).copied().unwrap_or(u64::MAX);
         let mut at = usize::try_from(HEADER).unwrap_or(0);
@@ -50,10 +70,10 @@ pub fn waiting(dir: &Path, after: u64, each: &mut dyn FnMut(u64, &Envelope)) -> 
             };
             next = view.sequence + 1;
             if view.sequence >= wanted {
-                each(view.sequence, &super::read::envelope(&view, &bytes, at));
+                each(&view, &bytes, at);
             }
             at += view.size;
         }
     }
-    Ok(Undelivered { from, end: next.max(from) })
+    Ok(next)
 }

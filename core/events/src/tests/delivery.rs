@@ -163,11 +163,7 @@ async fn what_the_sink_took_but_did_not_acknowledge_is_delivered_again() {
     b.sink.mood().down = true;
     publish_all(&b.producer, &events).await;
     // A crash: the folder as it is now, without a goodbye.
-    let copy = folder();
-    for entry in fs::read_dir(b.dir.path()).expect("lists") {
-        let path = entry.expect("entry").path();
-        fs::copy(&path, copy.path().join(path.file_name().expect("a name"))).expect("copies");
-    }
+    let copy = copied(b.dir.path());
     b.sink.mood().down = false;
     until("delivered", || b.producer.stats().outbox_depth_events == 0).await;
     let sink = Arc::<TestSink>::default();
@@ -321,11 +317,7 @@ async fn a_start_reads_what_is_delivered_as_fast_as_what_is_not() {
     let b = Bench::new(FailurePolicy::FailOpen, |c| (c.max_bytes, c.segment_bytes) = (256 << 20, 64 << 20));
     publish_all(&b.producer, &clicks(2_000)).await;
     until("delivered", || b.producer.stats().outbox_depth_events == 0).await;
-    let copy = tempfile::tempdir().expect("a folder");
-    for file in fs::read_dir(b.dir.path()).expect("files") {
-        let from = file.expect("a file").path();
-        fs::copy(&from, copy.path().join(from.file_name().expect("a name"))).expect("copied");
-    }
+    let copy = copied(b.dir.path());
     let read = || {
         let (began, mut found) = (std::time::Instant::now(), 0);
         crate::waiting(copy.path(), 0, &mut |_, _| found += 1).expect("read");

@@ -10,7 +10,9 @@ fn files_with(dir: &Path, text: &str) -> Vec<String> {
         let bytes = fs::read(path).expect("a file");
         bytes.windows(text.len()).any(|w| w == text.as_bytes())
     };
-    all.filter(holds).map(|p| p.file_name().expect("a name").to_string_lossy().into_owned()).collect()
+    all.filter(|p| p.is_file() && holds(p))
+        .map(|p| p.file_name().expect("a name").to_string_lossy().into_owned())
+        .collect()
 }
 
 #[tokio::test]

@@ -13,6 +13,7 @@ use tfx_ports::{
     health::HealthStore,
     keys::Keys,
     leases::Leases,
+    ledgers::Ledgers,
     queue::Queue,
 };
 
@@ -87,6 +88,12 @@ async fn fresh_rates() -> RateStores {
     let fresh = Fresh::new();
     let (one, two) = (fresh.open().await, fresh.open().await);
     RateStores { one: one.rates(), two: two.rates(), log: two.config(), keep: Box::new(fresh) }
+}
+
+async fn fresh_ledgers() -> Pair<dyn Ledgers> {
+    let fresh = Fresh::new();
+    let (one, two) = (fresh.open().await, fresh.open().await);
+    Pair { one: one.ledgers(), two: two.ledgers(), keep: Box::new(fresh) }
 }
 
 /// Changes a document as damage does it, or a newer program.
@@ -270,6 +277,7 @@ tfx_ports::conformance!(conversion_store: fresh_conversions);
 tfx_ports::conformance!(queue: fresh_queue);
 tfx_ports::conformance!(tells: fresh_tells);
 tfx_ports::conformance!(leases: fresh_leases);
+tfx_ports::conformance!(ledgers: fresh_ledgers);
 tfx_ports::conformance!(keys: fresh_keys);
 tfx_ports::conformance!(alerts: fresh_alerts);
 tfx_ports::conformance!(erased: fresh_erased);

@@ -12,6 +12,7 @@
 //! tfx_ports::conformance!(queue: fresh_queue);
 //! tfx_ports::conformance!(tells: fresh_tells);
 //! tfx_ports::conformance!(leases: fresh_leases);
+//! tfx_ports::conformance!(ledgers: fresh_ledgers);
 //! tfx_ports::conformance!(keys: fresh_keys);
 //! tfx_ports::conformance!(rates: fresh_rates);
 //! tfx_ports::conformance!(accounts: fresh_accounts);
@@ -33,6 +34,7 @@ pub mod health;
 pub mod histories;
 pub mod keys;
 pub mod leases;
+pub mod ledgers;
 pub mod queue;
 mod random;
 pub mod rates;
@@ -111,6 +113,10 @@ macro_rules! conformance {
             old_lines_of_the_audit_log_are_forgotten,
             old_changes_of_health_are_forgotten_when_they_are_published, jobs_are_counted_as_what_they_are);
     };
+    (ledgers: $fresh:path) => {
+        $crate::conformance!(@ ledgers, ledgers, $fresh:
+            a_page_takes_the_place_of_the_one_before, old_hours_are_forgotten);
+    };
     (keys: $fresh:path) => {
         $crate::conformance!(@ keys, keys, $fresh: the_first_key_stands, of_many_proposals_one_stands);
     };
@@ -146,7 +152,7 @@ macro_rules! conformance {
             what_is_delivered_twice_counts_once, what_was_delivered_is_seen_by_who_has_waited, the_highest_version_of_a_conversion_counts,
             what_is_no_event_blocks_nothing, an_empty_store_answers, lists_of_clicks_are_what_was_delivered,
             lists_of_postbacks_are_what_was_delivered, lists_take_conditions, lists_are_complete_while_they_grow,
-            a_cursor_of_another_list_is_refused, the_past_that_routing_needs, reports_by_each_dimension,
+            a_cursor_of_another_list_is_refused, what_is_stored_is_told_by_hour_and_id, conversions_are_told_by_id, the_past_that_routing_needs, reports_by_each_dimension,
             reports_by_several_dimensions, reports_are_filtered, reports_of_any_time,
             reports_of_too_many_groups_are_refused, amounts_are_summed_apart_by_their_days,
             amounts_are_converted_to_the_cent,

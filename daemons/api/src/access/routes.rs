@@ -69,7 +69,7 @@ const ROUTES: &[(Method, &str, &[Scope])] = &[
     (Method::POST, "/alert-notices/retry", &[Read, ReadMoney, WriteAlerts]),
     (Method::GET, "/audit", &[Read, ReadMoney, ReadAudit]),
     (Method::GET, "/event-producer/stats", &[Read]),
-    (Method::GET, "/event-producer/recorded", &[Read]),
+    (Method::GET, "/reconciliation", &[Read]),
     (Method::POST, "/event-producer/replay-refused", &[Read, Ops]),
     (Method::GET, "/ingestion/errors", &[Read, ReadMoney]),
     (Method::GET, "/ingestion/lag", &[Read]),

@@ -555,7 +555,7 @@ async fn a_service_that_hangs_is_told_before_a_check_of_monitors_gives_up() {
     let url = format!("http://{}", hanging.local_addr().expect("an address"));
     let s = Server::with(&[("TRAFFIC_SERVICE_URL", &url)]).await;
     let begun = Instant::now();
-    let (status, told) = s.get("/event-producer/recorded").await;
+    let (status, told) = s.get("/event-producer/stats").await;
     assert_eq!(status, StatusCode::OK, "{told}");
     let why = told["traffic"]["error"].as_str().expect("why");
     assert!(why.contains("traffic-service does not answer"), "{why}");

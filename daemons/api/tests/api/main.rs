@@ -17,6 +17,7 @@ mod lint;
 mod logins;
 mod mail;
 mod rates;
+mod reconciliation;
 mod retention;
 mod rotation;
 mod rules;

@@ -11,6 +11,7 @@ mod kill;
 mod messages;
 mod probes;
 mod processes;
+mod reconciled;
 mod refusals;
 mod replay;
 mod retention;

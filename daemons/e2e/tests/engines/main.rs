@@ -15,5 +15,6 @@ mod kill;
 mod ledger;
 mod load;
 mod mongo;
+mod reconciled;
 mod source_postbacks;
 mod testbed;

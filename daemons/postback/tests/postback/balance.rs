@@ -1,6 +1,7 @@
 //! What reconciling holds against the log: how many postbacks were accepted.
 
-use crate::world::{SECRET, TOKEN, Testbed, answer};
+use crate::world::{SECRET, Testbed};
+use tfx_domain::ledger::{Hour, LedgerKind};
 
 /// What is answered 503 comes again: where not even its line could be kept, nothing counts as accepted that is not in the log.
 #[tokio::test]
@@ -28,12 +29,16 @@ async fn what_is_answered_503_counts_as_nothing_accepted() {
     }
     world.testbed.faults.record_fails.off();
     world.testbed.faults.sink_away.off();
-    let request = world.client.get(world.url("/internal/event-producer/recorded")).bearer_auth(TOKEN);
-    let (_, recorded) = answer(request).await;
-    let hours = recorded["hours"].as_array().expect("hours");
-    let accepted = |topic: &str| -> u64 {
-        hours.iter().filter(|hour| hour["topic"] == topic).filter_map(|hour| hour["accepted"].as_u64()).sum()
+    // What was answered is told before long.
+    let ledgers = &world.testbed.stores.ledgers;
+    let accepted = async || -> (u64, u64) {
+        let pages = ledgers.pages(Hour(0), Hour(i64::MAX >> 32)).await.expect("pages");
+        let lines = pages.iter().filter(|p| p.kind == LedgerKind::Postbacks).map(|p| &p.ledger);
+        lines.fold((0, 0), |(all, results), l| {
+            (all + l.accepted.events(), results + l.results.values().sum::<u64>())
+        })
     };
-    assert_eq!(accepted("postback_log_events"), taken, "{recorded}");
+    tfx_service::testing::until("it is told", async || accepted().await.0 >= taken).await;
+    assert_eq!(accepted().await, (taken, taken), "each with what became of it");
     world.logged(usize::try_from(taken).expect("few")).await;
 }

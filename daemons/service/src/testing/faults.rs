@@ -13,6 +13,7 @@ use tfx_domain::{
     entity::Kind,
     event::{ClickEvent, PostbackLogEvent},
     id::{ClickId, ConversionId, DestinationId, NetworkId, StreamId},
+    ledger::{Hour, LedgerKind},
     postback::{Conversion, Incoming},
     report::{RawRow, ReportQuery},
     routing::CapUse,
@@ -21,7 +22,7 @@ use tfx_domain::{
 use tfx_ports::{
     StoreError,
     accounts::Account,
-    analytics::{Analytics, ClickQuery, LastVisit, PostbackQuery},
+    analytics::{Analytics, ClickQuery, LastVisit, PostbackQuery, StoredHour, StoredIds},
     audit::{AuditEntry, AuditLog},
     config::{Change, ConfigStore, Record, RecordQuery},
     conversions::{ConversionQuery, ConversionStore, Recorded},
@@ -364,6 +365,22 @@ impl Analytics for Faults {
     async fn stream_clicks(&self, of: &[StreamId], since: Option<Timestamp>) -> Result<Vec<u64>, StoreError> {
         self.analytics_away.check()?;
         self.analytics.stream_clicks(of, since).await
+    }
+    async fn stored(&self, from: Hour, to: Hour) -> Result<Vec<StoredHour>, StoreError> {
+        self.analytics_away.check()?;
+        self.analytics.stored(from, to).await
+    }
+    async fn stored_ids(&self, kind: LedgerKind, hour: Hour, most: usize) -> Result<StoredIds, StoreError> {
+        self.analytics_away.check()?;
+        self.analytics.stored_ids(kind, hour, most).await
+    }
+    async fn conversion_ids(
+        &self,
+        since: Timestamp,
+        until: Timestamp,
+    ) -> Result<Vec<ConversionId>, StoreError> {
+        self.analytics_away.check()?;
+        self.analytics.conversion_ids(since, until).await
     }
     async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<LastVisit>, StoreError> {
         self.analytics_away.check()?;

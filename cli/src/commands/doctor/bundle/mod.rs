@@ -20,6 +20,7 @@ use futures_util::future::join_all;
 use jiff::SignedDuration;
 use serde_json::{Value, json};
 use std::{fs, path::PathBuf, time::Duration};
+use tfx_api::reconciliation::ReconciliationQuery;
 use tfx_domain::event;
 use tfx_ops::{
     clock, migrate,
@@ -164,7 +165,7 @@ findings.json   what tfx doctor found: of what kind, how bad; no names, no texts
 settings.json   every setting: figures and words as they are, of any other only that it is set; secrets never
 services.json   how each service is, and what it depends on
 metrics/        the metrics of each service
-producers.json  counters of the event producers; recorded.json: events by hour; ingestion.json: what waits for the reports
+producers.json  counters of the event producers; recorded.json: events accepted and stored by hour; ingestion.json: what waits for the reports
 schema.json     versions of the engines, and the steps of tfx migrate
 logs/           the newest lines of each service: time, level, message, route, status, latency; no path, no query, no
                 address, no user agent, no text of an error. left_out names the fields that stayed behind; requests are
@@ -250,14 +251,11 @@ async fn of_events(parts: &mut Parts, api: &Api<'_>) {
         .into_iter()
         .map(|(service, stats)| json!({ "service": service, "counters": Producer::of(stats).ok().map(|p| counters(&p)) }));
     parts.json("producers.json", &counters.collect());
-    if let Ok(recorded) = api.ask(async |client| Ok(client.recorded_events().await?)).await {
-        let hours = [("traffic-service", &recorded.traffic), ("postback-service", &recorded.postback)].map(|(service, of)| {
-            let hours = of.hours.iter().map(|h| {
-                json!({ "hour": h.hour, "topic": let_in::word(&h.topic), "accepted": h.accepted, "published": h.published })
-            });
-            json!({ "service": service, "since": of.since, "hours": hours.collect::<Value>() })
-        });
-        parts.json("recorded.json", &json!(hours));
+    let query = ReconciliationQuery { ids: Some(0), ..ReconciliationQuery::default() };
+    if let Ok(found) = api.ask(async |client| Ok(client.reconciliation(&query).await?)).await {
+        let kinds =
+            found.kinds.iter().map(|k| json!({ "kind": k.kind, "hours": k.hours })).collect::<Value>();
+        parts.json("recorded.json", &json!({ "counted_until": found.counted_until, "kinds": kinds }));
     }
     let now = clock::now();
     let day_ago = now.checked_sub(SignedDuration::from_hours(24)).unwrap_or(now);

@@ -17,7 +17,7 @@ fn delivered_segments_go_and_the_cursor_survives() {
     assert!(segments(dir.path()).len() > 5);
     let (numbers, batch) = read(&mut journal, 13);
     assert_eq!(numbers, (1..=13).collect::<Vec<_>>());
-    journal.reader.commit(&batch).expect("commits");
+    journal.reader.commit(&batch, &[]).expect("commits");
     assert!(segments(dir.path())[0].0 <= 14 && segments(dir.path())[0].0 > 10, "{:?}", segments(dir.path()));
     drop(journal);
     let (mut journal, _) = open(dir.path());
@@ -165,7 +165,7 @@ fn the_limit_counts_what_is_not_delivered() {
     assert!(matches!(full, AppendError::Full { max: 1000, .. }), "{full}");
     for round in 101..150 {
         let (numbers, batch) = read(&mut journal, 1);
-        journal.reader.commit(&batch).expect("commits");
+        journal.reader.commit(&batch, &[]).expect("commits");
         assert_eq!(numbers, [round]);
         taken += 1;
         journal.appender.append(&mut records([taken], 100), 5).expect("room for one");

@@ -119,7 +119,7 @@ impl Model {
                 self.unread += got.len();
                 if commit {
                     let before = segments(self.dir.path()).len();
-                    self.journal().reader.commit(&batch).expect("commits");
+                    self.journal().reader.commit(&batch, &[]).expect("commits");
                     self.delivered.extend(self.waiting.drain(..self.unread));
                     self.unread = 0;
                     let cursor = fs::read(self.dir.path().join("cursor")).expect("reads");
@@ -197,7 +197,7 @@ impl Model {
         loop {
             let (numbers, batch) = read(&mut journal, 3);
             if crash.deliver {
-                journal.reader.commit(&batch).expect("commits");
+                journal.reader.commit(&batch, &[]).expect("commits");
             }
             if numbers.is_empty() {
                 break;

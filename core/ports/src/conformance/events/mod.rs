@@ -16,6 +16,7 @@ mod plain;
 mod plain_report;
 mod reports;
 pub mod retention;
+mod stored;
 mod usage;
 
 pub use apart::{amounts_are_converted_to_the_cent, amounts_are_summed_apart_by_their_days};
@@ -33,6 +34,7 @@ pub use reports::{
     reports_are_filtered, reports_by_each_dimension, reports_by_several_dimensions, reports_of_any_time,
     reports_of_too_many_groups_are_refused, what_no_report_can_answer_is_refused,
 };
+pub use stored::{conversions_are_told_by_id, what_is_stored_is_told_by_hour_and_id};
 pub use usage::the_past_that_routing_needs;
 
 use crate::{analytics::Analytics, sink::EventSink};

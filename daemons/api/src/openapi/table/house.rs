@@ -14,9 +14,10 @@ use tfx_api::{
     geo::GeoStatus,
     health::{HealthEvent, HealthList, HealthRow},
     ingestion::{IngestionError, IngestionLag, ReplayAnswer, ReplayRequest},
+    reconciliation::Reconciliation,
     retention::{Applied, ApplyRequest, GrowingKinds, PruneAnswer, PruneRequest, RetentionStatus},
     secrets::{ResealAnswer, ResealRequest, SecretsStatus},
-    service::{EventStats, RecordedAnswer, RefusedAnswer},
+    service::{EventStats, RefusedAnswer},
 };
 use tfx_domain::routing::Health;
 
@@ -87,11 +88,17 @@ pub(super) fn operations() -> Vec<Operation> {
             get("/event-producer/stats", "read_event_stats", "Tell the counters of what the services record")
                 .answers::<EventStats>("Of each service, or why it could not be asked"),
             get(
-                "/event-producer/recorded",
-                "read_recorded_events",
-                "Tell how many events the services answered for",
+                "/reconciliation",
+                "read_reconciliation",
+                "Hold what the services accepted against what is stored",
             )
-            .answers::<RecordedAnswer>("Of each service by kind and hour, or why it could not be asked"),
+            .window()
+            .query(
+                "ids",
+                "At most so many ids of each kind and fault",
+                json!({ "type": "integer", "minimum": 0, "maximum": 1_000, "default": 10 }),
+            )
+            .answers::<Reconciliation>("Each kind by the hour, with ids of what is missing or too many"),
             post("/event-producer/replay-refused", "replay_refused", "Record again what the sinks refused")
                 .query("dry_run", "Only count it", flag())
                 .answers::<RefusedAnswer>("Of each service, or why it could not be asked"),

@@ -20,8 +20,9 @@ const PEOPLE: [(&str, &[&str]); 2] = [
 ];
 
 /// Collections in which no visitor is: the configuration, who works on it and changed it; how alerts and destinations
-/// stand; names of conversions and jobs; whom erasures were of, as hashes and ids of clicks; what earlier versions left empty.
-const NOBODY: [&str; 22] = [
+/// stand; names of conversions and jobs; whom erasures were of, as hashes and ids of clicks; sums of
+/// ids of what was accepted; what earlier versions left empty.
+const NOBODY: [&str; 24] = [
     "accounts",
     "alert_log",
     "alert_states",
@@ -35,6 +36,8 @@ const NOBODY: [&str; 22] = [
     "job_lanes",
     "keys",
     "leases",
+    "ledger_instances",
+    "ledger_pages",
     "migrations",
     "networks",
     "parked",

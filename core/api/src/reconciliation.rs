@@ -1,0 +1,152 @@
+//! What the services accepted, held against what is stored.
+
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use tfx_domain::Timestamp;
+
+/// Of which time, and how much is named.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct ReconciliationQuery {
+    /// From, inclusive: its hour counts whole. A day before the end unless said otherwise.
+    pub since: Option<Timestamp>,
+    /// To, exclusive: its hour counts whole. Now unless said otherwise.
+    pub until: Option<Timestamp>,
+    /// At most so many ids of each kind and fault, 0 to 1,000; 10 unless said otherwise.
+    pub ids: Option<usize>,
+}
+
+/// What was accepted and what is stored.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct Reconciliation {
+    /// When it was asked, by the clock of api-service.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
+    pub at: Timestamp,
+    /// Everything that services had accepted by then is counted. None: no service that runs has told.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
+    pub counted_until: Option<Timestamp>,
+    /// From, inclusive.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
+    pub since: Timestamp,
+    /// To, exclusive.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
+    pub until: Timestamp,
+    /// What is held against what, each kind by itself.
+    pub kinds: Vec<ReconciledKind>,
+    /// Services of which it is not known what they have accepted lately, and since when.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub silent: Vec<String>,
+    /// What else is to be known.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// Events of one kind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReconciledKind {
+    /// Of which kind.
+    pub kind: Reconciled,
+    /// All hours together.
+    #[serde(flatten)]
+    pub sum: ReconciledCounts,
+    /// Those that were accepted and are not stored, as far as they can be named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing_ids: Vec<String>,
+    /// Those that are stored and were not accepted, or that reports count twice.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub surplus_ids: Vec<String>,
+    /// Those of which there are several rows, which reports count once.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub doubled_ids: Vec<String>,
+    /// The oldest first; hours without events are left out.
+    pub hours: Vec<ReconciledHour>,
+}
+
+/// Events of one kind in one hour.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReconciledHour {
+    /// When it begins; events count in that of their own time.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
+    pub hour: Timestamp,
+    /// How many.
+    #[serde(flatten)]
+    pub counts: ReconciledCounts,
+}
+
+/// What is held against what.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum Reconciled {
+    /// Clicks that were answered, against those in reports.
+    Clicks,
+    /// Conversions of the configuration store, against those in reports.
+    Conversions,
+    /// Lines of the postback log, against those in it.
+    Postbacks,
+    /// Changes of the health of destinations, against those in the events' store.
+    HealthChanges,
+}
+
+impl Reconciled {
+    /// The word used in JSON.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Clicks => "clicks",
+            Self::Conversions => "conversions",
+            Self::Postbacks => "postbacks",
+            Self::HealthChanges => "health_changes",
+        }
+    }
+}
+
+/// `accepted` is `stored` with `missing` and `erased`, without `surplus`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReconciledCounts {
+    /// Events that somebody was answered for, with those that the journal then did not take.
+    pub accepted: u64,
+    /// Those of them that the event log, or where there is none the store, took. None: it is not counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub published: Option<u64>,
+    /// Events that are stored, as reports count them.
+    pub stored: u64,
+    /// Accepted, and not stored.
+    pub missing: u64,
+    /// Stored, and not accepted, or counted twice by reports.
+    pub surplus: u64,
+    /// Rows more than events: reports count them once.
+    pub doubled: u64,
+    /// Accepted, and erased since at a person's wish.
+    pub erased: u64,
+    /// Of postbacks: how many had which result.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub results: BTreeMap<String, u64>,
+}
+
+impl ReconciledCounts {
+    /// Others too.
+    pub fn add(&mut self, other: &Self) {
+        self.accepted += other.accepted;
+        self.published = match (self.published, other.published) {
+            (None, None) => None,
+            (a, b) => Some(a.unwrap_or(0) + b.unwrap_or(0)),
+        };
+        self.stored += other.stored;
+        self.missing += other.missing;
+        self.surplus += other.surplus;
+        self.doubled += other.doubled;
+        self.erased += other.erased;
+        for (result, n) in &other.results {
+            *self.results.entry(result.clone()).or_default() += n;
+        }
+    }
+
+    /// Events by which it does not balance.
+    pub const fn gap(&self) -> u64 {
+        self.missing + self.surplus
+    }
+}

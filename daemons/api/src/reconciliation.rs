@@ -1,0 +1,219 @@
+//! `GET /reconciliation`: what all instances of the services accepted, held against what is stored, hour by hour, with the
+//! ids of what is missing or too many (`docs/decisions/0058-a-ledger-beside-the-journal.md`). Conversions, which
+//! their store has each, are in [`mod@conversions`].
+
+mod conversions;
+mod hour;
+
+use crate::{app::App, failure::Failure, input::Query, reply::json};
+use axum::{Router, extract::State, response::Response, routing::get};
+use hour::{Facts, reconciled};
+use http::StatusCode;
+use jiff::SignedDuration;
+use std::{
+    collections::{BTreeMap, HashSet},
+    sync::Arc,
+};
+use tfx_api::reconciliation::{Reconciled, ReconciledCounts, ReconciledHour, ReconciledKind, Reconciliation};
+use tfx_domain::{
+    Timestamp,
+    ledger::{Hour, HourLedger, LedgerKind},
+};
+use tfx_ports::{analytics::StoredHour, clock, ledgers::LedgerInstance};
+
+/// How far back it goes unless something else is said.
+const BACK: SignedDuration = SignedDuration::from_hours(24);
+/// Ledgers are kept that long.
+const KEPT_HOURS: i64 = 31 * 24;
+/// Who has told nothing for so long is away.
+const SILENT_AFTER: SignedDuration = SignedDuration::from_secs(30);
+/// The most ids that are named.
+const MOST_IDS: usize = 1_000;
+const DEFAULT_IDS: usize = 10;
+/// Who accepts events.
+const SERVICES: [&str; 2] = ["traffic-service", "postback-service"];
+
+/// The routes.
+pub(crate) fn routes() -> Router<Arc<App>> {
+    Router::new().route("/reconciliation", get(reconcile))
+}
+
+async fn reconcile(State(app): State<Arc<App>>, mut query: Query) -> Result<Response, Failure> {
+    let (since, until) = query.window();
+    let ids = query.parsed("ids", |text| match text.parse() {
+        Ok(n) if n <= MOST_IDS => Ok(n),
+        _ => Err(format!("must be 0 to {MOST_IDS}")),
+    });
+    query.finish()?;
+    let at = clock::now();
+    let until = until.unwrap_or(at).min(at);
+    let since = since.unwrap_or_else(|| until.checked_sub(BACK).unwrap_or(until)).min(until);
+    let answer = Look { app: &app, at, most: ids.unwrap_or(DEFAULT_IDS) }.answer(since, until).await?;
+    Ok(json(StatusCode::OK, &answer))
+}
+
+/// One question.
+struct Look<'a> {
+    app: &'a App,
+    at: Timestamp,
+    /// So many ids are named.
+    most: usize,
+}
+
+impl Look<'_> {
+    async fn answer(&self, since: Timestamp, until: Timestamp) -> Result<Reconciliation, Failure> {
+        let stores = &self.app.stores;
+        let (mut from, to) = (Hour::at(since), Hour::from(until));
+        let mut notes = Vec::new();
+        let begins = [
+            self.app.settings.analytics_ttl_days.map(|days| {
+                let kept = SignedDuration::from_hours(24 * i64::from(days));
+                let begin = self.at.checked_sub(kept).map_or(Hour(0), Hour::from);
+                (begin, format!("events are kept {days} days (ANALYTICS_TTL_DAYS)"))
+            }),
+            Some((Hour(Hour::at(self.at).0 - KEPT_HOURS), "what was accepted is kept 31 days".to_owned())),
+        ];
+        for (begin, why) in begins.into_iter().flatten() {
+            if begin <= from {
+                continue;
+            }
+            notes.push(format!("{why}: what came before {} is not compared", shown(begin.start())));
+            from = begin;
+        }
+        let since = from.start();
+        let span = (since.min(until), until);
+        let conversions = conversions::reconciled(stores, span, self.most, &mut notes).await?;
+        // In this order: what an instance says that it counts is in its pages by then, and what is counted is stored.
+        let instances = stores.ledgers.instances().await?;
+        let pages = stores.ledgers.pages(from, to).await?;
+        let stored = stores.analytics.stored(from, to).await?;
+        let mut ledgers = BTreeMap::<(LedgerKind, Hour), HourLedger>::new();
+        pages.iter().for_each(|page| ledgers.entry((page.kind, page.hour)).or_default().merge(&page.ledger));
+        let told = Told::of(&instances, self.at, since);
+        notes.extend(told.notes.iter().cloned());
+        let begin = told.from.map_or(from, |begin| begin.max(from));
+        if begin > from {
+            let begin = shown(begin.start());
+            notes.push(format!("accepted events are counted in full since {begin}: of what came before only conversions are compared"));
+        }
+        let erased = stores.erased.entries().await?;
+        let erased: HashSet<_> = erased.into_iter().flat_map(|entry| entry.clicks).collect();
+        let mut kinds = Vec::new();
+        for kind in LedgerKind::ALL {
+            let mut of_kind = Kind::new(kind);
+            let mut hours: BTreeMap<Hour, (HourLedger, Option<StoredHour>)> = BTreeMap::new();
+            for ((_, hour), ledger) in ledgers.iter().filter(|((of, hour), _)| *of == kind && *hour >= begin)
+            {
+                hours.entry(*hour).or_default().0 = ledger.clone();
+            }
+            for row in stored.iter().filter(|row| row.kind == kind && row.hour >= begin) {
+                hours.entry(row.hour).or_default().1 = Some(*row);
+            }
+            for (hour, (ledger, stored)) in hours {
+                if ledger.torn {
+                    let at = shown(hour.start());
+                    notes.push(format!("{}: what was accepted in the hour from {at} cannot be read (see the services' logs): it is not compared", kind.as_str()));
+                    continue;
+                }
+                let facts =
+                    Facts { kind, hour, ledger, stored, told: &told, erased: &erased, most: self.most };
+                of_kind.take(hour, reconciled(stores, facts).await?, self.most);
+            }
+            kinds.push(of_kind.told());
+        }
+        kinds.insert(1, conversions);
+        let counted_until = told.until;
+        Ok(Reconciliation { at: self.at, counted_until, since, until, kinds, silent: told.silent, notes })
+    }
+}
+
+/// What the instances say of themselves.
+struct Told {
+    /// From this hour on all is counted; none: everything is.
+    from: Option<Hour>,
+    /// Up to then all is counted that those accepted which run. None: none of them runs.
+    until: Option<Timestamp>,
+    /// When instances told last that died, or are cut off: what they accepted since is not known.
+    died: Vec<Timestamp>,
+    silent: Vec<String>,
+    notes: Vec<String>,
+}
+
+impl Told {
+    fn of(instances: &[LedgerInstance], at: Timestamp, since: Timestamp) -> Self {
+        let is_silent = |i: &&LedgerInstance| !i.ended && at.duration_since(i.at) > SILENT_AFTER;
+        let runs = |i: &&LedgerInstance| !i.ended && !is_silent(i);
+        let mut told = Self {
+            from: instances.iter().filter_map(|i| i.from).max().map(Hour::from),
+            until: instances.iter().filter(runs).map(|i| i.at).min(),
+            died: instances.iter().filter(is_silent).map(|i| i.at).collect(),
+            silent: Vec::new(),
+            notes: Vec::new(),
+        };
+        for service in SERVICES {
+            let own: Vec<&LedgerInstance> = instances.iter().filter(|i| i.service == service).collect();
+            let last = own.iter().map(|i| i.at).max();
+            match last {
+                None => told.silent.push(format!("{service} has never told what it has accepted")),
+                Some(last) if own.iter().all(|i| is_silent(i)) => {
+                    told.silent
+                        .push(format!("{service} has not told since {} what it has accepted", shown(last)));
+                }
+                Some(_) => {
+                    for one in own.iter().filter(|i| is_silent(i) && i.at >= since) {
+                        told.notes.push(format!(
+                            "an instance of {service} ({}) has not told since {} what it has accepted: it is away, or cut off from the configuration store",
+                            one.id,
+                            shown(one.at)
+                        ));
+                    }
+                }
+            }
+        }
+        told
+    }
+}
+
+/// A time in a text for people, to the second.
+fn shown(at: Timestamp) -> String {
+    at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
+}
+
+/// All hours of a kind.
+struct Kind(ReconciledKind);
+
+impl Kind {
+    fn new(kind: LedgerKind) -> Self {
+        let kind = match kind {
+            LedgerKind::Clicks => Reconciled::Clicks,
+            LedgerKind::Postbacks => Reconciled::Postbacks,
+            LedgerKind::HealthChanges => Reconciled::HealthChanges,
+        };
+        Self(ReconciledKind {
+            kind,
+            sum: ReconciledCounts { published: Some(0), ..ReconciledCounts::default() },
+            missing_ids: Vec::new(),
+            surplus_ids: Vec::new(),
+            doubled_ids: Vec::new(),
+            hours: Vec::new(),
+        })
+    }
+
+    fn take(&mut self, hour: Hour, found: hour::Found, most: usize) {
+        let all = &mut self.0;
+        all.sum.add(&found.counts);
+        for (ids, more) in [
+            (&mut all.missing_ids, found.missing),
+            (&mut all.surplus_ids, found.surplus),
+            (&mut all.doubled_ids, found.doubled),
+        ] {
+            let left = most.saturating_sub(ids.len());
+            ids.extend(more.iter().take(left).map(ToString::to_string));
+        }
+        all.hours.push(ReconciledHour { hour: hour.start(), counts: found.counts });
+    }
+
+    fn told(self) -> ReconciledKind {
+        self.0
+    }
+}
