@@ -45,7 +45,7 @@ const PAGE: usize = 1_000;
 #[command(after_help = "Without --since and --until the days are compared that the file's times span.\n\n\
     Examples:\n  \
     tfx network reconcile adnet --csv may.csv --map transaction_id=Order,time=Date\n  \
-    tfx network reconcile adnet --csv may.csv --since lastmonth --until lastmonth --fix")]
+    tfx network reconcile adnet --csv may.csv --since lastmonth --fix")]
 pub(crate) struct Reconcile {
     /// The network.
     #[arg(value_name = "NETWORK", add = complete::of(EntityKind::Network))]
