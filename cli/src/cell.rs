@@ -177,13 +177,16 @@ pub(crate) fn label(row: &Value, id: &Value) -> String {
     row.get("labels").and_then(|l| l.get(&id)).map_or(id, text)
 }
 
-/// The amount of `{amount, currency}`; of what a click costs `{per_click, currency}`.
+/// The amount of `{amount, currency}`; of what clicks cost by the click `{per_click, currency}`, by a share `{percent}`.
 fn amount(value: &Value) -> String {
     value.get("amount").or_else(|| value.get("per_click")).map(text).unwrap_or_default()
 }
 
 /// An amount with its currency, from `{amount, currency}`: `12.50 USD`. Two decimals at least.
 pub(crate) fn money(value: &Value) -> String {
+    if let Some(percent) = value.get("percent") {
+        return format!("{}%", text(percent));
+    }
     let amount = amount(value);
     if amount.is_empty() {
         return amount;

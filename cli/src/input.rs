@@ -65,7 +65,8 @@ fn decimal_texts(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, inner) in fields {
-                if inner.is_number() && matches!(name.as_str(), "amount" | "per_click" | "payout") {
+                if inner.is_number() && matches!(name.as_str(), "amount" | "per_click" | "percent" | "payout")
+                {
                     *inner = Value::String(inner.to_string());
                 } else {
                     decimal_texts(inner);

@@ -127,6 +127,8 @@ fn conversion() -> Conversion {
             amount: "12.5".parse().expect("an amount"),
             currency: "USD".parse().expect("a code"),
         },
+        cost: None,
+        cost_terms: tfx_domain::entity::Due::default(),
         created_at: at,
         updated_at: at,
         click: ClickDims::default(),

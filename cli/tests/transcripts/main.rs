@@ -27,6 +27,7 @@ mod campaigns;
 mod clicks;
 mod completions;
 mod configuration;
+mod costs;
 mod doctor;
 mod entities;
 mod erase;

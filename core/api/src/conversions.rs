@@ -40,6 +40,9 @@ pub struct Conversion {
     /// What it brings; with the scope `read:money`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revenue: Option<Money>,
+    /// What it costs as it stands, where its click is paid by the sale or by a share; with that scope too.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
     /// When it was first reported.
     #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub created_at: Timestamp,

@@ -131,6 +131,12 @@ pub struct ExplainAnswer {
     /// What it costs: visits of people only.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Money>,
+    /// What each sale of it costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sale_cost: Option<Money>,
+    /// How many hundredths of what its conversions bring they cost; empty: none.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub revenue_share: String,
     /// What the link says it costs and nobody can take for a cost, as `bid=abc`; the campaign's counts.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub cost_refused: String,

@@ -132,6 +132,14 @@ impl Amount {
         Decimal::new(self.0, 6).normalize()
     }
 
+    /// So many hundredths of it, rounded half to even to a millionth.
+    #[must_use]
+    pub fn percent(self, percent: Self) -> Self {
+        let part = Decimal::from(self.0).saturating_mul(percent.to_decimal()) / Decimal::ONE_HUNDRED;
+        let micros = part.round_dp_with_strategy(0, RoundingStrategy::MidpointNearestEven);
+        Self(i64::try_from(micros).unwrap_or(if self.0 < 0 { i64::MIN } else { i64::MAX }))
+    }
+
     /// A number with a point and nothing else in or around it.
     fn plain(text: &str) -> Result<Decimal, InvalidMoney> {
         if text.is_empty() || text.len() > 40 || text.contains('_') {

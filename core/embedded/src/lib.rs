@@ -86,6 +86,7 @@ const EVENTS: Blueprint = Blueprint {
         include_str!("schema/events/0004.sql"),
         include_str!("schema/events/0005.sql"),
         include_str!("schema/events/0006.sql"),
+        include_str!("schema/events/0007.sql"),
     ],
     look: include_str!("schema/events/look.sql"),
     page_size: 8192,

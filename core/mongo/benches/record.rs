@@ -63,6 +63,7 @@ fn report(n: usize) -> Incoming {
             subs: (1..=6).map(|i| format!("sub-{i}").into()).collect(),
             ..ClickDims::default()
         },
+        cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
     }
 }

@@ -294,6 +294,8 @@ fn explanation(click: &ClickEvent, labels: &Labels, asked: Vec<StreamTrace>) -> 
         bound: click.bound,
         health_ignored: click.health_ignored,
         cost: click.cost,
+        sale_cost: click.sale_cost,
+        revenue_share: click.revenue_share.to_string(),
         cost_refused: click.cost_refused.to_string(),
         unique: UniqueFacts {
             campaign: click.unique_campaign,

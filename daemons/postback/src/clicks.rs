@@ -11,6 +11,7 @@ use std::{
 };
 use tfx_domain::{
     Timestamp,
+    entity::Due,
     event::{ClickDims, ClickEvent, TestTraffic},
     id::ClickId,
     money::Money,
@@ -62,6 +63,8 @@ pub(crate) struct KnownClick {
     pub(crate) external_id: String,
     /// What it cost.
     pub(crate) cost: Option<Money>,
+    /// What its conversions cost.
+    pub(crate) due: Due,
 }
 
 /// Finds clicks.
@@ -169,8 +172,10 @@ impl Clicks {
         if let Some(known) = self.recent.get(&id) {
             return Ok(known);
         }
-        let ClickEvent { dims, external_id, cost, .. } = self.event(id).await?.ok_or(Missing::NotThere)?;
-        let known = Arc::new(KnownClick { dims, external_id, cost });
+        let event = self.event(id).await?.ok_or(Missing::NotThere)?;
+        let due = event.due();
+        let ClickEvent { dims, external_id, cost, .. } = event;
+        let known = Arc::new(KnownClick { dims, external_id, cost, due });
         self.recent.insert(id, Arc::clone(&known));
         Ok(known)
     }
@@ -185,8 +190,9 @@ impl Clicks {
         let asking = async {
             for some in ids.chunks(TOGETHER) {
                 for click in self.analytics.clicks_by_id(some).await? {
+                    let due = click.due();
                     let ClickEvent { click_id, dims, external_id, cost, .. } = click;
-                    known.insert(click_id, KnownClick { dims, external_id, cost });
+                    known.insert(click_id, KnownClick { dims, external_id, cost, due });
                 }
             }
             Ok::<(), StoreError>(())

@@ -277,7 +277,12 @@ mod tests {
     fn a_source_that_is_not_known_here_may_ask_for_anything() {
         let id = "src_0000000000000000001";
         let dims = tfx_domain::event::ClickDims { source_id: id.parse().ok(), ..Default::default() };
-        let click = KnownClick { dims, external_id: "x".to_owned(), cost: None };
+        let click = KnownClick {
+            dims,
+            external_id: "x".to_owned(),
+            cost: None,
+            due: tfx_domain::entity::Due::default(),
+        };
         let asked = Index::default().asks(&click).expect("it may ask");
         assert_eq!((asked.on, asked.source.as_str(), asked.external_id.as_str()), (None, id, "x"));
         let spec = json!({ "slug": "s", "name": "S", "postback_first_only": true, "of_newer": 1 });

@@ -185,8 +185,10 @@ impl<'b> Batch<'b> {
         }
         let found: Vec<_> = stream::iter(looks).buffered(AT_ONCE).collect().await;
         for there in found {
-            if let Some(Conversion { click_id, click: dims, .. }) = there.map_err(|e| e.to_string())? {
-                known.insert(click_id, KnownClick { dims, external_id: String::new(), cost: None });
+            if let Some(Conversion { click_id, click: dims, cost_terms: due, .. }) =
+                there.map_err(|e| e.to_string())?
+            {
+                known.insert(click_id, KnownClick { dims, external_id: String::new(), cost: None, due });
             }
         }
         for row in rows {

@@ -125,7 +125,7 @@ pub(crate) fn incoming(
     match report(network, index.terms(destination), postback, &click.dims, origin.reported_at()) {
         Ok(incoming) => {
             let tell = if origin.tells() { index.asks(click) } else { None };
-            Ok(Incoming { tell, ..incoming })
+            Ok(Incoming { tell, cost_terms: click.due, ..incoming })
         }
         Err(other) => {
             let template = index.named_template(&network.id, &origin.template).map(|t| &t.spec);

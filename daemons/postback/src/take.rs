@@ -166,8 +166,8 @@ impl Postbacks {
             found => return found,
         };
         match conversions::reported(&*self.conversions, network, postback).await {
-            Ok(Some(Conversion { click: dims, .. })) => {
-                Ok(Arc::new(KnownClick { dims, external_id: String::new(), cost: None }))
+            Ok(Some(Conversion { click: dims, cost_terms: due, .. })) => {
+                Ok(Arc::new(KnownClick { dims, external_id: String::new(), cost: None, due }))
             }
             Ok(None) => Err(missing),
             Err(e) => Err(Missing::NotAnswered(e.to_string())),

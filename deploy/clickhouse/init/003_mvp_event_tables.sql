@@ -83,6 +83,8 @@ CREATE TABLE IF NOT EXISTS conversion_events
     raw_status     String,
     revenue        Decimal(18, 6),
     currency       LowCardinality(String),
+    cost           Decimal(18, 6),
+    cost_currency  LowCardinality(String),
     campaign_id    LowCardinality(String),
     deciding_campaign_id LowCardinality(String),
     stream_id      LowCardinality(String),

@@ -108,8 +108,8 @@ SELECT
             'country', 'region', 'city', 'isp', 'connection_type', 'os', 'browser', 'language', 'referrer_host',
             'keyword', 'campaign_slug', 'campaign_name', 'deciding_campaign_slug', 'deciding_campaign_name', 'ip',
             'continent', 'user_agent', 'device_model', 'os_version', 'browser_version', 'referrer', 'external_id',
-            'bot_reason', 'cost_refused', 'final_url', 'network', 'template', 'remote_ip', 'method', 'reason',
-            'source', 'job', 'url', 'answer', 'body'),
+            'bot_reason', 'cost_refused', 'revenue_share', 'final_url', 'network', 'template', 'remote_ip', 'method',
+            'reason', 'source', 'job', 'url', 'answer', 'body'),
             startsWith(p.2, '"'),
         p.1 IN ('transaction_id', 'raw_status'),
             p.2 = 'null' OR startsWith(p.2, '"'),
@@ -142,7 +142,7 @@ SELECT
                 '"recorded"', '"updated"', '"duplicate"', '"stale"', '"ignored"', '"parked"', '"unmatched"',
                 '"rejected"', '"conflict"', '"sent"', '"retry"', '"dead"', '"passed"', '"empty"'),
         p.1 = 'direction', p.2 IN ('"in"', '"out"'),
-        p.1 IN ('cost', 'bot_cost', 'revenue'),
+        p.1 IN ('cost', 'bot_cost', 'sale_cost', 'revenue'),
             (p.2 = 'null' AND p.1 != 'revenue')
                 OR (match(p.2, '^{("amount":"-?[0-9]{1,10}([.][0-9]{1,28})?","currency":"[A-Za-z]{3}"|"currency":"[A-Za-z]{3}","amount":"-?[0-9]{1,10}([.][0-9]{1,28})?")}$')
                     AND abs(toDecimal256OrZero(JSONExtractString(p.2, 'amount'), 30)) <= 1000000000),
@@ -320,6 +320,8 @@ CREATE TABLE conversion_rows
     raw_status         String,
     revenue            Decimal(18, 6),
     currency           LowCardinality(String),
+    cost               Decimal(18, 6),
+    cost_currency      LowCardinality(String),
     campaign_id        LowCardinality(String),
     deciding_campaign_id LowCardinality(String),
     stream_id          LowCardinality(String),
@@ -355,11 +357,12 @@ WITH
         'Tuple(
             schema UInt16, conversion_id String, version UInt64, reporter_id String, transaction_id String,
             click_id String, click_at String, created_at String, updated_at String, conversion_status String,
-            raw_status String, revenue Tuple(amount String, currency String), campaign_id String,
-            deciding_campaign_id String, stream_id String, destination_id String, source_id String, network_id String,
-            country String, region String, city String, isp String, connection_type String, device_type String,
-            os String, browser String, language String, referrer_host String, keyword String, subs Array(String),
-            is_bot Bool, test Bool)') AS e,
+            raw_status String, revenue Tuple(amount String, currency String),
+            cost Tuple(amount String, currency String), campaign_id String, deciding_campaign_id String,
+            stream_id String, destination_id String, source_id String, network_id String, country String,
+            region String, city String, isp String, connection_type String, device_type String, os String,
+            browser String, language String, referrer_host String, keyword String, subs Array(String), is_bot Bool,
+            test Bool)') AS e,
     arrayFilter(f -> NOT has(fields, f), [
             'schema', 'conversion_id', 'version', 'reporter_id', 'click_id', 'click_at', 'created_at', 'updated_at',
             'conversion_status', 'revenue']) AS missing
@@ -376,6 +379,8 @@ SELECT
     e.raw_status AS raw_status,
     CAST(roundBankers(toDecimal256OrZero(e.revenue.amount, 40), 6), 'Decimal(18, 6)') AS revenue,
     upper(e.revenue.currency) AS currency,
+    CAST(roundBankers(toDecimal256OrZero(e.cost.amount, 40), 6), 'Decimal(18, 6)') AS cost,
+    upper(e.cost.currency) AS cost_currency,
     e.campaign_id AS campaign_id,
     e.deciding_campaign_id AS deciding_campaign_id,
     e.stream_id AS stream_id,
@@ -412,9 +417,9 @@ WHERE topic_kind = 'conversion';
 CREATE MATERIALIZED VIEW conversion_events_store_mv TO conversion_events AS
 SELECT
     conversion_id, version, reporter_id, transaction_id, click_id, click_at, created_at, updated_at, status,
-    raw_status, revenue, currency, campaign_id, deciding_campaign_id, stream_id, destination_id, source_id, network_id,
-    country, region, city, isp, connection_type, device_type, os, browser, language, referrer_host, keyword, subs,
-    is_bot, test,
+    raw_status, revenue, currency, cost, cost_currency, campaign_id, deciding_campaign_id, stream_id, destination_id,
+    source_id, network_id, country, region, city, isp, connection_type, device_type, os, browser, language,
+    referrer_host, keyword, subs, is_bot, test,
     raw AS event,
     topic AS _topic,
     partition AS _partition,

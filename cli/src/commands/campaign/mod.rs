@@ -3,17 +3,16 @@
 mod link;
 mod wizard;
 
-use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NoParent, NothingReady, Noun, Spec, put};
-use crate::{complete, context::Context, exit::Failure, input, prompt, when};
+use super::entity::{
+    CostArgs, EntityCommand, Fields, NAMED, Named, Need, NoParent, NothingReady, Noun, Spec, put,
+};
+use crate::{complete, context::Context, exit::Failure, prompt, when};
 use clap::{
     Args, Subcommand,
     builder::{PossibleValue, PossibleValuesParser},
 };
 use serde_json::{Value, json};
-use tfx_domain::{
-    entity::Kind,
-    money::{Amount, Currency},
-};
+use tfx_domain::entity::Kind;
 
 /// Campaigns.
 #[derive(Debug)]
@@ -29,6 +28,7 @@ impl Noun for Campaign {
         Examples:\n  \
         tfx campaign create\n  \
         tfx campaign create --name Summer --cost '0.02 EUR'\n  \
+        tfx campaign create --name Winter --cost-model cpa --cost 1.50\n  \
         tfx campaign show summer -o yaml | tfx campaign create -f - --slug autumn";
 
     fn next(created: &Value) -> Vec<String> {
@@ -51,9 +51,8 @@ pub(crate) struct CampaignFields {
     /// The traffic source its clicks are bought from.
     #[arg(long, value_name = "SOURCE", add = complete::of(Kind::Source))]
     source: Option<String>,
-    /// What a click costs when it does not say itself: 0.02 (of the source's currency) or '0.02 EUR'.
-    #[arg(long, value_name = "AMOUNT", value_parser = input::money, allow_negative_numbers = true)]
-    cost: Option<(Amount, Option<Currency>)>,
+    #[command(flatten)]
+    cost: CostArgs,
     /// Where clicks go that no stream takes.
     #[arg(long, value_name = "URL")]
     trafficback: Option<String>,
@@ -79,10 +78,7 @@ impl Fields for CampaignFields {
         self.named.put(spec)?;
         put(spec, "rotation", self.rotation.as_ref())?;
         put(spec, "source", self.source.as_ref())?;
-        if let Some((per_click, currency)) = &self.cost {
-            put(spec, "cost.per_click", Some(per_click))?;
-            put(spec, "cost.currency", currency.as_ref())?;
-        }
+        self.cost.put(spec)?;
         put(spec, "trafficback_url", self.trafficback.as_ref())?;
         put(spec, "all_down", self.all_down.as_ref().map(|what| what.replace('-', "_")).as_ref())?;
         put(spec, "unique_window_s", self.unique_window.as_ref())?;

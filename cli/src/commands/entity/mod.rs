@@ -4,6 +4,7 @@
 
 mod archive;
 mod clone;
+mod cost;
 mod create;
 mod lifecycle;
 mod list;
@@ -12,6 +13,7 @@ mod show;
 mod update;
 pub(crate) mod view;
 
+pub(crate) use cost::CostArgs;
 pub(crate) use create::create;
 
 use crate::{

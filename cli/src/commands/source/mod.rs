@@ -5,7 +5,7 @@ mod ready;
 mod signing_key;
 mod test;
 
-use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NoParent, Noun, Spec, put};
+use super::entity::{CostArgs, EntityCommand, Fields, NAMED, Named, Need, NoParent, Noun, Spec, put};
 use crate::{context::Context, exit::Failure, input};
 use clap::{Args, Subcommand};
 use serde_json::Value;
@@ -62,6 +62,8 @@ pub(crate) struct SourceFields {
     #[arg(long, value_name = "CODE")]
     currency: Option<Currency>,
     #[command(flatten)]
+    cost: CostArgs,
+    #[command(flatten)]
     postback: postback::PostbackArgs,
 }
 
@@ -80,6 +82,7 @@ impl Fields for SourceFields {
             put(spec, "params.others", Some(&others))?;
         }
         put(spec, "currency", self.currency.as_ref())?;
+        self.cost.put(spec)?;
         self.postback.put(spec)
     }
 

@@ -114,7 +114,7 @@ impl Column {
             (JsonType::Status, _) => format!("lowerUTF8(trimBoth(e.{name}))"),
             (JsonType::Money, column) => {
                 let of = |part: &str| match name {
-                    "cost" => format!("if(of_bot, e.bot_cost.{part}, e.cost.{part})"),
+                    "cost" if kind == "click" => format!("if(of_bot, e.bot_cost.{part}, e.cost.{part})"),
                     _ => format!("e.{name}.{part}"),
                 };
                 if column.ends_with("currency") {

@@ -93,7 +93,7 @@ mod tests {
             [
                 ("click_events", "at, click_id", 43),
                 ("trafficback_events", "at, click_id", 43),
-                ("conversion_events", "conversion_id", 36),
+                ("conversion_events", "conversion_id", 38),
                 ("postback_log_events", "at, id", 22),
                 ("destination_health_events", "at, id", 7),
                 ("kafka_ingestion_errors", "topic, partition, offset, content", 8),

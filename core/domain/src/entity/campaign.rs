@@ -1,11 +1,10 @@
 //! Campaigns: the public entry of clicks.
 
-use super::{Kind, Spec, Status, check_aliases, check_name};
+use super::{Cost, Kind, Spec, Status, check_aliases, check_name};
 use crate::{
     Timestamp,
     id::{CampaignId, SourceId},
     macros::{Scope, UrlTemplate},
-    money::{Amount, Currency},
     problem::Problems,
     rules::{KindRules, Reference},
     slug::Slug,
@@ -42,7 +41,7 @@ pub struct CampaignSpec {
     /// What becomes of a click that no stream takes while some destination is down.
     #[serde(default, skip_serializing_if = "AllDown::is_default")]
     pub all_down: AllDown,
-    /// What a click costs when the click itself does not say.
+    /// What its clicks cost, by the click, the sale or otherwise; not said: what the source says.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cost: Option<Cost>,
     /// How long a visitor is remembered when asking whether a click is unique, in seconds.
@@ -94,19 +93,6 @@ impl AllDown {
     }
 }
 
-/// What one click costs.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-pub struct Cost {
-    /// Per click.
-    #[cfg_attr(feature = "schema", schemars(with = "crate::schema::NotNegative"))]
-    pub per_click: Amount,
-    /// Of what; api-service takes the source's when none is given.
-    #[serde(default)]
-    pub currency: Currency,
-}
-
 impl Spec for CampaignSpec {
     type Id = CampaignId;
     const KIND: Kind = Kind::Campaign;
@@ -156,8 +142,7 @@ impl Spec for CampaignSpec {
             problems.nest("trafficback_url", p);
         }
         if let Some(cost) = &self.cost {
-            problems.require(cost.per_click >= Amount::ZERO, "cost.per_click", "must not be negative");
-            cost.currency.check("cost.currency", &mut problems);
+            cost.check(&mut problems);
         }
         let year = 366 * 86_400;
         problems.require(

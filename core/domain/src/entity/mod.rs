@@ -7,6 +7,7 @@
 mod action;
 mod alert;
 mod campaign;
+mod cost;
 mod destination;
 mod network;
 mod objects;
@@ -18,7 +19,8 @@ mod template;
 mod words;
 
 pub use alert::{AlertAction, AlertSpec};
-pub use campaign::{AllDown, CampaignSpec, Cost, Rotation};
+pub use campaign::{AllDown, CampaignSpec, Rotation};
+pub use cost::{Cost, CostModel, Due};
 pub use destination::{Caps, DestinationSpec, HealthCheck, ProbeMethod, Schedule};
 pub use network::{FormerSecret, NetworkSpec, Secret};
 pub use parse::{parse, parse_over, read};

@@ -1,6 +1,8 @@
 //! Traffic sources: where clicks are bought.
 
-use super::{Kind, PARAM_NAME, PayoutShare, PostbackMethod, Secret, Spec, Status, check_name, is_param_name};
+use super::{
+    Cost, Kind, PARAM_NAME, PayoutShare, PostbackMethod, Secret, Spec, Status, check_name, is_param_name,
+};
 use crate::{
     Timestamp, id::SourceId, money::Currency, postback::ConversionStatus, problem::Problems,
     rules::KindRules, slug::Slug,
@@ -27,6 +29,9 @@ pub struct SourceSpec {
     /// The currency of its cost parameter.
     #[serde(default)]
     pub currency: Currency,
+    /// What its clicks cost, in campaigns that say nothing of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Cost>,
     /// Where it is told of conversions; a state with a URL of its own is told there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(regex(pattern = crate::schema::URL)))]
@@ -224,6 +229,9 @@ impl Spec for SourceSpec {
         check_name(&self.name, &mut problems);
         self.params.check(&mut problems);
         self.check_postbacks(&mut problems);
+        if let Some(cost) = &self.cost {
+            cost.check(&mut problems);
+        }
         self.currency.check("currency", &mut problems);
         problems
     }

@@ -6,6 +6,7 @@ use super::{
 };
 use crate::{
     Timestamp,
+    entity::Due,
     id::{CampaignId, ClickId, StreamId, VisitorId},
     money::Money,
     routing::RequestKind,
@@ -38,6 +39,13 @@ impl Outcome {
             Self::NotFound => "not_found",
             Self::Loop => "loop",
         }
+    }
+}
+
+impl ClickEvent {
+    /// What its conversions cost.
+    pub fn due(&self) -> Due {
+        Due { sale: self.sale_cost, percent: self.revenue_share.parse().ok() }
     }
 }
 
@@ -141,6 +149,12 @@ described! {
         #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
         pub cost_refused: SmolStr =
             of(Text).column("String DEFAULT JSONExtractString(event, 'cost_refused')"),
+        /// What each sale of it costs, by the model that held when it came.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub sale_cost: Option<Money> = of(Money),
+        /// How many hundredths of what its conversions bring they cost, by that model; empty: none.
+        #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+        pub revenue_share: SmolStr = of(Text),
         /// Where the visitor was sent.
         #[serde(default, skip_serializing_if = "String::is_empty")]
         pub final_url: String = of(Text).kept(ClickHousePlace::Alias),

@@ -46,6 +46,12 @@ described! {
             ("revenue", "Decimal(18, 6)"),
             ("currency", "LowCardinality(String)"),
         ])),
+        /// What it costs in this state, where its click is paid by the sale or by a share.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        pub cost: Option<Money> = of(Money).kept(ClickHousePlace::Columns(&[
+            ("cost", "Decimal(18, 6)"),
+            ("cost_currency", "LowCardinality(String)"),
+        ])),
         /// Facts of the click.
         #[serde(flatten)]
         pub dims: ClickDims = of(Facts),
@@ -67,6 +73,7 @@ impl From<&Conversion> for ConversionEvent {
             conversion_status: c.status.clone(),
             raw_status: c.raw_status.clone(),
             revenue: c.revenue,
+            cost: c.cost,
             dims: c.click.clone(),
         }
     }

@@ -52,6 +52,8 @@ fn conversion() -> Conversion {
         status: "sale".parse().expect("a status"),
         raw_status: None,
         revenue: usd("12.50"),
+        cost: None,
+        cost_terms: crate::entity::Due::default(),
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
         click: ClickDims::default(),

@@ -80,6 +80,7 @@ fn report(n: i64, scope: TransactionScope, click: u128, id: &str, status: &str) 
         allow_upsell: false,
         at: time(n),
         click: ClickDims::default(),
+        cost_terms: crate::entity::Due::default(),
         tell: None,
     }
 }

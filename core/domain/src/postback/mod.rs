@@ -27,6 +27,7 @@ pub(crate) use words::meaning;
 
 use crate::{
     Timestamp,
+    entity::Due,
     event::ClickDims,
     id::{ClickId, ConversionId, NetworkId},
     money::Money,
@@ -90,6 +91,9 @@ pub struct Incoming {
     pub at: Timestamp,
     /// Facts of the click.
     pub click: ClickDims,
+    /// What conversions of the click cost.
+    #[serde(default, skip_serializing_if = "Due::is_none")]
+    pub cost_terms: Due,
     /// What the click's source asks to be told; none: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tell: Option<Subscription>,
@@ -145,6 +149,12 @@ pub struct Conversion {
     pub raw_status: Option<String>,
     /// What it brings.
     pub revenue: Money,
+    /// What it costs as it stands, where its click is paid by the sale or by a share.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
+    /// What that is made of: the terms of its click.
+    #[serde(default, skip_serializing_if = "Due::is_none")]
+    pub cost_terms: Due,
     /// When it was first reported.
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub created_at: Timestamp,

@@ -3,7 +3,7 @@
 use super::{Incoming, Postback};
 use crate::{
     Timestamp,
-    entity::{DestinationSpec, Network},
+    entity::{DestinationSpec, Due, Network},
     event::ClickDims,
     id::{ConversionId, NetworkId},
     money::{Amount, Money},
@@ -69,6 +69,7 @@ pub fn report(
         allow_upsell: own.is_some_and(|d| d.allow_upsell),
         at,
         click: click.clone(),
+        cost_terms: Due::default(),
         tell: None,
     })
 }

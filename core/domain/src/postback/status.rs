@@ -1,7 +1,7 @@
 //! The status machine of conversions.
 
 use super::{Conversion, Incoming};
-use crate::{Timestamp, id::ClickId};
+use crate::{Timestamp, id::ClickId, money::Money};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::{fmt, str::FromStr};
@@ -97,13 +97,14 @@ pub enum Applied {
 pub fn apply(existing: Option<&Conversion>, incoming: &Incoming) -> Applied {
     let Some(existing) = existing else { return Applied::New(first(incoming)) };
     if existing.displaced {
-        return Applied::Updated(Conversion {
+        let next = Conversion {
             raw_status: incoming.raw_status.clone(),
             revenue: incoming.revenue,
             sale_claim: sale_claim(incoming, existing.click_id),
             displaced: false,
             ..moved(existing, &incoming.status, incoming.at)
-        });
+        };
+        return Applied::Updated(costed(next));
     }
     let moves = existing.status != incoming.status;
     if moves && !may_follow(&existing.status, &incoming.status) {
@@ -126,7 +127,20 @@ pub fn apply(existing: Option<&Conversion>, incoming: &Incoming) -> Applied {
     if moves || incoming.unmapped {
         next.sale_claim = sale_claim(incoming, next.click_id);
     }
-    Applied::Updated(next)
+    Applied::Updated(costed(next))
+}
+
+/// The conversion with what it costs as it stands. A sale costs what is due for one; a rebill is a later payment of the same
+/// customer, whose sale was paid for. A share is due of whatever it brings. What is rejected costs nothing.
+fn costed(conversion: Conversion) -> Conversion {
+    let Conversion { status, revenue, cost_terms: due, .. } = &conversion;
+    let cost = match (status, due.sale, due.percent) {
+        (ConversionStatus::Rejected, _, _) => None,
+        (_, _, Some(percent)) => Some(Money { amount: revenue.amount.percent(percent), ..*revenue }),
+        (ConversionStatus::Sale, sale, None) => sale,
+        _ => None,
+    };
+    Conversion { cost, ..conversion }
 }
 
 /// The next version, with the status of a report that came in `at`. Time does not go back with it.
@@ -139,7 +153,7 @@ fn moved(existing: &Conversion, status: &ConversionStatus, at: Timestamp) -> Con
 /// What a word that nobody knows had recorded, after a sale that came in `at` took its click: it counts no more.
 pub(super) fn displaced(holder: &Conversion, at: Timestamp) -> Conversion {
     let moved = moved(holder, &ConversionStatus::Rejected, at);
-    Conversion { sale_claim: None, displaced: true, ..moved }
+    costed(Conversion { sale_claim: None, displaced: true, ..moved })
 }
 
 /// The steps forwards. A custom status is a stage of the network's own before the outcome is known, so it may
@@ -158,7 +172,7 @@ fn is_outcome_of_lead(from: &ConversionStatus, to: &ConversionStatus) -> bool {
 }
 
 pub(super) fn first(incoming: &Incoming) -> Conversion {
-    Conversion {
+    costed(Conversion {
         id: incoming.new_id.clone(),
         version: 1,
         network: incoming.network.clone(),
@@ -171,10 +185,12 @@ pub(super) fn first(incoming: &Incoming) -> Conversion {
         since_version: 1,
         raw_status: incoming.raw_status.clone(),
         revenue: incoming.revenue,
+        cost: None,
+        cost_terms: incoming.cost_terms,
         created_at: incoming.at,
         updated_at: incoming.at,
         click: incoming.click.clone(),
-    }
+    })
 }
 
 /// A sale claims its click unless the click may have several; so does a word that nobody knows, which might be one.
@@ -222,6 +238,7 @@ mod tests {
             allow_upsell: false,
             at: time(second),
             click: ClickDims { country: "US".into(), ..ClickDims::default() },
+            cost_terms: crate::entity::Due::default(),
             tell: None,
         }
     }
@@ -248,6 +265,36 @@ mod tests {
             assert_eq!(recorded(&report(word, 3)).sale_claim, None, "{word}");
         }
         assert_eq!(recorded(&Incoming { allow_upsell: true, ..report("sale", 3) }).sale_claim, None);
+    }
+
+    #[test]
+    fn a_conversion_costs_what_its_click_says_as_long_as_it_counts() {
+        use crate::entity::Due;
+        let eur = Money { currency: "EUR".parse().expect("a code"), ..usd("1.5") };
+        let sale = Due { sale: Some(eur), percent: None };
+        let share = Due { sale: None, percent: Some("33.3".parse().expect("a share")) };
+        let of = |due, word| recorded(&Incoming { cost_terms: due, ..report(word, 1) });
+        for (word, by_sale, by_share) in [
+            ("lead", None, Some("1.665 USD")),
+            ("sale", Some("1.50 EUR"), Some("1.665 USD")),
+            ("rebill", None, Some("1.665 USD")),
+            ("rejected", None, None),
+            ("install", None, Some("1.665 USD")),
+        ] {
+            let cost = |due| of(due, word).cost.map(|cost| cost.to_string());
+            assert_eq!(cost(sale).as_deref(), by_sale, "{word}");
+            assert_eq!(cost(share).as_deref(), by_share, "{word}");
+            assert_eq!(cost(Due::default()), None, "{word}");
+        }
+        // What came later costs by the terms of the click, whatever they are now.
+        let lead = of(sale, "lead");
+        let Applied::Updated(sold) = apply(Some(&lead), &report("sale", 2)) else { panic!("an update") };
+        assert_eq!(sold.cost, Some(eur));
+        let Applied::Updated(back) = apply(Some(&sold), &report("rejected", 3)) else { panic!("an update") };
+        assert_eq!(back.cost, None);
+        let more = Incoming { revenue: usd("9"), ..report("sale", 2) };
+        let Applied::Updated(more) = apply(Some(&of(share, "sale")), &more) else { panic!("an update") };
+        assert_eq!(more.cost.map(|cost| cost.to_string()).as_deref(), Some("2.997 USD"));
     }
 
     /// Every pair of statuses with the same payout, another one, and none: what happens, as a letter each.

@@ -8,6 +8,7 @@ use super::{
 };
 use crate::{
     Timestamp,
+    entity::{Cost, Due},
     event::{ClickDims, ClickEvent, Outcome, PassedStream, SCHEMA},
     id::ClickId,
     macros::{Facts, Link, Named, UrlTemplate},
@@ -51,6 +52,8 @@ pub struct Click<'a> {
     /// What it would have cost if the bot were a person.
     bot_cost: Option<Money>,
     cost_refused: Option<RefusedCost<'a>>,
+    /// What its conversions will cost.
+    due: Due,
 }
 
 /// What a link says of its cost, and nobody can take for one: no number, or not one that a click costs.
@@ -93,7 +96,9 @@ impl<'a> Click<'a> {
         let (would, cost_refused) = decision.campaign.map(|c| cost(c, visitor)).unwrap_or_default();
         let (cost, bot_cost) = if visitor.bot.is_some() { (None, would) } else { (would, None) };
         let revision = snapshot.revision;
-        Self { click_id, at, slug, revision, visitor, decision, ip, cost, bot_cost, cost_refused }
+        let due = decision.campaign.filter(|_| is_person(visitor)).and_then(terms);
+        let due = due.map(Cost::of_conversions).unwrap_or_default();
+        Self { click_id, at, slug, revision, visitor, decision, ip, cost, bot_cost, cost_refused, due }
     }
 
     /// What was decided.
@@ -203,6 +208,8 @@ impl<'a> Click<'a> {
                 .cost_refused
                 .map(|r| format_smolstr!("{}={}", r.parameter, r.value()))
                 .unwrap_or_default(),
+            sale_cost: self.due.sale,
+            revenue_share: self.due.percent.map(|p| p.to_smolstr()).unwrap_or_default(),
             final_url: answered.final_url,
             status: answered.status,
             bound,
@@ -266,14 +273,27 @@ fn params(visitor: &Visitor) -> Vec<(SmolStr, String)> {
     visitor.params.iter().take(MAX_PARAMS).map(clipped).collect()
 }
 
-/// What the click costs, or would if the bot were a person: what the source's parameter says, else what the campaign
-/// says. Nothing for what is no visit, and nothing for a click that comes back from trafficback: it was paid when it came
+/// How a campaign's clicks are paid: as it says, else as its source does.
+fn terms(entry: &CampaignPlan) -> Option<&Cost> {
+    entry.campaign.spec.cost.as_ref().or_else(|| entry.source.as_ref()?.spec.cost.as_ref())
+}
+
+fn is_person(visitor: &Visitor) -> bool {
+    visitor.kind == RequestKind::Visit && visitor.bot.is_none()
+}
+
+/// What the click costs, or would if the bot were a person: what the source's parameter says, else what the campaign or
+/// the source says. Where clicks are not paid by the click, the parameter says nothing. Nothing for what is no visit, and nothing for a click that comes back from trafficback: it was paid when it came
 /// first. Beside it what the parameter says that is no cost.
 fn cost<'a>(entry: &'a CampaignPlan, visitor: &'a Visitor) -> (Option<Money>, Option<RefusedCost<'a>>) {
     if visitor.kind != RequestKind::Visit || visitor.hops > 0 {
         return (None, None);
     }
-    let of_campaign = entry.campaign.spec.cost.map(|c| Money { amount: c.per_click, currency: c.currency });
+    let terms = terms(entry);
+    let of_campaign = terms.and_then(Cost::of_click);
+    if terms.is_some_and(|terms| !terms.model.is_of_clicks()) {
+        return (None, None);
+    }
     let Some(source) = &entry.source else { return (of_campaign, None) };
     let parameter = &entry.names.cost;
     let value = param(visitor, parameter, Fact::Amount).trim();

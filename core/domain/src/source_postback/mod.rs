@@ -232,7 +232,7 @@ impl SourcePostback {
             destination_id: text(&click.destination_id),
             source_id: text(&click.source_id),
             network_id: text(&click.network_id),
-            cost: self.cost,
+            cost: self.conversion.cost.or(self.cost),
             country: &click.country,
             region: &click.region,
             city: &click.city,

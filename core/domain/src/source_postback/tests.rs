@@ -47,6 +47,7 @@ fn report(status: &str, second: i64) -> Incoming {
         allow_upsell: false,
         at: time(second),
         click: ClickDims { country: "DE".into(), subs: vec!["s 1".into()], ..ClickDims::default() },
+        cost_terms: crate::entity::Due::default(),
         tell: None,
     }
 }

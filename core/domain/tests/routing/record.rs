@@ -7,6 +7,7 @@ use smol_str::SmolStr;
 use tfx_domain::{
     event::{ClickEvent, Outcome},
     macros::{Facts, Scope, UrlTemplate},
+    money::Money,
     routing::{RequestKind, Snapshot, Visitor},
 };
 
@@ -218,6 +219,59 @@ fn cost_is_what_the_source_says_if_that_is_sane() {
     for (visitor, want) in table {
         let cost = record(&visitor).cost.map(|m| format!("{} {}", m.amount, m.currency));
         assert_eq!(cost.as_deref(), want, "{:?}", visitor.params);
+    }
+}
+
+#[test]
+fn how_clicks_are_paid_is_recorded_with_them() {
+    let world = |campaign: serde_json::Value, source: serde_json::Value| {
+        let mut main = json!({ "id": "main", "source": "push" });
+        let mut push = json!({ "id": "push", "params": { "cost": "bid" }, "currency": "EUR" });
+        for (entity, cost) in [(&mut main, campaign), (&mut push, source)] {
+            if !cost.is_null() {
+                entity["cost"] = cost;
+            }
+        }
+        snapshot(&json!({ "sources": [push], "destinations": [{ "id": "d1" }], "campaigns": [main],
+            "streams": [{ "id": "s1", "campaign": "main", "destinations": ["d1"] }] }))
+    };
+    let none = serde_json::Value::Null;
+    let cpa = json!({ "model": "cpa", "amount": "1.5" });
+    let table = [
+        // Of the campaign, of the source, the link's own; what the click costs, a sale, the share.
+        (none.clone(), none.clone(), "0.5", "0.5 EUR", "", ""),
+        (json!({ "model": "cpm", "amount": "2.5" }), none.clone(), "", "0.0025 USD", "", ""),
+        (json!({ "model": "cpm", "amount": "2.5" }), none.clone(), "0.5", "0.5 EUR", "", ""),
+        (cpa.clone(), json!({ "per_click": "9" }), "0.5", "", "1.5 USD", ""),
+        (none.clone(), cpa.clone(), "0.5", "", "1.5 USD", ""),
+        (json!({ "model": "revshare", "percent": "30" }), none.clone(), "", "", "", "30"),
+        (json!({ "model": "none" }), cpa.clone(), "0.5", "", "", ""),
+        (
+            none.clone(),
+            json!({ "model": "cpc", "amount": "0.02", "currency": "EUR" }),
+            "",
+            "0.02 EUR",
+            "",
+            "",
+        ),
+    ];
+    for (campaign, source, bid, cost, sale, share) in table {
+        let snapshot = world(campaign.clone(), source.clone());
+        let params: &[(&str, &str)] = if bid.is_empty() { &[] } else { &[("bid", bid)] };
+        let told = |visitor: &Visitor| {
+            let event = event(&snapshot, "main", visitor, &ask(&snapshot, visitor, &Past::default()));
+            let text = |money: Option<Money>| {
+                money.map(|m| format!("{} {}", m.amount, m.currency)).unwrap_or_default()
+            };
+            (text(event.cost), text(event.sale_cost), event.revenue_share.to_string())
+        };
+        let want = (cost.to_owned(), sale.to_owned(), share.to_owned());
+        assert_eq!(told(&with(params)), want, "{campaign} {source}");
+        let bot = Visitor { bot: Some("ua".into()), ..with(params) };
+        let head = Visitor { kind: RequestKind::Head, ..with(params) };
+        for nobody in [bot, head] {
+            assert_eq!(told(&nobody), Default::default(), "{campaign} {source}");
+        }
     }
 }
 

@@ -110,19 +110,20 @@ macro_rules! fact_columns {
             ")"
         );
 
-        /// Adds or changes a conversion: id, version, `click_ms`, `created_ms`, status, facts, revenue, currency, and the
-        /// facts' columns. The highest version stays, in whatever order they come. `network` is who reported it; earlier
+        /// Adds or changes a conversion: id, version, `click_ms`, `created_ms`, status, facts, revenue, currency, cost,
+        /// `cost_currency`, and the facts' columns. The highest version stays, in whatever order they come. `network` is who reported it; earlier
         /// programs kept the click's, and such a row takes its version once more. A state that left by age does not come
         /// back when it is delivered again; a later one does.
         pub(super) const CONVERSION: &str = concat!(
-            "INSERT INTO conversions (id, version, click_ms, created_ms, status, facts, revenue, currency",
+            "INSERT INTO conversions (id, version, click_ms, created_ms, status, facts, revenue, currency, cost, cost_currency",
             $(each!($how ", " $column),)*
-            ") SELECT ?, ?, ?, ?, ?, ?, ?, ?",
+            ") SELECT ?, ?, ?, ?, ?, ?, ?, ?, ?, ?",
             $(each!($how place),)*
             " WHERE NOT EXISTS (SELECT 1 FROM conversions_left WHERE id = ?1 AND version >= ?2)
             ON CONFLICT (id) DO UPDATE SET version = excluded.version, click_ms = excluded.click_ms,
             created_ms = excluded.created_ms, status = excluded.status, facts = excluded.facts,
-            revenue = excluded.revenue, currency = excluded.currency",
+            revenue = excluded.revenue, currency = excluded.currency, cost = excluded.cost,
+            cost_currency = excluded.cost_currency",
             $(each!($how set $column),)*
             " WHERE excluded.version > version OR (excluded.version = version AND excluded.network IS NOT network)"
         );
@@ -167,12 +168,23 @@ mod tests {
     use std::collections::BTreeSet;
     use tfx_domain::event::RowColumn;
 
-    /// Columns that hold no facts, or all of those that are bits.
-    const OWN: [(&str, &[&str]); 2] = [
-        ("clicks", &["id", "facts", "cost", "currency", "visitor", "body"]),
+    /// Columns that hold no facts, or all of those that are bits, and the migration that brought each.
+    const OWN: [(&str, &[(&str, u16)]); 2] = [
+        ("clicks", &[("id", 1), ("facts", 1), ("cost", 1), ("currency", 1), ("visitor", 1), ("body", 1)]),
         (
             "conversions",
-            &["id", "version", "click_ms", "created_ms", "status", "facts", "revenue", "currency"],
+            &[
+                ("id", 1),
+                ("version", 1),
+                ("click_ms", 1),
+                ("created_ms", 1),
+                ("status", 1),
+                ("facts", 1),
+                ("revenue", 1),
+                ("currency", 1),
+                ("cost", 7),
+                ("cost_currency", 7),
+            ],
         ),
     ];
 
@@ -193,7 +205,10 @@ mod tests {
                         }
                         RowColumn::Bits | RowColumn::Own => None,
                     });
-                let wanted: BTreeSet<String> = facts.chain(own.iter().copied()).map(str::to_owned).collect();
+                let wanted: BTreeSet<String> = facts
+                    .chain(own.iter().filter(|(_, since)| *since <= version).map(|(name, _)| *name))
+                    .map(str::to_owned)
+                    .collect();
                 assert_eq!(columns, wanted, "{table} at schema {version}");
             }
         }

@@ -186,7 +186,9 @@ impl BatchStore<'_, '_> {
         s.raw_bind_parameter(6, Facts::of_visitor(d.is_bot, d.device_type, d.test).0)?;
         s.raw_bind_parameter(7, e.revenue.amount.micros())?;
         s.raw_bind_parameter(8, currency_code(e.revenue.currency))?;
-        fact_columns::bind_conversion(&mut s, 9, texts, d)?;
+        s.raw_bind_parameter(9, e.cost.map(|c| c.amount.micros()))?;
+        s.raw_bind_parameter(10, e.cost.map(|c| currency_code(c.currency)))?;
+        fact_columns::bind_conversion(&mut s, 11, texts, d)?;
         s.raw_execute()?;
         Ok(())
     }

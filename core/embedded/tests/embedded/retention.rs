@@ -96,6 +96,7 @@ async fn early(folder: &Path) {
     conn.execute_batch(
         "DROP INDEX postbacks_of_click; ALTER TABLE postbacks DROP COLUMN click;
          ALTER TABLE clicks DROP COLUMN connection; ALTER TABLE conversions DROP COLUMN connection;
+         ALTER TABLE conversions DROP COLUMN cost; ALTER TABLE conversions DROP COLUMN cost_currency;
          DROP TABLE conversions_left; DROP TRIGGER conversion_leaves; PRAGMA user_version = 3;
          PRAGMA auto_vacuum = NONE; VACUUM;",
     )

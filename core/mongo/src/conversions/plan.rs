@@ -119,6 +119,7 @@ mod tests {
             allow_upsell: false,
             at,
             click: ClickDims::default(),
+            cost_terms: tfx_domain::entity::Due::default(),
             tell: None,
         }
     }

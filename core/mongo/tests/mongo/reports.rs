@@ -26,6 +26,7 @@ pub(crate) fn report(n: u32) -> Incoming {
         allow_upsell: false,
         at,
         click: ClickDims::default(),
+        cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
     }
 }

@@ -124,6 +124,8 @@ impl Sample {
             bound: false,
             health_ignored: false,
             cost_refused: SmolStr::default(),
+            sale_cost: None,
+            revenue_share: SmolStr::default(),
             config_revision: 17,
             handed_over: Vec::new(),
             passed: Vec::new(),
@@ -151,6 +153,7 @@ impl Sample {
             },
             raw_status: Some("approved".to_owned()),
             revenue: Money { amount: Amount::from_micros(12_500_000), currency: Currency::USD },
+            cost: None,
             dims: click.dims.clone(),
         }
     }

@@ -4,8 +4,17 @@
 use serde_json::Value;
 
 /// Fields that are money or tell of it, in entities, clicks and conversions.
-pub(crate) const FIELDS: [&str; 6] =
-    ["payout", "cost", "bot_cost", "cost_refused", "postback_payout", "revenue"];
+pub(crate) const FIELDS: [&str; 9] = [
+    "payout",
+    "cost",
+    "bot_cost",
+    "cost_refused",
+    "sale_cost",
+    "revenue_share",
+    "cost_terms",
+    "postback_payout",
+    "revenue",
+];
 
 /// Takes it out.
 pub(super) fn without(value: &mut Value) {

@@ -43,6 +43,9 @@ pub(super) fn currency(
     value: &mut Value,
     change: Option<(&Value, &Map<String, Value>)>,
 ) {
+    if kind == Kind::Source {
+        of_source(value);
+    }
     let Some((money, whose)) = kind.money() else { return };
     let owner = value.get(whose).and_then(Value::as_str);
     let of = owner.and_then(|id| relations.currency_of(id));
@@ -53,6 +56,16 @@ pub(super) fn currency(
         && (anew || money.get("currency").is_none_or(Value::is_null))
     {
         money.insert("currency".to_owned(), of.unwrap_or_default().as_str().into());
+    }
+}
+
+/// What a source's clicks cost is of the source's currency where it names none.
+fn of_source(source: &mut Value) {
+    let currency = source.get("currency").cloned();
+    if let (Some(Value::Object(cost)), Some(currency)) = (source.get_mut("cost"), currency)
+        && cost.get("currency").is_none_or(Value::is_null)
+    {
+        cost.insert("currency".to_owned(), currency);
     }
 }
 

@@ -92,6 +92,10 @@ fn request(click: &ClickEvent) -> String {
     let device = if dims.device_type.as_str() == "unknown" { "" } else { dims.device_type.as_str() };
     parts.push(joined(&[device, &dims.os, &dims.browser]));
     parts.extend(click.cost.map(|cost| format!("cost {cost}")));
+    parts.extend(click.sale_cost.map(|cost| format!("a sale costs {cost}")));
+    if !click.revenue_share.is_empty() {
+        parts.push(format!("{}% of its revenue is its cost", click.revenue_share));
+    }
     parts.retain(|part| !part.is_empty());
     parts.join("; ")
 }

@@ -100,6 +100,7 @@ pub(crate) async fn past(s: &Server) -> Past {
         allow_upsell: false,
         at: at("2026-02-01T10:00:00Z"),
         click: routed.dims.clone(),
+        cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
     };
     let recorded = s.stores.conversions.record(&[incoming]).await.expect("recorded").remove(0).conversion;

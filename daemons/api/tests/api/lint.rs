@@ -122,6 +122,7 @@ async fn report(s: &Server, click: ClickId, transaction: &str, status: &str, n: 
         allow_upsell: true,
         at: time,
         click: click.dims.clone(),
+        cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
     };
     s.stores.conversions.record(&[incoming]).await.expect("recorded").remove(0).conversion.id

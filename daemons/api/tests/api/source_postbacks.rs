@@ -80,6 +80,7 @@ async fn what_was_given_up_is_told_with_why_and_told_again_when_somebody_says_so
         allow_upsell: true,
         at: conversion.created_at,
         click: ClickDims { source_id: source.parse().ok(), ..conversion.click.clone() },
+        cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
     };
     let beside = s.stores.conversions.record(&[beside]).await.expect("recorded").remove(0).conversion;

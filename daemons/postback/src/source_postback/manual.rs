@@ -21,7 +21,7 @@ use std::sync::Arc;
 use tfx_api::source_postbacks::{self as wire, Attempt, SourceTest, SourceTestAnswer};
 use tfx_domain::{
     Timestamp,
-    entity::Source,
+    entity::{Due, Source},
     event::{ClickDims, ClickEvent, Event, PostbackResult},
     id::{ClickId, ConversionId, NetworkId, SourceId},
     macros::Facts,
@@ -218,6 +218,8 @@ fn told(
         status,
         raw_status: None,
         revenue: Money { amount: Amount::from_micros(1_000_000), currency: source.spec.currency },
+        cost: None,
+        cost_terms: Due::default(),
         created_at: now,
         updated_at: now,
         click: click.map_or_else(

@@ -493,6 +493,7 @@ fn incoming(network: &Entity<NetworkSpec>, offer: &Entity<DestinationSpec>, clic
         allow_upsell: false,
         at: now,
         click: ClickDims { destination_id: Some(offer.id.clone()), ..ClickDims::default() },
+        cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
     }
 }

@@ -88,7 +88,7 @@ fn add(row: &mut RawRow, group: &Group, query: &ReportQuery) -> Result<bool, Sto
     }
     let currency = Currency::stored(&group.currency).map_err(|e| StoreError::broken("stored currency", e))?;
     let counts = [
-        group.clicks + group.trafficbacks > 0,
+        group.of_costs || group.clicks + group.trafficbacks > 0,
         group.bots > 0,
         group.leads > 0,
         group.sales + group.rebills > 0,

@@ -23,7 +23,7 @@ use std::error::Error as _;
 use tfx_domain::report::{Attribution, RawRow, ReportQuery};
 use tfx_ports::{StoreError, analytics::time_zone};
 
-/// Groups of a key at the server: of three tables, and of some currencies each.
+/// Groups of a key at the server: of three tables, one of them twice, and of some currencies each.
 const GROUPS_OF_A_KEY: usize = 8;
 
 /// So many days of all currencies are told to the server.
@@ -67,11 +67,32 @@ const OF_CONVERSIONS: &str = "
     sumIf(revenue, status NOT IN ('sale', 'rejected', 'rebill')) AS hold,
     sumIf(revenue, status IN ('sale', 'rebill')) AS confirmed";
 
+/// What is summed of what conversions cost, which may be in another currency than what they bring; all else is counted above.
+const OF_THEIR_COSTS: &str = "
+    toUInt64(0) AS clicks,
+    toUInt64(0) AS bots,
+    toUInt64(0) AS prefetches,
+    toUInt64(0) AS trafficbacks,
+    toUInt64(0) AS unique_campaign_,
+    toUInt64(0) AS unique_stream_,
+    toUInt64(0) AS unique_destination_,
+    toUInt64(0) AS costs_refused,
+    sum(cost) AS cost_,
+    toDecimal128(0, 6) AS bot_cost,
+    toUInt64(0) AS leads,
+    toUInt64(0) AS sales,
+    toUInt64(0) AS rejected,
+    toUInt64(0) AS rebills,
+    toDecimal128(0, 6) AS hold,
+    toDecimal128(0, 6) AS confirmed";
+
 /// A group of one table and currency. Money in millionths.
 #[derive(Debug, Row, Deserialize)]
 struct Group {
     key: Vec<String>,
     currency: String,
+    /// Whether it is what conversions cost, and nothing else.
+    of_costs: bool,
     /// Since 1970, of what is summed apart; 0: before all of its days, or not summed apart.
     day: u64,
     clicks: u64,
@@ -105,6 +126,8 @@ pub(super) struct ReportTable {
     network: &'static str,
     sums: &'static str,
     has_status: bool,
+    /// Whether only what conversions cost is summed.
+    of_costs: bool,
 }
 
 pub(super) async fn report(client: &Client, query: &ReportQuery) -> Result<Vec<RawRow>, StoreError> {
@@ -149,11 +172,12 @@ impl ReportTable {
             network: "network_id",
             sums: OF_CLICKS,
             has_status: false,
+            of_costs: false,
         }
     }
 }
 
-fn sources(attribution: Attribution) -> [ReportTable; 3] {
+fn sources(attribution: Attribution) -> [ReportTable; 4] {
     let at = match attribution {
         Attribution::Click => "click_at",
         Attribution::Conversion => "created_at",
@@ -166,20 +190,24 @@ fn sources(attribution: Attribution) -> [ReportTable; 3] {
         network: "reporter_id",
         sums: OF_CONVERSIONS,
         has_status: true,
+        of_costs: false,
     };
-    [ReportTable::clicks("click_events"), ReportTable::clicks("trafficback_events"), conversions]
+    let costs =
+        ReportTable { currency: "cost_currency", sums: OF_THEIR_COSTS, of_costs: true, ..conversions };
+    [ReportTable::clicks("click_events"), ReportTable::clicks("trafficback_events"), conversions, costs]
 }
 
 fn select(query: &ReportQuery, source: ReportTable, local: &LocalTime) -> Sql {
     let keys: Vec<String> = (0..query.dimensions.len()).map(|n| format!("k{n}")).collect();
     let texts: Vec<String> = keys.iter().map(|k| format!("toString({k})")).collect();
     let mut sql = Sql::new(format!(
-        "SELECT CAST([{}], 'Array(String)') AS key, toString(currency_) AS currency, day_ AS day, clicks, bots, prefetches,
+        "SELECT CAST([{}], 'Array(String)') AS key, toString(currency_) AS currency, toBool({}) AS of_costs, day_ AS day, clicks, bots, prefetches,
              trafficbacks, unique_campaign_ AS unique_campaign, unique_stream_ AS unique_stream,
              unique_destination_ AS unique_destination, costs_refused, cost_ AS cost, bot_cost, leads, sales,
              rejected, rebills, hold, confirmed
          FROM (",
-        texts.join(", ")
+        texts.join(", "),
+        source.of_costs
     ));
     let filtered = query.filters.iter().map(|f| &f.dimension);
     if query.dimensions.iter().chain(filtered).any(|d| d.is_time()) {
@@ -195,6 +223,9 @@ fn select(query: &ReportQuery, source: ReportTable, local: &LocalTime) -> Sql {
     sql.push(" FROM ").push(source.table).push(" FINAL WHERE 1");
     sql.at(source.at, ">=", ceil_ms(query.since)).at(source.at, "<", ceil_ms(query.until));
     sql.push(tests(query.test));
+    if source.of_costs {
+        sql.push(" AND cost_currency != ''");
+    }
     for filter in &query.filters {
         filter::condition(&mut sql, filter, source);
     }

@@ -186,8 +186,8 @@ impl Groups {
     ///
     /// # Errors
     /// [`StoreError::TooMuch`]: they are more than may be.
-    pub(super) fn begun(&mut self, one: bool) -> Result<(), StoreError> {
-        match self.room.checked_sub(usize::from(one)) {
+    pub(super) fn begun(&mut self, many: usize) -> Result<(), StoreError> {
+        match self.room.checked_sub(many) {
             Some(room) => self.room = room,
             None => return Err(StoreError::too_many_amounts()),
         }

@@ -98,19 +98,19 @@ impl Scan<'_> {
             }
             let cost = self.apart.found(integer(row, 3)?, integer(row, 2)?, at_ms);
             let begun = count_click(self.groups.at(&key)?, facts, cost);
-            self.groups.begun(begun)?;
+            self.groups.begun(usize::from(begun))?;
         }
         Ok(())
     }
 
     fn conversions(&mut self, conn: &Connection, query: &ReportQuery) -> Result<(), StoreError> {
-        let (list, places) = self.select(6);
+        let (list, places) = self.select(8);
         let at = match query.attribution {
             Attribution::Click => "click_ms",
             Attribution::Conversion => "created_ms",
         };
         let sql = format!(
-            "SELECT {at}, facts, revenue, currency, status, created_ms{list} FROM conversions
+            "SELECT {at}, facts, revenue, currency, status, created_ms, cost, cost_currency{list} FROM conversions
              WHERE {at} >= ?1 AND {at} < ?2{} ORDER BY {at}",
             tests(query.test)
         );
@@ -129,8 +129,11 @@ impl Scan<'_> {
             let status =
                 self.names.name(status)?.parse().map_err(|e| StoreError::broken("stored status", e))?;
             let revenue = self.apart.found(integer(row, 3)?, integer(row, 2)?, integer(row, 5)?);
-            let begun = count_conversion(self.groups.at(&key)?, &status, revenue);
-            self.groups.begun(begun)?;
+            let cost = self.apart.found(integer(row, 7)?, integer(row, 6)?, integer(row, 5)?);
+            let sums = self.groups.at(&key)?;
+            let begun = count_conversion(sums, &status, revenue);
+            let begun_too = cost.currency != 0 && sums.add(Sum::Cost, cost);
+            self.groups.begun(usize::from(begun) + usize::from(begun_too))?;
         }
         Ok(())
     }

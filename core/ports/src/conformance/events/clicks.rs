@@ -75,6 +75,8 @@ fn largest() -> ClickEvent {
         bound: true,
         health_ignored: true,
         cost_refused: "bid=0,5".into(),
+        sale_cost: Some(money(1_500_000, "EUR")),
+        revenue_share: "33.3".into(),
         config_revision: u64::MAX,
         handed_over: vec![campaign(2), campaign(3)],
         passed: (1..9).map(|n| PassedStream { stream_id: stream(n), reason: odd().into() }).collect(),

@@ -206,6 +206,8 @@ impl Maker {
             cost: (!self.random.one_in(3)).then(|| self.money()),
             bot_cost: self.random.one_in(6).then(|| self.money()),
             cost_refused: if self.random.one_in(5) { "bid=0,5".into() } else { "".into() },
+            sale_cost: None,
+            revenue_share: "".into(),
             config_revision: self.random.next(),
             ..click(at, random)
         }
@@ -235,6 +237,7 @@ impl Maker {
                 reporter_id: network(if n.is_multiple_of(5) { 2 } else { 1 }),
                 conversion_status: self.random.pick(&words).parse().expect("a status"),
                 revenue,
+                cost: self.random.one_in(3).then(|| self.money()),
                 ..conversion(n, click)
             });
         }

@@ -110,6 +110,8 @@ pub(super) fn click(at: Timestamp, random: u128) -> ClickEvent {
         bound: false,
         health_ignored: false,
         cost_refused: String::new().into(),
+        sale_cost: None,
+        revenue_share: "".into(),
         config_revision: 1,
         handed_over: Vec::new(),
         passed: Vec::new(),
@@ -132,6 +134,7 @@ pub(super) fn conversion(n: usize, click: &ClickEvent) -> ConversionEvent {
         conversion_status: "sale".parse().expect("a status"),
         raw_status: None,
         revenue: money(5_000_000, "USD"),
+        cost: None,
         dims: click.dims.clone(),
     }
 }

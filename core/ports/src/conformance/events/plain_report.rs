@@ -60,6 +60,9 @@ impl Plain {
             let network = Some(&conversion.reporter_id);
             let counted = Counted { dims: &conversion.dims, network, status: status.as_str(), at };
             if let Some(row) = counted.row(query, &mut rows) {
+                if let Some(cost) = conversion.cost {
+                    add(row, cost, (query, conversion.created_at), |r| &mut r.cost, |d| &mut d.cost);
+                }
                 count_conversion(row, status, conversion.revenue, (query, conversion.created_at));
             }
         }

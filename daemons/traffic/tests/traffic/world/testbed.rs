@@ -251,6 +251,7 @@ pub(crate) fn sale(click: &ClickEvent, revenue: &str) -> ConversionEvent {
         conversion_status: ConversionStatus::Sale,
         raw_status: None,
         revenue: Money { amount: revenue.parse().expect("an amount"), currency: Currency::USD },
+        cost: None,
         dims: click.dims.clone(),
     }
 }
