@@ -155,7 +155,7 @@ impl Told {
             let last = own.iter().map(|i| i.at).max();
             match last {
                 None => told.silent.push(format!("{service} has never told what it has accepted")),
-                Some(last) if own.iter().all(|i| is_silent(i)) => {
+                Some(last) if own.iter().all(&is_silent) => {
                     told.silent
                         .push(format!("{service} has not told since {} what it has accepted", shown(last)));
                 }

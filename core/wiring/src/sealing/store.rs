@@ -43,10 +43,9 @@ impl SealedConfig {
     ) -> Result<Arc<Self>, SealingError> {
         let ring = Keyring::open(settings, data_dir, embedded.then_some(&*keys)).await?;
         let sealed = Self { store, keys, ring: Some(ring), agreed: Mutex::default() };
-        match tokio::time::timeout(AT_THE_START, sealed.agreed()).await {
-            Ok(Err(error)) if !error.is_retryable() => return Err(error.into()),
-            // It is asked again with whatever is read first.
-            Ok(_) | Err(_) => {}
+        // What the store does not tell now, also since it refuses, is asked again with whatever is read first.
+        if let Ok(Ok(Some(why))) = tokio::time::timeout(AT_THE_START, sealed.disagrees()).await {
+            return Err(broken(why).into());
         }
         Ok(Arc::new(sealed))
     }
@@ -59,19 +58,27 @@ impl SealedConfig {
     /// That the first key is the installation's: the one that was first ever, or one that follows it, which whoever has both
     /// says.
     async fn agreed(&self) -> Result<(), StoreError> {
-        let Some(ring) = &self.ring else { return Ok(()) };
+        match self.disagrees().await? {
+            None => Ok(()),
+            Some(why) => Err(broken(why)),
+        }
+    }
+
+    /// Why the first key is not the installation's; none: it is.
+    async fn disagrees(&self) -> Result<Option<String>, StoreError> {
+        let Some(ring) = &self.ring else { return Ok(None) };
         let mut agreed = self.agreed.lock().await;
         let Some(first) = ring.first() else {
             return match self.keys.key(SEALING).await?.filter(|root| ring.lost.as_ref() != Some(root)) {
-                None => Ok(()),
-                Some(root) => Err(broken(format!(
+                None => Ok(None),
+                Some(root) => Ok(Some(format!(
                     "the secrets of the configuration are sealed with the key {root}, and this process has none: give it that of the \
                      other services, by SECRETS_KEY or SECRETS_KEY_FILE"
                 ))),
             };
         };
         if agreed.as_ref() == Some(&first.id) {
-            return Ok(());
+            return Ok(None);
         }
         let root = self.keys.agree(SEALING, &first.id).await?;
         let follows = |id: &str| format!("{SEALING}:{id}");
@@ -81,7 +88,7 @@ impl SealedConfig {
                 known |= key.id == root || self.keys.key(&follows(&key.id)).await?.as_ref() == Some(&root);
             }
             if !known {
-                return Err(broken(format!(
+                return Ok(Some(format!(
                     "this process would seal secrets with the key {}, but the installation's is {root}, or one that followed it: give it \
                      that of the other services, by SECRETS_KEY or SECRETS_KEY_FILE; or set SECRETS_KEY_LOST={root} if it is lost",
                     first.id
@@ -90,7 +97,7 @@ impl SealedConfig {
             self.keys.agree(&follows(&first.id), &root).await?;
         }
         *agreed = Some(first.id.clone());
-        Ok(())
+        Ok(None)
     }
 
     /// The same for who reads: without a key nothing is opened, whosever it is, and the store need not be asked.

@@ -44,8 +44,7 @@ pub(super) async fn reconciled(stores: &Stores, facts: Facts<'_>) -> Result<Foun
     let Facts { kind, hour, ledger, stored, told, erased, most } = facts;
     let mut accepted = ledger.accepted;
     let (events, rows, total) = stored.map_or((0, 0, 0), |s| (s.events, s.rows, s.total));
-    let mut found = Found::default();
-    found.counts = ReconciledCounts {
+    let counts = ReconciledCounts {
         accepted: accepted.events(),
         published: Some(ledger.published),
         stored: events,
@@ -53,6 +52,7 @@ pub(super) async fn reconciled(stores: &Stores, facts: Facts<'_>) -> Result<Foun
         results: ledger.results.into_iter().map(|(result, n)| (result.to_owned(), n)).collect(),
         ..ReconciledCounts::default()
     };
+    let mut found = Found { counts, ..Found::default() };
     let equal = |accepted: &Digest| (accepted.events(), accepted.total()) == (events, total);
     if equal(&accepted) && found.counts.doubled == 0 {
         return Ok(found);

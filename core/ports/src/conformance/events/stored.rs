@@ -19,7 +19,7 @@ pub async fn what_is_stored_is_told_by_hour_and_id(s: EventStore) {
     let hour = Hour::at(at(0));
     let time = |hours: u64| hour.start() + Duration::from_secs(hours * 3_600);
     let end = Duration::from_millis(3_599_999);
-    let mut clicks = vec![click(time(0), 1), click(time(0) + end, 2), click(time(1), 3), click(time(2), 4)];
+    let mut clicks = [click(time(0), 1), click(time(0) + end, 2), click(time(1), 3), click(time(2), 4)];
     clicks[1].outcome = Outcome::NotFound;
     let line = postback(5);
     let health = HealthEvent {

@@ -21,8 +21,8 @@ const PEOPLE: [(&str, &[&str]); 2] = [
 
 /// Collections in which no visitor is: the configuration, who works on it and changed it; how alerts and destinations
 /// stand; names of conversions and jobs; whom erasures were of, as hashes and ids of clicks; sums of
-/// ids of what was accepted; what earlier versions left empty.
-const NOBODY: [&str; 24] = [
+/// ids of what was accepted; rates of currencies; what earlier versions left empty.
+const NOBODY: [&str; 25] = [
     "accounts",
     "alert_log",
     "alert_states",
@@ -42,6 +42,7 @@ const NOBODY: [&str; 24] = [
     "networks",
     "parked",
     "postback_logs",
+    "rates",
     "revision",
     "sources",
     "streams",
