@@ -250,7 +250,7 @@ fn what_was_accepted_and_is_not_stored_is_missed_with_its_id() {
         "{}",
         done.stderr
     );
-    assert!(done.stderr.contains(&format!("missing conversions: {lost}")), "{}", done.stderr);
+    assert!(done.stderr.contains(&format!("conversions missing: {lost}")), "{}", done.stderr);
     assert!(done.stderr.contains("tfx conversion publish --since TIME"), "{}", done.stderr);
     let check = place.sh("tfx check reconcile --timeout 4s");
     assert!(check.code == Some(2) && check.stdout.contains(" | missing=3;"), "{}", check.stdout);

@@ -24,8 +24,8 @@ use tfx_ops::forward::{Forwarded, Forwarder};
 
 /// What is shown, and where it goes.
 #[derive(Debug, Args)]
-#[command(after_help = "Each conversion that is recorded or changes is shown as its source is told of it:\n\
-    also where the source is not told yet, since it is paused, waits or was told before.\n\
+#[command(after_help = "Each conversion that is recorded or changes is shown as its source is told it:\n\
+    also where the source is not told yet, since it is paused, waits or was told.\n\
     States that it does not ask for are shown with --all-states.\n\n\
     Examples:\n  \
     tfx postback listen --forward-to http://127.0.0.1:3000\n  \
