@@ -183,8 +183,13 @@ fn what_was_refused_waits_or_is_told_is_looked_at_and_mended() {
         tfx conversion list
         tfx postback parked list
         tfx postback parked show 01KYKZ6QK0ABCDEFGHJKMNPQRS
-        tfx postback parked retry 01KYKZ6QK0ABCDEFGHJKMNPQRS
-        tfx postback parked retry --all --network nowhere
+        tfx postback parked retry 01KYKZ6QK0ABCDEFGHJKMNPQRS",
+    );
+    // It is tried, and waits again: what is tried at a moment is not dropped.
+    place.until("tfx postback parked list --output json | grep -c '\"tries\": 1'", "1");
+    place.until("tfx postback parked list --output json | grep -c under_way", "0");
+    t.all(
+        "tfx postback parked retry --all --network nowhere
         tfx postback parked drop --all
         tfx postback parked drop --all --network adnet --dry-run
         tfx postback parked drop --all --network last --yes
