@@ -1,5 +1,4 @@
-//! What a network's file says, kept small: of each report a hash of what names it, its status and what it pays. A million take
-//! some 60 MB.
+//! What a network's file says, kept small: of each report a hash of what names it, its status and what it pays.
 
 use crate::{exit::Failure, rows::Rows, rows::mapping::Mapping};
 use std::{

@@ -16,4 +16,6 @@ SELECT
     (SELECT 1 FROM alert_states ORDER BY alert, grp LIMIT 1),
     (SELECT 1 FROM alert_log ORDER BY id LIMIT 1),
     (SELECT 1 FROM erased ORDER BY id LIMIT 1),
-    (SELECT 1 FROM rates ORDER BY from_currency, to_currency, day LIMIT 1)
+    (SELECT 1 FROM rates ORDER BY from_currency, to_currency, day LIMIT 1),
+    (SELECT 1 FROM ledger_instances ORDER BY rowid LIMIT 1),
+    (SELECT 1 FROM ledger_pages ORDER BY hour, kind, instance LIMIT 1)
