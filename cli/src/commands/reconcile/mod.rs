@@ -25,12 +25,11 @@ use tfx_domain::event::PostbackResult;
 /// configuration store has each. All must be in the reports' store, once, hour by hour: what is missing or too many is
 /// named. What is still on its way is waited for. It changes nothing.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Exits 0 if everything balances, 1 if something is missing or too many, 6 if a service is silent.\n\n\
+#[command(after_help = "Exits 0 if everything balances, 1 if something is missing or too many,\n\
+    6 if a service is silent.\n\n\
     Examples, after an outage of the brokers, and of yesterday by the hour:\n  \
     tfx reconcile --since 2h --timeout 5m\n  \
-    tfx reconcile --since yesterday --until today --step hour"
-)]
+    tfx reconcile --since yesterday --until today --step hour")]
 pub(crate) struct Reconcile {
     #[command(flatten)]
     window: Window,
@@ -117,7 +116,7 @@ fn print(context: &Context, balance: &Balance, step: Option<Step>) -> Result<(),
         Column::number("accepted", "accepted"),
         Column::number("published", "published"),
         Column::number("stored", "stored"),
-        Column::number("missing", "missing"),
+        Column::number("too many", "surplus"),
         Column::number("surplus", "too many"),
         Column::number("doubled", "doubled"),
     ];

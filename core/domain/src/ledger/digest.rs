@@ -79,7 +79,7 @@ impl Digest {
         u64::try_from(self.events).unwrap_or(0)
     }
 
-    /// The sum over all ids of [`tail`], modulo 2^64: equal sets have the same, others hardly.
+    /// The sum over all ids of `tail`, modulo 2^64: equal sets have the same, others hardly.
     pub fn total(&self) -> u64 {
         self.total
     }
