@@ -108,10 +108,12 @@ pub(crate) fn store_error(what: &str, e: DriverError) -> StoreError {
         }
         _ => {}
     }
-    let passing = may_have_arrived(&e)
-        || is_conflict(&e)
-        || matches!(*e.kind, ErrorKind::ServerSelection { .. } | ErrorKind::DnsResolve { .. })
-        || code(&e).is_some_and(|c| PASSING.contains(&c));
+    // The driver passes over a server that refused it a moment ago: it is refused all the same.
+    let passing = why != CREDENTIALS
+        && (may_have_arrived(&e)
+            || is_conflict(&e)
+            || matches!(*e.kind, ErrorKind::ServerSelection { .. } | ErrorKind::DnsResolve { .. })
+            || code(&e).is_some_and(|c| PASSING.contains(&c)));
     if passing {
         StoreError::Unavailable { what: text, source: Some(Box::new(e)) }
     } else {

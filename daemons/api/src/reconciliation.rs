@@ -13,13 +13,19 @@ use jiff::SignedDuration;
 use std::{
     collections::{BTreeMap, HashSet},
     sync::Arc,
+    time::Duration,
 };
 use tfx_api::reconciliation::{Reconciled, ReconciledCounts, ReconciledHour, ReconciledKind, Reconciliation};
 use tfx_domain::{
     Timestamp,
     ledger::{Hour, HourLedger, LedgerKind},
 };
-use tfx_ports::{analytics::StoredHour, clock, ledgers::LedgerInstance};
+use tfx_ports::{
+    analytics::StoredHour,
+    clock,
+    ledgers::{LedgerInstance, LedgerPage},
+};
+use tokio::time::{Instant, sleep};
 
 /// How far back it goes unless something else is said.
 const BACK: SignedDuration = SignedDuration::from_hours(24);
@@ -30,6 +36,9 @@ const SILENT_AFTER: SignedDuration = SignedDuration::from_secs(30);
 /// The most ids that are named.
 const MOST_IDS: usize = 1_000;
 const DEFAULT_IDS: usize = 10;
+/// So long what was stored is waited for to be told as accepted, and how often it is looked.
+const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(5);
+const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Who accepts events.
 const SERVICES: [&str; 2] = ["traffic-service", "postback-service"];
 
@@ -87,8 +96,7 @@ impl Look<'_> {
         let instances = stores.ledgers.instances().await?;
         let pages = stores.ledgers.pages(from, to).await?;
         let stored = stores.analytics.stored(from, to).await?;
-        let mut ledgers = BTreeMap::<(LedgerKind, Hour), HourLedger>::new();
-        pages.iter().for_each(|page| ledgers.entry((page.kind, page.hour)).or_default().merge(&page.ledger));
+        let ledgers = merged(&pages);
         let told = Told::of(&instances, self.at, since);
         notes.extend(told.notes.iter().cloned());
         let begin = told.from.map_or(from, |begin| begin.max(from));
@@ -98,9 +106,8 @@ impl Look<'_> {
         }
         let erased = stores.erased.entries().await?;
         let erased: HashSet<_> = erased.into_iter().flat_map(|entry| entry.clicks).collect();
-        let mut kinds = Vec::new();
+        let mut all = Vec::new();
         for kind in LedgerKind::ALL {
-            let mut of_kind = Kind::new(kind);
             let mut hours: BTreeMap<Hour, (HourLedger, Option<StoredHour>)> = BTreeMap::new();
             for ((_, hour), ledger) in ledgers.iter().filter(|((of, hour), _)| *of == kind && *hour >= begin)
             {
@@ -117,14 +124,51 @@ impl Look<'_> {
                 }
                 let facts =
                     Facts { kind, hour, ledger, stored, told: &told, erased: &erased, most: self.most };
-                of_kind.take(hour, reconciled(stores, facts).await?, self.most);
+                all.push((kind, hour, reconciled(stores, facts).await?));
             }
-            kinds.push(of_kind.told());
         }
+        if all.iter().any(|(_, _, found)| found.is_unsure())
+            && let Some(mut ledgers) = self.counted_by_now(from, to).await?
+        {
+            for (kind, hour, found) in &mut all {
+                found.judge_again(ledgers.remove(&(*kind, *hour)).unwrap_or_default(), &told);
+            }
+        }
+        let mut kinds = LedgerKind::ALL.map(|kind| (kind, Kind::new(kind)));
+        for (kind, hour, found) in all {
+            let of_kind = kinds.iter_mut().find(|(of, _)| *of == kind);
+            of_kind.into_iter().for_each(|(_, all)| all.take(hour, &found, self.most));
+        }
+        let mut kinds: Vec<_> = kinds.into_iter().map(|(_, kind)| kind.told()).collect();
         kinds.insert(1, conversions);
         let counted_until = told.until;
         Ok(Reconciliation { at: self.at, counted_until, since, until, kinds, silent: told.silent, notes })
     }
+
+    /// What was accepted up to now at least: each instance that runs tells it every two seconds. None where one does not.
+    async fn counted_by_now(&self, from: Hour, to: Hour) -> Result<Option<Ledgers>, Failure> {
+        let ledgers = &self.app.stores.ledgers;
+        let (now, over) = (clock::now(), Instant::now() + CAUGHT_UP_WITHIN);
+        loop {
+            let instances = ledgers.instances().await?;
+            if Told::of(&instances, now, now).until.is_none_or(|until| until >= now) {
+                return Ok(Some(merged(&ledgers.pages(from, to).await?)));
+            }
+            if Instant::now() >= over {
+                return Ok(None);
+            }
+            sleep(LOOK_EVERY).await;
+        }
+    }
+}
+
+/// What all instances count.
+type Ledgers = BTreeMap<(LedgerKind, Hour), HourLedger>;
+
+fn merged(pages: &[LedgerPage]) -> Ledgers {
+    let mut ledgers = Ledgers::new();
+    pages.iter().for_each(|page| ledgers.entry((page.kind, page.hour)).or_default().merge(&page.ledger));
+    ledgers
 }
 
 /// What the instances say of themselves.
@@ -199,18 +243,18 @@ impl Kind {
         })
     }
 
-    fn take(&mut self, hour: Hour, found: hour::Found, most: usize) {
+    fn take(&mut self, hour: Hour, found: &hour::Found, most: usize) {
         let all = &mut self.0;
         all.sum.add(&found.counts);
         for (ids, more) in [
-            (&mut all.missing_ids, found.missing),
-            (&mut all.surplus_ids, found.surplus),
-            (&mut all.doubled_ids, found.doubled),
+            (&mut all.missing_ids, &found.missing),
+            (&mut all.surplus_ids, &found.surplus),
+            (&mut all.doubled_ids, &found.doubled),
         ] {
             let left = most.saturating_sub(ids.len());
             ids.extend(more.iter().take(left).map(ToString::to_string));
         }
-        all.hours.push(ReconciledHour { hour: hour.start(), counts: found.counts });
+        all.hours.push(ReconciledHour { hour: hour.start(), counts: found.counts.clone() });
     }
 
     fn told(self) -> ReconciledKind {

@@ -17,6 +17,7 @@ use http::StatusCode;
 use std::{sync::Arc, time::Duration};
 use tfx_api::secrets::{ResealAnswer, ResealRequest, SecretsStatus};
 use tfx_ports::{StoreError, audit::Caller, sealing::Reseal};
+use tfx_service::LogThrottle;
 
 /// Who seals what lies there in the clear.
 const LEASE: &str = "seal";
@@ -57,6 +58,7 @@ async fn reseal(
 
 /// Seals once what lies there in the clear, by one api-service.
 pub(crate) async fn what_is_clear(app: Arc<App>) {
+    let mut complaint = LogThrottle::default();
     loop {
         match seal_clear(&app).await {
             Ok(Some(0)) => return,
@@ -70,9 +72,11 @@ pub(crate) async fn what_is_clear(app: Arc<App>) {
             // Another one does it.
             Ok(None) => {}
             Err(error) if error.is_retryable() => {}
+            // A person may mend it meanwhile.
             Err(error) => {
-                tracing::error!(%error, "secrets stay in the configuration store in the clear");
-                return;
+                if complaint.due() {
+                    tracing::error!(%error, "secrets stay in the configuration store in the clear; it is tried again");
+                }
             }
         }
         tokio::time::sleep(AGAIN).await;

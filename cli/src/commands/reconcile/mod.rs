@@ -116,8 +116,8 @@ fn print(context: &Context, balance: &Balance, step: Option<Step>) -> Result<(),
         Column::number("accepted", "accepted"),
         Column::number("published", "published"),
         Column::number("stored", "stored"),
+        Column::number("missing", "missing"),
         Column::number("too many", "surplus"),
-        Column::number("surplus", "too many"),
         Column::number("doubled", "doubled"),
     ];
     if step.is_some() {

@@ -6,6 +6,7 @@ use jiff::SignedDuration;
 use std::collections::HashSet;
 use tfx_api::reconciliation::ReconciledCounts;
 use tfx_domain::{
+    Timestamp,
     id::ClickId,
     ledger::{Difference, Digest, Hour, HourLedger, LedgerKind},
 };
@@ -37,6 +38,8 @@ pub(super) struct Found {
     pub(super) missing: Vec<ClickId>,
     pub(super) surplus: Vec<ClickId>,
     pub(super) doubled: Vec<ClickId>,
+    /// Where there is a surplus: what was stored, and which clicks were erased.
+    unsure: Option<(Box<Digest>, Vec<ClickId>)>,
 }
 
 /// Holds what was accepted against what is stored. Ids are read of an hour only if it does not balance.
@@ -53,6 +56,7 @@ pub(super) async fn reconciled(stores: &Stores, facts: Facts<'_>) -> Result<Foun
         ..ReconciledCounts::default()
     };
     let mut found = Found { counts, ..Found::default() };
+    let mut gone = Vec::new();
     let equal = |accepted: &Digest| (accepted.events(), accepted.total()) == (events, total);
     if equal(&accepted) && found.counts.doubled == 0 {
         return Ok(found);
@@ -60,11 +64,9 @@ pub(super) async fn reconciled(stores: &Stores, facts: Facts<'_>) -> Result<Foun
     if kind == LedgerKind::Clicks && !equal(&accepted) {
         let ids: Vec<ClickId> = erased.iter().copied().filter(|id| Hour::of(*id) == hour).collect();
         let there: HashSet<ClickId> = stores.analytics.clicks_there(&ids).await?.into_iter().collect();
-        let gone = ids.into_iter().filter(|id| !there.contains(id));
-        gone.for_each(|id| {
-            accepted.remove(id);
-            found.counts.erased += 1;
-        });
+        gone.extend(ids.into_iter().filter(|id| !there.contains(id)));
+        gone.iter().for_each(|id| accepted.remove(*id));
+        found.counts.erased = gone.len() as u64;
     }
     let StoredIds { ids, doubled } = stores.analytics.stored_ids(kind, hour, most).await?;
     found.doubled = doubled;
@@ -72,15 +74,8 @@ pub(super) async fn reconciled(stores: &Stores, facts: Facts<'_>) -> Result<Foun
     found.counts.stored = ids.events();
     let difference = accepted.difference(&ids);
     // What was accepted since the instances told is stored, and they do not count it yet.
-    let late = |id: &ClickId| {
-        let at = id.timestamp();
-        let later = told.until.is_none_or(|until| at.duration_since(until) > -SLACK);
-        let of_dead = |died: &tfx_domain::Timestamp| {
-            let since = at.duration_since(*died);
-            since > -SLACK && since < UNTOLD
-        };
-        later || told.died.iter().any(of_dead)
-    };
+    let later = |at: Timestamp| told.until.is_none_or(|until| at.duration_since(until) > -SLACK);
+    let late = |id: &ClickId| later(id.timestamp()) || is_of_dead(told, *id);
     let open = told.until.is_none_or(|until| hour.next().start() > until);
     let judged = judge(&difference, open, late);
     (found.counts.missing, found.counts.surplus) = (judged.missing, judged.surplus);
@@ -88,7 +83,38 @@ pub(super) async fn reconciled(stores: &Stores, facts: Facts<'_>) -> Result<Foun
     found.counts.stored = found.counts.stored.saturating_sub(judged.late);
     found.surplus = difference.less.into_iter().filter(|id| !late(id)).collect();
     found.missing = difference.more;
+    if found.counts.surplus > 0 {
+        found.unsure = Some((Box::new(ids), gone));
+    }
     Ok(found)
+}
+
+/// Whether an instance that died may have accepted it without telling.
+fn is_of_dead(told: &Told, id: ClickId) -> bool {
+    told.died.iter().any(|died| {
+        let since = id.timestamp().duration_since(*died);
+        since > -SLACK && since < UNTOLD
+    })
+}
+
+impl Found {
+    /// Whether something seems to be too many, which may only not have been told yet when the ledgers were read: a line about a
+    /// postback that waited has an id of when it came.
+    pub(super) const fn is_unsure(&self) -> bool {
+        self.unsure.is_some()
+    }
+
+    /// Judges what is too many once more, by a ledger that counts all that was accepted before the store was read.
+    pub(super) fn judge_again(&mut self, mut ledger: HourLedger, told: &Told) {
+        let Some((stored, gone)) = self.unsure.take() else { return };
+        gone.into_iter().for_each(|id| ledger.accepted.remove(id));
+        let difference = ledger.accepted.difference(&stored);
+        let judged = judge(&difference, false, |id| is_of_dead(told, *id));
+        let surplus = judged.surplus.min(self.counts.surplus);
+        self.counts.stored = self.counts.stored.saturating_sub(self.counts.surplus - surplus);
+        self.counts.surplus = surplus;
+        self.surplus = difference.less.into_iter().filter(|id| !is_of_dead(told, *id)).collect();
+    }
 }
 
 /// How many are missing, too many, and not judged.
@@ -126,7 +152,6 @@ fn judge(difference: &Difference, open: bool, late: impl Fn(&ClickId) -> bool) -
 #[cfg(test)]
 mod tests {
     use super::*;
-    use tfx_domain::Timestamp;
 
     fn ids(n: u128) -> Vec<ClickId> {
         (0..n).map(|n| ClickId::generate(Timestamp::UNIX_EPOCH, n)).collect()

@@ -38,11 +38,12 @@ async fn store(s: &Server, clicks: &[ClickEvent]) {
     assert_eq!(s.stores.sink.deliver(&batch).await.expect("deliver"), []);
 }
 
+/// One that tells again as soon as somebody asks.
 fn instance(id: &str, service: &str) -> LedgerInstance {
     LedgerInstance {
         id: id.to_owned(),
         service: service.to_owned(),
-        at: clock::now(),
+        at: clock::now() + Duration::from_secs(20),
         from: None,
         ended: false,
     }
@@ -102,6 +103,31 @@ async fn what_all_instances_accepted_is_held_against_what_is_stored() {
     // Of another time there is nothing.
     let (_, none) = s.get(&format!("/reconciliation?since={}", hour.next().start())).await;
     assert_eq!(counts(&none["kinds"][0]), [0; 5], "{none}");
+    s.stop().await;
+}
+
+/// A line about a postback that waited has an id of when it came, and is stored before its instance tells of it.
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_stored_before_it_is_told_is_not_too_many() {
+    let s = Server::start().await;
+    let hour = over();
+    let all = clicks(4, hour.start());
+    store(&s, &all).await;
+    let now = |id: &str, service: &str| LedgerInstance { at: clock::now(), ..instance(id, service) };
+    let ledgers = &s.stores.ledgers;
+    let tell = async |clicks: &[ClickEvent]| {
+        let page = page(hour, clicks);
+        ledgers.publish(&now("p", "postback-service"), &[]).await.expect("publish");
+        ledgers.publish(&now("t", "traffic-service"), &[page]).await.expect("publish");
+    };
+    tell(&all[..1]).await;
+    let later = async {
+        tokio::time::sleep(Duration::from_millis(300)).await;
+        tell(&all[..3]).await;
+    };
+    let ((kind, answer), ()) = tokio::join!(asked(&s), later);
+    assert_eq!(counts(&kind), [1, 2, 0, 1, 0], "{answer}");
+    assert_eq!(kind["surplus_ids"], sorted(&all[3..]));
     s.stop().await;
 }
 

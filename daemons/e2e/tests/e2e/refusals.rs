@@ -87,7 +87,7 @@ async fn wrong_credentials_for_mongodb_name_its_setting() {
     for command in [&["migrate", "status"][..], &["migrate", "up", "mongo"]] {
         refused(&services, command, 1, says);
     }
-    refused(&services, &["up"], 7, &["does not accept the user and password of MONGO_URI"]);
+    refused(&services, &["up"], 1, &["does not accept the user and password of MONGO_URI"]);
     Service::ALL.into_iter().for_each(|service| services.start(service));
     let reports = [
         services.until_ready(Service::Api, tells(503, "config", "MONGO_URI")).await,
