@@ -251,6 +251,21 @@ fn what_was_accepted_and_is_not_stored_is_missed_with_its_id() {
         done.stderr
     );
     assert!(done.stderr.contains(&format!("conversions missing: {lost}")), "{}", done.stderr);
+    let table: Vec<Vec<&str>> = done
+        .stdout
+        .lines()
+        .map(|line| line.split("  ").map(str::trim).filter(|c| !c.is_empty()).collect())
+        .collect();
+    assert_eq!(
+        table[..2],
+        [
+            vec!["KIND", "ACCEPTED", "PUBLISHED", "STORED", "MISSING", "TOO MANY", "DOUBLED"],
+            vec!["clicks", "3", "3", "2", "1", "0", "0"],
+        ],
+        "{}",
+        done.stdout
+    );
+    assert_eq!(place.sh("tfx reconcile --since 1h --until 2h").code, Some(2));
     assert!(done.stderr.contains("tfx conversion publish --since TIME"), "{}", done.stderr);
     let check = place.sh("tfx check reconcile --timeout 4s");
     assert!(check.code == Some(2) && check.stdout.contains(" | missing=3;"), "{}", check.stdout);

@@ -58,13 +58,19 @@ pub(crate) async fn look(
     ids: usize,
 ) -> Result<Balance, Failure> {
     let over = Instant::now() + patience;
+    let backwards = |since: Timestamp, until: Timestamp| {
+        Failure::usage(format!("--since {since} is not before --until {until}"))
+    };
+    if let Some((since, until)) = since.zip(until).filter(|(since, until)| since >= until) {
+        return Err(backwards(since, until));
+    }
     let mut query = ReconciliationQuery { since, until, ids: Some(ids) };
     let first = client.reconciliation(&query).await?;
     let asked = first.at;
     // The time that is looked at stays the same.
     let until = until.map_or(asked, |until| until.min(asked));
     if let Some(since) = since.filter(|since| *since >= until) {
-        return Err(Failure::usage(format!("--since {since} is not before --until {until}")));
+        return Err(backwards(since, until));
     }
     (query.since, query.until) = (query.since.or(Some(first.since)), Some(until));
     let mut balance = Balance { found: first, why: Vec::new() };
