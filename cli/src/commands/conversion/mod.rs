@@ -181,6 +181,7 @@ impl Show {
         }
         let mut fields = columns();
         fields.extend([
+            Column::money("costs", "cost"),
             Column::text("network's word", "raw_status"),
             tests_too::column("click.test"),
             Column::label("decided by", "click.deciding_campaign_id"),

@@ -58,7 +58,8 @@ fn own(kind: Kind) -> Vec<Column> {
                 None => String::new(),
             })
             .right(),
-            Column::money("cost/click", "cost"),
+            Column::money("cost", "cost"),
+            Column::made("model", "cost.model", cost_model),
         ],
         Kind::Stream => vec![
             Column::text("kind", "kind"),
@@ -74,6 +75,8 @@ fn own(kind: Kind) -> Vec<Column> {
         ],
         Kind::Source => vec![
             Column::text("currency", "currency"),
+            Column::money("cost", "cost"),
+            Column::made("model", "cost.model", cost_model),
             Column::made("parameters", "params", |row| pairs(&row["params"])),
             Column::text("postback url", "postback_url"),
         ],
@@ -96,6 +99,12 @@ fn own(kind: Kind) -> Vec<Column> {
             }),
         ],
     }
+}
+
+/// What is paid for; empty: nothing is said of it.
+fn cost_model(row: &Value) -> String {
+    let cost = &row["cost"];
+    if cost.is_null() { String::new() } else { cost["model"].as_str().unwrap_or("cpc").to_owned() }
 }
 
 /// What only the view of one shows.
