@@ -249,6 +249,12 @@ pub enum FindingKind {
     UnlistedCurrency,
     /// Postbacks with the secret that a network had before, which works for a while.
     FormerSecret,
+    /// A destination of a network whose URL does not carry the click's id: no conversion can come of it.
+    NoClickId,
+    /// A network with neither a secret nor addresses: all that it reports is refused.
+    NoSecret,
+    /// A source that cannot tell of which click it is told.
+    NoExternalId,
 }
 
 /// A postback to try. Nothing is stored. A secret is not asked for; one that is given must be right.

@@ -151,6 +151,9 @@ const fn title(kind: FindingKind) -> &'static str {
         FindingKind::SaleAfterRejection => "sales of what is rejected:",
         FindingKind::UnlistedCurrency => "currency",
         FindingKind::FormerSecret => "its former secret still comes:",
+        FindingKind::NoClickId => "its URL does not carry the click",
+        FindingKind::NoSecret => "has neither a secret nor addresses",
+        FindingKind::NoExternalId => "cannot tell which click converted",
     }
 }
 

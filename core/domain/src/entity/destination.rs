@@ -148,6 +148,18 @@ pub enum ProbeMethod {
     Get,
 }
 
+impl DestinationSpec {
+    /// Whether its URL carries the click's id, by which its network reports.
+    pub fn carries_click_id(&self) -> bool {
+        carries(&self.url, &["click_id", "subid", "clickid"])
+    }
+}
+
+/// Whether a text has one of these macros, encoded or raw.
+pub(super) fn carries(text: &str, macros: &[&str]) -> bool {
+    macros.iter().any(|name| text.contains(&format!("{{{name}}}")) || text.contains(&format!("{{_{name}}}")))
+}
+
 impl Spec for DestinationSpec {
     type Id = DestinationId;
     const KIND: Kind = Kind::Destination;

@@ -1,6 +1,6 @@
 //! How a traffic source is told of conversions, as a person writes it: what cannot work is refused when it is saved.
 
-use super::{Secret, SourceSpec};
+use super::{Secret, SourceSpec, destination::carries};
 use crate::{
     macros::{Scope, UrlTemplate},
     money::Amount,
@@ -81,11 +81,20 @@ impl SourceSpec {
 
     /// Whether what it is told holds its own id of the click.
     pub fn tells_external_id(&self) -> bool {
+        self.tells(|text| carries(text, &["external_id"]))
+    }
+
+    /// Whether anything that it is told differs from click to click, so that it can tell which one converted.
+    pub fn tells_of_a_click(&self) -> bool {
+        let own = ["external_id", "click_id", "subid", "clickid"];
+        let any =
+            |text: &str| ["{sub", "{_sub", "{param:", "{_param:"].iter().any(|begin| text.contains(begin));
+        self.tells(|text| carries(text, &own) || any(text))
+    }
+
+    fn tells(&self, is: impl Fn(&str) -> bool) -> bool {
         let body = self.postback_body.as_ref().map(ToString::to_string);
-        let urls = self.postback_urls.values().chain(&self.postback_url).chain(&body);
-        let named =
-            |text: &String| ["{external_id}", "{_external_id}"].iter().any(|name| text.contains(name));
-        urls.into_iter().any(named)
+        self.postback_urls.values().chain(&self.postback_url).chain(&body).any(|text| is(text))
     }
 
     /// Whether its links carry its own id of the click.

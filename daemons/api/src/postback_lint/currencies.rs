@@ -41,7 +41,7 @@ pub(super) async fn unlisted(app: &App, network: Option<&Record>) -> Result<Vec<
 }
 
 /// Whether it is the network, or hangs on it.
-fn is_of(record: &Record, network: &Record) -> bool {
+pub(super) fn is_of(record: &Record, network: &Record) -> bool {
     let refers = || {
         let named = ops(record.kind).refs.iter().filter(|(_, kind)| *kind == Kind::Network);
         named

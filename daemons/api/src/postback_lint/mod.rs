@@ -2,9 +2,10 @@
 //! told, with the command that mends it; and `POST /postbacks/retry`, which has postback-service take postbacks again.
 //!
 //! The log is read with the configuration of now: what was mended since is no finding. What is looked for has a file each:
-//! conflicts, sales behind a rejection, former secrets, what was refused and words that nobody knows are read from the log; currencies and
-//! what sources were not told are not.
+//! conflicts, sales behind a rejection, former secrets, what was refused and words that nobody knows are read from the log; currencies, what
+//! sources were not told, and what the configuration loses without a word are not.
 
+mod configuration;
 mod conflicts;
 mod currencies;
 mod former_secret;
@@ -85,6 +86,7 @@ async fn lint(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
         linter.came(line);
     }
     let mut findings = currencies::unlisted(&app, network.as_ref()).await?;
+    findings.extend(configuration::silent(&app, network.as_ref()).await?);
     findings.extend(linter.findings());
     if network.is_none() {
         findings.extend(untold::of(&app, (since, since.or(days)), until, most).await?);

@@ -197,3 +197,43 @@ async fn currencies_of_before_the_list_are_told_with_what_mends_them() {
     told.sort_unstable();
     assert_eq!(told, ["destination offer", "network adnet"], "what hangs on the network");
 }
+
+#[tokio::test]
+async fn what_loses_money_without_a_word_is_told_before_a_click_shows_it() {
+    let s = Server::start().await;
+    s.summer().await;
+    let silent = async |s: &Server| -> Vec<(String, FindingKind)> {
+        let found = lint(s).await.into_iter().map(|f| (f.entity, f.kind));
+        let mut found: Vec<_> = found.collect();
+        found.sort_unstable();
+        found
+    };
+    assert_eq!(silent(&s).await, []);
+    s.saved_before(Kind::Network, "adnet", &json!({ "postback_secret": null })).await;
+    let network = s.api.get(Kind::Network, "adnet").await.expect("network")["id"].clone();
+    let destination = |slug: &str, url: &str, network: &Value| json!({ "slug": slug, "name": slug, "url": url, "network": network });
+    let source = |slug: &str, url: &str, param: Value| json!({ "slug": slug, "name": slug, "postback_url": url, "params": { "external_id": param } });
+    let with_token = json!("cid={clickid}");
+    for (kind, spec) in [
+        (Kind::Destination, destination("blind", "https://a.example/?x={sub1}", &network)),
+        (Kind::Destination, destination("raw", "https://a.example/{_clickid}", &network)),
+        (Kind::Destination, destination("nobodys", "https://a.example/", &Value::Null)),
+        (Kind::Source, source("dumb", "https://b.example/?s={status}", with_token.clone())),
+        (Kind::Source, source("empty", "https://b.example/?id={external_id}", Value::Null)),
+        (Kind::Source, source("well", "https://b.example/?id={external_id}", with_token.clone())),
+        (Kind::Source, source("own", "https://b.example/?id={click_id}", Value::Null)),
+    ] {
+        s.api.create(kind, &spec).await.expect("created");
+    }
+    let found: Vec<(String, FindingKind)> = silent(&s).await;
+    let want = [
+        ("destination blind", FindingKind::NoClickId),
+        ("network adnet", FindingKind::NoSecret),
+        ("source dumb", FindingKind::NoExternalId),
+        ("source empty", FindingKind::NoExternalId),
+    ];
+    assert_eq!(found, want.map(|(entity, kind)| (entity.to_owned(), kind)));
+    let asked = LintQuery { network: Some("adnet".to_owned()), ..LintQuery::default() };
+    let of_one = s.api.postback_lint(&asked).await.expect("lint").findings;
+    assert_eq!(of_one.len(), 2, "sources are not of a network: {of_one:#?}");
+}

@@ -1,0 +1,78 @@
+//! What loses money without a word, as the configuration is: before a click or a postback shows it.
+
+use super::currencies::is_of;
+use crate::{app::App, failure::Failure};
+use tfx_api::postbacks::{Finding, FindingKind};
+use tfx_domain::entity::{DestinationSpec, Kind, NetworkSpec, SourceSpec, Status};
+use tfx_ports::config::Record;
+
+/// Of what is active; of one network: itself and the destinations that it pays for.
+pub(super) async fn silent(app: &App, network: Option<&Record>) -> Result<Vec<Finding>, Failure> {
+    let (_, records) = app.stores.config.load().await?;
+    let active = records.iter().filter(|r| r.status == Status::Active);
+    let meant = active.filter(|r| network.is_none_or(|n| is_of(r, n)));
+    Ok(meant.filter_map(of).collect())
+}
+
+/// None: nothing is wrong with it, or it cannot be read, which is told elsewhere.
+fn of(record: &Record) -> Option<Finding> {
+    let slug = &record.slug;
+    let (kind, because, command) = match record.kind {
+        Kind::Destination => unnamed(slug, &record.typed::<DestinationSpec>().ok()?.spec)?,
+        Kind::Network => refusing(slug, &record.typed::<NetworkSpec>().ok()?.spec)?,
+        Kind::Source => untold(slug, &record.typed::<SourceSpec>().ok()?.spec)?,
+        _ => return None,
+    };
+    Some(Finding {
+        source: if record.kind == Kind::Source { slug.clone() } else { String::new() },
+        network: if record.kind == Kind::Network { slug.clone() } else { String::new() },
+        entity: format!("{} {slug}", record.kind),
+        because: because.to_owned(),
+        command,
+        ..Finding::new(kind, record.updated_at)
+    })
+}
+
+/// What it is, why it loses money, and the command that mends it.
+type Silent = (FindingKind, &'static str, String);
+
+fn unnamed(slug: &str, destination: &DestinationSpec) -> Option<Silent> {
+    destination.network.as_ref().filter(|_| !destination.carries_click_id())?;
+    Some((
+        FindingKind::NoClickId,
+        "its network is not told the click and can report nothing of it; SUBID is what it calls its parameter for that",
+        format!("tfx destination update {slug} --url 'URL?SUBID={{click_id}}'"),
+    ))
+}
+
+fn refusing(slug: &str, network: &NetworkSpec) -> Option<Silent> {
+    let known = network.postback_secret.is_some()
+        || !network.allowed_ips.is_empty()
+        || network.allowed_ips_file.is_some();
+    (!known).then(|| {
+        (
+            FindingKind::NoSecret,
+            "anybody could report sales for it, so all that comes for it is refused",
+            format!("tfx network rotate-secret {slug}"),
+        )
+    })
+}
+
+fn untold(slug: &str, source: &SourceSpec) -> Option<Silent> {
+    if source.postback_url.is_none() && source.postback_urls.is_empty() {
+        return None;
+    }
+    let (because, command) = match source.tells_of_a_click() {
+        false => (
+            "nothing that it is told names the click; PARAMETER is what it calls that",
+            format!("tfx source update {slug} --postback-url 'URL?PARAMETER={{external_id}}'"),
+        ),
+        true if source.tells_external_id() && !source.links_carry_external_id() => (
+            "its links do not carry its id of the click, so {external_id} is empty, and it is told nothing; NAME is a parameter \
+             of ours, TOKEN the source's macro",
+            format!("tfx source update {slug} --external-id-param 'NAME=TOKEN'"),
+        ),
+        true => return None,
+    };
+    Some((FindingKind::NoExternalId, because, command))
+}
