@@ -60,6 +60,11 @@ impl AlertStore for AlertTable {
         self.db.write(APPEND, move |conn, ()| lines.iter().try_for_each(|line| append(conn, line))).await
     }
 
+    async fn rewrite(&self, lines: &[AlertEvent]) -> Result<(), StoreError> {
+        let lines = lines.to_vec();
+        self.db.write(APPEND, move |conn, ()| lines.iter().try_for_each(|line| rewrite(conn, line))).await
+    }
+
     async fn log(&self, query: &AlertLogQuery) -> Result<Page<AlertEvent>, StoreError> {
         let (query, left_out) = (query.clone(), Arc::clone(&self.left_out));
         self.db.scan(LOG, move |conn| log(conn, &query, &left_out)).await
@@ -124,6 +129,12 @@ fn append(conn: &Connection, line: &AlertEvent) -> Result<(), StoreError> {
         conn.prepare_cached(sent).and_then(|mut s| s.execute(values)).or_store_error(APPEND)?;
     }
     Ok(())
+}
+
+fn rewrite(conn: &Connection, line: &AlertEvent) -> Result<(), StoreError> {
+    let update = "UPDATE alert_log SET body = ?2 WHERE id = ?1";
+    let values = params![line.id.to_string(), body(line)?];
+    conn.prepare_cached(update).and_then(|mut s| s.execute(values)).or_store_error(APPEND).map(|_| ())
 }
 
 fn states(

@@ -177,6 +177,18 @@ impl AlertStore for AlertTable {
         }
     }
 
+    async fn rewrite(&self, lines: &[AlertEvent]) -> Result<(), StoreError> {
+        self.db.ready().await?;
+        for some in lines.chunks(STATEMENTS) {
+            let statement = |one: &AlertEvent| {
+                Ok(doc! {"q": {"_id": one.id.to_string()}, "u": {"$set": {"body": text(one)?}}})
+            };
+            let statements: Vec<Document> = some.iter().map(statement).collect::<Result<_, StoreError>>()?;
+            self.db.updates(APPEND, self.lines.name(), statements, self.db.operation_timeout()).await?;
+        }
+        Ok(())
+    }
+
     async fn log(&self, query: &AlertLogQuery) -> Result<Page<AlertEvent>, StoreError> {
         let limit = limit(&query.page);
         let mut all = Vec::new();

@@ -61,6 +61,9 @@ pub trait AlertStore: Send + Sync {
     /// of its group.
     async fn append(&self, lines: &[AlertEvent]) -> Result<(), StoreError>;
 
+    /// Writes lines anew that are there, by their ids; others are passed over. When they last told a channel stays.
+    async fn rewrite(&self, lines: &[AlertEvent]) -> Result<(), StoreError>;
+
     /// A page of the log, newest first.
     async fn log(&self, query: &AlertLogQuery) -> Result<Page<AlertEvent>, StoreError>;
 

@@ -16,7 +16,7 @@ macro_rules! dimensions {
         }
     )*) => {
         /// One dimension: a fact of a click, or something else that is known of each row.
-        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         pub enum Dimension {
             $($(
@@ -94,6 +94,20 @@ impl Dimension {
     /// True for hour, day, week, month, hour of day and weekday.
     pub const fn is_time(self) -> bool {
         matches!(self, Self::Hour | Self::Day | Self::Week | Self::Month | Self::HourOfDay | Self::Weekday)
+    }
+
+    /// What a click says of it; empty: nothing, or it is none of a click's facts.
+    pub fn said_by(self, dims: &ClickDims) -> &str {
+        match self {
+            Self::Sub(n) => dims.subs.get(usize::from(n).saturating_sub(1)).map_or("", |sub| sub.as_str()),
+            other => other.of(dims),
+        }
+    }
+
+    /// True where values are of those facts that [`ClickDims::without_person`] takes off.
+    pub fn tells_of_a_person(self) -> bool {
+        let fact = |f: &EventField| !matches!(f.json, JsonType::Id(_) | JsonType::Mark);
+        matches!(self, Self::Sub(_)) || self.fact().is_some_and(fact)
     }
 
     /// True where values are ids of entities, compared as they are; other texts are compared without regard to case.

@@ -196,6 +196,12 @@ pub async fn the_log_of_alerts_comes_in_pages(s: AlertStores) {
     // A look leaves the last sending.
     s.one.save(&[looked(1, "a", 2)]).await.expect("save");
     assert_eq!(s.one.states(None).await.expect("states")[0].sent_at, Some(at(5)));
+    // Written anew a line stands where it stood; one that is not there is not made.
+    let anew = AlertEvent { group: vec!["sub1=".to_owned()], ..found[3].clone() };
+    s.one.rewrite(&[anew.clone(), line(77, 77, 1, Happened::Fired)]).await.expect("rewrite");
+    s.two.rewrite(&[]).await.expect("nothing");
+    found[3] = anew;
+    assert_eq!(log(&s.two, None).await, found);
     assert_eq!(s.two.forget_log(at(5)).await.expect("forget"), 20);
     assert_eq!(log(&s.one, None).await.len(), 20);
 }

@@ -138,6 +138,7 @@ async fn attempt(app: &App, job: &Job, places: &Semaphore) -> End {
 
 async fn acted(app: &App, job: &Job, deed: &Deed<'_>, done: Result<AlertEvent, String>) -> End {
     match done {
+        Ok(_) if !is_there(app, job).await => End::Done,
         Ok(line) => {
             let did = matches!(line.happened, Happened::Paused | Happened::Returned);
             app.alerts.counted.actions.fetch_add(u64::from(did), Relaxed);
@@ -169,6 +170,9 @@ async fn tell(app: &App, job: &Job, notice: &Notice, group: &[String], place: us
     let (why, spent, at_least) = match app.alerts.sender.send(&channel, notice, place).await {
         Outcome::Sent => {
             counted.sent.fetch_add(1, Relaxed);
+            if !is_there(app, job).await {
+                return End::Done;
+            }
             let text = format!("{} told {shown} (notice {})", notice.told.as_str(), notice.id);
             write(app, notice, group, Happened::Sent, text).await;
             return End::Done;
@@ -189,6 +193,9 @@ async fn tell(app: &App, job: &Job, notice: &Notice, group: &[String], place: us
     let many = if attempts == 1 { "attempt" } else { "attempts" };
     let why = format!("{shown}: {why}; given up after {attempts} {many}");
     let text = format!("{why} (notice {})", notice.id);
+    if !is_there(app, job).await {
+        return End::Done;
+    }
     write(app, notice, group, Happened::Undelivered, text).await;
     End::Dead(why)
 }
@@ -217,6 +224,12 @@ async fn channel(
     let at = if here { Some(place) } else { there() };
     let at = at.or_else(|| channels.get(place).filter(mended).map(|_| place));
     Ok(at.map(|at| channels.swap_remove(at)).ok_or("the rule does not have the channel any more"))
+}
+
+/// Whether a job that was done is still there: one that was taken off meanwhile names somebody who is erased, and nothing is
+/// written of it. A store that does not answer takes nothing off.
+async fn is_there(app: &App, job: &Job) -> bool {
+    app.stores.queue.renew(job, LEASE).await.unwrap_or(true)
 }
 
 /// A line that is not written is no reason to tell a channel twice.

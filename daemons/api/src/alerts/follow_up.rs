@@ -6,12 +6,16 @@ use tfx_api::Labels;
 use tfx_domain::{
     Timestamp,
     alert::{
-        AlertEvent, AlertJob, AlertState, GroupPart, Happened, Notice, Paused, Step, Target, TargetKind,
-        Told, notice::group_text, state::Acted,
+        AlertEvent, AlertJob, AlertState, GroupPart, Happened, Notice, Paused, Said, Step, Target,
+        TargetKind, Told, notice::group_text, state::Acted,
     },
     entity::{Alert, AlertSpec, Kind},
 };
-use tfx_ports::{alerts::Looked, clock, queue::NewJob};
+use tfx_ports::{
+    alerts::Looked,
+    clock,
+    queue::{NewJob, WaitingJob},
+};
 
 /// A group that is not looked at any more: what was done about it is taken back.
 pub(super) fn over(mut state: AlertState) -> Looked {
@@ -19,6 +23,20 @@ pub(super) fn over(mut state: AlertState) -> Looked {
     let jobs = state.to_return().and_then(|paused| action_job(&state, paused, true, clock::now()));
     let jobs = jobs.into_iter().collect();
     Looked { state, over: true, log: Vec::new(), jobs }
+}
+
+/// A group that a person alone made who is erased: as [`over`], and nothing of it names him.
+pub(crate) fn forgotten(state: AlertState, said: &Said) -> Looked {
+    let group = said.taken_off(&state.group);
+    let looked = over(AlertState { group, ..state.clone() });
+    Looked { state: AlertState { group: state.group, ..looked.state }, ..looked }
+}
+
+/// The job to be done in place of one that names an erased person; none: it is only taken off.
+pub(crate) fn renamed(job: &WaitingJob, what: AlertJob, said: &Said) -> Option<NewJob> {
+    let what = what.without(said)?;
+    let (AlertJob::Pause { alert, .. } | AlertJob::Return { alert, .. }) = &what else { return None };
+    new_job(&what, format!("{}.renamed", job.key), format!("{alert}/act"), job.came)
 }
 
 fn action_job(state: &AlertState, paused: &Paused, returns: bool, now: Timestamp) -> Option<NewJob> {

@@ -9,7 +9,7 @@ use super::{
 use crate::app::App;
 use std::{
     collections::{BTreeMap, BTreeSet},
-    sync::Arc,
+    sync::{Arc, atomic::Ordering::Relaxed},
     time::Duration,
 };
 use tfx_domain::{
@@ -34,7 +34,9 @@ const LEASE: &str = "alerts";
 /// A lease is held for an interval and this: for the longest look at a rule, and a little.
 const LEASE_BEYOND: Duration = Duration::from_secs(30);
 /// The longest look at one rule.
-const LONGEST_LOOK: Duration = Duration::from_secs(20);
+pub(super) const LONGEST_LOOK: Duration = Duration::from_secs(20);
+/// How long it takes at most, as a rule, until what it led to is saved.
+pub(super) const SAVED_WITHIN: Duration = Duration::from_secs(2);
 /// States saved together.
 const TOGETHER: usize = 100;
 /// How long the log of alerts is kept.
@@ -109,6 +111,7 @@ async fn round(
     if !held {
         *lease = leases.take(LEASE, time).await?;
     }
+    app.alerts.looks.store(lease.is_some(), Relaxed);
     let Some(held) = lease.clone() else {
         app.alerts.failing().clear();
         return Ok(());
@@ -127,6 +130,7 @@ async fn round(
             *lease = None;
             return Ok(());
         }
+        let _looking = app.alerts.looking.lock().await;
         let before: Vec<AlertState> =
             states.remove(&rule.id).into_iter().flatten().map(|stored| stored.state).collect();
         let looked = tokio::select! {

@@ -12,6 +12,7 @@ mod routes;
 mod send;
 mod summary;
 
+pub(crate) use follow_up::{forgotten, renamed};
 pub(crate) use routes::routes;
 pub(crate) use summary::Summaries;
 
@@ -26,7 +27,7 @@ use std::{
     collections::BTreeMap,
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
 };
 use tfx_domain::{
@@ -55,6 +56,10 @@ pub(crate) struct Alerts {
     /// Something may be due.
     due: Notify,
     counted: Counted,
+    /// Whether this is the one that looks.
+    looks: AtomicBool,
+    /// Held as long as a look at a rule goes on here.
+    looking: tokio::sync::Mutex<()>,
     /// Why rules cannot be looked at, by their slugs, as of the last round here.
     failing: Mutex<BTreeMap<String, String>>,
 }
@@ -91,12 +96,27 @@ impl Counted {
 
 impl Alerts {
     pub(crate) fn new(settings: &Settings, apart: &Arc<Apart>) -> Self {
-        let (due, counted, failing) = (Notify::new(), Counted::default(), Mutex::default());
-        Self { sender: Sender::new(settings, apart), due, counted, failing }
+        Self {
+            sender: Sender::new(settings, apart),
+            due: Notify::new(),
+            counted: Counted::default(),
+            looks: AtomicBool::new(false),
+            looking: tokio::sync::Mutex::default(),
+            failing: Mutex::default(),
+        }
     }
 
     fn failing(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, String>> {
         self.failing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When this returns, looks that had begun before have come to their end, whichever api-service looks.
+    pub(crate) async fn looks_ended(&self) {
+        if self.looks.load(Relaxed) {
+            drop(self.looking.lock().await);
+        } else {
+            tokio::time::sleep(look::LONGEST_LOOK + look::SAVED_WITHIN).await;
+        }
     }
 
     /// What will not work of a rule as it is.

@@ -1,6 +1,7 @@
 //! Erasing a person from everything the installation keeps (`docs/decisions/0047-erasing-a-person.md`). One at a time, behind
 //! the answer: whoever asked looks how far it is.
 
+mod alerts;
 mod reach;
 mod work;
 

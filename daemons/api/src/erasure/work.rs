@@ -1,7 +1,7 @@
 //! Erasing, store by store, until nothing more is found.
 
 use super::{
-    Asked,
+    Asked, alerts,
     reach::{self, Forms, Reached},
 };
 use crate::app::App;
@@ -13,6 +13,7 @@ use std::{
 use tfx_api::erasure::{ErasedRange, ErasedRows, ErasureReceipt, ErasureRefused};
 use tfx_domain::{
     Timestamp,
+    alert::Said,
     event::{EventCounts, PersonNames},
     id::{ClickId, VisitorId},
 };
@@ -40,6 +41,8 @@ struct Known {
     visitors: BTreeSet<VisitorId>,
     /// Ids and addresses as they may stand in texts.
     texts: Vec<String>,
+    /// What his clicks alone say, of that by which groups of alerts go.
+    said: Said,
 }
 
 /// Does what was asked for, and writes down what it came to.
@@ -72,7 +75,7 @@ pub(super) async fn run(
     let mut rows = Rows::of(app);
     if matches!(asked, Asked::Click(_)) && whom.is_none() && !was_erased {
         // The click has left by age, or never was: what it brought, or was said of it, may be there all the same.
-        pass_over(app, &known, true, &mut rows).await?;
+        pass_over(app, &mut known, true, &mut rows).await?;
         if rows.total() == 0 {
             return Err(StoreError::NotFound);
         }
@@ -92,16 +95,19 @@ pub(super) async fn run(
         receipt.visitors = known.visitors.len() as u64;
         let before = rows.total();
         if receipt.dry_run {
-            pass_over(app, &known, true, &mut rows).await?;
+            pass_over(app, &mut known, true, &mut rows).await?;
             break;
         }
         if asked != Asked::Again {
             remember(app, receipt, &known, &listed, false).await?;
         }
-        pass_over(app, &known, false, &mut rows).await?;
+        pass_over(app, &mut known, false, &mut rows).await?;
         let found = rows.total() - before;
         if pass > 0 && found == 0 {
             break;
+        }
+        if !known.said.is_empty() {
+            app.alerts.looks_ended().await;
         }
         // What is on its way comes with the next pass.
         reached.missing.clear();
@@ -126,6 +132,14 @@ pub(super) async fn run(
     }
     wipe(app, receipt).await;
     left(app, receipt);
+    let rules = alerts::rules_that_name(app, &known.said).await?;
+    if !rules.is_empty() {
+        let rules = rules.join(", ");
+        receipt.left.push(format!(
+            "alert rules whose filters name him, as somebody wrote them: {rules}; tfx alert update RULE --where changes that, \
+             and the audit log keeps what stood there"
+        ));
+    }
     if asked == Asked::Again {
         return app.stores.erased.forget(receipt.asked_at).await.map(|_| ());
     }
@@ -192,7 +206,16 @@ fn of_many(asked: Asked, ErasedRange { bits, clicks }: ErasedRange) -> ErasureRe
 }
 
 /// Goes through every store once.
-async fn pass_over(app: &App, known: &Known, dry_run: bool, rows: &mut Rows) -> Result<(), StoreError> {
+async fn pass_over(app: &App, known: &mut Known, dry_run: bool, rows: &mut Rows) -> Result<(), StoreError> {
+    // First: what he alone said is known as long as his clicks are there.
+    let held = alerts::pass_over(app, &known.clicks, &mut known.said, dry_run).await?;
+    for (what, how, count) in [
+        ("alerts by what he alone said", "removed", held.states),
+        ("lines of the log of alerts", "blanked", held.lines),
+        ("notices of alerts", "removed", held.jobs),
+    ] {
+        rows.add(rows.config, what, how, count);
+    }
     let clicks: Vec<ClickId> = known.clicks.iter().copied().collect();
     let brought = app.stores.conversions.erase(&clicks, dry_run).await?;
     let held = brought.iter().filter(|(_, held)| *held).count() as u64;
@@ -306,7 +329,7 @@ fn left(app: &App, receipt: &mut ErasureReceipt) {
         );
     }
     say(
-        "logs of services and proxies, and what was told to sources and networks, are not this program's to erase",
+        "logs of services and proxies, and what was told to sources, networks and channels of alerts, are not this program's to erase",
     );
 }
 

@@ -4,19 +4,27 @@ use crate::server::Server;
 use async_trait::async_trait;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
-use std::sync::{
-    Arc,
-    atomic::{AtomicU32, Ordering::Relaxed},
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering::Relaxed},
+    },
+    time::Duration,
 };
 use tfx_api::{audit::AuditQuery, erasure::ErasureReceipt};
 use tfx_domain::{
     Timestamp,
+    entity::Kind,
     event::{ClickEvent, Event, EventCounts},
 };
 use tfx_ports::{
-    StoreError, clock,
+    StoreError,
+    alerts::AlertLogQuery,
+    clock,
     conformance::sample::Sample,
     erasure::{EventErasure, FoundClick, Traces, Whom},
+    page::PageRequest,
+    queue::JobKind,
     sink::Envelope,
 };
 use tfx_service::testing::until;
@@ -33,16 +41,18 @@ async fn fill(s: &Server) -> Vec<ClickEvent> {
             ClickEvent { visitor_id: visitor_id.parse().expect("an id"), ..sample.click(clock::now()) }
         })
         .collect();
-    let batch: Vec<Envelope> = clicks
-        .iter()
-        .map(|click| {
-            let event = Event::Click(Box::new(click.clone()));
-            let payload = event.to_json().expect("JSON").into();
-            Envelope { topic: event.topic(), id: event.id(), key: event.key(), payload }
-        })
-        .collect();
-    assert_eq!(s.stores.sink.deliver(&batch).await.expect("deliver"), []);
+    deliver(s, &clicks).await;
     clicks
+}
+
+async fn deliver(s: &Server, clicks: &[ClickEvent]) {
+    let envelope = |click: &ClickEvent| {
+        let event = Event::Click(Box::new(click.clone()));
+        let payload = event.to_json().expect("JSON").into();
+        Envelope { topic: event.topic(), id: event.id(), key: event.key(), payload }
+    };
+    let batch: Vec<Envelope> = clicks.iter().map(envelope).collect();
+    assert_eq!(s.stores.sink.deliver(&batch).await.expect("deliver"), []);
 }
 
 async fn erased(s: &Server, request: Value) -> ErasureReceipt {
@@ -173,4 +183,91 @@ async fn what_cannot_be_meant_is_refused() {
         assert_eq!(status, StatusCode::UNPROCESSABLE_ENTITY, "{body}: {problem}");
         assert_eq!(problem["problems"][0]["path"], path, "{body}: {problem}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_alerts_have_of_one_person_alone_goes_with_him() {
+    what_alerts_have_of_him_goes(Server::with(&ALERTS).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_alerts_in_mongodb_have_of_one_person_alone_goes_with_him() {
+    what_alerts_have_of_him_goes(Server::on_mongodb(&ALERTS).await).await;
+}
+
+/// Rules are looked at often; what a channel does not take is tried again when the test is over.
+const ALERTS: [(&str, &str); 3] =
+    [("ALERT_INTERVAL_MS", "100"), ("ALERT_RETRY_BACKOFF_MS", "3600000"), ("OUTBOUND_ALLOW_PRIVATE", "true")];
+
+async fn what_alerts_have_of_him_goes(s: Server) {
+    const HIS: &str = "canary-his-alone";
+    s.summer().await;
+    let mut sample = Sample::new(1);
+    let mut click = |visitor: &str, sub: &str, keyword: &str| {
+        let mut click = sample.click(clock::now() - Duration::from_secs(5));
+        click.visitor_id = visitor.parse().expect("an id");
+        (click.dims.subs, click.dims.keyword) = (vec![sub.into()], keyword.into());
+        (click.dims.is_bot, click.dims.test) = (false, false);
+        click
+    };
+    let other = "0000000000000000000000000000000a";
+    let clicks =
+        [click(VISITOR, HIS, "shoes"), click(VISITOR, "shared", "shoes"), click(other, "shared", "shoes")];
+    deliver(&s, &clicks).await;
+    // Nobody listens there.
+    let channels = json!(["webhook:http://127.0.0.1:1/hook"]);
+    let by = json!(["sub1", "keyword"]);
+    let rule = json!({ "slug": "told", "when": "hits > 0", "by": by, "channels": channels });
+    s.create(Kind::Alert, rule).await;
+    let filters = json!([{ "dimension": "sub1", "values": [HIS.to_uppercase()] }]);
+    let stop = json!({
+        "slug": "stop", "when": "hits > 0", "by": ["sub1"], "filters": filters, "action": "pause_stream", "stream": "summer/main",
+    });
+    s.create(Kind::Alert, stop).await;
+    s.api.update(Kind::Alert, "stop", &json!({ "armed": true }), None).await.expect("armed");
+    let main = async || s.api.get(Kind::Stream, "summer/main").await.expect("the stream")["status"].clone();
+    until("paused", async || main().await == "paused").await;
+    let states = async || s.stores.alerts.states(None).await.expect("states");
+    let log = async || {
+        let page = PageRequest::first(1_000);
+        let query = AlertLogQuery { alert: None, since: None, until: None, page };
+        s.stores.alerts.log(&query).await.expect("the log").items
+    };
+    let jobs = async || {
+        s.stores.queue.waiting(JobKind::Alert, "", &PageRequest::first(99)).await.expect("jobs").items
+    };
+    let fired =
+        async || states().await.len() == 3 && log().await.iter().any(|l| l.text.contains("is paused"));
+    until("fired", fired).await;
+    until("put off", async || jobs().await.iter().filter(|job| !job.held).count() == 2).await;
+    let lines = log().await.len();
+
+    let count = |receipt: &ErasureReceipt, what: &str| {
+        receipt.rows.iter().filter(|row| row.what == what).map(|row| row.rows).sum::<u64>()
+    };
+    let counted = erased(&s, json!({ "visitor": VISITOR, "dry_run": true })).await;
+    let receipt = erased(&s, json!({ "visitor": VISITOR })).await;
+    for receipt in [&counted, &receipt] {
+        // What a look that went on meanwhile brings back goes too, and counts.
+        let counts = ["alerts by what he alone said", "notices of alerts", "lines of the log of alerts"];
+        for (what, least) in counts.into_iter().zip([2, 1, 3]) {
+            assert!(count(receipt, what) >= least, "{what}: {receipt:?}");
+        }
+        assert!(!format!("{receipt:?}").to_lowercase().contains(HIS));
+    }
+    assert!(receipt.left.iter().any(|left| left.contains("filters name him") && left.contains(": stop;")));
+    until("what he had caused is taken back", async || main().await == "active").await;
+    until("told", async || log().await.iter().any(|l| l.happened.as_str() == "returned")).await;
+    let shared = vec!["sub1=shared".to_owned(), "keyword=shoes".to_owned()];
+    let groups: Vec<_> = states().await.into_iter().map(|stored| stored.state.group).collect();
+    assert_eq!(groups, std::slice::from_ref(&shared), "what others said too stays");
+    let log = log().await;
+    assert!(log.len() > lines, "every line stays: {log:?}");
+    assert!(log.iter().all(|line| line.group == shared || !line.group.contains(&format!("sub1={HIS}"))));
+    assert!(log.iter().any(|line| line.group == ["sub1=", "keyword=shoes"]), "{log:?}");
+    let waits = jobs().await.into_iter().map(|job| job.payload).filter(|job| job.contains("notice"));
+    let waits: Vec<String> = waits.collect();
+    assert!(waits.len() == 1 && waits[0].contains("sub1=shared"), "{waits:?}");
+    assert_eq!(erased(&s, json!({ "visitor": VISITOR })).await.total(), 0, "once");
+    s.stop().await;
 }

@@ -3,29 +3,37 @@
 use super::{ADDRESS, AGENT, NO_CLICK, VISITOR, World, rows, visitor};
 use reqwest::StatusCode;
 use serde_json::json;
-use std::{collections::BTreeMap, fs, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+use tfx_api::alerts::AlertLogQuery;
 use tfx_domain::entity::Kind;
 use tfx_e2e::{Namespace, Services, Up};
+use tokio::time::sleep;
 
 /// What the link says of him.
 const SUB: &str = "canary-sub-77";
 const CANARIES: [&str; 4] = [VISITOR, ADDRESS, AGENT, SUB];
 
 /// Collections in which people are, and what of him is there before he is erased.
-const PEOPLE: [(&str, &[&str]); 2] = [
+const PEOPLE: [(&str, &[&str]); 4] = [
+    // How rules stand by what he alone said, and what happened to them.
+    ("alert_log", &[SUB]),
+    ("alert_states", &[SUB]),
     // Facts of the click.
     ("conversions", &[SUB]),
     // Parked postbacks, as they came; what sources are still to be told.
     ("jobs", &CANARIES),
 ];
 
-/// Collections in which no visitor is: the configuration, who works on it and changed it; how alerts and destinations
+/// Collections in which no visitor is: the configuration, who works on it and changed it; how destinations
 /// stand; names of conversions and jobs; whom erasures were of, as hashes and ids of clicks; sums of
 /// ids of what was accepted; rates of currencies; what earlier versions left empty.
-const NOBODY: [&str; 25] = [
+const NOBODY: [&str; 23] = [
     "accounts",
-    "alert_log",
-    "alert_states",
     "alerts",
     "audit",
     "campaigns",
@@ -98,7 +106,11 @@ async fn a_person_is_erased_from_every_collection() {
     let namespace = Namespace::with_mongo();
     let dir = tempfile::tempdir().expect("dir");
     let mut settings = namespace.settings();
-    settings.extend([("TRUSTED_PROXY_CIDRS", "127.0.0.0/8"), ("OUTBOUND_ALLOW_PRIVATE", "true")]);
+    settings.extend([
+        ("TRUSTED_PROXY_CIDRS", "127.0.0.0/8"),
+        ("OUTBOUND_ALLOW_PRIVATE", "true"),
+        ("ALERT_INTERVAL_MS", "100"),
+    ]);
     tokio::task::block_in_place(|| Services::embedded(&settings).said(&["migrate", "up"]));
     let up = Up::start(dir.path(), &settings);
     let (world, api) = (World::of(&up), up.api());
@@ -111,6 +123,10 @@ async fn a_person_is_erased_from_every_collection() {
     api.create(Kind::Stream, &stream).await.expect("its stream");
     let link = api.campaign_link("pushed", None).await.expect("a link").url;
 
+    let alert = json!({
+        "slug": "subs", "when": "hits > 0", "by": ["sub1"], "channels": ["webhook:http://127.0.0.1:1/hook"],
+    });
+    api.create(Kind::Alert, &alert).await.expect("a rule");
     let his = world.click_on(&format!("{link}?sub1={SUB}"), VISITOR, ADDRESS, AGENT).await;
     let other = world.click("00000000000000000000000000000abc", "203.0.113.9", "Other/1").await;
     world.eventually("the clicks", 2, 0).await;
@@ -118,6 +134,11 @@ async fn a_person_is_erased_from_every_collection() {
     assert_eq!(world.postback(&other, "other").await, StatusCode::OK);
     assert!(world.postback(NO_CLICK, "parked").await.is_success());
     world.eventually("the sales", 2, 2).await;
+    let limit = Instant::now() + Duration::from_secs(60);
+    while api.alert_log(&AlertLogQuery::default()).await.expect("the log").items.len() < 2 {
+        assert!(Instant::now() < limit, "the rule does not fire");
+        sleep(Duration::from_millis(50)).await;
+    }
 
     for (name, documents) in &held(&settings, &dir.path().join("before.archive")) {
         let holds = PEOPLE.iter().find(|(people, _)| people == name).map_or(&[][..], |(_, holds)| holds);
@@ -133,6 +154,9 @@ async fn a_person_is_erased_from_every_collection() {
     {
         assert_eq!(rows(&receipt, what), want, "{what}: {receipt:?}");
     }
+    // A look may have seen his clicks once more before they went.
+    assert!(rows(&receipt, "alerts by what he alone said") > 0, "{receipt:?}");
+    assert!(rows(&receipt, "notices of alerts") > 0, "{receipt:?}");
     let after = held(&settings, &dir.path().join("after.archive"));
     for (name, documents) in &after {
         let said = PEOPLE.iter().any(|(people, _)| people == name) || NOBODY.contains(&name.as_str());
