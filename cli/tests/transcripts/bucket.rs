@@ -273,6 +273,11 @@ fn what_a_bucket_does_not_do_is_told_with_what_to_do() {
         ("tfx backup all s3://plain-sets", 1, "passes over If-None-Match"),
         ("tfx backup embedded s3://plain-sets/a.tar.zst", 1, "passes over If-None-Match"),
         ("tfx backup all s3://sets --resume", 2, "--resume goes on in a folder only"),
+        ("tfx backup clickhouse s3://sets --resume", 2, "--resume goes on in a folder only"),
+        ("tfx doctor --bundle s3://sets/b.tar.gz --force", 2, "--force puts a file in the place of another"),
+        ("tfx doctor --bundle s3://sets", 2, "s3://sets is a bucket; name an object in it"),
+        ("tfx doctor --bundle s3://no-such/b.tar.gz", 1, "there is no bucket no-such there"),
+        ("tfx doctor --bundle s3://plain-sets/b.tar.gz", 1, "passes over If-None-Match"),
         ("tfx backup all s3://Sets", 2, "has the form s3://BUCKET/PREFIX"),
         ("tfx backup all s3://sets/../a", 2, "has the form s3://BUCKET/PREFIX"),
         ("AWS_ACCESS_KEY_ID=other tfx backup list s3://sets", 1, "does not know AWS_ACCESS_KEY_ID"),
@@ -322,4 +327,22 @@ fn partitions_that_have_not_changed_are_copied_by_the_server() {
     place.ok(&format!("tfx restore clickhouse {set} --dry-run && tfx restore clickhouse {set}"));
     assert_eq!(into.counts(), before);
     assert_eq!(server.uploads("tables"), 0);
+}
+
+#[test]
+fn a_bundle_comes_into_a_bucket_where_nothing_is() {
+    let (place, server) = stored("bundles");
+    let line = "tfx doctor --bundle s3://bundles/help/b.tar.gz --log-lines 0";
+    let done = place.sh(line);
+    assert!(done.stderr.contains("s3://bundles/help/b.tar.gz holds "), "{}", done.stderr);
+    assert_eq!(server.objects("bundles"), ["help/b.tar.gz"]);
+    let (_, bytes) = server.ask("GET", "/bundles/help/b.tar.gz", b"");
+    fs::write(place.dir().join("b.tar.gz"), &bytes).expect("written");
+    place.ok("tar -xzf b.tar.gz");
+    let settings = fs::read_to_string(place.dir().join("tfx-bundle/settings.json")).expect("settings");
+    assert!(settings.contains("AWS_SECRET_ACCESS_KEY") && !settings.contains("canary"), "{settings}");
+    let again = place.sh(line);
+    assert_eq!((again.code, again.stdout.as_str()), (Some(5), ""), "{}", again.stderr);
+    assert!(again.stderr.contains("is there already"), "{}", again.stderr);
+    assert_eq!(server.ask("GET", "/bundles/help/b.tar.gz", b"").1, bytes);
 }

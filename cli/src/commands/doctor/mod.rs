@@ -100,7 +100,7 @@ impl Finding {
 
 impl Doctor {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
-        self.bundle.check()?;
+        let place = self.bundle.place(context)?;
         let api = Api::new(context);
         let mut told = Told { context, wrong: self.wrong, found: Vec::new() };
         told.add(vec![Finding::new(State::Ok, "tfx", env!("CARGO_PKG_VERSION")).plain()])?;
@@ -131,7 +131,9 @@ impl Doctor {
         told.add(secrets::of_networks(&api).await)?;
         told.add(secrets::sealed(&api).await)?;
         let found = told.end()?;
-        self.bundle.write(context, &api, &found).await?;
+        if let Some(place) = &place {
+            self.bundle.write(context, place, &api, &found).await?;
+        }
         match found.iter().filter(|f| f.state == State::Wrong).count() {
             0 => Ok(()),
             1 => Err(Failure::failed("one thing is wrong")),

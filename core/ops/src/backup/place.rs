@@ -18,7 +18,7 @@ use std::{
 use tfx_ports::{entropy, files};
 
 /// What the names of files end in that are not whole yet.
-const PARTIAL: &str = "part";
+pub(super) const PARTIAL: &str = "part";
 
 /// Why a backup cannot be put there.
 #[derive(Debug, thiserror::Error)]
@@ -114,9 +114,7 @@ impl ObjectTarget {
     /// The same where nothing else says yet that the server keeps what is there.
     pub(super) fn begin_alone(bucket: &Bucket, key: &str) -> Result<Begun, PlaceError> {
         let begun = Self::begin(bucket, key)?;
-        let probe = format!("{key}.{:08x}.{PARTIAL}", entropy::random_u128() >> 96);
-        let kept = bucket.claim(&probe).and_then(|()| bucket.delete(vec![probe]));
-        kept.map_err(|error| PlaceError::Io { path: begun.0.path(), error })?;
+        bucket.guarded(key).map_err(|error| PlaceError::Io { path: begun.0.path(), error })?;
         Ok(begun)
     }
 

@@ -1,10 +1,20 @@
-//! The file that is sent: a tar.gz of this user alone, whole or not there.
+//! The file that is sent: a tar.gz of this user alone, or an object in a bucket; whole or not there.
 
-use crate::exit::{Failure, Kind};
+use crate::{
+    commands::backup::{Where, bucket, of_io},
+    context::Context,
+    exit::{Failure, Kind},
+};
 use flate2::{Compression, write::GzEncoder};
-use std::{io, path::Path};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 use tar::{Builder, Header};
-use tfx_ops::{clock, files};
+use tfx_ops::{
+    backup::{Bucket, ObjectUrl},
+    clock, files,
+};
 
 /// Everything stands in this folder.
 const FOLDER: &str = "tfx-bundle";
@@ -15,11 +25,85 @@ pub(super) struct Entry {
     pub(super) bytes: Vec<u8>,
 }
 
-/// Nothing is put in the place of another file unless that was asked for.
-///
-/// # Errors
-/// It is there, or its folder is not.
-pub(super) fn free(path: &Path, force: bool) -> Result<(), Failure> {
+/// Where it goes.
+pub(in crate::commands::doctor) enum Place {
+    /// A file, in the place of another only if that was asked for.
+    File(PathBuf, bool),
+    /// An object, in the place of none.
+    Object(ObjectUrl, Bucket),
+}
+
+impl Place {
+    /// As a person names it.
+    ///
+    /// # Errors
+    /// Settings of buckets that are missing or cannot be used; an object is to take the place of another.
+    pub(super) fn of(context: &Context, at: &Where, force: bool) -> Result<Self, Failure> {
+        match at {
+            Where::Path(path) => Ok(Self::File(path.clone(), force)),
+            Where::Bucket(_) if force => {
+                Err(Failure::usage("--force puts a file in the place of another, and no object")
+                    .hint("give the bundle another name in the bucket"))
+            }
+            Where::Bucket(url) => Ok(Self::Object(url.clone(), bucket(context, url)?)),
+        }
+    }
+
+    /// Nothing may be there, and it can be put there.
+    ///
+    /// # Errors
+    /// It is there, or its folder or bucket is not.
+    pub(super) fn free(&self) -> Result<(), Failure> {
+        match self {
+            Self::File(path, force) => free(path, *force),
+            Self::Object(url, _) if url.key.is_empty() => {
+                Err(Failure::usage(format!("--bundle: {url} is a bucket; name an object in it")))
+            }
+            Self::Object(url, bucket) => match bucket.holds(&url.key) {
+                Ok(true) => Err(taken(url)),
+                Ok(false) => bucket.guarded(&url.key).map_err(|e| unwritten(url, &e)),
+                Err(e) => Err(unwritten(url, &e)),
+            },
+        }
+    }
+
+    /// Writes it: a file beside and renamed, an object whole.
+    ///
+    /// # Errors
+    /// Somebody else made such a one meanwhile; it cannot be written.
+    pub(super) fn write(&self, entries: &[Entry]) -> Result<(), Failure> {
+        match self {
+            Self::File(path, force) => write(path, *force, entries),
+            Self::Object(url, bucket) => {
+                let put = packed(entries).and_then(|bytes| bucket.create(&url.key, bytes));
+                put.map_err(|e| match e.kind() {
+                    io::ErrorKind::AlreadyExists => taken(url),
+                    _ => unwritten(url, &e),
+                })
+            }
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::File(path, _) => path.display().fmt(f),
+            Self::Object(url, _) => url.fmt(f),
+        }
+    }
+}
+
+fn unwritten(url: &ObjectUrl, e: &io::Error) -> Failure {
+    of_io(e, format!("{url} cannot be written: {e}"))
+}
+
+fn taken(url: &ObjectUrl) -> Failure {
+    Failure::new(Kind::Conflict, format!("{url} is there already"))
+        .hint("name another object: none is replaced")
+}
+
+fn free(path: &Path, force: bool) -> Result<(), Failure> {
     let folder = path.parent().filter(|f| !f.as_os_str().is_empty()).unwrap_or(Path::new("."));
     if path.is_dir() || path.file_name().is_none() {
         return Err(Failure::usage(format!("--bundle: {} is a folder; name a file", path.display())));
@@ -27,23 +111,19 @@ pub(super) fn free(path: &Path, force: bool) -> Result<(), Failure> {
     if !folder.is_dir() {
         return Err(Failure::usage(format!("--bundle: the folder {} is not there", folder.display())));
     }
-    if path.exists() && !force { Err(taken(path)) } else { Ok(()) }
+    if path.exists() && !force { Err(file_taken(path)) } else { Ok(()) }
 }
 
-/// Writes it, beside and renamed.
-///
-/// # Errors
-/// Somebody else made such a file meanwhile; it cannot be written.
-pub(super) fn write(path: &Path, force: bool, entries: &[Entry]) -> Result<(), Failure> {
+fn write(path: &Path, force: bool, entries: &[Entry]) -> Result<(), Failure> {
     let unwritten = |e: io::Error| Failure::failed(format!("{} cannot be written: {e}", path.display()));
     let bytes = packed(entries).map_err(unwritten)?;
     if force {
         return files::replace(path, &bytes).map_err(unwritten);
     }
-    if files::make(path, &bytes).map_err(unwritten)? { Ok(()) } else { Err(taken(path)) }
+    if files::make(path, &bytes).map_err(unwritten)? { Ok(()) } else { Err(file_taken(path)) }
 }
 
-fn taken(path: &Path) -> Failure {
+fn file_taken(path: &Path) -> Failure {
     Failure::new(Kind::Conflict, format!("{} is there already", path.display()))
         .hint("name another file, or --force puts the bundle in its place")
 }

@@ -7,13 +7,18 @@ mod let_in;
 
 use super::{Finding, api::Api, secrets};
 use crate::{
-    commands::logs::{self, SERVICES},
+    commands::{
+        backup::Where,
+        logs::{self, SERVICES},
+    },
     context::Context,
     exit::Failure,
     input,
     pipeline::{self, Producer},
     services,
 };
+pub(super) use archive::Place;
+
 use archive::Entry;
 use clap::Args;
 use futures_util::future::join_all;
@@ -35,9 +40,10 @@ const WITHIN: Duration = Duration::from_secs(15);
 /// Where to, and how much of the logs.
 #[derive(Debug, Args)]
 pub(super) struct Bundle {
-    /// Put it all into this tar.gz, to be sent to who helps: no secret and nothing of a visitor is in it.
+    /// Put it all into this tar.gz, to be sent to who helps: no secret and nothing of a visitor is in it. FILE may be
+    /// s3://BUCKET/NAME.
     #[arg(long, value_name = "FILE")]
-    bundle: Option<PathBuf>,
+    bundle: Option<Where>,
     /// Replace FILE if it is there.
     #[arg(long, requires = "bundle")]
     force: bool,
@@ -72,25 +78,28 @@ impl Parts {
 }
 
 impl Bundle {
-    /// Whether it can be written, before anything is looked at.
+    /// Where it is written, if it was asked for: that it can be is seen before anything is looked at.
     ///
     /// # Errors
-    /// It is there already; its folder is not.
-    pub(super) fn check(&self) -> Result<(), Failure> {
-        self.bundle.as_deref().map_or(Ok(()), |path| archive::free(path, self.force))
+    /// It is there already; its folder or bucket is not.
+    pub(super) fn place(&self, context: &Context) -> Result<Option<Place>, Failure> {
+        let Some(at) = &self.bundle else { return Ok(None) };
+        let place = Place::of(context, at, self.force)?;
+        place.free()?;
+        Ok(Some(place))
     }
 
-    /// Writes it, if it was asked for.
+    /// Writes it.
     ///
     /// # Errors
     /// It would hold a secret; it cannot be written; a log file that was named cannot be read.
     pub(super) async fn write(
         &self,
         context: &Context,
+        place: &Place,
         api: &Api<'_>,
         found: &[Finding],
     ) -> Result<(), Failure> {
-        let Some(path) = self.bundle.as_deref() else { return Ok(()) };
         let mut parts = Parts::default();
         parts.json("findings.json", &found.iter().map(bundled).collect());
         parts.json("settings.json", &of_settings(context));
@@ -118,11 +127,10 @@ impl Bundle {
             ))
             .hint("this is a fault of tfx: please report it, with the name of that file alone"));
         }
-        archive::write(path, self.force, &parts.entries)?;
+        place.write(&parts.entries)?;
         let out = context.out;
         out.note(format!(
-            "{} holds {} files; look through them before you send it",
-            path.display(),
+            "{place} holds {} files; look through them before you send it",
             parts.entries.len()
         ));
         parts.missing.iter().for_each(|what| out.note(format!("  not in it: {what}")));

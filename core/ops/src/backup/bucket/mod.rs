@@ -14,6 +14,7 @@ pub(super) use read::Object;
 pub(super) use upload::Upload;
 
 use self::{http::Connector, lane::Lane, trouble::Trouble};
+use super::place::PARTIAL;
 use futures_util::{StreamExt, TryStreamExt};
 use object_store::{
     BackoffConfig, CopyOptions, GetOptions, ObjectMeta, ObjectStore, PutMode, PutPayload, RetryConfig,
@@ -22,6 +23,7 @@ use object_store::{
     path::Path,
 };
 use std::{fmt, io, sync::Arc, time::Duration};
+use tfx_ports::entropy;
 
 /// Requests that a server did not answer are sent again for so long.
 const RETRIED: Duration = Duration::from_secs(60);
@@ -140,8 +142,11 @@ impl Bucket {
         })
     }
 
-    /// Puts a small object where nothing is.
-    pub(super) fn create(&self, key: &str, bytes: Vec<u8>) -> io::Result<()> {
+    /// Puts a small object where nothing is, if the server heeds that ([`Self::guarded`]).
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::AlreadyExists`]; others as the server says.
+    pub fn create(&self, key: &str, bytes: Vec<u8>) -> io::Result<()> {
         self.put(key, bytes, PutMode::Create)
     }
 
@@ -155,6 +160,27 @@ impl Bucket {
                 let _ = self.delete(vec![key.to_owned()]);
                 again.and(Err(io::Error::new(io::ErrorKind::Unsupported, UNGUARDED)))
             }
+        }
+    }
+
+    /// Sees that the server keeps what is there, beside a name under which nothing is yet.
+    ///
+    /// # Errors
+    /// [`io::ErrorKind::Unsupported`]: it would be overwritten; others as the server says, of a bucket that is not there too.
+    pub fn guarded(&self, key: &str) -> io::Result<()> {
+        let probe = format!("{key}.{:08x}.{PARTIAL}", entropy::random_u128() >> 96);
+        self.claim(&probe).and_then(|()| self.delete(vec![probe]))
+    }
+
+    /// Whether an object is there.
+    ///
+    /// # Errors
+    /// The server cannot be asked, or does not say.
+    pub fn holds(&self, key: &str) -> io::Result<bool> {
+        match self.object(key) {
+            Ok(_) => Ok(true),
+            Err(e) if e.kind() == io::ErrorKind::NotFound => Ok(false),
+            Err(e) => Err(e),
         }
     }
 
