@@ -357,3 +357,71 @@ fn what_was_killed_is_never_taken_for_whole() {
         "12 backups killed: {whole} whole, {left} told, {resumed} files resumed; 10 restores: {half} half; prunes: {deleted} of 72"
     );
 }
+
+#[test]
+fn what_is_whole_of_a_damaged_set_comes_back_when_that_is_asked_for() {
+    let (mut place, database) = filled();
+    let made = make(&place, "tfx backup clickhouse sets");
+    let (set, all) = (path(&place, &made), database.counts());
+    let rest = database.run("SELECT count() FROM click_events WHERE toYYYYMM(at) != 202609");
+    let (lost, flipped) = (clicks(&set, 202609), clicks(&set, 202610));
+    let (whole, other) = (fs::read(&lost).expect("read"), fs::read(&flipped).expect("read"));
+    fs::remove_file(&lost).expect("gone");
+    let into = ClickHouse::unmade();
+    into.at(&mut place);
+    let restore = |flags: &str| place.sh(&format!("tfx restore clickhouse {} {flags}", set.display()));
+    let refused = restore("--yes");
+    assert_eq!((refused.code, refused.stdout.as_str()), (Some(1), ""), "{}", refused.stderr);
+    assert!(refused.stderr.contains("--only-whole restores what is whole of it"), "{}", refused.stderr);
+    let planned = restore("--only-whole --dry-run");
+    assert_eq!(planned.code, Some(0), "{}", planned.stderr);
+    for said in [
+        "missing: click_events: 2880 of 3000 rows (202609)",
+        "  clickhouse.click_events.202609.native.zst is missing",
+        "warning: 2880 rows (1 partition of 1 table) would be missing",
+    ] {
+        assert!(planned.stderr.contains(said), "{said}: {}", planned.stderr);
+    }
+    let asked = restore("--only-whole");
+    assert_eq!(asked.code, Some(2), "{}", asked.stderr);
+    assert!(asked.stderr.contains("give --yes"), "{}", asked.stderr);
+    let made = format!("SELECT count() FROM system.databases WHERE name = '{}'", into.name);
+    assert_eq!(database.run(&made), "0", "nothing was changed");
+    let restored = restore("--only-whole --yes");
+    assert_eq!(restored.code, Some(1), "{}", restored.stderr);
+    assert!(
+        restored.stderr.contains("restored in part: 2880 rows (1 partition of 1 table) are missing"),
+        "{}",
+        restored.stderr
+    );
+    assert_eq!(into.run("SELECT count() FROM click_events"), rest);
+    assert_eq!(
+        into.run(
+            "SELECT count() FROM system.tables WHERE name = 'tfx_restoring' AND database = currentDatabase()"
+        ),
+        "0"
+    );
+
+    // What was flipped is as good as missing, and what the others have is not asked for.
+    let mut damaged = other.clone();
+    damaged[other.len() / 2] ^= 1;
+    fs::write(&flipped, &damaged).expect("written");
+    let planned = restore("--only-whole --dry-run -o csv");
+    assert!(planned.stderr.contains("202610.native.zst is not what was written"), "{}", planned.stderr);
+    let conversions = restore("--only-whole --tables 'conversion_e*'");
+    assert_eq!(conversions.code, Some(0), "nothing of them is missing: {}", conversions.stderr);
+    assert!(conversions.stderr.contains("the set is not whole: "), "{}", conversions.stderr);
+    // Without the list of tables nobody knows what is in the files; and what is damaged as a whole is nothing.
+    let said = set.join("clickhouse.json");
+    let list = fs::read(&said).expect("read");
+    fs::write(&said, &list[1..]).expect("written");
+    let nothing = restore("--only-whole --yes");
+    assert_eq!(nothing.code, Some(1), "{}", nothing.stderr);
+    assert!(nothing.stderr.contains("clickhouse.json is not what was written"), "{}", nothing.stderr);
+    fs::write(&said, &list).expect("written");
+    // Mended, the rest comes beside what is there, once.
+    fs::write(&lost, &whole).and_then(|()| fs::write(&flipped, &other)).expect("written");
+    let mended = restore("--only-whole");
+    assert_eq!(mended.code, Some(0), "{}", mended.stderr);
+    assert_eq!(into.counts(), all);
+}

@@ -7,13 +7,14 @@ use crate::{
     exit::{Failure, Kind},
     output::{Column, Listing},
     progress::Meter,
+    prompt,
 };
 use clap::{Args, ValueHint};
 use serde_json::{Value, json};
 use tfx_domain::problem::Problems;
 use tfx_ops::backup::{
     self, RestoreFailed, Restored, Stage, StoredTable,
-    set::{self, FoundSet, Sets, TablesLook},
+    set::{self, FoundSet, MissingRows, SetState, Sets, TablesLook, TablesWanted},
 };
 use tokio::task::spawn_blocking;
 
@@ -26,7 +27,8 @@ use tokio::task::spawn_blocking;
 #[command(after_help = "Examples:\n  \
     tfx restore clickhouse /backups/20261129T031000Z --dry-run\n  \
     tfx restore clickhouse /backups/20261129T031000Z\n  \
-    tfx restore clickhouse /backups/20261129T031000Z --tables 'click_e*'")]
+    tfx restore clickhouse /backups/20261129T031000Z --tables 'click_e*'\n  \
+    tfx restore clickhouse /backups/20261129T031000Z --only-whole --dry-run")]
 pub(crate) struct ClickHouse {
     /// The set: a folder that is named by its moment, or s3://BUCKET/PREFIX/MOMENT.
     #[arg(value_name = "SET|s3://…", value_hint = ValueHint::AnyPath)]
@@ -37,6 +39,10 @@ pub(crate) struct ClickHouse {
     /// Only these tables, with * for anything.
     #[arg(long, value_name = "PATTERN", value_delimiter = ',')]
     tables: Vec<String>,
+    /// Of a set with files that are missing or damaged, restore what is whole. What will be missing is said before, table by table;
+    /// exits 1 where something is.
+    #[arg(long)]
+    only_whole: bool,
     /// Also where ClickHouse reads topics or answers queries.
     #[arg(long)]
     force: bool,
@@ -48,13 +54,14 @@ impl ClickHouse {
         let store = tables(context)?;
         let meter = Meter::new(context.out.quiet);
         let teller = Meter::teller(meter.as_ref());
+        let asked = TablesWanted { patterns: self.tables.clone(), only_whole: self.only_whole };
         let looked = tokio::select! {
-            looked = set::look_at_tables(&store, CLICKHOUSE, &set, &self.tables, &teller) => looked.map_err(refused),
+            looked = set::look_at_tables(&store, CLICKHOUSE, &set, &asked, &teller) => looked.map_err(refused),
             () = stopped() => Err(Failure::interrupted().hint("nothing was changed")),
         };
         Meter::end(meter.as_ref());
         let look = looked?;
-        tell(context, &look);
+        tell(context, &set, &look);
         if self.dry_run {
             return planned(context, &look);
         }
@@ -67,6 +74,16 @@ impl ClickHouse {
                 "reports would show half of it meanwhile: restore before tfx migrate up, or DETACH the queues; --force \
                  restores all the same, and events that are there count once",
             ));
+        }
+        if !look.missing.is_empty() && !context.yes {
+            if !prompt::possible() {
+                return Err(Failure::usage("a part of a backup is restored with a yes only: give --yes")
+                    .hint("--dry-run says what would be missing; nothing was changed"));
+            }
+            if !prompt::confirm("Restore the rest, without these rows?", false)? {
+                context.out.note("nothing was changed");
+                return Ok(());
+            }
         }
         let restored = tokio::select! {
             restored = set::restore_tables(&store, &set, &look, &teller) => ended(&look, restored),
@@ -81,7 +98,11 @@ impl ClickHouse {
         context.out.note(
             "tfx migrate up clickhouse makes queues, views and columns of this version that are missing",
         );
-        Ok(())
+        match look.missing.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::failed(format!("it was restored in part: {} are missing", lacking(&look)))
+                .hint("an earlier set may have them whole: what is there already counts once")),
+        }
     }
 
     async fn found(&self, context: &Context) -> Result<FoundSet, Failure> {
@@ -109,12 +130,29 @@ impl ClickHouse {
     }
 }
 
-fn tell(context: &Context, look: &TablesLook) {
-    let TablesLook { wanted, left_out, standing } = look;
+/// How much is missing.
+fn lacking(look: &TablesLook) -> String {
+    let rows: u64 = look.missing.iter().map(|of| of.rows).sum();
+    let partitions: usize = look.missing.iter().map(|of| of.partitions.len()).sum();
+    let (tables, many) = (look.missing.len(), if partitions == 1 { "partition" } else { "partitions" });
+    let of = if tables == 1 { "table" } else { "tables" };
+    format!("{rows} rows ({partitions} {many} of {tables} {of})")
+}
+
+fn tell(context: &Context, set: &FoundSet, look: &TablesLook) {
+    let TablesLook { wanted, left_out, missing, standing } = look;
     let rows: u64 = wanted.tables.iter().map(StoredTable::rows).sum();
     let (tables, server, by) = (wanted.tables.len(), &wanted.server, &wanted.made_by);
+    let whole = match &set.state {
+        _ if !missing.is_empty() => "what is whole of the backup",
+        SetState::Whole(_) => "the backup is whole",
+        SetState::Half(why) | SetState::Left { why, .. } => {
+            context.out.note(format!("the set is not whole: {why}"));
+            "what is wanted of it is"
+        }
+    };
     context.out.note(format!(
-        "the backup is whole: {tables} tables, {rows} rows, of {} in {server}, made by {by}",
+        "{whole}: {tables} tables, {rows} rows, of {} in {server}, made by {by}",
         wanted.database
     ));
     if let Some(place) = &wanted.there {
@@ -125,6 +163,11 @@ fn tell(context: &Context, look: &TablesLook) {
     }
     for what in &wanted.left_out {
         context.out.note(format!("not in it: {what}"));
+    }
+    for MissingRows { table, partitions, rows, of, why } in missing {
+        let partitions = backup::named(partitions, 10);
+        context.out.note(format!("missing: {table}: {rows} of {of} rows ({partitions})"));
+        why.iter().for_each(|why| context.out.note(format!("  {why}")));
     }
     for table in left_out {
         context.out.note(format!("left out: {table}, not named by --tables"));
@@ -161,20 +204,24 @@ fn in_the_way(look: &TablesLook) -> Option<Failure> {
 /// What would be done.
 fn planned(context: &Context, look: &TablesLook) -> Result<(), Failure> {
     let row = |table: &StoredTable| {
+        let missing = look.missing.iter().find(|of| of.table == table.name).map_or(0, |of| of.rows);
         let standing = look.standing.tables.iter().find(|t| t.name == table.name);
         json!({
             "table": table.name, "partitions": table.partitions.len(), "rows": table.rows(), "bytes": table.bytes(),
             "there": standing.and_then(|t| t.there), "passed_over": standing.map(|t| &t.passed_over),
-            "problem": standing.and_then(|t| t.problem.as_ref()),
+            "problem": standing.and_then(|t| t.problem.as_ref()), "missing": missing,
         })
     };
-    let columns = vec![
+    let mut columns = vec![
         Column::text("table", "table"),
         Column::number("partitions", "partitions"),
         Column::number("rows", "rows"),
         Column::number("bytes", "bytes"),
         Column::number("rows there", "there"),
     ];
+    if !look.missing.is_empty() {
+        columns.push(Column::number("rows missing", "missing"));
+    }
     context.out.rows(&Listing {
         columns,
         rows: look.wanted.tables.iter().map(row).collect(),
@@ -187,6 +234,9 @@ fn planned(context: &Context, look: &TablesLook) -> Result<(), Failure> {
         if let Some(problem) = &table.problem {
             context.out.note(format!("warning: {}: {problem}", table.name));
         }
+    }
+    if !look.missing.is_empty() {
+        context.out.note(format!("warning: {} would be missing", lacking(look)));
     }
     context.out.note("nothing was changed");
     Ok(())

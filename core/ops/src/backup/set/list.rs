@@ -25,6 +25,8 @@ pub struct FoundSet {
     pub state: SetState,
     /// Files in it that are none of it: somebody put them there.
     pub strays: Vec<String>,
+    /// What it says of itself where that is as it was written, whatever its files are.
+    pub(super) said: Option<SetManifest>,
     pub(super) files: Arc<dyn Files>,
 }
 
@@ -53,6 +55,13 @@ impl FoundSet {
         }
     }
 
+    /// The same set with files of it missing or too short taken for whole: only for who looks at each file himself. None: nothing
+    /// tells what was in it.
+    pub(super) fn as_it_says(&self) -> Option<Self> {
+        let said = self.said.clone()?;
+        Some(Self { state: SetState::Whole(said), ..self.clone() })
+    }
+
     /// Whether its moment lies in the future, as the clock is here: nobody can tell how old it is.
     pub fn is_of_the_future(&self, now: Timestamp) -> bool {
         self.whole().is_some_and(|manifest| manifest.moment.as_second() - now.as_second() > CLOCKS_DIFFER)
@@ -67,7 +76,10 @@ impl FoundSet {
         let manifest = match &self.state {
             SetState::Whole(manifest) => manifest,
             SetState::Half(why) | SetState::Left { why, .. } => {
-                return Err(missing(format!("it is no whole backup: {why}")));
+                let of = self.said.iter().flat_map(|said| &said.parts).find(|part| part.store == store);
+                let of = of.map(|part| self.path.join(&part.file).display().to_string());
+                let of = of.map(|file| format!("; its archive of {store} is looked at by itself as {file}"));
+                return Err(missing(format!("it is no whole backup: {why}{}", of.unwrap_or_default())));
             }
         };
         let part = manifest.parts.iter().find(|part| part.store == store);
@@ -78,9 +90,9 @@ impl FoundSet {
     fn look(name: String, files: Arc<dyn Files>) -> Self {
         let kind = SetKind::of_name(&name).unwrap_or_else(|| SetKind::of_left_over(&name));
         // One that cannot be read helps nobody: it is told, and does not stand in the way of the others.
-        let unreadable = |e| (SetState::Half(format!("it cannot be read: {e}")), Vec::new());
-        let (state, strays) = state(&*files).unwrap_or_else(unreadable);
-        Self { name, path: files.path(), kind, state, strays, files }
+        let unreadable = |e| (SetState::Half(format!("it cannot be read: {e}")), Vec::new(), None);
+        let (state, strays, said) = state(&*files).unwrap_or_else(unreadable);
+        Self { name, path: files.path(), kind, state, strays, said, files }
     }
 }
 
@@ -103,13 +115,13 @@ pub fn one(sets: &Sets, name: &str) -> io::Result<FoundSet> {
     Ok(FoundSet::look(name.to_owned(), sets.shelf().entry(name)?))
 }
 
-/// How it is, and files in it that are none of it.
-fn state(files: &dyn Files) -> io::Result<(SetState, Vec<String>)> {
-    let half = |why| Ok((SetState::Half(why), Vec::new()));
+/// How it is, files in it that are none of it, and what it says of itself if that can be believed.
+fn state(files: &dyn Files) -> io::Result<(SetState, Vec<String>, Option<SetManifest>)> {
+    let half = |why| Ok((SetState::Half(why), Vec::new(), None));
     let held = match files.held()? {
         Held::Files(held) => held,
         Held::None(why) => return half(why),
-        Held::Left { why, goes } => return Ok((SetState::Left { why, goes }, Vec::new())),
+        Held::Left { why, goes } => return Ok((SetState::Left { why, goes }, Vec::new(), None)),
     };
     if !held.contains_key(MANIFEST) {
         return half("it has no manifest".to_owned());
@@ -125,9 +137,9 @@ fn state(files: &dyn Files) -> io::Result<(SetState, Vec<String>)> {
             Some(None) => format!("{} is no file", part.file),
             None => format!("{} is missing", part.file),
         };
-        return half(why);
+        return Ok((SetState::Half(why), Vec::new(), Some(manifest)));
     }
     let known = |name: &str| name == MANIFEST || manifest.parts.iter().any(|part| part.file == name);
     let strays = held.into_keys().filter(|name| !known(name)).collect();
-    Ok((SetState::Whole(manifest), strays))
+    Ok((SetState::Whole(manifest.clone()), strays, Some(manifest)))
 }

@@ -28,7 +28,7 @@ pub use make::{Made, Making, Source, make};
 pub(super) use manifest::digits;
 pub use manifest::{SetManifest, SetPart};
 pub use prune::{Fate, Keep, finish, plan, prune};
-pub use restore::{TablesLook, look_at_tables, restore_tables};
+pub use restore::{MissingRows, TablesLook, TablesWanted, look_at_tables, restore_tables};
 pub use shelf::{Sets, can_resume};
 pub use tables::{Origins, TableSource, catalogue};
 pub use verify::verify;

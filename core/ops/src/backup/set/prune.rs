@@ -111,7 +111,15 @@ mod tests {
         };
         let kind = if day.starts_with("2025") { SetKind::ClickHouse } else { SetKind::All };
         let files = Sets::folder(Path::new(".")).shelf().entry(day).expect("a folder");
-        FoundSet { name: day.to_owned(), path: day.into(), kind, state, strays: Vec::new(), files }
+        FoundSet {
+            name: day.to_owned(),
+            path: day.into(),
+            kind,
+            state,
+            strays: Vec::new(),
+            said: None,
+            files,
+        }
     }
 
     fn stay(days: &[&str], newest: usize, weekly: usize) -> String {

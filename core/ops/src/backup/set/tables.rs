@@ -102,7 +102,8 @@ pub fn catalogue(set: &FoundSet, store: &str) -> Result<Catalogue, BackupError> 
     let manifest = match &set.state {
         super::SetState::Whole(manifest) => manifest,
         super::SetState::Half(why) | super::SetState::Left { why, .. } => {
-            return Err(not_sound(format!("{} is no whole backup: {why}", set.path.display())));
+            let rest = if set.said.is_some() { "; --only-whole restores what is whole of it" } else { "" };
+            return Err(not_sound(format!("{} is no whole backup: {why}{rest}", set.path.display())));
         }
     };
     let name = catalogue_name(store);

@@ -5,18 +5,23 @@ use super::{
     manifest::{SetPart, sum},
 };
 use crate::backup::{OnPhase, Phase};
-use std::fmt;
+use std::{fmt, io::ErrorKind};
 use tfx_ports::backup::Progress;
+
+/// What a device says that cannot read a sector.
+const EIO: i32 = rustix::io::Errno::IO.raw_os_error();
 
 /// A file that is not what was written.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Damage {
     pub(super) file: String,
+    /// `is missing`.
+    why: String,
 }
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is not what was written", self.file)
+        write!(f, "{} {}", self.file, self.why)
     }
 }
 
@@ -32,7 +37,8 @@ pub fn verify(set: &FoundSet, teller: &OnPhase) -> Result<Vec<String>, SetError>
     Ok(verify_parts(set, |_| true, teller)?.iter().map(ToString::to_string).collect())
 }
 
-/// The same for some of the parts of a whole one.
+/// The same for some of the parts. One that is missing, or that its device cannot read, is damaged; a server that cannot be asked,
+/// and rights that are lacking, tell nothing of it.
 pub(super) fn verify_parts(
     set: &FoundSet,
     wanted: impl Fn(&SetPart) -> bool,
@@ -48,10 +54,14 @@ pub(super) fn verify_parts(
             teller(Phase::Checking, Progress { bytes, documents: 0, of });
         };
         let found = set.files.archive(&part.file).and_then(|archive| sum(&mut *archive.raw(), &mut told));
-        let (sha256, size) = found.map_err(SetError::io(&path))?;
-        if size != part.bytes || sha256 != part.sha256 {
-            damaged.push(Damage { file: part.file.clone() });
-        }
+        let why = match found {
+            Ok((sha256, size)) if size == part.bytes && sha256 == part.sha256 => continue,
+            Ok(_) => "is not what was written".to_owned(),
+            Err(e) if e.kind() == ErrorKind::NotFound => "is missing".to_owned(),
+            Err(e) if e.raw_os_error() == Some(EIO) => format!("cannot be read: {e}"),
+            Err(e) => return Err(SetError::io(&path)(e)),
+        };
+        damaged.push(Damage { file: part.file.clone(), why });
     }
     Ok(damaged)
 }
