@@ -259,8 +259,8 @@ fn what_was_accepted_and_is_not_stored_is_missed_with_its_id() {
     assert_eq!(
         table[..2],
         [
-            vec!["KIND", "ACCEPTED", "PUBLISHED", "STORED", "MISSING", "TOO MANY", "DOUBLED"],
-            vec!["clicks", "3", "3", "2", "1", "0", "0"],
+            vec!["KIND", "ACCEPTED", "PUBLISHED", "STORED", "MISSING", "TOO MANY", "DIFFER", "DOUBLED"],
+            vec!["clicks", "3", "3", "2", "1", "0", "0", "0"],
         ],
         "{}",
         done.stdout

@@ -376,7 +376,7 @@ impl Client {
     /// [`ApiError`].
     pub async fn reconciliation(&self, q: &ReconciliationQuery) -> Result<Reconciliation, ApiError> {
         let call = Call::get(&["reconciliation"]).with("since", q.since).with("until", q.until);
-        self.call(call.with("ids", q.ids)).await
+        self.call(call.with("ids", q.ids).with("as_of", q.as_of)).await
     }
 
     /// Gives the events that sinks refused to the journals again; `dry_run`: only counts them.

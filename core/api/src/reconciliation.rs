@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tfx_domain::Timestamp;
+use tfx_domain::{Timestamp, money::Money, postback::ConversionStatus};
 
 /// Of which time, and how much is named.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -13,6 +13,8 @@ pub struct ReconciliationQuery {
     pub until: Option<Timestamp>,
     /// At most so many ids of each kind and fault, 0 to 1,000; 10 unless said otherwise.
     pub ids: Option<usize>,
+    /// What was accepted or changed since then may be on its way, and is not missing. Now unless said otherwise.
+    pub as_of: Option<Timestamp>,
 }
 
 /// What was accepted and what is stored.
@@ -26,10 +28,10 @@ pub struct Reconciliation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<tfx_domain::schema::Moment>"))]
     pub counted_until: Option<Timestamp>,
-    /// From, inclusive.
+    /// From, inclusive: the beginning of an hour.
     #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub since: Timestamp,
-    /// To, exclusive.
+    /// To, exclusive: the end of an hour, or when it was asked.
     #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
     pub until: Timestamp,
     /// What is held against what, each kind by itself.
@@ -37,6 +39,9 @@ pub struct Reconciliation {
     /// Services of which it is not known what they have accepted lately, and since when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub silent: Vec<String>,
+    /// What of the time asked for is not compared, or in part, and why: that the rest balances says nothing of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub uncompared: Vec<String>,
     /// What else is to be known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
@@ -60,8 +65,41 @@ pub struct ReconciledKind {
     /// Those of which there are several rows, which reports count once.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub doubled_ids: Vec<String>,
+    /// Those that are stored otherwise than they are: conversions in another state, events in rows that say different things.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differing_ids: Vec<String>,
+    /// Of such conversions, both states.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub differing_states: Vec<DifferingStates>,
     /// The oldest first; hours without events are left out.
     pub hours: Vec<ReconciledHour>,
+}
+
+/// A conversion that reports count in another state than it is in.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DifferingStates {
+    /// Which one.
+    pub id: String,
+    /// As reports count it.
+    pub stored: ConversionState,
+    /// As it is.
+    pub is: ConversionState,
+}
+
+/// A state of a conversion.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ConversionState {
+    /// 1 when recorded, one more with every change.
+    pub version: u64,
+    /// Its status.
+    pub status: ConversionStatus,
+    /// What it brings.
+    pub revenue: Money,
+    /// What it costs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost: Option<Money>,
 }
 
 /// Events of one kind in one hour.
@@ -120,6 +158,9 @@ pub struct ReconciledCounts {
     pub surplus: u64,
     /// Rows more than events: reports count them once.
     pub doubled: u64,
+    /// Stored otherwise than they are: conversions in another state, events in rows that say different things.
+    #[serde(default)]
+    pub differing: u64,
     /// Accepted, and erased since at a person's wish.
     pub erased: u64,
     /// Of postbacks: how many had which result.
@@ -139,6 +180,7 @@ impl ReconciledCounts {
         self.missing += other.missing;
         self.surplus += other.surplus;
         self.doubled += other.doubled;
+        self.differing += other.differing;
         self.erased += other.erased;
         for (result, n) in &other.results {
             *self.results.entry(result.clone()).or_default() += n;
@@ -147,6 +189,6 @@ impl ReconciledCounts {
 
     /// Events by which it does not balance.
     pub const fn gap(&self) -> u64 {
-        self.missing + self.surplus
+        self.missing + self.surplus + self.differing
     }
 }

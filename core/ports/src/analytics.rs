@@ -11,6 +11,8 @@ use tfx_domain::{
     event::{ClickEvent, PostbackDirection, PostbackFilter, PostbackLogEvent, PostbackResult, TestTraffic},
     id::{CampaignId, ClickId, ConversionId, DestinationId, StreamId, VisitorId},
     ledger::{Digest, Hour, LedgerKind},
+    money::Money,
+    postback::ConversionStatus,
     report::{Conditions, RawRow, ReportQuery},
     routing::CapUse,
 };
@@ -98,6 +100,27 @@ pub struct StoredIds {
     pub ids: Digest,
     /// Some of those that have several rows.
     pub doubled: Vec<ClickId>,
+    /// Of those some whose rows do not say the same: which of them reports count is chance.
+    pub differing: Vec<ClickId>,
+    /// How many of them there are.
+    pub differ: u64,
+}
+
+/// A conversion as reports count it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct StoredConversion {
+    /// Which one.
+    pub id: ConversionId,
+    /// Of its states the one with this version.
+    pub version: u64,
+    /// When it was first reported, to the millisecond.
+    pub created_at: Timestamp,
+    /// Its status.
+    pub status: ConversionStatus,
+    /// What it brings.
+    pub revenue: Money,
+    /// What it costs.
+    pub cost: Option<Money>,
 }
 
 /// A time zone by its IANA name.
@@ -149,16 +172,17 @@ pub trait Analytics: Send + Sync {
     /// left out.
     async fn stored(&self, from: Hour, to: Hour) -> Result<Vec<StoredHour>, StoreError>;
 
-    /// The ids of what is stored of a kind in an hour; of those with several rows at most `most`.
+    /// The ids of what is stored of a kind in an hour; of those with several rows, and of those whose rows differ, at most
+    /// `most` each.
     async fn stored_ids(&self, kind: LedgerKind, hour: Hour, most: usize) -> Result<StoredIds, StoreError>;
 
     /// The conversions that reports count in the time in which they were first reported: since `since`, inclusive, until
     /// `until`, exclusive; each as often as it is counted, in no order.
-    async fn conversion_ids(
+    async fn stored_conversions(
         &self,
         since: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<ConversionId>, StoreError>;
+    ) -> Result<Vec<StoredConversion>, StoreError>;
 
     /// Returns when reads see every click that the sink had taken when this was asked; whether they see every conversion
     /// that it has taken by then, too. Waits as long as that takes: who has no such patience drops it.

@@ -40,7 +40,17 @@ const DEFAULT_IDS: usize = 10;
 const CAUGHT_UP_WITHIN: Duration = Duration::from_secs(5);
 const LOOK_EVERY: Duration = Duration::from_millis(100);
 /// Who accepts events.
-const SERVICES: [&str; 2] = ["traffic-service", "postback-service"];
+const SERVICES: [&str; 2] = [TRAFFIC, POSTBACKS];
+const TRAFFIC: &str = "traffic-service";
+const POSTBACKS: &str = "postback-service";
+
+/// Who accepts events of a kind.
+const fn service_of(kind: LedgerKind) -> &'static str {
+    match kind {
+        LedgerKind::Clicks | LedgerKind::HealthChanges => TRAFFIC,
+        LedgerKind::Postbacks => POSTBACKS,
+    }
+}
 
 /// The routes.
 pub(crate) fn routes() -> Router<Arc<App>> {
@@ -53,11 +63,14 @@ async fn reconcile(State(app): State<Arc<App>>, mut query: Query) -> Result<Resp
         Ok(n) if n <= MOST_IDS => Ok(n),
         _ => Err(format!("must be 0 to {MOST_IDS}")),
     });
+    let as_of = query.time("as_of");
     query.finish()?;
     let at = clock::now();
     let until = until.unwrap_or(at).min(at);
     let since = since.unwrap_or_else(|| until.checked_sub(BACK).unwrap_or(until)).min(until);
-    let answer = Look { app: &app, at, most: ids.unwrap_or(DEFAULT_IDS) }.answer(since, until).await?;
+    let answer = Look { app: &app, at, as_of: as_of.unwrap_or(at).min(at), most: ids.unwrap_or(DEFAULT_IDS) }
+        .answer(since, until)
+        .await?;
     Ok(json(StatusCode::OK, &answer))
 }
 
@@ -65,6 +78,8 @@ async fn reconcile(State(app): State<Arc<App>>, mut query: Query) -> Result<Resp
 struct Look<'a> {
     app: &'a App,
     at: Timestamp,
+    /// What was accepted or changed since then may be on its way.
+    as_of: Timestamp,
     /// So many ids are named.
     most: usize,
 }
@@ -73,25 +88,26 @@ impl Look<'_> {
     async fn answer(&self, since: Timestamp, until: Timestamp) -> Result<Reconciliation, Failure> {
         let stores = &self.app.stores;
         let (mut from, to) = (Hour::at(since), Hour::from(until));
-        let mut notes = Vec::new();
-        let begins = [
-            self.app.settings.analytics_ttl_days.map(|days| {
-                let kept = SignedDuration::from_hours(24 * i64::from(days));
-                let begin = self.at.checked_sub(kept).map_or(Hour(0), Hour::from);
-                (begin, format!("events are kept {days} days (ANALYTICS_TTL_DAYS)"))
-            }),
-            Some((Hour(Hour::at(self.at).0 - KEPT_HOURS), "what was accepted is kept 31 days".to_owned())),
-        ];
-        for (begin, why) in begins.into_iter().flatten() {
-            if begin <= from {
-                continue;
+        let (mut notes, mut uncompared) = (Vec::new(), Vec::new());
+        if let Some(days) = self.app.settings.analytics_ttl_days {
+            let kept = SignedDuration::from_hours(24 * i64::from(days));
+            let begin = self.at.checked_sub(kept).map_or(Hour(0), Hour::from).min(to);
+            if begin > from {
+                let begins = shown(begin.start());
+                notes.push(format!("events are kept {days} days (ANALYTICS_TTL_DAYS): what came before {begins} is not compared"));
+                from = begin;
             }
-            notes.push(format!("{why}: what came before {} is not compared", shown(begin.start())));
+        }
+        let (since, until) = (from.start(), to.start().max(from.start()));
+        let conversions =
+            conversions::reconciled(stores, (since, until), self.as_of, self.most, &mut notes).await?;
+        // What follows is of accepted events.
+        let begin = Hour(Hour::at(self.at).0 - KEPT_HOURS).min(to);
+        if begin > from {
+            let begins = shown(begin.start());
+            uncompared.push(format!("what was accepted is kept 31 days: of what came before {begins} only conversions are compared"));
             from = begin;
         }
-        let since = from.start();
-        let span = (since.min(until), until);
-        let conversions = conversions::reconciled(stores, span, self.most, &mut notes).await?;
         // In this order: what an instance says that it counts is in its pages by then, and what is counted is stored.
         let instances = stores.ledgers.instances().await?;
         let pages = stores.ledgers.pages(from, to).await?;
@@ -99,32 +115,37 @@ impl Look<'_> {
         let ledgers = merged(&pages);
         let told = Told::of(&instances, self.at, since);
         notes.extend(told.notes.iter().cloned());
-        let begin = told.from.map_or(from, |begin| begin.max(from));
-        if begin > from {
+        for (service, begin) in told.from.iter().filter(|(_, begin)| **begin > from) {
             let begin = shown(begin.start());
-            notes.push(format!("accepted events are counted in full since {begin}: of what came before only conversions are compared"));
+            uncompared.push(format!("{service} counts what it accepts in full since {begin}: of what it accepted before, what is missing is told as far as it was counted, and what is too many is not"));
         }
         let erased = stores.erased.entries().await?;
         let erased: HashSet<_> = erased.into_iter().flat_map(|entry| entry.clicks).collect();
         let mut all = Vec::new();
         for kind in LedgerKind::ALL {
             let mut hours: BTreeMap<Hour, (HourLedger, Option<StoredHour>)> = BTreeMap::new();
-            for ((_, hour), ledger) in ledgers.iter().filter(|((of, hour), _)| *of == kind && *hour >= begin)
-            {
+            for ((_, hour), ledger) in ledgers.iter().filter(|((of, _), _)| *of == kind) {
                 hours.entry(*hour).or_default().0 = ledger.clone();
             }
-            for row in stored.iter().filter(|row| row.kind == kind && row.hour >= begin) {
+            for row in stored.iter().filter(|row| row.kind == kind) {
                 hours.entry(row.hour).or_default().1 = Some(*row);
             }
+            let begin = told.from.get(service_of(kind));
             for (hour, (ledger, stored)) in hours {
+                let (word, at) = (kind.as_str(), shown(hour.start()));
+                let partial = ledger.torn || begin.is_some_and(|begin| hour < *begin);
                 if ledger.torn {
-                    let at = shown(hour.start());
-                    notes.push(format!("{}: what was accepted in the hour from {at} cannot be read (see the services' logs): it is not compared", kind.as_str()));
+                    uncompared.push(format!("{word}: a part of what was accepted in the hour from {at} cannot be read (see the services' logs): of the rest it is told what is missing"));
+                } else if partial && ledger.accepted.events() == 0 {
                     continue;
                 }
-                let facts =
-                    Facts { kind, hour, ledger, stored, told: &told, erased: &erased, most: self.most };
-                all.push((kind, hour, reconciled(stores, facts).await?));
+                let (told, erased, most, as_of) = (&told, &erased, self.most, self.as_of);
+                let facts = Facts { kind, hour, ledger, stored, told, partial, as_of, erased, most };
+                let found = reconciled(stores, facts).await?;
+                if found.by_counts && !partial {
+                    notes.push(format!("{word}: the hour from {at} is not over, and differs by more than can be named; what was accepted and what is stored are compared by how many they are until it is"));
+                }
+                all.push((kind, hour, found));
             }
         }
         if all.iter().any(|(_, _, found)| found.is_unsure())
@@ -141,8 +162,9 @@ impl Look<'_> {
         }
         let mut kinds: Vec<_> = kinds.into_iter().map(|(_, kind)| kind.told()).collect();
         kinds.insert(1, conversions);
-        let counted_until = told.until;
-        Ok(Reconciliation { at: self.at, counted_until, since, until, kinds, silent: told.silent, notes })
+        let (counted_until, until) = (told.until, until.min(self.at).max(since));
+        let (at, silent) = (self.at, told.silent);
+        Ok(Reconciliation { at, counted_until, since, until, kinds, silent, uncompared, notes })
     }
 
     /// What was accepted up to now at least: each instance that runs tells it every two seconds. None where one does not.
@@ -173,8 +195,8 @@ fn merged(pages: &[LedgerPage]) -> Ledgers {
 
 /// What the instances say of themselves.
 struct Told {
-    /// From this hour on all is counted; none: everything is.
-    from: Option<Hour>,
+    /// From which hour on a service counts all that it accepts; none: it always did.
+    from: BTreeMap<&'static str, Hour>,
     /// Up to then all is counted that those accepted which run. None: none of them runs.
     until: Option<Timestamp>,
     /// When instances told last that died, or are cut off: what they accepted since is not known.
@@ -188,7 +210,7 @@ impl Told {
         let is_silent = |i: &&LedgerInstance| !i.ended && at.duration_since(i.at) > SILENT_AFTER;
         let runs = |i: &&LedgerInstance| !i.ended && !is_silent(i);
         let mut told = Self {
-            from: instances.iter().filter_map(|i| i.from).max().map(Hour::from),
+            from: BTreeMap::new(),
             until: instances.iter().filter(runs).map(|i| i.at).min(),
             died: instances.iter().filter(is_silent).map(|i| i.at).collect(),
             silent: Vec::new(),
@@ -197,6 +219,8 @@ impl Told {
         for service in SERVICES {
             let own: Vec<&LedgerInstance> = instances.iter().filter(|i| i.service == service).collect();
             let last = own.iter().map(|i| i.at).max();
+            let from = own.iter().filter_map(|i| i.from).max().map(Hour::from);
+            told.from.extend(from.map(|from| (service, from)));
             match last {
                 None => told.silent.push(format!("{service} has never told what it has accepted")),
                 Some(last) if own.iter().all(&is_silent) => {
@@ -239,6 +263,8 @@ impl Kind {
             missing_ids: Vec::new(),
             surplus_ids: Vec::new(),
             doubled_ids: Vec::new(),
+            differing_ids: Vec::new(),
+            differing_states: Vec::new(),
             hours: Vec::new(),
         })
     }
@@ -250,6 +276,7 @@ impl Kind {
             (&mut all.missing_ids, &found.missing),
             (&mut all.surplus_ids, &found.surplus),
             (&mut all.doubled_ids, &found.doubled),
+            (&mut all.differing_ids, &found.differing),
         ] {
             let left = most.saturating_sub(ids.len());
             ids.extend(more.iter().take(left).map(ToString::to_string));

@@ -4,7 +4,7 @@
 mod look;
 mod why;
 
-pub(super) use look::{Balance, look, word};
+pub(super) use look::{Balance, Patience, look, word};
 
 use crate::{
     context::Context,
@@ -16,17 +16,20 @@ use crate::{
 use clap::{Args, ValueEnum};
 use serde_json::{Value, json};
 use std::{collections::BTreeMap, time::Duration};
-use tfx_api::reconciliation::{Reconciled, ReconciledCounts, ReconciledKind};
+use tfx_api::reconciliation::{ConversionState, Reconciled, ReconciledCounts, ReconciledKind};
 use tfx_domain::event::PostbackResult;
+
+/// So long it is asked what holds up what is missing.
+const ASKED_WHY: Duration = Duration::from_secs(30);
 
 /// Hold what was accepted against what is stored, by kind of event.
 ///
 /// The services count what they have answered for beside their journals, also of instances that are down; of conversions the
-/// configuration store has each. All must be in the reports' store, once, hour by hour: what is missing or too many is
-/// named. What is still on its way is waited for. It changes nothing.
+/// configuration store has each. All must be in the reports' store, once, hour by hour, conversions with the status and the
+/// money that they have: what is missing, too many or stored otherwise is named. What is still on its way is waited for. It changes nothing.
 #[derive(Debug, Args)]
-#[command(after_help = "Exits 0 if everything balances, 1 if something is missing or too many,\n\
-    6 if a service is silent.\n\n\
+#[command(after_help = "Exits 0 if everything balances, 1 if something is missing, too many or\n\
+    stored otherwise than it is, 6 if a service is silent.\n\n\
     Examples, after an outage of the brokers, and of yesterday by the hour:\n  \
     tfx reconcile --since 2h --timeout 5m\n  \
     tfx reconcile --since yesterday --until today --step hour")]
@@ -56,7 +59,8 @@ enum Step {
 impl Reconcile {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let bounds = self.window.bounds()?;
-        let balance = look(&context.client()?, bounds, Duration::from_secs(self.timeout), self.ids).await?;
+        let patience = Patience { way: Duration::from_secs(self.timeout), why: ASKED_WHY };
+        let balance = look(&context.client()?, bounds, patience, self.ids).await?;
         print(context, &balance, self.step)?;
         let events = |n: u64| if n == 1 { "1 event".to_owned() } else { format!("{n} events") };
         let mut wrong = Vec::new();
@@ -67,6 +71,14 @@ impl Reconcile {
         if balance.surplus() > 0 {
             let are = if balance.surplus() == 1 { "is" } else { "are" };
             wrong.push(format!("{} {are} too many", events(balance.surplus())));
+        }
+        if balance.differing() > 0 {
+            let are = if balance.differing() == 1 {
+                "is stored otherwise than it is"
+            } else {
+                "are stored otherwise than they are"
+            };
+            wrong.push(format!("{} {are}", events(balance.differing())));
         }
         if !wrong.is_empty() {
             let failure = Failure::failed(wrong.join(", "));
@@ -86,6 +98,7 @@ fn row(kind: Reconciled, from: Option<&str>, counts: &ReconciledCounts) -> Value
     json!({
         "from": from, "kind": word(kind), "accepted": counts.accepted, "published": counts.published,
         "stored": counts.stored, "missing": counts.missing, "surplus": counts.surplus, "doubled": counts.doubled,
+        "differing": counts.differing,
     })
 }
 
@@ -118,6 +131,7 @@ fn print(context: &Context, balance: &Balance, step: Option<Step>) -> Result<(),
         Column::number("stored", "stored"),
         Column::number("missing", "missing"),
         Column::number("too many", "surplus"),
+        Column::number("differ", "differing"),
         Column::number("doubled", "doubled"),
     ];
     if step.is_some() {
@@ -132,7 +146,7 @@ fn print(context: &Context, balance: &Balance, step: Option<Step>) -> Result<(),
     for why in &balance.why {
         context.out.note(format!("{}: {}", why.found, why.next));
     }
-    found.notes.iter().for_each(|note| context.out.note(note));
+    found.uncompared.iter().chain(&found.notes).for_each(|note| context.out.note(note));
     Ok(())
 }
 
@@ -174,16 +188,35 @@ fn told(kind: &ReconciledKind) -> Vec<String> {
             ));
         }
     }
+    let none = Vec::new();
     for (fault, many, ids) in [
         ("missing", sum.missing, &kind.missing_ids),
         ("too many", sum.surplus, &kind.surplus_ids),
         ("in several rows, and counted once", sum.doubled, &kind.doubled_ids),
+        // Of conversions both states are told, below.
+        (
+            "in rows that say different things",
+            sum.differing,
+            if kind.differing_states.is_empty() { &kind.differing_ids } else { &none },
+        ),
     ] {
         if !ids.is_empty() {
             let more = (many as usize).saturating_sub(ids.len());
             let more = if more == 0 { String::new() } else { format!(" and {more} more") };
             lines.push(format!("{word} {fault}: {}{more}", ids.join(" ")));
         }
+    }
+    let state = |state: &ConversionState| {
+        let cost = state.cost.map(|cost| format!(", cost {cost}")).unwrap_or_default();
+        format!("{} of {}{cost} (version {})", state.status, state.revenue, state.version)
+    };
+    for states in &kind.differing_states {
+        let (stored, is) = (state(&states.stored), state(&states.is));
+        lines.push(format!("{} is stored as {stored}, and is {is}", states.id));
+    }
+    let untold = sum.differing.saturating_sub(kind.differing_states.len() as u64);
+    if untold > 0 && !kind.differing_states.is_empty() {
+        lines.push(format!("{word} in another state: {untold} more"));
     }
     if sum.erased > 0 {
         lines.push(format!(

@@ -25,8 +25,8 @@ pub(super) struct Obstacles {
 }
 
 impl Obstacles {
-    /// What explains that something is missing since then; that nothing does is said too.
-    pub(super) fn explains(&self, since: Timestamp) -> Vec<Cause> {
+    /// What explains that something is missing or old since then; that nothing does is said too where something is `missing`.
+    pub(super) fn explains(&self, since: Timestamp, missing: bool) -> Vec<Cause> {
         let mut all = Vec::new();
         let mut why = |found: String, next: &str| all.push(Cause { found, next: next.to_owned() });
         for (service, p) in &self.producers {
@@ -69,7 +69,7 @@ impl Obstacles {
             let since = when::shown(&since.to_string());
             why(found, &format!("since {since}: tfx ingest errors tells why, then tfx ingest replay"));
         }
-        if all.is_empty() {
+        if all.is_empty() && missing {
             all.push(Cause {
                 found: "nothing on the way holds them up".to_owned(),
                 next:
@@ -96,13 +96,14 @@ mod tests {
             ..Producer::default()
         };
         let way = Obstacles { producers: vec![("traffic-service", producer)], lag: 5, errors: 6 };
-        let all = way.explains(Timestamp::UNIX_EPOCH);
+        let all = way.explains(Timestamp::UNIX_EPOCH, true);
         let words =
             ["events stats", "replay-refused", "fail_closed", ".damaged", "ingest lag", "ingest replay"];
         assert_eq!(all.len(), words.len());
         for (why, word) in all.iter().zip(words) {
             assert!(why.next.contains(word), "{why:?}");
         }
-        assert_eq!(Obstacles::default().explains(Timestamp::UNIX_EPOCH).len(), 1);
+        let none = |missing| Obstacles::default().explains(Timestamp::UNIX_EPOCH, missing).len();
+        assert_eq!((none(true), none(false)), (1, 0));
     }
 }

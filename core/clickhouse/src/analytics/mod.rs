@@ -12,14 +12,14 @@ use std::sync::Arc;
 use tfx_domain::{
     Timestamp,
     event::{ClickEvent, PostbackLogEvent},
-    id::{ClickId, ConversionId, DestinationId, StreamId},
+    id::{ClickId, DestinationId, StreamId},
     ledger::{Hour, LedgerKind},
     report::{RawRow, ReportQuery},
     routing::CapUse,
 };
 use tfx_ports::{
     StoreError,
-    analytics::{Analytics, ClickQuery, LastVisit, PostbackQuery, StoredHour, StoredIds},
+    analytics::{Analytics, ClickQuery, LastVisit, PostbackQuery, StoredConversion, StoredHour, StoredIds},
     event_log::EventLog,
     page::Page,
 };
@@ -89,11 +89,11 @@ impl Analytics for Reader {
         stored::ids(&self.client, kind, hour, most).await
     }
 
-    async fn conversion_ids(
+    async fn stored_conversions(
         &self,
         since: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<ConversionId>, StoreError> {
+    ) -> Result<Vec<StoredConversion>, StoreError> {
         stored::conversions(&self.client, since, until).await
     }
 

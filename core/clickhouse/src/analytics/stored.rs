@@ -9,12 +9,13 @@ use clickhouse::Row;
 use serde::Deserialize;
 use tfx_domain::{
     Timestamp,
-    id::{ClickId, ConversionId},
+    id::ClickId,
     ledger::{Hour, LedgerKind},
+    money::{Amount, Currency, Money},
 };
 use tfx_ports::{
     StoreError,
-    analytics::{StoredHour, StoredIds},
+    analytics::{StoredConversion, StoredHour, StoredIds},
 };
 
 /// What holds the events of a kind, and the column of their ids.
@@ -37,6 +38,25 @@ struct Counted {
 #[derive(Row, Deserialize)]
 struct Id {
     id: String,
+}
+
+#[derive(Row, Deserialize)]
+struct Doubled {
+    id: String,
+    differs: bool,
+}
+
+/// A state of a conversion.
+#[derive(Row, Deserialize)]
+struct State {
+    id: String,
+    version: u64,
+    created_ms: i64,
+    status: String,
+    revenue_micros: i64,
+    currency: String,
+    cost_micros: i64,
+    cost_currency: String,
 }
 
 /// In the hours from one to another.
@@ -82,24 +102,49 @@ pub(super) async fn ids(
     most: usize,
 ) -> Result<StoredIds, StoreError> {
     let what = "read the ids of what is stored";
-    let (mut all, mut doubled) = (Sql::default(), Sql::new("SELECT id FROM ("));
-    for (n, (table, id, _)) in TABLES.into_iter().filter(|(_, _, of)| *of == kind).enumerate() {
-        for (sql, last) in [(&mut all, " FINAL"), (&mut doubled, "")] {
-            sql.push(if n == 0 { "" } else { " UNION ALL " });
-            sql.push(&format!("SELECT toString({id}) AS id FROM {table}{last} WHERE true"));
-            between(sql, hour, hour.next());
+    let tables = || TABLES.into_iter().filter(|(_, _, of)| *of == kind).enumerate();
+    let each = |select: &dyn Fn(&str, &str) -> Sql| {
+        let mut sql = Sql::default();
+        for (n, (table, id, _)) in tables() {
+            sql.push(if n == 0 { "" } else { " UNION ALL " }).then(select(table, id));
         }
-    }
-    doubled.push(") GROUP BY id HAVING count() > 1 ORDER BY id LIMIT ?");
-    doubled.number(i64::try_from(most).unwrap_or(i64::MAX));
+        sql
+    };
+    let ids = |table: &str, id: &str, last: &str| {
+        let mut sql = Sql::new(format!("SELECT toString({id}) AS id FROM {table}{last} WHERE true"));
+        between(&mut sql, hour, hour.next());
+        sql
+    };
+    let all = each(&|table, id| ids(table, id, " FINAL"));
+    let mut doubled = Sql::new("SELECT id, toBool(uniqExact(said) > 1) AS differs FROM (");
+    doubled.then(each(&|table, id| {
+        // Where it stood in the log is no part of what a row says.
+        let mut sql = Sql::new(format!(
+            "SELECT toString({id}) AS id, cityHash64(toString(tuple(* EXCEPT (_topic, _partition, _offset)))) AS said
+             FROM {table} WHERE {id} GLOBAL IN (SELECT id FROM ("
+        ));
+        sql.then(each(&|table, id| ids(table, id, ""))).push(") GROUP BY id HAVING count() > 1)");
+        between(&mut sql, hour, hour.next());
+        sql
+    }));
+    doubled.push(") GROUP BY id ORDER BY id");
     let mut stored = StoredIds::default();
     let add = |Id { id }: Id| {
         stored.ids.add(parsed(&id)?);
         Ok(())
     };
     client.each(what, all, &[], add).await?;
-    let doubled: Vec<Id> = client.all(what, doubled).await?;
-    stored.doubled = doubled.iter().map(|row| parsed(&row.id)).collect::<Result<_, _>>()?;
+    let add = |Doubled { id, differs }: Doubled| {
+        let id = parsed(&id)?;
+        stored.differ += u64::from(differs);
+        for (wanted, ids) in [(true, &mut stored.doubled), (differs, &mut stored.differing)] {
+            if wanted && ids.len() < most {
+                ids.push(id);
+            }
+        }
+        Ok(())
+    };
+    client.each(what, doubled, &[], add).await?;
     Ok(stored)
 }
 
@@ -111,10 +156,40 @@ pub(super) async fn conversions(
     client: &Client,
     since: Timestamp,
     until: Timestamp,
-) -> Result<Vec<ConversionId>, StoreError> {
-    let mut sql = Sql::new("SELECT conversion_id AS id FROM conversion_events FINAL WHERE true");
+) -> Result<Vec<StoredConversion>, StoreError> {
+    let mut sql = Sql::new(
+        "SELECT conversion_id AS id, version, toUnixTimestamp64Milli(created_at) AS created_ms, toString(status) AS status,
+             toInt64(toDecimal128(revenue, 6) * 1000000) AS revenue_micros, toString(currency) AS currency, toInt64(toDecimal128(cost, 6) * 1000000) AS cost_micros,
+             toString(cost_currency) AS cost_currency
+         FROM conversion_events FINAL WHERE true",
+    );
     sql.at("created_at", ">=", ceil_ms(since)).at("created_at", "<", ceil_ms(until));
-    let rows: Vec<Id> = client.all("read the ids of conversions", sql).await?;
-    let id = |row: Id| row.id.parse().map_err(|e| StoreError::broken("stored conversion", e));
-    rows.into_iter().map(id).collect()
+    let mut all = Vec::new();
+    let add = |row: State| {
+        all.push(row.read()?);
+        Ok(())
+    };
+    client.each("read stored conversions", sql, &[], add).await?;
+    Ok(all)
+}
+
+impl State {
+    fn read(self) -> Result<StoredConversion, StoreError> {
+        let Self { id, version, created_ms, status, revenue_micros, currency, cost_micros, cost_currency } =
+            self;
+        let broken =
+            |e: &dyn std::fmt::Display| StoreError::broken(format!("stored conversion {id}"), e.to_string());
+        let money = |amount: i64, currency: &str| {
+            let currency = Currency::stored(currency).map_err(|e| broken(&e))?;
+            Ok::<_, StoreError>(Money { amount: Amount::from_micros(amount), currency })
+        };
+        Ok(StoredConversion {
+            version,
+            created_at: Timestamp::from_millisecond(created_ms).map_err(|e| broken(&e))?,
+            status: status.parse().map_err(|e| broken(&e))?,
+            revenue: money(revenue_micros, &currency)?,
+            cost: (!cost_currency.is_empty()).then(|| money(cost_micros, &cost_currency)).transpose()?,
+            id: id.parse().map_err(|e| broken(&e))?,
+        })
+    }
 }

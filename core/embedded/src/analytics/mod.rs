@@ -13,14 +13,14 @@ use std::sync::Arc;
 use tfx_domain::{
     Timestamp,
     event::{ClickEvent, PostbackLogEvent},
-    id::{ClickId, ConversionId, DestinationId, StreamId},
+    id::{ClickId, DestinationId, StreamId},
     ledger::{Hour, LedgerKind},
     report::{RawRow, ReportQuery},
     routing::CapUse,
 };
 use tfx_ports::{
     StoreError,
-    analytics::{Analytics, ClickQuery, LastVisit, PostbackQuery, StoredHour, StoredIds},
+    analytics::{Analytics, ClickQuery, LastVisit, PostbackQuery, StoredConversion, StoredHour, StoredIds},
     page::Page,
 };
 
@@ -96,12 +96,12 @@ impl Analytics for Reader {
         self.db.scan("read the ids of what is stored", move |conn| stored::ids(conn, kind, hour)).await
     }
 
-    async fn conversion_ids(
+    async fn stored_conversions(
         &self,
         since: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<ConversionId>, StoreError> {
-        self.db.scan("read the ids of conversions", move |conn| stored::conversions(conn, since, until)).await
+    ) -> Result<Vec<StoredConversion>, StoreError> {
+        self.db.scan("read stored conversions", move |conn| stored::conversions(conn, since, until)).await
     }
 
     async fn caught_up(&self) -> Result<bool, StoreError> {

@@ -2,7 +2,7 @@
 
 use crate::{
     error::OrStoreError,
-    events::{id_bytes, id_of},
+    events::{id_bytes, id_of, money, texts::Names},
     time::ceil_ms,
 };
 use rusqlite::{Connection, params};
@@ -10,12 +10,12 @@ use std::collections::BTreeMap;
 use tfx_domain::{
     Timestamp,
     event::Topic,
-    id::{ClickId, ConversionId},
+    id::ClickId,
     ledger::{Digest, Hour, LedgerKind},
 };
 use tfx_ports::{
     StoreError,
-    analytics::{StoredHour, StoredIds},
+    analytics::{StoredConversion, StoredHour, StoredIds},
 };
 
 const WHAT: &str = "count what is stored";
@@ -78,11 +78,30 @@ pub(super) fn conversions(
     conn: &Connection,
     since: Timestamp,
     until: Timestamp,
-) -> Result<Vec<ConversionId>, StoreError> {
-    let sql = "SELECT id FROM conversions WHERE created_ms >= ?1 AND created_ms < ?2";
+) -> Result<Vec<StoredConversion>, StoreError> {
+    let mut names = Names::new(conn)?;
+    let sql =
+        "SELECT id, version, created_ms, status, revenue, currency, cost, cost_currency FROM conversions
+               WHERE created_ms >= ?1 AND created_ms < ?2";
     let mut statement = conn.prepare_cached(sql).or_store_error(WHAT)?;
-    let rows = statement.query_map([ceil_ms(since), ceil_ms(until)], |r| r.get::<_, String>(0));
-    let ids: Vec<String> = rows.and_then(Iterator::collect).or_store_error(WHAT)?;
-    let id = |id: String| id.parse().map_err(|e| StoreError::broken("stored conversion", e));
-    ids.into_iter().map(id).collect()
+    let mut rows = statement.query([ceil_ms(since), ceil_ms(until)]).or_store_error(WHAT)?;
+    let mut all = Vec::new();
+    while let Some(row) = rows.next().or_store_error(WHAT)? {
+        let id: String = row.get(0).or_store_error(WHAT)?;
+        let broken =
+            |e: &dyn std::fmt::Display| StoreError::broken(format!("stored conversion {id}"), e.to_string());
+        let number = |place: usize| row.get::<_, Option<i64>>(place).or_store_error(WHAT);
+        let status = names.name(number(3)?.unwrap_or(0))?;
+        let version = number(1)?.and_then(|n| u64::try_from(n).ok()).unwrap_or(0);
+        let created_at = Timestamp::from_millisecond(number(2)?.unwrap_or(0)).map_err(|e| broken(&e))?;
+        all.push(StoredConversion {
+            version,
+            created_at,
+            status: status.parse().map_err(|e| broken(&e))?,
+            revenue: money(number(4)?.unwrap_or(0), number(5)?.unwrap_or(0))?,
+            cost: number(7)?.map(|code| money(number(6)?.unwrap_or(0), code)).transpose()?,
+            id: id.parse().map_err(|e| broken(&e))?,
+        });
+    }
+    Ok(all)
 }

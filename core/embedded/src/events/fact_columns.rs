@@ -111,8 +111,9 @@ macro_rules! fact_columns {
         );
 
         /// Adds or changes a conversion: id, version, `click_ms`, `created_ms`, status, facts, revenue, currency, cost,
-        /// `cost_currency`, and the facts' columns. The highest version stays, in whatever order they come. `network` is who reported it; earlier
-        /// programs kept the click's, and such a row takes its version once more. A state that left by age does not come
+        /// `cost_currency`, and the facts' columns. The highest version stays, in whatever order they come. A row whose
+        /// status, money or time is not that of its version takes it once more; so does one with the click's network, as
+        /// earlier programs kept it, in place of who reported it. A state that left by age does not come
         /// back when it is delivered again; a later one does.
         pub(super) const CONVERSION: &str = concat!(
             "INSERT INTO conversions (id, version, click_ms, created_ms, status, facts, revenue, currency, cost, cost_currency",
@@ -125,7 +126,9 @@ macro_rules! fact_columns {
             revenue = excluded.revenue, currency = excluded.currency, cost = excluded.cost,
             cost_currency = excluded.cost_currency",
             $(each!($how set $column),)*
-            " WHERE excluded.version > version OR (excluded.version = version AND excluded.network IS NOT network)"
+            " WHERE excluded.version > version OR (excluded.version = version AND (excluded.network IS NOT network
+            OR excluded.created_ms <> created_ms OR excluded.status <> status OR excluded.revenue <> revenue
+            OR excluded.currency <> currency OR excluded.cost IS NOT cost OR excluded.cost_currency IS NOT cost_currency))"
         );
 
         /// Whether every id is one of its kind.

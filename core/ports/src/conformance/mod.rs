@@ -152,7 +152,7 @@ macro_rules! conformance {
             what_is_delivered_twice_counts_once, what_was_delivered_is_seen_by_who_has_waited, the_highest_version_of_a_conversion_counts,
             what_is_no_event_blocks_nothing, an_empty_store_answers, lists_of_clicks_are_what_was_delivered,
             lists_of_postbacks_are_what_was_delivered, lists_take_conditions, lists_are_complete_while_they_grow,
-            a_cursor_of_another_list_is_refused, what_is_stored_is_told_by_hour_and_id, conversions_are_told_by_id, the_past_that_routing_needs, reports_by_each_dimension,
+            a_cursor_of_another_list_is_refused, what_is_stored_is_told_by_hour_and_id, conversions_are_told_in_their_latest_state, the_past_that_routing_needs, reports_by_each_dimension,
             reports_by_several_dimensions, reports_are_filtered, reports_of_any_time,
             reports_of_too_many_groups_are_refused, amounts_are_summed_apart_by_their_days,
             amounts_are_converted_to_the_cent,

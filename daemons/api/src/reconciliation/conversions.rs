@@ -1,26 +1,32 @@
-//! Conversions: their store has each of them, and nothing that is to be proved writes to it.
+//! Conversions: their store has each of them in its state, and nothing that is to be proved writes to it.
 
 use crate::failure::Failure;
 use std::collections::BTreeMap;
-use tfx_api::reconciliation::{Reconciled, ReconciledCounts, ReconciledHour, ReconciledKind};
-use tfx_domain::{Timestamp, event::TestTraffic, id::ConversionId, ledger::Hour, report::Conditions};
-use tfx_ports::{conversions::ConversionQuery, page::PageRequest};
+use tfx_api::reconciliation::{
+    ConversionState, DifferingStates, Reconciled, ReconciledCounts, ReconciledHour, ReconciledKind,
+};
+use tfx_domain::{
+    Timestamp, event::TestTraffic, id::ConversionId, ledger::Hour, postback::Conversion, report::Conditions,
+};
+use tfx_ports::{analytics::StoredConversion, conversions::ConversionQuery, page::PageRequest};
 use tfx_wiring::Stores;
 
 /// The most of a page.
 const PAGE: usize = 1_000;
 
-/// Holds the conversions that were first reported in a time against those that reports count.
+/// Holds the conversions that were first reported in a time against those that reports count, state by state. What changed
+/// since `as_of` may be on its way.
 pub(super) async fn reconciled(
     stores: &Stores,
     (since, until): (Timestamp, Timestamp),
+    as_of: Timestamp,
     most: usize,
     notes: &mut Vec<String>,
 ) -> Result<ReconciledKind, Failure> {
     // These first: what reports have by now, the store has had before.
-    let mut counted = BTreeMap::<ConversionId, u64>::new();
-    for id in stores.analytics.conversion_ids(since, until).await? {
-        *counted.entry(id).or_default() += 1;
+    let mut counted = BTreeMap::<ConversionId, Vec<StoredConversion>>::new();
+    for stored in stores.analytics.stored_conversions(since, until).await? {
+        counted.entry(stored.id.clone()).or_default().push(stored);
     }
     let mut query = ConversionQuery {
         since: Some(since),
@@ -33,50 +39,89 @@ pub(super) async fn reconciled(
         conditions: Conditions::default(),
         page: PageRequest::first(PAGE),
     };
-    let mut hours = BTreeMap::<Hour, ReconciledCounts>::new();
-    let (mut missing, mut surplus) = (Vec::new(), Vec::new());
-    let mut too_many = 0;
+    let mut all = Compared::default();
     loop {
         let page = stores.conversions.list(&query).await?;
         notes.extend(
             page.left_out.iter().map(|why| format!("a conversion cannot be read and is not compared: {why}")),
         );
         for conversion in page.items {
-            let hour = hours.entry(Hour::at(conversion.created_at)).or_default();
-            let stored = counted.remove(&conversion.id).unwrap_or(0);
-            hour.accepted += 1;
-            hour.stored += stored;
-            hour.missing += u64::from(stored == 0);
-            hour.surplus += stored.saturating_sub(1);
-            if stored == 0 {
-                missing.push(conversion.id.to_string());
-            } else if stored > 1 {
-                surplus.push(conversion.id.to_string());
-            }
+            let stored = counted.remove(&conversion.id).unwrap_or_default();
+            all.take(&conversion, &stored, as_of);
         }
         query.page.cursor = page.next;
         if query.page.cursor.is_none() {
             break;
         }
     }
-    let mut sum = ReconciledCounts::default();
-    hours.values().for_each(|hour| sum.add(hour));
-    for (id, n) in counted {
-        surplus.push(id.to_string());
-        too_many += n;
+    counted.into_values().flatten().for_each(|stored| all.too_many(&stored));
+    Ok(all.told(most))
+}
+
+/// What is found, hour by hour.
+#[derive(Default)]
+struct Compared {
+    hours: BTreeMap<Hour, ReconciledCounts>,
+    missing: Vec<String>,
+    surplus: Vec<String>,
+    differing: Vec<DifferingStates>,
+}
+
+impl Compared {
+    fn take(&mut self, conversion: &Conversion, stored: &[StoredConversion], as_of: Timestamp) {
+        let Some((first, others)) = stored.split_first() else {
+            // It came since.
+            if conversion.created_at < as_of {
+                let hour = self.hours.entry(Hour::at(conversion.created_at)).or_default();
+                (hour.accepted, hour.missing) = (hour.accepted + 1, hour.missing + 1);
+                self.missing.push(conversion.id.to_string());
+            }
+            return;
+        };
+        let hour = self.hours.entry(Hour::at(conversion.created_at)).or_default();
+        (hour.accepted, hour.stored) = (hour.accepted + 1, hour.stored + 1);
+        let (is, counted) = (state(conversion), stored_state(first));
+        let on_its_way = counted.version < is.version && conversion.updated_at >= as_of;
+        if is != counted && !on_its_way {
+            hour.differing += 1;
+            self.differing.push(DifferingStates { id: conversion.id.to_string(), stored: counted, is });
+        }
+        others.iter().for_each(|stored| self.too_many(stored));
     }
-    (sum.stored, sum.surplus) = (sum.stored + too_many, sum.surplus + too_many);
-    missing.truncate(most);
-    surplus.truncate(most);
-    Ok(ReconciledKind {
-        kind: Reconciled::Conversions,
-        sum,
-        missing_ids: missing,
-        surplus_ids: surplus,
-        doubled_ids: Vec::new(),
-        hours: hours
-            .into_iter()
-            .map(|(hour, counts)| ReconciledHour { hour: hour.start(), counts })
-            .collect(),
-    })
+
+    fn too_many(&mut self, stored: &StoredConversion) {
+        let hour = self.hours.entry(Hour::at(stored.created_at)).or_default();
+        (hour.stored, hour.surplus) = (hour.stored + 1, hour.surplus + 1);
+        self.surplus.push(stored.id.to_string());
+    }
+
+    fn told(mut self, most: usize) -> ReconciledKind {
+        let mut sum = ReconciledCounts::default();
+        self.hours.values().for_each(|hour| sum.add(hour));
+        self.missing.truncate(most);
+        self.surplus.truncate(most);
+        self.differing.truncate(most);
+        ReconciledKind {
+            kind: Reconciled::Conversions,
+            sum,
+            missing_ids: self.missing,
+            surplus_ids: self.surplus,
+            doubled_ids: Vec::new(),
+            differing_ids: self.differing.iter().map(|states| states.id.clone()).collect(),
+            differing_states: self.differing,
+            hours: self
+                .hours
+                .into_iter()
+                .map(|(hour, counts)| ReconciledHour { hour: hour.start(), counts })
+                .collect(),
+        }
+    }
+}
+
+fn state(of: &Conversion) -> ConversionState {
+    ConversionState { version: of.version, status: of.status.clone(), revenue: of.revenue, cost: of.cost }
+}
+
+fn stored_state(of: &StoredConversion) -> ConversionState {
+    ConversionState { version: of.version, status: of.status.clone(), revenue: of.revenue, cost: of.cost }
 }

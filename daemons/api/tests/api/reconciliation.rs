@@ -6,9 +6,10 @@ use serde_json::{Value, json};
 use std::time::Duration;
 use tfx_domain::{
     Timestamp,
-    event::{ClickEvent, Event},
-    id::ClickId,
+    event::{ClickEvent, ConversionEvent, Event},
+    id::{ClickId, ConversionId},
     ledger::{Hour, HourLedger, LedgerKind},
+    postback::{Conversion, Incoming, TransactionScope},
 };
 use tfx_ports::{
     clock,
@@ -29,12 +30,15 @@ fn clicks(count: usize, at: Timestamp) -> Vec<ClickEvent> {
 }
 
 async fn store(s: &Server, clicks: &[ClickEvent]) {
-    let envelope = |click: &ClickEvent| {
-        let event = Event::Click(Box::new(click.clone()));
+    deliver(s, clicks.iter().map(|click| Event::Click(Box::new(click.clone())))).await;
+}
+
+async fn deliver(s: &Server, events: impl Iterator<Item = Event>) {
+    let envelope = |event: Event| {
         let payload = event.to_json().expect("JSON").into();
         Envelope { topic: event.topic(), id: event.id(), key: event.key(), payload }
     };
-    let batch: Vec<_> = clicks.iter().map(envelope).collect();
+    let batch: Vec<_> = events.map(envelope).collect();
     assert_eq!(s.stores.sink.deliver(&batch).await.expect("deliver"), []);
 }
 
@@ -68,8 +72,13 @@ async fn told(s: &Server, pages: &[LedgerPage]) {
 async fn asked(s: &Server) -> (Value, Value) {
     let (status, answer) = s.get("/reconciliation").await;
     assert_eq!(status, StatusCode::OK, "{answer}");
-    let of_clicks = answer["kinds"].as_array().expect("kinds").iter().find(|k| k["kind"] == "clicks");
-    (of_clicks.expect("clicks").clone(), answer)
+    (of(&answer, "clicks"), answer)
+}
+
+/// What is told of a kind.
+fn of(answer: &Value, kind: &str) -> Value {
+    let found = answer["kinds"].as_array().expect("kinds").iter().find(|k| k["kind"] == kind);
+    found.expect("the kind").clone()
 }
 
 fn sorted(clicks: &[ClickEvent]) -> Value {
@@ -182,19 +191,151 @@ async fn what_cannot_be_known_is_said_and_is_no_fault() {
         "{answer}"
     );
     assert!(answer["notes"].to_string().contains("an instance of traffic-service (dead)"), "{answer}");
-    // A page that is not whole says nothing of its hour.
+    // Of a page that is not whole what it counts is missing, and of the rest nothing is known.
     let mut torn = page(hour, &all[3..]);
     torn.ledger.torn = true;
     told(&s, &[torn]).await;
     let (kind, answer) = asked(&s).await;
-    assert_eq!(counts(&kind), [0; 5], "{answer}");
-    assert!(answer["notes"].to_string().contains("cannot be read"), "{answer}");
-    // Who began to count in an hour counts it in part.
-    let began = LedgerInstance { from: Some(died), ..instance("t", "traffic-service") };
-    s.stores.ledgers.publish(&began, &[page(hour, &all[3..])]).await.expect("publish");
+    assert_eq!(
+        (counts(&kind)[2..4].to_vec(), &kind["missing_ids"]),
+        (vec![1, 0], &sorted(&all[3..])),
+        "{answer}"
+    );
+    assert!(answer["uncompared"].to_string().contains("cannot be read"), "{answer}");
+    s.stop().await;
+}
+
+/// Who lost its ledger knows nothing of what it accepted before. What it, and what others, had told of it holds.
+#[tokio::test(flavor = "multi_thread")]
+async fn who_began_to_count_anew_hides_nothing_that_was_told() {
+    let s = Server::start().await;
+    let hour = over();
+    let all = clicks(6, hour.start());
+    store(&s, &all[2..]).await;
+    told(&s, &[page(hour, &all[..4])]).await;
+    let began = LedgerInstance { from: Some(clock::now()), ..instance("new", "traffic-service") };
+    s.stores.ledgers.publish(&began, &[]).await.expect("publish");
+    let mut lines = page(hour, &clicks(3, hour.start()));
+    lines.kind = LedgerKind::Postbacks;
+    s.stores.ledgers.publish(&instance("p", "postback-service"), &[lines]).await.expect("publish");
     let (kind, answer) = asked(&s).await;
-    assert_eq!(counts(&kind), [0; 5], "{answer}");
-    assert!(answer["notes"].to_string().contains("counted in full since"), "{answer}");
+    // Two that nobody told of may be what it accepted.
+    assert_eq!(counts(&kind), [4, 2, 2, 0, 0], "{answer}");
+    assert_eq!(kind["missing_ids"], sorted(&all[..2]));
+    let uncompared = answer["uncompared"].as_array().expect("what is not compared");
+    assert!(
+        uncompared.len() == 1 && uncompared[0].to_string().contains("traffic-service counts"),
+        "{answer}"
+    );
+    let lines = of(&answer, "postbacks");
+    assert_eq!(counts(&lines), [3, 0, 3, 0, 0], "the other service's are whole: {answer}");
+    s.stop().await;
+}
+
+/// A sale of a click, recorded at its own time.
+async fn sold(s: &Server, click: &ClickEvent, tx: &str, status: &str, revenue: &str) -> Conversion {
+    let at = click.click_id.timestamp();
+    let incoming = Incoming {
+        new_id: ConversionId::generate(at, u128::from(click.click_id.to_bits() as u64) << 30),
+        network: "net_0000000000000000000".parse().expect("an id"),
+        scope: TransactionScope::Network,
+        key: format!("tx:{tx}"),
+        transaction_id: Some(tx.to_owned()),
+        click_id: click.click_id,
+        status: status.parse().expect("a status"),
+        raw_status: None,
+        unmapped: false,
+        revenue: serde_json::from_value(json!({ "amount": revenue, "currency": "USD" })).expect("money"),
+        revenue_given: true,
+        allow_upsell: true,
+        at,
+        click: click.dims.clone(),
+        cost_terms: tfx_domain::entity::Due::default(),
+        tell: None,
+    };
+    s.stores.conversions.record(&[incoming]).await.expect("recorded").remove(0).conversion
+}
+
+/// A change that was lost, or an amount that was altered, is as wrong a report as a conversion that is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_conversion_that_is_stored_in_another_state_is_told_with_both() {
+    let s = Server::start().await;
+    told(&s, &[]).await;
+    let all = clicks(4, over().start());
+    let event = |c: &Conversion| Event::Conversion(Box::new(ConversionEvent::from(c)));
+    // One whose sale was lost, one whose amount is another, one as it is, and one that nobody recorded.
+    let lead = sold(&s, &all[0], "T1", "lead", "11").await;
+    let sale = sold(&s, &all[0], "T1", "sale", "500").await;
+    assert_eq!(sale.version, 2);
+    let mut altered = sold(&s, &all[1], "T2", "sale", "5").await;
+    altered.revenue.amount = "500".parse().expect("an amount");
+    let well = sold(&s, &all[2], "T3", "sale", "7").await;
+    let strange = Conversion { id: ConversionId::generate(over().start(), 9 << 60), ..well.clone() };
+    deliver(&s, [&lead, &altered, &well, &strange].into_iter().map(event)).await;
+    let (_, answer) = asked(&s).await;
+    let kind = of(&answer, "conversions");
+    assert_eq!((counts(&kind), kind["differing"].as_u64()), ([3, 4, 0, 1, 0], Some(2)), "{answer}");
+    let mut ids = vec![lead.id.to_string(), altered.id.to_string()];
+    ids.sort();
+    let mut told_ids: Vec<String> = serde_json::from_value(kind["differing_ids"].clone()).expect("ids");
+    told_ids.sort();
+    assert_eq!(told_ids, ids);
+    let states = kind["differing_states"].as_array().expect("states");
+    let of_lead = states.iter().find(|states| states["id"] == lead.id.to_string()).expect("the lead");
+    assert_eq!(
+        (&of_lead["stored"]["version"], &of_lead["stored"]["status"], &of_lead["is"]["revenue"]["amount"]),
+        (&json!(1), &json!("lead"), &json!("500")),
+        "{answer}"
+    );
+    // All of them, also what is too many, stand in their hour.
+    let hours = kind["hours"].as_array().expect("hours");
+    assert_eq!((hours.len(), counts(&hours[0])), (1, counts(&kind)), "{answer}");
+    // What changed since may be on its way; an amount that is another is not.
+    let before = sale.updated_at;
+    let (_, answer) = s.get(&format!("/reconciliation?as_of={before}")).await;
+    assert_eq!(of(&answer, "conversions")["differing"], 1, "{answer}");
+    // Published again, both are right.
+    let altered = s.stores.conversions.get(&altered.id).await.expect("reads").expect("there");
+    deliver(&s, [&sale, &altered].into_iter().map(event)).await;
+    let (_, answer) = asked(&s).await;
+    assert_eq!(of(&answer, "conversions")["differing"], 0, "{answer}");
+    s.stop().await;
+}
+
+/// As many gone as others added: that both are as many is no balance.
+#[tokio::test(flavor = "multi_thread")]
+async fn as_many_gone_as_added_do_not_balance() {
+    let s = Server::start().await;
+    let hour = over();
+    let all = clicks(600, hour.start());
+    store(&s, &all[300..]).await;
+    told(&s, &[page(hour, &all[..300])]).await;
+    let (kind, answer) = asked(&s).await;
+    let [accepted, stored, missing, surplus, _] = counts(&kind);
+    assert_eq!((accepted, stored), (300, 300));
+    assert!(missing > 0 && surplus > 0, "{answer}");
+    s.stop().await;
+}
+
+/// Both are whole hours, so that a conversion is of the same time as its click.
+#[tokio::test(flavor = "multi_thread")]
+async fn all_kinds_are_of_the_same_whole_hours() {
+    let s = Server::start().await;
+    told(&s, &[]).await;
+    let hour = over();
+    let all = clicks(1, hour.start() + Duration::from_secs(600));
+    sold(&s, &all[0], "T1", "sale", "5").await;
+    let at = |minutes: u64| hour.start() + Duration::from_secs(60 * minutes);
+    let (_, answer) = s.get(&format!("/reconciliation?since={}&until={}", at(20), at(30))).await;
+    assert_eq!(counts(&of(&answer, "conversions")), [1, 0, 1, 0, 0], "{answer}");
+    assert_eq!((&answer["since"], &answer["until"]), (&json!(at(0)), &json!(at(60))), "{answer}");
+    // What needs no ledger is compared however old it is.
+    let old = Hour(hour.0 - 24 * 60);
+    let old_click = clicks(1, old.start());
+    sold(&s, &old_click[0], "T2", "sale", "5").await;
+    let (_, answer) = s.get(&format!("/reconciliation?since={}", old.start())).await;
+    assert_eq!(counts(&of(&answer, "conversions")), [2, 0, 2, 0, 0], "{answer}");
+    assert!(answer["uncompared"].to_string().contains("only conversions are compared"), "{answer}");
     s.stop().await;
 }
 

@@ -22,7 +22,7 @@ use tfx_domain::{
 use tfx_ports::{
     StoreError,
     accounts::Account,
-    analytics::{Analytics, ClickQuery, LastVisit, PostbackQuery, StoredHour, StoredIds},
+    analytics::{Analytics, ClickQuery, LastVisit, PostbackQuery, StoredConversion, StoredHour, StoredIds},
     audit::{AuditEntry, AuditLog},
     config::{Change, ConfigStore, Record, RecordQuery},
     conversions::{ConversionQuery, ConversionStore, Recorded},
@@ -374,13 +374,13 @@ impl Analytics for Faults {
         self.analytics_away.check()?;
         self.analytics.stored_ids(kind, hour, most).await
     }
-    async fn conversion_ids(
+    async fn stored_conversions(
         &self,
         since: Timestamp,
         until: Timestamp,
-    ) -> Result<Vec<ConversionId>, StoreError> {
+    ) -> Result<Vec<StoredConversion>, StoreError> {
         self.analytics_away.check()?;
-        self.analytics.conversion_ids(since, until).await
+        self.analytics.stored_conversions(since, until).await
     }
     async fn seen_since(&self, since: Timestamp, limit: usize) -> Result<Vec<LastVisit>, StoreError> {
         self.analytics_away.check()?;

@@ -34,7 +34,7 @@ pub use reports::{
     reports_are_filtered, reports_by_each_dimension, reports_by_several_dimensions, reports_of_any_time,
     reports_of_too_many_groups_are_refused, what_no_report_can_answer_is_refused,
 };
-pub use stored::{conversions_are_told_by_id, what_is_stored_is_told_by_hour_and_id};
+pub use stored::{conversions_are_told_in_their_latest_state, what_is_stored_is_told_by_hour_and_id};
 pub use usage::the_past_that_routing_needs;
 
 use crate::{analytics::Analytics, sink::EventSink};

@@ -3,12 +3,12 @@
 use super::{
     EventStore,
     delivery::postback,
-    kit::{at, click, conversion, deliver, envelope, eventually, of_click, of_conversion},
+    kit::{at, click, conversion, deliver, envelope, eventually, money, of_click, of_conversion},
 };
-use crate::analytics::StoredHour;
+use crate::analytics::{StoredConversion, StoredHour};
 use std::time::Duration;
 use tfx_domain::{
-    event::{Event, HealthEvent, Outcome, SCHEMA},
+    event::{ConversionEvent, Event, HealthEvent, Outcome, SCHEMA},
     id::{ClickId, DestinationId},
     ledger::{Digest, Hour, LedgerKind},
     routing::Health,
@@ -80,21 +80,35 @@ pub async fn what_is_stored_is_told_by_hour_and_id(s: EventStore) {
     assert_eq!(none.ids, Digest::default());
 }
 
-/// Conversions are told by the time at which they were first reported, each once however many states it had.
-pub async fn conversions_are_told_by_id(s: EventStore) {
+/// Conversions are told by the time at which they were first reported, each once, in the state with the highest version;
+/// and delivered again, a state puts right a row that says something else.
+pub async fn conversions_are_told_in_their_latest_state(s: EventStore) {
     let click = click(at(0), 1);
     let mut all: Vec<_> = (0..4_u64).map(|n| conversion(n as usize, &click)).collect();
     all.iter_mut().zip(0..).for_each(|(c, n)| c.created_at = at(n * 10));
     let mut later = all[1].clone();
-    later.version += 1;
+    (later.version, later.revenue) = (2, money(-999_999_999_999_999, "EUR"));
+    (later.cost, later.conversion_status) =
+        (Some(money(2_000_001, "USD")), "chargeback".parse().expect("a status"));
     let batch: Vec<_> = all.iter().chain([&later]).map(of_conversion).collect();
     deliver(&s, &batch).await;
-    let want: Vec<_> = all[1..3].iter().map(|c| c.conversion_id.clone()).collect();
+    // Of one version what came last holds.
+    all[2].revenue = money(7_000_000, "USD");
+    deliver(&s, &[of_conversion(&all[2])]).await;
+    let state = |c: &ConversionEvent| StoredConversion {
+        id: c.conversion_id.clone(),
+        version: c.version,
+        created_at: c.created_at,
+        status: c.conversion_status.clone(),
+        revenue: c.revenue,
+        cost: c.cost,
+    };
+    let want = vec![state(&later), state(&all[2])];
     eventually("conversions", &want, async || {
-        let mut ids = s.analytics.conversion_ids(at(10), at(30)).await.expect("ids");
-        ids.sort();
-        ids
+        let mut found = s.analytics.stored_conversions(at(10), at(30)).await.expect("conversions");
+        found.sort_by(|a, b| a.id.cmp(&b.id));
+        found
     })
     .await;
-    assert_eq!(s.analytics.conversion_ids(at(31), at(99)).await.expect("ids"), []);
+    assert_eq!(s.analytics.stored_conversions(at(31), at(99)).await.expect("conversions"), []);
 }

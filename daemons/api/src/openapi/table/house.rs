@@ -98,6 +98,11 @@ pub(super) fn operations() -> Vec<Operation> {
                 "At most so many ids of each kind and fault",
                 json!({ "type": "integer", "minimum": 0, "maximum": 1_000, "default": 10 }),
             )
+            .query(
+                "as_of",
+                "What was accepted or changed since then may be on its way, and is not missing; now unless said otherwise",
+                json!({ "$ref": "#/components/schemas/Moment" }),
+            )
             .answers::<Reconciliation>("Each kind by the hour, with ids of what is missing or too many"),
             post("/event-producer/replay-refused", "replay_refused", "Record again what the sinks refused")
                 .query("dry_run", "Only count it", flag())
