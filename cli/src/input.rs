@@ -149,7 +149,7 @@ pub(crate) fn positive(text: &str) -> Result<u64, String> {
 pub(crate) fn money(text: &str) -> Result<(Amount, Option<Currency>), String> {
     let at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
     let (amount, currency) = text.split_at(at);
-    let amount: Amount = amount.trim().parse().map_err(|e| format!("the amount {e}"))?;
+    let amount = Amount::exact(amount.trim()).map_err(|e| format!("the amount {e}"))?;
     let currency = match currency.trim() {
         "" => None,
         code => Some(code.parse().map_err(|e| format!("the currency {e}"))?),

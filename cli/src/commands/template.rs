@@ -104,7 +104,7 @@ pub(crate) struct TemplateFields {
     #[arg(long, value_name = "CODE")]
     default_currency: Option<Currency>,
     /// The payout of a postback that names none [default: the destination's].
-    #[arg(long, value_name = "AMOUNT", allow_negative_numbers = true)]
+    #[arg(long, value_name = "AMOUNT", value_parser = Amount::exact, allow_negative_numbers = true)]
     default_payout: Option<Amount>,
     /// The mark before the decimals of its amounts, with which 1,234.50 or 1.234,50 and currencies around the number are
     /// understood [default: a point, and nothing but digits beside it].

@@ -52,6 +52,8 @@ fn what_held_when_the_click_came_is_what_its_conversion_costs() {
         ("--cost-model cpm --cost 0.0001", "three decimals"),
         ("--cost-model revshare --cost 1.5", "cost.percent: is required"),
         ("--cost 130%", "from 0 to 100"),
+        ("--cost 33.3333333%", "the share must have at most six decimals"),
+        ("--cost 0.0000001", "the amount must have at most six decimals"),
         ("--cost-model cpi", "possible values"),
     ] {
         let wrong = place.sh(&format!("tfx campaign update summer {flags}"));

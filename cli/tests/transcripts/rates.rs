@@ -72,4 +72,20 @@ fn a_report_converts_what_there_is_a_rate_for_and_says_how_to_set_what_is_missin
     );
     let refused = place.sh(&format!("{report} --rates --output csv"));
     assert_eq!(refused.code, Some(2), "{}", refused.stderr);
+    // A sum is not bounded as one amount is.
+    for id in ["I1", "I2"] {
+        place.ok(&format!(
+            "tfx postback test adnet \"clickid=$CLICK&txid={id}&payout=600000000&currency=IDR&status=lead\" --send"
+        ));
+    }
+    place.until("tfx report --by none --metrics leads --output csv --quiet | tail -1", "5");
+    let missing = place.sh(report);
+    assert!(
+        missing.code == Some(0) && missing.stderr.contains("revenue of 1200000000 IDR"),
+        "{}",
+        missing.stderr
+    );
+    place.ok("tfx rate set IDR USD 0.00006 --from 2026-01-01");
+    let rates = place.sh(&format!("{report} --rates"));
+    assert!(rates.code == Some(0) && rates.stdout.contains("72019.75"), "{}{}", rates.stdout, rates.stderr);
 }

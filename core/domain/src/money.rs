@@ -1,7 +1,9 @@
 //! Money: decimal, never binary floating point.
 
+mod total;
 mod written;
 
+pub use total::Total;
 pub use written::{AmountFormat, DecimalMark, Scale, Unclear, Written};
 
 use crate::problem::Problems;
@@ -76,6 +78,9 @@ pub enum InvalidMoney {
     /// Out of range.
     #[error("must be between -1000000000 and 1000000000")]
     Range,
+    /// Finer than a millionth, where nothing is rounded.
+    #[error("must have at most six decimals")]
+    Decimals,
 }
 
 impl FromStr for Currency {
@@ -106,9 +111,10 @@ impl fmt::Display for Currency {
     }
 }
 
-/// An amount in millionths of its currency's unit, within ±10⁹ units per input.
+/// An amount in millionths of its currency's unit, within ±10⁹ units per input; [`Total`] is a sum of them.
 ///
-/// Finer input is rounded half to even. Six decimals hold a cost per click of a thousandth of a cent.
+/// What networks and links write finer is rounded half to even ([`FromStr`]); what a person sets is refused then
+/// ([`Amount::exact`], serde). Six decimals hold a cost per click of a thousandth of a cent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub struct Amount(i64);
@@ -138,6 +144,16 @@ impl Amount {
         let part = Decimal::from(self.0).saturating_mul(percent.to_decimal()) / Decimal::ONE_HUNDRED;
         let micros = part.round_dp_with_strategy(0, RoundingStrategy::MidpointNearestEven);
         Self(i64::try_from(micros).unwrap_or(if self.0 < 0 { i64::MIN } else { i64::MAX }))
+    }
+
+    /// As it is written, or not at all: what is finer than a millionth is not rounded.
+    ///
+    /// # Errors
+    /// As [`FromStr`], and [`InvalidMoney::Decimals`].
+    pub fn exact(text: &str) -> Result<Self, InvalidMoney> {
+        let value = Self::plain(text)?;
+        let amount = Self::of(value)?;
+        if value.normalize().scale() > 6 { Err(InvalidMoney::Decimals) } else { Ok(amount) }
     }
 
     /// A number with a point and nothing else in or around it.
@@ -171,7 +187,7 @@ impl TryFrom<String> for Amount {
     type Error = InvalidMoney;
 
     fn try_from(text: String) -> Result<Self, InvalidMoney> {
-        text.parse()
+        Self::exact(&text)
     }
 }
 
@@ -248,6 +264,11 @@ mod tests {
             assert_eq!(bad.parse::<Amount>(), Err(InvalidMoney::Amount), "{bad}");
         }
         assert_eq!("1000000001".parse::<Amount>(), Err(InvalidMoney::Range));
+        for (text, want) in [("33.3333333", Err(InvalidMoney::Decimals)), ("0.0200000000", Ok("0.02"))] {
+            assert_eq!(Amount::exact(text).map(|a| a.to_string()), want.map(str::to_owned), "{text}");
+            let read = serde_json::from_value::<Amount>(text.into());
+            assert_eq!(read.map_err(|e| e.to_string()).is_ok(), want.is_ok(), "{text}");
+        }
         assert_eq!("usd".parse::<Currency>(), Ok(Currency::USD));
         for (amount, shown) in [("12.5", "12.50 USD"), ("-3", "-3.00 USD"), ("0.0042", "0.0042 USD")] {
             let amount = amount.parse().expect("an amount");

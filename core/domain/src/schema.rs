@@ -7,7 +7,7 @@ use crate::{
         AlertId, CampaignId, ClickId, ConversionId, DestinationId, NetworkId, PREFIXES, SessionId, SourceId,
         StreamId, TemplateId, TokenId, UserId, VisitorId,
     },
-    money::{Amount, Currency, Scale},
+    money::{Amount, Currency, Scale, Total},
     postback::ConversionStatus,
     report::Dimension,
     slug::{RESERVED, Slug},
@@ -100,6 +100,10 @@ schemas! {
     });
     Amount, "Amount", amount("^[-+]?", "An amount of money, a decimal number as text, to millionths");
     NotNegative, "AmountFromZero", amount("^[+]?", "An amount of money from 0 on, a decimal number as text, to millionths");
+    Total, "AmountSum", json_schema!({
+        "description": "A sum of amounts of money, a decimal number as text, to millionths", "type": "string",
+        "maxLength": 40, "pattern": r"^[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)$", "examples": ["12.50"],
+    });
     Scale, "Scale", json_schema!({
         "description": "What an amount is multiplied by, a decimal number as text, above 0 and up to 1000", "type": "string",
         "maxLength": 20, "pattern": r"^(?=.*[1-9])[+]?0*([0-9]{1,3}(\.[0-9]*)?|1000(\.0*)?|\.[0-9]+)$", "examples": ["0.01"],
@@ -145,7 +149,7 @@ fn id(prefix: &str, what: &str) -> Schema {
 
 /// A sign, and at most 1,000,000,000 with as many decimals as fit 40 characters.
 fn amount(sign: &str, about: &str) -> Schema {
-    let number = r"0*([0-9]{1,9}(\.[0-9]*)?|1000000000(\.0*)?|\.[0-9]+)$";
+    let number = r"0*([0-9]{1,9}(\.[0-9]{0,6}0*)?|1000000000(\.0*)?|\.[0-9]{1,6}0*)$";
     json_schema!({
         "description": about, "type": "string", "maxLength": 40, "pattern": format!("{sign}{number}"),
         "examples": ["12.50"],

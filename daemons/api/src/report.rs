@@ -26,7 +26,7 @@ use tfx_domain::{
     access::Scope,
     entity::Kind,
     event::TestTraffic,
-    money::{Amount, Currency, InvalidMoney},
+    money::{Currency, InvalidMoney, Total},
     problem::Problems,
     report::{
         Dimension, LeftOut, Metric, RawRow, Report, ReportFilter, ReportQuery, Row, compute, known_value,
@@ -347,8 +347,8 @@ fn answer(asked: &ReportRequest, mut report: Report, tests_left_out: u64, labels
 /// by itself. The last only where it is among the figures.
 fn note(to: Currency, unconverted: &BTreeMap<Currency, LeftOut>, metrics: &[Metric]) -> Option<String> {
     let bots = metrics.contains(&Metric::BotCost);
-    let amounts = |of: fn(&LeftOut) -> Amount, what: &str| {
-        let left = unconverted.iter().map(|(c, left)| (c, of(left))).filter(|(_, a)| *a != Amount::ZERO);
+    let amounts = |of: fn(&LeftOut) -> Total, what: &str| {
+        let left = unconverted.iter().map(|(c, left)| (c, of(left))).filter(|(_, a)| *a != Total::ZERO);
         let texts: Vec<String> = left.map(|(currency, amount)| format!("{amount} {currency}")).collect();
         (!texts.is_empty()).then(|| format!("{what} of {}", texts.join(", ")))
     };

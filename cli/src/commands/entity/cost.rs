@@ -27,7 +27,9 @@ enum Said {
 
 fn said(text: &str) -> Result<Said, String> {
     match text.trim().strip_suffix('%') {
-        Some(percent) => percent.trim().parse().map(Said::Percent).map_err(|e| format!("the share {e}")),
+        Some(percent) => {
+            Amount::exact(percent.trim()).map(Said::Percent).map_err(|e| format!("the share {e}"))
+        }
         None => input::money(text).map(|(amount, currency)| Said::Amount(amount, currency)),
     }
 }

@@ -60,7 +60,7 @@ pub(super) struct PostbackArgs {
 /// `80%` or `1.50`.
 fn share(text: &str) -> Result<PayoutShare, String> {
     let wrong = |e| format!("{e}; must be a share such as 80% or an amount such as 1.50");
-    let amount = |text: &str| text.trim().parse::<Amount>().map_err(|e| wrong(e.to_string()));
+    let amount = |text: &str| Amount::exact(text.trim()).map_err(|e| wrong(e.to_string()));
     match text.trim().strip_suffix('%') {
         Some(percent) => {
             let percent = amount(percent)?;

@@ -152,10 +152,7 @@ async fn messages_become_rows_or_errors_once_however_often_they_are_read() {
     let good = u64::try_from(places.len()).expect("small");
     let row = report(&store, &[]).await.remove(0);
     assert_eq!((row.clicks, row.trafficbacks, row.sales), (good + 1, good, good), "{row:?}");
-    assert_eq!(
-        row.revenue_confirmed.values().next().map(|a| a.micros()),
-        Some(i64::try_from(good * 5_000_000).expect("small"))
-    );
+    assert_eq!(row.revenue_confirmed.values().next().map(ToString::to_string), Some((good * 5).to_string()));
 
     let found = errors(&store, all_errors(false, 7)).await;
     assert!(found.windows(2).all(|w| w[0].observed_at >= w[1].observed_at), "newest first");

@@ -3,7 +3,7 @@
 use super::{Converted, Dated, Metric, Rates, RawRow, ReportQuery, Unit};
 use crate::{
     Date,
-    money::{Amount, Currency},
+    money::{Currency, Total},
 };
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::{Deserialize, Serialize};
@@ -42,11 +42,11 @@ pub struct Report {
 #[serde(default)]
 pub struct LeftOut {
     /// On hold and confirmed.
-    pub revenue: Amount,
+    pub revenue: Total,
     /// Of visits of people.
-    pub cost: Amount,
+    pub cost: Total,
     /// What bots would have cost.
-    pub bot_cost: Amount,
+    pub bot_cost: Total,
 }
 
 impl Report {
@@ -139,8 +139,8 @@ const COUNTS: [(Metric, Count); 12] = [
 impl Sums {
     fn of(row: &RawRow, others: &mut Others<'_>) -> Self {
         let currency = others.rates.to();
-        let mut in_currency = |amounts: &BTreeMap<Currency, Amount>, of: fn(&mut LeftOut) -> &mut Amount| {
-            for (other, amount) in amounts.iter().filter(|(c, a)| **c != currency && **a != Amount::ZERO) {
+        let mut in_currency = |amounts: &BTreeMap<Currency, Total>, of: fn(&mut LeftOut) -> &mut Total| {
+            for (other, amount) in amounts.iter().filter(|(c, a)| **c != currency && **a != Total::ZERO) {
                 *of(others.unconverted.entry(*other).or_default()) += *amount;
             }
             amounts.get(&currency).map_or(Decimal::ZERO, |a| a.to_decimal())
@@ -161,7 +161,7 @@ impl Sums {
     /// Adds what was summed apart, if there is a rate; each sum is converted once.
     fn convert(&mut self, dated: &Dated, others: &mut Others<'_>) {
         let revenue = dated.revenue_hold + dated.revenue_confirmed;
-        if [revenue, dated.cost, dated.bot_cost, dated.revenue_hold] == [Amount::ZERO; 4] {
+        if [revenue, dated.cost, dated.bot_cost, dated.revenue_hold] == [Total::ZERO; 4] {
             return;
         }
         if let Some(rate) = dated.since.and_then(|since| others.converted(dated.currency, since)) {

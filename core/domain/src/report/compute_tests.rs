@@ -26,7 +26,7 @@ fn currency(code: &str) -> Currency {
     code.parse().expect("a code")
 }
 
-fn usd(amount: &str) -> BTreeMap<Currency, Amount> {
+fn usd(amount: &str) -> BTreeMap<Currency, Total> {
     BTreeMap::from([(Currency::USD, amount.parse().expect("an amount"))])
 }
 
@@ -152,10 +152,10 @@ fn other_currencies_are_left_out_and_said() {
     let eur = currency("EUR");
     rows[0].revenue_hold.insert(eur, "7".parse().expect("an amount"));
     rows[1].cost.insert(eur, "0.5".parse().expect("an amount"));
-    rows[1].cost.insert(currency("GBP"), Amount::ZERO);
+    rows[1].cost.insert(currency("GBP"), Total::ZERO);
     let report = compute(query(), &rows, &Rates::none(Currency::USD));
-    let amount = |text: &str| text.parse::<Amount>().expect("an amount");
-    let left = LeftOut { revenue: amount("7"), cost: amount("0.5"), bot_cost: Amount::ZERO };
+    let amount = |text: &str| text.parse::<Total>().expect("an amount");
+    let left = LeftOut { revenue: amount("7"), cost: amount("0.5"), bot_cost: Total::ZERO };
     assert_eq!(report.unconverted, BTreeMap::from([(eur, left)]));
     assert_eq!(texts(&report.totals)["revenue"], "41.75");
     let in_eur = compute(query(), &rows, &Rates::none(eur));
@@ -194,7 +194,7 @@ fn raw_row() -> impl Strategy<Value = RawRow> {
     (prop::array::uniform12(any::<u64>()), prop::array::uniform4(any::<i64>()), any::<bool>()).prop_map(
         |(n, money, foreign)| {
             let code = if foreign { currency("EUR") } else { Currency::USD };
-            let money = money.map(|m| BTreeMap::from([(code, Amount::from_micros(m))]));
+            let money = money.map(|m| BTreeMap::from([(code, Total::from_micros(m.into()))]));
             let [cost, bot_cost, revenue_hold, revenue_confirmed] = money;
             RawRow {
                 key: Vec::new(),
@@ -299,7 +299,7 @@ fn amounts_are_converted_by_the_rate_of_their_day_and_what_has_none_is_said() {
     }
     assert_eq!(texts(&report.rows[1])["revenue"], "-0.000001");
     assert_eq!(texts(&report.totals)["revenue_confirmed"], "12.210999");
-    let amount = |text: &str| text.parse::<Amount>().expect("an amount");
+    let amount = |text: &str| text.parse::<Total>().expect("an amount");
     let left = |revenue, cost| LeftOut { revenue: amount(revenue), cost: amount(cost), ..LeftOut::default() };
     let unconverted = [(currency("EUR"), left("9.99", "0")), (currency("PLN"), left("0", "4"))];
     assert_eq!(report.unconverted, BTreeMap::from(unconverted));

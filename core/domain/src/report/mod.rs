@@ -23,7 +23,7 @@ pub use taking::{Conditions, split_condition, write_condition};
 use crate::{
     Date, Timestamp,
     event::TestTraffic,
-    money::{Amount, Currency},
+    money::{Currency, Total},
 };
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -145,10 +145,10 @@ pub struct RawRow {
     /// Clicks of visitors new to the destination.
     pub unique_destination: u64,
     /// What visits of people cost, whatever became of them: of clicks and of trafficbacks.
-    pub cost: BTreeMap<Currency, Amount>,
+    pub cost: BTreeMap<Currency, Total>,
     /// What the requests counted under `bots` would have cost: their `bot_cost`, or what stands as their cost in
     /// events of before there was one.
-    pub bot_cost: BTreeMap<Currency, Amount>,
+    pub bot_cost: BTreeMap<Currency, Total>,
     /// Visits of people whose link says a cost that is none: what they cost is not in `cost`, or the campaign's is.
     #[serde(default)]
     pub costs_refused: u64,
@@ -161,9 +161,9 @@ pub struct RawRow {
     /// Conversions now `rebill`.
     pub rebills: u64,
     /// Revenue of leads and custom statuses.
-    pub revenue_hold: BTreeMap<Currency, Amount>,
+    pub revenue_hold: BTreeMap<Currency, Total>,
     /// Revenue of sales and rebills.
-    pub revenue_confirmed: BTreeMap<Currency, Amount>,
+    pub revenue_confirmed: BTreeMap<Currency, Total>,
     /// Money in the currencies that are summed apart, in the order of currencies and days; of each what anything counted
     /// carries an amount in.
     #[serde(default)]
@@ -178,19 +178,19 @@ pub struct Dated {
     /// From which day on; none: before the first.
     pub since: Option<Date>,
     /// As [`RawRow::cost`].
-    pub cost: Amount,
+    pub cost: Total,
     /// As [`RawRow::bot_cost`].
-    pub bot_cost: Amount,
+    pub bot_cost: Total,
     /// As [`RawRow::revenue_hold`].
-    pub revenue_hold: Amount,
+    pub revenue_hold: Total,
     /// As [`RawRow::revenue_confirmed`].
-    pub revenue_confirmed: Amount,
+    pub revenue_confirmed: Total,
 }
 
 impl Dated {
     /// Nothing yet.
     pub const fn new(currency: Currency, since: Option<Date>) -> Self {
-        let none = Amount::ZERO;
+        let none = Total::ZERO;
         Self { currency, since, cost: none, bot_cost: none, revenue_hold: none, revenue_confirmed: none }
     }
 }

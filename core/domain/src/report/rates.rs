@@ -2,7 +2,7 @@
 
 use crate::{
     Date,
-    money::{Amount, Currency},
+    money::{Currency, Total},
     rate::Rate,
 };
 use rust_decimal::{Decimal, RoundingStrategy};
@@ -46,11 +46,11 @@ pub struct Converted {
     /// Whether it is 1 divided by the rate that was set, which is that of the opposite pair.
     pub inverse: bool,
     /// Revenue on hold and confirmed, as it came in.
-    pub revenue: Amount,
+    pub revenue: Total,
     /// What visits of people cost.
-    pub cost: Amount,
+    pub cost: Total,
     /// What bots would have cost.
-    pub bot_cost: Amount,
+    pub bot_cost: Total,
 }
 
 impl Rates {
@@ -122,8 +122,8 @@ impl Rates {
 
 impl Converted {
     /// What an amount becomes: exact, but for what has more than 28 digits.
-    pub(super) fn of(&self, amount: Amount) -> Decimal {
-        let nearest = if amount < Amount::ZERO { Decimal::MIN } else { Decimal::MAX };
+    pub(super) fn of(&self, amount: Total) -> Decimal {
+        let nearest = if amount < Total::ZERO { Decimal::MIN } else { Decimal::MAX };
         amount.to_decimal().checked_mul(self.rate).unwrap_or(nearest)
     }
 }

@@ -3,7 +3,7 @@
 use super::Roi;
 use crate::{
     id::DestinationId,
-    money::{Amount, Currency},
+    money::{Currency, Total},
     report::{LeftOut, Metric, RawRow, Report},
 };
 use rust_decimal::{Decimal, prelude::ToPrimitive};
@@ -23,14 +23,14 @@ impl Returns {
     /// first by its code; and whether there are others. None: there are no amounts.
     pub fn currency(rows: &[RawRow]) -> Option<(Currency, bool)> {
         let of_a_row = |row: &RawRow| -> BTreeSet<Currency> {
-            let mut sums = BTreeMap::<Currency, (Amount, Amount)>::new();
+            let mut sums = BTreeMap::<Currency, (Total, Total)>::new();
             for (currency, amount) in row.revenue_hold.iter().chain(&row.revenue_confirmed) {
                 sums.entry(*currency).or_default().0 += *amount;
             }
             for (currency, amount) in &row.cost {
                 sums.entry(*currency).or_default().1 += *amount;
             }
-            sums.retain(|_, sums| *sums != (Amount::ZERO, Amount::ZERO));
+            sums.retain(|_, sums| *sums != (Total::ZERO, Total::ZERO));
             sums.into_keys().collect()
         };
         let mut having = BTreeMap::<Currency, usize>::new();
@@ -75,7 +75,7 @@ mod tests {
         report::{Attribution, Dimension, Rates, ReportQuery, compute},
     };
 
-    fn amounts(of: &[(&str, &str)]) -> BTreeMap<Currency, Amount> {
+    fn amounts(of: &[(&str, &str)]) -> BTreeMap<Currency, Total> {
         of.iter().map(|(c, a)| (c.parse().expect("currency"), a.parse().expect("amount"))).collect()
     }
 

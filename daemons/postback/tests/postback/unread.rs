@@ -76,7 +76,7 @@ async fn told(world: &World) -> String {
 }
 
 fn revenue(row: &tfx_domain::report::RawRow) -> String {
-    row.revenue_confirmed.values().copied().sum::<tfx_domain::money::Amount>().to_string()
+    row.revenue_confirmed.values().copied().sum::<tfx_domain::money::Total>().to_string()
 }
 
 /// However long it takes: neither given up nor recorded without what the offer pays, and in their order.

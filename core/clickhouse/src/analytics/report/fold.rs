@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use tfx_domain::{
     Date,
-    money::{Amount, Currency},
+    money::{Currency, Total},
     report::{Dated, RawRow, ReportQuery, key_order},
 };
 use tfx_ports::StoreError;
@@ -93,7 +93,7 @@ fn add(row: &mut RawRow, group: &Group, query: &ReportQuery) -> Result<bool, Sto
         group.leads > 0,
         group.sales + group.rebills > 0,
     ];
-    let amounts = [group.cost, group.bot_cost, group.hold, group.confirmed].map(amount);
+    let amounts = [group.cost, group.bot_cost, group.hold, group.confirmed].map(Total::from_micros);
     if let Some(since) = query.since(currency, date(group.day)) {
         return Ok(counts.contains(&true) && add_apart(row, Dated::new(currency, since), amounts));
     }
@@ -105,7 +105,7 @@ fn add(row: &mut RawRow, group: &Group, query: &ReportQuery) -> Result<bool, Sto
 }
 
 /// Adds to the sums of a currency and a day, which stand in order. Whether they are new.
-fn add_apart(row: &mut RawRow, of: Dated, [cost, bot_cost, hold, confirmed]: [Amount; 4]) -> bool {
+fn add_apart(row: &mut RawRow, of: Dated, [cost, bot_cost, hold, confirmed]: [Total; 4]) -> bool {
     let place = row.dated.binary_search_by_key(&(of.currency, of.since), |d| (d.currency, d.since));
     let at = place.unwrap_or_else(|at| {
         row.dated.insert(at, of);
@@ -117,10 +117,4 @@ fn add_apart(row: &mut RawRow, of: Dated, [cost, bot_cost, hold, confirmed]: [Am
     sums.revenue_hold += hold;
     sums.revenue_confirmed += confirmed;
     place.is_err()
-}
-
-/// The nearest that fits.
-fn amount(micros: i128) -> Amount {
-    let nearest = if micros < 0 { i64::MIN } else { i64::MAX };
-    Amount::from_micros(i64::try_from(micros).unwrap_or(nearest))
 }

@@ -6,27 +6,28 @@ use rustc_hash::FxHashMap;
 use std::collections::BTreeMap;
 use tfx_domain::{
     Date,
-    money::{Amount, Currency},
+    money::{Currency, Total},
     report::{Dated, RawRow, ReportQuery},
 };
 use tfx_ports::StoreError;
 
 const DAY_MS: i64 = 86_400_000;
 
-/// Amounts by currency: a few, in a list.
+/// Sums by currency: a few, in a list.
 #[derive(Default)]
-pub(super) struct Amounts(Vec<(i64, i64)>);
+pub(super) struct Amounts(Vec<(i64, i128)>);
 
 impl Amounts {
     pub(super) fn add(&mut self, currency: i64, micros: i64) {
         match self.0.iter_mut().find(|(c, _)| *c == currency) {
-            Some((_, sum)) => *sum = sum.saturating_add(micros),
-            None => self.0.push((currency, micros)),
+            Some((_, sum)) => *sum = sum.saturating_add(micros.into()),
+            None => self.0.push((currency, micros.into())),
         }
     }
 
-    fn by_currency(self) -> Result<BTreeMap<Currency, Amount>, StoreError> {
-        self.0.into_iter().map(|(code, micros)| money(micros, code).map(|m| (m.currency, m.amount))).collect()
+    fn by_currency(self) -> Result<BTreeMap<Currency, Total>, StoreError> {
+        let of = |(code, micros)| Ok((money(0, code)?.currency, Total::from_micros(micros)));
+        self.0.into_iter().map(of).collect()
     }
 }
 
@@ -90,7 +91,7 @@ pub(super) struct Sums {
     /// By [`Sum`].
     money: [Amounts; 4],
     /// What is summed apart: the newest last, where the next one mostly belongs too.
-    dated: Vec<(i64, Since, [i64; 4])>,
+    dated: Vec<(i64, Since, [i128; 4])>,
 }
 
 impl Sums {
@@ -101,20 +102,20 @@ impl Sums {
             self.money[sum as usize].add(currency, micros);
             return false;
         };
-        let of_it = |(of, from, _): &&mut (i64, Since, [i64; 4])| *of == currency && *from == since;
+        let of_it = |(of, from, _): &&mut (i64, Since, [i128; 4])| *of == currency && *from == since;
         if let Some((_, _, sums)) = self.dated.iter_mut().rev().find(of_it) {
-            sums[sum as usize] = sums[sum as usize].saturating_add(micros);
+            sums[sum as usize] = sums[sum as usize].saturating_add(micros.into());
             return false;
         }
         let mut sums = [0; 4];
-        sums[sum as usize] = micros;
+        sums[sum as usize] = micros.into();
         self.dated.push((currency, since, sums));
         true
     }
 
-    fn dated(of: Vec<(i64, Since, [i64; 4])>) -> Result<Vec<Dated>, StoreError> {
-        let read = |(code, since, sums): (i64, Since, [i64; 4])| {
-            let [cost, bot_cost, revenue_hold, revenue_confirmed] = sums.map(Amount::from_micros);
+    fn dated(of: Vec<(i64, Since, [i128; 4])>) -> Result<Vec<Dated>, StoreError> {
+        let read = |(code, since, sums): (i64, Since, [i128; 4])| {
+            let [cost, bot_cost, revenue_hold, revenue_confirmed] = sums.map(Total::from_micros);
             let (currency, since) = (money(0, code)?.currency, since.map(date));
             Ok(Dated { currency, since, cost, bot_cost, revenue_hold, revenue_confirmed })
         };

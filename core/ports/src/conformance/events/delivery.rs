@@ -108,9 +108,9 @@ pub async fn what_is_delivered_twice_counts_once(s: EventStore) {
         clicks: 1,
         trafficbacks: 1,
         unique_stream: 1,
-        cost: [(taken.cost.expect("a cost").currency, taken.cost.expect("a cost").amount)].into(),
+        cost: [(taken.cost.expect("a cost").currency, taken.cost.expect("a cost").amount.into())].into(),
         sales: 1,
-        revenue_confirmed: [(sale.revenue.currency, sale.revenue.amount)].into(),
+        revenue_confirmed: [(sale.revenue.currency, sale.revenue.amount.into())].into(),
         ..RawRow::default()
     };
     let want = (row, vec![lost, taken.clone()], vec![postback(1)]);
@@ -158,7 +158,7 @@ pub async fn the_highest_version_of_a_conversion_counts(s: EventStore) {
             deliver(&s, &[of_conversion(&history[*i])]).await;
         }
     }
-    let usd = |micros| [(money(micros, "USD").currency, money(micros, "USD").amount)].into();
+    let usd = |micros| [(money(micros, "USD").currency, money(micros, "USD").amount.into())].into();
     let want = RawRow {
         leads: 1,
         revenue_hold: usd(2),

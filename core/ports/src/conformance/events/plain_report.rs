@@ -8,7 +8,7 @@ use tfx_domain::{
     Timestamp,
     event::{ClickDims, ClickEvent},
     id::NetworkId,
-    money::{Amount, Currency, Money},
+    money::{Currency, Money, Total},
     postback::ConversionStatus,
     report::{Attribution, Dated, Dimension, RawRow, ReportFilter, ReportQuery, key_order},
 };
@@ -187,8 +187,8 @@ fn add(
     row: &mut RawRow,
     Money { amount, currency }: Money,
     (query, at): (&ReportQuery, Timestamp),
-    sum: fn(&mut RawRow) -> &mut BTreeMap<Currency, Amount>,
-    apart: fn(&mut Dated) -> &mut Amount,
+    sum: fn(&mut RawRow) -> &mut BTreeMap<Currency, Total>,
+    apart: fn(&mut Dated) -> &mut Total,
 ) {
     let Some(days) = query.apart.get(&currency) else {
         *sum(row).entry(currency).or_default() += amount;
