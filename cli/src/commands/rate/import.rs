@@ -1,7 +1,11 @@
 //! `tfx rate import`: many rates out of a table.
 
 use super::print;
-use crate::{context::Context, exit::Failure, input};
+use crate::{
+    context::Context,
+    exit::Failure,
+    rows::{Form, Rows, name_of},
+};
 use clap::Args;
 use std::{collections::HashMap, path::PathBuf};
 use tfx_api::rates::{NewRate, SetRates};
@@ -15,7 +19,7 @@ const COLUMNS: [&str; 4] = ["from", "to", "day", "rate"];
 
 /// Set many rates out of a CSV file, all or none.
 ///
-/// Its first line names the columns from, to, day and rate, in any order. Rates that are not in the file stay as they are.
+/// Its first line names the columns from, to, day and rate, in any order; between cells stands , ; tab or |. Rates that are not in the file stay as they are.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples:\n  \
     tfx rate import rates.csv --dry-run\n  \
@@ -35,8 +39,9 @@ pub(crate) struct Import {
 
 impl Import {
     pub(super) async fn run(self, context: &Context) -> Result<(), Failure> {
-        let rates = read(&input::text(&self.file)?).map_err(|problems| {
-            Failure::usage(format!("{} cannot be imported", self.file.display())).with(problems)
+        let mut rows = Rows::open(&self.file, None)?;
+        let rates = read(&mut rows).map_err(|problems| {
+            Failure::usage(format!("{} cannot be imported", name_of(&self.file))).with(problems)
         })?;
         let asked = SetRates { rates, dry_run: self.dry_run };
         let done = context.client()?.set_rates(&asked).await?;
@@ -51,38 +56,55 @@ impl Import {
     }
 }
 
-/// The rates of a CSV text, or everything that is wrong with it, line by line.
-fn read(text: &str) -> Result<Vec<NewRate>, Problems> {
-    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    let mut reader =
-        csv::ReaderBuilder::new().flexible(true).trim(csv::Trim::All).from_reader(text.as_bytes());
+/// Where the columns stand.
+fn places(header: &[String]) -> Result<[usize; COLUMNS.len()], Problems> {
     let mut problems = Problems::default();
-    let header: Vec<String> = match reader.headers() {
-        Ok(header) => header.iter().map(str::to_lowercase).collect(),
-        Err(e) => return Err(Problems::one("line 1", e.to_string())),
-    };
-    let places = COLUMNS.map(|column| header.iter().position(|name| name == column));
-    let [Some(from), Some(to), Some(day), Some(rate)] = places else {
-        return Err(Problems::one("line 1", "must name the columns: from,to,day,rate"));
-    };
+    let places = COLUMNS.map(|column| {
+        let mut found = header.iter().enumerate().filter(|(_, name)| name.to_lowercase() == column);
+        let first = found.next().map(|(at, _)| at);
+        if found.next().is_some() {
+            problems.add("the header", format!("names the column {column} more than once"));
+        }
+        first.unwrap_or(usize::MAX)
+    });
+    if places.contains(&usize::MAX) {
+        problems.add("the header", format!("must name the columns: {}", COLUMNS.join(",")));
+    }
+    problems.into_result(places)
+}
+
+/// The rates of a file, or everything that is wrong with it, line by line.
+fn read(rows: &mut Rows) -> Result<Vec<NewRate>, Problems> {
+    if rows.form == Form::Jsonl {
+        return Err(Problems::one("", "is JSON, and rates are read from CSV"));
+    }
+    let [from, to, day, rate] = places(&rows.header)?;
+    let mut problems = Problems::default();
     let mut rates = Vec::new();
     let mut lines = HashMap::<RateKey, u64>::new();
-    for record in reader.records() {
-        let record = match record {
-            Ok(record) => record,
-            Err(e) => {
-                problems.add("", e.to_string());
+    let mut many = 0;
+    while many <= MOST_AT_ONCE {
+        let row = match rows.next() {
+            Ok(Some(row)) => row,
+            Ok(None) => break,
+            Err(broken) => {
+                problems.add("", broken.message);
                 break;
             }
         };
-        let line = record.position().map_or(0, csv::Position::line);
-        if record.len() != header.len() {
-            let many = format!("has {} columns, the first line {}", record.len(), header.len());
-            problems.add(format!("line {line}"), many);
-            continue;
-        }
+        many += 1;
+        let line = row.line;
+        let text = row.cells.iter().map(|cell| str::from_utf8(cell).map(str::trim)).collect();
+        let cells: Vec<&str> = match (&row.problem, text) {
+            (None, Ok(cells)) => cells,
+            (why, text) => {
+                let why = why.clone().or(text.err().map(|_| "is not UTF-8".to_owned()));
+                problems.add(format!("line {line}"), why.unwrap_or_default());
+                continue;
+            }
+        };
         let path = format!("line {line}, ");
-        let cell = |place: usize| record.get(place).unwrap_or_default();
+        let cell = |place: usize| cells.get(place).copied().unwrap_or_default();
         let key = WrittenKey { from: cell(from), to: cell(to), day: cell(day) }.read(&path, &mut problems);
         read_value(cell(rate), &format!("{path}rate"), &mut problems);
         if let Some(before) = key.and_then(|key| lines.insert(key, line)) {
@@ -95,7 +117,7 @@ fn read(text: &str) -> Result<Vec<NewRate>, Problems> {
         problems.add("", "has no rates");
     }
     let most = format!("must be at most {MOST_AT_ONCE} at once: split the file");
-    problems.require(rates.len() <= MOST_AT_ONCE, "rates", &most);
+    problems.require(many <= MOST_AT_ONCE, "rates", &most);
     problems.into_result(rates)
 }
 
@@ -105,7 +127,13 @@ mod tests {
 
     #[test]
     fn columns_stand_in_any_order_and_every_problem_is_told_with_its_line() {
-        let read = |text: &str| read(text).map_err(|problems| problems.to_string());
+        let dir = tempfile::tempdir().expect("a folder");
+        let path = dir.path().join("rates.csv");
+        let read = |text: &str| {
+            std::fs::write(&path, text).expect("written");
+            let mut rows = Rows::open(&path, None).map_err(|failure| failure.message)?;
+            super::read(&mut rows).map_err(|problems| problems.to_string())
+        };
         let rates = read("\u{feff}Rate, day,to,from\n1.10, 2026-01-31 ,usd,EUR\r\n").expect("rates");
         let rate = |from: &str, to: &str, rate: &str| NewRate {
             from: from.to_owned(),
@@ -122,7 +150,7 @@ mod tests {
             "line 3, to: must be another currency",
             "line 3, day: '31.01.2026' must be a day",
             "line 3, rate: '0' must be above 0",
-            "line 4: has 2 columns, the first line 4",
+            "line 4: it has 2 cells, and the header has 4",
             "line 6, to: 'XXY'",
             "line 7: is of the same pair and day as line 5",
         ] {
@@ -131,5 +159,12 @@ mod tests {
         assert!(read("EUR,USD,2026-01-31,1.1\n").is_err_and(|e| e.contains("from,to,day,rate")));
         assert!(read("from,to,day,rate\n").is_err_and(|e| e.contains("has no rates")));
         assert!(read("").is_err());
+        // Between cells may stand what spreadsheets of other countries put there; nothing is passed over behind a quote.
+        assert_eq!(read("from;to;day;rate\nEUR;usd;2026-01-31;1.10\n"), Ok(vec![rate("EUR", "usd", "1.10")]));
+        let open = read("from,to,day,rate\nEUR,USD,2026-01-01,\"1.1\nEUR,USD,2026-01-02,1.2\n");
+        assert!(open.is_err_and(|e| e.contains("line 2: the quote that opens here does not close")));
+        let double = read("from,to,day,rate,Rate\nEUR,USD,2026-01-01,1.1,2.2\n");
+        assert!(double.is_err_and(|e| e.contains("the header: names the column rate more than once")));
+        assert!(read("{\"from\": \"EUR\"}\n").is_err_and(|e| e.contains("is JSON")));
     }
 }
