@@ -223,7 +223,7 @@ async fn postback(
         }
         Err(e) => (Bytes::new(), Err(body_refused(400, format!("broke off: {e}")))),
     };
-    let RequestFacts { params, unreadable, problem: parsed } =
+    let RequestFacts { params, unreadable, numbers, problem: parsed } =
         params::read(head.uri.query(), &head.headers, &body).await;
     let parsed = parsed.map_or(Ok(()), |(status, refusal)| Err(PostbackOutcome::invalid(status, refusal)));
     let (network, template, path) = path_of(head.uri.path());
@@ -243,6 +243,7 @@ async fn postback(
             row: None,
         },
         unreadable,
+        numbers,
     };
     // A task of its own: a network that hangs up must not leave a postback half done.
     let postbacks = Arc::clone(&http.postbacks);

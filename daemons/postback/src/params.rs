@@ -31,6 +31,8 @@ pub(crate) struct RequestFacts {
     pub(crate) params: Params,
     /// Names of a body whose values are no texts.
     pub(crate) unreadable: Vec<Unreadable>,
+    /// Those of a JSON body that are numbers with a point.
+    pub(crate) numbers: Params,
     /// Status and the part that is wrong. What was readable is kept for the log.
     pub(crate) problem: Option<(u16, Refusal)>,
 }

@@ -7,6 +7,7 @@ use crate::{
     config::{CannotRead, Configuration, Index},
     log::{self, Counters, Origin, PostbackOutcome},
     masks::Masks,
+    params::Params,
     published::RefusedStates,
     turns::Turns,
     why,
@@ -21,7 +22,7 @@ use tfx_domain::{
     entity::{Network, Status, Template},
     event::{Event, PostbackResult},
     id::NetworkId,
-    postback::{Conversion, Interpreted, Postback, Unreadable, advice, interpret},
+    postback::{Conversion, Interpreted, Postback, Unreadable, advice, interpret, with_numbers},
 };
 use tfx_events::Producer;
 use tfx_ports::{
@@ -65,6 +66,8 @@ pub(crate) struct Received {
     pub(crate) secrets: Vec<String>,
     /// Parameters whose values are no texts.
     pub(crate) unreadable: Vec<Unreadable>,
+    /// Parameters that are numbers, with a point.
+    pub(crate) numbers: Params,
     /// What is wrong with it as a request, whatever it says.
     pub(crate) problem: Result<(), PostbackOutcome>,
 }
@@ -84,19 +87,23 @@ impl Postbacks {
                 ("tfx.result", outcome.result.as_str().to_owned()),
                 ("http.response.status_code", outcome.status.to_string()),
             ];
-            let (name, kind, ended) = ("postback".into(), StepKind::Server, clock::precise());
+            let (name, kind, ended) = ("postback", StepKind::Server, clock::precise());
             self.traces.step(click, Step { name, kind, began, ended, failed, facts });
         }
         outcome
     }
 
     async fn taken(&self, received: Received) -> PostbackOutcome {
-        let Received { mut origin, secrets, unreadable, problem } = received;
+        let Received { mut origin, secrets, unreadable, numbers, problem } = received;
         let Some(index) = self.config.owned() else {
             return self
                 .refuse(&origin, PostbackOutcome::rejected(503, "the configuration is not loaded yet"), None)
                 .await;
         };
+        // Before anything is logged: what is taken later is read from there.
+        let named = index.network(&origin.network);
+        let named = named.and_then(|network| index.named_template(&network.id, &origin.template));
+        with_numbers(named.map(|t| &t.spec), &mut origin.params, &numbers);
         let (network, template) = match admit(&index, &origin, &secrets) {
             Ok((network, template, Admission::Usual)) => (network, template),
             Ok((network, template, Admission::Former(until))) => {

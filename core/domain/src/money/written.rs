@@ -187,6 +187,17 @@ impl AmountFormat {
     }
 }
 
+impl AmountFormat {
+    /// A number of JSON, which has a point whatever is set, as this format reads it: `1.234` is `1,2340` where a comma stands
+    /// before decimals. So it is kept, and neither this format nor one that is set later takes its decimals for thousands.
+    pub fn number(&self, number: &str) -> String {
+        let Some((whole, decimals)) = number.split_once('.') else { return number.to_owned() };
+        let mark = if self.decimal == Some(DecimalMark::Comma) { ',' } else { '.' };
+        let more = if decimals.len() == 3 { "0" } else { "" };
+        format!("{whole}{mark}{decimals}{more}")
+    }
+}
+
 fn read_with(mark: DecimalMark, text: &str) -> Result<(Decimal, Vec<Currency>), Unclear> {
     if text.len() > LONGEST {
         return Err(InvalidMoney::Amount.into());

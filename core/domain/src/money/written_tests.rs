@@ -109,6 +109,23 @@ fn every_sign_is_of_a_currency_that_there_is() {
     }
 }
 
+#[test]
+fn a_number_of_json_has_a_point_whatever_is_set() {
+    for decimal in [None, Some(DecimalMark::Point), Some(DecimalMark::Comma), Some(DecimalMark::Auto)] {
+        let format = AmountFormat { decimal, scale: None };
+        for number in ["1.234", "12.5", "-0.5", "1234", "123.4567"] {
+            let read = format.read(&format.number(number)).map(|written| written.amount);
+            assert_eq!(read, Ok(number.parse().expect("an amount")), "{number} {decimal:?}");
+        }
+        // Kept, and read when something else is set: refused or the same, and never thousands.
+        for later in [None, Some(DecimalMark::Point), Some(DecimalMark::Comma), Some(DecimalMark::Auto)] {
+            let read = AmountFormat { decimal: later, scale: None }.read(&format.number("1.234"));
+            let same = read.as_ref().map(|written| written.amount) == Ok("1.234".parse().expect("an amount"));
+            assert!(same || read.is_err(), "{decimal:?} {later:?} {read:?}");
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn no_text_makes_it_panic(text: String, near in "[-+]?[$€ ]{0,2}[0-9.,' ]{0,12}[ %A-Z]{0,4}") {

@@ -19,7 +19,7 @@ pub use decide::{Decided, Standing, decide};
 pub use interpret::{
     Interpreted, Postback, Refusal, interpret, interpret_ours, is_mapped_since, still_stands, unknown_word,
 };
-pub use params::{Field, Unreadable};
+pub use params::{Field, Unreadable, with_numbers};
 pub use parked::{FileRow, Parked};
 pub use report::{Terms, report};
 pub use status::{Applied, ConversionStatus, apply};

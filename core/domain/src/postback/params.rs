@@ -162,6 +162,22 @@ fn named<'a>(given: &'a [(String, String)], name: &'a str) -> impl Iterator<Item
         .filter(|(_, value)| !value.is_empty())
 }
 
+/// Writes the numbers of a JSON body so that the template reads them with a point, whatever stands before the decimals of its
+/// network's texts ([`AmountFormat::number`](crate::money::AmountFormat::number)): those of `numbers` that would be a payout.
+pub fn with_numbers(
+    template: Option<&TemplateSpec>,
+    params: &mut [(String, String)],
+    numbers: &[(String, String)],
+) {
+    let format = template.map(TemplateSpec::amounts).unwrap_or_default();
+    let payouts = Field::Payout.names(template);
+    for param in params {
+        if numbers.contains(param) && payouts.iter().any(|payout| same_name(payout, &param.0)) {
+            param.1 = format.number(&param.1);
+        }
+    }
+}
+
 /// Names are compared without regard to case; a step may be written in either way: `data[items][0]` is `data.items.0`.
 fn same_name(a: &str, b: &str) -> bool {
     a.eq_ignore_ascii_case(b)

@@ -132,7 +132,13 @@ fn add(
             // A template may have words for it.
             said.params.push((path, raw.to_owned()));
         }
-        raw => said.params.push((path, written_out(raw).unwrap_or_else(|| raw.to_owned()))),
+        raw => {
+            let number = (path, written_out(raw).unwrap_or_else(|| raw.to_owned()));
+            if number.1.contains('.') {
+                said.numbers.push(number.clone());
+            }
+            said.params.push(number);
+        }
     }
     Ok(())
 }

@@ -294,3 +294,21 @@ async fn a_parked_postback_that_no_longer_reads_holds_up_nobody() {
     world.until("nothing waits", async || world.parked().await == (0, 0)).await;
     world.stop().await;
 }
+
+/// Whatever mark stands before the decimals of a network's texts: a number of JSON has a point, also when it waits for its click
+/// or is taken again.
+#[tokio::test]
+async fn a_number_of_json_is_not_read_as_thousands() {
+    let (testbed, network, offer) = Testbed::usual(&[]).await;
+    testbed.template(&network, json!({ "slug": "default", "name": "D", "decimal": "comma" })).await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
+    let url = world.url(&format!("/postback/adnet?secret={SECRET}&click_id={click}&tid=T1"));
+    let answered = answer(world.client.post(url).json(&json!({ "payout": 1.234 }))).await;
+    assert_eq!(answered.0, 200, "{answered:?}");
+    world.until("the report shows it", async || world.report().await.sales == 1).await;
+    assert_eq!(world.report().await.revenue_confirmed[&Currency::USD].to_string(), "1.234");
+    let line = &world.logged(1).await[0];
+    assert!(line.params.contains(&("payout".to_owned(), "1,2340".to_owned())), "{line:?}");
+    world.stop().await;
+}
