@@ -365,6 +365,15 @@ pub(crate) fn unguarded(cell: &str) -> String {
     cell.split_inclusive(CELL_ENDS).map(|piece| piece.strip_prefix('\'').unwrap_or(piece)).collect()
 }
 
+/// A cell of a file that somebody else may have written, without the apostrophes that stand before what a spreadsheet would run.
+pub(crate) fn without_guards(cell: &str) -> String {
+    let bare = |piece: &str| -> Option<String> {
+        let rest = piece.strip_prefix('\'')?;
+        (no_formula(rest.to_owned()) != rest).then(|| rest.to_owned())
+    };
+    cell.split_inclusive(CELL_ENDS).map(|piece| bare(piece).unwrap_or_else(|| piece.to_owned())).collect()
+}
+
 fn csv(out: &mut impl Write, listing: &Listing) -> Result<(), Failure> {
     let mut writer = csv::Writer::from_writer(out);
     let failed = |e: csv::Error| match e.into_kind() {
@@ -382,7 +391,7 @@ fn csv(out: &mut impl Write, listing: &Listing) -> Result<(), Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{folded, guarded, no_formula, unguarded};
+    use super::{folded, guarded, no_formula, unguarded, without_guards};
 
     #[test]
     fn a_cell_that_is_read_again_runs_nowhere_and_is_the_same() {
@@ -410,6 +419,13 @@ mod tests {
             assert_eq!(no_formula(safe.clone()), safe, "{text:?}");
         }
         assert_eq!((guarded("T1").as_str(), guarded("-5").as_str()), ("T1", "-5"));
+        // Of others only what a spreadsheet would run.
+        for (text, want) in
+            [("'=1", "=1"), ("'T1", "'T1"), ("''=1", "''=1"), ("'-5", "'-5"), ("a;'=b", "a;=b")]
+        {
+            assert_eq!(without_guards(text), want);
+            assert_eq!(without_guards(&no_formula(want.to_owned())), want);
+        }
     }
 
     #[test]

@@ -133,7 +133,7 @@ impl Csv<'_> {
                 if through > line { format!(", from line {line} to {through}") } else { String::new() };
             format!("it has {n} cells{lines}, and the header has {of}")
         });
-        Row { line, end: *self.at, names: Arc::clone(names), cells, raw, problem }
+        Row { line, end: *self.at, names: Arc::clone(names), cells, numbers: Vec::new(), raw, problem }
     }
 
     fn peek(&mut self) -> Result<Option<u8>, Broken> {

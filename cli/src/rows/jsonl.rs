@@ -29,13 +29,16 @@ pub(super) fn next(input: &mut Box<dyn BufRead + Send>, at: &mut Place) -> Resul
         if text.is_empty() {
             continue;
         }
-        let (mut names, mut cells, mut problem) = (Vec::new(), Vec::new(), None);
+        let (mut names, mut cells, mut numbers, mut problem) = (Vec::new(), Vec::new(), Vec::new(), None);
         match serde_json::from_slice::<Pairs>(&text) {
             Err(e) => problem = Some(format!("it is no object of JSON: {e}")),
             Ok(Pairs(pairs)) => {
                 for (name, value) in pairs {
                     match cell(&value) {
                         Ok(cell) => {
+                            if value.get().starts_with(|c: char| c == '-' || c.is_ascii_digit()) {
+                                numbers.push(cells.len());
+                            }
                             names.push(name);
                             cells.push(cell.into_bytes());
                         }
@@ -44,7 +47,7 @@ pub(super) fn next(input: &mut Box<dyn BufRead + Send>, at: &mut Place) -> Resul
                 }
             }
         }
-        return Ok(Some(Row { line, end: *at, names: Arc::from(names), cells, raw: text, problem }));
+        return Ok(Some(Row { line, end: *at, names: Arc::from(names), cells, numbers, raw: text, problem }));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which column of a file holds which fact, and what a row says then.
 
 use super::{Form, Row, Rows, times};
-use crate::output::unguarded;
+use crate::output::{Out, unguarded, without_guards};
 use jiff::tz::TimeZone;
 use std::{fmt, sync::Arc};
 use tfx_api::imports::ImportRow;
@@ -103,9 +103,21 @@ pub(crate) struct Mapping {
     pub(crate) zone: TimeZone,
     /// The file is an export of ours.
     pub(crate) ours: bool,
-    /// An apostrophe stands before what a spreadsheet would run.
-    guarded: bool,
+    guards: Guards,
+    /// Of other files: how many cells lost such an apostrophe, and the line of the first one.
+    unguarded: Option<(u64, u64)>,
     last: Option<(Arc<[String]>, Columns)>,
+}
+
+/// Which apostrophes before what a spreadsheet would run are none of the file's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Guards {
+    /// JSON has none.
+    None,
+    /// All that an export of ours writes, also into one that has other columns by now.
+    Ours,
+    /// Those before what would run: others guard their files so too.
+    Formulas,
 }
 
 /// Where facts stand.
@@ -134,6 +146,11 @@ fn is_ours(rows: &Rows) -> bool {
     names == ours
 }
 
+/// Whether a file has them, wherever they stand and whatever stands beside.
+fn has_ours(rows: &Rows) -> bool {
+    OURS.iter().all(|ours| rows.header.iter().any(|name| plain(name) == *ours))
+}
+
 fn plain(name: &str) -> String {
     name.trim().to_lowercase().replace([' ', '-'], "_")
 }
@@ -141,8 +158,46 @@ fn plain(name: &str) -> String {
 impl Mapping {
     pub(crate) fn new(said: Vec<Said>, zone: TimeZone, rows: &Rows) -> Self {
         let ours = said.is_empty() && is_ours(rows);
-        let guarded = ours && rows.form != Form::Jsonl;
-        Self { said, template: None, zone, ours, guarded, last: None }
+        let guards = match rows.form {
+            Form::Jsonl => Guards::None,
+            Form::Csv(_) if has_ours(rows) => Guards::Ours,
+            Form::Csv(_) => Guards::Formulas,
+        };
+        Self { said, template: None, zone, ours, guards, unguarded: None, last: None }
+    }
+
+    /// Whether it has the columns of an export of ours, and is not read as one.
+    pub(crate) fn looks_like_ours(&self) -> bool {
+        !self.ours && self.guards == Guards::Ours
+    }
+
+    /// Its rows are read once more.
+    pub(crate) fn begins_again(&mut self) {
+        self.unguarded = None;
+    }
+
+    /// Tells of what was taken off.
+    pub(crate) fn tell_unguarded(&self, out: Out) {
+        if let Some((cells, line)) = self.unguarded {
+            out.note(format!(
+                "an apostrophe before what a spreadsheet would run was taken off {cells} cells, the first in line {line}"
+            ));
+        }
+    }
+
+    fn unguard(&mut self, text: &str, line: u64) -> String {
+        match self.guards {
+            Guards::None => text.to_owned(),
+            Guards::Ours => unguarded(text),
+            Guards::Formulas => {
+                let bare = without_guards(text);
+                if bare != text {
+                    let (cells, first) = self.unguarded.unwrap_or((0, line));
+                    self.unguarded = Some((cells + 1, first));
+                }
+                bare
+            }
+        }
     }
 
     /// Which columns hold what.
@@ -225,7 +280,11 @@ impl Mapping {
             let Some(cell) = place.and_then(|at| row.cells.get(at)) else { continue };
             let text =
                 std::str::from_utf8(cell).map_err(|_| format!("{}: it is not UTF-8", fact.as_str()))?;
-            let text = if self.guarded { unguarded(text) } else { text.to_owned() };
+            let mut text = self.unguard(text, row.line);
+            if fact == Fact::Of(Field::Payout) && place.is_some_and(|at| row.numbers.contains(&at)) {
+                let format = self.template.as_ref().map(TemplateSpec::amounts).unwrap_or_default();
+                text = format.number(&text);
+            }
             if text.trim().is_empty() {
                 continue;
             }

@@ -42,6 +42,8 @@ pub(crate) struct Row {
     pub(crate) names: Arc<[String]>,
     /// Bytes: nobody says that they are text.
     pub(crate) cells: Vec<Vec<u8>>,
+    /// Which of them are numbers of JSON.
+    pub(crate) numbers: Vec<usize>,
     /// The row as it stands there, without its line break.
     pub(crate) raw: Vec<u8>,
     /// Why it says nothing.

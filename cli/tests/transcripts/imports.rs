@@ -69,7 +69,7 @@ fn rows_of_any_file_are_taken_and_each_refused_one_is_told() {
     place.file("mended.csv", &format!("line,reason,click_id,payout,currency\n4,why,{three},5,EUR\n"));
     t.all(
         "tfx conversion import mended.csv --network last --yes
-        tfx conversion import mended.csv --network last --yes",
+        tfx conversion import mended.csv --network last --yes --refused again.csv",
     );
     // What stands before the line that cannot be read is taken.
     place.file("half.csv", &format!("click_id,transaction_id,payout\n{three},O7,1\n{three},\"O8,1\n"));
@@ -167,7 +167,7 @@ fn an_import_that_is_killed_goes_on_and_counts_nothing_twice() {
     let told = place.sh("tfx conversion export all.csv").stderr;
     assert_eq!(told.trim_end(), "6000 conversions of 60 USD in all.csv");
     // And all of it once more.
-    assert_eq!(place.ok(line), "result,rows,revenue\nduplicate,6000,");
+    assert_eq!(place.ok(line), "result,status,rows,revenue\nduplicate,,6000,");
     place.until("tfx report --metrics sales --output csv | grep -c 6000", "1");
 }
 
@@ -241,4 +241,116 @@ fn what_a_network_says_otherwise_is_named_and_mended() {
         tfx network reconcile nowhere --csv may.csv --since 1d",
     );
     t.is("network_reconcile");
+}
+
+/// What stands is a row's only under its transaction id, or by click where one of them has none.
+#[test]
+fn a_sale_that_is_not_here_is_not_taken_for_another_one_of_its_click() {
+    let place = with_clicks(5);
+    let [one, two, three, four, five] = [1, 2, 3, 4, 5].map(|n| click(&place, n));
+    for said in [
+        format!("clickid={two}&txid=T1&status=sale&payout=5"),
+        format!("clickid={three}&status=sale&payout=10"),
+        format!("clickid={four}&txid=Y3&status=sale&payout=3"),
+        format!("clickid={five}&status=lead&payout=6"),
+    ] {
+        place.ok(&format!("tfx postback test adnet '{said}' --send"));
+    }
+    let header = "transaction_id,click_id,status,payout,network\n";
+    place.file(
+        "may.csv",
+        &format!(
+            "{header}X1,{one},sale,10,adnet\nX2,{one},sale,40,adnet\nT1,{two},sale,,adnet\nT1b,{two},sale,50,\n\
+             N0,{three},sale,10,adnet\nN1,{three},sale,11,adnet\nY3,{one},sale,3,adnet\nN5,{five},sale,6,adnet\n\
+             Z1,{one},sale,99,other\nZ2,{one},sale,99,last\n"
+        ),
+    );
+    place.file("early.csv", &format!("{header}T1,{two},sale,5,adnet\nN0,{three},sale,,adnet\n"));
+    let mut t = Transcript::new(&place);
+    t.all(
+        "tfx network reconcile adnet --csv may.csv --since 1d
+        tfx network reconcile adnet --csv may.csv --since 1d --fix --yes
+        tfx network reconcile adnet --csv may.csv --since 1d
+        tfx conversion list --columns status,revenue,transaction_id,click_id --output csv
+        tfx network reconcile adnet --csv early.csv --since 2d --until 1d
+        tfx conversion export all.csv --quiet
+        tfx network reconcile adnet --csv all.csv --since 1d",
+    );
+    t.is("network_reconcile_whose");
+}
+
+/// What a statement takes back is taken back, and what of it is not taken is in the file of refused rows.
+#[test]
+fn a_statement_takes_back_what_it_says_and_names_what_is_not_taken() {
+    let place = with_clicks(3);
+    let [one, two, three] = [1, 2, 3].map(|n| click(&place, n));
+    for said in [
+        format!("clickid={one}&txid=T1&status=sale&payout=13"),
+        format!("clickid={two}&txid=T2&status=sale&payout=7"),
+    ] {
+        place.ok(&format!("tfx postback test adnet '{said}' --send"));
+    }
+    let before = jiff::Timestamp::now() - Duration::from_secs(180);
+    place.file(
+        "may.csv",
+        &format!(
+            "transaction_id,click_id,status,payout,time\nT1,{one},rejected,13,{before}\nT2,{two},sale,8,{before}\n\
+             T3,{two},sale,50,{before}\nT2,{three},sale,7,{before}\nT2,{two},lead,7,{before}\nT2,{two},sale,7,{before}\n"
+        ),
+    );
+    let mut t = Transcript::new(&place);
+    t.all(
+        "tfx conversion import may.csv --network adnet --yes
+        tail -n +1 may.csv.refused.csv
+        tfx conversion list --columns status,revenue,transaction_id --output csv",
+    );
+    t.is("imports_of_a_statement");
+}
+
+/// Whatever a spreadsheet or a person made of an export: its transactions are what they were.
+#[test]
+fn an_export_with_another_column_makes_no_new_conversions() {
+    let place = with_clicks(2);
+    let [one, two] = [1, 2].map(|n| click(&place, n));
+    for (click, id) in [(one, "=1+1"), (two, "-A,B")] {
+        place.ok(&format!(
+            "tfx postback test adnet --param clickid={click} --param 'txid={id}' --param payout=5 --send"
+        ));
+    }
+    place.ok("tfx conversion export all.csv && sed '1s/$/,note/; 2,$s/$/,x/' all.csv > noted.csv");
+    place.ok("tfx conversion list --output csv --columns click_id,transaction_id,status > listed.csv");
+    let mut t = Transcript::new(&place);
+    t.all(
+        "tfx conversion import noted.csv --yes
+        tfx conversion import all.csv --map payout=payout --yes
+        tfx conversion import all.csv --network adnet --template main --yes
+        tfx conversion import listed.csv --network adnet --yes
+        tfx network reconcile adnet --csv noted.csv",
+    );
+    t.is("imports_of_changed_exports");
+}
+
+/// What was taken was of the file as it was: changed before there, it does not go on in silence.
+#[test]
+fn an_import_does_not_go_on_in_a_file_that_changed_before() {
+    let place = with_clicks(1);
+    sales(&place, 6_000);
+    let path = place.dir().join("sales.csv");
+    let whole = fs::read_to_string(&path).expect("the file");
+    let lines: Vec<&str> = whole.lines().collect();
+    // It ends where a row cannot be read on, far behind the beginning.
+    let cut = format!("{}\n\"x\n", lines[..5_000].join("\n"));
+    let padded = format!("{cut}{}", "\n".repeat(whole.len() - cut.len()));
+    fs::write(&path, &padded).expect("written");
+    let line = "tfx conversion import sales.csv --network adnet --yes --quiet --output csv";
+    let broken = place.sh(line);
+    assert!(broken.code == Some(2) && broken.stderr.contains("line 5001"), "{}", broken.stderr);
+    let changed = padded.replacen("T4000,0.01", "T4000,0.99", 1);
+    fs::write(&path, &changed).expect("written");
+    let refused = place.sh(line);
+    assert!(refused.code == Some(2) && refused.stderr.contains("is not as it was"), "{}", refused.stderr);
+    // What comes behind may change as it likes.
+    fs::write(&path, padded.replacen("\"x", "  ", 1)).expect("written");
+    let on = place.sh(line);
+    assert!(!on.stderr.contains("is not as it was"), "{}", on.stderr);
 }

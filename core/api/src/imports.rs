@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use tfx_domain::{
     Timestamp,
     event::PostbackResult,
-    id::ConversionId,
+    id::{ClickId, ConversionId},
     money::Money,
     postback::{ConversionStatus, Field},
 };
@@ -100,7 +100,8 @@ pub struct ImportAnswer {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ImportedRow {
-    /// `rejected` and `unmatched` were not taken: the row cannot be read, or its click is not known.
+    /// `rejected`, `unmatched` and `conflict` were not taken: the row cannot be read, its click is not known, or it speaks of
+    /// what is another's. Nor was a `duplicate` or `stale` row of which `there` says that it differs.
     pub result: PostbackResult,
     /// Why, when that is not plain.
     #[serde(default, skip_serializing_if = "String::is_empty")]
@@ -114,11 +115,39 @@ pub struct ImportedRow {
     /// What the conversion brings since then.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revenue: Option<Money>,
+    /// What stands, where a row that could be read changed nothing; none also of servers of before there was this.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub there: Option<There>,
+}
+
+/// A conversion that stands, whatever a row said.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct There {
+    /// The row says otherwise, and that was not taken: of another transaction, click or payout, or of an outcome that did not
+    /// come to be. An earlier stage of what stands does not.
+    pub differs: bool,
+    /// The network's transaction id.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub transaction_id: Option<String>,
+    /// The click.
+    pub click_id: ClickId,
+    /// Its status.
+    pub status: ConversionStatus,
+    /// What it brings.
+    pub revenue: Money,
+    /// When it was first reported.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
+    pub created_at: Timestamp,
+    /// Whether its click is a test.
+    pub test: bool,
 }
 
 impl ImportedRow {
-    /// Whether it was not taken, and is to be mended.
+    /// Whether what it says was not taken, and is to be looked at.
     pub fn is_refused(&self) -> bool {
-        matches!(self.result, PostbackResult::Rejected | PostbackResult::Unmatched)
+        use PostbackResult::{Conflict, Rejected, Unmatched};
+        matches!(self.result, Rejected | Unmatched | Conflict)
+            || self.there.as_ref().is_some_and(|t| t.differs)
     }
 }

@@ -16,7 +16,7 @@ use crate::{
     peers::Peers,
     postback_lint, postback_test, publish, rates, reconciliation, report,
     retention::{self, Pruning},
-    sealing, services, source_postbacks, timeline, tokens, traced,
+    sealing, services, source_postbacks, timeline, tokens,
 };
 use axum::{Router, extract::Request, middleware::from_fn_with_state, response::IntoResponse};
 use http::{Method, StatusCode};
@@ -25,10 +25,9 @@ use tfx_api::BASE;
 use tfx_service::{
     health,
     internal::{self, Inside},
-    metrics, traces,
+    metrics,
 };
 use tfx_settings::{Secret, Settings};
-use tfx_traces::Traces;
 use tfx_wiring::Stores;
 use tokio::sync::Mutex;
 
@@ -52,8 +51,6 @@ pub(crate) struct App {
     pub(crate) writes: Mutex<Followed>,
     /// Requests with an idempotency key that are being done.
     pub(crate) under_way: UnderWay,
-    /// Takes requests that are traced.
-    pub(crate) traces: Traces,
 }
 
 /// Everything api-service answers.
@@ -88,8 +85,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .fallback(unknown_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(Arc::clone(app), access::check))
-        .layer(compressed::layer())
-        .layer(from_fn_with_state(Arc::clone(app), traced::trace));
+        .layer(compressed::layer());
     let counted = Arc::clone(app);
     let inside = Inside::new(&app.settings.http, internal_token.expose());
     let mut router = Router::new()
@@ -99,7 +95,6 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
             metrics::routes(crate::NAME, move |out| {
                 counted.pruning.write(out);
                 counted.alerts.write(out);
-                traces::write(&counted.traces, out);
             }),
             &inside,
         ))

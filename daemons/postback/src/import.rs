@@ -18,13 +18,13 @@ use crate::{
 };
 use futures_util::{StreamExt as _, stream};
 use std::{collections::HashMap, time::Duration};
-use tfx_api::imports::{ImportAnswer, ImportRequest, ImportRow, ImportedRow};
+use tfx_api::imports::{ImportAnswer, ImportRequest, ImportRow, ImportedRow, There};
 use tfx_domain::{
     Timestamp,
     entity::{Network, TemplateSpec},
     event::{Event, PostbackResult},
     id::ClickId,
-    postback::{Conversion, Field, FileRow, Interpreted, Postback},
+    postback::{Conversion, Field, FileRow, Interpreted, Postback, differs},
 };
 use tfx_ports::{clock, conversions, conversions::Recorded, entropy};
 use tokio::time::{Instant, sleep};
@@ -102,13 +102,13 @@ enum Standing {
     Matched(Postback, Box<KnownClick>),
     /// Its click is not.
     Unmatched(Postback),
-    /// What became of it; and what changed by it. Logged already: it was parked.
-    Ended { outcome: PostbackOutcome, changed: Vec<Conversion>, logged: bool },
+    /// What became of it; what changed by it, or stands where nothing did. Logged already: it was parked.
+    Ended { outcome: PostbackOutcome, changed: Vec<Conversion>, there: Option<Box<There>>, logged: bool },
 }
 
 impl Standing {
     fn ended(outcome: PostbackOutcome) -> Self {
-        Self::Ended { outcome, changed: Vec::new(), logged: false }
+        Self::Ended { outcome, changed: Vec::new(), there: None, logged: false }
     }
 }
 
@@ -263,7 +263,7 @@ impl<'b> Batch<'b> {
         let (why, pause) = (NO_CLICK.to_owned(), first_pause(&self.postbacks.settings));
         let outcome = self.postbacks.park(&row.origin, network, &postback, why, pause, &place).await;
         let parked = if outcome.status == 503 { Err(outcome.told.clone()) } else { Ok(()) };
-        row.at = Standing::Ended { outcome, changed: Vec::new(), logged: true };
+        row.at = Standing::Ended { outcome, changed: Vec::new(), there: None, logged: true };
         parked
     }
 
@@ -309,8 +309,9 @@ impl Row<'_> {
         let (Standing::Matched(postback, click), Some(network)) = (&self.at, self.network) else { return };
         let template = batch.named(network, &self.origin);
         let outcome = became(network, template, postback, click, recorded, 200);
-        let changed = changed(recorded).cloned().collect();
-        self.at = Standing::Ended { outcome, changed, logged: false };
+        let changed: Vec<Conversion> = changed(recorded).cloned().collect();
+        let there = changed.is_empty().then(|| Box::new(there(postback, &recorded.conversion)));
+        self.at = Standing::Ended { outcome, changed, there, logged: false };
     }
 
     /// What goes into the log, if that is not there already.
@@ -329,15 +330,30 @@ impl Row<'_> {
     }
 
     fn answer(self, park: bool) -> ImportedRow {
-        let (result, reason, became, conversion_id) = match self.at {
-            Standing::Ended { outcome, .. } => {
-                (outcome.result, outcome.reason, outcome.became, outcome.conversion)
+        let (outcome, there) = match self.at {
+            Standing::Ended { outcome, there, .. } => (outcome, there),
+            _ => {
+                let result = if park { PostbackResult::Parked } else { PostbackResult::Unmatched };
+                let reason = NO_CLICK.to_owned();
+                (PostbackOutcome { reason, ..PostbackOutcome::accepted(404, result) }, None)
             }
-            Standing::Unmatched(_) if park => (PostbackResult::Parked, NO_CLICK.to_owned(), None, None),
-            _ => (PostbackResult::Unmatched, NO_CLICK.to_owned(), None, None),
         };
-        let (status, revenue) = became.unzip();
-        ImportedRow { result, reason, conversion_id, status, revenue }
+        let (status, revenue) = outcome.became.unzip();
+        let (result, reason, conversion_id) = (outcome.result, outcome.reason, outcome.conversion);
+        ImportedRow { result, reason, conversion_id, status, revenue, there: there.map(|there| *there) }
+    }
+}
+
+/// What stands, whatever a row says.
+fn there(postback: &Postback, stands: &Conversion) -> There {
+    There {
+        differs: differs(postback, stands),
+        transaction_id: stands.transaction_id.clone(),
+        click_id: stands.click_id,
+        status: stands.status.clone(),
+        revenue: stands.revenue,
+        created_at: stands.created_at,
+        test: stands.click.test,
     }
 }
 

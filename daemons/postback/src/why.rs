@@ -34,6 +34,19 @@ pub(crate) fn recorded(
         PostbackResult::Duplicate if there.transaction_id != postback.transaction_id => {
             format!("the click has its one sale, {}; its destination allows no upsell", there.id)
         }
+        PostbackResult::Duplicate if there.status != postback.status => {
+            let status = &there.status;
+            format!(
+                "another conversion has the click's one sale, so this one stays {status}; its destination allows no upsell"
+            )
+        }
+        PostbackResult::Stale if there.status == postback.status => {
+            let (since, status) = (there.updated_at, &there.status);
+            format!(
+                "reported before {since}, since when the conversion is {status} and brings {}",
+                there.revenue
+            )
+        }
         PostbackResult::Stale => format!("a step backwards: the conversion is {} already", there.status),
         _ => recorded.displaced.as_ref().map(advice::displaced).unwrap_or_default(),
     };

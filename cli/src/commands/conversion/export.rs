@@ -23,7 +23,7 @@ use tfx_api::{
 };
 use tfx_domain::{
     entity::Kind,
-    money::{Amount, Currency},
+    money::{Currency, Total},
 };
 
 const PAGE: usize = 1_000;
@@ -174,15 +174,14 @@ fn cells(c: &Conversion, labels: &Labels) -> Option<[String; OURS.len()]> {
 #[derive(Default)]
 struct Written {
     conversions: u64,
-    sums: BTreeMap<Currency, Amount>,
+    sums: BTreeMap<Currency, Total>,
 }
 
 impl Written {
     fn add(&mut self, c: &Conversion) {
         self.conversions += 1;
         if let Some(money) = c.revenue {
-            let sum = self.sums.entry(money.currency).or_insert(Amount::ZERO);
-            *sum += money.amount;
+            *self.sums.entry(money.currency).or_default() += money.amount;
         }
     }
 

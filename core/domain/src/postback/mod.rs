@@ -7,6 +7,7 @@
 
 pub mod advice;
 mod decide;
+mod differs;
 mod guess;
 mod interpret;
 mod params;
@@ -16,6 +17,7 @@ mod status;
 mod words;
 
 pub use decide::{Decided, Standing, decide};
+pub use differs::differs;
 pub use interpret::{
     Interpreted, Postback, Refusal, interpret, interpret_ours, is_mapped_since, still_stands, unknown_word,
 };

@@ -115,6 +115,60 @@ async fn a_row_is_what_its_network_reports_at_its_own_time() {
     world.stop().await;
 }
 
+/// A statement dates what it takes back by the sale; and what a row says and nothing has is told as missing.
+#[tokio::test]
+async fn a_statement_takes_back_and_what_it_cannot_change_is_told_with_what_stands() {
+    let (testbed, _, offer) = Testbed::usual(&[]).await;
+    let mut clicks = Vec::new();
+    for _ in 0..5 {
+        clicks.push(testbed.click(&offer).await);
+    }
+    let world = testbed.start().await;
+    let row = |click: usize, id: &str, status: &str, payout: &str, seconds: i64| {
+        let mut row =
+            json!({ "click_id": clicks[click], "status": status, "payout": payout, "at": at(seconds) });
+        if !id.is_empty() {
+            row["transaction_id"] = json!(id);
+        }
+        row
+    };
+    let before = [
+        row(0, "T0", "sale", "13", -10),
+        row(1, "T1", "lead", "5", -30),
+        row(1, "T1", "sale", "5", -10),
+        row(2, "", "sale", "7", -10),
+        row(3, "T3", "rejected", "9", -10),
+        row(4, "T4", "lead", "4", -10),
+    ];
+    assert!(became(&world, json!({}), &before).await.iter().all(|told| !told.contains("rejected:")));
+    let statement = [
+        (row(0, "T0", "rejected", "13", -190), ("updated", None)),
+        (row(1, "T1", "lead", "5", -30), ("stale", Some(false))),
+        (row(1, "T1", "sale", "6", -190), ("stale", Some(true))),
+        (row(1, "T9", "sale", "50", -5), ("duplicate", Some(true))),
+        (row(2, "N2", "sale", "7", -190), ("duplicate", Some(false))),
+        (row(2, "N2", "sale", "8", -190), ("duplicate", Some(true))),
+        (row(3, "T3", "sale", "9", -190), ("stale", Some(true))),
+        (row(4, "T1", "sale", "5", -190), ("conflict", Some(true))),
+        (row(4, "T4", "lead", "4", -190), ("duplicate", Some(false))),
+    ];
+    let rows: Vec<Value> = statement.iter().map(|(row, _)| row.clone()).collect();
+    let (status, answer) = import(&world, json!({}), &rows).await;
+    assert_eq!(status, 200, "{answer}");
+    let answered = answer["rows"].as_array().expect("rows");
+    for (became, (row, (result, differs))) in answered.iter().zip(&statement) {
+        assert_eq!(became["result"], *result, "{row} {became}");
+        assert_eq!(became["there"]["differs"].as_bool(), *differs, "{row} {became}");
+        assert!(*differs != Some(true) || !became["reason"].as_str().unwrap_or("").is_empty(), "{became}");
+    }
+    let of_sale = &answered[3]["there"];
+    assert_eq!((&of_sale["transaction_id"], &of_sale["revenue"]["amount"]), (&json!("T1"), &json!("5")));
+    let all = stored(&world).await;
+    let stands = all.iter().find(|c| c.transaction_id.as_deref() == Some("T0")).expect("T0");
+    assert_eq!(stands.status.as_str(), "rejected");
+    world.stop().await;
+}
+
 /// Our own words are no network's: a template that calls `sale` a lead does not read them.
 #[tokio::test]
 async fn what_was_exported_is_read_by_no_template() {

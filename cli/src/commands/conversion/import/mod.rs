@@ -1,6 +1,7 @@
 //! `tfx conversion import`: conversions of a file, each taken as what its network reports.
 
 pub(crate) mod network;
+mod read_as;
 mod refused;
 pub(crate) mod send;
 mod state;
@@ -14,25 +15,21 @@ use crate::{
     output::Out,
     progress::RowMeter,
     prompt,
-    rows::{
-        Form, Rows,
-        mapping::{self, Fact, Mapping, Said},
-    },
-    when,
+    rows::{Rows, mapping::Mapping},
 };
 use clap::{Args, ValueHint};
 use indicatif::HumanBytes;
-use jiff::tz::TimeZone;
+pub(crate) use read_as::ReadAs;
 use refused::Refused;
-use send::Batch;
-use state::State;
+use send::{Batch, Sender};
+use state::{Before, State};
 use std::path::{Path, PathBuf};
 use tally::Tally;
 use tfx_api::{
     Client,
     imports::{ImportRequest, ImportedRow},
 };
-use tfx_domain::{entity::Kind, event::PostbackResult, problem::Problems};
+use tfx_domain::{entity::Kind, event::PostbackResult};
 
 /// So many rows are told of, of those that were refused, whose file has them all, and of the others.
 const TOLD: u64 = 5;
@@ -42,7 +39,8 @@ const TOLD: u64 = 5;
 /// Each row is taken as a postback of its network: read by the network's template, matched with its click, recorded under the
 /// same keys, so that a row that comes again is a duplicate. It counts from its own time. Sources are told of nothing, unless
 /// that is asked for. At a terminal it first shows what would become of the beginning of the file. Rows that are refused go,
-/// as they stand there, into FILE.refused.csv, each with its line and the reason. Interrupted, the same command goes on.
+/// as they stand there, into FILE.refused.csv, each with its line and the reason: what cannot be read, what no click is known of,
+/// and what says otherwise than what stands and does not change it. Interrupted, the same command goes on.
 #[derive(Debug, Args)]
 #[command(after_help = "Columns are found by the names of the network's template, else by click_id,\n\
     transaction_id, status, payout, currency, time, network and what postbacks call\n\
@@ -81,76 +79,6 @@ pub(crate) struct Import {
     restart: bool,
 }
 
-/// How a file is read.
-#[derive(Debug, Args)]
-pub(crate) struct ReadAs {
-    /// Which column holds what: click_id="Sub ID",payout=Amount; a fact without a column is not read.
-    #[arg(long, value_name = "FACT=COLUMN,…", value_parser = mapping::said)]
-    map: Vec<Said>,
-    /// What stands between cells: one character, or tab [default: found in the header].
-    #[arg(long, value_name = "CHARACTER", value_parser = delimiter)]
-    delimiter: Option<u8>,
-    /// Where times are meant that have no offset: Europe/Berlin, UTC [default: this machine's].
-    #[arg(long, value_name = "ZONE", value_parser = when::zone)]
-    timezone: Option<TimeZone>,
-}
-
-fn delimiter(text: &str) -> Result<u8, String> {
-    match text.as_bytes() {
-        b"tab" | b"\\t" => Ok(b'\t'),
-        [one] if !one.is_ascii_alphanumeric() && !matches!(one, b'"' | b'\r' | b'\n') => Ok(*one),
-        _ => Err("must be one character that is no letter, digit or quote, or tab".to_owned()),
-    }
-}
-
-impl ReadAs {
-    /// Opens a file, and says what is found out about it.
-    ///
-    /// # Errors
-    /// It cannot be read.
-    pub(crate) fn open(&self, file: &Path, out: Out) -> Result<(Rows, Mapping), Failure> {
-        let rows = Rows::open(file, self.delimiter)?;
-        if let (Form::Csv(found), None) = (rows.form, self.delimiter)
-            && found != b','
-        {
-            let shown = if found == b'\t' { "tab".to_owned() } else { char::from(found).to_string() };
-            out.note(format!("between its cells stands {shown}"));
-        }
-        let zone = self.timezone.clone().unwrap_or_else(|| when::local().clone());
-        let mapping = Mapping::new(self.map.clone(), zone, &rows);
-        Ok((rows, mapping))
-    }
-
-    /// Holds the header of CSV against what is asked for, and says which columns are not read.
-    ///
-    /// # Errors
-    /// Every problem with the columns.
-    pub(crate) fn check(
-        &self,
-        rows: &Rows,
-        mapping: &Mapping,
-        imports: bool,
-        out: Out,
-    ) -> Result<bool, Failure> {
-        if rows.form == Form::Jsonl {
-            return Ok(true);
-        }
-        let wrong = |problems: Problems| {
-            Failure::usage("the columns cannot be told")
-                .with(problems)
-                .hint("--map FACT=COLUMN says which is which")
-        };
-        let columns = mapping.columns(&rows.header).map_err(wrong)?;
-        if !columns.unread.is_empty() {
-            out.note(format!("not read: {}", columns.unread.join(", ")));
-        }
-        if imports && !columns.has(Fact::Time) {
-            out.note("no column says when: each row counts from now");
-        }
-        Ok(columns.has(Fact::Network))
-    }
-}
-
 impl Import {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
         let asks = !context.yes && !self.dry_run;
@@ -184,11 +112,11 @@ impl Import {
         };
         let keeps = !is_stdin && !self.dry_run;
         let mut job = Job::new(&self, context, &client, asked, keeps)?;
-        if keeps && let Some(state) = job.state.as_ref().filter(|state| state.at.line > 0) {
+        if let Some(state) = job.under_way() {
             context.out.note(format!("goes on at line {}", state.at.line));
             rows.go_on(&self.file, state.at)?;
         }
-        let length = job.state.as_ref().filter(|state| state.at.line > 0).and_then(|state| state.refused);
+        let length = job.under_way().and_then(|state| state.refused);
         let mut refused = match self.dry_run && self.refused.is_none() {
             true => None,
             false => {
@@ -201,6 +129,7 @@ impl Import {
             return Ok(());
         }
         let ended = job.all(&mut rows, &mut mapping, refused.as_mut()).await;
+        mapping.tell_unguarded(context.out);
         job.over(ended, refused.as_ref())
     }
 
@@ -229,10 +158,10 @@ fn name_for_audit(file: &Path) -> String {
 struct Job<'a> {
     file: &'a Path,
     out: Out,
-    client: &'a Client,
+    sender: Sender<'a>,
     asked: ImportRequest,
-    /// How far it is, where that is kept.
-    state: Option<State>,
+    /// How far it is, where that is kept, and what stands before that in the file.
+    state: Option<(State, Before)>,
     tally: Tally,
     /// How many rows were told of: taken ones, refused ones.
     told: [u64; 2],
@@ -248,12 +177,18 @@ impl<'a> Job<'a> {
     ) -> Result<Self, Failure> {
         let (file, mut state) = (import.file.as_path(), None);
         if keeps {
-            let new = State::new(file, import.options())?;
-            let kept = if import.restart { None } else { State::kept(file, &new)? };
-            state = Some(kept.unwrap_or(new));
+            let (new, mut before) = (State::new(file, import.options())?, Before::new(file)?);
+            let kept = if import.restart { None } else { State::kept(file, &new, &mut before)? };
+            state = Some((kept.unwrap_or(new), before));
         }
-        let tally = state.as_ref().map(|state| state.tally.clone()).unwrap_or_default();
-        Ok(Self { file, out: context.out, client, asked, state, tally, told: [0; 2] })
+        let tally = state.as_ref().map(|(state, _)| state.tally.clone()).unwrap_or_default();
+        let sender = Sender::new(client, context.out);
+        Ok(Self { file, out: context.out, sender, asked, state, tally, told: [0; 2] })
+    }
+
+    /// How far it is, if a part was taken already.
+    fn under_way(&self) -> Option<&State> {
+        self.state.as_ref().map(|(state, _)| state).filter(|state| state.at.line > 0)
     }
 
     /// Shows what would become of the rows that come first, and asks.
@@ -263,7 +198,7 @@ impl<'a> Job<'a> {
         let (mut tally, mut n) = (Tally::default(), 0);
         if let Some(Batch { rows: first, .. }) = &first {
             let asked = ImportRequest { dry_run: true, ..self.asked.clone() };
-            for (row, became) in first.iter().zip(send::send(self.client, self.out, &asked, first).await?) {
+            for (row, became) in first.iter().zip(self.sender.send(&asked, first).await?) {
                 n += 1;
                 self.tell(row.0.line, &became);
                 tally.add(&became);
@@ -272,6 +207,7 @@ impl<'a> Job<'a> {
         self.told = [0; 2];
         let size = rows.size.map_or_else(String::new, |size| format!(" of {}", HumanBytes(size)));
         rows.go_on(self.file, begins)?;
+        mapping.begins_again();
         tally.print(self.out)?;
         let which = if n == 1 { "the first row".to_owned() } else { format!("the first {n} rows") };
         self.out.note(format!("this would become of {which}"));
@@ -283,7 +219,7 @@ impl<'a> Job<'a> {
         let is_plain = matches!(
             became.result,
             PostbackResult::Duplicate | PostbackResult::Ignored | PostbackResult::Parked
-        );
+        ) && !became.is_refused();
         let told = &mut self.told[usize::from(became.is_refused())];
         if !became.reason.is_empty() && !is_plain && *told < TOLD {
             *told += 1;
@@ -309,7 +245,7 @@ impl<'a> Job<'a> {
                 Err(failure) => break Err(failure),
             };
             let sent = tokio::select! {
-                sent = send::send(self.client, self.out, &self.asked, &batch.rows) => sent,
+                sent = self.sender.send(&self.asked, &batch.rows) => sent,
                 () = &mut stop => Err(Failure::interrupted()),
             };
             let taken = sent.and_then(|became| self.took(&batch, &became, refused.as_deref_mut()));
@@ -341,8 +277,9 @@ impl<'a> Job<'a> {
             self.tell(row.line, became);
             self.tally.add(became);
         }
-        if let Some(state) = &mut self.state {
+        if let Some((state, before)) = &mut self.state {
             state.at = batch.end;
+            state.before = Some(before.hash(batch.end)?);
             state.tally.clone_from(&self.tally);
             state.refused = length;
             state.keep(self.file)?;
@@ -356,7 +293,7 @@ impl<'a> Job<'a> {
             if self.tally.rows() > 0 {
                 self.tally.print(self.out)?;
             }
-            let Some(state) = self.state.as_ref().filter(|state| state.at.line > 0) else {
+            let Some(state) = self.under_way() else {
                 return Err(failure);
             };
             let hint = match failure.kind {

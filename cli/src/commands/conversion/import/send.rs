@@ -5,7 +5,10 @@ use crate::{
     output::Out,
     rows::{Place, Row, Rows, mapping::Mapping},
 };
-use std::time::{Duration, Instant};
+use std::{
+    cell::Cell,
+    time::{Duration, Instant},
+};
 use tfx_api::{
     ApiError, Client,
     imports::{ImportRequest, ImportRow, ImportedRow, MOST_ROWS},
@@ -62,58 +65,97 @@ pub(crate) fn next(
     Ok((!batch.rows.is_empty()).then_some(batch))
 }
 
-/// Has a batch imported: what became of each of its rows.
-///
-/// # Errors
-/// The server does not take them, for longer than it is asked again.
-pub(crate) async fn send(
-    client: &Client,
+/// Hands batches to the server.
+pub(crate) struct Sender<'a> {
+    client: &'a Client,
     out: Out,
-    asked: &ImportRequest,
-    batch: &[Read],
-) -> Result<Vec<ImportedRow>, Failure> {
-    let rows: Vec<ImportRow> = batch.iter().filter_map(|(_, read)| read.as_ref().ok().cloned()).collect();
-    let mut answers = Vec::new();
-    if !rows.is_empty() {
-        let n = rows.len();
-        let request = ImportRequest { rows, ..asked.clone() };
-        answers = patiently(client, out, &request).await?;
-        if answers.len() != n {
-            return Err(Failure::failed(format!("api-service gave {} answers to {n} rows", answers.len())));
-        }
-    }
-    let mut answers = answers.into_iter();
-    let of = |(_, read): &Read| match read {
-        Ok(_) => answers.next(),
-        Err(why) => Some(ImportedRow {
-            result: PostbackResult::Rejected,
-            reason: why.clone(),
-            conversion_id: None,
-            status: None,
-            revenue: None,
-        }),
-    };
-    Ok(batch.iter().filter_map(of).collect())
+    /// The server took a request, whatever it said: if it is away then, it comes back.
+    was_there: Cell<bool>,
 }
 
-async fn patiently(client: &Client, out: Out, request: &ImportRequest) -> Result<Vec<ImportedRow>, Failure> {
-    let (began, mut pause) = (Instant::now(), Duration::from_millis(500));
-    loop {
-        let error = match client.import_conversions(request).await {
-            Ok(answer) => return Ok(answer.rows),
-            Err(error) => error,
-        };
-        let answered = error.problem().map(|p| p.status);
-        // A server that was never there is told at once.
-        let sent = !matches!(error, ApiError::Unreachable { sent: false, .. }) || began.elapsed() > pause;
-        let again = matches!(answered, Some(502..=504)) || answered.is_none() && sent;
-        let failure = Failure::from(error);
-        let waits = again && matches!(failure.kind, Kind::Unreachable | Kind::TimedOut);
-        if !waits || began.elapsed() > PATIENCE {
-            return Err(failure);
+impl<'a> Sender<'a> {
+    pub(crate) fn new(client: &'a Client, out: Out) -> Self {
+        Self { client, out, was_there: Cell::new(false) }
+    }
+
+    /// Has a batch imported: what became of each of its rows.
+    ///
+    /// # Errors
+    /// The server does not take them, for longer than it is asked again.
+    pub(crate) async fn send(
+        &self,
+        asked: &ImportRequest,
+        batch: &[Read],
+    ) -> Result<Vec<ImportedRow>, Failure> {
+        let rows: Vec<ImportRow> = batch.iter().filter_map(|(_, read)| read.as_ref().ok().cloned()).collect();
+        let mut answers = Vec::new();
+        if !rows.is_empty() {
+            let n = rows.len();
+            let request = ImportRequest { rows, ..asked.clone() };
+            answers = self.patiently(&request).await?;
+            if answers.len() != n {
+                let many = answers.len();
+                return Err(Failure::failed(format!("api-service gave {many} answers to {n} rows")));
+            }
         }
-        out.note(format!("{}; asking again", failure.message));
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        let mut answers = answers.into_iter();
+        let of = |(_, read): &Read| match read {
+            Ok(_) => answers.next(),
+            Err(why) => Some(ImportedRow {
+                result: PostbackResult::Rejected,
+                reason: why.clone(),
+                conversion_id: None,
+                status: None,
+                revenue: None,
+                there: None,
+            }),
+        };
+        Ok(batch.iter().filter_map(of).collect())
+    }
+
+    async fn patiently(&self, request: &ImportRequest) -> Result<Vec<ImportedRow>, Failure> {
+        let (began, mut pause) = (Instant::now(), Duration::from_millis(500));
+        loop {
+            let error = match self.client.import_conversions(request).await {
+                Ok(answer) => {
+                    self.was_there.set(true);
+                    return Ok(answer.rows);
+                }
+                Err(error) => error,
+            };
+            let again = self.asks_again(&error);
+            let failure = Failure::from(error);
+            let waits = again && matches!(failure.kind, Kind::Unreachable | Kind::TimedOut);
+            if !waits || began.elapsed() > PATIENCE {
+                return Err(failure);
+            }
+            self.out.note(format!("{}; asking again", failure.message));
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// Whether it may be answered another time. A server that was never there is told at once.
+    fn asks_again(&self, error: &ApiError) -> bool {
+        let never = matches!(error, ApiError::Unreachable { sent: false, .. }) && !self.was_there.get();
+        self.was_there.set(!never);
+        error.status().map_or(!never, |status| matches!(status, 502..=504))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::output::Format;
+
+    #[test]
+    fn a_server_that_was_there_once_is_waited_for() {
+        let client = Client::new("http://127.0.0.1:1", None).expect("a client");
+        let away = |sent| ApiError::Unreachable { url: String::new(), reason: "refused".to_owned(), sent };
+        let sender = || Sender::new(&client, Out::new(Format::Table, true, true));
+        assert!(!sender().asks_again(&away(false)), "nobody was ever there");
+        // It answers no more, then nobody listens, for as long as it takes to start.
+        let sender = sender();
+        assert_eq!([true, false, false, false].map(|sent| sender.asks_again(&away(sent))), [true; 4]);
     }
 }

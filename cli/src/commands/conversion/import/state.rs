@@ -21,6 +21,8 @@ pub(crate) struct State {
     /// The file as it was: its size, and the hash of its beginning.
     size: u64,
     head: String,
+    /// The hash of all that stands before `at`; none in what was kept before there was this.
+    pub(crate) before: Option<String>,
     /// The options that say what becomes of rows.
     options: String,
     /// Behind what was taken.
@@ -48,17 +50,17 @@ impl State {
             opened.take(LONGEST as u64).read_to_end(&mut head)?;
             Ok((size, head))
         };
-        let (size, head) =
-            read().map_err(|e| Failure::usage(format!("{} cannot be read: {e}", file.display())))?;
-        let head = Sha256::digest(&head).iter().map(|byte| format!("{byte:02x}")).collect();
-        Ok(Self { size, head, options, at: Place::default(), tally: Tally::default(), refused: None })
+        let (size, head) = read().map_err(|e| unreadable(&file.display().to_string(), &e))?;
+        let head = hex(&Sha256::digest(&head));
+        let (at, tally) = (Place::default(), Tally::default());
+        Ok(Self { size, head, before: None, options, at, tally, refused: None })
     }
 
-    /// The one that was kept, if there is one; `now` is as one that begins.
+    /// The one that was kept, if there is one; `now` is as one that begins, of which nothing was read `before`.
     ///
     /// # Errors
     /// It is of another file or of other options, or cannot be read.
-    pub(crate) fn kept(file: &Path, now: &Self) -> Result<Option<Self>, Failure> {
+    pub(crate) fn kept(file: &Path, now: &Self, before: &mut Before) -> Result<Option<Self>, Failure> {
         let path = path(file);
         let again = "--restart imports the file from its beginning; what was taken counts once";
         let bytes = match fs::read(&path) {
@@ -72,7 +74,8 @@ impl State {
             Failure::failed(format!("{} is not what tfx wrote: {e}", path.display())).hint(again)
         })?;
         let name = file.display();
-        if (kept.size, &kept.head) != (now.size, &now.head) {
+        let same = (kept.size, &kept.head) == (now.size, &now.head);
+        if !same || kept.before.is_some() && kept.before != Some(before.hash(kept.at)?) {
             let why =
                 format!("{name} is not as it was when its import began; that ended at line {}", kept.at.line);
             return Err(Failure::usage(why).hint(again));
@@ -100,4 +103,55 @@ impl State {
         // What stays is of an import that is at its end: the next one finds nothing more to do.
         let _ = fs::remove_file(path(file));
     }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// What stands in a file before a place that moves on: all of it is read once, as far as the place has come.
+pub(crate) struct Before {
+    name: String,
+    file: File,
+    hasher: Sha256,
+    offset: u64,
+}
+
+impl Before {
+    /// Nothing yet.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn new(file: &Path) -> Result<Self, Failure> {
+        let name = file.display().to_string();
+        let file = File::open(file).map_err(|e| unreadable(&name, &e))?;
+        Ok(Self { name, file, hasher: Sha256::new(), offset: 0 })
+    }
+
+    /// The hash of all before a place, which is none before the last one.
+    ///
+    /// # Errors
+    /// The file cannot be read.
+    pub(crate) fn hash(&mut self, place: Place) -> Result<String, Failure> {
+        let mut left = place.offset.saturating_sub(self.offset);
+        let mut bytes = vec![0; LONGEST];
+        while left > 0 {
+            let most = usize::try_from(left).unwrap_or(usize::MAX).min(LONGEST);
+            match self.file.read(&mut bytes[..most]) {
+                Ok(0) => break,
+                Ok(n) => {
+                    self.hasher.update(&bytes[..n]);
+                    left -= n as u64;
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(unreadable(&self.name, &e)),
+            }
+        }
+        self.offset = place.offset;
+        Ok(hex(&self.hasher.clone().finalize()))
+    }
+}
+
+fn unreadable(name: &str, e: &io::Error) -> Failure {
+    Failure::usage(format!("{name} cannot be read: {e}"))
 }

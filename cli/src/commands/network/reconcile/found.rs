@@ -18,6 +18,8 @@ pub(super) enum Kind {
     MissingHere,
     /// It is here, and the network does not have it.
     MissingThere,
+    /// Both have its transaction id, with other clicks.
+    OtherClick,
     /// Both have it, with other statuses.
     OtherStatus,
     /// Both have it, and it pays otherwise.
@@ -25,12 +27,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 4] = [Self::MissingHere, Self::MissingThere, Self::OtherStatus, Self::OtherPayout];
+    const ALL: [Self; 5] =
+        [Self::MissingHere, Self::MissingThere, Self::OtherClick, Self::OtherStatus, Self::OtherPayout];
 
     const fn words(self) -> &'static str {
         match self {
             Self::MissingHere => "missing here",
             Self::MissingThere => "missing there",
+            Self::OtherClick => "other click",
             Self::OtherStatus => "other status",
             Self::OtherPayout => "other payout",
         }
@@ -62,7 +66,7 @@ pub(super) struct Difference {
     pub(super) ours: Option<Side>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) theirs: Option<Side>,
-    /// Why it is not here.
+    /// Why it is not here, or which other click it is.
     #[serde(skip_serializing_if = "String::is_empty")]
     pub(super) reason: String,
 }

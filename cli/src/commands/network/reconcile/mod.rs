@@ -1,13 +1,13 @@
 //! `tfx network reconcile`: what a network's own export says, held against the conversions here.
 
 mod found;
+mod job;
 mod theirs;
 
 use super::super::conversion::import::{
     ReadAs,
     network::{network, template},
-    send,
-    tally::Tally,
+    send::Sender,
 };
 use crate::{
     complete,
@@ -18,28 +18,22 @@ use crate::{
     when::{self, Window},
 };
 use clap::{Args, ValueHint};
-use found::{Difference, Found, Kind, Side};
+use found::{Found, Kind};
 use jiff::tz::TimeZone;
+use job::Job;
 use std::{
-    collections::HashSet,
+    collections::HashMap,
     path::{Path, PathBuf},
 };
-use tfx_api::{
-    Client,
-    conversions::{Conversion, ConversionQuery},
-    imports::ImportRequest,
-};
-use tfx_domain::{
-    Timestamp, entity::Kind as EntityKind, event::PostbackResult, moment, money::Money, postback::Interpreted,
-};
-use theirs::{Reader, Sums, Theirs, add};
-
-const PAGE: usize = 1_000;
+use tfx_api::imports::ImportRequest;
+use tfx_domain::{Timestamp, entity::Kind as EntityKind, moment};
+use theirs::{Reader, Sums, Theirs};
 
 /// Hold a network's own export against the conversions here.
 ///
-/// Rows are read by the network's template, as its postbacks are, and found by transaction id, else by click. It tells what is missing
-/// here and there, other statuses and payouts, and the sums of both sides; 1 is the exit code where they differ. What is missing
+/// Rows are read by the network's template, as its postbacks are, and found by transaction id and click; where one side has no
+/// transaction id, by click and kind. Rows of other networks are left out. It tells what is missing
+/// here and there, other clicks, statuses and payouts, and the sums of both sides; 1 is the exit code where they differ. What is missing
 /// here is asked of the server as an import would be, so that the reason is told.
 #[derive(Debug, Args)]
 #[command(after_help = "Without --since and --until the days are compared that the file's times span.\n\n\
@@ -88,49 +82,70 @@ impl Reconcile {
         }
         self.read.check(&rows, &mapping, self.fix, context.out)?;
         let by = mapping.template.clone();
-        let reader = Reader { network: &spec, template: by.as_ref(), ours: mapping.ours };
+        let names = [id.as_str(), spec.slug.as_str()];
+        let reader = Reader { network: &spec, names, template: by.as_ref(), ours: mapping.ours };
         let within = |at: Timestamp| bounds.0.is_none_or(|s| at >= s) && bounds.1.is_none_or(|u| at < u);
         let mut theirs = Theirs::read(&mut rows, &mut mapping, &reader, within)?;
+        mapping.tell_unguarded(context.out);
         let window = self.days(bounds, &theirs, &mapping.zone)?;
         self.tell(context, &theirs, window, &mapping.zone);
-        let job = Job { client: &client, network: &id, reader: &reader, asked: self.asked(&mapping) };
-        let mut found = Found::new(usize::try_from(self.limit).unwrap_or(usize::MAX));
-        let mut lines = HashSet::new();
-        let ours = job.ours(window, &mut theirs, &mut found, &mut lines).await?;
+        let mut job = Job {
+            client: &client,
+            sender: Sender::new(&client, context.out),
+            network: &id,
+            reader: &reader,
+            asked: self.asked(&mapping),
+            found: Found::new(usize::try_from(self.limit).unwrap_or(usize::MAX)),
+            window,
+            mends: HashMap::new(),
+            ours: Sums::new(),
+            silent: 0,
+            elsewhere: 0,
+        };
+        job.compare(&mut theirs).await?;
         let (mut rows, mut again) = self.again(&mapping)?;
-        job.missing(context, &mut rows, &mut again, &theirs, &mut found, &mut lines).await?;
-        found.print(context.out, &ours, &theirs.sums())?;
-        if theirs.unread_rows > 0 {
-            let n = theirs.unread_rows;
-            context.out.note(format!("{n} rows of the file cannot be read, and are in none of this"));
-        }
-        if found.total() == 0 && theirs.unread_rows == 0 {
+        job.missing(&mut rows, &mut again, &mut theirs).await?;
+        let sums = theirs.sums();
+        let ours = std::mem::take(&mut job.ours);
+        let differ = ours != sums;
+        job.found.print(context.out, &ours, &sums)?;
+        self.tell_more(context, &job, &theirs);
+        let total = job.found.total();
+        if total == 0 && theirs.unread_rows == 0 && !differ {
             context.out.note("both say the same");
             return Ok(());
         }
-        if !self.fix || lines.is_empty() {
-            let told = if found.total() == 0 { "some rows cannot be read".to_owned() } else { found.told() };
-            let failure = Failure::failed(format!("{} and its file differ: {told}", self.network));
-            return Err(match (lines.is_empty(), self.fix) {
+        let told = match total {
+            0 if differ => "the sums".to_owned(),
+            0 => "some rows cannot be read".to_owned(),
+            _ => job.found.told(),
+        };
+        let failure = Failure::failed(format!("{} and its file differ: {told}", self.network));
+        if !self.fix || job.mends.is_empty() {
+            return Err(match (job.mends.is_empty(), self.fix) {
                 (false, false) => failure.hint("--fix imports what is missing here, and what differs"),
-                _ => failure.hint("what is missing there is for the network to say"),
+                _ if job.found.of(Kind::MissingThere) > 0 => {
+                    failure.hint("what is missing there is for the network to say")
+                }
+                _ => failure.hint("no row of the file mends that: the reasons say what is in the way"),
             });
         }
-        let question = format!("import {} rows of {}?", lines.len(), self.csv.display());
+        let question = format!("import {} rows of {}?", job.mends.len(), self.csv.display());
         if !context.yes && !prompt::confirm(&question, false)? {
             context.out.note("nothing was imported");
-            return Err(Failure::failed(format!("{} and its file differ: {}", self.network, found.told())));
+            return Err(failure);
         }
         let (mut rows, mut again) = self.again(&mapping)?;
-        let tally = job.fix(context, &mut rows, &mut again, &theirs, &lines).await?;
+        let tally = job.fix(context, &mut rows, &mut again).await?;
         tally.print(context.out)?;
-        let left = found.of(Kind::MissingThere) + tally.refused() + theirs.unread_rows;
+        // What no row of the file mends stays.
+        let left = total.saturating_sub(job.mends.len() as u64) + tally.refused() + theirs.unread_rows;
         if left == 0 {
             context.out.note("the same command without --fix says whether both say the same now");
             return Ok(());
         }
         Err(Failure::failed(
-            "not all could be brought together: what is missing there, and what was refused, stays",
+            "not all could be brought together: what no row mends, and what was refused, stays",
         )
         .hint("the same command without --fix tells what differs still"))
     }
@@ -193,6 +208,12 @@ impl Reconcile {
         if theirs.outside > 0 {
             out.note(format!("{} rows are from outside of that time, and left out", theirs.outside));
         }
+        if theirs.of_others > 0 {
+            let (n, network) = (theirs.of_others, &self.network);
+            out.note(format!(
+                "{n} rows are of other networks than {network}, and left out; with --map network= all are taken for its own"
+            ));
+        }
         if theirs.ignored > 0 {
             out.note(format!("{} rows have a status that the template ignores", theirs.ignored));
         }
@@ -205,160 +226,22 @@ impl Reconcile {
             ));
         }
     }
-}
 
-struct Job<'a> {
-    client: &'a Client,
-    network: &'a str,
-    reader: &'a Reader<'a>,
-    asked: ImportRequest,
-}
-
-impl Job<'_> {
-    /// Goes through the conversions here; what differs is found, and the lines that would mend it.
-    async fn ours(
-        &self,
-        (since, until): (Option<Timestamp>, Option<Timestamp>),
-        theirs: &mut Theirs,
-        found: &mut Found,
-        lines: &mut HashSet<u64>,
-    ) -> Result<Sums, Failure> {
-        let mut sums = Sums::new();
-        let network = Some(self.network.to_owned());
-        let mut query =
-            ConversionQuery { since, until, network, limit: Some(PAGE), ..ConversionQuery::default() };
-        loop {
-            let page = self.client.conversions(&query).await?;
-            for conversion in &page.items {
-                let Some(revenue) = conversion.revenue else {
-                    return Err(super::super::conversion::export::not_shown());
-                };
-                add(&mut sums, &conversion.status, revenue.currency, revenue.amount);
-                self.compare(conversion, revenue, theirs, found, lines);
-            }
-            query.cursor = page.next;
-            if query.cursor.is_none() {
-                return Ok(sums);
-            }
+    fn tell_more(&self, context: &Context, job: &Job<'_>, theirs: &Theirs) {
+        let out = context.out;
+        if job.elsewhere > 0 {
+            let n = job.elsewhere;
+            out.note(format!(
+                "{n} rows are here, first reported at another time; the sums have them on both sides"
+            ));
         }
-    }
-
-    fn compare(
-        &self,
-        conversion: &Conversion,
-        revenue: Money,
-        theirs: &mut Theirs,
-        found: &mut Found,
-        lines: &mut HashSet<u64>,
-    ) {
-        let ours = Side { status: conversion.status.to_string(), payout: Some(revenue) };
-        let mut difference = Difference {
-            kind: Kind::MissingThere,
-            transaction_id: conversion.transaction_id.clone(),
-            click_id: conversion.click_id.to_string(),
-            conversion_id: Some(conversion.id.to_string()),
-            line: None,
-            ours: Some(ours),
-            theirs: None,
-            reason: String::new(),
-        };
-        let Some(report) = theirs.reports.get_mut(&self.reader.of_ours(conversion)) else {
-            return found.add(difference);
-        };
-        report.met = true;
-        let report = *report;
-        let payout = report.payout.map(|amount| Money { amount, currency: report.currency });
-        let status = theirs.status(&report);
-        difference.kind = if *status != conversion.status {
-            Kind::OtherStatus
-        } else if payout.is_some_and(|payout| payout != revenue) {
-            Kind::OtherPayout
-        } else {
-            return;
-        };
-        difference.line = Some(report.line);
-        difference.theirs = Some(Side { status: status.to_string(), payout });
-        lines.insert(report.line);
-        found.add(difference);
-    }
-
-    /// Asks what would become of the rows that no conversion of that time is.
-    async fn missing(
-        &self,
-        context: &Context,
-        rows: &mut Rows,
-        mapping: &mut Mapping,
-        theirs: &Theirs,
-        found: &mut Found,
-        lines: &mut HashSet<u64>,
-    ) -> Result<(), Failure> {
-        let unmet: HashSet<u64> = theirs.reports.values().filter(|r| !r.met).map(|r| r.line).collect();
-        if unmet.is_empty() {
-            return Ok(());
+        if job.silent > 0 {
+            let n = job.silent;
+            out.note(format!("{n} rows do not say what they pay: the sums have it as it is here"));
         }
-        let asked = ImportRequest { dry_run: true, ..self.asked.clone() };
-        let mut elsewhere = 0_u64;
-        while let Some(batch) = send::next(rows, mapping, |line| unmet.contains(&line))? {
-            let became = send::send(self.client, context.out, &asked, &batch.rows).await?;
-            for ((row, read), became) in batch.rows.iter().zip(became) {
-                let Ok(said) = read else { continue };
-                let Ok(Interpreted::Report(postback)) = self.reader.read(said) else { continue };
-                let payout = postback.payout.map(|amount| Money { amount, currency: postback.currency });
-                let kind = match became.result {
-                    // It is here, of another time.
-                    PostbackResult::Duplicate => {
-                        elsewhere += 1;
-                        continue;
-                    }
-                    PostbackResult::Updated | PostbackResult::Stale => Kind::OtherStatus,
-                    _ => Kind::MissingHere,
-                };
-                if matches!(became.result, PostbackResult::Recorded | PostbackResult::Updated) {
-                    lines.insert(row.line);
-                }
-                found.add(Difference {
-                    kind,
-                    transaction_id: postback.transaction_id.clone(),
-                    click_id: postback.click_id.to_string(),
-                    conversion_id: became.conversion_id.map(|id| id.to_string()),
-                    line: Some(row.line),
-                    ours: None,
-                    theirs: Some(Side { status: postback.status.to_string(), payout }),
-                    reason: became.reason,
-                });
-            }
+        if theirs.unread_rows > 0 {
+            let n = theirs.unread_rows;
+            out.note(format!("{n} rows of the file cannot be read, and are in none of this"));
         }
-        if elsewhere > 0 {
-            context.out.note(format!("{elsewhere} rows are here, first reported at another time"));
-        }
-        Ok(())
-    }
-
-    /// Imports rows. What is here already counts from now: a file says when it was first reported.
-    async fn fix(
-        &self,
-        context: &Context,
-        rows: &mut Rows,
-        mapping: &mut Mapping,
-        theirs: &Theirs,
-        lines: &HashSet<u64>,
-    ) -> Result<Tally, Failure> {
-        let here: HashSet<u64> = theirs.reports.values().filter(|r| r.met).map(|r| r.line).collect();
-        let mut tally = Tally::default();
-        while let Some(mut batch) = send::next(rows, mapping, |line| lines.contains(&line))? {
-            for (row, read) in &mut batch.rows {
-                if let (Ok(said), true) = (read, here.contains(&row.line)) {
-                    said.at = None;
-                }
-            }
-            let became = send::send(self.client, context.out, &self.asked, &batch.rows).await?;
-            for ((row, _), became) in batch.rows.iter().zip(&became) {
-                if became.is_refused() {
-                    context.out.note(format!("line {}: {}", row.line, became.reason));
-                }
-                tally.add(became);
-            }
-        }
-        Ok(tally)
     }
 }

@@ -192,18 +192,19 @@ pub async fn a_sale_goes_before_a_word_that_nobody_knows(s: Stores) {
     assert_eq!(counts, [answers[3].conversion.clone()]);
 }
 
-/// What came in before the present state is stale, whatever it says; but for the outcome of a lead.
+/// What came in before the present state is stale, whatever it says; but for the outcome of a lead, and a rejection.
 pub async fn an_older_report_does_not_take_the_place_of_a_newer_one(s: Stores) {
     let steps = [
         (reported(20, "T", "deposit"), Recorded),
         (reported(10, "T", "registered"), Stale),
         (Incoming { revenue: usd("9"), ..reported(19, "T", "deposit") }, Stale),
         (reported(15, "T", "lead"), Stale),
-        (reported(5, "T", "rejected"), Stale),
+        (reported(5, "T", "rejected"), Updated),
+        (reported(21, "T", "deposit"), Stale),
         (reported(30, "U", "lead"), Recorded),
         (Incoming { click_id: click(1), ..reported(25, "U", "sale") }, Updated),
-        (reported(26, "U", "rejected"), Stale),
-        (reported(31, "U", "rejected"), Updated),
+        (reported(26, "U", "rejected"), Updated),
+        (reported(31, "U", "rejected"), Duplicate),
     ];
     for (n, (report, want)) in (1..).zip(steps) {
         let report = Incoming { new_id: conversion(n), ..report };
