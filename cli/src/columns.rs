@@ -9,7 +9,7 @@ use tfx_domain::{
 
 /// Of a conversion only.
 const CONVERSION: &str = "id version network key sale_claim transaction_id click_id status raw_status revenue \
-    revenue.amount revenue.currency created_at updated_at";
+    revenue.amount revenue.currency cost cost.amount cost.currency created_at updated_at";
 /// Of a change of health.
 const HEALTH: &str = "id at destination_id from to in_a_row status failure reason latency_ms";
 /// Of what happened to an alert.

@@ -47,6 +47,25 @@ fn how_health_is_probed_is_said_by_flags_and_told_once_where_it_cannot_be() {
 }
 
 #[test]
+fn a_probe_that_fails_is_no_success_though_it_counts_for_nothing() {
+    let place = Place::running();
+    // Probes to addresses of this machine are refused.
+    let create = "tfx destination create --url 'https://offer.example/?s={click_id}' --health-check http://127.0.0.1:9/";
+    place.ok(&format!("{create} --name Down --set health_check.failures=1"));
+    place.ok(&format!("{create} --name Paused && tfx destination pause paused"));
+    place.until("tfx health check paused -o json | grep -c '\"state\": \"unknown\"'", "1");
+    let mut t = Transcript::new(&place);
+    t.all(
+        "tfx health check paused --output csv | cut -d, -f1,2
+        tfx health check paused > /dev/null
+        tfx health check paused down > /dev/null
+        tfx health check paused --output json 2> /dev/null | grep failure
+        tfx health check --all > /dev/null",
+    );
+    t.is("health_check");
+}
+
+#[test]
 fn a_campaign_may_ignore_health_and_says_so() {
     let mut place = Place::running();
     // Probes to addresses of this machine are refused, so it is down.

@@ -106,7 +106,7 @@ pub struct Settings {
     pub tell: SourcePostbackSettings,
     /// Alerts.
     pub alerts: AlertSettings,
-    /// Where traces of clicks go; none: nowhere.
+    /// Where traces of clicks and requests go; none: nowhere.
     pub traces: Option<TraceSettings>,
     /// `OUTBOUND_ALLOW_PRIVATE`.
     pub outbound_allow_private: bool,

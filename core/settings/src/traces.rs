@@ -1,4 +1,4 @@
-//! Traces of clicks: where they go, and of how many.
+//! Traces of clicks and requests: where they go, and of how many.
 
 use crate::{Secret, http, source::Reader, vars};
 
@@ -9,7 +9,7 @@ pub struct TraceSettings {
     pub url: String,
     /// `OTEL_EXPORTER_OTLP_HEADERS`; values may be keys.
     pub headers: Vec<(String, Secret)>,
-    /// `OTEL_TRACES_SAMPLER_ARG`: the part of all clicks, 0 to 1.
+    /// `OTEL_TRACES_SAMPLER_ARG`: the part of all clicks, and of all requests to the API, 0 to 1.
     pub ratio: f64,
 }
 

@@ -134,9 +134,9 @@ vars! {
         EVENT_JOURNAL_MAX_BYTES = "8589934592", "bytes, 1048576 to 1099511627776", "Most that undelivered events may take on disk", &[Traffic, Postback];
     }
     "Traces (off while OTEL_EXPORTER_OTLP_ENDPOINT is not set)" {
-        OTEL_EXPORTER_OTLP_ENDPOINT = "", "a URL", "The collector that takes traces of clicks (OTLP over HTTP, as protobuf, at its /v1/traces)", &[Traffic, Postback];
-        OTEL_EXPORTER_OTLP_HEADERS = "", "name=value, comma-separated", "Headers of what is sent to it, such as keys", &[Traffic, Postback], secret;
-        OTEL_TRACES_SAMPLER_ARG = "0.01", "a part, 0 to 1", "Of how many clicks; all services decide alike by the id of the click", &[Traffic, Postback];
+        OTEL_EXPORTER_OTLP_ENDPOINT = "", "a URL", "The collector that takes traces of clicks and of requests to the API (OTLP over HTTP, as protobuf, at its /v1/traces)", &[Traffic, Postback, Api];
+        OTEL_EXPORTER_OTLP_HEADERS = "", "name=value, comma-separated", "Headers of what is sent to it, such as keys", &[Traffic, Postback, Api], secret;
+        OTEL_TRACES_SAMPLER_ARG = "0.01", "a part, 0 to 1", "Of how many clicks, and of how many requests to the API; all services decide alike by the id of the click", &[Traffic, Postback, Api];
     }
     "Traffic" {
         TRAFFIC_BARE_SLUGS = "false", "true or false", "Whether /SLUG works beside /c/SLUG", &[Traffic];

@@ -1,5 +1,5 @@
-//! Traces of clicks (OpenTelemetry, OTLP over HTTP): from the request over the journal to the store that has the event, and the
-//! postbacks that came of it, in whichever service that happens.
+//! Traces (OpenTelemetry, OTLP over HTTP): of a click from the request over the journal to the store that has the event, and the
+//! postbacks that came of it, in whichever service that happens; of a request to the API the request itself.
 //!
 //! The trace of a click is the click's id as a number, and whether it is one of those that are traced follows from that number too:
 //! so services agree without telling each other, and nothing about it is kept with events
@@ -24,6 +24,7 @@ use opentelemetry_sdk::{
     },
 };
 use std::{
+    borrow::Cow,
     collections::HashMap,
     fmt,
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -49,13 +50,13 @@ pub struct TracesConfig {
     pub url: String,
     /// Headers of each request to it, which may hold keys.
     pub headers: HashMap<String, String>,
-    /// The part of all clicks that is traced, 0 to 1.
+    /// The part of all clicks, and of all requests, that is traced: 0 to 1.
     pub ratio: f64,
     /// The service, as traces name it.
     pub service: &'static str,
 }
 
-/// Takes spans of clicks; cheap to clone.
+/// Takes spans of clicks and requests; cheap to clone.
 #[derive(Clone, Default)]
 pub struct Traces(Option<Arc<Sending>>);
 
@@ -63,15 +64,19 @@ struct Sending {
     processor: BatchSpanProcessor,
     scope: InstrumentationScope,
     counted: Arc<Counted>,
-    /// Clicks whose random part is less are traced.
+    /// Clicks and requests whose random part is less are traced.
     below: u64,
 }
 
-/// A step on the way of a click.
+/// The number of a request that is traced. Whatever asked had no say in it.
+#[derive(Debug, Clone, Copy)]
+pub struct RequestNumber(u128);
+
+/// A step on the way of a click, or a request.
 #[derive(Debug)]
 pub struct Step {
     /// What happened.
-    pub name: &'static str,
+    pub name: Cow<'static, str>,
     /// Who was asked.
     pub kind: StepKind,
     /// When it began.
@@ -147,36 +152,55 @@ impl Traces {
         Ok(Self(Some(Arc::new(Sending { processor, scope, counted, below }))))
     }
 
-    /// Whether any click is traced.
+    /// Whether any click or request is traced.
     pub fn is_on(&self) -> bool {
         self.0.is_some()
     }
 
     /// Whether this click is.
     pub fn takes(&self, click: ClickId) -> bool {
-        self.0.as_ref().is_some_and(|sending| random_part(click) < sending.below)
+        self.0.as_ref().is_some_and(|sending| random_part(click.to_bits()) < sending.below)
+    }
+
+    /// A number for a request that begins; none: it is not one of those that are traced.
+    pub fn number(&self) -> Option<RequestNumber> {
+        let sending = self.0.as_ref()?;
+        let number = rand::random::<u128>();
+        (random_part(number) < sending.below).then_some(RequestNumber(number))
+    }
+
+    /// A request that has ended: a trace of its own.
+    pub fn request(&self, RequestNumber(number): RequestNumber, step: Step) {
+        self.add(number, step, None);
     }
 
     /// What the trace of a click begins with; there is one for each.
     pub fn click(&self, click: ClickId, step: Step) {
-        self.add(click, step, None);
+        self.of_click(click, step, None);
     }
 
     /// What became of a click that is traced, or its event.
     pub fn step(&self, click: ClickId, step: Step) {
-        self.add(click, step, Some(first_span(click)));
+        self.of_click(click, step, Some(first_span(click.to_bits())));
     }
 
-    fn add(&self, click: ClickId, step: Step, parent: Option<SpanId>) {
-        let Some(sending) = self.0.as_ref().filter(|_| self.takes(click)) else { return };
+    fn of_click(&self, click: ClickId, mut step: Step, parent: Option<SpanId>) {
+        if self.takes(click) {
+            step.facts.insert(0, ("tfx.click_id", click.to_string()));
+            self.add(click.to_bits(), step, parent);
+        }
+    }
+
+    fn add(&self, number: u128, step: Step, parent: Option<SpanId>) {
+        let Some(sending) = &self.0 else { return };
         if !sending.counted.begin(QUEUE) {
             return;
         }
-        let span = if parent.is_some() { SpanId::from(rand::random::<u64>() | 1) } else { first_span(click) };
-        let trace = TraceId::from(click.to_bits());
+        let span =
+            if parent.is_some() { SpanId::from(rand::random::<u64>() | 1) } else { first_span(number) };
+        let trace = TraceId::from(number);
         let context = SpanContext::new(trace, span, TraceFlags::SAMPLED, false, TraceState::default());
-        let mut attributes = vec![KeyValue::new("tfx.click_id", click.to_string())];
-        attributes.extend(step.facts.into_iter().map(|(name, value)| KeyValue::new(name, value)));
+        let attributes = step.facts.into_iter().map(|(name, value)| KeyValue::new(name, value)).collect();
         let status = if step.failed.is_empty() { Status::Unset } else { Status::error(step.failed) };
         sending.processor.on_end(SpanData {
             span_context: context,
@@ -188,7 +212,7 @@ impl Traces {
                 StepKind::Producer => SpanKind::Producer,
                 StepKind::Internal => SpanKind::Internal,
             },
-            name: step.name.into(),
+            name: step.name,
             start_time: step.began,
             end_time: step.ended.max(step.began),
             attributes,
@@ -227,16 +251,16 @@ impl fmt::Debug for Traces {
     }
 }
 
-/// The part of an id that nobody chose.
+/// The part of a number that nobody chose.
 #[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
-fn random_part(click: ClickId) -> u64 {
-    click.to_bits() as u64 & RANDOM
+fn random_part(number: u128) -> u64 {
+    number as u64 & RANDOM
 }
 
-/// The span that a click's trace begins with, as every service knows it.
+/// The span that a trace begins with; that of a click as every service knows it.
 #[expect(clippy::cast_possible_truncation, reason = "the lower half is meant")]
-fn first_span(click: ClickId) -> SpanId {
-    SpanId::from(click.to_bits() as u64 | 1)
+fn first_span(number: u128) -> SpanId {
+    SpanId::from(number as u64 | 1)
 }
 
 #[cfg(test)]
@@ -264,7 +288,10 @@ mod tests {
         let taken = clicks().filter(|click| one.takes(*click)).count();
         assert!((900..1_100).contains(&taken), "{taken}");
         assert!(clicks().all(|click| one.takes(click) == other.takes(click)));
+        let numbered = (0..10_000).filter(|_| one.number().is_some()).count();
+        assert!((800..1_200).contains(&numbered), "{numbered}");
         let (all, none) = (traces(1.0), traces(0.0));
+        assert!(all.number().is_some() && none.number().is_none() && Traces::default().number().is_none());
         assert!(
             clicks().all(|click| all.takes(click) && !none.takes(click) && !Traces::default().takes(click))
         );
@@ -275,7 +302,7 @@ mod tests {
         let traces = traces(1.0);
         let now = tfx_ports::clock::precise();
         let step = || Step {
-            name: "click",
+            name: "click".into(),
             kind: StepKind::Server,
             began: now,
             ended: now,

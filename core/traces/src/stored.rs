@@ -50,7 +50,7 @@ impl EventSink for TracedSink {
             };
             let facts =
                 vec![("tfx.topic", event.topic.as_str().to_owned()), ("tfx.batch", batch.len().to_string())];
-            let (name, kind) = ("store the event", StepKind::Producer);
+            let (name, kind) = ("store the event".into(), StepKind::Producer);
             self.traces.step(click, Step { name, kind, began, ended, failed, facts });
         }
         taken

@@ -121,7 +121,7 @@ pub enum WiringError {
     #[error(transparent)]
     Sealing(#[from] SealingError),
     /// Traces.
-    #[error("traces of clicks cannot be sent (OTEL_EXPORTER_OTLP_ENDPOINT): {0}")]
+    #[error("traces cannot be sent (OTEL_EXPORTER_OTLP_ENDPOINT): {0}")]
     Traces(String),
 }
 

@@ -4,7 +4,7 @@ use crate::WiringError;
 use tfx_settings::Settings;
 use tfx_traces::{Traces, TracesConfig};
 
-/// Takes spans of a service's clicks; none where traces are off.
+/// Takes spans of a service's clicks or requests; none where traces are off.
 ///
 /// # Errors
 /// Nothing can be sent to that collector; whether it is there is not asked.

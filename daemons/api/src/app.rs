@@ -16,7 +16,7 @@ use crate::{
     peers::Peers,
     postback_lint, postback_test, publish, rates, reconciliation, report,
     retention::{self, Pruning},
-    sealing, services, source_postbacks, timeline, tokens,
+    sealing, services, source_postbacks, timeline, tokens, traced,
 };
 use axum::{Router, extract::Request, middleware::from_fn_with_state, response::IntoResponse};
 use http::{Method, StatusCode};
@@ -25,9 +25,10 @@ use tfx_api::BASE;
 use tfx_service::{
     health,
     internal::{self, Inside},
-    metrics,
+    metrics, traces,
 };
 use tfx_settings::{Secret, Settings};
+use tfx_traces::Traces;
 use tfx_wiring::Stores;
 use tokio::sync::Mutex;
 
@@ -51,6 +52,8 @@ pub(crate) struct App {
     pub(crate) writes: Mutex<Followed>,
     /// Requests with an idempotency key that are being done.
     pub(crate) under_way: UnderWay,
+    /// Takes requests that are traced.
+    pub(crate) traces: Traces,
 }
 
 /// Everything api-service answers.
@@ -85,7 +88,8 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .fallback(unknown_path)
         .method_not_allowed_fallback(no_such_method)
         .layer(from_fn_with_state(Arc::clone(app), access::check))
-        .layer(compressed::layer());
+        .layer(compressed::layer())
+        .layer(from_fn_with_state(Arc::clone(app), traced::trace));
     let counted = Arc::clone(app);
     let inside = Inside::new(&app.settings.http, internal_token.expose());
     let mut router = Router::new()
@@ -95,6 +99,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
             metrics::routes(crate::NAME, move |out| {
                 counted.pruning.write(out);
                 counted.alerts.write(out);
+                traces::write(&counted.traces, out);
             }),
             &inside,
         ))

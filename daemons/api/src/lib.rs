@@ -45,6 +45,7 @@ mod services;
 mod source_postbacks;
 mod timeline;
 mod tokens;
+mod traced;
 mod unique_fields;
 
 use crate::{
@@ -83,6 +84,7 @@ pub async fn run(
     let pruning = Arc::new(Pruning::new(retention, days, by_age, shutdown.clone()));
     let following = tokio::spawn(Arc::clone(&pruning).follow().in_current_span());
     let apart = Arc::new(Apart::start("outside").context("the threads of mail and alerts")?);
+    let traces = tfx_wiring::traces(&settings, "api-service").context("traces")?;
     let app = Arc::new(App {
         access: Access::new(&admin_token, &settings.http),
         logins: settings.logins.clone().map(|logins| {
@@ -98,6 +100,7 @@ pub async fn run(
         writes: Mutex::new(Followed::new(&settings.addresses.public_hosts)),
         imports: imports::Audited::default(),
         under_way: UnderWay::default(),
+        traces: traces.clone(),
     });
     let _telling = tfx_service::tell_settings(
         NAME,
@@ -127,6 +130,7 @@ pub async fn run(
     forgetting.abort();
     keeping.abort();
     sealing.abort();
+    tfx_service::traces::end(traces, stopping.flush_within(&settings.http)).await;
     Ok(served?)
 }
 

@@ -20,6 +20,14 @@ pub struct Told {
     pub span: Span,
 }
 
+impl Told {
+    /// What the step says of itself under a name; empty: nothing.
+    pub fn fact(&self, name: &str) -> String {
+        let found = self.span.attributes.iter().find(|attribute| attribute.key == name);
+        found.and_then(|attribute| text(attribute.value.as_ref()?)).unwrap_or_default()
+    }
+}
+
 /// A collector.
 #[derive(Debug, Clone, Default)]
 pub struct Collector {

@@ -87,7 +87,7 @@ impl Postbacks {
                 ("tfx.result", outcome.result.as_str().to_owned()),
                 ("http.response.status_code", outcome.status.to_string()),
             ];
-            let (name, kind, ended) = ("postback", StepKind::Server, clock::precise());
+            let (name, kind, ended) = ("postback".into(), StepKind::Server, clock::precise());
             self.traces.step(click, Step { name, kind, began, ended, failed, facts });
         }
         outcome

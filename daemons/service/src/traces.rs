@@ -7,8 +7,7 @@ use tfx_traces::Traces;
 /// What became of spans, among the metrics.
 pub fn write(traces: &Traces, out: &mut Text) {
     let counts = traces.counts();
-    let help =
-        "Spans of traced clicks: taken by the collector, not taken by it, left out since too many waited";
+    let help = "Spans of traced clicks and requests: taken by the collector, not taken by it, left out since too many waited";
     for (result, spans) in [("sent", counts.sent), ("failed", counts.failed), ("dropped", counts.dropped)] {
         out.counter("tfx_trace_spans_total", help, &[("result", result)], spans);
     }

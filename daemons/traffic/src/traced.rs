@@ -47,8 +47,14 @@ impl Drop for TracedClick<'_> {
     fn drop(&mut self) {
         let ended = clock::precise();
         let (failed, facts) = (std::mem::take(&mut self.failed), std::mem::take(&mut self.facts));
-        let step =
-            |name, kind, began, facts| Step { name, kind, began, ended, failed: failed.clone(), facts };
+        let step = |name: &'static str, kind, began, facts| Step {
+            name: name.into(),
+            kind,
+            began,
+            ended,
+            failed: failed.clone(),
+            facts,
+        };
         let journal = step("wait for the journal", StepKind::Internal, self.decided, Vec::new());
         self.traces.step(self.id, journal);
         self.traces.click(self.id, step("click", StepKind::Server, self.began, facts));

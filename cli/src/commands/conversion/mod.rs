@@ -133,6 +133,7 @@ fn columns() -> Vec<Column> {
         Column::text("country", "click.country"),
         Column::id("click", "click_id"),
         Column::text("transaction", "transaction_id"),
+        Column::money("costs", "cost"),
     ]
 }
 
@@ -181,7 +182,6 @@ impl Show {
         }
         let mut fields = columns();
         fields.extend([
-            Column::money("costs", "cost"),
             Column::text("network's word", "raw_status"),
             tests_too::column("click.test"),
             Column::label("decided by", "click.deciding_campaign_id"),

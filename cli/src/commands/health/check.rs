@@ -28,8 +28,10 @@ const PATIENCE: u32 = 30;
 #[derive(Debug, Args)]
 #[command(after_help = "A probe counts like those that traffic-service makes by itself: it may bring a\n\
     destination up or down. Of one that is paused it is told alone.\n\n\
-    Exits 1 if one of them is down afterwards, or could not be probed. Whoever asks\n\
-    too often waits for his turn, and exits 7 if there was none for minutes.\n\n\
+    Exits 1 if one of them is down afterwards, fails the probe and is not known to\n\
+    be up (nothing is known of one that is paused), or could not be probed.\n\
+    Whoever asks too often waits for his turn, and exits 7 if there was none for\n\
+    minutes.\n\n\
     Examples:\n  \
     tfx health check offer-1 offer-2\n  \
     tfx health check --all")]
@@ -66,11 +68,12 @@ impl Check {
             .await;
         bar.finish_and_clear();
         probed.sort_by_key(|(n, ..)| *n);
-        let (mut rows, mut failures, mut down) = (Vec::new(), Vec::new(), 0);
+        let (mut rows, mut failures, mut down, mut failed) = (Vec::new(), Vec::new(), 0, 0);
         for (_, destination, row) in probed {
             match row {
                 Ok(row) => {
                     down += usize::from(row.state == Health::Down);
+                    failed += usize::from(row.state == Health::Unknown && !row.reason.is_empty());
                     rows.push(serde_json::to_value(row).map_err(Failure::failed)?);
                 }
                 Err(e) => failures.push(failure(&destination, e)),
@@ -88,10 +91,18 @@ impl Check {
             failures.iter().for_each(|failure| context.out.failure(failure));
             return Err(first);
         }
+        let mut wrong = Vec::new();
         if down > 0 {
-            return Err(Failure::failed(format!("{down} of {count} down")));
+            wrong.push(format!("{down} of {count} down"));
         }
-        Ok(())
+        if failed > 0 {
+            let are = if failed == 1 { "is" } else { "are" };
+            wrong.push(format!("{failed} of {count} failed the probe and {are} not known to be up"));
+        }
+        match wrong.is_empty() {
+            true => Ok(()),
+            false => Err(Failure::failed(wrong.join(", "))),
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use clap::Subcommand;
 pub(crate) enum HealthCommand {
     /// List the destinations that have a health check, and how they are.
     List(list::List),
-    /// Probe destinations now; exits 1 if one is down.
+    /// Probe destinations now; exits 1 if one does not answer as it should.
     Check(check::Check),
     /// List when destinations went down and came up again, newest first.
     History(history::History),

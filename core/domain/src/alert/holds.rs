@@ -31,6 +31,8 @@ pub enum Verdict {
     Not,
     /// That cannot be said, and why.
     NoData(String),
+    /// That will never be said any more, and why: what it was about is archived.
+    Over(String),
 }
 
 /// What a look at a group gives.
@@ -51,6 +53,13 @@ pub struct Look {
     pub min_clicks: u64,
     /// When it is.
     pub now: Timestamp,
+}
+
+impl Observation {
+    /// Nothing can be seen any more, and why.
+    pub fn over(why: String) -> Self {
+        Self { verdict: Verdict::Over(why.clone()), values: why }
+    }
 }
 
 impl Condition {
@@ -85,15 +94,17 @@ struct Looked<'l> {
 impl Looked<'_> {
     /// Of two, what one alone decides is decided, whatever is not known of the other.
     fn test(&mut self, test: &Test) -> Verdict {
-        use Verdict::{Holds, NoData, Not};
+        use Verdict::{Holds, NoData, Not, Over};
         match test {
             Test::And(a, b) => match (self.test(a), self.test(b)) {
                 (Not, _) | (_, Not) => Not,
+                (Over(why), _) | (_, Over(why)) => Over(why),
                 (NoData(why), _) | (_, NoData(why)) => NoData(why),
                 (Holds, Holds) => Holds,
             },
             Test::Or(a, b) => match (self.test(a), self.test(b)) {
                 (Holds, _) | (_, Holds) => Holds,
+                (Over(why), _) | (_, Over(why)) => Over(why),
                 (NoData(why), _) | (_, NoData(why)) => NoData(why),
                 (Not, Not) => Not,
             },

@@ -202,10 +202,11 @@ pub fn step(
     state.evaluated_at = now;
     state.values = observed.values;
     let holds = observed.verdict == Verdict::Holds;
+    let over = matches!(observed.verdict, Verdict::Over(_));
     look(policy, &mut state, observed.verdict, now, &mut steps);
     act(policy, &mut state, holds, now, &mut steps);
     if !policy.quiet.as_ref().is_some_and(|quiet| quiet.contains(now)) {
-        tell(policy, &mut state, now, &mut steps);
+        tell(policy, &mut state, over, now, &mut steps);
     }
     (state, steps)
 }
@@ -231,14 +232,18 @@ fn look(policy: &Policy, state: &mut AlertState, verdict: Verdict, now: Timestam
                 Phase::Firing => {
                     let clearing = *state.clearing.get_or_insert(now);
                     if since(clearing, now) >= policy.clear {
-                        let fired = state.since;
-                        state.enter(Phase::Ok, now);
-                        steps.push(Step::Cleared(fired));
-                        if state.told != Known::Firing {
-                            state.untold = Some(fired);
-                        }
+                        clear(state, now, steps);
                     }
                 }
+            }
+        }
+        // Nobody will ever see that it does not hold.
+        Verdict::Over(_) => {
+            state.no_data = None;
+            match state.phase {
+                Phase::Ok => {}
+                Phase::Pending => state.enter(Phase::Ok, now),
+                Phase::Firing => clear(state, now, steps),
             }
         }
         Verdict::NoData(why) => {
@@ -250,6 +255,15 @@ fn look(policy: &Policy, state: &mut AlertState, verdict: Verdict, now: Timestam
                 state.enter(Phase::Ok, now);
             }
         }
+    }
+}
+
+fn clear(state: &mut AlertState, now: Timestamp, steps: &mut Vec<Step>) {
+    let fired = state.since;
+    state.enter(Phase::Ok, now);
+    steps.push(Step::Cleared(fired));
+    if state.told != Known::Firing {
+        state.untold = Some(fired);
     }
 }
 
@@ -288,7 +302,7 @@ fn act(policy: &Policy, state: &mut AlertState, holds: bool, now: Timestamp, ste
 }
 
 /// What the channels are told: where what they know is no longer so.
-fn tell(policy: &Policy, state: &mut AlertState, now: Timestamp, steps: &mut Vec<Step>) {
+fn tell(policy: &Policy, state: &mut AlertState, over: bool, now: Timestamp, steps: &mut Vec<Step>) {
     let fires = state.phase == Phase::Firing;
     let acted = state.acted.as_mut().is_some_and(|acted| std::mem::take(&mut acted.untold));
     match (state.told, fires) {
@@ -318,7 +332,7 @@ fn tell(policy: &Policy, state: &mut AlertState, now: Timestamp, steps: &mut Vec
         }
         (true, None, _) => {
             state.told = Known::Fine;
-            steps.push(Step::TellData);
+            steps.push(if over { Step::TellCleared } else { Step::TellData });
         }
         _ => {}
     }

@@ -116,7 +116,7 @@ fn a_condition_holds_or_not_or_there_is_no_data() {
         let is = match &observation.verdict {
             Verdict::Holds => Some(true),
             Verdict::Not => Some(false),
-            Verdict::NoData(why) => {
+            Verdict::NoData(why) | Verdict::Over(why) => {
                 assert!(!why.is_empty(), "{text}");
                 None
             }
@@ -149,13 +149,14 @@ fn saw(verdict: Verdict) -> Observation {
     Observation { verdict, values: String::new() }
 }
 
-/// What each look leads to: the second, what was seen (`y`, `n`, `?`), and the steps.
+/// What each look leads to: the second, what was seen (`y`, `n`, `?`, over), and the steps.
 fn follow(policy: &Policy, looks: &[(i64, char)]) -> (AlertState, Vec<Vec<Step>>) {
     let (mut state, mut all) = (None, Vec::new());
     for (second, seen) in looks {
         let verdict = match seen {
             'y' => Verdict::Holds,
             'n' => Verdict::Not,
+            'o' => Verdict::Over("why".to_owned()),
             _ => Verdict::NoData("why".to_owned()),
         };
         let (next, steps) = step(policy, state.as_ref(), (&id(), &[]), saw(verdict), at(*second));
@@ -197,6 +198,27 @@ fn no_data_is_never_fine() {
     let told = Policy { no_data_after: Some(Duration::from_secs(100)), ..policy(0, 0) };
     let (_, steps) = follow(&told, &[(0, 'n'), (10, '?'), (60, '?'), (110, '?'), (200, '?'), (210, 'n')]);
     assert_eq!(steps.concat(), [TellNoData, TellData]);
+}
+
+#[test]
+fn what_is_about_nothing_any_more_ends_and_is_told_once() {
+    use Step::{Cleared, Fired, TellCleared, TellFiring, TellNoData, TellPassed};
+    let (state, steps) = follow(&policy(0, 600), &[(0, 'y'), (60, '?'), (120, 'o'), (180, 'o')]);
+    assert_eq!(steps.concat(), [Fired, TellFiring, Cleared(at(0)), TellCleared]);
+    assert!(!state.is_open(), "{state:?}");
+    let (state, steps) = follow(&policy(60, 0), &[(0, 'y'), (30, 'o')]);
+    assert!(steps.concat().is_empty() && !state.is_open(), "{state:?}");
+    // That there is no data is taken back, and not by saying that there is.
+    let told = Policy { no_data_after: Some(Duration::from_secs(100)), ..policy(0, 0) };
+    let (state, steps) = follow(&told, &[(0, '?'), (110, '?'), (200, 'o'), (300, 'o')]);
+    assert_eq!(steps.concat(), [TellNoData, TellCleared]);
+    assert!(!state.is_open(), "{state:?}");
+    // In quiet hours it waits until they are over.
+    let quiet = Timetable::compile("UTC", &["10:00-11:00".to_owned()]).expect("hours");
+    let quiet = Policy { quiet: Some(quiet), ..policy(0, 0) };
+    let (state, steps) = follow(&quiet, &[(0, 'y'), (60, 'o'), (120, 'o'), (3_600, 'o'), (3_660, 'o')]);
+    assert_eq!(steps.concat(), [Fired, Cleared(at(0)), TellPassed(at(0))]);
+    assert!(!state.is_open(), "{state:?}");
 }
 
 #[test]

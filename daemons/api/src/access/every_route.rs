@@ -53,6 +53,7 @@ impl House {
             writes: Mutex::new(Followed::new(&[])),
             imports: crate::imports::Audited::default(),
             under_way: UnderWay::default(),
+            traces: tfx_traces::Traces::default(),
             settings,
         });
         let router = app::router(&app, &secret).expect("a router");

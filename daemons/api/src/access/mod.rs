@@ -13,7 +13,7 @@ mod secrets;
 mod sessions;
 pub(crate) mod tokens;
 
-use crate::{app::App, compressed::with_secret, failure::Failure};
+use crate::{app::App, compressed::with_secret, failure::Failure, traced::AskedBy};
 use axum::{
     extract::{MatchedPath, Request, State},
     middleware::Next,
@@ -144,6 +144,7 @@ pub(crate) async fn check(State(app): State<Arc<App>>, mut request: Request, nex
         Ok(identity) => identity,
         Err(response) => return response,
     };
+    let asked_by = AskedBy::of(&identity);
     // Without a path of its own the request goes to what says that there is nothing.
     let path = request.extensions().get::<MatchedPath>().cloned();
     let is_write = path.as_ref().is_some_and(|path| routes::is_write(request.method(), path.as_str()));
@@ -157,6 +158,7 @@ pub(crate) async fn check(State(app): State<Arc<App>>, mut request: Request, nex
         (None, None) => answered(identity, from, request, next).await,
     };
     left.tell(response.headers_mut());
+    response.extensions_mut().insert(asked_by);
     response
 }
 

@@ -6,7 +6,7 @@ use super::{
     facts::{Group, NotLooked, facts},
     follow_up::{Named, over},
 };
-use crate::app::App;
+use crate::{app::App, entities::kinds::kind_of};
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::{Arc, atomic::Ordering::Relaxed},
@@ -206,7 +206,38 @@ pub(super) async fn observe(
     })?;
     let look = Look { window_s: rule.window_s, min_clicks: rule.min_clicks, now };
     let facts = facts(&app.stores, rule, &condition, open, now).await?;
-    Ok(facts.into_iter().map(|(group, facts)| (group, condition.observe(&facts, &look))).collect())
+    let seen = facts.into_iter().map(|(group, facts)| (group, condition.observe(&facts, &look)));
+    let mut seen: BTreeMap<Group, Observation> = seen.collect();
+    for group in open {
+        if let Some(found) = seen.get_mut(group)
+            && matches!(found.verdict, Verdict::NoData(_))
+            && let Some(why) = archived(app, rule, group).await?
+        {
+            *found = Observation::over(why);
+        }
+    }
+    Ok(seen)
+}
+
+/// Why nothing will ever be known of a group any more: an entity by which it goes, or all that a filter lets through, is archived.
+async fn archived(app: &App, rule: &AlertSpec, group: &Group) -> Result<Option<String>, StoreError> {
+    let parts = group.iter().filter_map(|part| Some(vec![part.split_once('=')?.1.to_owned()]));
+    let filters = rule.filters.iter().filter(|filter| filter.dimension.is_id() && !filter.negate);
+    for ids in parts.chain(filters.map(|filter| filter.values.clone())) {
+        let mut gone = Vec::with_capacity(ids.len());
+        for id in &ids {
+            let Some(kind) = kind_of(id) else { break };
+            match app.stores.config.get(kind, id).await? {
+                Some(record) if record.status != Status::Archived => break,
+                Some(record) => gone.push(format!("the {kind} {} is archived", record.slug)),
+                None => gone.push(format!("the {kind} {id} is not there any more")),
+            }
+        }
+        if !ids.is_empty() && gone.len() == ids.len() {
+            return Ok(Some(gone.join(", ")));
+        }
+    }
+    Ok(None)
 }
 
 async fn look(app: &App, rule: &Alert, before: &[AlertState]) -> Result<Vec<Looked>, String> {
@@ -217,7 +248,7 @@ async fn look(app: &App, rule: &Alert, before: &[AlertState]) -> Result<Vec<Look
         app.alerts.counted.look(match observation.verdict {
             Verdict::Holds => "holds",
             Verdict::Not => "not",
-            Verdict::NoData(_) => "no_data",
+            Verdict::NoData(_) | Verdict::Over(_) => "no_data",
         });
     }
     Ok(stepped(app, rule, before, observed, now).await)

@@ -195,7 +195,7 @@ fn stays_paused(rule: &AlertSpec) -> Option<String> {
             "nothing is known of its figures any more; --return-after (return_after_s) ends that"
         }
         (Verdict::Holds, _) => "the condition goes on to hold",
-        (Verdict::NoData(_), Some(_)) | (Verdict::Not, _) => return None,
+        (Verdict::NoData(_), Some(_)) | (Verdict::Not | Verdict::Over(_), _) => return None,
     };
     Some(format!("what it pauses stays paused until somebody resumes it: without traffic {why}"))
 }

@@ -182,7 +182,7 @@ async fn test(
         let (holds, values) = match &observation.verdict {
             Verdict::Holds => (Some(true), observation.values.clone()),
             Verdict::Not => (Some(false), observation.values.clone()),
-            Verdict::NoData(why) => (None, why.clone()),
+            Verdict::NoData(why) | Verdict::Over(why) => (None, why.clone()),
         };
         let target = rule.spec.target(group).filter(|_| holds == Some(true));
         let action = target.map(|target| acted_text(&would, &target_text(&target, &labels), &rule.spec));

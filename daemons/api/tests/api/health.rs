@@ -9,7 +9,8 @@ use tfx_domain::{
     health::{DestinationHealth, Probe},
     id::{ClickId, DestinationId},
 };
-use tfx_ports::health::Probed;
+use tfx_ports::{health::Probed, page::PageRequest, queue::JobKind};
+use tfx_service::testing::until;
 
 fn at(second: i64) -> Timestamp {
     Timestamp::from_second(1_790_000_000 + second).expect("a time")
@@ -84,4 +85,50 @@ async fn a_check_needs_a_health_check_and_traffic_service() {
         let (answered, problem) = s.ask(Method::POST, &format!("/destinations/{slug}/check"), None).await;
         assert_eq!((answered.as_u16(), &problem["code"]), (status, &json!(code)), "{slug}: {problem}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_alert_of_an_archived_destination_ends_and_is_told_once() {
+    let s = Server::with(&[("ALERT_INTERVAL_MS", "100"), ("ALERT_RETRY_BACKOFF_MS", "3600000")]).await;
+    let offer = json!({ "slug": "offer", "url": "https://offer.example/", "health_check": {} });
+    let offer = s.create(Kind::Destination, offer).await;
+    goes_down(&s, &offer).await;
+    let rule = |slug: &str, when: &str| {
+        let channels = ["webhook:http://127.0.0.1:1/hook"];
+        json!({ "slug": slug, "when": when, "channels": channels, "clear_s": 3600 })
+    };
+    s.create(Kind::Alert, rule("down", "destination down")).await;
+    let beat = s.create(Kind::Alert, rule("beat", "clicks < 0")).await;
+    let log = async || {
+        let (_, page) = s.get("/alert-log?alert=down").await;
+        let rows = page["items"].as_array().expect("a page").clone();
+        let of = |row: &Value, field: &str| row[field].as_str().expect("a text").to_owned();
+        rows.iter().map(|row| (of(row, "happened"), of(row, "text"))).collect::<Vec<_>>()
+    };
+    until("it fires", async || log().await.iter().any(|(what, _)| what == "fired")).await;
+    // What is only not known goes on to fire.
+    let id: DestinationId = offer["id"].as_str().expect("an id").parse().expect("an id");
+    s.stores.health.forget(std::slice::from_ref(&id)).await.expect("forgotten");
+    let state = async |slug: &str| s.get(&format!("/alerts/{slug}/states")).await.1["items"][0].clone();
+    until("nothing is known", async || state("down").await["no_data"].is_string()).await;
+    assert_eq!(state("down").await["phase"], "firing");
+    assert_eq!(s.post("/destinations/offer/archive", json!({})).await.0.as_u16(), 200);
+    let beats = async || {
+        let of = Some(beat["id"].as_str().expect("an id").parse().expect("an id"));
+        s.stores.alerts.states(of.as_ref()).await.expect("states")[0].state.version
+    };
+    until("it is over", async || state("down").await.is_null()).await;
+    let then = beats().await;
+    until("looks", async || beats().await > then + 2).await;
+    assert!(state("down").await.is_null());
+    let cleared: Vec<_> = log().await.into_iter().filter(|(what, _)| what == "cleared").collect();
+    assert_eq!(cleared.len(), 1, "{cleared:?}");
+    assert!(cleared[0].1.ends_with("; the destination offer is archived"), "{cleared:?}");
+    let jobs = s.stores.queue.waiting(JobKind::Alert, "", &PageRequest::first(99)).await.expect("jobs").items;
+    let told = |word: &str| {
+        let word = format!("\"told\":\"{word}\"");
+        jobs.iter().filter(|job| job.payload.contains(&word)).count()
+    };
+    assert!(told("cleared") == 1 && told("data") == 0, "{jobs:?}");
+    s.stop().await;
 }

@@ -44,7 +44,16 @@ const ARROWS: &[(&str, &[&str])] = &[
     ("tfx-postback", DAEMON),
     (
         "tfx-api-service",
-        &["tfx-service", "tfx-outbound", "tfx-api", "tfx-settings", "tfx-wiring", "tfx-ports", "tfx-domain"],
+        &[
+            "tfx-service",
+            "tfx-outbound",
+            "tfx-traces",
+            "tfx-api",
+            "tfx-settings",
+            "tfx-wiring",
+            "tfx-ports",
+            "tfx-domain",
+        ],
     ),
     ("tfx-e2e", &["tfx-api", "tfx-domain", "tfx-ports", "tfx-service"]),
     (

@@ -1,10 +1,15 @@
-//! A click's trace by the real programs: from the request to the stored event and the postback, under the click's own number.
+//! Traces by the real programs: of a click from the request to the stored event and the postback, under the click's own number; of
+//! requests to the API by their routes.
 
 use crate::servers::until;
 use reqwest::{Client, StatusCode, header, redirect};
 use serde_json::json;
-use std::{collections::BTreeSet, time::Duration};
-use tfx_domain::{entity::Kind, id::ClickId};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
+use tfx_api::tokens::NewToken;
+use tfx_domain::{access::Scope, entity::Kind, id::ClickId};
 use tfx_e2e::{Collector, Service, Services};
 
 #[tokio::test(flavor = "multi_thread")]
@@ -58,7 +63,8 @@ async fn a_click_is_followed_from_the_request_to_the_stored_event_and_its_postba
         if missing.is_empty() { Ok(()) } else { Err(format!("{missing:?}")) }
     })
     .await;
-    let told = collector.told();
+    // A request to the API is no step of a click.
+    let told: Vec<_> = collector.told().into_iter().filter(|t| t.service != "api-service").collect();
     let first = told.iter().find(|t| t.span.name == "click").expect("it");
     assert!(first.span.parent_span_id.is_empty());
     for step in &told {
@@ -72,5 +78,71 @@ async fn a_click_is_followed_from_the_request_to_the_stored_event_and_its_postba
     assert!(has("x-key: of-the-collector"));
     for personal in ["canary-sub", "canary-agent", secret] {
         assert!(!has(personal), "{personal}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn requests_of_the_api_are_told_by_route_status_and_kind_of_caller_and_by_nothing_else() {
+    let collector = Collector::default();
+    let endpoint = format!("http://127.0.0.1:{}", collector.start().await.expect("a port"));
+    let mut services = Services::embedded(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.as_str()),
+        ("OTEL_TRACES_SAMPLER_ARG", "1"),
+        ("AUTH_ENV", "test"),
+    ]);
+    services.start(Service::Api);
+    services.until_ready(Service::Api, |status, _| status == 200).await;
+    let api = services.api();
+    api.create(Kind::Source, &json!({ "slug": "canary-slug", "name": "canary-name" })).await.expect("made");
+    let asked = NewToken { name: "canary-token".to_owned(), scopes: vec![Scope::Read], expires_at: None };
+    let made = api.create_token(&asked).await.expect("made").token.expect("a token");
+    let http = Client::builder().no_proxy().build().expect("a client");
+    let url = |path: &str| format!("{}/api/v1{path}", services.url(Service::Api));
+    // Whoever asks chooses neither the trace nor whether there is one.
+    let parent = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+    for (path, token, status) in [
+        ("/sources/canary-slug", made.as_str(), StatusCode::OK),
+        ("/sources?x=canary-query", &made, StatusCode::UNPROCESSABLE_ENTITY),
+        ("/sources/canary-none", &made, StatusCode::NOT_FOUND),
+        ("/tokens", &made, StatusCode::FORBIDDEN),
+        ("/sources", "canary-wrong", StatusCode::UNAUTHORIZED),
+        ("/canary-path", &made, StatusCode::NOT_FOUND),
+    ] {
+        let request = http.get(url(path)).bearer_auth(token).header("traceparent", parent);
+        let answer = request.header("x-request-id", "canary@example.com").send().await.expect("an answer");
+        assert_eq!(answer.status(), status, "{path}");
+    }
+    let source = "GET /api/v1/sources/{ref}";
+    let wanted: BTreeMap<_, usize> = [
+        (("POST /api/v1/sources", "201", "admin token"), 1),
+        (("POST /api/v1/tokens", "201", "admin token"), 1),
+        ((source, "200", "api token"), 1),
+        ((source, "404", "api token"), 1),
+        (("GET /api/v1/tokens", "403", "api token"), 1),
+        (("GET /api/v1/sources", "422", "api token"), 1),
+        (("GET /api/v1/sources", "401", "nobody"), 1),
+        (("GET", "404", "api token"), 1),
+    ]
+    .map(|((name, status, caller), n)| ((name.to_owned(), status.to_owned(), caller.to_owned()), n))
+    .into();
+    until("the requests", async || {
+        let mut told = BTreeMap::new();
+        for request in collector.told() {
+            let (status, caller) = (request.fact("http.response.status_code"), request.fact("tfx.caller"));
+            *told.entry((request.span.name, status, caller)).or_default() += 1;
+        }
+        if told == wanted { Ok(()) } else { Err(format!("{told:?}")) }
+    })
+    .await;
+    let told = collector.told();
+    let traces: BTreeSet<_> = told.iter().map(|request| request.span.trace_id.clone()).collect();
+    assert_eq!(traces.len(), told.len(), "each is a trace of its own");
+    assert!(told.iter().all(|request| request.span.parent_span_id.is_empty()), "{told:?}");
+    assert!(!traces.contains(0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128.to_be_bytes().as_slice()));
+    assert!(told.iter().filter(|request| request.fact("tfx.request_id").len() == 16).count() >= 2);
+    let raw = collector.raw();
+    let has = |text: &str| raw.windows(text.len()).any(|part| part == text.as_bytes());
+    for said in ["canary", made.as_str(), "traceparent"] {
+        assert!(!has(said), "{said}");
     }
 }

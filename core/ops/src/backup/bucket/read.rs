@@ -42,6 +42,8 @@ impl Read for Pass {
         if self.here.is_empty() && self.at < self.of.meta.size {
             let range = self.at..(self.at + RANGE).min(self.of.meta.size);
             let (asked, of) = (range.clone(), self.of.clone());
+            // What is left of the last range, nothing, holds all of its room as long as it is there.
+            self.here = Bytes::new();
             self.here = self.of.bucket.wait(async move {
                 // Of another object that has come to its place nothing is read.
                 let how = GetOptions {
