@@ -51,8 +51,9 @@ ifeq ($(shell uname -sm),Linux x86_64)
 SMALL = $(shell ldd --version 2>/dev/null | sed -n '1s/.* //p' | awk -F. '$$1 > 2 || $$2 >= 36 { print "-C link-arg=-Wl,--icf=all,-z,pack-relative-relocs" }')
 endif
 
-# C libraries without lines for a debugger, optimized as far as is soon done; of those in C++ nothing is linked.
-up: export CFLAGS ?= -O1 -g0
+# C libraries without lines for a debugger, optimized as far as is soon done, and without what nothing calls; of those in C++
+# nothing is linked.
+up: export CFLAGS ?= -O1 -g0 -ffunction-sections -fdata-sections
 up: export CXXFLAGS ?= -O0 -g0
 up: toolchain
 	$(CARGO) rustc --profile quick --locked --package tfx --bin tfx -- $(SMALL)
