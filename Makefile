@@ -13,6 +13,7 @@
 CARGO ?= cargo
 STACK = deploy/local/stack
 DESCRIBED = daemons/api/tests/described
+DESCRIBE = python3 -B -m unittest test_client test_schemathesis.Described.test_embedded
 BUCKET = cli/tests/transcripts/bucket
 
 # Whole: a package alone would have its libraries compiled anew, with the features that it asks for.
@@ -131,15 +132,16 @@ tests: programs
 	$(CARGO) test --workspace --locked --no-run --quiet
 
 ifeq ($(shell uname -s),Linux)
-# The engines are ended whatever becomes of the tests.
+# The engines are ended whatever becomes of the tests. Beside them the API is held to its description, which needs no engine.
 check: python programs
-	trap '$(STACK) down' EXIT INT TERM; $(STACK) up && $(TESTS) && (cd $(DESCRIBED) && python3 -B -m unittest test_client test_schemathesis.Described.test_embedded)
+	trap '$(STACK) down' EXIT INT TERM; $(STACK) up || exit; (cd $(DESCRIBED) && $(DESCRIBE)) >target/described.out 2>&1 & described=$$!; \
+	$(TESTS); tests=$$?; wait $$described; described=$$?; cat target/described.out; exit $$((tests | described))
 	target/debug/tfx smoke --stack embedded
 	target/debug/tfx smoke --stack local
 else
 # The engines have packages for Linux alone; elsewhere what needs them is left out, and said.
 check: python programs
-	cd $(DESCRIBED) && python3 -B -m unittest test_client test_schemathesis.Described.test_embedded
+	cd $(DESCRIBED) && $(DESCRIBE)
 	$(CARGO) test --workspace --exclude tfx-mongo --exclude tfx-kafka --exclude tfx-clickhouse --locked --no-fail-fast
 	target/debug/tfx smoke --stack embedded
 	@echo "Not tested: MongoDB, Kafka and ClickHouse, whose packages are for Linux, and a full disk"
