@@ -290,7 +290,7 @@ fn a_statement_takes_back_what_it_says_and_names_what_is_not_taken() {
     ] {
         place.ok(&format!("tfx postback test adnet '{said}' --send"));
     }
-    let before = jiff::Timestamp::now() - Duration::from_secs(180);
+    let before = tfx_ops::clock::now() - Duration::from_secs(180);
     place.file(
         "may.csv",
         &format!(
