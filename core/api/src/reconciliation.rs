@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
-use tfx_domain::{Timestamp, money::Money, postback::ConversionStatus};
+use tfx_domain::{Timestamp, ledger::Outbox, money::Money, postback::ConversionStatus};
 
 /// Of which time, and how much is named.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -39,12 +39,37 @@ pub struct Reconciliation {
     /// Services of which it is not known what they have accepted lately, and since when.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub silent: Vec<String>,
+    /// Who accepts: each instance that runs, that fell silent in that time, or in whose journal something waits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub instances: Vec<ReconciledInstance>,
     /// What of the time asked for is not compared, or in part, and why: that the rest balances says nothing of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub uncompared: Vec<String>,
     /// What else is to be known.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// An instance of a service that accepts events.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReconciledInstance {
+    /// The service.
+    pub service: String,
+    /// Its name among all, that of its journal.
+    pub id: String,
+    /// When it told last.
+    #[cfg_attr(feature = "schema", schemars(with = "tfx_domain::schema::Moment"))]
+    pub at: Timestamp,
+    /// It was stopped then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub ended: bool,
+    /// It has told nothing for so long that it is away, or cut off.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub silent: bool,
+    /// What waited in its journal then, and why; none: it is of a version that does not tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outbox: Option<Outbox>,
 }
 
 /// Events of one kind.
@@ -163,9 +188,12 @@ pub struct ReconciledCounts {
     pub differing: u64,
     /// Accepted, and erased since at a person's wish.
     pub erased: u64,
-    /// Of postbacks: how many had which result.
+    /// Of postbacks: how many were answered with which result, or how many were told to sources with which.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub results: BTreeMap<String, u64>,
+    /// Of postbacks that were answered before: what became of how many, when their click came or they were taken again.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub later: BTreeMap<String, u64>,
 }
 
 impl ReconciledCounts {
@@ -182,8 +210,8 @@ impl ReconciledCounts {
         self.doubled += other.doubled;
         self.differing += other.differing;
         self.erased += other.erased;
-        for (result, n) in &other.results {
-            *self.results.entry(result.clone()).or_default() += n;
+        for (sums, more) in [(&mut self.results, &other.results), (&mut self.later, &other.later)] {
+            more.iter().for_each(|(result, n)| *sums.entry(result.clone()).or_default() += n);
         }
     }
 

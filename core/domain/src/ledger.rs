@@ -16,8 +16,9 @@ use crate::{
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
-/// The version of the bytes of an [`HourLedger`].
+/// The version of the bytes of an [`HourLedger`], and of those that also say what became of something later.
 const VERSION: u8 = 1;
+const WITH_LATER: u8 = 2;
 /// Milliseconds of an hour.
 const HOUR: i64 = 3_600_000;
 
@@ -104,10 +105,30 @@ pub struct HourLedger {
     pub accepted: Digest,
     /// How many the event sink has taken.
     pub published: u64,
-    /// Of postbacks: how many had which result.
+    /// Of postbacks: how many were answered with which result.
     pub results: BTreeMap<&'static str, u64>,
+    /// Of postbacks that had been answered before: what became of how many, when their click came or they were taken again.
+    pub later: BTreeMap<&'static str, u64>,
     /// A part of what was counted is lost.
     pub torn: bool,
+}
+
+/// What stands at the way of an instance's events out of its journal.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default)]
+pub struct Outbox {
+    /// Events that wait in the journal.
+    pub waiting: u64,
+    /// Why the last delivery failed, while it does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// Events that the sink refused, and that are kept.
+    pub refused: u64,
+    /// Events that the journal did not take since the process began: they are lost.
+    pub dropped: u64,
+    /// Places of the journal that could not be read since then.
+    pub damaged: u64,
 }
 
 /// These bytes are no ledger of an hour.
@@ -124,23 +145,31 @@ impl HourLedger {
         }
     }
 
+    /// Of one that was answered before it is known what became of it.
+    pub fn accept_later(&mut self, id: ClickId, result: PostbackResult) {
+        self.accepted.add(id);
+        *self.later.entry(result.as_str()).or_default() += 1;
+    }
+
     /// What another counted too.
     pub fn merge(&mut self, other: &Self) {
         self.accepted.merge(&other.accepted);
         self.published += other.published;
         other.results.iter().for_each(|(result, n)| *self.results.entry(result).or_default() += n);
+        other.later.iter().for_each(|(result, n)| *self.later.entry(result).or_default() += n);
         self.torn |= other.torn;
     }
 
     /// As files and stores keep it.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = vec![VERSION, u8::from(self.torn)];
+        // Versions before read those of which nothing became later.
+        let version = if self.later.is_empty() { VERSION } else { WITH_LATER };
+        let mut out = vec![version, u8::from(self.torn)];
         out.extend(self.published.to_le_bytes());
-        let of = |result: PostbackResult| self.results.get(result.as_str()).copied().unwrap_or(0);
-        let results: Vec<_> = PostbackResult::ALL.into_iter().map(of).collect();
-        let used = results.iter().rposition(|n| *n > 0).map_or(0, |last| last + 1);
-        out.push(u8::try_from(used).unwrap_or(0));
-        results.iter().take(used).for_each(|n| out.extend(n.to_le_bytes()));
+        write_results(&self.results, &mut out);
+        if version == WITH_LATER {
+            write_results(&self.later, &mut out);
+        }
         self.accepted.write(&mut out);
         out
     }
@@ -150,20 +179,39 @@ impl HourLedger {
     /// # Errors
     /// They are something else, or of a later version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, NoLedger> {
-        let [VERSION, torn @ (0 | 1), rest @ ..] = bytes else { return Err(NoLedger) };
+        let [version @ (VERSION | WITH_LATER), torn @ (0 | 1), rest @ ..] = bytes else {
+            return Err(NoLedger);
+        };
         let (published, rest) = rest.split_first_chunk().ok_or(NoLedger)?;
-        let (used, mut rest) = rest.split_first().ok_or(NoLedger)?;
-        let mut results = BTreeMap::new();
-        for place in 0..usize::from(*used) {
-            let (n, after) = rest.split_first_chunk().ok_or(NoLedger)?;
-            let result = PostbackResult::ALL.get(place).ok_or(NoLedger)?;
-            let n = u64::from_le_bytes(*n);
-            if n > 0 {
-                results.insert(result.as_str(), n);
-            }
-            rest = after;
-        }
+        let (results, rest) = read_results(rest).ok_or(NoLedger)?;
+        let (later, rest) = match *version {
+            WITH_LATER => read_results(rest).ok_or(NoLedger)?,
+            _ => (BTreeMap::new(), rest),
+        };
         let accepted = Digest::read(rest).ok_or(NoLedger)?;
-        Ok(Self { accepted, published: u64::from_le_bytes(*published), results, torn: *torn == 1 })
+        Ok(Self { accepted, published: u64::from_le_bytes(*published), results, later, torn: *torn == 1 })
     }
+}
+
+fn write_results(results: &BTreeMap<&'static str, u64>, out: &mut Vec<u8>) {
+    let of = |result: PostbackResult| results.get(result.as_str()).copied().unwrap_or(0);
+    let results: Vec<_> = PostbackResult::ALL.into_iter().map(of).collect();
+    let used = results.iter().rposition(|n| *n > 0).map_or(0, |last| last + 1);
+    out.push(u8::try_from(used).unwrap_or(0));
+    results.iter().take(used).for_each(|n| out.extend(n.to_le_bytes()));
+}
+
+/// The results, and what is behind them.
+fn read_results(bytes: &[u8]) -> Option<(BTreeMap<&'static str, u64>, &[u8])> {
+    let (used, mut rest) = bytes.split_first()?;
+    let mut results = BTreeMap::new();
+    for place in 0..usize::from(*used) {
+        let (n, after) = rest.split_first_chunk()?;
+        let (result, n) = (PostbackResult::ALL.get(place)?, u64::from_le_bytes(*n));
+        if n > 0 {
+            results.insert(result.as_str(), n);
+        }
+        rest = after;
+    }
+    Some((results, rest))
 }

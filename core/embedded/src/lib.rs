@@ -70,6 +70,7 @@ const CONFIG: Blueprint = Blueprint {
         include_str!("schema/config/0016.sql"),
         include_str!("schema/config/0017.sql"),
         include_str!("schema/config/0018.sql"),
+        include_str!("schema/config/0019.sql"),
     ],
     look: include_str!("schema/config/look.sql"),
     page_size: 4096,

@@ -44,16 +44,19 @@ fn instance(row: &Document) -> Option<LedgerInstance> {
         at: time(*row.get_datetime("at").ok()?)?,
         from: row.get_datetime("from").ok().and_then(|at| time(*at)),
         ended: row.get_bool("ended").ok()?,
+        process: row.get_str("process").unwrap_or_default().to_owned(),
+        outbox: row.get_str("outbox").ok().and_then(|text| serde_json::from_str(text).ok()),
     })
 }
 
 fn page(row: &Document) -> Option<LedgerPage> {
-    let mut name = row.get_str("_id").ok()?.split('.');
+    let mut name = row.get_str("_id").ok()?.splitn(3, '.');
     let hour = Hour(name.next()?.parse().ok()?);
     let kind = LedgerKind::from_word(name.next()?)?;
+    let by = name.next()?.to_owned();
     let ledger = row.get_binary_generic("body").ok().and_then(|body| HourLedger::from_bytes(body).ok());
     let torn = || HourLedger { torn: true, ..HourLedger::default() };
-    Some(LedgerPage { kind, hour, ledger: ledger.unwrap_or_else(torn) })
+    Some(LedgerPage { by, kind, hour, ledger: ledger.unwrap_or_else(torn) })
 }
 
 #[async_trait]
@@ -63,14 +66,26 @@ impl Ledgers for LedgerTable {
         let within = self.0.operation_timeout();
         let update = |page: &LedgerPage| {
             let body = Binary { subtype: BinarySubtype::Generic, bytes: page.ledger.to_bytes() };
-            let id = format!("{}.{}.{}", name(page.hour), page.kind.as_str(), instance.id);
-            doc! {"q": {"_id": id}, "u": {"$set": {"body": body}}, "upsert": true}
+            let id = format!("{}.{}.{}", name(page.hour), page.kind.as_str(), page.by);
+            let events = i64::try_from(page.ledger.accepted.events()).unwrap_or(i64::MAX);
+            // What versions before kept does not say how many.
+            let counts_more = doc! {"$gt": [{"$ifNull": ["$events", -1_i64]}, events]};
+            let body = doc! {"$cond": [counts_more, "$body", body]};
+            let set = doc! {"$set": {"body": body, "events": {"$max": ["$events", events]}}};
+            doc! {"q": {"_id": id}, "u": [set], "upsert": true}
         };
         if !pages.is_empty() {
             self.0.updates(KEEP, PAGES, pages.iter().map(update).collect(), within).await?;
         }
         // Last: it says that the pages are there.
-        let mut set = doc! {"service": &instance.service, "at": date(instance.at), "ended": instance.ended};
+        let mut set = doc! {
+            "service": &instance.service, "at": date(instance.at), "ended": instance.ended,
+            "process": &instance.process,
+        };
+        let outbox = instance.outbox.as_ref().map(serde_json::to_string).transpose();
+        if let Some(outbox) = outbox.map_err(|e| StoreError::broken("write what waits in a journal", e))? {
+            set.insert("outbox", outbox);
+        }
         if let Some(from) = instance.from {
             set.insert("from", date(from));
         }

@@ -73,6 +73,9 @@ pub trait ConversionStore: Send + Sync {
     /// By id.
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError>;
 
+    /// Which of these are not there, in any order; with few questions.
+    async fn absent(&self, ids: &[ConversionId]) -> Result<Vec<ConversionId>, StoreError>;
+
     /// The conversion with this key, as the network's are unique by.
     async fn by_key(&self, network: &NetworkId, key: &str) -> Result<Option<Conversion>, StoreError>;
 

@@ -5,7 +5,7 @@ use crate::error::StoreError;
 use async_trait::async_trait;
 use tfx_domain::{
     Timestamp,
-    ledger::{Hour, HourLedger, LedgerKind},
+    ledger::{Hour, HourLedger, LedgerKind, Outbox},
 };
 
 /// Who counts: the journal of an instance of a service.
@@ -13,6 +13,8 @@ use tfx_domain::{
 pub struct LedgerInstance {
     /// Its name among all.
     pub id: String,
+    /// Which process told last under that name; empty: one of a version before.
+    pub process: String,
     /// The service.
     pub service: String,
     /// When it told last; everything it had accepted by then is counted.
@@ -21,11 +23,15 @@ pub struct LedgerInstance {
     pub from: Option<Timestamp>,
     /// It was stopped then, and accepts nothing.
     pub ended: bool,
+    /// What waits in its journal, and why; none: a version before does not tell.
+    pub outbox: Option<Outbox>,
 }
 
-/// What an instance counts of a kind in an hour.
+/// What a process of an instance counts of a kind in an hour.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LedgerPage {
+    /// Its name among all pages of the hour: that of the process that counts it. It never becomes less.
+    pub by: String,
     /// Of which kind.
     pub kind: LedgerKind,
     /// In which hour.
@@ -37,7 +43,8 @@ pub struct LedgerPage {
 /// Keeps the ledgers of all instances.
 #[async_trait]
 pub trait Ledgers: Send + Sync {
-    /// Keeps an instance and some of its pages, each in place of the one before.
+    /// Keeps an instance, and some pages, each in place of the one before unless that counts more events: then it was told
+    /// by somebody who knew more, and whoever tells it now had its disk set back.
     async fn publish(&self, instance: &LedgerInstance, pages: &[LedgerPage]) -> Result<(), StoreError>;
 
     /// All instances, by their ids.

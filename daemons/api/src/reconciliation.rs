@@ -15,7 +15,9 @@ use std::{
     sync::Arc,
     time::Duration,
 };
-use tfx_api::reconciliation::{Reconciled, ReconciledCounts, ReconciledHour, ReconciledKind, Reconciliation};
+use tfx_api::reconciliation::{
+    Reconciled, ReconciledCounts, ReconciledHour, ReconciledInstance, ReconciledKind, Reconciliation,
+};
 use tfx_domain::{
     Timestamp,
     ledger::{Hour, HourLedger, LedgerKind},
@@ -163,8 +165,8 @@ impl Look<'_> {
         let mut kinds: Vec<_> = kinds.into_iter().map(|(_, kind)| kind.told()).collect();
         kinds.insert(1, conversions);
         let (counted_until, until) = (told.until, until.min(self.at).max(since));
-        let (at, silent) = (self.at, told.silent);
-        Ok(Reconciliation { at, counted_until, since, until, kinds, silent, uncompared, notes })
+        let (at, silent, instances) = (self.at, told.silent, told.instances);
+        Ok(Reconciliation { at, counted_until, since, until, kinds, silent, instances, uncompared, notes })
     }
 
     /// What was accepted up to now at least: each instance that runs tells it every two seconds. None where one does not.
@@ -202,6 +204,7 @@ struct Told {
     /// When instances told last that died, or are cut off: what they accepted since is not known.
     died: Vec<Timestamp>,
     silent: Vec<String>,
+    instances: Vec<ReconciledInstance>,
     notes: Vec<String>,
 }
 
@@ -214,8 +217,20 @@ impl Told {
             until: instances.iter().filter(runs).map(|i| i.at).min(),
             died: instances.iter().filter(is_silent).map(|i| i.at).collect(),
             silent: Vec::new(),
+            instances: Vec::new(),
             notes: Vec::new(),
         };
+        let holds = |i: &&LedgerInstance| i.outbox.as_ref().is_some_and(|o| o.waiting + o.refused > 0);
+        for i in instances.iter().filter(|i| runs(i) || holds(i) || is_silent(i) && i.at >= since) {
+            told.instances.push(ReconciledInstance {
+                service: i.service.clone(),
+                id: i.id.clone(),
+                at: i.at,
+                ended: i.ended,
+                silent: is_silent(&i),
+                outbox: i.outbox.clone(),
+            });
+        }
         for service in SERVICES {
             let own: Vec<&LedgerInstance> = instances.iter().filter(|i| i.service == service).collect();
             let last = own.iter().map(|i| i.at).max();

@@ -1,10 +1,7 @@
 //! What is asked to hold what was accepted against what is stored, until it balances or the time is over.
 
 use super::why::{Cause, Obstacles};
-use crate::{
-    exit::Failure,
-    pipeline::{self, Producer},
-};
+use crate::{exit::Failure, pipeline};
 use serde::Serialize;
 use std::time::Duration;
 use tfx_api::{
@@ -108,11 +105,11 @@ pub(crate) async fn look(
         longest = longest.max(begins.elapsed());
     }
     if balance.missing() + balance.differing() > 0 {
-        balance.why = match timeout(patience.why, obstacles(client, balance.found.since)).await {
+        balance.why = match timeout(patience.why, obstacles(client, &balance.found)).await {
             Ok(all) => all?.explains(balance.found.since, balance.missing() > 0),
             Err(_) => vec![Cause {
                 found: "what holds them up could not be asked in time".to_owned(),
-                next: "tfx events stats, tfx ingest lag".to_owned(),
+                next: "tfx doctor --wrong, tfx ingest lag".to_owned(),
             }],
         };
     }
@@ -122,13 +119,10 @@ pub(crate) async fn look(
 }
 
 /// What stands on the way.
-async fn obstacles(client: &Client, since: Timestamp) -> Result<Obstacles, Failure> {
-    let stats = client.event_stats().await?;
-    let told = [("traffic-service", &stats.traffic), ("postback-service", &stats.postback)];
-    let producers = told.into_iter().filter_map(|(name, stats)| Some((name, Producer::of(stats).ok()?)));
+async fn obstacles(client: &Client, found: &Reconciliation) -> Result<Obstacles, Failure> {
     let lag = pipeline::lag(client).await?.map_or(0, |lag| lag.messages);
-    let errors = pipeline::errors(client, since).await?.unwrap_or(0);
-    Ok(Obstacles { producers: producers.collect(), lag, errors })
+    let errors = pipeline::errors(client, found.since).await?.unwrap_or(0);
+    Ok(Obstacles { instances: found.instances.clone(), lag, errors })
 }
 
 /// Why more is stored than was accepted.

@@ -154,12 +154,13 @@ fn print(context: &Context, balance: &Balance, step: Option<Step>) -> Result<(),
 fn told(kind: &ReconciledKind) -> Vec<String> {
     let (word, sum) = (word(kind.kind), &kind.sum);
     let mut lines = Vec::new();
-    for (of, ids) in [
-        (PostbackResult::IN.as_slice(), "received"),
-        (PostbackResult::OUT.as_slice(), "of what sources are told"),
+    for (of, results, ids) in [
+        (PostbackResult::IN.as_slice(), &sum.results, "received"),
+        (PostbackResult::IN.as_slice(), &sum.later, "that had waited, or were taken again"),
+        (PostbackResult::OUT.as_slice(), &sum.results, "of what sources are told"),
     ] {
         let parts: Vec<(&str, u64)> =
-            of.iter().filter_map(|r| Some((r.as_str(), *sum.results.get(r.as_str())?))).collect();
+            of.iter().filter_map(|r| Some((r.as_str(), *results.get(r.as_str())?))).collect();
         let all: u64 = parts.iter().map(|(_, n)| n).sum();
         let parts: Vec<String> = parts.iter().map(|(result, n)| format!("{n} {result}")).collect();
         if all > 0 {

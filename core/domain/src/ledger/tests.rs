@@ -47,11 +47,15 @@ proptest! {
     }
 
     #[test]
-    fn a_ledger_comes_back_as_it_was_kept(seed: u64, count in 0usize..300, torn: bool, published: u64, at: prop::sample::Index) {
+    fn a_ledger_comes_back_as_it_was_kept(seed: u64, count in 0usize..300, later in prop::sample::select(vec![0.0, 0.2]), torn: bool, published: u64, at: prop::sample::Index) {
         let mut rng = SmallRng::seed_from_u64(seed);
         let mut ledger = HourLedger { torn, published, ..HourLedger::default() };
         for id in ids(&mut rng, count) {
-            ledger.accept(id, rng.random_bool(0.5).then(|| PostbackResult::ALL[rng.random_range(0..14)]));
+            let result = PostbackResult::ALL[rng.random_range(0..14)];
+            match rng.random_bool(later) {
+                true => ledger.accept_later(id, result),
+                false => ledger.accept(id, rng.random_bool(0.5).then_some(result)),
+            }
         }
         let bytes = ledger.to_bytes();
         prop_assert_eq!(HourLedger::from_bytes(&bytes), Ok(ledger));

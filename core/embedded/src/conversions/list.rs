@@ -35,6 +35,21 @@ pub(super) fn get(conn: &Connection, id: &ConversionId) -> Result<Option<Convers
     text.map(|t| read_body(id.as_str(), &t)).transpose()
 }
 
+/// Those that are not there.
+pub(super) fn absent(conn: &Connection, mut ids: Vec<ConversionId>) -> Result<Vec<ConversionId>, StoreError> {
+    let what = "look for conversions";
+    let mut find = conn.prepare_cached("SELECT 1 FROM conversions WHERE id = ?1").or_store_error(what)?;
+    let mut failed = None;
+    ids.retain(|id| match find.exists([id.as_str()]) {
+        Ok(there) => !there,
+        Err(error) => {
+            failed.get_or_insert(error);
+            false
+        }
+    });
+    failed.map_or(Ok(ids), Err).or_store_error(what)
+}
+
 /// Newest first: by the time of the first report, then by id.
 pub(super) fn list(
     conn: &Connection,

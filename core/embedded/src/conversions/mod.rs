@@ -72,6 +72,11 @@ impl ConversionStore for Conversions {
         self.db.read("read a conversion", move |conn| list::get(conn, &id)).await
     }
 
+    async fn absent(&self, ids: &[ConversionId]) -> Result<Vec<ConversionId>, StoreError> {
+        let ids = ids.to_vec();
+        self.db.scan("look for conversions", move |conn| list::absent(conn, ids)).await
+    }
+
     async fn by_key(&self, network: &NetworkId, key: &str) -> Result<Option<Conversion>, StoreError> {
         let (network, key) = (network.clone(), key.to_owned());
         self.db

@@ -9,7 +9,8 @@ use super::{
 use std::collections::{BTreeMap, BTreeSet};
 use tfx_domain::{
     Timestamp,
-    ledger::{Hour, LedgerKind},
+    id::ClickId,
+    ledger::{Hour, HourLedger, LedgerKind},
 };
 
 /// So many hours are kept: 31 days.
@@ -21,6 +22,8 @@ const IN_MEMORY: i64 = 2;
 pub(super) struct Book {
     pub(super) files: Files,
     pub(super) head: Head,
+    /// Who counts.
+    process: ClickId,
     pub(super) head_unsaved: bool,
     pages: BTreeMap<Key, Page>,
     /// Of `pages`, those that are not on disk as they are.
@@ -40,11 +43,12 @@ pub(super) struct Book {
 impl Book {
     /// `next`: where the next record of the journal goes. What a page says of places behind it is of records that the loss
     /// of power took.
-    pub(super) fn new(files: Files, head: Head, next: u64) -> Self {
+    pub(super) fn new(files: Files, head: Head, process: ClickId, next: u64) -> Self {
         let known: BTreeSet<Key> = files.keys().unwrap_or_default().into_iter().collect();
         let mut book = Self {
             files,
             head,
+            process,
             head_unsaved: false,
             pages: BTreeMap::new(),
             unsaved: BTreeSet::new(),
@@ -54,9 +58,9 @@ impl Book {
             delivered: 0,
             tidied: None,
         };
-        let newest = book.known.iter().map(|(_, hour)| hour.0).max().unwrap_or(0);
+        let newest = book.known.iter().map(|(_, hour, _)| hour.0).max().unwrap_or(0);
         let recent: Vec<Key> =
-            book.known.iter().copied().filter(|(_, hour)| hour.0 > newest - 2 * 24).collect();
+            book.known.iter().copied().filter(|(_, hour, _)| hour.0 > newest - 2 * 24).collect();
         for key in recent {
             let page = book.page(key);
             if page.counted > next {
@@ -66,20 +70,40 @@ impl Book {
         }
         book.head_unsaved = book.head.counted > next;
         book.head.counted = book.head.counted.min(next);
+        book.head.began = book.head.began.min(next);
+        book.head.began_delivered = book.head.began_delivered.min(next);
         book
     }
 
     fn page(&mut self, key: Key) -> &mut Page {
-        let Self { files, known, unsaved, .. } = self;
+        let Self { files, known, unsaved, head, .. } = self;
         self.pages.entry(key).or_insert_with(|| {
             if known.insert(key) {
-                return Page::default();
+                return Page {
+                    counted: head.began,
+                    delivered: head.began_delivered,
+                    ledger: HourLedger::default(),
+                };
             }
             read(files, key).unwrap_or_else(|| {
                 unsaved.insert(key);
                 Page { ledger: torn(), ..Page::default() }
             })
         })
+    }
+
+    fn key(&self, entry: &Entry) -> Key {
+        (entry.kind, entry.hour(), self.process)
+    }
+
+    /// Whether everything is on disk as it is.
+    pub(super) fn is_saved(&self) -> bool {
+        self.unsaved.is_empty() && !self.head_unsaved
+    }
+
+    /// From now on another process counts, as the head on disk says.
+    pub(super) fn begin(&mut self, head: Head, process: ClickId) {
+        (self.head, self.process) = (head, process);
     }
 
     fn counts(&self, entry: &Entry) -> bool {
@@ -90,8 +114,8 @@ impl Book {
     /// One more was accepted.
     pub(super) fn accept(&mut self, entry: &Entry) {
         if self.counts(entry) {
-            let key = (entry.kind, entry.hour());
-            self.page(key).ledger.accept(entry.id, entry.result);
+            let key = self.key(entry);
+            entry.count(&mut self.page(key).ledger);
             self.changed(key);
         }
     }
@@ -99,7 +123,7 @@ impl Book {
     /// The sink has taken the record at a place, perhaps once more.
     pub(super) fn publish(&mut self, entry: &Entry, place: u64) {
         if self.counts(entry) {
-            let key = (entry.kind, entry.hour());
+            let key = self.key(entry);
             let page = self.page(key);
             if place >= page.delivered {
                 page.ledger.published += 1;
@@ -114,11 +138,11 @@ impl Book {
             return;
         }
         let again = self.head.again.iter().any(|range| range.contains(&place));
-        let key = (entry.kind, entry.hour());
+        let key = self.key(entry);
         let page = self.page(key);
         let (new, published) = (place >= page.counted && !again, place >= page.delivered && place < cursor);
         if new {
-            page.ledger.accept(entry.id, entry.result);
+            entry.count(&mut page.ledger);
         }
         page.ledger.published += u64::from(published);
         if new || published {
@@ -159,18 +183,21 @@ impl Book {
     /// Has in memory what is counted in, and on disk what is not too old.
     pub(super) fn tidy(&mut self, now: Timestamp) {
         let unsaved = &self.unsaved;
-        let newest =
-            LedgerKind::ALL.map(|kind| self.known.range(..=(kind, Hour(i64::MAX))).next_back().copied());
+        let last = |kind| (kind, Hour(i64::MAX), ClickId::from_bits(u128::MAX));
+        let newest = LedgerKind::ALL.map(|kind| self.known.range(..=last(kind)).next_back().copied());
         let stays = |key: &Key| {
             unsaved.contains(key)
-                || newest.iter().flatten().any(|(kind, hour)| *kind == key.0 && key.1.0 > hour.0 - IN_MEMORY)
+                || newest
+                    .iter()
+                    .flatten()
+                    .any(|(kind, hour, _)| *kind == key.0 && key.1.0 > hour.0 - IN_MEMORY)
         };
         self.pages.retain(|key, _| stays(key));
         let now = Hour::at(now);
         if self.tidied.replace(now) == Some(now) {
             return;
         }
-        let old: Vec<Key> = self.known.iter().copied().filter(|(_, hour)| hour.0 < now.0 - KEPT).collect();
+        let old: Vec<Key> = self.known.iter().copied().filter(|(_, hour, _)| hour.0 < now.0 - KEPT).collect();
         for key in old {
             if self.files.remove(key).is_ok() {
                 _ = (

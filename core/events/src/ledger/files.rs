@@ -3,7 +3,7 @@
 //! | name | what |
 //! |---|---|
 //! | `instance.json` | who counts here, since when, up to where, and which records of the journal it counted before |
-//! | `KIND-HOUR.hour` | what was accepted of a kind in an hour (hours since 1970): `crc32 u32 \| counted u64 \| delivered u64 \| the ledger`, little-endian; the checksum is of what follows |
+//! | `KIND-HOUR-PROCESS.hour` | what a process accepted of a kind in an hour (hours since 1970): `crc32 u32 \| counted u64 \| delivered u64 \| the ledger`, little-endian; the checksum is of what follows. Versions before had one file of an hour, without a process |
 //! | `….damaged` | one of these that could not be read, for a person |
 //!
 //! An hour counts the records of the journal before `counted`, and as published those before `delivered`.
@@ -18,6 +18,7 @@ use std::{
 };
 use tfx_domain::{
     Timestamp,
+    id::ClickId,
     ledger::{Hour, HourLedger, LedgerKind},
 };
 use tfx_ports::files;
@@ -27,14 +28,23 @@ const FOLDER: &str = "ledger";
 const INSTANCE: &str = "instance.json";
 const HOUR: &str = ".hour";
 
-/// Which ledger of an hour.
-pub(super) type Key = (LedgerKind, Hour);
+/// Which ledger of an hour, and which process counted it.
+pub(super) type Key = (LedgerKind, Hour, ClickId);
 
 /// Who counts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Head {
     /// The name of this journal among all.
     pub(super) instance: String,
+    /// Who counts in it now: each process that opens it by a name of its own. What one counted before stays as it was told,
+    /// also if this disk is set back, or copied. None: a version before counted, by the journal's name.
+    #[serde(default)]
+    pub(super) process: Option<ClickId>,
+    /// Where in the journal its own records begin, and up to where it was delivered then.
+    #[serde(default)]
+    pub(super) began: u64,
+    #[serde(default)]
+    pub(super) began_delivered: u64,
     /// Nothing is counted of what happened before; none: everything was counted that the journal ever had.
     pub(super) from: Option<Timestamp>,
     /// Every hour on disk counts the records before this place.
@@ -113,14 +123,29 @@ impl Files {
         }
     }
 
+    /// Gives the files of a version before the name of who counted them.
+    pub(super) fn name_by(&self, process: ClickId) -> io::Result<()> {
+        for entry in fs::read_dir(&self.0)? {
+            let path = entry?.path();
+            let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(HOUR));
+            let Some((kind, hour)) = name.and_then(|name| name.split_once('-')) else { continue };
+            if let (Some(kind), Ok(hour)) = (LedgerKind::from_word(kind), hour.parse()) {
+                fs::rename(&path, self.path((kind, Hour(hour), process)))?;
+            }
+        }
+        Ok(())
+    }
+
     /// Every hour that there is a file of.
     pub(super) fn keys(&self) -> io::Result<Vec<Key>> {
         let mut keys = Vec::new();
         for entry in fs::read_dir(&self.0)? {
             let name = entry?.file_name();
-            let key = name.to_str().and_then(|name| name.strip_suffix(HOUR)?.split_once('-'));
-            let key =
-                key.and_then(|(kind, hour)| Some((LedgerKind::from_word(kind)?, Hour(hour.parse().ok()?))));
+            let key = name.to_str().and_then(|name| {
+                let mut parts = name.strip_suffix(HOUR)?.split('-');
+                let (kind, hour, process) = (parts.next()?, parts.next()?, parts.next()?);
+                Some((LedgerKind::from_word(kind)?, Hour(hour.parse().ok()?), process.parse().ok()?))
+            });
             keys.extend(key);
         }
         Ok(keys)
@@ -134,8 +159,8 @@ impl Files {
         Ok(aside)
     }
 
-    fn path(&self, (kind, hour): Key) -> PathBuf {
-        self.0.join(format!("{}-{}{HOUR}", kind.as_str(), hour.0))
+    fn path(&self, (kind, hour, process): Key) -> PathBuf {
+        self.0.join(format!("{}-{}-{process}{HOUR}", kind.as_str(), hour.0))
     }
 
     fn read<T>(&self, path: &Path, parse: impl FnOnce(&[u8]) -> Option<T>) -> Found<T> {

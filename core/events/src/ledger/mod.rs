@@ -59,8 +59,13 @@ impl Ledger {
             tracing::warn!(%error, "the ledger of events cannot be kept on disk yet");
         }
         let now = clock::now();
+        let name = || ClickId::generate(now, entropy::random_u128());
+        let process = name();
         let begin = |from| Head {
-            instance: ClickId::generate(now, entropy::random_u128()).to_string(),
+            instance: name().to_string(),
+            process: Some(process),
+            began: places.next,
+            began_delivered: places.cursor,
             from,
             counted: places.next,
             delivered: places.cursor,
@@ -82,7 +87,12 @@ impl Ledger {
             true => head.counted.min(head.delivered),
             false => head.counted,
         };
-        let mut book = Book::new(files, head, places.next);
+        // Who counted before: what the journal has of it is its own.
+        let before = head.process.or_else(|| head.instance.parse().ok()).unwrap_or(process);
+        if let Err(error) = files.name_by(before) {
+            tracing::warn!(%error, "what a version before counted cannot be named, and is not told again");
+        }
+        let mut book = Book::new(files, head, before, places.next);
         if from < places.next {
             each_record(disk, dir, places.segments, from, &mut |view, bytes, at| {
                 let payload = &bytes[at + view.payload.start..at + view.payload.end];
@@ -97,11 +107,41 @@ impl Ledger {
         }
         let ledger = Self { book: Mutex::new(book), saving: Mutex::default() };
         ledger.save();
+        if !new {
+            ledger.begin(process);
+        }
         Ok(ledger)
     }
 
     fn book(&self) -> MutexGuard<'_, Book> {
         self.book.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on this process counts, apart from those before: whatever becomes of this disk, what was told of them stays. If
+    /// that cannot be kept on disk, it goes on as the last one.
+    fn begin(&self, process: ClickId) {
+        let _alone = self.saving.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut book = self.book();
+        let (counted, delivered) = (book.counted, book.delivered);
+        let head = Head {
+            process: Some(process),
+            began: counted,
+            began_delivered: delivered,
+            counted,
+            delivered,
+            ..book.head.clone()
+        };
+        if book.is_saved() && book.files.write_head(&head).is_ok() {
+            book.begin(head, process);
+        }
+    }
+
+    /// Another process tells by the name of this journal: this one takes another name.
+    pub(crate) fn rename(&self) -> String {
+        let mut book = self.book();
+        book.head.instance = ClickId::generate(clock::now(), entropy::random_u128()).to_string();
+        book.head_unsaved = true;
+        book.head.instance.clone()
     }
 
     /// These framed records are in the journal, the first of them at the place `first`.

@@ -1,9 +1,12 @@
 //! Tells what the ledger counts to where that of all instances is, so that it is known there also when this one is down.
 
-use super::Ledger;
+use super::{Key, Ledger, Page};
 use crate::Producer;
 use std::{sync::Arc, time::Duration};
-use tfx_domain::{Timestamp, ledger::Hour};
+use tfx_domain::{
+    Timestamp,
+    ledger::{Hour, Outbox},
+};
 use tfx_ports::{
     LogThrottle, StoreError, clock,
     ledgers::{LedgerInstance, LedgerPage, Ledgers},
@@ -20,6 +23,8 @@ use tracing::Instrument as _;
 const TELL_EVERY: Duration = Duration::from_secs(2);
 /// How often old hours are forgotten.
 const FORGET_EVERY: Duration = Duration::from_secs(24 * 3_600);
+/// What the name of a page that is not whole ends with.
+const TORN: &str = ".torn";
 /// Most pages that are told at once.
 const AT_ONCE: usize = 50;
 
@@ -29,17 +34,27 @@ impl Ledger {
         let mut book = self.book();
         let instance = LedgerInstance {
             id: book.head.instance.clone(),
+            process: book.head.process.map(|process| process.to_string()).unwrap_or_default(),
             service: String::new(),
             at: clock::now(),
             from: book.head.from,
             ended: false,
+            outbox: None,
         };
-        let page = |((kind, hour), page): (_, super::Page)| LedgerPage { kind, hour, ledger: page.ledger };
+        let page = |((kind, hour, process), Page { ledger, .. }): (Key, Page)| {
+            // What is counted behind a page that cannot be read stands beside what was told of it before.
+            let by = if ledger.torn { format!("{process}{TORN}") } else { process.to_string() };
+            LedgerPage { by, kind, hour, ledger }
+        };
         (instance, book.take_untold(most).into_iter().map(page).collect())
     }
 
     pub(crate) fn tell_again(&self, pages: &[LedgerPage]) {
-        self.book().tell_again(pages.iter().map(|page| (page.kind, page.hour)));
+        let key = |page: &LedgerPage| {
+            let process = page.by.strip_suffix(TORN).unwrap_or(&page.by).parse().ok()?;
+            Some((page.kind, page.hour, process))
+        };
+        self.book().tell_again(pages.iter().filter_map(key));
     }
 }
 
@@ -54,7 +69,7 @@ impl LedgerTeller {
     /// been restored from an older backup. Must be called inside a tokio runtime.
     pub fn start(producer: &Arc<Producer>, service: &'static str, ledgers: Arc<dyn Ledgers>) -> Self {
         let (end, ended) = oneshot::channel();
-        let work = Work { producer: Arc::clone(producer), service, ledgers };
+        let work = Work::new(producer, service, ledgers);
         Self { task: tokio::spawn(work.run(ended).in_current_span()), end }
     }
 
@@ -69,14 +84,21 @@ impl LedgerTeller {
     }
 }
 
-struct Work {
+/// What tells.
+pub(crate) struct Work {
     producer: Arc<Producer>,
     service: &'static str,
     ledgers: Arc<dyn Ledgers>,
+    /// When it told last.
+    told: Option<Timestamp>,
 }
 
 impl Work {
-    async fn run(self, mut ended: oneshot::Receiver<()>) {
+    pub(crate) fn new(producer: &Arc<Producer>, service: &'static str, ledgers: Arc<dyn Ledgers>) -> Self {
+        Self { producer: Arc::clone(producer), service, ledgers, told: None }
+    }
+
+    async fn run(mut self, mut ended: oneshot::Receiver<()>) {
         let (mut failing, mut forgotten) = (LogThrottle::default(), None::<Timestamp>);
         loop {
             let told = self.tell(false).await;
@@ -106,22 +128,57 @@ impl Work {
         }
     }
 
-    async fn tell(&self, ended: bool) -> Result<(), StoreError> {
+    /// Tells once what changed; `ended`: and that this was all.
+    pub(crate) async fn tell(&mut self, ended: bool) -> Result<(), StoreError> {
+        self.be_alone().await?;
         loop {
             let shared = Arc::clone(&self.producer.shared);
             // An hour that is not in memory is read.
             let untold = spawn_blocking(move || shared.ledger.untold(AT_ONCE)).await;
             let (instance, pages) = untold.map_err(|e| StoreError::broken("read the ledger of events", e))?;
             let all = pages.len() < AT_ONCE;
-            let instance =
-                LedgerInstance { service: self.service.to_owned(), ended: ended && all, ..instance };
+            let instance = LedgerInstance {
+                service: self.service.to_owned(),
+                ended: ended && all,
+                outbox: Some(self.outbox()),
+                ..instance
+            };
             if let Err(error) = self.ledgers.publish(&instance, &pages).await {
                 self.producer.shared.ledger.tell_again(&pages);
                 return Err(error);
             }
+            self.told = Some(instance.at);
             if all {
                 return Ok(());
             }
+        }
+    }
+
+    /// Takes another name if somebody else has told by this one since: the volume of one is a copy of the other's.
+    async fn be_alone(&self) -> Result<(), StoreError> {
+        let Some(told) = self.told else { return Ok(()) };
+        let (own, _) = self.producer.shared.ledger.untold(0);
+        let others = self.ledgers.instances().await?;
+        if others.iter().any(|i| i.id == own.id && i.process != own.process && i.at > told) {
+            let new = self.producer.shared.ledger.rename();
+            tracing::warn!(
+                was = own.id,
+                new,
+                "another process counts what it accepts by the name of this journal: is the volume of one a copy of the other's? \
+                 This one goes on by a new name; what each of them accepted counts"
+            );
+        }
+        Ok(())
+    }
+
+    fn outbox(&self) -> Outbox {
+        let stats = self.producer.stats();
+        Outbox {
+            waiting: stats.outbox_depth_events,
+            error: stats.last_error.filter(|_| stats.degraded),
+            refused: stats.refused_waiting,
+            dropped: stats.dropped_total,
+            damaged: stats.damaged_total,
         }
     }
 }

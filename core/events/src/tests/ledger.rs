@@ -2,10 +2,10 @@
 //! the journal that it was in is stolen.
 
 use super::{Bench, TestSink, click, clicks, config, copied, ids, until};
-use crate::{FailurePolicy, LedgerTeller, Producer};
+use crate::{FailurePolicy, LedgerTeller, Producer, ledger::tell::Work};
 use proptest::prelude::*;
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::Path,
     sync::{Arc, Mutex, atomic::Ordering::SeqCst},
@@ -14,7 +14,7 @@ use std::{
 use tfx_domain::{
     event::Event,
     id::ClickId,
-    ledger::{Digest, Hour, HourLedger},
+    ledger::{Digest, Hour, HourLedger, LedgerKind},
 };
 use tfx_ports::{
     StoreError, clock,
@@ -204,8 +204,18 @@ async fn who_begins_to_count_says_since_when() {
 /// What was told.
 #[derive(Default)]
 struct TestLedgers {
-    told: Mutex<(Vec<LedgerInstance>, HourLedger)>,
+    told: Mutex<Vec<LedgerInstance>>,
+    pages: Mutex<BTreeMap<(Hour, LedgerKind, String), HourLedger>>,
     away: std::sync::atomic::AtomicBool,
+}
+
+impl TestLedgers {
+    /// All that is known to be accepted.
+    fn accepted(&self) -> Digest {
+        let mut all = Digest::default();
+        self.pages.lock().expect("lock").values().for_each(|ledger| all.merge(&ledger.accepted));
+        all
+    }
 }
 
 #[async_trait::async_trait]
@@ -215,12 +225,21 @@ impl Ledgers for TestLedgers {
             return Err(StoreError::Unavailable { what: "away".into(), source: None });
         }
         let mut told = self.told.lock().expect("lock");
-        told.0.push(instance.clone());
-        pages.iter().for_each(|page| told.1 = page.ledger.clone());
+        told.push(instance.clone());
+        for page in pages {
+            let mut known = self.pages.lock().expect("lock");
+            let known = known.entry((page.hour, page.kind, page.by.clone())).or_default();
+            if known.accepted.events() <= page.ledger.accepted.events() {
+                *known = page.ledger.clone();
+            }
+        }
         Ok(())
     }
+    /// As each told last.
     async fn instances(&self) -> Result<Vec<LedgerInstance>, StoreError> {
-        Ok(self.told.lock().expect("lock").0.clone())
+        let told = self.told.lock().expect("lock");
+        let last: BTreeMap<_, _> = told.iter().map(|i| (i.id.clone(), i.clone())).collect();
+        Ok(last.into_values().collect())
     }
     async fn pages(&self, _: Hour, _: Hour) -> Result<Vec<LedgerPage>, StoreError> {
         Ok(Vec::new())
@@ -230,7 +249,7 @@ impl Ledgers for TestLedgers {
     }
 }
 
-#[tokio::test(start_paused = true)]
+#[tokio::test]
 async fn what_is_counted_is_told_when_the_store_is_there_and_at_the_end() {
     let bench = Bench::new(FailurePolicy::FailOpen, |_| {});
     let store = Arc::<TestLedgers>::default();
@@ -238,19 +257,85 @@ async fn what_is_counted_is_told_when_the_store_is_there_and_at_the_end() {
     let teller = LedgerTeller::start(&bench.producer, "traffic-service", store.clone());
     let first = click(1);
     bench.producer.publish(&first).await.expect("published");
-    tokio::time::sleep(Duration::from_secs(10)).await;
+    tokio::time::sleep(Duration::from_millis(100)).await;
     store.away.store(false, SeqCst);
-    until("it is told", || {
-        store.told.lock().expect("lock").1.accepted == digest(std::slice::from_ref(&first))
-    })
-    .await;
+    until("it is told", || store.accepted() == digest(std::slice::from_ref(&first))).await;
     let last = click(2);
     bench.producer.publish(&last).await.expect("published");
     bench.producer.close(Duration::from_secs(5)).await;
     teller.end(Duration::from_secs(5)).await;
     let told = store.told.lock().expect("lock");
-    assert_eq!(told.1.accepted, digest(&[first, last]));
-    let end = told.0.last().expect("told");
-    assert!(end.ended && end.service == "traffic-service", "{end:?}");
-    assert!(told.0.iter().rev().skip(1).all(|i| !i.ended));
+    assert_eq!(store.accepted(), digest(&[first, last]));
+    let end = told.last().expect("told");
+    assert!(end.ended && end.service == "traffic-service" && end.outbox.is_some(), "{end:?}");
+    assert!(told.iter().rev().skip(1).all(|i| !i.ended));
+}
+
+/// Tells all, and ends.
+async fn told_all(producer: &Arc<Producer>, store: &Arc<TestLedgers>) {
+    let teller = LedgerTeller::start(producer, "traffic-service", store.clone());
+    teller.end(Duration::from_secs(5)).await;
+}
+
+/// A disk that is set back to a snapshot takes back nothing that was told; what it accepts from then on counts beside.
+#[tokio::test]
+async fn what_was_told_stays_when_a_disk_is_set_back() {
+    let (store, sink) = (Arc::<TestLedgers>::default(), Arc::<TestSink>::default());
+    let bench = Bench::new(FailurePolicy::FailOpen, |_| {});
+    bench.sink.mood().down = true;
+    sink.mood().down = true;
+    let all: Vec<Event> = (1..10).map(click).collect();
+    let accept = async |producer: &Producer, events: &[Event]| {
+        for event in events {
+            producer.publish(event).await.expect("published");
+        }
+    };
+    accept(&bench.producer, &all[..3]).await;
+    told_all(&bench.producer, &store).await;
+    // A snapshot, in the life of a process; then more is accepted and told, also by the next process.
+    let snapshot = copied(bench.dir.path());
+    accept(&bench.producer, &all[3..5]).await;
+    told_all(&bench.producer, &store).await;
+    let next = copied(bench.dir.path());
+    let producer = open(next.path(), &sink);
+    accept(&producer, &all[5..7]).await;
+    told_all(&producer, &store).await;
+    assert_eq!(store.accepted(), digest(&all[..7]));
+    for dir in [copied(snapshot.path()), snapshot] {
+        let producer = open(dir.path(), &sink);
+        told_all(&producer, &store).await;
+        assert_eq!(store.accepted(), digest(&all[..7]), "what is of before is counted once");
+    }
+    let back = copied(bench.dir.path());
+    let producer = open(back.path(), &sink);
+    accept(&producer, &all[7..]).await;
+    told_all(&producer, &store).await;
+    assert_eq!(store.accepted(), digest(&all));
+}
+
+/// Two that run on copies of one volume are two, and what each accepts counts.
+#[tokio::test]
+async fn two_on_copies_of_one_volume_are_counted_apart() {
+    let store = Arc::<TestLedgers>::default();
+    let bench = Bench::new(FailurePolicy::FailOpen, |_| {});
+    bench.sink.mood().down = true;
+    let all = clicks(3);
+    bench.producer.publish(&all[0]).await.expect("published");
+    bench.producer.shared.ledger.save();
+    let copy = copied(bench.dir.path());
+    let other = open(copy.path(), &bench.sink);
+    let [mut one, mut two] =
+        [&bench.producer, &other].map(|producer| Work::new(producer, "traffic-service", store.clone()));
+    one.tell(false).await.expect("told");
+    two.tell(false).await.expect("told");
+    bench.producer.publish(&all[1]).await.expect("published");
+    other.publish(&all[2]).await.expect("published");
+    until("both count", || [&bench.producer, &other].iter().all(|p| counted(p).accepted.events() == 2)).await;
+    for teller in [&mut one, &mut two] {
+        teller.tell(false).await.expect("told");
+    }
+    assert_eq!(store.accepted(), digest(&all));
+    let ids: BTreeSet<String> =
+        store.instances().await.expect("instances").into_iter().map(|i| i.id).collect();
+    assert_eq!(ids.len(), 2, "each has a name of its own: {ids:?}");
 }

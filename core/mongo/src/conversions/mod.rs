@@ -24,7 +24,7 @@ use mongodb::{
 };
 use published::Marking;
 use record::Recording;
-use std::sync::Arc;
+use std::{collections::BTreeSet, sync::Arc};
 use stored::ConversionDocument;
 use tfx_domain::{
     Timestamp,
@@ -94,6 +94,20 @@ impl ConversionStore for Conversions {
         let all = conversions(&self.db);
         let found = self.db.call("read a conversion", all.find_one(doc! {"_id": id.as_str()})).await?;
         found.map(|stored| stored.conversion()).transpose()
+    }
+
+    async fn absent(&self, ids: &[ConversionId]) -> Result<Vec<ConversionId>, StoreError> {
+        let all = self.db.collection::<Document>("conversions");
+        let mut absent: BTreeSet<ConversionId> = ids.iter().cloned().collect();
+        for some in ids.chunks(1_000) {
+            let some: Vec<&str> = some.iter().map(ConversionId::as_str).collect();
+            let find = all.find(doc! {"_id": {"$in": some}}).projection(doc! {"_id": 1});
+            let there: Vec<Document> = self.db.rows("look for conversions", find).await?;
+            for id in there.iter().filter_map(|row| row.get_str("_id").ok()?.parse().ok()) {
+                absent.remove::<ConversionId>(&id);
+            }
+        }
+        Ok(absent.into_iter().collect())
     }
 
     async fn by_key(&self, network: &NetworkId, key: &str) -> Result<Option<Conversion>, StoreError> {

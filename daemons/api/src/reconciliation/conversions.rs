@@ -1,14 +1,23 @@
 //! Conversions: their store has each of them in its state, and nothing that is to be proved writes to it.
 
 use crate::failure::Failure;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use tfx_api::reconciliation::{
     ConversionState, DifferingStates, Reconciled, ReconciledCounts, ReconciledHour, ReconciledKind,
 };
 use tfx_domain::{
-    Timestamp, event::TestTraffic, id::ConversionId, ledger::Hour, postback::Conversion, report::Conditions,
+    Timestamp,
+    event::{PostbackDirection, PostbackResult, TestTraffic},
+    id::ConversionId,
+    ledger::Hour,
+    postback::Conversion,
+    report::Conditions,
 };
-use tfx_ports::{analytics::StoredConversion, conversions::ConversionQuery, page::PageRequest};
+use tfx_ports::{
+    analytics::{PostbackQuery, StoredConversion},
+    conversions::ConversionQuery,
+    page::PageRequest,
+};
 use tfx_wiring::Stores;
 
 /// The most of a page.
@@ -39,7 +48,7 @@ pub(super) async fn reconciled(
         conditions: Conditions::default(),
         page: PageRequest::first(PAGE),
     };
-    let mut all = Compared::default();
+    let (mut all, mut listed) = (Compared::default(), HashSet::new());
     loop {
         let page = stores.conversions.list(&query).await?;
         notes.extend(
@@ -48,14 +57,62 @@ pub(super) async fn reconciled(
         for conversion in page.items {
             let stored = counted.remove(&conversion.id).unwrap_or_default();
             all.take(&conversion, &stored, as_of);
+            listed.insert(conversion.id);
         }
         query.page.cursor = page.next;
         if query.page.cursor.is_none() {
             break;
         }
     }
-    counted.into_values().flatten().for_each(|stored| all.too_many(&stored));
+    counted.into_values().flatten().for_each(|stored| {
+        all.too_many(&stored);
+        listed.insert(stored.id);
+    });
+    let lost = lost(stores, (since, until), &listed).await?;
+    if !lost.is_empty() {
+        notes.push(format!(
+            "{} conversions that the postback log says were recorded are not in the configuration store: was it restored from an older \
+             backup? What networks report again gets the same ids; tfx network reconcile holds their own export against what is here",
+            lost.len()
+        ));
+    }
+    lost.into_iter().for_each(|(id, hour)| all.missing(id, hour));
     Ok(all.told(most))
+}
+
+/// What the log says was recorded in that time, and is not there; `known`: what is, or is told of already.
+async fn lost(
+    stores: &Stores,
+    (since, until): (Timestamp, Timestamp),
+    known: &HashSet<ConversionId>,
+) -> Result<BTreeMap<ConversionId, Hour>, Failure> {
+    let mut query = PostbackQuery {
+        since: Some(since),
+        until: Some(until),
+        network: None,
+        result: Some(PostbackResult::Recorded),
+        direction: Some(PostbackDirection::In),
+        test: TestTraffic::Include,
+        filters: Vec::new(),
+        page: PageRequest::first(PAGE),
+    };
+    let mut recorded = BTreeMap::new();
+    loop {
+        let page = stores.analytics.postbacks(&query).await?;
+        for line in page.items {
+            let id = line.conversion_id.filter(|id| !known.contains(id));
+            recorded.extend(id.map(|id| (id, Hour::of(line.id))));
+        }
+        query.page.cursor = page.next;
+        if query.page.cursor.is_none() {
+            break;
+        }
+    }
+    // What a file said counts from a time of its own, and so does what waited.
+    let ids: Vec<ConversionId> = recorded.keys().cloned().collect();
+    let absent: HashSet<ConversionId> = stores.conversions.absent(&ids).await?.into_iter().collect();
+    recorded.retain(|id, _| absent.contains(id));
+    Ok(recorded)
 }
 
 /// What is found, hour by hour.
@@ -72,9 +129,7 @@ impl Compared {
         let Some((first, others)) = stored.split_first() else {
             // It came since.
             if conversion.created_at < as_of {
-                let hour = self.hours.entry(Hour::at(conversion.created_at)).or_default();
-                (hour.accepted, hour.missing) = (hour.accepted + 1, hour.missing + 1);
-                self.missing.push(conversion.id.to_string());
+                self.missing(conversion.id.clone(), Hour::at(conversion.created_at));
             }
             return;
         };
@@ -87,6 +142,12 @@ impl Compared {
             self.differing.push(DifferingStates { id: conversion.id.to_string(), stored: counted, is });
         }
         others.iter().for_each(|stored| self.too_many(stored));
+    }
+
+    fn missing(&mut self, id: ConversionId, hour: Hour) {
+        let hour = self.hours.entry(hour).or_default();
+        (hour.accepted, hour.missing) = (hour.accepted + 1, hour.missing + 1);
+        self.missing.push(id.to_string());
     }
 
     fn too_many(&mut self, stored: &StoredConversion) {

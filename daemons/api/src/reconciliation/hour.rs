@@ -3,7 +3,7 @@
 use super::Told;
 use crate::failure::Failure;
 use jiff::SignedDuration;
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use tfx_api::reconciliation::ReconciledCounts;
 use tfx_domain::{
     Timestamp,
@@ -59,7 +59,8 @@ pub(super) async fn reconciled(stores: &Stores, facts: Facts<'_>) -> Result<Foun
         published: Some(ledger.published),
         stored: events,
         doubled: rows.saturating_sub(events),
-        results: ledger.results.into_iter().map(|(result, n)| (result.to_owned(), n)).collect(),
+        results: named(ledger.results),
+        later: named(ledger.later),
         ..ReconciledCounts::default()
     };
     let mut found = Found { counts, ..Found::default() };
@@ -97,6 +98,10 @@ pub(super) async fn reconciled(stores: &Stores, facts: Facts<'_>) -> Result<Foun
         found.unsure = Some((Box::new(ids), gone));
     }
     Ok(found)
+}
+
+fn named(results: BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {
+    results.into_iter().map(|(result, n)| (result.to_owned(), n)).collect()
 }
 
 /// Whether an instance that died may have accepted it without telling.

@@ -1,15 +1,16 @@
 //! What was accepted held against what is stored: each fault is found by its id, and what is none is not called one.
 
+mod conversions;
+
 use crate::server::Server;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use std::time::Duration;
 use tfx_domain::{
     Timestamp,
-    event::{ClickEvent, ConversionEvent, Event},
-    id::{ClickId, ConversionId},
-    ledger::{Hour, HourLedger, LedgerKind},
-    postback::{Conversion, Incoming, TransactionScope},
+    event::{ClickEvent, Event, PostbackResult},
+    id::ClickId,
+    ledger::{Hour, HourLedger, LedgerKind, Outbox},
 };
 use tfx_ports::{
     clock,
@@ -46,20 +47,27 @@ async fn deliver(s: &Server, events: impl Iterator<Item = Event>) {
 fn instance(id: &str, service: &str) -> LedgerInstance {
     LedgerInstance {
         id: id.to_owned(),
+        process: String::new(),
         service: service.to_owned(),
         at: clock::now() + Duration::from_secs(20),
         from: None,
         ended: false,
+        outbox: None,
     }
 }
 
+/// What one process of an instance counts.
 fn page<'c>(hour: Hour, clicks: impl IntoIterator<Item = &'c ClickEvent>) -> LedgerPage {
+    page_by("t", hour, clicks)
+}
+
+fn page_by<'c>(by: &str, hour: Hour, clicks: impl IntoIterator<Item = &'c ClickEvent>) -> LedgerPage {
     let mut ledger = HourLedger::default();
     clicks.into_iter().for_each(|click| {
         ledger.accept(click.click_id, None);
         ledger.published += 1;
     });
-    LedgerPage { kind: LedgerKind::Clicks, hour, ledger }
+    LedgerPage { by: by.to_owned(), kind: LedgerKind::Clicks, hour, ledger }
 }
 
 /// Both services run; of the clicks these are told.
@@ -100,7 +108,7 @@ async fn what_all_instances_accepted_is_held_against_what_is_stored() {
     told(&s, &[page(hour, &all[..5])]).await;
     // One that was stopped counts as much as one that runs.
     let ended = LedgerInstance { ended: true, ..instance("other", "traffic-service") };
-    s.stores.ledgers.publish(&ended, &[page(hour, &all[5..9])]).await.expect("publish");
+    s.stores.ledgers.publish(&ended, &[page_by("other", hour, &all[5..9])]).await.expect("publish");
     let (kind, answer) = asked(&s).await;
     assert_eq!(counts(&kind), [9, 10, 2, 3, 0], "{answer}");
     assert_eq!((&kind["missing_ids"], &kind["surplus_ids"]), (&sorted(&all[..2]), &sorted(&all[9..])));
@@ -179,7 +187,7 @@ async fn what_cannot_be_known_is_said_and_is_no_fault() {
     store(&s, &all[..3]).await;
     let hour = Hour::at(died);
     let dead = LedgerInstance { at: died, ..instance("dead", "traffic-service") };
-    s.stores.ledgers.publish(&dead, &[page(hour, &all[..1])]).await.expect("publish");
+    s.stores.ledgers.publish(&dead, &[page_by("dead", hour, &all[..1])]).await.expect("publish");
     let (kind, answer) = asked(&s).await;
     assert_eq!(counts(&kind)[2..4], [0, 0], "{answer}");
     assert!(answer["silent"].to_string().contains("traffic-service has not told since"), "{answer}");
@@ -192,7 +200,7 @@ async fn what_cannot_be_known_is_said_and_is_no_fault() {
     );
     assert!(answer["notes"].to_string().contains("an instance of traffic-service (dead)"), "{answer}");
     // Of a page that is not whole what it counts is missing, and of the rest nothing is known.
-    let mut torn = page(hour, &all[3..]);
+    let mut torn = page_by("t.torn", hour, []);
     torn.ledger.torn = true;
     told(&s, &[torn]).await;
     let (kind, answer) = asked(&s).await;
@@ -215,7 +223,7 @@ async fn who_began_to_count_anew_hides_nothing_that_was_told() {
     told(&s, &[page(hour, &all[..4])]).await;
     let began = LedgerInstance { from: Some(clock::now()), ..instance("new", "traffic-service") };
     s.stores.ledgers.publish(&began, &[]).await.expect("publish");
-    let mut lines = page(hour, &clicks(3, hour.start()));
+    let mut lines = page_by("p", hour, &clicks(3, hour.start()));
     lines.kind = LedgerKind::Postbacks;
     s.stores.ledgers.publish(&instance("p", "postback-service"), &[lines]).await.expect("publish");
     let (kind, answer) = asked(&s).await;
@@ -232,73 +240,36 @@ async fn who_began_to_count_anew_hides_nothing_that_was_told() {
     s.stop().await;
 }
 
-/// A sale of a click, recorded at its own time.
-async fn sold(s: &Server, click: &ClickEvent, tx: &str, status: &str, revenue: &str) -> Conversion {
-    let at = click.click_id.timestamp();
-    let incoming = Incoming {
-        new_id: ConversionId::generate(at, u128::from(click.click_id.to_bits() as u64) << 30),
-        network: "net_0000000000000000000".parse().expect("an id"),
-        scope: TransactionScope::Network,
-        key: format!("tx:{tx}"),
-        transaction_id: Some(tx.to_owned()),
-        click_id: click.click_id,
-        status: status.parse().expect("a status"),
-        raw_status: None,
-        unmapped: false,
-        revenue: serde_json::from_value(json!({ "amount": revenue, "currency": "USD" })).expect("money"),
-        revenue_given: true,
-        allow_upsell: true,
-        at,
-        click: click.dims.clone(),
-        cost_terms: tfx_domain::entity::Due::default(),
-        tell: None,
-    };
-    s.stores.conversions.record(&[incoming]).await.expect("recorded").remove(0).conversion
-}
-
-/// A change that was lost, or an amount that was altered, is as wrong a report as a conversion that is missing.
+/// What waits in a journal, and why, is told of each instance, and of postbacks what became of them later apart.
 #[tokio::test(flavor = "multi_thread")]
-async fn a_conversion_that_is_stored_in_another_state_is_told_with_both() {
+async fn each_instance_tells_what_waits_and_what_became_of_what_had_waited() {
     let s = Server::start().await;
     told(&s, &[]).await;
-    let all = clicks(4, over().start());
-    let event = |c: &Conversion| Event::Conversion(Box::new(ConversionEvent::from(c)));
-    // One whose sale was lost, one whose amount is another, one as it is, and one that nobody recorded.
-    let lead = sold(&s, &all[0], "T1", "lead", "11").await;
-    let sale = sold(&s, &all[0], "T1", "sale", "500").await;
-    assert_eq!(sale.version, 2);
-    let mut altered = sold(&s, &all[1], "T2", "sale", "5").await;
-    altered.revenue.amount = "500".parse().expect("an amount");
-    let well = sold(&s, &all[2], "T3", "sale", "7").await;
-    let strange = Conversion { id: ConversionId::generate(over().start(), 9 << 60), ..well.clone() };
-    deliver(&s, [&lead, &altered, &well, &strange].into_iter().map(event)).await;
+    let outbox = Outbox { waiting: 5, error: Some("no broker".to_owned()), ..Outbox::default() };
+    let stuck = LedgerInstance { outbox: Some(outbox), ended: true, ..instance("stuck", "traffic-service") };
+    let ended =
+        LedgerInstance { outbox: Some(Outbox::default()), ended: true, ..instance("e", "traffic-service") };
+    let mut lines = page_by("p", over(), []);
+    lines.kind = LedgerKind::Postbacks;
+    let ids = clicks(3, over().start());
+    lines.ledger.accept(ids[0].click_id, Some(PostbackResult::Parked));
+    lines.ledger.accept_later(ids[1].click_id, PostbackResult::Recorded);
+    s.stores.ledgers.publish(&stuck, &[]).await.expect("publish");
+    s.stores.ledgers.publish(&ended, &[lines]).await.expect("publish");
     let (_, answer) = asked(&s).await;
-    let kind = of(&answer, "conversions");
-    assert_eq!((counts(&kind), kind["differing"].as_u64()), ([3, 4, 0, 1, 0], Some(2)), "{answer}");
-    let mut ids = vec![lead.id.to_string(), altered.id.to_string()];
-    ids.sort();
-    let mut told_ids: Vec<String> = serde_json::from_value(kind["differing_ids"].clone()).expect("ids");
-    told_ids.sort();
-    assert_eq!(told_ids, ids);
-    let states = kind["differing_states"].as_array().expect("states");
-    let of_lead = states.iter().find(|states| states["id"] == lead.id.to_string()).expect("the lead");
+    let instances = answer["instances"].as_array().expect("instances");
+    let names: Vec<&str> = instances.iter().filter_map(|i| i["id"].as_str()).collect();
+    assert_eq!(names, ["p", "stuck", "t"], "who ended with nothing left is not named: {answer}");
     assert_eq!(
-        (&of_lead["stored"]["version"], &of_lead["stored"]["status"], &of_lead["is"]["revenue"]["amount"]),
-        (&json!(1), &json!("lead"), &json!("500")),
+        (&instances[1]["outbox"]["waiting"], &instances[1]["outbox"]["error"]),
+        (&json!(5), &json!("no broker"))
+    );
+    let kind = of(&answer, "postbacks");
+    assert_eq!(
+        (&kind["results"], &kind["later"]),
+        (&json!({"parked": 1}), &json!({"recorded": 1})),
         "{answer}"
     );
-    // All of them, also what is too many, stand in their hour.
-    let hours = kind["hours"].as_array().expect("hours");
-    assert_eq!((hours.len(), counts(&hours[0])), (1, counts(&kind)), "{answer}");
-    // What changed since may be on its way; an amount that is another is not.
-    let before = sale.updated_at;
-    let (_, answer) = s.get(&format!("/reconciliation?as_of={before}")).await;
-    assert_eq!(of(&answer, "conversions")["differing"], 1, "{answer}");
-    // Published again, both are right.
-    let altered = s.stores.conversions.get(&altered.id).await.expect("reads").expect("there");
-    deliver(&s, [&sale, &altered].into_iter().map(event)).await;
-    let (_, answer) = asked(&s).await;
-    assert_eq!(of(&answer, "conversions")["differing"], 0, "{answer}");
     s.stop().await;
 }
 
@@ -314,28 +285,6 @@ async fn as_many_gone_as_added_do_not_balance() {
     let [accepted, stored, missing, surplus, _] = counts(&kind);
     assert_eq!((accepted, stored), (300, 300));
     assert!(missing > 0 && surplus > 0, "{answer}");
-    s.stop().await;
-}
-
-/// Both are whole hours, so that a conversion is of the same time as its click.
-#[tokio::test(flavor = "multi_thread")]
-async fn all_kinds_are_of_the_same_whole_hours() {
-    let s = Server::start().await;
-    told(&s, &[]).await;
-    let hour = over();
-    let all = clicks(1, hour.start() + Duration::from_secs(600));
-    sold(&s, &all[0], "T1", "sale", "5").await;
-    let at = |minutes: u64| hour.start() + Duration::from_secs(60 * minutes);
-    let (_, answer) = s.get(&format!("/reconciliation?since={}&until={}", at(20), at(30))).await;
-    assert_eq!(counts(&of(&answer, "conversions")), [1, 0, 1, 0, 0], "{answer}");
-    assert_eq!((&answer["since"], &answer["until"]), (&json!(at(0)), &json!(at(60))), "{answer}");
-    // What needs no ledger is compared however old it is.
-    let old = Hour(hour.0 - 24 * 60);
-    let old_click = clicks(1, old.start());
-    sold(&s, &old_click[0], "T2", "sale", "5").await;
-    let (_, answer) = s.get(&format!("/reconciliation?since={}", old.start())).await;
-    assert_eq!(counts(&of(&answer, "conversions")), [2, 0, 2, 0, 0], "{answer}");
-    assert!(answer["uncompared"].to_string().contains("only conversions are compared"), "{answer}");
     s.stop().await;
 }
 

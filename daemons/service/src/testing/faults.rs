@@ -297,6 +297,9 @@ impl ConversionStore for Faults {
     async fn unpublished(&self, page: &PageRequest) -> Result<Page<Conversion>, StoreError> {
         self.conversions.unpublished(page).await
     }
+    async fn absent(&self, ids: &[ConversionId]) -> Result<Vec<ConversionId>, StoreError> {
+        self.conversions.absent(ids).await
+    }
     async fn mark_published(&self, states: &[(ConversionId, u64)]) -> Result<(), StoreError> {
         self.mark_fails.check()?;
         self.conversions.mark_published(states).await

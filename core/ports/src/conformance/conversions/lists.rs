@@ -89,6 +89,9 @@ pub async fn conversions_are_found_as_they_were_recorded(s: Stores) {
     }
     assert_eq!(all(&s.two).await, recorded);
     assert_eq!(s.two.get(&conversion(77)).await.expect("get"), None);
+    let ids = [conversion(1), conversion(99), conversion(2)];
+    assert_eq!(s.two.absent(&ids).await.expect("absent"), ids[1..2]);
+    assert_eq!(s.two.absent(&[]).await.expect("absent"), []);
 }
 
 /// By the time of the first report, also when they were recorded in another order; of one time by id. A later
