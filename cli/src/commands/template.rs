@@ -1,12 +1,12 @@
 //! `tfx template`: how a network's postback maps to ours.
 
 use super::entity::{EntityCommand, Fields, NAMED, Named, Need, NothingReady, Noun, Parent, Spec, put};
-use crate::{complete, exit::Failure, input, prompt};
+use crate::{complete, exit::Failure, input, prompt, when};
 use clap::{Args, builder::PossibleValuesParser};
 use serde_json::Value;
 use std::collections::BTreeMap;
 use tfx_domain::{
-    entity::Kind,
+    entity::{Kind, SignatureAlgorithm, SignatureEncoding, SignedTimeUnit, SigningKeyForm},
     money::{Amount, Currency, DecimalMark, Scale},
     postback::ConversionStatus,
     problem::Problems,
@@ -117,6 +117,57 @@ pub(crate) struct TemplateFields {
     /// 'click_id={sub1}'; may be repeated.
     #[arg(long = "macro", value_name = "FACT=MACRO", value_parser = input::pair)]
     macros: Vec<(String, String)>,
+    #[command(flatten)]
+    signature: SignatureFields,
+}
+
+/// How the network signs.
+const SIGNATURE: &str = "Signature, with the network's signing key";
+
+/// The fields of a signature.
+#[derive(Debug, Args)]
+struct SignatureFields {
+    /// Where the signature stands: header:NAME, header:NAME:PART for a part of a header, or param:NAME.
+    #[arg(long, value_name = "PLACE", help_heading = SIGNATURE)]
+    signature_in: Option<String>,
+    /// The text that is signed, with {body}, {url}, {query}, {sorted}, {time}, {param:NAME} and {header:NAME} for what is sent.
+    #[arg(long, value_name = "TEXT", help_heading = SIGNATURE)]
+    signed: Option<String>,
+    /// The hash of the HMAC [default: sha256].
+    #[arg(long, value_name = "HASH", help_heading = SIGNATURE, value_parser = PossibleValuesParser::new(SignatureAlgorithm::WORDS))]
+    signature_algorithm: Option<String>,
+    /// How the signature is written [default: hex].
+    #[arg(long, value_name = "FORM", help_heading = SIGNATURE, value_parser = PossibleValuesParser::new(SignatureEncoding::WORDS))]
+    signature_encoding: Option<String>,
+    /// What stands before it: sha256= [default: nothing].
+    #[arg(long, value_name = "TEXT", help_heading = SIGNATURE)]
+    signature_prefix: Option<String>,
+    /// How the key is written [default: text].
+    #[arg(long, value_name = "FORM", help_heading = SIGNATURE, value_parser = PossibleValuesParser::new(SigningKeyForm::WORDS))]
+    signature_key: Option<String>,
+    /// Where the time stands at which it was signed [default: it is not asked for].
+    #[arg(long, value_name = "PLACE", help_heading = SIGNATURE)]
+    signed_at: Option<String>,
+    /// How that time is written [default: s].
+    #[arg(long, value_name = "UNIT", help_heading = SIGNATURE, value_parser = PossibleValuesParser::new(SignedTimeUnit::WORDS))]
+    signed_at_unit: Option<String>,
+    /// How far that time may be from ours [default: 5m].
+    #[arg(long, value_name = "LENGTH", help_heading = SIGNATURE, value_parser = when::span)]
+    signed_within: Option<u64>,
+}
+
+impl SignatureFields {
+    fn put(&self, spec: &mut Spec) -> Result<(), Failure> {
+        put(spec, "signature.in", self.signature_in.as_ref())?;
+        put(spec, "signature.signed", self.signed.as_ref())?;
+        put(spec, "signature.algorithm", self.signature_algorithm.as_ref())?;
+        put(spec, "signature.encoding", self.signature_encoding.as_ref())?;
+        put(spec, "signature.prefix", self.signature_prefix.as_ref())?;
+        put(spec, "signature.key", self.signature_key.as_ref())?;
+        put(spec, "signature.time.in", self.signed_at.as_ref())?;
+        put(spec, "signature.time.unit", self.signed_at_unit.as_ref())?;
+        put(spec, "signature.time.within_s", self.signed_within.as_ref())
+    }
 }
 
 impl Fields for TemplateFields {
@@ -142,6 +193,7 @@ impl Fields for TemplateFields {
         for (fact, own) in &self.macros {
             put(spec, &format!("macros.{fact}"), Some(own))?;
         }
+        self.signature.put(spec)?;
         Ok(())
     }
 

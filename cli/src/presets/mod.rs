@@ -74,6 +74,9 @@ pub(crate) struct OfNetwork {
     pub(crate) fields: Spec,
     /// Fields of the template.
     pub(crate) template: Spec,
+    /// How it signs, for whoever gives its key: the template's `signature`.
+    #[serde(default, skip_serializing_if = "Spec::is_empty")]
+    pub(crate) signature: Spec,
     /// A postback as it sends one, and what that means.
     pub(crate) example: Postback,
 }

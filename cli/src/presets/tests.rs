@@ -24,6 +24,13 @@ fn template(preset: &Preset) -> TemplateSpec {
     let of = preset.network.as_ref().expect("a network");
     let more =
         serde_json::json!({ "network": "net_0000000000000000000", "slug": "default", "name": preset.title });
+    let more = match of.signature.is_empty() {
+        true => more,
+        false => with(
+            more.as_object().cloned().unwrap_or_default(),
+            serde_json::json!({ "signature": of.signature }),
+        ),
+    };
     entity::parse(with(of.template.clone(), more)).unwrap_or_else(|e| panic!("{}: {e}", preset.name))
 }
 
@@ -129,6 +136,7 @@ fn conversion() -> Conversion {
         },
         cost: None,
         cost_terms: tfx_domain::entity::Due::default(),
+        signatures: tfx_domain::postback::Signatures::default(),
         created_at: at,
         updated_at: at,
         click: ClickDims::default(),

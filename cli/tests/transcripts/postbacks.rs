@@ -45,6 +45,40 @@ fn a_postback_is_tried_sent_and_listed() {
 }
 
 #[test]
+fn a_network_that_signs_is_asked_for_its_signature() {
+    let mut place = Place::running();
+    campaign(&place);
+    let click = web::click(&place, "/c/summer");
+    recorded(&place, 1);
+    place.set("CLICK", &click);
+    place.file("key", "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw\n");
+    place.file("next", "whsec_C2FVsBQIhrscChlQIMV+b5sSYspob7oD\n");
+    let mut t = Transcript::new(&place);
+    t.all(
+        "tfx network update adnet --signing-key-file key
+        tfx template create --network adnet --name Signed --signature-in header:X-Signature --signed '{paid}' --signature-prefix sha256=
+        tfx template create --network adnet --name Signed --signature-in X-Signature --signed '{time}'
+        tfx template create --network adnet --name Signed --signature-in header:webhook-signature:v1 --signature-encoding base64 --signature-key base64 --signed '{header:webhook-id}.{time}.{body}' --signed-at header:webhook-timestamp --signed-within 2m
+        tfx template show adnet/signed",
+    );
+    t.sh("tfx postback lint adnet || echo exits $?");
+    t.all(
+        "tfx postback test adnet --template signed \"clickid=$CLICK&txid=T1&payout=12.50\" --send
+        tfx postback test adnet --template main --param s=$CLICK --send
+        tfx template update adnet/signed --signed '{query}'
+        tfx template update adnet/signed --signature-in header:X-Signature --signed '{time}{query}'
+        tfx postback test adnet --template signed \"clickid=$CLICK&txid=T2&payout=3\" --send --output json
+        tfx network rotate-secret adnet --signing-key-file next --grace 1h
+        tfx network rotate-secret adnet --signing-key-file key
+        tfx network show adnet
+        tfx template update adnet/signed --unset signature
+        tfx network create --preset bitlabs --signing-key-file key
+        tfx template show bitlabs/default",
+    );
+    t.is("signed_postbacks");
+}
+
+#[test]
 fn what_became_of_a_click_stands_on_one_page_with_the_conflict_it_is_a_part_of() {
     let mut place = Place::running();
     campaign(&place);

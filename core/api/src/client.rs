@@ -25,8 +25,8 @@ use crate::{
     ingestion::{IngestionError, IngestionLag, IngestionQuery, ReplayAnswer, ReplayRequest},
     page::{Labelled, Page},
     postbacks::{
-        Directions, Lint, LintQuery, PostbackLogEvent, PostbackQuery, PostbackResult, PostbackRetry,
-        PostbackRetryAnswer, PostbackTest, PostbackTestAnswer,
+        Directions, Lint, LintQuery, PostbackLogEvent, PostbackQuery, PostbackRequest, PostbackResult,
+        PostbackRetry, PostbackRetryAnswer, PostbackTest, PostbackTestAnswer,
     },
     rates::{RatesAnswer, RatesQuery, RemoveRate, SetRate, SetRates},
     reconciliation::{Reconciliation, ReconciliationQuery},
@@ -272,6 +272,14 @@ impl Client {
     /// [`ApiError`].
     pub async fn postback_test(&self, test: &PostbackTest) -> Result<PostbackTestAnswer, ApiError> {
         self.post(&["postbacks", "test"], test).await
+    }
+
+    /// A postback as a network would send it; it holds the network's secret.
+    ///
+    /// # Errors
+    /// [`ApiError`].
+    pub async fn postback_request(&self, test: &PostbackTest) -> Result<PostbackRequest, ApiError> {
+        self.post(&["postbacks", "sign"], test).await
     }
 
     /// Takes postbacks of the log again.

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use tfx_domain::entity::{Secret, Status};
 
 /// Fields that an answer has beside the spec; ignored when sent back.
-pub const SHOWN_ONLY: [&str; 14] = [
+pub const SHOWN_ONLY: [&str; 16] = [
     "id",
     "version",
     "created_at",
@@ -16,7 +16,9 @@ pub const SHOWN_ONLY: [&str; 14] = [
     "labels",
     "has_postback_secret",
     "has_postback_signing_key",
+    "has_signing_key",
     "former_secret_until",
+    "former_signing_key_until",
     "active_streams",
     "streams",
     "cap_use",
@@ -90,6 +92,10 @@ pub struct SecretRotation {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[!-~]{8,200}$")))]
     pub postback_secret: Option<Secret>,
+    /// Or the key with which the network signs: the postback secret stays as it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[!-~]{8,200}$")))]
+    pub signing_key: Option<Secret>,
 }
 
 impl SecretRotation {

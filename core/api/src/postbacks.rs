@@ -255,6 +255,10 @@ pub enum FindingKind {
     NoSecret,
     /// A source that cannot tell of which click it is told.
     NoExternalId,
+    /// A template whose postbacks must be signed, and its network has no key: all of them are answered 503.
+    NoSigningKey,
+    /// A network that signs, and a template of it that does not say how: what comes through it is answered 503.
+    NoSignature,
 }
 
 /// A postback to try. Nothing is stored. A secret is not asked for; one that is given must be right.
@@ -271,6 +275,22 @@ pub struct PostbackTest {
     #[serde(default)]
     #[cfg_attr(feature = "schema", schemars(length(max = 1000)))]
     pub params: Vec<(String, String)>,
+}
+
+/// A postback as a network would send it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct PostbackRequest {
+    /// `GET`, or `POST` where the body is signed.
+    pub method: String,
+    /// Where it goes; its secret stands in it.
+    pub url: String,
+    /// Its headers.
+    pub headers: Vec<(String, String)>,
+    /// Its body, a form; empty: none.
+    pub body: String,
+    /// Whether it is signed.
+    pub signed: bool,
 }
 
 /// What would become of a postback.

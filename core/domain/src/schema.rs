@@ -2,7 +2,7 @@
 //! by its derive. Compiled for the API's description alone (feature `schema`).
 
 use crate::{
-    entity::{Action, RedirectCode, Secret, SourceParam},
+    entity::{Action, RedirectCode, Secret, SignedPlace, SignedText, SourceParam},
     id::{
         AlertId, CampaignId, ClickId, ConversionId, DestinationId, NetworkId, PREFIXES, SessionId, SourceId,
         StreamId, TemplateId, TokenId, UserId, VisitorId,
@@ -64,6 +64,17 @@ schemas! {
     Moment, "Moment", json_schema!({
         "description": "A point in time, with its offset", "type": "string", "format": "date-time",
         "examples": ["2026-01-31T14:00:00Z"],
+    });
+    SignedPlace, "SignedPlace", json_schema!({
+        "description": "Where a signature or its time stands: `param:NAME`, `header:NAME`, or `header:NAME:PART` where a header has \
+                        several parts, `PART=...` or `PART,...`",
+        "type": "string", "pattern": "^(param:[^ ]{1,64}|header:[!#-'*+.0-9A-Z^-z|~-]{1,64}(:[!#-'*+.0-9A-Z^-z|~-]{1,64})?)$",
+        "examples": ["header:X-Signature", "header:Stripe-Signature:v1", "param:sig"],
+    });
+    SignedText, "SignedText", json_schema!({
+        "description": "The text that is signed: in braces `{body}`, `{url}`, `{query}`, `{sorted}`, `{time}`, `{param:NAME}`, `{header:NAME}`, which \
+                        stand for what was sent; all else for itself",
+        "type": "string", "minLength": 1, "maxLength": 500, "examples": ["{body}", "{time}.{body}", "{param:tid}:{param:sum}"],
     });
     Day, "Day", json_schema!({
         "description": "A day", "type": "string", "format": "date", "examples": ["2026-01-31"],

@@ -1,6 +1,6 @@
 //! Is a service ready?
 
-use reqwest::{Client, Response, StatusCode, redirect::Policy};
+use reqwest::{Client, Method, Response, StatusCode, redirect::Policy};
 use serde::Deserialize;
 use serde_json::Value;
 use std::time::Duration;
@@ -75,6 +75,27 @@ impl Probe {
             StatusCode::OK => text(response).await,
             status => Err(format!("{url}/metrics answers {status}")),
         }
+    }
+
+    /// Sends a request once: status and body of the answer.
+    ///
+    /// # Errors
+    /// It is no request, or nobody answered: why, for people.
+    pub async fn send(
+        &self,
+        method: &str,
+        url: &str,
+        headers: &[(String, String)],
+        body: String,
+    ) -> Result<(u16, String), String> {
+        let method = method.parse::<Method>().map_err(|e| e.to_string())?;
+        let mut request = self.0.request(method, url).body(body);
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        let response = request.send().await.map_err(|e| root_cause(&e))?;
+        let status = response.status().as_u16();
+        Ok((status, text(response).await?))
     }
 
     /// Asks for a URL once: status and body of the answer.

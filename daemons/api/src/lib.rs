@@ -42,6 +42,7 @@ mod report;
 mod retention;
 mod sealing;
 mod services;
+mod signed_postback;
 mod source_postbacks;
 mod timeline;
 mod tokens;

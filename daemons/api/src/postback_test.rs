@@ -10,9 +10,11 @@ use crate::{
     input::{Body, Query, read},
     links::template_record,
     reply::json,
+    signed_postback,
 };
 use axum::{Router, extract::State, response::Response, routing::post};
 use http::StatusCode;
+use serde_json::Value;
 use std::sync::Arc;
 use tfx_api::{
     page::EntityRef,
@@ -47,18 +49,23 @@ const SECRET: &str = "secret";
 
 /// The routes.
 pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/postbacks/test", post(test))
+    Router::new().route("/postbacks/test", post(test)).route("/postbacks/sign", post(signed_postback::make))
 }
 
-async fn test(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> Result<Response, Failure> {
+/// The network of a test and the template that it asks for, else its `default`; and the test.
+pub(crate) async fn asked(
+    app: &App,
+    query: Query,
+    input: Value,
+) -> Result<(Record, Option<Record>, PostbackTest), Failure> {
     query.finish()?;
     let test: PostbackTest = read(input)?;
     let mut problems = Problems::default();
     problems.require(test.params.len() <= MAX_PARAMS, "params", &format!("must be at most {MAX_PARAMS}"));
     let network = refs::find(app.stores.config.as_ref(), Kind::Network, &test.network).await?;
     let template = match (&network, &test.template) {
-        (Some(network), Some(text)) => template_record(&app, &network.id, text).await?,
-        (Some(network), None) => template_record(&app, &network.id, "default").await?,
+        (Some(network), Some(text)) => template_record(app, &network.id, text).await?,
+        (Some(network), None) => template_record(app, &network.id, "default").await?,
         (None, _) => {
             problems.add(
                 "network",
@@ -72,6 +79,11 @@ async fn test(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> R
     }
     let network =
         problems.into_result(network)?.ok_or_else(|| ProblemResponse::internal("a network was found"))?;
+    Ok((network, template, test))
+}
+
+async fn test(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> Result<Response, Failure> {
+    let (network, template, test) = asked(&app, query, input).await?;
     let (secrets, params): (Vec<_>, Vec<_>) =
         test.params.into_iter().partition(|(name, _)| name.eq_ignore_ascii_case(SECRET));
     let trial = Trial::new(&app, &network, template.as_ref(), test.template.is_some())?;

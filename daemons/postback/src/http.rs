@@ -8,6 +8,7 @@ use crate::{
     params::{self, RequestFacts},
     parked,
     retry::{NotTaken, retry},
+    signature::RawRequest,
     source_postback::{self, SourcePostbackSender},
     take::{Postbacks, Received},
 };
@@ -209,7 +210,7 @@ async fn postback(
     let most = http.settings.max_body_bytes;
     let limit = if http.knows(&head, ip) { most } else { most.min(STRANGERS_BODY) };
     let (body, problem) = match to_bytes(body, limit).await {
-        Ok(body) => (body, Ok(())),
+        Ok(body) => (Some(body), Ok(())),
         Err(e) if is_caused_by::<NoMemory>(&e) => {
             return ProblemResponse::unavailable(format!("{NoMemory}; send it again")).into_response();
         }
@@ -219,12 +220,12 @@ async fn postback(
             } else {
                 ""
             };
-            (Bytes::new(), Err(body_refused(413, format!("is larger than {limit} bytes{why}"))))
+            (None, Err(body_refused(413, format!("is larger than {limit} bytes{why}"))))
         }
-        Err(e) => (Bytes::new(), Err(body_refused(400, format!("broke off: {e}")))),
+        Err(e) => (None, Err(body_refused(400, format!("broke off: {e}")))),
     };
-    let RequestFacts { params, unreadable, numbers, problem: parsed } =
-        params::read(head.uri.query(), &head.headers, &body).await;
+    let RequestFacts { params, of_query, unreadable, numbers, problem: parsed } =
+        params::read(head.uri.query(), &head.headers, body.as_ref().unwrap_or(&Bytes::new())).await;
     let parsed = parsed.map_or(Ok(()), |(status, refusal)| Err(PostbackOutcome::invalid(status, refusal)));
     let (network, template, path) = path_of(head.uri.path());
     let at = clock::now();
@@ -241,9 +242,17 @@ async fn postback(
             params,
             note: String::new(),
             row: None,
+            signed: None,
         },
         unreadable,
         numbers,
+        raw: RawRequest {
+            path: head.uri.path().to_owned(),
+            query: head.uri.query().unwrap_or_default().to_owned(),
+            headers: head.headers,
+            body,
+            of_query,
+        },
     };
     // A task of its own: a network that hangs up must not leave a postback half done.
     let postbacks = Arc::clone(&http.postbacks);

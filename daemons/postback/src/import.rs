@@ -130,6 +130,7 @@ impl<'b> Batch<'b> {
             params: Vec::new(),
             note: String::new(),
             row: Some(file),
+            signed: None,
         };
         let (network, template) = match readable(self.index, &origin) {
             Ok(found) => found,

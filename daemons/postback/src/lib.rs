@@ -25,6 +25,7 @@ mod published;
 mod record;
 mod republish;
 mod retry;
+mod signature;
 mod source_postback;
 mod take;
 mod turns;
@@ -90,6 +91,7 @@ pub async fn run(
         producer: Arc::clone(&producer),
         refused,
         settings: settings.postback.clone(),
+        public_url: settings.addresses.postback_url.clone(),
         counters: log::Counters::default(),
         batch_timeout: settings.events.batch_timeout,
         to_tell: Arc::default(),

@@ -13,7 +13,9 @@ use tfx_domain::{
     event::{PostbackDirection, PostbackLogEvent, PostbackResult, SCHEMA},
     id::{ClickId, ConversionId, NetworkId},
     money::Money,
-    postback::{ConversionStatus, FileRow, Interpreted, Refusal, interpret, interpret_ours},
+    postback::{
+        ConversionStatus, FileRow, Interpreted, Refusal, Signed, Unsigned, interpret, interpret_ours,
+    },
 };
 use tfx_ports::queue::Counts;
 use tfx_service::metrics::Text;
@@ -99,6 +101,8 @@ pub(crate) struct Origin {
     pub(crate) note: String,
     /// It is a row of a file.
     pub(crate) row: Option<FileRow>,
+    /// Its network's signature.
+    pub(crate) signed: Option<Signed>,
 }
 
 impl Origin {
@@ -205,6 +209,7 @@ pub(crate) struct Counters {
     by_result: [AtomicU64; PostbackResult::IN.len()],
     forbidden: AtomicU64,
     former_secret: AtomicU64,
+    unsigned: [AtomicU64; Unsigned::WORDS.len()],
     not_taken: AtomicU64,
     republished: AtomicU64,
     unmapped: AtomicU64,
@@ -235,6 +240,13 @@ impl Counters {
         self.former_secret.fetch_add(1, Ordering::Relaxed);
     }
 
+    /// One was not signed by its network.
+    pub(crate) fn unsigned(&self, why: &Unsigned) {
+        if let Some(i) = Unsigned::WORDS.iter().position(|word| *word == why.as_str()) {
+            self.unsigned[i].fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
     pub(crate) fn unmapped(&self) {
         self.unmapped.fetch_add(1, Ordering::Relaxed);
     }
@@ -253,6 +265,15 @@ impl Counters {
         for (result, count) in PostbackResult::IN.iter().zip(&self.by_result) {
             let labels = [("result", result.as_str())];
             out.counter("tfx_postbacks_total", "Postbacks by result", &labels, count.load(Ordering::Relaxed));
+        }
+        for (word, count) in Unsigned::WORDS.iter().zip(&self.unsigned) {
+            let help = "Postbacks that their network should have signed, and had not";
+            out.counter(
+                "tfx_postbacks_unsigned_total",
+                help,
+                &[("why", word)],
+                count.load(Ordering::Relaxed),
+            );
         }
         let help = "Postbacks that wait for their click";
         out.gauge("tfx_postbacks_parked", help, &[], self.parked.load(Ordering::Relaxed));
@@ -308,6 +329,7 @@ mod tests {
             params,
             note: String::new(),
             row: None,
+            signed: None,
         };
         let reason = format!("click_id is 's3cret-x' {}", "r".repeat(5000));
         let event = event(&origin, &PostbackOutcome::rejected(403, reason), &Masks::of(["s3cret-x"]));

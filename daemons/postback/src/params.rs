@@ -29,6 +29,8 @@ pub(crate) type Params = Vec<(String, String)>;
 #[derive(Debug, Default)]
 pub(crate) struct RequestFacts {
     pub(crate) params: Params,
+    /// How many of them are of the query; behind those are the ones of the body.
+    pub(crate) of_query: usize,
     /// Names of a body whose values are no texts.
     pub(crate) unreadable: Vec<Unreadable>,
     /// Those of a JSON body that are numbers with a point.
@@ -46,7 +48,8 @@ impl RequestFacts {
 
 /// All parameters of a request.
 pub(crate) async fn read(query: Option<&str>, headers: &HeaderMap, body: &Bytes) -> RequestFacts {
-    let mut said = RequestFacts { params: pairs(query.unwrap_or("").as_bytes()), ..RequestFacts::default() };
+    let params = pairs(query.unwrap_or("").as_bytes());
+    let mut said = RequestFacts { of_query: params.len(), params, ..RequestFacts::default() };
     let mut most = MAX_PARAMS;
     match format_of(headers, body) {
         Ok(Format::None) => {}

@@ -202,6 +202,7 @@ async fn attempt(postbacks: &Postbacks, job: &Job) -> End {
         params: parked.params.clone(),
         note: String::new(),
         row: parked.row,
+        signed: parked.signed.clone(),
     };
     // A network or template that was archived meanwhile still explains what it reported before.
     let template = network.and_then(|n| index.asked_template(&n.id, &parked.template));
@@ -289,6 +290,7 @@ mod tests {
             params: vec![("payout".to_owned(), "5".to_owned())],
             received_at,
             row: None,
+            signed: None,
         }
     }
 

@@ -4,6 +4,7 @@ use crate::{
     clicks::KnownClick,
     config::Index,
     log::{self, Origin, PostbackOutcome},
+    signature,
     take::{NOT_DURABLE, Postbacks},
     why,
 };
@@ -58,7 +59,11 @@ impl Postbacks {
         if is_told {
             self.to_tell.notify_one();
         }
-        let outcome = became(network, template, postback, click, &recorded, status);
+        let mut outcome = became(network, template, postback, click, &recorded, status);
+        let came_before = origin.signed.as_ref().is_some_and(|s| recorded.conversion.signatures.has(s));
+        if recorded.result == PostbackResult::Duplicate && came_before {
+            outcome.reason = signature::CAME_BEFORE.to_owned();
+        }
         self.conclude(origin, outcome, Some(network), changed(&recorded)).await
     }
 
@@ -125,7 +130,7 @@ pub(crate) fn incoming(
     match report(network, index.terms(destination), postback, &click.dims, origin.reported_at()) {
         Ok(incoming) => {
             let tell = if origin.tells() { index.asks(click) } else { None };
-            Ok(Incoming { tell, cost_terms: click.due, ..incoming })
+            Ok(Incoming { tell, cost_terms: click.due, signed: origin.signed.clone(), ..incoming })
         }
         Err(other) => {
             let template = index.named_template(&network.id, &origin.template).map(|t| &t.spec);

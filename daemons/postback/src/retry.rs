@@ -260,6 +260,7 @@ async fn again(postbacks: &Postbacks, line: &PostbackLogEvent, dry_run: bool) ->
         params: line.params.clone(),
         note: String::new(),
         row: is_row(line).then_some(FileRow { at: line.at, ours: false, tell: false }),
+        signed: None,
     };
     let outcome = postbacks.record(&index, &origin, network, &postback, &click, 0).await;
     match outcome.status {
@@ -281,10 +282,14 @@ type Read<'i> = (&'i Network, Option<&'i Template>, Postback);
 /// has not all of it, or it is refused or ignored still.
 fn read<'i>(index: &'i Index, line: &PostbackLogEvent) -> Result<Read<'i>, String> {
     if line.status == 403 {
-        return Err("its secret or address was refused: nobody vouches for what it says".to_owned());
+        return Err(
+            "its secret, address or signature was refused: nobody vouches for what it says".to_owned()
+        );
     }
     let Some(id) = &line.network_id else {
-        return Err("it came for a network that was not known: nobody vouches for what it says".to_owned());
+        return Err(
+            "its network was not known, or had not signed it: nobody vouches for what it says".to_owned()
+        );
     };
     let network = index.network_by_id(id).ok_or("its network is gone or not to be read by this version")?;
     let slug = &network.spec.slug;

@@ -9,6 +9,7 @@ use crate::{
     masks::Masks,
     params::Params,
     published::RefusedStates,
+    signature::{self, RawRequest},
     turns::Turns,
     why,
 };
@@ -22,7 +23,7 @@ use tfx_domain::{
     entity::{Network, Status, Template},
     event::{Event, PostbackResult},
     id::NetworkId,
-    postback::{Conversion, Interpreted, Postback, Unreadable, advice, interpret, with_numbers},
+    postback::{Conversion, Interpreted, Postback, Unreadable, Unsigned, advice, interpret, with_numbers},
 };
 use tfx_events::Producer;
 use tfx_ports::{
@@ -48,6 +49,8 @@ pub(crate) struct Postbacks {
     /// The conversions that the event sink refuses.
     pub(crate) refused: Arc<RefusedStates>,
     pub(crate) settings: PostbackSettings,
+    /// What stands before the path in the URLs that networks were given.
+    pub(crate) public_url: String,
     pub(crate) counters: Counters,
     /// How long an event may wait for others before it is delivered.
     pub(crate) batch_timeout: Duration,
@@ -68,6 +71,8 @@ pub(crate) struct Received {
     pub(crate) unreadable: Vec<Unreadable>,
     /// Parameters that are numbers, with a point.
     pub(crate) numbers: Params,
+    /// What its network may have signed.
+    pub(crate) raw: RawRequest,
     /// What is wrong with it as a request, whatever it says.
     pub(crate) problem: Result<(), PostbackOutcome>,
 }
@@ -94,7 +99,7 @@ impl Postbacks {
     }
 
     async fn taken(&self, received: Received) -> PostbackOutcome {
-        let Received { mut origin, secrets, unreadable, numbers, problem } = received;
+        let Received { mut origin, secrets, mut unreadable, numbers, raw, problem } = received;
         let Some(index) = self.config.owned() else {
             return self
                 .refuse(&origin, PostbackOutcome::rejected(503, "the configuration is not loaded yet"), None)
@@ -103,6 +108,7 @@ impl Postbacks {
         // Before anything is logged: what is taken later is read from there.
         let named = index.network(&origin.network);
         let named = named.and_then(|network| index.named_template(&network.id, &origin.template));
+        let as_sent = (!numbers.is_empty()).then(|| origin.params.clone());
         with_numbers(named.map(|t| &t.spec), &mut origin.params, &numbers);
         let (network, template) = match admit(&index, &origin, &secrets) {
             Ok((network, template, Admission::Usual)) => (network, template),
@@ -112,6 +118,15 @@ impl Postbacks {
                 (network, template)
             }
             Err((outcome, Some(network))) => {
+                if network.spec.signing_key.is_some() {
+                    // It is kept whole only if its network signed it, by the template that it asks for, active or not.
+                    let template = index.named_template(&network.id, &origin.template);
+                    let params = as_sent.as_ref().unwrap_or(&origin.params);
+                    match signature::check(network, template, &self.public_url, &raw, params) {
+                        Ok(signed) => signed.into_iter().for_each(|it| it.keep(&mut origin, &mut unreadable)),
+                        Err(_) => return self.turn_away(&origin, outcome, None).await,
+                    }
+                }
                 let lacking = problem.err().map(|_| "body");
                 let lacking = lacking.into_iter().chain(unreadable.iter().map(|u| u.name.as_str()));
                 return self.refuse(&origin.lacking(lacking), outcome, Some(network)).await;
@@ -126,6 +141,22 @@ impl Postbacks {
                 return self.turn_away(&origin, outcome, known).await;
             }
         };
+        let params = as_sent.as_ref().unwrap_or(&origin.params);
+        match signature::check(network, template, &self.public_url, &raw, params) {
+            Ok(None) => {}
+            Ok(Some(verified)) => verified.keep(&mut origin, &mut unreadable),
+            Err(unsigned) => {
+                self.counters.unsigned(&unsigned);
+                let outcome = match (problem, unsigned) {
+                    // What could not be read cannot be looked at.
+                    (Err(too_long), Unsigned::NoBody) => too_long,
+                    (_, unsigned) => signature::refused(&unsigned),
+                };
+                // Without its network in the log nobody takes it again.
+                let known = (outcome.status == 403).then_some(network);
+                return self.turn_away(&origin, outcome, known).await;
+            }
+        }
         if let Err(outcome) = problem {
             return self.refuse(&origin.lacking(["body"]), outcome, Some(network)).await;
         }

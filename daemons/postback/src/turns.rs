@@ -169,6 +169,7 @@ impl Postbacks {
             params: origin.params.iter().filter(|(n, v)| !is_secret(n, v)).cloned().collect(),
             received_at: origin.at,
             row: origin.row,
+            signed: origin.signed.clone(),
         };
         let kept = match parked::job(&parked, place.came) {
             Ok(job) => self.queue.enqueue(&job, pause).await.map_err(|e| e.to_string()),

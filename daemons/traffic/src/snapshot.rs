@@ -91,7 +91,9 @@ fn tell(revision: u64, problems: &Problems) {
 /// Routing needs no template, and nothing of how postbacks come in and go out, in which secrets stand.
 fn without_secrets(mut config: Config) -> Config {
     for network in &mut config.networks {
-        (network.spec.postback_secret, network.spec.former_secret) = (None, None);
+        let spec = &mut network.spec;
+        (spec.postback_secret, spec.former_secret) = (None, None);
+        (spec.signing_key, spec.former_signing_key) = (None, None);
     }
     for source in &mut config.sources {
         let spec = &mut source.spec;

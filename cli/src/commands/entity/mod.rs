@@ -297,9 +297,7 @@ pub(crate) fn failed(kind: Kind, reference: &str, error: ApiError) -> Failure {
         (Some("slug_taken"), Some(p)) => p.existing.as_ref().map(|id| {
             format!("tfx {kind} show {id} shows who has it; --if-not-exists takes that one as it is")
         }),
-        (Some("former_secret_works"), _) => {
-            Some(format!("tfx network rotate-secret {reference} --force ends it"))
-        }
+        (Some("former_secret_works"), _) => Some("the same with --force ends it".to_owned()),
         (Some("in_use"), _) => Some(format!("tfx {kind} archive {reference} --force")),
         _ => None,
     };

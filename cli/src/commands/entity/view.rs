@@ -140,6 +140,14 @@ fn more(kind: Kind) -> Vec<Column> {
                 Column::text("allowed ips of", "allowed_ips_file"),
                 Column::text("postback secret", "postback_secret"),
                 Column::made("former secret", "former_secret_until", former_secret).raw(),
+                Column::made("signs", "has_signing_key", |row| {
+                    if row["has_signing_key"] == true { "yes, as its templates say" } else { "" }.to_owned()
+                })
+                .raw(),
+                Column::made("former key", "former_signing_key_until", |row| {
+                    ending(&text(&row["former_signing_key_until"])).unwrap_or_default()
+                })
+                .raw(),
             ]
         }
         Kind::Template => vec![
@@ -148,6 +156,7 @@ fn more(kind: Kind) -> Vec<Column> {
             Column::text("decimal", "decimal"),
             Column::text("scale", "scale"),
             Column::made("macros", "macros", |row| pairs(&row["macros"])),
+            Column::made("signature", "signature", |row| pairs(&row["signature"])),
         ],
         Kind::Alert => vec![
             Column::made("counts", "filters", conditions),
@@ -193,15 +202,19 @@ fn more(kind: Kind) -> Vec<Column> {
 
 /// Until when the secret before the present one works, and how it is seen whether it still comes.
 fn former_secret(row: &Value) -> String {
-    let until = text(&row["former_secret_until"]);
-    match until.parse::<Timestamp>() {
-        Err(_) => String::new(),
-        Ok(end) if end <= clock::now() => format!("ended {}", crate::when::shown(&until)),
-        Ok(_) => {
-            let (until, slug) = (crate::when::shown(&until), text(&row["slug"]));
-            format!("works until {until}; tfx postback lint --network {slug} tells whether it still comes")
+    match ending(&text(&row["former_secret_until"])) {
+        Some(works) if works.starts_with("works") => {
+            format!("{works}; tfx postback lint {} tells whether it still comes", text(&row["slug"]))
         }
+        ended => ended.unwrap_or_default(),
     }
+}
+
+/// Until when what was replaced works, or when that ended.
+fn ending(until: &str) -> Option<String> {
+    let end = until.parse::<Timestamp>().ok()?;
+    let word = if end <= clock::now() { "ended" } else { "works until" };
+    Some(format!("{word} {}", crate::when::shown(until)))
 }
 
 /// How an alert stands in each group.

@@ -57,6 +57,10 @@ pub(crate) struct NetworkFields {
     /// Read the postback secret from a file; - is standard input [default: one is made].
     #[arg(long, value_name = "FILE")]
     secret_file: Option<PathBuf>,
+    /// Read the key with which it signs its postbacks from a file; - is standard input. From then on, what a template says of its
+    /// signature must be there.
+    #[arg(long, value_name = "FILE")]
+    signing_key_file: Option<PathBuf>,
 }
 
 /// A CIDR block; an address is one of its own.
@@ -82,6 +86,9 @@ impl Fields for NetworkFields {
         put(spec, "allowed_ips_file", self.allow_ip_file.as_ref())?;
         if let Some(path) = &self.secret_file {
             put(spec, "postback_secret", Some(&input::text(path)?.trim()))?;
+        }
+        if let Some(path) = &self.signing_key_file {
+            put(spec, "signing_key", Some(&input::text(path)?.trim()))?;
         }
         Ok(())
     }

@@ -39,6 +39,17 @@ impl Ready for NetworkPreset {
         presets::name(spec, preset);
         let slug = spec.get("slug").cloned().unwrap_or_default();
         let mut template = of.template.clone();
+        // A currency that is said is that of what the network pays.
+        if let (Some(currency), Some(Value::Object(defaults))) =
+            (spec.get("currency"), template.get_mut("defaults"))
+            && of.fields.get("currency") != Some(currency)
+            && defaults.contains_key("currency")
+        {
+            defaults.insert("currency".to_owned(), currency.clone());
+        }
+        if spec.contains_key("signing_key") && !of.signature.is_empty() {
+            template.insert("signature".to_owned(), json!(of.signature));
+        }
         template.extend([
             ("network".to_owned(), slug),
             ("slug".to_owned(), json!("default")),
@@ -64,6 +75,19 @@ impl Ready for NetworkPreset {
                 "put {{click_id}} into the URLs of its destinations, into the parameter that comes back as {}",
                 text(&of.template["macros"]["click_id"])
             )),
+        }
+        let tells_payout = of.template.get("macros").is_some_and(|macros| macros.get("payout").is_some());
+        if !tells_payout
+            && of.template.get("defaults").is_none_or(|defaults| defaults.get("payout").is_none())
+        {
+            lines.push(format!(
+                "it is not known by what macro {title} tells what it pays: give its destinations a --payout, or add the macro here"
+            ));
+        }
+        if !of.signature.is_empty() && created["has_signing_key"] != true {
+            lines.push(format!(
+                "{title} signs what it sends: --signing-key-file FILE with its key has that asked for"
+            ));
         }
         lines.extend(presets::origin(preset));
         lines.push(format!("next: tfx postback test {slug} '{}' tries it", of.example.postback));

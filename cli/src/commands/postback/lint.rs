@@ -154,6 +154,8 @@ const fn title(kind: FindingKind) -> &'static str {
         FindingKind::NoClickId => "its URL does not carry the click",
         FindingKind::NoSecret => "has neither a secret nor addresses",
         FindingKind::NoExternalId => "cannot tell which click converted",
+        FindingKind::NoSigningKey => "wants signatures, and there is no key for them",
+        FindingKind::NoSignature => "does not say how postbacks are signed",
     }
 }
 

@@ -10,13 +10,10 @@ use crate::{
 };
 use clap::Args;
 use serde_json::{Value, json};
-use tfx_api::postbacks::PostbackTest;
+use tfx_api::postbacks::{PostbackRequest, PostbackTest};
 use tfx_domain::{entity::Kind, query};
 use tfx_ops::probe::Probe;
 use url::Url;
-
-/// The parameter that carries the secret.
-const SECRET: &str = "secret";
 
 /// Which postback.
 #[derive(Debug, Args)]
@@ -51,12 +48,11 @@ impl Test {
             ));
         }
         let client = context.client()?;
-        if self.send {
-            let link = client.postback_url(&self.network, self.template.as_deref()).await;
-            let link = link.map_err(|e| failed(Kind::Network, &self.network, e))?;
-            return send(context, &link.url, &params).await;
-        }
         let asked = PostbackTest { network: self.network.clone(), template: self.template, params };
+        if self.send {
+            let request = client.postback_request(&asked).await;
+            return send(context, request.map_err(|e| failed(Kind::Network, &self.network, e))?).await;
+        }
         let answer =
             client.postback_test(&asked).await.map_err(|e| failed(Kind::Network, &self.network, e))?;
         let item = serde_json::to_value(&answer).map_err(Failure::failed)?;
@@ -115,34 +111,32 @@ fn fields() -> Vec<Column> {
     ]
 }
 
-/// Sends what the network would send, with its secret or the one that is given.
-async fn send(context: &Context, link: &str, params: &[(String, String)]) -> Result<(), Failure> {
-    let mut url =
-        Url::parse(link).map_err(|e| Failure::failed(format!("api-service gave a bad postback URL: {e}")))?;
-    let of_network =
-        url.query_pairs().find(|(name, _)| name == SECRET).map(|(_, secret)| secret.into_owned());
-    let (given, params): (Vec<_>, Vec<_>) =
-        params.iter().partition(|(name, _)| name.eq_ignore_ascii_case(SECRET));
-    let secret = given.first().map(|(_, secret)| secret.clone()).or(of_network);
-    let pairs =
-        params.iter().map(|(name, value)| format!("{}={}", query::encode(name), query::encode(value)));
-    url.set_query(Some(&pairs.collect::<Vec<_>>().join("&")));
-    let shown = url.to_string();
-    if let Some(secret) = secret {
-        url.query_pairs_mut().append_pair(SECRET, &secret);
-    }
+/// Sends what the network would send.
+async fn send(context: &Context, request: PostbackRequest) -> Result<(), Failure> {
+    let PostbackRequest { method, url, headers, body, signed } = request;
+    let mut shown =
+        Url::parse(&url).map_err(|e| Failure::failed(format!("api-service gave a bad postback URL: {e}")))?;
+    let origin = shown.origin().ascii_serialization();
+    let query = shown.query().unwrap_or_default().split('&').filter(|pair| !pair.starts_with("secret="));
+    let query = query.collect::<Vec<_>>().join("&");
+    shown.set_query(Some(query.as_str()).filter(|query| !query.is_empty()));
+    let sent_body = body.clone();
     let http = Probe::new().map_err(Failure::failed)?;
-    let (status, body) = http.get(url.as_str()).await.map_err(|why| {
-        let message =
-            format!("postback-service does not answer at {}: {why}", url.origin().ascii_serialization());
+    let (status, body) = http.send(&method, &url, &headers, body).await.map_err(|why| {
+        let message = format!("postback-service does not answer at {origin}: {why}");
         Failure::new(FailureKind::Unreachable, message).hint(
             "start the services with 'tfx up'; POSTBACK_SERVICE_URL of api-service says where postbacks go",
         )
     })?;
     let answer: Value = serde_json::from_str(&body).unwrap_or(Value::String(body));
-    let item = json!({ "sent": shown, "status": status, "answer": answer });
+    let item = json!({
+        "sent": shown.as_str(), "body": sent_body, "signed": signed, "status": status, "answer": answer,
+    });
     let fields = [
         Column::text("sent", "sent"),
+        Column::text("body", "body"),
+        Column::made("signed", "signed", |row| if row["signed"] == true { "yes" } else { "" }.to_owned())
+            .raw(),
         Column::text("answer", "status"),
         Column::text("result", "answer.result"),
         Column::text("conversion", "answer.conversion_id"),

@@ -12,6 +12,7 @@ mod destination;
 mod network;
 mod objects;
 mod parse;
+mod signature;
 mod source;
 mod source_postback;
 mod stream;
@@ -24,6 +25,10 @@ pub use cost::{Cost, CostModel, Due};
 pub use destination::{Caps, DestinationSpec, HealthCheck, ProbeMethod, Schedule};
 pub use network::{FormerSecret, NetworkSpec, Secret};
 pub use parse::{parse, parse_over, read};
+pub use signature::{
+    SignatureAlgorithm, SignatureEncoding, SignatureFormat, SignedPart, SignedPlace, SignedText, SignedTime,
+    SignedTimeUnit, SigningKeyForm,
+};
 pub(crate) use source::sub_index;
 pub use source::{SourceParam, SourceParams, SourceSpec};
 pub use source_postback::{MAX_POSTBACK_DELAY_S, PayoutShare, PostbackMethod};

@@ -3,7 +3,7 @@
 use super::{Kind, Spec, Status, check_aliases, check_name};
 use crate::{
     Timestamp, id::NetworkId, money::Currency, postback::TransactionScope, problem::Problems,
-    rules::KindRules, slug::Slug,
+    rules::KindRules, said, slug::Slug,
 };
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, Serialize, de::Error as _};
@@ -33,6 +33,13 @@ pub struct NetworkSpec {
     /// The secret before that, which works for a while, so that the network can move.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub former_secret: Option<FormerSecret>,
+    /// With which it signs its postbacks, where a template says how ([`SignatureFormat`](super::SignatureFormat)).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[cfg_attr(feature = "schema", schemars(regex(pattern = "^[!-~]{8,200}$")))]
+    pub signing_key: Option<Secret>,
+    /// The key before that, which works for a while.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub former_signing_key: Option<FormerSecret>,
     /// Addresses postbacks may come from; none: any.
     #[serde(default, deserialize_with = "networks", skip_serializing_if = "Vec::is_empty")]
     #[cfg_attr(feature = "schema", schemars(with = "Vec<crate::schema::Network>"))]
@@ -78,8 +85,9 @@ impl FormerSecret {
 impl NetworkSpec {
     /// Every secret of it, also one that does not work any more.
     pub fn secrets(&self) -> impl Iterator<Item = &str> {
-        let former = self.former_secret.iter().map(|former| former.secret.0.as_str());
-        self.postback_secret.iter().map(|secret| secret.0.as_str()).chain(former)
+        let present = self.postback_secret.iter().chain(&self.signing_key);
+        let former = self.former_secret.iter().chain(&self.former_signing_key);
+        present.chain(former.map(|former| &former.secret)).map(|secret| secret.0.as_str())
     }
 }
 
@@ -166,14 +174,27 @@ impl Spec for NetworkSpec {
         let mut check = |path: &str, Secret(text): &Secret| {
             let ok = (8..=200).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic());
             problems.require(ok, path, "must be 8 to 200 visible ASCII characters");
+            // A URL whose macro nobody filled in would be let in.
+            let says = !ok || said::says(text, said::Fact::Word);
+            problems.require(
+                says,
+                path,
+                "is what is sent where nothing is said, or a macro that is not filled in; take another",
+            );
         };
-        self.postback_secret.iter().for_each(|secret| check("postback_secret", secret));
-        self.former_secret.iter().for_each(|former| check("former_secret.secret", &former.secret));
-        if let Some(former) =
-            self.former_secret.as_ref().filter(|f| Some(&f.secret) == self.postback_secret.as_ref())
-        {
-            let until = former.until;
-            problems.add("former_secret.secret", format!("is the present one, which works beyond {until}"));
+        let pairs = [
+            ("postback_secret", &self.postback_secret, "former_secret.secret", &self.former_secret),
+            ("signing_key", &self.signing_key, "former_signing_key.secret", &self.former_signing_key),
+        ];
+        for (path, present, former_path, former) in pairs {
+            present.iter().for_each(|secret| check(path, secret));
+            former.iter().for_each(|former| check(former_path, &former.secret));
+        }
+        for (_, present, path, former) in pairs {
+            if let Some(former) = former.as_ref().filter(|f| Some(&f.secret) == present.as_ref()) {
+                let until = former.until;
+                problems.add(path, format!("is the present one, which works beyond {until}"));
+            }
         }
         if let Some(path) = &self.allowed_ips_file {
             let ok = (2..=1000).contains(&path.chars().count())

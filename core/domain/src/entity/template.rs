@@ -1,6 +1,6 @@
 //! Postback templates: how one network's words map to ours.
 
-use super::{Kind, PARAM_NAME, Spec, Status, check_aliases, check_name, is_param_name};
+use super::{Kind, PARAM_NAME, SignatureFormat, Spec, Status, check_aliases, check_name, is_param_name};
 use crate::{
     Timestamp,
     id::{NetworkId, TemplateId},
@@ -57,6 +57,9 @@ pub struct TemplateSpec {
     /// The network's own macros, for the URL that it is given.
     #[serde(default, skip_serializing_if = "TemplateMacros::is_empty")]
     pub macros: TemplateMacros,
+    /// How its postbacks are signed: what is not signed so is refused, and of one that is, what is not signed is not read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signature: Option<SignatureFormat>,
 }
 
 /// What stands for a fact in the URL that a network is given: its own macro (`{sub1}`, `#s2#`), or a word that is always
@@ -258,6 +261,16 @@ impl Spec for TemplateSpec {
         check_aliases(&self.slug, &self.aliases, &mut problems);
         self.params.check(&mut problems);
         self.macros.check(&mut problems);
+        // An amount has six decimals: what is smaller would come to nothing.
+        let comes_to_something = self.scale.is_none_or(Scale::is_of_use);
+        problems.require(
+            comes_to_something,
+            "scale",
+            "must be at least 0.0001: smaller ones leave nothing of an amount",
+        );
+        if let Some(signature) = &self.signature {
+            signature.check(&mut problems);
+        }
         if let Some(payout) = self.defaults.payout {
             problems.require(payout >= Amount::ZERO, "defaults.payout", "must not be negative");
         }

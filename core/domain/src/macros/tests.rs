@@ -54,6 +54,7 @@ fn conversion() -> Conversion {
         revenue: usd("12.50"),
         cost: None,
         cost_terms: crate::entity::Due::default(),
+        signatures: crate::postback::Signatures::default(),
         created_at: Timestamp::UNIX_EPOCH,
         updated_at: Timestamp::UNIX_EPOCH,
         click: ClickDims::default(),

@@ -56,6 +56,13 @@ impl FromStr for Scale {
     }
 }
 
+impl Scale {
+    /// Whether something is left of an amount of 0.01.
+    pub(crate) fn is_of_use(self) -> bool {
+        self.0 >= Decimal::new(1, 4)
+    }
+}
+
 impl TryFrom<String> for Scale {
     type Error = &'static str;
 

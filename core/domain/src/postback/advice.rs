@@ -221,10 +221,32 @@ pub fn pattern(reason: &str) -> String {
     out
 }
 
-/// One word of a shell.
+/// One word of a shell. What is not seen, or turns the direction in which a line is read, is written by its number, as bash and zsh
+/// read it: what is copied is what was seen.
 fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "=,._-+/:@".contains(c);
-    if text.chars().all(plain) { text.to_owned() } else { format!("'{}'", text.replace('\'', "'\\''")) }
+    if text.chars().all(plain) {
+        return text.to_owned();
+    }
+    let escaped: String = text
+        .chars()
+        .flat_map(|c| -> Vec<char> {
+            match c {
+                '\\' | '\'' => vec!['\\', c],
+                c if is_unseen(c) => format!("\\u{:04x}", u32::from(c)).chars().collect(),
+                c => vec![c],
+            }
+        })
+        .collect();
+    match text.chars().any(is_unseen) {
+        true => format!("$'{escaped}'"),
+        false => format!("'{}'", text.replace('\'', "'\\''")),
+    }
+}
+
+/// As [`char::escape_debug`] judges it.
+fn is_unseen(c: char) -> bool {
+    c.is_control() || (!c.is_ascii() && c.escape_debug().len() > 1)
 }
 
 #[cfg(test)]
@@ -246,7 +268,7 @@ mod tests {
         let (active, paused, archived) = (template("active"), template("paused"), template("archived"));
         let create = "tfx template create --network adnet --slug default --name Default";
         let update = "tfx template update adnet/web";
-        let table: [(_, &[&str], _); 10] = [
+        let table: [(_, &[&str], _); 11] = [
             (None, &["1"], format!("{create} --map STATUS=1")),
             (
                 None,
@@ -268,6 +290,11 @@ mod tests {
             // It is there already, so it cannot be made.
             (Some(&paused), &["x"], format!("{update} --map STATUS+=x --set status=active")),
             (Some(&archived), &["x"], format!("{update} --map STATUS+=x --set status=active")),
+            (
+                None,
+                &["\u{202e}elas", "a\u{200b}'"],
+                format!("{create} --map $'STATUS=\\u202eelas' --map $'STATUS=a\\u200b\\''"),
+            ),
             (None, &["it's; rm -rf /"], format!("{create} --map 'STATUS=it'\\''s; rm -rf /'")),
             (None, &["a,refunded", "void,"], format!("{create} --map 'rejected=[\"a,refunded\",\"void,\"]'")),
             (None, &["a,b", "c"], format!("{create} --map 'STATUS=[\"a,b\"]' --map STATUS=c")),

@@ -82,6 +82,7 @@ fn report(n: i64, scope: TransactionScope, click: u128, id: &str, status: &str) 
         click: ClickDims::default(),
         cost_terms: crate::entity::Due::default(),
         tell: None,
+        signed: None,
     }
 }
 

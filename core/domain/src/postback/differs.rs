@@ -89,6 +89,7 @@ mod tests {
                 revenue: usd(stood.2),
                 cost: None,
                 cost_terms: Due::default(),
+                signatures: crate::postback::Signatures::default(),
                 created_at: now,
                 updated_at: now,
                 click: ClickDims::default(),

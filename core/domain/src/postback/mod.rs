@@ -13,6 +13,7 @@ mod interpret;
 mod params;
 mod parked;
 mod report;
+mod signature;
 mod status;
 mod words;
 
@@ -24,6 +25,7 @@ pub use interpret::{
 pub use params::{Field, Unreadable, with_numbers};
 pub use parked::{FileRow, Parked};
 pub use report::{Terms, report};
+pub use signature::{Request, Signatures, Signed, Unsigned, Verified, sign, verify, written_time};
 pub use status::{Applied, ConversionStatus, apply};
 pub(crate) use words::meaning;
 
@@ -99,6 +101,9 @@ pub struct Incoming {
     /// What the click's source asks to be told; none: nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tell: Option<Subscription>,
+    /// The network's signature of it, where it signs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Signed>,
 }
 
 impl Incoming {
@@ -157,6 +162,9 @@ pub struct Conversion {
     /// What that is made of: the terms of its click.
     #[serde(default, skip_serializing_if = "Due::is_none")]
     pub cost_terms: Due,
+    /// The signatures of what brought it into its states.
+    #[serde(default, skip_serializing_if = "Signatures::is_empty")]
+    pub signatures: Signatures,
     /// When it was first reported.
     #[cfg_attr(feature = "schema", schemars(with = "crate::schema::Moment"))]
     pub created_at: Timestamp,

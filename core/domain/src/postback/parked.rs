@@ -1,5 +1,6 @@
 //! A postback whose click is not known yet.
 
+use super::Signed;
 use crate::{
     Timestamp,
     id::{ClickId, NetworkId},
@@ -24,6 +25,9 @@ pub struct Parked {
     /// It is a row of a file.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub row: Option<FileRow>,
+    /// Its network's signature.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub signed: Option<Signed>,
 }
 
 /// What is said of a row of a file, beside its parameters.

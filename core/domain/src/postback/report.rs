@@ -71,5 +71,6 @@ pub fn report(
         click: click.clone(),
         cost_terms: Due::default(),
         tell: None,
+        signed: None,
     })
 }

@@ -1,6 +1,6 @@
 //! The status machine of conversions.
 
-use super::{Conversion, Incoming};
+use super::{Conversion, Incoming, Signatures};
 use crate::{Timestamp, id::ClickId, money::Money};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -90,13 +90,17 @@ pub enum Applied {
 ///
 /// The same status with another payout, or a step forwards, is an update; the same again is a
 /// duplicate; any other step is stale. What came in before the report that made the present state is stale whatever
-/// it says (a parked postback is applied late), but for what comes to the same in whatever order they are applied: the outcome
-/// of a lead, which is known only after it, and a rejection, which nothing leaves. What a
+/// it says (a parked postback is applied late), and so is what its network signed before that one; but for what comes to the same
+/// in whatever order they are applied: the outcome of a lead, which is known only after it, and a rejection, which nothing leaves. A
+/// signature that brought it into one of its states changes nothing again. What a
 /// report does not say (payout, the network's word) stays as it was,
 /// and so do the click and its facts: a transaction belongs to the click it was first reported for. A displaced
 /// conversion takes whatever is reported next, as if it were the first report.
 pub fn apply(existing: Option<&Conversion>, incoming: &Incoming) -> Applied {
     let Some(existing) = existing else { return Applied::New(first(incoming)) };
+    if incoming.signed.as_ref().is_some_and(|signed| existing.signatures.has(signed)) {
+        return Applied::Duplicate;
+    }
     if existing.displaced {
         let next = Conversion {
             raw_status: incoming.raw_status.clone(),
@@ -105,6 +109,7 @@ pub fn apply(existing: Option<&Conversion>, incoming: &Incoming) -> Applied {
             displaced: false,
             ..moved(existing, &incoming.status, incoming.at)
         };
+        let next = signed(next, incoming);
         return Applied::Updated(costed(next));
     }
     let moves = existing.status != incoming.status;
@@ -115,7 +120,9 @@ pub fn apply(existing: Option<&Conversion>, incoming: &Incoming) -> Applied {
     if !moves && !pays {
         return Applied::Duplicate;
     }
-    if incoming.at < existing.updated_at && !stands_whenever(&existing.status, &incoming.status) {
+    let is_past = incoming.signed.as_ref().is_some_and(|signed| existing.signatures.is_past(signed));
+    let is_late = incoming.at < existing.updated_at || is_past;
+    if is_late && !stands_whenever(&existing.status, &incoming.status) {
         return Applied::Stale;
     }
     let mut next = moved(existing, &incoming.status, incoming.at);
@@ -128,7 +135,7 @@ pub fn apply(existing: Option<&Conversion>, incoming: &Incoming) -> Applied {
     if moves || incoming.unmapped {
         next.sale_claim = sale_claim(incoming, next.click_id);
     }
-    Applied::Updated(costed(next))
+    Applied::Updated(costed(signed(next, incoming)))
 }
 
 /// The conversion with what it costs as it stands. A sale costs what is due for one; a rebill is a later payment of the same
@@ -142,6 +149,12 @@ fn costed(conversion: Conversion) -> Conversion {
         _ => None,
     };
     Conversion { cost, ..conversion }
+}
+
+/// With the signature of what brought it into its state.
+fn signed(conversion: Conversion, incoming: &Incoming) -> Conversion {
+    let signatures = conversion.signatures.with(incoming.signed.as_ref());
+    Conversion { signatures, ..conversion }
 }
 
 /// The next version, with the status of a report that came in `at`. Time does not go back with it.
@@ -191,6 +204,7 @@ pub(super) fn first(incoming: &Incoming) -> Conversion {
         revenue: incoming.revenue,
         cost: None,
         cost_terms: incoming.cost_terms,
+        signatures: Signatures::default().with(incoming.signed.as_ref()),
         created_at: incoming.at,
         updated_at: incoming.at,
         click: incoming.click.clone(),

@@ -38,6 +38,7 @@ fn report(word: &str, second: i64) -> Incoming {
         click: ClickDims { country: "US".into(), ..ClickDims::default() },
         cost_terms: crate::entity::Due::default(),
         tell: None,
+        signed: None,
     }
 }
 

@@ -49,6 +49,7 @@ fn report(status: &str, second: i64) -> Incoming {
         click: ClickDims { country: "DE".into(), subs: vec!["s 1".into()], ..ClickDims::default() },
         cost_terms: crate::entity::Due::default(),
         tell: None,
+        signed: None,
     }
 }
 

@@ -121,6 +121,7 @@ mod tests {
             click: ClickDims::default(),
             cost_terms: tfx_domain::entity::Due::default(),
             tell: None,
+            signed: None,
         }
     }
 

@@ -28,5 +28,6 @@ pub(crate) fn report(n: u32) -> Incoming {
         click: ClickDims::default(),
         cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
+        signed: None,
     }
 }

@@ -18,7 +18,7 @@ use tfx_domain::entity::Kind;
 /// The fields of a kind in which secrets stand; each is sealed as a whole.
 const fn fields(kind: Kind) -> &'static [&'static str] {
     match kind {
-        Kind::Network => &["postback_secret", "former_secret"],
+        Kind::Network => &["postback_secret", "former_secret", "signing_key", "former_signing_key"],
         Kind::Source => &["postback_signing_key", "postback_url", "postback_urls", "postback_body"],
         Kind::Alert => &["channels"],
         // Where clicks are sent everybody sees who clicks.

@@ -57,6 +57,7 @@ const ROUTES: &[(Method, &str, &[Scope])] = &[
     (Method::POST, "/postbacks/parked/retry", &[Read, ReadMoney, PostbacksRetry]),
     (Method::POST, "/postbacks/parked/drop", &[Read, ReadMoney, PostbacksRetry]),
     (Method::POST, "/postbacks/test", &[Read, ReadMoney, PostbacksTest]),
+    (Method::POST, "/postbacks/sign", &[Read, ReadSecrets, PostbacksTest]),
     (Method::POST, "/postbacks/retry", &[Read, ReadMoney, PostbacksRetry]),
     (Method::POST, "/postbacks/queue/retry", &[Read, ReadMoney, PostbacksRetry]),
     (Method::POST, "/explain", &[Read, ReadMoney]),

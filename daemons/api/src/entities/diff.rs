@@ -5,18 +5,23 @@ use std::collections::BTreeSet;
 use tfx_domain::source_postback::mask;
 
 /// Fields whose values are never shown.
-pub(super) const SECRETS: [&str; 2] = ["postback_secret", "postback_signing_key"];
-/// The secret that a network had before: of it nothing is shown but its end.
-pub(super) const FORMER: &str = "former_secret";
+pub(super) const SECRETS: [&str; 3] = ["postback_secret", "postback_signing_key", "signing_key"];
+/// Those of a network that are given up slowly, the field of the one before, of which nothing is shown but its end, and that of
+/// its end.
+pub(super) const FORMER: [(&str, &str, &str); 2] = [
+    ("postback_secret", "former_secret", "former_secret_until"),
+    ("signing_key", "former_signing_key", "former_signing_key_until"),
+];
 
 /// Such a field as it may be seen: that there is a secret.
 pub(super) fn hide(name: &str, value: &mut Value) {
+    let is_former = FORMER.iter().any(|(_, former, _)| *former == name);
     match value {
         Value::Null => {}
-        Value::Object(former) if name == FORMER => {
+        Value::Object(former) if is_former => {
             former.insert("secret".to_owned(), mask::MASK.into());
         }
-        _ if name == FORMER || SECRETS.contains(&name) => *value = mask::MASK.into(),
+        _ if is_former || SECRETS.contains(&name) => *value = mask::MASK.into(),
         _ => {}
     }
 }

@@ -253,8 +253,10 @@ fn body(record: &Record, labels: &Labels, secret: Option<&str>) -> Value {
             fields.insert(format!("has_{name}"), had_secret.into());
         }
     }
-    if let Some(former) = fields.remove(diff::FORMER) {
-        fields.insert("former_secret_until".to_owned(), former["until"].clone());
+    for (_, former, until) in diff::FORMER {
+        if let Some(former) = fields.remove(former) {
+            fields.insert(until.to_owned(), former["until"].clone());
+        }
     }
     if let Some(secret) = secret {
         fields.insert("postback_secret".to_owned(), secret.into());

@@ -23,6 +23,9 @@ use tfx_ports::{audit::Caller, clock, config::Record, entropy};
 
 /// A secret that takes the place of another.
 pub(super) struct Rotation {
+    /// The fields of it, and of the one before.
+    present: &'static str,
+    former: &'static str,
     secret: String,
     /// Until when the other one works.
     until: Timestamp,
@@ -36,8 +39,14 @@ impl Rotation {
         problems.require(asked.grace_s <= most, "grace_s", &format!("must be 0 to {most}, which is 90 days"));
         let grace_ms = asked.grace_s.min(most) as i64 * 1_000;
         let until = Timestamp::from_millisecond(now.as_millisecond().saturating_add(grace_ms)).unwrap_or(now);
-        let secret = asked.postback_secret.map_or_else(entropy::secret, |secret| secret.0);
-        problems.into_result(Self { secret, until, now })
+        let [secret, key] = FORMER;
+        let both = asked.postback_secret.is_some() && asked.signing_key.is_some();
+        problems.require(!both, "signing_key", "goes without postback_secret: one is rotated at a time");
+        let ((present, former, _), secret) = match asked.signing_key {
+            Some(given) => (key, given.0),
+            None => (secret, asked.postback_secret.map_or_else(entropy::secret, |secret| secret.0)),
+        };
+        problems.into_result(Self { present, former, secret, until, now })
     }
 
     /// Whether the network may be given another.
@@ -45,15 +54,17 @@ impl Rotation {
     /// # Errors
     /// 409: two of its secrets work, and one of them may be what it still uses. 422: it has this one.
     pub(super) fn may(&self, before: &Record, force: bool) -> Result<(), Failure> {
-        if before.spec["postback_secret"] == self.secret {
-            return Err(Problems::one("postback_secret", "is the present one; give another").into());
+        if before.spec[self.present] == self.secret {
+            return Err(Problems::one(self.present, "is the present one; give another").into());
         }
-        let until = before.spec[FORMER]["until"].as_str().and_then(|until| until.parse::<Timestamp>().ok());
+        let until =
+            before.spec[self.former]["until"].as_str().and_then(|until| until.parse::<Timestamp>().ok());
         match until.filter(|until| self.now < *until && !force) {
             None => Ok(()),
             Some(until) => {
+                let what = if self.present == "signing_key" { "signing key" } else { "secret" };
                 let detail = format!(
-                    "the former secret of {} works until {until}, and would end now: 'tfx postback lint --network {0}' tells \
+                    "the former {what} of {} works until {until}, and would end now: 'tfx postback lint {0}' tells \
                      whether it still comes; rotate by force, or when it has ended",
                     before.slug
                 );
@@ -65,10 +76,35 @@ impl Rotation {
     /// Puts it into a network's spec.
     pub(super) fn apply(&self, spec: &mut Value) {
         let Value::Object(fields) = spec else { return };
-        let present = fields.insert("postback_secret".to_owned(), self.secret.as_str().into());
-        fields.remove(FORMER);
+        let present = fields.insert(self.present.to_owned(), self.secret.as_str().into());
+        fields.remove(self.former);
         if let Some(present) = present.filter(|present| present.is_string() && self.now < self.until) {
-            fields.insert(FORMER.to_owned(), json!({ "secret": present, "until": self.until.to_string() }));
+            fields.insert(
+                self.former.to_owned(),
+                json!({ "secret": present, "until": self.until.to_string() }),
+            );
+        }
+    }
+}
+
+/// What works beside a present secret is what it took the place of, and not for ever: by a change its end is moved, no
+/// further than a rotation may.
+pub(super) fn is_former(value: &Value, old: Option<&Value>, now: Timestamp, problems: &mut Problems) {
+    for (_, former, _) in FORMER {
+        let (new, old) = (&value[former], old.map_or(&Value::Null, |old| &old[former]));
+        if new.is_null() || new == old {
+            continue;
+        }
+        if !old.is_null() && old["secret"] != new["secret"] {
+            problems.add(
+                format!("{former}.secret"),
+                "is what was the secret before, and stays so: a rotation replaces it",
+            );
+        }
+        let furthest = now.as_millisecond().saturating_add(SecretRotation::MOST_GRACE_S as i64 * 1_000);
+        let until = new["until"].as_str().and_then(|until| until.parse::<Timestamp>().ok());
+        if until.is_some_and(|until| new["until"] != old["until"] && until.as_millisecond() > furthest) {
+            problems.add(format!("{former}.until"), "must be within 90 days from now");
         }
     }
 }

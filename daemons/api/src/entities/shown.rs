@@ -21,15 +21,15 @@ pub(super) fn check(kind: Kind, claims: &Claims, value: &Value, problems: &mut P
     for (name, said) in claims {
         let path = format!("has_{name}");
         let (is, has_it) = (value.get(*name).is_some_and(|v| !v.is_null()), *said);
+        let may_lack = kind == Kind::Source || *name == "signing_key";
+        let another =
+            if kind == Kind::Source { "; tfx source update SLUG --sign makes a new key" } else { "" };
         match (has_it, is) {
-            (true, false) if kind == Kind::Source => problems.add(
+            (true, false) if may_lack => problems.add(
                 path,
-                format!(
-                    "is shown in place of a secret and brings none: give {name}, or leave this out to go without; \
-                     tfx source update SLUG --sign makes a new key"
-                ),
+                format!("is shown in place of a secret and brings none: give {name}, or leave this out to go without{another}"),
             ),
-            (false, true) if kind == Kind::Source => {
+            (false, true) if may_lack => {
                 problems.add(path, format!("is only shown: {name} of null takes the secret away"));
             }
             _ => {}

@@ -7,7 +7,7 @@ use super::{
     followed::node,
     kinds::{Checked, ops},
     refs,
-    rotation::Rotation,
+    rotation::{self, Rotation},
     shown::{self, Claims},
 };
 use crate::{app::App, failure::Failure, idempotency::Turn};
@@ -245,6 +245,9 @@ pub(super) async fn draft(
     if matches!(kind, Kind::Source | Kind::Alert | Kind::Destination | Kind::Campaign) {
         shown::unmask(&mut value, old, &mut problems);
     }
+    if kind == Kind::Network && !matches!(wish, Wish::Change { edit: Edit::Rotate(_), .. }) {
+        rotation::is_former(&value, old, clock::now(), &mut problems);
+    }
     if let Wish::Change { how: WriteConditions { sees_secrets: false, .. }, .. } = wish
         && let (Some(old), Some(patch), Kind::Source) = (old, patch, kind)
     {
@@ -399,8 +402,10 @@ fn forget_old(spec: &mut Value, patch: &Map<String, Value>) {
         *share = Value::Null;
     }
     // What is replaced at once works no more, nor does what was before it.
-    if let (Some(fields), true) = (spec.as_object_mut(), patch.contains_key("postback_secret")) {
-        fields.remove(diff::FORMER);
+    for (present, former, _) in diff::FORMER {
+        if let (Some(fields), true) = (spec.as_object_mut(), patch.contains_key(present)) {
+            fields.remove(former);
+        }
     }
     let new = patch.get("action").and_then(|a| a.get("type"));
     if let Some(old) = spec.get_mut("action")

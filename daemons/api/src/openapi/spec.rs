@@ -277,7 +277,9 @@ pub(super) fn shown(schemas: &mut Schemas, kind: Kind) -> Value {
         let labels = schemas.shown::<Labels>();
         let fields = properties(&mut schema);
         fields.remove("postback_signing_key");
-        fields.remove("former_secret");
+        for secret in ["former_secret", "signing_key", "former_signing_key"] {
+            fields.remove(secret);
+        }
         let mut add = |name: &str, about: &str, mut one: Value| {
             one["description"] = about.into();
             fields.insert(name.to_owned(), one);
@@ -296,7 +298,9 @@ pub(super) fn shown(schemas: &mut Schemas, kind: Kind) -> Value {
         match kind {
             Kind::Network => {
                 add("has_postback_secret", "Whether postbacks must carry a secret", flag());
-                add("former_secret_until", "Until when the secret before that works too", moment);
+                add("former_secret_until", "Until when the secret before that works too", moment.clone());
+                add("has_signing_key", "Whether it signs its postbacks", flag());
+                add("former_signing_key_until", "Until when the signing key before that works too", moment);
                 let secret = json!({ "type": "string" });
                 add("postback_secret", "Only in the answer that made it: what postbacks must carry", secret);
             }

@@ -3,15 +3,63 @@
 use super::currencies::is_of;
 use crate::{app::App, failure::Failure};
 use tfx_api::postbacks::{Finding, FindingKind};
-use tfx_domain::entity::{DestinationSpec, Kind, NetworkSpec, SourceSpec, Status};
+use tfx_domain::entity::{DestinationSpec, Kind, NetworkSpec, SourceSpec, Status, TemplateSpec};
 use tfx_ports::config::Record;
 
 /// Of what is active; of one network: itself and the destinations that it pays for.
 pub(super) async fn silent(app: &App, network: Option<&Record>) -> Result<Vec<Finding>, Failure> {
     let (_, records) = app.stores.config.load().await?;
-    let active = records.iter().filter(|r| r.status == Status::Active);
-    let meant = active.filter(|r| network.is_none_or(|n| is_of(r, n)));
-    Ok(meant.filter_map(of).collect())
+    let active = || records.iter().filter(|r| r.status == Status::Active);
+    let meant = |r: &&Record| network.is_none_or(|n| is_of(r, n));
+    let mut found: Vec<Finding> = active().filter(meant).filter_map(of).collect();
+    let networks = active().filter(|r| r.kind == Kind::Network).filter(meant);
+    for (record, spec) in networks.filter_map(|r| Some((r, r.typed::<NetworkSpec>().ok()?.spec))) {
+        let templates = active().filter(|r| r.kind == Kind::Template && r.parent == record.id);
+        let templates: Vec<TemplateSpec> =
+            templates.filter_map(|r| Some(r.typed::<TemplateSpec>().ok()?.spec)).collect();
+        found.extend(unsigned(&spec, &templates).map(|(template, kind, because, command)| Finding {
+            network: spec.slug.to_string(),
+            entity: match template {
+                Some(slug) => format!("{} {}/{slug}", Kind::Template, spec.slug),
+                None => format!("{} {}", Kind::Network, spec.slug),
+            },
+            because: because.to_owned(),
+            command,
+            ..Finding::new(kind, record.updated_at)
+        }));
+    }
+    Ok(found)
+}
+
+/// Templates that are signed without a key, and not signed with one.
+fn unsigned<'t>(
+    network: &'t NetworkSpec,
+    templates: &'t [TemplateSpec],
+) -> impl Iterator<Item = (Option<String>, FindingKind, &'static str, String)> + 't {
+    let slug = network.slug.as_str();
+    let has_key = network.signing_key.is_some();
+    let say = "its network signs, and what it does not say how to look at is answered 503; PLACE is where the signature stands, TEXT \
+               what is signed";
+    let of_template = templates.iter().filter_map(move |t| match (&t.signature, has_key) {
+        (Some(_), false) => Some((
+            Some(t.slug.to_string()),
+            FindingKind::NoSigningKey,
+            "its network has no signing key, so all that comes through it is answered 503",
+            format!("tfx network update {slug} --signing-key-file FILE"),
+        )),
+        (None, true) => Some((
+            Some(t.slug.to_string()),
+            FindingKind::NoSignature,
+            say,
+            format!("tfx template update {slug}/{} --signature-in PLACE --signed TEXT", t.slug),
+        )),
+        _ => None,
+    });
+    let none = (has_key && templates.is_empty()).then(|| {
+        let create = format!("tfx template create --network {slug} --slug default --name Default");
+        (None, FindingKind::NoSignature, say, format!("{create} --signature-in PLACE --signed TEXT"))
+    });
+    of_template.chain(none)
 }
 
 /// None: nothing is wrong with it, or it cannot be read, which is told elsewhere.

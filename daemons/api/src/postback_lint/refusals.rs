@@ -147,6 +147,13 @@ fn malformed(
 /// A secret or an address that is not accepted.
 fn not_accepted(known: &LoggedNetwork, line: &PostbackLogEvent) -> Option<Refused> {
     let ip = line.remote_ip.to_string();
+    if line.reason.contains("sign") {
+        let template = if line.template.is_empty() { "default" } else { line.template.as_str() };
+        let because =
+            format!("{}; compare how it signs, and the key, with what the network says", line.reason);
+        let command = format!("tfx template show {}/{template}", known.spec.slug);
+        return Some(Refused { what: "signature".to_owned(), because, command, id: ip });
+    }
     if !line.reason.contains("address") {
         let because = format!("{}; the URL that the network is to use has it", line.reason);
         let command = postback_url(known, None);

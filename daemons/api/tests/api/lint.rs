@@ -124,6 +124,7 @@ async fn report(s: &Server, click: ClickId, transaction: &str, status: &str, n: 
         click: click.dims.clone(),
         cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
+        signed: None,
     };
     s.stores.conversions.record(&[incoming]).await.expect("recorded").remove(0).conversion.id
 }
@@ -225,12 +226,27 @@ async fn what_loses_money_without_a_word_is_told_before_a_click_shows_it() {
     ] {
         s.api.create(kind, &spec).await.expect("created");
     }
+    for (slug, key) in [("signs", Some("a-signing-key")), ("half", Some("a-signing-key")), ("keyless", None)]
+    {
+        s.create(Kind::Network, json!({ "slug": slug, "signing_key": key })).await;
+    }
+    let signature = json!({ "in": "header:X-Sig", "signed": "{body}" });
+    for (network, slug, signature) in [
+        ("half", "default", signature.clone()),
+        ("half", "other", Value::Null),
+        ("keyless", "default", signature),
+    ] {
+        s.create(Kind::Template, json!({ "network": network, "slug": slug, "signature": signature })).await;
+    }
     let found: Vec<(String, FindingKind)> = silent(&s).await;
     let want = [
         ("destination blind", FindingKind::NoClickId),
         ("network adnet", FindingKind::NoSecret),
+        ("network signs", FindingKind::NoSignature),
         ("source dumb", FindingKind::NoExternalId),
         ("source empty", FindingKind::NoExternalId),
+        ("template half/other", FindingKind::NoSignature),
+        ("template keyless/default", FindingKind::NoSigningKey),
     ];
     assert_eq!(found, want.map(|(entity, kind)| (entity.to_owned(), kind)));
     let asked = LintQuery { network: Some("adnet".to_owned()), ..LintQuery::default() };

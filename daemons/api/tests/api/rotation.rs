@@ -3,17 +3,18 @@
 use crate::{server::Server, tokens::client};
 use reqwest::Method;
 use serde_json::{Value, json};
-use tfx_api::{audit::AuditQuery, entities::SecretRotation};
+use tfx_api::{audit::AuditQuery, entities::SecretRotation, postbacks::PostbackTest};
+use tfx_domain::Timestamp;
 use tfx_domain::{
     access::Scope,
     entity::{Kind, Secret},
 };
-use tfx_ports::config::Record;
+use tfx_ports::{clock, config::Record};
 
 const FIRST: &str = "canary-first-secret";
 
 fn grace(grace_s: u64) -> SecretRotation {
-    SecretRotation { grace_s, postback_secret: None }
+    SecretRotation { grace_s, postback_secret: None, signing_key: None }
 }
 
 /// The network as the store has it.
@@ -42,10 +43,19 @@ async fn two_secrets_work_and_neither_is_shown_again() {
     s.api.update(Kind::Network, "adnet", &shown, None).await.expect("saved");
     assert_eq!(kept(&s).await.version, 2);
     // A longer grace, and the end of it.
-    let longer = json!({ "former_secret": { "until": "2200-01-01T00:00:00Z" } });
+    let end = Timestamp::from_second(clock::now().as_second() + 80 * 86_400).expect("a time").to_string();
+    let longer = json!({ "former_secret": { "until": end } });
     let shown = s.api.update(Kind::Network, "adnet", &longer, None).await.expect("saved");
-    assert_eq!(shown["former_secret_until"], "2200-01-01T00:00:00Z");
+    assert_eq!(shown["former_secret_until"], json!(end));
     assert_eq!(kept(&s).await.spec["former_secret"]["secret"], FIRST);
+    // Not for ever, and nothing else than what it was.
+    for (said, path) in [
+        (json!({ "until": "2200-01-01T00:00:00Z" }), "former_secret.until"),
+        (json!({ "secret": "canary-of-somebody-else" }), "former_secret.secret"),
+    ] {
+        let refused = s.api.update(Kind::Network, "adnet", &json!({ "former_secret": said }), None).await;
+        assert_eq!(refused.expect_err("refused").problem().expect("a problem").problems.0[0].path, path);
+    }
     let ended = s.api.update(Kind::Network, "adnet", &json!({ "former_secret": null }), None).await;
     assert!(ended.expect("saved").get("former_secret_until").is_none());
     let audit = s.api.audit(&AuditQuery::default()).await.expect("the log");
@@ -78,8 +88,11 @@ async fn a_third_secret_waits_until_the_first_has_ended_or_ends_it_by_force() {
 async fn what_cannot_be_rotated_is_refused_with_what_is_wrong() {
     let s = Server::start().await;
     s.create(Kind::Network, json!({ "slug": "adnet", "postback_secret": FIRST })).await;
-    let said =
-        |secret: &str| SecretRotation { grace_s: 60, postback_secret: Some(Secret(secret.to_owned())) };
+    let said = |secret: &str| SecretRotation {
+        grace_s: 60,
+        postback_secret: Some(Secret(secret.to_owned())),
+        signing_key: None,
+    };
     for (asked, path) in [
         (grace(SecretRotation::MOST_GRACE_S + 1), "grace_s"),
         (said(FIRST), "postback_secret"),
@@ -118,4 +131,95 @@ async fn a_rotation_that_is_sent_again_is_done_once() {
         again.1
     );
     assert_eq!(kept(&s).await.version, 2);
+}
+
+#[tokio::test]
+async fn the_key_with_which_a_network_signs_is_rotated_alike_and_never_shown() {
+    let s = Server::start().await;
+    let (first, second) = ("canary-first-key", "canary-second-key");
+    s.create(Kind::Network, json!({ "slug": "adnet", "postback_secret": FIRST, "signing_key": first })).await;
+    let shown = s.api.get(Kind::Network, "adnet").await.expect("shown");
+    assert_eq!(shown["has_signing_key"], true);
+    let asked = |secret: Option<&str>, key: &str| SecretRotation {
+        grace_s: 3_600,
+        postback_secret: secret.map(|secret| Secret(secret.to_owned())),
+        signing_key: Some(Secret(key.to_owned())),
+    };
+    let changed = s.api.rotate_secret("adnet", &asked(None, second), false, Some(1)).await.expect("rotated");
+    assert!(changed["former_signing_key_until"].is_string() && changed.get("former_secret_until").is_none());
+    assert!(changed.get("postback_secret").is_none(), "the secret is the same");
+    let stored = kept(&s).await.spec;
+    assert_eq!(stored["postback_secret"], FIRST);
+    assert_eq!(
+        (&stored["signing_key"], &stored["former_signing_key"]["secret"]),
+        (&json!(second), &json!(first))
+    );
+    for (asked, path) in [
+        (asked(None, second), "signing_key"),
+        (asked(None, "short"), "signing_key"),
+        (asked(Some("another-secret"), "another-key"), "signing_key"),
+    ] {
+        let refused = s.api.rotate_secret("adnet", &asked, true, None).await.expect_err("refused");
+        assert_eq!(refused.problem().expect("a problem").problems.0[0].path, path, "{refused}");
+    }
+    let third = s.api.rotate_secret("adnet", &asked(None, "canary-third-key"), false, None).await;
+    assert_eq!(third.expect_err("two work").code(), Some("former_secret_works"));
+    // What was shown is no key, and one that is given replaces both.
+    let copy =
+        s.api.create(Kind::Network, &json!({ "slug": "copy", "name": "C", "has_signing_key": true })).await;
+    let why = copy.expect_err("it brings none");
+    assert!(why.to_string().contains("has_signing_key"), "{why}");
+    let shown = s.api.get(Kind::Network, "adnet").await.expect("shown");
+    s.api.update(Kind::Network, "adnet", &shown, None).await.expect("saved");
+    assert_eq!(kept(&s).await.spec, stored);
+    s.api
+        .update(Kind::Network, "adnet", &json!({ "signing_key": "canary-other-key" }), None)
+        .await
+        .expect("saved");
+    assert!(kept(&s).await.spec.get("former_signing_key").is_none());
+    let audit = s.api.audit(&AuditQuery::default()).await.expect("the log");
+    for told in [serde_json::to_string(&audit.items).expect("json"), shown.to_string(), changed.to_string()] {
+        assert!(!told.contains("canary"), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn a_postback_is_made_as_its_network_would_sign_it() {
+    let s = Server::start().await;
+    s.create(
+        Kind::Network,
+        json!({ "slug": "adnet", "postback_secret": FIRST, "signing_key": "JLOIAUNMHFli7ZJOQVEzm98rzqnm9" }),
+    )
+    .await;
+    let template = |slug: &str, signature: Value| json!({ "network": "adnet", "slug": slug, "name": slug, "signature": signature });
+    for (slug, signature) in [
+        ("url", json!({ "in": "param:hash", "signed": "{url}", "algorithm": "sha1" })),
+        (
+            "body",
+            json!({ "in": "header:X-Sig:v1", "signed": "{time}.{body}", "time": { "in": "header:X-Sig:t" } }),
+        ),
+        ("hex", json!({ "in": "param:hash", "signed": "{query}", "key": "hex" })),
+    ] {
+        s.create(Kind::Template, template(slug, signature)).await;
+    }
+    let test = |template: Option<&str>| PostbackTest {
+        network: "adnet".to_owned(),
+        template: template.map(str::to_owned),
+        params: vec![("tid".to_owned(), "a b".to_owned())],
+    };
+    let plain = s.api.postback_request(&test(None)).await.expect("made");
+    assert!(
+        plain.url.ends_with(&format!("/postback/adnet?secret={FIRST}&tid=a%20b")) && !plain.signed,
+        "{plain:?}"
+    );
+    let url = s.api.postback_request(&test(Some("url"))).await.expect("made");
+    assert!(url.method == "GET" && url.url.contains("&tid=a%20b&hash=") && url.body.is_empty(), "{url:?}");
+    let body = s.api.postback_request(&test(Some("body"))).await.expect("made");
+    assert_eq!((body.method.as_str(), body.body.as_str()), ("POST", "tid=a%20b"));
+    let header = body.headers.iter().find(|(name, _)| name == "x-sig").map(|(_, value)| value.as_str());
+    assert!(header.is_some_and(|value| value.starts_with("t=") && value.contains(",v1=")), "{body:?}");
+    let hex = s.api.postback_request(&test(Some("hex"))).await.expect_err("the key is none");
+    assert!(hex.to_string().contains("not hexadecimal"), "{hex}");
+    let (tester, _) = client(&s, "tester", &[Scope::Read, Scope::ReadMoney, Scope::PostbacksTest]).await;
+    assert_eq!(tester.postback_request(&test(None)).await.expect_err("he may not").code(), Some("forbidden"));
 }

@@ -211,7 +211,8 @@ async fn no_file_has_the_secrets_that_were_said() {
     let items = json!([{ "action": "create", "kind": "network", "spec": { "slug": "other", "postback_secret": PLANTED } }]);
     let bulk: tfx_api::bulk::Bulk = serde_json::from_value(json!({ "items": items })).expect("items");
     s.api.bulk(&bulk).await.expect("done");
-    let rotation = tfx_api::entities::SecretRotation { grace_s: 60, postback_secret: None };
+    let rotation =
+        tfx_api::entities::SecretRotation { grace_s: 60, postback_secret: None, signing_key: None };
     s.api.rotate_secret("adnet", &rotation, false, None).await.expect("rotated");
     let holding = s.files_with(PLANTED);
     assert_eq!(holding, Vec::<String>::new());

@@ -44,6 +44,7 @@ pub(crate) async fn drop_parked(
             method: "".into(),
             note: String::new(),
             row: parked.row,
+            signed: None,
             params: parked.params,
         };
         let mut outcome = PostbackOutcome::accepted(0, PostbackResult::Rejected);

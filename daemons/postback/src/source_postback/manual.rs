@@ -26,7 +26,7 @@ use tfx_domain::{
     id::{ClickId, ConversionId, NetworkId, SourceId},
     macros::Facts,
     money::{Amount, Money},
-    postback::{Conversion, ConversionStatus},
+    postback::{Conversion, ConversionStatus, Signatures},
     source_postback::{SourcePostback, Subscription, form},
 };
 use tfx_ports::{clock, entropy};
@@ -220,6 +220,7 @@ fn told(
         revenue: Money { amount: Amount::from_micros(1_000_000), currency: source.spec.currency },
         cost: None,
         cost_terms: Due::default(),
+        signatures: Signatures::default(),
         created_at: now,
         updated_at: now,
         click: click.map_or_else(

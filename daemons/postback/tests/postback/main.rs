@@ -9,6 +9,7 @@ mod money;
 mod order;
 mod promises;
 mod secrets;
+mod signatures;
 mod source_postbacks;
 mod unread;
 mod world;

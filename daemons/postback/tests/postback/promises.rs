@@ -495,5 +495,6 @@ fn incoming(network: &Entity<NetworkSpec>, offer: &Entity<DestinationSpec>, clic
         click: ClickDims { destination_id: Some(offer.id.clone()), ..ClickDims::default() },
         cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
+        signed: None,
     }
 }

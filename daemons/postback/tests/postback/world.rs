@@ -7,6 +7,7 @@ use tfx_domain::{
     entity::{DestinationSpec, Entity, NetworkSpec, Spec, TemplateSpec},
     event::{ClickEvent, Event, PostbackLogEvent},
     id::ClickId,
+    postback::Conversion,
     report::{Attribution, RawRow, ReportQuery},
 };
 use tfx_ports::{
@@ -232,6 +233,17 @@ impl World {
 
     /// How many conversions are recorded.
     pub(crate) async fn conversions(&self) -> usize {
+        self.recorded().await.len()
+    }
+
+    /// What the conversions bring, the least first.
+    pub(crate) async fn revenues(&self) -> Vec<String> {
+        let mut all: Vec<_> = self.recorded().await.into_iter().map(|c| c.revenue.amount).collect();
+        all.sort_unstable();
+        all.iter().map(ToString::to_string).collect()
+    }
+
+    async fn recorded(&self) -> Vec<Conversion> {
         let query = ConversionQuery {
             since: None,
             until: None,
@@ -243,7 +255,7 @@ impl World {
             conditions: tfx_domain::report::Conditions::default(),
             page: PageRequest::first(1000),
         };
-        self.testbed.faults.conversions.list(&query).await.expect("list").items.len()
+        self.testbed.faults.conversions.list(&query).await.expect("list").items
     }
 
     /// Waits until the condition holds.

@@ -57,6 +57,7 @@ pub(super) fn report(n: i64, tx: &str) -> Incoming {
         click: ClickDims { campaign_id: Some(campaign(1)), country: "DE".into(), ..ClickDims::default() },
         cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
+        signed: None,
     }
 }
 

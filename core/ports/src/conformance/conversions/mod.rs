@@ -30,10 +30,10 @@ pub use races::{
 pub use record::{
     a_batch_is_applied_in_order, a_claimed_click_takes_no_second_sale, a_lead_does_not_become_a_second_sale,
     a_rejected_sale_lets_go_of_its_click, a_report_never_changes_the_conversion_of_another_click,
-    a_sale_goes_before_a_word_that_nobody_knows, a_word_that_nobody_knows_brings_no_second_revenue,
-    an_error_records_none_of_the_batch, an_older_report_does_not_take_the_place_of_a_newer_one,
-    an_upsell_is_a_sale_of_its_own, keys_are_the_networks_own, reports_follow_the_status_machine,
-    what_is_not_new_changes_nothing,
+    a_sale_goes_before_a_word_that_nobody_knows, a_signature_that_was_taken_changes_nothing_again,
+    a_word_that_nobody_knows_brings_no_second_revenue, an_error_records_none_of_the_batch,
+    an_older_report_does_not_take_the_place_of_a_newer_one, an_upsell_is_a_sale_of_its_own,
+    keys_are_the_networks_own, reports_follow_the_status_machine, what_is_not_new_changes_nothing,
 };
 
 pub use source_postbacks::{

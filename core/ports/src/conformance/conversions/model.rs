@@ -2,7 +2,7 @@
 
 use super::{
     Stores,
-    kit::{all, click, conversion, network, report, unpublished},
+    kit::{all, at, click, conversion, network, report, unpublished},
 };
 use crate::{conformance::random::Random, conversions::Recorded, error::StoreError};
 use std::collections::BTreeMap;
@@ -10,7 +10,7 @@ use tfx_domain::{
     event::PostbackResult,
     id::{ConversionId, NetworkId},
     money::{Amount, Money},
-    postback::{Conversion, Decided, Incoming, Standing, TransactionScope, decide},
+    postback::{Conversion, Decided, Incoming, Signed, Standing, TransactionScope, decide},
 };
 
 /// What the store should have, plainly.
@@ -129,6 +129,11 @@ fn any_report(random: &mut Random, n: i64) -> Incoming {
         allow_upsell: random.one_in(3),
         scope: *random.pick(&TransactionScope::ALL),
         unmapped: random.one_in(4),
+        // Of every network some sign, and some of what they sent comes again.
+        signed: random.one_in(3).then(|| Signed {
+            mark: format!("mark {}", random.below(40)),
+            at: (!random.one_in(3)).then(|| at(n - i64::try_from(random.below(9)).expect("small"))),
+        }),
         ..report(n, "")
     }
 }

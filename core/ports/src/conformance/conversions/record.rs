@@ -7,7 +7,7 @@ use super::{
 use crate::error::StoreError;
 use tfx_domain::{
     event::PostbackResult::{Conflict, Duplicate, Recorded, Stale, Updated},
-    postback::{Applied, Conversion, Incoming, TransactionScope, apply},
+    postback::{Applied, Conversion, Incoming, Signed, TransactionScope, apply},
 };
 
 /// The first report makes a conversion that says what it said; each step is what the status machine makes of it.
@@ -50,6 +50,41 @@ pub async fn what_is_not_new_changes_nothing(s: Stores) {
     assert_eq!(all(&s.one).await, [before]);
     assert_eq!(s.one.get(&again.new_id).await.expect("get"), None, "its id is not used");
     assert!(s.one.record(&[]).await.expect("nothing").is_empty());
+}
+
+/// A signature that brought a conversion into one of its states changes nothing again, by whichever instance it comes and however the
+/// conversion stands; neither does what was signed before what stands, but for the outcome of a lead.
+pub async fn a_signature_that_was_taken_changes_nothing_again(s: Stores) {
+    let signed = |n: i64, mark: &str, signed: Option<i64>, payout: &str| Incoming {
+        revenue: usd(payout),
+        signed: Some(Signed { mark: mark.to_owned(), at: signed.map(at) }),
+        ..report(n, "T")
+    };
+    expect(&s.one, &signed(1, "a", None, "10"), Recorded).await;
+    expect(&s.two, &signed(2, "b", None, "20"), Updated).await;
+    let stands = expect(&s.one, &signed(3, "a", None, "10"), Duplicate).await;
+    assert_eq!((stands.revenue, stands.version), (usd("20"), 2));
+    expect(&s.two, &signed(4, "c", Some(50), "30"), Updated).await;
+    expect(&s.one, &signed(5, "d", Some(49), "20"), Stale).await;
+    expect(&s.one, &signed(6, "e", Some(50), "40"), Updated).await;
+    expect(&s.two, &signed(7, "c", Some(50), "30"), Duplicate).await;
+    // One transaction, and a batch: each sees those before it.
+    let batch =
+        [signed(8, "f", Some(60), "50"), signed(9, "g", Some(61), "60"), signed(10, "f", Some(60), "50")];
+    let results: Vec<_> = s.two.record(&batch).await.expect("record").iter().map(|r| r.result).collect();
+    assert_eq!(results, [Updated, Updated, Duplicate]);
+    let lead = |n: i64, word: &str, mark: &str, time: i64| Incoming {
+        status: word.parse().expect("a status"),
+        key: "tx:L".to_owned(),
+        transaction_id: Some("L".to_owned()),
+        allow_upsell: true,
+        ..signed(n, mark, Some(time), "5")
+    };
+    expect(&s.one, &lead(11, "lead", "h", 70), Recorded).await;
+    expect(&s.two, &lead(12, "sale", "i", 69), Updated).await;
+    let all = all(&s.one).await;
+    let marks: Vec<&str> = all.iter().flat_map(|c| c.signatures.marks.iter().map(String::as_str)).collect();
+    assert_eq!(marks, ["h", "i", "a", "b", "c", "e", "f", "g"]);
 }
 
 /// The same key at another network is another conversion, and so is a key in another case or with a space more.

@@ -52,7 +52,7 @@ pub(super) fn operations() -> Vec<Operation> {
                 .refuses(StatusCode::CONFLICT, "former_secret_works", "two of its secrets work"),
             Kind::Network.noun(),
         )
-        .note("The present one works beside it for `grace_s`, then it is refused."),
+        .note("The present one works beside it for `grace_s`, then it is refused. With a `signing_key` it is the key with which the network signs."),
     );
     all.push(
         get("/destinations/{ref}/cap-use", "read_cap_use", "Tell what is used of a destination's caps")

@@ -9,7 +9,9 @@ use serde_json::json;
 use tfx_api::{
     Page,
     parked::{ParkedAnswer, ParkedChoice, ParkedList, ParkedPostback},
-    postbacks::{Lint, PostbackRetry, PostbackRetryAnswer, PostbackTest, PostbackTestAnswer},
+    postbacks::{
+        Lint, PostbackRequest, PostbackRetry, PostbackRetryAnswer, PostbackTest, PostbackTestAnswer,
+    },
     source_postbacks::{
         Directions, SigningKey, SourcePostbackQueue, SourcePostbackRetry, SourcePostbackRetryAnswer,
         SourceTest, SourceTestAnswer,
@@ -75,6 +77,9 @@ pub(super) fn operations() -> Vec<Operation> {
             post("/postbacks/test", "test_postback", "Tell what would become of a postback; nothing is stored")
                 .takes::<PostbackTest>(json!({ "network": "adnet", "params": [["click_id", "01K5E7Q0000000000000000000"]] }))
                 .answers::<PostbackTestAnswer>("What would become of it"),
+            post("/postbacks/sign", "sign_postback", "Make the request that a network would send, with its secret and its signature; nothing is sent")
+                .takes::<PostbackTest>(json!({ "network": "adnet", "params": [["click_id", "01K5E7Q0000000000000000000"]] }))
+                .answers::<PostbackRequest>("The request"),
             post("/postbacks/retry", "retry_postbacks", "Take postbacks of the log again")
                 .takes::<PostbackRetry>(json!({ "results": ["conflict"] }))
                 .answers::<PostbackRetryAnswer>("What became of them")

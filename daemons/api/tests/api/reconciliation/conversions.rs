@@ -32,6 +32,7 @@ async fn sold(s: &Server, click: &ClickEvent, tx: &str, status: &str, revenue: &
         click: click.dims.clone(),
         cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
+        signed: None,
     };
     s.stores.conversions.record(&[incoming]).await.expect("recorded").remove(0).conversion
 }

@@ -1,0 +1,128 @@
+//! `POST /postbacks/sign`: a postback as a network would send it, with its secret, signed where the network signs. Whoever may
+//! ask may read the secret; the key is told to nobody.
+
+use crate::{
+    app::App,
+    compressed::with_secret,
+    failure::Failure,
+    input::{Body, Query},
+    postback_test::asked,
+    reply::json,
+};
+use axum::{extract::State, response::Response};
+use http::StatusCode;
+use std::{collections::BTreeMap, sync::Arc};
+use tfx_api::postbacks::PostbackRequest;
+use tfx_domain::{
+    entity::{NetworkSpec, Secret, SignatureFormat, SignedPart, SignedPlace, Status, TemplateSpec},
+    postback::{Request, Unsigned, sign, written_time},
+    problem::Problems,
+    query,
+};
+use tfx_ports::clock;
+
+/// The parameter that carries the secret.
+const SECRET: &str = "secret";
+
+pub(crate) async fn make(
+    State(app): State<Arc<App>>,
+    asks: Query,
+    Body(input): Body,
+) -> Result<Response, Failure> {
+    let (network, template, test) = asked(&app, asks, input).await?;
+    let network = network.typed::<NetworkSpec>()?.spec;
+    let template = template.map(|found| found.typed::<TemplateSpec>()).transpose()?.map(|found| found.spec);
+    let path =
+        test.template.as_ref().and(template.as_ref()).map(|t| format!("/{}", t.slug)).unwrap_or_default();
+    let template = template.filter(|t| test.template.is_some() || t.status == Status::Active);
+    let (given, params): (Vec<_>, Vec<_>) =
+        test.params.into_iter().partition(|(name, _)| name.eq_ignore_ascii_case(SECRET));
+    let own = network.postback_secret.as_ref().map(|Secret(secret)| secret.clone());
+    let secret = given.into_iter().map(|(_, secret)| secret).next().or(own);
+    let secret = secret.map(|secret| (SECRET.to_owned(), secret));
+    let base = format!("{}/postback/{}{path}", app.settings.addresses.postback_url, network.slug);
+    let request = match template.as_ref().and_then(|t| t.signature.as_ref()) {
+        None => PostbackRequest {
+            method: "GET".to_owned(),
+            url: with_query(&base, &encoded(&secret.into_iter().chain(params).collect::<Vec<_>>())),
+            headers: Vec::new(),
+            body: String::new(),
+            signed: false,
+        },
+        Some(format) => signed(&base, format, &network, secret, params)
+            .map_err(|unsigned| Problems::one("network", unsigned.to_string()))?,
+    };
+    Ok(with_secret(json(StatusCode::OK, &request)))
+}
+
+fn signed(
+    base: &str,
+    format: &SignatureFormat,
+    network: &NetworkSpec,
+    secret: Option<(String, String)>,
+    mut params: Vec<(String, String)>,
+) -> Result<PostbackRequest, Unsigned> {
+    let now = clock::now();
+    // Headers of parts: `t=…,v1=…`.
+    let mut headers: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    let put = |headers: &mut BTreeMap<String, Vec<String>>, place: &SignedPlace, value: String| match place {
+        SignedPlace::Param(name) => Some((name.clone(), value)),
+        SignedPlace::Header(name, part) => {
+            let value = part.as_ref().map_or(value.clone(), |part| format!("{part}={value}"));
+            headers.entry(name.to_ascii_lowercase()).or_default().push(value);
+            None
+        }
+    };
+    if let Some(time) = &format.time {
+        params.extend(put(&mut headers, &time.place, written_time(time.unit, now)));
+    }
+    for part in format.signed.parts() {
+        if let SignedPart::Header(name) = part {
+            let is_there = headers.contains_key(&name.to_ascii_lowercase());
+            let id = (!is_there).then(|| format!("test_{}", now.as_microsecond()));
+            headers.entry(name.to_ascii_lowercase()).or_default().extend(id);
+        }
+    }
+    let in_body = format.covers_body() && !format.covers_query();
+    let of_query: Vec<_> =
+        secret.into_iter().chain(if in_body { Vec::new() } else { params.clone() }).collect();
+    let mut query = encoded(&of_query);
+    let body = if in_body { encoded(&params) } else { String::new() };
+    let written = {
+        let all: Vec<_> = of_query.iter().cloned().chain(if in_body { params } else { Vec::new() }).collect();
+        let header = |name: &str| headers.get(name).map(|parts| parts.join(",")).into_iter().collect();
+        let request = Request {
+            url: base,
+            query: &query,
+            body: Some(body.as_bytes()),
+            params: &all,
+            of_query: of_query.len(),
+            header: &header,
+        };
+        sign(format, network, &request)?
+    };
+    if let Some((name, value)) = put(&mut headers, &format.place, written) {
+        if !query.is_empty() {
+            query.push('&');
+        }
+        query.push_str(&encoded(&[(name, value)]));
+    }
+    let content_type =
+        in_body.then(|| ("content-type".to_owned(), "application/x-www-form-urlencoded".to_owned()));
+    Ok(PostbackRequest {
+        method: if in_body { "POST" } else { "GET" }.to_owned(),
+        url: with_query(base, &query),
+        headers: headers.into_iter().map(|(n, parts)| (n, parts.join(","))).chain(content_type).collect(),
+        body,
+        signed: true,
+    })
+}
+
+fn with_query(base: &str, query: &str) -> String {
+    if query.is_empty() { base.to_owned() } else { format!("{base}?{query}") }
+}
+
+fn encoded(params: &[(String, String)]) -> String {
+    let pairs = params.iter().map(|(n, v)| format!("{}={}", query::encode(n), query::encode(v)));
+    pairs.collect::<Vec<_>>().join("&")
+}
