@@ -2,9 +2,10 @@
 //! not at all, also when the power goes. What is appended to (journals, databases) is not written here, only begun.
 
 use crate::entropy;
+use rustix::fs::OFlags;
 use std::{
     fs::{self, File, OpenOptions, Permissions},
-    io::{self, ErrorKind, Write},
+    io::{self, ErrorKind, Read as _, Write},
     os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt},
     path::{Path, PathBuf},
 };
@@ -46,6 +47,27 @@ pub fn make(path: &Path, bytes: &[u8]) -> io::Result<bool> {
     };
     sync_folder(path)?;
     Ok(made)
+}
+
+/// What a plain file holds that somebody else writes. Nothing else is opened for long: a pipe would be waited for until somebody
+/// writes into it.
+///
+/// # Errors
+/// It cannot be read, is no plain file, or has more bytes than `most`.
+pub fn read_plain(path: &Path, most: u64) -> io::Result<Vec<u8>> {
+    let not = |why: String| io::Error::new(ErrorKind::InvalidInput, why);
+    let plain = |is: bool| if is { Ok(()) } else { Err(not("it is no file".to_owned())) };
+    plain(fs::metadata(path)?.is_file())?;
+    // It may be another by now.
+    let without_waiting = OFlags::NONBLOCK.bits().cast_signed();
+    let file = OpenOptions::new().read(true).custom_flags(without_waiting).open(path)?;
+    plain(file.metadata()?.is_file())?;
+    let mut bytes = Vec::new();
+    file.take(most.saturating_add(1)).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > most {
+        return Err(not(format!("it has more than {most} bytes")));
+    }
+    Ok(bytes)
 }
 
 /// Makes an empty file, if it is not there, for others to fill.
@@ -128,6 +150,21 @@ mod tests {
         replace(&dir.path().join("no/such"), b"x").expect_err("no folder");
         let names: Vec<_> = fs::read_dir(dir.path()).expect("lists").collect();
         assert_eq!(names.len(), 1, "nothing is left beside: {names:?}");
+    }
+
+    #[test]
+    fn what_is_no_plain_file_is_not_waited_for() {
+        let dir = tempfile::tempdir().expect("a folder");
+        let [plain, pipe] = ["plain", "pipe"].map(|name| dir.path().join(name));
+        fs::write(&plain, b"four").expect("written");
+        let mode = rustix::fs::Mode::RUSR | rustix::fs::Mode::WUSR;
+        rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, mode, 0).expect("a pipe");
+        assert_eq!(read_plain(&plain, 4).expect("read"), b"four");
+        let why = |path: &Path, most| read_plain(path, most).expect_err("not read").to_string();
+        assert_eq!(why(&plain, 3), "it has more than 3 bytes");
+        for path in [pipe.as_path(), dir.path(), Path::new("/dev/zero")] {
+            assert_eq!(why(path, 9), "it is no file", "{}", path.display());
+        }
     }
 
     #[test]

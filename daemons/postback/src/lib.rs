@@ -75,8 +75,7 @@ pub async fn run(
     let mut tokens = vec![token.expose().to_owned()];
     // Where api-service shares the folder.
     tokens.extend(std::fs::read_to_string(data_dir.admin_token_file()).map(|t| t.trim().to_owned()).ok());
-    let addresses = Arc::<addresses::AddressFiles>::default();
-    let files = Arc::clone(&addresses);
+    let files = Arc::<addresses::AddressFiles>::default();
     let config = Arc::new(Configuration::new(Arc::clone(&stores.config), move |revision, records| {
         let (index, problems) = Index::new(revision, records, &tokens);
         (index.with(&files), problems)
@@ -116,7 +115,6 @@ pub async fn run(
         began: std::time::Instant::now(),
     });
     let workers = [
-        tokio::spawn(addresses.work(shutdown.clone()).in_current_span()),
         tokio::spawn(Arc::clone(&teller).work(shutdown.clone()).in_current_span()),
         tokio::spawn(Arc::clone(&teller).watch(shutdown.clone()).in_current_span()),
         tokio::spawn({

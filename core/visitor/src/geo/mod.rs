@@ -24,6 +24,7 @@ use std::{
     time::SystemTime,
 };
 use tfx_domain::routing::Geo;
+use tfx_ports::files::read_plain;
 use tfx_settings::GeoSettings;
 
 /// Databases there may be.
@@ -187,7 +188,7 @@ impl Database {
         self.tried = Stamp::of(&self.path).ok();
         let (setting, path) = (self.setting, self.path.display());
         let read = || -> Result<(Reader<Vec<u8>>, SampleFindings), GeoError> {
-            let reader = Reader::from_source(std::fs::read(&self.path)?)?;
+            let reader = Reader::from_source(read_plain(&self.path, u64::MAX)?)?;
             match look(&reader, setting) {
                 SampleFindings { useless: true, problem, .. } => {
                     Err(GeoError::Useless(problem.unwrap_or_default()))

@@ -77,6 +77,17 @@ async fn addresses_of_a_file_count_as_it_is_and_nobody_comes_in_by_one_that_was_
         })
         .await;
     assert_eq!(status().await, 200, "as it was read last");
+    // A pipe is waited for until somebody writes into it.
+    std::fs::remove_file(&path).expect("gone");
+    assert!(std::process::Command::new("mkfifo").arg(&path).status().expect("runs").success());
+    world
+        .until("it is told", async || {
+            let ready = world.client.get(world.url("/readyz")).send().await.expect("asked");
+            ready.text().await.expect("text").contains("it is no file")
+        })
+        .await;
+    assert_eq!(status().await, 200, "as it was read last");
+    std::fs::remove_file(&path).expect("gone");
     std::fs::write(&path, "192.0.2.0/24\n").expect("written");
     world.until("the change counts", async || status().await == 403).await;
 }
