@@ -1,7 +1,7 @@
 //! One request from hyper to the router and back: id, limits, time, panics, counting, the log line.
 
 use crate::{
-    Peer, ProblemResponse,
+    LogThrottle, Peer, ProblemResponse,
     budget::{Budget, PIECE, Share},
     line::Line,
     metrics::Registry,
@@ -21,7 +21,7 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::{Pin, pin},
     sync::{
-        Arc,
+        Arc, Mutex,
         atomic::{AtomicBool, Ordering},
     },
     task::{Context, Poll},
@@ -37,6 +37,8 @@ pub(crate) struct Shared {
     pub(crate) timeout: Duration,
     pub(crate) budget: Arc<Budget>,
     pub(crate) metrics: Arc<Registry>,
+    /// When each kind of request that could not be read was told last.
+    pub(crate) unreadable: Mutex<[LogThrottle; 2]>,
 }
 
 /// What is known of a body while it comes, and afterwards: its memory is in use until the answer is there.

@@ -51,6 +51,18 @@ const CUTS: [(Cut, &str); 6] = [
     (Cut::Refused, "refused"),
 ];
 
+/// Why a request could not be read, and nobody but its client was answered.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Unreadable {
+    /// Its head is longer than `HTTP_MAX_HEADER_BYTES`, or has more than a hundred headers.
+    TooLarge,
+    /// It is no HTTP.
+    Malformed,
+}
+
+const UNREADABLE: [(Unreadable, &str); 2] =
+    [(Unreadable::TooLarge, "too_large"), (Unreadable::Malformed, "malformed")];
+
 /// Requests of one service, counted by [`crate::serve`].
 #[derive(Debug, Default)]
 pub struct Registry {
@@ -58,6 +70,7 @@ pub struct Registry {
     panics: AtomicU64,
     connections: AtomicU64,
     cuts: [AtomicU64; CUTS.len()],
+    unreadable: [AtomicU64; UNREADABLE.len()],
 }
 
 impl Registry {
@@ -101,6 +114,10 @@ impl Registry {
         self.cuts[why as usize].fetch_add(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn unreadable(&self, why: Unreadable) {
+        self.unreadable[why as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
     fn write(&self, out: &mut Text, service: &str) {
         for (name, group) in GROUPS.iter().zip(&self.groups) {
             let counts: Vec<u64> = group.by_class.iter().map(|c| c.load(Ordering::Relaxed)).collect();
@@ -134,6 +151,12 @@ impl Registry {
             let labels = [("service", service), ("reason", *why)];
             let help = "Connections that were cut or refused, by reason";
             out.counter("tfx_http_connections_cut_total", help, &labels, count.load(Ordering::Relaxed));
+        }
+        for ((_, why), count) in UNREADABLE.iter().zip(&self.unreadable) {
+            let labels = [("service", service), ("reason", *why)];
+            let help =
+                "Requests whose head could not be read: answered 400, 414 or 431, and in no other count";
+            out.counter("tfx_http_unreadable_total", help, &labels, count.load(Ordering::Relaxed));
         }
         out.counter(
             "tfx_panics_total",

@@ -6,7 +6,7 @@ use crate::{
     handle::{Shared, handle},
     line::Stream,
     lines::{Leave, Lines},
-    metrics::Registry,
+    metrics::{Registry, Unreadable},
 };
 use axum::{Router, body::HttpBody as _, extract::DefaultBodyLimit};
 use http::Request;
@@ -18,7 +18,7 @@ use std::{
     net::SocketAddr,
     pin::pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -59,6 +59,7 @@ pub async fn serve(
         timeout: http.request_timeout,
         budget,
         metrics,
+        unreadable: Mutex::default(),
     });
     let mut builder = http1::Builder::new();
     builder
@@ -138,7 +139,7 @@ async fn connection(
     let unread = Arc::new(AtomicBool::new(false));
     let line = Arc::clone(&stream.line);
     let service = service_fn({
-        let unread = Arc::clone(&unread);
+        let (unread, shared) = (Arc::clone(&unread), Arc::clone(&shared));
         move |request: Request<Incoming>| {
             // Now, not when it is first worked on: the other end may have closed with its head, and that is read first.
             line.begin(!request.body().is_end_stream());
@@ -159,9 +160,34 @@ async fn connection(
             }
         }
     };
-    let refused = result.is_err_and(|e| e.is_parse());
+    let refused = match result {
+        Err(e) if e.is_parse() => {
+            shared.unreadable(peer, &e);
+            true
+        }
+        _ => false,
+    };
     if (refused || unread.load(Ordering::Relaxed)) && !shutdown.is_fired() {
         linger(conn.into_parts().io.into_inner().socket).await;
+    }
+}
+
+impl Shared {
+    /// Counts a request that could not be read, and says so now and then: it comes to no handler, and leaves no other trace.
+    fn unreadable(&self, peer: SocketAddr, error: &hyper::Error) {
+        let why = if error.is_parse_too_large() { Unreadable::TooLarge } else { Unreadable::Malformed };
+        self.metrics.unreadable(why);
+        let mut throttles = self.unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+        let due = throttles[why as usize].due();
+        drop(throttles);
+        match why {
+            _ if !due => {}
+            Unreadable::TooLarge => tracing::warn!(
+                %peer, %error,
+                "the head of a request is longer than HTTP_MAX_HEADER_BYTES or has more than 100 headers: answered 431 or 414"
+            ),
+            Unreadable::Malformed => tracing::info!(%peer, %error, "a request that is no HTTP: answered 400"),
+        }
     }
 }
 

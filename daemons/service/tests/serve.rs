@@ -161,6 +161,12 @@ async fn any_head_is_answered() {
         let answer = server.exchange(&bytes).await;
         assert!(want.contains(&status(&answer)), "{name}: {answer}");
     }
+    // No handler knows of them.
+    let metrics = server.get("/metrics").await;
+    for (reason, count) in [("too_large", 5), ("malformed", 4)] {
+        let line = format!(r#"tfx_http_unreadable_total{{service="heads",reason="{reason}"}} {count}"#);
+        assert!(metrics.contains(&line), "{line}\n{metrics}");
+    }
     server.stopped().await;
 }
 
