@@ -7,6 +7,7 @@ use crate::{
     pages::{View, labelled},
 };
 use dialoguer::console::measure_text_width;
+use futures_util::{StreamExt as _, stream};
 use jiff::SignedDuration;
 use serde::Serialize;
 use serde_json::Value;
@@ -32,6 +33,11 @@ const THOROUGH: Duration = Duration::from_secs(10);
 const SHARE: u32 = 20;
 /// Rows asked for at once; the most that api-service gives.
 const PAGE: usize = 1_000;
+
+/// So many rows are made at once, where that takes a while.
+const AT_ONCE: usize = 8;
+/// How often it is said how many wait for that.
+const WAITING: Duration = Duration::from_secs(5);
 
 /// Looks again and again at something that may be away for a while.
 pub(crate) struct Poller {
@@ -129,7 +135,7 @@ pub(crate) async fn rows<T: Serialize>(
     each(context, view, identity, since, fetch, shown).await
 }
 
-/// As [`rows`], each as `shown` makes it; what it makes nothing of is not printed.
+/// As [`rows`], each as `shown` makes it, a few at once; what it makes nothing of is not printed.
 ///
 /// # Errors
 /// As [`rows`], and those of `shown`.
@@ -160,31 +166,43 @@ pub(crate) async fn each<T>(
                 if thorough {
                     thorough_at = Instant::now() + THOROUGH.max(began.elapsed() * SHARE);
                 }
+                let mut coming = Vec::new();
                 for page in pages.iter().rev() {
                     let new: Vec<_> =
                         page.left_out.iter().filter(|w| told.insert((*w).clone())).cloned().collect();
                     context.out.left_out(&new);
-                    for item in page.items.iter().rev() {
-                        if !memory.comes((identity.id)(item), (identity.at)(item)) {
-                            continue;
-                        }
-                        let Some(row) = shown(item).await? else { continue };
-                        let row = labelled(row, &page.labels);
-                        context.out.lines(match context.out.format {
-                            Format::Name => vec![line(&(view.name)(&row))],
-                            Format::Table => {
-                                let (lines, left_out) = lines.of(&view.columns, &row);
-                                if !left_out.is_empty() {
-                                    let columns = left_out.join(", ");
-                                    context.out.note(format!(
-                                        "too narrow for: {columns} (--columns chooses, --output jsonl shows all)"
-                                    ));
-                                }
-                                lines
-                            }
-                            _ => vec![row.to_string()],
-                        })?;
+                    let mut comes = |item: &T| memory.comes((identity.id)(item), (identity.at)(item));
+                    coming.extend(
+                        page.items.iter().rev().filter(|item| comes(item)).map(|item| (item, &page.labels)),
+                    );
+                }
+                let mut waiting = coming.len();
+                let mut said = Instant::now();
+                let making: Vec<_> = coming.iter().map(|(item, _)| shown(*item)).collect();
+                let mut made = stream::iter(making).buffered(AT_ONCE);
+                let mut labels = coming.iter().map(|(_, labels)| *labels);
+                while let (Some(row), Some(labels)) = (made.next().await, labels.next()) {
+                    waiting -= 1;
+                    if waiting > 0 && said.elapsed() > WAITING {
+                        said = Instant::now();
+                        context.out.note(format!("{waiting} more that came wait behind these"));
                     }
+                    let Some(row) = row? else { continue };
+                    let row = labelled(row, labels);
+                    context.out.lines(match context.out.format {
+                        Format::Name => vec![line(&(view.name)(&row))],
+                        Format::Table => {
+                            let (lines, left_out) = lines.of(&view.columns, &row);
+                            if !left_out.is_empty() {
+                                let columns = left_out.join(", ");
+                                context.out.note(format!(
+                                    "too narrow for: {columns} (--columns chooses, --output jsonl shows all)"
+                                ));
+                            }
+                            lines
+                        }
+                        _ => vec![row.to_string()],
+                    })?;
                 }
                 memory.looked = true;
                 if let Some(note) = memory.shorten(clock::now()) {

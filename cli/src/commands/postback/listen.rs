@@ -13,7 +13,10 @@ use crate::{
 };
 use clap::Args;
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::{
+    collections::HashMap,
+    sync::{Arc, Mutex, PoisonError},
+};
 use tfx_api::{
     ApiError, Client,
     postbacks::{Directions, PostbackLogEvent, PostbackQuery, PostbackResult, TestTraffic},
@@ -70,8 +73,14 @@ impl Listen {
                 Some(text(&source["id"]))
             }
         };
-        let listener =
-            Listener { client: &client, out: context.out, forwarder, only, all_states: self.all_states };
+        let listener = Listener {
+            client: &client,
+            out: context.out,
+            forwarder,
+            only,
+            all_states: self.all_states,
+            turns: Mutex::default(),
+        };
         let view = View { columns: columns(listener.forwarder.is_some()), name: |row| text(&row["url"]) };
         let identity = Identity { id: |p: &PostbackLogEvent| p.id.to_string(), at: |p| p.at };
         if context.out.format == Format::Table {
@@ -119,14 +128,24 @@ struct Listener<'c> {
     /// The id of the only source that is meant.
     only: Option<String>,
     all_states: bool,
+    /// Whose turn it is among those of one conversion: its states are sent on in their order.
+    turns: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
 }
 
 impl Listener<'_> {
+    fn turn(&self, conversion: &str) -> Arc<tokio::sync::Mutex<()>> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.retain(|_, turn| Arc::strong_count(turn) > 1);
+        Arc::clone(turns.entry(conversion.to_owned()).or_default())
+    }
+
     /// What the source of a conversion is told of it; none where the line of the log changed none, its source is not meant, or
     /// it has no URL.
     async fn heard(&self, line: &PostbackLogEvent) -> Result<Option<Value>, Failure> {
         let changed = matches!(line.result, PostbackResult::Recorded | PostbackResult::Updated);
         let (true, Some(id)) = (changed, &line.conversion_id) else { return Ok(None) };
+        let turn = self.turn(id.as_str());
+        let _turn = turn.lock().await;
         let Some(conversion) = self.ask(async || self.client.conversion(id).await).await? else {
             return Ok(None);
         };
