@@ -136,11 +136,23 @@ fn columns(dead: bool) -> Vec<Column> {
             Column::number("tries", "tries").of_weight(2),
         ]),
     }
-    all.extend([
-        Column::id("click", "click_id").of_weight(1),
-        Column::made("said", "params", |row| crate::commands::pairs(&row["params"])),
-    ]);
+    all.extend([Column::id("click", "click_id").of_weight(1), Column::made("said", "params", said)]);
     all
+}
+
+/// The longest value that is listed, in bytes, as in the log; `show` has all of it.
+const LONGEST: usize = 1_024;
+
+/// What it said, long values cut.
+fn said(row: &Value) -> String {
+    let one = |pair: &Value| {
+        let value = text(&pair[1]);
+        match value.len() > LONGEST {
+            true => format!("{}={}…", text(&pair[0]), &value[..value.floor_char_boundary(LONGEST)]),
+            false => format!("{}={value}", text(&pair[0])),
+        }
+    };
+    row["params"].as_array().into_iter().flatten().map(one).collect::<Vec<_>>().join(" ")
 }
 
 /// The slug, or the id of one that is gone.
@@ -320,5 +332,17 @@ impl Drop {
             context.out.note("tfx postback log --result rejected tells what they said; tfx postback replay ID takes one again");
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_values_are_cut_in_lists() {
+        let row = serde_json::json!({ "params": [["x", "é".repeat(30_000)], ["payout", "5"]] });
+        let shown = said(&row);
+        assert!(shown.len() < 1_100 && shown.starts_with("x=éé") && shown.ends_with("… payout=5"), "{shown}");
     }
 }
