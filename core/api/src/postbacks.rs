@@ -69,7 +69,8 @@ pub struct PostbackRetry {
 
 impl PostbackRetry {
     /// What can be taken again: of what was recorded and updated, conversions that stand under a word of the network that
-    /// means something else by now; of what was refused or ignored, what says something by now.
+    /// means something else by now, or as nothing where a payout is read by now, and of what is named all that says another
+    /// status or other money; of what was refused or ignored, what says something by now.
     pub const RESULTS: [PostbackResult; 6] = [
         PostbackResult::Conflict,
         PostbackResult::Unmatched,
@@ -128,10 +129,16 @@ pub struct TakenAgain {
     pub network: String,
     /// What it stands as in that line.
     pub was: PostbackResult,
-    /// What became of it; none: it stays, or nothing was to be done.
+    /// What became of it, or of a dry run would; none: it stays, or nothing was to be done.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub result: Option<PostbackResult>,
-    /// Why it stays, or what would become of it.
+    /// Of a dry run: the status that its conversion would come into; none: it would change nothing.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub status: Option<ConversionStatus>,
+    /// Of a dry run: what that would bring.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revenue: Option<Money>,
+    /// Why it stays, or would become that.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub why: String,
 }

@@ -70,6 +70,13 @@ pub trait ConversionStore: Send + Sync {
     /// waiting nor given up.
     async fn is_later_told(&self, tell: &SourcePostback) -> Result<bool, StoreError>;
 
+    /// Whether what a line of the postback log says is taken again for the first time; from now on it was. `later` is the id of
+    /// the line that says what became of it, and may not be in the log yet.
+    async fn is_first_taken(&self, later: ClickId) -> Result<bool, StoreError>;
+
+    /// It was not taken again after all: nothing says what became of it.
+    async fn not_taken(&self, later: ClickId) -> Result<(), StoreError>;
+
     /// By id.
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError>;
 

@@ -243,6 +243,7 @@ async fn postback(
             note: String::new(),
             row: None,
             signed: None,
+            again: None,
         },
         unreadable,
         numbers,

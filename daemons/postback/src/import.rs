@@ -131,6 +131,7 @@ impl<'b> Batch<'b> {
             note: String::new(),
             row: Some(file),
             signed: None,
+            again: None,
         };
         let (network, template) = match readable(self.index, &origin) {
             Ok(found) => found,

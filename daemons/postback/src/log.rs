@@ -103,6 +103,15 @@ pub(crate) struct Origin {
     pub(crate) row: Option<FileRow>,
     /// Its network's signature.
     pub(crate) signed: Option<Signed>,
+    /// It is taken again from the log, or was given up and its click came, which happens once.
+    pub(crate) again: Option<Again>,
+}
+
+/// What is taken again.
+#[derive(Debug, Clone)]
+pub(crate) struct Again {
+    /// The key of the conversion that it was recorded as.
+    pub(crate) was: Option<String>,
 }
 
 impl Origin {
@@ -330,6 +339,7 @@ mod tests {
             note: String::new(),
             row: None,
             signed: None,
+            again: None,
         };
         let reason = format!("click_id is 's3cret-x' {}", "r".repeat(5000));
         let event = event(&origin, &PostbackOutcome::rejected(403, reason), &Masks::of(["s3cret-x"]));

@@ -15,7 +15,8 @@ mod pauses;
 
 use crate::{
     clicks::Missing,
-    log::{Origin, PostbackOutcome},
+    log::{Again, Origin, PostbackOutcome},
+    record::TAKEN_BEFORE,
     take::Postbacks,
 };
 pub(crate) use dropping::drop_parked;
@@ -203,6 +204,8 @@ async fn attempt(postbacks: &Postbacks, job: &Job) -> End {
         note: String::new(),
         row: parked.row,
         signed: parked.signed.clone(),
+        // Somebody may have had it taken from the log since it was given up.
+        again: job.revived.then(|| Again { was: None }),
     };
     // A network or template that was archived meanwhile still explains what it reported before.
     let template = network.and_then(|n| index.asked_template(&n.id, &parked.template));
@@ -255,7 +258,7 @@ async fn attempt(postbacks: &Postbacks, job: &Job) -> End {
         }
     };
     // Anything but 0 means that it is not durable yet: it stays parked.
-    if outcome.status == 0 { end } else { End::Again(later) }
+    if matches!(outcome.status, 0 | TAKEN_BEFORE) { end } else { End::Again(later) }
 }
 
 /// The id of the event that says what became of it. One that was given up has a second, the same as when somebody has it

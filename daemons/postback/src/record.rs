@@ -16,6 +16,9 @@ use tfx_domain::{
 };
 use tfx_ports::conversions::Recorded;
 
+/// The status of what is taken again and was already: nothing is answered with it.
+pub(crate) const TAKEN_BEFORE: u16 = 208;
+
 impl Postbacks {
     /// Records a report about a known click, publishes, answers with `status`.
     pub(crate) async fn record(
@@ -92,6 +95,16 @@ impl Postbacks {
         changed: impl IntoIterator<Item = &'c Conversion>,
     ) -> PostbackOutcome {
         outcome.network = network.map(|n| n.id.clone());
+        if origin.again.is_some() {
+            match self.conversions.is_first_taken(origin.id).await {
+                Ok(true) => {}
+                Ok(false) => return PostbackOutcome { status: TAKEN_BEFORE, ..outcome },
+                Err(e) => {
+                    self.not_taken(origin).await;
+                    return PostbackOutcome { status: 503, reason: e.to_string(), ..outcome };
+                }
+            }
+        }
         let mut events: Vec<Event> = changed.into_iter().map(state).collect();
         events.push(Event::PostbackLog(Box::new(log::event(origin, &outcome, &self.masks()))));
         if let Err(e) = self.publish(&events).await {
@@ -101,11 +114,21 @@ impl Postbacks {
                 "cannot make the events of a postback durable"
             );
             outcome = PostbackOutcome { status: 503, told: NOT_DURABLE.to_owned(), reason: e, ..outcome };
+            if origin.again.is_some() {
+                self.not_taken(origin).await;
+            }
             self.counters.not_taken();
             return outcome;
         }
         self.counters.count(&outcome);
         outcome
+    }
+
+    /// What is taken again has no line that says what became of it, so it can be taken again.
+    async fn not_taken(&self, origin: &Origin) {
+        if let Err(e) = self.conversions.not_taken(origin.id).await {
+            tracing::warn!(error = %e, line = %origin.id, "a postback that was not taken again stays noted as taken");
+        }
     }
 }
 
@@ -130,7 +153,9 @@ pub(crate) fn incoming(
     match report(network, index.terms(destination), postback, &click.dims, origin.reported_at()) {
         Ok(incoming) => {
             let tell = if origin.tells() { index.asks(click) } else { None };
-            Ok(Incoming { tell, cost_terms: click.due, signed: origin.signed.clone(), ..incoming })
+            let replaces = origin.again.as_ref().and_then(|again| again.was.clone());
+            let signed = origin.signed.clone();
+            Ok(Incoming { tell, cost_terms: click.due, signed, replaces, ..incoming })
         }
         Err(other) => {
             let template = index.named_template(&network.id, &origin.template).map(|t| &t.spec);

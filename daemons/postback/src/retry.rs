@@ -1,5 +1,5 @@
-//! Taking again what the postback log has: conflicts and what was given up, conversions that stand under a word that was
-//! mapped since, and what was refused or ignored and says something by now. After the configuration was changed, or the
+//! Taking again what the postback log has: conflicts and what was given up, conversions of which it says something else by now,
+//! and what was refused or ignored and says something by now. After the configuration was changed, or the
 //! click has come.
 //!
 //! A postback is read again from what the log keeps of it, and counts from when it came in. What became of it is a line
@@ -7,19 +7,24 @@
 //! taken again. What came from somebody who may not speak for its network is never taken: nobody vouches for it.
 
 use crate::{
+    clicks::KnownClick,
     config::Index,
-    log::{self, Origin},
+    log::{self, Again, Origin, PostbackOutcome},
     parked::later_event,
+    record::{TAKEN_BEFORE, became, incoming},
     take::Postbacks,
 };
 use std::collections::HashSet;
 use tfx_api::postbacks::{PostbackRetry, PostbackRetryAnswer, TakenAgain};
 use tfx_domain::{
     Timestamp,
-    entity::{Network, Status, Template},
+    entity::{Network, Status},
     event::{PostbackDirection, PostbackLogEvent, PostbackResult, TestTraffic},
     id::ClickId,
-    postback::{FileRow, Interpreted, Postback, interpret, is_mapped_since, still_stands},
+    postback::{
+        AnotherReading, FileRow, Interpreted, Postback, interpret, is_mapped_since, read_otherwise,
+        still_stands,
+    },
 };
 use tfx_ports::{StoreError, analytics::PostbackQuery, page::PageRequest};
 
@@ -62,17 +67,17 @@ pub(crate) async fn retry(
         if asked.after.is_some_and(|after| line.id <= after) {
             continue;
         }
-        let end = match is_due(postbacks, &line).await? {
+        let end = match is_due(postbacks, &line, !asked.ids.is_empty()).await? {
             // Who names a line is told why nothing is to be done.
             Err(why) if !asked.ids.is_empty() => End::Left(why),
             Err(_) => continue,
-            Ok(()) if tried == AT_ONCE => return Ok(answer),
-            Ok(()) => {
+            Ok(_) if tried == AT_ONCE => return Ok(answer),
+            Ok(was) => {
                 tried += 1;
                 answer.next = Some(line.id);
                 match was_taken(postbacks, &line).await? {
                     true => End::Before,
-                    false => again(postbacks, &line, asked.dry_run).await,
+                    false => again(postbacks, &line, was, asked.dry_run).await,
                 }
             }
         };
@@ -89,22 +94,24 @@ pub(crate) async fn retry(
 /// How it ends.
 enum End {
     Taken(PostbackResult),
-    /// It would be taken, as this.
-    Would(String),
+    /// It would be taken, and become this.
+    Would(Box<PostbackOutcome>),
     Before,
     Left(String),
 }
 
 fn tell(answer: &mut PostbackRetryAnswer, line: &PostbackLogEvent, end: End) -> TakenAgain {
     let mut count = |word: &str| *answer.taken.entry(word.to_owned()).or_default() += 1;
+    let mut became = None;
     let (result, why) = match end {
         End::Taken(result) => {
             count(result.as_str());
             (Some(result), String::new())
         }
-        End::Would(what) => {
+        End::Would(outcome) => {
             count("would_be_taken");
-            (None, what)
+            became = outcome.became;
+            (Some(outcome.result), outcome.reason)
         }
         End::Before => {
             answer.before += 1;
@@ -115,12 +122,19 @@ fn tell(answer: &mut PostbackRetryAnswer, line: &PostbackLogEvent, end: End) -> 
             (None, why)
         }
     };
-    TakenAgain { id: line.id, at: line.at, network: line.network.to_string(), was: line.result, result, why }
+    let (status, revenue) = became.unzip();
+    let (id, at, network) = (line.id, line.at, line.network.to_string());
+    TakenAgain { id, at, network, was: line.result, result, status, revenue, why }
 }
 
-/// Whether there is anything to take again, else why not: of what was recorded, only what stands under a word that was
-/// mapped since.
-async fn is_due(postbacks: &Postbacks, line: &PostbackLogEvent) -> Result<Result<(), String>, StoreError> {
+/// What is taken again of a line: the key of the conversion that it was recorded as, if it was; else why nothing is. Of what was
+/// recorded only what says something else by now: a word that was mapped since; money, where it stands as nothing; and of what is
+/// `named`, any other status or money.
+async fn is_due(
+    postbacks: &Postbacks,
+    line: &PostbackLogEvent,
+    named: bool,
+) -> Result<Result<Option<String>, String>, StoreError> {
     match line.result {
         _ if line.direction != PostbackDirection::In => {
             return Ok(Err("it tells a source: tfx postback retry takes it".to_owned()));
@@ -129,21 +143,28 @@ async fn is_due(postbacks: &Postbacks, line: &PostbackLogEvent) -> Result<Result
         PostbackResult::Parked => {
             return Ok(Err(format!("it waits for its click: tfx postback parked retry {}", line.id)));
         }
-        result if PostbackRetry::RESULTS.contains(&result) => return Ok(Ok(())),
+        result if PostbackRetry::RESULTS.contains(&result) => return Ok(Ok(None)),
         result => return Ok(Err(format!("it stands as {}: nothing is to be mended", result.as_str()))),
     }
-    let stands = || Err("it was recorded, and its word means what it did".to_owned());
+    let stands = || Err("it was recorded as what it says".to_owned());
     let Some(index) = postbacks.config.owned() else { return Ok(stands()) };
     let network = line.network_id.as_ref().and_then(|id| index.network_by_id(id));
     let (Some(network), Some(conversion)) = (network, &line.conversion_id) else { return Ok(stands()) };
     let template = index.asked_template(&network.id, &line.template).map(|t| &t.spec);
-    if !is_mapped_since(&network.spec, template, line) {
+    let is_mended = match read_otherwise(&network.spec, template, line) {
+        // What a row of our own says no template reads.
+        _ if is_row(line) => false,
+        Some(AnotherReading::Paid) => true,
+        Some(AnotherReading::Other) => named,
+        None => false,
+    };
+    if !is_mended && !is_mapped_since(&network.spec, template, line) {
         return Ok(stands());
     }
     let there = postbacks.conversions.get(conversion).await?;
-    Ok(match there.is_some_and(|c| still_stands(&c, line)) {
-        true => Ok(()),
-        false => Err("its conversion is in another state by now".to_owned()),
+    Ok(match there.filter(|c| still_stands(c, line)) {
+        Some(there) => Ok(Some(there.key)),
+        None => Err("its conversion is in another state by now".to_owned()),
     })
 }
 
@@ -231,11 +252,11 @@ pub(crate) async fn has_line(postbacks: &Postbacks, id: ClickId) -> Result<bool,
 }
 
 /// Takes one again.
-async fn again(postbacks: &Postbacks, line: &PostbackLogEvent, dry_run: bool) -> End {
+async fn again(postbacks: &Postbacks, line: &PostbackLogEvent, was: Option<String>, dry_run: bool) -> End {
     let Some(index) = postbacks.config.owned() else {
         return End::Left("the configuration is not loaded yet".to_owned());
     };
-    let (network, template, postback) = match read(&index, line) {
+    let (network, postback) = match read(&index, line) {
         Ok(read) => read,
         Err(why) => return End::Left(why),
     };
@@ -243,13 +264,6 @@ async fn again(postbacks: &Postbacks, line: &PostbackLogEvent, dry_run: bool) ->
         Ok(click) => click,
         Err(missing) => return End::Left(missing.reason()),
     };
-    if dry_run {
-        let by = template.map(|t| format!(" by the template {}", t.spec.slug)).unwrap_or_default();
-        return End::Would(format!(
-            "it is read{by} as {} of the click {}",
-            postback.status, postback.click_id
-        ));
-    }
     let origin = Origin {
         id: later_event(line.id),
         at: line.at,
@@ -261,11 +275,39 @@ async fn again(postbacks: &Postbacks, line: &PostbackLogEvent, dry_run: bool) ->
         note: String::new(),
         row: is_row(line).then_some(FileRow { at: line.at, ours: false, tell: false }),
         signed: None,
+        again: Some(Again { was }),
     };
+    if dry_run {
+        return foreseen(postbacks, &index, &origin, network, &postback, &click).await;
+    }
     let outcome = postbacks.record(&index, &origin, network, &postback, &click, 0).await;
     match outcome.status {
         0 => End::Taken(outcome.result),
+        // Its line is on its way into the log.
+        TAKEN_BEFORE => End::Before,
         _ => End::Left(outcome.reason),
+    }
+}
+
+/// What would become of one.
+async fn foreseen(
+    postbacks: &Postbacks,
+    index: &Index,
+    origin: &Origin,
+    network: &Network,
+    postback: &Postback,
+    click: &KnownClick,
+) -> End {
+    let incoming = match incoming(index, origin, network, postback, click, 0) {
+        Ok(incoming) => incoming,
+        Err(outcome) if outcome.status == 503 => return End::Left(outcome.reason),
+        Err(conflict) => return End::Would(Box::new(conflict)),
+    };
+    let template = index.named_template(&network.id, &origin.template).map(|t| &t.spec);
+    match postbacks.conversions.foresee(std::slice::from_ref(&incoming)).await.as_deref() {
+        Ok([recorded]) => End::Would(Box::new(became(network, template, postback, click, recorded, 0))),
+        Ok(_) => End::Left("the conversion store does not say what would become of it".to_owned()),
+        Err(e) => End::Left(e.to_string()),
     }
 }
 
@@ -273,7 +315,7 @@ fn is_row(line: &PostbackLogEvent) -> bool {
     line.method == log::IMPORT
 }
 
-type Read<'i> = (&'i Network, Option<&'i Template>, Postback);
+type Read<'i> = (&'i Network, Postback);
 
 /// What it says as the configuration is now.
 ///
@@ -318,7 +360,7 @@ fn read<'i>(index: &'i Index, line: &PostbackLogEvent) -> Result<Read<'i>, Strin
         }
     }
     match interpret(&network.spec, template.map(|t| &t.spec), &line.params, &[]) {
-        Ok(Interpreted::Report(postback)) => Ok((network, template, postback)),
+        Ok(Interpreted::Report(postback)) => Ok((network, postback)),
         Ok(Interpreted::Ignored { raw_status }) => Err(format!("the template ignores status {raw_status}")),
         Err(refusal) => Err(refusal.to_string()),
     }

@@ -24,8 +24,9 @@ const IDS: usize = 100;
 #[command(group = ArgGroup::new("which").required(true), after_help = "\
     What was refused is read again by the same code, counted from when it came in.\n\
     What was taken again is not taken twice; what its network sent again since then\n\
-    is a duplicate. What came with a wrong secret, or for a network that was not\n\
-    known, is never taken. Exits 1 if one that was named stays as it is.\n\n\
+    is a duplicate. What was recorded is taken again where it is named and says\n\
+    another status or other money now. What came with a wrong secret, or for a\n\
+    network that was not known, is never taken. Exits 1 if one that was named stays as it is.\n\n\
     Examples:\n  \
     tfx postback replay --result rejected --network adnet --since 2d --dry-run\n  \
     tfx postback replay --result rejected --network adnet --since 2d\n  \
@@ -167,6 +168,8 @@ fn lines() -> Vec<Column> {
             result => result,
         })
         .of_weight(4),
+        Column::text("status", "status").of_weight(3),
+        Column::money("revenue", "revenue").of_weight(4),
         Column::text("why", "why").of_weight(4),
     ]
 }

@@ -22,8 +22,9 @@ use tfx_domain::entity::Kind;
 #[derive(Debug, Args)]
 #[command(after_help = "Without an ID and --dead it takes postbacks again that came in: conflicts,\n\
     those whose click did not come, and those recorded under a word of the network\n\
-    that is mapped now, while their conversion still stands so. What was taken again\n\
-    is not taken twice; each is a new line of the log, as what it became.\n\n\
+    that is mapped now, or as nothing where a payout is read now, while their\n\
+    conversion still stands so. What was taken again is not taken twice; each is a\n\
+    new line of the log, as what it became.\n\n\
     Examples:\n  \
     tfx network update adnet --transaction-scope click\n  \
     tfx postback retry --network adnet --result conflict\n  \

@@ -3,6 +3,7 @@
 use super::{
     Conversion, ConversionStatus, Postback, guess,
     params::{Field, Params, same_word},
+    words::meaning,
 };
 use crate::{
     Timestamp,
@@ -141,13 +142,16 @@ pub fn known_id(network: &NetworkSpec, postback: &Postback, there: &Conversion) 
     )
 }
 
-/// The sentence about a conversion that gives way to a sale.
+/// The sentence about a conversion that gives way to another.
 pub fn displaced(there: &Conversion) -> String {
-    let word = super::interpret::shown(there.raw_status.as_deref().unwrap_or_default());
-    format!(
-        "the click's one sale is this one; conversion {}, of the unknown word {word}, gives way to it",
-        there.id
-    )
+    match there.raw_status.as_deref().filter(|word| meaning(word).is_none()) {
+        Some(word) => format!(
+            "the click's one sale is this one; conversion {}, of the unknown word {}, gives way to it",
+            there.id,
+            super::interpret::shown(word)
+        ),
+        None => format!("conversion {}, as which it was read before, gives way to this one", there.id),
+    }
 }
 
 /// The command that gives an entity another currency.

@@ -39,7 +39,7 @@ pub struct Decided {
     /// As it stands after the report; for what changes nothing the one that is in the way.
     pub conversion: Conversion,
     /// Another conversion of the click in a new state: a word that nobody knows had brought it, and it gives way to the
-    /// sale that is recorded or updated.
+    /// sale that is recorded or updated; or the report was read as that one before.
     pub displaced: Option<Conversion>,
 }
 
@@ -69,11 +69,21 @@ pub fn decide<S: Standing>(standing: &S, report: &Incoming) -> Result<Decided, S
         },
     };
     let moved = existing.as_ref().is_none_or(|before| before.status != next.status);
+    // What it was read as before gives way to what it says.
+    let was = report.replaces.as_ref().filter(|before| **before != next.key);
+    let was = was.map(|before| standing.by_key(&report.network, before)).transpose()?.flatten();
+    let was = was.filter(|c| c.click_id == report.click_id && c.status != ConversionStatus::Rejected);
     // Who else has the sale that it claims.
     let claim = next.sale_claim.as_ref();
     let holder = claim.map(|claim| standing.by_claim(&report.network, claim)).transpose()?.flatten();
     match holder.filter(|h| h.id != next.id) {
-        None => Ok(Decided { result, moved, conversion: next, displaced: None }),
+        None => {
+            let displaced = was.map(|was| displaced(&was, report.at));
+            Ok(Decided { result, moved, conversion: next, displaced })
+        }
+        Some(holder) if was.as_ref().is_some_and(|was| was.id == holder.id) => {
+            Ok(Decided { result, moved, conversion: next, displaced: Some(displaced(&holder, report.at)) })
+        }
         // A sale goes before what nobody knows to be one, whichever came first.
         Some(holder) if next.status == ConversionStatus::Sale && holder.status != ConversionStatus::Sale => {
             Ok(Decided { result, moved, conversion: next, displaced: Some(displaced(&holder, report.at)) })

@@ -83,6 +83,7 @@ fn report(n: i64, scope: TransactionScope, click: u128, id: &str, status: &str) 
         cost_terms: crate::entity::Due::default(),
         tell: None,
         signed: None,
+        replaces: None,
     }
 }
 
@@ -127,6 +128,39 @@ fn a_report_never_changes_the_conversion_of_another_click() {
         assert_eq!(before.iter().filter(untouched).count(), after.iter().filter(untouched).count(), "{n}");
         assert!(before.iter().filter(untouched).all(|c| after.contains(c)), "{n}");
     }
+}
+
+/// Its transaction id was not read: what it was recorded as gives way, whether it holds the click's sale or not.
+#[test]
+fn what_a_report_was_read_as_before_gives_way_to_what_it_says() {
+    for (click, word) in [(1, "sale"), (2, "lead"), (3, "rebill")] {
+        let list = List::default();
+        let before = list.take(&report(1, Network, click, "", word)).conversion;
+        let id = format!("A{click}");
+        let replaces = Some(before.key.clone());
+        let again = Incoming { replaces, at: time(1), ..report(2, Network, click, &id, word) };
+        let decided = list.take(&again);
+        assert_eq!((decided.result, decided.conversion.status.as_str()), (Recorded, word));
+        let gone = decided.displaced.expect(word);
+        assert_eq!((gone.id, gone.status.as_str(), gone.displaced), (before.id, "rejected", true), "{word}");
+        assert_eq!(list.take(&again).result, Duplicate, "once");
+        let back = list.take(&report(3, Network, click, &id, "rejected"));
+        assert_eq!(
+            (back.result, back.conversion.id),
+            (Updated, decided.conversion.id),
+            "it is found by its id"
+        );
+    }
+    // Of another click, or of the same key, nothing gives way.
+    let list = List::default();
+    let other = list.take(&report(1, Network, 1, "", "sale")).conversion;
+    let again = Incoming { replaces: Some(other.key.clone()), ..report(2, Network, 2, "B", "sale") };
+    assert_eq!(list.take(&again).displaced, None);
+    let more = Money { amount: "12".parse().expect("an amount"), currency: Currency::USD };
+    let again =
+        Incoming { replaces: Some(other.key.clone()), revenue: more, ..report(1, Network, 1, "", "sale") };
+    let decided = list.take(&again);
+    assert_eq!((decided.result, decided.displaced, decided.conversion.revenue), (Updated, None, more));
 }
 
 #[test]

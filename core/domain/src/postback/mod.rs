@@ -14,6 +14,7 @@ mod params;
 mod parked;
 mod report;
 mod signature;
+mod reread;
 mod status;
 mod words;
 
@@ -26,6 +27,7 @@ pub use params::{Field, Unreadable, with_numbers};
 pub use parked::{FileRow, Parked};
 pub use report::{Terms, report};
 pub use signature::{Request, Signatures, Signed, Unsigned, Verified, sign, verify, written_time};
+pub use reread::{AnotherReading, read_otherwise};
 pub use status::{Applied, ConversionStatus, apply};
 pub(crate) use words::meaning;
 
@@ -104,6 +106,9 @@ pub struct Incoming {
     /// The network's signature of it, where it signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<Signed>,
+    /// The key of the conversion of its click that it was read as before: where it has another key by now, that one gives way.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaces: Option<String>,
 }
 
 impl Incoming {
@@ -137,8 +142,8 @@ pub struct Conversion {
     /// might be one, a word that nobody knows.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sale_claim: Option<String>,
-    /// A word that nobody knows had brought it, until another conversion's sale took its click: it stands as rejected, and
-    /// the next report of its key is taken as if it were the first.
+    /// A word that nobody knows had brought it, until another conversion's sale took its click, or what had brought it was read
+    /// anew as another conversion: it stands as rejected, and the next report of its key is taken as if it were the first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub displaced: bool,
     /// The network's transaction id.

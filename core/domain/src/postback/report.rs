@@ -72,5 +72,6 @@ pub fn report(
         cost_terms: Due::default(),
         tell: None,
         signed: None,
+        replaces: None,
     })
 }

@@ -50,6 +50,7 @@ fn report(status: &str, second: i64) -> Incoming {
         cost_terms: crate::entity::Due::default(),
         tell: None,
         signed: None,
+        replaces: None,
     }
 }
 

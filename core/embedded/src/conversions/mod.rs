@@ -5,6 +5,7 @@ mod erase;
 mod list;
 mod record;
 pub(crate) mod source_postback;
+mod taken_again;
 
 use crate::db::Database;
 use async_trait::async_trait;
@@ -65,6 +66,16 @@ impl ConversionStore for Conversions {
                 source_postback::is_later_told(conn, &tell)
             })
             .await
+    }
+
+    async fn is_first_taken(&self, later: ClickId) -> Result<bool, StoreError> {
+        let take = move |conn: &_, (): &mut ()| taken_again::is_first(conn, later);
+        self.db.write("take a postback again", take).await
+    }
+
+    async fn not_taken(&self, later: ClickId) -> Result<(), StoreError> {
+        let give_back = move |conn: &_, (): &mut ()| taken_again::give_back(conn, later);
+        self.db.write("take a postback again", give_back).await
     }
 
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {

@@ -13,6 +13,7 @@ mod published;
 mod record;
 pub(crate) mod source_postback;
 mod stored;
+mod taken_again;
 mod write;
 
 use crate::db::Db;
@@ -88,6 +89,15 @@ impl ConversionStore for Conversions {
 
     async fn is_later_told(&self, tell: &SourcePostback) -> Result<bool, StoreError> {
         source_postback::is_later_told(&self.db, tell).await
+    }
+
+    async fn is_first_taken(&self, later: ClickId) -> Result<bool, StoreError> {
+        self.db.ready().await?;
+        taken_again::is_first(&self.db, later).await
+    }
+
+    async fn not_taken(&self, later: ClickId) -> Result<(), StoreError> {
+        taken_again::give_back(&self.db, later).await
     }
 
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {

@@ -122,6 +122,7 @@ mod tests {
             cost_terms: tfx_domain::entity::Due::default(),
             tell: None,
             signed: None,
+            replaces: None,
         }
     }
 

@@ -91,6 +91,7 @@ impl Recording {
             let keys = names.keys.entry(&report.network).or_default();
             keys.insert(Cow::Borrowed(&report.key));
             keys.extend(report.click_key().map(Cow::Owned));
+            keys.extend(report.replaces.as_deref().map(Cow::Borrowed));
             names.claims.entry(&report.network).or_default().insert(report.click_id.to_string());
         }
         self.read(&names).await?.into_iter().for_each(|c| known.put(c));

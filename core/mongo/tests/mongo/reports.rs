@@ -29,5 +29,6 @@ pub(crate) fn report(n: u32) -> Incoming {
         cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
         signed: None,
+        replaces: None,
     }
 }

@@ -70,7 +70,7 @@ macro_rules! conformance {
     };
     (conversion_store: $fresh:path) => {
         $crate::conformance!(@ conversion_store, conversions, $fresh:
-            reports_follow_the_status_machine, what_is_not_new_changes_nothing, keys_are_the_networks_own,
+            reports_follow_the_status_machine, what_is_not_new_changes_nothing, what_was_read_otherwise_gives_way, keys_are_the_networks_own,
             a_report_never_changes_the_conversion_of_another_click,
             a_word_that_nobody_knows_brings_no_second_revenue, a_sale_goes_before_a_word_that_nobody_knows, an_older_report_does_not_take_the_place_of_a_newer_one, a_claimed_click_takes_no_second_sale,
             a_lead_does_not_become_a_second_sale, an_upsell_is_a_sale_of_its_own,
@@ -80,7 +80,7 @@ macro_rules! conformance {
             a_cursor_of_another_list_is_refused, new_states_wait_to_be_published,
             a_state_that_moved_on_stays_unpublished, only_changes_are_published, what_waits_to_be_published_is_read_in_pages,
             what_was_published_is_published_again,
-            of_many_identical_reports_one_is_new, of_simultaneous_sales_one_has_the_click,
+            of_many_identical_reports_one_is_new, of_many_who_take_a_line_again_one_does, of_simultaneous_sales_one_has_the_click,
             of_simultaneous_leads_one_becomes_the_sale, of_simultaneous_scopes_each_click_has_its_own, of_simultaneous_sales_and_words_one_sale_stands, no_simultaneous_update_is_lost,
             the_facts_of_a_click_go_and_the_money_stays,
             a_race_of_an_update_with_duplicates, batches_in_opposite_orders_all_get_in);

@@ -125,6 +125,7 @@ async fn report(s: &Server, click: ClickId, transaction: &str, status: &str, n: 
         cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
         signed: None,
+        replaces: None,
     };
     s.stores.conversions.record(&[incoming]).await.expect("recorded").remove(0).conversion.id
 }

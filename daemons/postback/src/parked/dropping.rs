@@ -3,7 +3,8 @@
 
 use super::{KIND, later_event};
 use crate::{
-    log::{Origin, PostbackOutcome},
+    log::{Again, Origin, PostbackOutcome},
+    record::TAKEN_BEFORE,
     retry::has_line,
     take::Postbacks,
 };
@@ -26,9 +27,12 @@ pub(crate) async fn drop_parked(
             not_now.push(NotNow { job, why });
             continue;
         };
-        // One that was given up has a line that says so; what comes after it is another.
+        // One that was given up has a line that says so, in the log or on its way there; what comes after it is another.
         let first = later_event(parked.id);
-        let id = if has_line(postbacks, first).await? { later_event(first) } else { first };
+        let group = Parked::group(&parked.network, parked.click_id);
+        let dead = postbacks.queue.group(KIND, &group).await?.dead;
+        let given_up = dead.iter().any(|(key, _)| *key == job) || has_line(postbacks, first).await?;
+        let id = if given_up { later_event(first) } else { first };
         if postbacks.queue.remove(KIND, std::slice::from_ref(&job)).await? == 0 {
             not_now.push(NotNow { job, why: "it was taken or dropped meanwhile".to_owned() });
             continue;
@@ -45,13 +49,14 @@ pub(crate) async fn drop_parked(
             note: String::new(),
             row: parked.row,
             signed: None,
+            again: given_up.then(|| Again { was: None }),
             params: parked.params,
         };
         let mut outcome = PostbackOutcome::accepted(0, PostbackResult::Rejected);
         outcome.reason = format!("it waited for its click, and {} dropped it", asked.by);
         outcome.click = Some(parked.click_id);
         let outcome = postbacks.conclude(&origin, outcome, network, None).await;
-        if outcome.status != 0 {
+        if !matches!(outcome.status, 0 | TAKEN_BEFORE) {
             let why = format!("it is dropped, and the log does not say so: {}", outcome.reason);
             not_now.push(NotNow { job, why });
             continue;

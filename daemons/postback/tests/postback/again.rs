@@ -5,7 +5,10 @@ use crate::{
     world::{SECRET, TOKEN, Testbed, World, answer, new_click},
 };
 use serde_json::{Value, json};
-use tfx_domain::event::{PostbackLogEvent, PostbackResult};
+use tfx_domain::{
+    entity::DestinationSpec,
+    event::{PostbackLogEvent, PostbackResult},
+};
 use tfx_ports::{page::PageRequest, queue::JobKind};
 
 async fn ask(world: &World, path: &str, body: Value) -> (u16, Value) {
@@ -90,6 +93,89 @@ async fn what_was_refused_counts_from_when_it_came_once_its_template_reads_it() 
     world.until("they are in the report", sums).await;
     let (status, unknown) = ask(&world, "/internal/postbacks/retry", json!({ "ids": [new_click()] })).await;
     assert!(status == 404 && unknown.to_string().contains("no line"), "{unknown}");
+    world.stop().await;
+}
+
+/// The event store may lag: what is taken again counts once all the same, however often and by however many that is asked.
+#[tokio::test]
+async fn what_is_taken_again_is_taken_once_before_the_log_has_it() {
+    let (testbed, network, offer) = Testbed::usual(&[]).await;
+    let spec = json!({"slug": "web", "name": "Web"});
+    let mut template = testbed.template(&network, spec).await;
+    let (one, two) = (testbed.click(&offer).await, testbed.click(&offer).await);
+    let world = testbed.start().await;
+    for (click, said) in [(one, "tid=T1&payout=1,5"), (two, "tid=T2&payout=2,5")] {
+        let path = format!("/postback/adnet/web?secret={SECRET}&click_id={click}&{said}");
+        assert_eq!(world.get(&path).await.0, 400);
+    }
+    world.logged(2).await;
+    change(&world, &mut template, |t| t["decimal"] = json!("comma")).await;
+    world.testbed.faults.sink_away.on();
+    let asked = json!({ "results": ["rejected"] });
+    let first = again(&world, asked.clone()).await;
+    assert_eq!((&first["taken"], &first["before"]), (&json!({ "recorded": 2 }), &Value::Null), "{first}");
+    for _ in 0..2 {
+        let once = again(&world, asked.clone()).await;
+        assert_eq!((&once["taken"], &once["before"]), (&json!({}), &json!(2)), "{once}");
+    }
+    world.testbed.faults.sink_away.off();
+    world.logged(4).await;
+    world.until("the ledger tells", async || world.accepted().await.0 >= 4).await;
+    assert_eq!(world.accepted().await, (4, 4), "each line is accepted once");
+    world.stop().await;
+}
+
+/// No template read what the network pays, and what it calls the sale: both are mended from the log, and later states find it.
+#[tokio::test]
+async fn sales_of_nothing_are_mended_from_the_log() {
+    let (testbed, network, _) = Testbed::usual(&[]).await;
+    let spec = json!({"slug": "free", "name": "Free", "url": "https://offer.example/?c={click_id}"});
+    let free = testbed.create::<DestinationSpec>(spec).await;
+    let (one, two, three) =
+        (testbed.click(&free).await, testbed.click(&free).await, testbed.click(&free).await);
+    let mut template = testbed.template(&network, json!({"slug": "default", "name": "D"})).await;
+    let world = testbed.start().await;
+    for said in [
+        format!("click_id={one}&commission=5&txn=A1"),
+        format!("click_id={two}&commission=6"),
+        format!("click_id={three}&payout=300&tid=A3"),
+    ] {
+        let path = format!("/postback/adnet?secret={SECRET}&{said}");
+        assert_eq!(world.get(&path).await.1["result"], "recorded", "{said}");
+    }
+    let first = world.logged(3).await;
+    let results = json!({ "results": ["recorded", "updated"] });
+    assert_eq!(again(&world, results.clone()).await["taken"], json!({}), "nothing was mended yet");
+    change(&world, &mut template, |t| {
+        t["params"] = json!({"payout": "commission", "transaction_id": "txn"});
+        t["scale"] = json!("0.1");
+    })
+    .await;
+    let mut dry = results.clone();
+    dry["dry_run"] = json!(true);
+    let told = again(&world, dry).await;
+    let lines = told["lines"].as_array().expect("lines");
+    let says =
+        |want: Value| lines.iter().any(|l| json!([l["result"], l["status"], l["revenue"]["amount"]]) == want);
+    assert!(
+        lines.len() == 2
+            && says(json!(["recorded", "sale", "0.5"]))
+            && says(json!(["updated", "sale", "0.6"])),
+        "{told}"
+    );
+    let taken = again(&world, results.clone()).await;
+    assert_eq!(taken["taken"], json!({ "recorded": 1, "updated": 1 }), "{taken}");
+    assert_eq!(world.revenues().await, ["0", "0.5", "0.6", "300"], "what it was recorded as gave way");
+    let back = format!("/postback/adnet?secret={SECRET}&click_id={one}&txn=A1&status=rejected");
+    assert_eq!(world.get(&back).await.1["result"], "updated", "its transaction is known");
+
+    // What was recorded as other money is taken again by its name alone: the template may speak of what comes next.
+    change(&world, &mut template, |t| t["params"] = json!({})).await;
+    let paid = first.iter().find(|l| l.params.iter().any(|(_, v)| v == "300")).expect("its line");
+    assert_eq!(again(&world, results).await["taken"], json!({}));
+    let named = again(&world, json!({ "ids": [paid.id] })).await;
+    assert_eq!(named["taken"], json!({ "updated": 1 }), "{named}");
+    assert_eq!(world.revenues().await, ["0", "0.5", "0.6", "30"]);
     world.stop().await;
 }
 

@@ -1,7 +1,6 @@
 //! What reconciling holds against the log: how many postbacks were accepted.
 
 use crate::world::{SECRET, Testbed};
-use tfx_domain::ledger::{Hour, LedgerKind};
 
 /// What is answered 503 comes again: where not even its line could be kept, nothing counts as accepted that is not in the log.
 #[tokio::test]
@@ -30,15 +29,7 @@ async fn what_is_answered_503_counts_as_nothing_accepted() {
     world.testbed.faults.record_fails.off();
     world.testbed.faults.sink_away.off();
     // What was answered is told before long.
-    let ledgers = &world.testbed.stores.ledgers;
-    let accepted = async || -> (u64, u64) {
-        let pages = ledgers.pages(Hour(0), Hour(i64::MAX >> 32)).await.expect("pages");
-        let lines = pages.iter().filter(|p| p.kind == LedgerKind::Postbacks).map(|p| &p.ledger);
-        lines.fold((0, 0), |(all, results), l| {
-            (all + l.accepted.events(), results + l.results.values().sum::<u64>())
-        })
-    };
-    tfx_service::testing::until("it is told", async || accepted().await.0 >= taken).await;
-    assert_eq!(accepted().await, (taken, taken), "each with what became of it");
+    tfx_service::testing::until("it is told", async || world.accepted().await.0 >= taken).await;
+    assert_eq!(world.accepted().await, (taken, taken), "each with what became of it");
     world.logged(usize::try_from(taken).expect("few")).await;
 }

@@ -496,5 +496,6 @@ fn incoming(network: &Entity<NetworkSpec>, offer: &Entity<DestinationSpec>, clic
         cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
         signed: None,
+        replaces: None,
     }
 }

@@ -7,6 +7,7 @@ use tfx_domain::{
     entity::{DestinationSpec, Entity, NetworkSpec, Spec, TemplateSpec},
     event::{ClickEvent, Event, PostbackLogEvent},
     id::ClickId,
+    ledger::{Hour, LedgerKind},
     postback::Conversion,
     report::{Attribution, RawRow, ReportQuery},
 };
@@ -185,6 +186,15 @@ impl World {
         let answer = testing::exchange(self.addr, bytes).await;
         let none = || panic!("no answer but {:?}", String::from_utf8_lossy(&answer));
         testing::status_of(&answer).unwrap_or_else(none)
+    }
+
+    /// How many lines of the log were accepted as far as that is told, and how many of them say what became of a postback.
+    pub(crate) async fn accepted(&self) -> (u64, u64) {
+        let pages = self.testbed.stores.ledgers.pages(Hour(0), Hour(i64::MAX >> 32)).await.expect("pages");
+        let lines = pages.iter().filter(|p| p.kind == LedgerKind::Postbacks).map(|p| &p.ledger);
+        lines.fold((0, 0), |(all, results), l| {
+            (all + l.accepted.events(), results + l.results.values().sum::<u64>())
+        })
     }
 
     /// All logged postbacks, as soon as there are `n`.

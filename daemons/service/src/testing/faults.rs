@@ -285,6 +285,12 @@ impl ConversionStore for Faults {
     async fn is_later_told(&self, tell: &SourcePostback) -> Result<bool, StoreError> {
         self.conversions.is_later_told(tell).await
     }
+    async fn is_first_taken(&self, later: ClickId) -> Result<bool, StoreError> {
+        self.conversions.is_first_taken(later).await
+    }
+    async fn not_taken(&self, later: ClickId) -> Result<(), StoreError> {
+        self.conversions.not_taken(later).await
+    }
     async fn get(&self, id: &ConversionId) -> Result<Option<Conversion>, StoreError> {
         self.conversions.get(id).await
     }

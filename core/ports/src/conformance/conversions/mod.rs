@@ -24,8 +24,9 @@ pub use published::{
 pub use races::{
     a_race_of_an_update_with_duplicates, batches_in_opposite_orders_all_get_in,
     no_simultaneous_update_is_lost, of_many_identical_reports_one_is_new,
-    of_simultaneous_leads_one_becomes_the_sale, of_simultaneous_sales_and_words_one_sale_stands,
-    of_simultaneous_sales_one_has_the_click, of_simultaneous_scopes_each_click_has_its_own,
+    of_many_who_take_a_line_again_one_does, of_simultaneous_leads_one_becomes_the_sale,
+    of_simultaneous_sales_and_words_one_sale_stands, of_simultaneous_sales_one_has_the_click,
+    of_simultaneous_scopes_each_click_has_its_own,
 };
 pub use record::{
     a_batch_is_applied_in_order, a_claimed_click_takes_no_second_sale, a_lead_does_not_become_a_second_sale,
@@ -33,7 +34,7 @@ pub use record::{
     a_sale_goes_before_a_word_that_nobody_knows, a_signature_that_was_taken_changes_nothing_again,
     a_word_that_nobody_knows_brings_no_second_revenue, an_error_records_none_of_the_batch,
     an_older_report_does_not_take_the_place_of_a_newer_one, an_upsell_is_a_sale_of_its_own,
-    keys_are_the_networks_own, reports_follow_the_status_machine, what_is_not_new_changes_nothing,
+    keys_are_the_networks_own, reports_follow_the_status_machine, what_is_not_new_changes_nothing, what_was_read_otherwise_gives_way,
 };
 
 pub use source_postbacks::{

@@ -32,6 +32,21 @@ pub async fn of_many_identical_reports_one_is_new(s: Stores) {
     assert_eq!(unpublished(&s.two, 10).await, there);
 }
 
+/// What a line of the log says is taken again once, by whoever is first; if that came to nothing, once more.
+pub async fn of_many_who_take_a_line_again_one_does(s: Stores) {
+    let at_once = async |line: u128| -> usize {
+        let mut racing = JoinSet::new();
+        for n in 0..40 {
+            let store = Arc::clone(if n % 2 == 0 { &s.one } else { &s.two });
+            racing.spawn(async move { store.is_first_taken(click(line)).await.expect("noted") });
+        }
+        racing.join_all().await.into_iter().filter(|first| *first).count()
+    };
+    assert_eq!((at_once(1).await, at_once(1).await, at_once(2).await), (1, 0, 1));
+    s.two.not_taken(click(1)).await.expect("given back");
+    assert_eq!((at_once(1).await, at_once(2).await), (1, 0));
+}
+
 /// Of many transactions for one click one is the sale, the others are duplicates of it.
 pub async fn of_simultaneous_sales_one_has_the_click(s: Stores) {
     let answers = at_once(&s, (1..=100).map(|n| report(n, &format!("T{n}")))).await;

@@ -227,6 +227,23 @@ pub async fn a_sale_goes_before_a_word_that_nobody_knows(s: Stores) {
     assert_eq!(counts, [answers[3].conversion.clone()]);
 }
 
+/// What a report was read as before gives way to what it says, also a lead, which holds no sale.
+pub async fn what_was_read_otherwise_gives_way(s: Stores) {
+    for (n, word) in (1_i64..).zip(["sale", "lead"]) {
+        let of = click(n.unsigned_abs().into());
+        let said = |n: i64| Incoming { click_id: of, ..reported(n, &format!("T{n}"), word) };
+        let key = format!("click:{of}:main");
+        let nothing = Incoming { key: key.clone(), transaction_id: None, revenue: usd("0"), ..said(n) };
+        let before = expect(&s.one, &nothing, Recorded).await;
+        let done = record(&s.two, &Incoming { replaces: Some(key), at: at(n), ..said(10 + n) }).await;
+        assert_eq!((done.result, done.conversion.revenue), (Recorded, usd("5")), "{word}");
+        let gone = s.one.get(&before.id).await.expect("get").expect("there");
+        assert_eq!((gone.status.as_str(), gone.displaced, &gone.sale_claim), ("rejected", true, &None));
+        assert_eq!(done.displaced, Some(gone), "{word}");
+    }
+    assert_eq!(unpublished(&s.one, 10).await.len(), 4, "both are told");
+}
+
 /// What came in before the present state is stale, whatever it says; but for the outcome of a lead, and a rejection.
 pub async fn an_older_report_does_not_take_the_place_of_a_newer_one(s: Stores) {
     let steps = [
