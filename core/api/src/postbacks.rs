@@ -184,7 +184,7 @@ pub struct Finding {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub template: Option<String>,
     /// What kind: `unmapped_word`, `known_transaction`, `foreign_click`, `retry`, `mapped_since`, `given_up`, `refused`,
-    /// `sale_after_rejection`, `unlisted_currency`, `empty`, `former_secret`.
+    /// `sale_after_rejection`, `unlisted_currency`, `empty`, `former_secret`, `left_macro`, `no_payout`.
     pub kind: FindingKind,
     /// The word, the newest transaction id, the parameter that is wrong, or the currency.
     pub what: String,
@@ -266,6 +266,10 @@ pub enum FindingKind {
     NoSigningKey,
     /// A network that signs, and a template of it that does not say how: what comes through it is answered 503.
     NoSignature,
+    /// Macros that a network left as they are, in place of what is about money.
+    LeftMacro,
+    /// Sales that brought nothing, whose postbacks may name a payout.
+    NoPayout,
 }
 
 /// A postback to try. Nothing is stored. A secret is not asked for; one that is given must be right.

@@ -8,6 +8,7 @@
 use crate::{
     clicks::KnownClick,
     config::Index,
+    exposed::without_secret,
     log::{self, IMPORT, Origin, PostbackOutcome},
     params::Params,
     parked::first_pause,
@@ -147,7 +148,9 @@ impl<'b> Batch<'b> {
             let at = Standing::ended(PostbackOutcome::rejected(400, why));
             return Row { origin, network: Some(network), at };
         }
-        let at = match origin.read(&network.spec, template) {
+        let masks = &self.index.masks;
+        let read = origin.read(&network.spec, template);
+        let at = match read.and_then(|read| without_secret(masks, &network.spec, &origin, read)) {
             Ok(Interpreted::Report(postback)) => match untimely(file.at, now, postback.click_id) {
                 None => Standing::Report(postback),
                 Some(why) => Standing::ended(PostbackOutcome::rejected(400, why)),

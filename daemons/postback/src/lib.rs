@@ -15,6 +15,7 @@ mod answer;
 mod auth;
 mod clicks;
 mod config;
+mod exposed;
 mod http;
 mod import;
 mod log;

@@ -130,6 +130,12 @@ impl Origin {
         self.row.is_none_or(|row| row.tell)
     }
 
+    /// Has this known too.
+    pub(crate) fn also_note(&mut self, more: &[String]) {
+        let before = (!self.note.is_empty()).then(|| self.note.clone());
+        self.note = before.iter().chain(more).map(String::as_str).collect::<Vec<_>>().join("; ");
+    }
+
     /// What its parameters say.
     pub(crate) fn read(
         &self,

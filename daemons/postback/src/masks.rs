@@ -2,6 +2,10 @@
 //! installation.
 
 use aho_corasick::{AhoCorasick, MatchKind};
+use base64::{
+    Engine as _,
+    engine::general_purpose::{STANDARD_NO_PAD, URL_SAFE_NO_PAD},
+};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_decode_str, utf8_percent_encode};
 
 /// What stands in place of a secret.
@@ -33,7 +37,9 @@ impl Masks {
             patterns.push(json.to_owned());
             // As PHP writes it.
             patterns.push(json.replace('/', "\\/"));
+            patterns.extend(in_base64(secret));
         }
+        patterns.retain(|pattern| pattern.len() >= SHORTEST);
         patterns.sort_unstable();
         patterns.dedup();
         if patterns.is_empty() {
@@ -89,6 +95,21 @@ impl Masks {
     }
 }
 
+/// What every text that holds the secret has in it in base64, wherever in it that stands: its bytes but for those that share a
+/// letter with what stands beside them.
+fn in_base64(secret: &str) -> impl Iterator<Item = String> {
+    [STANDARD_NO_PAD, URL_SAFE_NO_PAD].into_iter().flat_map(move |alphabet| {
+        (0..3).map(move |before| {
+            let mut bytes = vec![0; before];
+            bytes.extend_from_slice(secret.as_bytes());
+            let encoded = alphabet.encode(&bytes);
+            // Six bits a letter; of those before, and of the last, not all bits are the secret's.
+            let (from, to) = ((before * 8).div_ceil(6), bytes.len() * 8 / 6);
+            encoded.get(from..to).unwrap_or_default().to_owned()
+        })
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +136,21 @@ mod tests {
         assert_eq!(masks.path("/postback/s3cre%74-x").as_deref(), Some("/postback/***"));
         assert_eq!(masks.path("/postback/adnet"), None);
         assert_eq!(Masks::default().masked("s3cret-x"), "s3cret-x");
+    }
+
+    #[test]
+    fn a_secret_is_found_in_base64_wherever_it_stands_in_that() {
+        let masks = Masks::of(["s3cret-x?ü"]);
+        for before in ["", "a", "user:", "adnet:"] {
+            for after in ["", "!", "??", ":more"] {
+                let text = format!("{before}s3cret-x?ü{after}");
+                for alphabet in [STANDARD_NO_PAD, URL_SAFE_NO_PAD] {
+                    let encoded = alphabet.encode(&text);
+                    assert!(masks.hides(&format!("Basic {encoded}=")), "{text}: {encoded}");
+                }
+            }
+        }
+        assert!(!masks.hides(&STANDARD_NO_PAD.encode("another text")));
     }
 
     #[test]

@@ -15,6 +15,7 @@ mod pauses;
 
 use crate::{
     clicks::Missing,
+    exposed::without_secret,
     log::{Again, Origin, PostbackOutcome},
     record::TAKEN_BEFORE,
     take::Postbacks,
@@ -29,6 +30,7 @@ use std::{
 };
 use tfx_domain::{
     Timestamp,
+    entity::Network,
     event::PostbackResult,
     id::ClickId,
     postback::{Interpreted, Parked},
@@ -209,7 +211,11 @@ async fn attempt(postbacks: &Postbacks, job: &Job) -> End {
     };
     // A network or template that was archived meanwhile still explains what it reported before.
     let template = network.and_then(|n| index.asked_template(&n.id, &parked.template));
-    let interpreted = network.map(|n| (n, origin.read(&n.spec, template.map(|t| &t.spec))));
+    let read = |n: &Network| {
+        let read = origin.read(&n.spec, template.map(|t| &t.spec));
+        read.and_then(|read| without_secret(&index.masks, &n.spec, &origin, read))
+    };
+    let interpreted = network.map(|n| (n, read(n)));
     let mut end = End::Done;
     let outcome = match interpreted {
         Some((network, Ok(Interpreted::Report(postback)))) => {

@@ -5,6 +5,7 @@ use crate::{
     auth::{self, Admission},
     clicks::{Clicks, KnownClick, Missing},
     config::{CannotRead, Configuration, Index},
+    exposed::without_secret,
     log::{self, Counters, Origin, PostbackOutcome},
     masks::Masks,
     params::Params,
@@ -23,7 +24,10 @@ use tfx_domain::{
     entity::{Network, Status, Template},
     event::{Event, PostbackResult},
     id::NetworkId,
-    postback::{Conversion, Interpreted, Postback, Unreadable, Unsigned, advice, interpret, with_numbers},
+    postback::{
+        Conversion, Interpreted, LeftMacro, Postback, Unreadable, Unsigned, advice, interpret, left_macros,
+        with_numbers,
+    },
 };
 use tfx_events::Producer;
 use tfx_ports::{
@@ -161,8 +165,13 @@ impl Postbacks {
             return self.refuse(&origin.lacking(["body"]), outcome, Some(network)).await;
         }
         let read_by = template.map(|t| &t.spec);
-        match interpret(&network.spec, read_by, &origin.params, &unreadable) {
+        let read = interpret(&network.spec, read_by, &origin.params, &unreadable)
+            .and_then(|read| without_secret(&index.masks, &network.spec, &origin, read));
+        match read {
             Ok(Interpreted::Report(postback)) => {
+                let left = left_macros(read_by, &origin.params);
+                let left = left.iter().map(LeftMacro::said).collect::<Vec<_>>();
+                origin.also_note(&left);
                 let place = self.place(network, &postback, origin.at);
                 match self.click(&network.id, &postback).await {
                     Err(missing) => self.not_found(&origin, network, &postback, missing, &place).await,

@@ -47,7 +47,12 @@ impl Lint {
                     if all.get(n + 1).is_none_or(|next| next.because != f.because) {
                         lines.push(format!("  {}", f.because));
                     }
-                    if matches!(f.kind, FindingKind::Refused | FindingKind::SaleAfterRejection) {
+                    let is_said = matches!(
+                        f.kind,
+                        FindingKind::Refused | FindingKind::SaleAfterRejection | FindingKind::NoPayout
+                    );
+                    // Of what could not be read nothing is kept.
+                    if is_said && !f.example.is_empty() {
                         lines.push(format!("  it said: {}", cut(&f.example)));
                     }
                 }
@@ -156,6 +161,8 @@ const fn title(kind: FindingKind) -> &'static str {
         FindingKind::NoExternalId => "cannot tell which click converted",
         FindingKind::NoSigningKey => "wants signatures, and there is no key for them",
         FindingKind::NoSignature => "does not say how postbacks are signed",
+        FindingKind::LeftMacro => "macro that it left as it is",
+        FindingKind::NoPayout => "sales of nothing",
     }
 }
 

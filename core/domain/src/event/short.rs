@@ -11,6 +11,8 @@ const NAME: usize = 12;
 const VALUE: usize = 16;
 /// Longest slug, bytes.
 const SLUG: usize = 32;
+/// Longest reason, bytes.
+const REASON: usize = 128;
 
 impl ClickEvent {
     /// What is kept of a request for which there is no campaign: who asked for what, and little more.
@@ -63,7 +65,11 @@ impl PostbackLogEvent {
     pub fn shorten(&mut self) {
         clip_small(&mut self.network, SLUG);
         clip_small(&mut self.template, VALUE);
-        clip(&mut self.reason, 2 * SLUG);
+        let is_cut = self.reason.len() > REASON;
+        clip(&mut self.reason, REASON);
+        if is_cut {
+            self.reason.push('…');
+        }
         self.params.truncate(2 * PARAMS);
         for (name, value) in &mut self.params {
             clip(name, NAME);

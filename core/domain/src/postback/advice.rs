@@ -3,12 +3,14 @@
 use super::{
     Conversion, ConversionStatus, Postback, guess,
     params::{Field, Params, same_word},
+    unread::PARAMETER,
     words::meaning,
 };
 use crate::{
     Timestamp,
     entity::{Kind, NetworkSpec, Status, TemplateSpec},
     id::ClickId,
+    said::{self, Fact, Silence},
 };
 use std::collections::BTreeMap;
 
@@ -23,11 +25,21 @@ pub struct UnknownWord {
     pub after_sale: bool,
 }
 
+impl UnknownWord {
+    /// Whether it is a macro that the network left as it is.
+    pub fn is_macro(&self) -> bool {
+        said::silence(&self.word, Fact::Word) == Some(Silence::Macro)
+    }
+}
+
 /// Stands in a command where a person says what a word means. No template takes it for a status.
 pub const PLACEHOLDER: &str = "STATUS";
 
 /// Stands in a command where a person says a currency. It is none.
 pub const CURRENCY: &str = "CODE";
+
+/// Why a postback is refused that says its network's secret where it would be kept.
+pub const HOLDS_SECRET: &str = "holds the network's secret, which would be kept with the conversion for all to see; it is sent as secret";
 
 /// How the log says that a postback came with a network's former secret.
 const FORMER: &str = "with the network's former secret, which works until ";
@@ -55,6 +67,15 @@ pub fn to_fill_in(command: &str) -> Option<String> {
     if command.ends_with(CURRENCY) {
         return Some(format!("put the code of a currency, such as USD, in place of {CURRENCY}"));
     }
+    if command.contains(&format!("--payout-param {PARAMETER}")) {
+        return Some(format!("put the name of the parameter with the payout in place of {PARAMETER}"));
+    }
+    if command.ends_with("--default-payout AMOUNT") {
+        return Some("put what each pays in place of AMOUNT, such as 1.50, or 0".to_owned());
+    }
+    if command.ends_with("--decimal MARK") {
+        return Some("put point or comma in place of MARK: what stands before the decimals".to_owned());
+    }
     let open = ["--map STATUS", "--map 'STATUS"].iter().any(|part| command.contains(part));
     open.then(|| {
         format!("put what each word means in place of {PLACEHOLDER}: lead, sale, rejected or rebill")
@@ -68,7 +89,10 @@ pub fn map_words(network: &NetworkSpec, template: Option<&TemplateSpec>, words: 
     let mut new: BTreeMap<ConversionStatus, Vec<&str>> = BTreeMap::new();
     let mut open: Vec<&str> = Vec::new();
     for said in words {
-        let all = match guess::nearest(&said.word, said.taken_back, said.after_sale) {
+        // What a macro stands for is another thing each time.
+        let guessed =
+            if said.is_macro() { None } else { guess::nearest(&said.word, said.taken_back, said.after_sale) };
+        let all = match guessed {
             Some(status) => new.entry(status).or_default(),
             None => &mut open,
         };
@@ -76,10 +100,7 @@ pub fn map_words(network: &NetworkSpec, template: Option<&TemplateSpec>, words: 
             all.push(&said.word);
         }
     }
-    let mut command = match template {
-        Some(t) => format!("tfx template update {}/{}", network.slug, t.slug),
-        None => format!("tfx template create --network {} --slug default --name Default", network.slug),
-    };
+    let mut command = template_command(network, template);
     for (status, words) in new {
         let there = template.and_then(|t| t.statuses.get(&status)).into_iter().flatten().map(String::as_str);
         let all: Vec<&str> = there.chain(words).collect();
@@ -93,6 +114,14 @@ pub fn map_words(network: &NetworkSpec, template: Option<&TemplateSpec>, words: 
         command += " --set status=active";
     }
     command
+}
+
+/// The command that says more of how postbacks are read: of the template, or of the `default` that is made for it.
+pub fn template_command(network: &NetworkSpec, template: Option<&TemplateSpec>) -> String {
+    match template {
+        Some(t) => format!("tfx template update {}/{}", network.slug, t.slug),
+        None => format!("tfx template create --network {} --slug default --name Default", network.slug),
+    }
 }
 
 /// The flag that maps words to a status. A list in a flag has commas between its words, and blanks around them are taken
@@ -110,7 +139,14 @@ pub fn unmapped_word(network: &NetworkSpec, template: Option<&TemplateSpec>, sai
         Some(_) => "say what it means in place of STATUS (lead, sale, rejected, rebill)",
         None => "say what it means (lead, sale, rejected, rebill)",
     };
-    format!("nobody knows the word {}; {say}: {command}", super::interpret::shown(&said.word))
+    let word = super::interpret::shown(&said.word);
+    if said.is_macro() {
+        return format!(
+            "the network left its macro {word} as it is, so it does not say the status; give it its own macro for that, or {say}: \
+             {command}"
+        );
+    }
+    format!("nobody knows the word {word}; {say}: {command}")
 }
 
 /// The command for a network whose transaction ids are labels of a click's steps.
@@ -175,10 +211,7 @@ pub fn click_id_param(
         return None;
     }
     let (name, _) = params.iter().find(|(_, value)| value.trim().parse::<ClickId>().is_ok())?;
-    let command = match template {
-        Some(t) => format!("tfx template update {}/{}", network.slug, t.slug),
-        None => format!("tfx template create --network {} --slug default --name Default", network.slug),
-    };
+    let command = template_command(network, template);
     let say = format!("{} has a click id: say that it is the one", super::interpret::shown(name));
     Some((say, format!("{command} --click-id-param {}", quoted(name))))
 }
@@ -227,7 +260,7 @@ pub fn pattern(reason: &str) -> String {
 
 /// One word of a shell. What is not seen, or turns the direction in which a line is read, is written by its number, as bash and zsh
 /// read it: what is copied is what was seen.
-fn quoted(text: &str) -> String {
+pub(super) fn quoted(text: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "=,._-+/:@".contains(c);
     if text.chars().all(plain) {
         return text.to_owned();

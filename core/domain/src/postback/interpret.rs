@@ -126,10 +126,14 @@ pub fn interpret(
         Some((said, written)) => one_currency(*said, written, currency, standing)?,
         None => currency.map_or(standing, |(_, currency)| currency),
     };
-    let (mapped, unmapped) = match status {
-        Some((name, word)) => map_status(template, word).map_err(|m| Refusal::new(name, m))?,
-        None => (defaults.and_then(|d| d.status.clone()).unwrap_or(ConversionStatus::Sale), false),
+    let left = status.is_none().then(|| left_status(&params, template)).flatten();
+    let (mapped, unmapped) = match (status, left) {
+        (Some((name, word)), _) => map_status(template, word).map_err(|m| Refusal::new(name, m))?,
+        // Its sales and its rejections look the same.
+        (None, Some((_, left))) => (left.parse().unwrap_or(ConversionStatus::Lead), true),
+        (None, None) => (defaults.and_then(|d| d.status.clone()).unwrap_or(ConversionStatus::Sale), false),
     };
+    let status = status.or(left);
     let given = match amount {
         // What is taken back was paid before: the status says it, and no revenue is less than none.
         Some((_, Written { amount, .. }))
@@ -172,9 +176,10 @@ pub fn interpret_ours(network: &NetworkSpec, params: &[(String, String)]) -> Res
 /// The word for a status that nobody knows, if the postback says one; also of one that is refused for its payout.
 pub fn unknown_word(template: Option<&TemplateSpec>, params: &[(String, String)]) -> Option<UnknownWord> {
     let params = Params::new(params, template);
-    let (_, word) = params.find(Field::Status)?;
+    let said = params.find(Field::Status);
+    let (_, word) = said.or_else(|| left_status(&params, template))?;
     let ignored = template.is_some_and(|t| t.ignore.iter().any(|i| same_word(i, word)));
-    let (_, unmapped) = map_status(template, word).ok()?;
+    let unmapped = said.is_none() || map_status(template, word).ok()?.1;
     let payout = params.find(Field::Payout).and_then(|said| payout(template, said).ok());
     let taken_back = payout.is_some_and(|(_, written)| written.amount < Amount::ZERO);
     (unmapped && !ignored).then(|| UnknownWord { word: word.to_owned(), taken_back, after_sale: false })
@@ -313,6 +318,12 @@ fn map_status(template: Option<&TemplateSpec>, word: &str) -> Result<(Conversion
     let named =
         template.is_some_and(|t| t.statuses.contains_key(&own) || t.defaults.status.as_ref() == Some(&own));
     Ok((own, !named))
+}
+
+/// A macro for the status that the network left as it is, where nothing says what holds then.
+fn left_status<'p>(params: &Params<'p>, template: Option<&TemplateSpec>) -> Option<Said<'p>> {
+    let is_said = template.is_some_and(|t| t.defaults.status.is_some());
+    params.unexpanded(Field::Status).filter(|_| !is_said)
 }
 
 /// A value as it may stand in a message: quoted, escaped and cut.

@@ -13,9 +13,10 @@ mod interpret;
 mod params;
 mod parked;
 mod report;
-mod signature;
 mod reread;
+mod signature;
 mod status;
+mod unread;
 mod words;
 
 pub use decide::{Decided, Standing, decide};
@@ -26,9 +27,10 @@ pub use interpret::{
 pub use params::{Field, Unreadable, with_numbers};
 pub use parked::{FileRow, Parked};
 pub use report::{Terms, report};
-pub use signature::{Request, Signatures, Signed, Unsigned, Verified, sign, verify, written_time};
 pub use reread::{AnotherReading, read_otherwise};
+pub use signature::{Request, Signatures, Signed, Unsigned, Verified, sign, verify, written_time};
 pub use status::{Applied, ConversionStatus, apply};
+pub use unread::{LeftMacro, WrittenBy, left_macros, unread_payout, written_by};
 pub(crate) use words::meaning;
 
 use crate::{

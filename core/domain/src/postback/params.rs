@@ -137,6 +137,11 @@ impl<'a> Params<'a> {
         self.values(field).find(|(_, value)| said::silence(value, field.fact()) == Some(Silence::Macro))
     }
 
+    /// A parameter for `field` that is there and says nothing.
+    pub(super) fn silent(&self, field: Field) -> Option<(&'a str, &'a str)> {
+        self.values(field).find(|(_, value)| !self.says(field, value))
+    }
+
     /// A word that the template knows says something, whatever it says to others.
     fn says(&self, field: Field, value: &str) -> bool {
         said::says(value, field.fact()) || field == Field::Status && self.is_mapped(value)

@@ -10,7 +10,11 @@ use tfx_domain::{
     entity::{Kind, NetworkSpec, Status, TemplateSpec},
     event::PostbackLogEvent,
     id::ConversionId,
-    postback::advice::{self, UnknownWord},
+    postback::{
+        WrittenBy,
+        advice::{self, UnknownWord},
+        written_by,
+    },
 };
 use tfx_ports::{analytics::PostbackQuery, config::Record};
 
@@ -33,6 +37,10 @@ pub(super) struct Linter<'a> {
     of: BTreeMap<Key, HashSet<String>>,
     /// Conversions that were looked at, the newest line of each.
     pub(super) standing: HashSet<ConversionId>,
+    /// Those that stand as nothing.
+    pub(super) paid_nothing: HashSet<ConversionId>,
+    /// Amounts that are not read, of each finding about them.
+    pub(super) amounts: BTreeMap<Key, UnreadAmounts>,
     /// Those behind whose rejection a sale came.
     pub(super) rejected: HashSet<ConversionId>,
     /// From where postbacks of a network, and which networks, were not refused since.
@@ -47,7 +55,15 @@ pub(super) struct Linter<'a> {
 /// A network and a template.
 pub(super) type Words = (String, Option<String>);
 /// A network, a template, a kind, and what one command mends.
-type Key = (String, Option<String>, FindingKind, String);
+pub(super) type Key = (String, Option<String>, FindingKind, String);
+
+/// Amounts that a template does not read.
+pub(super) struct UnreadAmounts {
+    pub(super) network: NetworkSpec,
+    pub(super) template: Option<TemplateSpec>,
+    /// As they were said, the first of them.
+    pub(super) said: Vec<String>,
+}
 
 impl<'a> Linter<'a> {
     pub(super) fn new(app: &'a App) -> Self {
@@ -57,6 +73,8 @@ impl<'a> Linter<'a> {
             found: BTreeMap::new(),
             of: BTreeMap::new(),
             standing: HashSet::new(),
+            paid_nothing: HashSet::new(),
+            amounts: BTreeMap::new(),
             rejected: HashSet::new(),
             admitted: HashSet::new(),
             served: HashSet::new(),
@@ -142,8 +160,22 @@ impl<'a> Linter<'a> {
         }
     }
 
-    /// What was found; words of one template have one command, which maps them all.
-    pub(super) fn findings(self) -> Vec<Finding> {
+    /// What was found; words of one template have one command, which maps them all, and amounts that one mark reads one that says
+    /// it.
+    pub(super) fn findings(mut self) -> Vec<Finding> {
+        for (key, unread) in std::mem::take(&mut self.amounts) {
+            let Some(finding) = self.found.get_mut(&key) else { continue };
+            let command = advice::template_command(&unread.network, unread.template.as_ref());
+            let (say, mark) = match written_by(unread.template.as_ref(), &unread.said) {
+                Some(WrittenBy::Mark(mark)) => ("with this they are all read", mark.as_str()),
+                Some(WrittenBy::PointOrComma) => {
+                    ("with a point they are other amounts than with a comma", "MARK")
+                }
+                None => continue,
+            };
+            finding.because += &format!("; {say}");
+            finding.command = format!("{command} --decimal {mark}");
+        }
         let mut commands = BTreeMap::new();
         for (of, (network, template, mut words)) in self.words {
             // One that took back once, or came after a sale, does so whenever it comes.

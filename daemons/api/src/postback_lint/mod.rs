@@ -2,7 +2,7 @@
 //! told, with the command that mends it; and `POST /postbacks/retry`, which has postback-service take postbacks again.
 //!
 //! The log is read with the configuration of now: what was mended since is no finding. What is looked for has a file each:
-//! conflicts, sales behind a rejection, former secrets, what was refused and words that nobody knows are read from the log; currencies, what
+//! conflicts, sales behind a rejection, sales of nothing, former secrets, what was refused and words that nobody knows are read from the log; currencies, what
 //! sources were not told, and what the configuration loses without a word are not.
 
 mod configuration;
@@ -11,6 +11,7 @@ mod currencies;
 mod former_secret;
 mod late_sales;
 mod linter;
+mod money;
 mod refusals;
 mod untold;
 mod words;
@@ -82,6 +83,8 @@ async fn lint(State(app): State<Arc<App>>, mut query: Query) -> Result<Response,
         }
         linter.former_secret(line).await?;
         linter.mapped_since(line).await?;
+        linter.left_macros(line).await?;
+        linter.no_payout(line).await?;
         linter.late_sale(line).await?;
         linter.came(line);
     }

@@ -1,19 +1,21 @@
 //! What was refused, by network and by why.
 
-use super::linter::{Linter, LoggedNetwork};
+use super::linter::{Linter, LoggedNetwork, UnreadAmounts};
 use crate::{entities::refs, failure::Failure};
 use std::net::IpAddr;
 use tfx_api::postbacks::{Finding, FindingKind};
 use tfx_domain::{
     entity::{Kind, Status, TemplateSpec},
     event::{PostbackLogEvent, PostbackResult},
-    postback::{advice, interpret},
+    postback::{Field, advice, interpret},
     slug::Slug,
 };
 use tfx_ports::config::Record;
 
 /// Networks that there are not, of which is told: strangers do not decide how many.
 const MOST_STRANGERS: usize = 20;
+/// Of so many different amounts it is looked how they are written.
+const MOST_AMOUNTS: usize = 100;
 
 /// Why it was refused, and what mends it.
 struct Refused {
@@ -53,6 +55,10 @@ impl Linter<'_> {
             _ => Some(other(&slug, line)),
         };
         let Some(refused) = refused else { return Ok(()) };
+        let amount = match line.status {
+            400 => unread_amount(known, template, line)?,
+            _ => None,
+        };
         let same = format!("{} {}", line.status, advice::pattern(&line.reason));
         let finding = Finding {
             network: slug,
@@ -62,6 +68,13 @@ impl Linter<'_> {
             command: refused.command,
             ..Finding::new(FindingKind::Refused, line.at)
         };
+        if let Some((value, unread)) = amount {
+            let key = (finding.network.clone(), finding.template.clone(), finding.kind, same.clone());
+            let said = &mut self.amounts.entry(key).or_insert(unread).said;
+            if said.len() < MOST_AMOUNTS && !said.contains(&value) {
+                said.push(value);
+            }
+        }
         self.add(&same, &refused.id, line, finding);
         Ok(())
     }
@@ -130,7 +143,8 @@ fn malformed(
     // What could not be read as a text is not in the log, so it cannot be tried again.
     let is_said = line.params.iter().any(|(name, _)| name.eq_ignore_ascii_case(parameter));
     let can_be_tried = is_said || line.reason.contains(": is missing");
-    if can_be_tried && interpret(&known.spec, spec.as_ref(), &line.params, &[]).is_ok() {
+    let is_mended = !line.reason.contains(advice::HOLDS_SECRET) && can_be_tried;
+    if is_mended && interpret(&known.spec, spec.as_ref(), &line.params, &[]).is_ok() {
         return Ok(None);
     }
     let mut because = line.reason.clone();
@@ -138,10 +152,40 @@ fn malformed(
     if let Some((say, mends)) = advice::click_id_param(&known.spec, spec.as_ref(), &line.params) {
         because += &format!("; {say}");
         command = mends;
-    } else {
+    } else if is_of(Field::ClickId, spec.as_ref(), parameter) || line.reason.contains(advice::HOLDS_SECRET) {
         because += "; the network is to send it as this URL has it";
+    } else {
+        // No URL mends what stands in it; of amounts a template may.
+        command = in_log(known.spec.slug.as_str());
     }
     Ok(Some(Refused { what: parameter.to_owned(), because, command, id: String::new() }))
+}
+
+fn is_of(field: Field, template: Option<&TemplateSpec>, parameter: &str) -> bool {
+    field.names(template).iter().any(|name| name.eq_ignore_ascii_case(parameter))
+}
+
+/// The amount for which a line was refused, for whoever looks how such are written.
+fn unread_amount(
+    known: &LoggedNetwork,
+    template: Option<&Record>,
+    line: &PostbackLogEvent,
+) -> Result<Option<(String, UnreadAmounts)>, Failure> {
+    let (parameter, _) = line.reason.split_once(": ").unwrap_or(("", ""));
+    let active = template.filter(|t| t.status == Status::Active);
+    let spec = active.map(Record::typed::<TemplateSpec>).transpose()?.map(|t| t.spec);
+    if !is_of(Field::Payout, spec.as_ref(), parameter) {
+        return Ok(None);
+    }
+    let said = line.params.iter().filter(|(name, _)| name.eq_ignore_ascii_case(parameter));
+    let said = said.map(|(_, value)| value.trim().to_owned()).find(|value| !value.is_empty());
+    let network = known.spec.clone();
+    Ok(said.map(|said| (said, UnreadAmounts { network, template: spec, said: Vec::new() })))
+}
+
+/// The command that shows what was refused.
+fn in_log(network: &str) -> String {
+    format!("tfx postback log --network {network} --result rejected")
 }
 
 /// A secret or an address that is not accepted.
@@ -204,7 +248,7 @@ fn other(slug: &str, line: &PostbackLogEvent) -> Refused {
     Refused {
         what: what.to_owned(),
         because: format!("{} (answered {})", line.reason, line.status),
-        command: format!("tfx postback log --network {slug} --result rejected"),
+        command: in_log(slug),
         id: String::new(),
     }
 }

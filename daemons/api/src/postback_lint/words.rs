@@ -31,6 +31,9 @@ impl Linter<'_> {
         }
         let because = if said.taken_back {
             "nobody knows what this status means; it takes money back and is refused"
+        } else if said.is_macro() {
+            "the network left its macro as it is: give it its own for the status in its URL, or say what all its postbacks mean; \
+             each counts as a lead, and never as a sale"
         } else {
             "nobody knows what this status means; it counts as a lead, and never as a sale"
         };

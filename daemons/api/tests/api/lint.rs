@@ -83,6 +83,7 @@ async fn refusals_are_told_by_reason_until_they_are_mended() {
     );
     let payout = of(&found, "payout");
     assert_eq!((payout.postbacks, payout.because.contains("'2,5'")), (2, true), "{payout:?}");
+    assert!(payout.command.ends_with("--slug default --name Default --decimal comma"), "{payout:?}");
     assert_eq!(of(&found, "template").command, "tfx template create --network adnet --slug web --name web");
     let stranger = of(&found, "network");
     assert!(stranger.because.contains("did you mean 'adnet'?"), "{stranger:?}");
@@ -103,7 +104,107 @@ async fn refusals_are_told_by_reason_until_they_are_mended() {
     assert!(kinds.contains(&"payout") && kinds.contains(&"network"), "{found:#?}");
 }
 
+/// A command mends what it stands under: no URL mends an amount, or a body that cannot be read.
+#[tokio::test]
+async fn what_is_refused_is_told_with_what_mends_it() {
+    let s = Server::start().await;
+    let click = past(&s).await.routed.to_string();
+    let amount = |text: &str| {
+        refused(400, &format!("payout: '{text}' may be two amounts"), &[("subid", &click), ("payout", text)])
+    };
+    let exposed = "tid: holds the network's secret, which would be kept with the conversion for all to see; it is sent as secret";
+    let lines = vec![
+        amount("1.234"),
+        refused(400, "payout: 'five' must be a decimal number", &[("subid", &click), ("payout", "five")]),
+        refused(400, "body: is no JSON", &[("body", "(not kept)")]),
+        refused(400, "parameters: are 10004; allowed are 1000", &[]),
+        refused(400, exposed, &[("subid", &click), ("tid", "***")]),
+    ];
+    s.create(Kind::Template, json!({ "network": "adnet", "slug": "default", "decimal": "auto" })).await;
+    log(&s, 0, lines).await;
+    let found = lint(&s).await;
+    let in_log = "tfx postback log --network adnet --result rejected";
+    let payouts: Vec<&str> =
+        found.iter().filter(|f| f.what == "payout").map(|f| f.command.as_str()).collect();
+    assert_eq!(payouts.len(), 2, "{found:#?}");
+    assert!(
+        payouts.contains(&"tfx template update adnet/default --decimal MARK") && payouts.contains(&in_log)
+    );
+    for what in ["body", "parameters"] {
+        let told = of(&found, what);
+        assert!(told.command == in_log && !told.because.contains("as this URL has it"), "{told:?}");
+    }
+    assert_eq!(of(&found, "tid").command, "tfx network postback-url adnet");
+}
+
+/// What was taken at less than was meant: macros in place of money, and sales of nothing.
+#[tokio::test]
+async fn money_that_was_not_read_is_told_until_it_is() {
+    let s = Server::start().await;
+    let click = past(&s).await.routed;
+    let sale = report_of(&s, click, "T1", "sale", 1, "0").await;
+    let line = |params: &[(&str, &str)], sale: Option<&ConversionId>| {
+        let mut line = json!({ "status": 200, "result": "recorded", "reason": "", "params": params });
+        if let Some(id) = sale {
+            line["conversion_id"] = json!(id);
+            line["conversion_status"] = json!("sale");
+            line["revenue"] = json!({ "amount": "0", "currency": "USD" });
+        }
+        line
+    };
+    let id = click.to_string();
+    let lines = vec![
+        line(&[("click_id", &id), ("commission", "5"), ("txn", "T1")], Some(&sale)),
+        line(
+            &[("click_id", &id), ("payout", "{payout}"), ("currency", "[CUR]"), ("status", "{status}")],
+            None,
+        ),
+    ];
+    log(&s, 0, lines).await;
+    let found = lint(&s).await;
+    let of_kind = |found: &[Finding], kind| -> Vec<(String, String)> {
+        let of = found.iter().filter(|f| f.kind == kind);
+        of.map(|f| (f.what.clone(), f.command.clone())).collect()
+    };
+    let create = "tfx template create --network adnet --slug default --name Default";
+    let nothing = of_kind(&found, FindingKind::NoPayout);
+    assert_eq!(
+        nothing,
+        [(String::new(), format!("{create} --payout-param commission --transaction-param txn"))],
+        "{found:#?}"
+    );
+    let url = "tfx network postback-url adnet".to_owned();
+    let mut left = of_kind(&found, FindingKind::LeftMacro);
+    left.sort();
+    assert_eq!(left, [("currency=[CUR]".to_owned(), url.clone()), ("payout={payout}".to_owned(), url)]);
+    let words = of_kind(&found, FindingKind::UnmappedWord);
+    assert_eq!(words, [("{status}".to_owned(), format!("{create} --map 'STATUS={{status}}'"))]);
+
+    let params = json!({ "payout": "commission", "transaction_id": "txn", "currency": "cur" });
+    s.create(
+        Kind::Template,
+        json!({ "network": "adnet", "slug": "default", "params": params, "defaults": { "status": "lead" } }),
+    )
+    .await;
+    let found = lint(&s).await;
+    let again = "tfx postback retry --network adnet --result recorded --result updated".to_owned();
+    assert_eq!(of_kind(&found, FindingKind::NoPayout), [(String::new(), again)]);
+    report_of(&s, click, "T1", "sale", 2, "5").await;
+    assert_eq!(of_kind(&lint(&s).await, FindingKind::NoPayout), [], "it stands with a payout");
+}
+
 async fn report(s: &Server, click: ClickId, transaction: &str, status: &str, n: u128) -> ConversionId {
+    report_of(s, click, transaction, status, n, "2.5").await
+}
+
+async fn report_of(
+    s: &Server,
+    click: ClickId,
+    transaction: &str,
+    status: &str,
+    n: u128,
+    amount: &str,
+) -> ConversionId {
     let click = s.api.click(click).await.expect("a click").item;
     let network = s.api.get(Kind::Network, "adnet").await.expect("network");
     let time = at(&format!("2026-02-01T{:02}:{:02}:00Z", 10 + n / 60, n % 60));
@@ -117,7 +218,7 @@ async fn report(s: &Server, click: ClickId, transaction: &str, status: &str, n: 
         status: status.parse().expect("a status"),
         raw_status: None,
         unmapped: false,
-        revenue: serde_json::from_value(json!({ "amount": "2.5", "currency": "USD" })).expect("money"),
+        revenue: serde_json::from_value(json!({ "amount": amount, "currency": "USD" })).expect("money"),
         revenue_given: true,
         allow_upsell: true,
         at: time,

@@ -1,6 +1,7 @@
 //! Who may speak for a network that is given another secret.
 
-use crate::world::{SECRET, TOKEN, Testbed};
+use crate::world::{SECRET, TOKEN, Testbed, answer, new_click};
+use base64::Engine as _;
 use serde_json::json;
 use tfx_domain::event::PostbackResult;
 
@@ -90,4 +91,57 @@ async fn addresses_of_a_file_count_as_it_is_and_nobody_comes_in_by_one_that_was_
     std::fs::remove_file(&path).expect("gone");
     std::fs::write(&path, "192.0.2.0/24\n").expect("written");
     world.until("the change counts", async || status().await == 403).await;
+}
+
+/// In a conversion everybody would see it.
+#[tokio::test]
+async fn a_secret_in_what_a_conversion_keeps_is_refused_and_nowhere_in_the_clear() {
+    let (testbed, .., offer) = Testbed::usual(&[]).await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
+    let unknown = new_click();
+    let encoded = base64::engine::general_purpose::STANDARD.encode(format!("adnet:{SECRET}"));
+    for said in [
+        format!("click_id={click}&tid={SECRET}"),
+        format!("click_id={click}&tid=order-{SECRET}-1"),
+        format!("click_id={click}&status={SECRET}"),
+        format!("click_id={click}&tid={encoded}"),
+        format!("click_id={unknown}&tid={SECRET}"),
+    ] {
+        let (status, json) = world.get(&format!("/postback/adnet?secret={SECRET}&{said}")).await;
+        let json = json.to_string();
+        assert!(
+            status == 400 && json.contains("holds the network's secret") && !json.contains(SECRET),
+            "{json}"
+        );
+    }
+    assert_eq!((world.conversions().await, world.parked().await), (0, (0, 0)));
+    let other = format!("/postback/adnet?secret={SECRET}&click_id={click}&tid=T1&note={encoded}");
+    assert_eq!(world.get(&other).await.0, 200, "only what is kept");
+    let text = serde_json::to_string(&world.logged(6).await).expect("json");
+    assert!(!text.contains(SECRET) && !text.contains(&encoded), "{text}");
+    let retry = world.client.post(world.url("/internal/postbacks/retry")).bearer_auth(TOKEN);
+    let retry = answer(retry.json(&json!({ "results": ["rejected"] }))).await;
+    assert_eq!(
+        (&retry.1["taken"], &retry.1["left"]),
+        (&json!({}), &json!(5)),
+        "nothing of it is taken later"
+    );
+    world.stop().await;
+}
+
+#[tokio::test]
+async fn macros_that_a_network_left_are_noted_in_the_log() {
+    let (testbed, .., offer) = Testbed::usual(&[]).await;
+    let click = testbed.click(&offer).await;
+    let world = testbed.start().await;
+    let said = "payout=%7Bpayout%7D&currency=[CUR]&status=%7Bstatus%7D";
+    let path = format!("/postback/adnet?secret={SECRET}&click_id={click}&{said}");
+    assert_eq!(world.get(&path).await.1["result"], "recorded");
+    let line = world.logged(1).await.remove(0);
+    for left in ["payout='{payout}'", "currency='[CUR]'", "'{status}'"] {
+        assert!(line.reason.contains(&format!("left its macro {left} as it is")), "{}", line.reason);
+    }
+    assert_eq!(line.conversion_status.map(|s| s.to_string()).as_deref(), Some("{status}"), "and no sale");
+    world.stop().await;
 }

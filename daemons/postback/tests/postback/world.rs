@@ -193,7 +193,7 @@ impl World {
         let pages = self.testbed.stores.ledgers.pages(Hour(0), Hour(i64::MAX >> 32)).await.expect("pages");
         let lines = pages.iter().filter(|p| p.kind == LedgerKind::Postbacks).map(|p| &p.ledger);
         lines.fold((0, 0), |(all, results), l| {
-            (all + l.accepted.events(), results + l.results.values().sum::<u64>())
+            (all + l.accepted.events(), results + l.results.values().chain(l.later.values()).sum::<u64>())
         })
     }
 

@@ -34,7 +34,8 @@ pub use record::{
     a_sale_goes_before_a_word_that_nobody_knows, a_signature_that_was_taken_changes_nothing_again,
     a_word_that_nobody_knows_brings_no_second_revenue, an_error_records_none_of_the_batch,
     an_older_report_does_not_take_the_place_of_a_newer_one, an_upsell_is_a_sale_of_its_own,
-    keys_are_the_networks_own, reports_follow_the_status_machine, what_is_not_new_changes_nothing, what_was_read_otherwise_gives_way,
+    keys_are_the_networks_own, reports_follow_the_status_machine, what_is_not_new_changes_nothing,
+    what_was_read_otherwise_gives_way,
 };
 
 pub use source_postbacks::{
