@@ -76,7 +76,7 @@ pub(super) async fn reconciled(
             lost.len()
         ));
     }
-    lost.into_iter().for_each(|(id, hour)| all.missing(id, hour));
+    lost.into_iter().for_each(|(id, hour)| all.missing(&id, hour));
     Ok(all.told(most))
 }
 
@@ -129,7 +129,7 @@ impl Compared {
         let Some((first, others)) = stored.split_first() else {
             // It came since.
             if conversion.created_at < as_of {
-                self.missing(conversion.id.clone(), Hour::at(conversion.created_at));
+                self.missing(&conversion.id, Hour::at(conversion.created_at));
             }
             return;
         };
@@ -144,7 +144,7 @@ impl Compared {
         others.iter().for_each(|stored| self.too_many(stored));
     }
 
-    fn missing(&mut self, id: ConversionId, hour: Hour) {
+    fn missing(&mut self, id: &ConversionId, hour: Hour) {
         let hour = self.hours.entry(hour).or_default();
         (hour.accepted, hour.missing) = (hour.accepted + 1, hour.missing + 1);
         self.missing.push(id.to_string());
