@@ -38,7 +38,7 @@ fn what_held_when_the_click_came_is_what_its_conversion_costs() {
     // The first sale is rejected: it was due by the terms of its click, and is not any more.
     place.ok("tfx postback test adnet \"clickid=$CLICK&txid=T2&payout=20&status=sale\" --send");
     place.until(costs, "7.5,USD");
-    let first = place.ok("tfx conversion list --output jsonl --quiet | grep T1");
+    let first = place.ok("tfx conversion list --output jsonl --quiet | grep '\"T1\"'");
     let first: Value = serde_json::from_str(&first).expect("JSON");
     assert_eq!(first["cost"], json!({ "amount": "1.5", "currency": "USD" }));
     place.set("CLICK", first["click_id"].as_str().expect("a click"));

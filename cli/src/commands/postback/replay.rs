@@ -25,8 +25,9 @@ const IDS: usize = 100;
     What was refused is read again by the same code, counted from when it came in.\n\
     What was taken again is not taken twice; what its network sent again since then\n\
     is a duplicate. What was recorded is taken again where it is named and says\n\
-    another status or other money now. What came with a wrong secret, or for a\n\
-    network that was not known, is never taken. Exits 1 if one that was named stays as it is.\n\n\
+    another status or other money now. What came with a wrong secret or\n\
+    signature, or for a network that was not known, is never taken. Exits 1 if one\n\
+    that was named stays as it is.\n\n\
     Examples:\n  \
     tfx postback replay --result rejected --network adnet --since 2d --dry-run\n  \
     tfx postback replay --result rejected --network adnet --since 2d\n  \

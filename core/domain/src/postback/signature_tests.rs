@@ -1,3 +1,5 @@
+//! Signatures as networks publish them, and whatever else is none.
+
 use super::*;
 use crate::{
     entity::{TemplateSpec, parse},

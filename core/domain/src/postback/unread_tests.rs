@@ -1,3 +1,5 @@
+//! What of a postback is not read, and told.
+
 use super::*;
 use crate::entity::parse;
 use serde_json::json;

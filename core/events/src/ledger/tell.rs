@@ -159,7 +159,7 @@ impl Work {
         let Some(told) = self.told else { return Ok(()) };
         let (own, _) = self.producer.shared.ledger.untold(0);
         let others = self.ledgers.instances().await?;
-        if others.iter().any(|i| i.id == own.id && i.process != own.process && i.at > told) {
+        if others.iter().any(|i| i.id == own.id && i.process != own.process && i.at >= told) {
             let new = self.producer.shared.ledger.rename();
             tracing::warn!(
                 was = own.id,

@@ -72,7 +72,11 @@ impl Keyring {
         let file = settings.file.clone().unwrap_or_else(|| own.clone());
         if settings.file.is_none() && !fs::exists(&own).is_ok_and(|there| there) {
             let Some(keys) = embedded else { return Ok(Self { file: None, keys: RwLock::default(), lost }) };
-            if let Some(id) = keys.key(SEALING).await?.filter(|id| lost.as_ref() != Some(id)) {
+            let sealed_with = keys.key(SEALING).await?.filter(|id| lost.as_ref() != Some(id));
+            // Another process may have made the file meanwhile: it is there before the store knows of its key.
+            if let Some(id) = sealed_with
+                && !fs::exists(&own).is_ok_and(|there| there)
+            {
                 return Err(SealingError::NoFile { id, path: own.display().to_string() });
             }
             let made = secret_file::read_or_make(&own, SHORTEST);

@@ -225,3 +225,28 @@ async fn a_key_that_comes_into_the_file_is_known_without_a_new_start() {
         assert!(told.contains(says) && told.contains("secrets.key"), "{told}");
     }
 }
+
+/// Another process that starts at the same time: it makes its file, and then the store knows of it, just before this one asks.
+struct JustBefore(std::path::PathBuf);
+
+#[async_trait::async_trait]
+impl tfx_ports::keys::Keys for JustBefore {
+    async fn key(&self, _: &str) -> Result<Option<String>, tfx_ports::StoreError> {
+        fs::write(&self.0, ONE).expect("written");
+        Ok(super::cipher::SealingKey::new(ONE).map(|key| key.id))
+    }
+
+    async fn agree(&self, _: &str, proposed: &str) -> Result<String, tfx_ports::StoreError> {
+        Ok(proposed.to_owned())
+    }
+}
+
+#[tokio::test]
+async fn of_two_that_start_at_once_the_second_takes_the_key_of_the_first() {
+    let world = World::new();
+    let other = JustBefore(world.data_dir.sealing_key_file());
+    let ring =
+        super::keyring::Keyring::open(&SealingSettings::default(), &world.data_dir, Some(&other)).await;
+    let first = ring.expect("its key is there").first().expect("a key").id.clone();
+    assert_eq!(Some(first), super::cipher::SealingKey::new(ONE).map(|key| key.id));
+}
