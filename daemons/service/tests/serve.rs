@@ -157,13 +157,20 @@ async fn any_head_is_answered() {
             &[400],
         ),
     ];
+    let (mut too_large, mut malformed) = (0, 0);
     for (name, bytes, want) in table {
         let answer = server.exchange(&bytes).await;
-        assert!(want.contains(&status(&answer)), "{name}: {answer}");
+        let status = status(&answer);
+        assert!(want.contains(&status), "{name}: {answer}");
+        match status {
+            400 => malformed += 1,
+            414 | 431 => too_large += 1,
+            _ => {}
+        }
     }
     // No handler knows of them.
     let metrics = server.get("/metrics").await;
-    for (reason, count) in [("too_large", 5), ("malformed", 4)] {
+    for (reason, count) in [("too_large", too_large), ("malformed", malformed)] {
         let line = format!(r#"tfx_http_unreadable_total{{service="heads",reason="{reason}"}} {count}"#);
         assert!(metrics.contains(&line), "{line}\n{metrics}");
     }
