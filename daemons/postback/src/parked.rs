@@ -207,7 +207,7 @@ async fn attempt(postbacks: &Postbacks, job: &Job) -> End {
         row: parked.row,
         signed: parked.signed.clone(),
         // Somebody may have had it taken from the log since it was given up.
-        again: job.revived.then(|| Again { was: None }),
+        again: job.revived.then_some(Again { was: None }),
     };
     // A network or template that was archived meanwhile still explains what it reported before.
     let template = network.and_then(|n| index.asked_template(&n.id, &parked.template));

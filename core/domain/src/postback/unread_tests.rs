@@ -8,7 +8,7 @@ fn network() -> NetworkSpec {
     parse(json!({"slug": "adnet", "name": "Ad network"})).expect("valid")
 }
 
-fn template(more: serde_json::Value) -> TemplateSpec {
+fn template(more: &serde_json::Value) -> TemplateSpec {
     let mut spec = json!({"network": "net_0000000000000000000", "slug": "web", "name": "Web"});
     spec.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     parse(spec).expect("valid")
@@ -50,10 +50,10 @@ fn a_sale_of_nothing_is_told_with_the_parameter_that_may_be_its_payout() {
         assert_eq!(found.map(|(_, command)| command), want, "{said}");
     }
     let update = "tfx template update adnet/web --payout-param commission";
-    let web = template(json!({"params": {"transaction_id": "order"}}));
+    let web = template(&json!({"params": {"transaction_id": "order"}}));
     let found = unread_payout(&network(), Some(&web), &params("click_id=X&commission=5&order=7"));
     assert_eq!(found.map(|(_, command)| command).as_deref(), Some(update));
-    let decided = template(json!({"defaults": {"payout": "0"}}));
+    let decided = template(&json!({"defaults": {"payout": "0"}}));
     assert_eq!(unread_payout(&network(), Some(&decided), &params("click_id=X&commission=5")), None);
 }
 
@@ -64,7 +64,7 @@ fn macros_in_place_of_money_are_told_unless_the_template_says_what_holds() {
         left_macros(template, said).into_iter().map(|left| left.name.to_owned()).collect()
     };
     assert_eq!(told(None, &said), ["payout", "currency"], "a status is told as a word that nobody knows");
-    let web = template(json!({"defaults": {"status": "sale", "payout": "5"}}));
+    let web = template(&json!({"defaults": {"status": "sale", "payout": "5"}}));
     assert_eq!(told(Some(&web), &said), ["currency", "status"]);
     assert_eq!(told(None, &params("payout={payout}&sum=5")), [""; 0], "another name says it");
     assert!(left_macros(None, &said)[0].said().contains("payout='%7Bpayout%7D' as it is"));

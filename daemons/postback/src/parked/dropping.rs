@@ -49,7 +49,7 @@ pub(crate) async fn drop_parked(
             note: String::new(),
             row: parked.row,
             signed: None,
-            again: given_up.then(|| Again { was: None }),
+            again: given_up.then_some(Again { was: None }),
             params: parked.params,
         };
         let mut outcome = PostbackOutcome::accepted(0, PostbackResult::Rejected);
