@@ -296,8 +296,8 @@ pub struct PostbackRequest {
     pub method: String,
     /// Where it goes; its secret stands in it.
     pub url: String,
-    /// Its headers.
-    pub headers: Vec<(String, String)>,
+    /// Its headers, by their names.
+    pub headers: BTreeMap<String, String>,
     /// Its body, a form; empty: none.
     pub body: String,
     /// Whether it is signed.

@@ -3,7 +3,7 @@
 use reqwest::{Client, Method, Response, StatusCode, redirect::Policy};
 use serde::Deserialize;
 use serde_json::Value;
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 use tfx_domain::Timestamp;
 
 /// So long an answer is waited for.
@@ -85,7 +85,7 @@ impl Probe {
         &self,
         method: &str,
         url: &str,
-        headers: &[(String, String)],
+        headers: &BTreeMap<String, String>,
         body: String,
     ) -> Result<(u16, String), String> {
         let method = method.parse::<Method>().map_err(|e| e.to_string())?;

@@ -45,7 +45,7 @@ pub(crate) async fn make(
         None => PostbackRequest {
             method: "GET".to_owned(),
             url: with_query(&base, &encoded(&secret.into_iter().chain(params).collect::<Vec<_>>())),
-            headers: Vec::new(),
+            headers: BTreeMap::new(),
             body: String::new(),
             signed: false,
         },
