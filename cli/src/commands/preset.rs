@@ -160,6 +160,9 @@ fn told(preset: &Preset) -> (Value, Vec<(String, String)>) {
         for field in ["ignore", "decimal", "scale"] {
             say(field, of.template.get(field).map(text).unwrap_or_default());
         }
+        for (field, value) in &of.signature {
+            say(&format!("signature.{field}"), text(value));
+        }
         say("click id in", of.click_param.clone().unwrap_or_default());
         say("URL to paste", pasted(preset));
         say("example", of.example.postback.clone());

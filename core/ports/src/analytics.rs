@@ -17,6 +17,9 @@ use tfx_domain::{
     routing::CapUse,
 };
 
+/// So many lines of one moment are read at once; the rows of a file may all have the same.
+const OF_A_MOMENT: usize = 1_000;
+
 /// Which clicks to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClickQuery {
@@ -57,6 +60,23 @@ pub struct PostbackQuery {
     pub filters: Vec<PostbackFilter>,
     /// Which part.
     pub page: PageRequest,
+}
+
+impl PostbackQuery {
+    /// All that the log has of a moment.
+    #[must_use]
+    pub fn of_moment(at: Timestamp) -> Self {
+        Self {
+            since: Some(at),
+            until: Timestamp::from_millisecond(at.as_millisecond() + 1).ok(),
+            network: None,
+            result: None,
+            direction: None,
+            test: TestTraffic::Include,
+            filters: Vec::new(),
+            page: PageRequest::first(OF_A_MOMENT),
+        }
+    }
 }
 
 /// The last time a visitor was somewhere, to fill the memory of a traffic-service that starts.
@@ -150,6 +170,21 @@ pub trait Analytics: Send + Sync {
 
     /// A page, newest first. What cannot be read is left out of it and told in it.
     async fn postbacks(&self, query: &PostbackQuery) -> Result<Page<PostbackLogEvent>, StoreError>;
+
+    /// Whether the log has this line about a postback.
+    async fn postback_is_there(&self, line: ClickId) -> Result<bool, StoreError> {
+        let mut query = PostbackQuery::of_moment(line.timestamp());
+        loop {
+            let page = self.postbacks(&query).await?;
+            if page.items.iter().any(|there| there.id == line) {
+                return Ok(true);
+            }
+            query.page.cursor = page.next;
+            if query.page.cursor.is_none() {
+                return Ok(false);
+            }
+        }
+    }
 
     /// The groups of a report, in [`tfx_domain::report::key_order`]. See [`RawRow`] for what each count means. More than
     /// `max_groups` are [`StoreError::TooMuch`], found before they take more memory. The work ends soon after the

@@ -147,6 +147,10 @@ impl Look<'_> {
                 if found.by_counts && !partial {
                     notes.push(format!("{word}: the hour from {at} is not over, and differs by more than can be named; what was accepted and what is stored are compared by how many they are until it is"));
                 }
+                if found.written_twice > 0 {
+                    let lines = found.written_twice;
+                    notes.push(format!("{word}: of the hour from {at}, {lines} were written into the journal a second time, by a service that had died before it could end them, and count once"));
+                }
                 all.push((kind, hour, found));
             }
         }

@@ -119,18 +119,9 @@ struct World {
 
 impl World {
     async fn start(services: &mut Services) -> Self {
-        for service in Service::ALL {
-            services.start(service);
-            services.until_ready(service, |status, _| status == 200).await;
-        }
+        services.start_all().await;
+        let secret = services.offer().await;
         let api = services.api();
-        let network =
-            api.create(Kind::Network, &json!({ "slug": "adnet", "name": "N" })).await.expect("a network");
-        let secret = network["postback_secret"].as_str().expect("a secret").to_owned();
-        let url = "https://offer.example/?click_id={click_id}";
-        let offer =
-            json!({ "slug": "offer", "name": "O", "url": url, "network": "adnet", "allow_upsell": true });
-        api.create(Kind::Destination, &offer).await.expect("a destination");
         api.create(Kind::Campaign, &json!({ "slug": "summer", "name": "C" })).await.expect("a campaign");
         let stream = json!({ "campaign": "summer", "slug": "main", "name": "M", "destinations": [{ "destination": "offer" }] });
         api.create(Kind::Stream, &stream).await.expect("a stream");

@@ -67,10 +67,7 @@ fn median(mut all: Vec<f64>) -> f64 {
 /// Postbacks a second to the sources that answer, from the first to the last of them.
 async fn run(each: usize, sources: usize, one_is_silent: bool) -> f64 {
     let mut services = Services::embedded(&[("OUTBOUND_ALLOW_PRIVATE", "false"), ("LOG_LEVEL", "error")]);
-    for service in Service::ALL {
-        services.start(service);
-        services.until_ready(service, |status, _| status == 200).await;
-    }
+    services.start_all().await;
     let told = Arc::<AtomicUsize>::default();
     record(&services, each, sources, one_is_silent, &told).await;
     // Nothing could be sent: all of it was given up, and is told again when the service starts anew.
@@ -123,12 +120,7 @@ async fn record(
     told: &Arc<AtomicUsize>,
 ) {
     let api = services.api();
-    let network =
-        api.create(Kind::Network, &json!({ "slug": "adnet", "name": "N" })).await.expect("a network");
-    let secret = network["postback_secret"].as_str().expect("a secret").to_owned();
-    let url = "https://offer.example/?click_id={click_id}";
-    let offer = json!({ "slug": "offer", "name": "O", "url": url, "network": "adnet", "allow_upsell": true });
-    api.create(Kind::Destination, &offer).await.expect("a destination");
+    let secret = services.offer().await;
     let http = Client::builder().redirect(redirect::Policy::none()).no_proxy().build().expect("a client");
     let mut reports = JoinSet::new();
     for n in 0..sources {

@@ -10,6 +10,7 @@ mod collector;
 mod engines;
 mod follower;
 mod namespace;
+mod offer;
 mod receiver;
 mod reconcile;
 mod services;

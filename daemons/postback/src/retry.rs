@@ -168,27 +168,13 @@ async fn is_due(
     })
 }
 
-/// What the log has of a moment.
-fn of_moment(at: Timestamp) -> PostbackQuery {
-    PostbackQuery {
-        since: Some(at),
-        until: Timestamp::from_millisecond(at.as_millisecond() + 1).ok(),
-        network: None,
-        result: None,
-        direction: None,
-        test: TestTraffic::Include,
-        filters: Vec::new(),
-        page: PageRequest::first(PAGE),
-    }
-}
-
 /// The lines of these ids.
 async fn named(postbacks: &Postbacks, ids: &[ClickId]) -> Result<Vec<PostbackLogEvent>, NotTaken> {
     let mut wanted: HashSet<ClickId> = ids.iter().copied().collect();
     let moments: HashSet<Timestamp> = ids.iter().map(|id| id.timestamp()).collect();
     let mut found = Vec::with_capacity(ids.len());
     for at in moments {
-        let mut query = of_moment(at);
+        let mut query = PostbackQuery::of_moment(at);
         loop {
             let page = postbacks.clicks.analytics().postbacks(&query).await?;
             found.extend(page.items.into_iter().filter(|line| wanted.remove(&line.id)));
@@ -242,13 +228,7 @@ async fn lines(
 
 /// Whether the log says already what became of it later: a line of the same moment.
 async fn was_taken(postbacks: &Postbacks, line: &PostbackLogEvent) -> Result<bool, StoreError> {
-    has_line(postbacks, later_event(line.id)).await
-}
-
-/// Whether the log has this line.
-pub(crate) async fn has_line(postbacks: &Postbacks, id: ClickId) -> Result<bool, StoreError> {
-    let page = postbacks.clicks.analytics().postbacks(&of_moment(id.timestamp())).await?;
-    Ok(page.items.iter().any(|line| line.id == id))
+    postbacks.clicks.analytics().postback_is_there(later_event(line.id)).await
 }
 
 /// Takes one again.

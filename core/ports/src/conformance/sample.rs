@@ -6,7 +6,10 @@ use smol_str::{SmolStr, format_smolstr};
 use std::time::Duration;
 use tfx_domain::{
     Timestamp,
-    event::{ClickDims, ClickEvent, ConversionEvent, Outcome, SCHEMA},
+    event::{
+        ClickDims, ClickEvent, ConversionEvent, Outcome, PostbackDirection, PostbackLogEvent, PostbackResult,
+        SCHEMA,
+    },
     id::{CampaignId, ClickId, ConversionId, DestinationId, NetworkId, SourceId, StreamId, VisitorId},
     money::{Amount, Currency, Money},
     postback::ConversionStatus,
@@ -130,6 +133,38 @@ impl Sample {
             handed_over: Vec::new(),
             passed: Vec::new(),
             dims,
+        }
+    }
+
+    /// A line about a postback that came then and was recorded.
+    pub fn postback(&mut self, at: Timestamp) -> PostbackLogEvent {
+        PostbackLogEvent {
+            schema: SCHEMA,
+            id: ClickId::generate(at, self.random.wide()),
+            at,
+            network: "shop".into(),
+            network_id: None,
+            template: "".into(),
+            remote_ip: "192.0.2.1".into(),
+            method: "GET".into(),
+            params: Vec::new(),
+            result: PostbackResult::Recorded,
+            reason: String::new(),
+            status: 200,
+            click_id: None,
+            conversion_id: None,
+            conversion_status: None,
+            revenue: None,
+            test: false,
+            direction: PostbackDirection::In,
+            source: "".into(),
+            source_id: None,
+            job: String::new(),
+            attempt: 0,
+            latency_ms: None,
+            url: String::new(),
+            answer: String::new(),
+            body: String::new(),
         }
     }
 

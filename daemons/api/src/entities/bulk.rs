@@ -2,9 +2,10 @@
 //! for all of them together; and the store saves all or nothing (`docs/decisions/0041-once-under-a-name.md`).
 
 use super::{
+    edit::Edit,
     followed::node,
     staged::Staged,
-    write::{Draft, Edit, Saved, TRIED_FOR, Wish, WriteConditions, draft, taken},
+    write::{Draft, Saved, TRIED_FOR, Wish, WriteConditions, draft, taken},
 };
 use crate::{
     access::{Identity, forbidden},

@@ -4,6 +4,7 @@ mod alert;
 mod bulk;
 mod defaults;
 mod diff;
+mod edit;
 mod followed;
 pub(crate) mod kinds;
 pub(crate) mod refs;

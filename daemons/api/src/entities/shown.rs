@@ -220,7 +220,7 @@ mod tests {
         for (patch, refused) in table {
             let patch = patch.as_object().expect("an object").clone();
             let mut value = before.clone();
-            super::super::write::merge(&mut value, Value::Object(patch.clone()));
+            super::super::edit::merge(&mut value, Value::Object(patch.clone()));
             let mut problems = Problems::default();
             unmask(&mut value, Some(&before), &mut problems);
             stay(&value, &before, &patch, &mut problems);

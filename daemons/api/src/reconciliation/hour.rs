@@ -45,6 +45,9 @@ pub(super) struct Found {
     pub(super) differing: Vec<ClickId>,
     /// It differs by more than can be named, and more came in since: it is compared by counts.
     pub(super) by_counts: bool,
+    /// So many lines about postbacks were accepted once more, and are stored: whoever wrote one died before the queue knew that,
+    /// and the next wrote it again, under the same id.
+    pub(super) written_twice: u64,
     /// Where there is a surplus: what was stored, and which clicks were erased.
     unsure: Option<(Box<Digest>, Vec<ClickId>)>,
 }
@@ -80,7 +83,11 @@ pub(super) async fn reconciled(stores: &Stores, facts: Facts<'_>) -> Result<Foun
     (found.doubled, found.differing, found.counts.differing) = (doubled, differing, differ);
     // More may have been stored since it was counted.
     found.counts.stored = ids.events();
-    let difference = accepted.difference(&ids);
+    let mut difference = accepted.difference(&ids);
+    if kind == LedgerKind::Postbacks {
+        found.written_twice = stored_all_the_same(stores, &mut difference).await?;
+        found.counts.accepted = found.counts.accepted.saturating_sub(found.written_twice);
+    }
     // What was accepted since the instances told is stored, and they do not count it yet.
     let later = |at: Timestamp| told.until.is_none_or(|until| at.duration_since(until) > -SLACK);
     let late = |id: &ClickId| partial || later(id.timestamp()) || is_of_dead(told, *id);
@@ -98,6 +105,20 @@ pub(super) async fn reconciled(stores: &Stores, facts: Facts<'_>) -> Result<Foun
         found.unsure = Some((Box::new(ids), gone));
     }
     Ok(found)
+}
+
+/// Takes out of what is missing the lines that are there: they were accepted twice. How many they are.
+async fn stored_all_the_same(stores: &Stores, difference: &mut Difference) -> Result<u64, Failure> {
+    let mut there = 0;
+    for line in std::mem::take(&mut difference.more) {
+        if stores.analytics.postback_is_there(line).await? {
+            there += 1;
+        } else {
+            difference.more.push(line);
+        }
+    }
+    difference.events -= there;
+    Ok(there.unsigned_abs())
 }
 
 fn named(results: BTreeMap<&'static str, u64>) -> BTreeMap<String, u64> {

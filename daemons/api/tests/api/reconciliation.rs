@@ -273,6 +273,32 @@ async fn each_instance_tells_what_waits_and_what_became_of_what_had_waited() {
     s.stop().await;
 }
 
+/// A service that dies between writing what became of a postback and ending its job leaves it to the next, which writes the same
+/// line: accepted twice, it is stored once, and nothing is missing.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_line_that_was_written_twice_is_not_missing() {
+    let s = Server::start().await;
+    let mut sample = Sample::new(8);
+    let lines: Vec<_> = (0..4).map(|_| sample.postback(over().start())).collect();
+    let stored = lines[..3].iter().cloned().map(|line| Event::PostbackLog(Box::new(line)));
+    deliver(&s, stored).await;
+    let mut counted = page_by("p", over(), []);
+    counted.kind = LedgerKind::Postbacks;
+    for line in lines.iter().chain([&lines[0]]) {
+        counted.ledger.accept_later(line.id, PostbackResult::Recorded);
+    }
+    told(&s, &[counted]).await;
+    let (_, answer) = asked(&s).await;
+    let kind = of(&answer, "postbacks");
+    assert_eq!(kind["missing_ids"], json!([lines[3].id]), "{answer}");
+    assert_eq!(counts(&kind), [4, 3, 1, 0, 0], "{answer}");
+    assert!(
+        answer["notes"].to_string().contains("1 were written into the journal a second time"),
+        "{answer}"
+    );
+    s.stop().await;
+}
+
 /// As many gone as others added: that both are as many is no balance.
 #[tokio::test(flavor = "multi_thread")]
 async fn as_many_gone_as_added_do_not_balance() {

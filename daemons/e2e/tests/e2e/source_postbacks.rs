@@ -28,17 +28,8 @@ async fn started(settings: &[(&str, &str)]) -> (Services, String) {
     let quick =
         [("OUTBOUND_ALLOW_PRIVATE", "true"), ("POSTBACK_PARK_RETRY_MS", "100"), ("LOG_LEVEL", "warn")];
     let mut services = Services::embedded(&[&quick, settings].concat());
-    for service in Service::ALL {
-        services.start(service);
-        services.until_ready(service, |status, _| status == 200).await;
-    }
-    let api = services.api();
-    let network =
-        api.create(Kind::Network, &json!({ "slug": "adnet", "name": "N" })).await.expect("a network");
-    let secret = network["postback_secret"].as_str().expect("a secret").to_owned();
-    let url = "https://offer.example/?click_id={click_id}";
-    let offer = json!({ "slug": "offer", "name": "O", "url": url, "network": "adnet", "allow_upsell": true });
-    api.create(Kind::Destination, &offer).await.expect("a destination");
+    services.start_all().await;
+    let secret = services.offer().await;
     (services, secret)
 }
 

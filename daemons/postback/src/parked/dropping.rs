@@ -5,7 +5,6 @@ use super::{KIND, later_event};
 use crate::{
     log::{Again, Origin, PostbackOutcome},
     record::TAKEN_BEFORE,
-    retry::has_line,
     take::Postbacks,
 };
 use tfx_api::{parked::DropParked, source_postbacks::NotNow};
@@ -31,7 +30,8 @@ pub(crate) async fn drop_parked(
         let first = later_event(parked.id);
         let group = Parked::group(&parked.network, parked.click_id);
         let dead = postbacks.queue.group(KIND, &group).await?.dead;
-        let given_up = dead.iter().any(|(key, _)| *key == job) || has_line(postbacks, first).await?;
+        let given_up = dead.iter().any(|(key, _)| *key == job)
+            || postbacks.clicks.analytics().postback_is_there(first).await?;
         let id = if given_up { later_event(first) } else { first };
         if postbacks.queue.remove(KIND, std::slice::from_ref(&job)).await? == 0 {
             not_now.push(NotNow { job, why: "it was taken or dropped meanwhile".to_owned() });

@@ -9,16 +9,14 @@ use super::{
 };
 use crate::{
     analytics::{ClickQuery, PostbackQuery},
+    conformance::sample::Sample,
     page::PageRequest,
     sink::Envelope,
 };
 use serde_json::{Value, json};
 use tfx_domain::{
     Timestamp,
-    event::{
-        ClickEvent, ConversionEvent, Event, Outcome, PostbackDirection, PostbackLogEvent, PostbackResult,
-        SCHEMA, TestTraffic, Topic,
-    },
+    event::{ClickEvent, ConversionEvent, Event, Outcome, PostbackLogEvent, SCHEMA, TestTraffic, Topic},
     id::ClickId,
     report::{Conditions, RawRow, ReportQuery},
     routing::CapUse,
@@ -52,34 +50,7 @@ pub(super) fn every_postback() -> PostbackQuery {
 }
 
 pub(super) fn postback(n: u128) -> PostbackLogEvent {
-    PostbackLogEvent {
-        schema: SCHEMA,
-        id: ClickId::generate(at(5), n),
-        at: at(5),
-        network: "shop".into(),
-        network_id: None,
-        template: "".into(),
-        remote_ip: "192.0.2.1".into(),
-        method: "GET".into(),
-        params: Vec::new(),
-        result: PostbackResult::Recorded,
-        reason: String::new(),
-        status: 200,
-        click_id: None,
-        conversion_id: None,
-        conversion_status: None,
-        revenue: None,
-        test: false,
-        direction: PostbackDirection::In,
-        source: "".into(),
-        source_id: None,
-        job: String::new(),
-        attempt: 0,
-        latency_ms: None,
-        url: String::new(),
-        answer: String::new(),
-        body: String::new(),
-    }
+    PostbackLogEvent { id: ClickId::generate(at(5), n), ..Sample::new(1).postback(at(5)) }
 }
 
 /// All time before the events that [`settle`] makes.
