@@ -28,7 +28,7 @@ pub struct ProblemDocument {
     /// With `slug_taken`: the id of who has the slug.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub existing: Option<String>,
-    /// With `version_mismatch`: the version it is at.
+    /// With `version_mismatch` the version it is at, with `revision_moved` the revision of the configuration.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub current: Option<u64>,
     /// With `bulk_refused`: which items, and what each would have been answered alone.

@@ -27,6 +27,7 @@ pub mod report;
 pub mod retention;
 pub mod secrets;
 pub mod service;
+pub mod sets;
 pub mod source_postbacks;
 pub mod timeline;
 pub mod tokens;

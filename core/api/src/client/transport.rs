@@ -47,11 +47,14 @@ pub(super) struct Call<'a> {
     pub(super) if_match: Option<u64>,
     /// Asked again under one name, so that it is done once.
     pub(super) once: bool,
+    /// How long its answer is waited for.
+    pub(super) within: Duration,
 }
 
 impl<'a> Call<'a> {
     pub(super) fn get(path: &'a [&'a str]) -> Self {
-        Self { method: Method::GET, path, query: Vec::new(), body: None, if_match: None, once: false }
+        let within = REQUEST_TIMEOUT;
+        Self { method: Method::GET, path, query: Vec::new(), body: None, if_match: None, once: false, within }
     }
 
     pub(super) fn post(path: &'a [&'a str]) -> Self {
@@ -114,7 +117,6 @@ impl Client {
                 .default_headers(headers.clone())
                 .redirect(Policy::none())
                 .connect_timeout(CONNECT_TIMEOUT)
-                .timeout(REQUEST_TIMEOUT)
                 .user_agent(concat!("tfx/", env!("CARGO_PKG_VERSION")));
             if is_local(&base) { builder.no_proxy() } else { builder }
         };
@@ -162,6 +164,7 @@ impl Client {
     async fn ask<T: DeserializeOwned>(&self, call: &Call<'_>, key: Option<&str>) -> Result<T, ApiError> {
         let url = self.url(call.path)?;
         let mut request = self.http.request(call.method.clone(), url.clone()).query(&call.query);
+        request = request.timeout(call.within);
         if let Some(key) = key {
             request = request.header(IDEMPOTENCY_KEY, key);
         }
@@ -171,11 +174,11 @@ impl Client {
         if let Some(version) = call.if_match {
             request = request.header(IF_MATCH, version);
         }
-        let response = request.send().await.map_err(|e| self.failed(&e))?;
+        let response = request.send().await.map_err(|e| self.failed(&e, call.within))?;
         let status = response.status();
         let retry_after_s =
             response.headers().get(RETRY_AFTER).and_then(|v| v.to_str().ok()?.trim().parse().ok());
-        let bytes = http::body(response, MOST).await.map_err(|e| self.failed(&e))?;
+        let bytes = http::body(response, MOST).await.map_err(|e| self.failed(&e, call.within))?;
         let protocol = |reason| ApiError::Protocol { url: url.to_string(), reason };
         let bytes = bytes.ok_or_else(|| protocol(format!("its answer is longer than {} MiB", MOST >> 20)))?;
         if status.is_success() {
@@ -205,10 +208,10 @@ impl Client {
         Ok(url)
     }
 
-    fn failed(&self, error: &reqwest::Error) -> ApiError {
+    fn failed(&self, error: &reqwest::Error, within: Duration) -> ApiError {
         let url = self.base.to_string();
         if error.is_timeout() && !error.is_connect() {
-            return ApiError::Timeout { url, seconds: REQUEST_TIMEOUT.as_secs() };
+            return ApiError::Timeout { url, seconds: within.as_secs() };
         }
         ApiError::Unreachable { url, reason: root_cause(error), sent: !error.is_connect() }
     }
