@@ -26,6 +26,7 @@ const fn counted(of: Grows) -> &'static str {
         Grows::Audit => {
             "SELECT count(*), CAST(unixepoch((SELECT at FROM audit ORDER BY seq LIMIT 1)) AS INTEGER) * 1000 FROM audit"
         }
+        Grows::Versions => "SELECT count(*), NULL FROM kept_versions",
         Grows::HealthHistory => "SELECT count(*), min(at_ms) FROM destination_health_history",
         Grows::AlertLog => "SELECT count(*), min(at_ms) FROM alert_log",
         Grows::Parked => {

@@ -1,6 +1,6 @@
 //! Every port on SQLite: two files in a data folder.
 //!
-//! - `config.db`: entities, accounts, audit log, conversions, jobs, leases, keys, rates, the health of destinations, how alerts stand
+//! - `config.db`: entities and what they were, accounts, audit log, conversions, jobs, leases, keys, rates, the health of destinations, how alerts stand
 //! - `events.db`: clicks, states of conversions, the postback log
 //!
 //! Both in WAL mode with `synchronous=FULL`: what a method has answered survives the loss of power. Each file has
@@ -71,6 +71,7 @@ const CONFIG: Blueprint = Blueprint {
         include_str!("schema/config/0017.sql"),
         include_str!("schema/config/0018.sql"),
         include_str!("schema/config/0019.sql"),
+        include_str!("schema/config/0020.sql"),
     ],
     look: include_str!("schema/config/look.sql"),
     page_size: 4096,

@@ -2,7 +2,7 @@
 //! the first write.
 
 use crate::{
-    MongoConfig, backup, check,
+    MongoConfig, backup, check, config,
     error::{Failed, store_error, timed_out},
     migrations,
 };
@@ -248,6 +248,7 @@ impl Db {
         if !self.ready.load(Ordering::Acquire) {
             check::check(self).await?;
             migrations::apply_pending(self).await?;
+            config::begin_to_keep(self).await?;
             self.ready.store(true, Ordering::Release);
         }
         Ok(())

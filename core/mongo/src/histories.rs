@@ -32,6 +32,7 @@ fn counted(of: Grows) -> (&'static str, Document, Option<&'static str>) {
     match of {
         Grows::Conversions => ("conversions", doc! {}, Some("created")),
         Grows::Audit => ("audit", doc! {}, Some("_id")),
+        Grows::Versions => ("kept_versions", doc! {}, None),
         Grows::HealthHistory => ("destination_health_history", doc! {}, Some("at")),
         Grows::AlertLog => ("alert_log", doc! {}, Some("at")),
         Grows::Parked => ("jobs", jobs(JobKind::ParkedPostback, false), Some("came")),

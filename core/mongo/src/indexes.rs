@@ -225,6 +225,12 @@ pub(crate) const ALL: &[CollectionIndexes] = &[
         what: "rates of currencies by either of the two",
         indexes: &[index("from", &[("from", 1), ("day", 1)]), index("to", &[("to", 1), ("day", 1)])],
     },
+    CollectionIndexes {
+        id: "027_kept_versions",
+        collection: "kept_versions",
+        what: "the versions of one entity",
+        indexes: &[index("of_entity", &[("entity", 1), ("_id", 1)])],
+    },
 ];
 
 #[cfg(test)]

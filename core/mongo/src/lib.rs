@@ -5,6 +5,7 @@
 //! |---|---|
 //! | `sources` `networks` `templates` `destinations` `campaigns` `streams` `alerts` | entities, `_id` is the entity's id |
 //! | `revision` | one document: the number of the last change of configuration |
+//! | `kept_revisions` `kept_versions` | one document for each revision that was, and for each version of an entity, `_id` is its number |
 //! | `audit` | one document for each change, `_id` is the revision that it made |
 //! | `conversions` | one document for each conversion; its unique indexes decide what is new |
 //! | `jobs` `job_lanes` | what is to be done later, and whose turn it is in which group |

@@ -82,6 +82,7 @@ impl Migrations for Indexes {
                 done(step);
             }
         }
+        crate::config::begin_to_keep(&self.db).await?;
         Ok(steps)
     }
 }

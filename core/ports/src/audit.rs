@@ -40,7 +40,7 @@ pub struct AuditEntry {
     pub at: Timestamp,
     /// Who had it done.
     pub caller: Caller,
-    /// What was done, a verb: `create`, `update`, `pause`, `resume`, `archive`, `prune`, `revoke`, `login`.
+    /// What was done, a verb: `create`, `update`, `pause`, `resume`, `archive`, `rollback`, `prune`, `revoke`, `login`.
     pub action: String,
     /// To what kind of thing, a noun: that of an entity's kind ([`tfx_domain::entity::Kind::noun`]), or another, such as
     /// `events` or `token`.

@@ -8,6 +8,7 @@ use crate::{
     audit::{AuditEntry, AuditLog},
     error::StoreError,
     page::{Page, PageRequest},
+    revisions::Revisions,
 };
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -236,9 +237,9 @@ pub struct RecordQuery {
     pub page: PageRequest,
 }
 
-/// Keeps configuration.
+/// Keeps configuration, and what it was at each revision.
 #[async_trait]
-pub trait ConfigStore: AuditLog {
+pub trait ConfigStore: AuditLog + Revisions {
     /// Makes changes, all of them or none; returns the new revision, which grows by one with each.
     ///
     /// `at` is the revision at which they were checked against everything else: if there is another one, nothing is

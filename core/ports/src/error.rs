@@ -4,7 +4,7 @@
 //! |---|---|
 //! | try again later, as it is ([`StoreError::is_retryable`]) | [`Unavailable`](StoreError::Unavailable), [`Full`](StoreError::Full) |
 //! | look at how it is now, and ask anew | [`Moved`](StoreError::Moved), [`VersionMismatch`](StoreError::VersionMismatch) |
-//! | ask for something else | [`NotFound`](StoreError::NotFound), [`SlugTaken`](StoreError::SlugTaken), [`BadCursor`](StoreError::BadCursor), [`TooMuch`](StoreError::TooMuch) |
+//! | ask for something else | [`NotFound`](StoreError::NotFound), [`SlugTaken`](StoreError::SlugTaken), [`BadCursor`](StoreError::BadCursor), [`TooMuch`](StoreError::TooMuch), [`NoRevision`](StoreError::NoRevision) |
 //! | have a person mend the store | [`Broken`](StoreError::Broken); what the text of `Unavailable` and `Full` advises |
 
 use std::{error::Error, fmt};
@@ -32,6 +32,12 @@ pub enum StoreError {
     Moved {
         /// What it is at now.
         revision: u64,
+    },
+    /// That revision of the configuration is not kept, or never was.
+    #[error("{what}")]
+    NoRevision {
+        /// Which are.
+        what: String,
     },
     /// A cursor that this store did not give.
     #[error("the cursor is not one of this list")]

@@ -14,6 +14,8 @@ pub enum Grows {
     Conversions,
     /// Lines of the audit log.
     Audit,
+    /// Versions of entities, of which revisions are made. Nothing deletes them.
+    Versions,
     /// When destinations went down and came up.
     HealthHistory,
     /// What happened to alerts.
@@ -38,9 +40,10 @@ pub enum Grows {
 
 impl Grows {
     /// All of it.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Conversions,
         Self::Audit,
+        Self::Versions,
         Self::HealthHistory,
         Self::AlertLog,
         Self::Parked,

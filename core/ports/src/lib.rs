@@ -3,6 +3,7 @@
 //! | trait | what it keeps | embedded | at scale |
 //! |---|---|---|---|
 //! | [`config::ConfigStore`] | entities, their versions | SQLite | MongoDB |
+//! | [`revisions::Revisions`] | the configuration as it was at each revision | SQLite | MongoDB |
 //! | [`audit::AuditLog`] | who did what, when | SQLite | MongoDB |
 //! | [`accounts::Accounts`] | users, API tokens, login codes, sessions | SQLite | MongoDB |
 //! | [`conversions::ConversionStore`] | conversions with their unique keys | SQLite | MongoDB |
@@ -57,6 +58,7 @@ pub mod queue;
 pub mod rates;
 pub mod retention;
 pub mod retry;
+pub mod revisions;
 pub mod sealing;
 pub mod sink;
 pub mod table_backup;

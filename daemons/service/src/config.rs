@@ -244,6 +244,7 @@ mod tests {
         audit::{AuditEntry, AuditLog},
         config::{Change, RecordQuery},
         page::{Page, PageRequest},
+        revisions::{KeptVersion, Revision, RevisionChange, Revisions},
     };
 
     /// A store that wakes nobody: only who reads it finds out.
@@ -257,6 +258,29 @@ mod tests {
 
         async fn audit(&self, _: Option<&str>, _: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
             unreachable!("nothing is audited")
+        }
+    }
+
+    #[async_trait]
+    impl Revisions for Silent {
+        async fn revisions(&self, _: &PageRequest) -> Result<Page<Revision>, StoreError> {
+            unreachable!("nothing is kept")
+        }
+
+        async fn revision(&self, _: u64) -> Result<(Revision, Vec<RevisionChange>), StoreError> {
+            unreachable!("nothing is kept")
+        }
+
+        async fn at_revision(&self, _: u64) -> Result<Vec<Record>, StoreError> {
+            unreachable!("nothing is kept")
+        }
+
+        async fn kept_versions(&self, _: Kind, _: &PageRequest) -> Result<Page<KeptVersion>, StoreError> {
+            unreachable!("nothing is kept")
+        }
+
+        async fn reseal_kept(&self, _: &KeptVersion) -> Result<(), StoreError> {
+            unreachable!("nothing is kept")
         }
     }
 

@@ -141,6 +141,7 @@ impl From<StoreError> for ProblemResponse {
                 Self::unavailable("others change the configuration without a pause; try again")
                     .logged(e.to_string())
             }
+            StoreError::NoRevision { what } => Self::not_found(what),
             StoreError::TooMuch { what } => Self::new(StatusCode::UNPROCESSABLE_ENTITY, "too_much", what),
             StoreError::BadCursor => Self::new(
                 StatusCode::BAD_REQUEST,
@@ -218,6 +219,7 @@ mod tests {
             (StoreError::SlugTaken { existing: "cmp_x".to_owned() }, 409, "slug_taken"),
             (StoreError::VersionMismatch { current: 3 }, 412, "version_mismatch"),
             (StoreError::BadCursor, 400, "bad_cursor"),
+            (StoreError::NoRevision { what: "x".to_owned() }, 404, "not_found"),
             (StoreError::TooMuch { what: "x".to_owned() }, 422, "too_much"),
             (full(), 503, "unavailable"),
             (StoreError::unavailable("x", "y"), 503, "unavailable"),

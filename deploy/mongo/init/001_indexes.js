@@ -109,6 +109,9 @@ const INDEXES = [
   {"collection": "rates", "indexes": [
     {"name": "from", "keys": [["from", 1], ["day", 1]]},
     {"name": "to", "keys": [["to", 1], ["day", 1]]}
+  ]},
+  {"collection": "kept_versions", "indexes": [
+    {"name": "of_entity", "keys": [["entity", 1], ["_id", 1]]}
   ]}
 ];
 

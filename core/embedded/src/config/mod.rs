@@ -1,6 +1,7 @@
 //! [`ConfigStore`] on `config.db`.
 
 mod audit;
+mod kept;
 mod records;
 
 use crate::{accounts, db::Database, error::OrStoreError};
@@ -14,6 +15,7 @@ use tfx_ports::{
     audit::{AuditEntry, AuditLog},
     config::{Change, ConfigStore, Record, RecordQuery},
     page::{Page, PageRequest},
+    revisions::{KeptVersion, Revision, RevisionChange, Revisions},
 };
 use tokio::{
     sync::watch,
@@ -45,7 +47,7 @@ impl Config {
         audit::insert(conn, line, None)
     }
 
-    async fn revision(&self) -> Result<u64, StoreError> {
+    async fn now(&self) -> Result<u64, StoreError> {
         self.db.read("read the revision", records::revision).await
     }
 }
@@ -61,18 +63,22 @@ fn apply(
     if at.is_some_and(|at| at != revision) {
         return Err(StoreError::Moved { revision });
     }
-    for (made, Change { record, audit, new }) in (revision + 1..).zip(changes) {
+    for (made, change) in (revision + 1..).zip(changes) {
+        let Change { record, audit, new } = change;
         if *new {
             records::create(conn, record)?;
         } else {
             records::update(conn, record)?;
         }
         audit::insert(conn, audit, Some(made))?;
+        kept::version(conn, made, change)?;
     }
     for account in accounts {
         accounts::put(conn, account)?;
     }
-    count(conn, changes.len())
+    let revision = count(conn, changes.len())?;
+    kept::revision(conn, changes, revision)?;
+    Ok(revision)
 }
 
 /// Counts the revision up by the changes that were made; what it is then.
@@ -93,6 +99,32 @@ impl AuditLog for Config {
     async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
         let (id, page) = (id.map(str::to_owned), page.clone());
         self.db.scan("read the audit log", move |conn| audit::list(conn, id.as_deref(), &page)).await
+    }
+}
+
+#[async_trait]
+impl Revisions for Config {
+    async fn revisions(&self, page: &PageRequest) -> Result<Page<Revision>, StoreError> {
+        let page = page.clone();
+        self.db.scan("list revisions", move |conn| kept::list(conn, &page)).await
+    }
+
+    async fn revision(&self, number: u64) -> Result<(Revision, Vec<RevisionChange>), StoreError> {
+        self.db.scan("read a revision", move |conn| kept::one(conn, number)).await
+    }
+
+    async fn at_revision(&self, number: u64) -> Result<Vec<Record>, StoreError> {
+        self.db.scan("read the configuration of before", move |conn| kept::at(conn, number)).await
+    }
+
+    async fn kept_versions(&self, kind: Kind, page: &PageRequest) -> Result<Page<KeptVersion>, StoreError> {
+        let page = page.clone();
+        self.db.scan("read versions of before", move |conn| kept::versions(conn, kind, &page)).await
+    }
+
+    async fn reseal_kept(&self, version: &KeptVersion) -> Result<(), StoreError> {
+        let version = version.clone();
+        self.db.write("seal a version of before", move |conn, ()| kept::reseal(conn, &version)).await
     }
 }
 
@@ -150,7 +182,7 @@ impl ConfigStore for Config {
         let mut made = self.made.subscribe();
         loop {
             made.mark_unchanged();
-            let revision = self.revision().await?;
+            let revision = self.now().await?;
             let now = Instant::now();
             if revision != since || now >= end {
                 return Ok(revision);

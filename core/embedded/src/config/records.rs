@@ -172,7 +172,7 @@ fn one(conn: &Connection, sql: &str, params: impl rusqlite::Params) -> Result<Op
     Ok(raw.and_then(Raw::record).map(|(_, record)| record))
 }
 
-fn many(
+pub(super) fn many(
     conn: &Connection,
     sql: &str,
     params: impl rusqlite::Params,

@@ -33,7 +33,7 @@ async fn lines_of_before_have_neither_address_nor_request() {
          ALTER TABLE audit DROP COLUMN asked_from; ALTER TABLE audit DROP COLUMN request_id;
          ALTER TABLE audit DROP COLUMN token; DROP TABLE accounts; DROP TABLE told;
          DROP TABLE destination_health; DROP TABLE destination_health_history; DROP TABLE keys;
-         DROP TABLE ledger_instances; DROP TABLE ledger_pages;
+         DROP TABLE ledger_instances; DROP TABLE ledger_pages; DROP TABLE kept_revisions; DROP TABLE kept_versions;
          DROP TABLE alert_states; DROP TABLE alert_log; DROP TABLE erased; DROP TABLE rates;
          ALTER TABLE job_lanes DROP COLUMN since_ms; ALTER TABLE leases DROP COLUMN since_ms;
          PRAGMA user_version = 4;",

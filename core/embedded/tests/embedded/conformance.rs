@@ -203,7 +203,7 @@ async fn what_the_version_before_parked_becomes_jobs() {
     let parked = &schema[schema.find("CREATE TABLE parked").expect("there")..];
     let index = &index[index.find("CREATE INDEX parked_of_click").expect("there")..];
     file.execute_batch(&format!(
-        "DROP TABLE alert_states; DROP TABLE alert_log; DROP TABLE erased; DROP TABLE rates; DROP TABLE jobs; DROP TABLE job_lanes; DROP TABLE leases; DROP TABLE ledger_instances; DROP TABLE ledger_pages; DROP TABLE keys; DROP TABLE told; DROP TABLE destination_health;
+        "DROP TABLE alert_states; DROP TABLE alert_log; DROP TABLE erased; DROP TABLE rates; DROP TABLE jobs; DROP TABLE job_lanes; DROP TABLE leases; DROP TABLE ledger_instances; DROP TABLE ledger_pages; DROP TABLE kept_revisions; DROP TABLE kept_versions; DROP TABLE keys; DROP TABLE told; DROP TABLE destination_health;
          DROP TABLE destination_health_history; DROP INDEX audit_revision; ALTER TABLE audit DROP COLUMN revision;
          ALTER TABLE audit DROP COLUMN asked_from;
          ALTER TABLE audit DROP COLUMN request_id; ALTER TABLE audit DROP COLUMN token; DROP TABLE accounts; {parked} {index} PRAGMA user_version = 3;"
@@ -269,6 +269,7 @@ async fn what_cannot_be_read_is_probed_anew() {
 }
 
 tfx_ports::conformance!(config_store: fresh_config);
+tfx_ports::conformance!(revisions: fresh_config);
 tfx_ports::conformance!(conversion_store: fresh_conversions);
 tfx_ports::conformance!(health_store: fresh_health);
 tfx_ports::conformance!(event_store: fresh_events);

@@ -4,6 +4,7 @@
 mod audit;
 mod before;
 mod conformance;
+mod kept;
 mod lost;
 mod moment;
 mod retention;

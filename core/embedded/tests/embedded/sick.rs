@@ -158,6 +158,8 @@ async fn nothing_is_taken_into_a_sick_file_of_conversions() {
     let tables = [
         "revision",
         "records",
+        "kept_revisions",
+        "kept_versions",
         "aliases",
         "audit",
         "conversions",

@@ -3,6 +3,7 @@
 use super::{
     Config, REVISION_ID, Revision,
     audit::StoredEntry,
+    kept,
     records::{self, StoredRecord},
 };
 use crate::{accounts, error::Failed, sequence};
@@ -69,7 +70,7 @@ impl Config {
         done: &[Account],
     ) -> Result<u64, StoreError> {
         let what = match changes {
-            [] if done.is_empty() => return self.revision().await,
+            [] if done.is_empty() => return self.now().await,
             [] => "change nothing".to_owned(),
             [Change { record, new: true, .. }] => format!("create {} {}", record.kind, record.id),
             [Change { record, .. }] => format!("update {} {}", record.kind, record.id),
@@ -84,7 +85,10 @@ impl Config {
                     self.watch.wake();
                     return Ok(revision);
                 }
-                Err(Failed::Conflict(e)) => retry.pause(e).await?,
+                Err(Failed::Conflict(e)) => {
+                    retry.pause(e).await?;
+                    kept::begin(&self.db).await?;
+                }
                 Err(Failed::Taken(e)) => retry.pause(self.who_has_it(&what, changes, e).await?).await?,
                 Err(e @ (Failed::Unknown(_) | Failed::Refused(_))) => return Err(e.into_error()),
             }
@@ -129,6 +133,7 @@ impl Config {
             }
             self.tell(what, StoredEntry::new(audit, place - left, Some(revision)), session).await?;
         }
+        kept::keep(&self.db, what, changes, last, session).await?;
         Ok(last.cast_unsigned())
     }
 
@@ -163,7 +168,8 @@ impl Config {
         let of_before = entries.find_one(doc! {"_id": {"$lt": FIRST_PLACE}}).sort(doc! {"_id": -1});
         let newest = entries.find_one(doc! {"revision": {"$exists": true}}).sort(doc! {"revision": -1});
         let (of_before, newest) = (self.db.call(what, of_before).await?, self.db.call(what, newest).await?);
-        let last = of_before.iter().chain(&newest).map(StoredEntry::revision).max().unwrap_or(0);
+        let told = of_before.iter().chain(&newest).map(StoredEntry::revision).max();
+        let last = told.max(kept::newest(&self.db).await?).unwrap_or(0);
         let first = doc! {"$setOnInsert": {"value": last}};
         let made = revisions.update_one(doc! {"_id": REVISION_ID}, first).upsert(true);
         match self.db.write(what, made).await {

@@ -4,8 +4,11 @@
 
 mod audit;
 mod change;
+mod kept;
 mod records;
 mod watch;
+
+pub(crate) use kept::begin as begin_to_keep;
 
 use crate::db::Db;
 use async_trait::async_trait;
@@ -19,6 +22,7 @@ use tfx_ports::{
     audit::{AuditEntry, AuditLog},
     config::{Change, ConfigStore, Record, RecordQuery},
     page::{Page, PageRequest},
+    revisions::{self, KeptVersion, RevisionChange, Revisions},
 };
 use tokio::{
     sync::Mutex,
@@ -62,7 +66,7 @@ impl Config {
         db.collection("revision")
     }
 
-    async fn revision(&self) -> Result<u64, StoreError> {
+    async fn now(&self) -> Result<u64, StoreError> {
         let revisions = Self::revisions(&self.db);
         let found = self.db.call("read the revision", revisions.find_one(doc! {"_id": REVISION_ID})).await?;
         Ok(found.map_or(0, |r| r.value.cast_unsigned()))
@@ -77,6 +81,31 @@ impl AuditLog for Config {
 
     async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
         audit::list(&self.db, id, page).await
+    }
+}
+
+#[async_trait]
+impl Revisions for Config {
+    async fn revisions(&self, page: &PageRequest) -> Result<Page<revisions::Revision>, StoreError> {
+        kept::list(&self.db, page).await
+    }
+
+    async fn revision(&self, number: u64) -> Result<(revisions::Revision, Vec<RevisionChange>), StoreError> {
+        kept::one(&self.db, number).await
+    }
+
+    async fn at_revision(&self, number: u64) -> Result<Vec<Record>, StoreError> {
+        let records = kept::at(&self.db, number).await?;
+        self.db.whole_now().await?;
+        Ok(records)
+    }
+
+    async fn kept_versions(&self, kind: Kind, page: &PageRequest) -> Result<Page<KeptVersion>, StoreError> {
+        kept::of_kind(&self.db, kind, page).await
+    }
+
+    async fn reseal_kept(&self, version: &KeptVersion) -> Result<(), StoreError> {
+        kept::reseal(&self.db, version).await
     }
 }
 
@@ -121,7 +150,7 @@ impl ConfigStore for Config {
         let mut changes = self.watch.changes();
         loop {
             changes.mark_unchanged();
-            let revision = self.revision().await?;
+            let revision = self.now().await?;
             let now = Instant::now();
             if revision != since || now >= end {
                 return Ok(revision);

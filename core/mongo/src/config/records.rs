@@ -248,6 +248,26 @@ async fn found(
     Ok(found.into_iter().map(|(_, record)| record).collect())
 }
 
+/// All entities as a transaction sees them, the oldest first, each with the number that created it.
+pub(super) async fn stand(
+    db: &Db,
+    what: &str,
+    session: &mut ClientSession,
+) -> Result<Vec<(i64, Record)>, Failed> {
+    let mut found = Vec::new();
+    for kind in Kind::ALL {
+        let read = async {
+            let mut cursor =
+                db.collection::<Document>(kind.plural()).find(doc! {}).session(&mut *session).await?;
+            cursor.stream(&mut *session).try_collect::<Vec<Document>>().await
+        };
+        let stored = readable(kind, db.step(what, Box::pin(read)).await?);
+        found.extend(stored.into_iter().map(|stored| (stored.seq, stored.record(kind))));
+    }
+    found.sort_by_key(|(seq, _)| *seq);
+    Ok(found)
+}
+
 async fn lines_since(
     db: &Db,
     since: u64,

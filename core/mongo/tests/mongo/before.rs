@@ -66,7 +66,16 @@ async fn documents_of_before_are_read_brought_up_to_date_and_go_on() {
         ("ann", "", "")
     );
     summer.version += 1;
-    assert_eq!(config.update(summer, entry).await.expect("it can be changed"), 8);
+    assert_eq!(config.update(summer.clone(), entry).await.expect("it can be changed"), 8);
+    // What stood there is the first revision that is kept.
+    assert_eq!(config.at_revision(7).await.expect("kept"), all);
+    assert_eq!(config.at_revision(8).await.expect("kept"), [summer]);
+    let kept = config.revisions(&first).await.expect("revisions").items;
+    let told: Vec<_> = kept.iter().map(|r| (r.revision, r.by.as_str(), r.sums.len())).collect();
+    assert_eq!(told, [(8, "ann", 1), (7, "", 0)]);
+    assert_eq!(config.revision(7).await.expect("kept").1, []);
+    let none = config.at_revision(6).await.expect_err("it was before").to_string();
+    assert_eq!(none, "revision 6 is not kept: those from 7 to 8 are");
 
     let (conversions, id) =
         (mongo.conversions(), "cnv_1kgcdq9fg9bsd57tb3t".parse::<ConversionId>().expect("an id"));

@@ -216,3 +216,48 @@ async fn a_change_that_was_left_behind_stops_no_login_and_is_told() {
     left.abort_transaction().await.expect("over");
     create(&mongo.config(), &record(2, "second", json!({}))).await.expect("free again");
 }
+
+/// What a program of before changes is kept by nobody: from what it left on, revisions are kept anew, and no change is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn revisions_begin_anew_behind_a_change_that_nobody_kept() {
+    let fresh = Fresh::new();
+    let store = fresh.open().await.config();
+    for n in 1..=2 {
+        create(&store, &record(n, &format!("s{n}"), json!({}))).await.expect("create");
+    }
+    let raw = fresh.raw().await;
+    let kept =
+        raw.collection::<Document>("kept_versions").find_one(doc! {}).await.expect("read").expect("one");
+    raw.collection::<Document>("revision")
+        .update_one(doc! {}, doc! {"$inc": {"value": 1_i64}})
+        .await
+        .expect("changed");
+    raw.collection::<Document>("campaigns")
+        .update_one(doc! {"slug": "s1"}, doc! {"$set": {"status": "paused", "version": 2_i64}})
+        .await
+        .expect("changed");
+    assert_eq!(create(&store, &record(4, "s4", json!({}))).await.expect("create"), 4);
+    let now = store.load().await.expect("load");
+    assert_eq!((now.0, store.at_revision(4).await.expect("kept")), now);
+    let left = store.at_revision(3).await.expect("what was left");
+    assert_eq!((left.len(), left[0].status), (2, Status::Paused));
+    for gone in [1, 2] {
+        let told = store.at_revision(gone).await.expect_err("they began anew").to_string();
+        assert!(told.contains("not kept"), "{told}");
+    }
+    assert_eq!(kept.get_i64("_id").expect("a number"), 1);
+    // Also where the database is put back to a state of before they were kept.
+    for of in ["kept_versions", "kept_revisions"] {
+        raw.collection::<Document>(of).drop().await.expect("dropped");
+    }
+    let writers = [5, 6].map(|n| {
+        let store = store.clone();
+        tokio::spawn(async move { create(&store, &record(n, &format!("s{n}"), json!({}))).await })
+    });
+    for writer in writers {
+        writer.await.expect("a writer").expect("create");
+    }
+    let now = store.load().await.expect("load");
+    assert_eq!((now.0, store.at_revision(6).await.expect("kept")), now);
+    assert_eq!(store.revisions(&PageRequest::first(9)).await.expect("listed").items.len(), 3, "4, 5 and 6");
+}

@@ -273,6 +273,7 @@ async fn rows_that_cannot_be_read_are_left_out() {
 }
 
 tfx_ports::conformance!(config_store: fresh_config);
+tfx_ports::conformance!(revisions: fresh_config);
 tfx_ports::conformance!(conversion_store: fresh_conversions);
 tfx_ports::conformance!(queue: fresh_queue);
 tfx_ports::conformance!(tells: fresh_tells);

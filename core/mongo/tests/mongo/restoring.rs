@@ -180,3 +180,45 @@ async fn only_what_is_wanted_is_touched() {
     }
     assert_eq!(order, (50..150).collect::<Vec<_>>(), "a capped collection keeps its order");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn revisions_come_back_with_the_configuration_and_go_on() {
+    let (from, to) = (Fresh::new(), Fresh::new());
+    let store = from.open().await.config();
+    let record = |n: u32, version: u64| tfx_ports::config::Record {
+        kind: tfx_domain::entity::Kind::Source,
+        id: format!("src_{n:019}"),
+        parent: String::new(),
+        slug: format!("s{n}"),
+        status: tfx_domain::entity::Status::Active,
+        version,
+        created_at: tfx_domain::Timestamp::UNIX_EPOCH,
+        updated_at: tfx_domain::Timestamp::UNIX_EPOCH,
+        spec: serde_json::json!({"slug": format!("s{n}"), "n": version}),
+    };
+    let line = |record: &tfx_ports::config::Record| tfx_ports::audit::AuditEntry {
+        at: record.updated_at,
+        caller: tfx_ports::audit::Caller::named("ann"),
+        action: "create".to_owned(),
+        kind: "source".to_owned(),
+        id: record.id.clone(),
+        version: record.version,
+        changes: serde_json::Value::Null,
+    };
+    let first = record(1, 1);
+    store.create(first.clone(), line(&first)).await.expect("created");
+    store.update(record(1, 2), line(&record(1, 2))).await.expect("changed");
+    let (archive, _) = back_up(&from).await.expect("backed up");
+    // Beyond what the backup has: gone when it is back.
+    let other = to.open().await.config();
+    for n in 1..=5 {
+        other.create(record(n, 1), line(&record(n, 1))).await.expect("created");
+    }
+    put(&archive, &to).await;
+    let back = to.open().await.config();
+    assert_eq!(back.at_revision(1).await.expect("kept"), [first]);
+    assert_eq!(back.at_revision(2).await.expect("kept"), [record(1, 2)]);
+    assert!(back.at_revision(5).await.is_err());
+    assert_eq!(back.create(record(2, 1), line(&record(2, 1))).await.expect("it goes on"), 3);
+    assert_eq!(back.at_revision(3).await.expect("kept"), [record(1, 2), record(2, 1)]);
+}

@@ -2,6 +2,7 @@
 //!
 //! ```ignore
 //! tfx_ports::conformance!(config_store: fresh_config);
+//! tfx_ports::conformance!(revisions: fresh_config);
 //! tfx_ports::conformance!(conversion_store: fresh_conversions);
 //! tfx_ports::conformance!(health_store: fresh_health);
 //! tfx_ports::conformance!(event_store: fresh_events);
@@ -38,6 +39,7 @@ pub mod ledgers;
 pub mod queue;
 mod random;
 pub mod rates;
+pub mod revisions;
 mod rules;
 pub mod sample;
 
@@ -67,6 +69,11 @@ macro_rules! conformance {
             a_waiter_gives_up_in_time, of_simultaneous_writers_one_wins, changes_are_made_together_or_not_at_all,
             what_was_checked_holds_when_it_is_saved, former_slugs_are_taken_and_found,
             what_changed_is_told_since_any_revision, no_race_saves_a_circle, no_race_saves_a_split_without_weight);
+    };
+    (revisions: $fresh:path) => {
+        $crate::conformance!(@ kept_revisions, revisions, $fresh:
+            each_revision_is_what_was_loaded_then, of_two_writers_each_revision_is_kept_whole,
+            a_revision_tells_what_changed_with_it, what_is_not_kept_is_told, what_is_kept_is_sealed_anew);
     };
     (conversion_store: $fresh:path) => {
         $crate::conformance!(@ conversion_store, conversions, $fresh:

@@ -6,6 +6,7 @@
 
 mod cipher;
 mod keyring;
+mod reseal;
 mod store;
 #[cfg(test)]
 mod tests;

@@ -8,23 +8,22 @@ use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
     accounts::Account,
-    audit::{AuditEntry, AuditLog, Caller},
-    clock,
+    audit::{AuditEntry, AuditLog},
     config::{Change, ConfigStore, Record, RecordQuery},
     entropy,
     keys::{Keys, SEALING},
     page::{Page, PageRequest},
-    sealing::{Reseal, Sealing, SealingStatus},
+    revisions::{KeptVersion, Revision, RevisionChange, Revisions},
 };
 use tfx_settings::SealingSettings;
 use tokio::sync::Mutex;
 
 /// A store, and what opens its secrets.
 pub(crate) struct SealedConfig {
-    store: Arc<dyn ConfigStore>,
+    pub(super) store: Arc<dyn ConfigStore>,
     keys: Arc<dyn Keys>,
     /// None: whoever reads needs no secrets, and is given none.
-    ring: Option<Keyring>,
+    pub(super) ring: Option<Keyring>,
     /// The key that is known to be the installation's.
     agreed: Mutex<Option<String>>,
 }
@@ -57,7 +56,7 @@ impl SealedConfig {
 
     /// That the first key is the installation's: the one that was first ever, or one that follows it, which whoever has both
     /// says.
-    async fn agreed(&self) -> Result<(), StoreError> {
+    pub(super) async fn agreed(&self) -> Result<(), StoreError> {
         match self.disagrees().await? {
             None => Ok(()),
             Some(why) => Err(broken(why)),
@@ -109,7 +108,7 @@ impl SealedConfig {
     }
 
     /// A record as the store keeps it.
-    fn seal(&self, mut record: Record) -> Result<Record, StoreError> {
+    pub(super) fn seal(&self, mut record: Record) -> Result<Record, StoreError> {
         let Some(key) = self.ring.as_ref().and_then(Keyring::first) else { return Ok(record) };
         for field in fields(record.kind) {
             let place = place(record.kind, &record.id, field);
@@ -120,7 +119,7 @@ impl SealedConfig {
     }
 
     /// A record as everybody knows it. One with a secret that cannot be opened cannot be read, and says why.
-    fn open(&self, mut record: Record) -> Record {
+    pub(super) fn open(&self, mut record: Record) -> Record {
         let mut why = None;
         let Some(spec) = record.spec.as_object_mut() else { return record };
         for field in fields(record.kind) {
@@ -195,6 +194,35 @@ impl AuditLog for SealedConfig {
 }
 
 #[async_trait]
+impl Revisions for SealedConfig {
+    async fn revisions(&self, page: &PageRequest) -> Result<Page<Revision>, StoreError> {
+        self.store.revisions(page).await
+    }
+
+    async fn revision(&self, number: u64) -> Result<(Revision, Vec<RevisionChange>), StoreError> {
+        self.store.revision(number).await
+    }
+
+    async fn at_revision(&self, number: u64) -> Result<Vec<Record>, StoreError> {
+        self.may_read().await?;
+        let records = self.store.at_revision(number).await?;
+        Ok(records.into_iter().map(|record| self.open(record)).collect())
+    }
+
+    async fn kept_versions(&self, kind: Kind, page: &PageRequest) -> Result<Page<KeptVersion>, StoreError> {
+        self.may_read().await?;
+        let found = self.store.kept_versions(kind, page).await?;
+        Ok(found.map(|KeptVersion { place, record }| KeptVersion { place, record: self.open(record) }))
+    }
+
+    async fn reseal_kept(&self, version: &KeptVersion) -> Result<(), StoreError> {
+        self.agreed().await?;
+        let KeptVersion { place, record } = version.clone();
+        self.store.reseal_kept(&KeptVersion { place, record: self.seal(record)? }).await
+    }
+}
+
+#[async_trait]
 impl ConfigStore for SealedConfig {
     async fn apply_with(
         &self,
@@ -239,71 +267,5 @@ impl ConfigStore for SealedConfig {
 
     async fn ping(&self) -> Result<(), StoreError> {
         self.store.ping().await
-    }
-}
-
-#[async_trait]
-impl Sealing for SealedConfig {
-    async fn status(&self) -> Result<SealingStatus, StoreError> {
-        let keys = self.ring.iter().flat_map(Keyring::all).map(|key| key.id.clone()).collect();
-        let mut status = SealingStatus { keys, ..SealingStatus::default() };
-        for record in self.store.load().await?.1 {
-            let (kind, slug) = (record.kind, record.slug.clone());
-            for value in
-                fields(kind).iter().filter_map(|field| record.spec.get(*field)).filter(|v| !v.is_null())
-            {
-                match Sealed::read(value) {
-                    Some(sealed) => *status.sealed.entry(sealed.key.to_owned()).or_default() += 1,
-                    None => status.clear += 1,
-                }
-            }
-            let why = self.open(record).why_it_cannot_be_read().map(|why| format!("{kind} {slug}: {why}"));
-            status.unreadable.extend(why.filter(|why| why.contains("sealed") || why.contains("opened")));
-        }
-        Ok(status)
-    }
-
-    async fn reseal(&self, which: Reseal, caller: &Caller) -> Result<u64, StoreError> {
-        let Some(ring) = &self.ring else { return Ok(0) };
-        if which == Reseal::All {
-            ring.read_again();
-        }
-        self.agreed().await?;
-        let Some(first) = ring.first() else { return Ok(0) };
-        let mut changed = 0;
-        for record in self.store.load().await?.1 {
-            let values = fields(record.kind)
-                .iter()
-                .filter_map(|field| record.spec.get(*field))
-                .filter(|v| !v.is_null());
-            let due = values.into_iter().any(|value| match Sealed::read(value) {
-                Some(sealed) => which == Reseal::All && sealed.key != first.id,
-                None => true,
-            });
-            if !due {
-                continue;
-            }
-            let open = self.open(record);
-            if open.why_it_cannot_be_read().is_some() {
-                continue;
-            }
-            let record = Record { version: open.version + 1, updated_at: clock::now(), ..open };
-            let audit = AuditEntry {
-                at: record.updated_at,
-                caller: caller.clone(),
-                action: "seal".to_owned(),
-                kind: record.kind.noun().to_owned(),
-                id: record.id.clone(),
-                version: record.version,
-                changes: serde_json::json!({}),
-            };
-            match self.store.apply(vec![Change::update(self.seal(record)?, audit)], None).await {
-                Ok(_) => changed += 1,
-                // Whoever changed it meanwhile has sealed it.
-                Err(StoreError::VersionMismatch { .. } | StoreError::NotFound) => {}
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(changed)
     }
 }

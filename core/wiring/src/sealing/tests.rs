@@ -14,6 +14,7 @@ use tfx_ports::{
     audit::{AuditEntry, AuditLog as _, Caller},
     config::{ConfigStore, Record},
     page::PageRequest,
+    revisions::Revisions as _,
     sealing::{Reseal, Sealing as _},
 };
 use tfx_settings::{SealingSettings, Secret};
@@ -156,9 +157,12 @@ async fn what_lay_there_in_the_clear_is_sealed_and_the_audit_log_tells() {
     assert_eq!(store.reseal(Reseal::Clear, &Caller::named("test")).await.expect("sealed"), 3);
     assert_eq!(store.reseal(Reseal::Clear, &Caller::named("test")).await.expect("sealed"), 0, "once");
     assert_eq!(store.status().await.expect("told").clear, 0);
-    for record in world.embedded.config().load().await.expect("read").1 {
+    let lie = world.embedded.config();
+    let before = lie.at_revision(3).await.expect("kept");
+    for record in lie.load().await.expect("read").1.into_iter().chain(before) {
         assert!(!record.spec.to_string().contains(CANARY), "{record:?}");
     }
+    assert_eq!(store.at_revision(3).await.expect("kept"), with_secrets());
     let network = store.get(Kind::Network, "net_1").await.expect("read").expect("there");
     assert_eq!((network.version, network.spec["postback_secret"].as_str()), (2, Some(CANARY)));
     let log = store.audit(Some("net_1"), &PageRequest::first(10)).await.expect("read").items;
@@ -174,10 +178,14 @@ async fn keys_follow_each_other_and_the_old_one_goes_when_nothing_needs_it() {
     assert_eq!(both.load().await.expect("read").1.len(), 3);
     assert_eq!(both.reseal(Reseal::All, &Caller::default()).await.expect("sealed"), 3);
     let status = both.status().await.expect("told");
-    assert_eq!((status.sealed.len(), status.sealed[&status.keys[0]]), (1, 7));
+    assert_eq!((status.sealed.len(), status.sealed[&status.keys[0]]), (1, 14), "what they were before too");
+    let (revision, now) = both.load().await.expect("read");
+    assert_eq!(revision, 6);
     let alone = world.sealed(&[TWO], None).await.expect("it is known to have followed");
     let network = alone.get(Kind::Network, "net_1").await.expect("read").expect("there");
     assert_eq!(network.spec["postback_secret"], CANARY);
+    assert_eq!(alone.at_revision(6).await.expect("kept"), now);
+    assert_eq!(alone.at_revision(3).await.expect("kept"), with_secrets(), "they open with the new key alone");
     // Who has the old one alone is told which it lacks, of which entity; nothing of it can be read.
     let behind = world.sealed(&[ONE], None).await.expect("it was the installation's");
     let network = behind.get(Kind::Network, "net_1").await.expect("read").expect("there");

@@ -9,6 +9,7 @@ use tfx_ports::{
     audit::{AuditEntry, AuditLog},
     config::{Change, ConfigStore, Record, RecordQuery},
     page::{Page, PageRequest},
+    revisions::{KeptVersion, Revision, RevisionChange, Revisions},
 };
 
 /// A store, and drafts over it. Lists are those of the store: they only say what was probably meant.
@@ -51,6 +52,29 @@ impl AuditLog for Staged<'_> {
 
     async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
         self.store.audit(id, page).await
+    }
+}
+
+#[async_trait]
+impl Revisions for Staged<'_> {
+    async fn revisions(&self, page: &PageRequest) -> Result<Page<Revision>, StoreError> {
+        self.store.revisions(page).await
+    }
+
+    async fn revision(&self, number: u64) -> Result<(Revision, Vec<RevisionChange>), StoreError> {
+        self.store.revision(number).await
+    }
+
+    async fn at_revision(&self, number: u64) -> Result<Vec<Record>, StoreError> {
+        self.store.at_revision(number).await
+    }
+
+    async fn kept_versions(&self, kind: Kind, page: &PageRequest) -> Result<Page<KeptVersion>, StoreError> {
+        self.store.kept_versions(kind, page).await
+    }
+
+    async fn reseal_kept(&self, version: &KeptVersion) -> Result<(), StoreError> {
+        self.store.reseal_kept(version).await
     }
 }
 

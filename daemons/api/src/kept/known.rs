@@ -97,6 +97,8 @@ pub(super) fn of(app: &App, grows: Grows) -> Known {
             Known::until("conversions", "never: they are money", "").ended_by("", "nothing")
         }
         Grows::Audit => Known::by_setting("audit log", settings.audit_ttl_days, AUDIT),
+        Grows::Versions => Known::until("versions of entities", "never: each revision can be put back", "")
+            .ended_by("", "nothing"),
         Grows::HealthHistory => {
             Known::by_setting("health of destinations", settings.health_history_ttl_days, HEALTH)
         }

@@ -28,6 +28,7 @@ use tfx_ports::{
     conversions::{ConversionQuery, ConversionStore, Recorded},
     page::{Page, PageRequest},
     queue::{Counts, DeadJob, Group, Hurried, Job, JobKind, NewJob, Queue, Share, WaitingJob},
+    revisions::{KeptVersion, Revision, RevisionChange, Revisions},
     sink::{Envelope, EventSink, Refused},
 };
 use tokio::sync::watch;
@@ -227,6 +228,29 @@ impl AuditLog for Faults {
     }
     async fn audit(&self, id: Option<&str>, page: &PageRequest) -> Result<Page<AuditEntry>, StoreError> {
         self.config.audit(id, page).await
+    }
+}
+
+#[async_trait]
+impl Revisions for Faults {
+    async fn revisions(&self, page: &PageRequest) -> Result<Page<Revision>, StoreError> {
+        self.config.revisions(page).await
+    }
+
+    async fn revision(&self, number: u64) -> Result<(Revision, Vec<RevisionChange>), StoreError> {
+        self.config.revision(number).await
+    }
+
+    async fn at_revision(&self, number: u64) -> Result<Vec<Record>, StoreError> {
+        self.config.at_revision(number).await
+    }
+
+    async fn kept_versions(&self, kind: Kind, page: &PageRequest) -> Result<Page<KeptVersion>, StoreError> {
+        self.config.kept_versions(kind, page).await
+    }
+
+    async fn reseal_kept(&self, version: &KeptVersion) -> Result<(), StoreError> {
+        self.config.reseal_kept(version).await
     }
 }
 

@@ -2,6 +2,8 @@
 SELECT
     (SELECT 1 FROM revision ORDER BY only LIMIT 1),
     (SELECT 1 FROM records ORDER BY rowid LIMIT 1),
+    (SELECT 1 FROM kept_revisions ORDER BY rowid LIMIT 1),
+    (SELECT 1 FROM kept_versions ORDER BY rowid LIMIT 1),
     (SELECT 1 FROM aliases ORDER BY kind, parent, slug LIMIT 1),
     (SELECT 1 FROM audit ORDER BY rowid LIMIT 1),
     (SELECT 1 FROM conversions ORDER BY id LIMIT 1),

@@ -29,10 +29,10 @@ const PEOPLE: [(&str, &[&str]); 4] = [
     ("jobs", &CANARIES),
 ];
 
-/// Collections in which no visitor is: the configuration, who works on it and changed it; how destinations
+/// Collections in which no visitor is: the configuration as it is and was, who works on it and changed it; how destinations
 /// stand; names of conversions and jobs; whom erasures were of, as hashes and ids of clicks; sums of
 /// ids of what was accepted; rates of currencies; what earlier versions left empty.
-const NOBODY: [&str; 23] = [
+const NOBODY: [&str; 25] = [
     "accounts",
     "alerts",
     "audit",
@@ -42,6 +42,8 @@ const NOBODY: [&str; 23] = [
     "destinations",
     "erased",
     "job_lanes",
+    "kept_revisions",
+    "kept_versions",
     "keys",
     "leases",
     "ledger_instances",
