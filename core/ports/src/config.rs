@@ -224,6 +224,21 @@ impl Change {
     }
 }
 
+/// What is saved with changes, in their transaction.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Beside {
+    /// What their caller was answered.
+    pub accounts: Vec<Account>,
+    /// A line of the audit log that tells of all of them, behind their own. It makes no revision.
+    pub line: Option<AuditEntry>,
+}
+
+impl From<Vec<Account>> for Beside {
+    fn from(accounts: Vec<Account>) -> Self {
+        Self { accounts, line: None }
+    }
+}
+
 /// Which entities to list.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RecordQuery {
@@ -245,23 +260,24 @@ pub trait ConfigStore: AuditLog + Revisions {
     /// `at` is the revision at which they were checked against everything else: if there is another one, nothing is
     /// done, in the same transaction. None: they hang on nothing else.
     ///
+    /// Names are compared as they are when all changes are made: two entities may swap their slugs.
+    ///
     /// # Errors
     /// [`StoreError::Moved`], [`StoreError::NotFound`], [`StoreError::VersionMismatch`], [`StoreError::SlugTaken`] (also
     /// of a slug that is a former one of another, and of a former one that another has); what any store can answer.
     async fn apply(&self, changes: Vec<Change>, at: Option<u64>) -> Result<u64, StoreError> {
-        self.apply_with(changes, at, Vec::new()).await
+        self.apply_with(changes, at, Beside::default()).await
     }
 
-    /// [`Self::apply`], and what [`crate::accounts::Accounts::save`] does, in one transaction: changes with what their
-    /// caller was answered.
+    /// [`Self::apply`], and what [`crate::accounts::Accounts::save`] and [`AuditLog::append`] do, in one transaction.
     ///
     /// # Errors
-    /// Those of both.
+    /// Those of all three.
     async fn apply_with(
         &self,
         changes: Vec<Change>,
         at: Option<u64>,
-        accounts: Vec<Account>,
+        beside: Beside,
     ) -> Result<u64, StoreError>;
 
     /// [`Self::apply`] of one new entity that hangs on nothing else.

@@ -160,7 +160,7 @@ async fn tests_left_out(analytics: &dyn Analytics, query: &ReportQuery) -> Resul
 }
 
 /// The kind of entity that a dimension names.
-fn kind_of(dimension: Dimension) -> Option<Kind> {
+pub(crate) fn kind_of(dimension: Dimension) -> Option<Kind> {
     match dimension {
         Dimension::Campaign | Dimension::DecidingCampaign => Some(Kind::Campaign),
         Dimension::Stream => Some(Kind::Stream),

@@ -240,9 +240,8 @@ mod tests {
     };
     use tfx_domain::entity::Kind;
     use tfx_ports::{
-        accounts::Account,
         audit::{AuditEntry, AuditLog},
-        config::{Change, RecordQuery},
+        config::{Beside, Change, RecordQuery},
         page::{Page, PageRequest},
         revisions::{KeptVersion, Revision, RevisionChange, Revisions},
     };
@@ -286,12 +285,7 @@ mod tests {
 
     #[async_trait]
     impl ConfigStore for Silent {
-        async fn apply_with(
-            &self,
-            _: Vec<Change>,
-            _: Option<u64>,
-            _: Vec<Account>,
-        ) -> Result<u64, StoreError> {
+        async fn apply_with(&self, _: Vec<Change>, _: Option<u64>, _: Beside) -> Result<u64, StoreError> {
             unreachable!("nothing is saved")
         }
 

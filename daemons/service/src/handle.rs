@@ -33,12 +33,30 @@ use tracing::{Level, field::display};
 /// What all requests of a service share.
 pub(crate) struct Shared {
     pub(crate) router: Router,
-    pub(crate) max_body: usize,
-    pub(crate) timeout: Duration,
+    pub(crate) room: Room,
+    /// Paths that have another.
+    pub(crate) roomier: &'static [(&'static str, Room)],
     pub(crate) budget: Arc<Budget>,
     pub(crate) metrics: Arc<Registry>,
     /// When each kind of request that could not be read was told last.
     pub(crate) unreadable: Mutex<[LogThrottle; 2]>,
+}
+
+/// What a request may take.
+#[derive(Debug, Clone, Copy)]
+pub struct Room {
+    /// The most bytes of its body.
+    pub max_body: usize,
+    /// The longest time to answer it.
+    pub timeout: Duration,
+}
+
+impl Shared {
+    /// What a request of a path may take: never less than any other.
+    fn room(&self, path: &str) -> Room {
+        let more = self.roomier.iter().find(|(known, _)| *known == path).map_or(self.room, |(_, room)| *room);
+        Room { max_body: more.max_body.max(self.room.max_body), timeout: more.timeout.max(self.room.timeout) }
+    }
 }
 
 /// What is known of a body while it comes, and afterwards: its memory is in use until the answer is there.
@@ -65,6 +83,7 @@ pub(crate) async fn handle(
     let started = Instant::now();
     let id = request_id::ensure(request.headers_mut());
     let group = Registry::group(request.uri().path());
+    let room = shared.room(request.uri().path());
     let logged = tracing::enabled!(Level::ERROR).then(|| (request.method().clone(), request.uri().clone()));
     let has_body = !request.body().is_end_stream();
     let page = has_body.then(|| request.headers().get(header::ORIGIN).cloned()).flatten();
@@ -77,17 +96,17 @@ pub(crate) async fn handle(
         })
     });
 
-    let mut response = if has_body && declared_length(&request).is_some_and(|n| n > shared.max_body as u64) {
-        too_large(shared.max_body)
+    let mut response = if has_body && declared_length(&request).is_some_and(|n| n > room.max_body as u64) {
+        too_large(room.max_body, shared)
     } else {
         request.extensions_mut().insert(peer);
         let request = request.map(|body| match &coming {
             Some(coming) => {
-                Body::new(Limited::new(Watched { body, coming: Arc::clone(coming) }, shared.max_body))
+                Body::new(Limited::new(Watched { body, coming: Arc::clone(coming) }, room.max_body))
             }
             None => Body::empty(),
         });
-        answer(shared, request, coming.as_ref().map(|c| &c.read)).await
+        answer(shared, request, room.timeout, coming.as_ref().map(|c| &c.read)).await
     };
 
     if coming.as_ref().is_some_and(|c| c.no_memory.load(Ordering::Relaxed)) {
@@ -97,7 +116,7 @@ pub(crate) async fn handle(
     if response.status() == StatusCode::PAYLOAD_TOO_LARGE
         && response.headers().get(header::CONTENT_TYPE) != Some(&PROBLEM)
     {
-        response = too_large(shared.max_body);
+        response = too_large(room.max_body, shared);
     }
     if let Some(page) = page.filter(|_| response.status() == StatusCode::PAYLOAD_TOO_LARGE) {
         readable_by(page, shared, &mut response).await;
@@ -120,7 +139,7 @@ pub(crate) async fn handle(
 async fn readable_by(page: HeaderValue, shared: &Shared, response: &mut Response) {
     let mut request = Request::new(Body::empty());
     request.headers_mut().insert(header::ORIGIN, page);
-    let answered = answer(shared, request, None).await;
+    let answered = answer(shared, request, shared.room.timeout, None).await;
     let told = answered.headers().iter();
     for (name, value) in
         told.filter(|(name, _)| **name == header::VARY || name.as_str().starts_with("access-control-"))
@@ -132,7 +151,12 @@ async fn readable_by(page: HeaderValue, shared: &Shared, response: &mut Response
 const PROBLEM: HeaderValue = HeaderValue::from_static(problem::MEDIA_TYPE);
 
 /// Runs the handler. The timer is set only if the handler does not answer at once, as most clicks do.
-async fn answer(shared: &Shared, request: Request<Body>, read: Option<&AtomicBool>) -> Response {
+async fn answer(
+    shared: &Shared,
+    request: Request<Body>,
+    within: Duration,
+    read: Option<&AtomicBool>,
+) -> Response {
     let mut router = shared.router.clone();
     let mut handler = pin!(async move {
         let Ok(response) = router.call(request).await;
@@ -147,7 +171,7 @@ async fn answer(shared: &Shared, request: Request<Body>, read: Option<&AtomicBoo
     let first = std::future::poll_fn(|cx| Poll::Ready(Pin::new(&mut guarded).poll(cx))).await;
     let outcome = match first {
         Poll::Ready(done) => Ok(done),
-        Poll::Pending => tokio::time::timeout(shared.timeout, guarded).await,
+        Poll::Pending => tokio::time::timeout(within, guarded).await,
     };
     match outcome {
         Ok(Some(response)) => response,
@@ -158,13 +182,13 @@ async fn answer(shared: &Shared, request: Request<Body>, read: Option<&AtomicBoo
         Err(_) if read.is_some_and(|r| !r.load(Ordering::Relaxed)) => ProblemResponse::new(
             StatusCode::REQUEST_TIMEOUT,
             "request_timeout",
-            format!("the request's body did not arrive within {} ms", shared.timeout.as_millis()),
+            format!("the request's body did not arrive within {} ms", within.as_millis()),
         )
         .into_response(),
         Err(_) => ProblemResponse::new(
             StatusCode::GATEWAY_TIMEOUT,
             "timeout",
-            format!("no answer within {} ms; try again", shared.timeout.as_millis()),
+            format!("no answer within {} ms; try again", within.as_millis()),
         )
         .into_response(),
     }
@@ -174,8 +198,10 @@ fn declared_length(request: &Request<Incoming>) -> Option<u64> {
     request.headers().get(header::CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 
-fn too_large(limit: usize) -> Response {
-    let detail = format!("the body is larger than {limit} bytes (HTTP_MAX_BODY_BYTES)");
+fn too_large(limit: usize, shared: &Shared) -> Response {
+    let setting =
+        if limit == shared.room.max_body { "HTTP_MAX_BODY_BYTES" } else { "the most that is read here" };
+    let detail = format!("the body is larger than {limit} bytes ({setting})");
     ProblemResponse::new(StatusCode::PAYLOAD_TOO_LARGE, "too_large", detail).into_response()
 }
 

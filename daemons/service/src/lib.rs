@@ -31,11 +31,11 @@ mod strangers;
 
 pub use client_ip::client_ip;
 pub use config::Configuration;
-pub use handle::NoMemory;
+pub use handle::{NoMemory, Room};
 pub use listen::{BindError, bind};
 pub use problem::{LogClick, LogPath, ProblemResponse};
 pub use program::{program, started};
-pub use serve::serve;
+pub use serve::{serve, serve_roomier};
 pub use settings_audit::{SettingsAudit, tell_settings};
 pub use shutdown::{Shutdown, Trigger};
 pub use strangers::Strangers;

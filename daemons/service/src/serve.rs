@@ -3,7 +3,7 @@
 use crate::{
     LogThrottle, Peer, Shutdown,
     budget::Budget,
-    handle::{Shared, handle},
+    handle::{Room, Shared, handle},
     line::Stream,
     lines::{Leave, Lines},
     metrics::{Registry, Unreadable},
@@ -49,14 +49,29 @@ pub async fn serve(
     http: &HttpSettings,
     shutdown: Shutdown,
 ) -> io::Result<()> {
+    serve_roomier(name, listener, router, http, &[], shutdown).await
+}
+
+/// The same, with paths whose requests may take more than others.
+///
+/// # Errors
+/// As [`serve`].
+pub async fn serve_roomier(
+    name: &'static str,
+    listener: TcpListener,
+    router: Router,
+    http: &HttpSettings,
+    roomier: &'static [(&'static str, Room)],
+    shutdown: Shutdown,
+) -> io::Result<()> {
     let metrics = Registry::of(name);
     let budget = Budget::new(http.memory_bytes);
     let lines = Arc::new(Lines::new(http, Arc::clone(&budget), Arc::clone(&metrics)));
     let shared = Arc::new(Shared {
         // The limit is ours, by the setting; axum's own would be 2 MB.
         router: router.layer(DefaultBodyLimit::disable()),
-        max_body: http.max_body_bytes,
-        timeout: http.request_timeout,
+        room: Room { max_body: http.max_body_bytes, timeout: http.request_timeout },
+        roomier,
         budget,
         metrics,
         unreadable: Mutex::default(),

@@ -11,9 +11,8 @@ use std::{sync::Arc, time::Duration};
 use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
-    accounts::Account,
     audit::{AuditEntry, AuditLog},
-    config::{Change, ConfigStore, Record, RecordQuery},
+    config::{Beside, Change, ConfigStore, Record, RecordQuery},
     page::{Page, PageRequest},
     revisions::{KeptVersion, Revision, RevisionChange, Revisions},
 };
@@ -53,15 +52,13 @@ impl Config {
 }
 
 /// All changes in the transaction that holds the write lock: what is compared here stays so until it ends.
-fn apply(
-    conn: &Connection,
-    changes: &[Change],
-    at: Option<u64>,
-    accounts: &[Account],
-) -> Result<u64, StoreError> {
+fn apply(conn: &Connection, changes: &[Change], at: Option<u64>, beside: &Beside) -> Result<u64, StoreError> {
     let revision = records::revision(conn)?;
     if at.is_some_and(|at| at != revision) {
         return Err(StoreError::Moved { revision });
+    }
+    if changes.len() > 1 {
+        records::let_go_of_names(conn, changes)?;
     }
     for (made, change) in (revision + 1..).zip(changes) {
         let Change { record, audit, new } = change;
@@ -73,7 +70,10 @@ fn apply(
         audit::insert(conn, audit, Some(made))?;
         kept::version(conn, made, change)?;
     }
-    for account in accounts {
+    if let Some(line) = &beside.line {
+        audit::insert(conn, line, None)?;
+    }
+    for account in &beside.accounts {
         accounts::put(conn, account)?;
     }
     let revision = count(conn, changes.len())?;
@@ -134,9 +134,9 @@ impl ConfigStore for Config {
         &self,
         changes: Vec<Change>,
         at: Option<u64>,
-        accounts: Vec<Account>,
+        beside: Beside,
     ) -> Result<u64, StoreError> {
-        let apply = move |conn: &Connection, (): &mut ()| apply(conn, &changes, at, &accounts);
+        let apply = move |conn: &Connection, (): &mut ()| apply(conn, &changes, at, &beside);
         let write = self.db.write("change the configuration", apply);
         write.await.inspect(|revision| self.wake(*revision))
     }

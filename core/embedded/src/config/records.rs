@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension, Row, named_params, params};
 use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
-    config::{NewRecord, Record, RecordQuery},
+    config::{Change, NewRecord, Record, RecordQuery},
     page::Page,
 };
 
@@ -76,6 +76,20 @@ pub(super) fn update(conn: &Connection, record: &Record) -> Result<(), StoreErro
         })
         .or_store_error("update")?;
     keep_aliases(conn, record)
+}
+
+/// Takes away the names of all that are to have others, so that in the end only counts who has which: two may swap theirs.
+pub(super) fn let_go_of_names(conn: &Connection, changes: &[Change]) -> Result<(), StoreError> {
+    let what = "let go of slugs";
+    // No slug looks like an id.
+    let slug = "UPDATE records SET slug = id WHERE id = ?1 AND (slug != ?2 OR parent != ?3)";
+    let mut slug = conn.prepare_cached(slug).or_store_error(what)?;
+    let mut aliases = conn.prepare_cached("DELETE FROM aliases WHERE id = ?").or_store_error(what)?;
+    for Change { record, .. } in changes.iter().filter(|change| !change.new) {
+        slug.execute(params![record.id, record.slug, record.parent]).or_store_error(what)?;
+        aliases.execute([&record.id]).or_store_error(what)?;
+    }
+    Ok(())
 }
 
 fn version(record: &Record) -> i64 {

@@ -59,6 +59,11 @@ impl StoredEntry {
         }
     }
 
+    /// The bytes of its longest text.
+    pub(super) fn size(&self) -> usize {
+        self.changes.len()
+    }
+
     /// The revision that it tells of, also of lines of before.
     pub(super) fn revision(&self) -> i64 {
         self.revision.unwrap_or(self.place)

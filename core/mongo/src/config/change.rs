@@ -7,13 +7,23 @@ use super::{
     records::{self, StoredRecord},
 };
 use crate::{accounts, error::Failed, sequence};
-use mongodb::{ClientSession, bson::doc, options::ReturnDocument};
+use mongodb::{
+    ClientSession,
+    bson::{Document, doc},
+    options::ReturnDocument,
+};
+use std::collections::BTreeMap;
+use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
     accounts::Account,
     audit::AuditEntry,
-    config::{Change, Record},
+    config::{Beside, Change, Record},
 };
+
+/// The most documents of a command, and the most bytes of their texts: a message has at most 48 MB.
+const MOST: usize = 1_000;
+const MOST_BYTES: usize = 8 << 20;
 
 /// Places of lines are microseconds since 1970, and greater; what is less is a revision, as lines of before have it.
 const FIRST_PLACE: i64 = 1 << 40;
@@ -62,15 +72,15 @@ impl Config {
         self.db.step(what, entries.insert_one(line).session(session)).await.map(|_| ())
     }
 
-    /// Makes changes, and saves accounts with them; returns the revision they made.
+    /// Makes changes, and saves with them what stands beside; returns the revision they made.
     pub(super) async fn change(
         &self,
         changes: &[Change],
         at: Option<u64>,
-        done: &[Account],
+        beside: &Beside,
     ) -> Result<u64, StoreError> {
         let what = match changes {
-            [] if done.is_empty() => return self.now().await,
+            [] if *beside == Beside::default() => return self.now().await,
             [] => "change nothing".to_owned(),
             [Change { record, new: true, .. }] => format!("create {} {}", record.kind, record.id),
             [Change { record, .. }] => format!("update {} {}", record.kind, record.id),
@@ -80,7 +90,7 @@ impl Config {
         let _turn = self.turn.lock().await;
         let mut retry = self.db.retry();
         loop {
-            match self.attempt(&what, changes, at, done).await {
+            match self.attempt(&what, changes, at, beside).await {
                 Ok(revision) => {
                     self.watch.wake();
                     return Ok(revision);
@@ -100,49 +110,101 @@ impl Config {
         what: &str,
         changes: &[Change],
         at: Option<u64>,
-        done: &[Account],
+        beside: &Beside,
     ) -> Result<u64, Failed> {
         let mut session = self.db.begin(what).await?;
         let steps = async {
-            let revision = self.steps(what, changes, at, &mut session).await?;
-            accounts::put(&self.db, done, &mut session).await?;
+            let revision = self.steps(what, changes, at, beside.line.as_ref(), &mut session).await?;
+            accounts::put(&self.db, &beside.accounts, &mut session).await?;
             Ok(revision)
         };
         let steps = steps.await;
         self.db.end(what, session, steps).await
     }
 
+    /// Many changes are a few commands, not a few each: see [`parts`].
     async fn steps(
         &self,
         what: &str,
         changes: &[Change],
         at: Option<u64>,
+        line: Option<&AuditEntry>,
         session: &mut ClientSession,
     ) -> Result<u64, Failed> {
         let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
-        let Revision { value: last, place, .. } = self.count(what, count, at, session).await?;
-        for (left, Change { record, audit, new }) in (0..count).rev().zip(changes) {
-            let revision = last - left;
-            self.names_are_free(what, record, session).await?;
-            if *new {
-                let stored = StoredRecord::new(record, revision);
-                let all = records::collection(&self.db, record.kind);
-                self.db.step(what, all.insert_one(stored).session(&mut *session)).await?;
-            } else {
-                self.replace(what, record, session).await?;
+        let places = count + i64::from(line.is_some());
+        let Revision { value: last, place, .. } = self.count(what, count, places, at, session).await?;
+        for kind in Kind::ALL {
+            let of_kind: Vec<&Change> = changes.iter().filter(|c| c.record.kind == kind).collect();
+            if !of_kind.is_empty() {
+                self.settle_names(what, kind, &of_kind, session).await?;
             }
-            self.tell(what, StoredEntry::new(audit, place - left, Some(revision)), session).await?;
+        }
+        let first = place - places + 1;
+        let mut lines = Vec::with_capacity(changes.len() + 1);
+        let mut new: BTreeMap<Kind, Vec<StoredRecord>> = BTreeMap::new();
+        for (n, Change { record, audit, new: is_new }) in (0..count).zip(changes) {
+            let revision = last - count + 1 + n;
+            if *is_new {
+                new.entry(record.kind).or_default().push(StoredRecord::new(record, revision));
+            }
+            lines.push(StoredEntry::new(audit, first + n, Some(revision)));
+        }
+        lines.extend(line.map(|line| StoredEntry::new(line, place, None)));
+        for (kind, records) in &new {
+            let all = records::collection(&self.db, *kind);
+            for part in parts(records, StoredRecord::size) {
+                self.db.step(what, all.insert_many(part).session(&mut *session)).await?;
+            }
+        }
+        for kind in Kind::ALL {
+            let is = |c: &&Change| c.record.kind == kind && !c.new;
+            let updated: Vec<&Record> = changes.iter().filter(is).map(|c| &c.record).collect();
+            for part in parts(&updated, |record| records::size(record)) {
+                let updates = part.iter().map(|record| {
+                    let before = record.version.wrapping_sub(1).cast_signed();
+                    doc! {"q": {"_id": &record.id, "version": before}, "u": records::changed_fields(record)}
+                });
+                self.update(what, kind, updates.collect(), session).await?;
+            }
+        }
+        let entries = self.db.collection::<StoredEntry>("audit");
+        for part in parts(&lines, StoredEntry::size) {
+            self.db.step(what, entries.insert_many(part).session(&mut *session)).await?;
         }
         kept::keep(&self.db, what, changes, last, session).await?;
         Ok(last.cast_unsigned())
     }
 
-    /// The last of the next `count` revisions, and of the places of their lines. Who else wants them now conflicts with us: so changes happen one after
+    /// Runs updates (`q`, `u`) of a kind in one command of a transaction; each must find its document.
+    pub(super) async fn update(
+        &self,
+        what: &str,
+        kind: Kind,
+        updates: Vec<Document>,
+        session: &mut ClientSession,
+    ) -> Result<(), Failed> {
+        let count = updates.len();
+        let command = doc! {"update": kind.plural(), "updates": updates, "ordered": true};
+        let run = self.db.database().run_command(command).session(session);
+        let done = self.db.step(what, run).await?;
+        crate::conversions::refused(what, &done)?;
+        let found = done.get("n").and_then(|n| n.as_i64().or_else(|| n.as_i32().map(i64::from)));
+        if found.and_then(|n| usize::try_from(n).ok()) == Some(count) {
+            return Ok(());
+        }
+        // They were read in this transaction.
+        let what = format!("{what}: {count} {} were to be changed, and {found:?} were found", kind.plural());
+        Err(Failed::Refused(StoreError::Broken { what, source: None }))
+    }
+
+    /// The last of the next `count` revisions, and of the next `places` of lines. Who else wants them now conflicts with us: so changes happen one after
     /// the other, and what a transaction reads after this stays so until it ends.
     async fn count(
         &self,
         what: &str,
         count: i64,
+        places: i64,
         at: Option<u64>,
         session: &mut ClientSession,
     ) -> Result<Revision, Failed> {
@@ -151,10 +213,10 @@ impl Config {
         if let Some(at) = at {
             this.insert("value", at.cast_signed());
         }
-        let since = if count > 0 { sequence::block(count) } else { 0 };
+        let since = if places > 0 { sequence::block(places) } else { 0 };
         // Behind the lines of the changes before, whatever the clock says.
-        let places = doc! {"$max": [since, {"$add": [{"$ifNull": ["$place", 0_i64]}, count]}]};
-        let next = doc! {"$set": {"value": {"$add": ["$value", count]}, "place": places}};
+        let place = doc! {"$max": [since, {"$add": [{"$ifNull": ["$place", 0_i64]}, places]}]};
+        let next = doc! {"$set": {"value": {"$add": ["$value", count]}, "place": place}};
         let add = revisions.find_one_and_update(this, vec![next]).return_document(ReturnDocument::After);
         if let Some(revision) = self.db.step(what, add.session(&mut *session)).await? {
             return Ok(revision);
@@ -180,38 +242,6 @@ impl Config {
         Err(Failed::Conflict(StoreError::Unavailable { what: why, source: None }))
     }
 
-    /// Nobody else has its slug or former slugs, now or formerly. No index holds slugs and former ones together; the
-    /// turn that the revision gives does.
-    async fn names_are_free(
-        &self,
-        what: &str,
-        record: &Record,
-        session: &mut ClientSession,
-    ) -> Result<(), Failed> {
-        let all = records::collection(&self.db, record.kind);
-        let find = all.find_one(records::others_named(record)).session(session);
-        match self.db.step(what, find).await? {
-            Some(other) => Err(Failed::Refused(StoreError::SlugTaken { existing: other.id().to_owned() })),
-            None => Ok(()),
-        }
-    }
-
-    async fn replace(&self, what: &str, record: &Record, session: &mut ClientSession) -> Result<(), Failed> {
-        let all = records::collection(&self.db, record.kind);
-        if let Some(before) = record.version.checked_sub(1) {
-            let this = doc! {"_id": &record.id, "version": before.cast_signed()};
-            let update = all.update_one(this, records::changed_fields(record)).session(&mut *session);
-            if self.db.step(what, update).await?.matched_count == 1 {
-                return Ok(());
-            }
-        }
-        let find = all.find_one(doc! {"_id": &record.id}).session(session);
-        Err(Failed::Refused(match self.db.step(what, find).await? {
-            Some(now) => StoreError::VersionMismatch { current: now.version() },
-            None => StoreError::NotFound,
-        }))
-    }
-
     /// A unique key is taken: by whom? The conflict to try again with, if by nobody any more, or by somebody whose
     /// write a majority does not have yet.
     async fn who_has_it(
@@ -220,7 +250,9 @@ impl Config {
         changes: &[Change],
         e: StoreError,
     ) -> Result<StoreError, StoreError> {
-        for Change { record, new, .. } in changes {
+        // Names are looked at in the transaction, all together: what is taken of many is none.
+        let alone = if changes.len() == 1 { changes } else { &[] };
+        for Change { record, new, .. } in alone {
             let all = records::collection(&self.db, record.kind);
             if let Some(other) = self.db.call(what, all.find_one(records::others_named(record))).await? {
                 return Err(StoreError::SlugTaken { existing: other.id().to_owned() });
@@ -231,5 +263,37 @@ impl Config {
             }
         }
         Ok(e)
+    }
+}
+
+/// The same in parts that a command takes each.
+pub(super) fn parts<T>(all: &[T], size: impl Fn(&T) -> usize) -> Vec<&[T]> {
+    let mut parts = Vec::new();
+    let (mut from, mut bytes) = (0, 0);
+    for (n, one) in all.iter().enumerate() {
+        let size = size(one);
+        if n > from && (n - from == MOST || bytes + size > MOST_BYTES) {
+            parts.push(&all[from..n]);
+            (from, bytes) = (n, 0);
+        }
+        bytes += size;
+    }
+    if from < all.len() {
+        parts.push(&all[from..]);
+    }
+    parts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_part_is_too_long_and_nothing_is_left_out() {
+        let of = |sizes: &[usize]| parts(sizes, |size| *size).iter().map(|p| p.len()).collect::<Vec<_>>();
+        assert_eq!(of(&[]), Vec::<usize>::new());
+        assert_eq!(of(&[1; 2_001]), [1_000, 1_000, 1]);
+        assert_eq!(of(&[MOST_BYTES, 1, MOST_BYTES - 1, 1]), [1, 2, 1]);
+        assert_eq!(of(&[2 * MOST_BYTES, 2 * MOST_BYTES]), [1, 1], "what is too long for any goes alone");
     }
 }

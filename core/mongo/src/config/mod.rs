@@ -5,6 +5,7 @@
 mod audit;
 mod change;
 mod kept;
+mod names;
 mod records;
 mod watch;
 
@@ -18,9 +19,8 @@ use std::{sync::Arc, time::Duration};
 use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
-    accounts::Account,
     audit::{AuditEntry, AuditLog},
-    config::{Change, ConfigStore, Record, RecordQuery},
+    config::{Beside, Change, ConfigStore, Record, RecordQuery},
     page::{Page, PageRequest},
     revisions::{self, KeptVersion, RevisionChange, Revisions},
 };
@@ -115,9 +115,9 @@ impl ConfigStore for Config {
         &self,
         changes: Vec<Change>,
         at: Option<u64>,
-        accounts: Vec<Account>,
+        beside: Beside,
     ) -> Result<u64, StoreError> {
-        self.change(&changes, at, &accounts).await
+        self.change(&changes, at, &beside).await
     }
 
     async fn changed_since(&self, revision: u64) -> Result<(u64, Vec<Record>), StoreError> {

@@ -62,8 +62,9 @@ impl StoredRecord {
         &self.id
     }
 
-    pub(super) const fn version(&self) -> u64 {
-        self.version.cast_unsigned()
+    /// The bytes of its longest texts.
+    pub(super) fn size(&self) -> usize {
+        self.spec.len()
     }
 
     /// As far as this program knows what it reads: another one may have written it.
@@ -124,6 +125,11 @@ pub(super) fn others_named(record: &Record) -> Document {
         "_id": {"$ne": &record.id},
         "$or": [{"slug": {"$in": &names}}, {"aliases": {"$in": &names}}],
     }
+}
+
+/// The bytes of its longest text, about.
+pub(super) fn size(record: &Record) -> usize {
+    record.spec.to_string().len()
 }
 
 pub(super) fn collection(db: &Db, kind: Kind) -> Collection<StoredRecord> {

@@ -4,7 +4,7 @@ use crate::{
     StoreError,
     accounts::{Account, AccountKind, Accounts},
     audit::{AuditEntry, Caller},
-    config::{Change, ConfigStore, Record},
+    config::{Beside, Change, ConfigStore, Record},
     conformance::config::{audit, record},
     page::PageRequest,
 };
@@ -176,30 +176,40 @@ pub async fn an_answer_is_saved_with_what_was_done_or_not_at_all(s: Accounting) 
     let (first, second) = (record(Kind::Source, 1, "", "first"), record(Kind::Source, 2, "", "second"));
     let answer = account(AccountKind::Answer, "a1", "a1");
     let (before, _) = s.log.load().await.expect("load");
-    let revision = s.log.apply_with(create(&first), Some(before), vec![answer.clone()]).await.expect("apply");
+    let revision =
+        s.log.apply_with(create(&first), Some(before), vec![answer.clone()].into()).await.expect("apply");
     assert_eq!(revision, before + 1, "an answer makes no revision");
     assert_eq!(s.two.get(AccountKind::Answer, "a1").await.expect("get"), Some(answer.clone()));
 
-    let twice = s.log.apply_with(create(&second), None, vec![answer.clone()]).await;
+    let twice = s.log.apply_with(create(&second), None, vec![answer.clone()].into()).await;
     assert!(matches!(twice, Err(StoreError::VersionMismatch { current: 1 })), "{twice:?}");
     let taken = Record { id: second.id.clone(), ..first.clone() };
     let other = account(AccountKind::Answer, "a2", "a2");
-    let refused = s.log.apply_with(create(&taken), None, vec![other.clone()]).await;
+    let refused = s.log.apply_with(create(&taken), None, vec![other.clone()].into()).await;
     assert!(matches!(refused, Err(StoreError::SlugTaken { .. })), "{refused:?}");
-    let moved = s.log.apply_with(create(&second), Some(before), vec![other.clone()]).await;
+    let moved = s.log.apply_with(create(&second), Some(before), vec![other.clone()].into()).await;
     assert!(matches!(moved, Err(StoreError::Moved { .. })), "{moved:?}");
     assert_eq!(s.two.get(AccountKind::Answer, "a2").await.expect("get"), None);
     assert_eq!(s.log.load().await.expect("load"), (revision, vec![first]), "nothing of the second");
 
-    assert_eq!(s.log.apply_with(Vec::new(), None, vec![other]).await.expect("nothing to do"), revision);
+    assert_eq!(
+        s.log.apply_with(Vec::new(), None, vec![other].into()).await.expect("nothing to do"),
+        revision
+    );
     assert!(s.two.get(AccountKind::Answer, "a2").await.expect("get").is_some());
-    let revision = s.log.apply_with(create(&second), None, Vec::new()).await.expect("without an answer");
+    let revision =
+        s.log.apply_with(create(&second), None, Beside::default()).await.expect("without an answer");
     let mut tasks = JoinSet::new();
     for n in 3..11 {
         let (log, new) = (Arc::clone(&s.log), record(Kind::Source, n, "", &format!("s{n}")));
         let answer = account(AccountKind::Answer, "same", "same");
         tasks.spawn(async move {
-            log.apply_with(vec![Change::create(new.clone(), audit(&new, "create"))], None, vec![answer]).await
+            log.apply_with(
+                vec![Change::create(new.clone(), audit(&new, "create"))],
+                None,
+                vec![answer].into(),
+            )
+            .await
         });
     }
     let done = tasks.join_all().await.into_iter().filter(Result::is_ok).count();

@@ -3,7 +3,7 @@
 
 use super::config::{Stores, audit, create, next_version, record, update};
 use crate::{
-    config::{Change, ConfigStore, Record},
+    config::{Beside, Change, ConfigStore, Record},
     error::StoreError,
     page::PageRequest,
 };
@@ -34,6 +34,82 @@ pub async fn changes_are_made_together_or_not_at_all(s: Stores) {
     assert_eq!(s.one.apply(Vec::new(), None).await.expect("nothing"), revision);
     let log = s.one.audit(None, &PageRequest::first(10)).await.expect("audit");
     assert_eq!(log.items.len(), 3);
+}
+
+/// Only the names count that there are when all changes are made: two swap their slugs, a third takes one that was let go of, a
+/// new one a former one. A name that two would have is refused, whichever of them is first.
+pub async fn names_may_be_swapped_in_one(s: Stores) {
+    for (n, kind) in [Kind::Campaign, Kind::Template, Kind::Destination].into_iter().enumerate() {
+        let parent = if kind == Kind::Template { "net_x" } else { "" };
+        let of = |i: usize, slug: &str| record(kind, n * 10 + i, parent, slug);
+        let is_found = kind != Kind::Destination;
+        let aliases = |names: &[&'static str]| if is_found { names.to_vec() } else { Vec::new() };
+        let a = named(of(1, "a"), "a", &aliases(&["old"]));
+        let (b, c) = (of(2, "b"), of(3, "c"));
+        for record in [&a, &b, &c] {
+            create(&s.one, record).await;
+        }
+        let to = |record: &Record, slug: &str, aliases: &[&str]| {
+            let record = named(next_version(record), slug, aliases);
+            Change::update(record.clone(), audit(&record, "update"))
+        };
+        let new = |slug: &str| {
+            let record = of(4, slug);
+            Change::create(record.clone(), audit(&record, "create"))
+        };
+        let (before, _) = s.one.load().await.expect("load");
+        for (slug, of_b, who) in [("b", "b", &b), ("c", "c", &c)] {
+            let twice = s.one.apply(vec![to(&a, slug, &[]), to(&b, of_b, &[])], Some(before)).await;
+            assert!(
+                matches!(&twice, Err(StoreError::SlugTaken { existing }) if [&a.id, &who.id].contains(&existing)),
+                "{twice:?}"
+            );
+        }
+        assert_eq!(s.two.load().await.expect("load").0, before, "no trace");
+        let changes =
+            vec![to(&a, "b", &aliases(&["earlier"])), new("c"), to(&b, "a", &[]), to(&c, "old", &[])];
+        s.one.apply(changes, Some(before)).await.expect("swapped");
+        for (slug, id) in [("b", &a.id), ("a", &b.id), ("old", &c.id), ("c", &of(4, "c").id)] {
+            let found = s.two.find(kind, parent, slug).await.expect("find").expect(slug);
+            assert_eq!((&found.id, found.slug.as_str()), (id, slug));
+        }
+        let earlier = s.two.find(kind, parent, "earlier").await.expect("find");
+        assert_eq!(earlier.map(|found| found.id), is_found.then(|| a.id.clone()));
+    }
+}
+
+/// Thousands of changes are one transaction like any other, with a line that tells of all of them behind theirs.
+pub async fn many_changes_are_made_in_one(s: Stores) {
+    const MANY: usize = 2_500;
+    let all: Vec<Record> = (0..MANY)
+        .map(|n| record(Kind::Stream, n, &format!("cmp_{}", n / 5), &format!("s{}", n % 5)))
+        .collect();
+    let line = |action: &str| crate::audit::AuditEntry {
+        kind: "config".to_owned(),
+        id: "config".to_owned(),
+        ..audit(&all[0], action)
+    };
+    let with = |action: &str| Beside { accounts: Vec::new(), line: Some(line(action)) };
+    let (before, _) = s.one.load().await.expect("load");
+    let new = |r: &Record| Change::create(r.clone(), audit(r, "create"));
+    let made =
+        s.one.apply_with(all.iter().map(new).collect(), Some(before), with("apply")).await.expect("apply");
+    assert_eq!(made, before + MANY as u64, "the line makes no revision");
+    assert_eq!(s.two.load().await.expect("load"), (made, all.clone()));
+
+    let mut changed: Vec<Record> = all.iter().map(next_version).collect();
+    changed[MANY - 1].version += 1;
+    let change = |r: &Record| Change::update(r.clone(), audit(r, "update"));
+    let refused = s.one.apply_with(changed.iter().map(change).collect(), Some(made), with("again")).await;
+    assert!(matches!(refused, Err(StoreError::VersionMismatch { current: 1 })), "{refused:?}");
+    assert_eq!(s.two.load().await.expect("load"), (made, all.clone()), "none of them");
+    changed[MANY - 1].version = 2;
+    s.one.apply_with(changed.iter().map(change).collect(), Some(made), with("again")).await.expect("apply");
+    let (_, since) = s.two.changed_since(made).await.expect("changed");
+    assert_eq!(since, changed);
+    let log = s.two.audit(None, &PageRequest::first(2)).await.expect("audit").items;
+    assert_eq!(log.iter().map(|line| line.action.as_str()).collect::<Vec<_>>(), ["again", "update"]);
+    assert_eq!(s.two.audit(Some("config"), &PageRequest::first(9)).await.expect("audit").items.len(), 2);
 }
 
 /// What was checked at a revision is saved at that revision only.

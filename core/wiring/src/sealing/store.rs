@@ -7,9 +7,8 @@ use std::{sync::Arc, time::Duration};
 use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
-    accounts::Account,
     audit::{AuditEntry, AuditLog},
-    config::{Change, ConfigStore, Record, RecordQuery},
+    config::{Beside, Change, ConfigStore, Record, RecordQuery},
     entropy,
     keys::{Keys, SEALING},
     page::{Page, PageRequest},
@@ -228,12 +227,12 @@ impl ConfigStore for SealedConfig {
         &self,
         changes: Vec<Change>,
         at: Option<u64>,
-        accounts: Vec<Account>,
+        beside: Beside,
     ) -> Result<u64, StoreError> {
         self.agreed().await?;
         let seal = |change: Change| Ok(Change { record: self.seal(change.record)?, ..change });
         let changes = changes.into_iter().map(seal).collect::<Result<_, StoreError>>()?;
-        self.store.apply_with(changes, at, accounts).await
+        self.store.apply_with(changes, at, beside).await
     }
 
     async fn get(&self, kind: Kind, id: &str) -> Result<Option<Record>, StoreError> {

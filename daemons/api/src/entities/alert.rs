@@ -20,16 +20,13 @@ pub(super) fn name(fields: &mut Map<String, Value>) {
     }
 }
 
-/// Puts ids in the place of slugs in filters; and lets a rule that is new, or that does something else than what was tried,
-/// begin with a dry run. `patch` is what is said of what was there `before`.
+/// Puts ids in the place of slugs in filters.
 ///
 /// # Errors
 /// The store's.
-pub(super) async fn prepare(
+pub(super) async fn filters(
     config: &dyn ConfigStore,
     value: &mut Value,
-    before: Option<&Value>,
-    patch: Option<&Map<String, Value>>,
     problems: &mut Problems,
 ) -> Result<(), Failure> {
     if let Some(filters) = alerts::filters(value) {
@@ -41,6 +38,17 @@ pub(super) async fn prepare(
             value["filters"] = serde_json::to_value(checked).unwrap_or_default();
         }
     }
+    Ok(())
+}
+
+/// Lets a rule that is new, or that does something else than what was tried, begin with a dry run. `patch` is what is said of
+/// what was there `before`.
+pub(super) fn begin_dry(
+    value: &mut Value,
+    before: Option<&Value>,
+    patch: Option<&Map<String, Value>>,
+    problems: &mut Problems,
+) {
     let armed = value.get("armed") == Some(&Value::Bool(true));
     match before {
         None if armed => {
@@ -65,7 +73,6 @@ pub(super) async fn prepare(
         }
         _ => {}
     }
-    Ok(())
 }
 
 /// Filters that are looked up; more are told by the rule's own check.

@@ -101,7 +101,7 @@ async fn make(
                 let without_secrets =
                     done.iter().cloned().map(|done| BulkDone { postback_secret: None, ..done });
                 let kept = turn.keep(&without_secrets.collect::<Vec<_>>(), clock::now())?;
-                match followed.save(config, changes, kept).await {
+                match followed.save(config, changes, kept.into()).await {
                     Ok(()) => return Ok(done),
                     Err(e) => e.into(),
                 }
@@ -217,7 +217,7 @@ fn done(Saved { record, secret }: Saved, changed: bool) -> BulkDone {
 
 /// The problems that the rules have with several changes, each with the change it is of: they stand below `[n]`, those of
 /// one alone at their own paths.
-fn by_change(problems: Problems, changes: usize) -> Vec<(usize, Problem)> {
+pub(crate) fn by_change(problems: Problems, changes: usize) -> Vec<(usize, Problem)> {
     let split = |problem: Problem| {
         if changes == 1 {
             return (0, problem);

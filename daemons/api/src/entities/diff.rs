@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use tfx_domain::source_postback::mask;
 
 /// Fields whose values are never shown.
-pub(super) const SECRETS: [&str; 3] = ["postback_secret", "postback_signing_key", "signing_key"];
+pub(crate) const SECRETS: [&str; 3] = ["postback_secret", "postback_signing_key", "signing_key"];
 /// Those of a network that are given up slowly, the field of the one before, of which nothing is shown but its end, and that of
 /// its end.
-pub(super) const FORMER: [(&str, &str, &str); 2] = [
+pub(crate) const FORMER: [(&str, &str, &str); 2] = [
     ("postback_secret", "former_secret", "former_secret_until"),
     ("signing_key", "former_signing_key", "former_signing_key_until"),
 ];

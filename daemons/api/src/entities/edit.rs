@@ -15,7 +15,7 @@ use tfx_domain::{
 use tfx_ports::config::Record;
 
 /// What is done to a spec.
-pub(super) enum Edit {
+pub(crate) enum Edit {
     Patch(Map<String, Value>, Claims),
     Status(Status),
     Rotate(Rotation),
@@ -52,6 +52,23 @@ impl Edit {
         }
         spec
     }
+}
+
+/// The spec of something that is to be as these fields say: what is never shown stays where nothing is said of it.
+pub(super) fn whole(before: &Record, fields: &Map<String, Value>) -> Value {
+    let mut spec = fields.clone();
+    for name in diff::SECRETS {
+        if let (false, Some(kept)) = (spec.contains_key(name), before.spec.get(name)) {
+            spec.insert(name.to_owned(), kept.clone());
+        }
+    }
+    for (present, former, _) in diff::FORMER {
+        // What is replaced at once works no more, nor does what was before it.
+        if let (true, Some(kept)) = (spec.get(present) == before.spec.get(present), before.spec.get(former)) {
+            spec.insert(former.to_owned(), kept.clone());
+        }
+    }
+    Value::Object(spec)
 }
 
 /// The fields of a body, without those that only answers have, and what these say of secrets.

@@ -6,8 +6,7 @@ use std::time::Duration;
 use tfx_domain::rules::{Node, Relations};
 use tfx_ports::{
     StoreError,
-    accounts::Account,
-    config::{Change, ConfigStore, Record},
+    config::{Beside, Change, ConfigStore, Record},
     retry::Retry,
 };
 
@@ -66,6 +65,24 @@ impl Followed {
         Ok(moved)
     }
 
+    /// Everything that there is, at the revision of these relations.
+    ///
+    /// # Errors
+    /// The store does not answer, or moves on each time that it is asked.
+    pub(crate) async fn all(&mut self, config: &dyn ConfigStore) -> Result<(u64, Vec<Record>), StoreError> {
+        let mut retry = Retry::for_at_most(SEEN_WITHIN);
+        loop {
+            self.catch_up(config).await?;
+            let (revision, records) = config.load().await?;
+            if self.revision == Some(revision) {
+                return Ok((revision, records));
+            }
+            if !retry.again().await {
+                return Err(StoreError::Moved { revision });
+            }
+        }
+    }
+
     /// Takes over what readers see; true if it is anything new.
     async fn look(&mut self, config: &dyn ConfigStore) -> Result<bool, StoreError> {
         let (revision, records) = match self.revision {
@@ -86,8 +103,8 @@ impl Followed {
         Ok(moved)
     }
 
-    /// Saves changes that were checked against these relations, unless the store has moved on since, and what was answered
-    /// with them.
+    /// Saves changes that were checked against these relations, unless the store has moved on since, and what stands beside
+    /// them.
     ///
     /// # Errors
     /// [`StoreError::Moved`] and whatever else the store answers.
@@ -95,10 +112,10 @@ impl Followed {
         &mut self,
         config: &dyn ConfigStore,
         changes: Vec<Change>,
-        kept: Vec<Account>,
+        beside: Beside,
     ) -> Result<(), StoreError> {
         let records: Vec<Record> = changes.iter().map(|change| change.record.clone()).collect();
-        let revision = match config.apply_with(changes, self.revision, kept).await {
+        let revision = match config.apply_with(changes, self.revision, beside).await {
             Ok(revision) => revision,
             Err(e) => {
                 if let StoreError::Moved { revision } = e {

@@ -30,6 +30,8 @@ pub(crate) struct Ops {
     /// Why this program cannot read a stored entity; none if it can.
     pub(crate) unreadable: fn(&Record) -> Option<String>,
     pub(crate) new_id: fn(Timestamp, u128) -> String,
+    /// A small valid spec.
+    pub(crate) example: fn() -> Value,
     pub(crate) node: fn(&Record) -> Result<Node, StoreError>,
 }
 
@@ -40,6 +42,7 @@ impl Ops {
             check: check::<S>,
             unreadable: unreadable::<S>,
             new_id: new_id::<S>,
+            example: S::example,
             node: node::<S>,
         }
     }

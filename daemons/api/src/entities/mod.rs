@@ -1,16 +1,16 @@
 //! Entities over REST: one code path for all kinds. Reading is here, writing in [`write`].
 
 mod alert;
-mod bulk;
+pub(crate) mod bulk;
 mod defaults;
-mod diff;
-mod edit;
-mod followed;
+pub(crate) mod diff;
+pub(crate) mod edit;
+pub(crate) mod followed;
 pub(crate) mod kinds;
 pub(crate) mod refs;
 mod rotation;
 mod shown;
-mod staged;
+pub(crate) mod staged;
 pub(crate) mod write;
 
 use crate::{

@@ -22,7 +22,7 @@ use tfx_domain::{Timestamp, entity::Kind, problem::Problems};
 use tfx_ports::{audit::Caller, clock, config::Record, entropy};
 
 /// A secret that takes the place of another.
-pub(super) struct Rotation {
+pub(crate) struct Rotation {
     /// The fields of it, and of the one before.
     present: &'static str,
     former: &'static str,

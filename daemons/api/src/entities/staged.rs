@@ -1,47 +1,100 @@
-//! The store as it will be when what has been drafted is saved: entities that are only drafted are found like others.
+//! The configuration as it will be when what has been drafted is saved: entities that are only drafted are found like others.
+//! Over a store it asks that for the rest; over everything that there is it asks nobody.
 
 use async_trait::async_trait;
 use std::{collections::HashMap, time::Duration};
 use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
-    accounts::Account,
     audit::{AuditEntry, AuditLog},
-    config::{Change, ConfigStore, Record, RecordQuery},
+    config::{Beside, Change, ConfigStore, Record, RecordQuery},
     page::{Page, PageRequest},
     revisions::{KeptVersion, Revision, RevisionChange, Revisions},
 };
 
-/// A store, and drafts over it. Lists are those of the store: they only say what was probably meant.
-pub(super) struct Staged<'s> {
+/// A store, and drafts over it.
+pub(crate) struct Staged<'s> {
     store: &'s dyn ConfigStore,
-    drafts: HashMap<String, Record>,
+    /// Drafts, and all else if it is whole.
+    known: HashMap<String, Record>,
+    /// Who of them has a name, or had it, by kind and parent.
+    names: HashMap<(Kind, String, String), Vec<String>>,
+    /// Whether everything that there is is known.
+    whole: bool,
 }
 
 impl<'s> Staged<'s> {
-    pub(super) fn over(store: &'s dyn ConfigStore) -> Self {
-        Self { store, drafts: HashMap::new() }
+    /// What is not drafted is asked for. Lists are those of the store: they only say what was probably meant.
+    pub(crate) fn over(store: &'s dyn ConfigStore) -> Self {
+        Self { store, known: HashMap::new(), names: HashMap::new(), whole: false }
+    }
+
+    /// Over everything that there is; the store is asked for none of it.
+    pub(crate) fn of_all(store: &'s dyn ConfigStore, records: &[Record]) -> Self {
+        let mut staged = Self { whole: true, ..Self::over(store) };
+        records.iter().for_each(|record| staged.put(record.clone()));
+        staged
     }
 
     /// Takes an entity as it will be.
-    pub(super) fn put(&mut self, record: Record) {
-        self.drafts.insert(record.id.clone(), record);
+    pub(crate) fn put(&mut self, record: Record) {
+        if let Some(before) = self.known.remove(&record.id) {
+            for key in keys(&before) {
+                if let Some(who) = self.names.get_mut(&key) {
+                    who.retain(|id| *id != record.id);
+                }
+            }
+        }
+        for key in keys(&record) {
+            self.names.entry(key).or_default().push(record.id.clone());
+        }
+        self.known.insert(record.id.clone(), record);
+    }
+
+    /// An entity that is drafted, or that is known since everything is.
+    pub(crate) fn known(&self, id: &str) -> Option<&Record> {
+        self.known.get(id)
+    }
+
+    /// How an entity is named: its slug, behind that of its parent.
+    pub(crate) fn reference(&self, record: &Record) -> String {
+        match self.known.get(&record.parent) {
+            Some(parent) => format!("{}/{}", parent.slug, record.slug),
+            None => record.slug.clone(),
+        }
     }
 
     /// Who else has its slug or one of its former ones, or had it.
-    pub(super) async fn namesake(&self, record: &Record) -> Result<Option<String>, StoreError> {
-        for slug in [record.slug.as_str()].into_iter().chain(record.aliases()) {
-            let found = self.find(record.kind, &record.parent, slug).await?;
-            if let Some(other) = found.filter(|other| other.id != record.id) {
+    pub(crate) async fn namesake(&self, record: &Record) -> Result<Option<String>, StoreError> {
+        for key in keys(record) {
+            let drafted = self.names.get(&key).into_iter().flatten().find(|id| **id != record.id);
+            if let Some(other) = drafted {
+                return Ok(Some(other.clone()));
+            }
+            if let Some(other) = self.stored(&key).await?.filter(|other| other.id != record.id) {
                 return Ok(Some(other.id));
             }
         }
         Ok(None)
     }
+
+    /// Who is called so in the store. What a draft takes the place of is not called so any more.
+    async fn stored(
+        &self,
+        (kind, parent, slug): &(Kind, String, String),
+    ) -> Result<Option<Record>, StoreError> {
+        if self.whole {
+            return Ok(None);
+        }
+        let stored = self.store.find(*kind, parent, slug).await?;
+        Ok(stored.filter(|stored| !self.known.contains_key(&stored.id)))
+    }
 }
 
-fn is_named(record: &Record, slug: &str) -> bool {
-    record.slug == slug || record.aliases().contains(&slug)
+/// Where its names stand, the slug first.
+fn keys(record: &Record) -> impl Iterator<Item = (Kind, String, String)> {
+    let names = [record.slug.as_str()].into_iter().chain(record.aliases());
+    names.map(|name| (record.kind, record.parent.clone(), name.to_owned()))
 }
 
 #[async_trait]
@@ -84,30 +137,42 @@ impl ConfigStore for Staged<'_> {
         &self,
         changes: Vec<Change>,
         at: Option<u64>,
-        accounts: Vec<Account>,
+        beside: Beside,
     ) -> Result<u64, StoreError> {
-        self.store.apply_with(changes, at, accounts).await
+        self.store.apply_with(changes, at, beside).await
     }
 
     async fn get(&self, kind: Kind, id: &str) -> Result<Option<Record>, StoreError> {
-        match self.drafts.get(id) {
-            Some(draft) => Ok(Some(draft.clone()).filter(|draft| draft.kind == kind)),
+        match self.known.get(id) {
+            Some(draft) => Ok(Some(draft).filter(|draft| draft.kind == kind).cloned()),
+            None if self.whole => Ok(None),
             None => self.store.get(kind, id).await,
         }
     }
 
     async fn find(&self, kind: Kind, parent: &str, slug: &str) -> Result<Option<Record>, StoreError> {
-        let here = |r: &&Record| r.kind == kind && r.parent == parent && is_named(r, slug);
-        if let Some(draft) = self.drafts.values().find(here) {
+        let key = (kind, parent.to_owned(), slug.to_owned());
+        let named = || self.names.get(&key).into_iter().flatten().filter_map(|id| self.known.get(id));
+        if let Some(draft) = named().find(|draft| draft.slug == slug).or_else(|| named().next()) {
             return Ok(Some(draft.clone()));
         }
-        // What a draft takes the place of is not called so any more.
-        let stored = self.store.find(kind, parent, slug).await?;
-        Ok(stored.filter(|stored| !self.drafts.contains_key(&stored.id)))
+        self.stored(&key).await
     }
 
     async fn list(&self, query: &RecordQuery) -> Result<Page<Record>, StoreError> {
-        self.store.list(query).await
+        if !self.whole {
+            return self.store.list(query).await;
+        }
+        let RecordQuery { kind, parent, statuses, page } = query;
+        let is_one = |r: &&Record| {
+            r.kind == *kind
+                && parent.as_ref().is_none_or(|parent| r.parent == *parent)
+                && (statuses.is_empty() || statuses.contains(&r.status))
+        };
+        let mut found: Vec<&Record> = self.known.values().filter(is_one).collect();
+        found.sort_by_key(|r| (r.created_at, r.id.as_str()));
+        let items = found.into_iter().take(page.limit).cloned().collect();
+        Ok(Page { items, next: None, left_out: Vec::new() })
     }
 
     async fn load(&self) -> Result<(u64, Vec<Record>), StoreError> {

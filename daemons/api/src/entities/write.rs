@@ -4,7 +4,7 @@
 
 use super::{
     alert, defaults, diff,
-    edit::{Edit, object},
+    edit::{Edit, object, whole},
     followed::node,
     kinds::{Checked, ops},
     refs,
@@ -34,7 +34,7 @@ use tokio::time::Instant;
 
 /// How long a change is tried again that other processes are faster than. Nothing makes processes take turns: one that
 /// writes without a pause may win many times in a row.
-pub(super) const TRIED_FOR: Duration = Duration::from_secs(10);
+pub(crate) const TRIED_FOR: Duration = Duration::from_secs(10);
 
 /// What changed, and the secret that was made for it.
 pub(crate) struct Saved {
@@ -57,13 +57,31 @@ pub(crate) struct WriteConditions {
 }
 
 /// What is asked for.
-pub(super) enum Wish<'w> {
-    Create { kind: Kind, fields: Map<String, Value>, claims: Claims },
-    Change { kind: Kind, reference: &'w str, action: &'w str, edit: Edit, how: WriteConditions },
+pub(crate) enum Wish<'w> {
+    Create {
+        kind: Kind,
+        fields: Map<String, Value>,
+        claims: Claims,
+    },
+    Change {
+        kind: Kind,
+        reference: &'w str,
+        action: &'w str,
+        edit: Edit,
+        how: WriteConditions,
+    },
+    /// It is to be as it is said, whatever it is now.
+    Whole {
+        kind: Kind,
+        id: &'w str,
+        before: Option<&'w Record>,
+        fields: &'w Map<String, Value>,
+        sees_secrets: bool,
+    },
 }
 
 /// What a wish comes to.
-pub(super) enum Draft {
+pub(crate) enum Draft {
     /// It is so already.
     Nothing(Record),
     /// To be saved.
@@ -155,7 +173,7 @@ async fn granted(app: &App, caller: &Caller, wish: &Wish<'_>, turn: Option<&Turn
                     Some(turn) => turn.keep(&without_secrets(&record), record.created_at)?,
                     None => Vec::new(),
                 };
-                match followed.save(config, vec![*change], kept).await {
+                match followed.save(config, vec![*change], kept.into()).await {
                     Ok(()) => return Ok(Saved { record, secret }),
                     Err(e) => taken(config, &record, e).await,
                 }
@@ -185,7 +203,7 @@ fn without_secrets(record: &Record) -> Record {
 }
 
 /// What a wish comes to, checked by itself.
-pub(super) async fn draft(
+pub(crate) async fn draft(
     config: &dyn ConfigStore,
     relations: &Relations,
     wish: &Wish<'_>,
@@ -193,6 +211,7 @@ pub(super) async fn draft(
 ) -> Result<Draft, Failure> {
     let before = match wish {
         Wish::Create { .. } => None,
+        Wish::Whole { before, .. } => before.cloned(),
         Wish::Change { kind, reference, how, .. } => {
             let before = refs::named(config, *kind, reference).await?;
             if let Some(wanted) = how.if_match
@@ -200,16 +219,23 @@ pub(super) async fn draft(
             {
                 return Err(Failure::version_mismatch(before.version));
             }
-            if let Some(why) = (ops(*kind).unreadable)(&before) {
-                return Err(Failure::written_by_another(&before, &why));
-            }
             if let Wish::Change { edit: Edit::Rotate(rotation), .. } = wish {
                 rotation.may(&before, how.force)?;
             }
             Some(before)
         }
     };
+    if let Some(before) = &before
+        && let Some(why) = (ops(before.kind).unreadable)(before)
+    {
+        return Err(Failure::written_by_another(before, &why));
+    }
     let (kind, action, mut value) = match (wish, &before) {
+        (Wish::Whole { kind, fields, .. }, Some(before)) => {
+            let was_archived = before.status == Status::Archived;
+            (*kind, if was_archived { "resume" } else { "update" }, whole(before, fields))
+        }
+        (Wish::Whole { kind, fields, .. }, None) => (*kind, "create", Value::Object((*fields).clone())),
         (Wish::Change { kind, action, edit, how, .. }, Some(before)) => {
             (*kind, *action, edit.of(before, how.drop_old_slug))
         }
@@ -223,6 +249,11 @@ pub(super) async fn draft(
         Wish::Change { edit: Edit::Patch(patch, _), .. } => Some(patch),
         _ => None,
     };
+    let (said, sees_secrets) = match wish {
+        Wish::Whole { fields, sees_secrets, .. } => (Some(*fields), *sees_secrets),
+        Wish::Change { how, .. } => (patch, how.sees_secrets),
+        Wish::Create { .. } => (None, true),
+    };
     if let Wish::Create { claims, .. } | Wish::Change { edit: Edit::Patch(_, claims), .. } = wish {
         shown::check(kind, claims, &value, &mut problems);
     }
@@ -232,13 +263,15 @@ pub(super) async fn draft(
     if kind == Kind::Network && !matches!(wish, Wish::Change { edit: Edit::Rotate(_), .. }) {
         rotation::is_former(&value, old, clock::now(), &mut problems);
     }
-    if let Wish::Change { how: WriteConditions { sees_secrets: false, .. }, .. } = wish
-        && let (Some(old), Some(patch), Kind::Source) = (old, patch, kind)
-    {
-        shown::stay(&value, old, patch, &mut problems);
+    if let (false, Some(old), Some(said), Kind::Source) = (sees_secrets, old, said, kind) {
+        shown::stay(&value, old, said, &mut problems);
     }
     if kind == Kind::Alert {
-        alert::prepare(config, &mut value, old, patch, &mut problems).await?;
+        alert::filters(config, &mut value, &mut problems).await?;
+        // A set is reviewed as a whole, and says itself what is armed.
+        if !matches!(wish, Wish::Whole { .. }) {
+            alert::begin_dry(&mut value, old, patch, &mut problems);
+        }
     }
     defaults::currency(kind, relations, &mut value, old.zip(patch));
     if kind == Kind::Stream && before.is_none() {
@@ -262,7 +295,10 @@ pub(super) async fn draft(
         },
         None => Record {
             kind,
-            id: (ops(kind).new_id)(now, entropy::random_u128()),
+            id: match wish {
+                Wish::Whole { id, .. } => (*id).to_owned(),
+                _ => (ops(kind).new_id)(now, entropy::random_u128()),
+            },
             parent: checked.parent,
             slug: checked.slug,
             status: checked.status,
@@ -338,7 +374,7 @@ fn entry(caller: &Caller, record: &Record, action: &str, changes: Value) -> Audi
     }
 }
 
-pub(super) async fn taken(config: &dyn ConfigStore, record: &Record, error: StoreError) -> Failure {
+pub(crate) async fn taken(config: &dyn ConfigStore, record: &Record, error: StoreError) -> Failure {
     let StoreError::SlugTaken { existing } = error else { return error.into() };
     let kind = record.kind;
     let scope = kind.parent().map(|p| format!(" of its {p}")).unwrap_or_default();

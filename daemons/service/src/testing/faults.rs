@@ -21,10 +21,9 @@ use tfx_domain::{
 };
 use tfx_ports::{
     StoreError,
-    accounts::Account,
     analytics::{Analytics, ClickQuery, LastVisit, PostbackQuery, StoredConversion, StoredHour, StoredIds},
     audit::{AuditEntry, AuditLog},
-    config::{Change, ConfigStore, Record, RecordQuery},
+    config::{Beside, Change, ConfigStore, Record, RecordQuery},
     conversions::{ConversionQuery, ConversionStore, Recorded},
     page::{Page, PageRequest},
     queue::{Counts, DeadJob, Group, Hurried, Job, JobKind, NewJob, Queue, Share, WaitingJob},
@@ -260,9 +259,9 @@ impl ConfigStore for Faults {
         &self,
         changes: Vec<Change>,
         at: Option<u64>,
-        accounts: Vec<Account>,
+        beside: Beside,
     ) -> Result<u64, StoreError> {
-        self.config.apply_with(changes, at, accounts).await
+        self.config.apply_with(changes, at, beside).await
     }
     async fn changed_since(&self, revision: u64) -> Result<(u64, Vec<Record>), StoreError> {
         self.config_away.check()?;
