@@ -16,7 +16,7 @@ use crate::{
     peers::Peers,
     postback_lint, postback_test, publish, rates, reconciliation, report,
     retention::{self, Pruning},
-    sealing, services, source_postbacks, timeline, tokens, traced,
+    sealing, services, sets, source_postbacks, timeline, tokens, traced,
 };
 use axum::{Router, extract::Request, middleware::from_fn_with_state, response::IntoResponse};
 use http::{Method, StatusCode};
@@ -83,6 +83,7 @@ pub(crate) fn router(app: &Arc<App>, internal_token: &Secret) -> anyhow::Result<
         .merge(postback_test::routes())
         .merge(sealing::routes())
         .merge(services::routes())
+        .merge(sets::routes())
         .merge(reconciliation::routes())
         .merge(tokens::routes())
         .fallback(unknown_path)

@@ -115,7 +115,17 @@ impl Failure {
 
     /// Whether something is at another version than it was to be at.
     pub(crate) fn is_of_version(&self) -> bool {
-        matches!(self, Self::Problem(problem) if problem.current.is_some())
+        matches!(self, Self::Problem(problem) if problem.shared.code == "version_mismatch")
+    }
+
+    /// 409 with the revision that the configuration is at.
+    pub(crate) fn revision_moved(wanted: u64, current: u64) -> Self {
+        let detail = format!(
+            "the configuration is at revision {current}, not at {wanted} any more: somebody changed it meanwhile; look at what it \
+             would come to now, and apply that"
+        );
+        let shared = ProblemResponse::new(StatusCode::CONFLICT, "revision_moved", detail);
+        Self::Problem(Box::new(Problem { shared, existing: None, current: Some(current), items: Vec::new() }))
     }
 
     /// 412 with the version it is at.

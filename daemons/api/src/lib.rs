@@ -42,6 +42,7 @@ mod report;
 mod retention;
 mod sealing;
 mod services;
+mod sets;
 mod signed_postback;
 mod source_postbacks;
 mod timeline;
@@ -119,7 +120,8 @@ pub async fn run(
     let keeping = tokio::spawn(kept::follow(Arc::clone(&app)).in_current_span());
     let sealing = tokio::spawn(sealing::what_is_clear(Arc::clone(&app)).in_current_span());
     let router = app::router(&app, &internal_token)?;
-    let served = tfx_service::serve(NAME, listener, router, &settings.http, shutdown).await;
+    let served =
+        tfx_service::serve_roomier(NAME, listener, router, &settings.http, &sets::ROOMIER, shutdown).await;
     // It ends with the shutdown, between two steps.
     // Without a shutdown it is the listener that is broken.
     if stopping.is_fired() {

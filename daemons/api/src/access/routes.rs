@@ -26,6 +26,9 @@ pub(crate) enum Needs {
 /// Many changes at once.
 const BULK: &str = "/bulk";
 
+/// Everything as one document.
+const CONFIG_SET: &str = "/config/set";
+
 /// Method, path below the base, what it needs. What answers with money in sentences, in logs or in what is sent to others
 /// needs `read:money`; elsewhere money is taken out of answers for who may not see it.
 const ROUTES: &[(Method, &str, &[Scope])] = &[
@@ -38,6 +41,10 @@ const ROUTES: &[(Method, &str, &[Scope])] = &[
     (Method::POST, "/destinations/{ref}/check", &[Read, HealthCheck]),
     // And the scope to write each kind that stands in it.
     (Method::POST, BULK, &[Read]),
+    // A set without its money would take it away where it is applied.
+    (Method::GET, CONFIG_SET, &[Read, ReadMoney]),
+    // And the scope to write each kind that changes, unless it is a dry run.
+    (Method::PUT, CONFIG_SET, &[Read, ReadMoney]),
     (Method::GET, "/rates", &[Read]),
     (Method::POST, "/rates", &[Read, WriteRates]),
     (Method::POST, "/rates/remove", &[Read, WriteRates]),
@@ -160,8 +167,8 @@ pub(crate) fn of(method: &Method, path: &str) -> Found {
 pub(crate) fn is_write(method: &Method, path: &str) -> bool {
     let Found::Needs(Needs::Scopes(scopes)) = of(method, path) else { return false };
     let looks = |scope: &Scope| matches!(scope, Read | ReadMoney | ReadSecrets | ReadAudit);
-    let is_bulk = path.strip_prefix(BASE) == Some(BULK);
-    !matches!(*method, Method::GET | Method::HEAD) && (is_bulk || !scopes.iter().all(looks))
+    let is_many = path.strip_prefix(BASE).is_some_and(|path| [BULK, CONFIG_SET].contains(&path));
+    !matches!(*method, Method::GET | Method::HEAD) && (is_many || !scopes.iter().all(looks))
 }
 
 /// Whether what a path answers may tell secrets to who may see them: kinds that have some, and what is told of their changes.

@@ -202,6 +202,7 @@ fn example(status: StatusCode, code: &str, when: &str) -> Value {
         }
         "slug_taken" => made["existing"] = "cmp_01k5e7q000000000000".into(),
         "version_mismatch" => made["current"] = 4.into(),
+        "revision_moved" => made["current"] = 14.into(),
         "bulk_refused" => {
             made["problems"] =
                 json!([{ "path": "items[0].ref", "message": "no campaign has the slug or id 'sumer'" }]);

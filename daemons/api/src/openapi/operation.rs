@@ -57,6 +57,11 @@ pub(super) fn post(path: impl Into<String>, id: impl Into<String>, summary: impl
     Operation::new(Method::POST, path.into(), id.into(), summary.into())
 }
 
+/// The same of a PUT.
+pub(super) fn put(path: impl Into<String>, id: impl Into<String>, summary: impl Into<String>) -> Operation {
+    Operation::new(Method::PUT, path.into(), id.into(), summary.into())
+}
+
 /// The same of a PATCH.
 pub(super) fn patch(path: impl Into<String>, id: impl Into<String>, summary: impl Into<String>) -> Operation {
     Operation::new(Method::PATCH, path.into(), id.into(), summary.into())

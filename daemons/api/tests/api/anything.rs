@@ -10,7 +10,7 @@ use reqwest::Method;
 use serde_json::{Value, json};
 
 /// Every endpoint, `*` standing for a reference.
-const ENDPOINTS: [(&str, &str); 28] = [
+const ENDPOINTS: [(&str, &str); 30] = [
     ("GET", "/campaigns"),
     ("POST", "/campaigns"),
     ("POST", "/streams"),
@@ -39,6 +39,8 @@ const ENDPOINTS: [(&str, &str); 28] = [
     ("GET", "/explain/*"),
     ("POST", "/postbacks/test"),
     ("GET", "/whoami"),
+    ("GET", "/config/set"),
+    ("PUT", "/config/set"),
 ];
 
 /// JSON made of the words this API knows, so that it gets past the first checks.

@@ -23,6 +23,7 @@ mod rotation;
 mod rules;
 mod secrets;
 mod server;
+mod sets;
 mod settings;
 mod slugs;
 mod source_postbacks;

@@ -2,7 +2,7 @@
 
 use super::{
     super::{
-        operation::{Operation, get, patch, post, tagged},
+        operation::{Operation, get, patch, post, put, tagged},
         spec,
     },
     flag, text,
@@ -14,6 +14,7 @@ use tfx_api::{
     bulk::{Bulk, BulkAnswer},
     entities::{Link, SecretRotation, Verb},
     rates::{RatesAnswer, RemoveRate, SetRate, SetRates},
+    sets::{SetAnswer, SetAt, SetRequest},
 };
 use tfx_domain::{
     entity::{Kind, Status},
@@ -101,7 +102,41 @@ pub(super) fn operations() -> Vec<Operation> {
             )
             .note("Needs the `write:` scope of each kind too."),
     );
+    all.extend(as_a_set());
     tagged("configuration", all)
+}
+
+/// Everything as one document.
+fn as_a_set() -> [Operation; 2] {
+    let another = "something of it was saved by a newer version of the program, which knows more of it";
+    let example = json!({ "revision": 12, "set": {
+        "destinations": [{ "slug": "offer", "url": "https://offer.example/?c={click_id}" }],
+        "campaigns": [{ "slug": "summer", "streams": [{ "slug": "main", "destinations": [{ "destination": "offer" }] }] }],
+    } });
+    [
+        get("/config/set", "read_config_set", "Show everything that is configured as one document")
+            .answers::<SetAt>("All entities that are not archived, by slugs, without secrets and without defaults")
+            .refuses(StatusCode::CONFLICT, "written_by_another_version", another),
+        put("/config/set", "apply_config_set", "Make the configuration as one document says, all of it or nothing")
+            .query("dry_run", "Only tell what that would come to", flag())
+            .takes::<SetRequest>(example)
+            .answers::<SetAnswer>("What was done, and what is there besides; of a dry run what would be")
+            .creates()
+            .refuses(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "the token lacks the `write:` scope of a kind that changes, or of what it says in place of what is not shown",
+            )
+            .refuses(
+                StatusCode::CONFLICT,
+                "revision_moved",
+                "the configuration is at another revision than `revision` says; `current` is which",
+            )
+            .note(
+                "Needs the `write:` scope of each kind that changes too, unless it is a dry run. Its body may have 64 MB and \
+                 50,000 entities.",
+            ),
+    ]
 }
 
 fn of(kind: Kind) -> Vec<Operation> {
