@@ -33,6 +33,7 @@ mod report;
 mod restore;
 mod retention;
 mod secrets;
+mod set;
 mod smoke;
 mod source;
 mod stack;
@@ -80,6 +81,10 @@ pub(crate) enum Command {
     /// Alerts: rules that tell, and pause, when something is wrong.
     #[command(subcommand)]
     Alert(alert::AlertCommand),
+    Export(set::Export),
+    Plan(set::Plan),
+    Apply(set::Apply),
+    Schema(set::Schema),
     Explain(Box<explain::Explain>),
     Report(Box<report::Report>),
     /// Clicks: what was recorded of requests on tracking links.
@@ -183,6 +188,10 @@ impl Command {
             Self::Template(c) => c.run(context).await,
             Self::Rate(c) => c.run(context).await,
             Self::Alert(c) => c.run(context).await,
+            Self::Export(c) => c.run(context).await,
+            Self::Plan(c) => c.run(context).await,
+            Self::Apply(c) => c.run(context).await,
+            Self::Schema(c) => c.run(context),
             Self::Explain(c) => c.run(context).await,
             Self::Report(c) => c.run(context).await,
             Self::Click(c) => c.run(context).await,

@@ -47,6 +47,7 @@ mod replay;
 mod report;
 mod retention;
 mod scripts;
+mod sets;
 mod shapes;
 mod sources;
 mod stack;
