@@ -33,7 +33,7 @@ pub struct AuditEntry {
     /// The id of the API token or session that was shown; empty: the administrator's token, or none.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub token: String,
-    /// `create`, `update`, `pause`, `resume`, `archive`, `prune`, `apply`, `erase`, `erased`, `revoke`, `login`, `refuse`, `lock`.
+    /// `create`, `update`, `pause`, `resume`, `archive`, `rollback`, `prune`, `apply`, `erase`, `erased`, `revoke`, `login`, `refuse`, `lock`.
     pub action: String,
     /// What kind of thing, a noun: `campaign`, `events`, `token`.
     pub kind: String,

@@ -6,6 +6,7 @@ mod alerts;
 mod parked;
 mod patience;
 mod postbacks;
+mod revisions;
 mod sets;
 mod source_postbacks;
 mod transport;

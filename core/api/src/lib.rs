@@ -25,6 +25,7 @@ pub mod rates;
 pub mod reconciliation;
 pub mod report;
 pub mod retention;
+pub mod revisions;
 pub mod secrets;
 pub mod service;
 pub mod sets;

@@ -29,6 +29,9 @@ const BULK: &str = "/bulk";
 /// Everything as one document.
 const CONFIG_SET: &str = "/config/set";
 
+/// What was, put back.
+const RESTORE: &str = "/revisions/{n}/restore";
+
 /// Method, path below the base, what it needs. What answers with money in sentences, in logs or in what is sent to others
 /// needs `read:money`; elsewhere money is taken out of answers for who may not see it.
 const ROUTES: &[(Method, &str, &[Scope])] = &[
@@ -45,6 +48,12 @@ const ROUTES: &[(Method, &str, &[Scope])] = &[
     (Method::GET, CONFIG_SET, &[Read, ReadMoney]),
     // And the scope to write each kind that changes, unless it is a dry run.
     (Method::PUT, CONFIG_SET, &[Read, ReadMoney]),
+    (Method::GET, "/revisions", &[Read, ReadAudit]),
+    (Method::GET, "/revisions/{n}", &[Read, ReadAudit]),
+    (Method::GET, "/revisions/{n}/set", &[Read, ReadMoney]),
+    (Method::GET, "/revisions/{n}/diff", &[Read, ReadMoney]),
+    // And the scope to write each kind of which something changes.
+    (Method::POST, RESTORE, &[Read, ReadMoney]),
     (Method::GET, "/rates", &[Read]),
     (Method::POST, "/rates", &[Read, WriteRates]),
     (Method::POST, "/rates/remove", &[Read, WriteRates]),
@@ -167,14 +176,15 @@ pub(crate) fn of(method: &Method, path: &str) -> Found {
 pub(crate) fn is_write(method: &Method, path: &str) -> bool {
     let Found::Needs(Needs::Scopes(scopes)) = of(method, path) else { return false };
     let looks = |scope: &Scope| matches!(scope, Read | ReadMoney | ReadSecrets | ReadAudit);
-    let is_many = path.strip_prefix(BASE).is_some_and(|path| [BULK, CONFIG_SET].contains(&path));
+    let is_many = path.strip_prefix(BASE).is_some_and(|path| [BULK, CONFIG_SET, RESTORE].contains(&path));
     !matches!(*method, Method::GET | Method::HEAD) && (is_many || !scopes.iter().all(looks))
 }
 
 /// Whether what a path answers may tell secrets to who may see them: kinds that have some, and what is told of their changes.
 pub(crate) fn tells_secrets(path: &str) -> bool {
     let of = path.strip_prefix(BASE).and_then(|rest| rest.split('/').nth(1)).unwrap_or_default();
-    of == "audit" || [Kind::Source, Kind::Network, Kind::Alert].iter().any(|kind| kind.plural() == of)
+    matches!(of, "audit" | "revisions")
+        || [Kind::Source, Kind::Network, Kind::Alert].iter().any(|kind| kind.plural() == of)
 }
 
 /// Whether a path needs nothing, by whichever of its methods.

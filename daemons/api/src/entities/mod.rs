@@ -8,6 +8,7 @@ pub(crate) mod edit;
 pub(crate) mod followed;
 pub(crate) mod kinds;
 pub(crate) mod refs;
+mod revisions;
 mod rotation;
 mod shown;
 pub(crate) mod staged;
@@ -54,6 +55,7 @@ const NEW_SECRET: &str = "a new postback_secret was made: the one that has_postb
 /// The routes of all kinds.
 pub(crate) fn routes() -> Router<Arc<App>> {
     let mut router = Router::new()
+        .merge(revisions::routes())
         .route("/bulk", post(bulk::bulk))
         .route("/networks/{ref}/rotate-secret", post(rotation::rotate));
     for kind in Kind::ALL {

@@ -362,7 +362,7 @@ fn checked(
     }
 }
 
-fn entry(caller: &Caller, record: &Record, action: &str, changes: Value) -> AuditEntry {
+pub(super) fn entry(caller: &Caller, record: &Record, action: &str, changes: Value) -> AuditEntry {
     AuditEntry {
         at: record.updated_at,
         caller: caller.clone(),

@@ -7,6 +7,9 @@ use serde_json::{Map, Value, json};
 /// The most that a version may be in `If-Match`: 19 digits.
 const VERSION: &str = r#"^(\*|(W/)?"?[0-9]{1,19}"?)$"#;
 
+/// The most that every client reads as a whole number.
+pub(super) const MOST_REVISIONS: u64 = (1 << 53) - 1;
+
 /// Parameters beside those that the table says.
 pub(super) fn parameters(operation: &Operation) -> Vec<Value> {
     let mut all = Vec::new();
@@ -16,11 +19,16 @@ pub(super) fn parameters(operation: &Operation) -> Vec<Value> {
             "ref" => {
                 "Its id or what it is called; streams and templates go by their parent, `summer%2Fmain`, or by their id"
             }
+            "n" => "Its number",
             _ => "Its id",
+        };
+        let schema = match name {
+            "n" => json!({ "type": "integer", "minimum": 0, "maximum": MOST_REVISIONS }),
+            _ => json!({ "type": "string", "minLength": 1 }),
         };
         let mut parameter = json!({
             "name": name, "in": "path", "required": true, "description": about,
-            "schema": { "type": "string", "minLength": 1 },
+            "schema": schema,
         });
         if let Some(example) = called(&operation.path).filter(|_| name == "ref") {
             parameter["example"] = example.into();

@@ -6,7 +6,7 @@ mod matched;
 mod order;
 mod plan;
 mod read;
-mod show;
+pub(crate) mod show;
 mod told;
 
 use crate::{
@@ -26,7 +26,7 @@ use tfx_ports::audit::Caller;
 use tfx_service::Room;
 
 /// The kind and id of the whole in the audit log.
-const CONFIG: &str = "config";
+pub(crate) const CONFIG: &str = "config";
 
 /// A set is larger than other bodies, and takes longer.
 pub(crate) static ROOMIER: [(&str, Room); 1] =

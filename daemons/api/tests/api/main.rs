@@ -19,6 +19,7 @@ mod mail;
 mod rates;
 mod reconciliation;
 mod retention;
+mod revisions;
 mod rotation;
 mod rules;
 mod secrets;

@@ -2,6 +2,7 @@
 
 use super::{
     super::{
+        common::MOST_REVISIONS,
         operation::{Operation, get, patch, post, put, tagged},
         spec,
     },
@@ -14,6 +15,7 @@ use tfx_api::{
     bulk::{Bulk, BulkAnswer},
     entities::{Link, SecretRotation, Verb},
     rates::{RatesAnswer, RemoveRate, SetRate, SetRates},
+    revisions::{RestoreRequest, RevisionDiff, RevisionRow, RevisionShown},
     sets::{SetAnswer, SetAt, SetRequest},
 };
 use tfx_domain::{
@@ -103,6 +105,7 @@ pub(super) fn operations() -> Vec<Operation> {
             .note("Needs the `write:` scope of each kind too."),
     );
     all.extend(as_a_set());
+    all.extend(revisions());
     tagged("configuration", all)
 }
 
@@ -135,6 +138,41 @@ fn as_a_set() -> [Operation; 2] {
             .note(
                 "Needs the `write:` scope of each kind that changes too, unless it is a dry run. Its body may have 64 MB and \
                  50,000 entities.",
+            ),
+    ]
+}
+
+/// The configuration as it was.
+fn revisions() -> Vec<Operation> {
+    let number = || json!({ "type": "integer", "minimum": 0, "maximum": MOST_REVISIONS });
+    vec![
+        get("/revisions", "list_revisions", "List revisions of the configuration, the newest first")
+            .pages()
+            .answers::<Page<RevisionRow>>("A page"),
+        get("/revisions/{n}", "read_revision", "Tell who made a revision, when, and what changed with it")
+            .answers::<RevisionShown>("Each entity that changed")
+            .finds("revision that is kept"),
+        get("/revisions/{n}/set", "read_revision_set", "Tell the configuration as it was at a revision")
+            .answers::<SetAt>("All that took part then, as a set")
+            .finds("revision that is kept"),
+        get("/revisions/{n}/diff", "compare_revisions", "Tell what is different between two revisions")
+            .query("to", "The other one; not said: the configuration as it is now", number())
+            .answers::<RevisionDiff>("What leads from the one to the other")
+            .finds("revision that is kept"),
+        post("/revisions/{n}/restore", "restore_revision", "Put the configuration back to what it was at a revision")
+            .query("dry_run", "Only say what would be changed", flag())
+            .takes::<RestoreRequest>(json!({ "revision": 15 }))
+            .answers::<SetAnswer>("What was changed, all of it at once")
+            .finds("revision that is kept")
+            .refuses(StatusCode::CONFLICT, "revision_moved", "the configuration is at another revision than `revision` says")
+            .refuses(
+                StatusCode::FORBIDDEN,
+                "forbidden",
+                "the token lacks the `write:` scope of a kind, which is named",
+            )
+            .note(
+                "Needs the `write:` scope of each kind of which something changes too. What was made since is archived, what was archived \
+                 since takes part again; secrets stay as they are now, and a slug that is given up again goes on leading there.",
             ),
     ]
 }
