@@ -7,7 +7,7 @@ use crate::{
 };
 use clap_complete::engine::{ArgValueCompleter, CompletionCandidate};
 use std::{ffi::OsStr, time::Duration};
-use tfx_api::entities::EntityQuery;
+use tfx_api::{ApiError, Client, entities::EntityQuery, revisions::RevisionRow};
 use tfx_domain::{
     access::Scope,
     entity::Kind,
@@ -26,6 +26,15 @@ pub(crate) fn of(kind: Kind) -> ArgValueCompleter {
         let typed = typed.to_string_lossy();
         let known = references(kind).unwrap_or_default();
         known.into_iter().filter(|(r, _)| r.starts_with(&*typed)).map(candidate).collect()
+    })
+}
+
+/// Completes the numbers of the newest revisions.
+pub(crate) fn revisions() -> ArgValueCompleter {
+    ArgValueCompleter::new(move |typed: &OsStr| {
+        let typed = typed.to_string_lossy();
+        let known = newest_revisions().unwrap_or_default();
+        known.into_iter().filter(|(number, _)| number.starts_with(&*typed)).map(candidate).collect()
     })
 }
 
@@ -91,14 +100,27 @@ fn candidate((reference, name): (String, String)) -> CompletionCandidate {
     CompletionCandidate::new(reference).help(Some(name.into()))
 }
 
-/// How entities are referred to, and their names. None when the API does not answer: a shell shows no errors.
-fn references(kind: Kind) -> Option<Vec<(String, String)>> {
+/// The newest revisions, and what was done in them.
+fn newest_revisions() -> Option<Vec<(String, String)>> {
+    let page = asked(async |client| client.revisions(Some(100), None).await)?;
+    let did = |row: &RevisionRow| {
+        row.did.iter().map(|sum| format!("{} {}", sum.action, sum.kind)).collect::<Vec<_>>()
+    };
+    Some(page.items.iter().map(|row| (row.revision.to_string(), did(row).join(", "))).collect())
+}
+
+/// What the API answers in time.
+fn asked<T>(ask: impl AsyncFnOnce(Client) -> Result<T, ApiError>) -> Option<T> {
     let context = Context::new(&Overrides::default(), Out::new(Format::Table, true, true), false).ok()?;
     let client = context.client().ok()?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().ok()?;
+    runtime.block_on(async { tokio::time::timeout(PATIENCE, ask(client)).await }).ok()?.ok()
+}
+
+/// How entities are referred to, and their names. None when the API does not answer: a shell shows no errors.
+fn references(kind: Kind) -> Option<Vec<(String, String)>> {
     let query = EntityQuery { limit: Some(1000), ..EntityQuery::default() };
-    let answer = runtime.block_on(async { tokio::time::timeout(PATIENCE, client.list(kind, &query)).await });
-    let page = answer.ok()?.ok()?;
+    let page = asked(async |client| client.list(kind, &query).await)?;
     let text = |item: &serde_json::Value, field: &str| crate::output::text(&item[field]);
     let one = |item: &serde_json::Value| {
         let slug = text(item, "slug");

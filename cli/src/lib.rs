@@ -4,6 +4,7 @@
 
 mod app;
 mod cell;
+mod changes;
 mod columns;
 mod commands;
 mod complete;
@@ -26,7 +27,6 @@ mod reference;
 mod room;
 mod rows;
 mod services;
-mod set;
 mod table;
 mod tests_too;
 mod when;
