@@ -101,23 +101,32 @@ pub(crate) fn main() -> ExitCode {
 }
 
 /// The exit code of a failure. A monitor's check that could not be made says nothing about what it checks: UNKNOWN, where
-/// the code of a wrong command line would be CRITICAL.
+/// the code of a wrong command line would be CRITICAL. A plan that could not be made does not say that there is a difference.
 fn code_of(kind: Kind, args: impl Iterator<Item = OsString>) -> u8 {
     let decided = matches!(kind, Kind::Verdict(_) | Kind::Interrupted | Kind::ClosedPipe);
-    if !decided && is_check(args) { Verdict::Unknown.code() } else { kind.code() }
+    match first_word(args).as_deref() {
+        Some("check") if !decided => Verdict::Unknown.code(),
+        Some("plan") if kind == Kind::Failed => exit::USAGE,
+        _ => kind.code(),
+    }
 }
 
 /// Whether it is a command line of `tfx check`, right or wrong.
 fn is_check(args: impl Iterator<Item = OsString>) -> bool {
+    first_word(args).as_deref() == Some("check")
+}
+
+/// The command of a command line, right or wrong.
+fn first_word(args: impl Iterator<Item = OsString>) -> Option<String> {
     let mut args = args.skip(1);
     while let Some(arg) = args.next() {
         match arg.to_str() {
             Some("-o" | "--output" | "--profile" | "--api-url" | "--data-dir") => _ = args.next(),
             Some(flag) if flag.starts_with('-') => {}
-            word => return word == Some("check"),
+            word => return word.map(str::to_owned),
         }
     }
-    false
+    None
 }
 
 /// Colours of help and usage errors: on terminals only, whatever the environment would force on a pipe.
@@ -238,6 +247,9 @@ mod tests {
             ("tfx check destinations", Kind::Interrupted, 130),
             ("tfx --profile check campaign list", Kind::Usage, 2),
             ("tfx health check", Kind::Usage, 2),
+            ("tfx plan -f config", Kind::Failed, 2),
+            ("tfx plan -f config", Kind::Verdict(Verdict::Warning), 1),
+            ("tfx apply -f config", Kind::Failed, 1),
             ("tfx", Kind::Usage, 2),
         ] {
             assert_eq!(code_of(kind, line.split(' ').map(OsString::from)), code, "{line}");

@@ -8,6 +8,7 @@ use tfx_domain::entity::Kind;
 /// The commands by what they are for; a test holds that each stands in one group.
 const GROUPS: &[(&str, &[&str])] = &[
     ("Set up", &["campaign", "stream", "destination", "source", "network", "template", "preset", "rate"]),
+    ("As files", &["export", "plan", "apply", "schema"]),
     ("Take back", &["revision", "rollback"]),
     ("Look", &["report", "click", "conversion", "postback", "explain", "health", "audit"]),
     ("Who may in", &["login", "logout", "whoami", "profile", "token", "user", "session"]),

@@ -60,13 +60,17 @@ pub(crate) fn fields(path: &Path) -> Result<Map<String, Value>, Failure> {
     }
 }
 
+/// Whether a field of this name is money, or another decimal number that is a text for programs.
+pub(crate) fn is_decimal(name: &str) -> bool {
+    matches!(name, "amount" | "per_click" | "percent" | "payout" | "scale")
+}
+
 /// Money is decimal text; who writes `amount: 2.5` without quotes means the same.
 fn decimal_texts(value: &mut Value) {
     match value {
         Value::Object(fields) => {
             for (name, inner) in fields {
-                if inner.is_number() && matches!(name.as_str(), "amount" | "per_click" | "percent" | "payout")
-                {
+                if inner.is_number() && is_decimal(name) {
                     *inner = Value::String(inner.to_string());
                 } else {
                     decimal_texts(inner);

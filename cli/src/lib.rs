@@ -27,6 +27,7 @@ mod reference;
 mod room;
 mod rows;
 mod services;
+mod set;
 mod table;
 mod tests_too;
 mod when;

@@ -1,6 +1,6 @@
-"""What the checks of `deploy/` run: compose, mongosh, kubectl, promtool, a reader of YAML, the program `tfx`. `make deploy-tools`
-installs what comes from the system; what comes from npm and PyPI is installed here, at the versions and hashes of
-`package-lock.json` and `requirements.txt`."""
+"""What the checks of `deploy/` run: compose, mongosh, kubectl, promtool, a reader of YAML, the YAML language server, the program
+`tfx`. `make deploy-tools` installs what comes from the system; what comes from npm and PyPI is installed here, at the versions and
+hashes of `package-lock.json` and `requirements.txt`."""
 
 import functools
 import glob
@@ -50,13 +50,14 @@ def npm(part, names):
     os.mkdir(into)
     for name in names:
         shutil.copy(os.path.join(HERE, name), into)
-    say(f"downloading mongosh (100 MB, once) to {os.path.dirname(part)}")
+    say(f"downloading mongosh and the YAML language server (120 MB, once) to {os.path.dirname(part)}")
     code = subprocess.run(
         [program("npm"), "ci", "--ignore-scripts", "--omit=optional", "--no-audit", "--no-fund", "--no-update-notifier",
          "--loglevel=error", "--cache", os.path.join(part, "cache")],
         cwd=into, stdin=subprocess.DEVNULL, stdout=sys.stderr, check=False).returncode
     if code:
-        raise Trouble("npm could not install mongosh (its message is above): check the network or npm's settings, then run this again")
+        raise Trouble("npm could not install mongosh and the YAML language server (its message is above): check the network or npm's "
+                      "settings, then run this again")
     return into
 
 

@@ -35,6 +35,7 @@ mod retention;
 mod revision;
 mod rollback;
 mod secrets;
+mod set;
 mod smoke;
 mod source;
 mod stack;
@@ -82,6 +83,10 @@ pub(crate) enum Command {
     /// Alerts: rules that tell, and pause, when something is wrong.
     #[command(subcommand)]
     Alert(alert::AlertCommand),
+    Export(set::Export),
+    Plan(set::Plan),
+    Apply(set::Apply),
+    Schema(set::Schema),
     /// Revisions: the configuration as it was, and what changed.
     #[command(subcommand)]
     Revision(revision::RevisionCommand),
@@ -189,6 +194,10 @@ impl Command {
             Self::Template(c) => c.run(context).await,
             Self::Rate(c) => c.run(context).await,
             Self::Alert(c) => c.run(context).await,
+            Self::Export(c) => c.run(context).await,
+            Self::Plan(c) => c.run(context).await,
+            Self::Apply(c) => c.run(context).await,
+            Self::Schema(c) => c.run(context),
             Self::Revision(c) => c.run(context).await,
             Self::Rollback(c) => c.run(context).await,
             Self::Explain(c) => c.run(context).await,

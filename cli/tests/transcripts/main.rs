@@ -48,6 +48,7 @@ mod report;
 mod retention;
 mod revisions;
 mod scripts;
+mod sets;
 mod shapes;
 mod sources;
 mod stack;

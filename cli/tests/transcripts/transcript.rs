@@ -30,6 +30,7 @@ impl<'p> Transcript<'p> {
             || line.starts_with("tfx source test ")
             || line.starts_with("tfx check ")
             || line.contains(" check destinations")
+            || line.starts_with("tfx plan ")
             || line.starts_with("tfx status")
             || line.starts_with("tfx reconcile")
             || line.starts_with("tfx network reconcile")

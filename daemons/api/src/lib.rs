@@ -50,6 +50,8 @@ mod tokens;
 mod traced;
 mod unique_fields;
 
+pub use openapi::DOCUMENT as DESCRIPTION;
+
 use crate::{
     access::Access, alerts::Alerts, app::App, entities::Followed, erasure::Erasing, idempotency::UnderWay,
     logins::Logins, outside::Outside, peers::Peers, retention::Pruning,

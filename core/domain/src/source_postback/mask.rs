@@ -26,6 +26,9 @@ const LONG: usize = 32;
 /// What is shorter is no secret, and would hide half of what is said.
 const SHORTEST: usize = 8;
 
+/// Fields of a network and of a source that are nothing but a secret: no part of them is ever shown.
+pub const SECRETS: [&str; 3] = ["postback_secret", "postback_signing_key", "signing_key"];
+
 /// Fields of a source and of an alert, of a destination, a campaign and a click, in which secrets may stand.
 pub const FIELDS: [&str; 8] = [
     "postback_url",

@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 use std::collections::BTreeSet;
 use tfx_domain::source_postback::mask;
 
-/// Fields whose values are never shown.
-pub(crate) const SECRETS: [&str; 3] = ["postback_secret", "postback_signing_key", "signing_key"];
+pub(crate) use mask::SECRETS;
+
 /// Those of a network that are given up slowly, the field of the one before, of which nothing is shown but its end, and that of
 /// its end.
 pub(crate) const FORMER: [(&str, &str, &str); 2] = [

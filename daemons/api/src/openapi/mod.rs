@@ -33,8 +33,8 @@ use std::{
     sync::{Arc, LazyLock},
 };
 
-/// As it is committed.
-const DOCUMENT: &str = include_str!("../../../../docs/openapi.json");
+/// The description of the API, OpenAPI 3.1 in JSON, as it is committed.
+pub const DOCUMENT: &str = include_str!("../../../../docs/openapi.json");
 
 /// The routes.
 pub(crate) fn routes() -> Router<Arc<App>> {

@@ -5,6 +5,7 @@ use crate::server::{Server, message, paths};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
+#[expect(clippy::needless_pass_by_value, reason = "each is made where it is used")]
 fn campaigns(items: Value) -> Value {
     json!({ "campaigns": items })
 }

@@ -58,7 +58,7 @@ async fn nothing_of_a_set_is_at_its_default_and_no_secret_is_in_it() {
     let (_, whole) = set(&s).await;
     // An amount keeps its currency, also where it is that of the network.
     let may_go = ["***", "aliases", "payout/currency"];
-    for path in leaves(&whole, String::new()) {
+    for path in leaves(&whole, "") {
         let mut less = whole.clone();
         let (parent, name) = path.rsplit_once('/').expect("a path");
         let value = less.pointer(&path).expect("there").to_string();
@@ -73,17 +73,17 @@ async fn nothing_of_a_set_is_at_its_default_and_no_secret_is_in_it() {
 }
 
 /// The fields of objects at any depth, inner ones too.
-fn leaves(value: &Value, at: String) -> Vec<String> {
+fn leaves(value: &Value, at: &str) -> Vec<String> {
     match value {
         Value::Object(fields) => fields
             .iter()
             .flat_map(|(name, value)| {
                 let path = format!("{at}/{}", name.replace('~', "~0").replace('/', "~1"));
-                [vec![path.clone()], leaves(value, path)].concat()
+                [vec![path.clone()], leaves(value, &path)].concat()
             })
             .collect(),
         Value::Array(items) => {
-            items.iter().enumerate().flat_map(|(n, item)| leaves(item, format!("{at}/{n}"))).collect()
+            items.iter().enumerate().flat_map(|(n, item)| leaves(item, &format!("{at}/{n}"))).collect()
         }
         _ => Vec::new(),
     }
