@@ -27,7 +27,7 @@ use tfx_e2e::{Engines, Service, Services};
 use tokio::{
     io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader},
     net::TcpStream,
-    task::JoinSet,
+    task::{JoinSet, block_in_place},
     time::{Instant as Turn, sleep, sleep_until},
 };
 
@@ -79,6 +79,7 @@ async fn on_sqlite(count: usize, rounds: usize) {
 async fn on_the_engines(count: usize, rounds: usize) {
     let engines = Arc::new(Engines::start());
     let mut services = Services::new(Arc::clone(&engines), &[("LOG_LEVEL", "error")]);
+    block_in_place(|| services.said(&["migrate", "up"]));
     let world = World::start(&mut services).await;
     let mut all = Vec::new();
     for round in 0..rounds {
