@@ -15,6 +15,7 @@ pub(crate) use whereabouts::{Where, bucket};
 
 use crate::{context::Context, exit::Failure};
 use clap::Subcommand;
+use tfx_service::memory;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum BackupCommand {
@@ -30,6 +31,7 @@ pub(crate) enum BackupCommand {
 
 impl BackupCommand {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        memory::give_back_at_once();
         match self {
             Self::All(c) => c.run(context).await,
             Self::Embedded(c) => c.run(context).await,

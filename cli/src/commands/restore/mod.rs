@@ -7,6 +7,7 @@ mod mongo;
 
 use crate::{context::Context, exit::Failure};
 use clap::Subcommand;
+use tfx_service::memory;
 
 /// What a restore brings back with the configuration.
 const OPENS_AGAIN: &str = "users, sessions and tokens are as they were then, and what was revoked since opens again: look at tfx \
@@ -34,6 +35,7 @@ pub(crate) enum RestoreCommand {
 
 impl RestoreCommand {
     pub(crate) async fn run(self, context: &Context) -> Result<(), Failure> {
+        memory::give_back_at_once();
         match self {
             Self::Embedded(c) => c.run(context).await,
             Self::Mongo(c) => c.run(context).await,
