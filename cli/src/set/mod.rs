@@ -12,6 +12,7 @@ mod write_tests;
 mod yaml;
 
 pub(crate) use folder::{HEADER, entities as files, is_export, is_written_here};
-pub(crate) use read::{Set, fields_of, read, variables};
+pub(crate) use read::{Set, entities_of, read, variables};
 pub(crate) use secrets::masked_fields;
+pub(crate) use vars::Vars;
 pub(crate) use write::{flow, ordered, text};

@@ -143,16 +143,18 @@ pub(crate) fn variables(dir: &Path, env: Env<'_>) -> Vars {
     Vars::declared(&documents(&text).0, env, &mut Vec::new())
 }
 
-/// The one entity of a file, as far as it can be compared with what an export would write: without what says where secrets
-/// are. None if it says anything else.
-pub(crate) fn fields_of(text: &str, vars: &Vars) -> Option<Map<String, Value>> {
-    let (mut found, faults) = documents(text);
-    let node = found.pop().filter(|_| found.is_empty() && faults.is_empty())?;
+/// The entities of a file, as far as they can be compared with what an export would write: without what says where secrets are.
+/// None if something is wrong with it.
+pub(crate) fn entities_of(text: &str, vars: &Vars) -> Option<Vec<Map<String, Value>>> {
+    let (found, faults) = documents(text);
     let mut making = Making { env: &|_| None, vars, dir: Path::new(""), faults: Vec::new(), take: false };
-    match making.value(&node, "") {
-        Value::Object(fields) if making.faults.is_empty() => Some(fields),
+    let values: Vec<Value> = found.iter().map(|node| making.value(node, "")).collect();
+    let is_whole = faults.is_empty() && making.faults.is_empty();
+    let entities = values.into_iter().map(|value| match value {
+        Value::Object(fields) => Some(fields),
         _ => None,
-    }
+    });
+    entities.collect::<Option<Vec<_>>>().filter(|_| is_whole)
 }
 
 struct Reading<'e> {

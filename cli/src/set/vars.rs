@@ -40,7 +40,7 @@ impl Vars {
                         }
                     }
                     _ if name == "variables" => {
-                        fault(value.at, "variables must be a list of names".to_owned())
+                        fault(value.at, "variables must be a list of names".to_owned());
                     }
                     _ => fault(field.at, format!("{name} is not known here; there is: variables")),
                 }

@@ -10,6 +10,7 @@ use std::{
     path::{Path, PathBuf},
     pin::pin,
 };
+use tfx_api::sets::RENAMED_FROM;
 use tfx_domain::{entity::Kind, slug::Slug};
 
 /// What became of the files, each from the folder.
@@ -47,12 +48,20 @@ pub(super) async fn write(
     let mut to_write = Vec::new();
     let mut in_the_way = Vec::new();
     let vars = set::variables(dir, &super::env);
+    let others = of_people(dir, entities, &vars)?;
     for (path, entity) in entities {
+        // An entity is in one file alone, where a person keeps it.
+        if let Some(other) = others.get(path) {
+            if !force && !other.says(entity) {
+                in_the_way.push(other.file.display().to_string());
+            }
+            continue;
+        }
         let text = set::text(entity);
         let name = path.display().to_string();
         match fs::read_to_string(dir.join(path)) {
             Ok(there) if there == text => {}
-            Ok(there) if set::fields_of(&there, &vars).as_ref() == Some(entity) => {}
+            Ok(there) if set::entities_of(&there, &vars).is_some_and(|all| all == [entity.clone()]) => {}
             Ok(there) => {
                 if !there.starts_with(set::HEADER) && !force {
                     in_the_way.push(name.clone());
@@ -108,6 +117,47 @@ pub(super) async fn write(
         File::open(&folder).and_then(|f| f.sync_all()).map_err(|e| failed(&folder, &e))?;
     }
     Ok(done)
+}
+
+/// An entity in a file that no export would name so.
+struct Other {
+    file: PathBuf,
+    entity: Map<String, Value>,
+}
+
+impl Other {
+    /// Whether it says the same. Former slugs stay as they are where nothing is said of them.
+    fn says(&self, entity: &Map<String, Value>) -> bool {
+        let mut entity = entity.clone();
+        if !self.entity.contains_key("aliases") {
+            entity.remove("aliases");
+        }
+        self.entity == entity
+    }
+}
+
+/// The entities that people keep in files of their own arrangement, by the path that an export has for each.
+fn of_people(
+    dir: &Path,
+    entities: &BTreeMap<PathBuf, Map<String, Value>>,
+    vars: &set::Vars,
+) -> Result<BTreeMap<PathBuf, Other>, Failure> {
+    let mut found = BTreeMap::new();
+    for file in set::files(dir)? {
+        if entities.contains_key(&file) || set::is_written_here(&dir.join(&file)) {
+            continue;
+        }
+        let text = fs::read_to_string(dir.join(&file)).unwrap_or_default();
+        let Some(folder) = file.components().next() else { continue };
+        for mut entity in set::entities_of(&text, vars).unwrap_or_default() {
+            // It was renamed; that is no field of it.
+            entity.remove(RENAMED_FROM);
+            let slug = entity.get("slug").and_then(Value::as_str).unwrap_or_default();
+            let path = Path::new(&folder).join(format!("{slug}.yaml"));
+            found.insert(path, Other { file: file.clone(), entity });
+        }
+    }
+    Ok(found)
 }
 
 /// A file for everybody whom the folder is for, beside and renamed.
