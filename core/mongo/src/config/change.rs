@@ -12,7 +12,7 @@ use mongodb::{
     bson::{Document, doc},
     options::ReturnDocument,
 };
-use std::collections::BTreeMap;
+use std::collections::HashMap;
 use tfx_domain::entity::Kind;
 use tfx_ports::{
     StoreError,
@@ -134,40 +134,36 @@ impl Config {
         let count = i64::try_from(changes.len()).unwrap_or(i64::MAX);
         let places = count + i64::from(line.is_some());
         let Revision { value: last, place, .. } = self.count(what, count, places, at, session).await?;
+        let nets = nets(what, changes)?;
         for kind in Kind::ALL {
-            let of_kind: Vec<&Change> = changes.iter().filter(|c| c.record.kind == kind).collect();
-            if !of_kind.is_empty() {
-                self.settle_names(what, kind, &of_kind, session).await?;
+            let of_kind: Vec<&Net<'_>> = nets.iter().filter(|net| net.record.kind == kind).collect();
+            if of_kind.is_empty() {
+                continue;
             }
-        }
-        let first = place - places + 1;
-        let mut lines = Vec::with_capacity(changes.len() + 1);
-        let mut new: BTreeMap<Kind, Vec<StoredRecord>> = BTreeMap::new();
-        for (n, Change { record, audit, new: is_new }) in (0..count).zip(changes) {
-            let revision = last - count + 1 + n;
-            if *is_new {
-                new.entry(record.kind).or_default().push(StoredRecord::new(record, revision));
-            }
-            lines.push(StoredEntry::new(audit, first + n, Some(revision)));
-        }
-        lines.extend(line.map(|line| StoredEntry::new(line, place, None)));
-        for (kind, records) in &new {
-            let all = records::collection(&self.db, *kind);
-            for part in parts(records, StoredRecord::size) {
+            self.settle_names(what, kind, &of_kind, session).await?;
+            let new = of_kind.iter().filter(|net| net.before.is_none());
+            let new: Vec<StoredRecord> =
+                new.map(|net| StoredRecord::new(net.record, last - count + 1 + net.first)).collect();
+            let all = records::collection(&self.db, kind);
+            for part in parts(&new, StoredRecord::size) {
                 self.db.step(what, all.insert_many(part).session(&mut *session)).await?;
             }
-        }
-        for kind in Kind::ALL {
-            let is = |c: &&Change| c.record.kind == kind && !c.new;
-            let updated: Vec<&Record> = changes.iter().filter(is).map(|c| &c.record).collect();
-            for part in parts(&updated, |record| records::size(record)) {
-                let updates = part.iter().map(|record| {
-                    let before = record.version.wrapping_sub(1).cast_signed();
-                    doc! {"q": {"_id": &record.id, "version": before}, "u": records::changed_fields(record)}
+            let updated: Vec<(&Record, u64)> =
+                of_kind.iter().filter_map(|net| Some((net.record, net.before?))).collect();
+            for part in parts(&updated, |(record, _)| records::size(record)) {
+                let updates = part.iter().map(|(record, before)| {
+                    let this = doc! {"_id": &record.id, "version": before.cast_signed()};
+                    doc! {"q": this, "u": records::changed_fields(record)}
                 });
                 self.update(what, kind, updates.collect(), session).await?;
             }
         }
+        let first = place - places + 1;
+        let told = (0..count).zip(changes);
+        let mut lines: Vec<StoredEntry> = told
+            .map(|(n, change)| StoredEntry::new(&change.audit, first + n, Some(last - count + 1 + n)))
+            .collect();
+        lines.extend(line.map(|line| StoredEntry::new(line, place, None)));
         let entries = self.db.collection::<StoredEntry>("audit");
         for part in parts(&lines, StoredEntry::size) {
             self.db.step(what, entries.insert_many(part).session(&mut *session)).await?;
@@ -264,6 +260,39 @@ impl Config {
         }
         Ok(e)
     }
+}
+
+/// What changes of one entity come to together: a bulk may make one and change it.
+pub(super) struct Net<'c> {
+    /// As it is in the end.
+    pub(super) record: &'c Record,
+    /// The version that there is before; none: it is new.
+    pub(super) before: Option<u64>,
+    /// The place of its first change among all.
+    first: i64,
+}
+
+/// What changes come to, by entity.
+fn nets<'c>(what: &str, changes: &'c [Change]) -> Result<Vec<Net<'c>>, Failed> {
+    let mut all: Vec<Net<'c>> = Vec::with_capacity(changes.len());
+    let mut places: HashMap<&str, usize> = HashMap::with_capacity(changes.len());
+    for (first, Change { record, new, .. }) in (0..).zip(changes) {
+        let Some(net) = places.get(record.id.as_str()).and_then(|place| all.get_mut(*place)) else {
+            places.insert(&record.id, all.len());
+            all.push(Net { record, before: (!new).then(|| record.version.wrapping_sub(1)), first });
+            continue;
+        };
+        if *new {
+            let what = format!("{what}: the id is taken");
+            return Err(Failed::Refused(StoreError::Broken { what, source: None }));
+        }
+        let current = net.record.version;
+        if current.checked_add(1) != Some(record.version) {
+            return Err(Failed::Refused(StoreError::VersionMismatch { current }));
+        }
+        net.record = record;
+    }
+    Ok(all)
 }
 
 /// The same in parts that a command takes each.

@@ -1,7 +1,11 @@
 //! Slugs and former slugs of what changes together. Unique indexes compare each write with what there is at that moment; here
 //! only what there is in the end counts, so whoever is to have another name lets go of his first.
 
-use super::{Config, change::parts, records};
+use super::{
+    Config,
+    change::{Net, parts},
+    records,
+};
 use crate::error::Failed;
 use futures_util::TryStreamExt;
 use mongodb::{
@@ -11,10 +15,7 @@ use mongodb::{
 use serde::Deserialize;
 use std::collections::{BTreeMap, HashMap};
 use tfx_domain::entity::Kind;
-use tfx_ports::{
-    StoreError,
-    config::{Change, Record},
-};
+use tfx_ports::{StoreError, config::Record};
 
 /// What is looked at of an entity.
 #[derive(Deserialize)]
@@ -48,23 +49,23 @@ impl Config {
         &self,
         what: &str,
         kind: Kind,
-        changes: &[&Change],
+        changes: &[&Net<'_>],
         session: &mut ClientSession,
     ) -> Result<(), Failed> {
         let before = self.named_before(what, kind, changes, session).await?;
         let mut renamed: Vec<&Record> = Vec::new();
         let mut let_go: Vec<Document> = Vec::new();
-        for Change { record, new, .. } in changes.iter().copied() {
-            match (before.get(&record.id), *new) {
-                (Some(_), true) => {
+        for Net { record, before: version, .. } in changes.iter().copied() {
+            match (before.get(&record.id), *version) {
+                (Some(_), None) => {
                     let what = format!("{what}: the id is taken");
                     return Err(Failed::Refused(StoreError::Broken { what, source: None }));
                 }
-                (None, true) => renamed.push(record),
-                (None, false) => return Err(Failed::Refused(StoreError::NotFound)),
-                (Some(now), false) => {
+                (None, None) => renamed.push(record),
+                (None, Some(_)) => return Err(Failed::Refused(StoreError::NotFound)),
+                (Some(now), Some(version)) => {
                     let current = now.version.cast_unsigned();
-                    if current.checked_add(1) != Some(record.version) {
+                    if current != version {
                         return Err(Failed::Refused(StoreError::VersionMismatch { current }));
                     }
                     if now.differs(record) {
@@ -89,7 +90,7 @@ impl Config {
         &self,
         what: &str,
         kind: Kind,
-        changes: &[&Change],
+        changes: &[&Net<'_>],
         session: &mut ClientSession,
     ) -> Result<HashMap<String, Named>, Failed> {
         let ids: Vec<&String> = changes.iter().map(|change| &change.record.id).collect();

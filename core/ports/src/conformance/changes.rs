@@ -78,6 +78,24 @@ pub async fn names_may_be_swapped_in_one(s: Stores) {
     }
 }
 
+/// What is made may be changed in the same transaction, also twice, each time by the version before.
+pub async fn one_may_be_changed_again_in_the_same(s: Stores) {
+    let (old, new) = (record(Kind::Source, 1, "", "old"), record(Kind::Campaign, 2, "", "new"));
+    let before = create(&s.one, &old).await;
+    let again = |record: &Record, slug: &str| named(next_version(record), slug, &[]);
+    let (second, third) = (again(&old, "second"), again(&again(&old, "second"), "third"));
+    let renamed = again(&new, "renamed");
+    let update = |record: &Record| Change::update(record.clone(), audit(record, "update"));
+    let made = Change::create(new.clone(), audit(&new, "create"));
+    let skips = vec![made.clone(), update(&next_version(&renamed))];
+    let refused = s.one.apply(skips, Some(before)).await;
+    assert!(matches!(refused, Err(StoreError::VersionMismatch { current: 1 })), "{refused:?}");
+    let changes = vec![made, update(&second), update(&renamed), update(&third)];
+    let revision = s.one.apply(changes, Some(before)).await.expect("apply");
+    assert_eq!(s.two.load().await.expect("load"), (revision, vec![third, renamed]));
+    assert_eq!(s.two.audit(Some(&old.id), &PageRequest::first(9)).await.expect("audit").items.len(), 3);
+}
+
 /// Thousands of changes are one transaction like any other, with a line that tells of all of them behind theirs.
 pub async fn many_changes_are_made_in_one(s: Stores) {
     const MANY: usize = 2_500;

@@ -3,8 +3,8 @@
 pub use super::{
     changes::{
         changes_are_made_together_or_not_at_all, former_slugs_are_taken_and_found,
-        many_changes_are_made_in_one, names_may_be_swapped_in_one, what_changed_is_told_since_any_revision,
-        what_was_checked_holds_when_it_is_saved,
+        many_changes_are_made_in_one, names_may_be_swapped_in_one, one_may_be_changed_again_in_the_same,
+        what_changed_is_told_since_any_revision, what_was_checked_holds_when_it_is_saved,
     },
     rules::{no_race_saves_a_circle, no_race_saves_a_split_without_weight},
 };

@@ -67,7 +67,7 @@ macro_rules! conformance {
             every_change_is_in_the_audit_log, what_is_no_entity_is_in_the_audit_log_too, lists_are_complete_while_they_grow, lists_are_filtered,
             a_cursor_of_another_list_is_refused, what_is_loaded_is_one_revision, a_waiter_wakes_on_a_change,
             a_waiter_gives_up_in_time, of_simultaneous_writers_one_wins, changes_are_made_together_or_not_at_all,
-            many_changes_are_made_in_one, names_may_be_swapped_in_one,
+            many_changes_are_made_in_one, names_may_be_swapped_in_one, one_may_be_changed_again_in_the_same,
             what_was_checked_holds_when_it_is_saved, former_slugs_are_taken_and_found,
             what_changed_is_told_since_any_revision, no_race_saves_a_circle, no_race_saves_a_split_without_weight);
     };
