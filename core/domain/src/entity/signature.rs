@@ -167,6 +167,20 @@ impl FromStr for SignedPlace {
     }
 }
 
+impl SignedPlace {
+    /// Whether what stands in one is part of what stands in the other.
+    fn meets(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::Param(one), Self::Param(other)) => one.eq_ignore_ascii_case(other),
+            (Self::Header(one, part), Self::Header(other, other_part)) => {
+                one.eq_ignore_ascii_case(other)
+                    && (part.is_none() || other_part.is_none() || part == other_part)
+            }
+            _ => false,
+        }
+    }
+}
+
 impl fmt::Display for SignedPlace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -324,14 +338,20 @@ impl SignatureFormat {
             let message = "must have {body}, {url}, {query}, {sorted} or a {param:NAME}: nothing of the postback is signed else";
             problems.add("signature.signed", message);
         }
-        let value = |part: &SignedPart| {
-            matches!(part, SignedPart::Param(_) | SignedPart::Header(_) | SignedPart::Time)
-        };
+        let value = |part: &SignedPart| !matches!(part, SignedPart::Text(_));
         if self.signed.0.windows(2).any(|two| two.iter().all(value)) {
             let message = "has two values with nothing between them: 1 and 23 would be signed as 12 and 3 are, and a signature of one \
                            postback would be good for another";
             problems.add("signature.signed", message);
         }
+        let signs_itself = self.signed.0.iter().any(|part| match part {
+            SignedPart::Param(name) => self.place.meets(&SignedPlace::Param(name.clone())),
+            SignedPart::Header(name) => self.place.meets(&SignedPlace::Header(name.clone(), None)),
+            SignedPart::Time => self.time.as_ref().is_some_and(|time| self.place.meets(&time.place)),
+            _ => false,
+        });
+        let message = "has the signature in it, which nobody can sign: name what is signed beside it";
+        problems.require(!signs_itself, "signature.signed", message);
         let is_plain = self.prefix.len() <= 32 && self.prefix.bytes().all(|b| b.is_ascii_graphic());
         problems.require(is_plain, "signature.prefix", "must be at most 32 visible ASCII characters");
         let Some(time) = &self.time else {

@@ -138,7 +138,7 @@ fn whatever_is_signed_verifies_and_nothing_else_does() {
     let formats = [
         json!({ "in": "header:X-Sig", "signed": "{body}" }),
         json!({ "in": "header:X-Sig", "signed": "{body}", "encoding": "base64", "algorithm": "sha512" }),
-        json!({ "in": "header:X-Sig:v1", "signed": "{body}{query}", "prefix": "" }),
+        json!({ "in": "header:X-Sig:v1", "signed": "{body}\n{query}", "prefix": "" }),
         json!({ "in": "header:X-Sig", "signed": "{query}\n{body}", "prefix": "sha1=", "algorithm": "sha1" }),
         json!({ "in": "param:sig", "signed": "{query}" }),
         json!({ "in": "param:sig", "signed": "{url}" }),
@@ -185,7 +185,7 @@ fn what_is_not_signed_is_not_read() {
     let table: [(Value, &[&str], &[&str]); 5] = [
         (json!("{body}"), &["payout=1", "status=paid"], &["payout", "tid", "sum"]),
         (json!("{query}"), &["payout=999", "tid=7", "sum=5"], &["payout", "status"]),
-        (json!("{sorted}{body}"), &["payout=999", "tid=7", "sum=5", "payout=1", "status=paid"], &[]),
+        (json!("{sorted}\n{body}"), &["payout=999", "tid=7", "sum=5", "payout=1", "status=paid"], &[]),
         (json!("{param:TID}"), &["tid=7"], &["payout", "sum", "payout", "status"]),
         // The first of a name is the one that is signed, and read.
         (json!("{param:payout}"), &["payout=999"], &["tid", "sum", "payout", "status"]),
@@ -225,7 +225,7 @@ fn a_former_key_works_until_its_end() {
 fn a_time_that_is_none_is_named() {
     let of = |unit: &str| {
         let time = json!({ "in": "param:ts", "unit": unit, "within_s": 60 });
-        format(&json!({ "in": "param:sig", "signed": "{time}{query}", "time": time }))
+        format(&json!({ "in": "param:sig", "signed": "{time}.{query}", "time": time }))
     };
     let key = network("present-key", None);
     let now = "2026-01-01T00:00:00Z";
@@ -256,7 +256,7 @@ fn a_time_that_is_none_is_named() {
 fn a_signature_that_cannot_hold_is_refused_when_it_is_written() {
     let table = [
         (json!({ "in": "header:X-Sig", "signed": "{time}" }), "signature.signed"),
-        (json!({ "in": "header:X-Sig", "signed": "{body}{time}" }), "signature.time"),
+        (json!({ "in": "header:X-Sig", "signed": "{body}.{time}" }), "signature.time"),
         (
             json!({ "in": "header:X-Sig", "signed": "{body}", "time": { "in": "header:X-Time" } }),
             "signature.time.in",
@@ -266,6 +266,21 @@ fn a_signature_that_cannot_hold_is_refused_when_it_is_written() {
             "signature.time.in",
         ),
         (json!({ "in": "header:X-Sig", "signed": "{param:payout}{param:tid}" }), "signature.signed"),
+        (json!({ "in": "header:X-Sig", "signed": "{query}{body}" }), "signature.signed"),
+        (json!({ "in": "header:X-Sig", "signed": "{url}{body}" }), "signature.signed"),
+        (json!({ "in": "header:X-Sig", "signed": "{body}{param:tid}" }), "signature.signed"),
+        (json!({ "in": "header:X-Sig", "signed": "{header:X}{sorted}" }), "signature.signed"),
+        (
+            json!({ "in": "header:X-Sig", "signed": "{time}{body}", "time": { "in": "header:T" } }),
+            "signature.signed",
+        ),
+        (json!({ "in": "param:tid", "signed": "{param:TID}" }), "signature.signed"),
+        (json!({ "in": "header:X-Sig", "signed": "{header:x-sig}:{body}" }), "signature.signed"),
+        (json!({ "in": "header:X-Sig:v1", "signed": "{header:X-Sig}:{body}" }), "signature.signed"),
+        (
+            json!({ "in": "header:X-Sig:v1", "signed": "{time}.{body}", "time": { "in": "header:X-Sig" } }),
+            "signature.signed",
+        ),
         (json!({ "in": "header:X-Sig", "signed": "{body", "time": null }), "signature.signed"),
         (json!({ "in": "header:X-Sig", "signed": "{payout}" }), "signature.signed"),
         (json!({ "in": "header:X-Sig", "signed": "body}" }), "signature.signed"),
@@ -275,7 +290,7 @@ fn a_signature_that_cannot_hold_is_refused_when_it_is_written() {
         (json!({ "in": "header:X-Sig", "signed": "{body}", "algorithm": "md5" }), "signature.algorithm"),
         (json!({ "in": "header:X-Sig", "signed": "{body}", "prefix": "ü" }), "signature.prefix"),
         (
-            json!({ "in": "header:X-Sig", "signed": "{body}{time}", "time": { "in": "header:T", "within_s": 0 } }),
+            json!({ "in": "header:X-Sig", "signed": "{body}.{time}", "time": { "in": "header:T", "within_s": 0 } }),
             "signature.time.within_s",
         ),
     ];
