@@ -66,6 +66,7 @@ fn report(n: usize) -> Incoming {
         cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
         signed: None,
+        waited: false,
         replaces: None,
     }
 }

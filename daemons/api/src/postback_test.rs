@@ -23,10 +23,10 @@ use tfx_api::{
 use tfx_domain::{
     entity::{DestinationSpec, FormerSecret, Kind, Network, NetworkSpec, Secret, Status, TemplateSpec},
     event::{ClickDims, PostbackResult, TestTraffic},
-    id::NetworkId,
+    id::{ClickId, NetworkId},
     money::Money,
     postback::{
-        Conversion, Decided, Incoming, Interpreted, Postback, Standing, Terms,
+        Conversion, Decided, Incoming, Interpreted, Postback, Signed, Standing, Terms,
         advice::{self, UnknownWord},
         decide, interpret, report, unknown_word,
     },
@@ -304,6 +304,10 @@ impl Standing for KnownConversions {
 
     fn by_claim(&self, _: &NetworkId, claim: &str) -> Result<Option<Conversion>, StoreError> {
         Ok(self.0.iter().find(|c| c.sale_claim.as_deref() == Some(claim)).cloned())
+    }
+
+    fn by_signature(&self, click: ClickId, signed: &Signed) -> Result<Option<Conversion>, StoreError> {
+        Ok(self.0.iter().find(|c| c.click_id == click && c.signatures.has(signed)).cloned())
     }
 }
 

@@ -155,7 +155,7 @@ pub(crate) fn incoming(
             let tell = if origin.tells() { index.asks(click) } else { None };
             let replaces = origin.again.as_ref().and_then(|again| again.was.clone());
             let signed = origin.signed.clone();
-            Ok(Incoming { tell, cost_terms: click.due, signed, replaces, ..incoming })
+            Ok(Incoming { tell, cost_terms: click.due, signed, waited: status == 0, replaces, ..incoming })
         }
         Err(other) => {
             let template = index.named_template(&network.id, &origin.template).map(|t| &t.spec);

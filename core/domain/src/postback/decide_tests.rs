@@ -27,7 +27,8 @@ impl List {
         let Ok(decided) = decide(self, report);
         let changes = [Recorded, Updated].contains(&decided.result);
         assert!(changes || decided.displaced.is_none());
-        for c in decided.displaced.iter().chain(changes.then_some(&decided.conversion)) {
+        for c in decided.displaced.iter().chain(&decided.noted).chain(changes.then_some(&decided.conversion))
+        {
             self.0.borrow_mut().retain(|there| there.id != c.id);
             self.0.borrow_mut().push(c.clone());
         }
@@ -61,6 +62,10 @@ impl Standing for List {
     fn by_claim(&self, network: &NetworkId, claim: &str) -> Result<Option<Conversion>, Infallible> {
         self.find(|c| c.network == *network && c.sale_claim.as_deref() == Some(claim))
     }
+
+    fn by_signature(&self, click: ClickId, signed: &Signed) -> Result<Option<Conversion>, Infallible> {
+        self.find(|c| c.click_id == click && c.signatures.has(signed))
+    }
 }
 
 fn report(n: i64, scope: TransactionScope, click: u128, id: &str, status: &str) -> Incoming {
@@ -83,6 +88,7 @@ fn report(n: i64, scope: TransactionScope, click: u128, id: &str, status: &str) 
         cost_terms: crate::entity::Due::default(),
         tell: None,
         signed: None,
+        waited: false,
         replaces: None,
     }
 }

@@ -108,6 +108,9 @@ pub struct Incoming {
     /// The network's signature of it, where it signs.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed: Option<Signed>,
+    /// Whether it came in earlier and waited for its click.
+    #[serde(default)]
+    pub waited: bool,
     /// The key of the conversion of its click that it was read as before: where it has another key by now, that one gives way.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replaces: Option<String>,
@@ -169,7 +172,7 @@ pub struct Conversion {
     /// What that is made of: the terms of its click.
     #[serde(default, skip_serializing_if = "Due::is_none")]
     pub cost_terms: Due,
-    /// The signatures of what brought it into its states.
+    /// The signatures of what was reported of it.
     #[serde(default, skip_serializing_if = "Signatures::is_empty")]
     pub signatures: Signatures,
     /// When it was first reported.

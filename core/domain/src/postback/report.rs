@@ -72,6 +72,7 @@ pub fn report(
         cost_terms: Due::default(),
         tell: None,
         signed: None,
+        waited: false,
         replaces: None,
     })
 }

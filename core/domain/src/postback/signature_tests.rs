@@ -316,4 +316,10 @@ fn marks_are_kept_up_to_a_number_and_time_goes_on() {
     assert!(all.is_past(&signed(7, 7)) && !all.is_past(&signed(39, 39)));
     assert!(!all.is_past(&Signed { mark: String::new(), at: None }));
     assert_eq!(all.clone().with(None), all);
+    let noted = all.clone().noted(&signed(50, 50));
+    assert_eq!(
+        (noted.marks.len(), noted.latest),
+        (Signatures::MOST, all.latest),
+        "what changes nothing is no later"
+    );
 }

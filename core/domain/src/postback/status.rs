@@ -91,16 +91,12 @@ pub enum Applied {
 /// The same status with another payout, or a step forwards, is an update; the same again is a
 /// duplicate; any other step is stale. What came in before the report that made the present state is stale whatever
 /// it says (a parked postback is applied late), and so is what its network signed before that one; but for what comes to the same
-/// in whatever order they are applied: the outcome of a lead, which is known only after it, and a rejection, which nothing leaves. A
-/// signature that brought it into one of its states changes nothing again. What a
+/// in whatever order they are applied: the outcome of a lead, which is known only after it, and a rejection, which nothing leaves. What a
 /// report does not say (payout, the network's word) stays as it was,
 /// and so do the click and its facts: a transaction belongs to the click it was first reported for. A displaced
 /// conversion takes whatever is reported next, as if it were the first report.
 pub fn apply(existing: Option<&Conversion>, incoming: &Incoming) -> Applied {
     let Some(existing) = existing else { return Applied::New(first(incoming)) };
-    if incoming.signed.as_ref().is_some_and(|signed| existing.signatures.has(signed)) {
-        return Applied::Duplicate;
-    }
     if existing.displaced {
         let next = Conversion {
             raw_status: incoming.raw_status.clone(),

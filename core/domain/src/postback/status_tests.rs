@@ -39,6 +39,7 @@ fn report(word: &str, second: i64) -> Incoming {
         cost_terms: crate::entity::Due::default(),
         tell: None,
         signed: None,
+        waited: false,
         replaces: None,
     }
 }

@@ -5,7 +5,7 @@ use crate::{
     entity::SourceSpec,
     event::{ClickDims, ClickEvent},
     id::NetworkId,
-    postback::{Standing, TransactionScope, decide},
+    postback::{Signed, Standing, TransactionScope, decide},
 };
 use rand::{SeedableRng, rngs::StdRng};
 use serde_json::{Value, json};
@@ -50,6 +50,7 @@ fn report(status: &str, second: i64) -> Incoming {
         cost_terms: crate::entity::Due::default(),
         tell: None,
         signed: None,
+        waited: false,
         replaces: None,
     }
 }
@@ -64,6 +65,10 @@ impl Standing for There {
     }
 
     fn by_claim(&self, _: &NetworkId, _: &str) -> Result<Option<Conversion>, Infallible> {
+        Ok(None)
+    }
+
+    fn by_signature(&self, _: ClickId, _: &Signed) -> Result<Option<Conversion>, Infallible> {
         Ok(None)
     }
 }

@@ -9,8 +9,8 @@ use crate::error::OrStoreError;
 use rusqlite::{Connection, OptionalExtension, params};
 use tfx_domain::{
     event::PostbackResult,
-    id::{ConversionId, NetworkId},
-    postback::{Conversion, Decided, Incoming, Standing, decide},
+    id::{ClickId, ConversionId, NetworkId},
+    postback::{Conversion, Decided, Incoming, Signed, Standing, decide},
     source_postback::tells,
 };
 use tfx_ports::{StoreError, conversions::Recorded};
@@ -20,7 +20,10 @@ const WHAT: &str = "record a conversion";
 pub(super) fn record(conn: &Connection, report: &Incoming) -> Result<Recorded, StoreError> {
     let decided = decide(&StoredConversions(conn), report)?;
     let told = tells(report, &decided);
-    let Decided { result, conversion, displaced, .. } = decided;
+    let Decided { result, conversion, displaced, noted, .. } = decided;
+    if let Some(noted) = &noted {
+        note(conn, noted)?;
+    }
     // First: it lets go of the sale that the other claims.
     if let Some(displaced) = &displaced {
         update(conn, displaced)?;
@@ -57,6 +60,21 @@ impl Standing for StoredConversions<'_> {
 
     fn by_claim(&self, network: &NetworkId, claim: &str) -> Result<Option<Conversion>, StoreError> {
         find(self.0, "SELECT body FROM conversions WHERE network = ?1 AND sale_claim = ?2", network, claim)
+    }
+
+    fn by_signature(&self, click: ClickId, signed: &Signed) -> Result<Option<Conversion>, StoreError> {
+        let of_click = "SELECT id, body FROM conversions INDEXED BY conversions_of_click
+            WHERE click_id = ?1 AND instr(body, ?2) > 0 ORDER BY id";
+        let mut statement = self.0.prepare_cached(of_click).or_store_error(WHAT)?;
+        let mut rows = statement.query(params![click.to_string(), signed.mark]).or_store_error(WHAT)?;
+        while let Some(row) = rows.next().or_store_error(WHAT)? {
+            let (id, text): (String, String) = row.try_into().or_store_error(WHAT)?;
+            let conversion = read_body(&id, &text)?;
+            if conversion.signatures.has(signed) {
+                return Ok(Some(conversion));
+            }
+        }
+        Ok(None)
     }
 }
 
@@ -107,6 +125,14 @@ fn update(conn: &Connection, c: &Conversion) -> Result<(), StoreError> {
         .and_then(|mut s| {
             s.execute(params![c.id.as_str(), version(c.version), c.sale_claim, c.status.as_str(), body(c)?])
         })
+        .or_store_error(WHAT)
+        .map(|_| ())
+}
+
+/// What is not of its state: there is nothing to be published.
+fn note(conn: &Connection, c: &Conversion) -> Result<(), StoreError> {
+    conn.prepare_cached("UPDATE conversions SET body = ?2 WHERE id = ?1")
+        .and_then(|mut s| s.execute(params![c.id.as_str(), body(c)?]))
         .or_store_error(WHAT)
         .map(|_| ())
 }

@@ -13,8 +13,8 @@ use tfx_ports::{StoreError, conversions::Recorded};
 /// A state to be written.
 #[derive(Debug, PartialEq)]
 pub(super) struct State {
-    /// Orders what waits to be published: by the last change.
-    pub(super) number: i64,
+    /// Orders what waits to be published: by the last change; none: it is in the state it was in, and a signature was noted.
+    pub(super) number: Option<i64>,
     pub(super) conversion: Conversion,
 }
 
@@ -24,18 +24,11 @@ pub(super) struct Plan {
     pub(super) answers: Vec<Recorded>,
     /// New conversions, in their last state.
     pub(super) inserts: Vec<State>,
-    /// Conversions that were there, in their last state, with the version that is stored. Those that hold no sale
+    /// Conversions that were there, in their last state, with what is stored of them. Those that hold no sale
     /// come first, so that one that now claims what another lets go of finds it free.
-    pub(super) updates: Vec<(u64, State)>,
+    pub(super) updates: Vec<(String, State)>,
     /// What sources are to be told of them, unless they were told before.
     pub(super) tells: Vec<SourcePostback>,
-}
-
-/// A conversion that the batch changes.
-struct Changed {
-    /// The version that is stored; none: not stored yet.
-    stored: Option<u64>,
-    number: i64,
 }
 
 impl Plan {
@@ -49,24 +42,24 @@ impl Plan {
         mut next_number: impl FnMut() -> i64,
     ) -> Result<Self, StoreError> {
         let mut plan = Self { answers: Vec::with_capacity(reports.len()), ..Self::default() };
-        let mut changed: HashMap<ConversionId, Changed> = HashMap::new();
+        let mut changed: HashMap<ConversionId, Option<i64>> = HashMap::new();
         for report in reports {
             let decided = decide(&known, report)?;
             plan.tells.extend(tells(report, &decided));
-            let Decided { result, conversion, displaced, .. } = decided;
+            let Decided { result, conversion, displaced, noted, .. } = decided;
             let changes = matches!(result, PostbackResult::Recorded | PostbackResult::Updated);
             for c in displaced.iter().chain(changes.then_some(&conversion)) {
-                let stored = match c.version {
-                    1 => None,
-                    v => changed.get(&c.id).map_or(Some(v - 1), |c| c.stored),
-                };
-                changed.insert(c.id.clone(), Changed { stored, number: next_number() });
-                known.put(c.clone());
+                changed.insert(c.id.clone(), Some(next_number()));
+                if c.version == 1 { known.put_new(c.clone()) } else { known.put(c.clone()) }
+            }
+            if let Some(c) = noted {
+                changed.entry(c.id.clone()).or_default();
+                known.put(c);
             }
             plan.answers.push(Recorded { result, conversion, displaced });
         }
-        for (id, Changed { stored, number }) in changed {
-            let Some(conversion) = known.take(&id) else { continue };
+        for (id, number) in changed {
+            let Some((conversion, stored)) = known.take(&id) else { continue };
             let state = State { number, conversion };
             match stored {
                 Some(stored) => plan.updates.push((stored, state)),
@@ -122,6 +115,7 @@ mod tests {
             cost_terms: tfx_domain::entity::Due::default(),
             tell: None,
             signed: None,
+            waited: false,
             replaces: None,
         }
     }
@@ -135,7 +129,7 @@ mod tests {
         let mut known = BatchState::default();
         for report in stored {
             match apply(None, report) {
-                Applied::New(c) => known.put(c),
+                Applied::New(c) => known.put_stored(c, report.key.clone()),
                 other => panic!("{other:?}"),
             }
         }
@@ -154,7 +148,8 @@ mod tests {
     /// `key@version#number` of what is written, updates first.
     fn written(plan: &Plan) -> Vec<String> {
         let all = plan.updates.iter().map(|(_, s)| s).chain(&plan.inserts);
-        all.map(|s| format!("{}@{}#{}", s.conversion.key, s.conversion.version, s.number)).collect()
+        all.map(|s| format!("{}@{}#{}", s.conversion.key, s.conversion.version, s.number.expect("a change")))
+            .collect()
     }
 
     use PostbackResult::{Duplicate, Recorded, Updated};
@@ -168,12 +163,12 @@ mod tests {
     }
 
     #[test]
-    fn an_update_is_conditional_on_the_version_that_is_stored() {
+    fn an_update_is_conditional_on_what_is_stored() {
         let plan =
             plan(&[report("a", 1, "lead")], &[report("a", 1, "sale"), paid("2", report("a", 1, "sale"))]);
         assert_eq!(results(&plan), [Updated, Updated]);
         assert_eq!(written(&plan), ["a@3#2"]);
-        assert_eq!(plan.updates[0].0, 1);
+        assert_eq!(plan.updates[0].0, "a");
     }
 
     #[test]

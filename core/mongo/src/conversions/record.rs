@@ -22,6 +22,8 @@ pub(super) const WHAT: &str = "record conversions";
 struct Names<'a> {
     keys: BTreeMap<&'a NetworkId, BTreeSet<Cow<'a, str>>>,
     claims: BTreeMap<&'a NetworkId, BTreeSet<String>>,
+    /// Of what is signed: all that their clicks have.
+    clicks: BTreeSet<String>,
 }
 
 /// Applies reports to what is stored.
@@ -83,7 +85,7 @@ impl Recording {
         }
     }
 
-    /// What the reports may meet: who has their keys, and who has the sales that they may claim.
+    /// What the reports may meet: who has their keys, who has the sales that they may claim, and who their signatures.
     async fn known(&self, reports: &[Incoming]) -> Result<BatchState, StoreError> {
         let mut known = BatchState::default();
         let mut names = Names::default();
@@ -93,12 +95,15 @@ impl Recording {
             keys.extend(report.click_key().map(Cow::Owned));
             keys.extend(report.replaces.as_deref().map(Cow::Borrowed));
             names.claims.entry(&report.network).or_default().insert(report.click_id.to_string());
+            names.clicks.extend(report.signed.as_ref().map(|_| report.click_id.to_string()));
         }
-        self.read(&names).await?.into_iter().for_each(|c| known.put(c));
+        for stored in self.read(&names).await? {
+            known.put_stored(stored.conversion()?, stored.body);
+        }
         Ok(known)
     }
 
-    async fn read(&self, names: &Names<'_>) -> Result<Vec<Conversion>, StoreError> {
+    async fn read(&self, names: &Names<'_>) -> Result<Vec<ConversionDocument>, StoreError> {
         let keys = names.keys.iter().map(|(network, keys)| {
             let keys: Vec<&str> = keys.iter().map(|k| &**k).collect();
             doc! {"network": network.as_str(), "key": {"$in": keys}}
@@ -107,9 +112,10 @@ impl Recording {
             let claims: Vec<&str> = claims.iter().map(String::as_str).collect();
             doc! {"network": network.as_str(), "sale_claim": {"$in": claims}}
         });
-        let any: Vec<Document> = keys.chain(claims).collect();
-        let stored = self.0.rows(WHAT, conversions(&self.0).find(doc! {"$or": any})).await?;
-        stored.iter().map(ConversionDocument::conversion).collect()
+        let clicks: Vec<&str> = names.clicks.iter().map(String::as_str).collect();
+        let clicks = (!clicks.is_empty()).then(|| doc! {"click": {"$in": clicks}});
+        let any: Vec<Document> = keys.chain(claims).chain(clicks).collect();
+        self.0.rows(WHAT, conversions(&self.0).find(doc! {"$or": any})).await
     }
 
     /// Whether a plan whose outcome was not known is what is stored now.

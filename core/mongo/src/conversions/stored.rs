@@ -48,7 +48,7 @@ impl ConversionDocument {
             test: c.click.test.then_some(true),
             status: c.status.as_str().to_owned(),
             created: date(c.created_at),
-            unpublished: Some(*number),
+            unpublished: *number,
             body: body(c)?,
         })
     }
@@ -67,8 +67,9 @@ impl ConversionDocument {
     }
 }
 
-/// What a change of state changes, and marks as to be published.
+/// What a change of state changes, and marks as to be published; else the signatures alone.
 pub(super) fn changed_fields(State { number, conversion: c }: &State) -> Result<Document, StoreError> {
+    let Some(number) = number else { return Ok(doc! {"$set": {"body": body(c)?}}) };
     let mut set = doc! {
         "version": c.version.cast_signed(),
         "status": c.status.as_str(),

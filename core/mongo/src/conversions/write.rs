@@ -34,7 +34,7 @@ impl Recording {
         }
         if let Some((stored, next)) = plan.updates.first() {
             let all = conversions(&self.0);
-            let update = all.update_one(condition(*stored, next), changed_fields(next)?);
+            let update = all.update_one(condition(stored, next), changed_fields(next)?);
             let done = self.0.write(WHAT, update).await?;
             met(done.matched_count, 1)?;
         }
@@ -48,7 +48,8 @@ impl Recording {
     }
 
     async fn steps(&self, plan: &Plan, session: &mut ClientSession) -> Result<(), Failed> {
-        for some in plan.updates.chunks(STATEMENTS) {
+        // Each has two bodies: what is stored, and what is to be.
+        for some in plan.updates.chunks(STATEMENTS / 2) {
             self.update(some, session).await?;
         }
         if !plan.inserts.is_empty() {
@@ -59,9 +60,9 @@ impl Recording {
         source_postback::put(&self.0, session, &plan.tells).await
     }
 
-    async fn update(&self, some: &[(u64, State)], session: &mut ClientSession) -> Result<(), Failed> {
-        let statement = |(stored, next): &(u64, State)| {
-            Ok(doc! {"q": condition(*stored, next), "u": changed_fields(next)?})
+    async fn update(&self, some: &[(String, State)], session: &mut ClientSession) -> Result<(), Failed> {
+        let statement = |(stored, next): &(String, State)| {
+            Ok(doc! {"q": condition(stored, next), "u": changed_fields(next)?})
         };
         let statements: Vec<Document> = some.iter().map(statement).collect::<Result<_, StoreError>>()?;
         let command = doc! {"update": conversions(&self.0).name(), "updates": statements};
@@ -71,9 +72,9 @@ impl Recording {
     }
 }
 
-/// The state that was read, if it is still the one.
-fn condition(stored: u64, next: &State) -> Document {
-    doc! {"_id": next.conversion.id.as_str(), "version": stored.cast_signed()}
+/// What was read, if it is still as it was: signatures are noted, and persons erased, without a new version.
+fn condition(stored: &str, next: &State) -> Document {
+    doc! {"_id": next.conversion.id.as_str(), "body": stored}
 }
 
 /// Whether every update met the state it was decided from.

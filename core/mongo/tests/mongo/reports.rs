@@ -29,6 +29,7 @@ pub(crate) fn report(n: u32) -> Incoming {
         cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
         signed: None,
+        waited: false,
         replaces: None,
     }
 }

@@ -78,7 +78,9 @@ macro_rules! conformance {
     };
     (conversion_store: $fresh:path) => {
         $crate::conformance!(@ conversion_store, conversions, $fresh:
-            reports_follow_the_status_machine, what_is_not_new_changes_nothing, a_signature_that_was_taken_changes_nothing_again, what_was_read_otherwise_gives_way, keys_are_the_networks_own,
+            reports_follow_the_status_machine, what_is_not_new_changes_nothing, a_signature_that_was_taken_changes_nothing_again,
+            a_signature_that_changed_nothing_is_remembered, a_signature_counts_once_for_a_click,
+            no_simultaneous_signature_is_lost, what_was_read_otherwise_gives_way, keys_are_the_networks_own,
             a_report_never_changes_the_conversion_of_another_click,
             a_word_that_nobody_knows_brings_no_second_revenue, a_sale_goes_before_a_word_that_nobody_knows, an_older_report_does_not_take_the_place_of_a_newer_one, a_claimed_click_takes_no_second_sale,
             a_lead_does_not_become_a_second_sale, an_upsell_is_a_sale_of_its_own,

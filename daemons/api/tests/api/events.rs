@@ -103,6 +103,7 @@ pub(crate) async fn past(s: &Server) -> Past {
         cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
         signed: None,
+        waited: false,
         replaces: None,
     };
     let recorded = s.stores.conversions.record(&[incoming]).await.expect("recorded").remove(0).conversion;

@@ -226,6 +226,7 @@ async fn report_of(
         cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
         signed: None,
+        waited: false,
         replaces: None,
     };
     s.stores.conversions.record(&[incoming]).await.expect("recorded").remove(0).conversion.id

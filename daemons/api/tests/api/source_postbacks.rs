@@ -83,6 +83,7 @@ async fn what_was_given_up_is_told_with_why_and_told_again_when_somebody_says_so
         cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
         signed: None,
+        waited: false,
         replaces: None,
     };
     let beside = s.stores.conversions.record(&[beside]).await.expect("recorded").remove(0).conversion;

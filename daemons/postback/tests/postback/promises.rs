@@ -496,6 +496,7 @@ fn incoming(network: &Entity<NetworkSpec>, offer: &Entity<DestinationSpec>, clic
         cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
         signed: None,
+        waited: false,
         replaces: None,
     }
 }

@@ -1,4 +1,4 @@
-//! What is remembered of the signatures that brought a conversion into its states.
+//! What is remembered of the signatures of a conversion's reports.
 
 use crate::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -13,13 +13,13 @@ pub struct Signed {
     pub at: Option<Timestamp>,
 }
 
-/// The signatures that brought a conversion into the states it was in: none of them does so again.
+/// The signatures of what was reported of a conversion, whether it changed it or not: none of them changes anything later.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Signatures {
     /// The marks of them, the latest last; so many are kept: [`Self::MOST`].
     pub marks: Vec<String>,
-    /// When the latest of them was signed.
+    /// When the latest of those that changed it was signed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<crate::schema::Moment>"))]
     pub latest: Option<Timestamp>,
@@ -39,18 +39,24 @@ impl Signatures {
         self.marks.contains(&signed.mark)
     }
 
-    /// Whether one that was signed later was taken.
+    /// Whether one that was signed later changed it.
     pub fn is_past(&self, signed: &Signed) -> bool {
         matches!((self.latest, signed.at), (Some(latest), Some(at)) if at < latest)
     }
 
     pub(in crate::postback) fn with(mut self, signed: Option<&Signed>) -> Self {
         if let Some(signed) = signed {
-            let over = (self.marks.len() + 1).saturating_sub(Self::MOST);
-            self.marks.drain(..over);
-            self.marks.push(signed.mark.clone());
+            self = self.noted(signed);
             self.latest = self.latest.max(signed.at);
         }
+        self
+    }
+
+    /// With one that changed nothing: what stands is no later for it.
+    pub(in crate::postback) fn noted(mut self, signed: &Signed) -> Self {
+        let over = (self.marks.len() + 1).saturating_sub(Self::MOST);
+        self.marks.drain(..over);
+        self.marks.push(signed.mark.clone());
         self
     }
 }

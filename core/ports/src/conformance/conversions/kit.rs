@@ -58,6 +58,7 @@ pub(super) fn report(n: i64, tx: &str) -> Incoming {
         cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
         signed: None,
+        waited: false,
         replaces: None,
     }
 }

@@ -8,6 +8,7 @@ mod model;
 mod published;
 mod races;
 mod record;
+mod signatures;
 mod source_postbacks;
 
 pub use erased::the_facts_of_a_click_go_and_the_money_stays;
@@ -23,7 +24,7 @@ pub use published::{
 };
 pub use races::{
     a_race_of_an_update_with_duplicates, batches_in_opposite_orders_all_get_in,
-    no_simultaneous_update_is_lost, of_many_identical_reports_one_is_new,
+    no_simultaneous_signature_is_lost, no_simultaneous_update_is_lost, of_many_identical_reports_one_is_new,
     of_many_who_take_a_line_again_one_does, of_simultaneous_leads_one_becomes_the_sale,
     of_simultaneous_sales_and_words_one_sale_stands, of_simultaneous_sales_one_has_the_click,
     of_simultaneous_scopes_each_click_has_its_own,
@@ -37,7 +38,7 @@ pub use record::{
     keys_are_the_networks_own, reports_follow_the_status_machine, what_is_not_new_changes_nothing,
     what_was_read_otherwise_gives_way,
 };
-
+pub use signatures::{a_signature_counts_once_for_a_click, a_signature_that_changed_nothing_is_remembered};
 pub use source_postbacks::{
     SourcePostbackStores, a_batch_tells_of_all_or_of_nothing, a_state_is_told_once_for_good,
     a_state_is_written_with_its_job, only_the_first_of_a_click_is_told,

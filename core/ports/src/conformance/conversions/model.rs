@@ -8,7 +8,7 @@ use crate::{conformance::random::Random, conversions::Recorded, error::StoreErro
 use std::collections::BTreeMap;
 use tfx_domain::{
     event::PostbackResult,
-    id::{ConversionId, NetworkId},
+    id::{ClickId, ConversionId, NetworkId},
     money::{Amount, Money},
     postback::{Conversion, Decided, Incoming, Signed, Standing, TransactionScope, decide},
 };
@@ -24,7 +24,11 @@ struct Model {
 
 impl Model {
     fn record(&mut self, report: &Incoming) -> Recorded {
-        let Decided { result, conversion, displaced, .. } = decide(self, report).expect("a list can be read");
+        let Decided { result, conversion, displaced, noted, .. } =
+            decide(self, report).expect("a list can be read");
+        if let Some(c) = &noted {
+            *self.place(c) = c.clone();
+        }
         if let Some(c) = &displaced {
             self.update(c);
         }
@@ -40,9 +44,12 @@ impl Model {
     }
 
     fn update(&mut self, c: &Conversion) {
-        let place = self.there.iter().position(|there| there.id == c.id).expect("there");
-        self.there[place] = c.clone();
+        *self.place(c) = c.clone();
         self.changed(c);
+    }
+
+    fn place(&mut self, c: &Conversion) -> &mut Conversion {
+        self.there.iter_mut().find(|there| there.id == c.id).expect("there")
     }
 
     fn changed(&mut self, c: &Conversion) {
@@ -69,6 +76,10 @@ impl Standing for Model {
     fn by_claim(&self, network: &NetworkId, claim: &str) -> Result<Option<Conversion>, StoreError> {
         let holds = |c: &&Conversion| c.network == *network && c.sale_claim.as_deref() == Some(claim);
         Ok(self.there.iter().find(holds).cloned())
+    }
+
+    fn by_signature(&self, click: ClickId, signed: &Signed) -> Result<Option<Conversion>, StoreError> {
+        Ok(self.there.iter().find(|c| c.click_id == click && c.signatures.has(signed)).cloned())
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::{
     Stores,
-    kit::{all, click, conversion, expect, record, report, reported, tally, unpublished, usd},
+    kit::{all, at, click, conversion, expect, record, report, reported, tally, unpublished, usd},
 };
 use crate::conversions::Recorded;
 use std::{collections::BTreeSet, sync::Arc};
 use tfx_domain::{
     event::PostbackResult,
-    postback::{ConversionStatus, Incoming, TransactionScope},
+    postback::{ConversionStatus, Incoming, Signed, TransactionScope},
 };
 use tokio::task::JoinSet;
 
@@ -30,6 +30,22 @@ pub async fn of_many_identical_reports_one_is_new(s: Stores) {
     assert_eq!(there.len(), 1);
     assert!(answers.iter().all(|a| a.conversion == there[0]), "everyone is told of the same one");
     assert_eq!(unpublished(&s.two, 10).await, there);
+}
+
+/// Signatures that come at the same time are all remembered, beside one that changes what they leave.
+pub async fn no_simultaneous_signature_is_lost(s: Stores) {
+    let signed = |n: i64, payout: &str| Incoming {
+        revenue: usd(payout),
+        signed: Some(Signed { mark: format!("mark {n}"), at: None }),
+        ..report(n, "T")
+    };
+    expect(&s.one, &signed(0, "5"), PostbackResult::Recorded).await;
+    let reports = (1..=30).map(|n| Incoming { at: at(1), ..signed(n, if n == 15 { "9" } else { "5" }) });
+    let answers = at_once(&s, reports.map(|r| Incoming { revenue_given: r.revenue == usd("9"), ..r })).await;
+    assert_eq!(tally(&answers), [0, 1, 29, 0]);
+    let there = all(&s.two).await;
+    let marks: BTreeSet<&String> = there.iter().flat_map(|c| &c.signatures.marks).collect();
+    assert_eq!((marks.len(), there[0].version, there[0].revenue), (31, 2, usd("9")));
 }
 
 /// What a line of the log says is taken again once, by whoever is first; if that came to nothing, once more.

@@ -84,7 +84,7 @@ pub async fn a_signature_that_was_taken_changes_nothing_again(s: Stores) {
     expect(&s.two, &lead(12, "sale", "i", 69), Updated).await;
     let all = all(&s.one).await;
     let marks: Vec<&str> = all.iter().flat_map(|c| c.signatures.marks.iter().map(String::as_str)).collect();
-    assert_eq!(marks, ["h", "i", "a", "b", "c", "e", "f", "g"]);
+    assert_eq!(marks, ["h", "i", "a", "b", "c", "d", "e", "f", "g"]);
 }
 
 /// The same key at another network is another conversion, and so is a key in another case or with a space more.

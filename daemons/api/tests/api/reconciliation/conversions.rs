@@ -33,6 +33,7 @@ async fn sold(s: &Server, click: &ClickEvent, tx: &str, status: &str, revenue: &
         cost_terms: tfx_domain::entity::Due::default(),
         tell: None,
         signed: None,
+        waited: false,
         replaces: None,
     };
     s.stores.conversions.record(&[incoming]).await.expect("recorded").remove(0).conversion
