@@ -264,6 +264,8 @@ pub enum FindingKind {
     NoExternalId,
     /// A template whose postbacks must be signed, and its network has no key: all of them are answered 503.
     NoSigningKey,
+    /// A template whose network has a key that is not written as it says: all that comes through it is answered 503.
+    UnreadableKey,
     /// A network that signs, and a template of it that does not say how: what comes through it is answered 503.
     NoSignature,
     /// Macros that a network left as they are, in place of what is about money.

@@ -13,7 +13,10 @@ use http::StatusCode;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use std::{net::IpAddr, sync::Arc};
 use tfx_api::entities::Link;
-use tfx_domain::entity::{CampaignSpec, Kind, NetworkSpec, Secret, SourceSpec, Status, TemplateSpec};
+use tfx_domain::{
+    entity::{CampaignSpec, Kind, NetworkSpec, Secret, SourceSpec, Status, TemplateSpec},
+    postback::Field,
+};
 use tfx_ports::config::Record;
 use tfx_settings::Addresses;
 
@@ -104,14 +107,8 @@ async fn postback_url(
             .filter(|t| t.status == Status::Active),
     };
     let base = &app.settings.addresses.postback_url;
-    let url = url_of(base, &network, &path, template.as_ref());
-    let filled_in = template.is_some_and(|t| !t.macros.is_empty());
-    let note = if filled_in {
-        "paste it as it is: it has the network's own macros"
-    } else {
-        "put the network's own macros in the place of {…}"
-    };
-    Ok(with_secret(json(StatusCode::OK, &Link { url, note: Some(note.to_owned()) })))
+    let link = url_of(base, &network, &path, template.as_ref());
+    Ok(with_secret(json(StatusCode::OK, &link)))
 }
 
 /// A template of a network by its slug there, its id or `network/slug`.
@@ -126,30 +123,51 @@ pub(crate) async fn template_record(app: &App, network: &str, text: &str) -> Res
 }
 
 /// Our parameters as the network calls them, each with the network's own macro; where its template tells none, with a
-/// placeholder for it.
-fn url_of(base: &str, network: &NetworkSpec, path: &str, template: Option<&TemplateSpec>) -> String {
-    let mut query = Vec::new();
+/// placeholder for it. What would not be read there, since the network signs something else, is in the note alone.
+fn url_of(base: &str, network: &NetworkSpec, path: &str, template: Option<&TemplateSpec>) -> Link {
+    let (mut query, mut unread) = (Vec::new(), Vec::new());
     if let Some(Secret(secret)) = &network.postback_secret {
         query.push(format!("secret={}", utf8_percent_encode(secret, ESCAPED)));
     }
-    let (names, macros) = template.map(|t| (t.params.clone(), t.macros.clone())).unwrap_or_default();
+    let macros = template.map(|t| t.macros.clone()).unwrap_or_default();
+    let signature = template.and_then(|t| t.signature.as_ref());
+    let is_read = |name: &str| signature.is_none_or(|s| s.covers_query() || s.covers_param(name));
     let params = [
-        ("click_id", names.click_id, &macros.click_id),
-        ("transaction_id", names.transaction_id, &macros.transaction_id),
-        ("payout", names.payout, &macros.payout),
-        ("currency", names.currency, &macros.currency),
-        ("status", names.status, &macros.status),
+        (Field::ClickId, &macros.click_id),
+        (Field::TransactionId, &macros.transaction_id),
+        (Field::Payout, &macros.payout),
+        (Field::Currency, &macros.currency),
+        (Field::Status, &macros.status),
     ];
-    for (ours, theirs, own) in params {
-        let name = theirs.as_deref().unwrap_or(ours);
+    for (field, own) in params {
         let value = match own {
             Some(own) => own.clone(),
-            None if macros.is_empty() => format!("{{{ours}}}"),
+            None if macros.is_empty() => format!("{{{}}}", field.as_str()),
             None => continue,
         };
-        query.push(format!("{}={value}", utf8_percent_encode(name, ESCAPED)));
+        let names = field.names(template);
+        let read = names.iter().find(|name| is_read(name));
+        let Some(name) = read.or(names.first()) else { continue };
+        let said = format!("{}={value}", utf8_percent_encode(name, ESCAPED));
+        if read.is_some() { &mut query } else { &mut unread }.push(said);
     }
-    format!("{base}/postback/{}{path}?{}", network.slug, query.join("&"))
+    let paste = match macros.is_empty() {
+        false => "paste it as it is: it has the network's own macros",
+        true => "put the network's own macros in the place of {…}",
+    };
+    let unread = unread.join("&");
+    let note = match signature {
+        Some(_) if unread.is_empty() => paste.to_owned(),
+        Some(s) if s.covers_body() => {
+            format!(
+                "the network signs the body, and nothing else is read: have it send {unread} there; {paste}"
+            )
+        }
+        Some(_) => format!("{paste}; not signed by the network, so not read and left out: {unread}"),
+        None => paste.to_owned(),
+    };
+    let url = format!("{base}/postback/{}{path}?{}", network.slug, query.join("&"));
+    Link { url: url.trim_end_matches('?').to_owned(), note: Some(note) }
 }
 
 #[cfg(test)]
@@ -177,7 +195,7 @@ mod tests {
             serde_json::from_value(json!({"slug": "net", "name": "Net", "postback_secret": "a&b=c123"}))
                 .expect("spec");
         assert_eq!(
-            url_of("http://pb", &network, "", None),
+            url_of("http://pb", &network, "", None).url,
             "http://pb/postback/net?secret=a%26b%3Dc123&click_id={click_id}&transaction_id={transaction_id}\
              &payout={payout}&currency={currency}&status={status}"
         );
@@ -185,7 +203,7 @@ mod tests {
             "network": "net_0000000000000000000", "slug": "main", "name": "Main", "params": {"click_id": "aff sub"},
         }))
         .expect("spec");
-        let url = url_of("http://pb", &network, "/main", Some(&template));
+        let url = url_of("http://pb", &network, "/main", Some(&template)).url;
         assert!(
             url.starts_with("http://pb/postback/net/main?secret=") && url.contains("&aff%20sub={click_id}&"),
             "{url}"
@@ -197,8 +215,40 @@ mod tests {
         }))
         .expect("spec");
         assert_eq!(
-            url_of("http://pb", &network, "", Some(&template)),
+            url_of("http://pb", &network, "", Some(&template)).url,
             "http://pb/postback/net?secret=a%26b%3Dc123&s2=#s2#&payout=#price#&status=sale"
         );
+    }
+
+    /// What is not signed is not read, so nothing of it stands where a person would paste it.
+    #[test]
+    fn a_postback_url_has_only_what_the_network_signs() {
+        let network: NetworkSpec =
+            serde_json::from_value(json!({"slug": "net", "name": "Net", "postback_secret": "secret12"}))
+                .expect("spec");
+        let link = |signed: &str, macros: serde_json::Value| {
+            let template = json!({
+                "network": "net_0000000000000000000", "slug": "default", "name": "Default", "macros": macros,
+                "signature": {"in": "header:X-Sig", "signed": signed},
+            });
+            let link =
+                url_of("http://pb", &network, "", Some(&serde_json::from_value(template).expect("spec")));
+            let url = link.url.strip_prefix("http://pb/postback/net?secret=secret12").map(str::to_owned);
+            (url.expect("its secret"), link.note.expect("a note"))
+        };
+        let all = "click_id={click_id}&transaction_id={transaction_id}&payout={payout}&currency={currency}&status={status}";
+        for signed in ["{url}", "{sorted}", "{time}.{query}"] {
+            assert_eq!(link(signed, json!({})).0, format!("&{all}"), "{signed}");
+        }
+        let (url, note) = link("{time}.{body}", json!({}));
+        assert!(url.is_empty() && note.contains(&format!("have it send {all} there")), "{url} {note}");
+        let (url, note) = link("{body}", json!({"click_id": "#s2#", "status": "sale"}));
+        assert!(url.is_empty() && note.contains("send click_id=#s2#&status=sale there"), "{url} {note}");
+        let (url, note) = link("{param:subid}:{param:sum}:{param:tid}", json!({}));
+        assert_eq!(
+            url, "&subid={click_id}&tid={transaction_id}&sum={payout}",
+            "by the names that are signed"
+        );
+        assert!(note.ends_with("not read and left out: currency={currency}&status={status}"), "{note}");
     }
 }

@@ -91,18 +91,23 @@ async fn test(State(app): State<Arc<App>>, query: Query, Body(input): Body) -> R
     // Whoever may call this may read the secret: how long a comparison takes tells nothing new.
     let is_given = |secret: &Secret| secrets.iter().any(|(_, given)| *given == secret.0);
     let is_right = spec.postback_secret.as_ref().is_none_or(is_given) || secrets.is_empty();
-    let answer = match spec.former_secret.as_ref().filter(|former| is_given(&former.secret)) {
-        _ if is_right => trial.run(&params).await?,
-        Some(former) if former.works(clock::now()) => {
-            let note = advice::former_secret(&spec, former.until);
+    let refused = |why: String| Err((403, why));
+    let let_in = match spec.former_secret.as_ref().filter(|former| is_given(&former.secret)) {
+        _ if is_right => Ok(None),
+        Some(former) if former.works(clock::now()) => Ok(Some(advice::former_secret(&spec, former.until))),
+        Some(FormerSecret { until, .. }) => refused(advice::ended_secret(*until)),
+        None => refused("the secret is wrong".to_owned()),
+    };
+    let read =
+        let_in.and_then(|note| trial.signed(params).map(|(params, left_out)| (note, params, left_out)));
+    let answer = match read {
+        Err((status, why)) => trial.end(PostbackResult::Rejected, status, why),
+        Ok((note, params, left_out)) => {
+            let left_out = (!left_out.is_empty()).then(|| advice::not_signed(&left_out));
             let answer = trial.run(&params).await?;
-            PostbackTestAnswer { reason: format!("{}; {note}", answer.reason), ..answer }
+            let said = [Some(answer.reason), note, left_out];
+            PostbackTestAnswer { reason: said.into_iter().flatten().collect::<Vec<_>>().join("; "), ..answer }
         }
-        Some(FormerSecret { until, .. }) => {
-            let why = advice::ended_secret(*until);
-            trial.end(PostbackResult::Rejected, 403, why)
-        }
-        None => trial.end(PostbackResult::Rejected, 403, "the secret is wrong"),
     };
     Ok(json(StatusCode::OK, &answer))
 }
@@ -152,6 +157,21 @@ impl<'a> Trial<'a> {
     fn end(mut self, result: PostbackResult, status: u16, reason: impl Into<String>) -> PostbackTestAnswer {
         (self.answer.result, self.answer.status, self.answer.reason) = (result, status, reason.into());
         self.answer
+    }
+
+    /// What is read of parameters that the network would sign, and the names of the others; or how it is answered.
+    fn signed(
+        &self,
+        params: Vec<(String, String)>,
+    ) -> Result<(Vec<(String, String)>, Vec<String>), (u16, String)> {
+        let status = self.template.as_ref().map_or(Status::Active, |(record, _)| record.status);
+        // Nothing of what is not active is looked at.
+        if [self.network.spec.status, status].iter().any(|s| *s != Status::Active) {
+            return Ok((params, Vec::new()));
+        }
+        let template = self.template.as_ref().map(|(_, t)| t);
+        signed_postback::as_read(&self.network.spec, template, params)
+            .map_err(|unsigned| (if unsigned.is_ours() { 503 } else { 403 }, unsigned.to_string()))
     }
 
     pub(crate) async fn run(mut self, params: &[(String, String)]) -> Result<PostbackTestAnswer, Failure> {

@@ -14,12 +14,16 @@ use http::StatusCode;
 use std::{collections::BTreeMap, sync::Arc};
 use tfx_api::postbacks::PostbackRequest;
 use tfx_domain::{
-    entity::{NetworkSpec, Secret, SignatureFormat, SignedPart, SignedPlace, Status, TemplateSpec},
-    postback::{Request, Unsigned, sign, written_time},
+    entity::{Kind, NetworkSpec, Secret, SignatureFormat, SignedPart, SignedPlace, Status, TemplateSpec},
+    postback::{Request, Unsigned, sign, unreadable_key, verify, written_time},
     problem::Problems,
     query,
 };
-use tfx_ports::clock;
+use tfx_ports::{
+    clock,
+    config::{ConfigStore, Record, RecordQuery},
+    page::PageRequest,
+};
 
 /// The parameter that carries the secret.
 const SECRET: &str = "secret";
@@ -53,6 +57,71 @@ pub(crate) async fn make(
             .map_err(|unsigned| Problems::one("network", unsigned.to_string()))?,
     };
     Ok(with_secret(json(StatusCode::OK, &request)))
+}
+
+/// What postback-service would read of a postback that is sent as [`make`] makes it, and the names of what is not read.
+pub(crate) fn as_read(
+    network: &NetworkSpec,
+    template: Option<&TemplateSpec>,
+    params: Vec<(String, String)>,
+) -> Result<(Vec<(String, String)>, Vec<String>), Unsigned> {
+    let Some(format) = template.and_then(|t| t.signature.as_ref()) else {
+        let slug = template.map_or("default", |t| t.slug.as_str());
+        return match &network.signing_key {
+            None => Ok((params, Vec::new())),
+            Some(_) => Err(Unsigned::NoFormat(format!("{}/{slug}", network.slug))),
+        };
+    };
+    // Both sides have the same URL.
+    let sent = signed("", format, network, None, params)?;
+    let pairs =
+        |text: &str| query::pairs(text.as_bytes()).map(|(n, v)| (n.into_owned(), v.into_owned())).collect();
+    let query = sent.url.trim_start_matches('?');
+    let mut params: Vec<(String, String)> = pairs(query);
+    let (of_query, of_body): (usize, Vec<_>) = (params.len(), pairs(&sent.body));
+    params.extend(of_body);
+    let header = |name: &str| sent.headers.get(name).cloned().into_iter().collect();
+    let body = Some(sent.body.as_bytes());
+    let request = Request { url: "", query, body, params: &params, of_query, header: &header };
+    verify(format, network, &request, clock::now())?;
+    let which = request.which_are_signed(format);
+    let is_own =
+        |name: &str| matches!(&format.place, SignedPlace::Param(own) if name.eq_ignore_ascii_case(own));
+    let (mut read, mut left_out) = (Vec::new(), Vec::new());
+    for (param, is_signed) in params.into_iter().zip(which) {
+        match is_signed {
+            true => read.push(param),
+            false if is_own(&param.0) => {}
+            false => left_out.push(param.0),
+        }
+    }
+    Ok((read, left_out))
+}
+
+/// Whether templates and the key of their network do not fit, once one of them was saved.
+pub(crate) async fn warnings(config: &dyn ConfigStore, saved: &Record) -> Result<Vec<String>, Failure> {
+    let (network, templates) = match saved.kind {
+        Kind::Network => {
+            let parent = Some(saved.id.clone());
+            let (statuses, page) = (vec![Status::Active], PageRequest::first(1_000));
+            let all = config.list(&RecordQuery { kind: Kind::Template, parent, statuses, page }).await?;
+            (saved.typed::<NetworkSpec>()?.spec, all.items)
+        }
+        Kind::Template => match config.get(Kind::Network, &saved.parent).await? {
+            Some(network) => (network.typed::<NetworkSpec>()?.spec, vec![saved.clone()]),
+            None => return Ok(Vec::new()),
+        },
+        _ => return Ok(Vec::new()),
+    };
+    let mut warnings = Vec::new();
+    for template in templates {
+        let template = template.typed::<TemplateSpec>()?.spec;
+        let told = unreadable_key(&network, &template).filter(|_| template.status == Status::Active);
+        warnings.extend(
+            told.map(|(why, mends)| format!("template {}/{}: {why}: {mends}", network.slug, template.slug)),
+        );
+    }
+    Ok(warnings)
 }
 
 fn signed(

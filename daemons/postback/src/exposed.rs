@@ -1,7 +1,10 @@
 //! What would be kept of a postback beside its line of the log, for everybody who sees conversions: a secret that a network's mistake
 //! put there is not taken.
 
-use crate::{log::Origin, masks::Masks};
+use crate::{
+    log::{Origin, SECRET},
+    masks::Masks,
+};
 use tfx_domain::{
     entity::NetworkSpec,
     postback::{Interpreted, Refusal, advice},
@@ -24,7 +27,9 @@ pub(crate) fn without_secret(
     if !Masks::of(network.secrets()).hides(holds) {
         return Ok(read);
     }
-    let said = origin.params.iter().find(|(_, value)| value.trim() == holds);
-    let parameter = said.map_or_else(|| "secret".to_owned(), |(name, _)| name.clone());
+    // Where it belongs it stands as well.
+    let mut others = origin.params.iter().filter(|(name, _)| !name.eq_ignore_ascii_case(SECRET));
+    let said = others.find(|(_, value)| value.trim() == holds);
+    let parameter = said.map_or_else(|| SECRET.to_owned(), |(name, _)| name.clone());
     Err(Refusal { parameter, message: advice::HOLDS_SECRET.to_owned() })
 }

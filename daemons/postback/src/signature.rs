@@ -10,7 +10,7 @@ use http::HeaderMap;
 use tfx_domain::{
     Timestamp,
     entity::{Network, SignatureFormat, SignedPlace, Template},
-    postback::{Request, Signed, Unreadable, Unsigned, Verified, verify},
+    postback::{Request, Signed, Unreadable, Unsigned, Verified, advice, verify},
 };
 use tfx_ports::clock;
 
@@ -76,11 +76,9 @@ pub(crate) fn check<'f>(
 
 /// What is answered. What is not right here the network cannot mend, and sends again.
 pub(crate) fn refused(unsigned: &Unsigned) -> PostbackOutcome {
-    let (status, told) = match unsigned {
-        Unsigned::NoKey(_) | Unsigned::BadKey(_) | Unsigned::NoFormat(_) => {
-            (503, "the signature cannot be looked at now; send it again")
-        }
-        _ => (403, "the signature is not accepted"),
+    let (status, told) = match unsigned.is_ours() {
+        true => (503, "the signature cannot be looked at now; send it again"),
+        false => (403, "the signature is not accepted"),
     };
     PostbackOutcome { told: told.to_owned(), ..PostbackOutcome::rejected(status, unsigned.to_string()) }
 }
@@ -106,10 +104,10 @@ impl SignedPostback<'_> {
         left_out.truncate(8);
         let mut notes = Vec::new();
         if let Some(until) = former {
-            notes.push(format!("signed with the network's former key, which works until {until}"));
+            notes.push(advice::former_key(until));
         }
         if !left_out.is_empty() {
-            notes.push(format!("not read, since it is not signed: {}", left_out.join(", ")));
+            notes.push(advice::not_signed(&left_out));
         }
         if !origin.note.is_empty() {
             notes.insert(0, std::mem::take(&mut origin.note));

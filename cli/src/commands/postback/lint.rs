@@ -160,6 +160,7 @@ const fn title(kind: FindingKind) -> &'static str {
         FindingKind::NoSecret => "has neither a secret nor addresses",
         FindingKind::NoExternalId => "cannot tell which click converted",
         FindingKind::NoSigningKey => "wants signatures, and there is no key for them",
+        FindingKind::UnreadableKey => "wants signatures, and their key is not written as it says",
         FindingKind::NoSignature => "does not say how postbacks are signed",
         FindingKind::LeftMacro => "macro that it left as it is",
         FindingKind::NoPayout => "sales of nothing",

@@ -46,6 +46,27 @@ const FORMER: &str = "with the network's former secret, which works until ";
 /// The same of one that does not work any more.
 const ENDED: &str = "the secret is its former one, which ended ";
 
+/// How the log notes the same of a network's key.
+const FORMER_KEY: &str = "signed with the network's former key, which works until ";
+/// And that a postback said more than its network signed.
+const NOT_SIGNED: &str = "not read, since it is not signed: ";
+
+/// What the log says of a postback that is signed with a network's former key while that works.
+pub fn former_key(until: Timestamp) -> String {
+    format!("{FORMER_KEY}{until}")
+}
+
+/// What the log says of parameters that are not read.
+pub fn not_signed(names: &[String]) -> String {
+    format!("{NOT_SIGNED}{}", names.join(", "))
+}
+
+/// Why the log says that a postback was refused, without what it notes beside that.
+pub fn without_notes(reason: &str) -> &str {
+    let notes = [FORMER, FORMER_KEY, NOT_SIGNED].map(|note| reason.find(&format!("; {note}")));
+    notes.into_iter().flatten().min().map_or(reason, |at| &reason[..at])
+}
+
 /// What the log says of a postback that came with a network's former secret while that works.
 pub fn former_secret(network: &NetworkSpec, until: Timestamp) -> String {
     format!("{FORMER}{until}; 'tfx network postback-url {}' shows the URL to use", network.slug)
@@ -110,16 +131,17 @@ pub fn map_words(network: &NetworkSpec, template: Option<&TemplateSpec>, words: 
     for word in open {
         command += &map(PLACEHOLDER, adds, &[word]);
     }
-    if template.is_some_and(|t| t.status != Status::Active) {
-        command += " --set status=active";
-    }
     command
 }
 
-/// The command that says more of how postbacks are read: of the template, or of the `default` that is made for it.
+/// The command that says more of how postbacks are read: of the template, which it makes active, or of the `default` that is made
+/// for it.
 pub fn template_command(network: &NetworkSpec, template: Option<&TemplateSpec>) -> String {
     match template {
-        Some(t) => format!("tfx template update {}/{}", network.slug, t.slug),
+        Some(t) => {
+            let active = if t.status == Status::Active { "" } else { " --set status=active" };
+            format!("tfx template update {}/{}{active}", network.slug, t.slug)
+        }
         None => format!("tfx template create --network {} --slug default --name Default", network.slug),
     }
 }
@@ -200,10 +222,12 @@ pub fn another_currency(kind: Kind, reference: &str) -> String {
     format!("tfx {kind} update {reference} {flag}{CURRENCY}")
 }
 
-/// What to do where no parameter that is read has a click id and another one has: say so, and the command.
+/// What to do where no parameter that is read has a click id and another one has: say so, and the command. `named` is the
+/// template that they came through, also one that is not active.
 pub fn click_id_param(
     network: &NetworkSpec,
     template: Option<&TemplateSpec>,
+    named: Option<&TemplateSpec>,
     params: &[(String, String)],
 ) -> Option<(String, String)> {
     let read = Params::new(params, template);
@@ -211,7 +235,7 @@ pub fn click_id_param(
         return None;
     }
     let (name, _) = params.iter().find(|(_, value)| value.trim().parse::<ClickId>().is_ok())?;
-    let command = template_command(network, template);
+    let command = template_command(network, named);
     let say = format!("{} has a click id: say that it is the one", super::interpret::shown(name));
     Some((say, format!("{command} --click-id-param {}", quoted(name))))
 }
@@ -325,8 +349,8 @@ mod tests {
                 ),
             ),
             // It is there already, so it cannot be made.
-            (Some(&paused), &["x"], format!("{update} --map STATUS+=x --set status=active")),
-            (Some(&archived), &["x"], format!("{update} --map STATUS+=x --set status=active")),
+            (Some(&paused), &["x"], format!("{update} --set status=active --map STATUS+=x")),
+            (Some(&archived), &["x"], format!("{update} --set status=active --map STATUS+=x")),
             (
                 None,
                 &["\u{202e}elas", "a\u{200b}'"],
@@ -352,6 +376,11 @@ mod tests {
         ];
         for (reason, want) in reasons {
             assert_eq!(pattern(reason), want);
+        }
+        let refused = "the signature is wrong";
+        let until: Timestamp = "2026-03-01T00:00:00Z".parse().expect("a time");
+        for note in [former_secret(&network, until), former_key(until), not_signed(&["payout".to_owned()])] {
+            assert_eq!(without_notes(&format!("{refused}; {note}; and more")), refused);
         }
         let back = UnknownWord { word: "77".to_owned(), taken_back: true, after_sale: false };
         assert_eq!(map_words(&network, None, &[back]), format!("{create} --map rejected=77"));

@@ -28,7 +28,9 @@ pub use params::{Field, Unreadable, with_numbers};
 pub use parked::{FileRow, Parked};
 pub use report::{Terms, report};
 pub use reread::{AnotherReading, read_otherwise};
-pub use signature::{Request, Signatures, Signed, Unsigned, Verified, sign, verify, written_time};
+pub use signature::{
+    Request, Signatures, Signed, Unsigned, Verified, sign, unreadable_key, verify, written_time,
+};
 pub use status::{Applied, ConversionStatus, apply};
 pub use unread::{LeftMacro, WrittenBy, left_macros, unread_payout, written_by};
 pub(crate) use words::meaning;

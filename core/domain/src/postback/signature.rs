@@ -13,7 +13,7 @@ use crate::{
     Timestamp,
     entity::{
         FormerSecret, NetworkSpec, Secret, SignatureAlgorithm, SignatureEncoding, SignatureFormat,
-        SignedPlace, SignedTimeUnit, SigningKeyForm,
+        SignedPlace, SignedTimeUnit, SigningKeyForm, TemplateSpec,
     },
 };
 use base64::{
@@ -75,6 +75,11 @@ pub enum Unsigned {
 }
 
 impl Unsigned {
+    /// Whether it is for this installation to mend, not for the network: it is answered 503, and comes again.
+    pub const fn is_ours(&self) -> bool {
+        matches!(self, Self::NoKey(_) | Self::BadKey(_) | Self::NoFormat(_))
+    }
+
     /// A word for a metric.
     pub const fn as_str(&self) -> &'static str {
         match self {
@@ -167,6 +172,16 @@ pub fn sign(
         SignatureEncoding::Base64 => base64::prelude::BASE64_STANDARD.encode(&mac),
     };
     Ok(format!("{}{written}", format.prefix))
+}
+
+/// Why nothing is taken through a template whose network has a key that is not written as it says, and the command.
+pub fn unreadable_key(network: &NetworkSpec, template: &TemplateSpec) -> Option<(String, String)> {
+    let (Some(format), Some(Secret(key))) = (&template.signature, &network.signing_key) else { return None };
+    let why = key_bytes(format.key, key).err()?;
+    let because = format!(
+        "{why}, so all that comes through it is answered 503; FORM is how the key is written: text, hex or base64"
+    );
+    Some((because, format!("tfx template update {}/{} --signature-key FORM", network.slug, template.slug)))
 }
 
 /// A time as a network writes it.

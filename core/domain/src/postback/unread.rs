@@ -102,16 +102,18 @@ const TRANSACTIONS: [&str; 15] = [
 pub(super) const PARAMETER: &str = "PARAMETER";
 
 /// Of a postback that says no payout: what it says instead, and the command that has it read; none where nothing of it may be one.
+/// `named` is the template that it came through, also one that is not active.
 pub fn unread_payout(
     network: &NetworkSpec,
     template: Option<&TemplateSpec>,
+    named: Option<&TemplateSpec>,
     params: &[(String, String)],
 ) -> Option<(String, String)> {
     let read = Params::new(params, template);
     if template.is_some_and(|t| t.defaults.payout.is_some()) || read.find(Field::Payout).is_some() {
         return None;
     }
-    let command = template_command(network, template);
+    let command = template_command(network, named);
     if let Some((name, value)) = read.silent(Field::Payout) {
         let why = match said::silence(value, Fact::Amount) {
             // Told by itself.

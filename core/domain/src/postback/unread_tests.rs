@@ -46,15 +46,15 @@ fn a_sale_of_nothing_is_told_with_the_parameter_that_may_be_its_payout() {
         ("click_id=X", None),
     ];
     for (said, want) in table {
-        let found = unread_payout(&network(), None, &params(said));
+        let found = unread_payout(&network(), None, None, &params(said));
         assert_eq!(found.map(|(_, command)| command), want, "{said}");
     }
     let update = "tfx template update adnet/web --payout-param commission";
     let web = template(&json!({"params": {"transaction_id": "order"}}));
-    let found = unread_payout(&network(), Some(&web), &params("click_id=X&commission=5&order=7"));
+    let found = unread_payout(&network(), Some(&web), Some(&web), &params("click_id=X&commission=5&order=7"));
     assert_eq!(found.map(|(_, command)| command).as_deref(), Some(update));
     let decided = template(&json!({"defaults": {"payout": "0"}}));
-    assert_eq!(unread_payout(&network(), Some(&decided), &params("click_id=X&commission=5")), None);
+    assert_eq!(unread_payout(&network(), Some(&decided), None, &params("click_id=X&commission=5")), None);
 }
 
 #[test]

@@ -25,6 +25,7 @@ use crate::{
     input::{Body, Path, Query, if_match},
     labels,
     reply::{json, paged, tagged},
+    signed_postback,
 };
 use axum::{
     Extension, Router,
@@ -205,6 +206,10 @@ async fn shown_saved(
     if saved.record.kind == Kind::Alert {
         warnings.extend(app.alerts.warnings(&saved.record));
     }
+    // It is saved, whatever cannot be said of it.
+    warnings.extend(
+        signed_postback::warnings(app.stores.config.as_ref(), &saved.record).await.unwrap_or_default(),
+    );
     showing(app, status, saved, warnings).await
 }
 

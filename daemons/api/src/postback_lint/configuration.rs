@@ -3,7 +3,10 @@
 use super::currencies::is_of;
 use crate::{app::App, failure::Failure};
 use tfx_api::postbacks::{Finding, FindingKind};
-use tfx_domain::entity::{DestinationSpec, Kind, NetworkSpec, SourceSpec, Status, TemplateSpec};
+use tfx_domain::{
+    entity::{DestinationSpec, Kind, NetworkSpec, SourceSpec, Status, TemplateSpec},
+    postback::{advice, unreadable_key},
+};
 use tfx_ports::config::Record;
 
 /// Of what is active; of one network: itself and the destinations that it pays for.
@@ -14,7 +17,7 @@ pub(super) async fn silent(app: &App, network: Option<&Record>) -> Result<Vec<Fi
     let mut found: Vec<Finding> = active().filter(meant).filter_map(of).collect();
     let networks = active().filter(|r| r.kind == Kind::Network).filter(meant);
     for (record, spec) in networks.filter_map(|r| Some((r, r.typed::<NetworkSpec>().ok()?.spec))) {
-        let templates = active().filter(|r| r.kind == Kind::Template && r.parent == record.id);
+        let templates = records.iter().filter(|r| r.kind == Kind::Template && r.parent == record.id);
         let templates: Vec<TemplateSpec> =
             templates.filter_map(|r| Some(r.typed::<TemplateSpec>().ok()?.spec)).collect();
         found.extend(unsigned(&spec, &templates).map(|(template, kind, because, command)| Finding {
@@ -23,7 +26,7 @@ pub(super) async fn silent(app: &App, network: Option<&Record>) -> Result<Vec<Fi
                 Some(slug) => format!("{} {}/{slug}", Kind::Template, spec.slug),
                 None => format!("{} {}", Kind::Network, spec.slug),
             },
-            because: because.to_owned(),
+            because,
             command,
             ..Finding::new(kind, record.updated_at)
         }));
@@ -31,33 +34,42 @@ pub(super) async fn silent(app: &App, network: Option<&Record>) -> Result<Vec<Fi
     Ok(found)
 }
 
-/// Templates that are signed without a key, and not signed with one.
+/// Templates that are signed without a key or with one that is written otherwise, and not signed with one.
 fn unsigned<'t>(
     network: &'t NetworkSpec,
     templates: &'t [TemplateSpec],
-) -> impl Iterator<Item = (Option<String>, FindingKind, &'static str, String)> + 't {
+) -> impl Iterator<Item = (Option<String>, FindingKind, String, String)> + 't {
     let slug = network.slug.as_str();
     let has_key = network.signing_key.is_some();
     let say = "its network signs, and what it does not say how to look at is answered 503; PLACE is where the signature stands, TEXT \
                what is signed";
-    let of_template = templates.iter().filter_map(move |t| match (&t.signature, has_key) {
+    let active = || templates.iter().filter(|t| t.status == Status::Active);
+    let of_template = active().filter_map(move |t| match (&t.signature, has_key) {
         (Some(_), false) => Some((
             Some(t.slug.to_string()),
             FindingKind::NoSigningKey,
-            "its network has no signing key, so all that comes through it is answered 503",
+            "its network has no signing key, so all that comes through it is answered 503".to_owned(),
             format!("tfx network update {slug} --signing-key-file FILE"),
         )),
         (None, true) => Some((
             Some(t.slug.to_string()),
             FindingKind::NoSignature,
-            say,
+            say.to_owned(),
             format!("tfx template update {slug}/{} --signature-in PLACE --signed TEXT", t.slug),
         )),
+        (Some(_), true) => unreadable_key(network, t)
+            .map(|(why, mends)| (Some(t.slug.to_string()), FindingKind::UnreadableKey, why, mends)),
         _ => None,
     });
-    let none = (has_key && templates.is_empty()).then(|| {
-        let create = format!("tfx template create --network {slug} --slug default --name Default");
-        (None, FindingKind::NoSignature, say, format!("{create} --signature-in PLACE --signed TEXT"))
+    let none = (has_key && active().next().is_none()).then(|| {
+        let default = templates.iter().find(|t| t.slug.as_str() == "default");
+        let command = advice::template_command(network, default);
+        (
+            None,
+            FindingKind::NoSignature,
+            say.to_owned(),
+            format!("{command} --signature-in PLACE --signed TEXT"),
+        )
     });
     of_template.chain(none)
 }

@@ -60,6 +60,7 @@ pub(super) type Key = (String, Option<String>, FindingKind, String);
 /// Amounts that a template does not read.
 pub(super) struct UnreadAmounts {
     pub(super) network: NetworkSpec,
+    /// Also one that is not active.
     pub(super) template: Option<TemplateSpec>,
     /// As they were said, the first of them.
     pub(super) said: Vec<String>,

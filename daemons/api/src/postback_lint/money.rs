@@ -66,6 +66,7 @@ impl Linter<'_> {
         let app = self.app;
         let Some((known, template)) = self.known(line).await? else { return Ok(()) };
         let spec = known.spec.clone();
+        let named = template.map(Record::typed::<TemplateSpec>).transpose()?.map(|t| t.spec);
         let template = active(template)?;
         let network = spec.slug.to_string();
         let is_mended = read_otherwise(&spec, template.as_ref(), line) == Some(AnotherReading::Paid);
@@ -76,7 +77,7 @@ impl Linter<'_> {
                 format!("tfx postback retry --network {network} --result recorded --result updated"),
             )
         } else {
-            match unread_payout(&spec, template.as_ref(), &line.params) {
+            match unread_payout(&spec, template.as_ref(), named.as_ref(), &line.params) {
                 Some(found) => found,
                 None => return Ok(()),
             }

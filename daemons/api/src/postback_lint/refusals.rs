@@ -5,7 +5,7 @@ use crate::{entities::refs, failure::Failure};
 use std::net::IpAddr;
 use tfx_api::postbacks::{Finding, FindingKind};
 use tfx_domain::{
-    entity::{Kind, Status, TemplateSpec},
+    entity::{Kind, SignatureFormat, Status, TemplateSpec},
     event::{PostbackLogEvent, PostbackResult},
     postback::{Field, advice, interpret},
     slug::Slug,
@@ -47,7 +47,7 @@ impl Linter<'_> {
                 id: String::new(),
             }),
             400 => malformed(known, template, line)?,
-            403 if was_let_in && advice::came_with_former_secret(&line.reason).is_none() => None,
+            403 if was_let_in && advice::came_with_former_secret(&line.reason) != Some(false) => None,
             403 => not_accepted(known, line),
             404 if line.click_id.is_none() => no_template(known, template, line),
             // It went again later: the network sends it until it is taken.
@@ -59,7 +59,7 @@ impl Linter<'_> {
             400 => unread_amount(known, template, line)?,
             _ => None,
         };
-        let same = format!("{} {}", line.status, advice::pattern(&line.reason));
+        let same = format!("{} {}", line.status, advice::pattern(advice::without_notes(&line.reason)));
         let finding = Finding {
             network: slug,
             template: named,
@@ -138,22 +138,36 @@ fn malformed(
     line: &PostbackLogEvent,
 ) -> Result<Option<Refused>, Failure> {
     let (parameter, _) = line.reason.split_once(": ").unwrap_or(("", ""));
-    let active = template.filter(|t| t.status == Status::Active);
-    let spec = active.map(Record::typed::<TemplateSpec>).transpose()?.map(|t| t.spec);
+    let named = template.map(Record::typed::<TemplateSpec>).transpose()?.map(|t| t.spec);
+    let spec = named.as_ref().filter(|t| t.status == Status::Active);
     // What could not be read as a text is not in the log, so it cannot be tried again.
     let is_said = line.params.iter().any(|(name, _)| name.eq_ignore_ascii_case(parameter));
     let can_be_tried = is_said || line.reason.contains(": is missing");
     let is_mended = !line.reason.contains(advice::HOLDS_SECRET) && can_be_tried;
-    if is_mended && interpret(&known.spec, spec.as_ref(), &line.params, &[]).is_ok() {
+    if is_mended && interpret(&known.spec, spec, &line.params, &[]).is_ok() {
         return Ok(None);
     }
-    let mut because = line.reason.clone();
+    let mut because = advice::without_notes(&line.reason).to_owned();
     let mut command = postback_url(known, template);
-    if let Some((say, mends)) = advice::click_id_param(&known.spec, spec.as_ref(), &line.params) {
+    let is_click = is_of(Field::ClickId, spec, parameter);
+    let signed = spec.and_then(|t| t.signature.as_ref()).filter(|format| !format.covers_query());
+    let by_name =
+        |format: &SignatureFormat| Field::ClickId.names(spec).iter().any(|n| format.covers_param(n));
+    if let Some((say, mends)) = advice::click_id_param(&known.spec, spec, named.as_ref(), &line.params) {
         because += &format!("; {say}");
         command = mends;
-    } else if is_of(Field::ClickId, spec.as_ref(), parameter) || line.reason.contains(advice::HOLDS_SECRET) {
-        because += "; the network is to send it as this URL has it";
+    } else if is_click || line.reason.contains(advice::HOLDS_SECRET) {
+        because += match signed {
+            Some(format) if format.covers_body() => {
+                "; what the network does not sign is not read, so it is to send it in the body, as is said beside this URL"
+            }
+            Some(format) if is_click && !by_name(format) => {
+                command =
+                    format!("tfx template show {}/{}", known.spec.slug, template.map_or("", |t| &t.slug));
+                "; the signature of its template does not cover it, so it is not read: compare with what the network signs"
+            }
+            _ => "; the network is to send it as this URL has it",
+        };
     } else {
         // No URL mends what stands in it; of amounts a template may.
         command = in_log(known.spec.slug.as_str());
@@ -172,15 +186,15 @@ fn unread_amount(
     line: &PostbackLogEvent,
 ) -> Result<Option<(String, UnreadAmounts)>, Failure> {
     let (parameter, _) = line.reason.split_once(": ").unwrap_or(("", ""));
-    let active = template.filter(|t| t.status == Status::Active);
-    let spec = active.map(Record::typed::<TemplateSpec>).transpose()?.map(|t| t.spec);
-    if !is_of(Field::Payout, spec.as_ref(), parameter) {
+    let named = template.map(Record::typed::<TemplateSpec>).transpose()?.map(|t| t.spec);
+    let spec = named.as_ref().filter(|t| t.status == Status::Active);
+    if !is_of(Field::Payout, spec, parameter) {
         return Ok(None);
     }
     let said = line.params.iter().filter(|(name, _)| name.eq_ignore_ascii_case(parameter));
     let said = said.map(|(_, value)| value.trim().to_owned()).find(|value| !value.is_empty());
     let network = known.spec.clone();
-    Ok(said.map(|said| (said, UnreadAmounts { network, template: spec, said: Vec::new() })))
+    Ok(said.map(|said| (said, UnreadAmounts { network, template: named, said: Vec::new() })))
 }
 
 /// The command that shows what was refused.
@@ -190,16 +204,15 @@ fn in_log(network: &str) -> String {
 
 /// A secret or an address that is not accepted.
 fn not_accepted(known: &LoggedNetwork, line: &PostbackLogEvent) -> Option<Refused> {
-    let ip = line.remote_ip.to_string();
-    if line.reason.contains("sign") {
+    let (ip, reason) = (line.remote_ip.to_string(), advice::without_notes(&line.reason));
+    if reason.contains("sign") {
         let template = if line.template.is_empty() { "default" } else { line.template.as_str() };
-        let because =
-            format!("{}; compare how it signs, and the key, with what the network says", line.reason);
+        let because = format!("{reason}; compare how it signs, and the key, with what the network says");
         let command = format!("tfx template show {}/{template}", known.spec.slug);
         return Some(Refused { what: "signature".to_owned(), because, command, id: ip });
     }
-    if !line.reason.contains("address") {
-        let because = format!("{}; the URL that the network is to use has it", line.reason);
+    if !reason.contains("address") {
+        let because = format!("{reason}; the URL that the network is to use has it");
         let command = postback_url(known, None);
         return Some(Refused { what: "secret".to_owned(), because, command, id: ip });
     }
@@ -211,7 +224,7 @@ fn not_accepted(known: &LoggedNetwork, line: &PostbackLogEvent) -> Option<Refuse
     let file = spec.allowed_ips_file.as_ref();
     let file =
         file.map(|file| format!(", here or in {file} on postback-service's machine")).unwrap_or_default();
-    let because = format!("{}; if {ip} is the network's, allow it{file}", line.reason);
+    let because = format!("{reason}; if {ip} is the network's, allow it{file}");
     let allowed: Vec<String> = spec.allowed_ips.iter().map(ToString::to_string).chain([ip.clone()]).collect();
     let command = format!("tfx network update {} --allow-ip {}", spec.slug, allowed.join(" --allow-ip "));
     Some(Refused { what: "address".to_owned(), because, command, id: ip })
@@ -247,7 +260,7 @@ fn other(slug: &str, line: &PostbackLogEvent) -> Refused {
     };
     Refused {
         what: what.to_owned(),
-        because: format!("{} (answered {})", line.reason, line.status),
+        because: format!("{} (answered {})", advice::without_notes(&line.reason), line.status),
         command: in_log(slug),
         id: String::new(),
     }

@@ -137,6 +137,62 @@ async fn what_is_refused_is_told_with_what_mends_it() {
     assert_eq!(of(&found, "tid").command, "tfx network postback-url adnet");
 }
 
+/// A default that is not active cannot be made, and what the network does not sign is mended by no URL.
+#[tokio::test]
+async fn what_mends_it_is_of_the_template_as_it_is() {
+    let s = Server::start().await;
+    let click = past(&s).await.routed.to_string();
+    let missing = "click_id: is missing; the click id is looked for in click_id";
+    let unsigned = "; not read, since it is not signed: click_id";
+    let former = "; with the network's former secret, which works until 2026-03-01T00:00:00Z; 'tfx network …";
+    let ended = "the signature is of the network's former key, which ended 2026-02-01T00:00:00Z";
+    let template = |slug: &str, more: Value| {
+        let mut spec = json!({ "network": "adnet", "slug": slug });
+        spec.as_object_mut().expect("object").extend(more.as_object().expect("object").clone());
+        spec
+    };
+    let signed = |text: &str| json!({ "signature": { "in": "header:X-Sig", "signed": text } });
+    s.create(Kind::Template, template("default", json!({ "status": "archived" }))).await;
+    s.create(Kind::Template, template("body", signed("{body}"))).await;
+    s.create(Kind::Template, template("named", signed("{param:subid}"))).await;
+    s.create(Kind::Template, template("unnamed", signed("{param:tid}"))).await;
+    let through = |template: &str, mut line: Value| {
+        line["template"] = json!(template);
+        line
+    };
+    let lines = vec![
+        refused(400, missing, &[("ref", &click)]),
+        refused(400, "payout: '1,5' must be a decimal number", &[("subid", &click), ("payout", "1,5")]),
+        through("body", refused(400, &format!("{missing}{unsigned}, tid"), &[])),
+        through("body", refused(400, &format!("{missing}{unsigned}"), &[])),
+        through("named", refused(400, &format!("{missing}{unsigned}"), &[])),
+        through("unnamed", refused(400, &format!("{missing}{unsigned}"), &[])),
+        through("named", refused(403, ended, &[])),
+        through(
+            "named",
+            json!({ "status": 403, "reason": format!("{ended}{former}"), "remote_ip": "198.51.100.9" }),
+        ),
+    ];
+    log(&s, 0, lines).await;
+    let found: Vec<Finding> = lint(&s).await.into_iter().filter(|f| f.kind == FindingKind::Refused).collect();
+    let mut told: Vec<_> = found.iter().map(|f| (f.command.as_str(), f.postbacks)).collect();
+    told.sort_unstable();
+    let want = [
+        ("tfx network postback-url adnet --template body", 2),
+        ("tfx network postback-url adnet --template named", 1),
+        ("tfx template show adnet/named", 2),
+        ("tfx template show adnet/unnamed", 1),
+        ("tfx template update adnet/default --set status=active --click-id-param ref", 1),
+        ("tfx template update adnet/default --set status=active --decimal comma", 1),
+    ];
+    assert_eq!(told, want, "{found:#?}");
+    let text = serde_json::to_string(&found).expect("json");
+    assert!(
+        text.contains("in the body, as is said beside this URL") && !text.contains("former secret"),
+        "{text}"
+    );
+}
+
 /// What was taken at less than was meant: macros in place of money, and sales of nothing.
 #[tokio::test]
 async fn money_that_was_not_read_is_told_until_it_is() {
@@ -329,8 +385,12 @@ async fn what_loses_money_without_a_word_is_told_before_a_click_shows_it() {
     ] {
         s.api.create(kind, &spec).await.expect("created");
     }
-    for (slug, key) in [("signs", Some("a-signing-key")), ("half", Some("a-signing-key")), ("keyless", None)]
-    {
+    for (slug, key) in [
+        ("signs", Some("a-signing-key")),
+        ("half", Some("a-signing-key")),
+        ("keyless", None),
+        ("resting", Some("a-signing-key")),
+    ] {
         s.create(Kind::Network, json!({ "slug": slug, "signing_key": key })).await;
     }
     let signature = json!({ "in": "header:X-Sig", "signed": "{body}" });
@@ -338,16 +398,25 @@ async fn what_loses_money_without_a_word_is_told_before_a_click_shows_it() {
         ("half", "default", signature.clone()),
         ("half", "other", Value::Null),
         ("keyless", "default", signature),
+        ("half", "hex", json!({ "in": "header:X-Sig", "signed": "{body}", "key": "hex" })),
     ] {
         s.create(Kind::Template, json!({ "network": network, "slug": slug, "signature": signature })).await;
     }
+    s.create(Kind::Template, json!({ "network": "resting", "slug": "default", "status": "paused" })).await;
+    let all = lint(&s).await;
+    let of = |entity: &str| all.iter().find(|f| f.entity == entity).map(|f| f.command.as_str());
+    assert_eq!(of("template half/hex"), Some("tfx template update half/hex --signature-key FORM"));
+    let resting = of("network resting").expect("told");
+    assert!(resting.starts_with("tfx template update resting/default --set status=active "), "{resting}");
     let found: Vec<(String, FindingKind)> = silent(&s).await;
     let want = [
         ("destination blind", FindingKind::NoClickId),
         ("network adnet", FindingKind::NoSecret),
+        ("network resting", FindingKind::NoSignature),
         ("network signs", FindingKind::NoSignature),
         ("source dumb", FindingKind::NoExternalId),
         ("source empty", FindingKind::NoExternalId),
+        ("template half/hex", FindingKind::UnreadableKey),
         ("template half/other", FindingKind::NoSignature),
         ("template keyless/default", FindingKind::NoSigningKey),
     ];

@@ -220,6 +220,44 @@ async fn a_postback_is_made_as_its_network_would_sign_it() {
     assert!(header.is_some_and(|value| value.starts_with("t=") && value.contains(",v1=")), "{body:?}");
     let hex = s.api.postback_request(&test(Some("hex"))).await.expect_err("the key is none");
     assert!(hex.to_string().contains("not hexadecimal"), "{hex}");
+    // A try without sending says what is read of it, and what could not be looked at.
+    let by_name = s.create(
+        Kind::Template,
+        template("named", json!({ "in": "param:hash", "signed": "{param:subid}:{param:payout}" })),
+    );
+    assert!(by_name.await.get("warnings").is_none());
+    let click = "01K5E7Q0000000000000000000";
+    let tried = async |template: Option<&str>| {
+        let params = [("subid", click), ("payout", "1"), ("currency", "EUR"), ("payout", "9")];
+        let params = params.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        s.api.postback_test(&PostbackTest { params, ..test(template) }).await.expect("tried")
+    };
+    for (slug, revenue, note) in [
+        ("named", "1.00 USD", Some("; not read, since it is not signed: currency, payout")),
+        ("body", "1.00 EUR", None),
+        ("url", "1.00 EUR", None),
+    ] {
+        let told = tried(Some(slug)).await;
+        let read = told.understood.as_ref().and_then(|it| it.revenue).map(|money| money.to_string());
+        assert_eq!(read.as_deref(), Some(revenue), "{told:?}");
+        assert_eq!(note, told.reason.find("; not read").map(|at| &told.reason[at..]), "{told:?}");
+    }
+    for (slug, why) in [(Some("hex"), "is not hexadecimal"), (None, "does not say how")] {
+        let told = tried(slug).await;
+        assert!(told.status == 503 && told.reason.contains(why) && told.understood.is_none(), "{told:?}");
+    }
+    // Whoever saves either of both is told, and it is saved.
+    let saved = [
+        s.api
+            .update(Kind::Network, "adnet", &json!({ "signing_key": "another-key" }), None)
+            .await
+            .expect("saved"),
+        s.api.update(Kind::Template, "adnet/hex", &json!({ "name": "Hex" }), None).await.expect("saved"),
+    ];
+    for saved in saved {
+        let told = saved["warnings"].to_string();
+        assert!(told.contains("adnet/hex: the network's signing key is not hexadecimal"), "{saved}");
+    }
     let (tester, _) = client(&s, "tester", &[Scope::Read, Scope::ReadMoney, Scope::PostbacksTest]).await;
     assert_eq!(tester.postback_request(&test(None)).await.expect_err("he may not").code(), Some("forbidden"));
 }

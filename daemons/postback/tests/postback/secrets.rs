@@ -118,7 +118,12 @@ async fn a_secret_in_what_a_conversion_keeps_is_refused_and_nowhere_in_the_clear
     assert_eq!((world.conversions().await, world.parked().await), (0, (0, 0)));
     let other = format!("/postback/adnet?secret={SECRET}&click_id={click}&tid=T1&note={encoded}");
     assert_eq!(world.get(&other).await.0, 200, "only what is kept");
-    let text = serde_json::to_string(&world.logged(6).await).expect("json");
+    let logged = world.logged(6).await;
+    for line in logged.iter().filter(|line| line.status == 400) {
+        let at = if line.params.iter().any(|(name, _)| name == "status") { "status: " } else { "tid: " };
+        assert!(line.reason.starts_with(at), "where it does not belong: {line:?}");
+    }
+    let text = serde_json::to_string(&logged).expect("json");
     assert!(!text.contains(SECRET) && !text.contains(&encoded), "{text}");
     let retry = world.client.post(world.url("/internal/postbacks/retry")).bearer_auth(TOKEN);
     let retry = answer(retry.json(&json!({ "results": ["rejected"] }))).await;
