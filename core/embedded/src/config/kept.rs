@@ -83,7 +83,7 @@ pub(super) fn at(conn: &Connection, wanted: u64) -> Result<Vec<Record>, StoreErr
         return Err(none(conn, wanted)?);
     }
     let sql = "SELECT change, kind, id, parent, slug, status, version, created_at, updated_at, spec
-               FROM (SELECT min(change) AS first, min(change) AS last FROM kept_versions WHERE change <= ? GROUP BY id)
+               FROM (SELECT min(change) AS first, max(change) AS last FROM kept_versions WHERE change <= ? GROUP BY id)
                JOIN kept_versions ON change = last ORDER BY first";
     let found = records::many(conn, sql, [number(wanted)])?;
     Ok(found.into_iter().map(|(_, record)| record).collect())
