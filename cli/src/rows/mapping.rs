@@ -101,8 +101,10 @@ pub(crate) struct Mapping {
     pub(crate) said: Vec<Said>,
     pub(crate) template: Option<TemplateSpec>,
     pub(crate) zone: TimeZone,
-    /// The file is an export of ours.
+    /// It is read as an export of ours: no template reads it.
     pub(crate) ours: bool,
+    /// It has the columns of one, and is none by what was said, or by how they are spelled.
+    pub(crate) looks_like_ours: bool,
     guards: Guards,
     /// Of other files: how many cells lost such an apostrophe, and the line of the first one.
     unguarded: Option<(u64, u64)>,
@@ -134,19 +136,12 @@ impl Columns {
     }
 }
 
-/// Whether a file has the columns of our own exports, and no others.
+/// Whether a file has all columns of our own exports by their names, wherever they stand and whatever stands beside.
 fn is_ours(rows: &Rows) -> bool {
-    let mut names: Vec<&str> =
-        rows.header.iter().map(String::as_str).filter(|n| !REFUSED.contains(n)).collect();
-    let mut ours = OURS;
-    if rows.form == Form::Jsonl {
-        names.sort_unstable();
-        ours.sort_unstable();
-    }
-    names == ours
+    OURS.iter().all(|ours| rows.header.iter().any(|name| name == ours))
 }
 
-/// Whether a file has them, wherever they stand and whatever stands beside.
+/// Whether it has them, however they are spelled.
 fn has_ours(rows: &Rows) -> bool {
     OURS.iter().all(|ours| rows.header.iter().any(|name| plain(name) == *ours))
 }
@@ -156,19 +151,17 @@ fn plain(name: &str) -> String {
 }
 
 impl Mapping {
-    pub(crate) fn new(said: Vec<Said>, zone: TimeZone, rows: &Rows) -> Self {
-        let ours = said.is_empty() && is_ours(rows);
+    /// `by_template`: it was said which one reads the file.
+    pub(crate) fn new(said: Vec<Said>, by_template: bool, zone: TimeZone, rows: &Rows) -> Self {
+        let (is_said, has_ours) = (by_template || !said.is_empty(), has_ours(rows));
+        let ours = !is_said && is_ours(rows);
         let guards = match rows.form {
             Form::Jsonl => Guards::None,
-            Form::Csv(_) if has_ours(rows) => Guards::Ours,
+            Form::Csv(_) if has_ours => Guards::Ours,
             Form::Csv(_) => Guards::Formulas,
         };
-        Self { said, template: None, zone, ours, guards, unguarded: None, last: None }
-    }
-
-    /// Whether it has the columns of an export of ours, and is not read as one.
-    pub(crate) fn looks_like_ours(&self) -> bool {
-        !self.ours && self.guards == Guards::Ours
+        let looks_like_ours = has_ours && !ours;
+        Self { said, template: None, zone, ours, looks_like_ours, guards, unguarded: None, last: None }
     }
 
     /// Its rows are read once more.
@@ -232,7 +225,11 @@ impl Mapping {
                 continue;
             }
             for group in fact.names(self.template.as_ref()) {
-                let named = |name: &str| group.iter().any(|one| plain(one) == plain(name));
+                // In an export, `Payout` beside `payout` is somebody's own.
+                let named = |name: &str| match self.ours {
+                    true => name == fact.as_str(),
+                    false => group.iter().any(|one| plain(one) == plain(name)),
+                };
                 let found = places(names, named);
                 let found: Vec<usize> = found.into_iter().filter(|at| !taken.contains(at)).collect();
                 match found.as_slice() {

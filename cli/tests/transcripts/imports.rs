@@ -319,13 +319,19 @@ fn an_export_with_another_column_makes_no_new_conversions() {
     }
     place.ok("tfx conversion export all.csv && sed '1s/$/,note/; 2,$s/$/,x/' all.csv > noted.csv");
     place.ok("tfx conversion list --output csv --columns click_id,transaction_id,status > listed.csv");
+    // What the network writes is a thousandth; ours is ours.
+    place.ok("tfx template create --network adnet --slug default --name D --decimal comma --scale 0.001");
+    place.ok("sed '1s/status/Status/' all.csv > spelled.csv");
     let mut t = Transcript::new(&place);
     t.all(
         "tfx conversion import noted.csv --yes
-        tfx conversion import all.csv --map payout=payout --yes
+        tfx conversion import all.csv --map payout=payout --dry-run
         tfx conversion import all.csv --network adnet --template main --yes
         tfx conversion import listed.csv --network adnet --yes
-        tfx network reconcile adnet --csv noted.csv",
+        tfx conversion import spelled.csv --yes
+        tfx network reconcile adnet --csv noted.csv
+        tfx network reconcile adnet --csv spelled.csv
+        tfx network reconcile adnet --csv noted.csv --since 2026-01-01 --until 2026-01-02",
     );
     t.is("imports_of_changed_exports");
 }

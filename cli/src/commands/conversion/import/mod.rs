@@ -45,7 +45,8 @@ const TOLD: u64 = 5;
 #[command(after_help = "Columns are found by the names of the network's template, else by click_id,\n\
     transaction_id, status, payout, currency, time, network and what postbacks call\n\
     them besides; --map says which is which where the file calls them otherwise.\n\
-    A file of 'tfx conversion export' is read as it is.\n\n\
+    A file that has all of these seven is an export of ours, whatever stands beside\n\
+    them, and is read as it is, unless --map or --template says otherwise.\n\n\
     Examples:\n  \
     tfx conversion import may.csv --network adnet --dry-run\n  \
     tfx conversion import may.csv --network adnet --map click_id='Sub ID',time=At\n  \
@@ -87,12 +88,9 @@ impl Import {
             return Err(Failure::usage("importing needs a yes: give --yes")
                 .hint("--dry-run says what would become of each row"));
         }
-        let (mut rows, mut mapping) = self.read.open(&self.file, context.out)?;
-        mapping.ours &= self.template.is_none();
+        let (mut rows, mut mapping) = self.read.open(&self.file, self.template.as_deref(), context.out)?;
         let client = context.client()?;
-        if mapping.ours {
-            context.out.note("an export of tfx: statuses and amounts are read as ours");
-        } else if let Some(network) = &self.network {
+        if let (false, Some(network)) = (mapping.ours, &self.network) {
             mapping.template = network::template(&client, network, self.template.as_deref()).await?;
         }
         let has_network = self.read.check(&rows, &mapping, true, context.out)?;

@@ -5,7 +5,8 @@ use crate::{
     output::Out,
     rows::{
         Form, Rows,
-        mapping::{self, Fact, Mapping, Said},
+        mapping::{self, Fact, Mapping, OURS, Said},
+        name_of,
     },
     when,
 };
@@ -37,11 +38,16 @@ fn delimiter(text: &str) -> Result<u8, String> {
 }
 
 impl ReadAs {
-    /// Opens a file, and says what is found out about it.
+    /// Opens a file, and says what is found out about it; with the template that was said to read it.
     ///
     /// # Errors
-    /// It cannot be read.
-    pub(crate) fn open(&self, file: &Path, out: Out) -> Result<(Rows, Mapping), Failure> {
+    /// It cannot be read, or may be an export of ours or not: its amounts would be other ones.
+    pub(crate) fn open(
+        &self,
+        file: &Path,
+        template: Option<&str>,
+        out: Out,
+    ) -> Result<(Rows, Mapping), Failure> {
         let rows = Rows::open(file, self.delimiter)?;
         if let (Form::Csv(found), None) = (rows.form, self.delimiter)
             && found != b','
@@ -50,7 +56,19 @@ impl ReadAs {
             out.note(format!("between its cells stands {shown}"));
         }
         let zone = self.timezone.clone().unwrap_or_else(|| when::local().clone());
-        let mapping = Mapping::new(self.map.clone(), zone, &rows);
+        let mapping = Mapping::new(self.map.clone(), template.is_some(), zone, &rows);
+        if mapping.ours {
+            out.note("an export of tfx: statuses and amounts are read as ours");
+        } else if mapping.looks_like_ours && template.is_none() && self.map.is_empty() {
+            return Err(Failure::usage(format!(
+                "{} has the columns of an export of tfx, spelled otherwise: its statuses and amounts may be ours or a network's",
+                name_of(file)
+            ))
+            .hint(format!(
+                "an export's are called {}; of a network's file --map click_id=COLUMN or --template says so",
+                OURS.join(", ")
+            )));
+        }
         Ok((rows, mapping))
     }
 
@@ -74,10 +92,10 @@ impl ReadAs {
                 .hint("--map FACT=COLUMN says which is which")
         };
         let columns = mapping.columns(&rows.header).map_err(wrong)?;
-        if mapping.looks_like_ours() {
+        if mapping.looks_like_ours {
             out.note(
-                "it looks like an export of tfx and is read as a file of its network, whose words its statuses are then; \
-                 the export's apostrophes are taken off",
+                "it looks like an export of tfx and is read as a file of its network, by whose template its statuses and amounts \
+                 are read then; the export's apostrophes are taken off",
             );
         }
         if !columns.unread.is_empty() {

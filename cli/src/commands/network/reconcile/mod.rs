@@ -75,8 +75,7 @@ impl Reconcile {
         let bounds = self.window.bounds()?;
         let client = context.client()?;
         let (id, spec) = network(&client, &self.network).await?;
-        let (mut rows, mut mapping) = self.read.open(&self.csv, context.out)?;
-        mapping.ours &= self.template.is_none();
+        let (mut rows, mut mapping) = self.read.open(&self.csv, self.template.as_deref(), context.out)?;
         if !mapping.ours {
             mapping.template = template(&client, &self.network, self.template.as_deref()).await?;
         }
@@ -88,7 +87,7 @@ impl Reconcile {
         let mut theirs = Theirs::read(&mut rows, &mut mapping, &reader, within)?;
         mapping.tell_unguarded(context.out);
         let window = self.days(bounds, &theirs, &mapping.zone)?;
-        self.tell(context, &theirs, window, &mapping.zone);
+        self.tell(context, &theirs, window, &mapping);
         let mut job = Job {
             client: &client,
             sender: Sender::new(&client, context.out),
@@ -110,6 +109,13 @@ impl Reconcile {
         let differ = ours != sums;
         job.found.print(context.out, &ours, &sums)?;
         self.tell_more(context, &job, &theirs);
+        if theirs.rows > theirs.unread_rows && ours.is_empty() && sums.is_empty() {
+            let (rows, file) = (theirs.rows, name_of(&self.csv));
+            return Err(Failure::failed(format!(
+                "nothing was compared: none of the {rows} rows of {file} counts, and nothing is here of that time"
+            ))
+            .hint("is it the file of those days and of that network? --since and --until say which days are compared"));
+        }
         let total = job.found.total();
         if total == 0 && theirs.unread_rows == 0 && !differ {
             context.out.note("both say the same");
@@ -165,8 +171,7 @@ impl Reconcile {
     fn again(&self, mapping: &Mapping) -> Result<(Rows, Mapping), Failure> {
         let quiet =
             crate::output::Out { quiet: true, ..crate::output::Out::new(Default::default(), true, true) };
-        let (rows, mut again) = self.read.open(&self.csv, quiet)?;
-        again.ours = mapping.ours;
+        let (rows, mut again) = self.read.open(&self.csv, self.template.as_deref(), quiet)?;
         again.template.clone_from(&mapping.template);
         Ok((rows, again))
     }
@@ -195,8 +200,9 @@ impl Reconcile {
         context: &Context,
         theirs: &Theirs,
         (since, until): (Option<Timestamp>, Option<Timestamp>),
-        zone: &TimeZone,
+        mapping: &Mapping,
     ) {
+        let zone = &mapping.zone;
         let shown =
             |at: Option<Timestamp>, none: &str| at.map_or(none.to_owned(), |at| when::clock_time(at, zone));
         let (since, until) = (shown(since, "the beginning"), shown(until, "now"));
@@ -210,9 +216,9 @@ impl Reconcile {
         }
         if theirs.of_others > 0 {
             let (n, network) = (theirs.of_others, &self.network);
-            out.note(format!(
-                "{n} rows are of other networks than {network}, and left out; with --map network= all are taken for its own"
-            ));
+            // Of an export that would be another reading of its amounts too.
+            let all = if mapping.ours { "" } else { "; with --map network= all are taken for its own" };
+            out.note(format!("{n} rows are of other networks than {network}, and left out{all}"));
         }
         if theirs.ignored > 0 {
             out.note(format!("{} rows have a status that the template ignores", theirs.ignored));
