@@ -15,8 +15,8 @@ pub(crate) enum SecretsCommand {
     Status,
     /// Put a new key first into the file of keys, which is made if need be; the others stay and open what they sealed.
     ///
-    /// The file is that of SECRETS_KEY_FILE or of the data folder, on this machine. api-service and postback-service elsewhere need
-    /// it too, before 'tfx secrets reseal' seals with it.
+    /// The file is that of SECRETS_KEY_FILE or of the data folder, on this machine; services that read it seal with the new key within
+    /// seconds. api-service and postback-service elsewhere need it too: those with api-service last, which seals.
     RotateKey,
     /// Seal every secret with the first key.
     Reseal,
@@ -81,7 +81,8 @@ fn rotate_key(context: &Context) -> Result<(), Failure> {
     context.out.item(&item, &fields, "file")?;
     let first = text(&item["keys"][0]);
     context.out.note(format!(
-        "{first} seals from now on where services read this file; give it to those on other machines, then: tfx secrets reseal"
+        "{first} seals within seconds where services read this file, and those on other machines cannot open that before they have it: \
+         give it to them now, then: tfx secrets reseal"
     ));
     Ok(())
 }

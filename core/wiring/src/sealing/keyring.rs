@@ -5,8 +5,10 @@ use crate::{DataDir, DataDirError, secret_file};
 use std::{
     fs,
     io::ErrorKind,
+    os::unix::fs::MetadataExt as _,
     path::{Path, PathBuf},
-    sync::{Arc, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock},
+    time::{Duration, Instant, SystemTime},
 };
 use tfx_ports::{
     StoreError, files,
@@ -44,11 +46,23 @@ pub enum SealingError {
     Store(#[from] StoreError),
 }
 
+/// How often it is looked whether the file is another at most.
+const LOOKED_EVERY: Duration = Duration::from_secs(1);
+
+/// When a file was written, its length and its inode: another file has another.
+type Stamp = Option<(SystemTime, u64, u64)>;
+
+fn stamp(file: &Path) -> Stamp {
+    fs::metadata(file).and_then(|m| Ok((m.modified()?, m.len(), m.ino()))).ok()
+}
+
 /// The keys of a process.
 pub(super) struct Keyring {
     /// None: they do not change while the process runs.
     file: Option<PathBuf>,
     keys: RwLock<Vec<Arc<SealingKey>>>,
+    /// When the file was looked at, and as what.
+    looked: Mutex<(Instant, Stamp)>,
     /// The id of a key that nobody has any more.
     pub(super) lost: Option<String>,
 }
@@ -66,12 +80,12 @@ impl Keyring {
         let lost = settings.lost.clone();
         if !settings.keys.is_empty() {
             let keys = settings.keys.iter().filter_map(|key| SealingKey::new(key.expose())).map(Arc::new);
-            return Ok(Self { file: None, keys: RwLock::new(keys.collect()), lost });
+            return Ok(Self::new(None, None, keys.collect(), lost));
         }
         let own = data_dir.sealing_key_file();
         let file = settings.file.clone().unwrap_or_else(|| own.clone());
         if settings.file.is_none() && !fs::exists(&own).is_ok_and(|there| there) {
-            let Some(keys) = embedded else { return Ok(Self { file: None, keys: RwLock::default(), lost }) };
+            let Some(keys) = embedded else { return Ok(Self::new(None, None, Vec::new(), lost)) };
             let sealed_with = keys.key(SEALING).await?.filter(|id| lost.as_ref() != Some(id));
             // Another process may have made the file meanwhile: it is there before the store knows of its key.
             if let Some(id) = sealed_with
@@ -82,15 +96,20 @@ impl Keyring {
             let made = secret_file::read_or_make(&own, SHORTEST);
             made.map_err(|e| data_dir.unusable("make the key of secrets", e))?.ok();
         }
-        let keys = read(&file)?;
+        let (stamp, keys) = (stamp(&file), read(&file)?);
         if let Some(mode) = files::open_to_others(&file) {
             tracing::warn!(file = %file.display(), mode = format!("{mode:03o}"), "others can read the keys of secrets: chmod 600 it");
         }
-        Ok(Self { file: Some(file), keys: RwLock::new(keys), lost })
+        Ok(Self::new(Some(file), stamp, keys, lost))
     }
 
-    /// All of them, the first first.
+    fn new(file: Option<PathBuf>, stamp: Stamp, keys: Vec<Arc<SealingKey>>, lost: Option<String>) -> Self {
+        Self { file, keys: RwLock::new(keys), looked: Mutex::new((Instant::now(), stamp)), lost }
+    }
+
+    /// All of them, the first first, as the file has them or had a second ago.
     pub(super) fn all(&self) -> Vec<Arc<SealingKey>> {
+        self.look();
         self.keys.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
@@ -105,6 +124,19 @@ impl Keyring {
             self.read_again();
             find()
         })
+    }
+
+    /// Reads the file again if it is another than before.
+    fn look(&self) {
+        let Some(file) = &self.file else { return };
+        let mut looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner);
+        if looked.0.elapsed() < LOOKED_EVERY {
+            return;
+        }
+        let before = std::mem::replace(&mut *looked, (Instant::now(), stamp(file)));
+        if looked.1 != before.1 {
+            self.read_again();
+        }
     }
 
     /// Reads the file again; what cannot be read leaves the keys as they are.

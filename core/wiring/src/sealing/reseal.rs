@@ -102,8 +102,7 @@ impl Sealing for SealedConfig {
         if which == Reseal::All {
             ring.read_again();
         }
-        self.agreed().await?;
-        let Some(first) = ring.first() else { return Ok(0) };
+        let Some(first) = self.agreed().await? else { return Ok(0) };
         let mut changed = 0;
         for record in self.store.load().await?.1 {
             if !is_due(&record, which, &first) {
@@ -123,7 +122,8 @@ impl Sealing for SealedConfig {
                 version: record.version,
                 changes: serde_json::json!({}),
             };
-            match self.store.apply(vec![Change::update(self.seal(record)?, audit)], None).await {
+            match self.store.apply(vec![Change::update(Self::seal(Some(&first), record)?, audit)], None).await
+            {
                 Ok(_) => changed += 1,
                 // Whoever changed it meanwhile has sealed it.
                 Err(StoreError::VersionMismatch { .. } | StoreError::NotFound) => {}

@@ -1,6 +1,11 @@
 //! The configuration store with the secrets in it sealed.
 
-use super::{SealingError, cipher::Sealed, fields, keyring::Keyring};
+use super::{
+    SealingError,
+    cipher::{Sealed, SealingKey},
+    fields,
+    keyring::Keyring,
+};
 use crate::DataDir;
 use async_trait::async_trait;
 use std::{sync::Arc, time::Duration};
@@ -42,7 +47,7 @@ impl SealedConfig {
         let ring = Keyring::open(settings, data_dir, embedded.then_some(&*keys)).await?;
         let sealed = Self { store, keys, ring: Some(ring), agreed: Mutex::default() };
         // What the store does not tell now, also since it refuses, is asked again with whatever is read first.
-        if let Ok(Ok(Some(why))) = tokio::time::timeout(AT_THE_START, sealed.disagrees()).await {
+        if let Ok(Ok(Err(why))) = tokio::time::timeout(AT_THE_START, sealed.first()).await {
             return Err(broken(why).into());
         }
         Ok(Arc::new(sealed))
@@ -55,28 +60,25 @@ impl SealedConfig {
 
     /// That the first key is the installation's: the one that was first ever, or one that follows it, which whoever has both
     /// says.
-    pub(super) async fn agreed(&self) -> Result<(), StoreError> {
-        match self.disagrees().await? {
-            None => Ok(()),
-            Some(why) => Err(broken(why)),
-        }
+    pub(super) async fn agreed(&self) -> Result<Option<Arc<SealingKey>>, StoreError> {
+        self.first().await?.map_err(broken)
     }
 
-    /// Why the first key is not the installation's; none: it is.
-    async fn disagrees(&self) -> Result<Option<String>, StoreError> {
-        let Some(ring) = &self.ring else { return Ok(None) };
+    /// The first key, which is the installation's; else why it is not.
+    async fn first(&self) -> Result<Result<Option<Arc<SealingKey>>, String>, StoreError> {
+        let Some(ring) = &self.ring else { return Ok(Ok(None)) };
         let mut agreed = self.agreed.lock().await;
         let Some(first) = ring.first() else {
             return match self.keys.key(SEALING).await?.filter(|root| ring.lost.as_ref() != Some(root)) {
-                None => Ok(None),
-                Some(root) => Ok(Some(format!(
+                None => Ok(Ok(None)),
+                Some(root) => Ok(Err(format!(
                     "the secrets of the configuration are sealed with the key {root}, and this process has none: give it that of the \
                      other services, by SECRETS_KEY or SECRETS_KEY_FILE"
                 ))),
             };
         };
         if agreed.as_ref() == Some(&first.id) {
-            return Ok(None);
+            return Ok(Ok(Some(first)));
         }
         let root = self.keys.agree(SEALING, &first.id).await?;
         let follows = |id: &str| format!("{SEALING}:{id}");
@@ -86,7 +88,7 @@ impl SealedConfig {
                 known |= key.id == root || self.keys.key(&follows(&key.id)).await?.as_ref() == Some(&root);
             }
             if !known {
-                return Ok(Some(format!(
+                return Ok(Err(format!(
                     "this process would seal secrets with the key {}, but the installation's is {root}, or one that followed it: give it \
                      that of the other services, by SECRETS_KEY or SECRETS_KEY_FILE; or set SECRETS_KEY_LOST={root} if it is lost",
                     first.id
@@ -95,20 +97,20 @@ impl SealedConfig {
             self.keys.agree(&follows(&first.id), &root).await?;
         }
         *agreed = Some(first.id.clone());
-        Ok(None)
+        Ok(Ok(Some(first)))
     }
 
     /// The same for who reads: without a key nothing is opened, whosever it is, and the store need not be asked.
     async fn may_read(&self) -> Result<(), StoreError> {
         match self.ring.as_ref().and_then(Keyring::first) {
-            Some(_) => self.agreed().await,
+            Some(_) => self.agreed().await.map(drop),
             None => Ok(()),
         }
     }
 
-    /// A record as the store keeps it.
-    pub(super) fn seal(&self, mut record: Record) -> Result<Record, StoreError> {
-        let Some(key) = self.ring.as_ref().and_then(Keyring::first) else { return Ok(record) };
+    /// A record as the store keeps it, with the key that was agreed on; none: as it is.
+    pub(super) fn seal(key: Option<&SealingKey>, mut record: Record) -> Result<Record, StoreError> {
+        let Some(key) = key else { return Ok(record) };
         for field in fields(record.kind) {
             let place = place(record.kind, &record.id, field);
             let Some(value) = record.spec.get_mut(*field).filter(|value| !value.is_null()) else { continue };
@@ -215,9 +217,9 @@ impl Revisions for SealedConfig {
     }
 
     async fn reseal_kept(&self, version: &KeptVersion) -> Result<(), StoreError> {
-        self.agreed().await?;
+        let key = self.agreed().await?;
         let KeptVersion { place, record } = version.clone();
-        self.store.reseal_kept(&KeptVersion { place, record: self.seal(record)? }).await
+        self.store.reseal_kept(&KeptVersion { place, record: Self::seal(key.as_deref(), record)? }).await
     }
 }
 
@@ -229,8 +231,9 @@ impl ConfigStore for SealedConfig {
         at: Option<u64>,
         beside: Beside,
     ) -> Result<u64, StoreError> {
-        self.agreed().await?;
-        let seal = |change: Change| Ok(Change { record: self.seal(change.record)?, ..change });
+        let key = self.agreed().await?;
+        let seal =
+            |change: Change| Ok(Change { record: Self::seal(key.as_deref(), change.record)?, ..change });
         let changes = changes.into_iter().map(seal).collect::<Result<_, StoreError>>()?;
         self.store.apply_with(changes, at, beside).await
     }

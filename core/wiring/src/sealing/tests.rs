@@ -234,6 +234,28 @@ async fn a_key_that_comes_into_the_file_is_known_without_a_new_start() {
     }
 }
 
+/// Before anything is sealed anew, and without a new start.
+#[tokio::test]
+async fn a_key_that_is_put_first_seals_within_seconds_what_running_processes_save() {
+    let world = World::new();
+    let running = world.by_file().await.expect("made");
+    let mut records = with_secrets().into_iter();
+    save(&*running, records.by_ref().take(1).collect()).await;
+    let file = world.dir.path().join("secrets.key");
+    let old = fs::read_to_string(&file).expect("keys");
+    fs::write(&file, format!("{TWO}\n{old}")).expect("written");
+    let keys = world.by_file().await.expect("both").status().await.expect("told").keys;
+    let begun = std::time::Instant::now();
+    while running.status().await.expect("told").keys != keys {
+        assert!(begun.elapsed().as_secs() < 20, "the file is not looked at");
+        tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    }
+    save(&*running, records.collect()).await;
+    let status = running.status().await.expect("told");
+    assert_eq!((status.sealed[&keys[0]], status.sealed[&keys[1]]), (5, 2));
+    assert_eq!(running.load().await.expect("read").1.len(), 3);
+}
+
 /// Another process that starts at the same time: it makes its file, and then the store knows of it, just before this one asks.
 struct JustBefore(std::path::PathBuf);
 
