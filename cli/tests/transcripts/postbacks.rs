@@ -148,7 +148,7 @@ fn one_printed_command_maps_all_unknown_words_of_a_template() {
         "tfx template create --network adnet --slug default --name Default --map 'lead=not approved' --map sale=aproved \
          --map rejected=77,refund_partial --map 'STATUS=[\"a,b\"]'",
         "tfx template update adnet/main --map STATUS+=Extra",
-        "tfx template update last/default --map lead=pendign --set status=active",
+        "tfx template update last/default --set status=active --map lead=pendign",
     ];
     assert_eq!(commands.len(), want.len(), "{told}");
     assert!(want.iter().all(|command| commands.contains(command)), "{told}");

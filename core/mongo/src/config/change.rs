@@ -141,7 +141,7 @@ impl Config {
                 continue;
             }
             self.settle_names(what, kind, &of_kind, session).await?;
-            let new = of_kind.iter().filter(|net| net.before.is_none());
+            let new = of_kind.iter().filter(|net| net.new);
             let new: Vec<StoredRecord> =
                 new.map(|net| StoredRecord::new(net.record, last - count + 1 + net.first)).collect();
             let all = records::collection(&self.db, kind);
@@ -266,7 +266,9 @@ impl Config {
 pub(super) struct Net<'c> {
     /// As it is in the end.
     pub(super) record: &'c Record,
-    /// The version that there is before; none: it is new.
+    /// Whether it is new.
+    pub(super) new: bool,
+    /// The version that there is before; none: there can be none.
     pub(super) before: Option<u64>,
     /// The place of its first change among all.
     first: i64,
@@ -279,7 +281,8 @@ fn nets<'c>(what: &str, changes: &'c [Change]) -> Result<Vec<Net<'c>>, Failed> {
     for (first, Change { record, new, .. }) in (0..).zip(changes) {
         let Some(net) = places.get(record.id.as_str()).and_then(|place| all.get_mut(*place)) else {
             places.insert(&record.id, all.len());
-            all.push(Net { record, before: (!new).then(|| record.version.wrapping_sub(1)), first });
+            let before = record.version.checked_sub(1).filter(|_| !*new);
+            all.push(Net { record, new: *new, before, first });
             continue;
         };
         if *new {

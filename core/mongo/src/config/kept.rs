@@ -198,7 +198,14 @@ pub(crate) async fn begin(db: &Db) -> Result<(), StoreError> {
 async fn take_over(db: &Db, session: &mut ClientSession) -> Result<(), Failed> {
     let counted = db.collection::<Counted>("revision");
     let counted = counted.find_one(doc! {"_id": REVISION_ID}).session(&mut *session);
-    let now = db.step(BEGIN, counted).await?.map_or(0, |revision| revision.value);
+    let now = db.step(BEGIN, counted).await?.map(|revision| revision.value);
+    let newest = revisions(db);
+    let newest = newest.find_one(doc! {}).sort(doc! {"_id": -1}).session(&mut *session);
+    // Outside of a transaction the two were read one after the other, and somebody may have made a revision between them.
+    if db.step(BEGIN, newest).await?.is_some_and(|newest| now.is_none_or(|now| now == newest.revision)) {
+        return Ok(());
+    }
+    let now = now.unwrap_or(0);
     let all = db.collection::<Document>("kept_revisions");
     let gone = db.step(BEGIN, all.delete_many(doc! {}).session(&mut *session)).await?.deleted_count;
     db.step(BEGIN, versions(db).delete_many(doc! {}).session(&mut *session)).await?;

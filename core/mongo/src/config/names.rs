@@ -55,17 +55,17 @@ impl Config {
         let before = self.named_before(what, kind, changes, session).await?;
         let mut renamed: Vec<&Record> = Vec::new();
         let mut let_go: Vec<Document> = Vec::new();
-        for Net { record, before: version, .. } in changes.iter().copied() {
-            match (before.get(&record.id), *version) {
-                (Some(_), None) => {
+        for Net { record, new, before: version, .. } in changes.iter().copied() {
+            match (before.get(&record.id), *new) {
+                (Some(_), true) => {
                     let what = format!("{what}: the id is taken");
                     return Err(Failed::Refused(StoreError::Broken { what, source: None }));
                 }
-                (None, None) => renamed.push(record),
-                (None, Some(_)) => return Err(Failed::Refused(StoreError::NotFound)),
-                (Some(now), Some(version)) => {
+                (None, true) => renamed.push(record),
+                (None, false) => return Err(Failed::Refused(StoreError::NotFound)),
+                (Some(now), false) => {
                     let current = now.version.cast_unsigned();
-                    if current != version {
+                    if *version != Some(current) {
                         return Err(Failed::Refused(StoreError::VersionMismatch { current }));
                     }
                     if now.differs(record) {
